@@ -1,0 +1,185 @@
+"""What is deployed, as plain data: functions, workflows, routes and schedules.
+
+CDK, the local stack and the tests all read this one list, so none repeats it.
+It imports nothing but the standard library.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
+
+
+class Touch(StrEnum):
+    """What a function may reach beside its own memory; permissions and settings follow from it."""
+
+    DATABASE = "database"
+    PROVIDER_LOGIN = "provider login"  # the app's client id and secret
+    OPEN_TOKENS = "open tokens"  # kms:Decrypt
+    SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
+    WORKFLOWS = "workflows"  # start, describe and stop executions
+    APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One Lambda function; its name is the state, route or schedule that it serves."""
+
+    name: str
+    purpose: str
+    touches: frozenset[Touch] = field(default_factory=frozenset)
+    timeout_s: int = 30
+    memory_mb: int = 512
+
+    @property
+    def module(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def handler(self) -> str:
+        return f"handlers.{self.module}.handler"
+
+    @property
+    def construct_id(self) -> str:
+        return "".join(word.capitalize() for word in self.name.split("-"))
+
+    @property
+    def placeholder(self) -> str:
+        """The name by which an ASL file refers to this function: `${SyncFolderFunctionArn}`."""
+        return f"{self.construct_id}FunctionArn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """One state machine and the ASL file that defines it."""
+
+    name: str
+    file: str
+
+    @property
+    def definition(self) -> str:
+        return (STATEMACHINES / self.file).read_text()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One HTTP API route key and the function behind it; `public` ones skip the authorizer."""
+
+    key: str
+    function: str
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    name: str
+    every_minutes: int
+    function: str
+
+
+_STORE = frozenset({Touch.DATABASE})
+_MAIL = frozenset(
+    {Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.OPEN_TOKENS, Touch.SEAL_TOKENS}
+)
+
+AUTHORIZER = Function(
+    name="authorize",
+    purpose="Verifies the application's JWT and names the user.",
+    touches=frozenset({Touch.APP_IDENTITY}),
+    timeout_s=10,
+)
+
+FUNCTIONS: tuple[Function, ...] = (
+    # mailbox-sync, in the order of its states
+    Function(name="validate-account", purpose="The account exists and may sync.", touches=_STORE),
+    Function(name="mark-syncing", purpose="Takes the lease and opens the run.", touches=_STORE),
+    Function(
+        name="get-access-token", purpose="Makes sure a token can be had.", touches=_MAIL, timeout_s=60
+    ),
+    Function(
+        name="sync-folders",
+        purpose="Mirrors the folder tree and applies changes of one page.",
+        touches=_MAIL,
+        timeout_s=300,
+        memory_mb=1024,
+    ),
+    Function(
+        name="sync-folder",
+        purpose="Pages through one folder until its time budget is spent.",
+        touches=_MAIL,
+        timeout_s=300,
+        memory_mb=1024,
+    ),
+    Function(name="reset-folder", purpose="Starts a new walk of a folder.", touches=_STORE),
+    Function(name="folder-failed", purpose="Records why a folder failed.", touches=_STORE),
+    Function(
+        name="recalculate-counts",
+        purpose="Recounts and compares every folder with the provider.",
+        touches=_MAIL,
+        timeout_s=300,
+        memory_mb=1024,
+    ),
+    Function(
+        name="repair-folder",
+        purpose="Compares one folder id by id and mends the difference.",
+        touches=_MAIL,
+        timeout_s=300,
+        memory_mb=1024,
+    ),
+    Function(name="mark-complete", purpose="Closes a run that succeeded.", touches=_STORE),
+    Function(name="mark-failed", purpose="Closes a run that failed.", touches=_STORE),
+    # test-sync
+    Function(name="reach-database", purpose="Self-test: the database answers.", touches=_STORE),
+    Function(name="reach-provider", purpose="Self-test: the mail provider answers.", touches=_STORE),
+    Function(name="write-and-read", purpose="Self-test: a row is stored and read.", touches=_STORE),
+    # HTTP API
+    Function(
+        name="api",
+        purpose="Start a sync, show its status, run the self-test.",
+        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
+    ),
+    Function(
+        name="connect",
+        purpose="The OAuth code flow that connects a mailbox.",
+        touches=frozenset(
+            {Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.OPEN_TOKENS, Touch.SEAL_TOKENS, Touch.WORKFLOWS}
+        ),
+    ),
+    AUTHORIZER,
+    # schedule and deployment
+    Function(
+        name="start-due-syncs",
+        purpose="Starts what is due and closes runs whose execution died.",
+        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
+        timeout_s=60,
+    ),
+    Function(
+        name="migrate-database",
+        purpose="Brings the schema up to date.",
+        touches=_STORE,
+        timeout_s=300,
+    ),
+)
+
+MAILBOX_SYNC = Workflow(name="mailbox-sync", file="mailbox_sync.asl.json")
+TEST_SYNC = Workflow(name="test-sync", file="test_sync.asl.json")
+WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC, TEST_SYNC)
+
+ROUTES: tuple[Route, ...] = (
+    Route(key="POST /api/email/sync", function="api"),
+    Route(key="GET /api/email/sync", function="api"),
+    Route(key="GET /api/test-sync", function="api"),
+    Route(key="GET /api/health", function="api", public=True),
+    Route(key="GET /api/auth/microsoft", function="connect"),
+    Route(key="GET /api/auth/microsoft/callback", function="connect", public=True),
+)
+
+SCHEDULES: tuple[Schedule, ...] = (
+    Schedule(name="start-due-syncs", every_minutes=1, function="start-due-syncs"),
+)
+
+
+def function(name: str) -> Function:
+    """The function of that name. Raises KeyError when there is none."""
+    return {each.name: each for each in FUNCTIONS}[name]

@@ -1,0 +1,141 @@
+"""The HTTP server under every local face: front, Lambda host and simulators.
+
+HTTP/1.1 with keep-alive, a thread per connection, and no Nagle delay. It stays this
+small because two things are needed that frameworks hide: closing a connection in the
+middle of an answer (a fault), and knowing when a client has gone away.
+"""
+
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import IPPROTO_TCP, TCP_NODELAY
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`path` is undecoded and without its query; `query` is the raw text behind the `?`."""
+
+    method: str
+    path: str
+    query: str
+    headers: Message
+    body: bytes
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """`cut_at`: close the connection after so many bytes of the body (None: send it whole)."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
+    cut_at: int | None = None
+
+
+Application = Callable[[Request], Response]
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one application until `stop`; `port` is the real one when 0 was asked for.
+
+    Raises OSError at construction when the port is taken.
+    """
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        port: int,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.application = application
+        self.tls = tls
+        super().__init__((host, port), _Handler)
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    def start(self) -> "Server":
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self.shutdown()
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news; anything else is a bug and is printed."""
+        import sys
+
+        if not isinstance(sys.exception(), (ConnectionError, ssl.SSLError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def setup(self) -> None:
+        if self.server.tls:
+            # Here and not on the listening socket: a slow handshake must not block accept.
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+        self.connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent: addresses and tokens may stand in a URL."""
+
+    def _serve(self) -> None:
+        url = urlsplit(self.path)
+        request = Request(
+            method=self.command,
+            path=url.path,
+            query=url.query,
+            headers=self.headers,
+            body=self._body(),
+            client=self.client_address[0],
+        )
+        self._answer(self.server.application(request))
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            chunks = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _answer(self, response: Response) -> None:
+        if response.cut_at is not None and response.cut_at < 0:
+            self.close_connection = True
+            return
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        for cookie in response.cookies:
+            self.send_header("Set-Cookie", cookie)
+        if not (response.status in (204, 304) or response.status < 200):
+            self.send_header("Content-Length", str(len(response.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(response.body[: response.cut_at])
+        if response.cut_at is not None:
+            self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve
