@@ -1,0 +1,1 @@
+"""One file per state, route or schedule, named as it is named."""

@@ -1,0 +1,1 @@
+"""Mailsync: mirrors mailboxes into Postgres, one page and one transaction at a time."""

@@ -1,0 +1,87 @@
+"""Every failure with a name.
+
+    MailsyncError
+    ├── AccessRevoked          a person must sign in again
+    ├── AccountNotConnected    the account is paused or disconnected
+    ├── AccountNotFound        there is no such account
+    ├── CursorExpired          the provider no longer honours our cursor
+    ├── FolderGone             the folder was deleted at the provider
+    ├── LeaseLost              another execution owns the mailbox now
+    ├── ProviderRejected       the provider calls our request wrong
+    ├── ProviderThrottled      the provider asks us to wait
+    ├── ProviderUnavailable    the provider does not answer as it should
+    ├── SchemaOutdated         a migration is missing
+    ├── SettingMissing         a setting is absent or malformed
+    ├── StoreUnavailable       the database does not answer
+    └── SuspiciousRemoval      a walk would remove most of a folder
+
+Only leaves are raised. The Lambda runtime reports the bare class name, and Step Functions
+matches nothing else, so each name here stands in a `Retry` or `Catch` of the workflow;
+`tests/workflow` compares the two. Names have no `Error` suffix: they are read in the console
+as conditions. A message says what, which one and what next; never a token, an address or mail.
+"""
+
+
+class MailsyncError(Exception):
+    """Base of all; never raised itself and never matched by the workflow."""
+
+
+class AccessRevoked(MailsyncError):
+    """The provider refuses the account's grant; the person must connect the mailbox again."""
+
+
+class AccountNotConnected(MailsyncError):
+    """The account exists but is paused, disconnected or waits for a new sign-in."""
+
+
+class AccountNotFound(MailsyncError):
+    """There is no account of that id."""
+
+
+class CursorExpired(MailsyncError):
+    """The provider no longer honours the cursor; walk the folder again from the start."""
+
+
+class FolderGone(MailsyncError):
+    """The folder does not exist at the provider any more."""
+
+
+class LeaseLost(MailsyncError):
+    """Another execution holds the mailbox; whatever this one was about to write is refused."""
+
+
+class ProviderRejected(MailsyncError):
+    """The provider refuses the request for good; sending it again would not help."""
+
+
+class ProviderThrottled(MailsyncError):
+    """The provider asks us to send less; `retry_after_s` is its own figure, if it gave one."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ProviderUnavailable(MailsyncError):
+    """The provider failed or could not be reached; nothing happened, ask again later."""
+
+
+class SchemaOutdated(MailsyncError):
+    """The database lacks a migration that this code needs."""
+
+
+class SettingMissing(MailsyncError):
+    """A setting is missing or malformed; the message names it."""
+
+
+class StoreUnavailable(MailsyncError):
+    """The database refused or lost the connection; the transaction did not happen."""
+
+
+class SuspiciousRemoval(MailsyncError):
+    """A complete walk did not show most of what is stored, although the folder is not empty."""
+
+
+def leaves() -> frozenset[str]:
+    """The names that may leave a function."""
+    return frozenset(each.__name__ for each in MailsyncError.__subclasses__())

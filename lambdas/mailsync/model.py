@@ -1,0 +1,267 @@
+"""The words of the product, as frozen values.
+
+Provider words (delta link, history id, UIDVALIDITY) never appear here: a provider turns them
+into a `Cursor`, which only it may look inside.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+AccountId = NewType("AccountId", str)
+"""A uuid, as text."""
+RunId = NewType("RunId", str)
+"""The name of the execution, 1-80 characters."""
+FolderId = NewType("FolderId", int)
+"""Our own number of a folder."""
+RemoteId = NewType("RemoteId", str)
+"""An id given by the provider; case-sensitive."""
+Cursor = NewType("Cursor", str)
+
+
+class Provider(StrEnum):
+    MICROSOFT = "microsoft"
+    GOOGLE = "google"
+    IMAP = "imap"
+
+
+class SyncType(StrEnum):
+    """What a trigger asks for; `full` walks every folder again, the others go on from the cursor."""
+
+    INITIAL = "initial"
+    MANUAL = "manual"
+    AUTO = "auto"
+    FULL = "full"
+
+
+class Role(StrEnum):
+    """What a folder is for, whatever its name in the user's language."""
+
+    INBOX = "inbox"
+    SENT = "sent"
+    DRAFTS = "drafts"
+    TRASH = "trash"
+    JUNK = "junk"
+    ARCHIVE = "archive"
+    OUTBOX = "outbox"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """One run of one mailbox, and the epoch of the lease under which it may write."""
+
+    account_id: AccountId
+    run_id: RunId
+    lease_epoch: int
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "RunRef":
+        return cls(
+            AccountId(state["accountId"]), RunId(state["runId"]), int(state["leaseEpoch"])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRef:
+    """A folder as the provider is asked for it."""
+
+    id: FolderId
+    remote_id: RemoteId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFolder:
+    """A folder as the provider shows it; `total` and `unread` are its own counts."""
+
+    remote_id: RemoteId
+    parent_remote_id: RemoteId | None
+    display_name: str
+    role: Role
+    total: int
+    unread: int
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Either part may be empty."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message, complete as far as the mirror stores it.
+
+    Only the ids are sure to be there: drafts have no sender, and items that are not mail
+    (a contact in Deleted Items) have hardly anything. Times are aware and in UTC.
+    """
+
+    remote_id: RemoteId
+    folder_remote_id: RemoteId
+    internet_message_id: str | None = None
+    conversation_id: str | None = None
+    subject: str = ""
+    sender: Address | None = None
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    preview: str = ""
+    body_html: str | None = None
+    body_text: str | None = None
+    is_read: bool = False
+    is_draft: bool = False
+    is_flagged: bool = False
+    has_attachments: bool = False
+    importance: str = "normal"
+    categories: tuple[str, ...] = ()
+    received_at: datetime | None = None
+    sent_at: datetime | None = None
+    modified_at: datetime | None = None
+    web_link: str | None = None
+    kind: str = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """The provider told only some fields, named as in `Message`; the rest stays as it is."""
+
+    remote_id: RemoteId
+    folder_remote_id: RemoteId
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The message left this folder; whether it still exists elsewhere is not said."""
+
+    remote_id: RemoteId
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The message exists but could not be read; `cause` is a stable word, `detail` a sentence."""
+
+    remote_id: RemoteId
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The provider does not know the message, or holds it where no folder shows it."""
+
+    remote_id: RemoteId
+
+
+Change = Upsert | Patch | Removal | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The changes after a cursor, in the provider's order; duplicates are normal.
+
+    `next_cursor` is set on every page, also the last. `has_more` is False when the folder is
+    up to date as of this page; an empty page may still have more behind it.
+    """
+
+    changes: tuple[Change, ...]
+    next_cursor: Cursor
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEntry:
+    """One message of a complete listing, just enough to compare it with a row."""
+
+    remote_id: RemoteId
+    is_read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PagePlan:
+    """What one page means for the rows: one write per message, the last change wins."""
+
+    upserts: tuple[Message, ...] = ()
+    patches: tuple[Patch, ...] = ()
+    removals: tuple[RemoteId, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one transaction did to the rows of `emails`."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+            self.removed + other.removed,
+            self.quarantined + other.quarantined,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the sync stands in a folder.
+
+    `cursor` None: the walk has not begun. `walk` numbers the walks of this folder from 1;
+    `walking` is True until the last page of the walk is stored. `page_size` is what was last
+    found to work, None for the default.
+    """
+
+    cursor: Cursor | None
+    walk: int
+    walking: bool
+    page_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFolder:
+    """A folder as the store knows it."""
+
+    ref: FolderRef
+    parent_remote_id: RemoteId | None
+    display_name: str
+    role: Role
+    hidden: bool
+    selected: bool
+    position: Position
+    stored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as a function needs it; no secret is in here."""
+
+    id: AccountId
+    user_id: str
+    provider: Provider
+    email_address: str
+    status: str
+    initial_sync_completed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A usable access token, in memory only; never printed."""
+
+    token: str = field(repr=False)
+    expires_at: datetime

@@ -1,0 +1,93 @@
+"""The one interface to a mailbox, and the choice of who implements it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from mailsync.errors import ProviderRejected
+from mailsync.model import (
+    Access,
+    Cursor,
+    FolderId,
+    FolderRef,
+    Gone,
+    Message,
+    Page,
+    Provider,
+    RemoteEntry,
+    RemoteFolder,
+    RemoteId,
+    Role,
+    Unreadable,
+)
+from mailsync.settings import Settings
+
+
+class AccessSource(Protocol):
+    """Hands out the access token; `renew` is asked after the provider refused the last one."""
+
+    def current(self) -> Access: ...
+
+    def renew(self, refused: Access) -> Access: ...
+
+
+class MailProvider(Protocol):
+    """One mailbox, seen as folders and pages of changes.
+
+    Every method may raise `ProviderThrottled`, `ProviderUnavailable` (nothing happened, ask
+    again later), `ProviderRejected` (asking again will not help) and `AccessRevoked`.
+    """
+
+    requests: int
+    """HTTP requests (or IMAP commands) sent so far by this object."""
+
+    def list_folders(self, known_roles: Mapping[RemoteId, Role]) -> Sequence[RemoteFolder]:
+        """All mail folders at all levels, hidden ones too, without search folders.
+
+        `known_roles` spares asking for roles again when it covers every folder that exists.
+        """
+        ...
+
+    def fetch_page(self, folder: FolderRef, cursor: Cursor | None, *, limit: int) -> Page:
+        """The changes after `cursor`, about `limit` messages; None walks from the start.
+
+        The same cursor may be asked again: a page is never consumed.
+
+        Raises:
+            CursorExpired: the position is no longer honoured; ask again with None.
+            FolderGone: the folder was deleted at the provider.
+        """
+        ...
+
+    def probe(
+        self, positions: Sequence[tuple[FolderRef, Cursor]], *, limit: int
+    ) -> Mapping[FolderId, Page]:
+        """The next page of many folders in as few requests as the provider allows.
+
+        A folder that failed for whatever reason is left out; `fetch_page` will say why.
+        """
+        ...
+
+    def list_ids(self, folder: FolderRef) -> Iterable[RemoteEntry]:
+        """Every message of the folder as the provider lists it now, without the change feed.
+
+        Raises:
+            FolderGone: the folder was deleted at the provider.
+        """
+        ...
+
+    def fetch_messages(self, ids: Sequence[RemoteId]) -> Sequence[Message | Gone | Unreadable]:
+        """Each of the messages as it is now, in any order, one answer per id."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_provider(provider: Provider, access: AccessSource, settings: Settings) -> MailProvider:
+    """Connects to the account's mailbox; imports only the provider that is asked for."""
+    if provider is Provider.MICROSOFT:
+        from mailsync.providers.graph import GraphMailbox
+
+        return GraphMailbox(
+            base_url=settings.graph_url, access=access, ca_bundle=settings.ca_bundle
+        )
+    raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")

@@ -1,0 +1,145 @@
+"""All configuration, read once; the only reader of the environment.
+
+A setting comes from the environment, or else from the JSON secret that SETTINGS_SECRET_ARN
+names. What is wrong or missing is named when it is first needed, in one sentence.
+
+DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a socket
+DATABASE_CA_BUNDLE       PEM file that verifies the database's certificate (default: the system's)
+GRAPH_URL                Microsoft Graph with its version (default: the global cloud, v1.0)
+MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
+MICROSOFT_CLIENT_ID      the app registration
+MICROSOFT_CLIENT_SECRET
+CA_BUNDLE                PEM file that verifies providers (default: the system's)
+TOKEN_KEY_ARN            KMS key that wraps the data key of stored tokens
+MAILBOX_SYNC_ARN         state machines
+TEST_SYNC_ARN
+JWT_SECRET               HS256 key of the application's JWT
+JWT_AUDIENCE, JWT_ISSUER what the JWT must say (default: not checked)
+PUBLIC_URL               where the API is reached, if not under its own host name
+APP_INBOX_URL            where a person lands after connecting a mailbox
+AWS_ENDPOINT_URL         read by boto3 itself
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from urllib.parse import urlsplit
+
+from mailsync.errors import SettingMissing
+
+GRAPH_URL = "https://graph.microsoft.com/v1.0"
+MICROSOFT_AUTHORITY = "https://login.microsoftonline.com/common"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Settings:
+    """The settings of one function. Raises SettingMissing from the property that is missing."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    @property
+    def database_url(self) -> str:
+        return self._required("DATABASE_URL")
+
+    @property
+    def database_ca_bundle(self) -> str | None:
+        return self._values.get("DATABASE_CA_BUNDLE") or None
+
+    @property
+    def graph_url(self) -> str:
+        return self._https("GRAPH_URL", default=GRAPH_URL).rstrip("/")
+
+    @property
+    def microsoft_authority(self) -> str:
+        return self._https("MICROSOFT_AUTHORITY", default=MICROSOFT_AUTHORITY).rstrip("/")
+
+    @property
+    def microsoft_client_id(self) -> str:
+        return self._required("MICROSOFT_CLIENT_ID")
+
+    @property
+    def microsoft_client_secret(self) -> str:
+        return self._required("MICROSOFT_CLIENT_SECRET")
+
+    @property
+    def ca_bundle(self) -> str | None:
+        path = self._values.get("CA_BUNDLE") or None
+        if path and not os.path.exists(path):
+            raise SettingMissing("CA_BUNDLE names a file that does not exist.")
+        return path
+
+    @property
+    def token_key_arn(self) -> str:
+        return self._required("TOKEN_KEY_ARN")
+
+    @property
+    def mailbox_sync_arn(self) -> str:
+        return self._required("MAILBOX_SYNC_ARN")
+
+    @property
+    def test_sync_arn(self) -> str:
+        return self._required("TEST_SYNC_ARN")
+
+    @property
+    def jwt_secret(self) -> str:
+        return self._required("JWT_SECRET")
+
+    @property
+    def jwt_audience(self) -> str | None:
+        return self._values.get("JWT_AUDIENCE") or None
+
+    @property
+    def jwt_issuer(self) -> str | None:
+        return self._values.get("JWT_ISSUER") or None
+
+    @property
+    def public_url(self) -> str | None:
+        return (self._values.get("PUBLIC_URL") or "").rstrip("/") or None
+
+    @property
+    def app_inbox_url(self) -> str:
+        return self._required("APP_INBOX_URL")
+
+    def _required(self, name: str) -> str:
+        value = self._values.get(name, "").strip()
+        if not value:
+            raise SettingMissing(
+                f"The setting {name} is missing: set it in the environment or in the secret."
+            )
+        return value
+
+    def _https(self, name: str, *, default: str) -> str:
+        value = self._values.get(name) or default
+        url = urlsplit(value)
+        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
+            raise SettingMissing(f"The setting {name} must be an https:// URL.")
+        return value
+
+
+@cache
+def load_settings() -> Settings:
+    """The settings of this process; read once.
+
+    Raises:
+        SettingMissing: the secret that SETTINGS_SECRET_ARN names is not a JSON object.
+    """
+    values = dict(os.environ)
+    secret_arn = values.get("SETTINGS_SECRET_ARN")
+    if not secret_arn:
+        return Settings(values)
+    return Settings({**_read_secret(secret_arn), **values})
+
+
+def _read_secret(arn: str) -> dict[str, str]:
+    import boto3
+
+    text = boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    try:
+        secret = json.loads(text)
+    except json.JSONDecodeError:
+        secret = None
+    if not isinstance(secret, dict):
+        raise SettingMissing("The secret behind SETTINGS_SECRET_ARN must hold a JSON object.")
+    return {str(name): str(value) for name, value in secret.items()}
