@@ -12,6 +12,7 @@
     ├── ProviderUnavailable    the provider does not answer as it should
     ├── SchemaOutdated         a migration is missing
     ├── SettingMissing         a setting is absent or malformed
+    ├── StoreRejected          the database refuses a statement
     ├── StoreUnavailable       the database does not answer
     └── SuspiciousRemoval      a walk would remove most of a folder
 
@@ -72,6 +73,10 @@ class SchemaOutdated(MailsyncError):
 
 class SettingMissing(MailsyncError):
     """A setting is missing or malformed; the message names it."""
+
+
+class StoreRejected(MailsyncError):
+    """The database refuses a statement for good; its own words are dropped, they may quote mail."""
 
 
 class StoreUnavailable(MailsyncError):

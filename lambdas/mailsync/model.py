@@ -28,7 +28,7 @@ class Provider(StrEnum):
 
 
 class SyncType(StrEnum):
-    """What a trigger asks for; `full` walks every folder again, the others go on from the cursor."""
+    """What a trigger asks for; only `full` walks every folder again."""
 
     INITIAL = "initial"
     MANUAL = "manual"
@@ -59,9 +59,7 @@ class RunRef:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "RunRef":
-        return cls(
-            AccountId(state["accountId"]), RunId(state["runId"]), int(state["leaseEpoch"])
-        )
+        return cls(AccountId(state["accountId"]), RunId(state["runId"]), int(state["leaseEpoch"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,3 +263,29 @@ class Access:
 
     token: str = field(repr=False)
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A secret under a data key: nonce, ciphertext and tag."""
+
+    key_id: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an account signs in with; `access` is the last access token, if there was one."""
+
+    grant: Sealed
+    access: Sealed | None
+    access_expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A data key, wrapped by the key service."""
+
+    id: int
+    wrapped: bytes
+    created_at: datetime

@@ -1,0 +1,1 @@
+"""Postgres: rows and the cursor move together, and a repeated page changes nothing."""

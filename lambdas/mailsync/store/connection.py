@@ -1,0 +1,233 @@
+"""One connection per process, and no statement outside an explicit transaction.
+
+pg8000 sends Parse, Bind and Execute of a statement each with its own Sync. Behind a pooler in
+transaction mode the server connection may change at each Sync when no transaction is open, and
+the answer is then another client's (pgbouncer #1288). So `Database.transaction` is the only way
+to run anything, and nothing here depends on a session: no SET, no session locks, no prepared
+statements.
+"""
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pg8000.native
+
+from mailsync.errors import SchemaOutdated, SettingMissing, StoreRejected, StoreUnavailable
+from mailsync.settings import LOOPBACK, Settings, load_settings
+from mailsync.store.queries import statements
+
+CONNECT_TIMEOUT_S = 10
+READ_TIMEOUT_S = 150
+# A frozen function must not hold row locks for ever; the server ends its transaction.
+_BEGIN = (
+    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s';"
+    " SET LOCAL statement_timeout = '120s'; SET LOCAL lock_timeout = '30s'"
+)
+_OUTDATED = re.compile(r"42P01|42703|42883|3F000")
+_UNAVAILABLE = re.compile(r"08...|40...|53...|55P03|57...|25P0.|58...")
+_REFUSED = re.compile(r"28...|3D000")
+# What a dead or half-closed socket shows through pg8000, which does not wrap it.
+_BROKEN = (pg8000.native.InterfaceError, OSError, AttributeError)
+
+
+class JsonBytes(bytes):
+    """JSON that is sent as it is: pg8000 only calls `encode` on a parameter."""
+
+    def encode(self, _encoding: str) -> bytes:
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a database URL points; `socket_dir` wins over host and port."""
+
+    user: str
+    password: str | None
+    host: str
+    port: int
+    database: str
+    socket_dir: str | None
+
+    @classmethod
+    def parse(cls, url: str) -> "Target":
+        """Raises SettingMissing when the URL is not one of a Postgres database."""
+        parts = urlsplit(url)
+        try:
+            port = parts.port or 5432
+        except ValueError:
+            port = 0
+        if parts.scheme not in ("postgres", "postgresql") or not port or not parts.path.strip("/"):
+            raise SettingMissing(
+                "The setting DATABASE_URL must look like postgresql://user:password@host:5432/name."
+            )
+        return cls(
+            user=unquote(parts.username or "postgres"),
+            password=unquote(parts.password) if parts.password else None,
+            host=parts.hostname or "localhost",
+            port=port,
+            database=unquote(parts.path.strip("/")),
+            socket_dir=parse_qs(parts.query).get("host", [None])[0],
+        )
+
+
+def connect(settings: Settings) -> pg8000.native.Connection:
+    """A new connection; encrypted and verified unless it stays on this machine.
+
+    Raises:
+        StoreUnavailable: nobody answers.
+        SettingMissing: the database refuses the login, or the URL is malformed.
+    """
+    target = Target.parse(settings.database_url)
+    login = {"user": target.user, "password": target.password, "database": target.database}
+    try:
+        if target.socket_dir:
+            path = f"{target.socket_dir}/.s.PGSQL.{target.port}"
+            connection = pg8000.native.Connection(
+                **login, unix_sock=path, timeout=READ_TIMEOUT_S, ssl_context=False
+            )
+        else:
+            connection = pg8000.native.Connection(
+                **login,
+                host=target.host,
+                sock=_dial(target),
+                ssl_context=_tls(target, settings.database_ca_bundle),
+            )
+    except pg8000.native.DatabaseError as error:
+        raise _named(error, "login") from None
+    except _BROKEN as error:
+        raise StoreUnavailable(
+            f"The database of DATABASE_URL does not answer ({type(error).__name__}); trying again."
+        ) from None
+    connection.register_out_adapter(JsonBytes, lambda value: value)
+    return connection
+
+
+def _dial(target: Target) -> socket.socket:
+    sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S)
+    sock.settimeout(READ_TIMEOUT_S)
+    # pg8000 writes a statement in several pieces; with Nagle's delay each costs 40 ms.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
+    """pg8000 verifies nothing by default and falls back to plaintext, so it is always told."""
+    if target.host in LOOPBACK:
+        return False
+    return ssl.create_default_context(cafile=ca_bundle)
+
+
+def _named(error: pg8000.native.DatabaseError, statement: str) -> Exception:
+    """The product's name for a server error; its text is dropped, for it may quote mail."""
+    details = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    state = str(details.get("C", "none"))
+    if _OUTDATED.fullmatch(state):
+        return SchemaOutdated(
+            f"The database lacks something that '{statement}' needs (SQLSTATE {state});"
+            " run the function migrate-database."
+        )
+    if _REFUSED.fullmatch(state):
+        return SettingMissing(
+            f"The database refuses the login of DATABASE_URL (SQLSTATE {state}); check user,"
+            " password and database name."
+        )
+    if _UNAVAILABLE.fullmatch(state):
+        return StoreUnavailable(f"The database gave up on '{statement}' (SQLSTATE {state}).")
+    return StoreRejected(f"The database refuses '{statement}' (SQLSTATE {state}).")
+
+
+class Transaction:
+    """An open transaction; rows come back as lists in the order of the columns."""
+
+    def __init__(self, connection: pg8000.native.Connection) -> None:
+        self._connection = connection
+
+    def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
+        """Runs a statement of `queries.sql` by its name."""
+        try:
+            rows = self._connection.run(statements()[statement], **parameters)
+        except pg8000.native.DatabaseError as error:
+            raise _named(error, statement) from None
+        return rows or []
+
+    def changed(self, statement: str, **parameters: Any) -> int:
+        """The same, for the number of rows that it wrote."""
+        self.run(statement, **parameters)
+        return int(self._connection.row_count)
+
+
+class Database:
+    """The process's connection; opened when first needed, opened anew when it broke."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._connection: pg8000.native.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises.
+
+        Raises:
+            StoreUnavailable: the connection was lost. When that happened in the commit itself
+                the transaction may have taken place: whoever asks again must be able to tell.
+        """
+        connection = self._begin()
+        try:
+            yield Transaction(connection)
+            connection.run("COMMIT")
+        except pg8000.native.DatabaseError as error:
+            self._discard()
+            raise _named(error, "commit") from None
+        except _BROKEN as error:
+            self._discard()
+            raise StoreUnavailable(
+                f"The connection to the database was lost ({type(error).__name__})."
+            ) from None
+        except BaseException:
+            self._roll_back(connection)
+            raise
+
+    def close(self) -> None:
+        self._discard()
+
+    def _begin(self) -> pg8000.native.Connection:
+        if self._connection is not None:
+            try:
+                self._connection.run(_BEGIN)
+                return self._connection
+            except (pg8000.native.DatabaseError, *_BROKEN):
+                # It died while the function was frozen; nothing was lost with it.
+                self._discard()
+        self._connection = connect(self._settings)
+        try:
+            self._connection.run(_BEGIN)
+        except (pg8000.native.DatabaseError, *_BROKEN):
+            self._discard()
+            raise StoreUnavailable("The database hung up on a new connection.") from None
+        return self._connection
+
+    def _roll_back(self, connection: pg8000.native.Connection) -> None:
+        try:
+            connection.run("ROLLBACK")
+        except (pg8000.native.DatabaseError, *_BROKEN):
+            self._discard()
+
+    def _discard(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
+
+
+@cache
+def open_database() -> Database:
+    """The database of this process, by its own settings."""
+    return Database(load_settings())

@@ -1,0 +1,139 @@
+"""Sealed secrets: grants, access tokens, data keys and sign-ins under way.
+
+This module never sees a secret in the clear; `mailsync.access` seals and opens them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mailsync.errors import AccountNotConnected
+from mailsync.model import AccountId, Credentials, DataKey, Provider, Sealed
+from mailsync.store.connection import Database, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A sign-in that was begun by a user and waits for the provider's answer."""
+
+    user_id: str
+    flow: Sealed
+
+
+class Renewal:
+    """The credentials of one account while nobody else may renew them."""
+
+    def __init__(self, tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
+        self._tx = tx
+        self._account_id = account_id
+        self.credentials = credentials
+
+    def save(self, credentials: Credentials) -> None:
+        _save(self._tx, self._account_id, credentials)
+
+
+class CredentialStore:
+    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def credentials(self, account_id: AccountId) -> Credentials:
+        """Raises AccountNotConnected when the account has none."""
+        with self._database.transaction() as tx:
+            return _credentials(tx.run("find_credentials", account_id=account_id), account_id)
+
+    @contextmanager
+    def renewing(self, account_id: AccountId) -> Iterator[Renewal]:
+        """The credentials under a row lock, saved when the block ends without an error.
+
+        Raises:
+            AccountNotConnected: the account has none.
+        """
+        with self._database.transaction() as tx:
+            found = tx.run("lock_credentials", account_id=account_id)
+            yield Renewal(tx, account_id, _credentials(found, account_id))
+
+    def connect_account(
+        self,
+        *,
+        user_id: str,
+        provider: Provider,
+        provider_account_id: str,
+        email_address: str,
+    ) -> AccountId:
+        """A mailbox that was signed in to; one that was known keeps its data."""
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "save_account",
+                user_id=user_id,
+                provider=provider,
+                provider_account_id=provider_account_id,
+                email_address=email_address,
+            )
+        return AccountId(found[0][0])
+
+    def save(self, account_id: AccountId, credentials: Credentials) -> None:
+        with self._database.transaction() as tx:
+            _save(tx, account_id, credentials)
+
+    def newest_data_key(self) -> DataKey | None:
+        with self._database.transaction() as tx:
+            found = tx.run("newest_data_key")
+        return DataKey(*found[0]) if found else None
+
+    def data_key(self, key_id: int) -> DataKey:
+        with self._database.transaction() as tx:
+            return DataKey(*tx.run("find_data_key", key_id=key_id)[0])
+
+    def add_data_key(self, wrapped: bytes) -> DataKey:
+        with self._database.transaction() as tx:
+            return DataKey(*tx.run("add_data_key", wrapped=wrapped)[0])
+
+    def save_sign_in(
+        self, *, state_hash: bytes, cookie_hash: bytes, user_id: str, flow: Sealed, seconds: int
+    ) -> None:
+        with self._database.transaction() as tx:
+            tx.run(
+                "save_sign_in",
+                state_hash=state_hash,
+                cookie_hash=cookie_hash,
+                user_id=user_id,
+                flow_key_id=flow.key_id,
+                flow_sealed=flow.data,
+                seconds=seconds,
+            )
+
+    def take_sign_in(self, *, state_hash: bytes, cookie_hash: bytes) -> SignIn | None:
+        """The sign-in of this state and this browser, once; None when there is none."""
+        with self._database.transaction() as tx:
+            found = tx.run("take_sign_in", state_hash=state_hash, cookie_hash=cookie_hash)
+        if not found:
+            return None
+        user_id, key_id, data = found[0]
+        return SignIn(user_id, Sealed(key_id, data))
+
+
+def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
+    if not found:
+        raise AccountNotConnected(f"Account {account_id} has no credentials; connect it again.")
+    grant_key_id, grant, access_key_id, access, expires_at = found[0]
+    return Credentials(
+        grant=Sealed(grant_key_id, grant),
+        access=Sealed(access_key_id, access) if access is not None else None,
+        access_expires_at=expires_at,
+    )
+
+
+def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
+    access = credentials.access
+    tx.run(
+        "save_credentials",
+        account_id=account_id,
+        grant_key_id=credentials.grant.key_id,
+        grant_sealed=credentials.grant.data,
+        access_key_id=access.key_id if access else None,
+        access_sealed=access.data if access else None,
+        access_expires_at=credentials.access_expires_at,
+    )

@@ -1,0 +1,358 @@
+"""Folders and messages: every method is one transaction, and every writer passes the fence.
+
+A page may arrive twice (Step Functions retries) and in two processes at once (a timed-out
+function may still be running): writing it twice changes nothing, and only the one that moves
+the cursor from where the page was asked may write it at all.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from mailsync.errors import FolderGone, LeaseLost, SuspiciousRemoval
+from mailsync.model import (
+    AccountId,
+    Counts,
+    Cursor,
+    FolderId,
+    FolderRef,
+    KnownFolder,
+    Message,
+    Page,
+    PagePlan,
+    Position,
+    RemoteFolder,
+    RemoteId,
+    Role,
+    RunRef,
+    Unreadable,
+)
+from mailsync.store import rows
+from mailsync.store.connection import Database, Transaction
+from mailsync.sync.safety import is_suspicious
+from mailsync.sync.verify import FolderCount
+
+
+@dataclass(frozen=True, slots=True)
+class PageWrite:
+    """One page on its way into the store: from which position, and what fetching it cost."""
+
+    folder: KnownFolder
+    page: Page
+    plan: PagePlan
+    requests: int
+
+
+class MailStore:
+    """Reads and writes the mail of accounts. Raises StoreUnavailable and StoreRejected."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def folders(self, account_id: AccountId) -> tuple[KnownFolder, ...]:
+        with self._database.transaction() as tx:
+            found = tx.run("known_folders", account_id=account_id)
+        return tuple(_known_folder(row) for row in found)
+
+    def folder(self, account_id: AccountId, folder_id: FolderId) -> KnownFolder:
+        """Raises FolderGone when the account has no such folder any more."""
+        with self._database.transaction() as tx:
+            found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
+        if not found:
+            raise FolderGone(f"Folder {folder_id} is not known any more.")
+        return _known_folder(found[0])
+
+    def save_folders(
+        self, run: RunRef, changed: Sequence[RemoteFolder], gone: Sequence[FolderId]
+    ) -> None:
+        """Mail of a folder that is gone is marked as removed, and verified before it is deleted."""
+        with self._fenced(run) as tx:
+            if changed:
+                tx.run("save_folders", account_id=run.account_id, folders=rows.folder_rows(changed))
+            if gone:
+                tx.run("forget_folders", account_id=run.account_id, ids=rows.to_json(gone))
+
+    def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
+        with self._fenced(run) as tx:
+            tx.run(
+                "save_remote_counts", account_id=run.account_id, folders=rows.folder_rows(folders)
+            )
+
+    def drop_gone_folders(self, run: RunRef) -> None:
+        with self._fenced(run) as tx:
+            tx.run("drop_gone_folders", account_id=run.account_id)
+
+    def restart_walk(self, run: RunRef, folder_id: FolderId) -> None:
+        with self._fenced(run) as tx:
+            tx.run("restart_walk", folder_id=folder_id)
+            tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
+
+    def restart_all_walks(self, run: RunRef) -> None:
+        with self._fenced(run) as tx:
+            tx.run("restart_all_walks", account_id=run.account_id)
+
+    def save_page_size(self, run: RunRef, folder_id: FolderId, page_size: int) -> None:
+        with self._fenced(run) as tx:
+            tx.run("save_page_size", folder_id=folder_id, page_size=page_size)
+
+    def unknown_ids(self, account_id: AccountId, ids: Collection[RemoteId]) -> frozenset[RemoteId]:
+        """Those of `ids` that are not stored."""
+        with self._database.transaction() as tx:
+            stored = tx.run("stored_ids", account_id=account_id, ids=rows.to_json(list(ids)))
+        return frozenset(ids) - {RemoteId(each) for (each,) in stored}
+
+    def apply_page(self, run: RunRef, write: PageWrite) -> Counts | None:
+        """Rows, removals, quarantine, cursor and, after the last page of a walk, the sweep.
+
+        Returns None when another worker has moved the cursor meanwhile: nothing was written,
+        ask for the position again.
+
+        Raises:
+            LeaseLost: another execution owns the mailbox.
+            SuspiciousRemoval: the sweep would empty a folder that the provider calls full.
+        """
+        folder, plan = write.folder, write.plan
+        with self._fenced(run) as tx:
+            if not self._advance(tx, folder, write.page):
+                return None
+            counts = _save_messages(tx, run, folder, plan.upserts)
+            counts += _patch(tx, run, folder, plan)
+            counts += _remove(tx, run, folder, plan)
+            counts += _quarantine(tx, run, folder, plan.unreadable)
+            if folder.position.walking and not write.page.has_more:
+                counts += _sweep(tx, run, folder)
+            _count(tx, run, write, counts)
+        return counts
+
+    def apply_messages(
+        self,
+        run: RunRef,
+        folder: KnownFolder | None,
+        messages: Sequence[Message],
+        unreadable: Sequence[Unreadable] = (),
+    ) -> Counts:
+        """Messages that were fetched by id; each goes to the folder that it names, or else to
+        `folder`. Without `folder` all of them must name a known one."""
+        with self._fenced(run) as tx:
+            counts = _save_messages(tx, run, folder, messages)
+            if folder is not None:
+                counts += _quarantine(tx, run, folder, unreadable)
+        return counts
+
+    def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
+        with self._fenced(run) as tx:
+            return tx.changed(
+                "mark_removed",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                ids=rows.to_json(ids),
+            )
+
+    def removed_ids(self, run: RunRef, after: str, limit: int) -> tuple[RemoteId, ...]:
+        """Messages that left their folder and await the provider's word, in the order of id."""
+        with self._database.transaction() as tx:
+            found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
+        return tuple(RemoteId(each) for (each,) in found)
+
+    def delete_emails(self, run: RunRef, ids: Collection[RemoteId]) -> int:
+        """Deletes those of `ids` that are still marked as removed."""
+        with self._fenced(run) as tx:
+            return tx.changed(
+                "delete_emails", account_id=run.account_id, ids=rows.to_json(list(ids))
+            )
+
+    def recount(self, run: RunRef) -> dict[FolderId, FolderCount]:
+        """Counts every folder from its rows and sets them beside the provider's."""
+        with self._fenced(run) as tx:
+            tx.run("recount", account_id=run.account_id)
+            found = tx.run("folder_counts", account_id=run.account_id)
+        return {
+            FolderId(folder_id): FolderCount(
+                remote=remote,
+                stored=stored,
+                quarantined=quarantined,
+                remote_unread=remote_unread,
+                unread=unread,
+            )
+            for folder_id, remote, stored, remote_unread, unread, quarantined in found
+        }
+
+    def mark_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+        with self._fenced(run) as tx:
+            tx.run("mark_verified", ids=rows.to_json(list(folders)))
+
+    def entries(self, run: RunRef, folder_id: FolderId) -> dict[RemoteId, bool]:
+        """The read state of each message that is stored in a folder."""
+        with self._database.transaction() as tx:
+            found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
+        return {RemoteId(message_id): is_read for message_id, is_read in found}
+
+    def quarantined(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
+        with self._database.transaction() as tx:
+            found = tx.run("quarantined_ids", account_id=run.account_id, folder_id=folder_id)
+        return frozenset(RemoteId(each) for (each,) in found)
+
+    def _fenced(self, run: RunRef) -> "_Fenced":
+        return _Fenced(self._database, run)
+
+    @staticmethod
+    def _advance(tx: Transaction, folder: KnownFolder, page: Page) -> bool:
+        return bool(
+            tx.run(
+                "advance_cursor",
+                folder_id=folder.ref.id,
+                walk=folder.position.walk,
+                cursor=folder.position.cursor,
+                next_cursor=page.next_cursor,
+                has_more=page.has_more,
+            )
+        )
+
+
+class _Fenced:
+    """A transaction that begins by proving that this execution still holds the lease."""
+
+    def __init__(self, database: Database, run: RunRef) -> None:
+        self._transaction = database.transaction()
+        self._run = run
+
+    def __enter__(self) -> Transaction:
+        tx = self._transaction.__enter__()
+        try:
+            if not tx.run(
+                "check_lease", account_id=self._run.account_id, epoch=self._run.lease_epoch
+            ):
+                raise LeaseLost(
+                    f"Run {self._run.run_id}: another execution owns the mailbox now;"
+                    " nothing was written."
+                )
+        except BaseException as error:
+            self._transaction.__exit__(type(error), error, error.__traceback__)
+            raise
+        return tx
+
+    def __exit__(self, *raised: object) -> bool | None:
+        return self._transaction.__exit__(*raised)  # type: ignore[arg-type]
+
+
+def _save_messages(
+    tx: Transaction, run: RunRef, folder: KnownFolder | None, messages: Sequence[Message]
+) -> Counts:
+    """Asks first what is stored, and sends only what differs; a first walk need not ask."""
+    sent = [rows.to_row(each) for each in messages]
+    folder_id = folder.ref.id if folder else None
+    same: list[str] = []
+    if sent and not (folder and folder.position.walk == 1 and folder.position.walking):
+        known = {
+            message_id: (same_row, same_body)
+            for message_id, same_row, same_body in tx.run(
+                "known_emails", account_id=run.account_id, folder_id=folder_id, keys=rows.keys(sent)
+            )
+        }
+        same = [row["message_id"] for row in sent if all(known.get(row["message_id"], (False,)))]
+        unchanged = set(same)
+        sent = [
+            rows.without_body(row) if known.get(row["message_id"], (0, 0))[1] else row
+            for row in sent
+            if row["message_id"] not in unchanged
+        ]
+    if same:
+        tx.run("stamp_walk", account_id=run.account_id, ids=rows.to_json(same))
+    inserted = updated = 0
+    for piece in rows.pieces(sent):
+        added, changed = tx.run(
+            "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=piece
+        )[0]
+        inserted, updated = inserted + added, updated + changed
+    return Counts(inserted=inserted, updated=updated, unchanged=len(messages) - inserted - updated)
+
+
+def _patch(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
+    if not plan.patches:
+        return Counts()
+    changed = tx.changed(
+        "patch_emails",
+        account_id=run.account_id,
+        folder_id=folder.ref.id,
+        patches=rows.patch_rows(plan.patches),
+    )
+    return Counts(updated=changed, unchanged=len(plan.patches) - changed)
+
+
+def _remove(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
+    if not plan.removals:
+        return Counts()
+    ids = rows.to_json(plan.removals)
+    tx.run("leave_quarantine", account_id=run.account_id, ids=ids)
+    return Counts(
+        removed=tx.changed(
+            "mark_removed", account_id=run.account_id, folder_id=folder.ref.id, ids=ids
+        )
+    )
+
+
+def _quarantine(
+    tx: Transaction, run: RunRef, folder: KnownFolder, unreadable: Sequence[Unreadable]
+) -> Counts:
+    if not unreadable:
+        return Counts()
+    tx.run(
+        "enter_quarantine",
+        account_id=run.account_id,
+        folder_id=folder.ref.id,
+        unreadable=rows.quarantine_rows(unreadable),
+    )
+    return Counts(quarantined=len(unreadable))
+
+
+def _sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
+    walk = folder.position.walk
+    stored, unseen, remote_total = tx.run("sweep_size", folder_id=folder.ref.id, walk=walk)[0]
+    if is_suspicious(stored=stored, removing=unseen, remote_total=remote_total):
+        raise SuspiciousRemoval(
+            f"Folder {folder.ref.id}: walk {walk} did not show {unseen} of {stored} stored"
+            f" messages, but the provider counts {remote_total}; nothing was removed."
+        )
+    if not unseen:
+        return Counts()
+    return Counts(
+        removed=tx.changed(
+            "sweep_folder", account_id=run.account_id, folder_id=folder.ref.id, walk=walk
+        )
+    )
+
+
+def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> None:
+    folder_id = write.folder.ref.id
+    if counts.inserted or counts.removed:
+        tx.run("add_progress", folder_id=folder_id, added=counts.inserted - counts.removed)
+    tx.run(
+        "count_page",
+        run_id=run.run_id,
+        folder_id=folder_id,
+        requests=write.requests,
+        inserted=counts.inserted,
+        updated=counts.updated,
+        unchanged=counts.unchanged,
+        removed=counts.removed,
+        quarantined=counts.quarantined,
+        has_more=write.page.has_more,
+    )
+
+
+def _known_folder(row: list[object]) -> KnownFolder:
+    number, remote, parent, name, role, hidden, selected, cursor, walk, walking, size, total = row
+    return KnownFolder(
+        ref=FolderRef(FolderId(int(str(number))), RemoteId(str(remote))),
+        parent_remote_id=RemoteId(str(parent)) if parent else None,
+        display_name=str(name),
+        role=Role(str(role)),
+        hidden=bool(hidden),
+        selected=bool(selected),
+        position=Position(
+            cursor=Cursor(str(cursor)) if cursor is not None else None,
+            walk=int(str(walk)),
+            walking=bool(walking),
+            page_size=int(str(size)) if size else None,
+        ),
+        stored=int(str(total)),
+    )

@@ -1,0 +1,129 @@
+"""Brings the schema up to date: plain SQL files in dbmate's format, applied in order.
+
+The files and the table are dbmate's (github.com/amacneil/dbmate), so its command line works
+beside this. Added: a lock against several runners at once and a checksum of what was applied.
+It needs a direct connection, since a session lock does not survive a transaction pooler.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pg8000.native
+
+from mailsync.errors import SchemaOutdated, StoreUnavailable
+from mailsync.settings import Settings
+from mailsync.store.connection import Database, connect
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+_LOCK = 0x6D61696C
+_LOCK_PATIENCE_S = 120
+_UP = re.compile(r"^-- migrate:up[^\n]*\n(.*?)(?=^-- migrate:down|\Z)", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    version: str
+    statements: str
+    checksum: str
+
+
+def migrations(directory: Path = MIGRATIONS) -> tuple[Migration, ...]:
+    """The files in order of their number."""
+    return tuple(_read(path) for path in sorted(directory.glob("*.sql")))
+
+
+def _read(path: Path) -> Migration:
+    text = path.read_text()
+    found = _UP.search(text)
+    if found is None:
+        raise SchemaOutdated(f"Migration {path.name} has no '-- migrate:up' line.")
+    return Migration(
+        version=path.name.split("_")[0],
+        statements=found[1],
+        checksum=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
+    """Applies what is missing, each file in its own transaction; returns the versions applied.
+
+    Raises:
+        SchemaOutdated: an applied file was changed, or a file fails; it is rolled back whole.
+        StoreUnavailable: the database does not answer, or another runner takes too long.
+    """
+    connection = connect(settings)
+    try:
+        _lock(connection)
+        applied = _applied(connection)
+        missing = [
+            each
+            for each in (migrations() if wanted is None else wanted)
+            if _is_missing(each, applied)
+        ]
+        for each in missing:
+            _apply(connection, each)
+    finally:
+        connection.close()
+    return tuple(each.version for each in missing)
+
+
+def require_current_schema(database: Database) -> None:
+    """Raises SchemaOutdated when the newest migration of this code was not applied."""
+    newest = migrations()[-1].version
+    with database.transaction() as tx:
+        found = tx.run("schema_version")[0][0]
+    if found is None or found < newest:
+        raise SchemaOutdated(
+            f"The database is at migration {found or 'none'}, this code needs {newest};"
+            " run the function migrate-database."
+        )
+
+
+def _lock(connection: pg8000.native.Connection) -> None:
+    """Polls: a blocked waiter's snapshot would deadlock with CREATE INDEX CONCURRENTLY."""
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while not connection.run(f"SELECT pg_try_advisory_lock({_LOCK})")[0][0]:
+        if time.monotonic() > deadline:
+            raise StoreUnavailable("Another migration has been running for two minutes.")
+        time.sleep(0.2)
+
+
+def _applied(connection: pg8000.native.Connection) -> dict[str, str | None]:
+    connection.run(
+        "CREATE SCHEMA IF NOT EXISTS mailsync;"
+        " CREATE TABLE IF NOT EXISTS mailsync.schema_migrations"
+        " (version varchar(128) PRIMARY KEY);"
+        " ALTER TABLE mailsync.schema_migrations ADD COLUMN IF NOT EXISTS checksum text"
+    )
+    return dict(connection.run("SELECT version, checksum FROM mailsync.schema_migrations"))
+
+
+def _is_missing(migration: Migration, applied: dict[str, str | None]) -> bool:
+    if migration.version not in applied:
+        return True
+    if applied[migration.version] not in (None, migration.checksum):
+        raise SchemaOutdated(
+            f"Migration {migration.version} was changed after it had been applied;"
+            " add a new one instead."
+        )
+    return False
+
+
+def _apply(connection: pg8000.native.Connection, migration: Migration) -> None:
+    # Without parameters the driver uses the simple protocol: many statements, none re-parsed,
+    # and together with BEGIN and COMMIT in one message they are one transaction.
+    record = (
+        "INSERT INTO mailsync.schema_migrations (version, checksum)"  # noqa: S608
+        f" VALUES ('{migration.version}', '{migration.checksum}')"
+    )
+    try:
+        connection.run(f"BEGIN;\n{migration.statements};\n{record};\nCOMMIT")
+    except pg8000.native.DatabaseError as error:
+        details = error.args[0] if isinstance(error.args[0], dict) else {}
+        raise SchemaOutdated(
+            f"Migration {migration.version} fails: {details.get('M', 'no reason given')}."
+        ) from None

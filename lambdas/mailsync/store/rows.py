@@ -1,0 +1,137 @@
+"""From messages to the JSON that the statements of `queries.sql` take apart."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from mailsync.model import Address, Message, Patch, RemoteFolder, Unreadable
+from mailsync.store.connection import JsonBytes
+
+# Measured: larger statements cost memory on both sides, smaller ones round trips.
+LARGEST_STATEMENT_BYTES = 2_000_000
+Row = dict[str, Any]
+
+
+def to_row(message: Message) -> Row:
+    """The columns of one message, its two hashes, and its bodies.
+
+    `row_hash` covers what the message shows, without its folder and bodies: those are compared
+    on their own, so that a move or a flag never sends a body again.
+    """
+    row: Row = {
+        "internet_message_id": message.internet_message_id,
+        "conversation_id": message.conversation_id,
+        "subject": message.subject,
+        "from_name": message.sender.name if message.sender else None,
+        "from_address": message.sender.address if message.sender else None,
+        "to_recipients": _addresses(message.to),
+        "cc_recipients": _addresses(message.cc),
+        "bcc_recipients": _addresses(message.bcc),
+        "reply_to": _addresses(message.reply_to),
+        "snippet": message.preview,
+        "is_read": message.is_read,
+        "is_draft": message.is_draft,
+        "is_flagged": message.is_flagged,
+        "has_attachments": message.has_attachments,
+        "importance": message.importance,
+        "categories": list(message.categories),
+        "received_at": message.received_at,
+        "sent_at": message.sent_at,
+        "modified_at": message.modified_at,
+        "web_link": message.web_link,
+        "kind": message.kind,
+    }
+    row = {name: _storable(value) for name, value in row.items()}
+    bodies = {"html": _storable(message.body_html), "text": _storable(message.body_text)}
+    return {
+        "message_id": message.remote_id,
+        "folder_remote_id": message.folder_remote_id,
+        "row_hash": _digest(row),
+        "body_hash": _digest(bodies),
+        **row,
+        **bodies,
+    }
+
+
+def without_body(row: Row) -> Row:
+    return {**row, "body_hash": None, "html": None, "text": None}
+
+
+def pieces(rows: Sequence[Row]) -> Iterator[JsonBytes]:
+    """The rows as JSON arrays of at most about 2 MB; a single larger row stands alone."""
+    encoded = [orjson.dumps(row) for row in rows]
+    piece: list[bytes] = []
+    size = 0
+    for each in encoded:
+        if piece and size + len(each) > LARGEST_STATEMENT_BYTES:
+            yield JsonBytes(b"[" + b",".join(piece) + b"]")
+            piece, size = [], 0
+        piece.append(each)
+        size += len(each)
+    if piece:
+        yield JsonBytes(b"[" + b",".join(piece) + b"]")
+
+
+def keys(rows: Iterable[Row]) -> JsonBytes:
+    wanted = ("message_id", "folder_remote_id", "row_hash", "body_hash")
+    return to_json([{name: row[name] for name in wanted} for row in rows])
+
+
+def patch_rows(patches: Iterable[Patch]) -> JsonBytes:
+    return to_json(
+        [{"message_id": each.remote_id, "is_read": each.fields["is_read"]} for each in patches]
+    )
+
+
+def quarantine_rows(unreadable: Iterable[Unreadable]) -> JsonBytes:
+    return to_json(
+        [
+            {"message_id": each.remote_id, "cause": each.cause, "detail": _storable(each.detail)}
+            for each in unreadable
+        ]
+    )
+
+
+def folder_rows(folders: Iterable[RemoteFolder]) -> JsonBytes:
+    return to_json(
+        [
+            {
+                "remote_id": each.remote_id,
+                "parent_remote_id": each.parent_remote_id,
+                "display_name": _storable(each.display_name),
+                "role": each.role,
+                "hidden": each.hidden,
+                "total": each.total,
+                "unread": each.unread,
+            }
+            for each in folders
+        ]
+    )
+
+
+def to_json(value: Any) -> JsonBytes:
+    return JsonBytes(orjson.dumps(value))
+
+
+def _addresses(addresses: Iterable[Address]) -> list[dict[str, Any]]:
+    return [
+        {"name": _storable(each.name), "address": _storable(each.address)} for each in addresses
+    ]
+
+
+def _storable(value: Any) -> Any:
+    """Text without what Postgres and UTF-8 cannot hold: NUL is dropped, a lone surrogate is
+    replaced by the character that says so. Other values and lists of texts pass through."""
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
+        return value
+    return (
+        value.replace("\0", "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    )
+
+
+def _digest(values: Row) -> str:
+    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

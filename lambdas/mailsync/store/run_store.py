@@ -1,0 +1,255 @@
+"""Accounts, leases and runs: who works on which mailbox, and how it ended."""
+
+from dataclasses import dataclass
+from random import random
+from typing import Any
+
+from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
+from mailsync.model import Account, AccountId, FolderId, Provider, RunId, RunRef, SyncType
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.rows import to_json
+from mailsync.sync.due import next_sync_in_s
+
+LEASE_S = 15 * 60
+"""Longer than any function and any pause between two of them."""
+
+NEEDS_A_PERSON = frozenset({"AccessRevoked"})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """`execution_arn` is None while the execution has not begun."""
+
+    id: RunId
+    execution_arn: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuietRun:
+    """An open run that has given no sign of life for a while."""
+
+    id: RunId
+    account_id: AccountId
+    execution_arn: str | None
+
+
+class RunStore:
+    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def account(self, account_id: AccountId) -> Account:
+        """Raises AccountNotFound when there is none, whatever the id looks like."""
+        if not _is_uuid(account_id):
+            raise AccountNotFound("There is no account of this id.")
+        with self._database.transaction() as tx:
+            found = tx.run("find_account", account_id=account_id)
+        if not found:
+            raise AccountNotFound(f"There is no account {account_id}.")
+        number, user_id, provider, address, status, complete = found[0]
+        return Account(
+            id=AccountId(number),
+            user_id=user_id,
+            provider=Provider(provider),
+            email_address=address,
+            status=status,
+            initial_sync_completed=complete,
+        )
+
+    def active_account(self, account_id: AccountId) -> Account:
+        """The account, if it may be synced. Raises AccountNotFound and AccountNotConnected."""
+        account = self.account(account_id)
+        if account.status != "active":
+            raise AccountNotConnected(
+                f"Account {account_id} is {account.status}; connect or resume it first."
+            )
+        return account
+
+    def enqueue(
+        self,
+        account_id: AccountId,
+        run_id: RunId,
+        sync_type: SyncType,
+        trigger: str,
+        idempotency_key: str | None = None,
+    ) -> OpenRun:
+        """The run that was asked for, or the one that is open or has the same key already."""
+        with self._database.transaction() as tx:
+            if idempotency_key and (
+                found := tx.run(
+                    "find_run_by_key", account_id=account_id, idempotency_key=idempotency_key
+                )
+            ):
+                return _open_run(found[0])
+            if tx.run(
+                "enqueue_run",
+                account_id=account_id,
+                run_id=run_id,
+                sync_type=sync_type,
+                trigger=trigger,
+                idempotency_key=idempotency_key,
+            ):
+                return OpenRun(run_id, None, "queued")
+            found = tx.run("find_open_run", account_id=account_id)
+        # The run that barred ours may have ended between the two statements: then ask again.
+        if not found:
+            return self.enqueue(account_id, run_id, sync_type, trigger, idempotency_key)
+        return _open_run(found[0])
+
+    def begin(
+        self,
+        account_id: AccountId,
+        run_id: RunId,
+        execution_arn: str,
+        sync_type: SyncType,
+        trigger: str,
+    ) -> int | None:
+        """The epoch of the lease, or None when another execution holds it.
+
+        The same execution may begin again after a retry and gets the same epoch.
+        """
+        with self._database.transaction() as tx:
+            lease = tx.run(
+                "take_lease", account_id=account_id, owner=execution_arn, seconds=LEASE_S
+            )
+            if not lease:
+                _finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
+                return None
+            tx.run("close_stale_run", account_id=account_id, run_id=run_id)
+            tx.run(
+                "open_run",
+                run_id=run_id,
+                account_id=account_id,
+                execution_arn=execution_arn,
+                sync_type=sync_type,
+                trigger=trigger,
+            )
+        return int(lease[0][0])
+
+    def renew_lease(self, run: RunRef, *, requests: int = 0) -> None:
+        """Raises LeaseLost when another execution took the mailbox."""
+        with self._database.transaction() as tx:
+            if not tx.run(
+                "renew_lease", account_id=run.account_id, epoch=run.lease_epoch, seconds=LEASE_S
+            ):
+                raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
+            tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
+
+    def begin_folder(self, run: RunRef, folder_id: FolderId) -> None:
+        with self._database.transaction() as tx:
+            tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
+
+    def fail_folder(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
+        with self._database.transaction() as tx:
+            tx.run(
+                "fail_run_folder",
+                run_id=run.run_id,
+                folder_id=folder_id,
+                error=error,
+                error_message=message,
+            )
+            tx.run("set_folder_error", folder_id=folder_id, error=error, error_message=message)
+
+    def run_settings(self, run: RunRef) -> tuple[SyncType, int]:
+        """What the run was asked to do, and how many rounds of repairs it has had."""
+        with self._database.transaction() as tx:
+            sync_type, rounds = tx.run("run_settings", run_id=run.run_id)[0]
+        return SyncType(sync_type), rounds
+
+    def count_repair_round(self, run: RunRef) -> None:
+        with self._database.transaction() as tx:
+            tx.run("count_repair_round", run_id=run.run_id)
+
+    def failed_folders(self, run: RunRef) -> int:
+        with self._database.transaction() as tx:
+            return int(tx.run("failed_folders", run_id=run.run_id)[0][0])
+
+    def complete(self, run: RunRef) -> bool:
+        """Closes the run; whether every folder was proven. A second call changes nothing."""
+        with self._database.transaction() as tx:
+            if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
+                raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
+            proven = tx.run("unproven_folders", run_id=run.run_id)[0][0] == 0
+            wait_s = next_sync_in_s(failures=0, needs_person=False, spread=random())  # noqa: S311
+            tx.run("account_completed", account_id=run.account_id, proven=proven, next_in_s=wait_s)
+            _close(tx, run.run_id, "completed", None, None)
+            _announce(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
+        return bool(proven)
+
+    def fail(
+        self, account_id: AccountId, run_id: RunId, owner: str, error: str, message: str
+    ) -> None:
+        """Closes the run under the name of its error and frees the lease if `owner` holds it."""
+        if error == "AccountNotFound":
+            return
+        needs_person = error in NEEDS_A_PERSON
+        with self._database.transaction() as tx:
+            before = tx.run("account_failures", account_id=account_id)
+            wait_s = next_sync_in_s(
+                failures=before[0][0] + 1 if before else 1,
+                needs_person=needs_person,
+                spread=random(),  # noqa: S311
+            )
+            tx.run(
+                "account_failed",
+                account_id=account_id,
+                owner=owner,
+                error=error,
+                error_message=message,
+                needs_person=needs_person,
+                next_in_s=wait_s,
+            )
+            if _close(tx, run_id, "failed", error, message):
+                kind = "account.reauth_required" if needs_person else "sync.failed"
+                _announce(tx, account_id, kind, run_id, error=error)
+
+    def quiet_runs(self, seconds: int, limit: int) -> tuple[QuietRun, ...]:
+        with self._database.transaction() as tx:
+            found = tx.run("quiet_runs", seconds=seconds, limit=limit)
+        return tuple(QuietRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
+
+    def claim_due(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
+        """Accounts that are due; each is put off by `wait_s`, so nobody else claims it too."""
+        with self._database.transaction() as tx:
+            found = tx.run("claim_due_accounts", limit=limit, next_in_s=wait_s)
+        return tuple(AccountId(each) for (each,) in found)
+
+
+def _finish(
+    tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
+) -> bool:
+    return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
+
+
+def _close(
+    tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
+) -> bool:
+    if not _finish(tx, run_id, status, error, text):
+        return False
+    outcome = "completed" if status == "completed" else "failed"
+    tx.run("finish_run_folders", run_id=run_id, status=outcome)
+    return True
+
+
+def _announce(
+    tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
+) -> None:
+    detail = to_json({"schemaVersion": 1, "accountId": account_id, "runId": run_id, **facts})
+    tx.run("add_to_outbox", account_id=account_id, type=kind, detail=detail)
+
+
+def _open_run(row: list[Any]) -> OpenRun:
+    run_id, execution_arn, status = row
+    return OpenRun(RunId(run_id), execution_arn, status)
+
+
+def _is_uuid(text: str) -> bool:
+    from uuid import UUID
+
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""What the API shows: one account as its owner may see it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mailsync.model import AccountId
+from mailsync.store.connection import Database
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    """`total` and `unread` are ours, `remote_total` the provider's; both may lag while syncing."""
+
+    id: int
+    display_name: str
+    role: str
+    total: int
+    unread: int
+    remote_total: int
+    verified_at: datetime | None
+    error: str | None
+    error_message: str | None
+    walking: bool
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """`run_started_at` and `run_inserted` belong to the open run, if there is one."""
+
+    id: AccountId
+    email_address: str
+    provider: str
+    status: str
+    sync_status: str
+    last_sync_at: datetime | None
+    initial_sync_completed: bool
+    verified_at: datetime | None
+    last_error: str | None
+    last_error_message: str | None
+    next_sync_at: datetime
+    failures: int
+    run_id: str | None
+    run_started_at: datetime | None
+    run_inserted: int
+    folders: tuple[FolderStatus, ...]
+
+
+class StatusStore:
+    """Raises StoreUnavailable and StoreRejected."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def status(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
+        """None when there is no such account or it is not this user's; the two look the same."""
+        with self._database.transaction() as tx:
+            found = tx.run("account_status", account_id=account_id, user_id=user_id)
+            if not found:
+                return None
+            folders = tx.run("folder_status", account_id=account_id)
+        row: list[Any] = found[0]
+        shown = tuple(FolderStatus(*each) for each in folders)
+        return AccountStatus(*row[:-1], int(row[-1]), shown)

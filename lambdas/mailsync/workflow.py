@@ -1,0 +1,114 @@
+"""Starting executions, and the rule that a mailbox has at most one that lives.
+
+A run is written before its execution is started, and the execution bears its name: a crash
+between the two leaves a queued run, which whoever comes next starts under the same name.
+"""
+
+import json
+from functools import cached_property
+from typing import Any
+from uuid import uuid4
+
+from mailsync.errors import StoreUnavailable
+from mailsync.log import logger
+from mailsync.model import AccountId, RunId, SyncType
+from mailsync.store.run_store import OpenRun, RunStore
+
+EXECUTION_DIED = "ExecutionDied"
+_TRIES = 3
+
+
+class Workflows:
+    """The state machines, by Step Functions' API."""
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+
+        return boto3.client("stepfunctions")
+
+    def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
+        """Starts an execution and returns its ARN; one of the same name is not started again."""
+        try:
+            started = self._client.start_execution(
+                stateMachineArn=machine_arn, name=name, input=json.dumps(state)
+            )
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return execution_arn(machine_arn, name)
+        return str(started["executionArn"])
+
+    def is_running(self, arn: str) -> bool:
+        try:
+            found = self._client.describe_execution(executionArn=arn)
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return False
+        return str(found["status"]) == "RUNNING"
+
+
+def execution_arn(machine_arn: str, name: str) -> str:
+    return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+class Trigger:
+    """Starts syncs of mailboxes, or joins the one that is under way."""
+
+    def __init__(self, runs: RunStore, workflows: Workflows, machine_arn: str) -> None:
+        self._runs = runs
+        self._workflows = workflows
+        self._machine_arn = machine_arn
+
+    def sync(
+        self,
+        account_id: AccountId,
+        sync_type: SyncType,
+        trigger: str,
+        idempotency_key: str | None = None,
+    ) -> OpenRun:
+        """The run that now works on the account; its execution is started.
+
+        Raises:
+            StoreUnavailable: runs of this account ended as fast as they were found.
+        """
+        for _ in range(_TRIES):
+            wanted = RunId(str(uuid4()))
+            run = self._runs.enqueue(account_id, wanted, sync_type, trigger, idempotency_key)
+            if run.status not in ("queued", "running") or self._lives(run):
+                return self._named(run)
+            if run.execution_arn is None:
+                self._start(run.id, account_id, sync_type, trigger)
+                return self._named(run)
+            self.close(account_id, run.id)
+        raise StoreUnavailable("No run of this account could be started or joined; try again.")
+
+    def revive(self, account_id: AccountId, run: OpenRun) -> None:
+        """Starts a run that was never started; closes one whose execution is dead."""
+        if self._lives(run):
+            return
+        if run.execution_arn is None:
+            self._start(run.id, account_id, SyncType.AUTO, "schedule")
+        else:
+            self.close(account_id, run.id)
+
+    def close(self, account_id: AccountId, run_id: RunId) -> None:
+        """The run's execution is dead: frees the mailbox, which is due again at once."""
+        logger.warning("run_closed", account_id=account_id, run_id=run_id)
+        self._runs.fail(
+            account_id,
+            run_id,
+            execution_arn(self._machine_arn, run_id),
+            EXECUTION_DIED,
+            "The execution was stopped or died; what is stored stays, the next run goes on.",
+        )
+
+    def _lives(self, run: OpenRun) -> bool:
+        return self._workflows.is_running(execution_arn(self._machine_arn, run.id))
+
+    def _start(
+        self, run_id: RunId, account_id: AccountId, sync_type: SyncType, trigger: str
+    ) -> None:
+        state = {"accountId": account_id, "syncType": sync_type, "trigger": trigger}
+        self._workflows.start(self._machine_arn, run_id, state)
+
+    def _named(self, run: OpenRun) -> OpenRun:
+        arn = execution_arn(self._machine_arn, run.id)
+        return OpenRun(run.id, run.execution_arn or arn, run.status)
