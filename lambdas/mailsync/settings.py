@@ -22,6 +22,7 @@ AWS_ENDPOINT_URL         read by boto3 itself
 
 import json
 import os
+import ssl
 from collections.abc import Mapping
 from functools import cache
 from urllib.parse import urlsplit
@@ -69,6 +70,10 @@ class Settings:
         if path and not os.path.exists(path):
             raise SettingMissing("CA_BUNDLE names a file that does not exist.")
         return path
+
+    def tls(self) -> ssl.SSLContext:
+        """What verifies a provider: the bundle of CA_BUNDLE, or the system's."""
+        return ssl.create_default_context(cafile=self.ca_bundle)
 
     @property
     def token_key_arn(self) -> str:

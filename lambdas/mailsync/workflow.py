@@ -12,7 +12,7 @@ from uuid import uuid4
 from mailsync.errors import StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId, SyncType
-from mailsync.store.run_store import OpenRun, RunStore
+from mailsync.store.run_store import OpenRun, QuietRun, RunStore
 
 EXECUTION_DIED = "ExecutionDied"
 _TRIES = 3
@@ -72,7 +72,7 @@ class Trigger:
         for _ in range(_TRIES):
             wanted = RunId(str(uuid4()))
             run = self._runs.enqueue(account_id, wanted, sync_type, trigger, idempotency_key)
-            if run.status not in ("queued", "running") or self._lives(run):
+            if run.status not in ("queued", "running") or self._lives(run.id):
                 return self._named(run)
             if run.execution_arn is None:
                 self._start(run.id, account_id, sync_type, trigger)
@@ -80,14 +80,14 @@ class Trigger:
             self.close(account_id, run.id)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
-    def revive(self, account_id: AccountId, run: OpenRun) -> None:
+    def revive(self, run: QuietRun) -> None:
         """Starts a run that was never started; closes one whose execution is dead."""
-        if self._lives(run):
+        if self._lives(run.id):
             return
         if run.execution_arn is None:
-            self._start(run.id, account_id, SyncType.AUTO, "schedule")
+            self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
         else:
-            self.close(account_id, run.id)
+            self.close(run.account_id, run.id)
 
     def close(self, account_id: AccountId, run_id: RunId) -> None:
         """The run's execution is dead: frees the mailbox, which is due again at once."""
@@ -100,8 +100,8 @@ class Trigger:
             "The execution was stopped or died; what is stored stays, the next run goes on.",
         )
 
-    def _lives(self, run: OpenRun) -> bool:
-        return self._workflows.is_running(execution_arn(self._machine_arn, run.id))
+    def _lives(self, run_id: RunId) -> bool:
+        return self._workflows.is_running(execution_arn(self._machine_arn, run_id))
 
     def _start(
         self, run_id: RunId, account_id: AccountId, sync_type: SyncType, trigger: str

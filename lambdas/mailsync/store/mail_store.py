@@ -180,6 +180,12 @@ class MailStore:
         with self._fenced(run) as tx:
             tx.run("mark_verified", ids=rows.to_json(list(folders)))
 
+    def verified_folders(self, run: RunRef) -> frozenset[FolderId]:
+        """The folders that were proven in this run."""
+        with self._database.transaction() as tx:
+            found = tx.run("verified_folders", run_id=run.run_id)
+        return frozenset(FolderId(each) for (each,) in found)
+
     def entries(self, run: RunRef, folder_id: FolderId) -> dict[RemoteId, bool]:
         """The read state of each message that is stored in a folder."""
         with self._database.transaction() as tx:

@@ -410,8 +410,8 @@ UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
  WHERE id = :folder_id
 
 -- failed_folders --
--- How many folders failed in a run.
-SELECT count(*) FROM mailsync.sync_run_folders WHERE run_id = :run_id AND status = 'failed'
+-- The folders that failed in a run.
+SELECT folder_id FROM mailsync.sync_run_folders WHERE run_id = :run_id AND status = 'failed'
 
 -- removed_ids --
 -- Messages that left a folder and are not yet known to be anywhere.
@@ -454,13 +454,21 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
 UPDATE mailsync.email_folders SET verified_at = now(), error = NULL, error_message = NULL
  WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
+-- verified_folders --
+-- The folders of which this run has shown that nothing is missing.
+SELECT f.id
+  FROM mailsync.email_folders f
+  JOIN mailsync.sync_runs r ON r.account_id = f.account_id
+ WHERE r.id = :run_id AND f.verified_at >= r.started_at
+
 -- unproven_folders --
--- How many selected folders lack a proof from this run.
+-- How many selected folders lack a proof from this run, or have never been walked to the end.
 SELECT count(*)
   FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
   JOIN mailsync.sync_runs r ON r.id = :run_id
  WHERE f.account_id = r.account_id AND f.selected AND f.gone_at IS NULL
-   AND (f.verified_at IS NULL OR f.verified_at < r.started_at)
+   AND (c.walking OR f.verified_at IS NULL OR f.verified_at < r.started_at)
 
 -- folder_entries --
 -- Every message of a folder, for the comparison by id.
@@ -477,7 +485,8 @@ SELECT message_id FROM mailsync.email_quarantine
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
        a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
        a.failures, r.id, r.started_at,
-       coalesce((SELECT sum(p.inserted) FROM mailsync.sync_run_folders p WHERE p.run_id = r.id), 0)
+       (SELECT coalesce(sum(p.inserted), 0)::int FROM mailsync.sync_run_folders p
+         WHERE p.run_id = r.id)
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
  WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id

@@ -162,9 +162,10 @@ class RunStore:
         with self._database.transaction() as tx:
             tx.run("count_repair_round", run_id=run.run_id)
 
-    def failed_folders(self, run: RunRef) -> int:
+    def failed_folders(self, run: RunRef) -> frozenset[FolderId]:
         with self._database.transaction() as tx:
-            return int(tx.run("failed_folders", run_id=run.run_id)[0][0])
+            found = tx.run("failed_folders", run_id=run.run_id)
+        return frozenset(FolderId(each) for (each,) in found)
 
     def complete(self, run: RunRef) -> bool:
         """Closes the run; whether every folder was proven. A second call changes nothing."""

@@ -60,6 +60,6 @@ class StatusStore:
             if not found:
                 return None
             folders = tx.run("folder_status", account_id=account_id)
-        row: list[Any] = found[0]
         shown = tuple(FolderStatus(*each) for each in folders)
-        return AccountStatus(*row[:-1], int(row[-1]), shown)
+        values: tuple[Any, ...] = (*found[0], shown)
+        return AccountStatus(*values)

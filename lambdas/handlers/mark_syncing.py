@@ -1,0 +1,24 @@
+"""State `mark-syncing`: takes the mailbox lease for this execution and opens the run."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.model import AccountId, RunId, SyncType
+from mailsync.store.connection import open_database
+from mailsync.store.run_store import RunStore
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    asked = event["input"]
+    epoch = RunStore(open_database()).begin(
+        AccountId(asked["accountId"]),
+        RunId(event["runId"]),
+        event["executionArn"],
+        SyncType(asked.get("syncType", SyncType.MANUAL)),
+        asked.get("trigger", "console"),
+    )
+    logger.info("lease_asked", run_id=event["runId"], acquired=epoch is not None)
+    return {"acquired": epoch is not None, "epoch": epoch or 0}

@@ -1,0 +1,16 @@
+"""Deployment step `migrate-database`: applies the migrations that are missing."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.settings import load_settings
+from mailsync.store.migrate import migrate
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
+    applied = list(migrate(load_settings()))
+    logger.info("migrated", applied=applied)
+    return {"applied": applied}

@@ -1,0 +1,21 @@
+"""State `reach-provider` of the self-test: the mail provider answers."""
+
+from typing import Any
+
+import httpx
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.errors import ProviderUnavailable
+from mailsync.log import logger
+from mailsync.settings import load_settings
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    settings = load_settings()
+    try:
+        answer = httpx.get(settings.graph_url, verify=settings.tls(), timeout=10)
+    except httpx.HTTPError as error:
+        cause = type(error).__name__
+        raise ProviderUnavailable(f"The provider of GRAPH_URL does not answer ({cause}).") from None
+    return {"status": answer.status_code}

@@ -1,0 +1,21 @@
+"""State `sync-folder`: pages through one folder until it is done or the time is."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.model import FolderId, RunRef
+from mailsync.steps.folder_pages import sync_folder
+from mailsync.steps.mailbox import open_mailbox
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    with open_mailbox(RunRef.from_state(event)) as mailbox:
+        progress = sync_folder(
+            mailbox,
+            FolderId(event["folderId"]),
+            remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
+        )
+    return {"hasMore": progress.has_more, "waitSeconds": progress.wait_seconds}

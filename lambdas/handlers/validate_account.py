@@ -1,0 +1,16 @@
+"""State `validate-account`: the account exists, is connected and its provider is known."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.model import AccountId
+from mailsync.store.connection import open_database
+from mailsync.store.run_store import RunStore
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    account = RunStore(open_database()).active_account(AccountId(event["accountId"]))
+    return {"provider": account.provider}

@@ -1,0 +1,121 @@
+"""`sync-folder`: page after page of one folder, each stored with its cursor in one transaction."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import (
+    Counts,
+    FolderId,
+    Gone,
+    KnownFolder,
+    Message,
+    Page,
+    PagePlan,
+    Patch,
+    Unreadable,
+)
+from mailsync.steps.mailbox import Mailbox
+from mailsync.store.mail_store import PageWrite
+from mailsync.sync.budget import larger_page, may_go_on, should_sleep, smaller_page, wait_seconds
+from mailsync.sync.plan import plan_page
+
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FolderProgress:
+    """Whether pages are left, and the pause that the provider asked for before the next one."""
+
+    has_more: bool
+    wait_seconds: int = 0
+
+
+def sync_folder(
+    mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]
+) -> FolderProgress:
+    """Pages until the folder is up to date or the time budget is spent.
+
+    Raises whatever the provider and the store raise; what was stored until then stays, and the
+    next call goes on behind it.
+    """
+    mailbox.runs.begin_folder(mailbox.run, folder_id)
+    slowest_s = 0.0
+    while may_go_on(remaining_s(), slowest_s):
+        started = time.monotonic()
+        folder = mailbox.mail.folder(mailbox.run.account_id, folder_id)
+        try:
+            page = _fetch(mailbox, folder)
+        except ProviderThrottled as throttled:
+            if throttled.retry_after_s is None:
+                raise
+            if not should_sleep(throttled.retry_after_s, remaining_s()):
+                return FolderProgress(True, wait_seconds(throttled.retry_after_s))
+            time.sleep(throttled.retry_after_s)
+            continue
+        if store_page(mailbox, folder, page) is not None and not page.has_more:
+            return FolderProgress(False)
+        slowest_s = max(slowest_s, time.monotonic() - started)
+    return FolderProgress(True)
+
+
+def store_page(
+    mailbox: Mailbox, folder: KnownFolder, page: Page, *, requests: int = 1
+) -> Counts | None:
+    """Plans and stores one page; None when another worker had moved the cursor meanwhile."""
+    plan = _completed(mailbox, plan_page(page))
+    counts = mailbox.mail.apply_page(mailbox.run, PageWrite(folder, page, plan, requests))
+    if counts is not None:
+        logger.info(
+            "page_synced",
+            folder_id=folder.ref.id,
+            inserted=counts.inserted,
+            updated=counts.updated,
+            unchanged=counts.unchanged,
+            removed=counts.removed,
+            quarantined=counts.quarantined,
+            has_more=page.has_more,
+        )
+    return counts
+
+
+def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
+    """One page in the size that last worked: halved when the provider chokes, then growing back."""
+    size = folder.position.page_size or PAGE_SIZE
+    try:
+        page = mailbox.provider.fetch_page(folder.ref, folder.position.cursor, limit=size)
+    except ProviderUnavailable:
+        if size > 1:
+            mailbox.mail.save_page_size(mailbox.run, folder.ref.id, smaller_page(size))
+        raise
+    if size < PAGE_SIZE:
+        mailbox.mail.save_page_size(mailbox.run, folder.ref.id, larger_page(size, PAGE_SIZE))
+    return page
+
+
+def _completed(mailbox: Mailbox, plan: PagePlan) -> PagePlan:
+    """Fetches whole what a patch cannot tell: messages not stored, and fields beside `is_read`."""
+    if not plan.patches:
+        return plan
+    unknown = mailbox.mail.unknown_ids(
+        mailbox.run.account_id, [each.remote_id for each in plan.patches]
+    )
+    partial = tuple(each for each in plan.patches if _needs_message(each, unknown))
+    if not partial:
+        return plan
+    fetched = mailbox.provider.fetch_messages([each.remote_id for each in partial])
+    messages = tuple(each for each in fetched if isinstance(each, Message))
+    gone = tuple(each.remote_id for each in fetched if isinstance(each, Gone))
+    unreadable = tuple(each for each in fetched if isinstance(each, Unreadable))
+    return PagePlan(
+        upserts=plan.upserts + messages,
+        patches=tuple(each for each in plan.patches if each not in partial),
+        removals=plan.removals + gone,
+        unreadable=plan.unreadable + unreadable,
+    )
+
+
+def _needs_message(patch: Patch, unknown: frozenset[str]) -> bool:
+    return patch.remote_id in unknown or patch.fields.keys() != {"is_read"}

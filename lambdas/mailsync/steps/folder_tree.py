@@ -1,0 +1,56 @@
+"""`sync-folders`: the folder tree, and the changes that fit on one page."""
+
+from collections.abc import Sequence
+
+from mailsync.log import logger
+from mailsync.model import FolderId, KnownFolder, RemoteFolder, SyncType
+from mailsync.steps.folder_pages import PAGE_SIZE, store_page
+from mailsync.steps.mailbox import Mailbox
+from mailsync.sync.folders import biggest_first, diff_folders, known_roles
+
+
+def mirror_folders(mailbox: Mailbox) -> tuple[RemoteFolder, ...]:
+    """Makes the stored tree and the provider's counts those of now; returns the remote folders."""
+    run, mail = mailbox.run, mailbox.mail
+    known = mail.folders(run.account_id)
+    remote = tuple(mailbox.provider.list_folders(known_roles(known)))
+    plan = diff_folders(remote, known)
+    if plan.changed or plan.gone:
+        mail.save_folders(run, plan.changed, plan.gone)
+        logger.info("folders_mirrored", changed=len(plan.changed), gone=len(plan.gone))
+    mail.save_remote_counts(run, remote)
+    return remote
+
+
+def sync_folders(mailbox: Mailbox) -> tuple[FolderId, ...]:
+    """Returns the folders that have more pages than one, the biggest first.
+
+    A folder that was walked before is probed together with all others in a few requests, and
+    what came on that page is stored at once; so an incremental sync needs no further state.
+    """
+    remote = mirror_folders(mailbox)
+    sync_type, _ = mailbox.runs.run_settings(mailbox.run)
+    if sync_type is SyncType.FULL:
+        mailbox.mail.restart_all_walks(mailbox.run)
+    folders = [each for each in mailbox.mail.folders(mailbox.run.account_id) if each.selected]
+    settled = _apply_probed(mailbox, [each for each in folders if not each.position.walking])
+    left = [each for each in folders if each.ref.id not in settled]
+    return biggest_first(left, remote)
+
+
+def _apply_probed(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> frozenset[FolderId]:
+    """The folders that are up to date after their next page."""
+    positions = [
+        (each.ref, each.position.cursor) for each in folders if each.position.cursor is not None
+    ]
+    if not positions:
+        return frozenset()
+    pages = mailbox.provider.probe(positions, limit=PAGE_SIZE)
+    settled = set()
+    for folder in folders:
+        page = pages.get(folder.ref.id)
+        if page is None:
+            continue
+        if store_page(mailbox, folder, page) is not None and not page.has_more:
+            settled.add(folder.ref.id)
+    return frozenset(settled)
