@@ -1,0 +1,49 @@
+"""MailsyncApp: both stacks of one stage, held against the AWS Solutions rules of cdk-nag."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import cdk_nag
+from aws_cdk import Validations
+
+from infra.settings import StageSettings
+from infra.stateful_stack import StatefulStack
+from infra.sync_stack import SyncStack
+
+CDK_JSON = Path(__file__).resolve().parent.parent / "cdk.json"
+
+
+class MailsyncApp(cdk.App):
+    """`context` overrides the context of cdk.json, and the CDK CLI's `-c` overrides both.
+
+    `synth` raises when a rule is broken and the exception is not acknowledged where it is made.
+    """
+
+    def __init__(
+        self,
+        *,
+        outdir: str,
+        context: Mapping[str, Any] | None = None,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> None:
+        # Read here as well as by the CLI: `python app.py` needs neither the CLI nor an account.
+        committed = json.loads(CDK_JSON.read_text())["context"]
+        super().__init__(outdir=outdir, context={**committed, **(context or {})})
+        stage = StageSettings.from_context(
+            self.node.get_context("stage"), self.node.get_context("stages")
+        )
+        env = cdk.Environment(account=account, region=region)
+        self.stateful = StatefulStack(self, f"Mailsync-{stage.name}-Stateful", env=env)
+        self.sync = SyncStack(
+            self,
+            f"Mailsync-{stage.name}-Sync",
+            env=env,
+            stage=stage,
+            token_key=self.stateful.token_key,
+            settings_secret=self.stateful.settings_secret,
+        )
+        Validations.of(self).add_plugins(cdk_nag.AwsSolutionsChecks(self, verbose=True))

@@ -1,0 +1,53 @@
+"""What differs between stages: the `stages` of cdk.json, parsed once into a frozen type."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+ARCHITECTURES = ("arm64", "x86_64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSettings:
+    """One stage.
+
+    architecture          of the functions: arm64 or x86_64 (`sam local invoke` on a PC wants this)
+    schedule_enabled      whether due mailboxes start by themselves
+    log_retention         a member of CDK's RetentionDays, such as ONE_MONTH
+    app_inbox_url         where a person lands after connecting a mailbox
+    graph_url             Microsoft Graph with its version, and
+    microsoft_authority   the identity platform with its tenant; national clouds have their own
+    jwt_audience          what the application's JWT must say; None: not checked
+    jwt_issuer
+    public_url            the API's address if it has its own domain; None: the one AWS gives
+    reserved_concurrency  executions set aside per function, by its name in the catalog
+    """
+
+    name: str
+    app_inbox_url: str
+    architecture: str = "arm64"
+    schedule_enabled: bool = True
+    log_retention: str = "ONE_MONTH"
+    graph_url: str = "https://graph.microsoft.com/v1.0"
+    microsoft_authority: str = "https://login.microsoftonline.com/common"
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+    public_url: str | None = None
+    reserved_concurrency: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_context(cls, name: str, stages: Mapping[str, Mapping[str, Any]]) -> "StageSettings":
+        """The stage of that name.
+
+        Raises:
+            ValueError: there is no such stage, or it says something that no stage can say.
+        """
+        if name not in stages:
+            raise ValueError(f"Stage {name!r} is not in cdk.json; it has {sorted(stages)}.")
+        unknown = stages[name].keys() - {each.name for each in fields(cls)}
+        if unknown:
+            raise ValueError(f"Stage {name!r} has unknown settings: {sorted(unknown)}.")
+        stage = cls(name=name, **stages[name])
+        if stage.architecture not in ARCHITECTURES:
+            raise ValueError(f"Stage {name!r}: architecture must be one of {ARCHITECTURES}.")
+        return stage

@@ -1,0 +1,49 @@
+"""SettingsSecret: what only a person can know, in one JSON secret."""
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra.sync_functions import SyncFunction
+
+FILLED_BY_HAND = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
+
+
+class SettingsSecret(Construct):
+    """Created with empty values, to be filled once, before the functions are deployed.
+
+    JWT_SECRET is generated; put the application's own there if it signs with HS256 already.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self._secret = secretsmanager.Secret(
+            self,
+            "Secret",
+            description="Database URL, app registration and JWT key of Mailsync",
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                secret_string_template=json.dumps(dict.fromkeys(FILLED_BY_HAND, "")),
+                generate_string_key="JWT_SECRET",
+                password_length=64,
+                exclude_punctuation=True,
+            ),
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        Validations.of(self._secret).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-SMG4",
+                reason="Its values are issued outside AWS (database host, Microsoft Entra) and "
+                "have to be renewed there.",
+            )
+        )
+
+    @property
+    def arn(self) -> str:
+        return self._secret.secret_arn
+
+    def allow_read(self, function: SyncFunction) -> None:
+        function.function.add_environment("SETTINGS_SECRET_ARN", self._secret.secret_arn)
+        self._secret.grant_read(function.role)

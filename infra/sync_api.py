@@ -1,0 +1,110 @@
+"""SyncApi: the routes of the catalog behind one authorizer."""
+
+import json
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_apigateway as rest_api
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra import catalog
+from infra.settings import StageSettings
+from infra.sync_functions import SyncFunctions
+
+# No path and no query: the callback's query carries the sign-in code.
+_ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "routeKey": "$context.routeKey",
+    "status": "$context.status",
+    "latencyMs": "$context.responseLatency",
+    "integrationError": "$context.integrationErrorMessage",
+    "authorizerError": "$context.authorizer.error",
+}
+
+
+@jsii.implements(apigateway.IAccessLogSettings)
+class _AccessLog:
+    def __init__(self, log_group: logs.LogGroup) -> None:
+        self._destination = apigateway.LogGroupLogDestination(log_group)
+
+    @property
+    def destination(self) -> apigateway.IAccessLogDestination:
+        return self._destination
+
+    @property
+    def format(self) -> rest_api.AccessLogFormat:
+        return rest_api.AccessLogFormat.custom(json.dumps(_ACCESS_LOG))
+
+
+class SyncApi(Construct):
+    """An HTTP API. A verdict of the authorizer holds for 300 seconds per Authorization header."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        functions: SyncFunctions,
+        stage: StageSettings,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._api = apigateway.HttpApi(self, "Api", create_default_stage=False)
+        self._add_stage(stage)
+        authorizer = authorizers.HttpLambdaAuthorizer(
+            "Authorizer",
+            functions[catalog.AUTHORIZER.name].alias,
+            response_types=[authorizers.HttpLambdaResponseType.SIMPLE],
+            identity_source=["$request.header.Authorization"],
+            results_cache_ttl=cdk.Duration.seconds(300),
+        )
+        for route in catalog.ROUTES:
+            self._add_route(route, functions, authorizer)
+
+    @property
+    def url(self) -> str:
+        return self._api.api_endpoint
+
+    def _add_stage(self, stage: StageSettings) -> None:
+        log_group = logs.LogGroup(
+            self,
+            "AccessLogs",
+            retention=logs.RetentionDays[stage.log_retention],
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        self._api.add_stage(
+            "DefaultStage",
+            auto_deploy=True,
+            detailed_metrics_enabled=True,
+            throttle=apigateway.ThrottleSettings(rate_limit=50, burst_limit=100),
+            access_log_settings=_AccessLog(log_group),
+        )
+
+    def _add_route(
+        self,
+        route: catalog.Route,
+        functions: SyncFunctions,
+        authorizer: apigateway.IHttpRouteAuthorizer,
+    ) -> None:
+        method, path = route.key.split(" ")
+        (resource,) = self._api.add_routes(
+            path=path,
+            methods=[apigateway.HttpMethod(method)],
+            integration=integrations.HttpLambdaIntegration(
+                f"{catalog.function(route.function).construct_id}Integration",
+                functions[route.function].alias,
+            ),
+            authorizer=apigateway.HttpNoneAuthorizer() if route.public else authorizer,
+        )
+        if route.public:
+            Validations.of(resource).acknowledge(
+                Acknowledgment(
+                    id="AwsSolutions-APIG4",
+                    reason="Public by design: it reveals nothing (health) or is opened by the "
+                    "browser that Microsoft sends back, and checks a signed state (callback).",
+                )
+            )

@@ -1,0 +1,112 @@
+"""SyncFunctions: every function of the catalog, each alone with its role, log group and alias."""
+
+from collections.abc import Iterator
+
+import aws_cdk as cdk
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra import catalog
+from infra.catalog import Touch
+from infra.settings import StageSettings
+
+_ARCHITECTURE = {
+    "arm64": lambda_.Architecture.ARM_64,
+    "x86_64": lambda_.Architecture.X86_64,
+}
+
+
+class SyncFunction(Construct):
+    """One Lambda function; callers use its alias, which moves only to complete versions."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: catalog.Function,
+        stage: StageSettings,
+        code: lambda_.Code,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.spec = spec
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=logs.RetentionDays[stage.log_retention],
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        self.role = _role(self, log_group)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=spec.purpose,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=_ARCHITECTURE[stage.architecture],
+            code=code,
+            handler=spec.handler,
+            memory_size=spec.memory_mb,
+            timeout=cdk.Duration.seconds(spec.timeout_s),
+            reserved_concurrent_executions=stage.reserved_concurrency.get(spec.name),
+            environment=_environment(spec, stage),
+            role=self.role,
+            log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE,
+        )
+        self.alias = lambda_.Alias(
+            self, "Live", alias_name="live", version=self.function.current_version
+        )
+        Validations.of(self.function).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-L1",
+                reason="The dependencies are locked, compiled and tested for Python 3.13.",
+            )
+        )
+
+
+class SyncFunctions(Construct):
+    def __init__(
+        self, scope: Construct, construct_id: str, *, stage: StageSettings, code: lambda_.Code
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._functions = {
+            spec.name: SyncFunction(self, spec.construct_id, spec=spec, stage=stage, code=code)
+            for spec in catalog.FUNCTIONS
+        }
+
+    def __getitem__(self, name: str) -> SyncFunction:
+        return self._functions[name]
+
+    def __iter__(self) -> Iterator[SyncFunction]:
+        return iter(self._functions.values())
+
+
+def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
+    """Writes to its own log group only; AWS's managed policy would allow every group."""
+    role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    log_group.grant_write(role)
+    Validations.of(role).acknowledge(
+        Acknowledgment(
+            id="AwsSolutions-IAM5[Resource::*]", reason="X-Ray knows no resource to name."
+        )
+    )
+    return role
+
+
+def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]:
+    """The settings that are no secret and name no other resource."""
+    values: dict[str, str | None] = {}
+    if Touch.PROVIDER_LOGIN in spec.touches:
+        values |= {
+            "GRAPH_URL": stage.graph_url,
+            "MICROSOFT_AUTHORITY": stage.microsoft_authority,
+        }
+    if Touch.APP_IDENTITY in spec.touches:
+        values |= {"JWT_AUDIENCE": stage.jwt_audience, "JWT_ISSUER": stage.jwt_issuer}
+    if any(route.function == spec.name for route in catalog.ROUTES):
+        values |= {"APP_INBOX_URL": stage.app_inbox_url, "PUBLIC_URL": stage.public_url}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,53 @@
+"""What may be replaced at any time: functions, workflows, API and schedule, and who may what."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from infra.catalog import Touch
+from infra.database_migration import DatabaseMigration
+from infra.lambda_bundle import lambda_code
+from infra.settings import StageSettings
+from infra.settings_secret import SettingsSecret
+from infra.sync_api import SyncApi
+from infra.sync_functions import SyncFunctions
+from infra.sync_schedules import SyncSchedules
+from infra.sync_workflows import SyncWorkflows
+from infra.token_key import TokenKey
+
+
+class SyncStack(cdk.Stack):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: StageSettings,
+        token_key: TokenKey,
+        settings_secret: SettingsSecret,
+        **props: Any,
+    ) -> None:
+        super().__init__(scope, construct_id, **props)
+        code = lambda_code(stage.architecture)
+        functions = SyncFunctions(self, "Functions", stage=stage, code=code)
+        workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
+        api = SyncApi(self, "Api", functions=functions, stage=stage)
+        SyncSchedules(self, "Schedules", functions=functions, stage=stage)
+        DatabaseMigration(self, "Migration", functions=functions)
+
+        allow = {
+            Touch.DATABASE: settings_secret.allow_read,
+            Touch.PROVIDER_LOGIN: settings_secret.allow_read,
+            Touch.APP_IDENTITY: settings_secret.allow_read,
+            Touch.OPEN_TOKENS: token_key.allow_open,
+            Touch.SEAL_TOKENS: token_key.allow_seal,
+            Touch.WORKFLOWS: workflows.allow_control,
+        }
+        for each in functions:
+            for touch in sorted(each.spec.touches):
+                allow[touch](each)
+
+        cdk.CfnOutput(self, "ApiUrl", value=api.url)
+        cdk.CfnOutput(self, "MailboxSyncArn", value=workflows.mailbox_sync.state_machine_arn)
+        cdk.CfnOutput(self, "TestSyncArn", value=workflows.test_sync.state_machine_arn)

@@ -1,0 +1,129 @@
+"""SyncWorkflows: the state machines, from the ASL files that the local stack runs as well."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra import catalog
+from infra.settings import StageSettings
+from infra.sync_functions import SyncFunction, SyncFunctions
+
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+
+class SyncWorkflow(Construct):
+    """One machine; it may invoke the functions that its definition names, and nothing else."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        workflow: catalog.Workflow,
+        functions: SyncFunctions,
+        stage: StageSettings,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        placeholders = set(_PLACEHOLDER.findall(workflow.definition))
+        called = [each for each in functions if each.spec.placeholder in placeholders]
+        self.machine = sfn.StateMachine(
+            self,
+            "Machine",
+            # The text itself and not an asset: a difference is readable before it is deployed.
+            definition_body=sfn.DefinitionBody.from_string(workflow.definition),
+            definition_substitutions={
+                each.spec.placeholder: each.alias.function_arn for each in called
+            },
+            state_machine_type=sfn.StateMachineType.STANDARD,
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=_log_group(self, stage),
+                level=sfn.LogLevel.ERROR,
+                include_execution_data=False,
+            ),
+        )
+        for each in called:
+            each.alias.grant_invoke(self.machine)
+        _acknowledge_findings(self.machine)
+
+
+class SyncWorkflows(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        functions: SyncFunctions,
+        stage: StageSettings,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.mailbox_sync, self.test_sync = (
+            SyncWorkflow(self, name, workflow=workflow, functions=functions, stage=stage).machine
+            for name, workflow in (
+                ("MailboxSync", catalog.MAILBOX_SYNC),
+                ("TestSync", catalog.TEST_SYNC),
+            )
+        )
+        self._control = iam.Policy(self, "Control")
+        for machine in (self.mailbox_sync, self.test_sync):
+            self._permit_control(machine)
+
+    def allow_control(self, function: SyncFunction) -> None:
+        """Start an execution of either machine, describe it and stop it."""
+        function.function.add_environment("MAILBOX_SYNC_ARN", self.mailbox_sync.state_machine_arn)
+        function.function.add_environment("TEST_SYNC_ARN", self.test_sync.state_machine_arn)
+        self._control.attach_to_role(function.role)
+
+    def _permit_control(self, machine: sfn.StateMachine) -> None:
+        machine.grant_start_execution(self._control)
+        grant = machine.grant_execution(
+            self._control, "states:DescribeExecution", "states:StopExecution"
+        )
+        executions = cdk.Stack.of(self).resolve(grant.principal_statements[0].resources[0])
+        Validations.of(self._control).acknowledge(
+            Acknowledgment(
+                id=f"AwsSolutions-IAM5[Resource::{_as_nag_writes(executions)}]",
+                reason="An execution is named when it starts; the wildcard ends at its machine.",
+            )
+        )
+
+
+def _as_nag_writes(arn: Mapping[str, Any]) -> str:
+    """The name under which cdk-nag reports an ARN of literals and references."""
+    _, parts = arn["Fn::Join"]
+    return "".join(part if isinstance(part, str) else _reference(part) for part in parts)
+
+
+def _reference(part: Mapping[str, Any]) -> str:
+    return f"<{part['Ref']}>" if "Ref" in part else json.dumps(part, separators=(",", ":"))
+
+
+def _log_group(scope: Construct, stage: StageSettings) -> logs.LogGroup:
+    return logs.LogGroup(
+        scope,
+        "Logs",
+        retention=logs.RetentionDays[stage.log_retention],
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+
+
+def _acknowledge_findings(machine: sfn.StateMachine) -> None:
+    Validations.of(machine).acknowledge(
+        Acknowledgment(
+            id="AwsSolutions-SF1",
+            reason="Logging every event would cost more than the functions; the execution "
+            "history and the run's rows tell the rest.",
+        ),
+        Acknowledgment(
+            id="AwsSolutions-IAM5[Resource::*]",
+            reason="X-Ray and log delivery know no resource to name.",
+        ),
+    )
