@@ -1,0 +1,57 @@
+# The only door; CI goes through it too. `make help` lists what there is.
+
+MESSAGES ?= 3000#   how many messages the demo mailbox holds
+MBOX     ?=#        an mbox file, a Maildir or a folder of .eml files to fill it with instead
+STAGE    ?= dev#    the stage of cdk.json that `make synth` writes
+
+# The first interpreter that really runs; 3.13 is what Lambda runs.
+PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/python3 python3.12 \
+	python3.11 python3; do "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && { echo "$$each"; break; }; done)
+BIN := .venv/bin
+export PYTHONPATH := lambdas:.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev check test synth lock clean
+
+help: ## this list
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F '[?]= *|# +' '/^[A-Z]+ *[?]=.*#/ { printf "  %s= %s\n", $$1, $$NF }' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## the virtual environment, made anew when requirements-dev.txt changed
+
+.venv/ready: requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "Mailsync needs Python 3.11 or newer; none was found."; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv .venv || { echo "Python lacks venv; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements-dev.txt
+	@touch $@
+
+demo: setup ## connect a simulated mailbox, mirror it, change it, mirror that; MESSAGES=N, MBOX=PATH
+	@$(BIN)/python -m localdev demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
+
+dev: setup ## the local stack stays up on :3000 and follows code changes
+	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
+
+check: setup ## format, lint, types, import contracts, budgets
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy lambdas infra localdev app.py tests
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.budgets
+
+test: setup ## every test that finishes in minutes; needs no network
+	@$(BIN)/pytest -n auto --dist worksteal
+
+synth: setup ## cdk.out, with cdk-nag, without an AWS account; offline from the second time on
+	@STAGE=$(STAGE) $(BIN)/python app.py
+
+lock: setup ## pin requirements-dev.txt and lambdas/requirements.lock anew
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate -q \
+		requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/uv pip compile --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
+		--generate-hashes --no-annotate -q lambdas/requirements.txt -o lambdas/requirements.lock
+
+clean: ## remove everything that was made here, the demo's data too
+	rm -rf .venv .mailsync build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,61 @@
+"""Values with defaults; a test states only what it is about."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from mailsync.model import (
+    Address,
+    Cursor,
+    FolderId,
+    FolderRef,
+    KnownFolder,
+    Message,
+    Page,
+    Position,
+    RemoteFolder,
+    RemoteId,
+    Role,
+)
+
+A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def a_message(remote_id: str = "m1", folder: str = "F1", **fields: Any) -> Message:
+    defaults: dict[str, Any] = {
+        "subject": f"Subject of {remote_id}",
+        "sender": Address("Ann", "ann@example.org"),
+        "to": (Address("Bo", "bo@example.org"),),
+        "body_html": f"<p>{remote_id}</p>",
+        "received_at": A_MOMENT,
+    }
+    return Message(
+        remote_id=RemoteId(remote_id), folder_remote_id=RemoteId(folder), **{**defaults, **fields}
+    )
+
+
+def a_page(*changes: Any, next_cursor: str = "c1", has_more: bool = False) -> Page:
+    return Page(tuple(changes), Cursor(next_cursor), has_more)
+
+
+def a_remote_folder(remote_id: str = "F1", **fields: Any) -> RemoteFolder:
+    defaults: dict[str, Any] = {
+        "parent_remote_id": None,
+        "display_name": f"Folder {remote_id}",
+        "role": Role.OTHER,
+        "total": 0,
+        "unread": 0,
+    }
+    return RemoteFolder(remote_id=RemoteId(remote_id), **{**defaults, **fields})
+
+
+def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> KnownFolder:
+    defaults: dict[str, Any] = {
+        "parent_remote_id": None,
+        "display_name": f"Folder {remote_id}",
+        "role": Role.OTHER,
+        "hidden": False,
+        "selected": True,
+        "position": Position(None, 1, True),
+    }
+    ref = FolderRef(FolderId(number), RemoteId(remote_id))
+    return KnownFolder(ref=ref, **{**defaults, **fields})

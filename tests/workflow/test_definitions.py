@@ -1,0 +1,126 @@
+"""The ASL files themselves: every error has a route, every task a time-out, nothing dangles."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra import catalog
+from mailsync.errors import leaves
+
+SERVICE_ERRORS = {
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "States.Timeout",
+}
+WORKFLOWS = pytest.mark.parametrize("workflow", catalog.WORKFLOWS, ids=lambda each: each.name)
+
+
+def machines(machine: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A machine and those inside its Map states."""
+    yield machine
+    for state in machine["States"].values():
+        if "ItemProcessor" in state:
+            yield from machines(state["ItemProcessor"])
+
+
+def states(workflow: catalog.Workflow) -> Iterator[tuple[str, dict[str, Any]]]:
+    for machine in machines(json.loads(workflow.definition)):
+        yield from machine["States"].items()
+
+
+def named_errors(workflow: catalog.Workflow, *fields: str) -> set[str]:
+    return {
+        error
+        for _, state in states(workflow)
+        for field in fields
+        for rule in state.get(field, [])
+        for error in rule["ErrorEquals"]
+    }
+
+
+def successors(state: dict[str, Any]) -> set[str]:
+    rules = [state, *state.get("Catch", []), *state.get("Choices", [])]
+    found = {rule["Next"] for rule in rules if "Next" in rule}
+    return found | ({state["Default"]} if "Default" in state else set())
+
+
+def test_every_product_error_has_a_route_and_every_route_a_product_error():
+    named = named_errors(catalog.MAILBOX_SYNC, "Retry", "Catch")
+
+    assert named - SERVICE_ERRORS - {"States.ALL"} == leaves()
+
+
+@WORKFLOWS
+def test_every_task_has_a_comment_a_time_out_and_retries(workflow: catalog.Workflow):
+    tasks = {name: each for name, each in states(workflow) if each["Type"] == "Task"}
+
+    for name, task in tasks.items():
+        assert {"Comment", "TimeoutSeconds", "Retry"} <= task.keys(), name
+
+
+@WORKFLOWS
+def test_a_task_outlasts_its_function(workflow: catalog.Workflow):
+    by_placeholder = {each.placeholder: each for each in catalog.FUNCTIONS}
+
+    for name, state in states(workflow):
+        if state["Type"] == "Task":
+            placeholder = state["Parameters"]["FunctionName"][2:-1]
+            assert state["TimeoutSeconds"] > by_placeholder[placeholder].timeout_s, name
+            assert by_placeholder[placeholder].name == name
+
+
+@WORKFLOWS
+def test_states_all_is_never_retried_and_is_caught_last_and_alone(workflow: catalog.Workflow):
+    assert "States.ALL" not in named_errors(workflow, "Retry")
+    for name, state in states(workflow):
+        for rule in state.get("Catch", [])[:-1]:
+            assert "States.ALL" not in rule["ErrorEquals"], name
+
+
+@WORKFLOWS
+def test_every_state_is_reached_and_every_successor_exists(workflow: catalog.Workflow):
+    for machine in machines(json.loads(workflow.definition)):
+        reached = {machine["StartAt"]}.union(*map(successors, machine["States"].values()))
+        assert reached == machine["States"].keys()
+
+
+@WORKFLOWS
+def test_throttling_and_outages_back_off_with_full_jitter(workflow: catalog.Workflow):
+    for name, state in states(workflow):
+        for rule in state.get("Retry", []):
+            if rule["MaxAttempts"]:
+                assert rule["JitterStrategy"] == "FULL", name
+                assert rule["BackoffRate"] > 1, name
+
+
+def test_the_guides_step_names_are_the_state_names():
+    guide = {
+        "validate-account",
+        "mark-syncing",
+        "get-access-token",
+        "sync-folders",
+        "sync-folder",
+        "recalculate-counts",
+        "mark-complete",
+    }
+
+    assert guide <= {name for name, _ in states(catalog.MAILBOX_SYNC)}
+
+
+def test_a_failed_sync_ends_in_a_fail_state_under_the_name_of_its_error():
+    machine = json.loads(catalog.MAILBOX_SYNC.definition)["States"]
+
+    assert machine["mark-failed"]["Next"] == "sync-failed"
+    assert machine["sync-failed"] == {
+        "Type": "Fail",
+        "ErrorPath": "$.error.Error",
+        "CausePath": "$.error.Cause",
+    }
