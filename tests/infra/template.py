@@ -1,0 +1,72 @@
+"""A synthesised template, asked in the words of the catalog."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra import catalog
+
+Resource = Mapping[str, Any]
+
+
+class Template:
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.resources: dict[str, Resource] = document["Resources"]
+        self.outputs: dict[str, Resource] = document.get("Outputs", {})
+
+    def of_type(self, kind: str) -> dict[str, Resource]:
+        return {key: each for key, each in self.resources.items() if each["Type"] == kind}
+
+    def only(self, kind: str) -> Resource:
+        (resource,) = self.of_type(kind).values()
+        return resource
+
+    def functions(self) -> Iterator[tuple[catalog.Function, Resource]]:
+        """Each function of the catalog with its properties."""
+        by_handler = {
+            each["Properties"]["Handler"]: each["Properties"]
+            for each in self.of_type("AWS::Lambda::Function").values()
+        }
+        for spec in catalog.FUNCTIONS:
+            yield spec, by_handler[spec.handler]
+
+    def alias(self, spec: catalog.Function) -> str:
+        """The logical id of the function's alias."""
+        (function,) = (
+            key
+            for key, each in self.of_type("AWS::Lambda::Function").items()
+            if each["Properties"]["Handler"] == spec.handler
+        )
+        (alias,) = (
+            key
+            for key, each in self.of_type("AWS::Lambda::Alias").items()
+            if each["Properties"]["FunctionName"] == {"Ref": function}
+        )
+        return alias
+
+    def statements(self, role: str) -> list[Resource]:
+        """What the role with that logical id is allowed, from all policies attached to it."""
+        return [
+            statement
+            for policy in self.of_type("AWS::IAM::Policy").values()
+            if {"Ref": role} in policy["Properties"]["Roles"]
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        ]
+
+    def may(self, action: str) -> dict[str, Resource]:
+        """The statements that allow `action`, by the name of the function that has them."""
+        return {
+            spec.name: statement
+            for spec, properties in self.functions()
+            for statement in self.statements(role_of(properties))
+            if action in as_list(statement["Action"])
+        }
+
+
+def role_of(properties: Resource) -> str:
+    """The logical id of a function's or machine's role."""
+    reference = properties.get("Role") or properties["RoleArn"]
+    return str(reference["Fn::GetAtt"][0])
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

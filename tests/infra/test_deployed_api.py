@@ -1,0 +1,62 @@
+"""The API is the catalog's routes, and only the public ones are open."""
+
+import json
+
+from infra import catalog
+from tests.infra.template import Template
+
+
+def test_exactly_the_routes_of_the_catalog_exist(sync: Template) -> None:
+    deployed = [
+        each["Properties"]["RouteKey"] for each in sync.of_type("AWS::ApiGatewayV2::Route").values()
+    ]
+
+    assert sorted(deployed) == sorted(each.key for each in catalog.ROUTES)
+
+
+def test_every_route_that_is_not_public_asks_the_authorizer(sync: Template) -> None:
+    (authorizer,) = sync.of_type("AWS::ApiGatewayV2::Authorizer")
+    public = {each.key for each in catalog.ROUTES if each.public}
+
+    for resource in sync.of_type("AWS::ApiGatewayV2::Route").values():
+        properties = resource["Properties"]
+        if properties["RouteKey"] in public:
+            assert properties["AuthorizationType"] == "NONE"
+        else:
+            assert properties["AuthorizationType"] == "CUSTOM"
+            assert properties["AuthorizerId"] == {"Ref": authorizer}
+
+
+def test_every_route_reaches_the_alias_of_its_function(sync: Template) -> None:
+    function_of = {each.key: catalog.function(each.function) for each in catalog.ROUTES}
+
+    for resource in sync.of_type("AWS::ApiGatewayV2::Route").values():
+        properties = resource["Properties"]
+        integration = properties["Target"]["Fn::Join"][1][1]["Ref"]
+        uri = sync.resources[integration]["Properties"]["IntegrationUri"]
+        assert uri == {"Ref": sync.alias(function_of[properties["RouteKey"]])}
+
+
+def test_a_verdict_of_the_authorizer_is_kept_for_five_minutes_per_token(sync: Template) -> None:
+    properties = sync.only("AWS::ApiGatewayV2::Authorizer")["Properties"]
+
+    assert properties["EnableSimpleResponses"] is True
+    assert properties["AuthorizerResultTtlInSeconds"] == 300
+    assert properties["IdentitySource"] == ["$request.header.Authorization"]
+
+
+def test_the_access_log_never_holds_a_path_or_query(sync: Template) -> None:
+    """The query of the OAuth callback carries the sign-in code."""
+    settings = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["AccessLogSettings"]
+
+    logged = set(json.loads(settings["Format"]).values())
+
+    assert "$context.requestId" in logged
+    assert not logged & {"$context.path", "$context.protocol", "$context.identity.sourceIp"}
+
+
+def test_requests_are_throttled_for_all_together(sync: Template) -> None:
+    limits = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["DefaultRouteSettings"]
+
+    assert limits["ThrottlingRateLimit"] == 50
+    assert limits["ThrottlingBurstLimit"] == 100

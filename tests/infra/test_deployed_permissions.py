@@ -1,0 +1,86 @@
+"""Least privilege: what a function may do follows from what the catalog says it touches."""
+
+import pytest
+
+from infra import catalog
+from infra.catalog import Touch
+from tests.infra.template import Template, as_list, role_of
+
+
+def touching(*touches: Touch) -> set[str]:
+    return {each.name for each in catalog.FUNCTIONS if each.touches & set(touches)}
+
+
+@pytest.mark.parametrize(
+    ("action", "touch"),
+    [("kms:Decrypt", Touch.OPEN_TOKENS), ("kms:GenerateDataKey", Touch.SEAL_TOKENS)],
+)
+def test_only_functions_that_touch_tokens_may_use_the_key_and_only_for_mail_tokens(
+    sync: Template, action: str, touch: Touch
+) -> None:
+    allowed = sync.may(action)
+
+    assert set(allowed) == touching(touch)
+    for statement in allowed.values():
+        condition = {"kms:EncryptionContext:purpose": "mail-token"}
+        assert statement["Condition"] == {"StringEquals": condition}
+        assert statement["Resource"] != "*"
+
+
+def test_only_functions_that_need_a_secret_setting_may_read_the_secret(sync: Template) -> None:
+    allowed = sync.may("secretsmanager:GetSecretValue")
+
+    needed = touching(Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.APP_IDENTITY)
+    assert set(allowed) == needed
+    assert all(each["Resource"] != "*" for each in allowed.values())
+
+
+@pytest.mark.parametrize("action", ["StartExecution", "DescribeExecution", "StopExecution"])
+def test_only_functions_that_touch_workflows_may_control_executions(
+    sync: Template, action: str
+) -> None:
+    allowed = sync.may(f"states:{action}")
+
+    assert set(allowed) == touching(Touch.WORKFLOWS)
+    assert all(len(as_list(each["Resource"])) == 2 for each in allowed.values())
+
+
+def test_the_authorizer_may_read_the_secret_and_nothing_else_of_ours(sync: Template) -> None:
+    (properties,) = (each for spec, each in sync.functions() if spec is catalog.AUTHORIZER)
+
+    services = {
+        action.split(":")[0]
+        for statement in sync.statements(role_of(properties))
+        for action in as_list(statement["Action"])
+    }
+
+    assert services == {"logs", "xray", "secretsmanager"}
+
+
+def test_no_function_may_do_everything_or_anything_everywhere_except_tracing(
+    sync: Template,
+) -> None:
+    for _, properties in sync.functions():
+        for statement in sync.statements(role_of(properties)):
+            actions = as_list(statement["Action"])
+            assert not any("*" in action for action in actions)
+            if "*" in as_list(statement["Resource"]):
+                assert {action.split(":")[0] for action in actions} == {"xray"}
+
+
+def test_a_function_is_told_of_a_resource_only_if_it_may_use_it(sync: Template) -> None:
+    told_by = {
+        "SETTINGS_SECRET_ARN": touching(Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.APP_IDENTITY),
+        "TOKEN_KEY_ARN": touching(Touch.OPEN_TOKENS, Touch.SEAL_TOKENS),
+        "MAILBOX_SYNC_ARN": touching(Touch.WORKFLOWS),
+        "TEST_SYNC_ARN": touching(Touch.WORKFLOWS),
+        "GRAPH_URL": touching(Touch.PROVIDER_LOGIN),
+        "MICROSOFT_AUTHORITY": touching(Touch.PROVIDER_LOGIN),
+    }
+    for setting, names in told_by.items():
+        told = {
+            spec.name
+            for spec, properties in sync.functions()
+            if setting in properties["Environment"]["Variables"]
+        }
+        assert told == names, setting

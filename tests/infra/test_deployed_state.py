@@ -1,0 +1,63 @@
+"""What must survive a deletion does, and the secret's values are in no template."""
+
+import json
+from pathlib import Path
+
+import pytest
+from aws_cdk import aws_sqs as sqs
+
+from infra.mailsync_app import MailsyncApp
+from tests.infra.conftest import NO_BUNDLING
+from tests.infra.template import Template
+
+
+@pytest.mark.parametrize("kind", ["AWS::KMS::Key", "AWS::SecretsManager::Secret"])
+def test_key_and_secret_are_kept_when_their_stack_is_deleted_or_changed(
+    stateful: Template, kind: str
+) -> None:
+    resource = stateful.only(kind)
+
+    assert resource["DeletionPolicy"] == "Retain"
+    assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_token_key_rotates(stateful: Template) -> None:
+    assert stateful.only("AWS::KMS::Key")["Properties"]["EnableKeyRotation"] is True
+
+
+def test_the_stateful_stack_cannot_be_deleted_by_mistake(assembly: Path) -> None:
+    artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+
+    assert artifacts["Mailsync-prod-Stateful"]["properties"]["terminationProtection"] is True
+    assert "Mailsync-prod-Stateful" in artifacts["Mailsync-prod-Sync"]["dependencies"]
+
+
+def test_the_template_names_the_secret_settings_and_holds_none_of_their_values(
+    stateful: Template,
+) -> None:
+    properties = stateful.only("AWS::SecretsManager::Secret")["Properties"]
+    template = json.loads(properties["GenerateSecretString"]["SecretStringTemplate"])
+
+    assert "SecretString" not in properties
+    assert set(template) == {"DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET"}
+    assert set(template.values()) == {""}
+
+
+def test_a_finding_of_cdk_nag_that_nobody_acknowledged_fails_the_synthesis(tmp_path: Path) -> None:
+    app = MailsyncApp(outdir=str(tmp_path), context=NO_BUNDLING)
+    sqs.Queue(app.sync, "WithoutTls")
+
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+
+
+def test_a_named_account_and_region_raise_no_finding(tmp_path: Path) -> None:
+    """References become literals there, and findings are acknowledged by their text."""
+    app = MailsyncApp(
+        outdir=str(tmp_path), context=NO_BUNDLING, account="111122223333", region="eu-west-1"
+    )
+
+    app.synth()
+
+    report = json.loads((tmp_path / "validation-report.json").read_text())
+    assert report["conclusion"] == "success"

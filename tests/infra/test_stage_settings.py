@@ -1,0 +1,35 @@
+"""A stage says only what a stage can say."""
+
+import json
+
+import pytest
+
+from infra.mailsync_app import CDK_JSON
+from infra.settings import StageSettings
+
+INBOX = "https://app.example.com/inbox"
+
+
+def test_every_stage_of_cdk_json_is_understood() -> None:
+    stages = json.loads(CDK_JSON.read_text())["context"]["stages"]
+
+    assert {"dev", "prod"} <= stages.keys()
+    for name in stages:
+        assert StageSettings.from_context(name, stages).name == name
+
+
+def test_a_stage_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ValueError, match=r"'tset' is not in cdk.json; it has \['test'\]"):
+        StageSettings.from_context("tset", {"test": {"app_inbox_url": INBOX}})
+
+
+def test_a_misspelt_setting_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="grahp_url"):
+        StageSettings.from_context("test", {"test": {"app_inbox_url": INBOX, "grahp_url": "x"}})
+
+
+def test_an_architecture_that_lambda_does_not_have_is_refused() -> None:
+    values = {"app_inbox_url": INBOX, "architecture": "riscv"}
+
+    with pytest.raises(ValueError, match="architecture"):
+        StageSettings.from_context("test", {"test": values})

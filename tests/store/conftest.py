@@ -1,0 +1,60 @@
+from collections.abc import Callable
+
+import pytest
+
+from mailsync.model import AccountId, FolderId, KnownFolder, Page, Provider, RunId, RunRef, SyncType
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.run_store import RunStore
+from mailsync.sync.plan import plan_page
+from tests.builders import a_remote_folder
+
+Apply = Callable[..., object]
+
+
+@pytest.fixture
+def runs(database: Database) -> RunStore:
+    return RunStore(database)
+
+
+@pytest.fixture
+def mail(database: Database) -> MailStore:
+    return MailStore(database)
+
+
+@pytest.fixture
+def account_id(database: Database) -> AccountId:
+    return CredentialStore(database).connect_account(
+        user_id="ann",
+        provider=Provider.MICROSOFT,
+        provider_account_id="uid.utid",
+        email_address="ann@example.org",
+    )
+
+
+@pytest.fixture
+def run(runs: RunStore, account_id: AccountId) -> RunRef:
+    """A run that holds the lease."""
+    epoch = runs.begin(account_id, RunId("run-1"), "arn-1", SyncType.INITIAL, "test")
+    assert epoch is not None
+    return RunRef(account_id, RunId("run-1"), epoch)
+
+
+@pytest.fixture
+def folders(mail: MailStore, run: RunRef) -> tuple[KnownFolder, KnownFolder]:
+    """F1 and F2, neither of them walked yet."""
+    mail.save_folders(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
+    first, second = mail.folders(run.account_id)
+    return first, second
+
+
+@pytest.fixture
+def apply(mail: MailStore, run: RunRef) -> Apply:
+    """Stores a page in a folder as it stands now."""
+
+    def apply_page(folder_id: FolderId, page: Page) -> object:
+        folder = mail.folder(run.account_id, folder_id)
+        return mail.apply_page(run, PageWrite(folder, page, plan_page(page), requests=1))
+
+    return apply_page

@@ -1,0 +1,24 @@
+"""Looking at the tables from outside the product."""
+
+from typing import Any
+
+from mailsync.store.connection import Database
+
+
+def rows(database: Database, sql: str) -> list[list[Any]]:
+    with database.transaction() as tx:
+        return tx._connection.run(sql) or []
+
+
+def one(database: Database, sql: str) -> list[Any]:
+    return rows(database, sql)[0]
+
+
+def emails(database: Database) -> dict[str, tuple[str, bool]]:
+    """Each message's folder, and whether it is marked as removed."""
+    found = rows(
+        database,
+        "SELECT m.message_id, f.remote_id, m.removed_at IS NOT NULL"
+        " FROM mailsync.emails m JOIN mailsync.email_folders f ON f.id = m.folder_id",
+    )
+    return {message_id: (folder, removed) for message_id, folder, removed in found}

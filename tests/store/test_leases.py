@@ -1,0 +1,106 @@
+"""One execution per mailbox; a dead one never blocks the next, a late one never writes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
+from mailsync.model import AccountId, KnownFolder, RunId, RunRef, SyncType
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.mail_store import MailStore
+from mailsync.store.run_store import RunStore
+from tests.store.rows import one, rows
+
+EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
+
+
+def begin(runs: RunStore, account_id: AccountId, name: str) -> int | None:
+    return runs.begin(account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "test")
+
+
+def test_of_many_executions_exactly_one_gets_the_lease(settings: Settings, account_id: AccountId):
+    def contend(number: int) -> int | None:
+        database = Database(settings)
+        try:
+            return begin(RunStore(database), account_id, f"run-{number}")
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        epochs = list(pool.map(contend, range(24)))
+
+    assert sum(epoch is not None for epoch in epochs) == 1
+
+
+def test_the_same_execution_gets_its_own_lease_again(runs: RunStore, account_id: AccountId):
+    assert begin(runs, account_id, "run-1") == begin(runs, account_id, "run-1")
+
+
+def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
+    runs: RunStore, run: RunRef, database: Database
+):
+    one(database, EXPIRE)
+    epoch = begin(runs, run.account_id, "run-2")
+
+    assert epoch == run.lease_epoch + 1
+    with pytest.raises(LeaseLost):
+        runs.renew_lease(run)
+    statuses = dict(rows(database, "SELECT id, status FROM mailsync.sync_runs"))
+    assert statuses == {"run-1": "failed", "run-2": "running"}
+
+
+def test_a_second_start_is_told_the_run_that_is_open(runs: RunStore, account_id: AccountId):
+    first = runs.enqueue(account_id, RunId("a"), SyncType.MANUAL, "api")
+    second = runs.enqueue(account_id, RunId("b"), SyncType.MANUAL, "api")
+
+    assert (first.id, second.id) == ("a", "a")
+
+
+def test_an_idempotency_key_names_its_run_even_when_that_has_ended(
+    runs: RunStore, account_id: AccountId
+):
+    runs.enqueue(account_id, RunId("a"), SyncType.MANUAL, "api", "key-1")
+    epoch = begin(runs, account_id, "a")
+    assert epoch is not None
+    runs.complete(RunRef(account_id, RunId("a"), epoch))
+
+    again = runs.enqueue(account_id, RunId("b"), SyncType.MANUAL, "api", "key-1")
+
+    assert (again.id, again.status) == ("a", "completed")
+
+
+def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
+    runs: RunStore, run: RunRef, folders: tuple[KnownFolder, KnownFolder], mail: MailStore
+):
+    mail.mark_verified(run, [folders[0].ref.id])
+
+    assert not runs.complete(run)
+    assert not runs.account(run.account_id).initial_sync_completed
+
+
+def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
+    runs: RunStore, run: RunRef, database: Database
+):
+    runs.fail(run.account_id, run.run_id, "arn-run-1", "AccessRevoked", "Sign in again.")
+    one(database, "UPDATE mailsync.email_accounts SET lease_owner = NULL RETURNING 1")
+    runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+
+    with pytest.raises(AccountNotConnected):
+        runs.active_account(run.account_id)
+    assert one(database, "SELECT status, sync_status FROM mailsync.email_accounts") == [
+        "reauth_required",
+        "failed",
+    ]
+    assert one(database, "SELECT type FROM mailsync.outbox") == ["account.reauth_required"]
+
+
+def test_due_accounts_are_claimed_once(runs: RunStore, account_id: AccountId):
+    assert runs.claim_due(10, 60.0) == (account_id,)
+    assert runs.claim_due(10, 60.0) == ()
+
+
+@pytest.mark.parametrize("unknown", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])
+def test_an_unknown_account_is_not_found_whatever_its_id_looks_like(runs: RunStore, unknown: str):
+    with pytest.raises(AccountNotFound):
+        runs.account(AccountId(unknown))

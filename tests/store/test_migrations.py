@@ -1,0 +1,43 @@
+"""Migrations are applied once, whole, in order, and by whoever comes first."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mailsync.errors import SchemaOutdated
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.migrate import Migration, migrate, migrations, require_current_schema
+from tests.store.rows import rows
+
+
+def a_migration(version: str, statements: str, checksum: str = "1") -> Migration:
+    return Migration(version, statements, checksum)
+
+
+def test_several_runners_at_once_apply_each_migration_once(empty_settings: Settings):
+    with ThreadPoolExecutor(4) as pool:
+        applied = list(pool.map(lambda _: migrate(empty_settings), range(4)))
+
+    assert sorted(applied)[-1] == tuple(each.version for each in migrations())
+    assert sorted(applied)[:3] == [(), (), ()]
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(settings: Settings, database: Database):
+    broken = a_migration("9000", "CREATE TABLE mailsync.half (a int); SELECT nonsense")
+
+    with pytest.raises(SchemaOutdated, match="9000"):
+        migrate(settings, [broken])
+    assert rows(database, "SELECT to_regclass('mailsync.half')") == [[None]]
+
+
+def test_a_migration_that_was_changed_afterwards_is_refused(settings: Settings):
+    migrate(settings, [a_migration("9001", "SELECT 1")])
+
+    with pytest.raises(SchemaOutdated, match="changed"):
+        migrate(settings, [a_migration("9001", "SELECT 2", checksum="2")])
+
+
+def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings):
+    with pytest.raises(SchemaOutdated, match="migrate-database"):
+        require_current_schema(Database(empty_settings))

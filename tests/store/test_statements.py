@@ -1,0 +1,33 @@
+"""The rules of `queries.sql`, and of who may run a statement."""
+
+import re
+from pathlib import Path
+
+from mailsync.store.queries import statements
+
+PRODUCT = Path(__file__).resolve().parent.parent.parent / "lambdas"
+SOURCES = {path: path.read_text() for path in PRODUCT.rglob("*.py")}
+
+
+def test_every_statement_is_used_and_every_name_that_is_used_exists():
+    used = {
+        name
+        for text in SOURCES.values()
+        for name in re.findall(r"\.(?:run|changed)\(\s*\"(\w+)\"", text)
+    }
+
+    assert used == statements().keys()
+
+
+def test_every_table_is_named_with_its_schema():
+    tables = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+\.)?(e?mails?\w*|sync_\w+|outbox)\b")
+
+    for name, statement in statements().items():
+        for schema, table in tables.findall(statement):
+            assert schema == "mailsync." or table in {"saved"}, (name, table)
+
+
+def test_only_the_connection_and_the_migrations_talk_to_the_driver():
+    knows_driver = {path.name for path, text in SOURCES.items() if "pg8000" in text}
+
+    assert knows_driver == {"connection.py", "migrate.py"}
