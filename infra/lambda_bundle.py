@@ -6,12 +6,10 @@ that only the first build needs the network.
 """
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -21,7 +19,6 @@ from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent
 LAMBDAS = ROOT / "lambdas"
-LOCK = LAMBDAS / "requirements.lock"
 SOURCES = ("handlers", "mailsync")
 CACHE = ROOT / "build" / "dependencies"
 
@@ -29,105 +26,115 @@ PYTHON_VERSION = "3.13"
 # Lambda's Python 3.13 runs on Amazon Linux 2023 with glibc 2.34; most wheels ask for 2.28.
 UV_PLATFORM = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 
-_NO_CACHES = shutil.ignore_patterns("__pycache__")
-
 
 def lambda_code(architecture: str) -> lambda_.Code:
-    """The asset for `architecture`; built at synthesis, unless its fingerprint was built before."""
+    """The asset for `architecture`; built at synthesis unless that fingerprint was built before."""
+    bundle = LambdaBundle(architecture=architecture)
     return lambda_.Code.from_asset(
         str(LAMBDAS),
-        asset_hash=fingerprint(architecture),
+        asset_hash=bundle.fingerprint(),
         bundling=cdk.BundlingOptions(
-            image=cdk.DockerImage.from_registry("never-pulled"),
-            local=_LocalBundle(architecture),
+            image=cdk.DockerImage.from_registry("never-pulled"), local=bundle
         ),
     )
 
 
-def fingerprint(architecture: str) -> str:
-    """SHA-256 over all that decides the bundle: sources, lock, architecture and bytecode."""
-    files = [
-        path
-        for source in SOURCES
-        for path in sorted((LAMBDAS / source).rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
-    ]
-    facts = [architecture, str(_bytecode_compiler() is not None)]
-    return _digest(facts, [Path(__file__), LOCK, *files])
-
-
-def write_bundle(target: Path, *, architecture: str, cache: Path = CACHE) -> None:
-    """Fill `target` with dependencies, sources and their bytecode.
-
-    Raises:
-        subprocess.CalledProcessError: uv could not install the lock; it has said why.
-    """
-    shutil.copytree(_dependencies(architecture, cache), target, dirs_exist_ok=True)
-    for source in SOURCES:
-        shutil.copytree(LAMBDAS / source, target / source, ignore=_NO_CACHES)
-        _compile(target / source, root=target)
-
-
 @jsii.implements(cdk.ILocalBundling)
-class _LocalBundle:
-    def __init__(self, architecture: str) -> None:
+class LambdaBundle:
+    """Dependencies, sources and their bytecode for one architecture (arm64 or x86_64)."""
+
+    def __init__(self, *, architecture: str, lambdas: Path = LAMBDAS, cache: Path = CACHE) -> None:
         self._architecture = architecture
+        self._lambdas = lambdas
+        self._lock = lambdas / "requirements.lock"
+        self._cache = cache
+        self._compiler = _bytecode_compiler()
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, over all that decides the bundle, this file included."""
+        files = [
+            path
+            for source in SOURCES
+            for path in sorted((self._lambdas / source).rglob("*"))
+            if path.is_file() and "__pycache__" not in path.parts
+        ]
+        digest = hashlib.sha256(f"{self._dependencies_key()} {_sha256(Path(__file__))}".encode())
+        for path in files:
+            digest.update(f"{path.relative_to(self._lambdas)} {_sha256(path)}\n".encode())
+        return digest.hexdigest()
 
     def try_bundle(self, output_dir: str, *_: object, **__: object) -> bool:
-        write_bundle(Path(output_dir), architecture=self._architecture)
+        """Fill `output_dir`; CDK's side of `write`."""
+        self.write(Path(output_dir))
         return True
 
+    def write(self, target: Path) -> None:
+        """Fill `target`.
 
-def _dependencies(architecture: str, cache: Path) -> Path:
-    """The folder of installed dependencies, shared by all builds of one lock."""
-    compiles = str(_bytecode_compiler() is not None)
-    folder = cache / _digest([architecture, compiles, PYTHON_VERSION], [LOCK])
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        # Renamed when complete: a build that was interrupted leaves nothing behind to be trusted.
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            unfinished = Path(scratch) / "packages"
-            _install(unfinished, architecture)
-            _compile(unfinished, root=unfinished)
-            unfinished.rename(folder)
-    return folder
+        Raises:
+            subprocess.CalledProcessError: uv could not install the lock; it has said why.
+        """
+        shutil.copytree(self._dependencies(), target, dirs_exist_ok=True)
+        for source in SOURCES:
+            shutil.copytree(
+                self._lambdas / source,
+                target / source,
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+            self._compile(target / source, root=target)
+
+    def _dependencies(self) -> Path:
+        """The installed dependencies, shared by all builds with the same lock."""
+        folder = self._cache / self._dependencies_key()
+        if not folder.exists():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            # Renamed when complete: what an interrupted build leaves behind is never used.
+            with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
+                unfinished = Path(scratch) / "packages"
+                _install(self._lock, unfinished, architecture=self._architecture)
+                self._compile(unfinished, root=unfinished)
+                try:
+                    unfinished.rename(folder)
+                except OSError:
+                    if not folder.exists():  # else another build was quicker, with the same result
+                        raise
+        return folder
+
+    def _dependencies_key(self) -> str:
+        bytecode = "bytecode" if self._compiler else "source"
+        return f"{self._architecture}-{PYTHON_VERSION}-{bytecode}-{_sha256(self._lock)[:16]}"
+
+    def _compile(self, folder: Path, *, root: Path) -> None:
+        """Add the bytecode that Lambda, whose code folder is read-only, cannot keep for itself."""
+        if self._compiler is None:
+            print(
+                f"No Python {PYTHON_VERSION} here: the bundle has no bytecode, starts are slower."
+            )
+            return
+        # Unchecked: a deployment resets the files' times, by which bytecode is usually checked.
+        command = [self._compiler, "-m", "compileall", "-q"]
+        command += ["--invalidation-mode", "unchecked-hash"]
+        command += ["-s", str(root), "-p", "/var/task", str(folder)]
+        subprocess.run(command, check=True)  # noqa: S603
 
 
-def _install(target: Path, architecture: str) -> None:
+def _install(lock: Path, target: Path, *, architecture: str) -> None:
     command = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--no-deps"]
     command += ["--target", str(target), "--only-binary", ":all:", "--require-hashes"]
     command += ["--python-platform", UV_PLATFORM[architecture], "--python-version", PYTHON_VERSION]
-    subprocess.run([*command, "--requirements", str(LOCK)], check=True)  # noqa: S603
+    command += ["--requirements", str(lock)]
+    subprocess.run(command, check=True)  # noqa: S603
+    # Command-line scripts and uv's own lock file have no use in Lambda.
     shutil.rmtree(target / "bin", ignore_errors=True)
     (target / ".lock").unlink(missing_ok=True)
 
 
-def _compile(folder: Path, *, root: Path) -> None:
-    """Bytecode that Lambda, whose code folder is read-only, could never keep for itself.
-
-    Unchecked: the files' times, which a deployment resets, do not matter.
-    """
-    python = _bytecode_compiler()
-    if python is None:
-        print(
-            f"No Python {PYTHON_VERSION} here: the bundle has no bytecode, cold starts are slower."
-        )
-        return
-    command = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-    command += ["-s", str(root), "-p", "/var/task", str(folder)]
-    subprocess.run(command, check=True)  # noqa: S603
-
-
 def _bytecode_compiler() -> str | None:
-    """A Python of Lambda's version; bytecode of any other would be ignored there."""
+    """A Python of Lambda's version; Lambda ignores the bytecode of any other."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON_VERSION:
         return sys.executable
     return shutil.which(f"python{PYTHON_VERSION}")
 
 
-def _digest(facts: list[str], files: Iterable[Path]) -> str:
-    digest = hashlib.sha256(json.dumps(facts).encode())
-    for path in files:
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(ROOT)} {content}\n".encode())
-    return digest.hexdigest()
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

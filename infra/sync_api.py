@@ -62,8 +62,14 @@ class SyncApi(Construct):
             identity_source=["$request.header.Authorization"],
             results_cache_ttl=cdk.Duration.seconds(300),
         )
+        behind = {
+            name: integrations.HttpLambdaIntegration(
+                catalog.function(name).construct_id, functions[name].alias
+            )
+            for name in dict.fromkeys(route.function for route in catalog.ROUTES)
+        }
         for route in catalog.ROUTES:
-            self._add_route(route, functions, authorizer)
+            self._add_route(route, behind[route.function], authorizer)
 
     @property
     def url(self) -> str:
@@ -87,17 +93,14 @@ class SyncApi(Construct):
     def _add_route(
         self,
         route: catalog.Route,
-        functions: SyncFunctions,
+        integration: apigateway.HttpRouteIntegration,
         authorizer: apigateway.IHttpRouteAuthorizer,
     ) -> None:
         method, path = route.key.split(" ")
         (resource,) = self._api.add_routes(
             path=path,
             methods=[apigateway.HttpMethod(method)],
-            integration=integrations.HttpLambdaIntegration(
-                f"{catalog.function(route.function).construct_id}Integration",
-                functions[route.function].alias,
-            ),
+            integration=integration,
             authorizer=apigateway.HttpNoneAuthorizer() if route.public else authorizer,
         )
         if route.public:

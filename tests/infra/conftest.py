@@ -8,7 +8,7 @@ import pytest
 from infra.mailsync_app import MailsyncApp
 from tests.infra.template import Template
 
-NO_BUNDLING = {"aws:cdk:bundling-stacks": []}
+NO_BUNDLING: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The machines run the ASL files as they are, and can invoke what these name."""
 
 import re
-from typing import Any
 
 import pytest
 
@@ -14,11 +13,10 @@ WORKFLOWS = pytest.mark.parametrize(
 
 
 def machine_of(sync: Template, workflow: catalog.Workflow) -> Resource:
-    (properties,) = (
-        each["Properties"]
-        for each in sync.of_type("AWS::StepFunctions::StateMachine").values()
-        if each["Properties"]["DefinitionString"] == workflow.definition
-    )
+    """The properties of the machine whose definition is the workflow's file, to the letter."""
+    machines = sync.of_type("AWS::StepFunctions::StateMachine").values()
+    candidates: list[Resource] = [each["Properties"] for each in machines]
+    (properties,) = (each for each in candidates if each["DefinitionString"] == workflow.definition)
     return properties
 
 
@@ -59,7 +57,7 @@ def test_a_machine_invokes_the_aliases_its_definition_names_and_no_other_functio
 def test_a_machine_logs_failures_without_the_data_of_its_states(
     sync: Template, workflow: catalog.Workflow
 ) -> None:
-    properties: Any = machine_of(sync, workflow)
+    properties = machine_of(sync, workflow)
 
     assert properties["LoggingConfiguration"]["Level"] == "ERROR"
     assert properties["LoggingConfiguration"]["IncludeExecutionData"] is False

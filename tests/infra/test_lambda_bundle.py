@@ -15,8 +15,11 @@ from infra.lambda_bundle import LAMBDAS, PYTHON_VERSION, LambdaBundle
 
 HERE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
 ELF_MACHINE = {"x86_64": 0x3E, "arm64": 0xB7}
-LIBRARIES = ("aws_lambda_powertools.event_handler", "cryptography.hazmat.primitives.ciphers.aead")
-LIBRARIES += ("httpx", "jwt", "msal", "orjson", "pg8000", "pydantic", "mailsync", "handlers")
+LIBRARIES = [
+    "aws_lambda_powertools.event_handler",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    *("handlers", "httpx", "jwt", "mailsync", "msal", "orjson", "pg8000", "pydantic"),
+]
 
 
 @pytest.fixture(scope="module")
