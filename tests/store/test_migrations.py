@@ -1,6 +1,7 @@
 """Migrations are applied once, whole, in order, and by whoever comes first."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -39,5 +40,6 @@ def test_a_migration_that_was_changed_afterwards_is_refused(settings: Settings):
 
 
 def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings):
-    with pytest.raises(SchemaOutdated, match="migrate-database"):
-        require_current_schema(Database(empty_settings))
+    with closing(Database(empty_settings)) as database:
+        with pytest.raises(SchemaOutdated, match="migrate-database"):
+            require_current_schema(database)

@@ -85,31 +85,36 @@ def connect(settings: Settings) -> pg8000.native.Connection:
         SettingMissing: the database refuses the login, or the URL is malformed.
     """
     target = Target.parse(settings.database_url)
-    login = {"user": target.user, "password": target.password, "database": target.database}
+    tls = _tls(target, settings.database_ca_bundle)
+    sock: socket.socket | None = None
     try:
-        if target.socket_dir:
-            path = f"{target.socket_dir}/.s.PGSQL.{target.port}"
-            connection = pg8000.native.Connection(
-                **login, unix_sock=path, timeout=READ_TIMEOUT_S, ssl_context=False
-            )
-        else:
-            connection = pg8000.native.Connection(
-                **login,
-                host=target.host,
-                sock=_dial(target),
-                ssl_context=_tls(target, settings.database_ca_bundle),
-            )
-    except pg8000.native.DatabaseError as error:
-        raise _named(error, "login") from None
-    except _BROKEN as error:
+        sock = _dial(target)
+        connection = pg8000.native.Connection(
+            target.user,
+            password=target.password,
+            database=target.database,
+            host=target.host,
+            sock=sock,
+            ssl_context=tls,
+        )
+    except (pg8000.native.DatabaseError, *_BROKEN) as error:
+        if sock is not None:
+            sock.close()
+        if isinstance(error, pg8000.native.DatabaseError):
+            raise _named(error, "login") from None
         raise StoreUnavailable(
-            f"The database of DATABASE_URL does not answer ({type(error).__name__}); trying again."
+            f"The database of DATABASE_URL does not answer ({type(error).__name__})."
         ) from None
     connection.register_out_adapter(JsonBytes, lambda value: value)
     return connection
 
 
 def _dial(target: Target) -> socket.socket:
+    if target.socket_dir:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(READ_TIMEOUT_S)
+        sock.connect(f"{target.socket_dir}/.s.PGSQL.{target.port}")
+        return sock
     sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S)
     sock.settimeout(READ_TIMEOUT_S)
     # pg8000 writes a statement in several pieces; with Nagle's delay each costs 40 ms.
@@ -120,7 +125,7 @@ def _dial(target: Target) -> socket.socket:
 
 def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
     """pg8000 verifies nothing by default and falls back to plaintext, so it is always told."""
-    if target.host in LOOPBACK:
+    if target.socket_dir or target.host in LOOPBACK:
         return False
     return ssl.create_default_context(cafile=ca_bundle)
 
