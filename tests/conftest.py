@@ -1,6 +1,71 @@
 """Real Postgres for whoever asks: one server per test process, a fresh database per test."""
 
 import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
 
+import pg8000.native
+import pytest
+
+from localdev.engine.postgres import Postgres
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.migrate import migrate
+
+# Whatever the developer's shell has set must not reach the tests.
 for name in [each for each in os.environ if each.startswith(("AWS_", "DATABASE_", "MICROSOFT_"))]:
     del os.environ[name]
+os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
+
+TEMPLATE = "mailsync_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    folder: Path = tmp_path_factory.mktemp("postgres")
+    with Postgres(folder, database=TEMPLATE) as server:
+        migrate(Settings({"DATABASE_URL": server.url}))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def create_database(postgres: Postgres) -> Callable[[str], str]:
+    """Creates a database from a template and returns its URL."""
+
+    def create(template: str) -> str:
+        name = f"test_{next(_numbers)}"
+        socket = postgres.url.split("host=")[1] + "/.s.PGSQL.5432"
+        admin = pg8000.native.Connection("postgres", unix_sock=socket, database="postgres")
+        try:
+            admin.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        finally:
+            admin.close()
+        return postgres.url.replace(f"/{TEMPLATE}?", f"/{name}?")
+
+    return create
+
+
+@pytest.fixture
+def database_url(create_database: Callable[[str], str]) -> str:
+    """Of a database with the current schema, for this test alone."""
+    return create_database(TEMPLATE)
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings({"DATABASE_URL": database_url})
+
+
+@pytest.fixture
+def empty_settings(create_database: Callable[[str], str]) -> Settings:
+    """Of a database without any schema."""
+    return Settings({"DATABASE_URL": create_database("template0")})
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    opened = Database(settings)
+    yield opened
+    opened.close()

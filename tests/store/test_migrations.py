@@ -40,6 +40,8 @@ def test_a_migration_that_was_changed_afterwards_is_refused(settings: Settings):
 
 
 def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings):
-    with closing(Database(empty_settings)) as database:
-        with pytest.raises(SchemaOutdated, match="migrate-database"):
-            require_current_schema(database)
+    with (
+        closing(Database(empty_settings)) as database,
+        pytest.raises(SchemaOutdated, match="migrate-database"),
+    ):
+        require_current_schema(database)
