@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from infra.catalog import FUNCTIONS
+
 ARCHITECTURES = ("arm64", "x86_64")
 
 
@@ -50,4 +52,7 @@ class StageSettings:
         stage = cls(name=name, **stages[name])
         if stage.architecture not in ARCHITECTURES:
             raise ValueError(f"Stage {name!r}: architecture must be one of {ARCHITECTURES}.")
+        nowhere = stage.reserved_concurrency.keys() - {each.name for each in FUNCTIONS}
+        if nowhere:
+            raise ValueError(f"Stage {name!r} reserves for unknown functions: {sorted(nowhere)}.")
         return stage

@@ -27,14 +27,14 @@ class SyncSchedules(Construct):
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        lost_ticks = sqs.Queue(
+        self.lost_ticks = sqs.Queue(
             self,
             "LostTicks",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
         )
-        Validations.of(lost_ticks).acknowledge(
+        Validations.of(self.lost_ticks).acknowledge(
             Acknowledgment(id="AwsSolutions-SQS3", reason="It is the dead-letter queue itself.")
         )
         for each in catalog.SCHEDULES:
@@ -46,7 +46,7 @@ class SyncSchedules(Construct):
                 ),
                 target=targets.LambdaInvoke(
                     functions[each.function].alias,
-                    dead_letter_queue=lost_ticks,
+                    dead_letter_queue=self.lost_ticks,
                     retry_attempts=2,
                     max_event_age=cdk.Duration.minutes(5),
                 ),

@@ -1,4 +1,4 @@
-"""What may be replaced at any time: functions, workflows, API and schedule, and who may what."""
+"""What may be replaced at any time: functions, workflows, API, clock, alarms; who may what."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from infra.database_migration import DatabaseMigration
 from infra.lambda_bundle import lambda_code
 from infra.settings import StageSettings
 from infra.settings_secret import SettingsSecret
+from infra.sync_alarms import SyncAlarms
 from infra.sync_api import SyncApi
 from infra.sync_functions import SyncFunctions
 from infra.sync_schedules import SyncSchedules
@@ -33,8 +34,15 @@ class SyncStack(cdk.Stack):
         functions = SyncFunctions(self, "Functions", stage=stage, code=code)
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
-        SyncSchedules(self, "Schedules", functions=functions, stage=stage)
+        schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)
         DatabaseMigration(self, "Migration", functions=functions)
+        SyncAlarms(
+            self,
+            "Alarms",
+            functions=functions,
+            mailbox_sync=workflows.mailbox_sync,
+            lost_ticks=schedules.lost_ticks,
+        )
 
         allow = {
             Touch.DATABASE: settings_secret.allow_read,

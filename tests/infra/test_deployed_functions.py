@@ -66,6 +66,17 @@ def test_the_migration_runs_the_version_that_is_being_deployed(sync: Template) -
     assert alias["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [handler, "Version"]}
 
 
+def test_lost_ticks_dead_workflows_and_a_failing_clock_raise_an_alarm(sync: Template) -> None:
+    """A failed sync does not: most mean that a customer must sign in again."""
+    alarms = sync.of_type("AWS::CloudWatch::Alarm").values()
+    watched = {each["Properties"]["MetricName"]: each["Properties"] for each in alarms}
+
+    assert set(watched) == {"ApproximateNumberOfMessagesVisible", "ExecutionsTimedOut", "Errors"}
+    for properties in watched.values():
+        assert properties["TreatMissingData"] == "notBreaching"
+        assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
 def test_the_stack_tells_its_url_and_its_machines(sync: Template) -> None:
     machines = sync.of_type("AWS::StepFunctions::StateMachine")
 

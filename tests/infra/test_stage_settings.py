@@ -33,3 +33,10 @@ def test_an_architecture_that_lambda_does_not_have_is_refused() -> None:
 
     with pytest.raises(ValueError, match="architecture"):
         StageSettings.from_context("test", {"test": values})
+
+
+def test_concurrency_reserved_for_a_function_that_does_not_exist_is_refused() -> None:
+    values = {"app_inbox_url": INBOX, "reserved_concurrency": {"sync-foldr": 10}}
+
+    with pytest.raises(ValueError, match="sync-foldr"):
+        StageSettings.from_context("test", {"test": values})
