@@ -13,9 +13,10 @@ from mailsync.errors import StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.store.run_store import OpenRun, QuietRun, RunStore
+from mailsync.sync.due import EXECUTION_DIED
 
-EXECUTION_DIED = "ExecutionDied"
 _TRIES = 3
+_OPEN = ("queued", "running")
 
 
 class Workflows:
@@ -72,7 +73,7 @@ class Trigger:
         for _ in range(_TRIES):
             wanted = RunId(str(uuid4()))
             run = self._runs.enqueue(account_id, wanted, sync_type, trigger, idempotency_key)
-            if run.status not in ("queued", "running") or self._lives(run.id):
+            if run.id != wanted and (run.status not in _OPEN or self._lives(run.id)):
                 return self._named(run)
             if run.execution_arn is None:
                 self._start(run.id, account_id, sync_type, trigger)

@@ -1,5 +1,4 @@
 from mailsync.sync import budget
-from mailsync.sync.due import LONGEST_S, USUAL_S, next_sync_in_s
 
 
 def test_no_page_is_begun_that_may_not_end_before_the_time_out():
@@ -28,17 +27,3 @@ def test_page_sizes_shrink_to_one_and_grow_back_to_the_largest():
 
     assert min(sizes) == 1
     assert sizes[-1] == 100
-
-
-def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least():
-    waits = [next_sync_in_s(failures=each, needs_person=False, spread=0.5) for each in range(12)]
-
-    assert waits[0] == USUAL_S
-    assert waits == sorted(waits)
-    assert waits[-1] == LONGEST_S
-
-
-def test_mailboxes_that_failed_together_come_back_apart():
-    waits = {next_sync_in_s(failures=1, needs_person=False, spread=each / 10) for each in range(10)}
-
-    assert len(waits) == 10

@@ -328,6 +328,8 @@ def _sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
 
 
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> None:
+    if not (write.page.changes or write.folder.position.walking):
+        return  # a probe that found nothing is not worth a row
     folder_id = write.folder.ref.id
     if counts.inserted or counts.removed:
         tx.run("add_progress", folder_id=folder_id, added=counts.inserted - counts.removed)

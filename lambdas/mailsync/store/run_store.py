@@ -8,12 +8,10 @@ from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
 from mailsync.model import Account, AccountId, FolderId, Provider, RunId, RunRef, SyncType
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
-from mailsync.sync.due import next_sync_in_s
+from mailsync.sync.due import NEEDS_A_PERSON, next_sync_in_s
 
 LEASE_S = 15 * 60
 """Longer than any function and any pause between two of them."""
-
-NEEDS_A_PERSON = frozenset({"AccessRevoked"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +171,7 @@ class RunStore:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             proven = tx.run("unproven_folders", run_id=run.run_id)[0][0] == 0
-            wait_s = next_sync_in_s(failures=0, needs_person=False, spread=random())  # noqa: S311
+            wait_s = next_sync_in_s(failures=0, cause=None, spread=random())  # noqa: S311
             tx.run("account_completed", account_id=run.account_id, proven=proven, next_in_s=wait_s)
             _close(tx, run.run_id, "completed", None, None)
             _announce(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
@@ -190,7 +188,7 @@ class RunStore:
             before = tx.run("account_failures", account_id=account_id)
             wait_s = next_sync_in_s(
                 failures=before[0][0] + 1 if before else 1,
-                needs_person=needs_person,
+                cause=error,
                 spread=random(),  # noqa: S311
             )
             tx.run(
