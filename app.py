@@ -1,6 +1,7 @@
 """The CDK app. `python app.py` writes cdk.out without the CDK CLI and without an AWS account.
 
-The stage is named by `cdk synth -c stage=prod`; cdk.json lists the stages and has the default.
+cdk.json lists the stages and has the default; another one is named by `make synth STAGE=prod`
+or `cdk deploy -c stage=prod`.
 """
 
 import os
@@ -8,8 +9,10 @@ import os
 from infra.mailsync_app import MailsyncApp
 
 if __name__ == "__main__":
+    stage = os.environ.get("STAGE")
     MailsyncApp(
         outdir=os.environ.get("CDK_OUTDIR", "cdk.out"),
+        context={"stage": stage} if stage else None,
         account=os.environ.get("CDK_DEFAULT_ACCOUNT"),
         region=os.environ.get("CDK_DEFAULT_REGION"),
     ).synth()
