@@ -70,6 +70,14 @@ def test_what_the_lambda_runtime_brings_is_left_to_it(bundle: Path) -> None:
     assert not present & {"infra", "localdev", "bin", ".lock"}
 
 
+def test_what_the_bundle_shares_with_botocore_suits_botocore(bundle: Path) -> None:
+    """botocore declares python-dateutil<3 and urllib3<3; Lambda gives it ours."""
+    present = {path.name for path in bundle.iterdir()}
+
+    assert any(name.startswith("python_dateutil-2.") for name in present)
+    assert any(name.startswith("urllib3-2.") for name in present)
+
+
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
 def test_every_native_library_is_for_the_architecture_asked_for(
     tmp_path: Path, architecture: str
