@@ -147,7 +147,7 @@ class Postgres:
         listen = "127.0.0.1" if self._tcp_port else ""
         port = str(self._tcp_port or 5432)
         settings = [f"--{each}" for each in SETTINGS]
-        where = ["-k", self._socket_folder, "-h", listen, "-p", port]
+        where = ["-k", str(self._socket_folder), "-h", listen, "-p", port]
         return [binaries / "postgres", "-D", cluster, *where, *settings]
 
     def _wait_and_create_database(self, deadline: float) -> None:

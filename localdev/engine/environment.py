@@ -1,0 +1,176 @@
+"""One Lambda execution environment: an awslambdaric process and the Runtime API it polls.
+
+Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes" and
+"Understanding the Lambda execution environment lifecycle".
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.catalog import Function
+from localdev.engine.child import start_child
+from localdev.engine.names import REGION, function_arn
+from localdev.http_server import Request, Response, Server
+
+INIT_LIMIT_S = 30  # Lambda: 10 s; a developer's machine may be busy
+LARGEST_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
+_GONE = Response(410, cut_at=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a function answered: its JSON, or with `failed` the JSON of its error."""
+
+    payload: bytes
+    failed: bool = False
+
+    @classmethod
+    def error(cls, error_type: str, message: str) -> "Outcome":
+        document = {"errorType": error_type, "errorMessage": message}
+        return cls(json.dumps(document).encode(), failed=True)
+
+
+@dataclass(slots=True)
+class _Invocation:
+    event: bytes
+    timeout_s: int
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    taken: threading.Event = field(default_factory=threading.Event)
+    outcome: "queue.SimpleQueue[Outcome]" = field(default_factory=queue.SimpleQueue)
+
+    def end(self, outcome: Outcome) -> None:
+        """The first outcome counts; later ones are never read."""
+        self.outcome.put(outcome)
+        self.taken.set()
+
+
+class Environment:
+    """Runs one invocation at a time; afterwards `reusable` says whether it can run another."""
+
+    def __init__(
+        self, function: Function, *, code_root: Path, settings: Mapping[str, str], log: Path
+    ) -> None:
+        self.function = function
+        self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
+        self._current: _Invocation | None = None
+        self._server = Server(self._answer, port=0).start()
+        variables = {**_variables(function, code_root), **settings}
+        variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}"
+        with log.open("ab") as sink:
+            self._process = start_child(
+                [sys.executable, "-m", "awslambdaric", function.handler],
+                env=variables,
+                cwd=code_root,
+                log=sink,
+            )
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def reusable(self) -> bool:
+        return self._process.poll() is None
+
+    def run(self, event: bytes) -> Outcome:
+        """Hand the event to the process and wait for its outcome, at most its time-out."""
+        invocation = _Invocation(event, self.function.timeout_s)
+        self._current = invocation
+        self._waiting.put(invocation)
+        if not self.reusable:  # it died while it was idle; `_watch` has nothing more to say
+            invocation.end(self._exit_error(invocation))
+        try:
+            if not invocation.taken.wait(INIT_LIMIT_S):
+                raise queue.Empty
+            outcome = invocation.outcome.get(timeout=invocation.timeout_s)
+        except queue.Empty:
+            self._process.kill()
+            self._process.wait()
+            message = f"RequestId: {invocation.request_id} Error: Task timed out after "
+            outcome = Outcome.error(
+                "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
+            )
+        self._current = None
+        return _within_limit(outcome)
+
+    def stop(self) -> None:
+        """End the process at once, as Lambda does with an environment that is not needed."""
+        if self.reusable:
+            os.kill(self.pid, signal.SIGKILL)
+        self._process.wait()
+        self._waiting.put(None)
+        self._server.stop()
+
+    def _answer(self, request: Request) -> Response:
+        """The Runtime API; `next` is a long poll."""
+        if request.method == "GET":
+            invocation = self._waiting.get()
+            return self._next(invocation) if invocation else _GONE
+        if self._current:
+            failed = request.path.endswith("/error")
+            self._current.end(Outcome(request.body, failed=failed))
+        return Response(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
+
+    def _next(self, invocation: _Invocation) -> Response:
+        invocation.taken.set()
+        deadline_ms = int((time.time() + invocation.timeout_s) * 1000)
+        headers = {
+            "Content-Type": "application/json",
+            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
+            "Lambda-Runtime-Invoked-Function-Arn": function_arn(self.function.name),
+            "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}",
+        }
+        return Response(200, invocation.event, headers)
+
+    def _watch(self) -> None:
+        self._process.wait()
+        if invocation := self._current:
+            invocation.end(self._exit_error(invocation))
+
+    def _exit_error(self, invocation: _Invocation) -> Outcome:
+        status = self._process.returncode
+        how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
+        return Outcome.error("Runtime.ExitError", message)
+
+
+def _within_limit(outcome: Outcome) -> Outcome:
+    if len(outcome.payload) <= LARGEST_RESPONSE_BYTES:
+        return outcome
+    return Outcome.error(
+        "Function.ResponseSizeTooLarge",
+        "Response payload size exceeded maximum allowed payload size "
+        f"({LARGEST_RESPONSE_BYTES} bytes).",
+    )
+
+
+def _variables(function: Function, code_root: Path) -> dict[str, str]:
+    """As in Lambda; source: Developer Guide, "Working with Lambda environment variables"."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONPATH": str(code_root),
+        "LAMBDA_TASK_ROOT": str(code_root),
+        "_HANDLER": function.handler,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python3.{sys.version_info.minor}",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": uuid.uuid4().hex,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    }

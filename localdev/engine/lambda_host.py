@@ -1,0 +1,170 @@
+"""Lambda on this machine: warm environments are reused, new ones start when all are busy.
+
+Source of statuses and headers: AWS Lambda API Reference, Invoke.
+"""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.catalog import Function
+from localdev.engine.environment import Environment, Outcome
+from localdev.engine.names import function_name
+
+KEPT_IDLE = 4  # environments of one function; as many as one mailbox syncs folders at once
+UNRESERVED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of the Invoke API: an HTTP status, the headers that carry meaning, and the payload."""
+
+    status: int
+    payload: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """The function was not run, or it ended with an error."""
+        return self.status >= 300 or "X-Amz-Function-Error" in self.headers
+
+
+class LambdaHost:
+    """Runs functions from `code_root`; their output goes to one file each in `logs`.
+
+    settings: environment variables of every function; may be changed before the first call.
+    reserved_concurrency: the most simultaneous calls of a function, by its name.
+    """
+
+    def __init__(
+        self,
+        functions: Iterable[Function],
+        *,
+        code_root: Path,
+        logs: Path,
+        settings: Mapping[str, str],
+        reserved_concurrency: Mapping[str, int] | None = None,
+    ) -> None:
+        self.settings = dict(settings)
+        self._functions = {each.name: each for each in functions}
+        self._code_root = code_root.resolve()
+        self._logs = logs
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._reserved = dict(reserved_concurrency or {})
+        self._lock = threading.Lock()
+        self._idle: dict[str, list[Environment]] = defaultdict(list)
+        self._busy: dict[str, set[Environment]] = defaultdict(set)
+        self._starting: dict[str, int] = defaultdict(int)
+        self._outdated: set[Environment] = set()
+        self._stopped = False
+
+    def invoke(self, reference: str, event: bytes) -> Answer:
+        """Run a function and wait for its outcome; `reference` is its name or ARN."""
+        name = function_name(reference)
+        function = self._functions.get(name)
+        if function is None:
+            return _refusal(404, "ResourceNotFoundException", f"Function not found: {name}")
+        if not self._admit(name):
+            return _refusal(429, "TooManyRequestsException", "Rate Exceeded.")
+        environment = self._take(function)
+        try:
+            outcome = environment.run(event)
+        finally:
+            self._give_back(environment)
+        return _answer(outcome)
+
+    def invoke_later(self, reference: str, event: bytes) -> Answer:
+        """Accept an event (InvocationType `Event`); it is run once, whatever comes of it."""
+        if function_name(reference) not in self._functions:
+            return self.invoke(reference, event)
+        threading.Thread(target=self.invoke, args=(reference, event), daemon=True).start()
+        return Answer(202, b"")
+
+    def pids(self, name: str, *, busy: bool | None = None) -> list[int]:
+        """Processes of a function: all of them, or only those that work or only the others."""
+        with self._lock:
+            working, idle = list(self._busy[name]), list(self._idle[name])
+        chosen = (working if busy is not False else []) + (idle if busy is not True else [])
+        return [each.pid for each in chosen if each.reusable]
+
+    def reload(self) -> None:
+        """The code has changed: idle environments end now, busy ones after their call."""
+        with self._lock:
+            idle = [each for pool in self._idle.values() for each in pool]
+            self._idle.clear()
+            for pool in self._busy.values():
+                self._outdated |= pool
+        _stop_all(idle)
+
+    def stop(self) -> None:
+        """End every environment, busy ones too. Calls that are under way fail as after a crash."""
+        with self._lock:
+            self._stopped = True
+            idle = [each for pool in self._idle.values() for each in pool]
+            busy = [each for pool in self._busy.values() for each in pool]
+            self._idle.clear()
+        _stop_all([*idle, *busy])
+
+    def _admit(self, name: str) -> bool:
+        with self._lock:
+            running = len(self._busy[name]) + self._starting[name]
+            if self._stopped or running >= self._reserved.get(name, UNRESERVED):
+                return False
+            self._starting[name] += 1
+            return True
+
+    def _take(self, function: Function) -> Environment:
+        name = function.name
+        with self._lock:
+            dead = [each for each in self._idle[name] if not each.reusable]
+            self._idle[name] = [each for each in self._idle[name] if each.reusable]
+            environment = self._idle[name].pop() if self._idle[name] else None
+        _stop_all(dead)
+        try:
+            environment = environment or Environment(
+                function,
+                code_root=self._code_root,
+                settings=self.settings,
+                log=self._logs / f"{name}.log",
+            )
+        finally:
+            with self._lock:
+                self._starting[name] -= 1
+                if environment:
+                    self._busy[name].add(environment)
+        return environment
+
+    def _give_back(self, environment: Environment) -> None:
+        name = environment.function.name
+        with self._lock:
+            self._busy[name].discard(environment)
+            fresh = environment not in self._outdated and not self._stopped
+            self._outdated.discard(environment)
+            keep = fresh and environment.reusable and len(self._idle[name]) < KEPT_IDLE
+            if keep:
+                self._idle[name].append(environment)
+        if not keep:
+            threading.Thread(target=environment.stop, daemon=True).start()
+
+
+def _stop_all(environments: list[Environment]) -> None:
+    """At once: each waits up to half a second for its server."""
+    if environments:
+        with ThreadPoolExecutor(max_workers=len(environments)) as pool:
+            list(pool.map(Environment.stop, environments))
+
+
+def _answer(outcome: Outcome) -> Answer:
+    headers = {"X-Amz-Executed-Version": "$LATEST"}
+    if outcome.failed:
+        headers["X-Amz-Function-Error"] = "Unhandled"
+    return Answer(200, outcome.payload, headers)
+
+
+def _refusal(status: int, error: str, message: str) -> Answer:
+    payload = json.dumps({"Type": "User", "Message": message}).encode()
+    return Answer(status, payload, {"X-Amzn-Errortype": error})
