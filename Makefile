@@ -47,11 +47,9 @@ test: setup ## every test that finishes in minutes; needs no network
 synth: setup ## cdk.out, with cdk-nag, without an AWS account; offline from the second time on
 	@STAGE=$(STAGE) $(BIN)/python app.py
 
-lock: setup ## pin requirements-dev.txt and lambdas/requirements.lock anew
+lock: setup ## pin requirements-dev.txt anew; lambdas/requirements.lock says how it is made
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate -q \
 		requirements-dev.in -o requirements-dev.txt
-	@$(BIN)/uv pip compile --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
-		--generate-hashes --no-annotate -q lambdas/requirements.txt -o lambdas/requirements.lock
 
 clean: ## remove everything that was made here, the demo's data too
 	rm -rf .venv .mailsync build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -79,9 +79,7 @@ class Schedule:
 
 
 _STORE = frozenset({Touch.DATABASE})
-_MAIL = frozenset(
-    {Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.OPEN_TOKENS, Touch.SEAL_TOKENS}
-)
+_MAIL = frozenset({Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.OPEN_TOKENS, Touch.SEAL_TOKENS})
 
 AUTHORIZER = Function(
     name="authorize",
@@ -95,7 +93,10 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(name="validate-account", purpose="The account exists and may sync.", touches=_STORE),
     Function(name="mark-syncing", purpose="Takes the lease and opens the run.", touches=_STORE),
     Function(
-        name="get-access-token", purpose="Makes sure a token can be had.", touches=_MAIL, timeout_s=60
+        name="get-access-token",
+        purpose="Makes sure a token can be had.",
+        touches=_MAIL,
+        timeout_s=60,
     ),
     Function(
         name="sync-folders",
@@ -131,7 +132,11 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(name="mark-failed", purpose="Closes a run that failed.", touches=_STORE),
     # test-sync
     Function(name="reach-database", purpose="Self-test: the database answers.", touches=_STORE),
-    Function(name="reach-provider", purpose="Self-test: the mail provider answers.", touches=_STORE),
+    Function(
+        name="reach-provider",
+        purpose="Self-test: the mail provider answers.",
+        touches=frozenset({Touch.PROVIDER_LOGIN}),
+    ),
     Function(name="write-and-read", purpose="Self-test: a row is stored and read.", touches=_STORE),
     # HTTP API
     Function(
@@ -143,7 +148,13 @@ FUNCTIONS: tuple[Function, ...] = (
         name="connect",
         purpose="The OAuth code flow that connects a mailbox.",
         touches=frozenset(
-            {Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.OPEN_TOKENS, Touch.SEAL_TOKENS, Touch.WORKFLOWS}
+            {
+                Touch.DATABASE,
+                Touch.PROVIDER_LOGIN,
+                Touch.OPEN_TOKENS,
+                Touch.SEAL_TOKENS,
+                Touch.WORKFLOWS,
+            }
         ),
     ),
     AUTHORIZER,
