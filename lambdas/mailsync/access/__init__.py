@@ -1,0 +1,111 @@
+"""Usable access tokens of an account, and nobody else's.
+
+One writer renews at a time: the identity platform hands out a new grant with each access token,
+and two workers that save theirs one after the other would keep the wrong one.
+"""
+
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from mailsync.access.vault import SealingKey, Vault
+from mailsync.errors import ProviderUnavailable
+from mailsync.model import Access, AccountId, Credentials
+from mailsync.settings import Settings
+
+FRESH_FOR = timedelta(minutes=5)
+"""An access token with less time left is renewed before it is used."""
+_ATTEMPTS = 3
+
+
+class Renewal(Protocol):
+    @property
+    def credentials(self) -> Credentials: ...
+
+    def save(self, credentials: Credentials) -> None: ...
+
+
+class CredentialStore(Protocol):
+    def credentials(self, account_id: AccountId) -> Credentials:
+        """Raises AccountNotConnected when the account has none."""
+        ...
+
+    def renewing(self, account_id: AccountId) -> AbstractContextManager[Renewal]:
+        """The same under a lock; inside the block nothing else may be asked of the store."""
+        ...
+
+
+class StoredAccess:
+    """The access token of one account, kept sealed in the store; implements `AccessSource`.
+
+    Both methods raise:
+        AccountNotConnected: there is nothing to sign in with.
+        AccessRevoked: the grant is refused; a person must connect the mailbox again.
+        ProviderRejected: the app registration is refused.
+        ProviderUnavailable: the identity platform does not answer.
+    """
+
+    def __init__(
+        self, account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
+    ) -> None:
+        self._account_id = account_id
+        self._store = store
+        self._vault = vault
+        self._settings = settings
+        self._access: Access | None = None
+
+    def current(self) -> Access:
+        """A token with at least 5 minutes left."""
+        if self._access is None or not _is_fresh(self._access):
+            self._access = self._renewed(refused=None)
+        return self._access
+
+    def renew(self, refused: Access) -> Access:
+        """A token other than the refused one; what somebody else renewed meanwhile will do."""
+        self._access = self._renewed(refused)
+        return self._access
+
+    def _renewed(self, refused: Access | None) -> Access:
+        for _ in range(_ATTEMPTS):
+            before = self._store.credentials(self._account_id)
+            stored = self._stored(before)
+            if stored and _is_fresh(stored) and (not refused or stored.token != refused.token):
+                return stored
+            grant = self._vault.open(self._account_id, before.grant)
+            key = self._vault.sealing_key()
+            with self._store.renewing(self._account_id) as renewal:
+                if renewal.credentials == before:
+                    return self._exchange(grant, key, renewal)
+        raise ProviderUnavailable(
+            f"Others keep renewing the access of account {self._account_id}; trying again."
+        )
+
+    def _stored(self, credentials: Credentials) -> Access | None:
+        if credentials.access is None or credentials.access_expires_at is None:
+            return None
+        token = self._vault.open(self._account_id, credentials.access)
+        return Access(token, credentials.access_expires_at)
+
+    def _exchange(self, grant: str, key: SealingKey, renewal: Renewal) -> Access:
+        from mailsync.access.microsoft import refresh
+
+        renewed = refresh(self._settings, grant)
+        renewal.save(
+            Credentials(
+                grant=key.seal(self._account_id, renewed.grant),
+                access=key.seal(self._account_id, renewed.access.token),
+                access_expires_at=renewed.access.expires_at,
+            )
+        )
+        return renewed.access
+
+
+def open_access(
+    account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
+) -> StoredAccess:
+    """The access of one account; asks nobody until a token is needed."""
+    return StoredAccess(account_id, store, vault, settings)
+
+
+def _is_fresh(access: Access) -> bool:
+    return access.expires_at - datetime.now(UTC) > FRESH_FOR

@@ -1,0 +1,157 @@
+"""A Microsoft 365 mailbox through Microsoft Graph.
+
+There is one chain of changes per folder and none of the whole mailbox; `Cursor` is the link to
+its next page, behind a mark of the properties that the chain was begun with. `$top` never
+appears on such a chain: there it cuts the history instead of the page
+(microsoft-graph-docs #7946).
+
+Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder", "Combine
+multiple HTTP requests using JSON batching".
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote
+
+from mailsync.errors import CursorExpired, MailsyncError, ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import (
+    Cursor,
+    FolderId,
+    FolderRef,
+    Gone,
+    Message,
+    Page,
+    RemoteEntry,
+    RemoteFolder,
+    RemoteId,
+    Role,
+    Unreadable,
+)
+from mailsync.providers import AccessSource
+from mailsync.providers.graph_errors import UNREADABLE, Answer, Asked, refusal
+from mailsync.providers.graph_folders import read_folders
+from mailsync.providers.graph_http import GraphClient, read_list
+from mailsync.providers.graph_messages import SELECTED, read_change, read_message
+
+LIST_PAGE = 1000
+"""The largest page of a plain list (Microsoft Graph docs, "List messages")."""
+# A chain reports changes of the properties it was begun with, so other ones need a new chain.
+_MARK = f"{zlib.crc32(SELECTED.encode()):08x} "
+
+
+class GraphMailbox:
+    """See `MailProvider`. Requests go out one after another, so one object uses one slot."""
+
+    def __init__(self, *, base_url: str, access: AccessSource, ca_bundle: str | None) -> None:
+        self.requests = 0
+        self._graph = GraphClient(
+            base_url=base_url, access=access, ca_bundle=ca_bundle, on_request=self._count
+        )
+
+    def close(self) -> None:
+        self._graph.close()
+
+    def owner_address(self) -> str:
+        """The mailbox's primary address, or the sign-in name of a user without one."""
+        answer = self._get("/me?$select=mail,userPrincipalName", Asked.MAILBOX)
+        return str(answer.body.get("mail") or answer.body.get("userPrincipalName") or "")
+
+    def list_folders(self, known_roles: Mapping[RemoteId, Role]) -> Sequence[RemoteFolder]:
+        return read_folders(self._graph, known_roles)
+
+    def fetch_page(self, folder: FolderRef, cursor: Cursor | None, *, limit: int) -> Page:
+        if cursor is None:
+            path, asked = f"{_messages(folder)}/delta?$select={SELECTED}", Asked.FOLDER
+        else:
+            path, asked = _path(cursor), Asked.CURSOR
+        return self._page(path, self._get(path, asked, page_size=limit))
+
+    def probe(
+        self, positions: Sequence[tuple[FolderRef, Cursor]], *, limit: int
+    ) -> Mapping[FolderId, Page]:
+        paths = {
+            folder.id: _path(cursor) for folder, cursor in positions if cursor.startswith(_MARK)
+        }
+        answers = self._graph.get_batch(list(paths.values()), page_size=limit)
+        pages = {}
+        for (folder_id, path), answer in zip(paths.items(), answers, strict=True):
+            try:
+                if not answer.ok:
+                    raise refusal(answer, Asked.CURSOR)
+                pages[folder_id] = self._page(path, answer)
+            except MailsyncError as failure:
+                logger.info("folder_not_probed", folder_id=folder_id, cause=type(failure).__name__)
+        return pages
+
+    def list_ids(self, folder: FolderRef) -> Iterable[RemoteEntry]:
+        """Pages of a list shift when mail arrives meanwhile, so an id may recur: each comes once."""
+        path: str | None = f"{_messages(folder)}?$select=id,isRead&$top={LIST_PAGE}"
+        entries: dict[RemoteId, RemoteEntry] = {}
+        seen: set[str] = set()
+        while path:
+            if path in seen:
+                raise _same_link()
+            seen.add(path)
+            answer = self._get(path, Asked.FOLDER)
+            for item in read_list(answer, "value"):
+                remote_id = RemoteId(str(item.get("id")))
+                entries[remote_id] = RemoteEntry(remote_id, item.get("isRead") is True)
+            link = answer.body.get("@odata.nextLink")
+            path = self._graph.path_of(link) if link else None
+        return entries.values()
+
+    def fetch_messages(self, ids: Sequence[RemoteId]) -> Sequence[Message | Gone | Unreadable]:
+        paths = [f"/me/messages/{quote(each, safe='')}?$select={SELECTED}" for each in ids]
+        answers = self._graph.get_batch(paths)
+        return [_message(*each) for each in zip(ids, answers, strict=True)]
+
+    def _count(self) -> None:
+        self.requests += 1
+
+    def _get(self, path: str, asked: Asked, *, page_size: int | None = None) -> Answer:
+        answer = self._graph.get(path, page_size=page_size)
+        if not answer.ok:
+            raise refusal(answer, asked)
+        return answer
+
+    def _page(self, path: str, answer: Answer) -> Page:
+        changes = tuple(read_change(each) for each in read_list(answer, "value"))
+        more, last = (answer.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
+        if not more and not last:
+            raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
+        following = self._graph.path_of(more or last)
+        if more and following == path:
+            raise _same_link()
+        return Page(changes, Cursor(f"{_MARK}{following}"), has_more=bool(more))
+
+
+def _messages(folder: FolderRef) -> str:
+    return f"/me/mailFolders/{quote(folder.remote_id, safe='')}/messages"
+
+
+def _path(cursor: Cursor) -> str:
+    mark, path = cursor[: len(_MARK)], cursor[len(_MARK) :]
+    if mark != _MARK or not path.startswith("/"):
+        raise CursorExpired(
+            "The folder was walked with another selection of properties; it is walked again."
+        )
+    return path
+
+
+def _same_link() -> ProviderUnavailable:
+    return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")
+
+
+def _message(remote_id: RemoteId, answer: Answer) -> Message | Gone | Unreadable:
+    if answer.ok:
+        message = read_message(answer.body)
+        if message.remote_id == remote_id:
+            return message
+        return Unreadable(remote_id, "other_id", "Microsoft Graph answers with another id.")
+    if answer.code in UNREADABLE:
+        cause = UNREADABLE[answer.code]
+        return Unreadable(remote_id, cause, f"Microsoft Graph answers {answer.code}.")
+    if answer.status == 404 and answer.code == "ErrorItemNotFound":
+        return Gone(remote_id)
+    raise refusal(answer, Asked.MAILBOX)

@@ -1,0 +1,116 @@
+"""What a refusal of Microsoft Graph means to the product: the one table.
+
+Sources: Microsoft Graph docs, "Error responses and resource types", "Throttling guidance" and
+"Use delta query to track changes"; the codes that those do not list were reported in
+microsoftgraph/microsoft-graph-docs #2877, #2162 and in the sources of public mail clients.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from mailsync.errors import (
+    AccessRevoked,
+    CursorExpired,
+    FolderGone,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+
+
+class Asked(Enum):
+    """What a request named, which decides what a refusal is about."""
+
+    MAILBOX = "the mailbox"
+    FOLDER = "a folder"
+    CURSOR = "a stored link of a folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request or to one item of a batch; `body` is empty if it was not JSON."""
+
+    status: int
+    body: Mapping[str, Any] = field(default_factory=dict)
+    retry_after_s: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 200
+
+    @property
+    def throttled(self) -> bool:
+        return self.status in (429, 509) or (self.status == 503 and self.retry_after_s is not None)
+
+    @property
+    def code(self) -> str:
+        """The error's code, empty when there is none."""
+        error = self.body.get("error")
+        code = error.get("code") if isinstance(error, Mapping) else None
+        return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+
+
+_CODE = re.compile(r"[A-Za-z0-9_.]{1,80}")
+
+_EXPIRED = frozenset(
+    {
+        "syncstatenotfound",
+        "syncstateinvalid",
+        "invalidsyncstatedata",
+        "resyncrequired",
+        "resyncapplydifferences",
+        "resyncuploaddifferences",
+    }
+)
+
+_SENTENCES = {
+    "MailboxNotEnabledForRESTAPI": "the mailbox is inactive, deleted or not in Exchange Online",
+    "ErrorQuotaExceeded": "the mailbox is full, so Exchange cannot keep the sync state;"
+    " free some space in it",
+    "ErrorAccessDenied": "the app may not read this; grant it Mail.Read",
+    "ErrorInvalidUser": "the mailbox does not exist",
+}
+
+UNREADABLE = {
+    "ErrorCorruptData": "corrupt",
+    "ErrorInvalidRecipients": "invalid_recipients",
+    "ErrorCannotOpenFileAttachment": "attachment_unreadable",
+    "ErrorInvalidIdMalformed": "invalid_id",
+}
+"""Codes that concern one message only, each with its stable cause."""
+
+
+def refusal(answer: Answer, asked: Asked) -> MailsyncError:
+    """The failure that an answer other than 200 stands for."""
+    said = f"Microsoft Graph answered {answer.status} {answer.code or 'without a code'}"
+    if answer.throttled:
+        return ProviderThrottled(f"{said}: too many requests.", retry_after_s=answer.retry_after_s)
+    if _is_expired(answer, asked):
+        return CursorExpired(f"{said} to a stored link; the folder is walked again.")
+    if answer.status == 401:
+        return AccessRevoked(f"{said} to a new access token; connect the mailbox again.")
+    if answer.status >= 500 or answer.status < 400 or answer.status == 408:
+        return ProviderUnavailable(f"{said}; trying again.")
+    if answer.status == 404 and answer.code not in _SENTENCES:
+        return _not_found(said, answer, asked)
+    sentence = _SENTENCES.get(answer.code, "the request will not be understood later either")
+    return ProviderRejected(f"{said}: {sentence}.")
+
+
+def _is_expired(answer: Answer, asked: Asked) -> bool:
+    """A stored link is the whole request, so nothing else can be malformed when it is refused."""
+    if answer.code.lower() in _EXPIRED or answer.status == 410:
+        return True
+    return asked is Asked.CURSOR and answer.status == 400
+
+
+def _not_found(said: str, answer: Answer, asked: Asked) -> MailsyncError:
+    if not answer.code:
+        return ProviderUnavailable(f"{said}, as a proxy would; trying again.")
+    if asked is Asked.MAILBOX:
+        return ProviderRejected(f"{said}: there is no such thing in the mailbox.")
+    return FolderGone(f"{said}: the folder was deleted.")

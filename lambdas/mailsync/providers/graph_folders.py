@@ -1,0 +1,109 @@
+"""The folder tree of a Microsoft 365 mailbox, all levels of it.
+
+A list of folders holds one level only (Microsoft Graph docs, "List mailFolders"), so the tree is
+read level by level.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from mailsync.errors import ProviderUnavailable
+from mailsync.model import RemoteFolder, RemoteId, Role
+from mailsync.providers.graph_errors import Answer, Asked, refusal
+from mailsync.providers.graph_http import GraphClient, read_list
+
+Json = Mapping[str, Any]
+
+_FIRST_PAGE = "?includeHiddenFolders=true&$top=250"
+_SEARCH_FOLDER = "#microsoft.graph.mailSearchFolder"
+# Graph v1.0 does not say a folder's role, and its name is in the user's language.
+_ALIASES = {
+    "inbox": Role.INBOX,
+    "sentitems": Role.SENT,
+    "drafts": Role.DRAFTS,
+    "deleteditems": Role.TRASH,
+    "junkemail": Role.JUNK,
+    "archive": Role.ARCHIVE,
+    "outbox": Role.OUTBOX,
+}
+
+
+def read_folders(
+    graph: GraphClient, known_roles: Mapping[RemoteId, Role]
+) -> tuple[RemoteFolder, ...]:
+    """Every folder but search folders, parents before children."""
+    entries = dict(_walk(graph))
+    roles = known_roles if entries.keys() <= known_roles.keys() else _read_roles(graph)
+    return tuple(
+        RemoteFolder(
+            remote_id=remote_id,
+            # The root of the tree is no entry of it.
+            parent_remote_id=parent if (parent := entry.get("parentFolderId")) in entries else None,
+            display_name=str(entry.get("displayName") or ""),
+            role=roles.get(remote_id, Role.OTHER),
+            total=_count(entry, "totalItemCount"),
+            unread=_count(entry, "unreadItemCount"),
+            hidden=entry.get("isHidden") is True,
+        )
+        for remote_id, entry in entries.items()
+    )
+
+
+def _walk(graph: GraphClient) -> Iterator[tuple[RemoteId, Json]]:
+    """One request per page of the first level, then one per 20 pages of a deeper one."""
+    answers = [graph.get(f"/me/mailFolders{_FIRST_PAGE}")]
+    if not answers[0].ok:
+        raise refusal(answers[0], Asked.MAILBOX)
+    while answers:
+        paths = []
+        for answer in answers:
+            for entry in _entries(answer):
+                remote_id = _remote_id(entry)
+                yield remote_id, entry
+                if _count(entry, "childFolderCount"):
+                    paths.append(
+                        f"/me/mailFolders/{quote(remote_id, safe='')}/childFolders{_FIRST_PAGE}"
+                    )
+            if link := answer.body.get("@odata.nextLink"):
+                paths.append(graph.path_of(link))
+        # A parent that was deleted meanwhile has no children to miss.
+        answers = [each for each in graph.get_batch(paths) if not _is_gone(each)]
+
+
+def _entries(answer: Answer) -> list[Json]:
+    if not answer.ok:
+        raise refusal(answer, Asked.FOLDER)
+    return [
+        each for each in read_list(answer, "value") if each.get("@odata.type") != _SEARCH_FOLDER
+    ]
+
+
+def _is_gone(answer: Answer) -> bool:
+    return answer.status == 404 and answer.code == "ErrorItemNotFound"
+
+
+def _read_roles(graph: GraphClient) -> dict[RemoteId, Role]:
+    """An alias of a folder that the mailbox does not have is answered with 404."""
+    paths = [f"/me/mailFolders/{alias}?$select=id" for alias in _ALIASES]
+    roles = {}
+    for role, answer in zip(_ALIASES.values(), graph.get_batch(paths), strict=True):
+        if answer.ok:
+            roles[_remote_id(answer.body)] = role
+        elif answer.status != 404:
+            raise refusal(answer, Asked.MAILBOX)
+    return roles
+
+
+def _remote_id(entry: Json) -> RemoteId:
+    remote_id = entry.get("id")
+    if not isinstance(remote_id, str) or not remote_id:
+        raise ProviderUnavailable("Microsoft Graph sent a folder without an id; trying again.")
+    return RemoteId(remote_id)
+
+
+def _count(entry: Json, name: str) -> int:
+    count = entry.get(name)
+    if not isinstance(count, int):
+        raise ProviderUnavailable(f"Microsoft Graph sent a folder without {name}; trying again.")
+    return count

@@ -1,0 +1,230 @@
+"""Requests to Microsoft Graph: one connection, one token, and no way out of the base URL.
+
+Everything is asked by a path relative to the base URL, links that Graph hands out included, so
+the access token cannot be led to another host. Each request carries `Prefer:
+IdType="ImmutableId"`: it counts per request, and a single one without it would mix two kinds
+of ids (Microsoft Graph docs, "Obtain immutable identifiers for Outlook resources").
+"""
+
+import json
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+import orjson
+
+from mailsync.errors import ProviderRejected, ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import Access
+from mailsync.providers import AccessSource
+from mailsync.providers.graph_errors import Answer, Asked, refusal
+from mailsync.providers.http_errors import retry_after_s
+
+BATCH_LIMIT = 20
+"""Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
+BATCH_PAUSE_LIMIT_S = 10.0
+# Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
+_TIMEOUTS = httpx.Timeout(45.0, connect=10.0)
+_DENIED_PAUSE_S = 1.0
+_UNSAID_PAUSE_S = 2.0
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+class GraphClient:
+    """Not for use by several threads. `on_request` is called once per request sent.
+
+    Every method raises ProviderUnavailable when no whole JSON answer arrives, and AccessRevoked
+    when a renewed access token is refused as well.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        access: AccessSource,
+        ca_bundle: str | None,
+        on_request: Callable[[], None],
+    ) -> None:
+        self._base_url = base_url
+        self._access = access
+        self._on_request = on_request
+        self._http = httpx.Client(
+            verify=ssl.create_default_context(cafile=ca_bundle),
+            timeout=_TIMEOUTS,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, *, page_size: int | None = None) -> Answer:
+        return self._ask("GET", path, headers={"Prefer": prefer(page_size)})
+
+    def get_batch(self, paths: Sequence[str], *, page_size: int | None = None) -> list[Answer]:
+        """The answers in the order of the paths, 20 of them per request.
+
+        What was throttled is asked once more if the pause is 10 s or less; what is throttled
+        then comes back as such, and what was left out of the answer as 504.
+
+        Raises:
+            ProviderThrottled, ProviderRejected: the batch as a whole was refused.
+        """
+        answers: list[Answer] = []
+        for start in range(0, len(paths), BATCH_LIMIT):
+            answers += self._get_again(paths[start : start + BATCH_LIMIT], page_size)
+        return answers
+
+    def path_of(self, link: object) -> str:
+        """The path of a link that Graph handed out, relative to the base URL, otherwise verbatim.
+
+        Raises:
+            ProviderRejected: the link leads elsewhere; following it would give the token away.
+        """
+        url, base = _split(link), urlsplit(self._base_url)
+        if _origin(url) != _origin(base) or not url.path.startswith(f"{base.path}/"):
+            raise ProviderRejected(
+                "Microsoft Graph handed out a link that leads away from GRAPH_URL; it is not"
+                " followed, since the access token would go there."
+            )
+        path = url.path.removeprefix(base.path)
+        return f"{path}?{url.query}" if url.query else path
+
+    def _get_again(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
+        answers = self._send_batch(paths, page_size)
+        throttled = [place for place, answer in enumerate(answers) if answer.throttled]
+        pauses = [answers[place].retry_after_s or _UNSAID_PAUSE_S for place in throttled]
+        if not throttled or max(pauses) > BATCH_PAUSE_LIMIT_S:
+            return answers
+        time.sleep(max(pauses))
+        again = self._send_batch([paths[place] for place in throttled], page_size)
+        for place, answer in zip(throttled, again, strict=True):
+            answers[place] = answer
+        return answers
+
+    def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
+        headers = {"Prefer": prefer(page_size)}
+        items = [
+            {"id": str(place), "method": "GET", "url": path, "headers": headers}
+            for place, path in enumerate(paths)
+        ]
+        answer = self._ask("POST", "/$batch", headers={}, content={"requests": items})
+        if not answer.ok:
+            raise refusal(answer, Asked.MAILBOX)
+        found = {each.get("id"): _item_answer(each) for each in read_list(answer, "responses")}
+        return [found.get(str(place), Answer(504)) for place in range(len(paths))]
+
+    def _ask(
+        self, method: str, path: str, *, headers: Mapping[str, str], content: Any = None
+    ) -> Answer:
+        access = self._access.current()
+        answer = self._send(access, method, path, headers, content)
+        if answer.status == 401:
+            access = self._access.renew(access)
+            return self._send(access, method, path, headers, content)
+        if answer.status == 403 and answer.code == "ErrorAccessDenied":
+            # Too many requests at once are sometimes answered as denied instead of throttled.
+            time.sleep(_DENIED_PAUSE_S)
+            return self._send(access, method, path, headers, content)
+        return answer
+
+    def _send(
+        self, access: Access, method: str, path: str, headers: Mapping[str, str], content: Any
+    ) -> Answer:
+        request_id = str(uuid.uuid4())
+        self._on_request()
+        try:
+            response = self._http.request(
+                method,
+                f"{self._base_url}{path}",
+                headers={
+                    "Authorization": f"Bearer {access.token}",
+                    "Accept": "application/json",
+                    "Prefer": prefer(None),
+                    "client-request-id": request_id,
+                    **headers,
+                },
+                json=content,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            name = type(error).__name__
+            logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
+            raise ProviderUnavailable(
+                f"Microsoft Graph did not answer ({name}); trying again."
+            ) from None
+        answer = _answer(response)
+        if not answer.ok:
+            logger.warning(
+                "graph_refused",
+                status=answer.status,
+                code=answer.code,
+                client_request_id=request_id,
+                request_id=response.headers.get("request-id"),
+            )
+        return answer
+
+
+def prefer(page_size: int | None) -> str:
+    immutable = 'IdType="ImmutableId"'
+    return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable
+
+
+def read_list(answer: Answer, name: str) -> list[Mapping[str, Any]]:
+    """Raises ProviderUnavailable when the answer has no list of objects under this name."""
+    found = answer.body.get(name)
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ProviderUnavailable(f"Microsoft Graph left out '{name}'; trying again.")
+    return found
+
+
+def _answer(response: httpx.Response) -> Answer:
+    body = _parse(response.content)
+    if response.status_code == 200 and body is None:
+        raise ProviderUnavailable("Microsoft Graph sent an answer that is not JSON; trying again.")
+    return Answer(
+        response.status_code, body or {}, retry_after_s(response.headers.get("Retry-After"))
+    )
+
+
+def _item_answer(item: Mapping[str, Any]) -> Answer:
+    status, body, headers = item.get("status"), item.get("body"), item.get("headers")
+    named = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
+    return Answer(
+        status if isinstance(status, int) else 504,
+        body if isinstance(body, dict) else {},
+        retry_after_s(named.get("retry-after")),
+    )
+
+
+def _parse(content: bytes) -> dict[str, Any] | None:
+    """The JSON object, None if it is none.
+
+    Mail may hold half a surrogate pair, which JSON can escape and orjson refuses.
+    """
+    try:
+        parsed = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:
+            parsed = json.loads(content)
+        except (ValueError, RecursionError):
+            return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _split(link: object) -> SplitResult:
+    try:
+        return urlsplit(link if isinstance(link, str) else "")
+    except ValueError:
+        return urlsplit("")
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
+    try:
+        port = url.port or _DEFAULT_PORTS.get(url.scheme)
+    except ValueError:
+        port = None
+    return url.scheme, url.hostname, port, url.username

@@ -1,0 +1,186 @@
+"""From the JSON of Microsoft Graph to messages and changes; the only place that reads it.
+
+Every property may be absent or null: drafts have no sender, and a contact or a note in Deleted
+Items comes as a message with hardly anything. Source: Microsoft Graph docs, "message resource
+type" and "Get incremental changes to messages in a folder".
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mailsync.errors import ProviderUnavailable
+from mailsync.model import Address, Change, Message, Patch, RemoteId, Removal, Unreadable
+
+Json = Mapping[str, Any]
+
+
+class _MalformedError(Exception):
+    """A property is not of the documented type."""
+
+
+def read_change(item: Json) -> Change:
+    """One entry of a page of changes.
+
+    A change of the read state alone comes as a part of the message, and only parts lack the
+    etag. It is a `Patch`: writing it as a message would empty all other fields.
+
+    Raises:
+        ProviderUnavailable: the entry has no id.
+    """
+    if "@removed" in item:
+        return Removal(_remote_id(item))
+    if "@odata.etag" in item:
+        return read_message(item)
+    try:
+        return Patch(_remote_id(item), _folder_id(item), _fields(item))
+    except _MalformedError as malformed:
+        return _unreadable(item, malformed)
+
+
+def read_message(item: Json) -> Message | Unreadable:
+    """A complete message; one whose values are absurd is `Unreadable` with cause `malformed`.
+
+    Raises:
+        ProviderUnavailable: the message has no id.
+    """
+    try:
+        return Message(
+            remote_id=_remote_id(item),
+            folder_remote_id=_folder_id(item),
+            kind=_kind(item),
+            **_fields(item),
+        )
+    except _MalformedError as malformed:
+        return _unreadable(item, malformed)
+
+
+def _unreadable(item: Json, malformed: _MalformedError) -> Unreadable:
+    detail = f"The property {malformed} is not as Microsoft Graph documents it."
+    return Unreadable(_remote_id(item), "malformed", detail)
+
+
+def _remote_id(item: Json) -> RemoteId:
+    remote_id = item.get("id")
+    if not isinstance(remote_id, str) or not remote_id:
+        raise ProviderUnavailable("Microsoft Graph sent a message without an id; trying again.")
+    return RemoteId(remote_id)
+
+
+def _folder_id(item: Json) -> RemoteId:
+    folder_id = item.get("parentFolderId")
+    if not isinstance(folder_id, str) or not folder_id:
+        raise _MalformedError("parentFolderId")
+    return RemoteId(folder_id)
+
+
+def _kind(item: Json) -> str:
+    """`message`, or what it is derived to: `eventMessageRequest` and the like."""
+    kind = item.get("@odata.type")
+    return kind.rpartition(".")[2] if isinstance(kind, str) else "message"
+
+
+def _fields(item: Json) -> dict[str, Any]:
+    """What the item tells of a message, by the names of `Message`."""
+    fields: dict[str, Any] = {}
+    for name, (field, read) in _PROPERTIES.items():
+        if name not in item:
+            continue
+        try:
+            fields[field] = read(item[name])
+        except (TypeError, ValueError, OverflowError):
+            raise _MalformedError(name) from None
+    if "body" in item:
+        fields |= _body(item["body"])
+    return fields
+
+
+def _body(value: Any) -> dict[str, str | None]:
+    """Exchange tells which of the two it has; the other one is empty."""
+    try:
+        content = _of(str, _of(dict, value, {}).get("content"), None)
+        is_text = _of(str, _of(dict, value, {}).get("contentType"), "").lower() == "text"
+    except TypeError:
+        raise _MalformedError("body") from None
+    return {
+        "body_html": None if is_text else content,
+        "body_text": content if is_text else None,
+    }
+
+
+def _of(kind: type, value: Any, default: Any) -> Any:
+    """The value if it is of this type, the default for null. Raises TypeError."""
+    if value is None:
+        return default
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
+
+
+def _text(value: Any) -> str:
+    return str(_of(str, value, ""))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return _text(value) or None
+
+
+def _truth(value: Any) -> bool:
+    return bool(_of(bool, value, False))
+
+
+def _importance(value: Any) -> str:
+    return _text(value) or "normal"
+
+
+def _flagged(value: Any) -> bool:
+    return _text(_of(dict, value, {}).get("flagStatus")) == "flagged"
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _address(value: Any) -> Address | None:
+    box = _of(dict, _of(dict, value, {}).get("emailAddress"), {})
+    address = Address(_text(box.get("name")), _text(box.get("address")))
+    return address if address.name or address.address else None
+
+
+def _addresses(value: Any) -> tuple[Address, ...]:
+    found = (_address(each) for each in _of(list, value, []))
+    return tuple(each for each in found if each is not None)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(_text(each) for each in _of(list, value, []))
+
+
+_PROPERTIES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "internetMessageId": ("internet_message_id", _text_or_none),
+    "conversationId": ("conversation_id", _text_or_none),
+    "subject": ("subject", _text),
+    "from": ("sender", _address),
+    "toRecipients": ("to", _addresses),
+    "ccRecipients": ("cc", _addresses),
+    "bccRecipients": ("bcc", _addresses),
+    "replyTo": ("reply_to", _addresses),
+    "bodyPreview": ("preview", _text),
+    "isRead": ("is_read", _truth),
+    "isDraft": ("is_draft", _truth),
+    "flag": ("is_flagged", _flagged),
+    "hasAttachments": ("has_attachments", _truth),
+    "importance": ("importance", _importance),
+    "categories": ("categories", _words),
+    "receivedDateTime": ("received_at", _moment),
+    "sentDateTime": ("sent_at", _moment),
+    "lastModifiedDateTime": ("modified_at", _moment),
+    "webLink": ("web_link", _text_or_none),
+}
+
+SELECTED = ",".join(("id", "parentFolderId", "body", *_PROPERTIES))
+"""The `$select` of every message. The change feed tracks only what is selected in it: without
+`isRead` no message would ever be reported as read (alcionai/corso #1866)."""

@@ -1,0 +1,32 @@
+"""What an HTTP answer says about asking again."""
+
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+LONGEST_RETRY_AFTER_S = 3600.0
+
+
+def retry_after_s(header: str | None, *, now: datetime | None = None) -> float | None:
+    """Seconds that a `Retry-After` header asks to wait, 0 to 3600; None when it does not say.
+
+    Takes both forms of RFC 9110, section 10.2.3, and fractions: Microsoft Graph sends them
+    although the RFC does not know them (Microsoft Graph docs, throttling).
+    """
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        seconds = _seconds_until(header, now or datetime.now(UTC))
+    if not math.isfinite(seconds):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _seconds_until(http_date: str, now: datetime) -> float:
+    try:
+        moment = parsedate_to_datetime(http_date)
+    except ValueError:
+        return math.nan
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
