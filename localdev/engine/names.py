@@ -15,11 +15,3 @@ def function_name(reference: str) -> str:
     """
     _, found, rest = reference.rpartition("function:")
     return (rest if found else reference).split(":")[0]
-
-
-def state_machine_arn(name: str) -> str:
-    return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"
-
-
-def key_arn(key_id: str) -> str:
-    return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"

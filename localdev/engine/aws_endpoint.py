@@ -1,0 +1,94 @@
+"""The AWS endpoint: moto's server as shipped, with Lambda's Invoke API answered by our host.
+
+moto keeps its state, the port under which its Step Functions reach Lambda, and whether it runs
+state machines, in globals: one endpoint per process at a time.
+"""
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from moto.core.config import default_user_config
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from localdev.engine.failure import StartFailed
+from localdev.engine.lambda_host import Answer, LambdaHost
+
+_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class AwsEndpoint:
+    """Serves on loopback from construction until `stop`; `url` is an AWS_ENDPOINT_URL.
+
+    port: 0 for any free one.
+
+    Raises StartFailed when the port is taken.
+    """
+
+    def __init__(self, host: LambdaHost, *, port: int) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
+        default_user_config["stepfunctions"] = {"execute_state_machine": True}
+        moto: WsgiApplication = DomainDispatcherApplication(create_backend_app)
+        self._server = _serve(_invocations_before(moto, host), port)
+        os.environ["MOTO_PORT"] = str(self.port)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_port)
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def stop(self) -> None:
+        """Executions that are still running end with this process."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
+    try:
+        return make_server(
+            "127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler
+        )
+    except (OSError, SystemExit) as taken:  # werkzeug exits when the port is taken
+        raise StartFailed(f"Port {port} is in use: give another --aws-port.") from taken
+
+
+def _invocations_before(moto: WsgiApplication, host: LambdaHost) -> WsgiApplication:
+    def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        match = _INVOKE.match(environ["PATH_INFO"])
+        if match is None:
+            return moto(environ, start)
+        later = environ.get("HTTP_X_AMZ_INVOCATION_TYPE") == "Event"
+        run = host.invoke_later if later else host.invoke
+        answer = run(unquote(match[1]), _body(environ) or b"{}")
+        start(f"{answer.status} {'OK' if answer.status < 300 else 'Error'}", _headers(answer))
+        return [answer.payload]
+
+    return application
+
+
+def _body(environ: Environ) -> bytes:
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    return body
+
+
+def _headers(answer: Answer) -> list[tuple[str, str]]:
+    standard = {"Content-Type": "application/json", "Content-Length": str(len(answer.payload))}
+    return list({**standard, **answer.headers}.items())

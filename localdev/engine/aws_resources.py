@@ -1,0 +1,106 @@
+"""What the deployment creates on AWS, created on the local endpoint: key, bus, state machines."""
+
+import base64
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.backends import get_backend
+
+from infra.catalog import Function, Workflow
+from localdev.engine.definition import fill_placeholders, scale_waits
+from localdev.engine.names import ACCOUNT, REGION
+
+CREDENTIALS = {
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+}
+EVENT_BUS = "mailsync"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """A KMS key with its material, so that what it sealed outlives moto's memory."""
+
+    key_id: str
+    arn: str
+
+
+def aws_client(service: str, endpoint_url: str) -> Any:
+    """A boto3 client of the local endpoint, whatever the environment says."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+
+
+def open_token_key(endpoint_url: str, file: Path) -> TokenKey:
+    """The stack's own key: made at the first start, kept in `file` (mode 0600).
+
+    moto forgets its keys when it stops; the stored id and material are put into its new key,
+    and old ciphertexts open again.
+    """
+    made = aws_client("kms", endpoint_url).create_key(Description="Wraps stored tokens.")
+    keys = get_backend("kms")[ACCOUNT][REGION].keys
+    key = keys.pop(made["KeyMetadata"]["KeyId"])
+    if file.exists():
+        stored = json.loads(file.read_text())
+        key.id, key.arn = stored["keyId"], stored["arn"]
+        key.key_material = base64.b64decode(stored["material"])
+    else:
+        material = base64.b64encode(key.key_material).decode()
+        write_private(file, json.dumps({"keyId": key.id, "arn": key.arn, "material": material}))
+    keys[key.id] = key
+    return TokenKey(key_id=key.id, arn=key.arn)
+
+
+def create_workflows(
+    endpoint_url: str,
+    workflows: Iterable[Workflow],
+    functions: Iterable[Function],
+    *,
+    time_scale: float = 1,
+) -> dict[str, str]:
+    """Creates the state machines and returns their ARNs by name."""
+    functions = tuple(functions)
+    client = aws_client("stepfunctions", endpoint_url)
+    arns = {}
+    for each in workflows:
+        definition = scale_waits(fill_placeholders(each.definition, functions), time_scale)
+        made = client.create_state_machine(
+            name=each.name,
+            definition=definition,
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/{each.name}",
+        )
+        arns[each.name] = str(made["stateMachineArn"])
+    return arns
+
+
+def create_event_bus(endpoint_url: str) -> None:
+    aws_client("events", endpoint_url).create_event_bus(Name=EVENT_BUS)
+
+
+def forget_everything(endpoint_url: str) -> None:
+    """An earlier stack of this process may have left its state in moto's globals."""
+    import httpx
+
+    httpx.post(f"{endpoint_url}/moto-api/reset").raise_for_status()
+
+
+def write_private(file: Path, text: str) -> None:
+    """Atomically, readable by nobody else."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    making = file.with_name(file.name + ".making")
+    making.unlink(missing_ok=True)
+    with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text)
+    making.replace(file)

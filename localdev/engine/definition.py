@@ -1,0 +1,54 @@
+"""What is done to a state machine's definition before it runs on this machine; pure functions."""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from infra.catalog import Function
+from localdev.engine.names import function_arn
+
+_WAITS_S = frozenset({"IntervalSeconds", "MaxDelaySeconds", "Seconds"})
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+
+def fill_placeholders(definition: str, functions: Iterable[Function]) -> str:
+    """Every `${SyncFolderFunctionArn}` replaced by the ARN of its function.
+
+    Raises KeyError for a placeholder that no function of the catalog has.
+    """
+    arns = {each.placeholder: function_arn(each.name) for each in functions}
+    return _PLACEHOLDER.sub(lambda found: arns[found[1]], definition)
+
+
+def scale_waits(definition: str, scale: float) -> str:
+    """The same definition with every written wait multiplied by `scale`.
+
+    IntervalSeconds and MaxDelaySeconds stay at 1 at least and whole, as the States Language
+    demands; a Wait's Seconds may become 0. A Wait by SecondsPath keeps what its input says.
+    """
+    if scale == 1:
+        return definition
+    return json.dumps(_scaled(json.loads(definition), scale))
+
+
+def _scaled(node: Any, scale: float) -> Any:
+    if isinstance(node, list):
+        return [_scaled(each, scale) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        name: _wait_s(name, value, scale)
+        if name in _WAITS_S and isinstance(value, int | float)
+        else _scaled(value, scale)
+        for name, value in node.items()
+    }
+
+
+def _wait_s(name: str, value: float, scale: float) -> int:
+    if name == "Seconds":
+        return math.floor(value * scale)
+    # The ceiling of the delay must stay above the first delay.
+    least = 2 if name == "MaxDelaySeconds" else 1
+    return max(least, math.floor(value * scale))

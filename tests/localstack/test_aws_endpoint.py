@@ -1,0 +1,117 @@
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from infra.catalog import FUNCTIONS, WORKFLOWS, Function, Workflow
+from localdev.engine.aws_endpoint import AwsEndpoint
+from localdev.engine.aws_resources import (
+    aws_client,
+    create_event_bus,
+    create_workflows,
+    forget_everything,
+    open_token_key,
+)
+from localdev.engine.lambda_host import LambdaHost
+
+BEHAVE = Function(name="behave", purpose="Does what it is told.")
+
+
+@dataclass(frozen=True)
+class OneTask(Workflow):
+    """Calls `behave` with its input; retries FolderGone once after a wait, then gives up."""
+
+    @property
+    def definition(self) -> str:
+        task = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": "${BehaveFunctionArn}", "Payload.$": "$"},
+            "ResultSelector": {"event.$": "$.Payload.event"},
+            "TimeoutSeconds": 40,
+            "Retry": [{"ErrorEquals": ["FolderGone"], "IntervalSeconds": 60, "MaxAttempts": 1}],
+            "End": True,
+        }
+        return json.dumps({"StartAt": "behave", "States": {"behave": task}})
+
+
+@pytest.fixture
+def endpoint(host: LambdaHost) -> Iterator[AwsEndpoint]:
+    server = AwsEndpoint(host, port=0)
+    forget_everything(server.url)
+    yield server
+    server.stop()
+
+
+def execute(endpoint: AwsEndpoint, arn: str, event: dict[str, object]) -> dict[str, str]:
+    client = aws_client("stepfunctions", endpoint.url)
+    started = client.start_execution(stateMachineArn=arn, name="run-1", input=json.dumps(event))
+    while True:
+        execution: dict[str, str] = client.describe_execution(executionArn=started["executionArn"])
+        if execution["status"] != "RUNNING":
+            return execution
+        time.sleep(0.05)
+
+
+def test_a_workflow_calls_real_functions(endpoint: AwsEndpoint) -> None:
+    workflow = OneTask(name="one-task", file="")
+    arns = create_workflows(endpoint.url, [workflow], [BEHAVE])
+
+    execution = execute(endpoint, arns["one-task"], {"n": 1})
+
+    assert execution["status"] == "SUCCEEDED"
+    assert json.loads(execution["output"]) == {"event": {"n": 1}}
+
+
+def test_a_scaled_workflow_fails_under_its_error_s_name_without_the_wait(
+    endpoint: AwsEndpoint,
+) -> None:
+    workflow = OneTask(name="one-task", file="")
+    arns = create_workflows(endpoint.url, [workflow], [BEHAVE], time_scale=0.01)
+    began = time.monotonic()
+
+    execution = execute(endpoint, arns["one-task"], {"do": "raise"})
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "FolderGone")
+    assert 1 <= time.monotonic() - began < 20
+
+
+def test_the_product_s_workflows_and_bus_can_be_created(endpoint: AwsEndpoint) -> None:
+    arns = create_workflows(endpoint.url, WORKFLOWS, FUNCTIONS)
+    create_event_bus(endpoint.url)
+
+    machines = aws_client("stepfunctions", endpoint.url).list_state_machines()["stateMachines"]
+    assert {each["stateMachineArn"] for each in machines} == set(arns.values())
+    assert set(arns) == {"mailbox-sync", "test-sync"}
+
+
+def test_what_the_key_sealed_opens_after_a_restart(endpoint: AwsEndpoint, tmp_path: Path) -> None:
+    kms, file = aws_client("kms", endpoint.url), tmp_path / "token-key.json"
+    context = {"accountId": "a1"}
+    key = open_token_key(endpoint.url, file)
+    sealed = kms.encrypt(KeyId=key.arn, Plaintext=b"token", EncryptionContext=context)
+
+    forget_everything(endpoint.url)
+    again = open_token_key(endpoint.url, file)
+
+    blob = sealed["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=context)["Plaintext"] == b"token"
+    assert again == key
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_functions_are_invoked_through_the_aws_sdk(endpoint: AwsEndpoint) -> None:
+    client = aws_client("lambda", endpoint.url)
+
+    fine = client.invoke(FunctionName="behave", Payload=b'{"n": 1}')
+    failed = client.invoke(FunctionName="behave", Payload=b'{"do": "raise"}')
+    later = client.invoke(FunctionName="behave", Payload=b"{}", InvocationType="Event")
+
+    assert json.loads(fine["Payload"].read())["event"] == {"n": 1}
+    assert failed["FunctionError"] == "Unhandled"
+    assert later["StatusCode"] == 202
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.invoke(FunctionName="nobody")

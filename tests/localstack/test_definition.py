@@ -1,0 +1,39 @@
+import json
+
+import pytest
+
+from infra.catalog import MAILBOX_SYNC, Function
+from localdev.engine.definition import fill_placeholders, scale_waits
+
+SYNC_FOLDER = Function(name="sync-folder", purpose="")
+
+
+def test_a_placeholder_becomes_the_arn_of_its_function() -> None:
+    filled = fill_placeholders('{"F": "${SyncFolderFunctionArn}"}', [SYNC_FOLDER])
+
+    assert json.loads(filled) == {"F": "arn:aws:lambda:eu-west-1:123456789012:function:sync-folder"}
+
+
+def test_a_placeholder_of_no_function_is_refused() -> None:
+    with pytest.raises(KeyError):
+        fill_placeholders('"${OtherFunctionArn}"', [SYNC_FOLDER])
+
+
+def test_only_waits_are_scaled() -> None:
+    definition = {
+        "TimeoutSeconds": 40,
+        "Retry": [{"IntervalSeconds": 15, "MaxDelaySeconds": 300, "MaxAttempts": 8}],
+        "Wait": {"Seconds": 5},
+        "ByPath": {"SecondsPath": "$.waitSeconds"},
+    }
+
+    assert json.loads(scale_waits(json.dumps(definition), 0.1)) == {
+        "TimeoutSeconds": 40,
+        "Retry": [{"IntervalSeconds": 1, "MaxDelaySeconds": 30, "MaxAttempts": 8}],
+        "Wait": {"Seconds": 0},
+        "ByPath": {"SecondsPath": "$.waitSeconds"},
+    }
+
+
+def test_without_a_scale_the_text_stays_as_it_is_deployed() -> None:
+    assert scale_waits(MAILBOX_SYNC.definition, 1) == MAILBOX_SYNC.definition
