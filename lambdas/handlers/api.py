@@ -1,0 +1,15 @@
+"""Routes of the API that need a database and the workflows, but no mail provider."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.api.app import build_app
+from mailsync.log import logger
+
+app = build_app()
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

@@ -1,0 +1,20 @@
+"""The resolver of the function `api`: routers put together."""
+
+from http import HTTPStatus
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+from mailsync.api import checks, syncs
+from mailsync.api.problems import answer_with_problems
+
+
+def build_app() -> APIGatewayHttpResolver:
+    app = APIGatewayHttpResolver(
+        enable_validation=True,
+        # Without this an answer that breaks its own model would blame the caller with a 422.
+        response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
+    answer_with_problems(app)
+    app.include_router(syncs.router)
+    app.include_router(checks.router)
+    return app

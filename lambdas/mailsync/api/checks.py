@@ -1,0 +1,31 @@
+"""Routes that tell whether the system itself works."""
+
+from uuid import uuid4
+
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from mailsync.api.caller import user_id
+from mailsync.api.models import Health, SelfTestStarted
+from mailsync.log import logger
+from mailsync.settings import load_settings
+from mailsync.store.connection import open_database
+from mailsync.store.migrate import require_current_schema
+from mailsync.workflow import Workflows
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+@router.get("/api/test-sync")
+def start_self_test() -> SelfTestStarted:
+    user_id(router.current_event)
+    name = str(uuid4())
+    arn = Workflows().start(load_settings().test_sync_arn, name, {})
+    logger.info("self_test_started", execution=name)
+    return SelfTestStarted(execution_arn=arn, event_id=name)
+
+
+@router.get("/api/health")
+def health() -> Health:
+    """Public: the database answers and its schema is the one of this code."""
+    require_current_schema(open_database())
+    return Health()

@@ -1,0 +1,101 @@
+"""Routes of `/api/auth/microsoft`: a person connects a mailbox and lands in the inbox.
+
+No validation by models here: the function would load pydantic for two query parameters.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from aws_lambda_powertools.shared.cookies import Cookie, SameSite
+
+from mailsync.access.vault import Vault
+from mailsync.api.caller import base_url, user_id
+from mailsync.api.pages import as_page_or_json
+from mailsync.api.problems import Problem, Refused, answer_with_problems
+from mailsync.api.sign_in import SIGN_IN_S, SignIns
+from mailsync.settings import Settings, load_settings
+from mailsync.store.connection import open_database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.run_store import RunStore
+from mailsync.workflow import Trigger, Workflows
+
+BEGIN = "/api/auth/microsoft"
+CALLBACK = "/api/auth/microsoft/callback"
+COOKIE = "mailsync_sign_in"
+
+_PRIVATE: dict[str, str | list[str]] = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+_RETURN_TO = Problem(
+    kind="return-to-not-allowed",
+    status=400,
+    title="The return address is not allowed",
+    detail="Leave returnTo out, or set it to exactly the address in APP_INBOX_URL.",
+)
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+def build_app() -> APIGatewayHttpResolver:
+    app = APIGatewayHttpResolver()
+    answer_with_problems(app, as_page_or_json)
+    app.include_router(router)
+    return app
+
+
+@router.get(BEGIN)
+def begin() -> Response[str]:
+    event, settings = router.current_event, load_settings()
+    return_to = event.query_string_parameters.get("returnTo")
+    if return_to is not None and return_to != settings.app_inbox_url:
+        raise Refused(_RETURN_TO)
+    base = base_url(event, settings)
+    begun = _sign_ins(settings).begin(user_id(event), base + CALLBACK)
+    cookies = [_cookie(begun.cookie, secure=base.startswith("https:"), seconds=SIGN_IN_S)]
+    if "application/json" in event.headers.get("accept", ""):
+        body = json.dumps({"authorizationUrl": begun.authorization_url})
+        return Response(HTTPStatus.OK, APPLICATION_JSON, body, _PRIVATE, cookies)
+    return _redirect(begun.authorization_url, cookies)
+
+
+@router.get(CALLBACK)
+def finish() -> Response[str]:
+    event, settings = router.current_event, load_settings()
+    cookie = event.resolved_cookies_field.get(COOKIE, "")
+    account_id = _sign_ins(settings).finish(event.query_string_parameters, cookie)
+    inbox = settings.app_inbox_url
+    glue = "&" if urlsplit(inbox).query else "?"
+    secure = base_url(event, settings).startswith("https:")
+    forget = _cookie("", secure=secure, seconds=0)
+    return _redirect(f"{inbox}{glue}{urlencode({'accountId': account_id})}", [forget])
+
+
+def _sign_ins(settings: Settings) -> SignIns:
+    database = open_database()
+    credentials = CredentialStore(database)
+    trigger = Trigger(RunStore(database), Workflows(), settings.mailbox_sync_arn)
+    return SignIns(settings, credentials, Vault(settings.token_key_arn, credentials), trigger)
+
+
+def _cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
+    """Lax, for the provider sends the browser back by a navigation from its own site."""
+    return Cookie(
+        COOKIE,
+        value,
+        path="/api/auth",
+        secure=secure,
+        http_only=True,
+        max_age=seconds,
+        same_site=SameSite.LAX_MODE,
+    )
+
+
+def _redirect(location: str, cookies: list[Any]) -> Response[str]:
+    headers = {**_PRIVATE, "Location": location}
+    return Response(HTTPStatus.FOUND, headers=headers, cookies=cookies)

@@ -1,0 +1,201 @@
+"""Every refusal as `application/problem+json` (RFC 9457).
+
+`type` is a stable urn, `detail` one sentence that says what to do. What is not in the table
+is a bug: it is logged by name and place, and answered without a word of it.
+"""
+
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from mailsync.errors import (
+    AccessRevoked,
+    AccountNotConnected,
+    AccountNotFound,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+    SchemaOutdated,
+    SettingMissing,
+    StoreUnavailable,
+)
+from mailsync.log import logger
+
+CONTENT_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """`kind` is the last word of the urn; an empty `detail` stands for the error's own message."""
+
+    kind: str
+    status: int
+    title: str
+    detail: str = ""
+    retry_after_s: int | None = None
+
+
+class Refused(Exception):
+    """The request is answered with a problem; nothing in the product failed."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+_PROVIDER_DOWN = Problem(
+    kind="provider-unavailable",
+    status=503,
+    title="The mail provider does not answer",
+    detail="The mail provider does not answer as it should; try again in a minute.",
+    retry_after_s=60,
+)
+_OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
+    AccountNotFound: Problem(
+        kind="account-not-found",
+        status=404,
+        title="Account not found",
+        detail="You have no account of this id; correct the id or connect the mailbox.",
+    ),
+    AccountNotConnected: Problem(
+        kind="account-not-connected", status=409, title="The account cannot be synced now"
+    ),
+    AccessRevoked: Problem(
+        kind="access-revoked",
+        status=409,
+        title="The mail provider refuses access",
+        detail="The mail provider refuses access; connect the mailbox again.",
+    ),
+    ProviderRejected: Problem(
+        kind="provider-rejected",
+        status=502,
+        title="The mail provider refuses the request",
+        detail="The mail provider refuses the request; check the app registration.",
+    ),
+    ProviderThrottled: _PROVIDER_DOWN,
+    ProviderUnavailable: _PROVIDER_DOWN,
+    SchemaOutdated: Problem(
+        kind="schema-outdated", status=503, title="The database needs a migration"
+    ),
+    SettingMissing: Problem(kind="setting-missing", status=503, title="A setting is missing"),
+    StoreUnavailable: Problem(
+        kind="store-unavailable",
+        status=503,
+        title="The database does not answer",
+        detail="The database does not answer; send the request again in a few seconds.",
+        retry_after_s=5,
+    ),
+}
+_UNKNOWN_ROUTE = Problem(
+    kind="route-not-found",
+    status=404,
+    title="Route not found",
+    detail="There is no such route; compare method and path with the documentation.",
+)
+_MALFORMED = Problem(
+    kind="malformed-body",
+    status=400,
+    title="The body is not JSON",
+    detail="The body could not be read as JSON; send a JSON object.",
+)
+_CONTENT_TYPE = Problem(
+    kind="unsupported-content-type",
+    status=415,
+    title="The content type is not supported",
+    detail="Send the body as application/json.",
+)
+_UNEXPECTED = Problem(
+    kind="unexpected",
+    status=500,
+    title="Something went wrong here",
+    detail="The request failed for a reason of ours; quote the request id when you report it.",
+)
+
+
+def as_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+    body = {
+        "type": f"urn:mailsync:problem:{problem.kind}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "requestId": event.request_context.request_id,
+    }
+    return Response(
+        status_code=problem.status,
+        content_type=CONTENT_TYPE,
+        body=json.dumps(body),
+        headers=headers(problem),
+    )
+
+
+def headers(problem: Problem) -> dict[str, str | list[str]]:
+    """What goes with a problem, whichever way it is shown."""
+    if problem.retry_after_s is None:
+        return {"Cache-Control": "no-store"}
+    return {"Cache-Control": "no-store", "Retry-After": str(problem.retry_after_s)}
+
+
+Render = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
+
+
+def answer_with_problems(app: APIGatewayHttpResolver, render: Render = as_json) -> None:
+    """Whatever a route raises, and a route that does not exist, is answered with a problem."""
+
+    def refuse(error: Exception) -> Response[str]:
+        problem = problem_of(error)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _report(error, problem)
+        return render(problem, app.current_event)
+
+    app.exception_handler(Exception)(refuse)
+
+
+def problem_of(error: Exception) -> Problem:
+    match error:
+        case Refused():
+            return error.problem
+        case MailsyncError():
+            return _of_product_error(error)
+        case NotFoundError():
+            return _UNKNOWN_ROUTE
+        case RequestUnsupportedContentType():
+            return _CONTENT_TYPE
+        case RequestValidationError():
+            return _of_invalid_fields(error.errors())
+    return _UNEXPECTED
+
+
+def _of_product_error(error: MailsyncError) -> Problem:
+    problem = _OF_ERRORS.get(type(error), _UNEXPECTED)
+    return problem if problem.detail else replace(problem, detail=str(error))
+
+
+def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    if any(each["type"] == "json_invalid" for each in errors):
+        return _MALFORMED
+    faults = "; ".join(f"{each['loc'][-1]} ({each['msg']})" for each in errors)
+    return Problem(
+        kind="invalid-field",
+        status=422,
+        title="A field is missing or invalid",
+        detail=f"Correct and send again: {faults}.",
+    )
+
+
+def _report(error: Exception, problem: Problem) -> None:
+    """Name and place only: the text of a foreign error may quote a token or a URL."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-5:]]
+    logger.error("request_failed", error=type(error).__name__, problem=problem.kind, where=where)

@@ -1,0 +1,69 @@
+"""What the rows of an account mean to somebody who waits for its sync. No clock, no database."""
+
+import math
+from datetime import datetime
+
+from mailsync.api.models import Failure, FolderView, SyncStatusView
+from mailsync.store.status_store import AccountStatus, FolderStatus
+
+SYNCING = "syncing"
+
+
+def show(account: AccountStatus, now: datetime) -> SyncStatusView:
+    syncing = account.sync_status == SYNCING and account.status == "active"
+    progress, total = _progress(account.folders)
+    rate = _rate(account, now)
+    retries = account.failures > 0 and account.status == "active" and not syncing
+    return SyncStatusView(
+        account_id=account.id,
+        email_address=account.email_address,
+        provider=account.provider,
+        status=SYNCING if syncing else account.status,
+        sync_status=account.sync_status,
+        last_sync_at=account.last_sync_at,
+        initial_sync_completed=account.initial_sync_completed,
+        sync_progress=progress,
+        sync_total=total,
+        folders=tuple(_folder(each) for each in account.folders),
+        rate=round(rate, 1),
+        eta_seconds=math.ceil((total - progress) / rate) if syncing and rate and total else None,
+        last_error=_failure(account.last_error, account.last_error_message),
+        next_retry_at=account.next_sync_at if retries else None,
+        verified_at=account.verified_at,
+        run_id=account.run_id,
+    )
+
+
+def _progress(folders: tuple[FolderStatus, ...]) -> tuple[int, int]:
+    """Done and to do, in messages. While folders are walked the provider's counts may lag behind
+    ours, and nobody wants to read 105 of 100."""
+    progress = sum(each.total + each.quarantined for each in folders)
+    total = sum(each.remote_total for each in folders)
+    if any(each.walking for each in folders):
+        total = max(total, progress)
+    return progress, total
+
+
+def _rate(account: AccountStatus, now: datetime) -> float:
+    if account.run_started_at is None:
+        return 0.0
+    return account.run_inserted / max((now - account.run_started_at).total_seconds(), 1.0)
+
+
+def _folder(folder: FolderStatus) -> FolderView:
+    return FolderView(
+        id=folder.id,
+        display_name=folder.display_name,
+        role=folder.role,
+        total=folder.total,
+        unread=folder.unread,
+        remote_total=folder.remote_total,
+        quarantined=folder.quarantined,
+        walking=folder.walking,
+        verified_at=folder.verified_at,
+        error=_failure(folder.error, folder.error_message),
+    )
+
+
+def _failure(name: str | None, message: str | None) -> Failure | None:
+    return Failure(name=name, message=message or "") if name else None

@@ -1,0 +1,106 @@
+"""The handlers as Lambda runs them: real settings from the environment, real Postgres, and
+Step Functions and KMS as moto serves them over HTTP."""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from mailsync.model import AccountId, Provider
+from mailsync.settings import Settings, load_settings
+from mailsync.store.connection import Database, connect, open_database
+from mailsync.store.credential_store import CredentialStore
+from tests.api.requests import Answer, a_request, call
+
+Ask = Callable[..., Answer]
+Connect = Callable[..., AccountId]
+Sql = Callable[..., list[list[Any]]]
+
+WAITS = {
+    "StartAt": "wait",
+    "States": {
+        "wait": {"Type": "Wait", "Seconds": 3600, "Next": "end"},
+        "end": {"Type": "Succeed"},
+    },
+}
+PASSES = {"StartAt": "pass", "States": {"pass": {"Type": "Pass", "End": True}}}
+
+
+@pytest.fixture(scope="session")
+def aws_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def environment(
+    database_url: str, aws_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.MonkeyPatch]:
+    """Everything a function is told by its environment; the process forgets it afterwards."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "DATABASE_URL": database_url,
+        "APP_INBOX_URL": "https://app.example.org/inbox",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MAILBOX_SYNC_ARN", _machine("mailbox-sync", WAITS))
+    monkeypatch.setenv("TEST_SYNC_ARN", _machine("test-sync", PASSES))
+    _forget()
+    yield monkeypatch
+    _forget()
+
+
+@pytest.fixture
+def ask(environment: pytest.MonkeyPatch) -> Ask:
+    """Sends a request to the function `api`."""
+    from handlers.api import handler
+
+    return lambda route, **parts: call(handler, a_request(route, **parts))
+
+
+@pytest.fixture
+def connect_account(database: Database) -> Connect:
+    """A connected mailbox; Ann's at Microsoft unless said otherwise."""
+    return partial(
+        CredentialStore(database).connect_account,
+        user_id="ann",
+        provider=Provider.MICROSOFT,
+        provider_account_id="uid.utid",
+        email_address="ann@example.org",
+    )
+
+
+@pytest.fixture
+def sql(settings: Settings) -> Iterator[Sql]:
+    """Runs a statement beside the product, to bring about what it does not do by itself."""
+    connection = connect(settings)
+    yield lambda statement, **parameters: connection.run(statement, **parameters) or []
+    connection.close()
+
+
+def _machine(name: str, definition: dict[str, object]) -> str:
+    """One per test, so that no execution of another test is counted."""
+    created = boto3.client("stepfunctions").create_state_machine(
+        name=f"{name}-{uuid4()}",
+        definition=json.dumps(definition),
+        roleArn="arn:aws:iam::123456789012:role/workflow",
+    )
+    return str(created["stateMachineArn"])
+
+
+def _forget() -> None:
+    if load_settings.cache_info().currsize and open_database.cache_info().currsize:
+        open_database().close()
+    open_database.cache_clear()
+    load_settings.cache_clear()

@@ -1,0 +1,67 @@
+"""Requests as API Gateway hands them over (payload 2.0), made from the sample events."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the Lambda runtime hands to a handler, as far as Powertools reads it."""
+
+    function_name: str = "api"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:api"
+    aws_request_id: str = "7f1d1a0e-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+    cookies: tuple[str, ...] = ()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+def sample(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+def a_request(
+    route: str,
+    *,
+    query: dict[str, str] | None = None,
+    body: Any = None,
+    user: str | None = "ann",
+    headers: dict[str, str] | None = None,
+    cookies: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """`body` may be text, which is sent as it is, or anything that JSON can hold."""
+    method, path = route.split(" ")
+    event = sample("api")
+    event |= {"routeKey": route, "rawPath": path, "rawQueryString": urlencode(query or {})}
+    event |= {"queryStringParameters": query or {}, "cookies": list(cookies)}
+    event["body"] = body if isinstance(body, str) or body is None else json.dumps(body)
+    event["headers"] |= headers or {}
+    event["requestContext"]["http"] |= {"method": method, "path": path}
+    event["requestContext"]["authorizer"] = {"lambda": {"userId": user}} if user else {}
+    return event
+
+
+def call(handler: Any, event: dict[str, Any]) -> Answer:
+    answered = handler(event, Context())
+    return Answer(
+        answered["statusCode"],
+        answered["headers"],
+        answered.get("body") or "",
+        tuple(answered.get("cookies", ())),
+    )

@@ -1,0 +1,106 @@
+"""GET /api/test-sync, GET /api/health, and how the API refuses in general."""
+
+import logging
+from typing import Any
+
+import boto3
+import pytest
+
+from mailsync.settings import Settings
+from tests.api.conftest import Ask
+
+PROBLEM = "application/problem+json"
+
+
+def test_the_self_test_is_started(ask: Ask) -> None:
+    answer = ask("GET /api/test-sync")
+
+    assert answer.status == 200
+    assert answer.json["success"] is True
+    assert answer.json["message"] == "Test sync started!"
+    described = boto3.client("stepfunctions").describe_execution(
+        executionArn=answer.json["executionArn"]
+    )
+    assert described["name"] == answer.json["eventId"]
+
+
+def test_a_healthy_system_says_so_to_anybody(ask: Ask) -> None:
+    answer = ask("GET /api/health", user=None)
+
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+def test_a_database_without_the_schema_is_unhealthy(
+    ask: Ask, environment: pytest.MonkeyPatch, empty_settings: Settings
+) -> None:
+    environment.setenv("DATABASE_URL", empty_settings.database_url)
+
+    answer = ask("GET /api/health", user=None)
+
+    assert answer.status == 503
+    assert answer.headers["Content-Type"] == PROBLEM
+    assert answer.json["type"] == "urn:mailsync:problem:schema-outdated"
+    assert "migrate-database" in answer.json["detail"]
+
+
+def test_a_database_that_does_not_answer_is_unhealthy(
+    ask: Ask, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("DATABASE_URL", "postgresql://postgres:hunter2@127.0.0.1:1/mailsync")
+
+    answer = ask("GET /api/health", user=None)
+
+    assert answer.status == 503
+    assert answer.json["type"] == "urn:mailsync:problem:store-unavailable"
+    assert answer.headers["Retry-After"] == "5"
+    assert "hunter2" not in answer.text
+
+
+def test_a_missing_setting_is_named(ask: Ask, environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("TEST_SYNC_ARN")
+
+    answer = ask("GET /api/test-sync")
+
+    assert answer.status == 503
+    assert answer.json["type"] == "urn:mailsync:problem:setting-missing"
+    assert "TEST_SYNC_ARN" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("route", "parts"),
+    [
+        ("GET /api/test-sync", {}),
+        ("GET /api/email/sync", {"query": {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}}),
+        ("POST /api/email/sync", {"body": {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}}),
+    ],
+)
+def test_nobody_is_served_without_a_user(ask: Ask, route: str, parts: dict[str, Any]) -> None:
+    answer = ask(route, user=None, **parts)
+
+    assert answer.status == 401
+    assert answer.json["type"] == "urn:mailsync:problem:not-signed-in"
+
+
+@pytest.mark.parametrize("route", ["GET /api/nothing", "PUT /api/email/sync"])
+def test_an_unknown_route_is_a_problem_too(ask: Ask, route: str) -> None:
+    answer = ask(route)
+
+    assert answer.status == 404
+    assert answer.headers["Content-Type"] == PROBLEM
+    assert answer.json["type"] == "urn:mailsync:problem:route-not-found"
+
+
+def test_what_nobody_expected_is_neither_told_nor_logged_in_its_own_words(
+    ask: Ask, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """boto3 refuses this ARN with a message that quotes it; any foreign text may quote a secret."""
+    environment.setenv("TEST_SYNC_ARN", "hunter2")
+
+    with caplog.at_level(logging.INFO):
+        answer = ask("GET /api/test-sync")
+
+    assert answer.status == 500
+    assert answer.json["type"] == "urn:mailsync:problem:unexpected"
+    assert "hunter2" not in answer.text + str([vars(each) for each in caplog.records])
+    (report,) = [each for each in caplog.records if each.message == "request_failed"]
+    assert any("workflow.py" in each for each in vars(report)["where"])

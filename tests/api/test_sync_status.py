@@ -1,0 +1,199 @@
+"""GET /api/email/sync."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from mailsync.model import AccountId, Message, RunId, RunRef, SyncType, Unreadable, Upsert
+from mailsync.store.connection import Database
+from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.run_store import RunStore
+from mailsync.sync.plan import plan_page
+from tests.api.conftest import Ask, Connect, Sql
+from tests.builders import a_message, a_page, a_remote_folder
+
+STATUS = "GET /api/email/sync"
+GUIDE_FIELDS = {
+    "accountId": str,
+    "emailAddress": str,
+    "provider": str,
+    "status": str,
+    "syncStatus": str,
+    "lastSyncAt": str,
+    "initialSyncCompleted": bool,
+    "syncProgress": int,
+    "syncTotal": int,
+}
+
+
+@pytest.fixture
+def account_id(connect_account: Connect) -> AccountId:
+    return connect_account()
+
+
+@pytest.fixture
+def run(database: Database, account_id: AccountId) -> RunRef:
+    """A run at work on a folder of 100 messages, of which 2 are stored and 1 is quarantined."""
+    epoch = RunStore(database).begin(account_id, RunId("r1"), "arn", SyncType.INITIAL, "api")
+    assert epoch is not None
+    run = RunRef(account_id, RunId("r1"), epoch)
+    mail = MailStore(database)
+    remote = [a_remote_folder("F1", total=100)]
+    mail.save_folders(run, remote, [])
+    mail.save_remote_counts(run, remote)
+    (folder,) = mail.folders(account_id)
+    RunStore(database).begin_folder(run, folder.ref.id)
+    store(mail, run, a_message("m1"), a_message("m2"))
+    return run
+
+
+def store(mail: MailStore, run: RunRef, *messages: Message, has_more: bool = True) -> None:
+    (folder,) = mail.folders(run.account_id)
+    bad = Unreadable(a_message("bad").remote_id, "too-large", "Too large to be stored.")
+    page = a_page(*(Upsert(each) for each in messages), bad, has_more=has_more)
+    mail.apply_page(run, PageWrite(folder, page, plan_page(page), requests=1))
+
+
+def test_a_mailbox_that_never_synced_shows_the_nine_fields_of_the_guide(
+    ask: Ask, account_id: AccountId
+) -> None:
+    answer = ask(STATUS, query={"accountId": account_id})
+
+    assert answer.status == 200
+    assert answer.json["accountId"] == account_id
+    assert answer.json["emailAddress"] == "ann@example.org"
+    assert answer.json["provider"] == "microsoft"
+    assert answer.json["status"] == "active"
+    assert answer.json["syncStatus"] == "idle"
+    assert answer.json["lastSyncAt"] is None
+    assert answer.json["initialSyncCompleted"] is False
+    assert (answer.json["syncProgress"], answer.json["syncTotal"]) == (0, 0)
+    assert "Retry-After" not in answer.headers
+
+
+def test_a_running_sync_shows_how_far_it_is(ask: Ask, run: RunRef) -> None:
+    answer = ask(STATUS, query={"accountId": run.account_id})
+
+    shown = answer.json
+    assert (shown["status"], shown["syncStatus"], shown["runId"]) == ("syncing", "syncing", "r1")
+    assert (shown["syncProgress"], shown["syncTotal"]) == (3, 100)
+    assert answer.headers["Retry-After"] == "2"
+    (folder,) = shown["folders"]
+    assert folder["displayName"] == "Folder F1"
+    assert (folder["total"], folder["remoteTotal"], folder["quarantined"]) == (2, 100, 1)
+    assert folder["walking"] is True
+
+
+def test_rate_and_remaining_time_follow_from_what_the_run_stored(
+    ask: Ask, run: RunRef, sql: Sql
+) -> None:
+    sql("UPDATE mailsync.sync_runs SET started_at = now() - interval '10 seconds'")
+
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+
+    assert shown["rate"] == pytest.approx(0.2, abs=0.05)
+    assert shown["etaSeconds"] == pytest.approx(97 / 0.2, rel=0.25)
+
+
+def test_the_remaining_time_is_unknown_before_anything_is_stored(
+    ask: Ask, run: RunRef, sql: Sql
+) -> None:
+    sql("UPDATE mailsync.sync_run_folders SET inserted = 0")
+
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+
+    assert (shown["rate"], shown["etaSeconds"]) == (0.0, None)
+
+
+def test_progress_is_never_more_than_the_total_while_folders_are_walked(
+    ask: Ask, run: RunRef, sql: Sql
+) -> None:
+    sql("UPDATE mailsync.email_folders SET remote_total = 1")
+
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+
+    assert (shown["syncProgress"], shown["syncTotal"]) == (3, 3)
+
+
+def test_a_completed_sync_has_every_field_in_its_type(
+    ask: Ask, run: RunRef, database: Database
+) -> None:
+    mail = MailStore(database)
+    store(mail, run, a_message("m3"), has_more=False)
+    RunStore(database).complete(run)
+
+    answer = ask(STATUS, query={"accountId": run.account_id})
+
+    assert {name: type(answer.json[name]) for name in GUIDE_FIELDS} == GUIDE_FIELDS
+    assert (answer.json["status"], answer.json["syncStatus"]) == ("active", "completed")
+    assert (answer.json["runId"], answer.json["rate"], answer.json["etaSeconds"]) == (None, 0, None)
+    assert (answer.json["lastError"], answer.json["nextRetryAt"]) == (None, None)
+    assert "Retry-After" not in answer.headers
+
+
+def test_a_failed_sync_shows_why_and_when_it_is_tried_again(
+    ask: Ask, run: RunRef, database: Database
+) -> None:
+    RunStore(database).fail(run.account_id, run.run_id, "arn", "ProviderUnavailable", "Graph: 503.")
+
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+
+    assert (shown["status"], shown["syncStatus"]) == ("active", "failed")
+    assert shown["lastError"] == {"name": "ProviderUnavailable", "message": "Graph: 503."}
+    assert shown["nextRetryAt"] is not None
+
+
+def test_a_mailbox_that_needs_a_new_sign_in_promises_no_retry(
+    ask: Ask, run: RunRef, database: Database
+) -> None:
+    RunStore(database).fail(run.account_id, run.run_id, "arn", "AccessRevoked", "Sign in again.")
+
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+
+    assert shown["status"] == "reauth_required"
+    assert shown["lastError"]["name"] == "AccessRevoked"
+    assert shown["nextRetryAt"] is None
+
+
+def test_an_account_that_was_paused_while_syncing_is_shown_as_paused(
+    ask: Ask, run: RunRef, sql: Sql
+) -> None:
+    sql("UPDATE mailsync.email_accounts SET status = 'paused'")
+
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+
+    assert (shown["status"], shown["syncStatus"]) == ("paused", "syncing")
+
+
+def test_whoever_polls_is_told_when_nothing_is_new(
+    ask: Ask, account_id: AccountId, sql: Sql
+) -> None:
+    query = {"accountId": account_id}
+    tag = ask(STATUS, query=query).headers["ETag"]
+
+    same = ask(STATUS, query=query, headers={"if-none-match": tag})
+    sql("UPDATE mailsync.email_accounts SET last_sync_at = now()")
+    changed = ask(STATUS, query=query, headers={"if-none-match": tag})
+
+    assert (same.status, same.text, same.headers["ETag"]) == (304, "", tag)
+    assert changed.status == 200
+    assert changed.headers["ETag"] != tag
+
+
+def test_another_users_account_looks_like_one_that_does_not_exist(
+    ask: Ask, account_id: AccountId
+) -> None:
+    theirs = ask(STATUS, query={"accountId": account_id}, user="bo")
+    unknown = ask(STATUS, query={"accountId": str(uuid4())}, user="bo")
+
+    assert theirs.status == 404
+    assert theirs == unknown
+
+
+@pytest.mark.parametrize("query", [{}, {"accountId": "1; DROP TABLE emails"}])
+def test_an_account_id_that_is_missing_or_no_uuid_is_named(ask: Ask, query: dict[str, Any]) -> None:
+    answer = ask(STATUS, query=query)
+
+    assert answer.status == 422
+    assert "accountId" in answer.json["detail"]
