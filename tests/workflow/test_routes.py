@@ -1,0 +1,274 @@
+"""Every state and every error route of `mailbox-sync`, executed by the local engine."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+from localdev.engine.aws_endpoint import AwsEndpoint
+from localdev.engine.aws_resources import aws_client, create_workflows, forget_everything
+from tests.workflow.scripted import Scenario, ScriptedFunctions
+from tests.workflow.test_definitions import states
+
+BEFORE = {"validate-account", "mark-syncing", "lease-acquired?", "get-access-token", "sync-folders"}
+DONE = {*BEFORE, "sync-each-folder", "recalculate-counts", "anything-left?", "mark-complete"}
+FOLDER = {"sync-folder", "more-pages?", "folder-done"}
+FAILED = {"mark-failed", "sync-failed"}
+ONE_FOLDER = {"sync-folders": [{"folderIds": [1]}]}
+MORE = {"hasMore": True, "waitSeconds": 0}
+REPAIR = {"folderIds": [1], "failedFolders": 0}
+
+SCENARIOS = [
+    Scenario("nothing to page", DONE, calls={"sync-folder": 0}),
+    Scenario(
+        "two folders, three pages",
+        DONE | FOLDER,
+        {
+            "sync-folders": [{"folderIds": [1, 2]}],
+            "sync-folder/2": [MORE, {"hasMore": False, "waitSeconds": 0}],
+        },
+        calls={"sync-folder": 3},
+    ),
+    Scenario(
+        "the provider names a pause",
+        DONE | FOLDER | {"honour-retry-after"},
+        {
+            **ONE_FOLDER,
+            "sync-folder": [
+                {"hasMore": True, "waitSeconds": 1},
+                {"hasMore": False, "waitSeconds": 0},
+            ],
+        },
+        calls={"sync-folder": 2},
+    ),
+    Scenario(
+        "another execution is at work",
+        {"validate-account", "mark-syncing", "lease-acquired?", "already-syncing"},
+        {"mark-syncing": [{"acquired": False, "epoch": 0}]},
+        calls={"get-access-token": 0, "mark-failed": 0},
+    ),
+    Scenario(
+        "no such account",
+        {"validate-account"} | FAILED,
+        {"validate-account": ["AccountNotFound"]},
+        fails_as="AccountNotFound",
+        calls={"validate-account": 1, "mark-failed": 1},
+    ),
+    Scenario(
+        "the grant is withdrawn before anything is read",
+        BEFORE - {"sync-folders"} | FAILED,
+        {"get-access-token": ["AccessRevoked"]},
+        fails_as="AccessRevoked",
+        calls={"get-access-token": 1},
+    ),
+    Scenario(
+        "the grant is withdrawn while folders are read",
+        BEFORE | {"sync-each-folder", "sync-folder", "mailbox-stopped"} | FAILED,
+        {**ONE_FOLDER, "sync-folder": ["AccessRevoked"]},
+        fails_as="AccessRevoked",
+        calls={"sync-folder": 1, "folder-failed": 0},
+    ),
+    Scenario(
+        "the database and the provider are away for a while",
+        DONE | FOLDER,
+        {
+            **ONE_FOLDER,
+            "sync-folder": [
+                "StoreUnavailable",
+                "ProviderUnavailable",
+                {"hasMore": False, "waitSeconds": 0},
+            ],
+        },
+        calls={"sync-folder": 3},
+    ),
+    Scenario(
+        "a throttled and a timed-out function",
+        DONE | FOLDER,
+        {
+            **ONE_FOLDER,
+            "sync-folder": [
+                "ProviderThrottled",
+                "Sandbox.Timedout",
+                {"hasMore": False, "waitSeconds": 0},
+            ],
+        },
+        calls={"sync-folder": 3},
+    ),
+    Scenario(
+        "one folder fails, the other is synced, the run is not green",
+        DONE - {"mark-complete"} | FOLDER | {"folder-failed", "some-folders-failed"} | FAILED,
+        {
+            "sync-folders": [{"folderIds": [1, 2]}],
+            "sync-folder/2": ["ProviderRejected"],
+            "recalculate-counts": [{"folderIds": [], "failedFolders": 1}],
+        },
+        fails_as="FoldersFailed",
+        calls={"sync-folder": 2, "folder-failed": 1, "mark-complete": 0},
+    ),
+    Scenario(
+        "an unknown error is the folder's alone",
+        DONE | FOLDER - {"more-pages?"} | {"folder-failed"},
+        {**ONE_FOLDER, "sync-folder": ["KeyError"]},
+        calls={"sync-folder": 1, "folder-failed": 1},
+    ),
+    Scenario(
+        "a cursor expires",
+        DONE | FOLDER | {"may-reset-folder?", "reset-folder"},
+        {**ONE_FOLDER, "sync-folder": ["CursorExpired", {"hasMore": False, "waitSeconds": 0}]},
+        calls={"sync-folder": 2, "reset-folder": 1},
+    ),
+    Scenario(
+        "a cursor that always expires is given up after two new walks",
+        DONE | FOLDER - {"more-pages?"} | {"may-reset-folder?", "reset-folder", "folder-failed"},
+        {**ONE_FOLDER, "sync-folder": ["CursorExpired"]},
+        calls={"sync-folder": 3, "reset-folder": 2, "folder-failed": 1},
+    ),
+    Scenario(
+        "a folder is deleted meanwhile",
+        DONE | FOLDER - {"more-pages?"},
+        {**ONE_FOLDER, "sync-folder": ["FolderGone"]},
+        calls={"folder-failed": 0},
+    ),
+    Scenario(
+        "a walk cannot be restarted",
+        DONE | FOLDER - {"more-pages?"} | {"may-reset-folder?", "reset-folder", "folder-failed"},
+        {**ONE_FOLDER, "sync-folder": ["CursorExpired"], "reset-folder": ["StoreRejected"]},
+        calls={"folder-failed": 1},
+    ),
+    Scenario(
+        "another execution takes the mailbox while a walk is restarted",
+        BEFORE
+        | {
+            "sync-each-folder",
+            "sync-folder",
+            "may-reset-folder?",
+            "reset-folder",
+            "mailbox-stopped",
+        }
+        | FAILED,
+        {**ONE_FOLDER, "sync-folder": ["CursorExpired"], "reset-folder": ["LeaseLost"]},
+        fails_as="LeaseLost",
+    ),
+    Scenario(
+        "even the failure cannot be recorded",
+        BEFORE | {"sync-each-folder", "sync-folder", "folder-failed", "mailbox-stopped"} | FAILED,
+        {
+            **ONE_FOLDER,
+            "sync-folder": ["SuspiciousRemoval"],
+            "folder-failed": ["StoreRejected"],
+            "mark-failed": ["StoreRejected"],
+        },
+        fails_as="StoreRejected",
+        calls={"mark-failed": 1},
+    ),
+    Scenario(
+        "a folder differs and is repaired",
+        DONE | {"repair-folders", "repair-folder", "folder-repaired"},
+        {"recalculate-counts": [REPAIR, {"folderIds": [], "failedFolders": 0}]},
+        calls={"repair-folder": 1, "recalculate-counts": 2},
+    ),
+    Scenario(
+        "a folder that cannot be repaired does not stop the run",
+        DONE | {"repair-folders", "repair-folder", "folder-repaired"},
+        {
+            "recalculate-counts": [REPAIR, {"folderIds": [], "failedFolders": 0}],
+            "repair-folder": ["ProviderRejected"],
+        },
+    ),
+    Scenario(
+        "the grant is withdrawn while a folder is repaired",
+        DONE - {"mark-complete"} | {"repair-folders", "repair-folder", "repair-stopped"} | FAILED,
+        {"recalculate-counts": [REPAIR], "repair-folder": ["AccessRevoked"]},
+        fails_as="AccessRevoked",
+    ),
+    Scenario(
+        "the folder tree cannot be read",
+        BEFORE | FAILED,
+        {"sync-folders": ["ProviderRejected"]},
+        fails_as="ProviderRejected",
+    ),
+    Scenario(
+        "the counts cannot be compared",
+        DONE - {"anything-left?", "mark-complete"} | FAILED,
+        {"recalculate-counts": ["ProviderRejected"]},
+        fails_as="ProviderRejected",
+    ),
+    Scenario(
+        "the run cannot be closed",
+        DONE | FAILED,
+        {"mark-complete": ["LeaseLost"]},
+        fails_as="LeaseLost",
+    ),
+    Scenario(
+        "the lease cannot be asked for",
+        {"validate-account", "mark-syncing"} | FAILED,
+        {"mark-syncing": ["SchemaOutdated"]},
+        fails_as="SchemaOutdated",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Engine:
+    functions: ScriptedFunctions
+    client: Any
+    machine_arn: str
+
+    def run(self, account_id: str) -> tuple[str, str | None, set[str]]:
+        """The status of the execution, its error, and the states that it entered."""
+        arn = self.client.start_execution(
+            stateMachineArn=self.machine_arn,
+            name=account_id.replace(" ", "-").replace(",", ""),
+            input=json.dumps({"accountId": account_id, "syncType": "manual"}),
+        )["executionArn"]
+        while (found := self.client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            time.sleep(0.05)
+        history = self.client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        entered = {
+            event["stateEnteredEventDetails"]["name"]
+            for event in history
+            if "stateEnteredEventDetails" in event
+        }
+        return found["status"], found.get("error"), entered
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    functions = ScriptedFunctions(SCENARIOS)
+    endpoint = AwsEndpoint(functions, port=0)
+    forget_everything(endpoint.url)
+    arns = create_workflows(endpoint.url, [MAILBOX_SYNC], FUNCTIONS, time_scale=0)
+    yield Engine(functions, aws_client("stepfunctions", endpoint.url), arns[MAILBOX_SYNC.name])
+    endpoint.stop()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
+def test_the_workflow_when(scenario: Scenario, engine: Engine):
+    status, error, entered = engine.run(scenario.name)
+
+    assert (status, error) == ("FAILED" if scenario.fails_as else "SUCCEEDED", scenario.fails_as)
+    assert entered == scenario.visits
+    called = Counter(name for name, _ in engine.functions.calls[scenario.name])
+    assert {name: called[name] for name in scenario.calls} == scenario.calls
+
+
+def test_the_scenarios_reach_every_state():
+    visited = set().union(*(each.visits for each in SCENARIOS))
+
+    assert visited == {name for name, _ in states(MAILBOX_SYNC)}
+
+
+def test_an_execution_started_by_hand_needs_nothing_but_the_account(engine: Engine):
+    name = SCENARIOS[0].name
+    arn = engine.client.start_execution(
+        stateMachineArn=engine.machine_arn, name="by-hand", input=json.dumps({"accountId": name})
+    )["executionArn"]
+    while engine.client.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        time.sleep(0.05)
+
+    assert engine.client.describe_execution(executionArn=arn)["status"] == "SUCCEEDED"
