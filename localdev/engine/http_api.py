@@ -1,0 +1,151 @@
+"""The HTTP API in front of the functions: routes, the Lambda authorizer, and its own answers.
+
+Source: Amazon API Gateway Developer Guide, "Create routes for HTTP APIs", "Control access to
+HTTP APIs with AWS Lambda authorizers" and "Quotas for configuring and running an HTTP API".
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from infra.catalog import Route
+from localdev.engine.failure import StartFailed
+from localdev.engine.http_event import (
+    Malformed,
+    authorizer_event,
+    http_response,
+    message,
+    request_event,
+)
+from localdev.engine.lambda_host import Answer, LambdaHost
+from localdev.http_server import Request, Response, Server
+
+INTEGRATION_LIMIT_S = 30
+LARGEST_BODY_BYTES = 10 * 1024 * 1024
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    route: Route
+    method: str
+    path: re.Pattern[str]
+
+    @classmethod
+    def of(cls, route: Route) -> "_Target":
+        method, path = route.key.split(" ", 1)
+        pattern = _PARAMETER.sub(
+            lambda found: f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})", path
+        )
+        return cls(route, method, re.compile(pattern))
+
+    @property
+    def generality(self) -> tuple[bool, int, bool]:
+        """The most specific route wins: no greedy parameter, few parameters, a named method."""
+        return ("+}" in self.route.key, self.route.key.count("{"), self.method == "ANY")
+
+
+class HttpApi:
+    """Listens on loopback from construction and answers from `start` until `stop`.
+
+    authorizer: name of the function that is asked before every route that is not public.
+    sign_in: makes the token under which a local request without one is made; None: nobody is
+        signed in by himself.
+
+    Raises StartFailed when the port is taken.
+    """
+
+    def __init__(
+        self,
+        host: LambdaHost,
+        routes: Iterable[Route],
+        *,
+        port: int,
+        authorizer: str,
+        sign_in: Callable[[], str] | None = None,
+    ) -> None:
+        self._host = host
+        self._targets = sorted(map(_Target.of, routes), key=lambda each: each.generality)
+        self._authorizer = authorizer
+        self._sign_in = sign_in
+        self._calls = ThreadPoolExecutor(max_workers=64, thread_name_prefix="integration")
+        try:
+            self._server = Server(self._answer, port=port)
+        except OSError as taken:
+            raise StartFailed(f"Port {port} is in use: give another --api-port.") from taken
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+        self._calls.shutdown(wait=False, cancel_futures=True)
+
+    def _answer(self, request: Request) -> Response:
+        found = self._find(request)
+        if found is None:
+            return message(404, "Not Found")
+        if len(request.body) > LARGEST_BODY_BYTES:
+            return message(413, "Request Entity Too Large")
+        route, parameters = found
+        if self._sign_in and "authorization" not in request.headers and _is_local(request):
+            request.headers["authorization"] = f"Bearer {self._sign_in()}"
+        event = request_event(request, route.key, parameters)
+        refusal = None if route.public else self._refusal(event)
+        return refusal or self._integrate(route.function, event)
+
+    def _find(self, request: Request) -> tuple[Route, dict[str, str]] | None:
+        for target in self._targets:
+            if target.method in ("ANY", request.method):
+                match = target.path.fullmatch(unquote(request.path))
+                if match:
+                    return target.route, match.groupdict()
+        return None
+
+    def _refusal(self, event: dict[str, Any]) -> Response | None:
+        """Asks the authorizer; what it says of the caller is added to the event."""
+        if not event["headers"].get("authorization"):
+            return message(401, "Unauthorized")
+        answer = self._invoke(self._authorizer, authorizer_event(event))
+        if answer is None or answer.failed:
+            return message(500, "Internal Server Error")
+        verdict = json.loads(answer.payload)
+        if not isinstance(verdict, dict) or verdict.get("isAuthorized") is not True:
+            return message(403, "Forbidden")
+        event["requestContext"]["authorizer"] = {"lambda": verdict.get("context") or {}}
+        return None
+
+    def _integrate(self, function: str, event: dict[str, Any]) -> Response:
+        answer = self._invoke(function, event)
+        if answer is None or answer.status == 429:
+            return message(503, "Service Unavailable")
+        if answer.failed:
+            return message(500, "Internal Server Error")
+        try:
+            return http_response(answer.payload)
+        except Malformed:
+            return message(500, "Internal Server Error")
+
+    def _invoke(self, function: str, event: dict[str, Any]) -> Answer | None:
+        """None when it took longer than an integration may; the function runs on."""
+        call = self._calls.submit(self._host.invoke, function, json.dumps(event).encode())
+        try:
+            return call.result(INTEGRATION_LIMIT_S)
+        except TimeoutError:
+            return None
+
+
+def _is_local(request: Request) -> bool:
+    """Whether a program or page of this machine asks; a page from elsewhere must not."""
+    origin = request.headers.get("origin")
+    names = [f"//{request.headers.get('host', '')}", *([origin] if origin else [])]
+    return request.client in LOOPBACK and all(urlsplit(each).hostname in LOOPBACK for each in names)

@@ -1,0 +1,139 @@
+"""HTTP to event and answer to HTTP, as an HTTP API does it with payload format 2.0; pure functions.
+
+Source: Amazon API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs"
+and "Control access to HTTP APIs with AWS Lambda authorizers".
+"""
+
+import base64
+import json
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from localdev.engine.names import ACCOUNT, REGION
+from localdev.http_server import Request, Response
+
+API_ID = "local"
+STAGE = "$default"
+_TEXT = re.compile(
+    r"(text/.*|application/(.*\+)?(json|xml)|application/(javascript|x-www-form-urlencoded))(;.*)?"
+)
+
+
+class Malformed(Exception):
+    """The function's answer is none that an HTTP API understands."""
+
+
+def request_event(
+    request: Request, route_key: str, parameters: Mapping[str, str]
+) -> dict[str, Any]:
+    """The event of a request to a route; members without content are left out, as AWS does."""
+    headers = _joined((name.lower(), value) for name, value in request.headers.items())
+    cookies = [each.strip() for each in headers.pop("cookie", "").split(";") if each.strip()]
+    headers["x-forwarded-for"] = request.client
+    headers["x-forwarded-proto"] = "http"
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": route_key,
+        "rawPath": unquote(request.path),
+        "rawQueryString": request.query,
+        "headers": headers,
+        "requestContext": _context(request, route_key, headers),
+        "isBase64Encoded": False,
+    }
+    query = _joined(parse_qsl(request.query, keep_blank_values=True))
+    optional = {
+        "cookies": cookies,
+        "queryStringParameters": query,
+        "pathParameters": dict(parameters),
+    }
+    event.update({name: value for name, value in optional.items() if value})
+    if request.body:
+        event.update(_body(request.body, headers.get("content-type", "")))
+    return event
+
+
+def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event of the authorizer for a request's event; the body is not shown to it."""
+    method, path = event["requestContext"]["http"]["method"], event["rawPath"]
+    shown = {
+        name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")
+    }
+    return {
+        **shown,
+        "type": "REQUEST",
+        "routeArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{method}{path}",
+        "identitySource": [event["headers"]["authorization"]],
+    }
+
+
+def http_response(payload: bytes) -> Response:
+    """The answer to the client; without `statusCode` the whole payload is its JSON body.
+
+    Raises Malformed when the payload is neither.
+    """
+    try:
+        answer = json.loads(payload)
+        if not isinstance(answer, dict) or "statusCode" not in answer:
+            return Response(200, payload, {"content-type": "application/json"})
+        body = answer.get("body") or ""
+        encoded = answer.get("isBase64Encoded")
+        headers = {"content-type": "text/plain;charset=UTF-8"}
+        headers |= {name.lower(): str(text) for name, text in (answer.get("headers") or {}).items()}
+        return Response(
+            int(answer["statusCode"]),
+            base64.b64decode(body, validate=True) if encoded else body.encode(),
+            headers,
+            cookies=tuple(answer.get("cookies") or ()),
+        )
+    except (ValueError, TypeError, AttributeError) as malformed:
+        raise Malformed from malformed
+
+
+def message(status: int, text: str) -> Response:
+    """What the HTTP API says by itself, in its own form."""
+    body = json.dumps({"message": text}, separators=(",", ":")).encode()
+    return Response(status, body, {"content-type": "application/json"})
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Several values of one name stand in one text, with commas."""
+    values = defaultdict(list)
+    for name, value in pairs:
+        values[name].append(value)
+    return {name: ",".join(each) for name, each in values.items()}
+
+
+def _context(request: Request, route_key: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "accountId": ACCOUNT,
+        "apiId": API_ID,
+        "domainName": headers.get("host", "localhost"),
+        "domainPrefix": API_ID,
+        "http": {
+            "method": request.method,
+            "path": unquote(request.path),
+            "protocol": "HTTP/1.1",
+            "sourceIp": request.client,
+            "userAgent": headers.get("user-agent", ""),
+        },
+        "requestId": uuid.uuid4().hex[:16],
+        "routeKey": route_key,
+        "stage": STAGE,
+        "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "timeEpoch": int(now.timestamp() * 1000),
+    }
+
+
+def _body(body: bytes, content_type: str) -> dict[str, Any]:
+    if not content_type or _TEXT.fullmatch(content_type):
+        try:
+            return {"body": body.decode()}
+        except UnicodeDecodeError:
+            pass
+    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}

@@ -1,0 +1,45 @@
+"""Follows the code: a changed Python or SQL file is used by the next call."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from watchfiles import Change, watch
+
+from localdev.engine.lambda_host import LambdaHost
+
+_FOLLOWED = frozenset({".py", ".sql"})
+
+
+class CodeWatch:
+    """Reloads the host from `start` to `stop`; `tell` gets the names of what changed."""
+
+    def __init__(
+        self, host: LambdaHost, code_root: Path, tell: Callable[[list[str]], None]
+    ) -> None:
+        self._host = host
+        self._code_root = code_root.resolve()
+        self._tell = tell
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        changes = watch(
+            self._code_root, watch_filter=_is_code, stop_event=self._ended, rust_timeout=200
+        )
+        for changed in changes:
+            self._host.reload()
+            self._tell(
+                sorted({str(Path(path).relative_to(self._code_root)) for _, path in changed})
+            )
+
+
+def _is_code(_change: Change, path: str) -> bool:
+    return Path(path).suffix in _FOLLOWED

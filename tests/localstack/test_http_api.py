@@ -1,0 +1,122 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.catalog import Route
+from localdev.engine.http_api import LARGEST_BODY_BYTES, HttpApi
+from localdev.engine.lambda_host import LambdaHost
+from tests.localstack.conftest import CODE_ROOT, FUNCTIONS
+
+ROUTES = (
+    Route(key="GET /open", function="serve", public=True),
+    Route(key="POST /open", function="serve", public=True),
+    Route(key="GET /runs/{runId}", function="serve"),
+    Route(key="GET /runs/latest", function="serve"),
+)
+
+
+@pytest.fixture
+def lambdas(tmp_path: Path) -> Iterator[LambdaHost]:
+    host = LambdaHost(FUNCTIONS, code_root=CODE_ROOT, logs=tmp_path / "logs", settings={})
+    yield host
+    host.stop()
+
+
+@pytest.fixture
+def client(lambdas: LambdaHost) -> Iterator[httpx.Client]:
+    api = HttpApi(lambdas, ROUTES, port=0, authorizer="authorize")
+    api.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", timeout=20) as http:
+        yield http
+    api.stop()
+
+
+def test_a_request_arrives_as_payload_2_0(client: httpx.Client) -> None:
+    headers = [("X-Many", "1"), ("X-Many", "2"), ("Cookie", "a=1; b=2")]
+
+    event = client.get("/open?tag=x&tag=y%20z&empty=", headers=headers).json()
+
+    assert (event["version"], event["routeKey"], event["rawPath"]) == ("2.0", "GET /open", "/open")
+    assert event["rawQueryString"] == "tag=x&tag=y%20z&empty="
+    assert event["queryStringParameters"] == {"tag": "x,y z", "empty": ""}
+    assert event["headers"]["x-many"].replace(" ", "") == "1,2"
+    assert event["cookies"] == ["a=1", "b=2"]
+    assert "cookie" not in event["headers"]
+    assert event["requestContext"]["http"]["method"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "encoded"),
+    [("application/json", '{"ü": 1}', False), ("application/octet-stream", "AAH/", True)],
+)
+def test_only_bodies_that_are_no_text_are_encoded(
+    client: httpx.Client, content_type: str, body: str, encoded: bool
+) -> None:
+    sent = b"\x00\x01\xff" if encoded else body.encode()
+
+    event = client.post("/open", content=sent, headers={"Content-Type": content_type}).json()
+
+    assert (event["body"], event["isBase64Encoded"]) == (body, encoded)
+
+
+def test_a_function_s_answer_leaves_as_it_says(client: httpx.Client) -> None:
+    made = client.get("/open?answer=cookies")
+    plain = client.get("/open?answer=plain")
+
+    assert (made.status_code, made.text) == (201, "made")
+    assert made.headers.get_list("set-cookie") == ["a=1; Path=/", "b=2"]
+    assert (plain.json(), plain.headers["content-type"]) == ({"plain": True}, "application/json")
+    assert client.get("/open?answer=binary").content == b"\x00\x01\xff"
+
+
+def test_the_most_specific_route_gets_the_request(client: httpx.Client) -> None:
+    headers = {"Authorization": "Bearer ann"}
+
+    one = client.get("/runs/a%20b", headers=headers).json()
+
+    assert one["pathParameters"] == {"runId": "a b"}
+    assert client.get("/runs/latest", headers=headers).json()["routeKey"] == "GET /runs/latest"
+
+
+def test_a_route_that_is_not_public_asks_the_authorizer(client: httpx.Client) -> None:
+    let_in = client.get("/runs/7", headers={"Authorization": "Bearer ann"}).json()
+
+    said = let_in["requestContext"]["authorizer"]["lambda"]
+    assert said["userId"] == "ann"
+    assert (said["seen"]["type"], said["seen"]["identitySource"]) == ("REQUEST", ["Bearer ann"])
+    assert said["seen"]["routeArn"].endswith("/$default/GET/runs/7")
+
+
+def test_strangers_are_refused_in_the_gateway_s_words(client: httpx.Client) -> None:
+    no_token = client.get("/runs/7")
+    refused = client.get("/runs/7", headers={"Authorization": "Bearer nobody"})
+
+    assert (no_token.status_code, no_token.json()) == (401, {"message": "Unauthorized"})
+    assert (refused.status_code, refused.json()) == (403, {"message": "Forbidden"})
+
+
+def test_failures_have_the_gateway_s_statuses(client: httpx.Client) -> None:
+    large = client.post("/open", content=b"x" * (LARGEST_BODY_BYTES + 1))
+
+    assert client.get("/nowhere").json() == {"message": "Not Found"}
+    assert client.delete("/open").status_code == 404
+    assert client.get("/open?answer=raise").json() == {"message": "Internal Server Error"}
+    assert client.get("/open?answer=raise").status_code == 500
+    assert (large.status_code, large.json()) == (413, {"message": "Request Entity Too Large"})
+
+
+def test_only_this_machine_s_own_pages_are_signed_in(lambdas: LambdaHost) -> None:
+    """A page of another site may send requests to loopback, but not as the demo user."""
+    api = HttpApi(lambdas, ROUTES, port=0, authorizer="authorize", sign_in=lambda: "demo")
+    api.start()
+    url = f"http://127.0.0.1:{api.port}/runs/7"
+
+    signed_in = httpx.get(url, headers={"Origin": "http://localhost:3001"}, timeout=20)
+    other_site = httpx.get(url, headers={"Origin": "https://evil.example"})
+    other_name = httpx.get(url, headers={"Host": "evil.example"})
+
+    assert signed_in.json()["requestContext"]["authorizer"]["lambda"]["userId"] == "demo"
+    assert (other_site.status_code, other_name.status_code) == (401, 401)
+    api.stop()
