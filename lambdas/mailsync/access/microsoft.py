@@ -6,6 +6,7 @@ codes".
 """
 
 import functools
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,7 +61,10 @@ def begin_sign_in(
     Raises:
         ProviderUnavailable: the identity platform does not answer.
     """
-    with _app(settings, None) as (app, _):
+    with _app(settings, None) as (app, _), warnings.catch_warnings():
+        # msal wants the answer as a POST from Microsoft's page, but a browser sends no
+        # SameSite=Lax cookie with one, and that cookie is what binds the answer to the browser.
+        warnings.simplefilter("ignore", UserWarning)
         flow: dict[str, Any] = app.initiate_auth_code_flow(
             list(SCOPES), redirect_uri=redirect_uri, login_hint=login_hint, prompt="select_account"
         )
@@ -150,12 +154,12 @@ def _with_timeout(session: Any) -> Any:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """msal lets requests' errors through, and raises ValueError for what it cannot read."""
+    """msal lets requests' errors through; what it cannot read or trust is one of the others."""
     import requests
 
     try:
         yield
-    except (requests.RequestException, ValueError, KeyError) as error:
+    except (requests.RequestException, ValueError, KeyError, RuntimeError) as error:
         raise ProviderUnavailable(
             f"Microsoft's sign-in service failed ({type(error).__name__}); trying again."
         ) from None

@@ -32,7 +32,7 @@ from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import UNREADABLE, Answer, Asked, refusal
 from mailsync.providers.graph_folders import read_folders
 from mailsync.providers.graph_http import GraphClient, read_list
-from mailsync.providers.graph_messages import SELECTED, read_change, read_message
+from mailsync.providers.graph_messages import SELECTED, read_change, read_id, read_message
 
 LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
@@ -70,9 +70,7 @@ class GraphMailbox:
     def probe(
         self, positions: Sequence[tuple[FolderRef, Cursor]], *, limit: int
     ) -> Mapping[FolderId, Page]:
-        paths = {
-            folder.id: _path(cursor) for folder, cursor in positions if cursor.startswith(_MARK)
-        }
+        paths = {folder.id: _path(cursor) for folder, cursor in positions if _is_current(cursor)}
         answers = self._graph.get_batch(list(paths.values()), page_size=limit)
         pages = {}
         for (folder_id, path), answer in zip(paths.items(), answers, strict=True):
@@ -85,7 +83,7 @@ class GraphMailbox:
         return pages
 
     def list_ids(self, folder: FolderRef) -> Iterable[RemoteEntry]:
-        """Pages of a list shift when mail arrives meanwhile, so an id may recur: each comes once."""
+        """Each id once: pages of a list shift when mail arrives, and then one shows up again."""
         path: str | None = f"{_messages(folder)}?$select=id,isRead&$top={LIST_PAGE}"
         entries: dict[RemoteId, RemoteEntry] = {}
         seen: set[str] = set()
@@ -95,7 +93,7 @@ class GraphMailbox:
             seen.add(path)
             answer = self._get(path, Asked.FOLDER)
             for item in read_list(answer, "value"):
-                remote_id = RemoteId(str(item.get("id")))
+                remote_id = read_id(item)
                 entries[remote_id] = RemoteEntry(remote_id, item.get("isRead") is True)
             link = answer.body.get("@odata.nextLink")
             path = self._graph.path_of(link) if link else None
@@ -131,12 +129,15 @@ def _messages(folder: FolderRef) -> str:
 
 
 def _path(cursor: Cursor) -> str:
-    mark, path = cursor[: len(_MARK)], cursor[len(_MARK) :]
-    if mark != _MARK or not path.startswith("/"):
+    if not _is_current(cursor):
         raise CursorExpired(
             "The folder was walked with another selection of properties; it is walked again."
         )
-    return path
+    return cursor.removeprefix(_MARK)
+
+
+def _is_current(cursor: Cursor) -> bool:
+    return cursor.startswith(f"{_MARK}/")
 
 
 def _same_link() -> ProviderUnavailable:

@@ -12,6 +12,7 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteFolder, RemoteId, Role
 from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, read_list
+from mailsync.providers.graph_messages import read_id
 
 Json = Mapping[str, Any]
 
@@ -59,7 +60,7 @@ def _walk(graph: GraphClient) -> Iterator[tuple[RemoteId, Json]]:
         paths = []
         for answer in answers:
             for entry in _entries(answer):
-                remote_id = _remote_id(entry)
+                remote_id = read_id(entry)
                 yield remote_id, entry
                 if _count(entry, "childFolderCount"):
                     paths.append(
@@ -89,17 +90,10 @@ def _read_roles(graph: GraphClient) -> dict[RemoteId, Role]:
     roles = {}
     for role, answer in zip(_ALIASES.values(), graph.get_batch(paths), strict=True):
         if answer.ok:
-            roles[_remote_id(answer.body)] = role
+            roles[read_id(answer.body)] = role
         elif answer.status != 404:
             raise refusal(answer, Asked.MAILBOX)
     return roles
-
-
-def _remote_id(entry: Json) -> RemoteId:
-    remote_id = entry.get("id")
-    if not isinstance(remote_id, str) or not remote_id:
-        raise ProviderUnavailable("Microsoft Graph sent a folder without an id; trying again.")
-    return RemoteId(remote_id)
 
 
 def _count(entry: Json, name: str) -> int:

@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailsync.errors import ProviderUnavailable
-from mailsync.model import Address, Change, Message, Patch, RemoteId, Removal, Unreadable
+from mailsync.model import (
+    Address,
+    Change,
+    Message,
+    Patch,
+    RemoteId,
+    Removal,
+    Unreadable,
+    Upsert,
+)
 
 Json = Mapping[str, Any]
 
@@ -29,11 +38,12 @@ def read_change(item: Json) -> Change:
         ProviderUnavailable: the entry has no id.
     """
     if "@removed" in item:
-        return Removal(_remote_id(item))
+        return Removal(read_id(item))
     if "@odata.etag" in item:
-        return read_message(item)
+        message = read_message(item)
+        return Upsert(message) if isinstance(message, Message) else message
     try:
-        return Patch(_remote_id(item), _folder_id(item), _fields(item))
+        return Patch(read_id(item), _folder_id(item), _fields(item))
     except _MalformedError as malformed:
         return _unreadable(item, malformed)
 
@@ -46,7 +56,7 @@ def read_message(item: Json) -> Message | Unreadable:
     """
     try:
         return Message(
-            remote_id=_remote_id(item),
+            remote_id=read_id(item),
             folder_remote_id=_folder_id(item),
             kind=_kind(item),
             **_fields(item),
@@ -57,13 +67,14 @@ def read_message(item: Json) -> Message | Unreadable:
 
 def _unreadable(item: Json, malformed: _MalformedError) -> Unreadable:
     detail = f"The property {malformed} is not as Microsoft Graph documents it."
-    return Unreadable(_remote_id(item), "malformed", detail)
+    return Unreadable(read_id(item), "malformed", detail)
 
 
-def _remote_id(item: Json) -> RemoteId:
+def read_id(item: Json) -> RemoteId:
+    """The id of a message or folder. Raises ProviderUnavailable when there is none."""
     remote_id = item.get("id")
     if not isinstance(remote_id, str) or not remote_id:
-        raise ProviderUnavailable("Microsoft Graph sent a message without an id; trying again.")
+        raise ProviderUnavailable("Microsoft Graph sent an entry without an id; trying again.")
     return RemoteId(remote_id)
 
 
