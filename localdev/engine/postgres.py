@@ -111,6 +111,10 @@ class Postgres:
             self._lock.close()
         self._lock = None
 
+    def erase(self) -> None:
+        """Removes every database of this folder; the server must not be running."""
+        shutil.rmtree(self._cluster(), ignore_errors=True)
+
     def _end_server(self) -> None:
         if self._server:
             stop_child(self._server, signal.SIGINT, within_s=STOP_LIMIT_S)

@@ -1,0 +1,85 @@
+"""The simulators of Microsoft Graph and its identity platform, as a child process."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from localdev.engine.child import start_child, stop_child
+from localdev.engine.failure import StartFailed
+
+READY_LIMIT_S = 300  # a large mbox is imported first
+STOP_LIMIT_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Where mail and sign-in are; `ca_bundle` None: the system's certificates."""
+
+    graph_url: str
+    authority: str
+    client_id: str
+    client_secret: str
+    ca_bundle: str | None = None
+
+
+class SimulatorProcess:
+    """`python -m localdev.simulators`, from construction to `stop`.
+
+    It prints one JSON line when it is ready; `wait_until_ready` reads it.
+    """
+
+    def __init__(self, arguments: list[str], *, root: Path, log: Path) -> None:
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(root / "lambdas"), str(root)]),
+        }
+        with log.open("ab") as sink:
+            self._process = start_child(
+                [sys.executable, "-m", "localdev.simulators", *arguments],
+                env=environment,
+                cwd=root,
+                log=sink,
+                stdout=subprocess.PIPE,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_ready(self) -> Provider:
+        """Raises StartFailed when the process ends or says nothing for five minutes."""
+        line = self._first_line()
+        try:
+            ready = json.loads(line)
+            return Provider(
+                graph_url=ready["graph_url"],
+                authority=ready["authority"],
+                client_id=ready["client_id"],
+                client_secret=ready["client_secret"],
+                ca_bundle=ready["ca_bundle"],
+            )
+        except (ValueError, KeyError) as unclear:
+            raise StartFailed(f"The simulators did not start: see {self._log}.") from unclear
+
+    def stop(self) -> None:
+        stop_child(self._process, signal.SIGTERM, within_s=STOP_LIMIT_S)
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def _first_line(self) -> bytes:
+        output = self._process.stdout
+        assert output is not None
+        deadline = time.monotonic() + READY_LIMIT_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while time.monotonic() < deadline and not selector.select(timeout=1):
+                continue
+        return output.readline() if time.monotonic() < deadline else b""

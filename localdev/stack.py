@@ -1,0 +1,200 @@
+"""The whole product on this machine, started in order and stopped in reverse.
+
+What must outlive it is in the data folder: the database, the simulated mailbox, the key that
+wraps stored tokens, and the key of development sign-ins.
+"""
+
+import json
+import os
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+from infra.catalog import (
+    AUTHORIZER,
+    FUNCTIONS,
+    MAILBOX_SYNC,
+    ROUTES,
+    SCHEDULES,
+    TEST_SYNC,
+    WORKFLOWS,
+)
+from localdev.engine.aws_endpoint import AwsEndpoint
+from localdev.engine.aws_resources import (
+    CREDENTIALS,
+    create_event_bus,
+    create_workflows,
+    forget_everything,
+    open_token_key,
+)
+from localdev.engine.dev_login import demo_sign_in, open_secret
+from localdev.engine.failure import StartFailed
+from localdev.engine.http_api import HttpApi
+from localdev.engine.lambda_host import LambdaHost
+from localdev.engine.postgres import Postgres, lock_folder
+from localdev.engine.scheduler import Scheduler
+from localdev.engine.simulator_process import Provider, SimulatorProcess
+from localdev.options import Options
+
+ROOT = Path(__file__).resolve().parent.parent
+CODE_ROOT = ROOT / "lambdas"
+
+
+class Stack:
+    """Everything is up from `start` to `stop`, or inside `with`. One stack per process at a time.
+
+    Raises (from `start`):
+        StartFailed: a port or the data folder is taken, or the database or the simulators
+            cannot be reached. Whatever had started before is stopped.
+    """
+
+    lambdas: LambdaHost
+    postgres: Postgres | None = None  # None: the database was given
+    simulators: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
+    provider: Provider
+    database_url: str
+    api_url: str
+    aws_url: str
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.data = options.data.resolve()
+        self._exit = ExitStack()
+
+    def __enter__(self) -> "Stack":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """In reverse order; loses nothing that was committed. May be repeated."""
+        self._exit.close()
+
+    def token(self) -> str:
+        """A development token of the demo user, valid for some hours."""
+        return demo_sign_in(open_secret(self.data / "jwt-secret"))()
+
+    def _start(self) -> None:
+        lock = lock_folder(self.data, what="data")
+        self._exit.callback(lock.close)
+        if self.options.fresh:
+            forget_data(self.data)
+        api = self._listen()
+        self._launch_simulators()
+        self._open_database()
+        self._configure()
+        self._migrate()
+        api.start()
+        if self.options.schedule:
+            scheduler = Scheduler(self.lambdas, SCHEDULES, scale=self.options.time_scale)
+            scheduler.start()
+            self._exit.callback(scheduler.stop)
+
+    def _listen(self) -> HttpApi:
+        """Takes the ports before anything slow begins."""
+        self.lambdas = LambdaHost(
+            FUNCTIONS, code_root=CODE_ROOT, logs=self.data / "logs", settings={}
+        )
+        secret = open_secret(self.data / "jwt-secret")
+        api = HttpApi(
+            self.lambdas,
+            ROUTES,
+            port=self.options.api_port,
+            authorizer=AUTHORIZER.name,
+            sign_in=demo_sign_in(secret) if self.options.dev_login else None,
+        )
+        self._exit.callback(api.stop)
+        self.api_url = f"http://localhost:{api.port}"
+        endpoint = AwsEndpoint(self.lambdas, port=self.options.aws_port)
+        self._exit.callback(endpoint.stop)
+        self._exit.callback(self.lambdas.stop)
+        self.aws_url = endpoint.url
+        return api
+
+    def _launch_simulators(self) -> None:
+        """Only launched: they get ready while the database starts."""
+        if self.options.graph_url is None:
+            self.simulators = SimulatorProcess(
+                self._simulator_arguments(), root=ROOT, log=self.data / "logs" / "simulators.log"
+            )
+            self._exit.callback(self.simulators.stop)
+
+    def _simulator_arguments(self) -> list[str]:
+        options = self.options
+        mail = ["--mbox", str(options.mbox)] if options.mbox else []
+        mail = mail or ["--messages", str(options.messages)]
+        ports = ["--graph-port", "0", "--entra-port", "0"]
+        folder = ["--data", str(self.data / "simulators")]
+        return [*folder, *ports, *mail, "--latency", options.latency]
+
+    def _open_database(self) -> None:
+        given = self.options.database_url or os.environ.get("DATABASE_URL")
+        if given:
+            self.database_url = given
+            return
+        server = Postgres(self.data / "postgres", tcp_port=self.options.database_port)
+        self.postgres = self._exit.enter_context(server)
+        self.database_url = server.url
+
+    def _configure(self) -> None:
+        forget_everything(self.aws_url)
+        create_event_bus(self.aws_url)
+        key = open_token_key(self.aws_url, self.data / "token-key.json")
+        arns = create_workflows(
+            self.aws_url, WORKFLOWS, FUNCTIONS, time_scale=self.options.time_scale
+        )
+        self.provider = self._provider()
+        self.lambdas.settings.update(
+            **CREDENTIALS,
+            AWS_ENDPOINT_URL=self.aws_url,
+            DATABASE_URL=self.database_url,
+            DATABASE_CA_BUNDLE=os.environ.get("DATABASE_CA_BUNDLE", ""),
+            GRAPH_URL=self.provider.graph_url,
+            MICROSOFT_AUTHORITY=self.provider.authority,
+            MICROSOFT_CLIENT_ID=self.provider.client_id,
+            MICROSOFT_CLIENT_SECRET=self.provider.client_secret,
+            CA_BUNDLE=self.provider.ca_bundle or "",
+            TOKEN_KEY_ARN=key.arn,
+            MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC.name],
+            TEST_SYNC_ARN=arns[TEST_SYNC.name],
+            JWT_SECRET=open_secret(self.data / "jwt-secret"),
+            PUBLIC_URL=self.api_url,
+            APP_INBOX_URL=os.environ.get("APP_INBOX_URL") or f"{self.api_url}/inbox",
+            POWERTOOLS_METRICS_NAMESPACE="Mailsync",
+        )
+
+    def _provider(self) -> Provider:
+        if self.simulators:
+            return self.simulators.wait_until_ready()
+        return Provider(
+            graph_url=self.options.graph_url or "",
+            authority=self.options.authority or "",
+            client_id=os.environ.get("MICROSOFT_CLIENT_ID", ""),
+            client_secret=os.environ.get("MICROSOFT_CLIENT_SECRET", ""),
+            ca_bundle=os.environ.get("CA_BUNDLE"),
+        )
+
+    def _migrate(self) -> None:
+        answer = self.lambdas.invoke("migrate-database", b"{}")
+        if answer.failed:
+            error = json.loads(answer.payload)
+            reason = error.get("errorMessage", "unknown reason")
+            raise StartFailed(f"The database could not be prepared: {reason}")
+
+
+def forget_data(data: Path) -> None:
+    """Removes what stacks have stored in the folder, and nothing else that may be there."""
+    Postgres(data / "postgres").erase()
+    for name in ("postgres", "simulators", "logs"):
+        shutil.rmtree(data / name, ignore_errors=True)
+    for name in ("jwt-secret", "token-key.json"):
+        (data / name).unlink(missing_ok=True)
