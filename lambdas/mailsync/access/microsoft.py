@@ -154,12 +154,15 @@ def _with_timeout(session: Any) -> Any:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """msal lets requests' errors through; what it cannot read or trust is one of the others."""
+    """msal raises its own error for a 5xx, lets those of requests through, and raises one of
+    the built-in ones for an answer that it cannot read or trust."""
+    import msal.exceptions
     import requests
 
+    unavailable = (msal.exceptions.MsalError, requests.RequestException)
     try:
         yield
-    except (requests.RequestException, ValueError, KeyError, RuntimeError) as error:
+    except (*unavailable, ValueError, KeyError, RuntimeError) as error:
         raise ProviderUnavailable(
             f"Microsoft's sign-in service failed ({type(error).__name__}); trying again."
         ) from None

@@ -1,0 +1,67 @@
+"""Credentials and data keys in memory, under the rules of the real store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+from mailsync.errors import AccountNotConnected
+from mailsync.model import AccountId, Credentials, DataKey
+
+
+@dataclass
+class HeldCredentials:
+    credentials: Credentials
+
+    def save(self, credentials: Credentials) -> None:
+        self.credentials = credentials
+
+
+class MemoryStore:
+    """Like the real one it has one connection: nothing else may be asked inside `renewing`."""
+
+    def __init__(self) -> None:
+        self.saved: Credentials | None = None
+        self.keys: dict[int, DataKey] = {}
+        self._lock = Lock()
+        self._holds_lock = False
+
+    def credentials(self, account_id: AccountId) -> Credentials:
+        self._must_not_hold_lock()
+        if self.saved is None:
+            raise AccountNotConnected(f"Account {account_id} has no credentials.")
+        return self.saved
+
+    @contextmanager
+    def renewing(self, account_id: AccountId) -> Iterator[HeldCredentials]:
+        held = HeldCredentials(self.credentials(account_id))
+        with self._lock:
+            self._holds_lock = True
+            try:
+                yield held
+            finally:
+                self._holds_lock = False
+            self.saved = held.credentials
+
+    def newest_data_key(self) -> DataKey | None:
+        self._must_not_hold_lock()
+        return self.keys[max(self.keys)] if self.keys else None
+
+    def data_key(self, key_id: int) -> DataKey:
+        self._must_not_hold_lock()
+        return self.keys[key_id]
+
+    def add_data_key(self, wrapped: bytes) -> DataKey:
+        self._must_not_hold_lock()
+        key = DataKey(len(self.keys) + 1, wrapped, datetime.now(UTC))
+        self.keys[key.id] = key
+        return key
+
+    def age_keys(self, age: timedelta) -> None:
+        self.keys = {
+            each.id: replace(each, created_at=each.created_at - age) for each in self.keys.values()
+        }
+
+    def _must_not_hold_lock(self) -> None:
+        assert not self._holds_lock, "asked inside the transaction that holds the lock"

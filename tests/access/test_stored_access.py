@@ -1,0 +1,104 @@
+"""The access token of an account, with several workers asking for it."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailsync.access import StoredAccess, open_access
+from mailsync.access.microsoft import begin_sign_in, finish_sign_in
+from mailsync.access.vault import Vault
+from mailsync.errors import AccessRevoked, AccountNotConnected
+from mailsync.model import Access, AccountId, Credentials
+from mailsync.settings import Settings
+from tests.access.identity_platform import IdentityPlatform
+from tests.access.memory_store import MemoryStore
+
+ACCOUNT = AccountId("account-1")
+
+
+class Worker:
+    """Opens the account's access as each function does, with a vault of its own."""
+
+    def __init__(
+        self, platform: IdentityPlatform, settings: Settings, store: MemoryStore, vault: Vault
+    ) -> None:
+        self.platform, self.settings, self.store, self.vault = platform, settings, store, vault
+
+    def connect(self, *, minutes_left: int) -> None:
+        flow = begin_sign_in(self.settings, "https://app.example/callback")
+        self.platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
+        found = finish_sign_in(self.settings, flow, {"code": "c", "state": flow["state"]})
+        self.store.saved = Credentials(
+            self.vault.seal(ACCOUNT, found.grant),
+            self.vault.seal(ACCOUNT, found.access.token),
+            datetime.now(UTC) + timedelta(minutes=minutes_left),
+        )
+
+    def open(self) -> StoredAccess:
+        return open_access(ACCOUNT, self.store, self.vault, self.settings)
+
+
+@pytest.fixture
+def worker(
+    platform: IdentityPlatform, settings: Settings, store: MemoryStore, vault: Vault
+) -> Worker:
+    return Worker(platform, settings, store, vault)
+
+
+def test_a_stored_token_is_used_while_it_has_more_than_five_minutes_left(worker: Worker) -> None:
+    worker.connect(minutes_left=6)
+
+    assert worker.open().current().token == "access-1"
+    assert len(worker.platform.redeemed) == 1
+
+
+def test_a_token_about_to_expire_is_renewed_and_stored_for_the_others(worker: Worker) -> None:
+    worker.connect(minutes_left=4)
+
+    assert worker.open().current().token == "access-2"
+    assert worker.open().current().token == "access-2"
+    assert len(worker.platform.redeemed) == 2
+
+
+def test_a_refused_token_is_renewed_once_for_all_workers(worker: Worker) -> None:
+    worker.connect(minutes_left=60)
+    one, other = worker.open(), worker.open()
+    refused = one.current()
+
+    assert one.renew(refused).token == "access-2"
+    assert other.renew(refused).token == "access-2"
+    assert len(worker.platform.redeemed) == 2
+
+
+def test_a_renewal_that_somebody_else_finished_first_is_not_repeated(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one wins between our reading and our lock."""
+    worker.connect(minutes_left=1)
+    original = worker.store.renewing
+
+    def beaten(account_id: AccountId) -> object:
+        monkeypatch.setattr(worker.store, "renewing", original)
+        worker.open().current()
+        return original(account_id)
+
+    monkeypatch.setattr(worker.store, "renewing", beaten)
+
+    assert worker.open().current().token == "access-2"
+    assert len(worker.platform.redeemed) == 2
+
+
+def test_a_refused_grant_leaves_what_is_stored(worker: Worker) -> None:
+    worker.connect(minutes_left=1)
+    before = worker.store.saved
+    worker.platform.refusal = {"error": "invalid_grant"}
+
+    with pytest.raises(AccessRevoked):
+        worker.open().current()
+    assert worker.store.saved == before
+
+
+def test_an_account_without_credentials_is_not_connected(worker: Worker) -> None:
+    with pytest.raises(AccountNotConnected):
+        worker.open().renew(Access("any", datetime.now(UTC)))

@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+
+import pytest
+
+from mailsync.providers.graph import GraphMailbox
+from tests.contract.scripted_graph import ScriptedGraph, TwoTokens
+
+
+@pytest.fixture(scope="session")
+def graph_server() -> Iterator[ScriptedGraph]:
+    graph = ScriptedGraph()
+    yield graph
+    graph.stop()
+
+
+@pytest.fixture
+def graph(graph_server: ScriptedGraph) -> ScriptedGraph:
+    graph_server.answers.clear()
+    graph_server.requests.clear()
+    return graph_server
+
+
+@pytest.fixture
+def access() -> TwoTokens:
+    return TwoTokens()
+
+
+@pytest.fixture
+def mailbox(graph: ScriptedGraph, access: TwoTokens) -> Iterator[GraphMailbox]:
+    mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None)
+    yield mailbox
+    mailbox.close()

@@ -1,0 +1,62 @@
+"""A Graph that answers what a test scripts, over real HTTP; for answers no mailbox gives."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from localdev.http_server import Request, Response, Server
+from mailsync.model import Access
+
+
+class ScriptedGraph:
+    """Answers are taken in order, the last one again and again; requests are kept."""
+
+    def __init__(self) -> None:
+        self.answers: list[Response] = []
+        self.requests: list[Request] = []
+        self._server = Server(self._answer, port=0).start()
+        self.url = f"http://127.0.0.1:{self._server.port}/v1.0"
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def _answer(self, request: Request) -> Response:
+        self.requests.append(request)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class TwoTokens:
+    """An access source whose second token comes with the first renewal."""
+
+    def __init__(self) -> None:
+        self.renewed = 0
+
+    def current(self) -> Access:
+        return Access(f"token-{self.renewed}", datetime.now(UTC) + timedelta(hours=1))
+
+    def renew(self, refused: Access) -> Access:
+        self.renewed += 1
+        return self.current()
+
+
+def answer(body: Any, status: int = 200, **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, json.dumps(body).encode(), named)
+
+
+def refusal(status: int, code: str, **headers: str) -> Response:
+    return answer({"error": {"code": code, "message": "no"}}, status, **headers)
+
+
+def batch(*items: tuple[int, Mapping[str, Any]], **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    responses = [
+        {"id": str(place), "status": status, "body": body, "headers": named}
+        for place, (status, body) in enumerate(items)
+    ]
+    return answer({"responses": responses[::-1]})
+
+
+def error(code: str) -> dict[str, Any]:
+    return {"error": {"code": code}}

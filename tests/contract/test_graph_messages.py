@@ -1,0 +1,99 @@
+"""JSON of Graph, as it comes and as it should not come."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mailsync.errors import ProviderUnavailable
+from mailsync.model import Address, Message, Patch, Removal, Unreadable, Upsert
+from mailsync.providers.graph_messages import SELECTED, read_change, read_message
+
+IDS = {"id": "m1", "parentFolderId": "F1"}
+ANN = {"emailAddress": {"name": "Ann", "address": "ann@example.org"}}
+FULL: dict[str, Any] = {
+    **IDS,
+    "@odata.etag": 'W/"1"',
+    "@odata.type": "#microsoft.graph.eventMessageRequest",
+    "subject": "Hi",
+    "from": ANN,
+    "toRecipients": [ANN, {"emailAddress": {}}],
+    "body": {"contentType": "html", "content": "<p>Hi</p>"},
+    "isRead": True,
+    "flag": {"flagStatus": "flagged"},
+    "importance": "high",
+    "categories": ["Red"],
+    "receivedDateTime": "2026-01-02T03:04:05Z",
+}
+
+
+def test_a_message_is_read_whole() -> None:
+    change = read_change(FULL)
+
+    assert isinstance(change, Upsert)
+    message = change.message
+    assert (message.subject, message.kind) == ("Hi", "eventMessageRequest")
+    assert message.sender == Address("Ann", "ann@example.org")
+    assert message.to == (Address("Ann", "ann@example.org"),)
+    assert (message.body_html, message.body_text) == ("<p>Hi</p>", None)
+    assert (message.is_read, message.is_flagged, message.importance) == (True, True, "high")
+    assert message.categories == ("Red",)
+    assert message.received_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_a_body_may_be_text() -> None:
+    message = read_message({**IDS, "body": {"contentType": "Text", "content": "Hi"}})
+
+    assert isinstance(message, Message)
+    assert (message.body_html, message.body_text) == (None, "Hi")
+
+
+def test_a_draft_or_a_contact_has_hardly_anything() -> None:
+    names = [each for each in SELECTED.split(",") if each not in IDS]
+
+    assert read_message({**IDS, **dict.fromkeys(names)}) == read_message(IDS)
+
+
+def test_a_change_of_the_read_state_alone_is_a_patch() -> None:
+    change = read_change({**IDS, "@odata.type": "#microsoft.graph.message", "isRead": True})
+
+    assert isinstance(change, Patch)
+    assert change.fields == {"is_read": True}
+
+
+def test_a_removed_message_needs_no_more_than_its_id() -> None:
+    assert isinstance(read_change({"id": "m1", "@removed": {"reason": "deleted"}}), Removal)
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"receivedDateTime": "yesterday"},
+        {"receivedDateTime": 5},
+        {"sentDateTime": "0001-01-01T00:00:00+14:00"},
+        {"from": "ann"},
+        {"from": {"emailAddress": ["ann"]}},
+        {"toRecipients": {"emailAddress": "ann"}},
+        {"toRecipients": [7]},
+        {"body": "text"},
+        {"body": {"content": 7}},
+        {"isRead": "yes"},
+        {"flag": {"flagStatus": 1}},
+        {"categories": [[]]},
+        {"parentFolderId": None},
+    ],
+)
+def test_an_absurd_value_makes_the_message_unreadable_and_names_the_property(
+    absurd: dict[str, Any],
+) -> None:
+    change = read_change({**FULL, **absurd})
+
+    assert isinstance(change, Unreadable)
+    assert change.cause == "malformed"
+    assert next(iter(absurd)) in change.detail
+
+
+@pytest.mark.parametrize("nameless", [{}, {"id": None}, {"id": ""}, {"id": 7}])
+def test_an_entry_without_an_id_makes_the_page_unusable(nameless: dict[str, Any]) -> None:
+    with pytest.raises(ProviderUnavailable):
+        read_change(nameless)

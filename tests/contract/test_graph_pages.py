@@ -1,0 +1,204 @@
+"""Pages of changes, whatever Graph answers."""
+
+import pytest
+
+from localdev.http_server import Response
+from mailsync.errors import (
+    AccessRevoked,
+    CursorExpired,
+    FolderGone,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+from mailsync.model import Cursor, FolderId, FolderRef, RemoteId, Removal, Upsert
+from mailsync.providers.graph import GraphMailbox
+from tests.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, refusal
+
+INBOX = FolderRef(FolderId(1), RemoteId("in/box="))
+LAST = "/me/mailFolders('x')/messages/delta?$deltatoken=a%2Fb'"
+
+
+def page(
+    graph: ScriptedGraph, *items: object, link: str = LAST, kind: str = "deltaLink"
+) -> Response:
+    return answer({"value": list(items), f"@odata.{kind}": graph.url + link})
+
+
+def cursor_of(mailbox: GraphMailbox, graph: ScriptedGraph) -> Cursor:
+    graph.answers = [page(graph)]
+    return mailbox.fetch_page(INBOX, None, limit=5).next_cursor
+
+
+def test_every_request_of_a_chain_asks_for_immutable_ids_and_a_page_size_but_never_top(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [page(graph)]
+
+    first = mailbox.fetch_page(INBOX, None, limit=7)
+    mailbox.fetch_page(INBOX, first.next_cursor, limit=3)
+
+    sizes = [each.headers["Prefer"] for each in graph.requests]
+    assert sizes == [f'IdType="ImmutableId", odata.maxpagesize={n}' for n in (7, 3)]
+    assert graph.requests[0].path == "/v1.0/me/mailFolders/in%2Fbox%3D/messages/delta"
+    assert "isRead" in graph.requests[0].query
+    assert "top" not in graph.requests[0].query
+    assert mailbox.requests == 2
+
+
+def test_a_link_is_asked_for_verbatim(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+    mailbox.fetch_page(INBOX, cursor_of(mailbox, graph), limit=5)
+
+    asked = graph.requests[-1]
+    assert f"{asked.path}?{asked.query}" == "/v1.0" + LAST
+
+
+def test_an_empty_page_may_have_more_behind_it(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+    graph.answers = [page(graph, link="/me/x?$skiptoken=1", kind="nextLink")]
+
+    found = mailbox.fetch_page(INBOX, None, limit=5)
+
+    assert found.has_more
+    assert found.changes == ()
+
+
+def test_the_same_next_link_twice_is_not_followed_for_ever(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [page(graph, link="/me/x?$skiptoken=1", kind="nextLink")]
+    first = mailbox.fetch_page(INBOX, None, limit=5)
+
+    with pytest.raises(ProviderUnavailable, match="same page link"):
+        mailbox.fetch_page(INBOX, first.next_cursor, limit=5)
+
+
+def test_changes_keep_their_order(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+    gone = {"id": "m1", "@removed": {"reason": "deleted"}}
+    back = {"id": "m1", "@odata.etag": "e", "parentFolderId": "F", "subject": "\ud83d half"}
+    graph.answers = [page(graph, gone, back)]
+
+    changes = mailbox.fetch_page(INBOX, None, limit=5).changes
+
+    assert changes[0] == Removal(RemoteId("m1"))
+    assert isinstance(changes[1], Upsert)
+    assert changes[1].message.subject == "\ud83d half"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/v1.0/me/x",
+        "http://127.0.0.1:1/v1.0/me/x",
+        "{origin}/beta/me/x",
+        "{origin}/v1.0evil/x",
+        "{origin}@evil.example/v1.0/me/x",
+        "//evil.example/v1.0/me",
+        "http://[/v1.0/me",
+        7,
+    ],
+)
+def test_a_link_that_leads_elsewhere_is_refused_before_the_token_goes_there(
+    graph: ScriptedGraph, mailbox: GraphMailbox, link: object
+) -> None:
+    if isinstance(link, str):
+        link = link.format(origin=graph.url.removesuffix("/v1.0"))
+    graph.answers = [answer({"value": [], "@odata.nextLink": link})]
+
+    with pytest.raises(ProviderRejected, match="leads away"):
+        mailbox.fetch_page(INBOX, None, limit=5)
+    assert len(graph.requests) == 1
+
+
+def test_a_cursor_of_another_selection_of_properties_is_expired(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    cursor = cursor_of(mailbox, graph)
+
+    with pytest.raises(CursorExpired, match="another selection"):
+        mailbox.fetch_page(INBOX, Cursor(f"00000000 {cursor.split()[1]}"), limit=5)
+    assert len(graph.requests) == 1
+
+
+def test_a_refused_token_is_renewed_once(
+    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
+) -> None:
+    graph.answers = [refusal(401, "InvalidAuthenticationToken"), page(graph)]
+
+    mailbox.fetch_page(INBOX, None, limit=5)
+
+    sent = [each.headers["Authorization"] for each in graph.requests]
+    assert sent == ["Bearer token-0", "Bearer token-1"]
+
+
+def test_a_renewed_token_that_is_refused_too_is_the_end(
+    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
+) -> None:
+    graph.answers = [refusal(401, "InvalidAuthenticationToken")]
+
+    with pytest.raises(AccessRevoked):
+        mailbox.fetch_page(INBOX, None, limit=5)
+    assert access.renewed == 1
+
+
+def test_a_denial_is_believed_when_it_is_repeated(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    """A burst of requests is sometimes answered with 403 instead of 429."""
+    graph.answers = [refusal(403, "ErrorAccessDenied"), page(graph)]
+    assert mailbox.fetch_page(INBOX, None, limit=5).changes == ()
+
+    graph.answers = [refusal(403, "ErrorAccessDenied")]
+    with pytest.raises(ProviderRejected, match=r"Mail\.Read"):
+        mailbox.fetch_page(INBOX, None, limit=5)
+
+
+@pytest.mark.parametrize(
+    ("response", "failure"),
+    [
+        (refusal(410, "SyncStateNotFound"), CursorExpired),
+        (refusal(404, "syncStateNotFound"), CursorExpired),
+        (refusal(400, "BadRequest"), CursorExpired),
+        (refusal(404, "ErrorItemNotFound"), FolderGone),
+        (refusal(404, "ErrorSyncFolderNotFound"), FolderGone),
+        (refusal(404, "MailboxNotEnabledForRESTAPI"), ProviderRejected),
+        (refusal(403, "ErrorQuotaExceeded"), ProviderRejected),
+        (refusal(503, "MailboxInfoStale"), ProviderUnavailable),
+        (refusal(503, "x", Retry_After="2"), ProviderThrottled),
+        (refusal(504, "UnknownError"), ProviderUnavailable),
+        (Response(404, b"<html>no</html>"), ProviderUnavailable),
+        (Response(503), ProviderUnavailable),
+        (Response(302, headers={"Location": "https://evil.example/"}), ProviderUnavailable),
+        (Response(200, b"<html>sign in to this wifi</html>"), ProviderUnavailable),
+        (Response(200, b'{"value": [{"id": "a"'), ProviderUnavailable),
+        (Response(200, b"{}"), ProviderUnavailable),
+        (Response(200, b'{"value": []}'), ProviderUnavailable),
+        (Response(200, b'{"value": []}', cut_at=5), ProviderUnavailable),
+        (Response(200, cut_at=-1), ProviderUnavailable),
+    ],
+)
+def test_an_answer_to_a_stored_link_has_one_meaning(
+    graph: ScriptedGraph, mailbox: GraphMailbox, response: Response, failure: type[MailsyncError]
+) -> None:
+    cursor = cursor_of(mailbox, graph)
+    graph.answers = [response]
+
+    with pytest.raises(failure):
+        mailbox.fetch_page(INBOX, cursor, limit=5)
+
+
+def test_a_throttled_request_tells_the_pause(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+    graph.answers = [refusal(429, "ApplicationThrottled", Retry_After="2.128")]
+
+    with pytest.raises(ProviderThrottled) as caught:
+        mailbox.fetch_page(INBOX, None, limit=5)
+    assert caught.value.retry_after_s == 2.128
+
+
+def test_a_bad_request_without_a_stored_link_is_our_own_fault(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [refusal(400, "ErrorInvalidUrlQuery")]
+
+    with pytest.raises(ProviderRejected, match="ErrorInvalidUrlQuery"):
+        mailbox.fetch_page(INBOX, None, limit=5)

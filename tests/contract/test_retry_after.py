@@ -1,0 +1,29 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from mailsync.providers.http_errors import retry_after_s
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("10", 10.0),
+        ("2.128", 2.128),
+        ("-3", 0.0),
+        ("86400", 3600.0),
+        ("Fri, 02 Jan 2026 03:04:35 GMT", 30.0),
+        ("Fri, 02 Jan 2026 03:00:00 GMT", 0.0),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_retry_after_header_is_bounded_seconds_or_nothing(
+    header: str | None, seconds: float | None
+) -> None:
+    assert retry_after_s(header, now=NOW) == seconds
