@@ -21,9 +21,10 @@ REDIRECT_URI = "https://app.example/api/auth/microsoft/callback"
 
 
 def signed_in(settings: Settings, platform: IdentityPlatform, **query: str) -> SignedIn:
+    """`query` is what Microsoft adds to the redirect beside the state."""
     flow = json.loads(json.dumps(begin_sign_in(settings, REDIRECT_URI)))
     platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
-    return finish_sign_in(settings, flow, {"code": "c", "state": flow["state"], **query})
+    return finish_sign_in(settings, flow, {"state": flow["state"], **(query or {"code": "c"})})
 
 
 def test_a_sign_in_asks_for_mail_to_read_and_proves_itself_with_pkce(
@@ -127,7 +128,10 @@ def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
 
 @pytest.mark.parametrize(
     ("query", "code"),
-    [({"state": "other"}, "state_mismatch"), ({"error": "access_denied"}, "access_denied")],
+    [
+        ({"code": "c", "state": "other"}, "state_mismatch"),
+        ({"error": "access_denied"}, "access_denied"),
+    ],
 )
 def test_a_redirect_that_is_no_consent_is_refused(
     settings: Settings, platform: IdentityPlatform, query: dict[str, str], code: str
