@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -25,11 +24,11 @@ import pg8000.native
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
+from localdev.engine.system_user import copy_for_everybody, home_of, others_may_enter, system_user
 
 SOCKET = ".s.PGSQL.5432"
 RECOVERY_LIMIT_S = 600  # replaying the log after a crash may take long
 STOP_LIMIT_S = 60
-SYSTEM_HOME = Path("/var/lib/mailsync-postgres")
 SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=200")
 
 
@@ -49,7 +48,7 @@ class Postgres:
         self._folder = folder.resolve()
         self._database = database
         self._tcp_port = tcp_port
-        self._user = _system_user() if os.geteuid() == 0 else None
+        self._user = system_user() if os.geteuid() == 0 else None
         self._server: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
         self._socket_folder = Path()
@@ -86,8 +85,8 @@ class Postgres:
     def restart(self) -> None:
         """Start the server again after it ended for whatever reason; the URL stays the same."""
         self._end_server()
-        binaries = _binaries() if self._user is None else _binaries_for_everybody()
-        cluster = self._cluster()
+        binaries = _binaries(for_everybody=self._user is not None)
+        cluster = self.cluster
         if not (cluster / "PG_VERSION").exists():
             self._init_cluster(binaries, cluster)
         _release_stale_pid(cluster / "postmaster.pid")
@@ -113,18 +112,20 @@ class Postgres:
 
     def erase(self) -> None:
         """Removes every database of this folder; the server must not be running."""
-        shutil.rmtree(self._cluster(), ignore_errors=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.cluster, ignore_errors=True)
 
     def _end_server(self) -> None:
         if self._server:
             stop_child(self._server, signal.SIGINT, within_s=STOP_LIMIT_S)
         self._server = None
 
-    def _cluster(self) -> Path:
-        if self._user is None:
+    @property
+    def cluster(self) -> Path:
+        """Where the server's own files are."""
+        if self._user is None or others_may_enter(self._folder):
             return self._folder / "pg18"
-        # The system user cannot enter a private home folder, and we do not open it to him.
-        return SYSTEM_HOME / f"data-{hashlib.sha256(bytes(self._folder)).hexdigest()[:12]}"
+        return home_of(self._folder)
 
     def _init_cluster(self, binaries: Path, cluster: Path) -> None:
         """Into a neighbour and then renamed, so that a half-made cluster is never used."""
@@ -202,44 +203,12 @@ def _wheel() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _binaries() -> Path:
-    return _wheel() / "pginstall18" / "bin"
-
-
-def _binaries_for_everybody() -> Path:
-    """A copy that a system user may run; `bin`, `lib` and `share` find each other by place."""
-    wheel = _wheel()
-    version = hashlib.sha256((_binaries() / "postgres").read_bytes()).hexdigest()[:12]
-    home = SYSTEM_HOME / version
-    if not home.exists():
-        SYSTEM_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(dir=SYSTEM_HOME))
-        making.chmod(0o755)
-        package = making / wheel.name
-        shutil.copytree(wheel / "pginstall18", package / "pginstall18", symlinks=True)
-        libraries = wheel.parent / f"{wheel.name}.libs"
-        if libraries.exists():
-            shutil.copytree(libraries, making / libraries.name)
-        try:
-            making.rename(home)
-        except OSError:  # somebody else was faster
-            shutil.rmtree(making)
-    return home / wheel.name / "pginstall18" / "bin"
-
-
-def _system_user(name: str = "mailsync-pg") -> tuple[int, int]:
-    """Postgres refuses to run as root; `nobody` where no user can be made."""
-    make = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
-    for prepare in ([], make):
-        if prepare and shutil.which(prepare[0]):
-            subprocess.run(prepare, check=False, capture_output=True)
-        try:
-            user = pwd.getpwnam(name)
-            return user.pw_uid, user.pw_gid
-        except KeyError:
-            continue
-    user = pwd.getpwnam("nobody")
-    return user.pw_uid, user.pw_gid
+def _binaries(*, for_everybody: bool) -> Path:
+    package = _wheel()
+    if for_everybody:
+        server = (package / "pginstall18" / "bin" / "postgres").read_bytes()
+        package = copy_for_everybody(package, hashlib.sha256(server).hexdigest()[:12])
+    return package / "pginstall18" / "bin"
 
 
 def _release_stale_pid(pid_file: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
+from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET
 
 READY_LIMIT_S = 300  # a large mbox is imported first
 STOP_LIMIT_S = 10
@@ -60,11 +61,11 @@ class SimulatorProcess:
         try:
             ready = json.loads(line)
             return Provider(
-                graph_url=ready["graph_url"],
+                graph_url=ready["graphUrl"],
                 authority=ready["authority"],
-                client_id=ready["client_id"],
-                client_secret=ready["client_secret"],
-                ca_bundle=ready["ca_bundle"],
+                client_id=CLIENT_ID,
+                client_secret=CLIENT_SECRET,
+                ca_bundle=ready["caBundle"],
             )
         except (ValueError, KeyError) as unclear:
             raise StartFailed(f"The simulators did not start: see {self._log}.") from unclear

@@ -1,0 +1,84 @@
+"""Where a server that refuses to run as root lives when root starts it.
+
+It runs as a system user. The folders above the data may be closed to him, and we do not open
+them: then his files are under /var/lib, as long as the folder that they belong to exists.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from pathlib import Path
+
+HOME = Path("/var/lib/mailsync-postgres")
+_ID_FILE = "cluster-id"
+
+
+def system_user(name: str = "mailsync-pg") -> tuple[int, int]:
+    """Numeric user and group; made when missing, those of `nobody` where that cannot be."""
+    make = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
+    if not _exists(name) and shutil.which(make[0]):
+        subprocess.run(make, check=False, capture_output=True)
+    user = pwd.getpwnam(name if _exists(name) else "nobody")
+    return user.pw_uid, user.pw_gid
+
+
+def others_may_enter(folder: Path) -> bool:
+    """Whether any user of this machine reaches what is in the folder."""
+    return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
+
+
+def home_of(folder: Path) -> Path:
+    """The place under /var/lib for the files of `folder`: the same until the folder is removed."""
+    HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _remove_orphans()
+    id_file = folder / _ID_FILE
+    if not id_file.exists():
+        id_file.write_text(uuid.uuid4().hex)
+    cluster = HOME / f"data-{id_file.read_text()}"
+    making = cluster.with_suffix(f".{os.getpid()}")
+    making.write_text(str(folder))
+    making.replace(cluster.with_suffix(".folder"))  # never seen half-written
+    return cluster
+
+
+def copy_for_everybody(package: Path, version: str) -> Path:
+    """A copy of a wheel's package, with its libraries beside it, that any user may run."""
+    home = HOME / version
+    if not home.exists():
+        HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(dir=HOME))
+        making.chmod(0o755)
+        shutil.copytree(
+            package / "pginstall18", making / package.name / "pginstall18", symlinks=True
+        )
+        libraries = package.parent / f"{package.name}.libs"
+        if libraries.exists():
+            shutil.copytree(libraries, making / libraries.name)
+        try:
+            making.rename(home)
+        except OSError:  # somebody else was faster
+            shutil.rmtree(making)
+    return home / package.name
+
+
+def _remove_orphans() -> None:
+    for note in HOME.glob("data-*.folder"):
+        try:
+            id_file = Path(note.read_text()) / _ID_FILE
+            wanted = id_file.exists() and f"data-{id_file.read_text()}" == note.stem
+        except FileNotFoundError:  # somebody else removes it
+            continue
+        if not wanted:
+            shutil.rmtree(note.with_suffix(""), ignore_errors=True)
+            note.unlink(missing_ok=True)
+
+
+def _exists(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True

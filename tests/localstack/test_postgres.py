@@ -1,0 +1,89 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pg8000.native
+import pytest
+
+from localdev.engine.failure import StartFailed
+from localdev.engine.postgres import Postgres
+
+
+def connect(url: str) -> pg8000.native.Connection:
+    folder = parse_qs(urlsplit(url).query)["host"][0]
+    return pg8000.native.Connection(
+        "postgres", unix_sock=f"{folder}/.s.PGSQL.5432", database=urlsplit(url).path[1:]
+    )
+
+
+def store(url: str) -> None:
+    connection = connect(url)
+    connection.run("CREATE TABLE kept AS SELECT 'mail' AS word")
+    connection.close()
+
+
+def stored(url: str) -> str:
+    connection = connect(url)
+    [[word]] = connection.run("SELECT word FROM kept")
+    connection.close()
+    return str(word)
+
+
+def test_rows_outlive_a_killed_server_and_a_stop(tmp_path: Path) -> None:
+    with Postgres(tmp_path) as server:
+        store(server.url)
+        os.kill(server.pid, signal.SIGKILL)
+        server.restart()
+        assert stored(server.url) == "mail"
+
+    with Postgres(tmp_path) as server:
+        assert stored(server.url) == "mail"
+
+
+def test_a_stale_pid_of_a_living_stranger_does_not_stop_the_start(tmp_path: Path) -> None:
+    """After a container's restart the file names whatever got that pid."""
+    with Postgres(tmp_path) as server:
+        store(server.url)
+        pid_file = server.cluster / "postmaster.pid"
+        left_over = pid_file.read_text().splitlines()
+    pid_file.write_text("\n".join([str(os.getpid()), *left_over[1:]]) + "\n")
+
+    with Postgres(tmp_path) as server:
+        assert stored(server.url) == "mail"
+
+
+def test_a_folder_has_one_server(tmp_path: Path) -> None:
+    with Postgres(tmp_path), pytest.raises(StartFailed, match="used by another stack"):
+        Postgres(tmp_path).start()
+
+
+def test_nobody_else_may_enter_the_socket_s_folder(tmp_path: Path) -> None:
+    with Postgres(tmp_path) as server:
+        folder = Path(parse_qs(urlsplit(server.url).query)["host"][0])
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_the_server_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib\n"
+        "from localdev.engine.postgres import Postgres\n"
+        "server = Postgres(pathlib.Path(sys.argv[1])); server.start()\n"
+        "print(server.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, check=False
+    )
+    pid = int(ran.stdout)
+
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline:
+        if not Path(f"/proc/{pid}/cmdline").read_bytes():
+            break  # ended; nobody has asked for its exit code yet
+        time.sleep(0.05)
+    assert time.monotonic() < deadline
