@@ -1,0 +1,116 @@
+"""Plausible mail in many languages, the same for the same seed, streamed one by one."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from localdev.mail.item import Address, MailItem
+
+NEWEST = datetime(2026, 6, 30, 18, 0, tzinfo=UTC)
+_MEAN_GAP_S = 900
+
+PEOPLE = (
+    Address("Grace Hopper", "grace@example.com"),
+    Address("José Muñoz", "jose.munoz@example.es"),
+    Address("Zoë Müller", "zoe.mueller@example.de"),
+    Address("佐藤 花子", "hanako.sato@example.jp"),
+    Address("王小明", "xiaoming.wang@example.cn"),
+    Address("ليلى حداد", "layla.haddad@example.ae"),
+    Address("נועה כהן", "noa.cohen@example.co.il"),
+    Address("Олена Шевченко", "olena@example.ua"),
+    Address("", "no-reply@example.net"),
+)
+# Subject and body by language; "{n}" makes each message its own.
+TEXTS = (
+    ("Invoice {n} is due", "Dear customer,\n\ninvoice {n} is due on Friday.\n\nRegards"),
+    ("Besprechung über Entwurf {n}", "Hallo,\n\nkönnen wir Entwurf {n} am Montag besprechen?"),
+    ("Réunion n° {n} décalée", "Bonjour,\n\nla réunion n° {n} est décalée à 15 h."),
+    ("会議のお知らせ {n}", "お疲れ様です。\n\n第{n}回の会議についてお知らせします。"),
+    ("第 {n} 号订单已发货", "您好，\n\n您的第 {n} 号订单已发货。"),
+    ("تقرير رقم {n}", "مرحباً،\n\nتجد التقرير رقم {n} مرفقاً."),
+    ("סיכום פגישה {n}", "שלום,\n\nמצורף סיכום פגישה {n}."),
+    ("Зустріч {n} перенесено", "Вітаю!\n\nЗустріч {n} перенесено на завтра."),
+    ("🎉 Release {n} is out 🚀", "It is done 👩‍💻\n\nRelease {n} is out, thank you all! 🙏"),
+)
+# The last name stands twice, under different parents; most mail lies in the inbox.
+FOLDERS: tuple[tuple[tuple[str, ...], int], ...] = (
+    ((), 70),
+    (("Sent Items",), 8),
+    (("Archive",), 6),
+    (("Projects",), 3),
+    (("Projects", "Reports"), 3),
+    (("Projects", "Reports", "2025 年度"), 2),
+    (("Finance",), 2),
+    (("Finance", "Reports"), 2),
+    (("Drafts",), 1),
+    (("Deleted Items",), 2),
+    (("Conversation History",), 1),
+)
+_CATEGORIES = ("Red category", "Blue category", "Travel")
+_MARKUP = (
+    "<html><head><style>p{{margin:0}}</style></head><body>{body}"
+    '<p><a href="https://example.com/{n}">https://example.com/{n}</a></p></body></html>'
+)
+
+
+def generate_mail(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem]:
+    """`count` messages to and from `owner`, newest first, with a memory of a few threads."""
+    chance = random.Random(seed)
+    me = Address(owner.partition("@")[0].title(), owner)
+    paths, weights = zip(*FOLDERS, strict=True)
+    received_at = NEWEST
+    for number in range(count):
+        received_at -= timedelta(seconds=chance.randint(1, 2 * _MEAN_GAP_S))
+        folder = chance.choices(paths, weights)[0]
+        item = _mail(chance, number, folder=folder, owner=me, received_at=received_at)
+        yield _answered(chance, item) if chance.random() < 0.3 else item
+
+
+def _mail(
+    chance: random.Random,
+    number: int,
+    *,
+    folder: tuple[str, ...],
+    owner: Address,
+    received_at: datetime,
+) -> MailItem:
+    subject, text = chance.choice(TEXTS)
+    other = chance.choice(PEOPLE)
+    is_draft, is_own = folder == ("Drafts",), folder in (("Sent Items",), ("Drafts",))
+    is_html = chance.random() < 0.6
+    text = "\n\n".join([text] * chance.randint(1, 6)).format(n=number)
+    body = _MARKUP.format(body=_paragraphs(text), n=number) if is_html else text
+    return MailItem(
+        subject=subject.format(n=number),
+        body=body,
+        body_type="html" if is_html else "text",
+        received_at=received_at,
+        sent_at=received_at - timedelta(seconds=chance.randint(0, 30)),
+        folder=folder,
+        sender=None if is_draft else owner if is_own else other,
+        to=(other if is_own else owner,),
+        cc=tuple(chance.sample(PEOPLE, chance.choice((0, 0, 0, 1, 2)))),
+        internet_message_id=f"<{number}.{chance.getrandbits(48):x}@example.com>",
+        conversation=f"thread {number}",
+        is_read=is_own or chance.random() < 0.8,
+        is_draft=is_draft,
+        is_flagged=chance.random() < 0.05,
+        importance=chance.choices(("normal", "high", "low"), (90, 7, 3))[0],
+        categories=tuple(chance.sample(_CATEGORIES, chance.choice((0, 0, 0, 0, 1, 2)))),
+        has_attachments=chance.random() < 0.15,
+        headers=(
+            ("Received", "from mx.example.net by mail.example.com"),
+            ("X-Number", str(number)),
+        ),
+    )
+
+
+def _answered(chance: random.Random, item: MailItem) -> MailItem:
+    """As an answer in one of the threads that run at that time."""
+    thread = f"{item.received_at:%Y-%m-%d} {chance.randint(1, 5)}"
+    return replace(item, subject=f"Re: {item.subject}", conversation=thread)
+
+
+def _paragraphs(text: str) -> str:
+    return "".join(f"<p>{line}</p>" for line in text.split("\n") if line)

@@ -1,0 +1,43 @@
+"""One mail as a mailbox takes it in, whatever protocol shows it later."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A display name, possibly empty, and an address such as `ada@example.org`."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailItem:
+    """`folder` is the path of display names below the root; `()` is the inbox.
+
+    Times are aware and of whole seconds. `mime` is the raw message where there is one.
+    """
+
+    subject: str
+    body: str
+    received_at: datetime
+    sent_at: datetime
+    body_type: Literal["text", "html"] = "text"
+    folder: tuple[str, ...] = ()
+    sender: Address | None = None
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    internet_message_id: str | None = None
+    conversation: str | None = None
+    is_read: bool = False
+    is_draft: bool = False
+    is_flagged: bool = False
+    importance: Literal["low", "normal", "high"] = "normal"
+    categories: tuple[str, ...] = ()
+    has_attachments: bool = False
+    headers: tuple[tuple[str, str], ...] = field(default=())
+    mime: bytes | None = None

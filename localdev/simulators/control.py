@@ -1,0 +1,172 @@
+"""The simulators' back door, `/_sim/…` on the Graph port: do what users, admins and bad days do.
+
+`GET` reads state; every `POST` takes one JSON object and answers one. 400 says what is wrong.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from localdev.http_server import Request, Response
+from localdev.mail.item import Address, MailItem
+from localdev.simulators.entra.consents import Consents
+from localdev.simulators.faults import Rule
+from localdev.simulators.folders import FolderNotFound
+from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
+from localdev.simulators.service import Service, UserNotFound
+from localdev.simulators.switches import LATENCIES, Latency
+
+PREFIX = "/_sim/"
+_ANSWERED_400 = (
+    FolderNotFound,
+    MessageNotFound,
+    CannotDelete,
+    UserNotFound,
+    KeyError,
+    TypeError,
+    ValueError,
+)
+JsonObject = dict[str, Any]
+
+
+class Control:
+    """Mailbox actions name their `mailbox` by address or user id."""
+
+    def __init__(self, service: Service, consents: Consents) -> None:
+        self._service = service
+        self._consents = consents
+        self._actions: dict[tuple[str, str], Callable[[JsonObject], Any]] = {
+            ("GET", "state"): self._state,
+            ("GET", "messages"): self._messages,
+            ("GET", "requests"): lambda _: service.log.as_json(),
+            ("DELETE", "requests"): lambda _: service.log.clear(),
+            ("POST", "mailboxes"): self._add_mailbox,
+            ("POST", "switches"): self._set_switches,
+            ("POST", "latency"): self._set_latency,
+            ("POST", "faults"): self._add_faults,
+            ("DELETE", "faults"): lambda _: service.faults.clear(),
+        }
+
+    def __call__(self, request: Request) -> Response:
+        name = request.path.removeprefix(PREFIX)
+        arguments = dict(parse_qsl(request.query))
+        try:
+            arguments |= orjson.loads(request.body) if request.body else {}
+            action = self._actions.get((request.method, name))
+            if action:
+                return _json(200, action(arguments))
+            if request.method == "POST" and name in MAILBOX_ACTIONS:
+                return _json(200, self._act(name, arguments))
+        except _ANSWERED_400 as refusal:
+            return _json(400, {"error": type(refusal).__name__, "message": str(refusal)})
+        return _json(404, {"error": "NotFound", "message": f"no action {request.method} {name}"})
+
+    def _act(self, name: str, arguments: JsonObject) -> JsonObject:
+        mailbox = self._service.mailbox(arguments.pop("mailbox"))
+        if name == "revoke":
+            return {"revoked": self._consents.revoke(mailbox.user_id, **arguments)}
+        if name == "expire-refresh-tokens":
+            return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
+        result = MAILBOX_ACTIONS[name](mailbox, **arguments)
+        return {"id": result} if isinstance(result, str) else {}
+
+    def _state(self, _: JsonObject) -> JsonObject:
+        """Every mailbox with its folders and their counts, and the switches."""
+        return {
+            "mailboxes": [
+                {
+                    "id": mailbox.user_id,
+                    "address": mailbox.address,
+                    "folders": [asdict(folder) for folder in mailbox.folders.all()],
+                }
+                for mailbox in self._service.mailboxes()
+            ],
+            "switches": asdict(self._service.switches),
+            "latency": asdict(self._service.latency),
+        }
+
+    def _messages(self, arguments: JsonObject) -> list[JsonObject]:
+        """All of a `folder` of a `mailbox`, newest first, to compare a database with."""
+        mailbox = self._service.mailbox(arguments["mailbox"])
+        return [asdict(message) for message in mailbox.messages(arguments["folder"])]
+
+    def _add_mailbox(self, arguments: JsonObject) -> JsonObject:
+        return {"id": self._service.add_mailbox(**arguments).user_id}
+
+    def _set_switches(self, arguments: JsonObject) -> JsonObject:
+        self._service.set_switches(**arguments)
+        return asdict(self._service.switches)
+
+    def _set_latency(self, arguments: JsonObject) -> JsonObject:
+        """`{"model": "real"}`, or the seconds of `Latency` by name."""
+        model = arguments.pop("model", None)
+        self._service.latency = LATENCIES[model] if model else Latency(**arguments)
+        return asdict(self._service.latency)
+
+    def _add_faults(self, arguments: JsonObject) -> JsonObject:
+        rules = [Rule.from_json(rule) for rule in arguments["rules"]]
+        self._service.faults.add(*rules)
+        return {"rules": len(rules)}
+
+
+def mail_item(fields: JsonObject) -> MailItem:
+    """A mail from JSON: `MailItem`'s fields, with ISO times and `{name, address}` objects.
+
+    Only the subject is asked for. Raises TypeError for unknown fields.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    values = {"body": "", "received_at": now, "sent_at": fields.get("received_at", now), **fields}
+    for name in ("received_at", "sent_at"):
+        values[name] = datetime.fromisoformat(values[name])
+    for name in ("to", "cc", "bcc", "reply_to"):
+        if name in values:
+            values[name] = tuple(Address(**each) for each in values[name])
+    if "sender" in values:
+        values["sender"] = Address(**values["sender"])
+    if "categories" in values:
+        values["categories"] = tuple(values["categories"])
+    return MailItem(**values)
+
+
+def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
+    return mailbox.deliver(mail_item(fields), folder)
+
+
+def _update(mailbox: Mailbox, *, id: str, changes: JsonObject) -> None:
+    mailbox.update(id, **changes)
+
+
+def _create_folder(mailbox: Mailbox, **fields: Any) -> str:
+    return mailbox.folders.create(**fields).id
+
+
+MAILBOX_ACTIONS: dict[str, Callable[..., str | None]] = {
+    "deliver": _deliver,
+    "update": _update,
+    "mark-read": lambda mailbox, *, id: mailbox.update(id, isRead=True),
+    "move": lambda mailbox, *, id, destination: mailbox.move(id, destination),
+    "restore": lambda mailbox, *, id, destination="inbox": mailbox.move(id, destination),
+    "copy": lambda mailbox, *, id, destination: mailbox.copy(id, destination),
+    "delete": lambda mailbox, *, id: mailbox.delete(id),
+    "delete-permanently": lambda mailbox, *, id: mailbox.delete_permanently(id),
+    "purge": lambda mailbox, *, id: mailbox.purge(id),
+    "send-draft": lambda mailbox, *, id: mailbox.send_draft(id),
+    "renew-immutable-id": lambda mailbox, *, id: mailbox.renew_immutable_id(id),
+    "create-folder": _create_folder,
+    "rename-folder": lambda mailbox, *, folder, name: mailbox.folders.rename(folder, name),
+    "move-folder": lambda mailbox, *, folder, parent: mailbox.folders.move(folder, parent),
+    "delete-folder": lambda mailbox, *, folder: mailbox.delete_folder(folder),
+    "purge-folder": lambda mailbox, *, folder: mailbox.purge_folder(folder),
+    "expire-delta-links": lambda mailbox, *, folder=None: mailbox.expire_delta_links(folder),
+    "revoke": lambda mailbox: None,
+    "expire-refresh-tokens": lambda mailbox: None,
+}
+
+
+def _json(status: int, document: Any) -> Response:
+    content = orjson.dumps({} if document is None else document)
+    return Response(status, content, {"Content-Type": "application/json"})

@@ -1,0 +1,113 @@
+"""Who has consented to what: codes that work once and refresh tokens that rotate.
+
+Source: Microsoft identity platform docs, v2-oauth2-auth-code-flow and refresh-tokens.
+"""
+
+import hashlib
+import time
+from base64 import urlsafe_b64encode
+from secrets import token_urlsafe
+from uuid import uuid4
+
+from localdev.simulators.database import Database
+
+CODE_LIFETIME_S = 600
+REFRESH_LIFETIME_S = 90 * 24 * 3600
+REVOKED = 50173
+INACTIVE = 700082
+
+
+class GrantRefused(Exception):
+    """`number` is the AADSTS code; the OAuth error is `invalid_grant` for all of them."""
+
+    def __init__(self, number: int, sentence: str) -> None:
+        super().__init__(f"AADSTS{number}: {sentence}")
+        self.number = number
+
+
+class Consents:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def issue_code(
+        self,
+        *,
+        user_id: str,
+        scope: str,
+        redirect_uri: str,
+        challenge: str | None,
+        nonce: str | None,
+    ) -> str:
+        consent_id, code = uuid4().hex, "0.A" + token_urlsafe(48)
+        with self._database.transaction():
+            self._database.write(
+                "INSERT INTO consent (id, user_id, scope) VALUES (?, ?, ?)",
+                *(consent_id, user_id, scope),
+            )
+            self._database.write(
+                "INSERT INTO code VALUES (?, ?, ?, ?, ?, ?)",
+                *(code, consent_id, redirect_uri, challenge, nonce),
+                time.time() + CODE_LIFETIME_S,
+            )
+        return code
+
+    def redeem_code(
+        self, code: str, *, redirect_uri: str, verifier: str | None
+    ) -> tuple[str, str | None]:
+        """The consent's id and the nonce. A code is spent even where it is refused."""
+        with self._database.transaction():
+            row = self._database.row("SELECT * FROM code WHERE value = ?", code)
+            self._database.write("DELETE FROM code WHERE value = ?", code)
+        if row is None:
+            raise GrantRefused(54005, "OAuth2 Authorization code was already redeemed.")
+        if row["expires_at"] < time.time():
+            raise GrantRefused(70008, "The provided authorization code has expired.")
+        if row["redirect_uri"] != redirect_uri:
+            raise GrantRefused(500112, "The reply address does not match the requested one.")
+        if row["challenge"] and row["challenge"] != _challenge(verifier or ""):
+            raise GrantRefused(501481, "The Code_Verifier does not match the code_challenge.")
+        return row["consent_id"], row["nonce"]
+
+    def new_refresh_token(self, consent_id: str) -> str:
+        token = "1.A" + token_urlsafe(96)
+        self._database.write(
+            "INSERT INTO refresh_token VALUES (?, ?, ?)",
+            *(token, consent_id, time.time() + REFRESH_LIFETIME_S),
+        )
+        return token
+
+    def consent_of(self, refresh_token: str) -> str:
+        """The consent behind it; the old token stays good when a new one is issued."""
+        row = self._database.row("SELECT * FROM refresh_token WHERE value = ?", refresh_token)
+        if row is None:
+            raise GrantRefused(9002313, "Invalid request. The refresh token is malformed.")
+        if row["expires_at"] < time.time():
+            raise GrantRefused(INACTIVE, "The refresh token has expired due to inactivity.")
+        return str(row["consent_id"])
+
+    def user_and_scope(self, consent_id: str) -> tuple[str, str]:
+        row = self._database.row("SELECT * FROM consent WHERE id = ?", consent_id)
+        assert row is not None
+        if row["refusal"]:
+            raise GrantRefused(
+                row["refusal"], "The provided grant has expired due to it being revoked."
+            )
+        return row["user_id"], row["scope"]
+
+    def revoke(self, user_id: str, number: int = REVOKED) -> int:
+        """Every consent of the user is refused from now on; the number of them."""
+        return self._database.write(
+            "UPDATE consent SET refusal = ? WHERE user_id = ?", number, user_id
+        )
+
+    def expire_refresh_tokens(self, user_id: str) -> int:
+        return self._database.write(
+            "UPDATE refresh_token SET expires_at = 0"
+            " WHERE consent_id IN (SELECT id FROM consent WHERE user_id = ?)",
+            user_id,
+        )
+
+
+def _challenge(verifier: str) -> str:
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return urlsafe_b64encode(digest).decode().rstrip("=")

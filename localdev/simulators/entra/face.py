@@ -1,0 +1,227 @@
+"""The identity platform over https: discovery, authorize page and token endpoint.
+
+Sources: Microsoft identity platform docs (v2-oauth2-auth-code-flow,
+v2-oauth2-client-creds-grant-flow, reference-error-codes) and the msal library.
+"""
+
+import hmac
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+from uuid import uuid4
+
+import orjson
+
+from localdev.http_server import Request, Response
+from localdev.simulators.entra.consents import Consents, GrantRefused
+from localdev.simulators.entra.sign_in_page import sign_in_page
+from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
+from localdev.simulators.service import TENANT_ID, Service, UserNotFound
+
+CLIENT_ID = "6731de76-14a6-49ae-97bc-6eba6914391e"
+CLIENT_SECRET = "local-only-secret"
+APP_ROLES = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
+_OPENID_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
+_DEFAULT_SCOPE = f"{GRAPH_AUDIENCE}/.default"
+
+
+class TokenError(Exception):
+    """An error of the token endpoint: OAuth's word and the AADSTS number."""
+
+    def __init__(self, error: str, number: int, sentence: str, status: int = 400) -> None:
+        super().__init__(f"AADSTS{number}: {sentence}")
+        self.error = error
+        self.number = number
+        self.status = status
+
+
+class EntraFace:
+    """An application for `Server`; `base_url` is known once the server has its port."""
+
+    def __init__(
+        self, service: Service, signer: TokenSigner, *, client_id: str, client_secret: str
+    ) -> None:
+        self.base_url = ""
+        self.consents = Consents(service.database)
+        self._service = service
+        self._signer = signer
+        self._client_id = client_id
+        self._client_secret = client_secret
+
+    def __call__(self, request: Request) -> Response:
+        tenant, _, endpoint = request.path.strip("/").partition("/")
+        answers = {
+            ("GET", "v2.0/.well-known/openid-configuration"): self._discovery,
+            ("GET", "discovery/v2.0/keys"): self._keys,
+            ("GET", "oauth2/v2.0/authorize"): self._authorize,
+            ("POST", "oauth2/v2.0/authorize"): self._sign_in,
+            ("POST", "oauth2/v2.0/token"): self._token,
+        }
+        answer = answers.get((request.method, endpoint))
+        if answer is None:
+            return Response(404, b"", {"Content-Type": "text/plain"})
+        return answer(tenant, request)
+
+    def _discovery(self, tenant: str, request: Request) -> Response:
+        root = f"{self.base_url}/{tenant}"
+        return _json(
+            200,
+            {
+                "issuer": f"{root}/v2.0",
+                "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{root}/oauth2/v2.0/token",
+                "jwks_uri": f"{root}/discovery/v2.0/keys",
+                "response_types_supported": ["code"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "token_endpoint_auth_methods_supported": ["client_secret_post"],
+            },
+        )
+
+    def _keys(self, tenant: str, request: Request) -> Response:
+        return _json(200, {"keys": [self._signer.public_jwk()]})
+
+    def _authorize(self, tenant: str, request: Request) -> Response:
+        asked = dict(parse_qsl(request.query))
+        fault = self._authorize_fault(asked)
+        if fault:
+            return fault
+        if asked.get("prompt") == "none":
+            return self._consented(asked, asked.get("login_hint", ""))
+        page = sign_in_page(asked, self._service.mailboxes())
+        return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
+
+    def _sign_in(self, tenant: str, request: Request) -> Response:
+        """What the page's form sends: the parameters asked with, and the account picked."""
+        asked = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
+        fault = self._authorize_fault(asked)
+        if fault:
+            return fault
+        if asked.get("decline"):
+            sentence = "AADSTS65004: User declined to consent to access the app."
+            return _redirect(asked, {"error": "access_denied", "error_description": sentence})
+        return self._consented(asked, asked.get("account") or asked.get("login_hint", ""))
+
+    def _authorize_fault(self, asked: dict[str, str]) -> Response | None:
+        """Shown on a page and never redirected: the address cannot be trusted yet."""
+        if asked.get("client_id") != self._client_id:
+            return _refusal_page("AADSTS700016: Application was not found in the directory.")
+        if not asked.get("redirect_uri"):
+            return _refusal_page("AADSTS900144: 'redirect_uri' is required.")
+        if asked.get("response_type") != "code":
+            return _refusal_page("AADSTS700054: response_type must be 'code'.")
+        return None
+
+    def _consented(self, asked: dict[str, str], account: str) -> Response:
+        try:
+            user_id = self._service.mailbox(account).user_id
+        except UserNotFound:
+            sentence = "AADSTS50058: A silent sign-in request was sent but no user is signed in."
+            return _redirect(asked, {"error": "login_required", "error_description": sentence})
+        code = self.consents.issue_code(
+            user_id=user_id,
+            scope=asked.get("scope", ""),
+            redirect_uri=asked["redirect_uri"],
+            challenge=asked.get("code_challenge"),
+            nonce=asked.get("nonce"),
+        )
+        return _redirect(asked, {"code": code, "session_state": str(uuid4())})
+
+    def _token(self, tenant: str, request: Request) -> Response:
+        form = dict(parse_qsl(request.body.decode()))
+        try:
+            self._check_client(form)
+            return _json(200, self._granted(tenant, form))
+        except TokenError as error:
+            return _json(error.status, _error(error.error, error.number, str(error)))
+        except GrantRefused as refusal:
+            return _json(400, _error("invalid_grant", refusal.number, str(refusal)))
+
+    def _check_client(self, form: dict[str, str]) -> None:
+        if form.get("client_id") != self._client_id:
+            sentence = "Application was not found in the directory."
+            raise TokenError("unauthorized_client", 700016, sentence)
+        if not hmac.compare_digest(form.get("client_secret", ""), self._client_secret):
+            raise TokenError("invalid_client", 7000215, "Invalid client secret provided.", 401)
+
+    def _granted(self, tenant: str, form: dict[str, str]) -> dict[str, Any]:
+        match form.get("grant_type"):
+            case "authorization_code":
+                consent_id, nonce = self.consents.redeem_code(
+                    form.get("code", ""),
+                    redirect_uri=form.get("redirect_uri", ""),
+                    verifier=form.get("code_verifier"),
+                )
+                return self._user_tokens(tenant, consent_id, nonce)
+            case "refresh_token":
+                consent_id = self.consents.consent_of(form.get("refresh_token", ""))
+                return self._user_tokens(tenant, consent_id, None)
+            case "client_credentials":
+                return self._app_token(form.get("scope", ""))
+        raise TokenError("unsupported_grant_type", 70003, "The grant type is not supported.")
+
+    def _user_tokens(self, tenant: str, consent_id: str, nonce: str | None) -> dict[str, Any]:
+        user_id, asked_scope = self.consents.user_and_scope(consent_id)
+        mailbox = self._service.mailbox(user_id)
+        asked = asked_scope.split()
+        scope = " ".join(each for each in asked if each not in _OPENID_SCOPES)
+        granted = self._access_token({"scp": scope, "oid": user_id}) | {"scope": scope}
+        id_claims = {
+            "aud": self._client_id,
+            "iss": f"{self.base_url}/{tenant}/v2.0",
+            "sub": user_id,
+            "oid": user_id,
+            "name": mailbox.display_name,
+            "preferred_username": mailbox.address,
+            **({"nonce": nonce} if nonce else {}),
+        }
+        granted["id_token"] = self._signer.sign(id_claims, lifetime_s=3600)
+        client_info = orjson.dumps({"uid": user_id, "utid": TENANT_ID})
+        granted["client_info"] = urlsafe_b64encode(client_info).decode().rstrip("=")
+        if "offline_access" in asked:
+            granted["refresh_token"] = self.consents.new_refresh_token(consent_id)
+        return granted
+
+    def _app_token(self, scope: str) -> dict[str, Any]:
+        if scope != _DEFAULT_SCOPE:
+            raise TokenError("invalid_scope", 1002012, "The scope must end in '/.default'.")
+        return self._access_token({"roles": list(APP_ROLES), "oid": str(uuid4())})
+
+    def _access_token(self, claims: dict[str, Any]) -> dict[str, Any]:
+        lifetime_s = self._service.switches.token_lifetime_s
+        shared = {"aud": GRAPH_AUDIENCE, "iss": self.base_url, "appid": self._client_id}
+        token = self._signer.sign({**shared, **claims}, lifetime_s=lifetime_s)
+        times = {"expires_in": lifetime_s, "ext_expires_in": lifetime_s}
+        return {"token_type": "Bearer", "access_token": token, **times}
+
+
+def _redirect(asked: dict[str, str], parameters: dict[str, str]) -> Response:
+    if "state" in asked:
+        parameters = {**parameters, "state": asked["state"]}
+    target = asked["redirect_uri"]
+    separator = "&" if "?" in target else "?"
+    return Response(302, b"", {"Location": target + separator + urlencode(parameters)})
+
+
+def _refusal_page(sentence: str) -> Response:
+    return Response(400, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+
+
+def _error(error: str, number: int, description: str) -> dict[str, Any]:
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    document: dict[str, Any] = {
+        "error": error,
+        "error_description": description,
+        "error_codes": [number],
+        "timestamp": now,
+        "trace_id": str(uuid4()),
+        "correlation_id": str(uuid4()),
+    }
+    if error == "invalid_grant":
+        document["suberror"] = "bad_token"
+    return document
+
+
+def _json(status: int, document: Any) -> Response:
+    headers = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
+    return Response(status, orjson.dumps(document), headers)

@@ -1,0 +1,31 @@
+"""The page on which one picks a simulated account and consents."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+from localdev.simulators.mailbox import Mailbox
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Sign in to your simulated account</title>
+<style>body{{font:16px system-ui;max-width:26rem;margin:4rem auto;padding:0 1rem}}
+button{{display:block;width:100%;margin:.5rem 0;padding:.75rem;text-align:left;font:inherit}}
+</style></head><body>
+<h1>Pick an account</h1>
+<p>The app asks for: {scope}</p>
+<form method="post">{hidden}{accounts}
+<button name="decline" value="1">Cancel</button></form></body></html>"""
+
+
+def sign_in_page(asked: Mapping[str, str], mailboxes: Sequence[Mailbox]) -> bytes:
+    """`asked` are the parameters of the authorize request, sent along with the choice."""
+    hidden = "".join(
+        f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
+        for name, value in asked.items()
+    )
+    accounts = "".join(
+        f'<button name="account" value="{html.escape(mailbox.address)}">'
+        f"{html.escape(mailbox.display_name)}<br>{html.escape(mailbox.address)}</button>"
+        for mailbox in mailboxes
+    )
+    scope = html.escape(asked.get("scope", ""))
+    return _PAGE.format(scope=scope, hidden=hidden, accounts=accounts).encode()

@@ -1,0 +1,90 @@
+"""Signed tokens: what the identity platform issues and Graph checks.
+
+Source: Microsoft identity platform docs, access-tokens and id-tokens.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from localdev.simulators.database import Database
+from localdev.simulators.service import TENANT_ID
+
+GRAPH_AUDIENCE = "https://graph.microsoft.com"
+KEY_ID = "mailsync-simulator"
+
+
+class TokenRefused(Exception):
+    """Graph's sentence on why a token is not accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """`user_id` is None for an app that acts by itself; `grants` are its scopes or roles."""
+
+    user_id: str | None
+    app_id: str
+    grants: frozenset[str]
+
+    def may(self, *wanted: str) -> bool:
+        return not self.grants.isdisjoint(wanted)
+
+
+class TokenSigner:
+    """One RSA key per data folder, so that tokens outlive the process that issued them."""
+
+    def __init__(self, database: Database) -> None:
+        stored = database.secret("token key", _new_key)
+        key = serialization.load_pem_private_key(stored, password=None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        self._key = key
+
+    def sign(self, claims: dict[str, Any], *, lifetime_s: int) -> str:
+        now = int(time.time())
+        times = {"iat": now, "nbf": now, "exp": now + lifetime_s}
+        return jwt.encode(
+            {**claims, **times, "tid": TENANT_ID, "ver": "2.0"},
+            self._key,
+            algorithm="RS256",
+            headers={"kid": KEY_ID},
+        )
+
+    def bearer(self, token: str) -> Bearer:
+        """Raises TokenRefused."""
+        try:
+            claims = jwt.decode(
+                token, self._key.public_key(), algorithms=["RS256"], audience=GRAPH_AUDIENCE
+            )
+        except jwt.PyJWTError as refusal:
+            raise TokenRefused(_sentence(token, refusal)) from refusal
+        grants = frozenset([*claims.get("scp", "").split(), *claims.get("roles", [])])
+        user_id = claims["oid"] if "scp" in claims else None
+        return Bearer(user_id=user_id, app_id=claims["appid"], grants=grants)
+
+    def public_jwk(self) -> dict[str, Any]:
+        jwk = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        return {**jwk, "kid": KEY_ID, "use": "sig"}
+
+
+def _sentence(token: str, refusal: jwt.PyJWTError) -> str:
+    if not token:
+        return "Access token is empty."
+    if token.count(".") != 2:
+        return "IDX14100: JWT is not well formed, there are no dots (.)."
+    if isinstance(refusal, jwt.ExpiredSignatureError):
+        return "Lifetime validation failed, the token is expired."
+    if isinstance(refusal, jwt.InvalidAudienceError):
+        return "Access token validation failure. Invalid audience."
+    return "Invalid access token: its signature could not be validated."
+
+
+def _new_key() -> bytes:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

@@ -1,0 +1,106 @@
+"""A script of failures for the Graph face: rules tried in order, the first that fits strikes."""
+
+import random
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+_FORGED_PAGES = ("empty", "same link", "no link", "duplicate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What happens instead of, or to, the right answer.
+
+    With `status` the request is refused: in Graph's envelope, or with `body` as it stands
+    (HTML, or "" for the empty 503). Without, the answer is worked out and then spoiled:
+    cut off, `truncate_json` (a complete answer of half a document) or its page forged:
+    `empty` keeps the link to this very page, `same link` repeats it below the items,
+    `no link` drops it, `duplicate` serves every item twice.
+    """
+
+    status: int | None = None
+    code: str = "UnknownError"
+    message: str = ""
+    retry_after: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    html: bool = False
+    delay_s: float = 0
+    cut: Literal["before answer", "mid body"] | None = None
+    truncate_json: bool = False
+    page: Literal["empty", "same link", "no link", "duplicate"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.page not in (None, *_FORGED_PAGES) or self.cut not in (
+            None,
+            "before answer",
+            "mid body",
+        ):
+            raise ValueError(f"no such fault: page={self.page!r} cut={self.cut!r}")
+
+
+@dataclass(slots=True, kw_only=True)
+class Rule:
+    """`path` is a regular expression searched in path and query, decoded.
+
+    `nth` lets the first n-1 matching requests pass; `times` None strikes for ever; `rate`
+    strikes that share of the matching requests.
+    """
+
+    fault: Fault
+    method: str | None = None
+    path: str = ""
+    nth: int = 1
+    times: int | None = 1
+    rate: float = 1
+    seen: int = 0
+    struck: int = 0
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Rule":
+        """From `{"match": {method, path, nth}, "times", "rate", "fault": {…}}`.
+
+        Raises TypeError or ValueError for anything unknown in it.
+        """
+        rest = {name: value for name, value in document.items() if name not in ("match", "fault")}
+        match = document.get("match", {})
+        return cls(fault=Fault(**document["fault"]), **match, **rest)
+
+    def fits(self, method: str, path: str) -> bool:
+        return self.method in (None, method) and re.search(self.path, path) is not None
+
+    def strikes(self, chance: float) -> bool:
+        self.seen += 1
+        if self.seen < self.nth or (self.times is not None and self.struck >= self.times):
+            return False
+        if chance >= self.rate:
+            return False
+        self.struck += 1
+        return True
+
+
+class FaultScript:
+    """Thread-safe; the same seed and order of requests give the same failures."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._lock = threading.Lock()
+        self._random = random.Random(seed)
+        self._rules: list[Rule] = []
+
+    def add(self, *rules: Rule) -> None:
+        with self._lock:
+            self._rules += rules
+
+    def clear(self) -> None:
+        with self._lock:
+            self._rules = []
+
+    def next_for(self, method: str, path: str) -> Fault | None:
+        with self._lock:
+            for rule in self._rules:
+                if rule.fits(method, path) and rule.strikes(self._random.random()):
+                    return rule.fault
+        return None

@@ -1,0 +1,60 @@
+"""One request after its doors (token, faults, throttle), and what is answered to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from localdev.simulators.graph.links import DeltaLinks
+from localdev.simulators.graph.query import Preferences, Query
+from localdev.simulators.graph.shapes import View
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.switches import Switches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """`owner` is how the URL names the mailbox: `me` or `users('…')`; `names` its ids."""
+
+    mailbox: Mailbox
+    owner: str
+    names: tuple[str, ...]
+    query: Query
+    prefer: Preferences
+    headers: Mapping[str, str]
+    body: Any
+    base_url: str
+    links: DeltaLinks
+    switches: Switches
+
+    @property
+    def view(self) -> View:
+        return self.view_of(self.query)
+
+    def view_of(self, query: Query) -> View:
+        return View(
+            select=query.select("message"),
+            immutable_ids=self.prefer.immutable_ids,
+            body_type=self.prefer.body_type,
+            text_as_html=self.switches.text_served_as_html,
+        )
+
+    def url(self, path: str, options: Mapping[str, str | int]) -> str:
+        """Absolute, with ids in function form, as the service writes its links."""
+        query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
+        return f"{self.base_url}/{self.owner}/{path}?{query}"
+
+    def context(self, of: str) -> str:
+        return f"{self.base_url}/$metadata#{of}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`full` and `lean` count the messages in it, with and without body, for the latency."""
+
+    status: int = 200
+    document: Any = None
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    full: int = 0
+    lean: int = 0

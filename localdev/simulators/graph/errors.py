@@ -1,0 +1,58 @@
+"""Graph's error envelope, and the service's own failures in it.
+
+Source: Microsoft Graph docs, errors and throttling.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from localdev.simulators.folders import FolderNotFound
+from localdev.simulators.mailbox import CannotDelete, MessageNotFound
+
+
+class GraphError(Exception):
+    """An answer of status 4xx or 5xx; `code` and `message` are the service's words."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+def bad_request(message: str, code: str = "BadRequest") -> GraphError:
+    return GraphError(400, code, message)
+
+
+def throttled(retry_after_s: float | None, limit: str = "MailboxConcurrency") -> GraphError:
+    message = f"Application is over its {limit} limit."
+    return GraphError(429, "ApplicationThrottled", message, retry_after(retry_after_s))
+
+
+def retry_after(seconds: float | None) -> dict[str, str]:
+    """The header, `2` for two seconds and `2.128` where the service is that odd."""
+    if seconds is None:
+        return {}
+    return {"Retry-After": str(int(seconds) if seconds == math.floor(seconds) else seconds)}
+
+
+def envelope(code: str, message: str, ids: Mapping[str, str]) -> dict[str, Any]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return {"error": {"code": code, "message": message, "innerError": {"date": now, **ids}}}
+
+
+def translate(failure: FolderNotFound | MessageNotFound | CannotDelete) -> GraphError:
+    if isinstance(failure, CannotDelete):
+        message = "Object cannot be deleted."
+        return GraphError(403, "ErrorCannotDeleteObject", message)
+    # Real ids are over a hundred characters of base64; what cannot be one is malformed.
+    wanted = str(failure)
+    if not all(character.isalnum() or character in "-_=" for character in wanted):
+        return bad_request("Id is malformed.", "ErrorInvalidIdMalformed")
+    message = "The specified object was not found in the store."
+    return GraphError(404, "ErrorItemNotFound", message)

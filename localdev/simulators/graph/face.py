@@ -1,0 +1,222 @@
+"""Graph v1.0 as an HTTP application: fault script, token, throttle, then the route.
+
+Source: Microsoft Graph docs; response headers as seen in public captures.
+"""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote, unquote_plus
+from uuid import uuid4
+
+import orjson
+
+from localdev.http_server import Request, Response
+from localdev.simulators.entra.tokens import Bearer, TokenRefused, TokenSigner
+from localdev.simulators.faults import Fault
+from localdev.simulators.folders import FolderNotFound
+from localdev.simulators.graph.batch import run_batch
+from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.errors import (
+    GraphError,
+    bad_request,
+    envelope,
+    translate,
+)
+from localdev.simulators.graph.links import DeltaLinks
+from localdev.simulators.graph.query import Preferences, Query
+from localdev.simulators.graph.routes import find_route, owner_and_rest
+from localdev.simulators.graph.spoil import refusal_of, spoil_answer, spoil_page
+from localdev.simulators.graph.throttle import Throttle
+from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
+from localdev.simulators.request_log import RequestRecord
+from localdev.simulators.service import Service, UserNotFound
+
+VERSION = "/v1.0"
+_READING = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic")
+_READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
+_DIAGNOSTIC = (
+    '{"ServerInfo":{"DataCenter":"West Europe","Slice":"E","Ring":"5",'
+    '"ScaleUnit":"003","RoleInstance":"AM2PEPF0001BFC0"}}'
+)
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is found out about a request on its way in, for the log."""
+
+    mailbox: Mailbox | None = None
+    in_flight: int = 0
+
+
+class GraphFace:
+    """An application for `Server`; `base_url` is known once the server has its port."""
+
+    def __init__(self, service: Service, signer: TokenSigner) -> None:
+        self.base_url = ""
+        self.throttle = Throttle()
+        self._service = service
+        self._signer = signer
+        self._links = DeltaLinks(service.database)
+
+    def __call__(self, request: Request) -> Response:
+        if request.path.lower() == f"{VERSION}/$batch" and request.method == "POST":
+            return self._batch(request)
+        return self._serve(request, in_batch=False)
+
+    def _batch(self, request: Request) -> Response:
+        def serve_item(item: Request) -> Response:
+            return self._serve(item, in_batch=True)
+
+        ids = _ids(request)
+        try:
+            self._bearer(request)
+            document = run_batch(request, serve_item)
+        except GraphError as error:
+            return _refusal(error, ids)
+        return Response(200, orjson.dumps(document), _headers(ids))
+
+    def _serve(self, request: Request, *, in_batch: bool) -> Response:
+        began, visit, ids = time.monotonic(), Visit(), _ids(request)
+        target = unquote(request.path) + "?" + unquote_plus(request.query)
+        fault = self._service.faults.next_for(request.method, target)
+        try:
+            answer = self._answer(request, visit, fault)
+            response = _response(answer, ids)
+        except GraphError as error:
+            if in_batch and not self._service.switches.batch_items_carry_retry_after:
+                error.headers.pop("Retry-After", None)
+            response = _refusal(error, ids)
+        if fault:
+            response = spoil_answer(response, fault)
+        self._record(request, response, visit, began=began, in_batch=in_batch)
+        return response
+
+    def _answer(self, request: Request, visit: Visit, fault: Fault | None) -> Answer:
+        bearer = self._bearer(request)
+        owner, rest = owner_and_rest(request.path.removeprefix(VERSION))
+        mailbox = visit.mailbox = self._mailbox(bearer, owner)
+        visit.in_flight = self.throttle.in_flight(mailbox.user_id)
+        with ExitStack() as held:
+            held.enter_context(self.throttle.slot(mailbox.user_id, self._service.switches))
+            if fault:
+                time.sleep(fault.delay_s)
+                if fault.status is not None:
+                    raise refusal_of(fault)
+            handler, names = find_route(request.method, rest)
+            _check_scope(bearer, mailbox, request.method)
+            call = self._call(request, mailbox, owner, names)
+            answer = _translated(handler, call)
+            time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
+        return spoil_page(answer, fault, self._own_url(request)) if fault else answer
+
+    def _call(
+        self, request: Request, mailbox: Mailbox, owner: str | None, names: tuple[str, ...]
+    ) -> Call:
+        return Call(
+            mailbox=mailbox,
+            owner=f"users('{owner}')" if owner else "me",
+            names=names,
+            query=Query.parse(request.query),
+            prefer=Preferences.parse(request.headers.get_all("Prefer", [])),
+            headers=dict(request.headers.items()),
+            body=_json_body(request),
+            base_url=self.base_url,
+            links=self._links,
+            switches=self._service.switches,
+        )
+
+    def _bearer(self, request: Request) -> Bearer:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        try:
+            return self._signer.bearer(token if scheme.lower() == "bearer" else "")
+        except TokenRefused as refusal:
+            raise GraphError(401, "InvalidAuthenticationToken", str(refusal)) from refusal
+
+    def _mailbox(self, bearer: Bearer, owner: str | None) -> Mailbox:
+        wanted = owner or bearer.user_id
+        if wanted is None:
+            raise bad_request("/me request is only valid with delegated authentication flow.")
+        try:
+            return self._service.mailbox(wanted)
+        except UserNotFound:
+            message = f"The requested user '{wanted}' is invalid."
+            raise GraphError(404, "ErrorInvalidUser", message) from None
+
+    def _own_url(self, request: Request) -> str:
+        path = request.path.removeprefix(VERSION)
+        return f"{self.base_url}{path}" + (f"?{request.query}" if request.query else "")
+
+    def _record(
+        self, request: Request, response: Response, visit: Visit, *, began: float, in_batch: bool
+    ) -> None:
+        query = request.query.replace("%24", "$")
+        links = {"next": "$skiptoken" in query, "delta": "$deltatoken" in query}
+        record = RequestRecord(
+            at=time.time(),
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            link=next((name for name, present in links.items() if present), None),
+            prefer=", ".join(request.headers.get_all("Prefer", [])),
+            status=response.status,
+            mailbox=visit.mailbox.address if visit.mailbox else None,
+            in_flight=visit.in_flight,
+            in_batch=in_batch,
+            duration_s=time.monotonic() - began,
+        )
+        self._service.log.add(record)
+
+
+def _check_scope(bearer: Bearer, mailbox: Mailbox, method: str) -> None:
+    wanted: tuple[str, ...] = _READING if method == "GET" else ("Mail.ReadWrite",)
+    if bearer.user_id not in (None, mailbox.user_id):
+        wanted = _READING_OTHERS
+    if not bearer.may(*wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)):
+        message = "Access is denied. Check credentials and try again."
+        raise GraphError(403, "ErrorAccessDenied", message)
+
+
+def _translated(handler: Any, call: Call) -> Answer:
+    try:
+        answer: Answer = handler(call)
+    except (FolderNotFound, MessageNotFound, CannotDelete) as failure:
+        raise translate(failure) from failure
+    return replace(answer, headers={**answer.headers, **call.prefer.applied()})
+
+
+def _json_body(request: Request) -> Any:
+    if not request.body:
+        return None
+    try:
+        return orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        raise bad_request("Unable to read JSON request payload.") from None
+
+
+def _ids(request: Request) -> dict[str, str]:
+    request_id = str(uuid4())
+    own = request.headers.get("client-request-id", request_id)
+    return {"request-id": request_id, "client-request-id": own}
+
+
+def _headers(ids: dict[str, str]) -> dict[str, str]:
+    return {
+        "Content-Type": "application/json;odata.metadata=minimal;charset=utf-8",
+        "Cache-Control": "private",
+        "Strict-Transport-Security": "max-age=31536000",
+        "x-ms-ags-diagnostic": _DIAGNOSTIC,
+        **ids,
+    }
+
+
+def _response(answer: Answer, ids: dict[str, str]) -> Response:
+    content = answer.content or (orjson.dumps(answer.document) if answer.document else b"")
+    return Response(answer.status, content, {**_headers(ids), **answer.headers})
+
+
+def _refusal(error: GraphError, ids: dict[str, str]) -> Response:
+    content = orjson.dumps(envelope(error.code, error.message, ids))
+    headers = {**_headers(ids), "Content-Type": "application/json", **error.headers}
+    return Response(error.status, content, headers)

@@ -1,0 +1,78 @@
+"""Folder delta of one mailbox: the tree at all levels, then what changed in it.
+
+Source: Microsoft Graph docs, mailfolder-delta.
+"""
+
+from localdev.simulators.folders import Folder
+from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.delta import (
+    Position,
+    Served,
+    chain_query,
+    cursor_of,
+    delta_page,
+)
+from localdev.simulators.graph.query import Query
+from localdev.simulators.graph.shapes import delta_folder_object, removed_object
+
+
+class FolderFeed:
+    path = "mailFolders/delta"
+
+    def __init__(self, call: Call, query: Query) -> None:
+        self.owner_id = call.mailbox.user_id
+        self._mailbox = call.mailbox
+        self._switches = call.switches
+        self._select = query.select("mailFolder")
+        self._hidden = query.is_true("includehiddenfolders")
+
+    def limit(self) -> int | None:
+        return None
+
+    def walk(self, position: Position | None, size: int) -> Served:
+        after = int(position[0]) if position else 0
+        folders = [folder for folder in self._visible() if folder.seq > after]
+        page = folders[:size]
+        end = (page[-1].seq,) if page else position
+        objects = [delta_folder_object(folder, self._select) for folder in page]
+        return objects, end, len(folders) > size
+
+    def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
+        kinds = "" if self._switches.folder_delta_shows_counts else "AND immutable_id IS NULL"
+        touched = self._mailbox.database.rows(
+            "SELECT folder_id, max(seq) AS last, max(kind = 'folder gone') AS is_gone FROM change"
+            f" WHERE mailbox_id = ? AND seq > ? AND seq <= ? {kinds}"
+            " GROUP BY folder_id HAVING last > ? ORDER BY last LIMIT ?",
+            *(self.owner_id, since, until, position[0] if position else 0, size + 1),
+        )
+        visible = {folder.id: folder for folder in self._visible()}
+        value = []
+        for row in touched[:size]:
+            if row["folder_id"] in visible:
+                value.append(delta_folder_object(visible[row["folder_id"]], self._select))
+            elif row["is_gone"]:
+                reason = self._switches.removed_reason
+                value.append(removed_object("mailFolder", row["folder_id"], reason))
+        end = (touched[:size][-1]["last"],) if touched else position
+        return value, end, len(touched) > size
+
+    def _visible(self) -> list[Folder]:
+        root = self._mailbox.folders.find("msgfolderroot").id
+        return [folder for folder in self._mailbox.folders.all() if self._shows(folder, root)]
+
+    def _shows(self, folder: Folder, root: str) -> bool:
+        if folder.is_hidden and not (self._hidden or self._switches.folder_delta_shows_hidden):
+            return False
+        if folder.search_filter is not None and not self._switches.folder_delta_shows_search:
+            return False
+        return self._switches.flat_folder_delta or folder.parent_id == root
+
+
+def folder_delta(call: Call) -> Answer:
+    """`GET …/mailFolders/delta`."""
+    with call.mailbox.database.transaction():
+        cursor = cursor_of(call, call.mailbox.user_id)
+        feed = FolderFeed(call, chain_query(cursor))
+        answer = delta_page(call, feed, cursor)
+    context = {"@odata.context": call.context("Collection(mailFolder)")}
+    return Answer(document=context | answer.document)

@@ -1,0 +1,48 @@
+"""Reading the folder tree. Source: Microsoft Graph docs, user-list-mailfolders."""
+
+from typing import Any
+
+from localdev.simulators.folders import Folder
+from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.query import DEFAULT_PAGE, LARGEST_LIST_PAGE
+from localdev.simulators.graph.shapes import folder_object
+
+
+def list_folders(call: Call) -> Answer:
+    """Direct children of the root only; nested ones must be asked for."""
+    return _page_of_children(call, "msgfolderroot", "mailFolders")
+
+
+def list_child_folders(call: Call) -> Answer:
+    parent = call.mailbox.folders.find(call.names[0])
+    return _page_of_children(call, parent.id, f"mailFolders('{parent.id}')/childFolders")
+
+
+def get_folder(call: Call) -> Answer:
+    folder = call.mailbox.folders.find(call.names[0])
+    context = {"@odata.context": call.context("mailFolders/$entity")}
+    return Answer(document=context | folder_object(folder, call.query.select("mailFolder")))
+
+
+def _page_of_children(call: Call, parent: str, path: str) -> Answer:
+    top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=LARGEST_LIST_PAGE)
+    skip = call.query.number("skip", default=0)
+    select = call.query.select("mailFolder")
+    wanted = [each for each in call.mailbox.folders.children(parent) if _is_asked(call, each)]
+    page = wanted[skip : skip + top]
+    document: dict[str, Any] = {"@odata.context": call.context("mailFolders")}
+    if call.query.is_true("count"):
+        document |= {"@odata.count": len(wanted)}
+    if len(wanted) > skip + top:
+        options: dict[str, str | int] = {**call.query.options, "skip": skip + top}
+        hidden = options.pop("includehiddenfolders", None)
+        document |= {"@odata.nextLink": call.url(path, options)}
+        if hidden:
+            document["@odata.nextLink"] += f"&includeHiddenFolders={hidden}"
+    return Answer(document={**document, "value": [folder_object(one, select) for one in page]})
+
+
+def _is_asked(call: Call, folder: Folder) -> bool:
+    name = call.query.display_name()
+    shown = not folder.is_hidden or call.query.is_true("includehiddenfolders")
+    return shown and (name is None or folder.display_name == name)

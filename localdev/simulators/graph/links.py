@@ -1,0 +1,98 @@
+"""Delta links: a sealed cursor in the URL, and the few generations of it that are honoured.
+
+The cursor travels in the token; only the newest generation's number is stored, so asking
+the same link again gives the same generation and uses up none. Older generations answer
+410 with the message seen in the wild. Source: Microsoft Graph docs, delta-query-overview.
+"""
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import asdict, dataclass, replace
+from secrets import token_bytes, token_hex
+
+import orjson
+
+from localdev.simulators.database import Database
+from localdev.simulators.graph.errors import GraphError, bad_request
+from localdev.simulators.switches import Switches
+
+_SEAL_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaCursor:
+    """Where a chain stands and the options it was begun with.
+
+    While walking, `position` is the last message served and `since` the journal's end when
+    the walk began; afterwards `position` is the last change served of (`since`, `until`].
+    """
+
+    chain: str
+    generation: int
+    walking: bool
+    since: int
+    until: int | None = None
+    position: tuple[str | int, ...] | None = None
+    options: dict[str, str]
+    served: int = 0
+
+
+class DeltaLinks:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._key = database.secret("delta links", lambda: token_bytes(32))
+
+    def begin(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
+        """A new chain over a folder's messages (its id) or a mailbox's folders (the user's)."""
+        chain = token_hex(6)
+        self._database.write(
+            "INSERT INTO chain (id, folder_id, highest) VALUES (?, ?, 0)", chain, owner_id
+        )
+        return DeltaCursor(
+            chain=chain, generation=0, walking=True, since=journal_end, options=options
+        )
+
+    def open(self, token: str, owner_id: str, switches: Switches) -> DeltaCursor:
+        """Raises GraphError: 400 for what was never a token of it, 410 for one too old."""
+        cursor = self._unseal(token)
+        chain = self._database.row(
+            "SELECT * FROM chain WHERE id = ? AND folder_id = ?", cursor.chain, owner_id
+        )
+        if chain is None:
+            raise bad_request("Badly formed token.")
+        oldest = max(chain["first_valid"], chain["highest"] - switches.generations_kept + 1)
+        if cursor.generation < oldest:
+            kept = "".join(f"[{number}]" for number in range(oldest, chain["highest"] + 1))
+            raise GraphError(
+                410,
+                "SyncStateNotFound",
+                "The sync state generation is not found; "
+                f"generation={cursor.generation};[highest={chain['highest']}]{kept}.",
+            )
+        return cursor
+
+    def seal(self, cursor: DeltaCursor) -> str:
+        """The token of the next generation, which from now on is the newest."""
+        cursor = replace(cursor, generation=cursor.generation + 1)
+        self._database.write(
+            "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",
+            *(cursor.generation, cursor.chain),
+        )
+        text = orjson.dumps(asdict(cursor))
+        return urlsafe_b64encode(self._mac(text) + text).decode().rstrip("=")
+
+    def _unseal(self, token: str) -> DeltaCursor:
+        try:
+            sealed = urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4))
+        except ValueError:
+            raise bad_request("Badly formed token.") from None
+        mac, text = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(text)):
+            raise bad_request("Badly formed token.")
+        fields = orjson.loads(text)
+        position = tuple(fields["position"]) if fields["position"] else None
+        return DeltaCursor(**{**fields, "position": position})
+
+    def _mac(self, text: bytes) -> bytes:
+        return hmac.digest(self._key, text, hashlib.sha256)[:_SEAL_BYTES]

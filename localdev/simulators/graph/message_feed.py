@@ -1,0 +1,214 @@
+"""Message delta of one folder: which changes are told, and how Outlook tells them.
+
+Sources: Microsoft Graph docs (message-delta, outlook-immutable-id) and public captures and
+issue reports, for what the documentation leaves out.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
+from typing import Any
+
+from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.delta import (
+    Position,
+    Served,
+    chain_query,
+    cursor_of,
+    delta_page,
+    with_location,
+)
+from localdev.simulators.graph.errors import GraphError, bad_request
+from localdev.simulators.graph.query import Query
+from localdev.simulators.graph.shapes import (
+    View,
+    delta_object,
+    read_state_object,
+    removed_object,
+)
+from localdev.simulators.mailbox import COLUMNS, StoredMessage, stored_message
+from localdev.simulators.switches import Switches
+
+# With a $filter no more than these are returned (docs, delta-query-messages).
+FILTERED_LIMIT = 5_000
+_ARRIVALS = frozenset({"created", "moved in", "older moved in"})
+
+
+class Told(Enum):
+    """What a round says of one message."""
+
+    NOTHING = "nothing"
+    REMOVED = "removed"
+    READ_STATE = "read state"
+    WHOLE = "whole"
+    TWICE = "twice"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    message_id: str
+    kind: str
+    fields: frozenset[str]
+
+
+class MessageFeed:
+    def __init__(self, call: Call, folder_id: str, query: Query) -> None:
+        self.owner_id = folder_id
+        self.path = f"mailFolders('{folder_id}')/messages/delta"
+        self._database = call.mailbox.database
+        self._switches = call.switches
+        self._query = query
+        self._view = call.view_of(query)
+        self._since = query.received_since()
+        self._change_type = query.change_type()
+        query.newest_first(ascending_allowed=False)
+
+    def limit(self) -> int | None:
+        if "top" in self._query.options:
+            return self._query.number("top", default=0, least=1)
+        return FILTERED_LIMIT if self._since else None
+
+    def walk(self, position: Position | None, size: int) -> Served:
+        """Newest first, as the service was seen to do it."""
+        if self._change_type in ("updated", "deleted"):
+            return [], None, False
+        operator, received_at = self._since or (">=", "")
+        rows = self._database.rows(
+            f"SELECT {COLUMNS} FROM message"
+            f" WHERE folder_id = ? AND received_at {operator} ? AND (received_at, seq) < (?, ?)"
+            " ORDER BY received_at DESC, seq DESC LIMIT ?",
+            *(self.owner_id, received_at, *(position or ("9", 0)), size + 1),
+        )
+        page = [stored_message(row) for row in rows[:size]]
+        end = (page[-1].received_at, page[-1].seq) if page else position
+        return [delta_object(each, self._view) for each in page], end, len(rows) > size
+
+    def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
+        """In the order of each message's last change."""
+        key = self._view.id_column
+        touched = self._database.rows(
+            f"SELECT {key} AS id, max(seq) AS last FROM change"
+            " WHERE folder_id = ? AND seq > ? AND seq <= ? AND immutable_id IS NOT NULL"
+            f" GROUP BY {key} HAVING last > ? ORDER BY last LIMIT ?",
+            *(self.owner_id, since, until, position[0] if position else 0, size + 1),
+        )
+        page = touched[:size]
+        ids = [row["id"] for row in page]
+        told = self._told(ids, since, until)
+        messages = self._messages(ids)
+        value: list[dict[str, Any]] = []
+        for message_id in ids:
+            value += self._objects(message_id, told[message_id], messages.get(message_id))
+        end = (page[-1]["last"],) if page else position
+        return value, end, len(touched) > size
+
+    def _told(self, ids: Sequence[str], since: int, until: int) -> dict[str, Told]:
+        key = self._view.id_column
+        rows = self._database.rows(
+            f"SELECT {key} AS id, kind, fields FROM change WHERE folder_id = ? AND seq > ?"
+            f" AND seq <= ? AND {key} IN ({','.join('?' * len(ids))}) ORDER BY {key}, seq",
+            *(self.owner_id, since, until, *ids),
+        )
+        changes = (
+            Change(row["id"], row["kind"], frozenset(filter(None, row["fields"].split(","))))
+            for row in rows
+        )
+        return {
+            message_id: what_is_told(list(group), self._view, self._switches)
+            for message_id, group in groupby(changes, key=lambda change: change.message_id)
+        }
+
+    def _messages(self, ids: Sequence[str]) -> dict[str, StoredMessage]:
+        rows = self._database.rows(
+            f"SELECT {COLUMNS} FROM message"
+            f" WHERE {self._view.id_column} IN ({','.join('?' * len(ids))})",
+            *ids,
+        )
+        return {row[self._view.id_column]: stored_message(row) for row in rows}
+
+    def _objects(
+        self, message_id: str, told: Told, message: StoredMessage | None
+    ) -> list[dict[str, Any]]:
+        # Changed again since the round's end was fixed: the next round tells it.
+        if message is None or message.folder_id != self.owner_id:
+            told = Told.NOTHING if told is Told.NOTHING else Told.REMOVED
+        if told is Told.REMOVED:
+            removed = removed_object("message", message_id, self._switches.removed_reason)
+            return [removed] if self._change_type in (None, "deleted") else []
+        if message is None or told is Told.NOTHING or self._is_filtered_out(message, told):
+            return []
+        if told is Told.READ_STATE:
+            return [read_state_object(message, self._view)]
+        return [delta_object(message, self._view)] * (2 if told is Told.TWICE else 1)
+
+    def _is_filtered_out(self, message: StoredMessage, told: Told) -> bool:
+        if self._change_type == "deleted":
+            return True
+        if self._change_type == "created" and told is Told.READ_STATE:
+            return True
+        if not self._since:
+            return False
+        operator, oldest = self._since
+        after = message.received_at > oldest
+        return not (after or (operator == ">=" and message.received_at == oldest))
+
+
+def what_is_told(changes: Sequence[Change], view: View, switches: Switches) -> Told:
+    """What Outlook says in one round of a message with these changes, oldest first."""
+    structural = [change.kind for change in changes if change.kind != "update"]
+    if structural and structural[-1] == "gone":
+        return Told.REMOVED
+    if not structural:
+        return _told_of_update(changes, view, switches)
+    since_arrival = changes[_last_arrival(changes) + 1 :]
+    update = _told_of_update(since_arrival, view, switches)
+    if "gone" in structural and view.immutable_ids and switches.readd_is_lost:
+        # Moved away and back between two polls: the return is not told until it changes again.
+        return Told.REMOVED if update is Told.NOTHING else update
+    if structural[-1] == "created" or update is Told.WHOLE or switches.move_in_reported:
+        twice = structural[-1] == "older moved in" and switches.older_moved_in_twice
+        return Told.TWICE if twice else Told.WHOLE
+    return update
+
+
+def _last_arrival(changes: Sequence[Change]) -> int:
+    return max(at for at, change in enumerate(changes) if change.kind in _ARRIVALS)
+
+
+def _told_of_update(changes: Iterable[Change], view: View, switches: Switches) -> Told:
+    """Only selected properties are tracked; the read state alone comes as a partial object."""
+    fields = frozenset[str]().union(*(change.fields for change in changes))
+    if view.select is not None:
+        fields &= view.select
+    if not fields:
+        return Told.NOTHING
+    if fields == {"isRead"} and switches.read_state_is_partial:
+        return Told.READ_STATE
+    return Told.WHOLE
+
+
+def message_delta(call: Call) -> Answer:
+    """`GET …/mailFolders/{id}/messages/delta`."""
+    folder = call.mailbox.folders.find(call.names[0])
+    if folder.search_filter is not None and not call.switches.search_folder_delta:
+        raise bad_request("Change tracking is not supported for search folders.")
+    try:
+        with call.mailbox.database.transaction():
+            feed = MessageFeed(call, folder.id, call.query)
+            cursor = cursor_of(call, folder.id)
+            feed = MessageFeed(call, folder.id, chain_query(cursor))
+            answer = delta_page(call, feed, cursor)
+    except GraphError as refusal:
+        if refusal.status == 410 and call.switches.location_on_expiry:
+            raise with_location(call, feed, refusal) from refusal
+        raise
+    context = {"@odata.context": call.context("Collection(message)")}
+    whole = sum("@odata.etag" in each for each in answer.document["value"])
+    full = whole if call.view_of(chain_query(cursor)).wants("body") else 0
+    return Answer(document=context | answer.document, full=full, lean=whole - full)
+
+
+def mailbox_wide_delta(call: Call) -> Answer:
+    """`GET /me/messages/delta` is in the metadata, and refused."""
+    raise bad_request("Change tracking is not supported against 'microsoft.graph.message'.")

@@ -1,0 +1,102 @@
+"""Which function answers which path below `/me` or `/users/{id}`."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from localdev.simulators.graph import folders, messages
+from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.errors import GraphError, bad_request
+from localdev.simulators.graph.folder_feed import folder_delta
+from localdev.simulators.graph.message_feed import mailbox_wide_delta, message_delta
+
+Handler = Callable[[Call], Answer]
+
+_IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
+
+
+def me(call: Call) -> Answer:
+    mailbox = call.mailbox
+    return Answer(
+        document={
+            "@odata.context": call.context("users/$entity"),
+            "id": mailbox.user_id,
+            "displayName": mailbox.display_name,
+            "mail": mailbox.address,
+            "userPrincipalName": mailbox.address,
+        }
+    )
+
+
+ROUTES: dict[tuple[str, str], Handler] = {
+    ("GET", ""): me,
+    ("GET", "mailfolders"): folders.list_folders,
+    ("GET", "mailfolders/delta"): folder_delta,
+    ("GET", "mailfolders/*"): folders.get_folder,
+    ("GET", "mailfolders/*/childfolders"): folders.list_child_folders,
+    ("GET", "mailfolders/*/messages"): messages.list_messages,
+    ("GET", "mailfolders/*/messages/delta"): message_delta,
+    ("GET", "mailfolders/*/messages/*"): messages.get_message,
+    ("GET", "messages"): messages.list_messages,
+    ("GET", "messages/delta"): mailbox_wide_delta,
+    ("GET", "messages/*"): messages.get_message,
+    ("GET", "messages/*/$value"): messages.get_mime,
+    ("PATCH", "messages/*"): messages.update_message,
+    ("DELETE", "messages/*"): messages.delete_message,
+    ("POST", "messages/*/move"): messages.move_message,
+    ("POST", "messages/*/copy"): messages.copy_message,
+    ("POST", "messages/*/permanentdelete"): messages.delete_permanently,
+}
+_COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users"})
+
+
+def segments(path: str) -> list[str]:
+    """Decoded, with `mailFolders('ID')` taken apart into `mailFolders`, `ID`."""
+    found: list[str] = []
+    for part in path.strip("/").split("/"):
+        match = _IN_FUNCTION_FORM.match(unquote(part).removesuffix("()"))
+        found += match.groups() if match else [unquote(part).removesuffix("()")]
+    return [part for part in found if part]
+
+
+def owner_and_rest(path: str) -> tuple[str | None, list[str]]:
+    """The user named in the path (None for `/me`) and what follows.
+
+    Raises GraphError 400 for anything that is not below a user.
+    """
+    parts = segments(path)
+    if parts and parts[0].lower() == "me":
+        return None, parts[1:]
+    if len(parts) > 1 and parts[0].lower() == "users":
+        return parts[1], parts[2:]
+    name = parts[0] if parts else ""
+    raise bad_request(f"Resource not found for the segment '{name}'.")
+
+
+def find_route(method: str, parts: list[str]) -> tuple[Handler, tuple[str, ...]]:
+    """The handler and the ids in the path. Raises GraphError 400 or 405."""
+    while len(parts) > 3 and [parts[0].lower(), parts[2].lower()] == [
+        "mailfolders",
+        "childfolders",
+    ]:
+        parts = ["mailFolders", *parts[3:]]
+    pattern, names = _pattern(parts)
+    handler = ROUTES.get((method, pattern))
+    if handler:
+        return handler, names
+    if any(known == pattern for _, known in ROUTES):
+        raise GraphError(405, "BadRequest", "Specified HTTP method is not allowed.")
+    raise bad_request(f"Resource not found for the segment '{parts[-1] if parts else ''}'.")
+
+
+def _pattern(parts: list[str]) -> tuple[str, tuple[str, ...]]:
+    """Ids follow a collection's name, unless it is the function `delta`."""
+    pattern: list[str] = []
+    names: list[str] = []
+    for part in parts:
+        if pattern and pattern[-1] in _COLLECTIONS and part.lower() != "delta":
+            pattern.append("*")
+            names.append(part)
+        else:
+            pattern.append(part.lower())
+    return "/".join(pattern), tuple(names)

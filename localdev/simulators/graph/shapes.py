@@ -1,0 +1,111 @@
+"""Folders and messages as JSON objects of Graph v1.0 (its CSDL and public captures)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from localdev.simulators.folders import Folder
+from localdev.simulators.mailbox import StoredMessage
+from localdev.simulators.message import html_to_text, text_to_html
+
+MESSAGE_TYPE = "#microsoft.graph.message"
+_ONLY_WHEN_SELECTED = frozenset({"internetMessageHeaders", "uniqueBody"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How one request wants to see messages; `select` None means all default properties."""
+
+    select: frozenset[str] | None
+    immutable_ids: bool
+    body_type: str | None
+    text_as_html: bool
+
+    def wants(self, name: str) -> bool:
+        if self.select is None:
+            return name not in _ONLY_WHEN_SELECTED
+        return name in self.select
+
+    @property
+    def id_column(self) -> str:
+        return "immutable_id" if self.immutable_ids else "default_id"
+
+    def id_of(self, message: StoredMessage) -> str:
+        return message.immutable_id if self.immutable_ids else message.default_id
+
+
+def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
+    """The selected properties with their etag, without `@odata.type`."""
+    computed = {
+        "changeKey": message.change_key,
+        "parentFolderId": message.folder_id,
+        "isRead": message.is_read,
+    }
+    shown = {
+        name: value
+        for name, value in {**message.properties, **computed}.items()
+        if view.wants(name)
+    }
+    for name in ("body", "uniqueBody"):
+        if view.wants(name):
+            shown[name] = _body(message, view)
+    if message.properties["isDraft"] or message.properties.get("from") is None:
+        shown.pop("internetMessageHeaders", None)
+    return {"@odata.etag": f'W/"{message.change_key}"', "id": view.id_of(message), **shown}
+
+
+def delta_object(message: StoredMessage, view: View) -> dict[str, Any]:
+    return {"@odata.type": MESSAGE_TYPE, **message_object(message, view)}
+
+
+def read_state_object(message: StoredMessage, view: View) -> dict[str, Any]:
+    """All that delta tells of a toggled read state: a partial object without an etag."""
+    return {
+        "@odata.type": MESSAGE_TYPE,
+        "id": view.id_of(message),
+        "isRead": message.is_read,
+        "parentFolderId": message.folder_id,
+    }
+
+
+def folder_object(folder: Folder, select: frozenset[str] | None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "id": folder.id,
+        "displayName": folder.display_name,
+        "parentFolderId": folder.parent_id,
+        "childFolderCount": folder.children,
+        "unreadItemCount": folder.unread,
+        "totalItemCount": folder.total,
+        "sizeInBytes": 0,
+        "isHidden": folder.is_hidden,
+    }
+    if select is not None:
+        document = {name: value for name, value in document.items() if name in select}
+    if folder.search_filter is not None:
+        search = {
+            "isSupported": True,
+            "includeNestedFolders": True,
+            "sourceFolderIds": [],
+            "filterQuery": folder.search_filter,
+        }
+        document = {"@odata.type": "#microsoft.graph.mailSearchFolder", **document, **search}
+    return document
+
+
+def delta_folder_object(folder: Folder, select: frozenset[str] | None) -> dict[str, Any]:
+    return {"@odata.type": "#microsoft.graph.mailFolder", **folder_object(folder, select)}
+
+
+def removed_object(kind: str, removed_id: str, reason: str) -> dict[str, Any]:
+    return {
+        "@odata.type": f"#microsoft.graph.{kind}",
+        "@removed": {"reason": reason},
+        "id": removed_id,
+    }
+
+
+def _body(message: StoredMessage, view: View) -> dict[str, str]:
+    wanted = view.body_type or ("html" if view.text_as_html else message.body_type)
+    if wanted == message.body_type:
+        return {"contentType": wanted, "content": message.body}
+    convert = text_to_html if wanted == "html" else html_to_text
+    return {"contentType": wanted, "content": convert(message.body)}

@@ -1,0 +1,109 @@
+"""A mail as Graph's message resource: what is stored once and served many times."""
+
+import html
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from localdev.mail.item import Address, MailItem
+
+PREVIEW_CHARS = 255
+
+
+def wire_time(moment: datetime) -> str:
+    """UTC in whole seconds, as Graph writes it: `2026-01-31T09:30:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def properties_of(item: MailItem) -> dict[str, Any]:
+    """All stored properties of Graph's message but ids, folder, read state and body.
+
+    `from` and `sender` are left out, not null, where a draft has none.
+    """
+    conversation = uuid5(NAMESPACE_URL, item.conversation or item.subject).hex
+    sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
+    received_at = wire_time(item.received_at)
+    return {
+        "createdDateTime": received_at,
+        "lastModifiedDateTime": received_at,
+        "receivedDateTime": received_at,
+        "sentDateTime": wire_time(item.sent_at),
+        "categories": list(item.categories),
+        "hasAttachments": item.has_attachments,
+        "internetMessageId": item.internet_message_id,
+        "subject": item.subject,
+        "bodyPreview": preview(item.body, item.body_type),
+        "importance": item.importance,
+        "conversationId": "AAQkAGI2THVSAAQA" + conversation,
+        "conversationIndex": "AQHb" + conversation[:24],
+        "isDeliveryReceiptRequested": False,
+        "isReadReceiptRequested": False,
+        "isDraft": item.is_draft,
+        "webLink": f"https://outlook.office365.com/owa/?ItemID={conversation}&exvsurl=1",
+        "inferenceClassification": "focused",
+        **(sender if item.sender else {}),
+        "toRecipients": _recipients(item.to),
+        "ccRecipients": _recipients(item.cc),
+        "bccRecipients": _recipients(item.bcc),
+        "replyTo": _recipients(item.reply_to),
+        "flag": {"flagStatus": "flagged" if item.is_flagged else "notFlagged"},
+        "internetMessageHeaders": [{"name": name, "value": value} for name, value in item.headers],
+    }
+
+
+def preview(body: str, body_type: str) -> str:
+    """The first 255 characters as text on one line, as Outlook computes bodyPreview."""
+    # A whole newsletter need not be parsed for its first line.
+    text = html_to_text(body[:20_000]) if body_type == "html" else body[:4_000]
+    return re.sub(r"\s+", " ", text).strip()[:PREVIEW_CHARS]
+
+
+def text_to_html(text: str) -> str:
+    return (
+        '<html><head>\r\n<meta http-equiv="Content-Type" content="text/html; charset=utf-8">'
+        f'</head><body><div class="PlainText">{html.escape(text, quote=False)}</div></body></html>'
+    )
+
+
+def html_to_text(markup: str) -> str:
+    extractor = _TextExtractor()
+    extractor.feed(markup)
+    extractor.close()
+    return "".join(extractor.text).strip()
+
+
+class _TextExtractor(HTMLParser):
+    _UNSEEN = frozenset({"script", "style", "head", "title"})
+    _BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text: list[str] = []
+        self._unseen = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._unseen += tag in self._UNSEEN
+        # A page whose head is never closed still has a body.
+        if tag == "body":
+            self._unseen = 0
+        if tag in self._BREAKS:
+            self.text.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._UNSEEN and self._unseen:
+            self._unseen -= 1
+
+    def handle_data(self, data: str) -> None:
+        if not self._unseen:
+            self.text.append(data)
+
+
+def _recipient(address: Address | None) -> dict[str, Any]:
+    named = address or Address("", "")
+    return {"emailAddress": {"name": named.name or named.address, "address": named.address}}
+
+
+def _recipients(addresses: tuple[Address, ...]) -> list[dict[str, Any]]:
+    return [_recipient(each) for each in addresses]

@@ -1,0 +1,48 @@
+"""What was asked of the Graph face, for tests and the dashboard to read."""
+
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+_KEPT = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """`link` is `next` or `delta` for a followed link; `in_flight` counts others at arrival."""
+
+    at: float
+    method: str
+    path: str
+    query: str
+    link: str | None
+    prefer: str
+    status: int
+    mailbox: str | None
+    in_flight: int
+    in_batch: bool
+    duration_s: float
+
+
+class RequestLog:
+    """The newest 100,000 requests, items of batches each on their own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: deque[RequestRecord] = deque(maxlen=_KEPT)
+
+    def add(self, record: RequestRecord) -> None:
+        with self._lock:
+            self._records.append(record)
+
+    def records(self) -> list[RequestRecord]:
+        with self._lock:
+            return list(self._records)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [asdict(record) for record in self.records()]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._records.clear()

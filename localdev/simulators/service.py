@@ -1,0 +1,62 @@
+"""What both simulated services share: mailboxes, switches, faults and the request log."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
+
+from localdev.simulators.database import Database
+from localdev.simulators.faults import FaultScript
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.request_log import RequestLog
+from localdev.simulators.switches import LATENCIES, Latency, Switches
+
+TENANT_ID = "72f988bf-0000-4000-8000-2d7cd011db47"
+
+
+class UserNotFound(Exception):
+    """No mailbox of that address or user id."""
+
+
+class Service:
+    """All of it is kept in one folder and found again by the next process."""
+
+    def __init__(self, data: Path) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self.data = data
+        self.database = Database(data / "microsoft.sqlite")
+        self.switches = Switches()
+        self.latency: Latency = LATENCIES["none"]
+        self.faults = FaultScript()
+        self.log = RequestLog()
+
+    def set_switches(self, **values: Any) -> None:
+        """Raises TypeError for an unknown switch."""
+        self.switches = replace(self.switches, **values)
+
+    def add_mailbox(
+        self, address: str, display_name: str, folder_names: Mapping[str, str] | None = None
+    ) -> Mailbox:
+        """The mailbox of that address, created with its well-known folders when missing."""
+        user_id = str(uuid5(NAMESPACE_DNS, address.lower()))
+        with self.database.transaction():
+            created = self.database.write(
+                "INSERT INTO mailbox VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                *(user_id, address, display_name),
+            )
+            mailbox = Mailbox(self.database, user_id)
+            if created:
+                mailbox.folders.plant(dict(folder_names or {}))
+        return mailbox
+
+    def mailbox(self, user: str) -> Mailbox:
+        """By address or user id. Raises UserNotFound."""
+        row = self.database.row("SELECT id FROM mailbox WHERE id = ? OR address = ?", user, user)
+        if row is None:
+            raise UserNotFound(user)
+        return Mailbox(self.database, row["id"])
+
+    def mailboxes(self) -> list[Mailbox]:
+        rows = self.database.rows("SELECT id FROM mailbox ORDER BY rowid")
+        return [Mailbox(self.database, row["id"]) for row in rows]

@@ -1,0 +1,95 @@
+"""Both services on their ports, with one mailbox model behind them."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from localdev.http_server import Request, Response, Server
+from localdev.simulators.control import PREFIX, Control
+from localdev.simulators.entra.certificates import server_tls
+from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET, EntraFace
+from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
+from localdev.simulators.graph.face import VERSION, GraphFace
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.service import Service
+
+_DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
+
+
+class Simulators:
+    """Runs as a context manager; ports of 0 become free ones. Raises OSError for taken ones."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        graph_port: int = 0,
+        entra_port: int = 0,
+        client_id: str = CLIENT_ID,
+        client_secret: str = CLIENT_SECRET,
+    ) -> None:
+        self.service = Service(data)
+        self._client_id = client_id
+        self._signer = TokenSigner(self.service.database)
+        tls, self.ca_bundle = server_tls(data)
+        self.graph = GraphFace(self.service, self._signer)
+        self.entra = EntraFace(
+            self.service, self._signer, client_id=client_id, client_secret=client_secret
+        )
+        self._control = Control(self.service, self.entra.consents)
+        self._graph_server = Server(self._dispatch, port=graph_port)
+        self._entra_server = Server(self.entra, port=entra_port, tls=tls)
+        self.graph.base_url = f"{self.origin}{VERSION}"
+        self.entra.base_url = f"https://127.0.0.1:{self._entra_server.port}"
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self._graph_server.port}"
+
+    @property
+    def graph_url(self) -> str:
+        return self.graph.base_url
+
+    @property
+    def control_url(self) -> str:
+        return self.origin + PREFIX.rstrip("/")
+
+    @property
+    def authority(self) -> str:
+        return f"{self.entra.base_url}/organizations"
+
+    def add_mailbox(self, address: str, display_name: str = "") -> Mailbox:
+        return self.service.add_mailbox(address, display_name or address.partition("@")[0].title())
+
+    def access_token(
+        self, mailbox: Mailbox, *, scope: str = _DELEGATED_SCOPE, lifetime_s: int = 3600
+    ) -> str:
+        """A token of that user without the sign-in, for tests of Graph alone."""
+        claims = {"aud": GRAPH_AUDIENCE, "appid": self._client_id, "scp": scope}
+        return self._signer.sign({**claims, "oid": mailbox.user_id}, lifetime_s=lifetime_s)
+
+    def start(self) -> Self:
+        self._graph_server.start()
+        self._entra_server.start()
+        return self
+
+    def stop(self) -> None:
+        self._graph_server.stop()
+        self._entra_server.stop()
+        self.service.database.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _dispatch(self, request: Request) -> Response:
+        if request.path.startswith(PREFIX):
+            return self._control(request)
+        return self.graph(request)
