@@ -29,7 +29,7 @@ setup: .venv/ready ## the virtual environment, made anew when requirements-dev.t
 	@touch $@
 
 demo: setup ## connect a simulated mailbox, mirror it, change it, mirror that; MESSAGES=N, MBOX=PATH
-	@$(BIN)/python -m localdev demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
+	@$(BIN)/python -m localdev demo --fresh --data .mailsync/demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
 
 dev: setup ## the local stack stays up on :3000 and follows code changes
 	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")

@@ -14,4 +14,8 @@ from mailsync.steps.proof import recalculate_counts
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     with open_mailbox(RunRef.from_state(event)) as mailbox:
         proof = recalculate_counts(mailbox)
-    return {"folderIds": list(proof.folder_ids), "failedFolders": proof.failed_folders}
+    return {
+        "folderIds": list(proof.folder_ids),
+        "differing": len(proof.folder_ids),
+        "failedFolders": proof.failed_folders,
+    }

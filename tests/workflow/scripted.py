@@ -15,7 +15,7 @@ USUAL: dict[str, Any] = {
     "mark-syncing": {"acquired": True, "epoch": 7},
     "sync-folders": {"folderIds": []},
     "sync-folder": {"hasMore": False, "waitSeconds": 0},
-    "recalculate-counts": {"folderIds": [], "failedFolders": 0},
+    "recalculate-counts": {"folderIds": [], "differing": 0, "failedFolders": 0},
     "mark-complete": {"proven": True},
 }
 Outcome = Mapping[str, Any] | str

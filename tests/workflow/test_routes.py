@@ -21,7 +21,8 @@ FOLDER = {"sync-folder", "more-pages?", "folder-done"}
 FAILED = {"mark-failed", "sync-failed"}
 ONE_FOLDER = {"sync-folders": [{"folderIds": [1]}]}
 MORE = {"hasMore": True, "waitSeconds": 0}
-REPAIR = {"folderIds": [1], "failedFolders": 0}
+REPAIR = {"folderIds": [1], "differing": 1, "failedFolders": 0}
+AGREED = {"folderIds": [], "differing": 0, "failedFolders": 0}
 
 SCENARIOS = [
     Scenario("nothing to page", DONE, calls={"sync-folder": 0}),
@@ -105,7 +106,7 @@ SCENARIOS = [
         {
             "sync-folders": [{"folderIds": [1, 2]}],
             "sync-folder/2": ["ProviderRejected"],
-            "recalculate-counts": [{"folderIds": [], "failedFolders": 1}],
+            "recalculate-counts": [{**AGREED, "failedFolders": 1}],
         },
         fails_as="FoldersFailed",
         calls={"sync-folder": 2, "folder-failed": 1, "mark-complete": 0},
@@ -169,14 +170,14 @@ SCENARIOS = [
     Scenario(
         "a folder differs and is repaired",
         DONE | {"repair-folders", "repair-folder", "folder-repaired"},
-        {"recalculate-counts": [REPAIR, {"folderIds": [], "failedFolders": 0}]},
+        {"recalculate-counts": [REPAIR, AGREED]},
         calls={"repair-folder": 1, "recalculate-counts": 2},
     ),
     Scenario(
         "a folder that cannot be repaired does not stop the run",
         DONE | {"repair-folders", "repair-folder", "folder-repaired"},
         {
-            "recalculate-counts": [REPAIR, {"folderIds": [], "failedFolders": 0}],
+            "recalculate-counts": [REPAIR, AGREED],
             "repair-folder": ["ProviderRejected"],
         },
     ),

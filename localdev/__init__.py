@@ -1,0 +1,7 @@
+"""The local stack: the whole product on one machine. Never imported by the product."""
+
+import sys
+from pathlib import Path
+
+# `lambdas` is the functions' root folder, on AWS too; nothing installs it here.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lambdas"))

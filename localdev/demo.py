@@ -1,0 +1,110 @@
+"""`make demo`: a mailbox is connected, mirrored, changed and mirrored again, and all is proven."""
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from localdev.demo_account import DemoAccount, connect, simulator
+from localdev.options import Options
+from localdev.stack import Stack
+from mailsync.settings import Settings
+from mailsync.store.connection import connect as connect_database
+
+POLL_S = 0.2
+DUPLICATES = "SELECT message_id, COUNT(*) FROM emails GROUP BY message_id HAVING COUNT(*) > 1"
+QUARANTINE = "SELECT cause, COUNT(*) FROM email_quarantine GROUP BY cause ORDER BY cause"
+LAST_RUN = """
+SELECT r.requests, coalesce(sum(f.inserted), 0), coalesce(sum(f.updated), 0),
+       extract(epoch FROM r.finished_at - r.started_at)
+  FROM sync_runs r LEFT JOIN sync_run_folders f ON f.run_id = r.id
+ WHERE r.id = (SELECT id FROM sync_runs ORDER BY created_at DESC LIMIT 1)
+ GROUP BY r.id"""
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def run(stack: Stack, options: Options) -> int:
+    """Shows each step as it happens; 0 when the mirror is complete and exact, else 1."""
+    account = connect(stack.api_url, stack.provider, stack.token())
+    console.print(f"Connected {account.address}; its first sync starts by itself.\n")
+    _watch(account)
+    _print_quarantine(stack)
+
+    console.print("\nOne new mail is delivered; a sync by POST /api/email/sync follows.")
+    simulator(
+        stack.provider, "POST", "deliver", mailbox=account.address, subject="Fresh off the wire"
+    )
+    account.sync()
+    status = _watch(account)
+    requests, inserted, updated, seconds = _query(stack, LAST_RUN)[0]
+    console.print(
+        f"It took {float(seconds):.1f} s and {requests} requests;"
+        f" {inserted} row inserted, {updated} updated."
+    )
+
+    duplicates = _query(stack, DUPLICATES)
+    console.print(f"\n{DUPLICATES};\n({len(duplicates)} rows)\n")
+    console.print_json(json.dumps({name: status[name] for name in _SHOWN}))
+    exact = status["initialSyncCompleted"] and status["syncProgress"] == status["syncTotal"]
+    return 0 if exact and not duplicates and (inserted, updated) == (1, 0) else 1
+
+
+_SHOWN = (
+    "accountId",
+    "emailAddress",
+    "provider",
+    "status",
+    "syncStatus",
+    "lastSyncAt",
+    "initialSyncCompleted",
+    "syncProgress",
+    "syncTotal",
+)
+
+
+def _watch(account: DemoAccount) -> dict[str, Any]:
+    """Follows the open run to its end with a bar per folder; returns the last status."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console) as progress:
+        bars: dict[int, TaskID] = {}
+        while True:
+            status = account.status()
+            _draw(progress, bars, status["folders"])
+            if status["runId"] is None:
+                return status
+            time.sleep(POLL_S)
+
+
+def _draw(progress: Progress, bars: dict[int, TaskID], folders: list[dict[str, Any]]) -> None:
+    names = Counter(folder["displayName"] for folder in folders)
+    for folder in folders:
+        name, total = folder["displayName"], folder["remoteTotal"]
+        if not total:
+            continue
+        shown = name if names[name] == 1 else f"{name} ({folder['id']})"
+        if folder["id"] not in bars:
+            bars[folder["id"]] = progress.add_task(shown, total=total)
+        bar = bars[folder["id"]]
+        progress.update(bar, total=total, completed=folder["total"] + folder["quarantined"])
+
+
+def _print_quarantine(stack: Stack) -> None:
+    found = _query(stack, QUARANTINE)
+    for cause, number in found:
+        console.print(f"In quarantine: {number} by cause '{cause}'.")
+    if not found:
+        console.print("Nothing is in quarantine.")
+
+
+def _query(stack: Stack, sql: str) -> list[list[Any]]:
+    """As the application's reading role would ask: with the schema in its search path."""
+    connection = connect_database(Settings({"DATABASE_URL": stack.database_url}))
+    try:
+        connection.run("SET search_path = mailsync, public")
+        return connection.run(sql) or []
+    finally:
+        connection.close()

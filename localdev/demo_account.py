@@ -1,0 +1,73 @@
+"""A person at the simulated mailbox: connects it as a browser would, and writes mail to it."""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from localdev.engine.failure import StartFailed
+from localdev.engine.simulator_process import Provider
+
+TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """A connected mailbox, seen through the API as its owner."""
+
+    id: str
+    address: str
+    api_url: str
+    headers: dict[str, str]
+
+    def status(self) -> dict[str, Any]:
+        return self._json("GET", f"/api/email/sync?accountId={self.id}")
+
+    def sync(self) -> dict[str, Any]:
+        """Starts a sync, or joins the one under way."""
+        asked = {"accountId": self.id, "syncType": "manual"}
+        return self._json("POST", "/api/email/sync", json=asked)
+
+    def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        url = self.api_url + path
+        answer = httpx.request(
+            method, url, headers=self.headers, timeout=TIMEOUT_S, **arguments
+        ).raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def connect(api_url: str, provider: Provider, token: str) -> DemoAccount:
+    """Signs in with the first simulated mailbox by the OAuth code flow, browser-like.
+
+    Raises:
+        StartFailed: some step of the sign-in was refused.
+    """
+    address = str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
+    headers = {"Authorization": f"Bearer {token}"}
+    trust = ssl.create_default_context(cafile=provider.ca_bundle)
+    with httpx.Client(verify=trust, timeout=TIMEOUT_S) as browser:
+        page = _next(browser.get(f"{api_url}/api/auth/microsoft", headers=headers))
+        browser.get(page).raise_for_status()
+        callback = _next(browser.post(page, data={"account": address}))
+        inbox = _next(browser.get(callback))
+    account_id = parse_qs(urlsplit(inbox).query)["accountId"][0]
+    return DemoAccount(account_id, address, api_url, headers)
+
+
+def simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
+    """An action of the simulators' back door, `/_sim/ACTION`."""
+    url = urlsplit(provider.graph_url)
+    answer = httpx.request(
+        method, f"{url.scheme}://{url.netloc}/_sim/{action}", json=fields, timeout=TIMEOUT_S
+    )
+    return answer.raise_for_status().json()
+
+
+def _next(answer: httpx.Response) -> str:
+    if answer.status_code != httpx.codes.FOUND:
+        path = answer.request.url.path
+        raise StartFailed(f"The sign-in stopped at {path}: HTTP {answer.status_code}.")
+    return answer.headers["location"]
