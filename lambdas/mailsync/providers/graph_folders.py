@@ -62,10 +62,10 @@ def _walk(graph: GraphClient) -> Iterator[tuple[RemoteId, Json]]:
             for entry in _entries(answer):
                 remote_id = read_id(entry)
                 yield remote_id, entry
-                if _count(entry, "childFolderCount"):
-                    paths.append(
-                        f"/me/mailFolders/{quote(remote_id, safe='')}/childFolders{_FIRST_PAGE}"
-                    )
+                # All are asked, since `childFolderCount` may leave out hidden children.
+                paths.append(
+                    f"/me/mailFolders/{quote(remote_id, safe='')}/childFolders{_FIRST_PAGE}"
+                )
             if link := answer.body.get("@odata.nextLink"):
                 paths.append(graph.path_of(link))
         # A parent that was deleted meanwhile has no children to miss.
