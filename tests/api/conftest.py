@@ -2,8 +2,9 @@
 Step Functions and KMS as moto serves them over HTTP."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from mailsync.log import logger
 from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
@@ -89,7 +91,15 @@ def sql(settings: Settings) -> Iterator[Sql]:
     connection.close()
 
 
-def _machine(name: str, definition: dict[str, object]) -> str:
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """What the functions print."""
+    printed = StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", printed)
+    return printed
+
+
+def _machine(name: str, definition: Mapping[str, object]) -> str:
     """One per test, so that no execution of another test is counted."""
     created = boto3.client("stepfunctions").create_state_machine(
         name=f"{name}-{uuid4()}",

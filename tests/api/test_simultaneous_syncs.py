@@ -1,0 +1,39 @@
+"""Many who ask at once, each in a process of its own as in Lambda."""
+
+import multiprocessing
+import os
+import sys
+
+import boto3
+import pytest
+
+from tests.api import other_process
+from tests.api.conftest import Connect
+
+ASKING = 20
+
+
+def test_twenty_simultaneous_requests_share_one_run(
+    environment: pytest.MonkeyPatch, connect_account: Connect
+) -> None:
+    # A server that is forked from: it has loaded the handler, and unlike this process no threads.
+    environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.api.other_process", "boto3"])
+    ready, answers = processes.Barrier(ASKING), processes.SimpleQueue()
+    said = (dict(os.environ), connect_account(), ready, answers)
+    callers = [processes.Process(target=other_process.start_sync, args=said) for _ in range(ASKING)]
+
+    for each in callers:
+        each.start()
+    for each in callers:
+        each.join(timeout=60)
+        each.kill()
+
+    assert {each.exitcode for each in callers} == {0}
+    ((status, run_id),) = {answers.get() for _ in callers}
+    assert status == 202
+    started = boto3.client("stepfunctions").list_executions(
+        stateMachineArn=os.environ["MAILBOX_SYNC_ARN"]
+    )["executions"]
+    assert [each["name"] for each in started] == [run_id]
