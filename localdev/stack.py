@@ -91,8 +91,8 @@ class Stack:
         api = self._listen()
         self._launch_simulators()
         self._open_database()
-        self._configure()
         self._migrate()
+        self._configure()
         api.start()
         if self.options.schedule:
             scheduler = Scheduler(self.lambdas, SCHEDULES, scale=self.options.time_scale)
@@ -140,10 +140,14 @@ class Stack:
         given = self.options.database_url or os.environ.get("DATABASE_URL")
         if given:
             self.database_url = given
-            return
-        server = Postgres(self.data / "postgres", tcp_port=self.options.database_port)
-        self.postgres = self._exit.enter_context(server)
-        self.database_url = server.url
+        else:
+            server = Postgres(self.data / "postgres", tcp_port=self.options.database_port)
+            self.postgres = self._exit.enter_context(server)
+            self.database_url = server.url
+        self.lambdas.settings.update(
+            DATABASE_URL=self.database_url,
+            DATABASE_CA_BUNDLE=os.environ.get("DATABASE_CA_BUNDLE", ""),
+        )
 
     def _configure(self) -> None:
         forget_everything(self.aws_url)
@@ -156,8 +160,6 @@ class Stack:
         self.lambdas.settings.update(
             **CREDENTIALS,
             AWS_ENDPOINT_URL=self.aws_url,
-            DATABASE_URL=self.database_url,
-            DATABASE_CA_BUNDLE=os.environ.get("DATABASE_CA_BUNDLE", ""),
             GRAPH_URL=self.provider.graph_url,
             MICROSOFT_AUTHORITY=self.provider.authority,
             MICROSOFT_CLIENT_ID=self.provider.client_id,

@@ -11,6 +11,7 @@ class FolderGone(Exception):
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
+    print("called", flush=True)
     match event.get("do"):
         case "sleep":
             time.sleep(event["seconds"])

@@ -1,0 +1,82 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from localdev.engine.failure import StartFailed
+from localdev.engine.postgres import lock_folder
+from localdev.options import Options, parse
+from localdev.stack import Stack, forget_data
+
+NOWHERE = ("--graph-url", "http://127.0.0.1:1/v1.0", "--authority", "https://localhost:1/common")
+
+
+def options(data: Path, *arguments: str) -> Options:
+    """Of a stack on free ports, whose mail provider never answers."""
+    everything = ("up", "--data", str(data), "--api-port", "0", "--aws-port", "0", *NOWHERE)
+    return parse([*everything, *arguments])[1]
+
+
+def test_the_product_answers_those_who_have_a_token(tmp_path: Path) -> None:
+    with Stack(options(tmp_path, "--no-schedule", "--no-dev-login")) as stack:
+        url = f"{stack.api_url}/api/email/sync?accountId=none"
+        signed_in = {"Authorization": f"Bearer {stack.token()}"}
+        health = httpx.get(f"{stack.api_url}/api/health", timeout=30)
+
+        assert health.json() == {"status": "ok"}
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers={"Authorization": "Bearer x"}, timeout=30).status_code == 403
+        assert httpx.get(url, headers=signed_in, timeout=30).status_code in (400, 404, 422)
+
+
+@pytest.mark.parametrize("option", ["--api-port", "--aws-port"])
+def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        with pytest.raises(StartFailed, match=f"Port {port} is in use: give another {option}"):
+            Stack(options(tmp_path, option, port)).start()
+
+
+def test_an_unreachable_database_is_said_in_one_sentence(tmp_path: Path) -> None:
+    nobody = "postgresql://postgres:pass-word@127.0.0.1:1/mail"
+
+    with pytest.raises(StartFailed, match="The database could not be prepared") as failed:
+        Stack(options(tmp_path, "--database-url", nobody)).start()
+
+    assert "pass-word" not in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
+def test_fresh_forgets_what_stacks_stored_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("mine.txt", "jwt-secret", "token-key.json", "logs/api.log"):
+        (tmp_path / name).write_text(name)
+
+    forget_data(tmp_path)
+
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_sigterm_stops_everything_and_a_second_stack_is_refused(tmp_path: Path) -> None:
+    arguments = ("--data", str(tmp_path), "--api-port", "0", "--aws-port", "0", *NOWHERE)
+    command = [sys.executable, "-m", "localdev", "up", *arguments]
+    environment = {**os.environ, "PYTHONPATH": "lambdas:."}
+    up = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    assert up.stdout is not None
+    while b"Logs" not in (line := up.stdout.readline()):
+        assert line, "the stack ended"
+
+    second = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    up.send_signal(signal.SIGTERM)
+
+    assert (second.returncode, second.stderr.count("\n")) == (1, 1)
+    assert f"folder {tmp_path} is used by another stack" in second.stderr
+    assert up.wait(20) == 0
+    up.stdout.close()
+    lock_folder(tmp_path, what="data").close()
