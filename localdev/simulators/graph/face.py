@@ -79,8 +79,7 @@ class GraphFace:
 
     def _serve(self, request: Request, *, in_batch: bool) -> Response:
         began, visit, ids = time.monotonic(), Visit(), _ids(request)
-        target = unquote(request.path) + "?" + unquote_plus(request.query)
-        fault = self._service.faults.next_for(request.method, target)
+        fault = self._service.faults.next_for(request.method, _target(request))
         try:
             answer = self._answer(request, visit, fault)
             response = _response(answer, ids)
@@ -167,6 +166,12 @@ class GraphFace:
             duration_s=time.monotonic() - began,
         )
         self._service.log.add(record)
+
+
+def _target(request: Request) -> str:
+    """What a fault rule is compared with: path and query as one reads them."""
+    query = f"?{unquote_plus(request.query)}" if request.query else ""
+    return unquote(request.path) + query
 
 
 def _check_scope(bearer: Bearer, mailbox: Mailbox, method: str) -> None:

@@ -1,0 +1,49 @@
+"""Graph as a careful client uses it: rounds followed link by link."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from localdev.mail.item import Address, MailItem
+from localdev.simulators import Simulators
+from localdev.simulators.mailbox import Mailbox
+
+IMMUTABLE = 'IdType="ImmutableId"'
+INBOX_DELTA = "/me/mailFolders/inbox/messages/delta"
+NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+Json = dict[str, Any]
+
+
+def graph_client(simulators: Simulators, mailbox: Mailbox, **headers: str) -> httpx.Client:
+    bearer = f"Bearer {simulators.access_token(mailbox)}"
+    return httpx.Client(
+        base_url=simulators.graph_url,
+        headers={"Authorization": bearer, **headers},
+        trust_env=False,
+        timeout=20,
+    )
+
+
+def a_mail(subject: str = "Hello", *, minutes: int = 0, **fields: Any) -> MailItem:
+    """Received so many minutes after noon."""
+    received_at = NOON + timedelta(minutes=minutes)
+    given = {"sender": Address("Grace", "grace@example.com"), "body": "Hi there.", **fields}
+    return MailItem(subject=subject, received_at=received_at, sent_at=received_at, **given)
+
+
+def delta_round(graph: httpx.Client, link: str, **headers: str) -> tuple[list[Json], str]:
+    """All objects of a round and its deltaLink."""
+    objects: list[Json] = []
+    while True:
+        response = graph.get(link, headers=headers)
+        assert response.status_code == 200, response.text
+        page = response.json()
+        objects += page["value"]
+        if "@odata.deltaLink" in page:
+            return objects, page["@odata.deltaLink"]
+        link = page["@odata.nextLink"]
+
+
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"]
