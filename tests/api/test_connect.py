@@ -7,16 +7,18 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from ssl import create_default_context
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import boto3
+import httpx
 import pytest
 
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from mailsync.access.vault import Vault
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Ask, Sql
-from tests.api.identity import Identity, identity_platform
 from tests.api.requests import Answer, a_request, call
 
 BEGIN = "GET /api/auth/microsoft"
@@ -25,33 +27,38 @@ INBOX = "https://app.example.org/inbox"
 
 
 @pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Identity]:
-    folder = tmp_path_factory.mktemp("identity")
-    with identity_platform(folder, "ann@example.org", "bo@example.org") as platform:
-        yield platform
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    with Simulators(tmp_path_factory.mktemp("simulators")) as simulators:
+        simulators.add_mailbox("ann@example.org")
+        yield simulators
 
 
 @pytest.fixture
-def ask(environment: pytest.MonkeyPatch, identity: Identity) -> Ask:
+def ask(environment: pytest.MonkeyPatch, identity: Simulators) -> Ask:
     """Sends a request to the function `connect`."""
     from handlers.connect import handler
 
-    for name, value in identity.settings().items():
+    for name, value in {
+        "MICROSOFT_AUTHORITY": identity.authority,
+        "MICROSOFT_CLIENT_ID": CLIENT_ID,
+        "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
+        "CA_BUNDLE": str(identity.ca_bundle),
+        "TOKEN_KEY_ARN": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
+    }.items():
         environment.setenv(name, value)
-    key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
-    environment.setenv("TOKEN_KEY_ARN", key)
     return lambda route, **parts: call(handler, a_request(route, **parts))
 
 
 @pytest.fixture
 def begun(ask: Ask) -> Answer:
+    """A sign-in of Ann, as the application begins it for her."""
     return ask(BEGIN)
 
 
 @pytest.fixture
-def answer(begun: Answer, identity: Identity) -> dict[str, str]:
+def answer(begun: Answer, identity: Simulators) -> dict[str, str]:
     """What the platform answers after Ann has agreed."""
-    return identity.choose(begun.json["authorizationUrl"], account="ann@example.org")
+    return choose(identity, begun, account="ann@example.org")
 
 
 @pytest.fixture
@@ -69,6 +76,13 @@ def tokens(connected: Answer, sql: Sql, database: Database) -> tuple[str, str]:
     assert kept.access is not None
     vault = Vault(os.environ["TOKEN_KEY_ARN"], store)
     return vault.open(account_id, kept.grant), vault.open(account_id, kept.access)
+
+
+def choose(identity: Simulators, begun: Answer, **choice: str) -> dict[str, str]:
+    """What a person picks on the platform's page; the query that brings the browser back."""
+    with httpx.Client(verify=create_default_context(cafile=identity.ca_bundle)) as browser:
+        redirect = browser.post(begun.json["authorizationUrl"], data=choice)
+    return dict(parse_qsl(urlsplit(redirect.headers["location"]).query))
 
 
 def cookie_of(answer: Answer) -> tuple[str, ...]:
@@ -118,11 +132,11 @@ def test_grant_and_access_token_open_for_their_account(tokens: tuple[str, str]) 
 
 
 def test_connecting_a_mailbox_again_keeps_its_account(
-    ask: Ask, identity: Identity, connected: Answer, sql: Sql
+    ask: Ask, identity: Simulators, connected: Answer, sql: Sql
 ) -> None:
     sql("UPDATE mailsync.email_accounts SET status = 'reauth_required'")
     again = ask(BEGIN)
-    query = identity.choose(again.json["authorizationUrl"], account="ann@example.org")
+    query = choose(identity, again, account="ann@example.org")
 
     second = ask(CALLBACK, query=query, cookies=cookie_of(again), user=None)
 
@@ -167,9 +181,9 @@ def test_nobody_begins_a_sign_in_without_a_user(ask: Ask) -> None:
 
 
 def test_a_person_who_declines_connects_nothing(
-    ask: Ask, identity: Identity, begun: Answer, sql: Sql
+    ask: Ask, identity: Simulators, begun: Answer, sql: Sql
 ) -> None:
-    query = identity.choose(begun.json["authorizationUrl"], decline="1")
+    query = choose(identity, begun, decline="1")
 
     answer = ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
 
