@@ -6,12 +6,13 @@ middle of an answer (a fault), and knowing when a client has gone away.
 """
 
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import IPPROTO_TCP, TCP_NODELAY
+from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,7 +63,9 @@ class Server(ThreadingHTTPServer):
         self.application = application
         self.tls = tls
         super().__init__((host, port), _Handler)
-        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
 
     @property
     def port(self) -> int:
@@ -77,10 +80,17 @@ class Server(ThreadingHTTPServer):
             self.shutdown()
         self.server_close()
 
+    def get_request(self) -> tuple[socket, Any]:
+        connection, address = super().get_request()
+        if self.tls:
+            # The handshake waits for the connection's own thread: a slow one must not block others.
+            connection = self.tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news; anything else is a bug and is printed."""
-        import sys
-
         if not isinstance(sys.exception(), (ConnectionError, ssl.SSLError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -90,9 +100,6 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def setup(self) -> None:
-        if self.server.tls:
-            # Here and not on the listening socket: a slow handshake must not block accept.
-            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         super().setup()
         self.connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
 
@@ -138,4 +145,5 @@ class _Handler(BaseHTTPRequestHandler):
         if response.cut_at is not None:
             self.close_connection = True
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815
+    do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815

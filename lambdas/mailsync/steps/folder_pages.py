@@ -67,7 +67,7 @@ def store_page(
     """Plans and stores one page; None when another worker had moved the cursor meanwhile."""
     plan = _completed(mailbox, plan_page(page))
     counts = mailbox.mail.apply_page(mailbox.run, PageWrite(folder, page, plan, requests))
-    if counts is not None:
+    if counts is not None and page.changes:
         logger.info(
             "page_synced",
             folder_id=folder.ref.id,

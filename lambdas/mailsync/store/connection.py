@@ -175,6 +175,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection: pg8000.native.Connection | None = None
+        self._is_open = False
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -183,8 +184,12 @@ class Database:
         Raises:
             StoreUnavailable: the connection was lost. When that happened in the commit itself
                 the transaction may have taken place: whoever asks again must be able to tell.
+            RuntimeError: the block of another transaction has not ended.
         """
+        if self._is_open:
+            raise RuntimeError("A transaction inside a transaction would commit the outer one.")
         connection = self._begin()
+        self._is_open = True
         try:
             yield Transaction(connection)
             connection.run("COMMIT")
@@ -199,6 +204,8 @@ class Database:
         except BaseException:
             self._roll_back(connection)
             raise
+        finally:
+            self._is_open = False
 
     def close(self) -> None:
         self._discard()

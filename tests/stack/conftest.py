@@ -1,0 +1,81 @@
+"""The whole product, started as `make dev` starts it, on free ports and in a folder of its own."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from localdev.demo_account import DemoAccount, connect, simulator
+from localdev.engine.aws_resources import aws_client
+from localdev.options import Options
+from localdev.stack import Stack
+from mailsync.settings import Settings
+from mailsync.store.connection import connect as connect_database
+
+MESSAGES = 150
+SYNC_LIMIT_S = 120
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A running stack with a connected account."""
+
+    stack: Stack
+    account: DemoAccount
+
+    def finished(self) -> dict[str, Any]:
+        """The status once no run is open."""
+        deadline = time.monotonic() + SYNC_LIMIT_S
+        while (status := self.account.status())["runId"] is not None:
+            assert time.monotonic() < deadline, status
+            time.sleep(0.1)
+        return status
+
+    def synced(self) -> dict[str, Any]:
+        """Asks for a sync and waits for its end; returns its run."""
+        run_id = self.account.sync()["runId"]
+        self.finished()
+        names = "id, status, requests, error"
+        found = self.rows(f"SELECT {names} FROM mailsync.sync_runs WHERE id = '{run_id}'")[0]
+        return dict(zip(names.split(", "), found, strict=True))
+
+    def rows(self, sql: str) -> list[list[Any]]:
+        connection = connect_database(Settings({"DATABASE_URL": self.stack.database_url}))
+        try:
+            return connection.run(sql) or []
+        finally:
+            connection.close()
+
+    def simulate(self, action: str, **fields: Any) -> Any:
+        """Something happens in the simulated mailbox."""
+        provider = self.stack.provider
+        return simulator(provider, "POST", action, mailbox=self.account.address, **fields)
+
+    def history(self, run_id: str) -> list[dict[str, Any]]:
+        """The execution's history, as plain boto3 reads it."""
+        client = aws_client("stepfunctions", self.stack.aws_url)
+        machine = self.stack.lambdas.settings["MAILBOX_SYNC_ARN"]
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{run_id}"
+        found: list[dict[str, Any]] = client.get_execution_history(
+            executionArn=arn, maxResults=1000, includeExecutionData=True
+        )["events"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    """Connected, and its first sync finished."""
+    options = Options(
+        data=tmp_path_factory.mktemp("stack"),
+        api_port=0,
+        aws_port=0,
+        messages=MESSAGES,
+        schedule=False,
+        time_scale=0.05,
+    )
+    with Stack(options) as stack:
+        opened = Mirror(stack, connect(stack.api_url, stack.provider, stack.token()))
+        opened.finished()
+        yield opened

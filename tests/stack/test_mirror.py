@@ -1,0 +1,111 @@
+"""A mailbox is connected, mirrored, changed and mirrored again, through every real part."""
+
+import json
+
+import httpx
+
+from tests.stack.comparison import in_mailbox, stored
+from tests.stack.conftest import MESSAGES, Mirror
+
+COUNTS = (
+    "SELECT coalesce(sum(inserted), 0), coalesce(sum(updated), 0) FROM mailsync.sync_run_folders"
+)
+NINE_FIELDS = {
+    "accountId",
+    "emailAddress",
+    "provider",
+    "status",
+    "syncStatus",
+    "lastSyncAt",
+    "initialSyncCompleted",
+    "syncProgress",
+    "syncTotal",
+}
+
+
+def entered(mirror: Mirror, run_id: str) -> list[str]:
+    return [
+        event["stateEnteredEventDetails"]["name"]
+        for event in mirror.history(run_id)
+        if "stateEnteredEventDetails" in event
+    ]
+
+
+def test_the_status_shows_the_guides_nine_fields_and_a_complete_mirror(mirror: Mirror):
+    status = mirror.finished()
+
+    assert status.keys() >= NINE_FIELDS
+    assert status["initialSyncCompleted"] is True
+    assert status["syncProgress"] == status["syncTotal"] >= MESSAGES
+
+
+def test_every_message_of_the_mailbox_is_a_row_with_every_field_in_its_folder(mirror: Mirror):
+    assert stored(mirror) == in_mailbox(mirror)
+
+
+def test_the_history_shows_the_guides_steps_and_each_folder_with_input_output_and_times(
+    mirror: Mirror,
+):
+    run_id = mirror.rows("SELECT id FROM mailsync.sync_runs ORDER BY created_at LIMIT 1")[0][0]
+    history = mirror.history(run_id)
+
+    steps = entered(mirror, run_id)
+    assert steps[:4] == ["validate-account", "mark-syncing", "lease-acquired?", "get-access-token"]
+    assert steps[-1] == "mark-complete"
+    folders = {
+        json.loads(event["stateEnteredEventDetails"]["input"])["folderId"]
+        for event in history
+        if event.get("stateEnteredEventDetails", {}).get("name") == "sync-folder"
+    }
+    walked = mirror.rows("SELECT folder_id FROM mailsync.sync_run_folders WHERE pages > 0")
+    assert folders == {each for (each,) in walked}
+    assert all("timestamp" in event for event in history)
+
+
+def test_a_sync_without_news_takes_a_handful_of_requests_and_writes_no_row(mirror: Mirror):
+    before = mirror.rows(COUNTS)
+
+    run = mirror.synced()
+
+    assert run["status"] == "completed"
+    assert run["requests"] <= 10
+    assert mirror.rows(COUNTS) == before
+    assert "sync-folder" not in entered(mirror, run["id"])
+
+
+def test_one_new_mail_is_the_only_row_that_is_written(mirror: Mirror):
+    before = mirror.rows("SELECT id, xmin::text FROM mailsync.emails")
+    mirror.simulate("deliver", subject="only this")
+
+    run = mirror.synced()
+
+    assert run["status"] == "completed"
+    after = mirror.rows("SELECT id, xmin::text FROM mailsync.emails")
+    written = [row for row in after if row not in before]
+    assert len(written) == 1
+    assert "sync-folder" not in entered(mirror, run["id"])
+
+
+def test_a_mail_that_is_moved_read_and_deleted_is_followed(mirror: Mirror):
+    moved = mirror.simulate("deliver", subject="moved")["id"]
+    deleted = mirror.simulate("deliver", subject="deleted")["id"]
+    mirror.synced()
+    mirror.simulate("move", id=moved, destination="archive")
+    mirror.simulate("mark-read", id=moved)
+    mirror.simulate("delete-permanently", id=deleted)
+
+    mirror.synced()
+
+    found = mirror.rows(
+        "SELECT m.subject, f.role, m.is_read FROM mailsync.emails m"
+        " JOIN mailsync.email_folders f ON f.id = m.folder_id"
+        " WHERE m.subject IN ('moved', 'deleted')"
+    )
+    assert found == [["moved", "archive", True]]
+
+
+def test_the_self_test_runs_three_steps(mirror: Mirror):
+    answer = httpx.get(f"{mirror.stack.api_url}/api/test-sync").json()
+
+    assert answer["success"] is True
+    assert {"message", "executionArn", "eventId"} <= answer.keys()
