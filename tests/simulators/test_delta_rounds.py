@@ -14,7 +14,9 @@ from tests.simulators.graph_client import (
 )
 
 
-def test_a_walk_serves_every_message_once_newest_first(graph: httpx.Client, mailbox: Mailbox):
+def test_a_walk_serves_every_message_once_newest_first(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     ids = [mailbox.deliver(a_mail(minutes=minute)) for minute in range(25)]
 
     walked, _ = delta_round(graph, INBOX_DELTA)
@@ -24,7 +26,7 @@ def test_a_walk_serves_every_message_once_newest_first(graph: httpx.Client, mail
 
 def test_pages_hold_ten_unless_preferred_on_that_very_request(
     graph: httpx.Client, mailbox: Mailbox
-):
+) -> None:
     mailbox.load(a_mail(minutes=minute) for minute in range(40))
 
     first = graph.get(INBOX_DELTA, headers={"Prefer": "odata.maxpagesize=15"}).json()
@@ -35,7 +37,7 @@ def test_pages_hold_ten_unless_preferred_on_that_very_request(
 
 def test_id_form_follows_the_header_of_each_request(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
-):
+) -> None:
     mailbox.load(a_mail(minutes=minute) for minute in range(12))
     first = graph.get(INBOX_DELTA).json()
 
@@ -46,7 +48,7 @@ def test_id_form_follows_the_header_of_each_request(
     assert all(each["id"].startswith("AAMk") for each in second["value"])
 
 
-def test_top_caps_the_whole_walk_and_hides_the_rest(graph: httpx.Client, mailbox: Mailbox):
+def test_top_caps_the_whole_walk_and_hides_the_rest(graph: httpx.Client, mailbox: Mailbox) -> None:
     mailbox.load(a_mail(minutes=minute) for minute in range(30))
 
     walked, link = delta_round(graph, f"{INBOX_DELTA}?$top=15")
@@ -55,7 +57,9 @@ def test_top_caps_the_whole_walk_and_hides_the_rest(graph: httpx.Client, mailbox
     assert (len(walked), later) == (15, [])
 
 
-def test_read_state_comes_as_a_partial_object_without_etag(graph: httpx.Client, mailbox: Mailbox):
+def test_read_state_comes_as_a_partial_object_without_etag(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     message_id = mailbox.deliver(a_mail())
     _, link = delta_round(graph, INBOX_DELTA)
 
@@ -71,7 +75,9 @@ def test_read_state_comes_as_a_partial_object_without_etag(graph: httpx.Client, 
     ]
 
 
-def test_read_state_is_not_told_to_whom_did_not_select_it(graph: httpx.Client, mailbox: Mailbox):
+def test_read_state_is_not_told_to_whom_did_not_select_it(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     message_id = mailbox.deliver(a_mail())
     _, link = delta_round(graph, f"{INBOX_DELTA}?$select=subject")
 
@@ -80,7 +86,9 @@ def test_read_state_is_not_told_to_whom_did_not_select_it(graph: httpx.Client, m
     assert delta_round(graph, link)[0] == []
 
 
-def test_other_edits_come_as_the_whole_selected_object(graph: httpx.Client, mailbox: Mailbox):
+def test_other_edits_come_as_the_whole_selected_object(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     message_id = mailbox.deliver(a_mail())
     _, link = delta_round(graph, f"{INBOX_DELTA}?$select=subject,flag")
 
@@ -90,7 +98,9 @@ def test_other_edits_come_as_the_whole_selected_object(graph: httpx.Client, mail
     assert told.keys() == {"@odata.type", "@odata.etag", "id", "subject", "flag"}
 
 
-def test_a_move_is_a_removal_here_and_an_addition_there(graph: httpx.Client, mailbox: Mailbox):
+def test_a_move_is_a_removal_here_and_an_addition_there(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     message_id = mailbox.deliver(a_mail())
     archive_delta = "/me/mailFolders/archive/messages/delta"
     links = [delta_round(graph, start)[1] for start in (INBOX_DELTA, archive_delta)]
@@ -102,7 +112,7 @@ def test_a_move_is_a_removal_here_and_an_addition_there(graph: httpx.Client, mai
     assert gone["id"] == added["id"] == message_id
 
 
-def test_a_move_changes_the_default_id(simulators: Simulators, mailbox: Mailbox):
+def test_a_move_changes_the_default_id(simulators: Simulators, mailbox: Mailbox) -> None:
     message_id = mailbox.deliver(a_mail())
     before = mailbox.message(message_id).default_id
     with graph_client(simulators, mailbox) as graph:
@@ -117,7 +127,9 @@ def test_a_move_changes_the_default_id(simulators: Simulators, mailbox: Mailbox)
     assert error_of(stale) == (404, "ErrorItemNotFound")
 
 
-def test_away_and_back_between_two_polls_loses_the_return(graph: httpx.Client, mailbox: Mailbox):
+def test_away_and_back_between_two_polls_loses_the_return(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     message_id = mailbox.deliver(a_mail())
     _, link = delta_round(graph, INBOX_DELTA)
     mailbox.move(message_id, "archive")
@@ -131,7 +143,7 @@ def test_away_and_back_between_two_polls_loses_the_return(graph: httpx.Client, m
     assert again["subject"] == "Changed"
 
 
-def test_older_mail_moved_in_comes_twice_in_one_page(graph: httpx.Client, mailbox: Mailbox):
+def test_older_mail_moved_in_comes_twice_in_one_page(graph: httpx.Client, mailbox: Mailbox) -> None:
     mailbox.deliver(a_mail(minutes=9))
     older = mailbox.deliver(a_mail(minutes=1), "archive")
     _, link = delta_round(graph, INBOX_DELTA)
@@ -141,7 +153,9 @@ def test_older_mail_moved_in_comes_twice_in_one_page(graph: httpx.Client, mailbo
     assert [each["id"] for each in delta_round(graph, link)[0]] == [older, older]
 
 
-def test_changes_made_during_a_walk_are_told_after_it(graph: httpx.Client, mailbox: Mailbox):
+def test_changes_made_during_a_walk_are_told_after_it(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     ids = [mailbox.deliver(a_mail(minutes=minute)) for minute in range(15)]
     first = graph.get(INBOX_DELTA).json()
     mailbox.purge(ids[14])
@@ -155,7 +169,7 @@ def test_changes_made_during_a_walk_are_told_after_it(graph: httpx.Client, mailb
 
 def test_a_link_may_be_asked_again_but_old_generations_are_gone(
     graph: httpx.Client, mailbox: Mailbox
-):
+) -> None:
     _, first = delta_round(graph, INBOX_DELTA)
     for _ in range(9):
         delta_round(graph, first)
@@ -169,7 +183,9 @@ def test_a_link_may_be_asked_again_but_old_generations_are_gone(
     assert "generation=1;[highest=5][2][3][4][5]" in refused.json()["error"]["message"]
 
 
-def test_expired_links_answer_410_and_a_new_walk_works(graph: httpx.Client, mailbox: Mailbox):
+def test_expired_links_answer_410_and_a_new_walk_works(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     mailbox.deliver(a_mail())
     _, link = delta_round(graph, INBOX_DELTA)
 
@@ -189,11 +205,11 @@ def test_expired_links_answer_410_and_a_new_walk_works(graph: httpx.Client, mail
         ("/me/messages/delta", "BadRequest"),
     ],
 )
-def test_what_delta_cannot_do_is_refused(graph: httpx.Client, path: str, code: str):
+def test_what_delta_cannot_do_is_refused(graph: httpx.Client, path: str, code: str) -> None:
     assert error_of(graph.get(path)) == (400, code)
 
 
-def test_folder_delta_tells_the_tree_at_all_levels(graph: httpx.Client, mailbox: Mailbox):
+def test_folder_delta_tells_the_tree_at_all_levels(graph: httpx.Client, mailbox: Mailbox) -> None:
     top = mailbox.folders.create("Reports")
     nested = mailbox.folders.create("Reports", parent=top.id)
     told, link = delta_round(graph, "/me/mailFolders/delta")

@@ -17,7 +17,7 @@ def script(simulators: Simulators, *rules: dict[str, Any]) -> None:
 
 def test_a_rule_strikes_the_nth_matching_request_so_many_times(
     simulators: Simulators, graph: httpx.Client
-):
+) -> None:
     fault = {"status": 503, "code": "MailboxInfoStale", "retry_after": 2}
     match = {"path": r"/mailFolders/\w+$", "nth": 2}
     script(simulators, {"match": match, "times": 2, "fault": fault})
@@ -31,7 +31,7 @@ def test_a_rule_strikes_the_nth_matching_request_so_many_times(
 
 
 @pytest.mark.parametrize("cut", ["before answer", "mid body"])
-def test_a_connection_can_be_cut(simulators: Simulators, graph: httpx.Client, cut: str):
+def test_a_connection_can_be_cut(simulators: Simulators, graph: httpx.Client, cut: str) -> None:
     script(simulators, {"fault": {"cut": cut}})
 
     with pytest.raises(httpx.RemoteProtocolError):
@@ -40,7 +40,7 @@ def test_a_connection_can_be_cut(simulators: Simulators, graph: httpx.Client, cu
     assert graph.get("/me").status_code == 200
 
 
-def test_bodies_can_be_empty_html_or_half(simulators: Simulators, graph: httpx.Client):
+def test_bodies_can_be_empty_html_or_half(simulators: Simulators, graph: httpx.Client) -> None:
     script(simulators, {"fault": {"status": 503, "body": ""}})
     script(simulators, {"fault": {"status": 502, "html": True}})
     script(simulators, {"fault": {"truncate_json": True}})
@@ -63,7 +63,7 @@ def test_pages_can_be_forged(
     mailbox: Mailbox,
     page: str,
     expected: tuple[int, bool],
-):
+) -> None:
     mailbox.load(a_mail(minutes=minute) for minute in range(11))
     script(simulators, {"fault": {"page": page}})
 
@@ -74,7 +74,7 @@ def test_pages_can_be_forged(
         assert len(graph.get(forged["@odata.nextLink"]).json()["value"]) == 10
 
 
-def test_items_of_a_batch_can_fail_one_by_one(simulators: Simulators, graph: httpx.Client):
+def test_items_of_a_batch_can_fail_one_by_one(simulators: Simulators, graph: httpx.Client) -> None:
     script(simulators, {"match": {"path": "/drafts"}, "fault": {"status": 429, "retry_after": 3}})
     urls = ("/me/mailFolders/inbox", "/me/mailFolders/drafts")
     requests = [{"id": url, "method": "GET", "url": url} for url in urls]
@@ -85,13 +85,13 @@ def test_items_of_a_batch_can_fail_one_by_one(simulators: Simulators, graph: htt
     assert answers[1]["headers"]["Retry-After"] == "3"
 
 
-def test_an_unknown_fault_is_refused(simulators: Simulators):
+def test_an_unknown_fault_is_refused(simulators: Simulators) -> None:
     rules = {"rules": [{"fault": {"page": "upside down"}}]}
 
     assert httpx.post(f"{simulators.control_url}/faults", json=rules).status_code == 400
 
 
-def test_the_log_tells_what_was_asked(simulators: Simulators, graph: httpx.Client):
+def test_the_log_tells_what_was_asked(simulators: Simulators, graph: httpx.Client) -> None:
     link = graph.get(INBOX_DELTA).json()["@odata.deltaLink"]
     graph.get(link)
 
@@ -103,7 +103,9 @@ def test_the_log_tells_what_was_asked(simulators: Simulators, graph: httpx.Clien
     assert httpx.get(f"{simulators.control_url}/requests").json() == []
 
 
-def test_the_back_door_changes_mailboxes_and_shows_them(simulators: Simulators, mailbox: Mailbox):
+def test_the_back_door_changes_mailboxes_and_shows_them(
+    simulators: Simulators, mailbox: Mailbox
+) -> None:
     def act(action: str, **arguments: Any) -> Any:
         url = f"{simulators.control_url}/{action}"
         return httpx.post(url, json={"mailbox": mailbox.address, **arguments}).json()

@@ -16,7 +16,7 @@ def nasty(name: str) -> MailItem:
     return parse_mail((NASTY / f"{name}.eml").read_bytes())
 
 
-def test_encoded_words_may_split_a_character():
+def test_encoded_words_may_split_a_character() -> None:
     mail = nasty("split_character")
 
     assert mail.subject == "日本語"
@@ -26,7 +26,7 @@ def test_encoded_words_may_split_a_character():
     assert mail.received_at == datetime(2026, 5, 1, 3, 0, tzinfo=UTC)
 
 
-def test_raw_bytes_in_headers_are_read_as_what_they_are():
+def test_raw_bytes_in_headers_are_read_as_what_they_are() -> None:
     mail = nasty("raw_latin_header")
 
     assert mail.subject == "Reunión mañana"
@@ -35,7 +35,7 @@ def test_raw_bytes_in_headers_are_read_as_what_they_are():
     assert mail.body.strip() == "Hasta mañana"
 
 
-def test_unknown_charsets_fall_back_to_utf8_and_dates_to_received():
+def test_unknown_charsets_fall_back_to_utf8_and_dates_to_received() -> None:
     mail = nasty("unknown_charset")
 
     assert mail.subject == "Grüße"
@@ -43,14 +43,14 @@ def test_unknown_charsets_fall_back_to_utf8_and_dates_to_received():
     assert mail.received_at == mail.sent_at == datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 
 
-def test_html_is_preferred_and_attachments_are_no_body():
+def test_html_is_preferred_and_attachments_are_no_body() -> None:
     mail = nasty("html_and_text")
 
     assert (mail.body_type, mail.body.strip()) == ("html", "<p>rich é</p>")
     assert mail.has_attachments
 
 
-def test_broken_headers_still_make_a_mail():
+def test_broken_headers_still_make_a_mail() -> None:
     mail = nasty("broken_headers")
 
     assert mail.subject == ""
@@ -58,7 +58,7 @@ def test_broken_headers_still_make_a_mail():
 
 
 @pytest.mark.parametrize("layout", ["mbox", "maildir", "folder of eml"])
-def test_all_layouts_load_every_message(tmp_path: Path, layout: str):
+def test_all_layouts_load_every_message(tmp_path: Path, layout: str) -> None:
     files = sorted(NASTY.glob("*.eml"))
     source = tmp_path / "Mail"
     if layout == "mbox":
@@ -77,7 +77,7 @@ def test_all_layouts_load_every_message(tmp_path: Path, layout: str):
     assert {item.folder for item in items} == {() if layout == "mbox" else ("Work",)}
 
 
-def test_what_cannot_be_loaded_is_reported_with_its_cause(tmp_path: Path):
+def test_what_cannot_be_loaded_is_reported_with_its_cause(tmp_path: Path) -> None:
     (tmp_path / "empty.eml").write_bytes(b"")
 
     loaded = load_mail(tmp_path)
@@ -88,7 +88,7 @@ def test_what_cannot_be_loaded_is_reported_with_its_cause(tmp_path: Path):
     ]
 
 
-def test_generated_mail_is_the_same_for_the_same_seed():
+def test_generated_mail_is_the_same_for_the_same_seed() -> None:
     first, again, other = (
         list(generate_mail(300, owner="ada@example.com", seed=seed)) for seed in (1, 1, 2)
     )
@@ -96,7 +96,7 @@ def test_generated_mail_is_the_same_for_the_same_seed():
     assert first == again != other
 
 
-def test_generated_mail_has_a_folder_name_twice_and_many_scripts():
+def test_generated_mail_has_a_folder_name_twice_and_many_scripts() -> None:
     items = list(generate_mail(600, owner="ada@example.com"))
 
     reports = {item.folder for item in items if item.folder[-1:] == ("Reports",)}

@@ -9,9 +9,15 @@ from localdev.simulators.mailbox import Mailbox
 from tests.simulators.graph_client import a_mail, error_of, graph_client
 
 
-def test_a_message_has_every_documented_property(graph: httpx.Client, mailbox: Mailbox):
-    given = {"to": (Address("", "ada@example.com"),), "categories": ("Travel",), "is_flagged": True}
-    message_id = mailbox.deliver(a_mail("Grüße 🎉", **given))
+def test_a_message_has_every_documented_property(graph: httpx.Client, mailbox: Mailbox) -> None:
+    message_id = mailbox.deliver(
+        a_mail(
+            "Grüße 🎉",
+            to=(Address("", "ada@example.com"),),
+            categories=("Travel",),
+            is_flagged=True,
+        )
+    )
 
     message = graph.get(f"/me/messages/{message_id}").json()
 
@@ -23,7 +29,7 @@ def test_a_message_has_every_documented_property(graph: httpx.Client, mailbox: M
     assert not {"internetMessageHeaders", "uniqueBody"} & message.keys()
 
 
-def test_a_draft_has_no_sender_at_all(graph: httpx.Client, mailbox: Mailbox):
+def test_a_draft_has_no_sender_at_all(graph: httpx.Client, mailbox: Mailbox) -> None:
     draft = mailbox.deliver(a_mail(sender=None, is_draft=True), "drafts")
 
     assert not {"from", "sender"} & graph.get(f"/me/messages/{draft}").json().keys()
@@ -32,7 +38,7 @@ def test_a_draft_has_no_sender_at_all(graph: httpx.Client, mailbox: Mailbox):
 @pytest.mark.parametrize(("kind", "content"), [("text", "1 < 2"), ("html", "<p>1 &lt; 2</p>")])
 def test_bodies_come_in_the_preferred_form(
     graph: httpx.Client, mailbox: Mailbox, kind: str, content: str
-):
+) -> None:
     url = f"/me/messages/{mailbox.deliver(a_mail(body=content, body_type=kind))}"
 
     text = graph.get(url, headers={"Prefer": 'outlook.body-content-type="text"'})
@@ -44,7 +50,7 @@ def test_bodies_come_in_the_preferred_form(
     assert "1 &lt; 2" in html.json()["body"]["content"]
 
 
-def test_lists_are_paged_ordered_and_counted(graph: httpx.Client, mailbox: Mailbox):
+def test_lists_are_paged_ordered_and_counted(graph: httpx.Client, mailbox: Mailbox) -> None:
     ids = [mailbox.deliver(a_mail(minutes=minute)) for minute in range(5)]
     url = "/me/mailFolders/inbox/messages?$top=3&$count=true&$orderby=receivedDateTime asc"
 
@@ -56,7 +62,9 @@ def test_lists_are_paged_ordered_and_counted(graph: httpx.Client, mailbox: Mailb
     assert "@odata.nextLink" not in second
 
 
-def test_folder_lists_show_one_level_without_what_is_hidden(graph: httpx.Client, mailbox: Mailbox):
+def test_folder_lists_show_one_level_without_what_is_hidden(
+    graph: httpx.Client, mailbox: Mailbox
+) -> None:
     parent = mailbox.folders.create("Projects")
     child = mailbox.folders.create("Reports", parent=parent.id)
 
@@ -71,7 +79,7 @@ def test_folder_lists_show_one_level_without_what_is_hidden(graph: httpx.Client,
     }
 
 
-def test_counts_are_exact_after_every_kind_of_change(graph: httpx.Client, mailbox: Mailbox):
+def test_counts_are_exact_after_every_kind_of_change(graph: httpx.Client, mailbox: Mailbox) -> None:
     first, second, third = (mailbox.deliver(a_mail(minutes=minute)) for minute in range(3))
     mailbox.update(first, isRead=True)
     mailbox.move(second, "archive")
@@ -89,7 +97,7 @@ def test_counts_are_exact_after_every_kind_of_change(graph: httpx.Client, mailbo
 
 def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
     graph: httpx.Client, mailbox: Mailbox
-):
+) -> None:
     message_id = mailbox.deliver(a_mail())
     url = f"/me/messages/{message_id}"
 
@@ -101,7 +109,7 @@ def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
     assert error_of(graph.post(f"{url}/permanentDelete")) == (403, "ErrorCannotDeleteObject")
 
 
-def test_moving_and_patching_answer_with_the_message(graph: httpx.Client, mailbox: Mailbox):
+def test_moving_and_patching_answer_with_the_message(graph: httpx.Client, mailbox: Mailbox) -> None:
     url = f"/me/messages/{mailbox.deliver(a_mail())}"
 
     moved = graph.post(f"{url}/move", json={"destinationId": "archive"})
@@ -112,7 +120,7 @@ def test_moving_and_patching_answer_with_the_message(graph: httpx.Client, mailbo
     assert (patched.json()["isRead"], patched.json()["importance"]) == (True, "high")
 
 
-def test_mime_is_what_was_sent(graph: httpx.Client, mailbox: Mailbox):
+def test_mime_is_what_was_sent(graph: httpx.Client, mailbox: Mailbox) -> None:
     mime = graph.get(f"/me/messages/{mailbox.deliver(a_mail('Grüße'))}/$value")
 
     assert b"Subject: =?utf-8?" in mime.content
@@ -127,7 +135,9 @@ def test_mime_is_what_was_sent(graph: httpx.Client, mailbox: Mailbox):
         ("a.b.c", "Invalid access token: its signature could not be validated."),
     ],
 )
-def test_a_bad_token_is_answered_with_401(simulators: Simulators, bearer: str, sentence: str):
+def test_a_bad_token_is_answered_with_401(
+    simulators: Simulators, bearer: str, sentence: str
+) -> None:
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
     refused = httpx.get(f"{simulators.graph_url}/me", headers=headers)
@@ -138,7 +148,7 @@ def test_a_bad_token_is_answered_with_401(simulators: Simulators, bearer: str, s
 
 def test_an_expired_token_and_a_foreign_mailbox_are_refused(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
-):
+) -> None:
     other = simulators.add_mailbox("grace@example.com")
     stale = {"Authorization": f"Bearer {simulators.access_token(mailbox, lifetime_s=-1)}"}
 
@@ -147,7 +157,9 @@ def test_an_expired_token_and_a_foreign_mailbox_are_refused(
     assert error_of(foreign) == (403, "ErrorAccessDenied")
 
 
-def test_every_answer_carries_the_ids_of_the_request(simulators: Simulators, mailbox: Mailbox):
+def test_every_answer_carries_the_ids_of_the_request(
+    simulators: Simulators, mailbox: Mailbox
+) -> None:
     with graph_client(simulators, mailbox, **{"client-request-id": "mine"}) as graph:
         refused = graph.get("/me/messages/AAMk404")
 

@@ -29,7 +29,7 @@ def simulator_process(data: Path, *options: str) -> Iterator[tuple[dict[str, Any
             process.kill()
 
 
-def test_a_killed_process_continues_with_mailbox_tokens_and_links(tmp_path: Path):
+def test_a_killed_process_continues_with_mailbox_tokens_and_links(tmp_path: Path) -> None:
     simulators = Simulators(tmp_path)
     token = simulators.access_token(simulators.add_mailbox("ada@example.com"))
     simulators.stop()
@@ -54,7 +54,7 @@ def test_a_killed_process_continues_with_mailbox_tokens_and_links(tmp_path: Path
     assert walked_again == walked
 
 
-def test_sigterm_ends_it_cleanly(tmp_path: Path):
+def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "localdev.simulators", "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

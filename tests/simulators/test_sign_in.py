@@ -80,7 +80,7 @@ def signed_in(
 
 def test_the_code_flow_ends_with_a_token_that_graph_accepts(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
-):
+) -> None:
     result = signed_in(app, simulators, mailbox)
 
     bearer = {"Authorization": f"Bearer {result['access_token']}"}
@@ -91,7 +91,7 @@ def test_the_code_flow_ends_with_a_token_that_graph_accepts(
 
 def test_a_code_works_once(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
-):
+) -> None:
     flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
     answer = consent(simulators, flow, mailbox.address)
     app.acquire_token_by_auth_code_flow(flow, answer)
@@ -113,7 +113,7 @@ def test_a_code_works_once(
 
 def test_a_code_without_its_verifier_is_refused(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
-):
+) -> None:
     flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
     answer = consent(simulators, flow, mailbox.address)
 
@@ -124,7 +124,7 @@ def test_a_code_without_its_verifier_is_refused(
 
 def test_refresh_tokens_rotate_and_stay_good(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
-):
+) -> None:
     first = signed_in(app, simulators, mailbox)["refresh_token"]
 
     second = app.acquire_token_by_refresh_token(first, SCOPES)
@@ -135,7 +135,7 @@ def test_refresh_tokens_rotate_and_stay_good(
 
 def test_a_revoked_grant_says_so(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
-):
+) -> None:
     token = signed_in(app, simulators, mailbox)["refresh_token"]
 
     simulators.entra.consents.revoke(mailbox.user_id)
@@ -146,7 +146,7 @@ def test_a_revoked_grant_says_so(
 
 def test_declining_brings_no_code(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
-):
+) -> None:
     flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
     with a_browser(simulators) as browser:
         answer = browser.post(flow["auth_uri"], data={"decline": "1"})
@@ -156,7 +156,7 @@ def test_declining_brings_no_code(
     assert query["state"] == flow["state"]
 
 
-def test_a_wrong_secret_is_refused(simulators: Simulators, transport: requests.Session):
+def test_a_wrong_secret_is_refused(simulators: Simulators, transport: requests.Session) -> None:
     app = msal_app(simulators, transport, secret="wrong", tenant=TENANT_ID)
 
     result = app.acquire_token_for_client(["https://graph.microsoft.com/.default"])
@@ -166,7 +166,7 @@ def test_a_wrong_secret_is_refused(simulators: Simulators, transport: requests.S
 
 def test_an_app_reads_any_mailbox_but_has_no_me(
     simulators: Simulators, transport: requests.Session, mailbox: Mailbox
-):
+) -> None:
     app = msal_app(simulators, transport, tenant=TENANT_ID)
     token = app.acquire_token_for_client(["https://graph.microsoft.com/.default"])["access_token"]
     headers = {"Authorization": f"Bearer {token}"}

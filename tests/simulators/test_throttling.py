@@ -1,5 +1,6 @@
 """Four in flight for one mailbox, whoever asks, and what becomes of batches."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -13,7 +14,7 @@ from tests.simulators.graph_client import a_mail, error_of, graph_client
 
 
 @pytest.fixture
-def slow(simulators: Simulators):
+def slow(simulators: Simulators) -> Iterator[Simulators]:
     simulators.service.latency = Latency(fixed_s=0.4)
     yield simulators
     simulators.service.latency = LATENCIES["none"]
@@ -40,12 +41,14 @@ def batch_of(*urls: str, **more: object) -> dict[str, object]:
     return {"requests": requests}
 
 
-def test_four_connections_pass_and_the_fifth_is_refused(slow: Simulators, mailbox: Mailbox):
+def test_four_connections_pass_and_the_fifth_is_refused(slow: Simulators, mailbox: Mailbox) -> None:
     assert statuses(slow, mailbox, 4) == [200] * 4
     assert statuses(slow, mailbox, 6) == [200] * 4 + [429] * 2
 
 
-def test_a_refusal_says_when_to_come_back(slow: Simulators, graph: httpx.Client, mailbox: Mailbox):
+def test_a_refusal_says_when_to_come_back(
+    slow: Simulators, graph: httpx.Client, mailbox: Mailbox
+) -> None:
     slow.service.set_switches(requests_in_flight=0, retry_after_s=2.128)
 
     refused = graph.get("/me")
@@ -54,7 +57,7 @@ def test_a_refusal_says_when_to_come_back(slow: Simulators, graph: httpx.Client,
     assert refused.headers["Retry-After"] == "2.128"
 
 
-def test_mailboxes_do_not_throttle_each_other(slow: Simulators, mailbox: Mailbox):
+def test_mailboxes_do_not_throttle_each_other(slow: Simulators, mailbox: Mailbox) -> None:
     other = slow.add_mailbox("other@example.com")
     with ThreadPoolExecutor(2) as pool:
         both = pool.map(lambda one: statuses(slow, one, 4), (mailbox, other))
@@ -64,7 +67,7 @@ def test_mailboxes_do_not_throttle_each_other(slow: Simulators, mailbox: Mailbox
 
 def test_the_window_counts_refused_requests_too(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
-):
+) -> None:
     simulators.service.set_switches(requests_per_window=3)
 
     answers = [graph.get("/me").status_code for _ in range(5)]
@@ -74,7 +77,7 @@ def test_the_window_counts_refused_requests_too(
 
 def test_a_batch_of_twenty_runs_four_at_a_time(
     slow: Simulators, graph: httpx.Client, mailbox: Mailbox
-):
+) -> None:
     slow.service.latency = Latency(fixed_s=0.02)
 
     answer = graph.post("/$batch", json=batch_of(*["/me"] * 20)).json()
@@ -87,7 +90,7 @@ def test_a_batch_of_twenty_runs_four_at_a_time(
 
 def test_a_batch_beside_other_requests_has_refused_items(
     slow: Simulators, graph: httpx.Client, mailbox: Mailbox
-):
+) -> None:
     slow.service.set_switches(requests_in_flight=2)
 
     answer = graph.post("/$batch", json=batch_of(*["/me"] * 4))
@@ -98,7 +101,7 @@ def test_a_batch_beside_other_requests_has_refused_items(
     assert {each["headers"]["Retry-After"] for each in refused} == {"1"}
 
 
-def test_prefer_counts_per_item_only(graph: httpx.Client, mailbox: Mailbox):
+def test_prefer_counts_per_item_only(graph: httpx.Client, mailbox: Mailbox) -> None:
     message_id = mailbox.deliver(a_mail())
     url = f"/me/messages/{message_id}?$select=id"
     prefer = {"headers": {"Prefer": 'IdType="ImmutableId"'}}
@@ -112,7 +115,7 @@ def test_prefer_counts_per_item_only(graph: httpx.Client, mailbox: Mailbox):
     assert immutable == message_id
 
 
-def test_what_depends_on_a_failure_fails_with_424(graph: httpx.Client):
+def test_what_depends_on_a_failure_fails_with_424(graph: httpx.Client) -> None:
     requests = [
         {"id": "a", "method": "GET", "url": "/me/messages/AAMk404"},
         {"id": "b", "method": "GET", "url": "/me", "dependsOn": ["a"]},
@@ -124,11 +127,13 @@ def test_what_depends_on_a_failure_fails_with_424(graph: httpx.Client):
 
 
 @pytest.mark.parametrize("batch", [batch_of(*["/me"] * 21), batch_of(), {"requests": [{}]}])
-def test_a_malformed_batch_is_refused_as_a_whole(graph: httpx.Client, batch: dict[str, object]):
+def test_a_malformed_batch_is_refused_as_a_whole(
+    graph: httpx.Client, batch: dict[str, object]
+) -> None:
     assert graph.post("/$batch", json=batch).status_code == 400
 
 
-def test_batch_ids_are_unique(graph: httpx.Client):
+def test_batch_ids_are_unique(graph: httpx.Client) -> None:
     twice = {"requests": [{"id": "1", "method": "GET", "url": "/me"}] * 2}
 
     assert graph.post("/$batch", json=twice).status_code == 400
