@@ -7,7 +7,9 @@ from types import FrameType
 
 from rich.console import Console
 
+from localdev.demo_account import connect
 from localdev.engine.failure import StartFailed
+from localdev.engine.names import REGION
 from localdev.engine.reload import CodeWatch
 from localdev.options import Options, parse
 from localdev.stack import CODE_ROOT, Stack
@@ -53,9 +55,11 @@ def _demo(stack: Stack, options: Options) -> int:
 
 
 def _welcome(stack: Stack) -> str:
-    token = "" if stack.options.dev_login else f"-H 'Authorization: Bearer {stack.token()}' "
-    curl = f"curl -s {token}"
-    return f"""Mailsync is up. Ctrl-C stops it.
+    token = stack.token()
+    account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
+    account_id = account.id if account else "ACCOUNT_ID"
+    curl = f'curl -s -H "Authorization: Bearer $TOKEN" {stack.api_url}'
+    return f"""Mailsync is up. Ctrl-C stops it and loses nothing.
 
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
@@ -63,11 +67,16 @@ def _welcome(stack: Stack) -> str:
   Database   {stack.database_url}
   Logs       {stack.data / "logs"}
 
-Try next:
-  {curl}{stack.api_url}/api/test-sync
-  open {stack.api_url}/api/auth/microsoft in a browser and connect a mailbox
-  {curl}'{stack.api_url}/api/email/sync?accountId=ID'
-  {curl}--json '{{"accountId": "ID"}}' {stack.api_url}/api/email/sync
+{f"{account.address} is connected and being mirrored." if account else "No account yet."} Try next:
+
+  TOKEN={token}
+  {curl}/api/test-sync
+  {curl}/api/email/sync?accountId={account_id}
+  {curl}/api/email/sync -H 'Content-Type: application/json' \\
+    -d '{{"accountId": "{account_id}", "syncType": "manual"}}'
+  aws --endpoint-url {stack.aws_url} --region {REGION} stepfunctions list-executions \\
+    --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}
+  or open {stack.api_url}/api/auth/microsoft in a browser and connect a mailbox yourself
 """
 
 

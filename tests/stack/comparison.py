@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from localdev.demo_account import simulator
+from localdev.simulators.message import text_to_html
 from tests.stack.conftest import Mirror
 
 Mail = dict[str, dict[str, Any]]
@@ -12,12 +13,16 @@ STORED = """
 SELECT m.message_id, f.remote_id, m.subject, m.internet_message_id, m.conversation_id,
        m.from_address, m.to_recipients, m.cc_recipients, m.snippet, m.is_read, m.is_draft,
        m.is_flagged, m.has_attachments, m.importance, m.categories, m.received_at, m.sent_at,
-       b.html, b.text
+       b.html
   FROM mailsync.emails m
   JOIN mailsync.email_folders f ON f.id = m.folder_id
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
  WHERE m.removed_at IS NULL"""
-FIELDS = ["folder", "subject", "internet_message_id", "conversation_id", "from_address", "to", "cc", "snippet", "is_read", "is_draft", "is_flagged", "has_attachments", "importance", "categories", "received_at", "sent_at", "html", "text"]
+FIELDS = (
+    *("folder", "subject", "internet_message_id", "conversation_id", "from_address", "to", "cc"),
+    *("snippet", "is_read", "is_draft", "is_flagged", "has_attachments", "importance"),
+    *("categories", "received_at", "sent_at", "html"),
+)
 
 
 def stored(mirror: Mirror) -> Mail:
@@ -57,6 +62,5 @@ def _as_stored(message: dict[str, Any]) -> dict[str, Any]:
         "categories": properties["categories"],
         "received_at": datetime.fromisoformat(message["received_at"]),
         "sent_at": datetime.fromisoformat(properties["sentDateTime"]),
-        "html": None if is_text else message["body"],
-        "text": message["body"] if is_text else None,
+        "html": text_to_html(message["body"]) if is_text else message["body"],
     }

@@ -13,7 +13,10 @@ from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from tests.stack.conftest import Mirror
 
-SEALED = "SELECT grant_key_id, grant_sealed, access_key_id, access_sealed FROM mailsync.email_credentials"
+SEALED = (
+    "SELECT grant_key_id, grant_sealed, access_key_id, access_sealed"
+    " FROM mailsync.email_credentials"
+)
 
 
 @pytest.fixture(scope="module")
