@@ -1,0 +1,235 @@
+"""A simulated mailbox, a database, and the workflow between them, in this process.
+
+The states run as `statemachine/mailbox_sync.asl.json` routes them: which error is asked again
+and where it leads is read from that file. Only its waits are left out.
+"""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from localdev.simulators import Simulators
+from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.mailbox import Mailbox as RemoteMailbox
+from mailsync.errors import MailsyncError
+from mailsync.model import Access, AccountId, FolderId, RunId, RunRef, SyncType
+from mailsync.providers.graph import GraphMailbox
+from mailsync.settings import Settings
+from mailsync.steps.folder_pages import sync_folder
+from mailsync.steps.folder_tree import sync_folders
+from mailsync.steps.mailbox import Mailbox
+from mailsync.steps.proof import recalculate_counts, repair_folder
+from mailsync.store.connection import Database
+from mailsync.store.mail_store import MailStore
+from mailsync.store.run_store import RunStore
+
+T = TypeVar("T")
+DEFINITION = Path(__file__).parents[2] / "statemachine/mailbox_sync.asl.json"
+_LONGEST_RUN_STEPS = 500
+
+
+class Stopped(Exception):
+    """The run ends under this name."""
+
+    def __init__(self, error: str, message: str = "") -> None:
+        super().__init__(error, message)
+        self.error, self.message = error, message
+
+
+class Routed(Exception):
+    """A state failed for good; `next` is where the definition leads."""
+
+    def __init__(self, next_state: str, error: MailsyncError) -> None:
+        super().__init__(next_state, str(error))
+        self.next, self.error, self.message = next_state, type(error).__name__, str(error)
+
+
+class Routes:
+    """Who is asked again, and who is caught: the `Retry` and `Catch` of each Task."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, dict[str, Any]] = {}
+        self._add(json.loads(DEFINITION.read_text())["States"])
+
+    def retries(self, state: str, error: str) -> int:
+        blocks = self._states[state]["Retry"]
+        fitting = (each["MaxAttempts"] for each in blocks if error in each["ErrorEquals"])
+        return int(next(fitting, 0))
+
+    def caught(self, state: str, error: str) -> str:
+        names = {error, "States.ALL"}
+        blocks = self._states[state]["Catch"]
+        return str(next(each["Next"] for each in blocks if names & set(each["ErrorEquals"])))
+
+    def _add(self, states: dict[str, dict[str, Any]]) -> None:
+        for name, state in states.items():
+            self._states[name] = state
+            self._add(state.get("ItemProcessor", {}).get("States", {}))
+
+
+class SimulatedAccess:
+    """An access source that asks the simulator for tokens; `revoke` makes it refuse."""
+
+    def __init__(self, simulators: Simulators, remote: RemoteMailbox) -> None:
+        self._simulators, self._remote = simulators, remote
+        self.renewed = 0
+        self.refusal: MailsyncError | None = None
+        self._access = self._issue(lifetime_s=3600)
+
+    def current(self) -> Access:
+        if self.refusal:
+            raise self.refusal
+        return self._access
+
+    def renew(self, refused: Access) -> Access:
+        self.renewed += 1
+        self._access = self._issue(lifetime_s=3600)
+        return self.current()
+
+    def expire(self) -> None:
+        self._access = self._issue(lifetime_s=-60)
+
+    def _issue(self, *, lifetime_s: int) -> Access:
+        token = self._simulators.access_token(self._remote, lifetime_s=lifetime_s)
+        return Access(token, datetime.now(UTC) + timedelta(seconds=lifetime_s))
+
+
+@dataclass
+class World:
+    """`sync` is one execution of the workflow; everything else looks at what came of it."""
+
+    simulators: Simulators
+    remote: RemoteMailbox
+    settings: Settings
+    database: Database
+    account_id: AccountId
+    routes: Routes = field(default_factory=Routes)
+    at_once: int = 1
+
+    def __post_init__(self) -> None:
+        self.access = SimulatedAccess(self.simulators, self.remote)
+        self._numbers = count(1)
+        self._run: RunRef | None = None
+
+    def strike(
+        self, path: str = "", *, times: int | None = 1, rate: float = 1, **fault: Any
+    ) -> None:
+        """From now on, requests whose path and query match are answered with this fault."""
+        rule = Rule(fault=Fault(**fault), path=path, times=times, rate=rate)
+        self.simulators.service.faults.add(rule)
+
+    def calm(self) -> None:
+        self.simulators.service.faults.clear()
+
+    def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
+        """Runs the workflow once; `completed`, or the name under which it failed."""
+        run_id = RunId(f"run-{next(self._numbers)}")
+        runs = RunStore(self.database)
+        epoch = runs.begin(self.account_id, run_id, run_id, sync_type, "test")
+        assert epoch is not None, "the run before has not ended"
+        self._run = RunRef(self.account_id, run_id, epoch)
+        try:
+            self._work()
+        except Stopped as stopped:
+            runs.fail(self.account_id, run_id, run_id, stopped.error, stopped.message)
+            return stopped.error
+        runs.complete(self._run)
+        return "completed"
+
+    def rows(self, sql: str) -> list[list[Any]]:
+        with self.database.transaction() as tx:
+            return tx._connection.run(sql) or []
+
+    def one(self, sql: str) -> list[Any]:
+        return self.rows(sql)[0]
+
+    def _work(self) -> None:
+        folder_ids = self._state("sync-folders", sync_folders)
+        self._map(self._sync_folder, folder_ids)
+        while (proof := self._state("recalculate-counts", recalculate_counts)).folder_ids:
+            self._map(self._repair_folder, proof.folder_ids)
+        if proof.failed_folders:
+            raise Stopped("FoldersFailed")
+
+    def _map(self, work: Callable[[FolderId], None], folder_ids: tuple[FolderId, ...]) -> None:
+        if self.at_once == 1:
+            for folder_id in folder_ids:
+                work(folder_id)
+            return
+        with ThreadPoolExecutor(self.at_once) as pool:
+            list(pool.map(work, folder_ids))
+
+    def _sync_folder(self, folder_id: FolderId) -> None:
+        resets = 0
+        for _ in range(_LONGEST_RUN_STEPS):
+            try:
+                done = self._state(
+                    "sync-folder", lambda mailbox: sync_folder(mailbox, folder_id, lambda: 200.0)
+                )
+            except Routed as routed:
+                if routed.next == "may-reset-folder?" and resets < 2:
+                    resets += 1
+                    MailStore(self.database).restart_walk(self._current, folder_id)
+                    continue
+                return self._fail_folder(folder_id, routed)
+            if not done.has_more:
+                return None
+        raise AssertionError(f"folder {folder_id} never ends")
+
+    def _repair_folder(self, folder_id: FolderId) -> None:
+        try:
+            self._state("repair-folder", lambda mailbox: repair_folder(mailbox, folder_id))
+        except Routed as routed:
+            if routed.next != "folder-repaired":
+                raise Stopped(routed.error, routed.message) from routed
+
+    def _fail_folder(self, folder_id: FolderId, routed: Routed) -> None:
+        if routed.next in ("folder-failed", "may-reset-folder?"):
+            runs = RunStore(self.database)
+            runs.fail_folder(self._current, folder_id, routed.error, routed.message)
+        elif routed.next != "folder-done":
+            raise Stopped(routed.error, routed.message) from routed
+
+    def _state(self, name: str, step: Callable[[Mailbox], T]) -> T:
+        """Raises Stopped where the definition ends the run, Routed where a state follows."""
+        attempts = 0
+        while True:
+            try:
+                with self._mailbox() as mailbox:
+                    return step(mailbox)
+            except MailsyncError as error:
+                attempts += 1
+                if attempts <= self.routes.retries(name, type(error).__name__):
+                    continue
+                routed = Routed(self.routes.caught(name, type(error).__name__), error)
+                if routed.next == "mark-failed":
+                    raise Stopped(routed.error, routed.message) from error
+                raise routed from error
+
+    @contextmanager
+    def _mailbox(self) -> Any:
+        """As a function opens it: a connection and a client of its own."""
+        database = Database(self.settings)
+        runs = RunStore(database)
+        provider = GraphMailbox(
+            base_url=self.simulators.graph_url,
+            access=self.access,
+            ca_bundle=str(self.simulators.ca_bundle),
+        )
+        try:
+            runs.renew_lease(self._current)
+            yield Mailbox(self._current, self.access, provider, MailStore(database), runs)
+        finally:
+            provider.close()
+            database.close()
+
+    @property
+    def _current(self) -> RunRef:
+        assert self._run is not None
+        return self._run
