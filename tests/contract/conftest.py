@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.patience import Patience
 from tests.contract.scripted_graph import ScriptedGraph, TwoTokens
 
 
@@ -27,6 +28,7 @@ def access() -> TwoTokens:
 
 @pytest.fixture
 def mailbox(graph: ScriptedGraph, access: TwoTokens) -> Iterator[GraphMailbox]:
-    mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None)
+    patience = Patience(sleep=lambda _: None)
+    mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, patience=patience)
     yield mailbox
     mailbox.close()

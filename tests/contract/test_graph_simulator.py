@@ -185,7 +185,7 @@ def test_unknown_and_known_messages_are_told_apart(ann: Ann) -> None:
 @pytest.mark.parametrize(
     ("fault", "failure"),
     [
-        (Fault(status=429, code="ApplicationThrottled", retry_after=7), ProviderThrottled),
+        (Fault(status=429, code="ApplicationThrottled", retry_after=70), ProviderThrottled),
         (Fault(status=503, body=""), ProviderUnavailable),
         (Fault(truncate_json=True), ProviderUnavailable),
         (Fault(cut="mid body"), ProviderUnavailable),

@@ -32,9 +32,7 @@ def simulators(running: Simulators) -> Iterator[Simulators]:
 
 
 @pytest.fixture
-def world(
-    simulators: Simulators, settings: Settings, database: Database, tmp_path: Path
-) -> World:
+def world(simulators: Simulators, settings: Settings, database: Database, tmp_path: Path) -> World:
     """A mailbox with mail in eleven folders, connected and not yet synced."""
     address = f"{tmp_path.name.lower()}@example.com"
     remote = simulators.add_mailbox(address)

@@ -1,3 +1,5 @@
+import pytest
+
 from mailsync.sync import budget
 
 
@@ -6,10 +8,16 @@ def test_no_page_is_begun_that_may_not_end_before_the_time_out():
     assert not budget.may_go_on(remaining_s=60, slowest_page_s=25)
 
 
-def test_a_short_pause_is_slept_and_a_long_one_is_left_to_the_wait_state():
-    assert budget.should_sleep(retry_after_s=2.5, remaining_s=200)
-    assert not budget.should_sleep(retry_after_s=30, remaining_s=200)
-    assert not budget.should_sleep(retry_after_s=9, remaining_s=25)
+def test_a_pause_is_never_shorter_than_asked_and_doubles_with_each_repeat():
+    assert budget.pause_s(2.128, repeat=0, spread=0) == 2.128
+    assert budget.pause_s(2, repeat=1, spread=0.8) == pytest.approx(4.8)
+    assert budget.pause_s(0, repeat=0, spread=0) > 0
+
+
+def test_all_pauses_of_a_request_fit_before_the_time_out():
+    pauses = [budget.LONGEST_PAUSE_S / 2**each for each in range(budget.MOST_PAUSES)]
+
+    assert sum(pauses) * 1.25 < budget.SHUTDOWN_S
 
 
 def test_the_wait_is_whole_seconds_between_one_and_five_minutes():

@@ -33,8 +33,9 @@ class AccessSource(Protocol):
 class MailProvider(Protocol):
     """One mailbox, seen as folders and pages of changes.
 
-    Every method may raise `ProviderThrottled`, `ProviderUnavailable` (nothing happened, ask
-    again later), `ProviderRejected` (asking again will not help) and `AccessRevoked`.
+    Every method may raise `ProviderThrottled` (after the pauses that were worth waiting for),
+    `ProviderUnavailable` (nothing happened, ask again later), `ProviderRejected` (asking again
+    will not help) and `AccessRevoked`.
     """
 
     requests: int
@@ -75,8 +76,14 @@ class MailProvider(Protocol):
         """
         ...
 
-    def fetch_messages(self, ids: Sequence[RemoteId]) -> Sequence[Message | Gone | Unreadable]:
-        """Each of the messages as it is now, in any order, one answer per id."""
+    def fetch_messages(
+        self, ids: Sequence[RemoteId], *, one_by_one: bool = False
+    ) -> Sequence[Message | Gone | Unreadable]:
+        """Each of the messages as it is now, in any order, one answer per id.
+
+        `one_by_one` is for steps that share the mailbox with others: it keeps one request in
+        flight, where several at once would be refused together.
+        """
         ...
 
     def close(self) -> None: ...

@@ -33,6 +33,7 @@ from mailsync.providers.graph_errors import UNREADABLE, Answer, Asked, refusal
 from mailsync.providers.graph_folders import read_folders
 from mailsync.providers.graph_http import GraphClient, read_list
 from mailsync.providers.graph_messages import SELECTED, read_change, read_id, read_message
+from mailsync.providers.patience import Patience
 
 LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
@@ -43,10 +44,21 @@ _MARK = f"{zlib.crc32(SELECTED.encode()):08x} "
 class GraphMailbox:
     """See `MailProvider`. Requests go out one after another, so one object uses one slot."""
 
-    def __init__(self, *, base_url: str, access: AccessSource, ca_bundle: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        access: AccessSource,
+        ca_bundle: str | None,
+        patience: Patience | None = None,
+    ) -> None:
         self.requests = 0
         self._graph = GraphClient(
-            base_url=base_url, access=access, ca_bundle=ca_bundle, on_request=self._count
+            base_url=base_url,
+            access=access,
+            ca_bundle=ca_bundle,
+            patience=patience or Patience(),
+            on_request=self._count,
         )
 
     def close(self) -> None:
@@ -99,9 +111,15 @@ class GraphMailbox:
             path = self._graph.path_of(link) if link else None
         return entries.values()
 
-    def fetch_messages(self, ids: Sequence[RemoteId]) -> Sequence[Message | Gone | Unreadable]:
+    def fetch_messages(
+        self, ids: Sequence[RemoteId], *, one_by_one: bool = False
+    ) -> Sequence[Message | Gone | Unreadable]:
+        """Graph works on four items of a batch at once: all that a mailbox may have in flight."""
         paths = [f"/me/messages/{quote(each, safe='')}?$select={SELECTED}" for each in ids]
-        answers = self._graph.get_batch(paths)
+        if one_by_one:
+            answers = [self._graph.get(each) for each in paths]
+        else:
+            answers = self._graph.get_batch(paths)
         return [_message(*each) for each in zip(ids, answers, strict=True)]
 
     def _count(self) -> None:

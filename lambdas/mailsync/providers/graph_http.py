@@ -8,7 +8,6 @@ of ids (Microsoft Graph docs, "Obtain immutable identifiers for Outlook resource
 
 import json
 import ssl
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,19 +22,23 @@ from mailsync.model import Access
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.http_errors import retry_after_s
+from mailsync.providers.patience import Patience
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
-BATCH_PAUSE_LIMIT_S = 10.0
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
 _TIMEOUTS = httpx.Timeout(45.0, connect=10.0)
 _DENIED_PAUSE_S = 1.0
+# Items of a batch may lack the header that every other refusal has (outlook-dev-docs #144).
 _UNSAID_PAUSE_S = 2.0
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class GraphClient:
     """Not for use by several threads. `on_request` is called once per request sent.
+
+    What was throttled is asked again after the pause that Graph asks for, as far as `patience`
+    goes; what is throttled then comes back as such.
 
     Every method raises ProviderUnavailable when no whole JSON answer arrives, and AccessRevoked
     when a renewed access token is refused as well.
@@ -47,10 +50,12 @@ class GraphClient:
         base_url: str,
         access: AccessSource,
         ca_bundle: str | None,
+        patience: Patience,
         on_request: Callable[[], None],
     ) -> None:
         self._base_url = base_url
         self._access = access
+        self._patience = patience
         self._on_request = on_request
         self._http = httpx.Client(
             verify=ssl.create_default_context(cafile=ca_bundle),
@@ -68,8 +73,8 @@ class GraphClient:
     def get_batch(self, paths: Sequence[str], *, page_size: int | None = None) -> list[Answer]:
         """The answers in the order of the paths, 20 of them per request.
 
-        What was throttled is asked once more if the pause is 10 s or less; what is throttled
-        then comes back as such, and what was left out of the answer as 504.
+        Items are throttled one by one, and only those are asked again. What was left out of
+        the answer comes back as 504.
 
         Raises:
             ProviderThrottled, ProviderRejected: the batch as a whole was refused.
@@ -96,14 +101,15 @@ class GraphClient:
 
     def _get_again(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
         answers = self._send_batch(paths, page_size)
-        throttled = [place for place, answer in enumerate(answers) if answer.throttled]
-        pauses = [answers[place].retry_after_s or _UNSAID_PAUSE_S for place in throttled]
-        if not throttled or max(pauses) > BATCH_PAUSE_LIMIT_S:
-            return answers
-        time.sleep(max(pauses))
-        again = self._send_batch([paths[place] for place in throttled], page_size)
-        for place, answer in zip(throttled, again, strict=True):
-            answers[place] = answer
+        repeat = 0
+        while throttled := [at for at, answer in enumerate(answers) if answer.throttled]:
+            asked_s = max(answers[at].retry_after_s or _UNSAID_PAUSE_S for at in throttled)
+            if not self._patience.waits(asked_s, repeat):
+                break
+            repeat += 1
+            again = self._send_batch([paths[at] for at in throttled], page_size)
+            for at, answer in zip(throttled, again, strict=True):
+                answers[at] = answer
         return answers
 
     def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
@@ -121,14 +127,23 @@ class GraphClient:
     def _ask(
         self, method: str, path: str, *, headers: Mapping[str, str], content: Any = None
     ) -> Answer:
+        answer = self._admitted(method, path, headers, content)
+        repeat = 0
+        while answer.throttled and self._patience.waits(answer.retry_after_s, repeat):
+            repeat += 1
+            answer = self._admitted(method, path, headers, content)
+        return answer
+
+    def _admitted(self, method: str, path: str, headers: Mapping[str, str], content: Any) -> Answer:
+        """The answer after a refused token was renewed, and a denial heard twice."""
         access = self._access.current()
         answer = self._send(access, method, path, headers, content)
         if answer.status == 401:
             access = self._access.renew(access)
             return self._send(access, method, path, headers, content)
-        if answer.status == 403 and answer.code == "ErrorAccessDenied":
-            # Too many requests at once are sometimes answered as denied instead of throttled.
-            time.sleep(_DENIED_PAUSE_S)
+        # Too many requests at once are sometimes answered as denied instead of throttled.
+        denied = answer.status == 403 and answer.code == "ErrorAccessDenied"
+        if denied and self._patience.waits(_DENIED_PAUSE_S, repeat=0):
             return self._send(access, method, path, headers, content)
         return answer
 

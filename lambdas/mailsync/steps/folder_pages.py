@@ -19,7 +19,7 @@ from mailsync.model import (
 )
 from mailsync.steps.mailbox import Mailbox
 from mailsync.store.mail_store import PageWrite
-from mailsync.sync.budget import larger_page, may_go_on, should_sleep, smaller_page, wait_seconds
+from mailsync.sync.budget import larger_page, may_go_on, smaller_page, wait_seconds
 from mailsync.sync.plan import plan_page
 
 PAGE_SIZE = 100
@@ -51,10 +51,7 @@ def sync_folder(
         except ProviderThrottled as throttled:
             if throttled.retry_after_s is None:
                 raise
-            if not should_sleep(throttled.retry_after_s, remaining_s()):
-                return FolderProgress(True, wait_seconds(throttled.retry_after_s))
-            time.sleep(throttled.retry_after_s)
-            continue
+            return FolderProgress(True, wait_seconds(throttled.retry_after_s))
         if store_page(mailbox, folder, page) is not None and not page.has_more:
             return FolderProgress(False)
         slowest_s = max(slowest_s, time.monotonic() - started)
@@ -105,7 +102,8 @@ def _completed(mailbox: Mailbox, plan: PagePlan) -> PagePlan:
     partial = tuple(each for each in plan.patches if _needs_message(each, unknown))
     if not partial:
         return plan
-    fetched = mailbox.provider.fetch_messages([each.remote_id for each in partial])
+    ids = [each.remote_id for each in partial]
+    fetched = mailbox.provider.fetch_messages(ids, one_by_one=True)
     messages = tuple(each for each in fetched if isinstance(each, Message))
     gone = tuple(each.remote_id for each in fetched if isinstance(each, Gone))
     unreadable = tuple(each for each in fetched if isinstance(each, Unreadable))

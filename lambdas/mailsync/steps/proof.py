@@ -98,7 +98,7 @@ def verify_removed(mailbox: Mailbox) -> None:
 
 def _fetch_again(mailbox: Mailbox, folder: KnownFolder, ids: Sequence[RemoteId]) -> None:
     for chunk in _chunks(ids):
-        found = mailbox.provider.fetch_messages(chunk)
+        found = mailbox.provider.fetch_messages(chunk, one_by_one=True)
         mailbox.mail.apply_messages(
             mailbox.run,
             folder,

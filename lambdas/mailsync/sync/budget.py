@@ -1,8 +1,14 @@
-"""When a function must stop asking for more."""
+"""When a function must stop asking for more, and how long it may pause."""
 
 SHUTDOWN_S = 20.0
-LONGEST_SLEEP_S = 10.0
 LONGEST_WAIT_S = 300
+LONGEST_PAUSE_S = 10.0
+"""From here a Wait state is cheaper: its transitions cost as much as 11 s of a 512 MB function."""
+MOST_PAUSES = 2
+"""Of one request; doubled, they add up to less than `SHUTDOWN_S`."""
+STEP_PATIENCE_S = 60.0
+"""All pauses of a step; a fifth of the time-out of the functions that ask a provider."""
+_SHORTEST_PAUSE_S = 0.05
 
 
 def may_go_on(remaining_s: float, slowest_page_s: float) -> bool:
@@ -10,12 +16,13 @@ def may_go_on(remaining_s: float, slowest_page_s: float) -> bool:
     return remaining_s > SHUTDOWN_S + 2 * slowest_page_s
 
 
-def should_sleep(retry_after_s: float, remaining_s: float) -> bool:
-    """Whether a pause is cheaper slept here than by a Wait state.
+def pause_s(asked_s: float, *, repeat: int, spread: float) -> float:
+    """What was asked for, doubled with each repeat, and up to a quarter more.
 
-    Three state transitions cost as much as about 11 s of a 512 MB function.
+    `spread` is a random number in [0, 1): workers that were refused together do not come back
+    together.
     """
-    return retry_after_s <= LONGEST_SLEEP_S and may_go_on(remaining_s - retry_after_s, 0)
+    return max(asked_s, _SHORTEST_PAUSE_S) * (1 << repeat) * (1 + spread / 4)
 
 
 def wait_seconds(retry_after_s: float) -> int:
