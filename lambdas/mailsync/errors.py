@@ -76,7 +76,14 @@ class SettingMissing(MailsyncError):
 
 
 class StoreRejected(MailsyncError):
-    """The database refuses a statement for good; its own words are dropped, they may quote mail."""
+    """The database refuses a statement for good; its own words are dropped, they may quote mail.
+
+    `blames_values`: it would take the statement with other values.
+    """
+
+    def __init__(self, message: str, *, blames_values: bool = False) -> None:
+        super().__init__(message)
+        self.blames_values = blames_values
 
 
 class StoreUnavailable(MailsyncError):

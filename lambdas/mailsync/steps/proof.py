@@ -7,6 +7,7 @@ from mailsync.log import logger
 from mailsync.model import FolderId, Gone, KnownFolder, Message, RemoteId, Unreadable
 from mailsync.steps.folder_tree import mirror_folders
 from mailsync.steps.mailbox import Mailbox
+from mailsync.steps.quarantine import retry_quarantined
 from mailsync.sync.verify import REPAIR_ROUNDS, agrees, compare_ids
 
 CHUNK = 20
@@ -27,6 +28,7 @@ def recalculate_counts(mailbox: Mailbox) -> Proof:
     """Recounts from the rows and compares every folder with the provider's count of now."""
     run = mailbox.run
     mirror_folders(mailbox)
+    retry_quarantined(mailbox)
     verify_removed(mailbox)
     counts = mailbox.mail.recount(run)
     failed = mailbox.runs.failed_folders(run)
@@ -57,6 +59,8 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId) -> None:
         mail.quarantined(run, folder_id),
     )
     _fetch_again(mailbox, folder, difference.missing + difference.misread)
+    if difference.released:
+        mail.leave_quarantine(run, difference.released, folder_id)
     if difference.surplus:
         mail.mark_removed(run, folder_id, difference.surplus)
         verify_removed(mailbox)

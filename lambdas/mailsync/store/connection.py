@@ -33,6 +33,8 @@ _BEGIN = (
 _OUTDATED = re.compile(r"42P01|42703|42883|3F000")
 _UNAVAILABLE = re.compile(r"08...|40...|53...|55P03|57...|25P0.|58...")
 _REFUSED = re.compile(r"28...|3D000")
+# A value out of range or malformed, and one beyond a limit of the server.
+_VALUES = re.compile(r"22...|54...")
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
 _BROKEN = (pg8000.native.InterfaceError, OSError, AttributeError)
 
@@ -146,7 +148,10 @@ def _named(error: pg8000.native.DatabaseError, statement: str) -> Exception:
         )
     if _UNAVAILABLE.fullmatch(state):
         return StoreUnavailable(f"The database gave up on '{statement}' (SQLSTATE {state}).")
-    return StoreRejected(f"The database refuses '{statement}' (SQLSTATE {state}).")
+    return StoreRejected(
+        f"The database refuses '{statement}' (SQLSTATE {state}).",
+        blames_values=_VALUES.fullmatch(state) is not None,
+    )
 
 
 class Transaction:
@@ -167,6 +172,17 @@ class Transaction:
         """The same, for the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """When the database refuses a statement of the block, only the block is undone."""
+        self._connection.run("SAVEPOINT block")
+        try:
+            yield
+        except StoreRejected:
+            self._connection.run("ROLLBACK TO SAVEPOINT block")
+            raise
+        self._connection.run("RELEASE SAVEPOINT block")
 
 
 class Database:

@@ -8,7 +8,7 @@ the cursor from where the page was asked may write it at all.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from mailsync.errors import FolderGone, LeaseLost, SuspiciousRemoval
+from mailsync.errors import FolderGone, LeaseLost
 from mailsync.model import (
     AccountId,
     Counts,
@@ -26,9 +26,8 @@ from mailsync.model import (
     RunRef,
     Unreadable,
 )
-from mailsync.store import rows
+from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.sync.safety import is_suspicious
 from mailsync.sync.verify import FolderCount
 
 
@@ -110,18 +109,7 @@ class MailStore:
             LeaseLost: another execution owns the mailbox.
             SuspiciousRemoval: the sweep would empty a folder that the provider calls full.
         """
-        folder, plan = write.folder, write.plan
-        with self._fenced(run) as tx:
-            if not self._advance(tx, folder, write.page):
-                return None
-            counts = _save_messages(tx, run, folder, plan.upserts)
-            counts += _patch(tx, run, folder, plan)
-            counts += _remove(tx, run, folder, plan)
-            counts += _quarantine(tx, run, folder, plan.unreadable)
-            if folder.position.walking and not write.page.has_more:
-                counts += _sweep(tx, run, folder)
-            _count(tx, run, write, counts)
-        return counts
+        return page_rows.setting_aside(lambda careful: self._apply_page(run, write, careful))
 
     def apply_messages(
         self,
@@ -131,12 +119,15 @@ class MailStore:
         unreadable: Sequence[Unreadable] = (),
     ) -> Counts:
         """Messages that were fetched by id; each goes to the folder that it names, or else to
-        `folder`. Without `folder` all of them must name a known one."""
-        with self._fenced(run) as tx:
-            counts = _save_messages(tx, run, folder, messages)
-            if folder is not None:
-                counts += _quarantine(tx, run, folder, unreadable)
-        return counts
+        `folder`. Without `folder` all of them must name a known one, and what is unreadable
+        must be in quarantine already."""
+
+        def write(careful: bool) -> Counts:
+            with self._fenced(run) as tx:
+                counts = page_rows.save_messages(tx, run, folder, messages, careful=careful)
+                return counts + page_rows.quarantine(tx, run, folder, unreadable)
+
+        return page_rows.setting_aside(write)
 
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
         with self._fenced(run) as tx:
@@ -192,10 +183,42 @@ class MailStore:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
         return {RemoteId(message_id): is_read for message_id, is_read in found}
 
+    def leave_quarantine(
+        self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
+    ) -> None:
+        """Messages that are gone, from everywhere or from one folder."""
+        with self._fenced(run) as tx:
+            tx.run(
+                "leave_quarantine",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                ids=rows.to_json(list(ids)),
+            )
+
+    def due_in_quarantine(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
+        """Messages worth another try: 10 minutes after the first one, doubling to a day."""
+        with self._database.transaction() as tx:
+            found = tx.run("due_in_quarantine", account_id=run.account_id, limit=limit)
+        return tuple(RemoteId(each) for (each,) in found)
+
     def quarantined(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
         with self._database.transaction() as tx:
             found = tx.run("quarantined_ids", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(each) for (each,) in found)
+
+    def _apply_page(self, run: RunRef, write: PageWrite, careful: bool) -> Counts | None:
+        folder, plan = write.folder, write.plan
+        with self._fenced(run) as tx:
+            if not self._advance(tx, folder, write.page):
+                return None
+            counts = page_rows.save_messages(tx, run, folder, plan.upserts, careful=careful)
+            counts += page_rows.patch(tx, run, folder, plan)
+            counts += page_rows.remove(tx, run, folder, plan)
+            counts += page_rows.quarantine(tx, run, folder, plan.unreadable)
+            if folder.position.walking and not write.page.has_more:
+                counts += page_rows.sweep(tx, run, folder)
+            _count(tx, run, write, counts)
+        return counts
 
     def _fenced(self, run: RunRef) -> "_Fenced":
         return _Fenced(self._database, run)
@@ -238,93 +261,6 @@ class _Fenced:
 
     def __exit__(self, *raised: object) -> bool | None:
         return self._transaction.__exit__(*raised)  # type: ignore[arg-type]
-
-
-def _save_messages(
-    tx: Transaction, run: RunRef, folder: KnownFolder | None, messages: Sequence[Message]
-) -> Counts:
-    """Asks first what is stored, and sends only what differs; a first walk need not ask."""
-    sent = [rows.to_row(each) for each in messages]
-    folder_id = folder.ref.id if folder else None
-    same: list[str] = []
-    if sent and not (folder and folder.position.walk == 1 and folder.position.walking):
-        known = {
-            message_id: (same_row, same_body)
-            for message_id, same_row, same_body in tx.run(
-                "known_emails", account_id=run.account_id, folder_id=folder_id, keys=rows.keys(sent)
-            )
-        }
-        same = [row["message_id"] for row in sent if all(known.get(row["message_id"], (False,)))]
-        unchanged = set(same)
-        sent = [
-            rows.without_body(row) if known.get(row["message_id"], (0, 0))[1] else row
-            for row in sent
-            if row["message_id"] not in unchanged
-        ]
-    if same:
-        tx.run("stamp_walk", account_id=run.account_id, ids=rows.to_json(same))
-    inserted = updated = 0
-    for piece in rows.pieces(sent):
-        added, changed = tx.run(
-            "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=piece
-        )[0]
-        inserted, updated = inserted + added, updated + changed
-    return Counts(inserted=inserted, updated=updated, unchanged=len(messages) - inserted - updated)
-
-
-def _patch(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
-    if not plan.patches:
-        return Counts()
-    changed = tx.changed(
-        "patch_emails",
-        account_id=run.account_id,
-        folder_id=folder.ref.id,
-        patches=rows.patch_rows(plan.patches),
-    )
-    return Counts(updated=changed, unchanged=len(plan.patches) - changed)
-
-
-def _remove(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
-    if not plan.removals:
-        return Counts()
-    ids = rows.to_json(plan.removals)
-    tx.run("leave_quarantine", account_id=run.account_id, ids=ids)
-    return Counts(
-        removed=tx.changed(
-            "mark_removed", account_id=run.account_id, folder_id=folder.ref.id, ids=ids
-        )
-    )
-
-
-def _quarantine(
-    tx: Transaction, run: RunRef, folder: KnownFolder, unreadable: Sequence[Unreadable]
-) -> Counts:
-    if not unreadable:
-        return Counts()
-    tx.run(
-        "enter_quarantine",
-        account_id=run.account_id,
-        folder_id=folder.ref.id,
-        unreadable=rows.quarantine_rows(unreadable),
-    )
-    return Counts(quarantined=len(unreadable))
-
-
-def _sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
-    walk = folder.position.walk
-    stored, unseen, remote_total = tx.run("sweep_size", folder_id=folder.ref.id, walk=walk)[0]
-    if is_suspicious(stored=stored, removing=unseen, remote_total=remote_total):
-        raise SuspiciousRemoval(
-            f"Folder {folder.ref.id}: walk {walk} did not show {unseen} of {stored} stored"
-            f" messages, but the provider counts {remote_total}; nothing was removed."
-        )
-    if not unseen:
-        return Counts()
-    return Counts(
-        removed=tx.changed(
-            "sweep_folder", account_id=run.account_id, folder_id=folder.ref.id, walk=walk
-        )
-    )
 
 
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> None:

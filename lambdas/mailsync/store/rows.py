@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from mailsync.model import Address, Message, Patch, RemoteFolder, Unreadable
+from mailsync.model import Address, Message, Patch, RemoteFolder
 from mailsync.store.connection import JsonBytes
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
@@ -85,13 +85,13 @@ def patch_rows(patches: Iterable[Patch]) -> JsonBytes:
     )
 
 
-def quarantine_rows(unreadable: Iterable[Unreadable]) -> JsonBytes:
-    return to_json(
-        [
-            {"message_id": each.remote_id, "cause": each.cause, "detail": _storable(each.detail)}
-            for each in unreadable
-        ]
-    )
+def quarantine_row(remote_id: str, folder_remote_id: str | None, cause: str, detail: str) -> Row:
+    return {
+        "message_id": remote_id,
+        "folder_remote_id": folder_remote_id,
+        "cause": cause,
+        "detail": _storable(detail),
+    }
 
 
 def folder_rows(folders: Iterable[RemoteFolder]) -> JsonBytes:

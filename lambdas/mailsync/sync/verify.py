@@ -28,15 +28,19 @@ def agrees(count: FolderCount) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class IdDifference:
-    """`missing` and `misread` are to be fetched again, `surplus` to be verified one by one."""
+    """`missing` and `misread` are to be fetched again, `surplus` to be verified one by one.
+
+    `released` were in quarantine and are no longer in the folder.
+    """
 
     missing: tuple[RemoteId, ...]
     surplus: tuple[RemoteId, ...]
     misread: tuple[RemoteId, ...]
+    released: tuple[RemoteId, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.missing or self.surplus or self.misread)
+        return not (self.missing or self.surplus or self.misread or self.released)
 
 
 def compare_ids(
@@ -47,6 +51,7 @@ def compare_ids(
     return IdDifference(
         missing=tuple(sorted(listed.keys() - stored.keys() - quarantined)),
         surplus=tuple(sorted(stored.keys() - listed.keys())),
+        released=tuple(sorted(quarantined - listed.keys())),
         misread=tuple(
             sorted(each for each, is_read in stored.items() if listed.get(each, is_read) != is_read)
         ),

@@ -1,0 +1,188 @@
+"""The rows of a page, or of messages fetched by id, inside the transaction of the caller.
+
+A message that cannot be stored is put into quarantine with its cause, and the others are
+stored: none holds up its page.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from mailsync.errors import StoreRejected, SuspiciousRemoval
+from mailsync.model import Counts, KnownFolder, Message, PagePlan, RunRef, Unreadable
+from mailsync.store import rows
+from mailsync.store.connection import Transaction
+from mailsync.store.rows import Row
+from mailsync.sync.safety import is_suspicious
+
+BODY_LIMIT_CHARS = 16 * 2**20
+"""Exchange Online takes messages of 36 MB by default, attachments included, so nobody writes text
+of this size; and a function holds a body about eight times while it stores it."""
+
+T = TypeVar("T")
+
+
+def setting_aside(write: Callable[[bool], T]) -> T:
+    """What `write` returns: asked to take no care at first, and if values are refused, to take it.
+
+    Taking care costs a savepoint per statement, and hardly any page needs it.
+
+    Raises:
+        StoreRejected: not for the values of a message.
+    """
+    try:
+        return write(False)
+    except StoreRejected as rejected:
+        if not rejected.blames_values:
+            raise
+        return write(True)
+
+
+def save_messages(
+    tx: Transaction,
+    run: RunRef,
+    folder: KnownFolder | None,
+    messages: Sequence[Message],
+    *,
+    careful: bool,
+) -> Counts:
+    """Inserts or refreshes; with `careful`, what the database refuses goes into quarantine."""
+    folder_id = folder.ref.id if folder else None
+    large = [each for each in messages if _body_chars(each) > BODY_LIMIT_CHARS]
+    sent = _differing(
+        tx, run, folder, [rows.to_row(each) for each in messages if each not in large]
+    )
+    upsert = _upsert_carefully if careful else _upsert
+    counts, refused = upsert(tx, run, folder_id, sent)
+    refused += [
+        rows.quarantine_row(each.remote_id, each.folder_remote_id, "too_large", _TOO_LARGE)
+        for each in large
+    ]
+    _enter_quarantine(tx, run, folder_id, refused)
+    written = counts.inserted + counts.updated + len(refused)
+    return counts + Counts(unchanged=len(messages) - written, quarantined=len(refused))
+
+
+def patch(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
+    if not plan.patches:
+        return Counts()
+    changed = tx.changed(
+        "patch_emails",
+        account_id=run.account_id,
+        folder_id=folder.ref.id,
+        patches=rows.patch_rows(plan.patches),
+    )
+    return Counts(updated=changed, unchanged=len(plan.patches) - changed)
+
+
+def remove(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
+    if not plan.removals:
+        return Counts()
+    left = {
+        "account_id": run.account_id,
+        "folder_id": folder.ref.id,
+        "ids": rows.to_json(plan.removals),
+    }
+    tx.run("leave_quarantine", **left)
+    return Counts(removed=tx.changed("mark_removed", **left))
+
+
+def quarantine(
+    tx: Transaction, run: RunRef, folder: KnownFolder | None, unreadable: Sequence[Unreadable]
+) -> Counts:
+    """Without `folder`, the messages must be in quarantine already."""
+    entries = [
+        rows.quarantine_row(each.remote_id, None, each.cause, each.detail) for each in unreadable
+    ]
+    _enter_quarantine(tx, run, folder.ref.id if folder else None, entries)
+    return Counts(quarantined=len(unreadable))
+
+
+def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
+    walk = folder.position.walk
+    stored, unseen, remote_total = tx.run("sweep_size", folder_id=folder.ref.id, walk=walk)[0]
+    if is_suspicious(stored=stored, removing=unseen, remote_total=remote_total):
+        raise SuspiciousRemoval(
+            f"Folder {folder.ref.id}: walk {walk} did not show {unseen} of {stored} stored"
+            f" messages, but the provider counts {remote_total}; nothing was removed."
+        )
+    if not unseen:
+        return Counts()
+    return Counts(
+        removed=tx.changed(
+            "sweep_folder", account_id=run.account_id, folder_id=folder.ref.id, walk=walk
+        )
+    )
+
+
+_TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
+
+
+def _body_chars(message: Message) -> int:
+    return len(message.body_html or "") + len(message.body_text or "")
+
+
+def _differing(
+    tx: Transaction, run: RunRef, folder: KnownFolder | None, sent: list[Row]
+) -> list[Row]:
+    """Those rows that are not stored like that; a first walk need not ask."""
+    if not sent or (folder and folder.position.walk == 1 and folder.position.walking):
+        return sent
+    folder_id = folder.ref.id if folder else None
+    known = {
+        message_id: (same_row, same_body)
+        for message_id, same_row, same_body in tx.run(
+            "known_emails", account_id=run.account_id, folder_id=folder_id, keys=rows.keys(sent)
+        )
+    }
+    same = {message_id for message_id, each in known.items() if all(each)}
+    if same:
+        tx.run("stamp_walk", account_id=run.account_id, ids=rows.to_json(sorted(same)))
+    return [
+        rows.without_body(row) if known.get(row["message_id"], (False, False))[1] else row
+        for row in sent
+        if row["message_id"] not in same
+    ]
+
+
+def _upsert(
+    tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
+) -> tuple[Counts, list[Row]]:
+    counts = Counts()
+    for piece in rows.pieces(sent):
+        inserted, updated = tx.run(
+            "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=piece
+        )[0]
+        counts += Counts(inserted=inserted, updated=updated)
+    return counts, []
+
+
+def _upsert_carefully(
+    tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
+) -> tuple[Counts, list[Row]]:
+    """Halves what is refused until single messages are left; returns their quarantine rows."""
+    try:
+        with tx.savepoint():
+            return _upsert(tx, run, folder_id, sent)
+    except StoreRejected as rejected:
+        if not rejected.blames_values:
+            raise
+        if len(sent) == 1:
+            row = sent[0]
+            remote_id, folder = row["message_id"], row["folder_remote_id"]
+            return Counts(), [rows.quarantine_row(remote_id, folder, "refused", str(rejected))]
+    half = len(sent) // 2
+    first, refused_first = _upsert_carefully(tx, run, folder_id, sent[:half])
+    second, refused_second = _upsert_carefully(tx, run, folder_id, sent[half:])
+    return first + second, refused_first + refused_second
+
+
+def _enter_quarantine(
+    tx: Transaction, run: RunRef, folder_id: int | None, entries: Sequence[Row]
+) -> None:
+    if entries:
+        tx.run(
+            "enter_quarantine",
+            account_id=run.account_id,
+            folder_id=folder_id,
+            entries=rows.to_json(entries),
+        )
