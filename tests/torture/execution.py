@@ -1,0 +1,136 @@
+"""One execution of a workflow inside this process: the definition itself, state by state.
+
+It interprets what `mailbox_sync.asl.json` uses, so an execution here cannot drift from the one
+on AWS. Only time is left out: a Wait passes at once, a retry comes at once, and a Map takes its
+items one after another, in an order that the caller chooses. Source: Amazon States Language.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Json = Any
+Invoke = Callable[[str, Json], Json]
+"""Calls the function of a placeholder; raises StateFailed when the function fails."""
+
+
+class StateFailed(Exception):
+    """A state failed under this name; uncaught, the execution does."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Execution:
+    """`arrange` returns the items of a Map in the order in which they are worked on."""
+
+    name: str
+    arn: str
+    invoke: Invoke
+    arrange: Callable[[list[Json]], list[Json]]
+
+    def run(self, definition: str, state_input: Json) -> Json:
+        """The output. Raises StateFailed when the execution ends in a Fail."""
+        context = {"Execution": {"Name": self.name, "Id": self.arn}}
+        return self._run(json.loads(definition), state_input, context)
+
+    def _run(self, machine: Json, data: Json, context: Json) -> Json:
+        following: str | None = machine["StartAt"]
+        while following is not None:
+            state = machine["States"][following]
+            if state["Type"] == "Succeed":
+                return data
+            data, following = self._enter(state, data, context)
+        return data
+
+    def _enter(self, state: Json, data: Json, context: Json) -> tuple[Json, str | None]:
+        kind = state["Type"]
+        if kind == "Choice":
+            chosen = (each["Next"] for each in state["Choices"] if _holds(each, data))
+            return data, next(chosen, None) or state["Default"]
+        if kind == "Wait":
+            return data, state["Next"]
+        if kind == "Fail":
+            raise StateFailed(_at(state["ErrorPath"], data), _at(state["CausePath"], data))
+        work = {"Task": self._task, "Map": self._map, "Pass": self._pass}[kind]
+        try:
+            result = work(state, data, context)
+        except StateFailed as failure:
+            for catcher in state.get("Catch", ()):
+                if _matches(catcher, failure):
+                    error = {"Error": failure.error, "Cause": failure.cause}
+                    return _placed(data, catcher["ResultPath"], error), catcher["Next"]
+            raise
+        return _placed(data, state.get("ResultPath", "$"), result), state.get("Next")
+
+    def _task(self, state: Json, data: Json, context: Json) -> Json:
+        tries: Counter[int] = Counter()
+        asked = _filled(state["Parameters"], data, context)
+        while True:
+            try:
+                answer = {"Payload": self.invoke(asked["FunctionName"], asked["Payload"])}
+                return _filled(state.get("ResultSelector", answer), answer, context)
+            except StateFailed as failure:
+                retriers = enumerate(state.get("Retry", ()))
+                found = next((each for each in retriers if _matches(each[1], failure)), None)
+                if found is None or tries[found[0]] >= found[1]["MaxAttempts"]:
+                    raise
+                tries[found[0]] += 1
+
+    def _map(self, state: Json, data: Json, context: Json) -> Json:
+        results = []
+        for item in self.arrange(_at(state["ItemsPath"], data)):
+            inside = {**context, "Map": {"Item": {"Value": item}}}
+            item_input = _filled(state["ItemSelector"], data, inside)
+            results.append(self._run(state["ItemProcessor"], item_input, context))
+        return results
+
+    def _pass(self, state: Json, data: Json, context: Json) -> Json:
+        return _filled(state["Parameters"], data, context)
+
+
+def _matches(route: Json, failure: StateFailed) -> bool:
+    return failure.error in route["ErrorEquals"] or "States.ALL" in route["ErrorEquals"]
+
+
+def _holds(rule: Json, data: Json) -> bool:
+    if "And" in rule:
+        return all(_holds(each, data) for each in rule["And"])
+    value = _at(rule["Variable"], data)
+    if "BooleanEquals" in rule:
+        return bool(value is rule["BooleanEquals"])
+    if "NumericGreaterThan" in rule:
+        return bool(value > rule["NumericGreaterThan"])
+    return bool(value < rule["NumericLessThan"])
+
+
+def _at(path: str, data: Json) -> Json:
+    for name in path.split(".")[1:]:
+        data = data[name]
+    return data
+
+
+def _filled(template: Json, data: Json, context: Json) -> Json:
+    """The template with each `name.$` replaced by what its path leads to."""
+    if not isinstance(template, dict):
+        return template
+    filled = {}
+    for name, value in template.items():
+        if name.endswith(".$"):
+            of_context = value.startswith("$$.")
+            filled[name[:-2]] = _at(value, context if of_context else data)
+        else:
+            filled[name] = _filled(value, data, context)
+    return filled
+
+
+def _placed(data: Json, path: str | None, result: Json) -> Json:
+    """The state's data with the result at one of the paths `null`, `$` and `$.name`."""
+    if path is None:
+        return data
+    return result if path == "$" else {**data, path.removeprefix("$."): result}

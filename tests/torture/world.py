@@ -1,0 +1,201 @@
+"""A mailbox on the real simulators, a mirror of it in real Postgres, and syncs that may die."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+import pg8000.native
+from moto.server import ThreadedMotoServer
+
+from localdev.engine.postgres import Postgres
+from localdev.simulators import Simulators
+from localdev.simulators.mailbox import Mailbox
+from mailsync.access.vault import Vault
+from mailsync.model import AccountId, Credentials, Provider
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.migrate import migrate
+from tests.torture.sync_process import Ending, Order
+
+TEMPLATE = "torture_template"
+_AWS = {
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+}
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """One database with one connected account, and the mailbox that it shall equal."""
+
+    mailbox: Mailbox
+    account_id: str
+    database: str
+
+
+class World:
+    """Servers and processes that all syncs of a torture share; a context manager."""
+
+    def __init__(self, postgres: Postgres, folder: Path) -> None:
+        self._postgres = postgres
+        self._servers = ExitStack()
+        self._numbers = count(1)
+        self.simulators = Simulators(folder)
+
+    def __enter__(self) -> Self:
+        self._servers.enter_context(self.simulators)
+        self._admin = self._servers.enter_context(_connection(self._postgres.url, "postgres"))
+        # Only processes of the product die here, never the server.
+        self._admin.run("ALTER SYSTEM SET fsync = off")
+        self._admin.run("SELECT pg_reload_conf()")
+        self._environment = {**_AWS, **self._serve_keys(), **self._provider()}
+        self._syncs = self._servers.enter_context(_sync_processes())
+        self._admin.run(f"CREATE DATABASE {TEMPLATE}")
+        migrate(Settings({"DATABASE_URL": self._url(TEMPLATE)}))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._servers.close()
+
+    def connect(self, mailbox: Mailbox) -> Mirror:
+        """A new database in which the mailbox is connected and not yet synced."""
+        database = self._create(TEMPLATE)
+        opened = Database(Settings({"DATABASE_URL": self._url(database)}))
+        store = CredentialStore(opened)
+        account_id = store.connect_account(
+            user_id="ann",
+            provider=Provider.MICROSOFT,
+            provider_account_id=mailbox.user_id,
+            email_address=mailbox.address,
+        )
+        store.save(account_id, self._credentials(mailbox, account_id, store))
+        opened.close()
+        return Mirror(mailbox, account_id, database)
+
+    @contextmanager
+    def copy(self, mirror: Mirror) -> Iterator[Mirror]:
+        """The mirror as it is now, in a database that is dropped afterwards."""
+        database = self._create(mirror.database)
+        try:
+            yield Mirror(mirror.mailbox, mirror.account_id, database)
+        finally:
+            self._admin.run(f"DROP DATABASE {database} WITH (FORCE)")
+
+    def sync(self, mirror: Mirror, **asked: Any) -> Ending:
+        """Runs one sync in a process of its own; `asked` are fields of an Order."""
+        url = {"DATABASE_URL": self._url(mirror.database)}
+        environment = {**self._environment, **url}
+        order = Order(environment=environment, account_id=mirror.account_id, **asked)
+        return self._syncs(order)
+
+    def rows(self, mirror: Mirror, sql: str) -> list[list[Any]]:
+        with _connection(self._postgres.url, mirror.database) as connection:
+            return connection.run(sql) or []
+
+    def links(self) -> Callable[[], None]:
+        """Undoes what syncs change at the provider, which is how old each link has become."""
+        database = self.simulators.service.database
+        chains = [tuple(each) for each in database.rows("SELECT * FROM chain")]
+
+        def restore() -> None:
+            with database.transaction():
+                database.write("DELETE FROM chain")
+                for chain in chains:
+                    database.write("INSERT INTO chain VALUES (?, ?, ?, ?)", *chain)
+
+        return restore
+
+    def _create(self, template: str) -> str:
+        name = f"torture_{next(self._numbers)}"
+        self._admin.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def _url(self, database: str) -> str:
+        before, _, socket = self._postgres.url.partition("?")
+        return f"{before.rpartition('/')[0]}/{database}?{socket}"
+
+    def _serve_keys(self) -> dict[str, str]:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        self._servers.callback(server.stop)
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        self._kms = boto3.client(
+            "kms",
+            endpoint_url=endpoint,
+            region_name="eu-central-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        key = self._kms.create_key()["KeyMetadata"]["Arn"]
+        return {"AWS_ENDPOINT_URL": endpoint, "TOKEN_KEY_ARN": key}
+
+    def _provider(self) -> dict[str, str]:
+        return {
+            "GRAPH_URL": self.simulators.graph_url,
+            "MICROSOFT_AUTHORITY": self.simulators.authority,
+            "MICROSOFT_CLIENT_ID": "torture",
+            "MICROSOFT_CLIENT_SECRET": "torture",
+            "CA_BUNDLE": str(self.simulators.ca_bundle),
+        }
+
+    def _credentials(
+        self, mailbox: Mailbox, account_id: AccountId, store: CredentialStore
+    ) -> Credentials:
+        lifetime = timedelta(days=1)
+        token = self.simulators.access_token(mailbox, lifetime_s=int(lifetime.total_seconds()))
+        vault = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms)
+        return Credentials(
+            grant=vault.seal(account_id, "no grant is needed while the token lasts"),
+            access=vault.seal(account_id, token),
+            access_expires_at=datetime.now(UTC) + lifetime,
+        )
+
+
+@contextmanager
+def _connection(server_url: str, database: str) -> Iterator[pg8000.native.Connection]:
+    socket = server_url.split("host=")[1] + "/.s.PGSQL.5432"
+    connection = pg8000.native.Connection("postgres", unix_sock=socket, database=database)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _sync_processes() -> Iterator[Callable[[Order], Ending]]:
+    """What runs an order and returns how it ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.torture.sync_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdin
+    assert process.stdout
+    orders, answers = process.stdin, process.stdout
+
+    def run(order: Order) -> Ending:
+        print(json.dumps(asdict(order)), file=orders, flush=True)
+        return Ending(**json.loads(answers.readline()))
+
+    try:
+        yield run
+    finally:
+        orders.close()
+        process.wait()
+        answers.close()
