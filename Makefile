@@ -42,7 +42,7 @@ check: setup ## format, lint, types, import contracts, budgets
 	@$(BIN)/python -m tests.budgets
 
 test: setup ## every test that finishes in minutes; needs no network
-	@$(BIN)/pytest -n auto --dist worksteal
+	@$(BIN)/pytest -n auto --dist loadgroup
 
 synth: setup ## cdk.out, with cdk-nag, without an AWS account; offline from the second time on
 	@STAGE=$(STAGE) $(BIN)/python app.py

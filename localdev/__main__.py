@@ -20,7 +20,8 @@ console = Console(highlight=False, soft_wrap=True)
 def main(arguments: list[str]) -> int:
     """The exit code: 0 when all went well, 1 when the stack could not start."""
     command, options = parse(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     stack = Stack(options)
     try:
         with console.status("Starting Mailsync ..."):

@@ -19,13 +19,25 @@ for name in [each for each in os.environ if each.startswith(("AWS_", "DATABASE_"
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
 
 TEMPLATE = "mailsync_template"
+# Only these servers never have to survive a power cut; the local stack's own one is as shipped.
+UNSAFE_BUT_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 _numbers = count(1)
+
+
+# What these folders set up is dear: a stack, a synthesis, an engine. One process does it for all.
+ONE_PROCESS = {"stack", "infra", "workflow"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in ONE_PROCESS:
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     folder: Path = tmp_path_factory.mktemp("postgres")
-    with Postgres(folder, database=TEMPLATE) as server:
+    with Postgres(folder, database=TEMPLATE, settings=UNSAFE_BUT_QUICK) as server:
         migrate(Settings({"DATABASE_URL": server.url}))
         yield server
 

@@ -35,6 +35,7 @@ SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=200")
 class Postgres:
     """The server on `folder`, from `start` to `stop`; `url` is a DATABASE_URL.
 
+    settings: of the server, as `name=value`.
     tcp_port: also listen there on loopback, without a password; None: only on a socket in a
     folder that nobody else may enter.
 
@@ -43,10 +44,16 @@ class Postgres:
     """
 
     def __init__(
-        self, folder: Path, *, database: str = "mail", tcp_port: int | None = None
+        self,
+        folder: Path,
+        *,
+        database: str = "mail",
+        tcp_port: int | None = None,
+        settings: tuple[str, ...] = (),
     ) -> None:
         self._folder = folder.resolve()
         self._database = database
+        self._settings = (*SETTINGS, *settings)
         self._tcp_port = tcp_port
         self._user = system_user() if os.geteuid() == 0 else None
         self._server: subprocess.Popen[bytes] | None = None
@@ -151,7 +158,7 @@ class Postgres:
     def _command(self, binaries: Path, cluster: Path) -> list[str | Path]:
         listen = "127.0.0.1" if self._tcp_port else ""
         port = str(self._tcp_port or 5432)
-        settings = [f"--{each}" for each in SETTINGS]
+        settings = [f"--{each}" for each in self._settings]
         where = ["-k", str(self._socket_folder), "-h", listen, "-p", port]
         return [binaries / "postgres", "-D", cluster, *where, *settings]
 

@@ -64,7 +64,7 @@ class Mirror:
         return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     """Connected, and its first sync finished."""
     options = Options(

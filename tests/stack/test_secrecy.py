@@ -19,7 +19,7 @@ SEALED = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def secrets(mirror: Mirror) -> set[str]:
     """What was secret in this session, found by opening it with the stack's own key."""
     with pytest.MonkeyPatch.context() as environment:
