@@ -162,7 +162,7 @@ def test_a_denial_is_believed_when_it_is_repeated(
         (refusal(404, "ErrorItemNotFound"), FolderGone),
         (refusal(404, "ErrorSyncFolderNotFound"), FolderGone),
         (refusal(404, "MailboxNotEnabledForRESTAPI"), ProviderRejected),
-        (refusal(403, "ErrorQuotaExceeded"), ProviderRejected),
+        (refusal(403, "ErrorQuotaExceeded"), CursorExpired),
         (refusal(503, "MailboxInfoStale"), ProviderUnavailable),
         (refusal(503, "x", Retry_After="2"), ProviderThrottled),
         (refusal(504, "UnknownError"), ProviderUnavailable),

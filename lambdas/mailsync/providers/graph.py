@@ -1,15 +1,17 @@
 """A Microsoft 365 mailbox through Microsoft Graph.
 
 There is one chain of changes per folder and none of the whole mailbox; `Cursor` is the link to
-its next page, behind a mark of the properties that the chain was begun with. `$top` never
-appears on such a chain: there it cuts the history instead of the page
+its next page. `$top` never appears on such a chain: there it cuts the history instead of the page
 (microsoft-graph-docs #7946).
+
+Exchange keeps the state of a chain in the mailbox itself, so a full mailbox cannot have one
+(Microsoft Graph docs, "mailFolder: delta"): its folders are walked by plain lists, whole in each
+run, until a chain can be begun again.
 
 Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder", "Combine
 multiple HTTP requests using JSON batching".
 """
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
@@ -29,7 +31,8 @@ from mailsync.model import (
     Unreadable,
 )
 from mailsync.providers import AccessSource
-from mailsync.providers.graph_errors import UNREADABLE, Answer, Asked, refusal
+from mailsync.providers.graph_cursor import LISTED, Link, is_chain, link_of
+from mailsync.providers.graph_errors import QUOTA_EXCEEDED, UNREADABLE, Answer, Asked, refusal
 from mailsync.providers.graph_folders import read_folders
 from mailsync.providers.graph_http import GraphClient, read_list
 from mailsync.providers.graph_messages import SELECTED, read_change, read_id, read_message
@@ -37,8 +40,6 @@ from mailsync.providers.patience import Patience
 
 LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
-# A chain reports changes of the properties it was begun with, so other ones need a new chain.
-_MARK = f"{zlib.crc32(SELECTED.encode()):08x} "
 
 
 class GraphMailbox:
@@ -74,22 +75,27 @@ class GraphMailbox:
 
     def fetch_page(self, folder: FolderRef, cursor: Cursor | None, *, limit: int) -> Page:
         if cursor is None:
-            path, asked = f"{_messages(folder)}/delta?$select={SELECTED}", Asked.FOLDER
-        else:
-            path, asked = _path(cursor), Asked.CURSOR
-        return self._page(path, self._get(path, asked, page_size=limit))
+            return self._first_page(folder, limit)
+        link = link_of(cursor)
+        answer = self._get(link.path, Asked.CURSOR, page_size=limit)
+        if limit == 1 and self._leads_to(answer, link):
+            raise CursorExpired(
+                "A page link leads to itself, whatever the page size; walking again."
+            )
+        return self._page(link, answer)
 
     def probe(
         self, positions: Sequence[tuple[FolderRef, Cursor]], *, limit: int
     ) -> Mapping[FolderId, Page]:
-        paths = {folder.id: _path(cursor) for folder, cursor in positions if _is_current(cursor)}
-        answers = self._graph.get_batch(list(paths.values()), page_size=limit)
+        links = {folder.id: link_of(cursor) for folder, cursor in positions if is_chain(cursor)}
+        paths = [each.path for each in links.values()]
+        answers = self._graph.get_batch(paths, page_size=limit)
         pages = {}
-        for (folder_id, path), answer in zip(paths.items(), answers, strict=True):
+        for (folder_id, link), answer in zip(links.items(), answers, strict=True):
             try:
                 if not answer.ok:
                     raise refusal(answer, Asked.CURSOR)
-                pages[folder_id] = self._page(path, answer)
+                pages[folder_id] = self._page(link, answer)
             except MailsyncError as failure:
                 logger.info("folder_not_probed", folder_id=folder_id, cause=type(failure).__name__)
         return pages
@@ -131,31 +137,36 @@ class GraphMailbox:
             raise refusal(answer, asked)
         return answer
 
-    def _page(self, path: str, answer: Answer) -> Page:
+    def _first_page(self, folder: FolderRef, limit: int) -> Page:
+        link = Link(f"{_messages(folder)}/delta?$select={SELECTED}")
+        answer = self._graph.get(link.path, page_size=limit)
+        if answer.code == QUOTA_EXCEEDED:
+            order = "$orderby=receivedDateTime%20desc"
+            path = f"{_messages(folder)}?$select={SELECTED}&{order}&$top={limit}"
+            link, answer = Link(path, is_list=True), self._graph.get(path)
+        if not answer.ok:
+            raise refusal(answer, Asked.FOLDER)
+        return self._page(link, answer)
+
+    def _page(self, link: Link, answer: Answer) -> Page:
         changes = tuple(read_change(each) for each in read_list(answer, "value"))
         more, last = (answer.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
-        if not more and not last:
-            raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
-        following = self._graph.path_of(more or last)
-        if more and following == path:
+        if self._leads_to(answer, link):
             raise _same_link()
-        return Page(changes, Cursor(f"{_MARK}{following}"), has_more=bool(more))
+        if more or last:
+            following = Link(self._graph.path_of(more or last), link.is_list)
+            return Page(changes, following.cursor, has_more=bool(more))
+        if link.is_list:
+            return Page(changes, LISTED, has_more=False)
+        raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
+
+    def _leads_to(self, answer: Answer, link: Link) -> bool:
+        more = answer.body.get("@odata.nextLink")
+        return more is not None and self._graph.path_of(more) == link.path
 
 
 def _messages(folder: FolderRef) -> str:
     return f"/me/mailFolders/{quote(folder.remote_id, safe='')}/messages"
-
-
-def _path(cursor: Cursor) -> str:
-    if not _is_current(cursor):
-        raise CursorExpired(
-            "The folder was walked with another selection of properties; it is walked again."
-        )
-    return cursor.removeprefix(_MARK)
-
-
-def _is_current(cursor: Cursor) -> bool:
-    return cursor.startswith(f"{_MARK}/")
 
 
 def _same_link() -> ProviderUnavailable:

@@ -67,10 +67,12 @@ _EXPIRED = frozenset(
     }
 )
 
+QUOTA_EXCEEDED = "ErrorQuotaExceeded"
+"""The mailbox is full, so Exchange cannot keep the state of a chain of changes in it."""
+
 _SENTENCES = {
     "MailboxNotEnabledForRESTAPI": "the mailbox is inactive, deleted or not in Exchange Online",
-    "ErrorQuotaExceeded": "the mailbox is full, so Exchange cannot keep the sync state;"
-    " free some space in it",
+    QUOTA_EXCEEDED: "the mailbox is full; free some space in it",
     "ErrorAccessDenied": "the app may not read this; grant it Mail.Read",
     "ErrorInvalidUser": "the mailbox does not exist",
 }
@@ -102,10 +104,14 @@ def refusal(answer: Answer, asked: Asked) -> MailsyncError:
 
 
 def _is_expired(answer: Answer, asked: Asked) -> bool:
-    """A stored link is the whole request, so nothing else can be malformed when it is refused."""
+    """A stored link is the whole request, so nothing else can be malformed when it is refused.
+
+    A new walk finds another way into a mailbox that is full.
+    """
     if answer.code.lower() in _EXPIRED or answer.status == 410:
         return True
-    return asked is Asked.CURSOR and answer.status == 400
+    refused = answer.status == 400 or answer.code == QUOTA_EXCEEDED
+    return asked is Asked.CURSOR and refused
 
 
 def _not_found(said: str, answer: Answer, asked: Asked) -> MailsyncError:
