@@ -9,7 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from moto.core.config import default_user_config
@@ -21,13 +21,21 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from localdev.engine.failure import StartFailed
-from localdev.engine.lambda_host import Answer, LambdaHost
+from localdev.engine.lambda_host import Answer
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class Functions(Protocol):
+    """Whoever answers the Invoke API; `function` is a name or an ARN."""
+
+    def invoke(self, function: str, payload: bytes, /) -> Answer: ...
+
+    def invoke_later(self, function: str, payload: bytes, /) -> Answer: ...
 
 
 class AwsEndpoint:
@@ -38,7 +46,7 @@ class AwsEndpoint:
     Raises StartFailed when the port is taken.
     """
 
-    def __init__(self, host: LambdaHost, *, port: int) -> None:
+    def __init__(self, host: Functions, *, port: int) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         moto: WsgiApplication = DomainDispatcherApplication(create_backend_app)
@@ -70,7 +78,7 @@ def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
         raise StartFailed(f"Port {port} is in use: give another --aws-port.") from taken
 
 
-def _invocations_before(moto: WsgiApplication, host: LambdaHost) -> WsgiApplication:
+def _invocations_before(moto: WsgiApplication, host: Functions) -> WsgiApplication:
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         match = _INVOKE.match(environ["PATH_INFO"])
         if match is None:

@@ -8,7 +8,7 @@ from mailsync.sync.plan import plan_page
 from tests.builders import a_message, a_page
 
 IDS = st.sampled_from(["a", "b", "c"])
-CHANGES = st.one_of(
+CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
     st.builds(
         lambda each, read: Patch(RemoteId(each), RemoteId("F1"), {"is_read": read}),
@@ -20,19 +20,21 @@ CHANGES = st.one_of(
 )
 
 
+def remote_id(change: Change) -> RemoteId:
+    return change.message.remote_id if isinstance(change, Upsert) else change.remote_id
+
+
 @given(st.lists(CHANGES, max_size=12))
-def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]):
+def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -> None:
     plan = plan_page(a_page(*changes))
 
     outcomes = [each.remote_id for each in (*plan.upserts, *plan.patches, *plan.unreadable)]
     outcomes += plan.removals
-    told = {
-        each.message.remote_id if isinstance(each, Upsert) else each.remote_id for each in changes
-    }
+    told = {remote_id(each) for each in changes}
     assert sorted(outcomes) == sorted(told)
 
 
 @given(st.lists(CHANGES, max_size=12))
-def test_a_page_planned_twice_is_the_page_planned_once(changes: list[Change]):
+def test_a_page_planned_twice_is_the_page_planned_once(changes: list[Change]) -> None:
     assert plan_page(a_page(*changes, *changes)).removals == plan_page(a_page(*changes)).removals
     assert plan_page(a_page(*changes)) == plan_page(a_page(*changes))

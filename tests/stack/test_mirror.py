@@ -31,7 +31,7 @@ def entered(mirror: Mirror, run_id: str) -> list[str]:
     ]
 
 
-def test_the_status_shows_the_guides_nine_fields_and_a_complete_mirror(mirror: Mirror):
+def test_the_status_shows_the_guides_nine_fields_and_a_complete_mirror(mirror: Mirror) -> None:
     status = mirror.finished()
 
     assert status.keys() >= NINE_FIELDS
@@ -39,13 +39,15 @@ def test_the_status_shows_the_guides_nine_fields_and_a_complete_mirror(mirror: M
     assert status["syncProgress"] == status["syncTotal"] >= MESSAGES
 
 
-def test_every_message_of_the_mailbox_is_a_row_with_every_field_in_its_folder(mirror: Mirror):
+def test_every_message_of_the_mailbox_is_a_row_with_every_field_in_its_folder(
+    mirror: Mirror,
+) -> None:
     assert stored(mirror) == in_mailbox(mirror)
 
 
 def test_the_history_shows_the_guides_steps_and_each_folder_with_input_output_and_times(
     mirror: Mirror,
-):
+) -> None:
     run_id = mirror.rows("SELECT id FROM mailsync.sync_runs ORDER BY created_at LIMIT 1")[0][0]
     history = mirror.history(run_id)
 
@@ -62,7 +64,7 @@ def test_the_history_shows_the_guides_steps_and_each_folder_with_input_output_an
     assert all("timestamp" in event for event in history)
 
 
-def test_a_sync_without_news_takes_a_handful_of_requests_and_writes_no_row(mirror: Mirror):
+def test_a_sync_without_news_takes_a_handful_of_requests_and_writes_no_row(mirror: Mirror) -> None:
     before = mirror.rows(COUNTS)
 
     run = mirror.synced()
@@ -73,7 +75,7 @@ def test_a_sync_without_news_takes_a_handful_of_requests_and_writes_no_row(mirro
     assert "sync-folder" not in entered(mirror, run["id"])
 
 
-def test_one_new_mail_is_the_only_row_that_is_written(mirror: Mirror):
+def test_one_new_mail_is_the_only_row_that_is_written(mirror: Mirror) -> None:
     before = mirror.rows("SELECT id, xmin::text FROM mailsync.emails")
     mirror.simulate("deliver", subject="only this")
 
@@ -86,7 +88,7 @@ def test_one_new_mail_is_the_only_row_that_is_written(mirror: Mirror):
     assert "sync-folder" not in entered(mirror, run["id"])
 
 
-def test_a_mail_that_is_moved_read_and_deleted_is_followed(mirror: Mirror):
+def test_a_mail_that_is_moved_read_and_deleted_is_followed(mirror: Mirror) -> None:
     moved = mirror.simulate("deliver", subject="moved")["id"]
     deleted = mirror.simulate("deliver", subject="deleted")["id"]
     mirror.synced()
@@ -104,7 +106,7 @@ def test_a_mail_that_is_moved_read_and_deleted_is_followed(mirror: Mirror):
     assert found == [["moved", "archive", True]]
 
 
-def test_the_self_test_runs_three_steps(mirror: Mirror):
+def test_the_self_test_runs_three_steps(mirror: Mirror) -> None:
     answer = httpx.get(f"{mirror.stack.api_url}/api/test-sync").json()
 
     assert answer["success"] is True

@@ -41,12 +41,12 @@ def secrets(mirror: Mirror) -> set[str]:
 BODIES = "SELECT coalesce(html, text) FROM mailsync.email_bodies LIMIT 50"
 
 
-def test_the_scan_knows_what_to_look_for(secrets: set[str]):
+def test_the_scan_knows_what_to_look_for(secrets: set[str]) -> None:
     assert len(secrets) > 20
     assert any(each.startswith("eyJ") for each in secrets)
 
 
-def test_no_secret_stands_in_any_execution(mirror: Mirror, secrets: set[str]):
+def test_no_secret_stands_in_any_execution(mirror: Mirror, secrets: set[str]) -> None:
     mirror.simulate("revoke")
     mirror.rows("UPDATE mailsync.email_credentials SET access_expires_at = now() RETURNING 1")
     failed = mirror.synced()
@@ -59,7 +59,7 @@ def test_no_secret_stands_in_any_execution(mirror: Mirror, secrets: set[str]):
     assert [each for each in secrets if each in text] == []
 
 
-def test_no_secret_stands_in_any_log(mirror: Mirror, secrets: set[str]):
+def test_no_secret_stands_in_any_log(mirror: Mirror, secrets: set[str]) -> None:
     logs: list[Path] = [
         each for each in (mirror.stack.data / "logs").iterdir() if each.name != "simulators.log"
     ]
@@ -69,14 +69,14 @@ def test_no_secret_stands_in_any_log(mirror: Mirror, secrets: set[str]):
     assert [each for each in secrets if each in text] == []
 
 
-def test_no_secret_stands_in_runs_errors_and_events(mirror: Mirror, secrets: set[str]):
+def test_no_secret_stands_in_runs_errors_and_events(mirror: Mirror, secrets: set[str]) -> None:
     tables = ("sync_runs", "sync_run_folders", "outbox", "email_quarantine", "sign_ins")
     text = "".join(str(mirror.rows(f"SELECT * FROM mailsync.{each}")) for each in tables)
 
     assert [each for each in secrets if each in text] == []
 
 
-def test_tokens_are_stored_sealed_only(mirror: Mirror, secrets: set[str]):
+def test_tokens_are_stored_sealed_only(mirror: Mirror, secrets: set[str]) -> None:
     stored = b"".join(bytes(each) for each in mirror.rows(SEALED)[0] if isinstance(each, bytes))
 
     tokens = [each for each in secrets if len(each) > 40]

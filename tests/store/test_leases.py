@@ -19,7 +19,9 @@ def begin(runs: RunStore, account_id: AccountId, name: str) -> int | None:
     return runs.begin(account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "test")
 
 
-def test_of_many_executions_exactly_one_gets_the_lease(settings: Settings, account_id: AccountId):
+def test_of_many_executions_exactly_one_gets_the_lease(
+    settings: Settings, account_id: AccountId
+) -> None:
     def contend(number: int) -> int | None:
         database = Database(settings)
         try:
@@ -33,13 +35,13 @@ def test_of_many_executions_exactly_one_gets_the_lease(settings: Settings, accou
     assert sum(epoch is not None for epoch in epochs) == 1
 
 
-def test_the_same_execution_gets_its_own_lease_again(runs: RunStore, account_id: AccountId):
+def test_the_same_execution_gets_its_own_lease_again(runs: RunStore, account_id: AccountId) -> None:
     assert begin(runs, account_id, "run-1") == begin(runs, account_id, "run-1")
 
 
 def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
     runs: RunStore, run: RunRef, database: Database
-):
+) -> None:
     one(database, EXPIRE)
     epoch = begin(runs, run.account_id, "run-2")
 
@@ -50,7 +52,7 @@ def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
     assert statuses == {"run-1": "failed", "run-2": "running"}
 
 
-def test_a_second_start_is_told_the_run_that_is_open(runs: RunStore, account_id: AccountId):
+def test_a_second_start_is_told_the_run_that_is_open(runs: RunStore, account_id: AccountId) -> None:
     first = runs.enqueue(account_id, RunId("a"), SyncType.MANUAL, "api")
     second = runs.enqueue(account_id, RunId("b"), SyncType.MANUAL, "api")
 
@@ -59,7 +61,7 @@ def test_a_second_start_is_told_the_run_that_is_open(runs: RunStore, account_id:
 
 def test_an_idempotency_key_names_its_run_even_when_that_has_ended(
     runs: RunStore, account_id: AccountId
-):
+) -> None:
     runs.enqueue(account_id, RunId("a"), SyncType.MANUAL, "api", "key-1")
     epoch = begin(runs, account_id, "a")
     assert epoch is not None
@@ -72,7 +74,7 @@ def test_an_idempotency_key_names_its_run_even_when_that_has_ended(
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
     runs: RunStore, run: RunRef, folders: tuple[KnownFolder, KnownFolder], mail: MailStore
-):
+) -> None:
     mail.mark_verified(run, [folders[0].ref.id])
 
     assert not runs.complete(run)
@@ -81,7 +83,7 @@ def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
 
 def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
     runs: RunStore, run: RunRef, database: Database
-):
+) -> None:
     runs.fail(run.account_id, run.run_id, "arn-run-1", "AccessRevoked", "Sign in again.")
     one(database, "UPDATE mailsync.email_accounts SET lease_owner = NULL RETURNING 1")
     runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
@@ -95,12 +97,14 @@ def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
     assert one(database, "SELECT type FROM mailsync.outbox") == ["account.reauth_required"]
 
 
-def test_due_accounts_are_claimed_once(runs: RunStore, account_id: AccountId):
+def test_due_accounts_are_claimed_once(runs: RunStore, account_id: AccountId) -> None:
     assert runs.claim_due(10, 60.0) == (account_id,)
     assert runs.claim_due(10, 60.0) == ()
 
 
 @pytest.mark.parametrize("unknown", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])
-def test_an_unknown_account_is_not_found_whatever_its_id_looks_like(runs: RunStore, unknown: str):
+def test_an_unknown_account_is_not_found_whatever_its_id_looks_like(
+    runs: RunStore, unknown: str
+) -> None:
     with pytest.raises(AccountNotFound):
         runs.account(AccountId(unknown))

@@ -16,7 +16,7 @@ def a_migration(version: str, statements: str, checksum: str = "1") -> Migration
     return Migration(version, statements, checksum)
 
 
-def test_several_runners_at_once_apply_each_migration_once(empty_settings: Settings):
+def test_several_runners_at_once_apply_each_migration_once(empty_settings: Settings) -> None:
     with ThreadPoolExecutor(4) as pool:
         applied = list(pool.map(lambda _: migrate(empty_settings), range(4)))
 
@@ -24,7 +24,9 @@ def test_several_runners_at_once_apply_each_migration_once(empty_settings: Setti
     assert sorted(applied)[:3] == [(), (), ()]
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(settings: Settings, database: Database):
+def test_a_migration_that_fails_leaves_nothing_behind(
+    settings: Settings, database: Database
+) -> None:
     broken = a_migration("9000", "CREATE TABLE mailsync.half (a int); SELECT nonsense")
 
     with pytest.raises(SchemaOutdated, match="9000"):
@@ -32,14 +34,14 @@ def test_a_migration_that_fails_leaves_nothing_behind(settings: Settings, databa
     assert rows(database, "SELECT to_regclass('mailsync.half')") == [[None]]
 
 
-def test_a_migration_that_was_changed_afterwards_is_refused(settings: Settings):
+def test_a_migration_that_was_changed_afterwards_is_refused(settings: Settings) -> None:
     migrate(settings, [a_migration("9001", "SELECT 1")])
 
     with pytest.raises(SchemaOutdated, match="changed"):
         migrate(settings, [a_migration("9001", "SELECT 2", checksum="2")])
 
 
-def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings):
+def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings) -> None:
     with (
         closing(Database(empty_settings)) as database,
         pytest.raises(SchemaOutdated, match="migrate-database"),

@@ -25,7 +25,7 @@ Folders = tuple[KnownFolder, KnownFolder]
 
 def test_a_page_stores_its_messages_and_moves_the_cursor(
     apply: Apply, folders: Folders, mail: MailStore, run: RunRef, database: Database
-):
+) -> None:
     counts = apply(folders[0].ref.id, a_page(Upsert(a_message("m1")), next_cursor="c1"))
 
     assert counts == Counts(inserted=1)
@@ -35,7 +35,7 @@ def test_a_page_stores_its_messages_and_moves_the_cursor(
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(
     folders: Folders, mail: MailStore, run: RunRef, database: Database
-):
+) -> None:
     page = a_page(Upsert(a_message("m1")))
     write = PageWrite(folders[0], page, plan_page(page), requests=1)
     mail.apply_page(run, write)
@@ -47,7 +47,7 @@ def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothin
 
 def test_without_the_lease_nothing_is_written(
     folders: Folders, mail: MailStore, run: RunRef, database: Database
-):
+) -> None:
     zombie = RunRef(run.account_id, run.run_id, run.lease_epoch - 1)
     page = a_page(Upsert(a_message("m1")))
 
@@ -59,7 +59,7 @@ def test_without_the_lease_nothing_is_written(
 @pytest.mark.parametrize("source_first", [True, False])
 def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
     source_first: bool, apply: Apply, folders: Folders, database: Database
-):
+) -> None:
     source, destination = (each.ref.id for each in folders)
     apply(source, a_page(Upsert(a_message("m1", "F1"))))
     polls = [
@@ -75,7 +75,7 @@ def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
 
 def test_a_removed_message_stays_until_it_is_known_to_be_gone(
     apply: Apply, folders: Folders, mail: MailStore, run: RunRef, database: Database
-):
+) -> None:
     apply(folders[0].ref.id, a_page(Upsert(a_message("m1")), Upsert(a_message("m2"))))
     apply(folders[0].ref.id, a_page(Removal(RemoteId("m1")), next_cursor="c2"))
 
@@ -86,7 +86,7 @@ def test_a_removed_message_stays_until_it_is_known_to_be_gone(
 
 def test_a_new_walk_removes_only_at_its_end_what_it_has_not_seen(
     apply: Apply, folders: Folders, mail: MailStore, run: RunRef, database: Database
-):
+) -> None:
     folder_id = folders[0].ref.id
     apply(folder_id, a_page(Upsert(a_message("m1")), Upsert(a_message("m2"))))
     mail.restart_walk(run, folder_id)
@@ -101,7 +101,7 @@ def test_a_new_walk_removes_only_at_its_end_what_it_has_not_seen(
 
 def test_a_walk_that_would_empty_a_full_folder_is_refused_with_its_page(
     apply: Apply, folders: Folders, mail: MailStore, run: RunRef, database: Database
-):
+) -> None:
     folder_id = folders[0].ref.id
     apply(folder_id, a_page(*(Upsert(a_message(f"m{each}")) for each in range(50))))
     mail.save_remote_counts(run, [a_remote_folder("F1", total=50)])
@@ -113,7 +113,9 @@ def test_a_walk_that_would_empty_a_full_folder_is_refused_with_its_page(
     assert "new" not in emails(database)
 
 
-def test_a_read_state_changes_nothing_else(apply: Apply, folders: Folders, database: Database):
+def test_a_read_state_changes_nothing_else(
+    apply: Apply, folders: Folders, database: Database
+) -> None:
     apply(folders[0].ref.id, a_page(Upsert(a_message("m1", subject="kept"))))
     patch = Patch(RemoteId("m1"), RemoteId("F1"), {"is_read": True})
 
@@ -125,7 +127,7 @@ def test_a_read_state_changes_nothing_else(apply: Apply, folders: Folders, datab
 
 def test_a_full_message_after_a_read_state_is_written_though_it_was_stored_like_that_before(
     apply: Apply, folders: Folders, database: Database
-):
+) -> None:
     folder_id = folders[0].ref.id
     apply(folder_id, a_page(Upsert(a_message("m1", is_read=False))))
     patch = Patch(RemoteId("m1"), RemoteId("F1"), {"is_read": True})
@@ -136,7 +138,9 @@ def test_a_full_message_after_a_read_state_is_written_though_it_was_stored_like_
     assert one(database, "SELECT is_read FROM mailsync.emails") == [False]
 
 
-def test_a_flag_does_not_write_the_body_again(apply: Apply, folders: Folders, database: Database):
+def test_a_flag_does_not_write_the_body_again(
+    apply: Apply, folders: Folders, database: Database
+) -> None:
     folder_id = folders[0].ref.id
     apply(folder_id, a_page(Upsert(a_message("m1"))))
     before = one(database, "SELECT xmin::text FROM mailsync.email_bodies")
@@ -149,7 +153,7 @@ def test_a_flag_does_not_write_the_body_again(apply: Apply, folders: Folders, da
 
 def test_what_postgres_cannot_hold_is_replaced_and_the_rest_kept(
     apply: Apply, folders: Folders, database: Database
-):
+) -> None:
     apply(folders[0].ref.id, a_page(Upsert(a_message("m1", subject="a\0b\ud83dc😀"))))
 
     assert one(database, "SELECT subject FROM mailsync.emails") == ["ab�c😀"]
@@ -157,7 +161,7 @@ def test_what_postgres_cannot_hold_is_replaced_and_the_rest_kept(
 
 def test_an_unreadable_message_is_named_and_forgotten_when_it_can_be_read(
     apply: Apply, folders: Folders, mail: MailStore, run: RunRef
-):
+) -> None:
     folder_id = folders[0].ref.id
     apply(folder_id, a_page(Unreadable(RemoteId("m1"), "corrupt", "no body")))
     assert mail.quarantined(run, folder_id) == {"m1"}

@@ -11,7 +11,7 @@ SCHEMA = "".join(each.statements for each in migrations())
 SOURCES = {path: path.read_text() for path in PRODUCT.rglob("*.py")}
 
 
-def test_every_statement_is_used_and_every_name_that_is_used_exists():
+def test_every_statement_is_used_and_every_name_that_is_used_exists() -> None:
     used = {
         name
         for text in SOURCES.values()
@@ -21,7 +21,7 @@ def test_every_statement_is_used_and_every_name_that_is_used_exists():
     assert used == statements().keys()
 
 
-def test_every_table_is_named_with_its_schema():
+def test_every_table_is_named_with_its_schema() -> None:
     tables = "|".join(re.findall(r"create table mailsync\.(\w+)", SCHEMA))
     bare = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE)\s+({tables})\b")
 
@@ -30,7 +30,7 @@ def test_every_table_is_named_with_its_schema():
     } == {}
 
 
-def test_only_the_connection_and_the_migrations_talk_to_the_driver():
+def test_only_the_connection_and_the_migrations_talk_to_the_driver() -> None:
     knows_driver = {path.name for path, text in SOURCES.items() if "pg8000" in text}
 
     assert knows_driver == {"connection.py", "migrate.py"}

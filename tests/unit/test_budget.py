@@ -3,30 +3,30 @@ import pytest
 from mailsync.sync import budget
 
 
-def test_no_page_is_begun_that_may_not_end_before_the_time_out():
+def test_no_page_is_begun_that_may_not_end_before_the_time_out() -> None:
     assert budget.may_go_on(remaining_s=60, slowest_page_s=15)
     assert not budget.may_go_on(remaining_s=60, slowest_page_s=25)
 
 
-def test_a_pause_is_never_shorter_than_asked_and_doubles_with_each_repeat():
+def test_a_pause_is_never_shorter_than_asked_and_doubles_with_each_repeat() -> None:
     assert budget.pause_s(2.128, repeat=0, spread=0) == 2.128
     assert budget.pause_s(2, repeat=1, spread=0.8) == pytest.approx(4.8)
     assert budget.pause_s(0, repeat=0, spread=0) > 0
 
 
-def test_all_pauses_of_a_request_fit_before_the_time_out():
+def test_all_pauses_of_a_request_fit_before_the_time_out() -> None:
     pauses = [budget.LONGEST_PAUSE_S / 2**each for each in range(budget.MOST_PAUSES)]
 
     assert sum(pauses) * 1.25 < budget.SHUTDOWN_S
 
 
-def test_the_wait_is_whole_seconds_between_one_and_five_minutes():
+def test_the_wait_is_whole_seconds_between_one_and_five_minutes() -> None:
     assert budget.wait_seconds(2.128) == 3
     assert budget.wait_seconds(0) == 1
     assert budget.wait_seconds(3600) == 300
 
 
-def test_page_sizes_shrink_to_one_and_grow_back_to_the_largest():
+def test_page_sizes_shrink_to_one_and_grow_back_to_the_largest() -> None:
     sizes = [100]
     while sizes[-1] > 1:
         sizes.append(budget.smaller_page(sizes[-1]))

@@ -7,38 +7,38 @@ def a_read_state(remote_id: str, is_read: bool) -> Patch:
     return Patch(RemoteId(remote_id), RemoteId("F1"), {"is_read": is_read})
 
 
-def test_a_message_that_stands_twice_in_a_page_is_written_once_as_it_was_last():
+def test_a_message_that_stands_twice_in_a_page_is_written_once_as_it_was_last() -> None:
     plan = plan_page(a_page(Upsert(a_message(subject="old")), Upsert(a_message(subject="new"))))
 
     assert [each.subject for each in plan.upserts] == ["new"]
 
 
-def test_a_message_removed_and_added_again_in_one_page_is_kept():
+def test_a_message_removed_and_added_again_in_one_page_is_kept() -> None:
     plan = plan_page(a_page(Removal(RemoteId("m1")), Upsert(a_message("m1"))))
 
     assert (len(plan.upserts), plan.removals) == (1, ())
 
 
-def test_a_message_added_and_then_removed_in_one_page_is_removed():
+def test_a_message_added_and_then_removed_in_one_page_is_removed() -> None:
     plan = plan_page(a_page(Upsert(a_message("m1")), Removal(RemoteId("m1"))))
 
     assert (plan.upserts, plan.removals) == ((), ("m1",))
 
 
-def test_a_read_state_after_the_whole_message_is_merged_into_it():
+def test_a_read_state_after_the_whole_message_is_merged_into_it() -> None:
     plan = plan_page(a_page(Upsert(a_message(is_read=False)), a_read_state("m1", True)))
 
     assert plan.upserts[0].is_read
     assert plan.patches == ()
 
 
-def test_the_last_of_two_read_states_wins():
+def test_the_last_of_two_read_states_wins() -> None:
     plan = plan_page(a_page(a_read_state("m1", True), a_read_state("m1", False)))
 
     assert [each.fields for each in plan.patches] == [{"is_read": False}]
 
 
-def test_an_unreadable_message_does_not_touch_the_others():
+def test_an_unreadable_message_does_not_touch_the_others() -> None:
     plan = plan_page(
         a_page(Upsert(a_message("m1")), Unreadable(RemoteId("m2"), "corrupt", "no body"))
     )
@@ -47,7 +47,7 @@ def test_an_unreadable_message_does_not_touch_the_others():
     assert [each.cause for each in plan.unreadable] == ["corrupt"]
 
 
-def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock():
+def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock() -> None:
     plan = plan_page(a_page(Upsert(a_message("b")), Upsert(a_message("a"))))
 
     assert [each.remote_id for each in plan.upserts] == ["a", "b"]

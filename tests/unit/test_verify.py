@@ -6,23 +6,23 @@ def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> 
     return FolderCount(remote, stored, quarantined, remote_unread=0, unread=unread)
 
 
-def test_counts_agree_when_everything_is_stored_or_named_in_quarantine():
+def test_counts_agree_when_everything_is_stored_or_named_in_quarantine() -> None:
     assert agrees(a_count(remote=10, stored=9, quarantined=1))
 
 
-def test_one_missing_message_is_a_difference():
+def test_one_missing_message_is_a_difference() -> None:
     assert not agrees(a_count(remote=10, stored=9))
 
 
-def test_one_message_too_many_is_a_difference():
+def test_one_message_too_many_is_a_difference() -> None:
     assert not agrees(a_count(remote=10, stored=11))
 
 
-def test_a_read_state_that_differs_is_a_difference():
+def test_a_read_state_that_differs_is_a_difference() -> None:
     assert not agrees(a_count(remote=10, stored=10, unread=1))
 
 
-def test_ids_are_compared_in_both_directions_and_by_their_read_state():
+def test_ids_are_compared_in_both_directions_and_by_their_read_state() -> None:
     remote = [
         RemoteEntry(RemoteId("same"), True),
         RemoteEntry(RemoteId("missing"), False),
@@ -38,7 +38,7 @@ def test_ids_are_compared_in_both_directions_and_by_their_read_state():
     assert difference.misread == ("misread",)
 
 
-def test_equal_folders_have_no_difference():
+def test_equal_folders_have_no_difference() -> None:
     entry = RemoteEntry(RemoteId("m1"), True)
 
     assert compare_ids([entry], {RemoteId("m1"): True}, frozenset()).is_empty

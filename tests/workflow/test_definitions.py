@@ -52,14 +52,14 @@ def successors(state: dict[str, Any]) -> set[str]:
     return found | ({state["Default"]} if "Default" in state else set())
 
 
-def test_every_product_error_has_a_route_and_every_route_a_product_error():
+def test_every_product_error_has_a_route_and_every_route_a_product_error() -> None:
     named = named_errors(catalog.MAILBOX_SYNC, "Retry", "Catch")
 
     assert named - SERVICE_ERRORS - {"States.ALL"} == leaves()
 
 
 @WORKFLOWS
-def test_every_task_has_a_comment_a_time_out_and_retries(workflow: catalog.Workflow):
+def test_every_task_has_a_comment_a_time_out_and_retries(workflow: catalog.Workflow) -> None:
     tasks = {name: each for name, each in states(workflow) if each["Type"] == "Task"}
 
     for name, task in tasks.items():
@@ -67,7 +67,7 @@ def test_every_task_has_a_comment_a_time_out_and_retries(workflow: catalog.Workf
 
 
 @WORKFLOWS
-def test_a_task_outlasts_its_function(workflow: catalog.Workflow):
+def test_a_task_outlasts_its_function(workflow: catalog.Workflow) -> None:
     by_placeholder = {each.placeholder: each for each in catalog.FUNCTIONS}
 
     for name, state in states(workflow):
@@ -78,7 +78,9 @@ def test_a_task_outlasts_its_function(workflow: catalog.Workflow):
 
 
 @WORKFLOWS
-def test_states_all_is_never_retried_and_is_caught_last_and_alone(workflow: catalog.Workflow):
+def test_states_all_is_never_retried_and_is_caught_last_and_alone(
+    workflow: catalog.Workflow,
+) -> None:
     assert "States.ALL" not in named_errors(workflow, "Retry")
     for name, state in states(workflow):
         for rule in state.get("Catch", [])[:-1]:
@@ -86,14 +88,14 @@ def test_states_all_is_never_retried_and_is_caught_last_and_alone(workflow: cata
 
 
 @WORKFLOWS
-def test_every_state_is_reached_and_every_successor_exists(workflow: catalog.Workflow):
+def test_every_state_is_reached_and_every_successor_exists(workflow: catalog.Workflow) -> None:
     for machine in machines(json.loads(workflow.definition)):
         reached = {machine["StartAt"]}.union(*map(successors, machine["States"].values()))
         assert reached == machine["States"].keys()
 
 
 @WORKFLOWS
-def test_throttling_and_outages_back_off_with_full_jitter(workflow: catalog.Workflow):
+def test_throttling_and_outages_back_off_with_full_jitter(workflow: catalog.Workflow) -> None:
     for name, state in states(workflow):
         for rule in state.get("Retry", []):
             if rule["MaxAttempts"]:
@@ -101,7 +103,7 @@ def test_throttling_and_outages_back_off_with_full_jitter(workflow: catalog.Work
                 assert rule["BackoffRate"] > 1, name
 
 
-def test_the_guides_step_names_are_the_state_names():
+def test_the_guides_step_names_are_the_state_names() -> None:
     guide = {
         "validate-account",
         "mark-syncing",
@@ -115,7 +117,7 @@ def test_the_guides_step_names_are_the_state_names():
     assert guide <= {name for name, _ in states(catalog.MAILBOX_SYNC)}
 
 
-def test_a_failed_sync_ends_in_a_fail_state_under_the_name_of_its_error():
+def test_a_failed_sync_ends_in_a_fail_state_under_the_name_of_its_error() -> None:
     machine = json.loads(catalog.MAILBOX_SYNC.definition)["States"]
 
     assert machine["mark-failed"]["Next"] == "sync-failed"

@@ -249,7 +249,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
-def test_the_workflow_when(scenario: Scenario, engine: Engine):
+def test_the_workflow_when(scenario: Scenario, engine: Engine) -> None:
     status, error, entered = engine.run(scenario.name)
 
     assert (status, error) == ("FAILED" if scenario.fails_as else "SUCCEEDED", scenario.fails_as)
@@ -258,13 +258,13 @@ def test_the_workflow_when(scenario: Scenario, engine: Engine):
     assert {name: called[name] for name in scenario.calls} == scenario.calls
 
 
-def test_the_scenarios_reach_every_state():
+def test_the_scenarios_reach_every_state() -> None:
     visited = set().union(*(each.visits for each in SCENARIOS))
 
     assert visited == {name for name, _ in states(MAILBOX_SYNC)}
 
 
-def test_an_execution_started_by_hand_needs_nothing_but_the_account(engine: Engine):
+def test_an_execution_started_by_hand_needs_nothing_but_the_account(engine: Engine) -> None:
     name = SCENARIOS[0].name
     arn = engine.client.start_execution(
         stateMachineArn=engine.machine_arn, name="by-hand", input=json.dumps({"accountId": name})
