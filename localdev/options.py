@@ -61,7 +61,7 @@ def _common_options() -> argparse.ArgumentParser:
     add("--authority", metavar="URL", help="Microsoft's identity platform with the tenant")
     add("--database-url", metavar="URL", help="your Postgres instead of the stack's own")
     add("--database-port", type=_port, help="let the stack's own Postgres listen there, too")
-    add("--mbox", type=Path, metavar="PATH", help="an mbox file, Maildir or folder of .eml files")
+    add("--mbox", type=_existing, metavar="PATH", help="an mbox file, Maildir or folder of .eml files")
     add("--messages", type=int, default=defaults.messages, help="default: %(default)s")
     add("--latency", choices=("none", "real"), default=defaults.latency, help="of the simulators")
     add("--time-scale", type=_scale, default=defaults.time_scale, help="0.1: waits are a tenth")
@@ -78,6 +78,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
     return port
+
+
+def _existing(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"there is no {text}")
+    return path
 
 
 def _scale(text: str) -> float:

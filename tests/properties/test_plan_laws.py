@@ -28,8 +28,9 @@ def remote_id(change: Change) -> RemoteId:
 def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -> None:
     plan = plan_page(a_page(*changes))
 
-    outcomes = [each.remote_id for each in (*plan.upserts, *plan.patches, *plan.unreadable)]
-    outcomes += plan.removals
+    outcomes = [each.remote_id for each in plan.upserts] + list(plan.removals)
+    outcomes += [each.remote_id for each in plan.patches]
+    outcomes += [each.remote_id for each in plan.unreadable]
     told = {remote_id(each) for each in changes}
     assert sorted(outcomes) == sorted(told)
 
