@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from contextlib import suppress
 from types import FrameType
 
@@ -24,8 +25,10 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, _interrupt)
     stack = Stack(options)
     try:
+        began = time.monotonic()
         with console.status("Starting Mailsync ..."):
             stack.start()
+        console.print(f"Mailsync is up after {time.monotonic() - began:.1f} s.")
         return _stay_up(stack) if command == "up" else _demo(stack, options)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
@@ -60,7 +63,7 @@ def _welcome(stack: Stack) -> str:
     account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
     account_id = account.id if account else "ACCOUNT_ID"
     curl = f'curl -s -H "Authorization: Bearer $TOKEN" {stack.api_url}'
-    return f"""Mailsync is up. Ctrl-C stops it and loses nothing.
+    return f"""Ctrl-C stops it and loses nothing.
 
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)

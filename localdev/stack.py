@@ -170,7 +170,8 @@ class Stack:
             TEST_SYNC_ARN=arns[TEST_SYNC.name],
             JWT_SECRET=open_secret(self.data / "jwt-secret"),
             PUBLIC_URL=self.api_url,
-            APP_INBOX_URL=os.environ.get("APP_INBOX_URL") or f"{self.api_url}/inbox",
+            # Without an application to return to, a person lands on the account's status.
+            APP_INBOX_URL=os.environ.get("APP_INBOX_URL") or f"{self.api_url}/api/email/sync",
             POWERTOOLS_METRICS_NAMESPACE="Mailsync",
         )
 
