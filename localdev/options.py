@@ -61,7 +61,12 @@ def _common_options() -> argparse.ArgumentParser:
     add("--authority", metavar="URL", help="Microsoft's identity platform with the tenant")
     add("--database-url", metavar="URL", help="your Postgres instead of the stack's own")
     add("--database-port", type=_port, help="let the stack's own Postgres listen there, too")
-    add("--mbox", type=_existing, metavar="PATH", help="an mbox file, Maildir or folder of .eml files")
+    add(
+        "--mbox",
+        type=_existing,
+        metavar="PATH",
+        help="an mbox file, Maildir or folder of .eml files",
+    )
     add("--messages", type=int, default=defaults.messages, help="default: %(default)s")
     add("--latency", choices=("none", "real"), default=defaults.latency, help="of the simulators")
     add("--time-scale", type=_scale, default=defaults.time_scale, help="0.1: waits are a tenth")
