@@ -33,6 +33,12 @@ def in_mailbox(world: World) -> Mail:
     }
 
 
+def is_mirrored(world: World) -> bool:
+    """Shows the difference when it is asserted."""
+    assert stored(world) == in_mailbox(world)
+    return True
+
+
 def _as_stored(message: StoredMessage) -> dict[str, Any]:
     shown = message.properties
     html = text_to_html(message.body) if message.body_type == "text" else message.body

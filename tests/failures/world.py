@@ -5,7 +5,7 @@ and where it leads is read from that file. Only its waits are left out.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from localdev.simulators.mailbox import Mailbox as RemoteMailbox
 from mailsync.errors import MailsyncError
 from mailsync.model import Access, AccountId, FolderId, RunId, RunRef, SyncType
 from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.patience import Patience
 from mailsync.settings import Settings
 from mailsync.steps.folder_pages import sync_folder
 from mailsync.steps.folder_tree import sync_folders
@@ -102,7 +103,11 @@ class SimulatedAccess:
 
 @dataclass
 class World:
-    """`sync` is one execution of the workflow; everything else looks at what came of it."""
+    """`sync` is one execution of the workflow; everything else looks at what came of it.
+
+    `at_once` is the concurrency of its Maps. `pauses` are the seconds that steps would have
+    slept; they do sleep when several are at work, since then waiting is the point.
+    """
 
     simulators: Simulators
     remote: RemoteMailbox
@@ -114,18 +119,23 @@ class World:
 
     def __post_init__(self) -> None:
         self.access = SimulatedAccess(self.simulators, self.remote)
+        self.pauses: list[float] = []
         self._numbers = count(1)
         self._run: RunRef | None = None
 
     def strike(
         self, path: str = "", *, times: int | None = 1, rate: float = 1, **fault: Any
-    ) -> None:
+    ) -> Rule:
         """From now on, requests whose path and query match are answered with this fault."""
         rule = Rule(fault=Fault(**fault), path=path, times=times, rate=rate)
         self.simulators.service.faults.add(rule)
+        return rule
 
     def calm(self) -> None:
         self.simulators.service.faults.clear()
+
+    def switch(self, **switches: Any) -> None:
+        self.simulators.service.set_switches(**switches)
 
     def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
@@ -213,21 +223,23 @@ class World:
                 raise routed from error
 
     @contextmanager
-    def _mailbox(self) -> Any:
-        """As a function opens it: a connection and a client of its own."""
-        database = Database(self.settings)
+    def _mailbox(self) -> Iterator[Mailbox]:
+        """As a function opens it: a client of its own, and a connection if others are at work."""
+        database = self.database if self.at_once == 1 else Database(self.settings)
         runs = RunStore(database)
         provider = GraphMailbox(
             base_url=self.simulators.graph_url,
             access=self.access,
             ca_bundle=str(self.simulators.ca_bundle),
+            patience=Patience(self.pauses.append if self.at_once == 1 else None),
         )
         try:
             runs.renew_lease(self._current)
             yield Mailbox(self._current, self.access, provider, MailStore(database), runs)
         finally:
             provider.close()
-            database.close()
+            if database is not self.database:
+                database.close()
 
     @property
     def _current(self) -> RunRef:
