@@ -1,0 +1,133 @@
+"""Positions that are lost and folders that cannot be followed: walked again, or by plain lists."""
+
+from typing import Any
+
+import pytest
+
+from tests.failures.mirror import in_mailbox, is_mirrored, stored
+from tests.failures.world import World
+from tests.simulators.graph_client import a_mail
+
+WALKS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"
+PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
+FULL: dict[str, Any] = {"status": 403, "code": "ErrorQuotaExceeded", "times": None}
+
+
+def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
+    world: World,
+) -> None:
+    """Row 1."""
+    world.sync()
+    world.remote.purge(world.remote.messages("inbox")[3].immutable_id)
+    world.remote.deliver(a_mail("new"))
+    world.remote.expire_delta_links()
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+    assert world.rows(WALKS) == [[2, False]]
+
+
+def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(world: World) -> None:
+    """Row 4: walked again twice in a run, then it is somebody's to look at."""
+    world.sync()
+    before = stored(world)
+    world.remote.expire_delta_links()
+    world.switch(largest_page=5)
+    world.strike("skiptoken", status=410, code="SyncStateNotFound", times=None)
+
+    assert world.sync() == "FoldersFailed"
+
+    assert stored(world) == before
+    causes = world.rows("SELECT DISTINCT error FROM mailsync.email_folders WHERE error <> ''")
+    assert causes == [["CursorExpired"]]
+
+
+@pytest.mark.parametrize("page", ["same link", "empty"])
+def test_a_link_that_leads_to_itself_for_ever_is_left_for_a_new_walk(
+    world: World, page: str
+) -> None:
+    """Rows 10 and 11: seven page sizes, down to one message, then a walk with another link."""
+    world.switch(largest_page=5)
+    struck = world.strike("skiptoken", page=page, times=7)
+
+    assert world.sync() == "completed"
+
+    assert struck.struck == 7
+    assert is_mirrored(world)
+
+
+def test_a_first_sync_that_broke_off_goes_on_where_it_stopped(world: World) -> None:
+    """Row 39: complete only when the last page is stored."""
+    world.switch(largest_page=5)
+    broken = world.strike("skiptoken", status=403, code="ErrorSomething", times=None)
+    assert world.sync() == "FoldersFailed"
+    assert world.one(PROVEN) == [False]
+    assert 0 < len(stored(world)) < len(in_mailbox(world))
+
+    broken.times = 0
+    before = len(world.simulators.service.log.records())
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+    assert world.one(PROVEN) == [True]
+    asked = world.simulators.service.log.records()[before:]
+    assert not [each for each in asked if "/delta" in each.path and each.link is None]
+
+
+def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
+    world: World,
+) -> None:
+    """Row 21: every folder is walked whole as long as Exchange can keep no chain."""
+    world.strike("/delta", **FULL)
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+
+    world.remote.purge(world.remote.messages("inbox")[0].immutable_id)
+    world.remote.update(world.remote.messages("inbox")[1].immutable_id, subject="changed")
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+    assert world.one(PROVEN) == [True]
+
+    world.calm()
+    world.sync()
+    world.remote.deliver(a_mail("new"))
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+    assert world.rows(WALKS) == [[3, False]]
+
+
+def test_a_mailbox_that_becomes_full_goes_on_by_lists(world: World) -> None:
+    """Row 21, with a chain begun before; and a list whose second link is left out, row 12."""
+    world.sync()
+    world.remote.purge(world.remote.messages("inbox")[5].immutable_id)
+    world.remote.deliver(a_mail("new"))
+    world.strike("/delta", **FULL)
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+
+
+def test_a_list_that_breaks_off_early_loses_nothing(world: World) -> None:
+    """Row 12: what a listing did not show is asked for by id."""
+    world.sync()
+    world.rows("UPDATE mailsync.folder_cursors SET page_size = 5 RETURNING 1")
+    world.strike("/delta", **FULL)
+    world.strike("orderby", page="no link", times=None)
+
+    world.sync()
+
+    assert is_mirrored(world)
+
+
+def test_a_folder_that_seems_gone_keeps_its_mail(world: World) -> None:
+    """Rows 37 and 40: its pages answer 404 while it is still listed with mail."""
+    world.sync()
+    inbox = world.remote.folders.find("inbox").id
+    world.remote.deliver(a_mail("new"))
+    world.strike(f"{inbox}.*/delta", status=404, code="ErrorItemNotFound", times=None)
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
