@@ -8,13 +8,12 @@ from localdev.mail.item import MailItem
 from localdev.simulators.folders import Folder
 from localdev.simulators.mailbox import Mailbox
 
-MESSAGES = 40
 _FLAGGED = {"flagStatus": "flagged"}
 
 
-def fill(mailbox: Mailbox) -> None:
-    """40 messages in a dozen folders on four levels."""
-    mailbox.load(generate_mail(MESSAGES - 3, owner=mailbox.address))
+def fill(mailbox: Mailbox, *, messages: int = 40) -> None:
+    """With 40 messages it has a dozen folders on four levels; the mail is always the same."""
+    mailbox.load(generate_mail(messages - 3, owner="ann@example.org"))
     for number, folder in enumerate(("drafts", "sentitems", "deleteditems")):
         mailbox.deliver(_mail(f"certain in {folder}", minute=number, is_draft=number == 0), folder)
 

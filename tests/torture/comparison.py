@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from pg8000.native import Connection
+
 from localdev.simulators.mailbox import Mailbox, StoredMessage
 from localdev.simulators.message import text_to_html
-from tests.torture.world import Mirror, World
 
 Things = dict[str, dict[str, Any]]
 
@@ -51,24 +52,20 @@ _ROLES = {
 }
 
 
-def divergences(world: World, mirror: Mirror) -> list[str]:
+def divergences(tables: Connection, mailbox: Mailbox) -> list[str]:
     """One line for each thing in which tables and mailbox differ; none when they are equal."""
-    stored_mail = dict(world.rows(mirror, _MESSAGES))
-    stored_folders = dict(world.rows(mirror, _FOLDERS))
-    counted = {
-        what: world.rows(mirror, f"SELECT count(*) FROM mailsync.{where}")[0][0]
-        for what, where in _MUST_BE_EMPTY.items()
-    }
+    counts = (f"(SELECT count(*) FROM mailsync.{where})" for where in _MUST_BE_EMPTY.values())
+    left = zip(_MUST_BE_EMPTY, tables.run(f"SELECT {', '.join(counts)}")[0], strict=True)
     return [
-        *_differences("folder", stored_folders, _folders(mirror.mailbox)),
-        *_differences("message", stored_mail, _messages(mirror.mailbox)),
-        *(f"{number} {what}" for what, number in counted.items() if number),
+        *_differences("folder", dict(tables.run(_FOLDERS)), _folders(mailbox)),
+        *_differences("message", dict(tables.run(_MESSAGES)), _messages(mailbox)),
+        *(f"{number} {what}" for what, number in left if number),
     ]
 
 
-def row_numbers(world: World, mirror: Mirror) -> dict[str, int]:
+def row_numbers(tables: Connection) -> dict[str, int]:
     """Our own number of each message; a row that was deleted and made again has another one."""
-    return dict(world.rows(mirror, "SELECT message_id, id FROM mailsync.emails"))
+    return dict(tables.run("SELECT message_id, id FROM mailsync.emails"))
 
 
 def _differences(kind: str, stored: Mapping[str, Any], wanted: Things) -> Iterator[str]:

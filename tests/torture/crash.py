@@ -30,8 +30,11 @@ class Moments:
         self._fatal = fatal
 
     def watch(self) -> None:
+        """From now on in this process; asked again, it changes nothing."""
         for owner, name in CALLS:
-            setattr(owner, name, self._watched(getattr(owner, name)))
+            call = getattr(owner, name)
+            if not hasattr(call, "__wrapped__"):
+                setattr(owner, name, self._watched(call))
 
     def _watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(call)

@@ -44,7 +44,8 @@ class CrashPoints:
         self._dies = dies
         world.simulators.service.set_switches(largest_page=PAGE)
         self._mirror = _mirror(world, scenario)
-        self._numbers = row_numbers(world, self._mirror)
+        with world.opened(self._mirror) as tables:
+            self._numbers = row_numbers(tables)
         self._restore_links = world.links()
         with world.copy(self._mirror) as whole:
             self.moments = world.sync(whole, dies=dies).moments
@@ -62,8 +63,9 @@ class CrashPoints:
                 ending = self._resume(mirror, console=moment % 2 == 0)
             if ending.outcome != "completed":
                 yield f"the sync that follows fails: {ending.outcome} {ending.cause}"
-            yield from divergences(world, mirror)
-            after = row_numbers(world, mirror)
+            with world.opened(mirror) as tables:
+                yield from divergences(tables, mirror.mailbox)
+                after = row_numbers(tables)
             for message_id, number in self._numbers.items():
                 if after.get(message_id, number) != number:
                     yield f"row {number} was deleted although its message lives"
@@ -71,9 +73,8 @@ class CrashPoints:
     def _resume(self, mirror: Mirror, *, console: bool) -> Ending:
         """By the trigger, which closes the dead run, or after its lease has expired."""
         if console:
-            self._world.rows(
-                mirror, "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'"
-            )
+            with self._world.opened(mirror) as tables:
+                tables.run("UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'")
         return self._world.sync(mirror, console=console)
 
 

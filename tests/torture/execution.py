@@ -20,7 +20,7 @@ class StateFailed(Exception):
     """A state failed under this name; uncaught, the execution does."""
 
     def __init__(self, error: str, cause: str) -> None:
-        super().__init__(f"{error}: {cause}")
+        super().__init__(error, cause)
         self.error = error
         self.cause = cause
 

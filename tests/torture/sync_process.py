@@ -5,14 +5,15 @@ both JSON. A fork runs one sync: the product's own trigger, then the real handle
 of the real state machine.
 """
 
+import gc
 import json
 import os
 import random
-import signal
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from types import SimpleNamespace
@@ -26,7 +27,8 @@ from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 from mailsync.workflow import Trigger, Workflows, execution_arn
 from tests.torture.crash import Moments
-from tests.torture.execution import Execution, StateFailed
+from tests.torture.execution import Execution, Invoke, StateFailed
+from tests.torture.fork import Fork, Killed
 
 MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
 FUNCTION_S = 300.0
@@ -73,43 +75,14 @@ class _Engine(Workflows):
         return False
 
 
-class Sync:
-    """One sync in this process."""
+class _Functions:
+    """The functions in this process."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        self._moments = Moments(order.fatal)
+    def __init__(self, moments: Moments) -> None:
+        self.moments = moments
         self._handlers = _handlers()
-        self._die_alone = order.dies == "function"
 
-    def run(self) -> Ending:
-        if not self._die_alone:
-            self._moments.watch()
-        account_id = AccountId(self._order.account_id)
-        name = str(uuid.uuid4())
-        if not self._order.console:
-            engine = _Engine()
-            Trigger(RunStore(open_database()), engine, MACHINE_ARN).sync(
-                account_id, SyncType.AUTO, "torture"
-            )
-            name = engine.started or name
-            open_database().close()  # the functions have connections of their own
-        invoke = self._invoke_alone if self._die_alone else self._invoke
-        arn = execution_arn(MACHINE_ARN, name)
-        execution = Execution(name, arn, invoke, self._arrange)
-        state = {"accountId": account_id, "syncType": "auto", "trigger": "torture"}
-        try:
-            execution.run(MAILBOX_SYNC.definition, state)
-        except StateFailed as failure:
-            return Ending(outcome=failure.error, moments=self._moments.count, cause=failure.cause)
-        return Ending(outcome="completed", moments=self._moments.count)
-
-    def _arrange(self, items: list[Any]) -> list[Any]:
-        if self._order.folder_order:
-            random.Random(self._order.folder_order).shuffle(items)
-        return items
-
-    def _invoke(self, placeholder: str, payload: Any) -> Any:
+    def invoke(self, placeholder: str, payload: Any) -> Any:
         event = json.loads(json.dumps(payload))
         try:
             return json.loads(json.dumps(self._handlers[placeholder](event, _context())))
@@ -117,51 +90,81 @@ class Sync:
             cause = {"errorType": type(error).__name__, "errorMessage": str(error)}
             raise StateFailed(type(error).__name__, json.dumps(cause)) from error
 
-    def _invoke_alone(self, placeholder: str, payload: Any) -> Any:
-        """In a process of its own, as Lambda does: what dies is the function."""
-        answer = in_fork(lambda: self._answer(placeholder, payload))
-        if answer is None:
-            self._moments = Moments(None)
-            raise StateFailed("Runtime.ExitError", "Runtime exited with error: signal: killed")
-        self._moments.count = answer["moments"]
-        if "error" in answer:
-            raise StateFailed(answer["error"], answer["cause"])
-        return answer["result"]
 
-    def _answer(self, placeholder: str, payload: Any) -> dict[str, Any]:
-        self._moments.watch()
+class _MortalFunctions:
+    """The functions in a process of their own; when it is killed, another one takes its place."""
+
+    def __init__(self, fatal: int | None) -> None:
+        self.moments = Moments(fatal)
+        self._forks = ExitStack()
+        self._fork = self._new_fork()
+
+    def invoke(self, placeholder: str, payload: Any) -> Any:
         try:
-            answer = {"result": self._invoke(placeholder, payload)}
-        except StateFailed as failure:
-            answer = {"error": failure.error, "cause": failure.cause}
-        return {**answer, "moments": self._moments.count}
+            outcome, self.moments.count = self._fork.ask((placeholder, payload))
+        except Killed:
+            self.moments = Moments(None)
+            self._fork = self._new_fork()
+            raise StateFailed("Runtime.ExitError", "signal: killed") from None
+        if isinstance(outcome, StateFailed):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        self._forks.close()
+
+    def _new_fork(self) -> Fork:
+        functions = _Functions(self.moments)
+
+        def answer(question: tuple[str, Any]) -> tuple[Any, int]:
+            functions.moments.watch()
+            try:
+                outcome = functions.invoke(*question)
+            except StateFailed as failure:
+                outcome = failure
+            return outcome, functions.moments.count
+
+        return self._forks.enter_context(Fork(answer))
 
 
-def in_fork(work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
-    """What `work` returns in a fork of this process; None when the fork was killed.
+def _run(order: Order) -> Ending:
+    os.environ.update(order.environment)
+    time.sleep = lambda seconds: _sleep(min(seconds, LONGEST_SLEEP_S))
+    if order.dies == "execution":
+        moments = Moments(order.fatal)
+        moments.watch()
+        return _execute(order, _started(order), _Functions(moments).invoke, moments)
+    name = _started(order)
+    open_database().close()
+    functions = _MortalFunctions(order.fatal)
+    try:
+        return _execute(order, name, functions.invoke, functions.moments)
+    finally:
+        functions.close()
 
-    Raises RuntimeError when it ended otherwise without an answer; its traceback is on stderr.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(json.dumps(work()).encode())
-            os._exit(0)
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        answer = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return None
-    if not answer:
-        raise RuntimeError("A forked process ended without an answer.")
-    found: dict[str, Any] = json.loads(answer)
-    return found
+
+def _started(order: Order) -> str:
+    """The name of the execution that a trigger starts; past it, one that nobody knows yet."""
+    engine = _Engine()
+    if not order.console:
+        trigger = Trigger(RunStore(open_database()), engine, MACHINE_ARN)
+        trigger.sync(AccountId(order.account_id), SyncType.AUTO, "torture")
+    return engine.started or str(uuid.uuid4())
+
+
+def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Ending:
+    def arrange(items: list[Any]) -> list[Any]:
+        if order.folder_order:
+            random.Random(order.folder_order).shuffle(items)
+        return items
+
+    execution = Execution(name, execution_arn(MACHINE_ARN, name), invoke, arrange)
+    state = {"accountId": order.account_id, "syncType": "auto", "trigger": "torture"}
+    try:
+        execution.run(MAILBOX_SYNC.definition, state)
+    except StateFailed as failure:
+        return Ending(outcome=failure.error, moments=moments.count, cause=failure.cause)
+    return Ending(outcome="completed", moments=moments.count)
 
 
 def _handlers() -> dict[str, Callable[[Any, Any], Any]]:
@@ -184,22 +187,20 @@ def _context() -> Any:
     )
 
 
-def _obey(order: Order) -> dict[str, Any]:
-    os.environ.update(order.environment)
-    time.sleep = lambda seconds: _sleep(min(seconds, LONGEST_SLEEP_S))
-    return asdict(Sync(order).run())
-
-
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     log = os.open(os.environ.get("TORTURE_LOG", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(log, 1)  # the product's log, which the forks inherit
     _handlers()
     boto3.client("kms", region_name="eu-central-1")  # reads the service's model once for all
+    gc.freeze()
     for line in sys.stdin:
-        order = Order(**json.loads(line))
-        ending = in_fork(lambda order=order: _obey(order)) or asdict(Ending(outcome="killed"))
-        print(json.dumps(ending), file=answers, flush=True)
+        with Fork(_run) as fork:
+            try:
+                ending = fork.ask(Order(**json.loads(line)))
+            except Killed:
+                ending = Ending(outcome="killed")
+        print(json.dumps(asdict(ending)), file=answers, flush=True)
 
 
 if __name__ == "__main__":

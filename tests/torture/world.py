@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -85,13 +85,22 @@ class World:
         return Mirror(mailbox, account_id, database)
 
     @contextmanager
+    def connected(self, mailbox: Mailbox) -> Iterator[Mirror]:
+        """The same, with a database that is dropped afterwards."""
+        mirror = self.connect(mailbox)
+        try:
+            yield mirror
+        finally:
+            self._drop(mirror.database)
+
+    @contextmanager
     def copy(self, mirror: Mirror) -> Iterator[Mirror]:
         """The mirror as it is now, in a database that is dropped afterwards."""
         database = self._create(mirror.database)
         try:
             yield Mirror(mirror.mailbox, mirror.account_id, database)
         finally:
-            self._admin.run(f"DROP DATABASE {database} WITH (FORCE)")
+            self._drop(database)
 
     def sync(self, mirror: Mirror, **asked: Any) -> Ending:
         """Runs one sync in a process of its own; `asked` are fields of an Order."""
@@ -100,9 +109,9 @@ class World:
         order = Order(environment=environment, account_id=mirror.account_id, **asked)
         return self._syncs(order)
 
-    def rows(self, mirror: Mirror, sql: str) -> list[list[Any]]:
-        with _connection(self._postgres.url, mirror.database) as connection:
-            return connection.run(sql) or []
+    def opened(self, mirror: Mirror) -> AbstractContextManager[pg8000.native.Connection]:
+        """A connection to the mirror's database, past the product."""
+        return _connection(self._postgres.url, mirror.database)
 
     def links(self) -> Callable[[], None]:
         """Undoes what syncs change at the provider, which is how old each link has become."""
@@ -121,6 +130,10 @@ class World:
         name = f"torture_{next(self._numbers)}"
         self._admin.run(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
+
+    def _drop(self, database: str) -> None:
+        # What was killed may still be connected.
+        self._admin.run(f"DROP DATABASE {database} WITH (FORCE)")
 
     def _url(self, database: str) -> str:
         before, _, socket = self._postgres.url.partition("?")
