@@ -1,4 +1,4 @@
-"""What the tables must hold, computed from the mailbox alone, and every way in which they differ."""
+"""What the tables must hold, computed from the mailbox alone, and where they differ from it."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

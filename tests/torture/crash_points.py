@@ -74,7 +74,9 @@ class CrashPoints:
         """By the trigger, which closes the dead run, or after its lease has expired."""
         if console:
             with self._world.opened(mirror) as tables:
-                tables.run("UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'")
+                tables.run(
+                    "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'"
+                )
         return self._world.sync(mirror, console=console)
 
 

@@ -129,7 +129,7 @@ class _MortalFunctions:
 
 def _run(order: Order) -> Ending:
     os.environ.update(order.environment)
-    time.sleep = lambda seconds: _sleep(min(seconds, LONGEST_SLEEP_S))
+    time.sleep = lambda seconds: _sleep(min(float(seconds), LONGEST_SLEEP_S))
     if order.dies == "execution":
         moments = Moments(order.fatal)
         moments.watch()
