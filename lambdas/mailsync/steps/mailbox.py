@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from mailsync.access import open_access
 from mailsync.access.vault import Vault
@@ -43,11 +44,16 @@ def open_mailbox(run: RunRef) -> Iterator[Mailbox]:
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     runs.renew_lease(run)
     credentials = CredentialStore(database)
-    vault = Vault(settings.token_key_arn, credentials)
-    access = open_access(account.id, credentials, vault, settings)
+    access = open_access(account.id, credentials, _open_vault(), settings)
     provider = open_provider(account.provider, access, settings)
     try:
         yield Mailbox(run, access, provider, MailStore(database), runs)
     finally:
         provider.close()
     runs.renew_lease(run, requests=provider.requests)
+
+
+@cache
+def _open_vault() -> Vault:
+    """The vault of this process: one that is kept remembers the data key."""
+    return Vault(load_settings().token_key_arn, CredentialStore(open_database()))
