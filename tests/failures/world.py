@@ -106,7 +106,8 @@ class World:
     """`sync` is one execution of the workflow; everything else looks at what came of it.
 
     `at_once` is the concurrency of its Maps. `pauses` are the seconds that steps would have
-    slept; they do sleep when several are at work, since then waiting is the point.
+    slept; they do sleep when several are at work, since then waiting is the point. `waits` are
+    those that were left to the workflow.
     """
 
     simulators: Simulators
@@ -120,6 +121,7 @@ class World:
     def __post_init__(self) -> None:
         self.access = SimulatedAccess(self.simulators, self.remote)
         self.pauses: list[float] = []
+        self.waits: list[int] = []
         self._numbers = count(1)
         self._run: RunRef | None = None
 
@@ -190,6 +192,7 @@ class World:
                 return self._fail_folder(folder_id, routed)
             if not done.has_more:
                 return None
+            self.waits += [done.wait_seconds] if done.wait_seconds else []
         raise AssertionError(f"folder {folder_id} never ends")
 
     def _repair_folder(self, folder_id: FolderId) -> None:

@@ -30,6 +30,10 @@ class Asked(Enum):
     CURSOR = "a stored link of a folder"
 
 
+NO_ANSWER = 0
+"""The status of an answer that did not arrive, or not whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to a request or to one item of a batch; `body` is empty if it was not JSON."""
@@ -45,6 +49,12 @@ class Answer:
     @property
     def throttled(self) -> bool:
         return self.status in (429, 509) or (self.status == 503 and self.retry_after_s is not None)
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same request may well succeed in a moment."""
+        failed = self.status >= 500 or self.status == NO_ANSWER
+        return self.throttled or (failed and self.code not in UNREADABLE)
 
     @property
     def code(self) -> str:
@@ -88,6 +98,8 @@ UNREADABLE = {
 
 def refusal(answer: Answer, asked: Asked) -> MailsyncError:
     """The failure that an answer other than 200 stands for."""
+    if answer.status == NO_ANSWER:
+        return ProviderUnavailable("Microsoft Graph did not answer in full; trying again.")
     said = f"Microsoft Graph answered {answer.status} {answer.code or 'without a code'}"
     if answer.throttled:
         return ProviderThrottled(f"{said}: too many requests.", retry_after_s=answer.retry_after_s)

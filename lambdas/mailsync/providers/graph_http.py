@@ -20,7 +20,7 @@ from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import Access
 from mailsync.providers import AccessSource
-from mailsync.providers.graph_errors import Answer, Asked, refusal
+from mailsync.providers.graph_errors import NO_ANSWER, Answer, Asked, refusal
 from mailsync.providers.http_errors import retry_after_s
 from mailsync.providers.patience import Patience
 
@@ -29,7 +29,7 @@ BATCH_LIMIT = 20
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
 _TIMEOUTS = httpx.Timeout(45.0, connect=10.0)
 _DENIED_PAUSE_S = 1.0
-# Items of a batch may lack the header that every other refusal has (outlook-dev-docs #144).
+# For failures that name none, such as items of a batch (outlook-dev-docs #144).
 _UNSAID_PAUSE_S = 2.0
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -37,11 +37,11 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 class GraphClient:
     """Not for use by several threads. `on_request` is called once per request sent.
 
-    What was throttled is asked again after the pause that Graph asks for, as far as `patience`
-    goes; what is throttled then comes back as such.
+    What was throttled, or failed for the moment, is asked again after a pause, as far as
+    `patience` goes: a listing of many requests must not begin anew for one of them. What does
+    not arrive as whole JSON is NO_ANSWER.
 
-    Every method raises ProviderUnavailable when no whole JSON answer arrives, and AccessRevoked
-    when a renewed access token is refused as well.
+    Every method raises AccessRevoked when there is no access token to be had.
     """
 
     def __init__(
@@ -68,13 +68,15 @@ class GraphClient:
         self._http.close()
 
     def get(self, path: str, *, page_size: int | None = None) -> Answer:
-        return self._ask("GET", path, headers={"Prefer": prefer(page_size)})
+        """A page is not insisted on when it fails: a smaller one may pass."""
+        headers = {"Prefer": prefer(page_size)}
+        return self._ask("GET", path, headers=headers, insists=page_size is None)
 
     def get_batch(self, paths: Sequence[str], *, page_size: int | None = None) -> list[Answer]:
         """The answers in the order of the paths, 20 of them per request.
 
-        Items are throttled one by one, and only those are asked again. What was left out of
-        the answer comes back as 504.
+        Items fail one by one, and only those are asked again. What was left out of the answer
+        comes back as NO_ANSWER.
 
         Raises:
             ProviderThrottled, ProviderRejected: the batch as a whole was refused.
@@ -102,13 +104,12 @@ class GraphClient:
     def _get_again(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
         answers = self._send_batch(paths, page_size)
         repeat = 0
-        while throttled := [at for at, answer in enumerate(answers) if answer.throttled]:
-            asked_s = max(answers[at].retry_after_s or _UNSAID_PAUSE_S for at in throttled)
-            if not self._patience.waits(asked_s, repeat):
+        while pauses := _pauses_s(answers, insists=page_size is None):
+            if not self._patience.waits(max(pauses.values()), repeat):
                 break
             repeat += 1
-            again = self._send_batch([paths[at] for at in throttled], page_size)
-            for at, answer in zip(throttled, again, strict=True):
+            again = self._send_batch([paths[at] for at in pauses], page_size)
+            for at, answer in zip(pauses, again, strict=True):
                 answers[at] = answer
         return answers
 
@@ -118,18 +119,25 @@ class GraphClient:
             {"id": str(place), "method": "GET", "url": path, "headers": headers}
             for place, path in enumerate(paths)
         ]
-        answer = self._ask("POST", "/$batch", headers={}, content={"requests": items})
+        content = {"requests": items}
+        answer = self._ask("POST", "/$batch", headers={}, content=content, insists=True)
         if not answer.ok:
             raise refusal(answer, Asked.MAILBOX)
         found = {each.get("id"): _item_answer(each) for each in read_list(answer, "responses")}
-        return [found.get(str(place), Answer(504)) for place in range(len(paths))]
+        return [found.get(str(place), Answer(NO_ANSWER)) for place in range(len(paths))]
 
     def _ask(
-        self, method: str, path: str, *, headers: Mapping[str, str], content: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        content: Any = None,
+        insists: bool,
     ) -> Answer:
         answer = self._admitted(method, path, headers, content)
         repeat = 0
-        while answer.throttled and self._patience.waits(answer.retry_after_s, repeat):
+        while self._patience.waits(_pause_s(answer, insists=insists), repeat):
             repeat += 1
             answer = self._admitted(method, path, headers, content)
         return answer
@@ -168,9 +176,7 @@ class GraphClient:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
-            raise ProviderUnavailable(
-                f"Microsoft Graph did not answer ({name}); trying again."
-            ) from None
+            return Answer(NO_ANSWER)
         answer = _answer(response)
         if not answer.ok:
             logger.warning(
@@ -196,10 +202,23 @@ def read_list(answer: Answer, name: str) -> list[Mapping[str, Any]]:
     return found
 
 
+def _pause_s(answer: Answer, *, insists: bool) -> float | None:
+    """How long to wait before the same request is sent again; None when that is of no use."""
+    if answer.throttled and answer.retry_after_s is not None:
+        return answer.retry_after_s
+    return _UNSAID_PAUSE_S if insists and answer.is_passing else None
+
+
+def _pauses_s(answers: Sequence[Answer], *, insists: bool) -> dict[int, float]:
+    """The same for those answers of a batch that it concerns, by their places."""
+    found = ((at, _pause_s(answer, insists=insists)) for at, answer in enumerate(answers))
+    return {at: pause for at, pause in found if pause is not None}
+
+
 def _answer(response: httpx.Response) -> Answer:
     body = _parse(response.content)
     if response.status_code == 200 and body is None:
-        raise ProviderUnavailable("Microsoft Graph sent an answer that is not JSON; trying again.")
+        return Answer(NO_ANSWER)
     return Answer(
         response.status_code, body or {}, retry_after_s(response.headers.get("Retry-After"))
     )
@@ -209,7 +228,7 @@ def _item_answer(item: Mapping[str, Any]) -> Answer:
     status, body, headers = item.get("status"), item.get("body"), item.get("headers")
     named = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
     return Answer(
-        status if isinstance(status, int) else 504,
+        status if isinstance(status, int) else NO_ANSWER,
         body if isinstance(body, dict) else {},
         retry_after_s(named.get("retry-after")),
     )

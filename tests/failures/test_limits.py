@@ -1,0 +1,156 @@
+"""The provider's limits and its worst days, for whole mailboxes."""
+
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from localdev.mail.generate import generate_mail
+from localdev.simulators.switches import Latency
+from mailsync.errors import AccessRevoked
+from tests.failures.mirror import is_mirrored, stored
+from tests.failures.world import World
+from tests.simulators.graph_client import a_mail
+
+ACCOUNT = "SELECT status, sync_status, last_error FROM mailsync.email_accounts"
+LOSE_HALF = "DELETE FROM mailsync.emails WHERE id % 2 = 0 RETURNING 1"
+WORST_DAY: tuple[dict[str, Any], ...] = (
+    {"status": 429, "code": "ApplicationThrottled", "retry_after": 2},
+    {"status": 503, "body": ""},
+    {"status": 504},
+    {"status": 429, "code": "ApplicationThrottled"},
+    {"cut": "mid body"},
+    {"truncate_json": True},
+)
+
+
+def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
+    """Row 22: Maps of four, batches of which Graph works on four at once, and none refused."""
+    world.at_once = 4
+    world.simulators.service.latency = Latency(fixed_s=0.02)
+    for name in "ABCDEF":
+        folder = world.remote.folders.create(name)
+        for _ in range(6):
+            world.remote.deliver(a_mail(), folder.id)
+
+    assert world.sync() == "completed"
+    world.rows(LOSE_HALF)
+    assert world.sync() == "completed"
+
+    asked = world.simulators.service.log.records()
+    assert is_mirrored(world)
+    assert max(each.in_flight for each in asked) == 3, "others in flight at arrival"
+    assert {each.status for each in asked} <= {200, 404}
+
+
+def test_with_fewer_slots_than_workers_everything_arrives_all_the_same(world: World) -> None:
+    """Row 22: another app shares the limit."""
+    world.at_once = 4
+    world.simulators.service.latency = Latency(fixed_s=0.01)
+    world.switch(requests_in_flight=2)
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+    assert 429 in {each.status for each in world.simulators.service.log.records()}
+
+
+def test_a_thousand_messages_arrive_though_every_third_request_fails(world: World) -> None:
+    world.remote.load(generate_mail(1_000, owner=world.remote.address))
+    world.switch(largest_page=50, generations_kept=50)
+    for fault in WORST_DAY:
+        world.strike(times=None, rate=0.06, **fault)
+
+    outcomes = [world.sync()]
+    while outcomes[-1] != "completed" and len(outcomes) < 10:
+        outcomes.append(world.sync())
+
+    assert outcomes[-1] == "completed"
+    failed = [each for each in world.simulators.service.log.records() if each.status != 200]
+    assert len(failed) > 20
+    assert is_mirrored(world)
+
+
+def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
+    seen = []
+    for size in (1, 7, 50, 500):
+        world.rows("DELETE FROM mailsync.emails RETURNING 1")
+        world.rows("DELETE FROM mailsync.email_folders RETURNING 1")
+        world.switch(largest_page=size)
+        assert world.sync() == "completed"
+        seen.append(stored(world))
+
+    assert is_mirrored(world)
+    assert all(each == seen[0] for each in seen)
+
+
+def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world: World) -> None:
+    """Rows 27 and 28."""
+    inbox = world.remote.folders.find("inbox").id
+    world.strike(f"{inbox}/messages/delta", status=503, body="", times=4)
+
+    world.sync()
+
+    prefer = [
+        each.prefer.rpartition("=")[2]
+        for each in world.simulators.service.log.records()
+        if inbox in unquote(each.path) and "/delta" in each.path
+    ]
+    assert prefer == ["100", "50", "25", "12", "6", "7", "8"]
+    assert is_mirrored(world)
+
+
+def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is_long(
+    world: World,
+) -> None:
+    """Row 24: never shorter than asked for, longer each time."""
+    refused: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
+    world.strike("/delta", **refused, retry_after=2.128, times=2)
+    world.strike("/delta", **refused, retry_after=45)
+
+    world.sync()
+
+    assert 2.128 <= world.pauses[0] < 2.7
+    assert 4.256 <= world.pauses[1] < 5.4
+    assert len(world.pauses) == 2
+    assert world.waits == [45]
+
+
+@pytest.mark.parametrize("code", ["MailboxNotEnabledForRESTAPI", "ErrorInvalidUser"])
+def test_a_mailbox_that_is_not_there_fails_by_name_and_keeps_its_rows(
+    world: World, code: str
+) -> None:
+    """Row 29."""
+    world.sync()
+    before = stored(world)
+    world.strike(times=None, status=404, code=code)
+
+    assert world.sync() == "ProviderRejected"
+
+    assert stored(world) == before
+    assert world.one(ACCOUNT) == ["active", "failed", "ProviderRejected"]
+
+
+def test_a_withdrawn_consent_stops_the_run_and_keeps_rows_and_positions(world: World) -> None:
+    """Row 46."""
+    world.sync()
+    before = stored(world)
+    positions = world.rows("SELECT folder_id, cursor FROM mailsync.folder_cursors ORDER BY 1")
+    world.access.refusal = AccessRevoked("The grant is refused.")
+
+    assert world.sync() == "AccessRevoked"
+
+    assert world.one(ACCOUNT) == ["reauth_required", "failed", "AccessRevoked"]
+    assert stored(world) == before
+    after = world.rows("SELECT folder_id, cursor FROM mailsync.folder_cursors ORDER BY 1")
+    assert after == positions
+
+
+def test_a_token_that_expires_in_the_middle_is_renewed_once(world: World) -> None:
+    """Row 49."""
+    world.access.expire()
+
+    assert world.sync() == "completed"
+
+    assert world.access.renewed == 1
+    assert is_mirrored(world)
