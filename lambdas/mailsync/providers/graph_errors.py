@@ -98,9 +98,9 @@ UNREADABLE = {
 
 def refusal(answer: Answer, asked: Asked) -> MailsyncError:
     """The failure that an answer other than 200 stands for."""
-    if answer.status == NO_ANSWER:
-        return ProviderUnavailable("Microsoft Graph did not answer in full; trying again.")
     said = f"Microsoft Graph answered {answer.status} {answer.code or 'without a code'}"
+    if answer.status == NO_ANSWER:
+        said = "Microsoft Graph sent no whole answer"
     if answer.throttled:
         return ProviderThrottled(f"{said}: too many requests.", retry_after_s=answer.retry_after_s)
     if _is_expired(answer, asked):
