@@ -25,9 +25,9 @@ class DemoAccount:
     def status(self) -> dict[str, Any]:
         return self._json("GET", f"/api/email/sync?accountId={self.id}")
 
-    def sync(self) -> dict[str, Any]:
+    def sync(self, sync_type: str = "manual") -> dict[str, Any]:
         """Starts a sync, or joins the one under way."""
-        asked = {"accountId": self.id, "syncType": "manual"}
+        asked = {"accountId": self.id, "syncType": sync_type}
         return self._json("POST", "/api/email/sync", json=asked)
 
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
         aws_port=0,
         messages=MESSAGES,
         schedule=False,
-        time_scale=0.05,
+        time_scale=0.2,
     )
     with Stack(options) as stack:
         opened = Mirror(stack, connect(stack.api_url, stack.provider, stack.token()))

@@ -1,0 +1,115 @@
+"""The database, a function and the network fail in mid-sync; the sync goes on where it was."""
+
+import os
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from localdev.demo_account import simulator
+from tests.stack.comparison import in_mailbox, stored
+from tests.stack.conftest import Mirror
+
+PAGE_SIZE = "UPDATE mailsync.folder_cursors SET page_size = 10 RETURNING 1"
+SLOW = {"fixed_s": 0.15}
+
+
+def a_long_sync(mirror: Mirror) -> str:
+    """Many small, slow pages; returns the run, which is under way."""
+    mirror.rows(PAGE_SIZE)
+    simulator(mirror.stack.provider, "POST", "latency", **SLOW)
+    simulator(mirror.stack.provider, "DELETE", "requests")
+    status = mirror.account.sync("full")
+    run_id: str = status["runId"]
+    return run_id
+
+
+def when(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def finished_run(mirror: Mirror, run_id: str) -> tuple[str, list[str]]:
+    """How the run ended, and what its folders failed of."""
+    simulator(mirror.stack.provider, "POST", "latency", model="none")
+    mirror.finished()
+    run = f"SELECT status FROM mailsync.sync_runs WHERE id = '{run_id}'"
+    folders = f"SELECT error_message FROM mailsync.sync_run_folders WHERE run_id = '{run_id}'"
+    failures = [each for (each,) in mirror.rows(folders) if each]
+    return mirror.rows(run)[0][0], failures
+
+
+def test_a_killed_function_is_retried_and_its_folder_goes_on(mirror: Mirror) -> None:
+    run_id = a_long_sync(mirror)
+
+    pids = when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
+    os.kill(pids[0], signal.SIGKILL)
+
+    assert finished_run(mirror, run_id) == ("completed", [])
+    assert stored(mirror) == in_mailbox(mirror)
+
+
+def test_a_killed_database_is_waited_for(mirror: Mirror) -> None:
+    run_id = a_long_sync(mirror)
+    when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
+    assert mirror.stack.postgres is not None
+
+    os.kill(mirror.stack.postgres.pid, signal.SIGKILL)
+    mirror.stack.postgres.restart()
+
+    assert finished_run(mirror, run_id) == ("completed", [])
+    assert stored(mirror) == in_mailbox(mirror)
+
+
+def test_a_cut_network_is_visible_and_only_the_failed_page_is_asked_again(
+    mirror: Mirror,
+) -> None:
+    run_id = a_long_sync(mirror)
+    when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
+
+    cut = {"fault": {"cut": "before answer"}, "times": None, "match": {"path": "messages"}}
+    simulator(mirror.stack.provider, "POST", "faults", rules=[cut])
+    failures = when(lambda: failed_tasks(mirror, run_id))
+    simulator(mirror.stack.provider, "DELETE", "faults")
+
+    assert {each["error"] for each in failures} == {"ProviderUnavailable"}
+    assert finished_run(mirror, run_id) == ("completed", [])
+    assert stored(mirror) == in_mailbox(mirror)
+    assert all(len(pages) == 1 for pages in asked_again(mirror).values())
+
+
+def failed_tasks(mirror: Mirror, run_id: str) -> list[dict[str, Any]]:
+    events = mirror.history(run_id)
+    return [
+        event["taskFailedEventDetails"] for event in events if "taskFailedEventDetails" in event
+    ]
+
+
+def asked_again(mirror: Mirror) -> dict[str, set[str]]:
+    """The pages of each folder that were asked for more than once."""
+    seen: set[str] = set()
+    again: dict[str, set[str]] = defaultdict(set)
+    for each in simulator(mirror.stack.provider, "GET", "requests"):
+        page = f"{each['path']}?{each['query']}"
+        if each["link"] and page in seen:
+            again[each["path"]].add(page)
+        seen.add(page)
+    return again
+
+
+def test_of_forty_simultaneous_starts_one_works_and_all_are_told_its_run(mirror: Mirror) -> None:
+    mirror.finished()
+    simulator(mirror.stack.provider, "POST", "latency", fixed_s=1)
+    before = mirror.rows("SELECT count(*) FROM mailsync.sync_runs")[0][0]
+
+    with ThreadPoolExecutor(40) as callers:
+        told = set(callers.map(lambda _: mirror.account.sync()["runId"], range(40)))
+
+    assert len(told) == 1
+    assert finished_run(mirror, told.pop()) == ("completed", [])
+    assert mirror.rows("SELECT count(*) FROM mailsync.sync_runs")[0][0] == before + 1

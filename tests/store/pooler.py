@@ -1,0 +1,74 @@
+"""A real PgBouncer in transaction mode in front of a test's server."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+SETTINGS = """[databases]
+* = host={socket_folder} port=5432 user=postgres pool_size={pool_size}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+max_client_conn = 200
+ignore_startup_parameters = extra_float_digits
+"""
+
+
+def program() -> str:
+    """PgBouncer's path; without it the test is skipped here and fails in CI, which installs it."""
+    found = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
+    if found:
+        return found
+    sentence = "PgBouncer is missing; on Debian: apt-get install pgbouncer"
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@contextmanager
+def pooled(database_url: str, folder: Path, *, pool_size: int) -> Iterator[str]:
+    """The URL of the same database through the pooler."""
+    url = urlsplit(database_url)
+    socket_folder = Path(parse_qs(url.query)["host"][0])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = folder / "pgbouncer.ini"
+    config.write_text(SETTINGS.format(socket_folder=socket_folder, port=port, pool_size=pool_size))
+    # The socket's folder is open to the server's own user alone; PgBouncer refuses to be root.
+    owner = socket_folder.stat()
+    user = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
+    with config.open() as settings:
+        process = subprocess.Popen(
+            [program(), "-q", f"/dev/fd/{settings.fileno()}"],
+            pass_fds=[settings.fileno()],
+            cwd="/",
+            **user,
+        )
+    try:
+        _wait_for(port)
+        yield f"postgresql://postgres@127.0.0.1:{port}{url.path}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("PgBouncer does not listen.")

@@ -1,0 +1,95 @@
+"""Behind a transaction pooler with fewer connections than clients nobody gets others' answers."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pg8000.native
+import pytest
+
+from mailsync.model import AccountId, Provider, RunId, RunRef, SyncType, Upsert
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.run_store import RunStore
+from mailsync.sync.plan import plan_page
+from tests.builders import a_message, a_page, a_remote_folder
+from tests.store.pooler import pooled
+
+CLIENTS = 8
+SERVER_CONNECTIONS = 2
+PAGES = 12
+
+
+@pytest.fixture
+def pooled_url(database_url: str, tmp_path: Path) -> Iterator[str]:
+    with pooled(database_url, tmp_path, pool_size=SERVER_CONNECTIONS) as url:
+        yield url
+
+
+def mirror_one_account(url: str, number: int) -> tuple[AccountId, dict[str, str]]:
+    """Pages of one account, written and read back by one client."""
+    database = Database(Settings({"DATABASE_URL": url}))
+    account_id = CredentialStore(database).connect_account(
+        user_id=f"user-{number}",
+        provider=Provider.MICROSOFT,
+        provider_account_id=str(number),
+        email_address=f"{number}@example.org",
+    )
+    epoch = RunStore(database).begin(
+        account_id, RunId(f"run-{number}"), f"arn-{number}", SyncType.INITIAL, "test"
+    )
+    assert epoch is not None
+    run, mail = RunRef(account_id, RunId(f"run-{number}"), epoch), MailStore(database)
+    mail.save_folders(run, [a_remote_folder("F1")], [])
+    for page_number in range(PAGES):
+        message = a_message(f"m{page_number}", subject=f"{number}/{page_number}")
+        page = a_page(Upsert(message), next_cursor=f"c{page_number}", has_more=True)
+        (folder,) = mail.folders(account_id)
+        assert mail.apply_page(run, PageWrite(folder, page, plan_page(page), 1)) is not None
+    with database.transaction() as tx:
+        found = tx._connection.run(
+            "SELECT message_id, subject FROM mailsync.emails WHERE account_id = cast(:a AS uuid)",
+            a=account_id,
+        )
+    database.close()
+    return account_id, {message_id: subject for message_id, subject in found or []}
+
+
+def test_every_client_finds_exactly_what_it_wrote(pooled_url: str) -> None:
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        found = list(
+            clients.map(lambda number: mirror_one_account(pooled_url, number), range(CLIENTS))
+        )
+
+    for number, (_, subjects) in enumerate(found):
+        assert subjects == {f"m{page}": f"{number}/{page}" for page in range(PAGES)}
+
+
+def test_the_same_without_a_transaction_mixes_answers(pooled_url: str) -> None:
+    """The reason for the rule; when this fails, the driver or the pooler has changed."""
+    target = pooled_url.rsplit(":", 1)[1]
+    port, database = target.split("/")
+
+    def ask(number: int) -> int:
+        wrong = 0
+        for attempt in range(60):
+            try:
+                wrong += answer(int(port), database, number, attempt) != number
+            except (pg8000.native.DatabaseError, pg8000.native.InterfaceError, OSError):
+                wrong += 1
+        return wrong
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        assert sum(clients.map(ask, range(CLIENTS))) > 0
+
+
+def answer(port: int, database: str, number: int, attempt: int) -> int:
+    connection = pg8000.native.Connection(
+        "postgres", host="127.0.0.1", port=port, database=database, ssl_context=False, timeout=5
+    )
+    try:
+        return int(connection.run(f"SELECT cast(:n AS int) /* {attempt} */", n=number)[0][0])
+    finally:
+        connection.close()
