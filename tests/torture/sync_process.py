@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import httpx
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from mailsync.model import AccountId, SyncType
@@ -187,13 +188,20 @@ def _context() -> Any:
     )
 
 
+def _warm_up() -> None:
+    """Loads once what each fork would load late."""
+    _handlers()
+    import_module("mailsync.providers.graph")
+    boto3.client("kms", region_name="eu-central-1")
+    httpx.Client().close()
+    gc.freeze()
+
+
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     log = os.open(os.environ.get("TORTURE_LOG", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(log, 1)  # the product's log, which the forks inherit
-    _handlers()
-    boto3.client("kms", region_name="eu-central-1")  # reads the service's model once for all
-    gc.freeze()
+    _warm_up()
     for line in sys.stdin:
         with Fork(_run) as fork:
             try:

@@ -9,8 +9,8 @@ from tests.torture.crash_points import DEATHS, SCENARIOS, CrashPoints
 from tests.torture.histories import falsified
 from tests.torture.world import World
 
-POINTS = 5
-HISTORIES = 8
+POINTS = 3
+HISTORIES = 6
 SEED = 20_26
 
 
