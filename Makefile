@@ -2,6 +2,7 @@
 
 MESSAGES ?= 3000#   how many messages the demo mailbox holds
 MBOX     ?=#        an mbox file, a Maildir or a folder of .eml files to fill it with instead
+HISTORIES ?= 2000#  how many random histories `make torture` runs
 STAGE    ?= dev#    the stage of cdk.json that `make synth` writes
 
 # The first interpreter that really runs; 3.13 is what Lambda runs.
@@ -12,11 +13,11 @@ BIN := .venv/bin
 export PYTHONPATH := lambdas:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev check test synth lock clean
+.PHONY: help setup demo dev check test torture synth lock clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@awk -F '[?]= *|# +' '/^[A-Z]+ *[?]=.*#/ { printf "  %s= %s\n", $$1, $$NF }' $(MAKEFILE_LIST)
+	@awk -F " *[?]= *|# +" '/^[A-Z]+ *[?]=.*#/ { printf "  %-10s %s\n", $$1, $$NF }' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## the virtual environment, made anew when requirements-dev.txt changed
 
@@ -43,6 +44,9 @@ check: setup ## format, lint, types, import contracts, budgets
 
 test: setup ## every test that finishes in minutes; needs no network
 	@$(BIN)/pytest -n auto --dist loadgroup
+
+torture: setup ## kill the sync at every single call, then random histories; HISTORIES=N
+	@$(BIN)/python -m tests.torture --histories $(HISTORIES)
 
 synth: setup ## cdk.out, with cdk-nag, without an AWS account; offline from the second time on
 	@STAGE=$(STAGE) $(BIN)/python app.py
