@@ -40,7 +40,7 @@ def world(simulators: Simulators, settings: Settings, database: Database, tmp_pa
     remote = simulators.add_mailbox(address)
     for role in MISSING:
         remote.folders.remove(role)
-    mail = generate_mail(45, owner=address)
+    mail = generate_mail(36, owner=address)
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
     remote.load(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
     account_id = CredentialStore(database).connect_account(

@@ -96,7 +96,7 @@ def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world:
         for each in world.simulators.service.log.records()
         if inbox in unquote(each.path) and "/delta" in each.path
     ]
-    assert prefer == ["100", "50", "25", "12", "6", "7", "8"]
+    assert prefer == ["100", "50", "25", "12", "6", "7"]
     assert is_mirrored(world)
 
 

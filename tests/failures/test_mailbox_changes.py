@@ -89,8 +89,13 @@ CHANGES = (
 )
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.__name__)
-@pytest.mark.parametrize("sync_type", [SyncType.AUTO, SyncType.FULL])
+@pytest.mark.parametrize(
+    ("change", "sync_type"),
+    [
+        *((each, SyncType.AUTO) for each in CHANGES),
+        *((each, SyncType.FULL) for each in (move_there_and_back, delete, purge_folder)),
+    ],
+)
 def test_the_rows_follow(
     world: World, change: Callable[[World], None], sync_type: SyncType
 ) -> None:
