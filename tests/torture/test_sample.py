@@ -6,7 +6,8 @@ import pytest
 
 from localdev.engine.postgres import Postgres
 from tests.torture.crash_points import DEATHS, SCENARIOS, CrashPoints
-from tests.torture.histories import falsified
+from tests.torture.histories import Round, check_history, falsified
+from tests.torture.random_changes import Change
 from tests.torture.world import World
 
 POINTS = 3
@@ -35,3 +36,12 @@ def test_a_sync_that_is_killed_loses_nothing_and_leaves_nothing_twice(
 
 def test_after_any_history_the_tables_equal_the_mailbox(world: World) -> None:
     assert falsified(world, histories=HISTORIES, seed_number=SEED, told=lambda _: None) is None
+
+
+def test_what_was_changed_in_a_folder_that_a_message_passed_through_is_not_lost(
+    world: World,
+) -> None:
+    """There and back between two polls, changed there and read here: only the read is told."""
+    toggled = (Change("read", what=3), Change("unread", what=3))
+
+    check_history(world, [Round(), Round(before=(Change("changed there", 3, 3), *toggled))])

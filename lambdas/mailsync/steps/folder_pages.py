@@ -15,6 +15,7 @@ from mailsync.model import (
     Page,
     PagePlan,
     Patch,
+    RemoteId,
     Unreadable,
 )
 from mailsync.steps.mailbox import Mailbox
@@ -62,7 +63,7 @@ def store_page(
     mailbox: Mailbox, folder: KnownFolder, page: Page, *, requests: int = 1
 ) -> Counts | None:
     """Plans and stores one page; None when another worker had moved the cursor meanwhile."""
-    plan = _completed(mailbox, plan_page(page))
+    plan = _completed(mailbox, folder, plan_page(page))
     counts = mailbox.mail.apply_page(mailbox.run, PageWrite(folder, page, plan, requests))
     if counts is not None and page.changes:
         logger.info(
@@ -92,27 +93,33 @@ def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
     return page
 
 
-def _completed(mailbox: Mailbox, plan: PagePlan) -> PagePlan:
-    """Fetches whole what a patch cannot tell: messages not stored, and fields beside `is_read`."""
-    if not plan.patches:
+def _completed(mailbox: Mailbox, folder: KnownFolder, plan: PagePlan) -> PagePlan:
+    """Fetches whole what the page does not tell of messages that it names."""
+    ids = _untold(mailbox, folder, plan)
+    if not ids:
         return plan
-    unknown = mailbox.mail.unknown_ids(
-        mailbox.run.account_id, [each.remote_id for each in plan.patches]
-    )
-    partial = tuple(each for each in plan.patches if _needs_message(each, unknown))
-    if not partial:
-        return plan
-    ids = [each.remote_id for each in partial]
     fetched = mailbox.provider.fetch_messages(ids, one_by_one=True)
     messages = tuple(each for each in fetched if isinstance(each, Message))
     gone = tuple(each.remote_id for each in fetched if isinstance(each, Gone))
     unreadable = tuple(each for each in fetched if isinstance(each, Unreadable))
     return PagePlan(
         upserts=plan.upserts + messages,
-        patches=tuple(each for each in plan.patches if each not in partial),
+        patches=tuple(each for each in plan.patches if each.remote_id not in ids),
         removals=plan.removals + gone,
         unreadable=plan.unreadable + unreadable,
     )
+
+
+def _untold(mailbox: Mailbox, folder: KnownFolder, plan: PagePlan) -> list[RemoteId]:
+    """Patches of messages not stored, patches of more than `is_read`, and what passed through."""
+    ids: list[RemoteId] = []
+    if plan.patches:
+        patched = [each.remote_id for each in plan.patches]
+        unknown = mailbox.mail.unknown_ids(mailbox.run.account_id, patched)
+        ids += [each.remote_id for each in plan.patches if _needs_message(each, unknown)]
+    if plan.removals:
+        ids += mailbox.mail.passed_through(mailbox.run, folder.ref.id, plan.removals)
+    return ids
 
 
 def _needs_message(patch: Patch, unknown: frozenset[str]) -> bool:

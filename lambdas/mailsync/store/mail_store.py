@@ -99,6 +99,21 @@ class MailStore:
             stored = tx.run("stored_ids", account_id=account_id, ids=rows.to_json(list(ids)))
         return frozenset(ids) - {RemoteId(each) for (each,) in stored}
 
+    def passed_through(
+        self, run: RunRef, folder_id: FolderId, ids: Collection[RemoteId]
+    ) -> tuple[RemoteId, ...]:
+        """Those of `ids`, reported as having left a folder, that are stored in another one and
+        were not read whole in this run: what was changed on the way may have been told nowhere."""
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "passed_through",
+                account_id=run.account_id,
+                run_id=run.run_id,
+                folder_id=folder_id,
+                ids=rows.to_json(list(ids)),
+            )
+        return tuple(RemoteId(each) for (each,) in found)
+
     def apply_page(self, run: RunRef, write: PageWrite) -> Counts | None:
         """Rows, removals, quarantine, cursor and, after the last page of a walk, the sweep.
 

@@ -80,6 +80,11 @@ SELECT id, execution_arn, status
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :idempotency_key
 
+-- open_run_account --
+-- The account of a run that has no outcome yet.
+SELECT account_id::text FROM mailsync.sync_runs
+ WHERE id = :run_id AND status IN ('queued', 'running')
+
 -- quiet_runs --
 -- Open runs that have not been heard of for a while; their execution may be dead.
 SELECT id, account_id::text, execution_arn
@@ -259,6 +264,17 @@ SELECT m.message_id,
 SELECT message_id FROM mailsync.emails
  WHERE account_id = cast(:account_id AS uuid)
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+
+-- passed_through --
+-- Which of these messages are held by another folder, as they were told before this run or only
+-- in part; a read state that came alone leaves the hash void.
+SELECT m.message_id
+  FROM mailsync.emails m
+  JOIN mailsync.sync_runs r ON r.id = :run_id
+ WHERE m.account_id = cast(:account_id AS uuid) AND m.folder_id <> :folder_id
+   AND m.removed_at IS NULL
+   AND (m.updated_at < r.started_at OR m.row_hash = '00000000-0000-0000-0000-000000000000')
+   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- upsert_emails --
 -- Messages as the provider shows them now; sent again, they change nothing.
