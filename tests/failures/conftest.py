@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from mailsync.model import Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from tests.conftest import TEMPLATE
 from tests.failures.world import World
 
 SHORT_PAUSE_S = 0.01
@@ -33,8 +34,14 @@ def simulators(running: Simulators) -> Iterator[Simulators]:
     running.service.log.clear()
 
 
+@pytest.fixture(scope="session")
+def shared(create_database: Callable[[str], str]) -> Settings:
+    """Of one database for all tests of a process: a new one for each costs more than a sync."""
+    return Settings({"DATABASE_URL": create_database(TEMPLATE)})
+
+
 @pytest.fixture
-def world(simulators: Simulators, settings: Settings, database: Database, tmp_path: Path) -> World:
+def world(simulators: Simulators, shared: Settings, tmp_path: Path) -> Iterator[World]:
     """A mailbox with mail in three of its four folders, connected and not yet synced."""
     address = f"{tmp_path.name.lower()}@example.com"
     remote = simulators.add_mailbox(address)
@@ -43,10 +50,14 @@ def world(simulators: Simulators, settings: Settings, database: Database, tmp_pa
     mail = generate_mail(36, owner=address)
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
     remote.load(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
+    database = Database(shared)
     account_id = CredentialStore(database).connect_account(
         user_id="ann",
         provider=Provider.MICROSOFT,
         provider_account_id=remote.user_id,
         email_address=address,
     )
-    return World(simulators, remote, settings, database, account_id)
+    world = World(simulators, remote, shared, database, account_id)
+    yield world
+    world.rows("TRUNCATE mailsync.email_accounts CASCADE")
+    database.close()
