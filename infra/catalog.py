@@ -166,6 +166,11 @@ FUNCTIONS: tuple[Function, ...] = (
         timeout_s=60,
     ),
     Function(
+        name="close-run",
+        purpose="Closes the run of an execution that ended without doing so.",
+        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
+    ),
+    Function(
         name="migrate-database",
         purpose="Brings the schema up to date.",
         touches=_STORE,
@@ -189,6 +194,10 @@ ROUTES: tuple[Route, ...] = (
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="start-due-syncs", every_minutes=1, function="start-due-syncs"),
 )
+
+RUN_CLOSER = "close-run"
+"""Called when an execution of `mailbox-sync` ended with one of these statuses."""
+UNFINISHED = ("ABORTED", "FAILED", "TIMED_OUT")
 
 
 def function(name: str) -> Function:

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.catalog import Touch
 from infra.database_migration import DatabaseMigration
+from infra.execution_events import ExecutionEvents
 from infra.lambda_bundle import lambda_code
 from infra.settings import StageSettings
 from infra.settings_secret import SettingsSecret
@@ -35,6 +36,9 @@ class SyncStack(cdk.Stack):
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
         schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)
+        ExecutionEvents(
+            self, "Executions", functions=functions, mailbox_sync=workflows.mailbox_sync
+        )
         DatabaseMigration(self, "Migration", functions=functions)
         SyncAlarms(
             self,

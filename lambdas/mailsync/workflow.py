@@ -90,14 +90,14 @@ class Trigger:
         else:
             self.close(run.account_id, run.id)
 
-    def close(self, account_id: AccountId, run_id: RunId) -> None:
-        """The run's execution is dead: frees the mailbox, which is due again at once."""
-        logger.warning("run_closed", account_id=account_id, run_id=run_id)
+    def close(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
+        """The run's execution is over without having said so: frees the mailbox."""
+        logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
         self._runs.fail(
             account_id,
             run_id,
             execution_arn(self._machine_arn, run_id),
-            EXECUTION_DIED,
+            cause,
             "The execution was stopped or died; what is stored stays, the next run goes on.",
         )
 

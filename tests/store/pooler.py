@@ -48,13 +48,14 @@ def pooled(database_url: str, folder: Path, *, pool_size: int) -> Iterator[str]:
     config.write_text(SETTINGS.format(socket_folder=socket_folder, port=port, pool_size=pool_size))
     # The socket's folder is open to the server's own user alone; PgBouncer refuses to be root.
     owner = socket_folder.stat()
-    user = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
+    is_root = os.geteuid() == 0
     with config.open() as settings:
         process = subprocess.Popen(
             [program(), "-q", f"/dev/fd/{settings.fileno()}"],
             pass_fds=[settings.fileno()],
             cwd="/",
-            **user,
+            user=owner.st_uid if is_root else None,
+            group=owner.st_gid if is_root else None,
         )
     try:
         _wait_for(port)

@@ -84,8 +84,6 @@ def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
 def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
     runs: RunStore, run: RunRef, database: Database
 ) -> None:
-    runs.fail(run.account_id, run.run_id, "arn-run-1", "AccessRevoked", "Sign in again.")
-    one(database, "UPDATE mailsync.email_accounts SET lease_owner = NULL RETURNING 1")
     runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
 
     with pytest.raises(AccountNotConnected):

@@ -180,17 +180,16 @@ class RunStore:
     def fail(
         self, account_id: AccountId, run_id: RunId, owner: str, error: str, message: str
     ) -> None:
-        """Closes the run under the name of its error and frees the lease if `owner` holds it."""
-        if error == "AccountNotFound":
-            return
+        """Closes the run under the name of its error and frees the lease if `owner` holds it.
+
+        A run that has its outcome keeps it, and its account is left alone.
+        """
         needs_person = error in NEEDS_A_PERSON
         with self._database.transaction() as tx:
-            before = tx.run("account_failures", account_id=account_id)
-            wait_s = next_sync_in_s(
-                failures=before[0][0] + 1 if before else 1,
-                cause=error,
-                spread=random(),  # noqa: S311
-            )
+            if not _close(tx, run_id, "failed", error, message):
+                return
+            failures = tx.run("account_failures", account_id=account_id)[0][0] + 1
+            wait_s = next_sync_in_s(failures=failures, cause=error, spread=random())  # noqa: S311
             tx.run(
                 "account_failed",
                 account_id=account_id,
@@ -200,9 +199,14 @@ class RunStore:
                 needs_person=needs_person,
                 next_in_s=wait_s,
             )
-            if _close(tx, run_id, "failed", error, message):
-                kind = "account.reauth_required" if needs_person else "sync.failed"
-                _announce(tx, account_id, kind, run_id, error=error)
+            kind = "account.reauth_required" if needs_person else "sync.failed"
+            _announce(tx, account_id, kind, run_id, error=error)
+
+    def open_run_account(self, run_id: RunId) -> AccountId | None:
+        """Whose run that is, as long as it has no outcome."""
+        with self._database.transaction() as tx:
+            found = tx.run("open_run_account", run_id=run_id)
+        return AccountId(found[0][0]) if found else None
 
     def quiet_runs(self, seconds: int, limit: int) -> tuple[QuietRun, ...]:
         with self._database.transaction() as tx:

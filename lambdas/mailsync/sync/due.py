@@ -4,7 +4,10 @@ USUAL_S = 5 * 60
 LONGEST_S = 24 * 60 * 60
 
 EXECUTION_DIED = "ExecutionDied"
-"""The name under which a run is closed whose execution was stopped, timed out or vanished."""
+"""The name under which a run is closed whose execution timed out or vanished."""
+
+EXECUTION_STOPPED = "ExecutionStopped"
+"""The same for one that a person stopped."""
 
 NEEDS_A_PERSON = frozenset({"AccessRevoked"})
 

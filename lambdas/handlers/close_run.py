@@ -1,0 +1,25 @@
+"""Event of Step Functions: an execution ended without closing its run, so this does."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.model import RunId
+from mailsync.settings import load_settings
+from mailsync.store.connection import open_database
+from mailsync.store.run_store import RunStore
+from mailsync.sync.due import EXECUTION_DIED, EXECUTION_STOPPED
+from mailsync.workflow import Trigger, Workflows
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
+    ended = event["detail"]
+    runs, run_id = RunStore(open_database()), RunId(ended["name"])
+    account_id = runs.open_run_account(run_id)
+    if account_id is None:
+        return {"closed": False}
+    cause = EXECUTION_STOPPED if ended["status"] == "ABORTED" else EXECUTION_DIED
+    Trigger(runs, Workflows(), load_settings().mailbox_sync_arn).close(account_id, run_id, cause)
+    return {"closed": True}

@@ -1,0 +1,67 @@
+"""Runs whose execution is over are closed once, and their mailbox is free again."""
+
+import json
+from pathlib import Path
+
+import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.close_run import handler
+from mailsync.model import RunId, RunRef
+from mailsync.settings import Settings, load_settings
+from mailsync.store.connection import Database, open_database
+from mailsync.store.run_store import RunStore
+from tests.store.rows import one
+
+SAMPLE = Path(__file__).resolve().parent.parent.parent / "events" / "close-run.json"
+ACCOUNT = (
+    "SELECT lease_owner, sync_status, last_error, failures, next_sync_at <= now()"
+    " FROM mailsync.email_accounts"
+)
+
+
+class Context(LambdaContext):
+    _function_name = _invoked_function_arn = _aws_request_id = "test"
+    _memory_limit_in_mb = 512
+
+
+def close(run: RunRef, status: str) -> bool:
+    event = json.loads(SAMPLE.read_text())
+    event["detail"] |= {"name": run.run_id, "status": status}
+    return bool(handler(event, Context())["closed"])
+
+
+@pytest.fixture(autouse=True)
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("MAILBOX_SYNC_ARN", "arn:aws:states:r:1:stateMachine:mailbox-sync")
+    load_settings.cache_clear()
+    open_database.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "due"),
+    [("TIMED_OUT", "ExecutionDied", True), ("ABORTED", "ExecutionStopped", False)],
+)
+def test_the_run_is_closed_and_what_a_person_stopped_does_not_start_at_once(
+    status: str, name: str, due: bool, run: RunRef, database: Database
+) -> None:
+    arn = f"arn:aws:states:r:1:execution:mailbox-sync:{run.run_id}"
+    one(database, f"UPDATE mailsync.email_accounts SET lease_owner = '{arn}' RETURNING 1")
+
+    assert close(run, status)
+    assert one(database, ACCOUNT) == [None, "failed", name, 1, due]
+    assert not close(run, status)
+    assert one(database, ACCOUNT)[3] == 1
+    open_database().close()
+
+
+def test_a_run_that_has_its_outcome_keeps_it(
+    run: RunRef, runs: RunStore, database: Database
+) -> None:
+    runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+
+    assert not close(run, "FAILED")
+    assert one(database, "SELECT error FROM mailsync.sync_runs") == ["AccessRevoked"]
+    assert runs.open_run_account(RunId("never")) is None
+    open_database().close()
