@@ -54,6 +54,7 @@ def test_a_link_that_leads_to_itself_for_ever_is_left_for_a_new_walk(
     assert world.sync() == "completed"
 
     assert struck.struck == 7
+    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [2]
     assert is_mirrored(world)
 
 

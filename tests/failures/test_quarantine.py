@@ -171,6 +171,7 @@ def test_what_was_put_aside_may_move(world: World) -> None:
         " JOIN mailsync.email_folders f ON f.id = q.folder_id"
     )
     assert sorted(found) == sorted([[message_id, "archive"], [other, "inbox"]])
+    assert world.one("SELECT max(repair_rounds) FROM mailsync.sync_runs") == [0]
     assert world.one(PROVEN) == [True]
 
 

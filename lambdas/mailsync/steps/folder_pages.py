@@ -24,6 +24,8 @@ from mailsync.sync.budget import larger_page, may_go_on, smaller_page, wait_seco
 from mailsync.sync.plan import plan_page
 
 PAGE_SIZE = 100
+RECOVERY_S = 5.0
+"""The pause after a failure for which the provider named none; the first one of the workflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ def sync_folder(
     """Pages until the folder is up to date or the time budget is spent.
 
     Raises whatever the provider and the store raise; what was stored until then stays, and the
-    next call goes on behind it.
+    next call goes on behind it. A failure that will pass is a pause instead when pages were
+    stored before it: attempts that got somewhere are not to use up those of the workflow.
     """
     mailbox.runs.begin_folder(mailbox.run, folder_id)
     slowest_s = 0.0
@@ -49,14 +52,22 @@ def sync_folder(
         folder = mailbox.mail.folder(mailbox.run.account_id, folder_id)
         try:
             page = _fetch(mailbox, folder)
-        except ProviderThrottled as throttled:
-            if throttled.retry_after_s is None:
+            counts = store_page(mailbox, folder, page)
+        except (ProviderThrottled, ProviderUnavailable) as failure:
+            pause_s = _pause_s(failure, progressed=slowest_s > 0)
+            if pause_s is None:
                 raise
-            return FolderProgress(True, wait_seconds(throttled.retry_after_s))
-        if store_page(mailbox, folder, page) is not None and not page.has_more:
+            return FolderProgress(True, wait_seconds(pause_s))
+        if counts is not None and not page.has_more:
             return FolderProgress(False)
         slowest_s = max(slowest_s, time.monotonic() - started)
     return FolderProgress(True)
+
+
+def _pause_s(failure: ProviderThrottled | ProviderUnavailable, *, progressed: bool) -> float | None:
+    if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
+        return failure.retry_after_s
+    return RECOVERY_S if progressed else None
 
 
 def store_page(
