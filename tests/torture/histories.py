@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from localdev.simulators.faults import Fault, FaultScript, Rule
 from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.switches import Switches
 from tests.torture.changes import fill
 from tests.torture.comparison import divergences
 from tests.torture.crash_points import DEATHS
@@ -31,6 +33,16 @@ FAULTS = {
     "same link": Fault(page="same link"),
     "empty page": Fault(page="empty"),
 }
+ODDITIES: Mapping[str, Mapping[str, Any]] = {
+    "as observed": {},
+    "old changes are told again": {"replayed_changes": 3},
+    "returns are told": {"readd_is_lost": False},
+    "arrivals are not told": {"move_in_reported": False},
+    "read states come whole": {"read_state_is_partial": False},
+    "only the newest link is good": {"generations_kept": 1},
+    "purged mail cannot be read": {"purged_stay_readable": False},
+}
+"""What the provider does otherwise than usual, by the names of the simulator's switches."""
 _numbers = count(1)
 
 
@@ -57,6 +69,7 @@ class Round:
     before: tuple[Change, ...] = ()
     meanwhile: Mapping[int, Change] | None = None
     mishaps: tuple[Mishap, ...] = ()
+    oddity: str = "as observed"
     page: int = 50
     folder_order: int = 0
     fatal: int | None = None
@@ -117,6 +130,7 @@ def check_history(world: World, rounds: list[Round]) -> None:
         for each in rounds:
             _play(world, mirror, each)
         world.simulators.service.faults = FaultScript()
+        world.simulators.service.switches = Switches()
         last = world.sync(mirror)
         assert last.outcome == "completed", f"the last sync fails: {last.outcome} {last.cause}"
         with world.opened(mirror) as tables:
@@ -128,7 +142,7 @@ def _play(world: World, mirror: Mirror, plan: Round) -> None:
     for change in plan.before:
         change.apply(mirror.mailbox)
     service = world.simulators.service
-    service.set_switches(largest_page=plan.page)
+    service.switches = Switches(largest_page=plan.page, **ODDITIES[plan.oddity])
     service.faults = _Script(mirror.mailbox, plan)
     world.sync(mirror, fatal=plan.fatal, dies=plan.dies, folder_order=plan.folder_order)
 
@@ -145,6 +159,7 @@ def _rounds() -> st.SearchStrategy[Round]:
         before=st.lists(changes, max_size=6).map(tuple),
         meanwhile=st.dictionaries(st.integers(1, 60), changes, max_size=2),
         mishaps=st.lists(mishaps, max_size=2).map(tuple),
+        oddity=st.sampled_from(sorted(ODDITIES)),
         page=st.sampled_from((1, 3, 7, 50)),
         folder_order=st.integers(0, 9),
         fatal=st.none() | st.integers(1, 700),

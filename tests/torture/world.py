@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Self
 
 import boto3
@@ -28,7 +29,6 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
 from tests.torture.sync_process import Ending, Order
 
-TEMPLATE = "torture_template"
 _AWS = {
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "test",
@@ -51,19 +51,21 @@ class World:
     def __init__(self, postgres: Postgres, folder: Path) -> None:
         self._postgres = postgres
         self._servers = ExitStack()
-        self._numbers = count(1)
+        self._names = (f"torture_{token_hex(3)}_{number}" for number in count(1))
         self.simulators = Simulators(folder)
 
     def __enter__(self) -> Self:
-        self._servers.enter_context(self.simulators)
-        self._admin = self._servers.enter_context(_connection(self._postgres.url, "postgres"))
-        # Only processes of the product die here, never the server.
-        self._admin.run("ALTER SYSTEM SET fsync = off")
-        self._admin.run("SELECT pg_reload_conf()")
-        self._environment = {**_AWS, **self._serve_keys(), **self._provider()}
-        self._syncs = self._servers.enter_context(_sync_processes())
-        self._admin.run(f"CREATE DATABASE {TEMPLATE}")
-        migrate(Settings({"DATABASE_URL": self._url(TEMPLATE)}))
+        with ExitStack() as servers:
+            servers.enter_context(self.simulators)
+            self._admin = servers.enter_context(_connection(self._postgres.url, "postgres"))
+            # Only processes of the product die here, never the server.
+            self._admin.run("ALTER SYSTEM SET fsync = off")
+            self._admin.run("SELECT pg_reload_conf()")
+            self._environment = {**_AWS, **self._serve_keys(servers), **self._provider()}
+            self._syncs = servers.enter_context(_sync_processes())
+            self._template = self._create("template1")
+            migrate(Settings({"DATABASE_URL": self._url(self._template)}))
+            self._servers = servers.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,7 +73,7 @@ class World:
 
     def connect(self, mailbox: Mailbox) -> Mirror:
         """A new database in which the mailbox is connected and not yet synced."""
-        database = self._create(TEMPLATE)
+        database = self._create(self._template)
         opened = Database(Settings({"DATABASE_URL": self._url(database)}))
         store = CredentialStore(opened)
         account_id = store.connect_account(
@@ -127,7 +129,7 @@ class World:
         return restore
 
     def _create(self, template: str) -> str:
-        name = f"torture_{next(self._numbers)}"
+        name = next(self._names)
         self._admin.run(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
@@ -139,11 +141,11 @@ class World:
         before, _, socket = self._postgres.url.partition("?")
         return f"{before.rpartition('/')[0]}/{database}?{socket}"
 
-    def _serve_keys(self) -> dict[str, str]:
+    def _serve_keys(self, servers: ExitStack) -> dict[str, str]:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         server.start()
-        self._servers.callback(server.stop)
+        servers.callback(server.stop)
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
         self._kms = boto3.client(
