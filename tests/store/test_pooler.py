@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pg8000.native
 import pytest
 
 from mailsync.model import AccountId, Provider, RunId, RunRef, SyncType, Upsert
@@ -65,31 +64,3 @@ def test_every_client_finds_exactly_what_it_wrote(pooled_url: str) -> None:
 
     for number, (_, subjects) in enumerate(found):
         assert subjects == {f"m{page}": f"{number}/{page}" for page in range(PAGES)}
-
-
-def test_the_same_without_a_transaction_mixes_answers(pooled_url: str) -> None:
-    """The reason for the rule; when this fails, the driver or the pooler has changed."""
-    target = pooled_url.rsplit(":", 1)[1]
-    port, database = target.split("/")
-
-    def ask(number: int) -> int:
-        wrong = 0
-        for attempt in range(60):
-            try:
-                wrong += answer(int(port), database, number, attempt) != number
-            except (pg8000.native.DatabaseError, pg8000.native.InterfaceError, OSError):
-                wrong += 1
-        return wrong
-
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        assert sum(clients.map(ask, range(CLIENTS))) > 0
-
-
-def answer(port: int, database: str, number: int, attempt: int) -> int:
-    connection = pg8000.native.Connection(
-        "postgres", host="127.0.0.1", port=port, database=database, ssl_context=False, timeout=5
-    )
-    try:
-        return int(connection.run(f"SELECT cast(:n AS int) /* {attempt} */", n=number)[0][0])
-    finally:
-        connection.close()
