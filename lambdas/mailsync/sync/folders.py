@@ -1,6 +1,6 @@
 """From the remote folder tree and the known one to what must change."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mailsync.model import FolderId, KnownFolder, RemoteFolder, RemoteId, Role
@@ -38,13 +38,6 @@ def _differs(remote: RemoteFolder, known: KnownFolder | None) -> bool:
 
 def known_roles(known: Iterable[KnownFolder]) -> dict[RemoteId, Role]:
     return {each.ref.remote_id: each.role for each in known}
-
-
-def wanted(known: Iterable[KnownFolder], chosen: Collection[RemoteId]) -> tuple[KnownFolder, ...]:
-    """The folders that take part in a run: selected by the user and, if named, chosen by it."""
-    return tuple(
-        each for each in known if each.selected and (not chosen or each.ref.remote_id in chosen)
-    )
 
 
 def biggest_first(
