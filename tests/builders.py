@@ -15,7 +15,10 @@ from mailsync.model import (
     RemoteFolder,
     RemoteId,
     Role,
+    Sealed,
 )
+from mailsync.store.mail_store import PageWrite
+from mailsync.sync.plan import plan_page
 
 A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -35,6 +38,12 @@ def a_message(remote_id: str = "m1", folder: str = "F1", **fields: Any) -> Messa
 
 def a_page(*changes: Any, next_cursor: str = "c1", has_more: bool = False) -> Page:
     return Page(tuple(changes), Cursor(next_cursor), has_more)
+
+
+def a_page_write(folder: KnownFolder, page: Page, *, key_id: int = 1) -> PageWrite:
+    """Under a data key of the store; the cursor is not really sealed."""
+    next_cursor = Sealed(key_id, page.next_cursor.encode())
+    return PageWrite(folder, page, plan_page(page), next_cursor, requests=1)
 
 
 def a_remote_folder(remote_id: str = "F1", **fields: Any) -> RemoteFolder:

@@ -217,15 +217,24 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """A secret under a data key: nonce, ciphertext and tag."""
+
+    key_id: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """Where the sync stands in a folder.
 
-    `cursor` None: the walk has not begun. `walk` numbers the walks of this folder from 1;
+    `cursor` is sealed, for a provider may take it for a key to the mailbox; None: the walk has
+    not begun. `walk` numbers the walks of this folder from 1;
     `walking` is True until the last page of the walk is stored. `page_size` is what was last
     found to work, None for the default.
     """
 
-    cursor: Cursor | None
+    cursor: Sealed | None
     walk: int
     walking: bool
     page_size: int | None = None
@@ -263,14 +272,6 @@ class Access:
 
     token: str = field(repr=False)
     expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A secret under a data key: nonce, ciphertext and tag."""
-
-    key_id: int
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

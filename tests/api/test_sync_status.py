@@ -7,11 +7,11 @@ import pytest
 
 from mailsync.model import AccountId, Message, RunId, RunRef, SyncType, Unreadable, Upsert
 from mailsync.store.connection import Database
-from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.plan import plan_page
 from tests.api.conftest import Ask, Connect, Sql
-from tests.builders import a_message, a_page, a_remote_folder
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 
 STATUS = "GET /api/email/sync"
 GUIDE_FIELDS = {
@@ -38,6 +38,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
     epoch = RunStore(database).begin(account_id, RunId("r1"), "arn", SyncType.INITIAL, "api")
     assert epoch is not None
     run = RunRef(account_id, RunId("r1"), epoch)
+    CredentialStore(database).add_data_key(b"wrapped")
     mail = MailStore(database)
     remote = [a_remote_folder("F1", total=100)]
     mail.save_folders(run, remote, [])
@@ -52,7 +53,7 @@ def store(mail: MailStore, run: RunRef, *messages: Message, has_more: bool = Tru
     (folder,) = mail.folders(run.account_id)
     bad = Unreadable(a_message("bad").remote_id, "too-large", "Too large to be stored.")
     page = a_page(*(Upsert(each) for each in messages), bad, has_more=has_more)
-    mail.apply_page(run, PageWrite(folder, page, plan_page(page), requests=1))
+    mail.apply_page(run, a_page_write(folder, page))
 
 
 def test_a_mailbox_that_never_synced_shows_the_nine_fields_of_the_guide(

@@ -122,6 +122,25 @@ def test_a_list_that_breaks_off_early_loses_nothing(world: World) -> None:
     assert is_mirrored(world)
 
 
+def test_a_cursor_that_does_not_open_is_walked_anew(world: World) -> None:
+    """Changed in the table, or of another folder: what was sealed for one opens for no other."""
+    world.sync()
+    world.rows(
+        "UPDATE mailsync.folder_cursors SET cursor_sealed ="
+        " (SELECT cursor_sealed FROM mailsync.folder_cursors ORDER BY folder_id LIMIT 1)"
+        " RETURNING 1"
+    )
+    world.remote.deliver(a_mail("new"))
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+    assert world.rows("SELECT walk FROM mailsync.folder_cursors ORDER BY folder_id") == [
+        [1],
+        *[[2]] * (len(world.remote.folders.all()) - 1),
+    ]
+
+
 def test_a_folder_that_seems_gone_keeps_its_mail(world: World) -> None:
     """Rows 37 and 40: its pages answer 404 while it is still listed with mail."""
     world.sync()

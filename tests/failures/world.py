@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any, TypeVar
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox as RemoteMailbox
+from mailsync.access.vault import Vault
 from mailsync.errors import MailsyncError
 from mailsync.model import Access, AccountId, FolderId, RunId, RunRef, SyncType
 from mailsync.providers.graph import GraphMailbox
@@ -27,6 +29,7 @@ from mailsync.steps.folder_tree import sync_folders
 from mailsync.steps.mailbox import Mailbox
 from mailsync.steps.proof import recalculate_counts, repair_folder
 from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 
@@ -72,6 +75,17 @@ class Routes:
         for name, state in states.items():
             self._states[name] = state
             self._add(state.get("ItemProcessor", {}).get("States", {}))
+
+
+class KeyService:
+    """Wraps a data key by doing nothing to it."""
+
+    def generate_data_key(self, **_: Any) -> dict[str, bytes]:
+        key = token_bytes(32)
+        return {"CiphertextBlob": key, "Plaintext": key}
+
+    def decrypt(self, *, CiphertextBlob: bytes, **_: Any) -> dict[str, bytes]:  # noqa: N803
+        return {"Plaintext": CiphertextBlob}
 
 
 class SimulatedAccess:
@@ -238,7 +252,8 @@ class World:
         )
         try:
             runs.renew_lease(self._current)
-            yield Mailbox(self._current, self.access, provider, MailStore(database), runs)
+            vault = Vault("key", CredentialStore(database), KeyService())
+            yield Mailbox(self._current, self.access, provider, MailStore(database), runs, vault)
         finally:
             provider.close()
             if database is not self.database:

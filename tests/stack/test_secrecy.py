@@ -31,13 +31,17 @@ def secrets(mirror: Mirror) -> set[str]:
         account_id = AccountId(mirror.account.id)
         opened = vault.open(account_id, Sealed(grant_key, grant))
         token = vault.open(account_id, Sealed(access_key, access))
+        cursors = {
+            vault.open(f"{account_id}/{folder_id}", Sealed(key_id, cursor))
+            for folder_id, key_id, cursor in mirror.rows(CURSORS)
+        }
         database.close()
     refresh_tokens = {each for each in opened.split('"') if len(each) > 40}
     words = {word for (text,) in mirror.rows(BODIES) for word in text.split() if len(word) > 14}
-    cursors = {each for (each,) in mirror.rows("SELECT cursor FROM mailsync.folder_cursors")}
     return {token, mirror.account.address, CLIENT_SECRET, *refresh_tokens, *words, *cursors}
 
 
+CURSORS = "SELECT folder_id, cursor_key_id, cursor_sealed FROM mailsync.folder_cursors"
 BODIES = "SELECT coalesce(html, text) FROM mailsync.email_bodies LIMIT 50"
 
 

@@ -5,10 +5,9 @@ import pytest
 from mailsync.model import AccountId, FolderId, KnownFolder, Page, Provider, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.plan import plan_page
-from tests.builders import a_remote_folder
+from tests.builders import a_page_write, a_remote_folder
 
 Apply = Callable[..., object]
 
@@ -25,7 +24,9 @@ def mail(database: Database) -> MailStore:
 
 @pytest.fixture
 def account_id(database: Database) -> AccountId:
-    return CredentialStore(database).connect_account(
+    credentials = CredentialStore(database)
+    credentials.add_data_key(b"wrapped")
+    return credentials.connect_account(
         user_id="ann",
         provider=Provider.MICROSOFT,
         provider_account_id="uid.utid",
@@ -55,6 +56,6 @@ def apply(mail: MailStore, run: RunRef) -> Apply:
 
     def apply_page(folder_id: FolderId, page: Page) -> object:
         folder = mail.folder(run.account_id, folder_id)
-        return mail.apply_page(run, PageWrite(folder, page, plan_page(page), requests=1))
+        return mail.apply_page(run, a_page_write(folder, page))
 
     return apply_page

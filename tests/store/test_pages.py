@@ -10,13 +10,13 @@ from mailsync.model import (
     RemoteId,
     Removal,
     RunRef,
+    Sealed,
     Unreadable,
     Upsert,
 )
 from mailsync.store.connection import Database
-from mailsync.store.mail_store import MailStore, PageWrite
-from mailsync.sync.plan import plan_page
-from tests.builders import a_message, a_page, a_remote_folder
+from mailsync.store.mail_store import MailStore
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.conftest import Apply
 from tests.store.rows import emails, one
 
@@ -30,14 +30,14 @@ def test_a_page_stores_its_messages_and_moves_the_cursor(
 
     assert counts == Counts(inserted=1)
     assert emails(database) == {"m1": ("F1", False)}
-    assert mail.folder(run.account_id, folders[0].ref.id).position.cursor == "c1"
+    assert mail.folder(run.account_id, folders[0].ref.id).position.cursor == Sealed(1, b"c1")
 
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(
     folders: Folders, mail: MailStore, run: RunRef, database: Database
 ) -> None:
     page = a_page(Upsert(a_message("m1")))
-    write = PageWrite(folders[0], page, plan_page(page), requests=1)
+    write = a_page_write(folders[0], page)
     mail.apply_page(run, write)
     before = one(database, "SELECT xmin::text FROM mailsync.emails")
 
@@ -52,7 +52,7 @@ def test_without_the_lease_nothing_is_written(
     page = a_page(Upsert(a_message("m1")))
 
     with pytest.raises(LeaseLost):
-        mail.apply_page(zombie, PageWrite(folders[0], page, plan_page(page), requests=1))
+        mail.apply_page(zombie, a_page_write(folders[0], page))
     assert emails(database) == {}
 
 

@@ -10,10 +10,9 @@ from mailsync.model import AccountId, Provider, RunId, RunRef, SyncType, Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.plan import plan_page
-from tests.builders import a_message, a_page, a_remote_folder
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.pooler import pooled
 
 CLIENTS = 8
@@ -30,7 +29,9 @@ def pooled_url(database_url: str, tmp_path: Path) -> Iterator[str]:
 def mirror_one_account(url: str, number: int) -> tuple[AccountId, dict[str, str]]:
     """Pages of one account, written and read back by one client."""
     database = Database(Settings({"DATABASE_URL": url}))
-    account_id = CredentialStore(database).connect_account(
+    credentials = CredentialStore(database)
+    key_id = credentials.add_data_key(b"wrapped").id
+    account_id = credentials.connect_account(
         user_id=f"user-{number}",
         provider=Provider.MICROSOFT,
         provider_account_id=str(number),
@@ -46,7 +47,7 @@ def mirror_one_account(url: str, number: int) -> tuple[AccountId, dict[str, str]
         message = a_message(f"m{page_number}", subject=f"{number}/{page_number}")
         page = a_page(Upsert(message), next_cursor=f"c{page_number}", has_more=True)
         (folder,) = mail.folders(account_id)
-        assert mail.apply_page(run, PageWrite(folder, page, plan_page(page), 1)) is not None
+        assert mail.apply_page(run, a_page_write(folder, page, key_id=key_id)) is not None
     with database.transaction() as tx:
         found = tx._connection.run(
             "SELECT message_id, subject FROM mailsync.emails WHERE account_id = cast(:a AS uuid)",

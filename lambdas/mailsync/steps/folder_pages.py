@@ -75,7 +75,9 @@ def store_page(
 ) -> Counts | None:
     """Plans and stores one page; None when another worker had moved the cursor meanwhile."""
     plan = _completed(mailbox, folder, plan_page(page))
-    counts = mailbox.mail.apply_page(mailbox.run, PageWrite(folder, page, plan, requests))
+    next_cursor = mailbox.sealed(folder.ref.id, page.next_cursor)
+    write = PageWrite(folder, page, plan, next_cursor, requests)
+    counts = mailbox.mail.apply_page(mailbox.run, write)
     if counts is not None and page.changes:
         logger.info(
             "page_synced",
@@ -94,7 +96,7 @@ def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
     """One page in the size that last worked: halved when the provider chokes, then growing back."""
     size = folder.position.page_size or PAGE_SIZE
     try:
-        page = mailbox.provider.fetch_page(folder.ref, folder.position.cursor, limit=size)
+        page = mailbox.provider.fetch_page(folder.ref, mailbox.cursor(folder), limit=size)
     except ProviderUnavailable:
         if size > 1:
             mailbox.mail.save_page_size(mailbox.run, folder.ref.id, smaller_page(size))

@@ -1,9 +1,11 @@
 """`sync-folders`: the folder tree, and the changes that fit on one page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
+from mailsync.errors import CursorExpired
 from mailsync.log import logger
-from mailsync.model import FolderId, KnownFolder, RemoteFolder, SyncType
+from mailsync.model import Cursor, FolderId, FolderRef, KnownFolder, RemoteFolder, SyncType
 from mailsync.steps.folder_pages import PAGE_SIZE, store_page
 from mailsync.steps.mailbox import Mailbox
 from mailsync.sync.folders import biggest_first, diff_folders, known_roles
@@ -40,9 +42,7 @@ def sync_folders(mailbox: Mailbox) -> tuple[FolderId, ...]:
 
 def _apply_probed(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> frozenset[FolderId]:
     """The folders that are up to date after their next page."""
-    positions = [
-        (each.ref, each.position.cursor) for each in folders if each.position.cursor is not None
-    ]
+    positions = list(_positions(mailbox, folders))
     if not positions:
         return frozenset()
     pages = mailbox.provider.probe(positions, limit=PAGE_SIZE)
@@ -54,3 +54,14 @@ def _apply_probed(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> frozenset
         if store_page(mailbox, folder, page) is not None and not page.has_more:
             settled.add(folder.ref.id)
     return frozenset(settled)
+
+
+def _positions(
+    mailbox: Mailbox, folders: Sequence[KnownFolder]
+) -> Iterator[tuple[FolderRef, Cursor]]:
+    """Without those that must be walked again; `sync-folder` finds that out and says so."""
+    for folder in folders:
+        with suppress(CursorExpired):
+            cursor = mailbox.cursor(folder)
+            if cursor is not None:
+                yield folder.ref, cursor

@@ -7,8 +7,9 @@ from functools import cache
 
 from mailsync.access import open_access
 from mailsync.access.vault import Vault
+from mailsync.errors import AccessRevoked, CursorExpired
 from mailsync.log import logger
-from mailsync.model import RunRef
+from mailsync.model import Cursor, FolderId, KnownFolder, RunRef, Sealed
 from mailsync.providers import AccessSource, MailProvider, open_provider
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
@@ -26,6 +27,29 @@ class Mailbox:
     provider: MailProvider
     mail: MailStore
     runs: RunStore
+    vault: Vault
+
+    def cursor(self, folder: KnownFolder) -> Cursor | None:
+        """Where the folder is to be asked; None when its walk has not begun.
+
+        Raises:
+            CursorExpired: what is stored does not open; walk the folder again.
+        """
+        sealed = folder.position.cursor
+        if sealed is None:
+            return None
+        try:
+            return Cursor(self.vault.open(self._owner(folder.ref.id), sealed))
+        except AccessRevoked:
+            raise CursorExpired(
+                f"The stored cursor of folder {folder.ref.id} does not open; walking it again."
+            ) from None
+
+    def sealed(self, folder_id: FolderId, cursor: Cursor) -> Sealed:
+        return self.vault.seal(self._owner(folder_id), cursor)
+
+    def _owner(self, folder_id: FolderId) -> str:
+        return f"{self.run.account_id}/{folder_id}"
 
 
 @contextmanager
@@ -44,10 +68,11 @@ def open_mailbox(run: RunRef) -> Iterator[Mailbox]:
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     runs.renew_lease(run)
     credentials = CredentialStore(database)
-    access = open_access(account.id, credentials, _open_vault(), settings)
+    vault = _open_vault()
+    access = open_access(account.id, credentials, vault, settings)
     provider = open_provider(account.provider, access, settings)
     try:
-        yield Mailbox(run, access, provider, MailStore(database), runs)
+        yield Mailbox(run, access, provider, MailStore(database), runs, vault)
     finally:
         provider.close()
     runs.renew_lease(run, requests=provider.requests)

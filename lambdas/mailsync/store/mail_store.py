@@ -7,12 +7,12 @@ the cursor from where the page was asked may write it at all.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mailsync.errors import FolderGone, LeaseLost
 from mailsync.model import (
     AccountId,
     Counts,
-    Cursor,
     FolderId,
     FolderRef,
     KnownFolder,
@@ -24,6 +24,7 @@ from mailsync.model import (
     RemoteId,
     Role,
     RunRef,
+    Sealed,
     Unreadable,
 )
 from mailsync.store import page_rows, rows
@@ -33,11 +34,12 @@ from mailsync.sync.verify import FolderCount
 
 @dataclass(frozen=True, slots=True)
 class PageWrite:
-    """One page on its way into the store: from which position, and what fetching it cost."""
+    """One page on its way into the store: from which position to which, and what it cost."""
 
     folder: KnownFolder
     page: Page
     plan: PagePlan
+    next_cursor: Sealed
     requests: int
 
 
@@ -224,7 +226,7 @@ class MailStore:
     def _apply_page(self, run: RunRef, write: PageWrite, careful: bool) -> Counts | None:
         folder, plan = write.folder, write.plan
         with self._fenced(run) as tx:
-            if not self._advance(tx, folder, write.page):
+            if not self._advance(tx, write):
                 return None
             counts = page_rows.save_messages(tx, run, folder, plan.upserts, careful=careful)
             counts += page_rows.patch(tx, run, folder, plan)
@@ -239,15 +241,17 @@ class MailStore:
         return _Fenced(self._database, run)
 
     @staticmethod
-    def _advance(tx: Transaction, folder: KnownFolder, page: Page) -> bool:
+    def _advance(tx: Transaction, write: PageWrite) -> bool:
+        position = write.folder.position
         return bool(
             tx.run(
                 "advance_cursor",
-                folder_id=folder.ref.id,
-                walk=folder.position.walk,
-                cursor=folder.position.cursor,
-                next_cursor=page.next_cursor,
-                has_more=page.has_more,
+                folder_id=write.folder.ref.id,
+                walk=position.walk,
+                cursor=position.cursor.data if position.cursor else None,
+                next_key_id=write.next_cursor.key_id,
+                next_cursor=write.next_cursor.data,
+                has_more=write.page.has_more,
             )
         )
 
@@ -298,20 +302,21 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> No
     )
 
 
-def _known_folder(row: list[object]) -> KnownFolder:
-    number, remote, parent, name, role, hidden, selected, cursor, walk, walking, size, total = row
+def _known_folder(row: list[Any]) -> KnownFolder:
+    number, remote, parent, name, role, hidden, selected, total, *position = row
+    key_id, cursor, walk, walking, size = position
     return KnownFolder(
-        ref=FolderRef(FolderId(int(str(number))), RemoteId(str(remote))),
-        parent_remote_id=RemoteId(str(parent)) if parent else None,
-        display_name=str(name),
-        role=Role(str(role)),
-        hidden=bool(hidden),
-        selected=bool(selected),
+        ref=FolderRef(FolderId(number), RemoteId(remote)),
+        parent_remote_id=RemoteId(parent) if parent else None,
+        display_name=name,
+        role=Role(role),
+        hidden=hidden,
+        selected=selected,
         position=Position(
-            cursor=Cursor(str(cursor)) if cursor is not None else None,
-            walk=int(str(walk)),
-            walking=bool(walking),
-            page_size=int(str(size)) if size else None,
+            cursor=Sealed(key_id, cursor) if cursor is not None else None,
+            walk=walk,
+            walking=walking,
+            page_size=size,
         ),
-        stored=int(str(total)),
+        stored=total,
     )

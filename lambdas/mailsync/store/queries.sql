@@ -164,7 +164,7 @@ RETURNING id::text
 -- known_folders --
 -- The folders of an account that exist, each with the position of the sync in it.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor, c.walk, c.walking, c.page_size, f.total
+       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
@@ -173,7 +173,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- find_folder --
 -- One folder of an account with its position.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor, c.walk, c.walking, c.page_size, f.total
+       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id
@@ -211,7 +211,8 @@ WITH gone AS (
      AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
   RETURNING id),
 restart AS (
-  UPDATE mailsync.folder_cursors SET cursor = NULL, walk = walk + 1, walking = true
+  UPDATE mailsync.folder_cursors
+     SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true
    WHERE folder_id IN (SELECT id FROM gone))
 UPDATE mailsync.emails SET removed_at = now()
  WHERE folder_id IN (SELECT id FROM gone) AND removed_at IS NULL
@@ -225,21 +226,24 @@ DELETE FROM mailsync.email_folders f
 -- restart_walk --
 -- Forgets the cursor and numbers a new walk; rows stay until its last page sweeps.
 UPDATE mailsync.folder_cursors
-   SET cursor = NULL, walk = walk + 1, walking = true, updated_at = now()
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
+       updated_at = now()
  WHERE folder_id = :folder_id
 
 -- restart_all_walks --
 -- A full resync: every folder is walked again.
 UPDATE mailsync.folder_cursors c
-   SET cursor = NULL, walk = walk + 1, walking = true, updated_at = now()
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
+       updated_at = now()
   FROM mailsync.email_folders f
- WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid) AND c.cursor IS NOT NULL
+ WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid) AND c.cursor_sealed IS NOT NULL
 
 -- advance_cursor --
 -- Moves the position from where the page was asked; no row when another worker was quicker.
 UPDATE mailsync.folder_cursors
-   SET cursor = :next_cursor, walking = walking AND :has_more, updated_at = now()
- WHERE folder_id = :folder_id AND walk = :walk AND cursor IS NOT DISTINCT FROM :cursor
+   SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
+       walking = walking AND :has_more, updated_at = now()
+ WHERE folder_id = :folder_id AND walk = :walk AND cursor_sealed IS NOT DISTINCT FROM :cursor
 RETURNING 1
 
 -- save_page_size --
