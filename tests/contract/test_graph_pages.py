@@ -14,6 +14,7 @@ from mailsync.errors import (
 )
 from mailsync.model import Cursor, FolderId, FolderRef, RemoteId, Removal, Upsert
 from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.graph_http import ANSWER_LIMIT_BYTES
 from tests.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, refusal
 
 INBOX = FolderRef(FolderId(1), RemoteId("in/box="))
@@ -185,6 +186,18 @@ def test_an_answer_to_a_stored_link_has_one_meaning(
 
     with pytest.raises(failure):
         mailbox.fetch_page(INBOX, cursor, limit=5)
+
+
+def test_an_answer_beyond_the_limit_asks_for_a_smaller_page_and_passes_as_the_only_message(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    body = {"contentType": "html", "content": "x" * ANSWER_LIMIT_BYTES}
+    large = {"id": "m1", "@odata.etag": "e", "parentFolderId": "F", "body": body}
+    graph.answers = [page(graph, large)]
+
+    with pytest.raises(ProviderUnavailable, match="than can be held"):
+        mailbox.fetch_page(INBOX, None, limit=2)
+    assert len(mailbox.fetch_page(INBOX, None, limit=1).changes) == 1
 
 
 def test_a_throttled_request_tells_the_pause(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:

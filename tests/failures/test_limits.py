@@ -8,11 +8,15 @@ import pytest
 from localdev.mail.generate import generate_mail
 from localdev.simulators.switches import Latency
 from mailsync.errors import AccessRevoked
+from mailsync.providers import graph_http
 from tests.failures.mirror import is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
 
+LARGE_CHARS = 2**16
+LARGE_MESSAGES = 17
 ACCOUNT = "SELECT status, sync_status, last_error FROM mailsync.email_accounts"
+CURSORS = "SELECT folder_id, cursor_key_id, cursor_sealed FROM mailsync.folder_cursors ORDER BY 1"
 LOSE_HALF = "DELETE FROM mailsync.emails WHERE id % 2 = 0 RETURNING 1"
 WORST_DAY: tuple[dict[str, Any], ...] = (
     {"status": 429, "code": "ApplicationThrottled", "retry_after": 2},
@@ -131,18 +135,34 @@ def test_a_mailbox_that_is_not_there_fails_by_name_and_keeps_its_rows(
     assert world.one(ACCOUNT) == ["active", "failed", "ProviderRejected"]
 
 
+def test_pages_that_would_not_fit_into_memory_are_asked_for_in_smaller_ones(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first walk, and a probe of all folders at once, both of more than the limit."""
+    monkeypatch.setattr(graph_http, "ANSWER_LIMIT_BYTES", LARGE_MESSAGES * LARGE_CHARS)
+    for _ in range(2):
+        for minutes in range(LARGE_MESSAGES):
+            world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
+
+        assert world.sync() == "completed"
+
+        assert is_mirrored(world)
+    assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] < LARGE_MESSAGES
+    assert world.one("SELECT count(*) FROM mailsync.email_quarantine") == [0]
+
+
 def test_a_withdrawn_consent_stops_the_run_and_keeps_rows_and_positions(world: World) -> None:
     """Row 46."""
     world.sync()
     before = stored(world)
-    positions = world.rows("SELECT folder_id, cursor FROM mailsync.folder_cursors ORDER BY 1")
+    positions = world.rows(CURSORS)
     world.access.refusal = AccessRevoked("The grant is refused.")
 
     assert world.sync() == "AccessRevoked"
 
     assert world.one(ACCOUNT) == ["reauth_required", "failed", "AccessRevoked"]
     assert stored(world) == before
-    after = world.rows("SELECT folder_id, cursor FROM mailsync.folder_cursors ORDER BY 1")
+    after = world.rows(CURSORS)
     assert after == positions
 
 

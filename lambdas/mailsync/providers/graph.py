@@ -32,7 +32,14 @@ from mailsync.model import (
 )
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_cursor import LISTED, Link, is_chain, link_of
-from mailsync.providers.graph_errors import QUOTA_EXCEEDED, UNREADABLE, Answer, Asked, refusal
+from mailsync.providers.graph_errors import (
+    QUOTA_EXCEEDED,
+    TOO_LARGE,
+    UNREADABLE,
+    Answer,
+    Asked,
+    refusal,
+)
 from mailsync.providers.graph_folders import read_folders
 from mailsync.providers.graph_http import GraphClient, read_list
 from mailsync.providers.graph_messages import SELECTED, read_change, read_id, read_message
@@ -125,7 +132,11 @@ class GraphMailbox:
         if one_by_one:
             answers = [self._graph.get(each) for each in paths]
         else:
-            answers = self._graph.get_batch(paths)
+            batch = zip(paths, self._graph.get_batch(paths), strict=True)
+            answers = [
+                self._graph.get(path) if answer.status == TOO_LARGE else answer
+                for path, answer in batch
+            ]
         return [_message(*each) for each in zip(ids, answers, strict=True)]
 
     def _count(self) -> None:

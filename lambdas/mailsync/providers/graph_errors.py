@@ -32,6 +32,8 @@ class Asked(Enum):
 
 NO_ANSWER = 0
 """The status of an answer that did not arrive, or not whole."""
+TOO_LARGE = -1
+"""The status of an answer that was not read to its end, since it grew too large to be held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def refusal(answer: Answer, asked: Asked) -> MailsyncError:
     said = f"Microsoft Graph answered {answer.status} {answer.code or 'without a code'}"
     if answer.status == NO_ANSWER:
         said = "Microsoft Graph sent no whole answer"
+    elif answer.status == TOO_LARGE:
+        said = "Microsoft Graph sent more at once than can be held in memory"
     if answer.throttled:
         return ProviderThrottled(f"{said}: too many requests.", retry_after_s=answer.retry_after_s)
     if _is_expired(answer, asked):

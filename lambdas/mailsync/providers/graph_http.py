@@ -10,6 +10,7 @@ import json
 import ssl
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,18 +21,31 @@ from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import Access
 from mailsync.providers import AccessSource
-from mailsync.providers.graph_errors import NO_ANSWER, Answer, Asked, refusal
+from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
 from mailsync.providers.http_errors import retry_after_s
 from mailsync.providers.patience import Patience
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
+ANSWER_LIMIT_BYTES = 32 * 2**20
+"""Of a page or a batch. In memory its text is up to four times as large, and is held twice."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
 _TIMEOUTS = httpx.Timeout(45.0, connect=10.0)
 _DENIED_PAUSE_S = 1.0
 # For failures that name none, such as items of a batch (outlook-dev-docs #144).
 _UNSAID_PAUSE_S = 2.0
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """`limited`: its answer may be too large, since it can be asked for in smaller pieces."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    content: Any
+    limited: bool
 
 
 class GraphClient:
@@ -68,15 +82,22 @@ class GraphClient:
         self._http.close()
 
     def get(self, path: str, *, page_size: int | None = None) -> Answer:
-        """A page is not insisted on when it fails: a smaller one may pass."""
+        """A page is not insisted on when it fails: a smaller one may pass.
+
+        One of more than a message is TOO_LARGE beyond `ANSWER_LIMIT_BYTES`.
+        """
         headers = {"Prefer": prefer(page_size)}
-        return self._ask("GET", path, headers=headers, insists=page_size is None)
+        can_shrink = page_size is not None and page_size > 1
+        return self._ask(
+            "GET", path, headers=headers, insists=page_size is None, limited=can_shrink
+        )
 
     def get_batch(self, paths: Sequence[str], *, page_size: int | None = None) -> list[Answer]:
         """The answers in the order of the paths, 20 of them per request.
 
         Items fail one by one, and only those are asked again. What was left out of the answer
-        comes back as NO_ANSWER.
+        comes back as NO_ANSWER, and all of a batch as TOO_LARGE if it exceeds
+        `ANSWER_LIMIT_BYTES`.
 
         Raises:
             ProviderThrottled, ProviderRejected: the batch as a whole was refused.
@@ -120,7 +141,11 @@ class GraphClient:
             for place, path in enumerate(paths)
         ]
         content = {"requests": items}
-        answer = self._ask("POST", "/$batch", headers={}, content=content, insists=True)
+        answer = self._ask(
+            "POST", "/$batch", headers={}, content=content, insists=True, limited=True
+        )
+        if answer.status == TOO_LARGE:
+            return [answer] * len(paths)
         if not answer.ok:
             raise refusal(answer, Asked.MAILBOX)
         found = {each.get("id"): _item_answer(each) for each in read_list(answer, "responses")}
@@ -134,50 +159,53 @@ class GraphClient:
         headers: Mapping[str, str],
         content: Any = None,
         insists: bool,
+        limited: bool,
     ) -> Answer:
-        answer = self._admitted(method, path, headers, content)
+        request = _Request(method, path, headers, content, limited)
+        answer = self._admitted(request)
         repeat = 0
         while self._patience.waits(_pause_s(answer, insists=insists), repeat):
             repeat += 1
-            answer = self._admitted(method, path, headers, content)
+            answer = self._admitted(request)
         return answer
 
-    def _admitted(self, method: str, path: str, headers: Mapping[str, str], content: Any) -> Answer:
+    def _admitted(self, request: _Request) -> Answer:
         """The answer after a refused token was renewed, and a denial heard twice."""
         access = self._access.current()
-        answer = self._send(access, method, path, headers, content)
+        answer = self._send(access, request)
         if answer.status == 401:
             access = self._access.renew(access)
-            return self._send(access, method, path, headers, content)
+            return self._send(access, request)
         # Too many requests at once are sometimes answered as denied instead of throttled.
         denied = answer.status == 403 and answer.code == "ErrorAccessDenied"
         if denied and self._patience.waits(_DENIED_PAUSE_S, repeat=0):
-            return self._send(access, method, path, headers, content)
+            return self._send(access, request)
         return answer
 
-    def _send(
-        self, access: Access, method: str, path: str, headers: Mapping[str, str], content: Any
-    ) -> Answer:
+    def _send(self, access: Access, request: _Request) -> Answer:
         request_id = str(uuid.uuid4())
+        headers = {
+            "Authorization": f"Bearer {access.token}",
+            "Accept": "application/json",
+            "Prefer": prefer(None),
+            "client-request-id": request_id,
+            **request.headers,
+        }
+        url = f"{self._base_url}{request.path}"
         self._on_request()
         try:
-            response = self._http.request(
-                method,
-                f"{self._base_url}{path}",
-                headers={
-                    "Authorization": f"Bearer {access.token}",
-                    "Accept": "application/json",
-                    "Prefer": prefer(None),
-                    "client-request-id": request_id,
-                    **headers,
-                },
-                json=content,
-            )
+            with self._http.stream(
+                request.method, url, headers=headers, json=request.content
+            ) as response:
+                content = _read(response, ANSWER_LIMIT_BYTES if request.limited else None)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
             return Answer(NO_ANSWER)
-        answer = _answer(response)
+        if content is None:
+            logger.warning("graph_answer_too_large", client_request_id=request_id)
+            return Answer(TOO_LARGE)
+        answer = _answer(response, content)
         if not answer.ok:
             logger.warning(
                 "graph_refused",
@@ -215,8 +243,18 @@ def _pauses_s(answers: Sequence[Answer], *, insists: bool) -> dict[int, float]:
     return {at: pause for at, pause in found if pause is not None}
 
 
-def _answer(response: httpx.Response) -> Answer:
-    body = _parse(response.content)
+def _read(response: httpx.Response, limit_bytes: int | None) -> bytes | None:
+    """The body, unpacked; None as soon as it exceeds the limit."""
+    content = bytearray()
+    for piece in response.iter_bytes():
+        content += piece
+        if limit_bytes is not None and len(content) > limit_bytes:
+            return None
+    return bytes(content)
+
+
+def _answer(response: httpx.Response, content: bytes) -> Answer:
+    body = _parse(content)
     if response.status_code == 200 and body is None:
         return Answer(NO_ANSWER)
     return Answer(
