@@ -36,20 +36,12 @@ class SimulatorProcess:
     """
 
     def __init__(self, arguments: list[str], *, root: Path, log: Path) -> None:
+        self._arguments = arguments
+        self._root = root
         self._log = log
+        self._ports: list[str] = []
         log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(root / "lambdas"), str(root)]),
-        }
-        with log.open("ab") as sink:
-            self._process = start_child(
-                [sys.executable, "-m", "localdev.simulators", *arguments],
-                env=environment,
-                cwd=root,
-                log=sink,
-                stdout=subprocess.PIPE,
-            )
+        self._process = self._start()
 
     @property
     def pid(self) -> int:
@@ -60,6 +52,7 @@ class SimulatorProcess:
         line = self._first_line()
         try:
             ready = json.loads(line)
+            self._ports = [f"--{each}-port={ready[f'{each}Port']}" for each in ("graph", "entra")]
             return Provider(
                 graph_url=ready["graphUrl"],
                 authority=ready["authority"],
@@ -70,10 +63,27 @@ class SimulatorProcess:
         except (ValueError, KeyError) as unclear:
             raise StartFailed(f"The simulators did not start: see {self._log}.") from unclear
 
+    def restart(self) -> None:
+        """After its process has died: the same mailboxes behind the same addresses."""
+        self.stop()
+        self._process = self._start()
+        self.wait_until_ready()
+
     def stop(self) -> None:
         stop_child(self._process, signal.SIGTERM, within_s=STOP_LIMIT_S)
         if self._process.stdout:
             self._process.stdout.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(self._root / "lambdas"), str(self._root)]),
+        }
+        command = [sys.executable, "-m", "localdev.simulators", *self._arguments, *self._ports]
+        with self._log.open("ab") as sink:
+            return start_child(
+                command, env=environment, cwd=self._root, log=sink, stdout=subprocess.PIPE
+            )
 
     def _first_line(self) -> bytes:
         output = self._process.stdout

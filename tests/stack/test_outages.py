@@ -1,4 +1,4 @@
-"""The database, a function and the network fail in mid-sync; the sync goes on where it was."""
+"""The database, the provider, a function and the network fail in mid-sync; the sync goes on."""
 
 import os
 import signal
@@ -62,6 +62,20 @@ def test_a_killed_database_is_waited_for(mirror: Mirror) -> None:
     os.kill(mirror.stack.postgres.pid, signal.SIGKILL)
     mirror.stack.postgres.restart()
 
+    assert finished_run(mirror, run_id) == ("completed", [])
+    assert stored(mirror) == in_mailbox(mirror)
+
+
+def test_a_killed_provider_is_waited_for(mirror: Mirror) -> None:
+    run_id = a_long_sync(mirror)
+    when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
+    assert mirror.stack.simulators is not None
+
+    os.kill(mirror.stack.simulators.pid, signal.SIGKILL)
+    failures = when(lambda: failed_tasks(mirror, run_id))
+    mirror.stack.simulators.restart()
+
+    assert {each["error"] for each in failures} == {"ProviderUnavailable"}
     assert finished_run(mirror, run_id) == ("completed", [])
     assert stored(mirror) == in_mailbox(mirror)
 
