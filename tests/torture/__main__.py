@@ -14,6 +14,7 @@ from tests.torture.histories import falsified
 from tests.torture.world import World
 
 PROGRESS_S = 10
+SHOWN = 10
 COMMAND = "python -m tests.torture"
 
 
@@ -65,7 +66,7 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
                 if trial.wrong:
                     wrong += 1
                     print(f"DIVERGENCE {COMMAND} --histories 0 {trial.point}")
-                    print(*(f"  {each}" for each in trial.wrong), sep="\n", flush=True)
+                    print(*(f"  {each}" for each in trial.wrong[:SHOWN]), sep="\n", flush=True)
     return tried, wrong
 
 
