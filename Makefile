@@ -13,7 +13,7 @@ BIN := .venv/bin
 export PYTHONPATH := lambdas:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev check test torture synth lock clean
+.PHONY: help setup demo dev check test torture migrate synth lock clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test: setup ## every test that finishes in minutes; needs no network
 
 torture: setup ## kill the sync at every single call, then random histories; HISTORIES=N
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES)
+
+migrate: setup ## bring your database up to date; DATABASE_URL=postgresql://..., PLAN=1 only says how
+	@$(BIN)/python -m mailsync.migrate $(if $(PLAN),--plan)
 
 synth: setup ## cdk.out, with cdk-nag, without an AWS account; offline from the second time on
 	@STAGE=$(STAGE) $(BIN)/python app.py

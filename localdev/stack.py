@@ -38,6 +38,7 @@ from localdev.options import Options
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE_ROOT = ROOT / "lambdas"
+FUNCTIONS_LOGIN = "mailsync_functions"  # as in production, the functions do not own the schema
 
 
 class Stack:
@@ -144,8 +145,12 @@ class Stack:
             server = Postgres(self.data / "postgres", tcp_port=self.options.database_port)
             self.postgres = self._exit.enter_context(server)
             self.database_url = server.url
+        own = self.postgres
         self.lambdas.settings.update(
-            DATABASE_URL=self.database_url,
+            DATABASE_URL=own.url_of(FUNCTIONS_LOGIN) if own else self.database_url,
+            MIGRATION_DATABASE_URL=(
+                own.url if own else os.environ.get("MIGRATION_DATABASE_URL", "")
+            ),
             DATABASE_CA_BUNDLE=os.environ.get("DATABASE_CA_BUNDLE", ""),
         )
 
@@ -192,6 +197,8 @@ class Stack:
             error = json.loads(answer.payload)
             reason = error.get("errorMessage", "unknown reason")
             raise StartFailed(f"The database could not be prepared: {reason}")
+        if self.postgres:
+            self.postgres.open_login(FUNCTIONS_LOGIN, role="mailsync_writer")
 
 
 def forget_data(data: Path) -> None:

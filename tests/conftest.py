@@ -14,7 +14,8 @@ from mailsync.store.connection import Database
 from mailsync.store.migrate import migrate
 
 # Whatever the developer's shell has set must not reach the tests.
-for name in [each for each in os.environ if each.startswith(("AWS_", "DATABASE_", "MICROSOFT_"))]:
+SETTINGS = ("AWS_", "DATABASE_", "MICROSOFT_", "MIGRATION_")
+for name in [each for each in os.environ if each.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
 

@@ -4,6 +4,7 @@ A setting comes from the environment, or else from the JSON secret that SETTINGS
 names. What is wrong or missing is named when it is first needed, in one sentence.
 
 DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a socket
+MIGRATION_DATABASE_URL   the same as the schema's owner, past any pooler (default: DATABASE_URL)
 DATABASE_CA_BUNDLE       PEM file that verifies the database's certificate (default: the system's)
 GRAPH_URL                Microsoft Graph with its version (default: the global cloud, v1.0)
 MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
@@ -43,6 +44,10 @@ class Settings:
     @property
     def database_url(self) -> str:
         return self._required("DATABASE_URL")
+
+    @property
+    def migration_database_url(self) -> str:
+        return self._values.get("MIGRATION_DATABASE_URL") or self.database_url
 
     @property
     def database_ca_bundle(self) -> str | None:

@@ -62,7 +62,22 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres@/{self._database}?host={quote(str(self._socket_folder))}"
+        return self.url_of("postgres")
+
+    def url_of(self, login: str) -> str:
+        """The same database for another login than that of its owner."""
+        return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
+
+    def open_login(self, name: str, *, role: str) -> None:
+        """Lets a member of that role log in under that name; it may be there already."""
+        connection = pg8000.native.Connection(
+            "postgres", unix_sock=str(self._socket_folder / SOCKET), database="postgres"
+        )
+        try:
+            if not connection.run("SELECT 1 FROM pg_roles WHERE rolname = :name", name=name):
+                connection.run(f'CREATE ROLE "{name}" LOGIN IN ROLE "{role}"')
+        finally:
+            connection.close()
 
     @property
     def pid(self) -> int:

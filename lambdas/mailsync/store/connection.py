@@ -36,7 +36,8 @@ _REFUSED = re.compile(r"28...|3D000")
 # A value out of range or malformed, and one beyond a limit of the server.
 _VALUES = re.compile(r"22...|54...")
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
-_BROKEN = (pg8000.native.InterfaceError, OSError, AttributeError)
+BROKEN = (pg8000.native.InterfaceError, OSError, AttributeError)
+_NO_TLS = "Server refuses SSL"  # pg8000's own words; there is no class for it
 
 
 class JsonBytes(bytes):
@@ -67,7 +68,7 @@ class Target:
             port = 0
         if parts.scheme not in ("postgres", "postgresql") or not port or not parts.path.strip("/"):
             raise SettingMissing(
-                "The setting DATABASE_URL must look like postgresql://user:password@host:5432/name."
+                "The URL of the database must look like postgresql://user:password@host:5432/name."
             )
         return cls(
             user=unquote(parts.username or "postgres"),
@@ -79,14 +80,17 @@ class Target:
         )
 
 
-def connect(settings: Settings) -> pg8000.native.Connection:
+def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Connection:
     """A new connection; encrypted and verified unless it stays on this machine.
+
+    as_owner: with the login of migrations.
 
     Raises:
         StoreUnavailable: nobody answers.
-        SettingMissing: the database refuses the login, or the URL is malformed.
+        SettingMissing: the database refuses the login or cannot prove who it is, or the URL is
+            malformed.
     """
-    target = Target.parse(settings.database_url)
+    target = Target.parse(settings.migration_database_url if as_owner else settings.database_url)
     tls = _tls(target, settings.database_ca_bundle)
     sock: socket.socket | None = None
     try:
@@ -99,16 +103,28 @@ def connect(settings: Settings) -> pg8000.native.Connection:
             sock=sock,
             ssl_context=tls,
         )
-    except (pg8000.native.DatabaseError, *_BROKEN) as error:
+    except (pg8000.native.DatabaseError, *BROKEN) as error:
         if sock is not None:
             sock.close()
-        if isinstance(error, pg8000.native.DatabaseError):
-            raise _named(error, "login") from None
-        raise StoreUnavailable(
-            f"The database of DATABASE_URL does not answer ({type(error).__name__})."
-        ) from None
+        raise _not_connected(error) from None
     connection.register_out_adapter(JsonBytes, lambda value: value)
     return connection
+
+
+def _not_connected(error: Exception) -> Exception:
+    if isinstance(error, pg8000.native.DatabaseError):
+        return _named(error, "login")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SettingMissing(
+            f"The certificate of the database is not trusted ({error.verify_message});"
+            " DATABASE_CA_BUNDLE must name the PEM file of its authority."
+        )
+    if str(error) == _NO_TLS:
+        return SettingMissing(
+            "The database offers no TLS, and nothing leaves this machine unencrypted;"
+            " switch it on in the server."
+        )
+    return StoreUnavailable(f"The database does not answer ({type(error).__name__}).")
 
 
 def _dial(target: Target) -> socket.socket:
@@ -143,8 +159,8 @@ def _named(error: pg8000.native.DatabaseError, statement: str) -> Exception:
         )
     if _REFUSED.fullmatch(state):
         return SettingMissing(
-            f"The database refuses the login of DATABASE_URL (SQLSTATE {state}); check user,"
-            " password and database name."
+            f"The database refuses the login (SQLSTATE {state}); check user, password and database"
+            " name."
         )
     if _UNAVAILABLE.fullmatch(state):
         return StoreUnavailable(f"The database gave up on '{statement}' (SQLSTATE {state}).")
@@ -212,7 +228,7 @@ class Database:
         except pg8000.native.DatabaseError as error:
             self._discard()
             raise _named(error, "commit") from None
-        except _BROKEN as error:
+        except BROKEN as error:
             self._discard()
             raise StoreUnavailable(
                 f"The connection to the database was lost ({type(error).__name__})."
@@ -231,13 +247,13 @@ class Database:
             try:
                 self._connection.run(_BEGIN)
                 return self._connection
-            except (pg8000.native.DatabaseError, *_BROKEN):
+            except (pg8000.native.DatabaseError, *BROKEN):
                 # It died while the function was frozen; nothing was lost with it.
                 self._discard()
         self._connection = connect(self._settings)
         try:
             self._connection.run(_BEGIN)
-        except (pg8000.native.DatabaseError, *_BROKEN):
+        except (pg8000.native.DatabaseError, *BROKEN):
             self._discard()
             raise StoreUnavailable("The database hung up on a new connection.") from None
         return self._connection
@@ -245,7 +261,7 @@ class Database:
     def _roll_back(self, connection: pg8000.native.Connection) -> None:
         try:
             connection.run("ROLLBACK")
-        except (pg8000.native.DatabaseError, *_BROKEN):
+        except (pg8000.native.DatabaseError, *BROKEN):
             self._discard()
 
     def _discard(self) -> None:

@@ -8,19 +8,22 @@ It needs a direct connection, since a session lock does not survive a transactio
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pg8000.native
 
-from mailsync.errors import SchemaOutdated, StoreUnavailable
+from mailsync.errors import SchemaOutdated, SettingMissing, StoreUnavailable
 from mailsync.settings import Settings
-from mailsync.store.connection import Database, connect
+from mailsync.store.connection import BROKEN, Database, connect
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6D61696C
 _LOCK_PATIENCE_S = 120
+_NO_PRIVILEGE = "42501"
 _UP = re.compile(r"^-- migrate:up[^\n]*\n(.*?)(?=^-- migrate:down|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -53,22 +56,24 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
 
     Raises:
         SchemaOutdated: an applied file was changed, or a file fails; it is rolled back whole.
+        SettingMissing: the login may not do what a file does, or see below `connect`.
         StoreUnavailable: the database does not answer, or another runner takes too long.
     """
-    connection = connect(settings)
-    try:
+    with _connected(settings) as connection:
         _lock(connection)
         applied = _applied(connection)
-        missing = [
-            each
-            for each in (migrations() if wanted is None else wanted)
-            if _is_missing(each, applied)
-        ]
+        if not applied:
+            _prepare(connection)
+        missing = _missing(wanted, applied)
         for each in missing:
             _apply(connection, each)
-    finally:
-        connection.close()
     return tuple(each.version for each in missing)
+
+
+def plan(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
+    """The versions that `migrate` would apply now; writes nothing. Raises the same."""
+    with _connected(settings) as connection:
+        return tuple(each.version for each in _missing(wanted, _applied(connection)))
 
 
 def require_current_schema(database: Database) -> None:
@@ -83,6 +88,20 @@ def require_current_schema(database: Database) -> None:
         )
 
 
+@contextmanager
+def _connected(settings: Settings) -> Iterator[pg8000.native.Connection]:
+    connection = connect(settings, as_owner=True)
+    try:
+        yield connection
+    except BROKEN as error:
+        raise StoreUnavailable(
+            f"The connection to the database was lost ({type(error).__name__})."
+        ) from None
+    finally:
+        with suppress(Exception):
+            connection.close()
+
+
 def _lock(connection: pg8000.native.Connection) -> None:
     """Polls: a blocked waiter's snapshot would deadlock with CREATE INDEX CONCURRENTLY."""
     deadline = time.monotonic() + _LOCK_PATIENCE_S
@@ -93,13 +112,34 @@ def _lock(connection: pg8000.native.Connection) -> None:
 
 
 def _applied(connection: pg8000.native.Connection) -> dict[str, str | None]:
-    connection.run(
+    """Version and checksum of each; dbmate's own table has no checksums."""
+    if connection.run("SELECT to_regclass('mailsync.schema_migrations')") == [[None]]:
+        return {}
+    return dict(
+        _run(
+            connection,
+            "SELECT version, to_jsonb(m) ->> 'checksum' FROM mailsync.schema_migrations m",
+            "The list of migrations",
+        )
+    )
+
+
+def _prepare(connection: pg8000.native.Connection) -> None:
+    _run(
+        connection,
         "CREATE SCHEMA IF NOT EXISTS mailsync;"
         " CREATE TABLE IF NOT EXISTS mailsync.schema_migrations"
         " (version varchar(128) PRIMARY KEY);"
-        " ALTER TABLE mailsync.schema_migrations ADD COLUMN IF NOT EXISTS checksum text"
+        " ALTER TABLE mailsync.schema_migrations ADD COLUMN IF NOT EXISTS checksum text",
+        "The schema mailsync",
     )
-    return dict(connection.run("SELECT version, checksum FROM mailsync.schema_migrations"))
+
+
+def _missing(
+    wanted: Sequence[Migration] | None, applied: dict[str, str | None]
+) -> tuple[Migration, ...]:
+    every = migrations() if wanted is None else wanted
+    return tuple(each for each in every if _is_missing(each, applied))
 
 
 def _is_missing(migration: Migration, applied: dict[str, str | None]) -> bool:
@@ -120,10 +160,19 @@ def _apply(connection: pg8000.native.Connection, migration: Migration) -> None:
         "INSERT INTO mailsync.schema_migrations (version, checksum)"  # noqa: S608
         f" VALUES ('{migration.version}', '{migration.checksum}')"
     )
+    sql = f"BEGIN;\n{migration.statements};\n{record};\nCOMMIT"
+    _run(connection, sql, f"Migration {migration.version}")
+
+
+def _run(connection: pg8000.native.Connection, sql: str, what: str) -> list[list[Any]]:
     try:
-        connection.run(f"BEGIN;\n{migration.statements};\n{record};\nCOMMIT")
+        return connection.run(sql) or []
     except pg8000.native.DatabaseError as error:
         details = error.args[0] if isinstance(error.args[0], dict) else {}
-        raise SchemaOutdated(
-            f"Migration {migration.version} fails: {details.get('M', 'no reason given')}."
-        ) from None
+        reason = details.get("M", "no reason given")
+        if details.get("C") == _NO_PRIVILEGE:
+            raise SettingMissing(
+                f"{what} needs a login that may do more: {reason}; migrate as the owner of the"
+                " schema mailsync, at first as one that may create it."
+            ) from None
+        raise SchemaOutdated(f"{what} fails: {reason}.") from None

@@ -1,0 +1,35 @@
+"""Brings any database up to date from a developer's machine: `make migrate DATABASE_URL=...`."""
+
+import argparse
+import sys
+
+from mailsync.errors import MailsyncError
+from mailsync.settings import load_settings
+from mailsync.store.connection import Target
+from mailsync.store.migrate import migrate, plan
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 when the schema is as it should be, or could be made so; else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mailsync.migrate",
+        description="Applies the missing migrations to the database of MIGRATION_DATABASE_URL,"
+        " or else of DATABASE_URL; only the schema mailsync is touched.",
+    )
+    parser.add_argument("--plan", action="store_true", help="only say what would be applied")
+    only_plan = parser.parse_args(arguments).plan
+    try:
+        settings = load_settings()
+        target = Target.parse(settings.migration_database_url)
+        versions = plan(settings) if only_plan else migrate(settings)
+    except MailsyncError as error:
+        print(error, file=sys.stderr)
+        return 1
+    done = f"{'would apply' if only_plan else 'applied'} {', '.join(versions)}"
+    where = f"{target.database} on {target.socket_dir or target.host}"
+    print(f"{where}: {done if versions else 'nothing to apply'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
