@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 SETTINGS = """[databases]
-* = host={socket_folder} port=5432 user=postgres pool_size={pool_size}
+* = host={socket_folder} port=5432 user={login} pool_size={pool_size}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -38,14 +38,17 @@ def program() -> str:
 
 @contextmanager
 def pooled(database_url: str, folder: Path, *, pool_size: int) -> Iterator[str]:
-    """The URL of the same database through the pooler."""
+    """The URL of the same database and login through the pooler."""
     url = urlsplit(database_url)
+    login = url.username
     socket_folder = Path(parse_qs(url.query)["host"][0])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     config = folder / "pgbouncer.ini"
-    config.write_text(SETTINGS.format(socket_folder=socket_folder, port=port, pool_size=pool_size))
+    config.write_text(
+        SETTINGS.format(socket_folder=socket_folder, port=port, pool_size=pool_size, login=login)
+    )
     # The socket's folder is open to the server's own user alone; PgBouncer refuses to be root.
     owner = socket_folder.stat()
     is_root = os.geteuid() == 0
@@ -59,7 +62,7 @@ def pooled(database_url: str, folder: Path, *, pool_size: int) -> Iterator[str]:
         )
     try:
         _wait_for(port)
-        yield f"postgresql://postgres@127.0.0.1:{port}{url.path}"
+        yield f"postgresql://{login}@127.0.0.1:{port}{url.path}"
     finally:
         process.terminate()
         process.wait(10)

@@ -89,6 +89,11 @@ create policy own_account on mailsync.email_bodies for select to mailsync_reader
 create policy own_account on mailsync.sync_run_folders for select to mailsync_reader
   using (exists (select from mailsync.sync_runs r where r.id = run_id));
 
+-- A folder tells its account. Without knowing that, the planner takes the mails of a folder for a
+-- few, and reads and sorts them all for a list of fifty: 2 ms instead of 0.1 among 100,000 mails.
+create statistics mailsync.emails_account_of_folder (dependencies)
+  on account_id, folder_id from mailsync.emails;
+
 -- migrate:down
 -- The roles stay: other databases of the cluster may use them.
 do $$
@@ -102,3 +107,4 @@ end $$;
 revoke all on all tables in schema mailsync from mailsync_reader, mailsync_writer;
 revoke usage on schema mailsync from mailsync_reader, mailsync_writer;
 drop function mailsync.current_user_id();
+drop statistics mailsync.emails_account_of_folder;

@@ -1,0 +1,128 @@
+"""An application reads with its user named, and sees that person's mailboxes only."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pg8000.native
+import pytest
+
+from localdev.engine.postgres import Postgres
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from tests.conftest import TEMPLATE
+from tests.store.pooler import pooled
+from tests.store.reader import LOGIN, Reader
+from tests.store.rows import one
+from tests.store.two_mailboxes import OWNER, USERS, fill
+
+NOT_ALLOWED = "42501"
+DUPLICATES = "SELECT message_id, count(*) FROM {} GROUP BY message_id HAVING count(*) > 1"
+
+
+@pytest.fixture(scope="module")
+def owner_url(create_database: Callable[[str], str]) -> str:
+    """One database for all tests here: none of them changes anything."""
+    return create_database(TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def owner(owner_url: str) -> Iterator[Database]:
+    database = Database(Settings({"DATABASE_URL": owner_url}))
+    fill(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def reader_url(postgres: Postgres, owner_url: str, owner: Database) -> str:
+    postgres.open_login(LOGIN, role="mailsync_reader")
+    return owner_url.replace("postgres@", f"{LOGIN}@")
+
+
+@pytest.fixture(scope="module")
+def reader(reader_url: str) -> Iterator[Reader]:
+    opened = Reader(reader_url)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("table", OWNER)
+def test_a_person_sees_her_own_rows_and_no_others(reader: Reader, table: str, user: str) -> None:
+    found = reader.rows(f"SELECT {OWNER[table]} FROM mailsync.{table}", user=user)
+
+    assert {owner for (owner,) in found} == {user}
+
+
+def test_joins_counts_and_sub_selects_see_no_more(reader: Reader) -> None:
+    joined = (
+        "SELECT DISTINCT m.subject, b.html, f.display_name, q.detail"
+        " FROM mailsync.emails m, mailsync.email_bodies b, mailsync.email_folders f,"
+        " mailsync.email_quarantine q"
+    )
+    counted = "SELECT count(*), (SELECT count(*) FROM mailsync.email_bodies) FROM mailsync.emails"
+
+    assert reader.rows(joined, user="ann") == [["ann", "ann", "ann", "ann"]]
+    assert reader.rows(counted, user="ann") == [[2, 2]]
+    assert reader.rows(DUPLICATES.format("mailsync.emails"), user="ann") == []
+
+
+@pytest.mark.parametrize("table", OWNER)
+@pytest.mark.parametrize("nobody", [{}, {"user": ""}, {"user": "cy"}, {"claims": {"role": "x"}}])
+def test_who_names_nobody_or_a_stranger_sees_nothing(
+    reader: Reader, table: str, nobody: dict[str, Any]
+) -> None:
+    assert reader.rows(f"SELECT count(*) FROM mailsync.{table}", **nobody) == [[0]]
+
+
+def test_the_verified_subject_wins_over_what_the_session_says(reader: Reader) -> None:
+    found = reader.rows(
+        "SELECT DISTINCT subject FROM mailsync.emails", user="ann", claims={"sub": "bo"}
+    )
+
+    assert found == [["bo"]]
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "UPDATE mailsync.emails SET is_read = true",
+        "DELETE FROM mailsync.emails",
+        "INSERT INTO mailsync.outbox (account_id, type, detail) SELECT id, 'x', '{}'"
+        " FROM mailsync.email_accounts",
+        "UPDATE mailsync.email_accounts SET status = 'active'",
+        "TRUNCATE mailsync.emails",
+        "DROP POLICY own_account ON mailsync.emails",
+        "ALTER TABLE mailsync.emails DISABLE ROW LEVEL SECURITY",
+        "CREATE TABLE mailsync.mine (a int)",
+        "SET ROLE mailsync_writer",
+        "SELECT lease_owner FROM mailsync.email_accounts",
+        "SELECT execution_arn FROM mailsync.sync_runs",
+    ],
+)
+def test_a_reader_cannot_write_nor_look_behind(reader: Reader, attempt: str) -> None:
+    with pytest.raises(pg8000.native.DatabaseError) as refused:
+        reader.rows(attempt, user="ann")
+
+    assert refused.value.args[0]["C"] == NOT_ALLOWED
+
+
+def test_the_owner_of_the_tables_still_sees_everything(owner: Database) -> None:
+    assert one(owner, "SELECT count(*) FROM mailsync.emails") == [4]
+
+
+def test_behind_a_pooler_a_name_lasts_for_one_transaction(reader_url: str, tmp_path: Path) -> None:
+    """One server connection for all: what a transaction left behind, the next one would find."""
+    subjects = "SELECT DISTINCT subject FROM mailsync.emails"
+    with pooled(reader_url, tmp_path, pool_size=1) as url:
+        first, second = Reader(url), Reader(url)
+        found = [
+            reader.rows(subjects, user=user)
+            for _ in range(3)
+            for reader, user in ((first, "ann"), (second, "bo"), (first, None))
+        ]
+        first.close()
+        second.close()
+
+    assert found == 3 * [[["ann"]], [["bo"]], []]

@@ -1,0 +1,107 @@
+"""Every table is guarded, also those of later migrations, and the guard costs next to nothing."""
+
+import pytest
+
+from localdev.engine.postgres import Postgres
+from mailsync.store.connection import Database
+from tests.store.reader import LOGIN, Reader
+from tests.store.rows import one, rows
+from tests.store.two_mailboxes import OWNER
+
+# What no application may read; a new table stands here or in OWNER.
+PRIVATE = {
+    "data_keys",
+    "email_credentials",
+    "folder_cursors",
+    "outbox",
+    "schema_migrations",
+    "self_tests",
+    "sign_ins",
+}
+RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'mailsync'::regnamespace"
+MANY = """
+INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address)
+SELECT 'user-' || n, 'microsoft', n, 'x' FROM generate_series(1, 20) AS n;
+INSERT INTO mailsync.email_folders (account_id, remote_id, display_name)
+SELECT id, n, n FROM mailsync.email_accounts, generate_series(1, 5) AS n;
+INSERT INTO mailsync.emails (account_id, folder_id, message_id, subject, to_recipients,
+       cc_recipients, bcc_recipients, reply_to, snippet, is_read, is_draft, is_flagged,
+       has_attachments, importance, categories, received_at, kind, row_hash, walk)
+SELECT account_id, id, id || '-' || n, '', '[]', '[]', '[]', '[]', '', true, false, false, false,
+       '', '[]', now() - n * interval '1 minute', '', gen_random_uuid(), 1
+  FROM mailsync.email_folders, generate_series(1, 1000) AS n;
+ANALYZE mailsync.email_accounts, mailsync.email_folders, mailsync.emails"""
+LIST = """EXPLAIN SELECT id, subject FROM mailsync.emails
+ WHERE account_id = '{}' AND folder_id = {} ORDER BY received_at DESC, id DESC LIMIT 50"""
+
+
+def tables_where(database: Database, condition: str) -> set[str]:
+    found = rows(database, f"{RELATIONS} AND relkind IN ('r', 'p') AND {condition}")
+    return {name for (name,) in found}
+
+
+def test_every_table_has_row_level_security(database: Database) -> None:
+    assert tables_where(database, "NOT relrowsecurity") == set()
+
+
+def test_every_view_asks_with_the_rights_of_its_reader(database: Database) -> None:
+    trusting = "NOT coalesce('security_invoker=true' = ANY (reloptions), false)"
+
+    assert rows(database, f"{RELATIONS} AND relkind IN ('v', 'm') AND {trusting}") == []
+
+
+def test_every_table_is_readable_or_private_by_decision(database: Database) -> None:
+    reads = "has_any_column_privilege('mailsync_reader', oid, 'SELECT')"
+
+    assert tables_where(database, reads) == OWNER.keys()
+    assert tables_where(database, f"NOT {reads}") == PRIVATE
+
+
+def test_a_reader_may_change_nothing_anywhere(database: Database) -> None:
+    writes = "'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'"
+
+    assert tables_where(database, f"has_table_privilege('mailsync_reader', oid, {writes})") == set()
+
+
+def test_every_table_lets_the_functions_in(database: Database) -> None:
+    policies = (
+        "SELECT tablename FROM pg_policies WHERE schemaname = 'mailsync'"
+        " AND 'mailsync_writer' = ANY (roles) AND qual = 'true'"
+    )
+    reads = "has_table_privilege('mailsync_writer', oid, 'SELECT')"
+
+    assert tables_where(database, f"relname NOT IN ({policies})") == set()
+    assert tables_where(database, f"NOT {reads}") == set()
+
+
+def test_the_functions_cannot_lose_a_key_nor_rewrite_history(database: Database) -> None:
+    deletes = "has_table_privilege('mailsync_writer', oid, 'DELETE')"
+
+    assert tables_where(database, f"NOT {deletes}") == {"data_keys", "schema_migrations"}
+
+
+@pytest.mark.parametrize("role", ["public", "mailsync_reader", "mailsync_writer"])
+def test_nobody_but_the_owner_creates_anything(database: Database, role: str) -> None:
+    assert one(database, f"SELECT has_schema_privilege('{role}', 'mailsync', 'CREATE')") == [False]
+
+
+def test_the_list_of_a_folder_among_100_000_mails_is_an_index_scan(
+    postgres: Postgres, database_url: str, database: Database
+) -> None:
+    rows(database, MANY)
+    account_id, folder_id = one(
+        database,
+        "SELECT a.id::text, f.id FROM mailsync.email_accounts a"
+        " JOIN mailsync.email_folders f ON f.account_id = a.id WHERE user_id = 'user-7' LIMIT 1",
+    )
+    postgres.open_login(LOGIN, role="mailsync_reader")
+    reader = Reader(database_url.replace("postgres@", f"{LOGIN}@"))
+
+    plan = "\n".join(
+        line for (line,) in reader.rows(LIST.format(account_id, folder_id), user="user-7")
+    )
+    reader.close()
+
+    assert "Index Scan using emails_list" in plan, plan
+    assert "Sort" not in plan
+    assert "SubPlan" not in plan  # asked once per statement, not once per row

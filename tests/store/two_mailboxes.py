@@ -1,0 +1,50 @@
+"""Ann's and Bo's mailboxes in one database; each row that a reader may see says whose it is."""
+
+from mailsync.model import Provider, RunId, RunRef, SyncType, Upsert
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.run_store import RunStore
+from mailsync.sync.plan import plan_page
+from tests.builders import a_message, a_page, a_remote_folder
+from tests.store.rows import rows
+
+USERS = ("ann", "bo")
+# Where each readable table says whose row it is.
+OWNER = {
+    "email_accounts": "user_id",
+    "email_folders": "display_name",
+    "emails": "subject",
+    "email_bodies": "html",
+    "email_quarantine": "detail",
+    "sync_runs": "id",
+    "sync_run_folders": "run_id",
+}
+
+
+def fill(database: Database) -> None:
+    for user in USERS:
+        _fill(database, user)
+
+
+def _fill(database: Database, user: str) -> None:
+    account_id = CredentialStore(database).connect_account(
+        user_id=user,
+        provider=Provider.MICROSOFT,
+        provider_account_id=user,
+        email_address=f"{user}@example.org",
+    )
+    epoch = RunStore(database).begin(account_id, RunId(user), user, SyncType.INITIAL, "test")
+    assert epoch is not None
+    run, mail = RunRef(account_id, RunId(user), epoch), MailStore(database)
+    mail.save_folders(run, [a_remote_folder("F1", display_name=user)], [])
+    (folder,) = mail.folders(account_id)
+    # The same ids in both mailboxes: what a join by them would mix up.
+    messages = [a_message(each, subject=user, body_html=user) for each in ("m1", "m2")]
+    page = a_page(*map(Upsert, messages))
+    mail.apply_page(run, PageWrite(folder, page, plan_page(page), requests=1))
+    rows(
+        database,
+        "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"
+        f" VALUES ('{account_id}', 'm3', {folder.ref.id}, 'too_large', '{user}')",
+    )
