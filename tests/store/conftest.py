@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -8,6 +8,7 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.builders import a_page_write, a_remote_folder
+from tests.store.cluster import Cluster, cluster_in
 
 Apply = Callable[..., object]
 
@@ -59,3 +60,16 @@ def apply(mail: MailStore, run: RunRef) -> Apply:
         return mail.apply_page(run, a_page_write(folder, page))
 
     return apply_page
+
+
+@pytest.fixture(scope="session")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster_in(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
+    """Its roles and databases are this test's alone."""
+    yield running_cluster
+    running_cluster.forget()

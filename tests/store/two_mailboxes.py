@@ -3,10 +3,9 @@
 from mailsync.model import Provider, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.plan import plan_page
-from tests.builders import a_message, a_page, a_remote_folder
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.rows import rows
 
 USERS = ("ann", "bo")
@@ -28,7 +27,9 @@ def fill(database: Database) -> None:
 
 
 def _fill(database: Database, user: str) -> None:
-    account_id = CredentialStore(database).connect_account(
+    credentials = CredentialStore(database)
+    key_id = credentials.add_data_key(b"wrapped").id
+    account_id = credentials.connect_account(
         user_id=user,
         provider=Provider.MICROSOFT,
         provider_account_id=user,
@@ -42,7 +43,7 @@ def _fill(database: Database, user: str) -> None:
     # The same ids in both mailboxes: what a join by them would mix up.
     messages = [a_message(each, subject=user, body_html=user) for each in ("m1", "m2")]
     page = a_page(*map(Upsert, messages))
-    mail.apply_page(run, PageWrite(folder, page, plan_page(page), requests=1))
+    mail.apply_page(run, a_page_write(folder, page, key_id=key_id))
     rows(
         database,
         "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"

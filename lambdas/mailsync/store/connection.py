@@ -97,7 +97,8 @@ def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Conn
         sock = _dial(target)
         connection = pg8000.native.Connection(
             target.user,
-            password=target.password,
+            # Empty: refused in words where one is needed; None would break inside the driver.
+            password=target.password or "",
             database=target.database,
             host=target.host,
             sock=sock,

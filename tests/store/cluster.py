@@ -1,0 +1,66 @@
+"""A Postgres cluster that no migration has seen, with passwords: as one gets it from a provider."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from localdev.engine.postgres import Postgres
+from mailsync.settings import Settings
+from mailsync.store.connection import connect
+
+PASSWORD = "secret of the test"
+_HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+_LEFT_OVER = """
+SELECT 'DROP DATABASE ' || quote_ident(datname) || ' WITH (FORCE)', 1 FROM pg_database
+ WHERE datname NOT IN ('mail', 'postgres') AND NOT datistemplate
+ UNION ALL
+SELECT 'DROP ROLE ' || quote_ident(rolname), 2 FROM pg_roles
+ WHERE rolname <> 'postgres' AND rolname NOT LIKE 'pg\\_%'
+ ORDER BY 2"""
+
+
+class Cluster:
+    def __init__(self, server: Postgres, port: int) -> None:
+        self._server, self._port = server, port
+
+    def run(self, *statements: str, login: str = "postgres", database: str = "mail") -> list[Any]:
+        """Each in a transaction of its own; the rows of the last. Logs in without a password."""
+        url = self._server.url_of(login).replace("/mail?", f"/{database}?")
+        connection = connect(Settings({"DATABASE_URL": url}))
+        try:
+            found: list[Any] = []
+            for each in statements:
+                found = connection.run(each) or []
+            return found
+        finally:
+            connection.close()
+
+    def create(self, database: str, *, owner: str, attributes: str = "") -> str:
+        """A database of a new login with these attributes, which is no superuser; its URL."""
+        self.run(
+            f"CREATE ROLE {owner} LOGIN {attributes} PASSWORD '{PASSWORD}'",
+            f"CREATE DATABASE {database} OWNER {owner}",
+        )
+        return self.url(owner, database)
+
+    def url(self, login: str, database: str, *, host: str = "127.0.0.1") -> str:
+        password = PASSWORD.replace(" ", "%20")
+        return f"postgresql://{login}:{password}@{host}:{self._port}/{database}"
+
+    def forget(self) -> None:
+        for statement, _ in self.run(_LEFT_OVER):
+            self.run(statement)
+
+
+@contextmanager
+def cluster_in(folder: Path) -> Iterator[Cluster]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+    with Postgres(folder, tcp_port=port, settings=quick) as server:
+        (server.cluster / "pg_hba.conf").write_text(_HBA)
+        server.restart()
+        yield Cluster(server, port)

@@ -1,0 +1,124 @@
+"""`make migrate`: what it did or would do, and in one sentence why it could not."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from localdev.simulators.entra.certificates import server_tls
+from mailsync import migrate as command
+from mailsync.settings import load_settings
+from mailsync.store.migrate import migrations
+from tests.store.cluster import PASSWORD, Cluster
+
+EVERY = ", ".join(each.version for each in migrations())
+SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = 'mailsync'"
+
+
+class Ran:
+    """One run of the command with these settings in its environment."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
+        self._patch, self._capture = patch, capture
+
+    def __call__(self, *arguments: str, **settings: str) -> tuple[int, str]:
+        for name, value in settings.items():
+            self._patch.setenv(name, value)
+        load_settings.cache_clear()
+        code = command.main(list(arguments))
+        output = self._capture.readouterr()
+        return code, (output.err if code else output.out).strip()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ran]:
+    yield Ran(monkeypatch, capsys)
+    load_settings.cache_clear()
+
+
+@pytest.fixture
+def owner_url(cluster: Cluster) -> str:
+    return cluster.create("mine", owner="me", attributes="CREATEROLE")
+
+
+def test_the_plan_names_what_is_missing_and_writes_nothing(
+    run: Ran, cluster: Cluster, owner_url: str
+) -> None:
+    planned = run("--plan", DATABASE_URL=owner_url)
+
+    assert planned == (0, f"mine on 127.0.0.1: would apply {EVERY}")
+    assert cluster.run(SCHEMAS, database="mine") == []
+
+
+def test_what_was_applied_is_named_and_applied_once(run: Ran, owner_url: str) -> None:
+    assert run(DATABASE_URL=owner_url) == (0, f"mine on 127.0.0.1: applied {EVERY}")
+    assert run(DATABASE_URL=owner_url) == (0, "mine on 127.0.0.1: nothing to apply")
+    assert run("--plan", DATABASE_URL=owner_url) == (0, "mine on 127.0.0.1: nothing to apply")
+
+
+def test_the_owners_login_is_used_where_there_is_one(
+    run: Ran, cluster: Cluster, owner_url: str
+) -> None:
+    cluster.run("CREATE ROLE functions LOGIN")
+    functions = cluster.url("functions", "mine")
+
+    code, _ = run(DATABASE_URL=functions, MIGRATION_DATABASE_URL=owner_url)
+
+    assert code == 0
+
+
+def refusals(cluster: Cluster) -> dict[str, str]:
+    """What is wrong with the URL, by what the sentence must say."""
+    url = cluster.url("me", "mine")
+    cluster.run(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
+    return {
+        "does not answer": "postgresql://me:secret@127.0.0.1:1/mine",
+        "refuses the login": url.replace("secret", "wrong"),
+        "refuses the login (SQLSTATE 3D000)": url.replace("/mine", "/nowhere"),
+        "needs a login that may do more": cluster.url("guest", "mine"),
+        "offers no TLS": cluster.url("me", "mine", host="0.0.0.0"),
+        "must look like postgresql://": "mysql://me@localhost/mine",
+        "check user, password": url.replace(":secret%20of%20the%20test", ""),
+    }
+
+
+def test_what_stands_in_the_way_is_said_in_one_sentence(
+    run: Ran, cluster: Cluster, owner_url: str
+) -> None:
+    for reason, url in refusals(cluster).items():
+        code, sentence = run(DATABASE_URL=url)
+
+        assert code == 1
+        assert reason in sentence
+        assert sentence.count("\n") == 0
+        assert "secret" not in sentence
+
+
+@contextmanager
+def an_impostor(folder: Path) -> Iterator[str]:
+    """A server that offers TLS under a certificate which nobody has vouched for."""
+    tls, _ = server_tls(folder)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=_answer, args=(listener, tls), daemon=True).start()
+        yield f"postgresql://me:secret@0.0.0.0:{listener.getsockname()[1]}/mine"
+
+
+def _answer(listener: socket.socket, tls: ssl.SSLContext) -> None:
+    accepted, _ = listener.accept()
+    with accepted:
+        accepted.recv(8)
+        accepted.sendall(b"S")
+        with suppress(OSError):
+            tls.wrap_socket(accepted, server_side=True)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(run: Ran, tmp_path: Path) -> None:
+    with an_impostor(tmp_path) as url:
+        code, sentence = run(DATABASE_URL=url)
+
+    assert code == 1
+    assert "DATABASE_CA_BUNDLE must name" in sentence

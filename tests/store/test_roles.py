@@ -1,0 +1,94 @@
+"""The roles of migration 0004 in clusters that are not ours: shared, managed, or without rights."""
+
+import pytest
+
+from mailsync.errors import SchemaOutdated
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.migrate import MIGRATIONS, migrate, migrations
+from tests.store.cluster import Cluster
+from tests.store.reader import Reader
+from tests.store.rows import one, rows
+from tests.store.two_mailboxes import fill
+
+EVERY = tuple(each.version for each in migrations())
+THEIR_EMAILS = "CREATE TABLE public.emails (id int, subject text)"
+SUPABASE = (
+    "CREATE ROLE anon NOLOGIN",
+    "CREATE ROLE authenticated NOLOGIN",
+    "CREATE ROLE service_role NOLOGIN BYPASSRLS",
+    "CREATE ROLE authenticator LOGIN NOINHERIT PASSWORD 'x'",
+    "GRANT anon, authenticated, service_role TO authenticator",
+)
+
+
+def settings_of(url: str) -> Settings:
+    return Settings({"DATABASE_URL": url})
+
+
+def test_who_may_not_create_roles_is_told_what_to_ask_for(cluster: Cluster) -> None:
+    settings = settings_of(cluster.create("mine", owner="me"))
+
+    with pytest.raises(SchemaOutdated, match="me may not create roles") as refused:
+        migrate(settings)
+    asked_for = str(refused.value).split('"')[1]
+    cluster.run(*asked_for.split("; "))
+
+    assert migrate(settings) == EVERY[EVERY.index("0004") :]
+
+
+def test_a_second_database_of_the_cluster_shares_the_roles(cluster: Cluster) -> None:
+    first = cluster.create("first", owner="one", attributes="CREATEROLE")
+    second = cluster.create("second", owner="other")
+
+    assert migrate(settings_of(first)) == EVERY
+    assert migrate(settings_of(second)) == EVERY
+    assert migrate(settings_of(second)) == ()
+
+
+def test_on_supabase_signed_in_users_read_and_the_apps_own_emails_stay(cluster: Cluster) -> None:
+    cluster.run(*SUPABASE)
+    owner = cluster.create("app", owner="supabase", attributes="CREATEROLE BYPASSRLS")
+    theirs = (THEIR_EMAILS, "INSERT INTO emails VALUES (1, 'theirs')")
+    cluster.run(*theirs, login="supabase", database="app")
+
+    migrate(settings_of(owner))
+    database = Database(settings_of(owner))
+    fill(database)
+
+    reader = Reader(cluster.url("supabase", "app"))
+    ann = {"sub": "ann", "role": "authenticated"}
+    cluster.run("GRANT authenticated, anon TO supabase", database="app")
+    signed_in = "SET LOCAL ROLE authenticated; SELECT DISTINCT subject FROM mailsync.emails"
+    assert reader.rows(signed_in, claims=ann) == [["ann"]]
+    assert one(database, "SELECT subject FROM public.emails") == ["theirs"]
+    assert rows(database, "SELECT 1 FROM pg_policies WHERE schemaname = 'public'") == []
+    reader.close()
+    database.close()
+
+
+@pytest.mark.parametrize("role", ["anon", "public"])
+def test_anonymous_visitors_get_nothing(cluster: Cluster, role: str) -> None:
+    cluster.run(*SUPABASE)
+    owner = cluster.create("app", owner="supabase", attributes="CREATEROLE")
+
+    migrate(settings_of(owner))
+
+    may = f"has_schema_privilege('{role}', 'mailsync', 'USAGE')"
+    assert cluster.run(f"SELECT {may}", database="app") == [[False]]
+
+
+def test_the_rights_can_be_taken_back_and_given_again(cluster: Cluster) -> None:
+    """`migrate:down` is dbmate's; our runner only goes up."""
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+    migrate(settings_of(owner))
+    (path,) = MIGRATIONS.glob("0004_*.sql")
+    down = path.read_text().split("-- migrate:down\n")[1]
+
+    cluster.run(
+        down, "DELETE FROM mailsync.schema_migrations WHERE version = '0004'", database="mine"
+    )
+
+    readable = "has_table_privilege('mailsync_reader', 'mailsync.emails', 'SELECT')"
+    assert cluster.run(f"SELECT {readable}", database="mine") == [[False]]
+    assert migrate(settings_of(owner)) == ("0004",)
