@@ -1,17 +1,21 @@
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from localdev.engine.postgres import Postgres
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
+from localdev.stack import FUNCTIONS_LOGIN
 from mailsync.model import Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from tests.conftest import TEMPLATE
 from tests.failures.world import World
+from tests.store.rows import rows
 
 SHORT_PAUSE_S = 0.01
 # Each folder costs a step; what fails in these fails in more.
@@ -35,13 +39,24 @@ def simulators(running: Simulators) -> Iterator[Simulators]:
 
 
 @pytest.fixture(scope="session")
-def shared(create_database: Callable[[str], str]) -> Settings:
+def owner(create_database: Callable[[str], str]) -> Settings:
     """Of one database for all tests of a process: a new one for each costs more than a sync."""
     return Settings({"DATABASE_URL": create_database(TEMPLATE)})
 
 
+@pytest.fixture(scope="session")
+def shared(postgres: Postgres, owner: Settings) -> Settings:
+    """Of the same database as the functions know it, which do not own it."""
+    postgres.open_login(FUNCTIONS_LOGIN, role="mailsync_writer")
+    return Settings(
+        {"DATABASE_URL": owner.database_url.replace("postgres@", f"{FUNCTIONS_LOGIN}@")}
+    )
+
+
 @pytest.fixture
-def world(simulators: Simulators, shared: Settings, tmp_path: Path) -> Iterator[World]:
+def world(
+    simulators: Simulators, owner: Settings, shared: Settings, tmp_path: Path
+) -> Iterator[World]:
     """A mailbox with mail in three of its four folders, connected and not yet synced."""
     address = f"{tmp_path.name.lower()}@example.com"
     remote = simulators.add_mailbox(address)
@@ -59,5 +74,6 @@ def world(simulators: Simulators, shared: Settings, tmp_path: Path) -> Iterator[
     )
     world = World(simulators, remote, shared, database, account_id)
     yield world
-    world.rows("TRUNCATE mailsync.email_accounts CASCADE")
     database.close()
+    with closing(Database(owner)) as database:
+        rows(database, "TRUNCATE mailsync.email_accounts CASCADE")

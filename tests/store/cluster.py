@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
@@ -13,12 +14,12 @@ from mailsync.store.connection import connect
 PASSWORD = "secret of the test"
 _HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 _LEFT_OVER = """
-SELECT 'DROP DATABASE ' || quote_ident(datname) || ' WITH (FORCE)', 1 FROM pg_database
+SELECT 'DROP DATABASE ' || quote_ident(datname) || ' WITH (FORCE)', 1, true FROM pg_database
  WHERE datname NOT IN ('mail', 'postgres') AND NOT datistemplate
  UNION ALL
-SELECT 'DROP ROLE ' || quote_ident(rolname), 2 FROM pg_roles
+SELECT 'DROP ROLE ' || quote_ident(rolname), 2, rolcanlogin FROM pg_roles
  WHERE rolname <> 'postgres' AND rolname NOT LIKE 'pg\\_%'
- ORDER BY 2"""
+ ORDER BY 2, 3"""
 
 
 class Cluster:
@@ -45,12 +46,13 @@ class Cluster:
         )
         return self.url(owner, database)
 
-    def url(self, login: str, database: str, *, host: str = "127.0.0.1") -> str:
-        password = PASSWORD.replace(" ", "%20")
-        return f"postgresql://{login}:{password}@{host}:{self._port}/{database}"
+    def url(
+        self, login: str, database: str, *, host: str = "127.0.0.1", password: str = PASSWORD
+    ) -> str:
+        return f"postgresql://{login}:{quote(password)}@{host}:{self._port}/{database}"
 
     def forget(self) -> None:
-        for statement, _ in self.run(_LEFT_OVER):
+        for statement, *_ in self.run(_LEFT_OVER):
             self.run(statement)
 
 

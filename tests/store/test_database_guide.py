@@ -1,0 +1,71 @@
+"""Every SQL example of docs/database.md, in the order of the page and by whom it says."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.migrate import migrate
+from tests.store.cluster import Cluster
+from tests.store.reader import Reader
+from tests.store.rows import rows
+from tests.store.two_mailboxes import fill
+
+GUIDE = (Path(__file__).parents[2] / "docs/database.md").read_text()
+EXAMPLES = re.findall(r"```sql\n-- as the (\w+)([^\n]*)\n(.*?)```", GUIDE, re.DOTALL)
+
+
+@pytest.fixture
+def owner_url(cluster: Cluster) -> str:
+    url = cluster.create("guide", owner="me", attributes="CREATEROLE")
+    settings = Settings({"DATABASE_URL": url})
+    migrate(settings)
+    database = Database(settings)
+    fill(database)
+    rows(database, "UPDATE mailsync.email_folders SET role = 'inbox' RETURNING 1")
+    database.close()
+    return url
+
+
+def statements_of(example: str) -> list[str]:
+    return [each.strip() for each in example.split(";") if each.strip()]
+
+
+def read(cluster: Cluster, example: str, user: str | None, known: list[Any]) -> list[list[Any]]:
+    """The rows of the example's SELECT, in a transaction that the reader begins and ends.
+
+    known: what stands for $1 and $2.
+    """
+    for number, value in enumerate(known, 1):
+        example = example.replace(f"${number}", f"'{value}'")
+    statements = [each for each in statements_of(example) if each not in ("BEGIN", "COMMIT")]
+    reader = Reader(cluster.url("inbox_app", "guide", password="another one"))
+    try:
+        return reader.rows("; ".join(statements), user=user)
+    finally:
+        reader.close()
+
+
+def test_every_example_of_the_guide_says_as_whom_it_runs() -> None:
+    assert len(EXAMPLES) == GUIDE.count("```sql")
+    assert {by for by, _, _ in EXAMPLES} == {"owner", "application"}
+
+
+def test_the_examples_of_the_guide_work_as_written(cluster: Cluster, owner_url: str) -> None:
+    found: list[list[list[Any]]] = []
+    for by, whom, example in EXAMPLES:
+        if by == "owner":
+            cluster.run(*statements_of(example), login="me", database="guide")
+            continue
+        known = found[0][0][:2] if found else []
+        found.append(read(cluster, example, "ann" if whom == ", for ann" else None, known))
+
+    folders, listed, body, duplicates, incomplete = found
+    assert [name for _, _, name, _ in folders] == ["ann"]
+    assert [subject for _, subject, *_ in listed] == ["ann", "ann"]
+    assert body == [["ann", None]]
+    assert duplicates == []
+    assert [name for name, *_ in incomplete] == ["ann"]
