@@ -8,7 +8,13 @@ import pytest
 from mailsync.errors import SchemaOutdated
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import Migration, migrate, migrations, require_current_schema
+from mailsync.store.migrate import (
+    Migration,
+    migrate,
+    migrations,
+    plan,
+    require_current_schema,
+)
 from tests.store.rows import rows
 
 
@@ -39,6 +45,22 @@ def test_a_migration_that_was_changed_afterwards_is_refused(settings: Settings) 
 
     with pytest.raises(SchemaOutdated, match="changed"):
         migrate(settings, [a_migration("9001", "SELECT 2", checksum="2")])
+
+
+def test_a_database_that_dbmate_has_migrated_goes_on_from_there(empty_settings: Settings) -> None:
+    """Its own table of versions has no checksums."""
+    with closing(Database(empty_settings)) as database:
+        rows(
+            database,
+            "CREATE SCHEMA mailsync;"
+            " CREATE TABLE mailsync.schema_migrations (version varchar(128) PRIMARY KEY);"
+            " INSERT INTO mailsync.schema_migrations VALUES ('9000')",
+        )
+    wanted = [a_migration("9000", "SELECT nonsense"), a_migration("9001", "SELECT 1")]
+
+    assert plan(empty_settings, wanted) == ("9001",)
+    assert migrate(empty_settings, wanted) == ("9001",)
+    assert plan(empty_settings, wanted) == ()
 
 
 def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings) -> None:

@@ -5,7 +5,7 @@ import pytest
 from mailsync.errors import SchemaOutdated, SettingMissing
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import MIGRATIONS, Migration, migrate, migrations
+from mailsync.store.migrate import MIGRATIONS, Migration, migrate, migrations, plan
 from tests.store.cluster import PASSWORD, Cluster
 from tests.store.reader import Reader
 from tests.store.rows import one, rows
@@ -49,13 +49,18 @@ def test_a_second_database_of_the_cluster_shares_the_roles(cluster: Cluster) -> 
 def test_who_does_not_own_an_up_to_date_database_need_not_migrate_it(cluster: Cluster) -> None:
     owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
     migrate(settings_of(owner))
-    cluster.run(f"CREATE ROLE functions LOGIN PASSWORD '{PASSWORD}' IN ROLE mailsync_writer")
+    cluster.run(
+        f"CREATE ROLE functions LOGIN PASSWORD '{PASSWORD}' IN ROLE mailsync_writer",
+        f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'",
+    )
     functions = settings_of(cluster.url("functions", "mine"))
     newer = Migration("9000", "CREATE TABLE mailsync.newer (a int)", "1")
 
     assert migrate(functions) == ()
-    with pytest.raises(SettingMissing, match="9000 needs a login that may do more"):
+    with pytest.raises(SettingMissing, match="needs a login that may do more"):
         migrate(functions, [newer])
+    with pytest.raises(SettingMissing, match="needs a login that may do more"):
+        plan(settings_of(cluster.url("guest", "mine")))
 
 
 def test_on_supabase_signed_in_users_read_and_the_apps_own_emails_stay(cluster: Cluster) -> None:

@@ -24,6 +24,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6D61696C
 _LOCK_PATIENCE_S = 120
 _NO_PRIVILEGE = "42501"
+_LIST = "The list of migrations"
 _UP = re.compile(r"^-- migrate:up[^\n]*\n(.*?)(?=^-- migrate:down|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -56,15 +57,14 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
 
     Raises:
         SchemaOutdated: an applied file was changed, or a file fails; it is rolled back whole.
-        SettingMissing: the login may not do what a file does, or see below `connect`.
+        SettingMissing: the login is refused, or may not do what a file does.
         StoreUnavailable: the database does not answer, or another runner takes too long.
     """
     with _connected(settings) as connection:
         _lock(connection)
-        applied = _applied(connection)
-        if not applied:
+        missing = _missing(wanted, _applied(connection))
+        if missing:
             _prepare(connection)
-        missing = _missing(wanted, applied)
         for each in missing:
             _apply(connection, each)
     return tuple(each.version for each in missing)
@@ -113,25 +113,23 @@ def _lock(connection: pg8000.native.Connection) -> None:
 
 def _applied(connection: pg8000.native.Connection) -> dict[str, str | None]:
     """Version and checksum of each; dbmate's own table has no checksums."""
-    if connection.run("SELECT to_regclass('mailsync.schema_migrations')") == [[None]]:
+    exists = "SELECT to_regclass('mailsync.schema_migrations') IS NOT NULL"
+    if _run(connection, exists, _LIST) == [[False]]:
         return {}
-    return dict(
-        _run(
-            connection,
-            "SELECT version, to_jsonb(m) ->> 'checksum' FROM mailsync.schema_migrations m",
-            "The list of migrations",
-        )
-    )
+    versions = "SELECT version, to_jsonb(m) ->> 'checksum' FROM mailsync.schema_migrations m"
+    return dict(_run(connection, versions, _LIST))
 
 
 def _prepare(connection: pg8000.native.Connection) -> None:
+    # IF NOT EXISTS would ask for the right to create even where there is nothing to create.
+    if connection.run("SELECT to_regnamespace('mailsync')") == [[None]]:
+        _run(connection, "CREATE SCHEMA mailsync", "The schema mailsync")
     _run(
         connection,
-        "CREATE SCHEMA IF NOT EXISTS mailsync;"
-        " CREATE TABLE IF NOT EXISTS mailsync.schema_migrations"
+        "CREATE TABLE IF NOT EXISTS mailsync.schema_migrations"
         " (version varchar(128) PRIMARY KEY);"
         " ALTER TABLE mailsync.schema_migrations ADD COLUMN IF NOT EXISTS checksum text",
-        "The schema mailsync",
+        _LIST,
     )
 
 
