@@ -141,7 +141,7 @@ FUNCTIONS: tuple[Function, ...] = (
     # HTTP API
     Function(
         name="api",
-        purpose="Start a sync, show its status, run the self-test.",
+        purpose="Start, stop and show syncs, manage accounts, run the self-test.",
         touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
     ),
     Function(
@@ -166,6 +166,12 @@ FUNCTIONS: tuple[Function, ...] = (
         timeout_s=60,
     ),
     Function(
+        name="purge-accounts",
+        purpose="Deletes the accounts that their owners have purged.",
+        touches=_STORE,
+        timeout_s=60,
+    ),
+    Function(
         name="close-run",
         purpose="Closes the run of an execution that ended without doing so.",
         touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
@@ -185,6 +191,13 @@ WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC, TEST_SYNC)
 ROUTES: tuple[Route, ...] = (
     Route(key="POST /api/email/sync", function="api"),
     Route(key="GET /api/email/sync", function="api"),
+    Route(key="DELETE /api/email/sync", function="api"),
+    Route(key="GET /api/email/runs", function="api"),
+    Route(key="GET /api/email/runs/{runId}", function="api"),
+    Route(key="GET /api/email/accounts", function="api"),
+    Route(key="GET /api/email/accounts/{accountId}", function="api"),
+    Route(key="PATCH /api/email/accounts/{accountId}", function="api"),
+    Route(key="DELETE /api/email/accounts/{accountId}", function="api"),
     Route(key="GET /api/test-sync", function="api"),
     Route(key="GET /api/health", function="api", public=True),
     Route(key="GET /api/auth/microsoft", function="connect"),
@@ -193,6 +206,7 @@ ROUTES: tuple[Route, ...] = (
 
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="start-due-syncs", every_minutes=1, function="start-due-syncs"),
+    Schedule(name="purge-accounts", every_minutes=5, function="purge-accounts"),
 )
 
 RUN_CLOSER = "close-run"

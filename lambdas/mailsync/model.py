@@ -36,6 +36,14 @@ class SyncType(StrEnum):
     FULL = "full"
 
 
+@dataclass(frozen=True, slots=True)
+class SyncWish:
+    """What a run is asked for. `folder_ids`, sorted, limit a `full` one to these; empty: all."""
+
+    sync_type: SyncType
+    folder_ids: tuple[FolderId, ...] = ()
+
+
 class Role(StrEnum):
     """What a folder is for, whatever its name in the user's language."""
 

@@ -5,15 +5,19 @@ between the two leaves a queued run, which whoever comes next starts under the s
 """
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
 from mailsync.errors import StoreUnavailable
 from mailsync.log import logger
-from mailsync.model import AccountId, RunId, SyncType
+from mailsync.model import AccountId, FolderId, RunId, SyncType, SyncWish
+from mailsync.settings import load_settings
+from mailsync.store.connection import open_database
 from mailsync.store.run_store import OpenRun, QuietRun, RunStore
-from mailsync.sync.due import EXECUTION_DIED
+from mailsync.sync.due import EXECUTION_DIED, EXECUTION_STOPPED
 
 _TRIES = 3
 _OPEN = ("queued", "running")
@@ -45,6 +49,11 @@ class Workflows:
             return False
         return str(found["status"]) == "RUNNING"
 
+    def stop(self, arn: str, error: str) -> None:
+        """Ends an execution under that name; one that has ended, or never was, is left alone."""
+        with suppress(self._client.exceptions.ExecutionDoesNotExist):
+            self._client.stop_execution(executionArn=arn, error=error)
+
 
 def execution_arn(machine_arn: str, name: str) -> str:
     return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
@@ -64,19 +73,23 @@ class Trigger:
         sync_type: SyncType,
         trigger: str,
         idempotency_key: str | None = None,
+        folder_ids: tuple[FolderId, ...] = (),
     ) -> OpenRun:
         """The run that now works on the account; its execution is started.
+
+        A run that was there already is not what was asked for: `wish` says what it is.
 
         Raises:
             StoreUnavailable: runs of this account ended as fast as they were found.
         """
+        wish = SyncWish(sync_type, folder_ids)
         for _ in range(_TRIES):
             wanted = RunId(str(uuid4()))
-            run = self._runs.enqueue(account_id, wanted, sync_type, trigger, idempotency_key)
+            run = self._runs.enqueue(account_id, wanted, wish, trigger, idempotency_key)
             if run.id != wanted and (run.status not in _OPEN or self._lives(run.id)):
                 return self._named(run)
             if run.execution_arn is None:
-                self._start(run.id, account_id, sync_type, trigger)
+                self._start(run.id, account_id, run.wish.sync_type, trigger)
                 return self._named(run)
             self.close(account_id, run.id)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
@@ -89,6 +102,10 @@ class Trigger:
             self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
         else:
             self.close(run.account_id, run.id)
+
+    def stop(self, run_id: RunId) -> None:
+        """Ends the execution of a run that was closed already, so that no event closes it anew."""
+        self._workflows.stop(execution_arn(self._machine_arn, run_id), EXECUTION_STOPPED)
 
     def close(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
         """The run's execution is over without having said so: frees the mailbox."""
@@ -112,4 +129,9 @@ class Trigger:
 
     def _named(self, run: OpenRun) -> OpenRun:
         arn = execution_arn(self._machine_arn, run.id)
-        return OpenRun(run.id, run.execution_arn or arn, run.status)
+        return replace(run, execution_arn=run.execution_arn or arn)
+
+
+def open_trigger() -> Trigger:
+    """The trigger of this process, by its own settings."""
+    return Trigger(RunStore(open_database()), Workflows(), load_settings().mailbox_sync_arn)

@@ -46,7 +46,7 @@ def a_request(
     cookies: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """`body` may be text, which is sent as it is, or anything that JSON can hold."""
-    method, path = route.split(" ")
+    method, path = route.split(" ", 1)
     event = sample("api")
     event |= {"routeKey": route, "rawPath": path, "rawQueryString": urlencode(query or {})}
     event |= {"queryStringParameters": query or {}, "cookies": list(cookies)}

@@ -1,5 +1,7 @@
 """Functions, schedule and migration as they are deployed."""
 
+import pytest
+
 from infra import catalog
 from tests.infra.template import Template
 
@@ -39,13 +41,20 @@ def test_nothing_has_a_physical_name_so_that_two_stages_fit_into_one_account(
             assert "FunctionName" not in properties
 
 
-def test_due_syncs_start_every_minute_and_a_lost_tick_is_kept(sync: Template) -> None:
-    tick = sync.only("AWS::Scheduler::Schedule")["Properties"]
+@pytest.mark.parametrize(
+    ("function", "rate"),
+    [("start-due-syncs", "rate(1 minute)"), ("purge-accounts", "rate(5 minutes)")],
+)
+def test_the_clock_calls_its_functions_and_a_lost_tick_is_kept(
+    sync: Template, function: str, rate: str
+) -> None:
+    target = {"Ref": sync.alias(catalog.function(function))}
+    ticks = [each["Properties"] for each in sync.of_type("AWS::Scheduler::Schedule").values()]
+    (tick,) = [each for each in ticks if each["Target"]["Arn"] == target]
     (queue,) = sync.of_type("AWS::SQS::Queue")
 
-    assert tick["ScheduleExpression"] == "rate(1 minute)"
+    assert tick["ScheduleExpression"] == rate
     assert tick["State"] == "ENABLED"
-    assert tick["Target"]["Arn"] == {"Ref": sync.alias(catalog.function("start-due-syncs"))}
     assert tick["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 2
     assert tick["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 300
     assert tick["Target"]["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}

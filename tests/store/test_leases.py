@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
-from mailsync.model import AccountId, KnownFolder, RunId, RunRef, SyncType
+from mailsync.model import AccountId, KnownFolder, RunId, RunRef, SyncType, SyncWish
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.mail_store import MailStore
@@ -13,6 +13,8 @@ from mailsync.store.run_store import RunStore
 from tests.store.rows import one, rows
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
+
+MANUAL = SyncWish(SyncType.MANUAL)
 
 
 def begin(runs: RunStore, account_id: AccountId, name: str) -> int | None:
@@ -53,8 +55,8 @@ def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
 
 
 def test_a_second_start_is_told_the_run_that_is_open(runs: RunStore, account_id: AccountId) -> None:
-    first = runs.enqueue(account_id, RunId("a"), SyncType.MANUAL, "api")
-    second = runs.enqueue(account_id, RunId("b"), SyncType.MANUAL, "api")
+    first = runs.enqueue(account_id, RunId("a"), MANUAL, "api")
+    second = runs.enqueue(account_id, RunId("b"), MANUAL, "api")
 
     assert (first.id, second.id) == ("a", "a")
 
@@ -62,12 +64,12 @@ def test_a_second_start_is_told_the_run_that_is_open(runs: RunStore, account_id:
 def test_an_idempotency_key_names_its_run_even_when_that_has_ended(
     runs: RunStore, account_id: AccountId
 ) -> None:
-    runs.enqueue(account_id, RunId("a"), SyncType.MANUAL, "api", "key-1")
+    runs.enqueue(account_id, RunId("a"), MANUAL, "api", "key-1")
     epoch = begin(runs, account_id, "a")
     assert epoch is not None
     runs.complete(RunRef(account_id, RunId("a"), epoch))
 
-    again = runs.enqueue(account_id, RunId("b"), SyncType.MANUAL, "api", "key-1")
+    again = runs.enqueue(account_id, RunId("b"), MANUAL, "api", "key-1")
 
     assert (again.id, again.status) == ("a", "completed")
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-from mailsync.api import checks, syncs
+from mailsync.api import accounts, checks, runs, syncs
 from mailsync.api.problems import answer_with_problems
 
 
@@ -16,5 +16,7 @@ def build_app() -> APIGatewayHttpResolver:
     )
     answer_with_problems(app)
     app.include_router(syncs.router)
+    app.include_router(runs.router)
+    app.include_router(accounts.router)
     app.include_router(checks.router)
     return app

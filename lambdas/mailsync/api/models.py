@@ -1,24 +1,43 @@
 """What the API accepts and shows; camelCase outside, our words inside."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from mailsync.model import SyncType
+from mailsync.model import FolderId, SyncType, SyncWish
 
 
-class _Camel(BaseModel):
+class CamelModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-class SyncRequest(_Camel):
+Number = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
+
+
+class SyncRequest(CamelModel):
+    """`folders` are walked again from their beginning, and only these; all of a `full` sync."""
+
     account_id: UUID
     sync_type: SyncType = SyncType.MANUAL
+    folders: Annotated[tuple[Number, ...], Field(min_length=1, max_length=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _folders_belong_to_a_full_sync(self) -> "SyncRequest":
+        says_other = "sync_type" in self.model_fields_set and self.sync_type is not SyncType.FULL
+        if self.folders and says_other:
+            raise ValueError("folders need the syncType full")
+        return self
+
+    def wish(self) -> SyncWish:
+        if not self.folders:
+            return SyncWish(self.sync_type)
+        return SyncWish(SyncType.FULL, tuple(FolderId(each) for each in sorted({*self.folders})))
 
 
-class SyncAccepted(_Camel):
+class SyncAccepted(CamelModel):
     """`status` is that of the run: queued, running, or how a run of the same key has ended."""
 
     success: bool = True
@@ -29,14 +48,27 @@ class SyncAccepted(_Camel):
     message: str
 
 
-class Failure(_Camel):
+class SyncStopped(CamelModel):
+    """`run_id` is the run that was stopped; None: none was under way."""
+
+    success: bool = True
+    account_id: str
+    run_id: str | None
+    message: str
+
+
+class Failure(CamelModel):
     """`name` is stable, one of the product's error names; `message` is for people."""
 
     name: str
     message: str
 
 
-class FolderView(_Camel):
+def failure(name: str | None, message: str | None) -> Failure | None:
+    return Failure(name=name, message=message or "") if name else None
+
+
+class FolderView(CamelModel):
     """`total` and `unread` count our rows, `remote_total` is the provider's own count."""
 
     id: int
@@ -51,7 +83,7 @@ class FolderView(_Camel):
     error: Failure | None
 
 
-class SyncStatusView(_Camel):
+class SyncStatusView(CamelModel):
     """`rate` is in messages per second since the run started; `eta_seconds` None: unknown.
 
     `next_retry_at` is set after a failure that is tried again by itself. `run_id` is the open
@@ -76,7 +108,7 @@ class SyncStatusView(_Camel):
     run_id: str | None
 
 
-class SelfTestStarted(_Camel):
+class SelfTestStarted(CamelModel):
     """`event_id` is the name of the execution."""
 
     success: bool = True
@@ -85,5 +117,5 @@ class SelfTestStarted(_Camel):
     event_id: str
 
 
-class Health(_Camel):
+class Health(CamelModel):
     status: str = "ok"

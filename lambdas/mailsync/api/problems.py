@@ -6,7 +6,7 @@ is a bug: it is logged by name and place, and answered without a word of it.
 
 import json
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -122,6 +122,15 @@ _UNEXPECTED = Problem(
     title="Something went wrong here",
     detail="The request failed for a reason of ours; quote the request id when you report it.",
 )
+
+
+def unknown_folders(folder_ids: Iterable[int]) -> Problem:
+    return Problem(
+        kind="unknown-folder",
+        status=422,
+        title="A folder is not one of this account",
+        detail=f"Take the ids of the account's own folders, not {sorted(folder_ids)}.",
+    )
 
 
 def as_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:

@@ -3,7 +3,7 @@
 import math
 from datetime import datetime
 
-from mailsync.api.models import Failure, FolderView, SyncStatusView
+from mailsync.api.models import FolderView, SyncStatusView, failure
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 SYNCING = "syncing"
@@ -27,7 +27,7 @@ def show(account: AccountStatus, now: datetime) -> SyncStatusView:
         folders=tuple(_folder(each) for each in account.folders),
         rate=round(rate, 1),
         eta_seconds=math.ceil((total - progress) / rate) if syncing and rate and total else None,
-        last_error=_failure(account.last_error, account.last_error_message),
+        last_error=failure(account.last_error, account.last_error_message),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
         run_id=account.run_id,
@@ -61,9 +61,5 @@ def _folder(folder: FolderStatus) -> FolderView:
         quarantined=folder.quarantined,
         walking=folder.walking,
         verified_at=folder.verified_at,
-        error=_failure(folder.error, folder.error_message),
+        error=failure(folder.error, folder.error_message),
     )
-
-
-def _failure(name: str | None, message: str | None) -> Failure | None:
-    return Failure(name=name, message=message or "") if name else None

@@ -11,37 +11,52 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.caller import base_url, user_id
+from mailsync.api.documented import answers
 from mailsync.api.etag import etag
-from mailsync.api.models import SyncAccepted, SyncRequest, SyncStatusView
+from mailsync.api.models import SyncAccepted, SyncRequest, SyncStatusView, SyncStopped
+from mailsync.api.own import cannot_sync, not_found
+from mailsync.api.problems import Problem, Refused, unknown_folders
 from mailsync.api.sync_status import SYNCING, show
-from mailsync.errors import AccountNotConnected, AccountNotFound
+from mailsync.errors import AccountNotConnected
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId, Provider, SyncType, SyncWish
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.run_store import RunStore
+from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.run_store import OpenRun
 from mailsync.store.status_store import AccountStatus, StatusStore
-from mailsync.workflow import Trigger, Workflows
+from mailsync.workflow import open_trigger
 
 PATH = "/api/email/sync"
 POLL_AGAIN_S = 2
 SYNCABLE = frozenset({Provider.MICROSOFT})
 
-_CANNOT_SYNC = {
-    "reauth_required": "The mail provider refuses access; connect the mailbox again.",
-    "paused": "The account is paused; resume it first.",
-    "disconnected": "The account is disconnected; connect the mailbox again.",
-}
 _MESSAGES = {
     "queued": "Sync started.",
     "running": "A sync of this mailbox is running already; this is the one.",
 }
+_OTHER_RUNS = (
+    "A sync of this mailbox is running already; this is the one, but it was asked for something"
+    " else. Ask again when it has ended."
+)
 _ENDED = "The sync that this Idempotency-Key started has ended."
+_KEY_REUSED = Problem(
+    kind="idempotency-key-reused",
+    status=422,
+    title="The Idempotency-Key was used for another request",
+    detail="This Idempotency-Key has started a sync of another kind; send a new key.",
+)
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
-@router.post(PATH)
+@router.post(
+    PATH,
+    summary="Start a sync, or join the one that is under way",
+    description="A key belongs to the run that it started: sent again with the same body it is"
+    " answered with that run, whatever has become of it, and with another body it is refused.",
+    responses=answers({202: SyncAccepted}, 400, 404, 409, 415, 422),
+)
 def start_sync(
     asked: SyncRequest,
     idempotency_key: Annotated[
@@ -50,9 +65,14 @@ def start_sync(
 ) -> Response[SyncAccepted]:
     account = _own_account(asked.account_id)
     _require_syncable(account)
-    settings = load_settings()
-    trigger = Trigger(RunStore(open_database()), Workflows(), settings.mailbox_sync_arn)
-    run = trigger.sync(account.id, asked.sync_type, "api", idempotency_key)
+    settings, wish = load_settings(), asked.wish()
+    if unknown := {*wish.folder_ids} - {each.id for each in account.folders}:
+        raise Refused(unknown_folders(unknown))
+    run = open_trigger().sync(
+        account.id, wish.sync_type, "api", idempotency_key, folder_ids=wish.folder_ids
+    )
+    if run.wish != wish and idempotency_key and run.idempotency_key == idempotency_key:
+        raise Refused(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{base_url(router.current_event, settings)}{PATH}?accountId={account.id}"
     accepted = SyncAccepted(
@@ -60,12 +80,35 @@ def start_sync(
         execution_arn=run.execution_arn or "",
         status=run.status,
         status_url=status_url,
-        message=_MESSAGES.get(run.status, _ENDED),
+        message=_message(run, wish),
     )
     return Response(HTTPStatus.ACCEPTED, APPLICATION_JSON, accepted, {"Location": status_url})
 
 
-@router.get(PATH, middlewares=[etag])
+@router.delete(
+    PATH,
+    summary="Stop the running sync",
+    description="What is stored stays, and the next sync goes on where this one stopped; it comes"
+    " by itself after the usual interval. When no sync is running, nothing happens.",
+    responses=answers({200: SyncStopped}, 404, 422),
+)
+def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStopped:
+    own = OwnAccount(AccountId(str(account_id)), user_id(router.current_event))
+    run_id = ControlStore(open_database()).cancel(own)
+    if run_id is None:
+        return SyncStopped(account_id=own.id, run_id=None, message="No sync was running.")
+    open_trigger().stop(run_id)
+    logger.info("sync_stopped", account_id=own.id, run_id=run_id)
+    message = "The sync was stopped; what is stored stays."
+    return SyncStopped(account_id=own.id, run_id=run_id, message=message)
+
+
+@router.get(
+    PATH,
+    middlewares=[etag],
+    summary="Show how the sync of an account stands",
+    responses=answers({200: SyncStatusView, 304: None}, 404, 422),
+)
 def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Response[SyncStatusView]:
     view = show(_own_account(account_id), datetime.now(UTC))
     waits = view.status == SYNCING or view.run_id is not None
@@ -78,13 +121,19 @@ def _own_account(account_id: UUID) -> AccountStatus:
     store = StatusStore(open_database())
     account = store.status(AccountId(str(account_id)), user_id(router.current_event))
     if account is None:
-        raise AccountNotFound("The user has no account of this id.")
+        raise not_found()
     return account
+
+
+def _message(run: OpenRun, wish: SyncWish) -> str:
+    if run.status in _MESSAGES and wish.sync_type is SyncType.FULL and run.wish != wish:
+        return _OTHER_RUNS
+    return _MESSAGES.get(run.status, _ENDED)
 
 
 def _require_syncable(account: AccountStatus) -> None:
     if account.status != "active":
-        raise AccountNotConnected(_CANNOT_SYNC[account.status])
+        raise cannot_sync(account.status)
     if account.provider not in SYNCABLE:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet; connect one of Microsoft 365."

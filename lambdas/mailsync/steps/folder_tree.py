@@ -24,6 +24,16 @@ def mirror_folders(mailbox: Mailbox) -> tuple[RemoteFolder, ...]:
     return remote
 
 
+def drop_unselected(mailbox: Mailbox) -> None:
+    """Mail leaves with its folder: what stands in a folder that is not mirrored is deleted.
+
+    Should it have been moved back to a mirrored folder without word, the proof finds it missing.
+    """
+    dropped = mailbox.mail.drop_unselected(mailbox.run)
+    if dropped:
+        logger.info("unselected_dropped", messages=dropped)
+
+
 def sync_folders(mailbox: Mailbox) -> tuple[FolderId, ...]:
     """Returns the folders that have more pages than one, the biggest first.
 
@@ -31,9 +41,10 @@ def sync_folders(mailbox: Mailbox) -> tuple[FolderId, ...]:
     what came on that page is stored at once; so an incremental sync needs no further state.
     """
     remote = mirror_folders(mailbox)
-    sync_type, _ = mailbox.runs.run_settings(mailbox.run)
-    if sync_type is SyncType.FULL:
-        mailbox.mail.restart_all_walks(mailbox.run)
+    wish, _ = mailbox.runs.run_settings(mailbox.run)
+    if wish.sync_type is SyncType.FULL:
+        mailbox.mail.restart_walks(mailbox.run, wish.folder_ids)
+    drop_unselected(mailbox)
     folders = [each for each in mailbox.mail.folders(mailbox.run.account_id) if each.selected]
     settled = _apply_probed(mailbox, [each for each in folders if not each.position.walking])
     left = [each for each in folders if each.ref.id not in settled]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mailsync.log import logger
 from mailsync.model import FolderId, Gone, KnownFolder, Message, RemoteId, Unreadable
-from mailsync.steps.folder_tree import mirror_folders
+from mailsync.steps.folder_tree import drop_unselected, mirror_folders
 from mailsync.steps.mailbox import Mailbox
 from mailsync.steps.quarantine import retry_quarantined
 from mailsync.sync.verify import REPAIR_ROUNDS, agrees, compare_ids
@@ -30,6 +30,7 @@ def recalculate_counts(mailbox: Mailbox) -> Proof:
     mirror_folders(mailbox)
     retry_quarantined(mailbox)
     verify_removed(mailbox)
+    drop_unselected(mailbox)
     counts = mailbox.mail.recount(run)
     failed = mailbox.runs.failed_folders(run)
     open_question = {each: count for each, count in counts.items() if each not in failed}

@@ -31,6 +31,9 @@ from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.sync.verify import FolderCount
 
+PIECE = 2000
+"""Messages that one transaction deletes; a second or so, bodies included."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageWrite:
@@ -87,9 +90,21 @@ class MailStore:
             tx.run("restart_walk", folder_id=folder_id)
             tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
 
-    def restart_all_walks(self, run: RunRef) -> None:
+    def restart_walks(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
+        """Of these folders, or of all when none is named."""
+        named = rows.to_json(folder_ids) if folder_ids else None
         with self._fenced(run) as tx:
-            tx.run("restart_all_walks", account_id=run.account_id)
+            tx.run("restart_walks", account_id=run.account_id, ids=named)
+
+    def drop_unselected(self, run: RunRef) -> int:
+        """Deletes the mail of folders that are not mirrored, piece by piece; how many rows."""
+        dropped = 0
+        while True:
+            with self._fenced(run) as tx:
+                piece = tx.changed("drop_unselected", account_id=run.account_id, limit=PIECE)
+            dropped += piece
+            if piece < PIECE:
+                return dropped
 
     def save_page_size(self, run: RunRef, folder_id: FolderId, page_size: int) -> None:
         with self._fenced(run) as tx:

@@ -47,10 +47,27 @@ SELECT 1 FROM mailsync.email_accounts
 
 -- enqueue_run --
 -- A run that was asked for and not yet started; nothing when one is open already.
-INSERT INTO mailsync.sync_runs (id, account_id, sync_type, trigger, idempotency_key)
-VALUES (:run_id, cast(:account_id AS uuid), :sync_type, :trigger, :idempotency_key)
+INSERT INTO mailsync.sync_runs (id, account_id, sync_type, folder_ids, trigger, idempotency_key)
+VALUES (:run_id, cast(:account_id AS uuid), :sync_type, cast(:folder_ids AS jsonb), :trigger,
+        :idempotency_key)
     ON CONFLICT DO NOTHING
 RETURNING id
+
+-- lock_account --
+-- The account, held until this transaction ends; who changes accounts and runs begins with it.
+SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
+
+-- lock_account_of_run --
+-- The same, for the account of a run.
+SELECT a.failures
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE r.id = :run_id
+   FOR UPDATE OF a
+
+-- ended_run --
+-- A run that has its outcome.
+SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status NOT IN ('queued', 'running')
 
 -- open_run --
 -- The run begins, or goes on after a retry.
@@ -59,7 +76,7 @@ INSERT INTO mailsync.sync_runs AS r
 VALUES (:run_id, cast(:account_id AS uuid), :execution_arn, :sync_type, :trigger, 'running', now())
     ON CONFLICT (id) DO UPDATE
    SET execution_arn = excluded.execution_arn, status = 'running', heartbeat_at = now(),
-       started_at = coalesce(r.started_at, now()), finished_at = NULL
+       started_at = coalesce(r.started_at, now())
 
 -- close_stale_run --
 -- The open run of another execution, whose lease has just been taken from it.
@@ -70,13 +87,13 @@ UPDATE mailsync.sync_runs
 
 -- find_open_run --
 -- The run that works on an account now, or is about to.
-SELECT id, execution_arn, status
+SELECT id, execution_arn, status, sync_type, folder_ids, idempotency_key
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND status IN ('queued', 'running')
 
 -- find_run_by_key --
 -- The run that an earlier request with the same Idempotency-Key started.
-SELECT id, execution_arn, status
+SELECT id, execution_arn, status, sync_type, folder_ids, idempotency_key
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :idempotency_key
 
@@ -96,7 +113,7 @@ SELECT id, account_id::text, execution_arn
 
 -- run_settings --
 -- What the run was asked to do.
-SELECT sync_type, repair_rounds FROM mailsync.sync_runs WHERE id = :run_id
+SELECT sync_type, repair_rounds, folder_ids FROM mailsync.sync_runs WHERE id = :run_id
 
 -- count_repair_round --
 -- One more round of repairs in this run.
@@ -140,10 +157,6 @@ UPDATE mailsync.email_accounts
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
  WHERE id = cast(:account_id AS uuid) AND (lease_owner IS NULL OR lease_owner = :owner)
 RETURNING failures
-
--- account_failures --
--- How many runs in a row have failed.
-SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid)
 
 -- add_to_outbox --
 -- An event that is to be published; it is true from the moment this transaction commits.
@@ -221,7 +234,8 @@ UPDATE mailsync.emails SET removed_at = now()
 -- Deleted folders that hold nothing any more.
 DELETE FROM mailsync.email_folders f
  WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NOT NULL
-   AND NOT EXISTS (SELECT 1 FROM mailsync.emails m WHERE m.folder_id = f.id)
+   AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                    WHERE m.account_id = f.account_id AND m.folder_id = f.id)
 
 -- restart_walk --
 -- Forgets the cursor and numbers a new walk; rows stay until its last page sweeps.
@@ -230,13 +244,26 @@ UPDATE mailsync.folder_cursors
        updated_at = now()
  WHERE folder_id = :folder_id
 
--- restart_all_walks --
--- A full resync: every folder is walked again.
+-- restart_walks --
+-- A full resync: every folder is walked again, or those that were named.
 UPDATE mailsync.folder_cursors c
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
        updated_at = now()
   FROM mailsync.email_folders f
- WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid) AND c.cursor_sealed IS NOT NULL
+ WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid)
+   AND c.cursor_sealed IS NOT NULL
+   AND (cast(:ids AS json) IS NULL
+        OR f.id IN (SELECT cast(each AS bigint)
+                      FROM json_array_elements_text(cast(:ids AS json)) AS each))
+
+-- drop_unselected --
+-- Mail of folders that are not mirrored, at most so many.
+DELETE FROM mailsync.emails
+ WHERE id IN (SELECT m.id
+                FROM mailsync.email_folders f
+                JOIN mailsync.emails m ON m.account_id = f.account_id AND m.folder_id = f.id
+               WHERE f.account_id = cast(:account_id AS uuid) AND NOT f.selected
+               LIMIT :limit)
 
 -- advance_cursor --
 -- Moves the position from where the page was asked; no row when another worker was quicker.
@@ -545,6 +572,146 @@ SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.verifi
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
  ORDER BY f.id
+
+-- lock_own_account --
+-- An account of this user, held until this transaction ends.
+SELECT status, failures
+  FROM mailsync.email_accounts
+ WHERE id = cast(:account_id AS uuid) AND user_id = :user_id
+   FOR UPDATE
+
+-- account_stopped --
+-- A person stopped the sync: the lease is free, and the next sync comes by itself later.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL, sync_status = 'idle',
+       next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
+ WHERE id = cast(:account_id AS uuid)
+
+-- set_account_status --
+-- What a person decided about an account.
+UPDATE mailsync.email_accounts SET status = :status, updated_at = now()
+ WHERE id = cast(:account_id AS uuid)
+
+-- make_due --
+-- The next sync is at once.
+UPDATE mailsync.email_accounts SET next_sync_at = now() WHERE id = cast(:account_id AS uuid)
+
+-- existing_folders --
+-- Those of these folders that the account has.
+SELECT id FROM mailsync.email_folders
+ WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
+   AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+
+-- select_folders --
+-- Which folders are mirrored; where that changes, the next walk begins anew.
+WITH changed AS (
+  UPDATE mailsync.email_folders f SET selected = c.selected, verified_at = NULL
+    FROM json_to_recordset(cast(:choices AS json)) AS c (id bigint, selected boolean)
+   WHERE f.account_id = cast(:account_id AS uuid) AND f.id = c.id AND f.selected <> c.selected
+  RETURNING f.id)
+UPDATE mailsync.folder_cursors
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
+       updated_at = now()
+ WHERE folder_id IN (SELECT id FROM changed)
+RETURNING folder_id
+
+-- forget_credentials --
+-- What the account signs in with, gone for good.
+DELETE FROM mailsync.email_credentials WHERE account_id = cast(:account_id AS uuid)
+
+-- disown_account --
+-- Nobody's account from now on: its mailbox may be connected anew while its rows are deleted.
+UPDATE mailsync.email_accounts
+   SET status = 'purging', user_id = '', provider_account_id = id::text, email_address = '',
+       updated_at = now()
+ WHERE id = cast(:account_id AS uuid)
+
+-- purging_accounts --
+-- Accounts that are being deleted.
+SELECT id::text FROM mailsync.email_accounts WHERE status = 'purging' ORDER BY updated_at
+
+-- purge_emails --
+-- A piece of the mail of an account that is being deleted.
+DELETE FROM mailsync.emails
+ WHERE id IN (SELECT m.id
+                FROM mailsync.emails m
+                JOIN mailsync.email_accounts a ON a.id = m.account_id AND a.status = 'purging'
+               WHERE m.account_id = cast(:account_id AS uuid)
+               LIMIT :limit
+                 FOR UPDATE OF m SKIP LOCKED)
+
+-- purge_runs --
+-- A piece of its history.
+DELETE FROM mailsync.sync_runs
+ WHERE id IN (SELECT r.id
+                FROM mailsync.sync_runs r
+                JOIN mailsync.email_accounts a ON a.id = r.account_id AND a.status = 'purging'
+               WHERE r.account_id = cast(:account_id AS uuid)
+               LIMIT :limit
+                 FOR UPDATE OF r SKIP LOCKED)
+
+-- purge_account --
+-- The account itself with all that is left of it, once its mail is gone.
+WITH gone AS (
+  DELETE FROM mailsync.email_accounts a
+   WHERE id = cast(:account_id AS uuid) AND status = 'purging'
+     AND NOT EXISTS (SELECT 1 FROM mailsync.emails m WHERE m.account_id = a.id)
+  RETURNING id)
+DELETE FROM mailsync.outbox WHERE account_id IN (SELECT id FROM gone)
+
+-- own_accounts --
+-- The accounts of a user in the order in which they were connected, after a position.
+SELECT id::text, email_address, provider, status, sync_status, last_sync_at,
+       initial_sync_completed, verified_at, last_error, last_error_message, next_sync_at, created_at
+  FROM mailsync.email_accounts
+ WHERE user_id = :user_id
+   AND (created_at, id) > (cast(:after_at AS timestamptz), cast(:after_id AS uuid))
+ ORDER BY created_at, id
+ LIMIT :limit
+
+-- own_account --
+-- One of them.
+SELECT id::text, email_address, provider, status, sync_status, last_sync_at,
+       initial_sync_completed, verified_at, last_error, last_error_message, next_sync_at, created_at
+  FROM mailsync.email_accounts
+ WHERE id = cast(:account_id AS uuid) AND user_id = :user_id
+
+-- folder_choices --
+-- Every folder of an account, mirrored or not.
+SELECT id, display_name, role, parent_remote_id, remote_id, selected, hidden, total, unread,
+       remote_total, verified_at
+  FROM mailsync.email_folders
+ WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
+ ORDER BY id
+
+-- account_runs --
+-- The runs of a user's account, the newest first, before a position.
+SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
+       r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
+   AND (r.created_at, r.id) < (cast(:before_at AS timestamptz), :before_id)
+ ORDER BY r.created_at DESC, r.id DESC
+ LIMIT :limit
+
+-- own_run --
+-- One run of a user.
+SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
+       r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE r.id = :run_id AND a.user_id = :user_id
+
+-- run_steps --
+-- What each folder did in a run.
+SELECT p.folder_id, f.display_name, f.role, p.status, p.attempts, p.pages, p.requests, p.inserted,
+       p.updated, p.unchanged, p.removed, p.quarantined, p.resets, p.error, p.error_message,
+       p.started_at, p.finished_at
+  FROM mailsync.sync_run_folders p
+  JOIN mailsync.email_folders f ON f.id = p.folder_id
+ WHERE p.run_id = :run_id
+ ORDER BY p.started_at, p.folder_id
 
 -- find_credentials --
 -- The sealed grant and access token of an account.

@@ -5,7 +5,16 @@ from random import random
 from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
-from mailsync.model import Account, AccountId, FolderId, Provider, RunId, RunRef, SyncType
+from mailsync.model import (
+    Account,
+    AccountId,
+    FolderId,
+    Provider,
+    RunId,
+    RunRef,
+    SyncType,
+    SyncWish,
+)
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
 from mailsync.sync.due import NEEDS_A_PERSON, next_sync_in_s
@@ -16,11 +25,16 @@ LEASE_S = 15 * 60
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """`execution_arn` is None while the execution has not begun."""
+    """`execution_arn` is None while the execution has not begun.
+
+    `wish` is what it was asked for, and `idempotency_key` under which key, if any.
+    """
 
     id: RunId
     execution_arn: str | None
     status: str
+    wish: SyncWish
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +83,7 @@ class RunStore:
         self,
         account_id: AccountId,
         run_id: RunId,
-        sync_type: SyncType,
+        wish: SyncWish,
         trigger: str,
         idempotency_key: str | None = None,
     ) -> OpenRun:
@@ -85,15 +99,16 @@ class RunStore:
                 "enqueue_run",
                 account_id=account_id,
                 run_id=run_id,
-                sync_type=sync_type,
+                sync_type=wish.sync_type,
+                folder_ids=to_json(wish.folder_ids) if wish.folder_ids else None,
                 trigger=trigger,
                 idempotency_key=idempotency_key,
             ):
-                return OpenRun(run_id, None, "queued")
+                return OpenRun(run_id, None, "queued", wish, idempotency_key)
             found = tx.run("find_open_run", account_id=account_id)
         # The run that barred ours may have ended between the two statements: then ask again.
         if not found:
-            return self.enqueue(account_id, run_id, sync_type, trigger, idempotency_key)
+            return self.enqueue(account_id, run_id, wish, trigger, idempotency_key)
         return _open_run(found[0])
 
     def begin(
@@ -106,9 +121,13 @@ class RunStore:
     ) -> int | None:
         """The epoch of the lease, or None when another execution holds it.
 
-        The same execution may begin again after a retry and gets the same epoch.
+        The same execution may begin again after a retry and gets the same epoch; None too when
+        its run was stopped meanwhile.
         """
         with self._database.transaction() as tx:
+            tx.run("lock_account", account_id=account_id)
+            if tx.run("ended_run", run_id=run_id):
+                return None
             lease = tx.run(
                 "take_lease", account_id=account_id, owner=execution_arn, seconds=LEASE_S
             )
@@ -150,11 +169,11 @@ class RunStore:
             )
             tx.run("set_folder_error", folder_id=folder_id, error=error, error_message=message)
 
-    def run_settings(self, run: RunRef) -> tuple[SyncType, int]:
+    def run_settings(self, run: RunRef) -> tuple[SyncWish, int]:
         """What the run was asked to do, and how many rounds of repairs it has had."""
         with self._database.transaction() as tx:
-            sync_type, rounds = tx.run("run_settings", run_id=run.run_id)[0]
-        return SyncType(sync_type), rounds
+            sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
+        return _wish(sync_type, folder_ids), rounds
 
     def count_repair_round(self, run: RunRef) -> None:
         with self._database.transaction() as tx:
@@ -173,8 +192,8 @@ class RunStore:
             proven = tx.run("unproven_folders", run_id=run.run_id)[0][0] == 0
             wait_s = next_sync_in_s(failures=0, cause=None, spread=random())  # noqa: S311
             tx.run("account_completed", account_id=run.account_id, proven=proven, next_in_s=wait_s)
-            _close(tx, run.run_id, "completed", None, None)
-            _announce(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
+            close_run(tx, run.run_id, "completed", None, None)
+            announce(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
         return bool(proven)
 
     def fail(
@@ -186,9 +205,10 @@ class RunStore:
         """
         needs_person = error in NEEDS_A_PERSON
         with self._database.transaction() as tx:
-            if not _close(tx, run_id, "failed", error, message):
+            held = tx.run("lock_account_of_run", run_id=run_id)
+            if not held or not close_run(tx, run_id, "failed", error, message):
                 return
-            failures = tx.run("account_failures", account_id=account_id)[0][0] + 1
+            failures = held[0][0] + 1
             wait_s = next_sync_in_s(failures=failures, cause=error, spread=random())  # noqa: S311
             tx.run(
                 "account_failed",
@@ -200,7 +220,7 @@ class RunStore:
                 next_in_s=wait_s,
             )
             kind = "account.reauth_required" if needs_person else "sync.failed"
-            _announce(tx, account_id, kind, run_id, error=error)
+            announce(tx, account_id, kind, run_id, error=error)
 
     def open_run_account(self, run_id: RunId) -> AccountId | None:
         """Whose run that is, as long as it has no outcome."""
@@ -226,26 +246,31 @@ def _finish(
     return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
 
 
-def _close(
+def close_run(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
+    """Gives the run its outcome and its unfinished folders the same; False when it has one."""
     if not _finish(tx, run_id, status, error, text):
         return False
-    outcome = "completed" if status == "completed" else "failed"
-    tx.run("finish_run_folders", run_id=run_id, status=outcome)
+    tx.run("finish_run_folders", run_id=run_id, status=status)
     return True
 
 
-def _announce(
+def announce(
     tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
 ) -> None:
+    """An event for those outside, true from the commit of this transaction."""
     detail = to_json({"schemaVersion": 1, "accountId": account_id, "runId": run_id, **facts})
     tx.run("add_to_outbox", account_id=account_id, type=kind, detail=detail)
 
 
 def _open_run(row: list[Any]) -> OpenRun:
-    run_id, execution_arn, status = row
-    return OpenRun(RunId(run_id), execution_arn, status)
+    run_id, execution_arn, status, sync_type, folder_ids, key = row
+    return OpenRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids), key)
+
+
+def _wish(sync_type: str, folder_ids: list[int] | None) -> SyncWish:
+    return SyncWish(SyncType(sync_type), tuple(FolderId(each) for each in folder_ids or ()))
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,0 +1,17 @@
+"""Schedule `purge-accounts`: goes on deleting the accounts that their owners have purged."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.steps.purge import purge_marked
+from mailsync.store.connection import open_database
+from mailsync.store.control_store import ControlStore
+
+BUDGET_S = 40.0
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    return {"purged": purge_marked(ControlStore(open_database()), BUDGET_S)}

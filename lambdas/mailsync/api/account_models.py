@@ -1,0 +1,98 @@
+"""What the API accepts and shows of accounts."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from mailsync.api.models import CamelModel, Failure, Number
+from mailsync.model import FolderId
+
+MOST_FOLDERS = 1000
+
+
+class Data(StrEnum):
+    """What becomes of the mail of an account that is taken away."""
+
+    KEEP = "keep"
+    PURGE = "purge"
+
+
+class AccountView(CamelModel):
+    """`next_sync_at` matters while the status is `active`."""
+
+    account_id: str
+    email_address: str
+    provider: str
+    status: str
+    sync_status: str
+    last_sync_at: datetime | None
+    initial_sync_completed: bool
+    verified_at: datetime | None
+    next_sync_at: datetime
+    last_error: Failure | None
+    created_at: datetime
+
+
+class AccountList(CamelModel):
+    """In the order in which they were connected; `next_cursor` None: there are no more."""
+
+    accounts: tuple[AccountView, ...]
+    next_cursor: str | None
+
+
+class FolderSelection(CamelModel):
+    """A folder that is mirrored (`selected`) or not; `parent_id` None: none above it."""
+
+    id: int
+    parent_id: int | None
+    display_name: str
+    role: str
+    selected: bool
+    hidden: bool
+    total: int
+    unread: int
+    remote_total: int
+    verified_at: datetime | None
+
+
+class AccountDetail(AccountView):
+    """With every folder that the mailbox has."""
+
+    folders: tuple[FolderSelection, ...]
+
+
+class FolderPatch(CamelModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    id: Number
+    selected: bool
+
+
+class AccountPatch(CamelModel):
+    """What is left out stays; a word that is not known here is refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    paused: bool | None = None
+    folders: Annotated[tuple[FolderPatch, ...], Field(max_length=MOST_FOLDERS)] = ()
+
+    @model_validator(mode="after")
+    def _names_each_folder_once(self) -> "AccountPatch":
+        if len(self.choices()) < len(self.folders):
+            raise ValueError("a folder is named twice")
+        return self
+
+    def choices(self) -> dict[FolderId, bool]:
+        return {FolderId(each.id): each.selected for each in self.folders}
+
+
+class AccountRemoved(CamelModel):
+    """`status`: disconnected, purged, or purging when the rest is deleted in the background."""
+
+    success: bool = True
+    account_id: str
+    status: str
+    message: str

@@ -1,0 +1,154 @@
+"""Routes of `/api/email/accounts`: see, pause, choose folders, take away."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from mailsync.api.account_models import (
+    AccountDetail,
+    AccountList,
+    AccountPatch,
+    AccountRemoved,
+    AccountView,
+    Data,
+    FolderSelection,
+)
+from mailsync.api.caller import user_id
+from mailsync.api.documented import answers
+from mailsync.api.models import failure
+from mailsync.api.own import cannot_sync, require_own_account
+from mailsync.api.paging import Cursor, Limit, cut, read_cursor
+from mailsync.api.problems import Refused, unknown_folders
+from mailsync.log import logger
+from mailsync.model import AccountId, RunId
+from mailsync.steps.purge import purge
+from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice
+from mailsync.store.connection import open_database
+from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.workflow import open_trigger
+
+PATH = "/api/email/accounts"
+ONE = f"{PATH}/<accountId>"
+PURGE_S = 8.0
+"""Less than the 29 seconds after which the API gives up; the schedule deletes the rest."""
+
+AccountNumber = Annotated[UUID, Path(alias="accountId")]
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+@router.get(PATH, summary="List the user's accounts", responses=answers({200: AccountList}, 422))
+def list_accounts(limit: Limit = 20, cursor: Cursor = None) -> AccountList:
+    after = read_cursor(cursor, lambda text: str(UUID(text)))
+    user = user_id(router.current_event)
+    found = AccountStore(open_database()).accounts(user, after, limit + 1)
+    page, next_cursor = cut(found, limit, lambda row: (row.created_at, row.id))
+    return AccountList(accounts=tuple(_view(each) for each in page), next_cursor=next_cursor)
+
+
+@router.get(
+    ONE,
+    summary="Show an account with all its folders",
+    responses=answers({200: AccountDetail}, 404, 422),
+)
+def show_account(account_id: AccountNumber) -> AccountDetail:
+    return _detail(_own(account_id))
+
+
+@router.patch(
+    ONE,
+    summary="Pause or resume an account, choose its folders",
+    description="Pausing and another choice of folders stop a running sync. The mail of a folder"
+    " that is no longer selected is deleted by the next sync, which is due at once; a folder that"
+    " is selected again is read anew. New folders are selected.",
+    responses=answers({200: AccountDetail}, 400, 404, 409, 415, 422),
+)
+def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDetail:
+    own = _own(account_id)
+    change = ControlStore(open_database()).change(own, patch.paused, patch.choices())
+    if change.conflict:
+        raise cannot_sync(change.conflict)
+    if change.unknown:
+        raise Refused(unknown_folders(change.unknown))
+    _stop(change.stopped)
+    return _detail(own)
+
+
+@router.delete(
+    ONE,
+    summary="Disconnect an account and keep its mail, or delete all of it",
+    description="What the account signs in with is deleted. With data=keep its mail stays readable"
+    " and connecting the mailbox again goes on where the sync stopped; with data=purge everything"
+    " is deleted: 200 when it is gone, 202 when the rest is deleted in the background.",
+    responses=answers({200: AccountRemoved, 202: AccountRemoved}, 404, 422),
+)
+def remove_account(
+    account_id: AccountNumber, data: Annotated[Data, Query()] = Data.KEEP
+) -> Response[AccountRemoved]:
+    own, store = _own(account_id), ControlStore(open_database())
+    logger.info("account_removed", account_id=own.id, data=data)
+    if data is Data.KEEP:
+        _stop(store.disconnect(own))
+        return _removed(own, "disconnected", "The account is disconnected; its mail stays.")
+    _stop(store.begin_purge(own))
+    if purge(store, own.id, PURGE_S):
+        return _removed(own, "purged", "The account and its mail are deleted.")
+    return _removed(own, "purging", "The account is gone; its last mail is being deleted.")
+
+
+def _own(account_id: UUID) -> OwnAccount:
+    return OwnAccount(AccountId(str(account_id)), user_id(router.current_event))
+
+
+def _stop(run_id: RunId | None) -> None:
+    if run_id is not None:
+        open_trigger().stop(run_id)
+
+
+def _removed(own: OwnAccount, status: str, message: str) -> Response[AccountRemoved]:
+    answer = AccountRemoved(account_id=own.id, status=status, message=message)
+    code = HTTPStatus.ACCEPTED if status == "purging" else HTTPStatus.OK
+    return Response(code, APPLICATION_JSON, answer)
+
+
+def _detail(own: OwnAccount) -> AccountDetail:
+    account, folders = require_own_account(own.id, own.user_id)
+    number = {each.remote_id: each.id for each in folders}
+    return AccountDetail(
+        **_view(account).model_dump(), folders=tuple(_folder(each, number) for each in folders)
+    )
+
+
+def _view(account: AccountRow) -> AccountView:
+    return AccountView(
+        account_id=account.id,
+        email_address=account.email_address,
+        provider=account.provider,
+        status=account.status,
+        sync_status=account.sync_status,
+        last_sync_at=account.last_sync_at,
+        initial_sync_completed=account.initial_sync_completed,
+        verified_at=account.verified_at,
+        next_sync_at=account.next_sync_at,
+        last_error=failure(account.last_error, account.last_error_message),
+        created_at=account.created_at,
+    )
+
+
+def _folder(folder: FolderChoice, number: dict[str, int]) -> FolderSelection:
+    return FolderSelection(
+        id=folder.id,
+        parent_id=number.get(folder.parent_remote_id or ""),
+        display_name=folder.display_name,
+        role=folder.role,
+        selected=folder.selected,
+        hidden=folder.hidden,
+        total=folder.total,
+        unread=folder.unread,
+        remote_total=folder.remote_total,
+        verified_at=folder.verified_at,
+    )

@@ -1,0 +1,61 @@
+"""Positions in a list, as opaque text: a time and an id, the same as the list is sorted by.
+
+A position stays good when rows are added or removed: it names where, not how many.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from mailsync.api.problems import Problem, Refused
+
+Position = tuple[datetime, str]
+Row = TypeVar("Row")
+MOST_AT_ONCE = 100
+
+Limit = Annotated[int, Query(ge=1, le=MOST_AT_ONCE, description="How many at most.")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=500, description="The nextCursor of the page before; opaque."),
+]
+
+_INVALID = Problem(
+    kind="invalid-cursor",
+    status=422,
+    title="The cursor is invalid",
+    detail="Send the nextCursor of an earlier answer unchanged, or leave the cursor out.",
+)
+
+
+def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Position | None:
+    """The position that a cursor names. Raises Refused (422) when it was not made here.
+
+    `read_id` returns the id in it, or raises ValueError when it is none.
+    """
+    if cursor is None:
+        return None
+    try:
+        at, number = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        position = datetime.fromisoformat(at), read_id(number)
+    except (ValueError, TypeError, AttributeError, binascii.Error):
+        raise Refused(_INVALID) from None
+    if position[0].tzinfo is None:
+        raise Refused(_INVALID)
+    return position
+
+
+def cut(
+    rows: Sequence[Row], limit: int, position: Callable[[Row], Position]
+) -> tuple[Sequence[Row], str | None]:
+    """The page, of up to one row more than asked for, and the cursor of the next one, if any."""
+    page = rows[:limit]
+    if len(rows) <= limit:
+        return page, None
+    at, number = position(page[-1])
+    text = json.dumps([at.isoformat(), number])
+    return page, base64.urlsafe_b64encode(text.encode()).decode()

@@ -1,0 +1,56 @@
+"""What the API shows of runs."""
+
+from datetime import datetime
+
+from mailsync.api.models import CamelModel, Failure
+
+
+class RunView(CamelModel):
+    """One sync. `requests` went to the mail provider; `folders`, if set, limited a full sync."""
+
+    run_id: str
+    account_id: str
+    status: str
+    sync_type: str
+    folders: tuple[int, ...] | None
+    trigger: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    requests: int
+    repair_rounds: int
+    error: Failure | None
+
+
+class RunList(CamelModel):
+    """The newest first; `next_cursor` None: there are no older ones."""
+
+    runs: tuple[RunView, ...]
+    next_cursor: str | None
+
+
+class StepView(CamelModel):
+    """A folder's part in a run; `inserted` to `quarantined` count messages, `resets` new walks."""
+
+    folder_id: int
+    display_name: str
+    role: str
+    status: str
+    attempts: int
+    pages: int
+    requests: int
+    inserted: int
+    updated: int
+    unchanged: int
+    removed: int
+    quarantined: int
+    resets: int
+    error: Failure | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class RunDetail(RunView):
+    """With the folders that had something to do."""
+
+    steps: tuple[StepView, ...]

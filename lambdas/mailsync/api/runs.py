@@ -1,0 +1,110 @@
+"""Routes of `/api/email/runs`: which syncs there were, and what each folder did in one."""
+
+import re
+from typing import Annotated
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from mailsync.api.caller import user_id
+from mailsync.api.documented import answers
+from mailsync.api.models import failure
+from mailsync.api.own import require_own_account
+from mailsync.api.paging import Cursor, Limit, cut, read_cursor
+from mailsync.api.problems import Problem, Refused
+from mailsync.api.run_models import RunDetail, RunList, RunView, StepView
+from mailsync.model import AccountId, RunId
+from mailsync.store.connection import open_database
+from mailsync.store.history_store import HistoryStore, RunRow, StepRow
+
+# What Step Functions takes as the name of an execution (API reference, StartExecution).
+_NAME = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,80}""")
+_UNKNOWN = Problem(
+    kind="run-not-found",
+    status=404,
+    title="Run not found",
+    detail="You have no run of this id; list the runs of the account.",
+)
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+@router.get(
+    "/api/email/runs",
+    summary="List the syncs of an account, the newest first",
+    responses=answers({200: RunList}, 404, 422),
+)
+def list_runs(
+    account_id: Annotated[UUID, Query(alias="accountId")], limit: Limit = 20, cursor: Cursor = None
+) -> RunList:
+    before = read_cursor(cursor, _run_name)
+    user = user_id(router.current_event)
+    number = AccountId(str(account_id))
+    found = HistoryStore(open_database()).runs(number, user, before, limit + 1)
+    if not found:
+        require_own_account(number, user)
+    page, next_cursor = cut(found, limit, lambda row: (row.created_at, row.id))
+    return RunList(runs=tuple(_view(each) for each in page), next_cursor=next_cursor)
+
+
+@router.get(
+    "/api/email/runs/<runId>",
+    summary="Show a sync with what each folder did in it",
+    responses=answers({200: RunDetail}, 404),
+)
+def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
+    try:
+        name = RunId(_run_name(run_id))
+    except ValueError:
+        raise Refused(_UNKNOWN) from None
+    found = HistoryStore(open_database()).run(name, user_id(router.current_event))
+    if found is None:
+        raise Refused(_UNKNOWN)
+    run, steps = found
+    return RunDetail(**_view(run).model_dump(), steps=tuple(_step(each) for each in steps))
+
+
+def _run_name(text: str) -> str:
+    """Raises ValueError when no run can have this name."""
+    if not _NAME.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _view(run: RunRow) -> RunView:
+    return RunView(
+        run_id=run.id,
+        account_id=run.account_id,
+        status=run.status,
+        sync_type=run.sync_type,
+        folders=tuple(run.folder_ids) if run.folder_ids else None,
+        trigger=run.trigger,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        requests=run.requests,
+        repair_rounds=run.repair_rounds,
+        error=failure(run.error, run.error_message),
+    )
+
+
+def _step(step: StepRow) -> StepView:
+    return StepView(
+        folder_id=step.folder_id,
+        display_name=step.display_name,
+        role=step.role,
+        status=step.status,
+        attempts=step.attempts,
+        pages=step.pages,
+        requests=step.requests,
+        inserted=step.inserted,
+        updated=step.updated,
+        unchanged=step.unchanged,
+        removed=step.removed,
+        quarantined=step.quarantined,
+        resets=step.resets,
+        error=failure(step.error, step.error_message),
+        started_at=step.started_at,
+        finished_at=step.finished_at,
+    )

@@ -1,0 +1,32 @@
+"""Deleting an account that its owner took away, for as long as the time allows.
+
+What is not done in one go is done by the next: the schedule calls this until nothing is left.
+"""
+
+import time
+
+from mailsync.log import logger
+from mailsync.model import AccountId
+from mailsync.store.control_store import ControlStore
+
+
+def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
+    """Deletes pieces for about `budget_s` seconds; whether the account is gone altogether."""
+    deadline = time.monotonic() + budget_s
+    while store.purge_piece(account_id):
+        if time.monotonic() > deadline:
+            return False
+    logger.info("account_purged", account_id=account_id)
+    return True
+
+
+def purge_marked(store: ControlStore, budget_s: float) -> int:
+    """The same for every account that is marked; how many are gone."""
+    deadline = time.monotonic() + budget_s
+    gone = 0
+    for account_id in store.purging():
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or not purge(store, account_id, left_s):
+            break
+        gone += 1
+    return gone

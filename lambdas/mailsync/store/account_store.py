@@ -1,0 +1,80 @@
+"""What the API shows of a user's accounts, and of the choice of their folders."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mailsync.model import AccountId
+from mailsync.store.connection import Database
+
+_BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    id: str
+    email_address: str
+    provider: str
+    status: str
+    sync_status: str
+    last_sync_at: datetime | None
+    initial_sync_completed: bool
+    verified_at: datetime | None
+    last_error: str | None
+    last_error_message: str | None
+    next_sync_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FolderChoice:
+    """A folder, mirrored (`selected`) or not; `total` and `unread` count our rows."""
+
+    id: int
+    display_name: str
+    role: str
+    parent_remote_id: str | None
+    remote_id: str
+    selected: bool
+    hidden: bool
+    total: int
+    unread: int
+    remote_total: int
+    verified_at: datetime | None
+
+
+class AccountStore:
+    """Raises StoreUnavailable and StoreRejected; another user's account is as a missing one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def accounts(
+        self, user_id: str, after: tuple[datetime, str] | None, limit: int
+    ) -> tuple[AccountRow, ...]:
+        """In the order in which they were connected, behind the position of an account."""
+        at, number = after or _BEFORE_ALL
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "own_accounts", user_id=user_id, after_at=at, after_id=number, limit=limit
+            )
+        return tuple(_account(each) for each in found)
+
+    def account(
+        self, account_id: AccountId, user_id: str
+    ) -> tuple[AccountRow, tuple[FolderChoice, ...]] | None:
+        """The account with every folder that exists."""
+        with self._database.transaction() as tx:
+            found = tx.run("own_account", account_id=account_id, user_id=user_id)
+            if not found:
+                return None
+            folders = tx.run("folder_choices", account_id=account_id)
+        return _account(found[0]), tuple(_folder(each) for each in folders)
+
+
+def _account(row: list[Any]) -> AccountRow:
+    return AccountRow(*row)
+
+
+def _folder(row: list[Any]) -> FolderChoice:
+    return FolderChoice(*row)

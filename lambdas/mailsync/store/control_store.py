@@ -1,0 +1,148 @@
+"""What a person may do with an account: stop its sync, pause it, choose folders, take it away.
+
+Every method is one transaction that begins by holding the account, and only if it is this
+user's; a sync that still works meanwhile has lost its lease before the transaction ends.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import random
+
+from mailsync.errors import AccountNotFound
+from mailsync.model import AccountId, FolderId, RunId
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.mail_store import PIECE
+from mailsync.store.rows import to_json
+from mailsync.store.run_store import announce, close_run
+from mailsync.sync.due import EXECUTION_STOPPED, next_sync_in_s
+
+RUNS_PIECE = 500
+
+_CHANGED = "The account was paused or its choice of folders changed; what is stored stays."
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAccount:
+    """An account as the user who asks names it; whether it is his, the store finds out."""
+
+    id: AccountId
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """`stopped` is the run that was ended for it. Nothing was changed when the account's status
+    is in the way (`conflict`) or folders are not the account's (`unknown`)."""
+
+    stopped: RunId | None = None
+    conflict: str | None = None
+    unknown: frozenset[FolderId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    tx: Transaction
+    account_id: AccountId
+    status: str
+    failures: int
+
+
+class ControlStore:
+    """Raises StoreUnavailable, StoreRejected, and AccountNotFound for another user's account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def cancel(self, own: OwnAccount) -> RunId | None:
+        """Ends the open run as `cancelled`; None when there is none."""
+        with self._held(own) as held:
+            return _stop(held, "A person stopped the sync; what is stored stays.")
+
+    def change(
+        self, own: OwnAccount, paused: bool | None, choices: Mapping[FolderId, bool]
+    ) -> Change:
+        """Pauses or resumes (None: neither), and chooses which folders are mirrored.
+
+        All of it or, when there is a reason against it, nothing. Pausing and another choice stop
+        the open run, since a run works with one selection from beginning to end.
+        """
+        with self._held(own) as held:
+            if paused is not None and held.status not in ("active", "paused"):
+                return Change(conflict=held.status)
+            if unknown := _unknown_folders(held, choices):
+                return Change(unknown=unknown)
+            chosen = bool(choices) and _select(held, choices)
+            pausing = paused is True and held.status == "active"
+            stopped = _stop(held, _CHANGED) if chosen or pausing else None
+            if paused is not None:
+                status = "paused" if paused else "active"
+                held.tx.run("set_account_status", account_id=held.account_id, status=status)
+            if chosen or (paused is False and held.status == "paused"):
+                held.tx.run("make_due", account_id=held.account_id)
+        return Change(stopped=stopped)
+
+    def disconnect(self, own: OwnAccount) -> RunId | None:
+        """What it signs in with is deleted, its mail stays; returns the run that was stopped."""
+        with self._held(own) as held:
+            stopped = _stop(held, "The account was disconnected; what is stored stays.")
+            held.tx.run("forget_credentials", account_id=held.account_id)
+            held.tx.run("set_account_status", account_id=held.account_id, status="disconnected")
+        return stopped
+
+    def begin_purge(self, own: OwnAccount) -> RunId | None:
+        """Nobody's account from now on, to be deleted by `purge_piece`; returns the stopped run."""
+        with self._held(own) as held:
+            stopped = _stop(held, "The account was purged.")
+            held.tx.run("forget_credentials", account_id=held.account_id)
+            held.tx.run("disown_account", account_id=held.account_id)
+        return stopped
+
+    def purging(self) -> tuple[AccountId, ...]:
+        """Accounts that are being deleted, the oldest first."""
+        with self._database.transaction() as tx:
+            return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
+
+    def purge_piece(self, account_id: AccountId) -> bool:
+        """Deletes one piece of an account that is being purged; whether anything may be left."""
+        with self._database.transaction() as tx:
+            if tx.changed("purge_emails", account_id=account_id, limit=PIECE):
+                return True
+            if tx.changed("purge_runs", account_id=account_id, limit=RUNS_PIECE):
+                return True
+            tx.run("purge_account", account_id=account_id)
+        return False
+
+    @contextmanager
+    def _held(self, own: OwnAccount) -> Iterator[_Held]:
+        with self._database.transaction() as tx:
+            found = tx.run("lock_own_account", account_id=own.id, user_id=own.user_id)
+            if not found:
+                raise AccountNotFound("The user has no account of this id.")
+            status, failures = found[0]
+            yield _Held(tx, own.id, status, failures)
+
+
+def _unknown_folders(held: _Held, choices: Mapping[FolderId, bool]) -> frozenset[FolderId]:
+    ids = to_json(list(choices))
+    found = held.tx.run("existing_folders", account_id=held.account_id, ids=ids)
+    return frozenset(choices) - {FolderId(each) for (each,) in found}
+
+
+def _select(held: _Held, choices: Mapping[FolderId, bool]) -> bool:
+    """Whether the choice is another one than before."""
+    chosen = to_json([{"id": each, "selected": selected} for each, selected in choices.items()])
+    return bool(held.tx.run("select_folders", account_id=held.account_id, choices=chosen))
+
+
+def _stop(held: _Held, why: str) -> RunId | None:
+    """The next sync comes as if this one had not been: as late as the failures before it say."""
+    found = held.tx.run("find_open_run", account_id=held.account_id)
+    if not found:
+        return None
+    run_id = RunId(found[0][0])
+    close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED, why)
+    wait_s = next_sync_in_s(failures=held.failures, cause=EXECUTION_STOPPED, spread=random())  # noqa: S311
+    held.tx.run("account_stopped", account_id=held.account_id, next_in_s=wait_s)
+    announce(held.tx, held.account_id, "sync.cancelled", run_id)
+    return run_id

@@ -1,0 +1,95 @@
+"""What the API shows of runs: which there were, and what each folder did in one."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mailsync.model import AccountId, RunId
+from mailsync.store.connection import Database
+
+_AFTER_ALL = (datetime(9999, 1, 1, tzinfo=UTC), "")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """`folder_ids` limit a full run to these folders; None: to none."""
+
+    id: str
+    account_id: str
+    status: str
+    sync_type: str
+    trigger: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    requests: int
+    repair_rounds: int
+    error: str | None
+    error_message: str | None
+    folder_ids: list[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A folder's part in a run; counts are of messages, but `pages` and `requests`."""
+
+    folder_id: int
+    display_name: str
+    role: str
+    status: str
+    attempts: int
+    pages: int
+    requests: int
+    inserted: int
+    updated: int
+    unchanged: int
+    removed: int
+    quarantined: int
+    resets: int
+    error: str | None
+    error_message: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class HistoryStore:
+    """Raises StoreUnavailable and StoreRejected; another user's run is as one that is missing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def runs(
+        self,
+        account_id: AccountId,
+        user_id: str,
+        before: tuple[datetime, str] | None,
+        limit: int,
+    ) -> tuple[RunRow, ...]:
+        """The newest first, from the position of a run on."""
+        at, number = before or _AFTER_ALL
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "account_runs",
+                account_id=account_id,
+                user_id=user_id,
+                before_at=at,
+                before_id=number,
+                limit=limit,
+            )
+        return tuple(_run(each) for each in found)
+
+    def run(self, run_id: RunId, user_id: str) -> tuple[RunRow, tuple[StepRow, ...]] | None:
+        with self._database.transaction() as tx:
+            found = tx.run("own_run", run_id=run_id, user_id=user_id)
+            if not found:
+                return None
+            steps = tx.run("run_steps", run_id=run_id)
+        return _run(found[0]), tuple(_step(each) for each in steps)
+
+
+def _run(row: list[Any]) -> RunRow:
+    return RunRow(*row)
+
+
+def _step(row: list[Any]) -> StepRow:
+    return StepRow(*row)

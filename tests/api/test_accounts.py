@@ -1,0 +1,274 @@
+"""GET, PATCH and DELETE under /api/email/accounts."""
+
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from mailsync.model import AccountId, Credentials, RunId, RunRef, Sealed, SyncType, Upsert
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.run_store import RunStore
+from mailsync.sync.plan import plan_page
+from tests.api.conftest import Ask, Connect, Sql
+from tests.builders import a_message, a_page, a_remote_folder
+
+ACCOUNTS = "/api/email/accounts"
+TABLES = (
+    *("email_accounts", "email_credentials", "email_folders", "folder_cursors", "emails"),
+    *("email_bodies", "email_quarantine", "sync_runs", "sync_run_folders", "outbox"),
+)
+
+
+@pytest.fixture
+def account_id(connect_account: Connect) -> AccountId:
+    return connect_account()
+
+
+@pytest.fixture
+def run(ask: Ask, account_id: AccountId, database: Database) -> RunRef:
+    """A sync under way that has stored three messages in F1 and one in F2."""
+    accepted = ask("POST /api/email/sync", body={"accountId": account_id}).json
+    run_id = RunId(accepted["runId"])
+    epoch = RunStore(database).begin(
+        account_id, run_id, accepted["executionArn"], SyncType.MANUAL, "api"
+    )
+    assert epoch is not None
+    run, mail = RunRef(account_id, run_id, epoch), MailStore(database)
+    mail.save_folders(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
+    for folder, names in zip(mail.folders(account_id), ["abc", "d"], strict=True):
+        mails = [Upsert(a_message(each, folder.ref.remote_id)) for each in names]
+        page = a_page(*mails)
+        mail.apply_page(run, PageWrite(folder, page, plan_page(page), requests=1))
+    keep_credentials(database, account_id)
+    return run
+
+
+def keep_credentials(database: Database, account_id: AccountId) -> None:
+    store = CredentialStore(database)
+    key = store.add_data_key(b"wrapped")
+    store.save(account_id, Credentials(Sealed(key.id, b"grant"), None, None))
+
+
+def one(account_id: str) -> str:
+    return f"{ACCOUNTS}/{account_id}"
+
+
+def folder_ids(ask: Ask, account_id: AccountId) -> list[int]:
+    return [each["id"] for each in ask(f"GET {one(account_id)}").json["folders"]]
+
+
+def executions_running(sql: Sql) -> bool:
+    (arn,) = sql("SELECT execution_arn FROM mailsync.sync_runs ORDER BY created_at LIMIT 1")[0]
+    described = boto3.client("stepfunctions").describe_execution(executionArn=arn)
+    return bool(described["status"] == "RUNNING")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_user_sees_his_own_accounts_page_by_page(
+    ask: Ask, connect_account: Connect, limit: int
+) -> None:
+    mine = [connect_account(provider_account_id=f"uid{each}") for each in range(3)]
+    connect_account(user_id="bo")
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": str(limit)}
+
+    while page := ask(f"GET {ACCOUNTS}", query=query).json:
+        seen += [each["accountId"] for each in page["accounts"]]
+        if page["nextCursor"] is None:
+            break
+        query["cursor"] = page["nextCursor"]
+
+    assert seen == mine
+
+
+def test_an_account_is_shown_with_its_folders(ask: Ask, run: RunRef) -> None:
+    shown = ask(f"GET {one(run.account_id)}").json
+
+    assert (shown["accountId"], shown["status"]) == (run.account_id, "active")
+    assert (shown["emailAddress"], shown["lastError"]) == ("ann@example.org", None)
+    first, second = shown["folders"]
+    assert (first["displayName"], first["selected"], first["total"]) == ("Folder F1", True, 3)
+    assert (second["displayName"], second["parentId"], second["total"]) == ("Folder F2", None, 1)
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_another_users_account_looks_like_one_that_does_not_exist(
+    ask: Ask, run: RunRef, sql: Sql, method: str
+) -> None:
+    body = {"paused": True} if method == "PATCH" else None
+    before = sql("SELECT * FROM mailsync.email_accounts")
+
+    theirs = ask(f"{method} {one(run.account_id)}", user="bo", body=body)
+    unknown = ask(f"{method} {one(str(uuid4()))}", user="bo", body=body)
+
+    assert theirs.status == 404
+    assert theirs == unknown
+    assert sql("SELECT * FROM mailsync.email_accounts") == before
+
+
+def test_pausing_stops_the_sync_and_none_is_due_until_it_is_resumed(
+    ask: Ask, run: RunRef, database: Database, sql: Sql
+) -> None:
+    paused = ask(f"PATCH {one(run.account_id)}", body={"paused": True})
+    sql("UPDATE mailsync.email_accounts SET next_sync_at = now() - interval '1 hour'")
+
+    assert (paused.status, paused.json["status"]) == (200, "paused")
+    assert not executions_running(sql)
+    assert sql("SELECT status FROM mailsync.sync_runs") == [["cancelled"]]
+    assert RunStore(database).claim_due(10, 60) == ()
+
+    resumed = ask(f"PATCH {one(run.account_id)}", body={"paused": False})
+
+    assert resumed.json["status"] == "active"
+    assert RunStore(database).claim_due(10, 60) == (run.account_id,)
+
+
+@pytest.mark.parametrize("status", ["reauth_required", "disconnected"])
+@pytest.mark.parametrize("paused", [True, False])
+def test_an_account_without_access_can_neither_be_paused_nor_resumed(
+    ask: Ask, account_id: AccountId, sql: Sql, status: str, paused: bool
+) -> None:
+    sql("UPDATE mailsync.email_accounts SET status = :status", status=status)
+
+    answer = ask(f"PATCH {one(account_id)}", body={"paused": paused})
+
+    assert answer.status == 409
+    assert "connect the mailbox again" in answer.json["detail"]
+    assert sql("SELECT status FROM mailsync.email_accounts") == [[status]]
+
+
+def test_a_choice_of_folders_stops_the_sync_and_the_next_one_is_due(
+    ask: Ask, run: RunRef, database: Database, sql: Sql
+) -> None:
+    first, second = folder_ids(ask, run.account_id)
+    body = {"folders": [{"id": first, "selected": True}, {"id": second, "selected": False}]}
+
+    answer = ask(f"PATCH {one(run.account_id)}", body=body)
+
+    assert [each["selected"] for each in answer.json["folders"]] == [True, False]
+    assert not executions_running(sql)
+    assert RunStore(database).claim_due(10, 60) == (run.account_id,)
+    positions = sql("SELECT walk, cursor, walking FROM mailsync.folder_cursors ORDER BY folder_id")
+    assert positions == [[1, "c1", False], [2, None, True]]
+
+
+def test_the_same_choice_again_disturbs_no_sync(ask: Ask, run: RunRef, sql: Sql) -> None:
+    first, _ = folder_ids(ask, run.account_id)
+
+    ask(f"PATCH {one(run.account_id)}", body={"folders": [{"id": first, "selected": True}]})
+
+    assert sql("SELECT status FROM mailsync.sync_runs") == [["running"]]
+
+
+def test_with_a_folder_that_is_not_the_account_s_nothing_is_changed(
+    ask: Ask, run: RunRef, connect_account: Connect, database: Database, sql: Sql
+) -> None:
+    other = connect_account(user_id="bo")
+    epoch = RunStore(database).begin(other, RunId("bo"), "arn", SyncType.AUTO, "api")
+    mail = MailStore(database)
+    mail.save_folders(RunRef(other, RunId("bo"), epoch or 0), [a_remote_folder("F9")], [])
+    theirs = mail.folders(other)[0].ref.id
+    first, _ = folder_ids(ask, run.account_id)
+    choices = [{"id": each, "selected": False} for each in (first, theirs)]
+
+    answer = ask(f"PATCH {one(run.account_id)}", body={"paused": True, "folders": choices})
+
+    assert (answer.status, answer.json["type"]) == (422, "urn:mailsync:problem:unknown-folder")
+    assert str(theirs) in answer.json["detail"]
+    assert sql("SELECT bool_and(selected) FROM mailsync.email_folders") == [[True]]
+    assert sql("SELECT DISTINCT status FROM mailsync.email_accounts") == [["active"]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"pausd": True},
+        {"paused": "perhaps"},
+        {"folders": [{"id": 1}]},
+        {"folders": [{"id": "x", "selected": True}]},
+        {"folders": [{"id": 2**63, "selected": True}]},
+        {"folders": [{"id": 1, "selected": True}, {"id": 1, "selected": False}]},
+        [],
+    ],
+)
+def test_a_change_that_cannot_be_understood_is_refused(
+    ask: Ask, account_id: AccountId, body: Any
+) -> None:
+    assert ask(f"PATCH {one(account_id)}", body=body).status == 422
+
+
+def test_a_disconnected_account_keeps_its_mail_and_goes_on_where_it_was(
+    ask: Ask, run: RunRef, connect_account: Connect, sql: Sql
+) -> None:
+    answer = ask(f"DELETE {one(run.account_id)}")
+
+    assert (answer.status, answer.json["status"]) == (200, "disconnected")
+    assert not executions_running(sql)
+    assert sql("SELECT count(*) FROM mailsync.email_credentials") == [[0]]
+    assert sql("SELECT count(*) FROM mailsync.emails") == [[4]]
+    assert ask(f"GET {one(run.account_id)}").json["status"] == "disconnected"
+    assert ask("POST /api/email/sync", body={"accountId": run.account_id}).status == 409
+    assert ask(f"DELETE {one(run.account_id)}").status == 200
+
+    assert connect_account() == run.account_id
+    assert ask(f"GET {one(run.account_id)}").json["status"] == "active"
+    assert sql("SELECT DISTINCT cursor FROM mailsync.folder_cursors") == [["c1"]]
+
+
+def test_a_purged_account_leaves_nothing_behind(
+    ask: Ask, run: RunRef, connect_account: Connect, sql: Sql
+) -> None:
+    other = connect_account(user_id="bo")
+
+    answer = ask(f"DELETE {one(run.account_id)}", query={"data": "purge"})
+
+    assert (answer.status, answer.json["status"]) == (200, "purged")
+    assert ask(f"GET {one(run.account_id)}").status == 404
+    left = {name: sql(f"SELECT count(*) FROM mailsync.{name}")[0][0] for name in TABLES}
+    assert left == {**dict.fromkeys(TABLES, 0), "email_accounts": 1}
+    assert sql("SELECT id::text FROM mailsync.email_accounts") == [[other]]
+
+
+def test_what_a_request_has_no_time_to_purge_the_schedule_deletes(
+    ask: Ask,
+    run: RunRef,
+    connect_account: Connect,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from handlers.purge_accounts import handler
+    from mailsync.api import accounts
+    from tests.api.requests import Context
+
+    monkeypatch.setattr(accounts, "PURGE_S", 0)
+    monkeypatch.setattr("mailsync.store.control_store.PIECE", 2)
+
+    answer = ask(f"DELETE {one(run.account_id)}", query={"data": "purge"})
+
+    assert (answer.status, answer.json["status"]) == (202, "purging")
+    assert ask(f"GET {one(run.account_id)}").status == 404
+    assert connect_account() != run.account_id
+    assert sql("SELECT count(*) FROM mailsync.emails") == [[2]]
+    assert handler({}, Context()) == {"purged": 1}  # type: ignore[arg-type]
+    assert sql("SELECT count(*) FROM mailsync.emails") == [[0]]
+    assert sql("SELECT count(*) FROM mailsync.email_accounts") == [[1]]
+
+
+@pytest.mark.parametrize("data", ["all", "", "KEEP"])
+def test_what_becomes_of_the_mail_must_be_said_right(
+    ask: Ask, account_id: AccountId, sql: Sql, data: str
+) -> None:
+    answer = ask(f"DELETE {one(account_id)}", query={"data": data})
+
+    assert answer.status == 422
+    assert sql("SELECT status FROM mailsync.email_accounts") == [["active"]]
+
+
+def test_an_account_id_that_is_no_uuid_is_named(ask: Ask, account_id: AccountId) -> None:
+    answer = ask("GET /api/email/accounts/1")
+
+    assert answer.status == 422
+    assert "accountId" in answer.json["detail"]
