@@ -200,9 +200,16 @@ ROUTES: tuple[Route, ...] = (
     Route(key="DELETE /api/email/accounts/{accountId}", function="api"),
     Route(key="GET /api/test-sync", function="api"),
     Route(key="GET /api/health", function="api", public=True),
+    Route(key="GET /api/openapi.json", function="api", public=True),
     Route(key="GET /api/auth/microsoft", function="connect"),
     Route(key="GET /api/auth/microsoft/callback", function="connect", public=True),
 )
+
+CORS_METHODS = tuple(sorted({route.key.split(" ")[0] for route in ROUTES}))
+"""What pages of other origins may send and read, if the stage names any."""
+CORS_REQUEST_HEADERS = ("authorization", "content-type", "idempotency-key", "if-none-match")
+CORS_ANSWER_HEADERS = ("etag", "location", "retry-after")
+CORS_MAX_AGE_S = 3600
 
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="start-due-syncs", every_minutes=1, function="start-due-syncs"),

@@ -1,11 +1,14 @@
 """What differs between stages: the `stages` of cdk.json, parsed once into a frozen type."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from infra.catalog import FUNCTIONS
 
+# Scheme, host and port; no `*`, since answers are readable with the user's cookie.
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 ARCHITECTURES = ("arm64", "x86_64")
 
 
@@ -22,6 +25,7 @@ class StageSettings:
     jwt_audience          what the application's JWT must say; None: not checked
     jwt_issuer
     public_url            the API's address if it has its own domain; None: the one AWS gives
+    cors_origins          whose pages may use the API from a browser, as https://app.example.com
     reserved_concurrency  executions set aside per function, by its name in the catalog
     """
 
@@ -35,6 +39,7 @@ class StageSettings:
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
     public_url: str | None = None
+    cors_origins: Sequence[str] = ()
     reserved_concurrency: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -52,6 +57,9 @@ class StageSettings:
         stage = cls(name=name, **stages[name])
         if stage.architecture not in ARCHITECTURES:
             raise ValueError(f"Stage {name!r}: architecture must be one of {ARCHITECTURES}.")
+        wrong = [each for each in stage.cors_origins if not _ORIGIN.fullmatch(each)]
+        if wrong:
+            raise ValueError(f"Stage {name!r}: cors_origins must be origins, not {wrong}.")
         nowhere = stage.reserved_concurrency.keys() - {each.name for each in FUNCTIONS}
         if nowhere:
             raise ValueError(f"Stage {name!r} reserves for unknown functions: {sorted(nowhere)}.")

@@ -41,6 +41,20 @@ class _AccessLog:
         return rest_api.AccessLogFormat.custom(json.dumps(_ACCESS_LOG))
 
 
+def _cors(stage: StageSettings) -> apigateway.CorsPreflightOptions | None:
+    """With credentials: the cookie of a sign-in belongs to the browser that began it."""
+    if not stage.cors_origins:
+        return None
+    return apigateway.CorsPreflightOptions(
+        allow_origins=list(stage.cors_origins),
+        allow_methods=[apigateway.CorsHttpMethod[each] for each in catalog.CORS_METHODS],
+        allow_headers=list(catalog.CORS_REQUEST_HEADERS),
+        expose_headers=list(catalog.CORS_ANSWER_HEADERS),
+        allow_credentials=True,
+        max_age=cdk.Duration.seconds(catalog.CORS_MAX_AGE_S),
+    )
+
+
 class SyncApi(Construct):
     """An HTTP API. A verdict of the authorizer holds for 300 seconds per Authorization header."""
 
@@ -53,7 +67,9 @@ class SyncApi(Construct):
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._api = apigateway.HttpApi(self, "Api", create_default_stage=False)
+        self._api = apigateway.HttpApi(
+            self, "Api", create_default_stage=False, cors_preflight=_cors(stage)
+        )
         self._add_stage(stage)
         authorizer = authorizers.HttpLambdaAuthorizer(
             "Authorizer",
@@ -107,7 +123,8 @@ class SyncApi(Construct):
             Validations.of(resource).acknowledge(
                 Acknowledgment(
                     id="AwsSolutions-APIG4",
-                    reason="Public by design: it reveals nothing (health) or is opened by the "
-                    "browser that Microsoft sends back, and checks a signed state (callback).",
+                    reason="Public by design: it reveals nothing (health, the API's description)"
+                    " or is opened by the browser that Microsoft sends back, and checks a signed"
+                    " state (callback).",
                 )
             )

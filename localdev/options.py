@@ -14,6 +14,7 @@ class Options:
     database_port         where that one also listens on loopback; None: only on its socket
     mbox                  mail for the simulated mailbox; None: `messages` generated ones
     latency               of the simulators: `none` or `real`
+    cors_origins          whose pages may use the API from a browser
     time_scale            multiplies waits of workflows and intervals of schedules
     """
 
@@ -30,6 +31,7 @@ class Options:
     time_scale: float = 1
     dev_login: bool = True
     schedule: bool = True
+    cors_origins: tuple[str, ...] = ()
     fresh: bool = False
 
 
@@ -72,6 +74,13 @@ def _common_options() -> argparse.ArgumentParser:
     add("--time-scale", type=_scale, default=defaults.time_scale, help="0.1: waits are a tenth")
     add("--no-dev-login", dest="dev_login", action="store_false", help="ask for a token always")
     add("--no-schedule", dest="schedule", action="store_false", help="nothing starts by itself")
+    add(
+        "--cors-origins",
+        type=lambda text: tuple(text.split(",")),
+        default=defaults.cors_origins,
+        metavar="URL,URL",
+        help="whose pages may use the API from a browser",
+    )
     keeping = parser.add_mutually_exclusive_group()
     keeping.add_argument("--fresh", action="store_true", help="forget what earlier runs stored")
     keeping.add_argument("--keep", dest="fresh", action="store_false", help="the default")

@@ -112,6 +112,7 @@ class Stack:
             port=self.options.api_port,
             authorizer=AUTHORIZER.name,
             sign_in=demo_sign_in(secret) if self.options.dev_login else None,
+            cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
         self.api_url = f"http://localhost:{api.port}"

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from infra.catalog import Route
+from localdev.engine.cors import Cors
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_event import (
     Malformed,
@@ -56,6 +57,7 @@ class HttpApi:
     authorizer: name of the function that is asked before every route that is not public.
     sign_in: makes the token under which a local request without one is made; None: nobody is
         signed in by himself.
+    cors_origins: whose pages may read the answers.
 
     Raises StartFailed when the port is taken.
     """
@@ -68,11 +70,13 @@ class HttpApi:
         port: int,
         authorizer: str,
         sign_in: Callable[[], str] | None = None,
+        cors_origins: Iterable[str] = (),
     ) -> None:
         self._host = host
         self._targets = sorted(map(_Target.of, routes), key=lambda each: each.generality)
         self._authorizer = authorizer
         self._sign_in = sign_in
+        self._cors = Cors(cors_origins)
         self._calls = ThreadPoolExecutor(max_workers=64, thread_name_prefix="integration")
         try:
             self._server = Server(self._answer, port=port)
@@ -91,6 +95,10 @@ class HttpApi:
         self._calls.shutdown(wait=False, cancel_futures=True)
 
     def _answer(self, request: Request) -> Response:
+        preflight = self._cors.preflight(request)
+        return preflight or self._cors.allowed(request, self._serve(request))
+
+    def _serve(self, request: Request) -> Response:
         found = self._find(request)
         if found is None:
             return message(404, "Not Found")

@@ -13,15 +13,16 @@ from tests.api.conftest import Connect
 ASKING = 20
 
 
+@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "order-1"}])
 def test_twenty_simultaneous_requests_share_one_run(
-    environment: pytest.MonkeyPatch, connect_account: Connect
+    environment: pytest.MonkeyPatch, connect_account: Connect, headers: dict[str, str]
 ) -> None:
     # A server that is forked from: it has loaded the handler, and unlike this process no threads.
     environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.api.other_process", "boto3"])
     ready, answers = processes.Barrier(ASKING), processes.SimpleQueue()
-    said = (dict(os.environ), connect_account(), ready, answers)
+    said = (dict(os.environ), connect_account(), headers, ready, answers)
     callers = [processes.Process(target=other_process.start_sync, args=said) for _ in range(ASKING)]
 
     for each in callers:

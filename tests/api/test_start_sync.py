@@ -8,12 +8,15 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from mailsync.model import Provider, RunId, SyncType
+from mailsync.model import AccountId, Provider, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
+from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Connect, Sql
+from tests.builders import a_remote_folder
 
 START = "POST /api/email/sync"
+ACCOUNT = "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"
 
 
 def executions() -> list[dict[str, Any]]:
@@ -22,6 +25,16 @@ def executions() -> list[dict[str, Any]]:
         stateMachineArn=os.environ["MAILBOX_SYNC_ARN"]
     )["executions"]
     return found
+
+
+def mirrored(database: Database, account_id: AccountId, *names: str) -> list[int]:
+    """The ids of folders that an earlier run has found."""
+    runs, mail, run_id = RunStore(database), MailStore(database), RunId(f"before-{account_id}")
+    epoch = runs.begin(account_id, run_id, "arn", SyncType.AUTO, "schedule")
+    run = RunRef(account_id, run_id, epoch or 0)
+    mail.save_folders(run, [a_remote_folder(each) for each in names], [])
+    runs.complete(run)
+    return [each.ref.id for each in mail.folders(account_id)]
 
 
 def test_a_sync_is_accepted_and_its_execution_is_started(
@@ -92,6 +105,69 @@ def test_the_same_idempotency_key_is_answered_with_the_run_that_it_started(
     assert other.json["runId"] != first["runId"]
 
 
+@pytest.mark.parametrize("other", [{"syncType": "full"}, {"folders": True}])
+def test_a_key_that_has_started_another_request_is_refused(
+    ask: Ask, connect_account: Connect, database: Database, other: dict[str, Any]
+) -> None:
+    account_id = connect_account()
+    (folder_id,) = mirrored(database, account_id, "F1")
+    headers = {"idempotency-key": "order-1"}
+    ask(START, body={"accountId": account_id}, headers=headers)
+    body = other if "syncType" in other else {"folders": [folder_id]}
+
+    answer = ask(START, body={"accountId": account_id, **body}, headers=headers)
+
+    assert answer.status == 422
+    assert answer.json["type"] == "urn:mailsync:problem:idempotency-key-reused"
+    assert len(executions()) == 1
+
+
+def test_folders_that_are_to_be_walked_again_stand_in_the_run_and_not_in_the_state(
+    ask: Ask, connect_account: Connect, database: Database, sql: Sql
+) -> None:
+    account_id = connect_account()
+    first, second = mirrored(database, account_id, "F1", "F2")
+    body = {"accountId": account_id, "folders": [second, first, second]}
+    headers = {"idempotency-key": "order-1"}
+
+    accepted = ask(START, body=body, headers=headers)
+
+    assert accepted.status == 202
+    assert ask(START, body=body, headers=headers).json["runId"] == accepted.json["runId"]
+    asked = sql("SELECT sync_type, folder_ids FROM mailsync.sync_runs WHERE status = 'queued'")
+    assert asked == [["full", [first, second]]]
+    described = boto3.client("stepfunctions").describe_execution(
+        executionArn=accepted.json["executionArn"]
+    )
+    assert "folder" not in described["input"]
+
+
+def test_a_full_sync_that_only_joins_another_run_is_told_so(
+    ask: Ask, connect_account: Connect
+) -> None:
+    account_id = connect_account()
+    first = ask(START, body={"accountId": account_id}).json
+
+    joined = ask(START, body={"accountId": account_id, "syncType": "full"}).json
+
+    assert joined["runId"] == first["runId"]
+    assert "Ask again when it has ended" in joined["message"]
+
+
+def test_a_folder_of_another_account_or_one_that_is_not_selected_is_refused(
+    ask: Ask, connect_account: Connect, database: Database, sql: Sql
+) -> None:
+    account_id = connect_account()
+    (mine,) = mirrored(database, account_id, "F1")
+    (theirs,) = mirrored(database, connect_account(user_id="bo"), "F1")
+    sql("UPDATE mailsync.email_folders SET selected = false WHERE id = :id", id=mine)
+
+    for folder_id in (mine, theirs, 10**6):
+        answer = ask(START, body={"accountId": account_id, "folders": [folder_id]})
+        assert (answer.status, answer.json["title"]) == (422, "A folder is not one of this account")
+    assert executions() == []
+
+
 def test_another_users_account_looks_like_one_that_does_not_exist(
     ask: Ask, connect_account: Connect
 ) -> None:
@@ -135,7 +211,11 @@ def test_a_provider_that_cannot_be_synced_yet_is_a_conflict(
         ({}, "accountId"),
         ({"accountId": "not-a-uuid"}, "accountId"),
         ({"accountId": None}, "accountId"),
-        ({"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11", "syncType": "wild"}, "syncType"),
+        ({"accountId": ACCOUNT, "syncType": "wild"}, "syncType"),
+        ({"accountId": ACCOUNT, "folders": []}, "folders"),
+        ({"accountId": ACCOUNT, "folders": ["1"]}, "folders"),
+        ({"accountId": ACCOUNT, "folders": [2**63]}, "folders"),
+        ({"accountId": ACCOUNT, "folders": [1], "syncType": "manual"}, "folders"),
         ([], "body"),
         (None, "body"),
         ("7", "body"),
@@ -178,3 +258,9 @@ def test_a_body_of_another_content_type_is_refused(ask: Ask) -> None:
 
     assert answer.status == 415
     assert answer.json["type"] == "urn:mailsync:problem:unsupported-content-type"
+
+
+def test_a_body_in_parts_without_a_boundary_is_refused(ask: Ask) -> None:
+    answer = ask(START, body="x", headers={"content-type": "multipart/form-data"})
+
+    assert answer.status == 415

@@ -2,7 +2,13 @@
 
 import json
 
+import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
+
 from infra import catalog
+from infra.settings import StageSettings
+from infra.sync_api import SyncApi
+from infra.sync_functions import SyncFunctions
 from tests.infra.template import Template
 
 
@@ -60,3 +66,23 @@ def test_requests_are_throttled_for_all_together(sync: Template) -> None:
 
     assert limits["ThrottlingRateLimit"] == 50
     assert limits["ThrottlingBurstLimit"] == 100
+
+
+def test_pages_of_other_origins_may_use_the_api_only_if_the_stage_names_them(
+    sync: Template,
+) -> None:
+    app = cdk.App()
+    stage = StageSettings(
+        name="test", app_inbox_url="https://app.example.com/", cors_origins=["https://a.example"]
+    )
+    functions = SyncFunctions(
+        stack := cdk.Stack(app, "Test"), "F", stage=stage, code=lambda_.Code.from_inline("pass")
+    )
+    SyncApi(stack, "Api", functions=functions, stage=stage)
+    named = Template(app.synth().get_stack_by_name("Test").template)
+
+    cors = named.only("AWS::ApiGatewayV2::Api")["Properties"]["CorsConfiguration"]
+
+    assert cors["AllowOrigins"] == ["https://a.example"]
+    assert {"DELETE", "PATCH"} <= set(cors["AllowMethods"])
+    assert "CorsConfiguration" not in sync.only("AWS::ApiGatewayV2::Api")["Properties"]

@@ -40,3 +40,11 @@ def test_concurrency_reserved_for_a_function_that_does_not_exist_is_refused() ->
 
     with pytest.raises(ValueError, match="sync-foldr"):
         StageSettings.from_context("test", {"test": values})
+
+
+@pytest.mark.parametrize("origin", ["*", "app.example.com", "https://app.example.com/inbox"])
+def test_an_origin_that_is_none_is_refused(origin: str) -> None:
+    values = {"app_inbox_url": INBOX, "cors_origins": [origin]}
+
+    with pytest.raises(ValueError, match="cors_origins"):
+        StageSettings.from_context("test", {"test": values})

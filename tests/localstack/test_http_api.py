@@ -14,6 +14,8 @@ ROUTES = (
     Route(key="POST /open", function="serve", public=True),
     Route(key="GET /runs/{runId}", function="serve"),
     Route(key="GET /runs/latest", function="serve"),
+    Route(key="PATCH /runs/{runId}", function="serve"),
+    Route(key="DELETE /runs/{runId}", function="serve"),
 )
 
 
@@ -80,6 +82,16 @@ def test_the_most_specific_route_gets_the_request(client: httpx.Client) -> None:
     assert client.get("/runs/latest", headers=headers).json()["routeKey"] == "GET /runs/latest"
 
 
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_path_parameter_arrives_with_every_method(client: httpx.Client, method: str) -> None:
+    event = client.request(method, "/runs/7", headers={"Authorization": "Bearer ann"}).json()
+
+    assert (event["routeKey"], event["pathParameters"]) == (
+        f"{method} /runs/{{runId}}",
+        {"runId": "7"},
+    )
+
+
 def test_a_route_that_is_not_public_asks_the_authorizer(client: httpx.Client) -> None:
     let_in = client.get("/runs/7", headers={"Authorization": "Bearer ann"}).json()
 
@@ -105,6 +117,44 @@ def test_failures_have_the_gateway_s_statuses(client: httpx.Client) -> None:
     assert client.get("/open?answer=raise").json() == {"message": "Internal Server Error"}
     assert client.get("/open?answer=raise").status_code == 500
     assert (large.status_code, large.json()) == (413, {"message": "Request Entity Too Large"})
+
+
+def test_pages_of_other_origins_are_answered_if_they_are_allowed(lambdas: LambdaHost) -> None:
+    app, evil = {"Origin": "https://app.example.com"}, {"Origin": "https://evil.example"}
+    asks = {"Access-Control-Request-Method": "POST"}
+    api = HttpApi(
+        lambdas, ROUTES, port=0, authorizer="authorize", cors_origins=["https://app.example.com"]
+    )
+    api.start()
+    url = f"http://127.0.0.1:{api.port}/open"
+
+    preflight = httpx.options(url, headers={**app, **asks})
+    answered = httpx.get(url, headers=app, timeout=20)
+
+    assert preflight.status_code == 204
+    assert "PATCH" in preflight.headers["access-control-allow-methods"]
+    assert "idempotency-key" in preflight.headers["access-control-allow-headers"]
+    for each in (preflight, answered, httpx.get(f"{url}/nowhere", headers=app)):
+        assert each.headers["access-control-allow-origin"] == "https://app.example.com"
+        assert each.headers["vary"] == "Origin"
+    assert answered.status_code == 200
+    refused = httpx.options(url, headers={**evil, **asks})
+    assert "access-control-allow-origin" not in {
+        *refused.headers,
+        *httpx.get(url, headers=evil).headers,
+    }
+    api.stop()
+
+
+def test_without_allowed_origins_a_preflight_is_a_request_like_any_other(
+    client: httpx.Client,
+) -> None:
+    headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
+
+    answer = client.options("/open", headers=headers)
+
+    assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
+    assert "access-control-allow-origin" not in client.get("/open", headers=headers).headers
 
 
 def test_only_this_machine_s_own_pages_are_signed_in(lambdas: LambdaHost) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 from pydantic.alias_generators import to_camel
 
 from mailsync.api.models import CamelModel, Failure, Number
@@ -68,7 +68,7 @@ class FolderPatch(CamelModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
     id: Number
-    selected: bool
+    selected: StrictBool
 
 
 class AccountPatch(CamelModel):
@@ -76,7 +76,7 @@ class AccountPatch(CamelModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
-    paused: bool | None = None
+    paused: StrictBool | None = None
     folders: Annotated[tuple[FolderPatch, ...], Field(max_length=MOST_FOLDERS)] = ()
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from mailsync.api import accounts, checks, runs, syncs
+from mailsync.api.openapi import publish
 from mailsync.api.problems import answer_with_problems
 
 
@@ -19,4 +20,5 @@ def build_app() -> APIGatewayHttpResolver:
     app.include_router(runs.router)
     app.include_router(accounts.router)
     app.include_router(checks.router)
+    publish(app)
     return app

@@ -5,6 +5,7 @@ from uuid import uuid4
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.caller import user_id
+from mailsync.api.documented import answers
 from mailsync.api.models import Health, SelfTestStarted
 from mailsync.log import logger
 from mailsync.settings import load_settings
@@ -15,7 +16,11 @@ from mailsync.workflow import Workflows
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
-@router.get("/api/test-sync")
+@router.get(
+    "/api/test-sync",
+    summary="Start the self-test of the workflows",
+    responses=answers({200: SelfTestStarted}),
+)
 def start_self_test() -> SelfTestStarted:
     user_id(router.current_event)
     name = str(uuid4())
@@ -24,7 +29,11 @@ def start_self_test() -> SelfTestStarted:
     return SelfTestStarted(execution_arn=arn, event_id=name)
 
 
-@router.get("/api/health")
+@router.get(
+    "/api/health",
+    summary="Tell whether the system works",
+    responses=answers({200: Health}, public=True),
+)
 def health() -> Health:
     """Public: the database answers and its schema is the one of this code."""
     require_current_schema(open_database())

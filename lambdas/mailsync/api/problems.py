@@ -116,6 +116,12 @@ _CONTENT_TYPE = Problem(
     title="The content type is not supported",
     detail="Send the body as application/json.",
 )
+_OF_RESOLVER: Mapping[type[Exception], Problem] = {
+    NotFoundError: _UNKNOWN_ROUTE,
+    RequestUnsupportedContentType: _CONTENT_TYPE,
+    UnicodeDecodeError: _MALFORMED,
+    RecursionError: _MALFORMED,
+}
 _UNEXPECTED = Problem(
     kind="unexpected",
     status=500,
@@ -164,11 +170,17 @@ def answer_with_problems(app: APIGatewayHttpResolver, render: Render = as_json) 
 
     def refuse(error: Exception) -> Response[str]:
         problem = problem_of(error)
+        if problem is _UNEXPECTED and _is_multipart(app.current_event):
+            problem = _CONTENT_TYPE  # Powertools has no name for one that it cannot take apart
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _report(error, problem)
         return render(problem, app.current_event)
 
     app.exception_handler(Exception)(refuse)
+
+
+def _is_multipart(event: APIGatewayProxyEventV2) -> bool:
+    return event.headers.get("content-type", "").startswith("multipart/")
 
 
 def problem_of(error: Exception) -> Problem:
@@ -177,13 +189,9 @@ def problem_of(error: Exception) -> Problem:
             return error.problem
         case MailsyncError():
             return _of_product_error(error)
-        case NotFoundError():
-            return _UNKNOWN_ROUTE
-        case RequestUnsupportedContentType():
-            return _CONTENT_TYPE
         case RequestValidationError():
             return _of_invalid_fields(error.errors())
-    return _UNEXPECTED
+    return _OF_RESOLVER.get(type(error), _UNEXPECTED)
 
 
 def _of_product_error(error: MailsyncError) -> Problem:

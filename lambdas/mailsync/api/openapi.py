@@ -1,0 +1,144 @@
+"""The OpenAPI document of every route that a client calls, also those of the function `connect`.
+
+The routes of the function `api` are described by their own models; those of `connect`, which
+does without models, are described here.
+"""
+
+import json
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
+
+from mailsync.api.documented import answers, problem
+
+VERSION = "1.0.0"
+PATH = "/api/openapi.json"
+PUBLIC = (PATH, "/api/health", "/api/auth/microsoft/callback")
+_ABOUT = (
+    "Starts and shows syncs of mailboxes. Every answer of this API that is an error is a problem"
+    " (RFC 9457) with a stable `type`; the gateway in front of it answers in its own words."
+)
+_TEXT = {"type": "string"}
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "requestId"],
+    "properties": {
+        "type": {**_TEXT, "pattern": "^urn:mailsync:problem:[a-z-]+$"},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": {**_TEXT, "description": "One sentence that says what to do."},
+        "requestId": _TEXT,
+    },
+}
+_GATEWAY_MESSAGE = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {"message": _TEXT},
+}
+_PAGE = {"text/html": {"schema": _TEXT}}
+
+
+def publish(app: APIGatewayHttpResolver) -> None:
+    """Adds the route of the document; it is made when it is first asked for."""
+
+    @cache
+    def text() -> str:
+        return json.dumps(document(app))
+
+    @app.get(PATH, summary="This document", responses=answers({200: None}, public=True))
+    def openapi() -> Response[str]:
+        return Response(200, APPLICATION_JSON, text())
+
+
+def document(app: APIGatewayHttpResolver) -> dict[str, Any]:
+    made = app.get_openapi_json_schema(
+        title="Mailsync",
+        version=VERSION,
+        description=_ABOUT,
+        security_schemes={"bearer": HTTPBearer(bearerFormat="JWT")},
+        security=[{"bearer": []}],
+    )
+    described: dict[str, Any] = json.loads(made)
+    described["paths"] |= _CONNECT
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            _finish(path, operation)
+    schemas = described["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        schemas.pop(name, None)
+    schemas |= {"Problem": _PROBLEM, "GatewayMessage": _GATEWAY_MESSAGE}
+    return described
+
+
+def _finish(path: str, operation: dict[str, Any]) -> None:
+    """Powertools adds answers in its own form that this API never gives."""
+    said = operation["responses"]
+    for status, answer in list(said.items()):
+        if "ValidationError" in json.dumps(answer):
+            del said[status]
+    said["500"] = problem(500)
+    for status, header in (("202", "Location"), ("302", "Location"), ("503", "Retry-After")):
+        if status in said and path != _ACCOUNT:
+            said[status].setdefault("headers", {})[header] = {"schema": _TEXT}
+    if path in PUBLIC:
+        operation["security"] = []
+    if path == PATH:
+        said["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
+
+
+def _query(name: str, about: str) -> dict[str, Any]:
+    described = {"description": about, "required": False, "schema": _TEXT}
+    return {"name": name, "in": "query", **described}
+
+
+def _connect_answers(*statuses: int, public: bool = False) -> dict[str, Any]:
+    said = {str(status): each for status, each in answers({}, *statuses, public=public).items()}
+    for status in statuses:
+        said[str(status)]["content"] |= _PAGE
+    return {"302": {"description": "Found"}, **said}
+
+
+_ACCOUNT = "/api/email/accounts/{accountId}"
+_CONNECT: dict[str, Any] = {
+    "/api/auth/microsoft": {
+        "get": {
+            "operationId": "begin_sign_in",
+            "summary": "Begin to connect a mailbox of Microsoft 365",
+            "description": "Sends the browser to Microsoft. Whoever accepts application/json is"
+            " told the address instead.",
+            "parameters": [_query("returnTo", "Nothing but the address in APP_INBOX_URL.")],
+            "responses": {
+                "200": {
+                    "description": "OK",
+                    "content": {
+                        "application/json": {
+                            "schema": {
+                                "type": "object",
+                                "required": ["authorizationUrl"],
+                                "properties": {"authorizationUrl": _TEXT},
+                            }
+                        }
+                    },
+                },
+                **_connect_answers(400, 502),
+            },
+        }
+    },
+    "/api/auth/microsoft/callback": {
+        "get": {
+            "operationId": "finish_sign_in",
+            "summary": "Where Microsoft sends the browser back to",
+            "description": "Connects the mailbox, starts its first sync and leads to the inbox of"
+            " the application.",
+            "parameters": [
+                _query("state", "As it was sent to Microsoft."),
+                _query("code", "When access was granted."),
+                _query("error", "When it was not."),
+            ],
+            "responses": _connect_answers(400, 403, 502, public=True),
+        }
+    },
+}

@@ -1,0 +1,51 @@
+"""Cross-origin requests as an HTTP API treats them when it is told which origins may ask.
+
+Source: Amazon API Gateway Developer Guide, "Configure CORS for HTTP APIs in API Gateway".
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from infra.catalog import CORS_ANSWER_HEADERS, CORS_MAX_AGE_S, CORS_METHODS, CORS_REQUEST_HEADERS
+from localdev.http_server import Request, Response
+
+
+class Cors:
+    """Without origins nothing is said or answered, as if it were not configured."""
+
+    def __init__(self, origins: Iterable[str]) -> None:
+        self._origins = frozenset(origins)
+
+    def preflight(self, request: Request) -> Response | None:
+        """The answer to a preflight; the gateway gives it itself, whatever the route."""
+        asks = "origin" in request.headers and "access-control-request-method" in request.headers
+        if not (self._origins and request.method == "OPTIONS" and asks):
+            return None
+        if not self._allows(request):
+            return Response(204)
+        return self.allowed(
+            request,
+            Response(
+                204,
+                headers={
+                    "access-control-allow-methods": ",".join(CORS_METHODS),
+                    "access-control-allow-headers": ",".join(CORS_REQUEST_HEADERS),
+                    "access-control-max-age": str(CORS_MAX_AGE_S),
+                },
+            ),
+        )
+
+    def allowed(self, request: Request, response: Response) -> Response:
+        """The answer with what lets a page of an allowed origin read it."""
+        if not self._allows(request):
+            return response
+        headers = {
+            "access-control-allow-origin": request.headers["origin"],
+            "access-control-allow-credentials": "true",
+            "access-control-expose-headers": ",".join(CORS_ANSWER_HEADERS),
+            "vary": "Origin",
+        }
+        return replace(response, headers={**response.headers, **headers})
+
+    def _allows(self, request: Request) -> bool:
+        return request.headers.get("origin") in self._origins

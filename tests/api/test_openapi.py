@@ -1,0 +1,93 @@
+"""GET /api/openapi.json."""
+
+import re
+from typing import Any
+
+import pytest
+
+from infra.catalog import ROUTES
+from tests.api.conftest import Ask
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def document(ask: Ask) -> Document:
+    answer = ask("GET /api/openapi.json", user=None)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    described: Document = answer.json
+    return described
+
+
+def operations(document: Document) -> dict[str, Document]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_exactly_the_routes_of_the_catalog_are_documented(document: Document) -> None:
+    assert sorted(operations(document)) == sorted(each.key for each in ROUTES)
+
+
+def test_a_route_asks_for_a_token_unless_it_is_public(document: Document) -> None:
+    described = operations(document)
+
+    open_to_all = {key for key, each in described.items() if each.get("security") == []}
+    assert document["security"] == [{"bearer": []}]
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert open_to_all == {each.key for each in ROUTES if each.public}
+    assert all(
+        ("401" in each["responses"]) != (key in open_to_all) for key, each in described.items()
+    )
+
+
+def test_every_reference_leads_somewhere(document: Document) -> None:
+    schemas = document["components"]["schemas"].keys()
+
+    named = set(re.findall(r"#/components/schemas/([\w-]+)", str(document)))
+
+    assert named == schemas
+    assert "HTTPValidationError" not in named
+
+
+def test_every_path_parameter_is_described_under_its_own_name(document: Document) -> None:
+    for key, each in operations(document).items():
+        described = {p["name"] for p in each.get("parameters", []) if p["in"] == "path"}
+        assert described == set(re.findall(r"{(\w+)}", key))
+
+
+@pytest.mark.parametrize(
+    ("route", "query", "body"),
+    [
+        ("POST /api/email/sync", {}, {}),
+        ("POST /api/email/sync", {}, "{"),
+        ("POST /api/email/sync", {}, {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}),
+        ("GET /api/email/sync", {}, None),
+        ("DELETE /api/email/sync", {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}, None),
+        ("GET /api/email/runs", {"limit": "0"}, None),
+        ("GET /api/email/runs/{runId}", {}, None),
+        ("GET /api/email/accounts", {"cursor": "x"}, None),
+        ("PATCH /api/email/accounts/{accountId}", {}, {}),
+        ("DELETE /api/email/accounts/{accountId}", {"data": "x"}, None),
+        ("GET /api/test-sync", {}, None),
+        ("GET /api/health", {}, None),
+    ],
+)
+def test_an_answer_has_a_status_and_a_content_type_of_the_document(
+    ask: Ask, document: Document, route: str, query: dict[str, str], body: Any
+) -> None:
+    answer = ask(route, query=query, body=body)
+
+    said = operations(document)[route]["responses"][str(answer.status)]
+    assert answer.headers["Content-Type"] in said["content"]
+
+
+def test_what_a_sync_is_started_with_is_described(document: Document) -> None:
+    start = operations(document)["POST /api/email/sync"]
+
+    (content,) = start["requestBody"]["content"].values()
+    schema = document["components"]["schemas"][content["schema"]["$ref"].split("/")[-1]]
+    assert schema["properties"].keys() == {"accountId", "syncType", "folders"}
+    assert "idempotency-key" in {each["name"] for each in start["parameters"]}
