@@ -65,7 +65,7 @@ def show_account(account_id: AccountNumber) -> AccountDetail:
     description="Pausing and another choice of folders stop a running sync. The mail of a folder"
     " that is no longer selected is deleted by the next sync, which is due at once; a folder that"
     " is selected again is read anew. New folders are selected.",
-    responses=answers({200: AccountDetail}, 400, 404, 409, 415, 422),
+    responses=answers({200: AccountDetail}, 400, 404, 409, 413, 415, 422),
 )
 def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDetail:
     own = _own(account_id)

@@ -12,7 +12,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
-from mailsync.api.documented import answers, problem
+from mailsync.api import syncs
+from mailsync.api.documented import PROBLEM, answers, problem
+from mailsync.api.problems import CONTENT_TYPE
 
 VERSION = "1.0.0"
 PATH = "/api/openapi.json"
@@ -38,7 +40,7 @@ _GATEWAY_MESSAGE = {
     "required": ["message"],
     "properties": {"message": _TEXT},
 }
-_PAGE = {"text/html": {"schema": _TEXT}}
+_PAGE = {"schema": _TEXT}
 
 
 def publish(app: APIGatewayHttpResolver) -> None:
@@ -80,9 +82,11 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
         if "ValidationError" in json.dumps(answer):
             del said[status]
     said["500"] = problem(500)
-    for status, header in (("202", "Location"), ("302", "Location"), ("503", "Retry-After")):
-        if status in said and path != _ACCOUNT:
-            said[status].setdefault("headers", {})[header] = {"schema": _TEXT}
+    headers = {"302": "Location", "503": "Retry-After"}
+    if path == syncs.PATH:
+        headers["202"] = "Location"
+    for status in headers.keys() & said.keys():
+        said[status]["headers"] = {headers[status]: {"schema": _TEXT}}
     if path in PUBLIC:
         operation["security"] = []
     if path == PATH:
@@ -95,13 +99,13 @@ def _query(name: str, about: str) -> dict[str, Any]:
 
 
 def _connect_answers(*statuses: int, public: bool = False) -> dict[str, Any]:
-    said = {str(status): each for status, each in answers({}, *statuses, public=public).items()}
-    for status in statuses:
-        said[str(status)]["content"] |= _PAGE
-    return {"302": {"description": "Found"}, **said}
+    """A browser, which accepts HTML, is shown the same as a page."""
+    said = answers({}, *statuses, public=public)
+    for status in (*statuses, 500, 503):
+        said[status]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}, "text/html": _PAGE}
+    return {"302": {"description": "Found"}, **{str(key): each for key, each in said.items()}}
 
 
-_ACCOUNT = "/api/email/accounts/{accountId}"
 _CONNECT: dict[str, Any] = {
     "/api/auth/microsoft": {
         "get": {

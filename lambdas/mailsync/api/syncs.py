@@ -55,7 +55,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     summary="Start a sync, or join the one that is under way",
     description="A key belongs to the run that it started: sent again with the same body it is"
     " answered with that run, whatever has become of it, and with another body it is refused.",
-    responses=answers({202: SyncAccepted}, 400, 404, 409, 415, 422),
+    responses=answers({202: SyncAccepted}, 400, 404, 409, 413, 415, 422),
 )
 def start_sync(
     asked: SyncRequest,
