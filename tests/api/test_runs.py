@@ -7,11 +7,11 @@ import pytest
 
 from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
-from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.plan import plan_page
 from tests.api.conftest import Ask, Connect, Sql
-from tests.builders import a_message, a_page, a_remote_folder
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 
 RUNS = "GET /api/email/runs"
 
@@ -41,9 +41,8 @@ def read_all(ask: Ask, account_id: AccountId, limit: int) -> list[str]:
         query["cursor"] = page["nextCursor"]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 4, 5, 100])
 def test_the_page_size_does_not_show_in_the_history(
-    ask: Ask, account_id: AccountId, database: Database, sql: Sql, limit: int
+    ask: Ask, account_id: AccountId, database: Database, sql: Sql
 ) -> None:
     """Two of the runs have the same time: the id decides."""
     for name in ("a", "b", "c", "d"):
@@ -51,7 +50,8 @@ def test_the_page_size_does_not_show_in_the_history(
     sql("UPDATE mailsync.sync_runs SET created_at = '2026-01-02' WHERE id IN ('b', 'c')")
     sql("UPDATE mailsync.sync_runs SET created_at = '2026-01-01' WHERE id = 'a'")
 
-    assert read_all(ask, account_id, limit) == ["d", "c", "b", "a"]
+    for limit in (1, 2, 4, 5, 100):
+        assert read_all(ask, account_id, limit) == ["d", "c", "b", "a"]
 
 
 def test_a_run_that_begins_meanwhile_does_not_shift_the_pages(
@@ -78,7 +78,8 @@ def test_a_run_is_shown_with_what_each_folder_did(
     first, second = mail.folders(account_id)
     runs.begin_folder(run, first.ref.id)
     page = a_page(Upsert(a_message("m1")), Upsert(a_message("m2")))
-    mail.apply_page(run, PageWrite(first, page, plan_page(page), requests=2))
+    CredentialStore(database).add_data_key(b"wrapped")
+    mail.apply_page(run, a_page_write(first, page))
     runs.fail_folder(run, second.ref.id, "ProviderRejected", "Graph says 400.")
     runs.renew_lease(run, requests=7)
     runs.fail(account_id, run.run_id, "arn", "FoldersFailed", "Some folders failed.")
@@ -91,7 +92,7 @@ def test_a_run_is_shown_with_what_each_folder_did(
     assert shown["createdAt"] <= shown["startedAt"] <= shown["finishedAt"]
     done, failed = shown["steps"]
     assert (done["displayName"], done["status"], done["error"]) == ("Folder F1", "completed", None)
-    assert (done["attempts"], done["pages"], done["requests"], done["inserted"]) == (1, 1, 2, 2)
+    assert (done["attempts"], done["pages"], done["requests"], done["inserted"]) == (1, 1, 1, 2)
     assert (failed["status"], failed["error"]["name"]) == ("failed", "ProviderRejected")
 
 
@@ -113,32 +114,26 @@ def test_an_account_that_never_synced_has_no_runs(ask: Ask, account_id: AccountI
     assert (answer.status, answer.json) == (200, {"runs": [], "nextCursor": None})
 
 
-@pytest.mark.parametrize("name", ["a\0b", "x" * 81, "a:b", "a b", "\ud800"])
-def test_a_name_that_no_run_can_have_is_not_found(
-    ask: Ask, account_id: AccountId, name: str
-) -> None:
-    assert ask(f"GET /api/email/runs/{name}").status == 404
+def test_a_name_that_no_run_can_have_is_not_found(ask: Ask) -> None:
+    for name in ("a\0b", "x" * 81, "a:b", "a b", "\ud800"):
+        assert ask(f"GET /api/email/runs/{name}").status == 404
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "1.5"])
-def test_a_limit_is_a_number_from_1_to_100(ask: Ask, account_id: AccountId, limit: str) -> None:
-    answer = ask(RUNS, query={"accountId": account_id, "limit": limit})
+def test_a_limit_is_a_number_from_1_to_100(ask: Ask, account_id: AccountId) -> None:
+    for limit in ("0", "101", "-1", "many", "1.5"):
+        answer = ask(RUNS, query={"accountId": account_id, "limit": limit})
+        assert answer.status == 422
+        assert "limit" in answer.json["detail"]
 
-    assert answer.status == 422
-    assert "limit" in answer.json["detail"]
+
+NOT_GIVEN_OUT = (
+    *("", "%%%", "bm9wZQ==", "W10=", "WyIyMDI2LTAxLTAyIiwiYSJd", "eyJhIjogMX0=", "é"),
+    "WyIyMDI2LTAxLTAyVDAwOjAwOjAwKzAwOjAwIiwiYVx1MDAwMCJd",  # an id with a NUL
+)
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "", "%%%", "bm9wZQ==", "W10=", "WyIyMDI2LTAxLTAyIiwiYSJd", "eyJhIjogMX0=", "é",
-        "WyIyMDI2LTAxLTAyVDAwOjAwOjAwKzAwOjAwIiwiYVx1MDAwMCJd",
-    ],
-)  # fmt: skip
-def test_a_cursor_that_was_not_given_out_is_refused(
-    ask: Ask, account_id: AccountId, cursor: str
-) -> None:
-    answer = ask(RUNS, query={"accountId": account_id, "cursor": cursor})
-
-    assert answer.status == 422
-    assert answer.json["type"] == "urn:mailsync:problem:invalid-cursor"
+def test_a_cursor_that_was_not_given_out_is_refused(ask: Ask, account_id: AccountId) -> None:
+    for cursor in NOT_GIVEN_OUT:
+        answer = ask(RUNS, query={"accountId": account_id, "cursor": cursor})
+        assert answer.status == 422
+        assert answer.json["type"] == "urn:mailsync:problem:invalid-cursor"

@@ -10,12 +10,11 @@ from handlers.close_run import handler as close_run
 from mailsync.errors import LeaseLost
 from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
-from mailsync.store.mail_store import MailStore, PageWrite
+from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.plan import plan_page
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.requests import EVENTS, Context
-from tests.builders import a_message, a_page, a_remote_folder
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 
 START, STOP = "POST /api/email/sync", "DELETE /api/email/sync"
 RUN = "SELECT status, error, finished_at IS NOT NULL FROM mailsync.sync_runs"
@@ -66,7 +65,7 @@ def test_a_function_that_still_works_cannot_write(ask: Ask, run: RunRef, sql: Sq
     ask(STOP, query={"accountId": run.account_id})
 
     with pytest.raises(LeaseLost):
-        mail.apply_page(run, PageWrite(folder, page, plan_page(page), requests=1))
+        mail.apply_page(run, a_page_write(folder, page))
     with pytest.raises(LeaseLost):
         RunStore(open_database()).complete(run)
     assert sql("SELECT count(*) FROM mailsync.emails") == [[0]]

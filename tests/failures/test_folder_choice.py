@@ -9,7 +9,8 @@ from tests.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
 
-WALKS = "SELECT remote_id, walk FROM mailsync.email_folders JOIN mailsync.folder_cursors ON id = folder_id"  # noqa: E501
+WALKS = """
+SELECT remote_id, walk FROM mailsync.email_folders JOIN mailsync.folder_cursors ON id = folder_id"""
 
 
 def folder_ids(world: World) -> dict[str, int]:
