@@ -22,7 +22,9 @@ class StageSettings:
     app_inbox_url         where a person lands after connecting a mailbox
     graph_url             Microsoft Graph with its version, and
     microsoft_authority   the identity platform with its tenant; national clouds have their own
-    jwt_audience          what the application's JWT must say; None: not checked
+    jwt_jwks_url          where the issuer of the application's JWT publishes its keys; None: the
+                          application signs with the JWT_SECRET of the settings secret
+    jwt_audience          what that JWT must say, several audiences with commas; None: not checked
     jwt_issuer
     public_url            the API's address if it has its own domain; None: the one AWS gives
     cors_origins          whose pages may use the API from a browser, as https://app.example.com
@@ -36,6 +38,7 @@ class StageSettings:
     log_retention: str = "ONE_MONTH"
     graph_url: str = "https://graph.microsoft.com/v1.0"
     microsoft_authority: str = "https://login.microsoftonline.com/common"
+    jwt_jwks_url: str | None = None
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
     public_url: str | None = None

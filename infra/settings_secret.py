@@ -15,7 +15,8 @@ FILLED_BY_HAND = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRE
 class SettingsSecret(Construct):
     """Created with empty values, to be filled once, before the functions are deployed.
 
-    JWT_SECRET is generated; put the application's own there if it signs with HS256 already.
+    JWT_SECRET is generated; put the application's own there if it signs with HS256 already, and
+    leave it out if the stage names the keys of an issuer (`jwt_jwks_url`).
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:

@@ -106,7 +106,11 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
             "MICROSOFT_AUTHORITY": stage.microsoft_authority,
         }
     if Touch.APP_IDENTITY in spec.touches:
-        values |= {"JWT_AUDIENCE": stage.jwt_audience, "JWT_ISSUER": stage.jwt_issuer}
+        values |= {
+            "JWT_JWKS_URL": stage.jwt_jwks_url,
+            "JWT_AUDIENCE": stage.jwt_audience,
+            "JWT_ISSUER": stage.jwt_issuer,
+        }
     if any(route.function == spec.name for route in catalog.ROUTES):
         values |= {"APP_INBOX_URL": stage.app_inbox_url, "PUBLIC_URL": stage.public_url}
     return {name: value for name, value in values.items() if value is not None}

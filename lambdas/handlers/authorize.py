@@ -4,13 +4,18 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.api.bearer import user_of
+from mailsync.api.bearer import caller_of
+from mailsync.api.signing_keys import open_signing_keys
 from mailsync.log import logger
 from mailsync.settings import load_settings
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    user_id = user_of(event["headers"].get("authorization", ""), load_settings())
-    logger.info("caller_checked", authorized=user_id is not None)
-    return {"isAuthorized": user_id is not None, "context": {"userId": user_id or ""}}
+    authorization = event["headers"].get("authorization", "")
+    caller = caller_of(authorization, load_settings(), open_signing_keys())
+    logger.info("caller_checked", authorized=caller is not None)
+    if caller is None:
+        return {"isAuthorized": False, "context": {"userId": "", "admin": "false"}}
+    admin = "true" if caller.is_admin else "false"
+    return {"isAuthorized": True, "context": {"userId": caller.user_id, "admin": admin}}

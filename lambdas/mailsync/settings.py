@@ -14,8 +14,10 @@ CA_BUNDLE                PEM file that verifies providers (default: the system's
 TOKEN_KEY_ARN            KMS key that wraps the data key of stored tokens
 MAILBOX_SYNC_ARN         state machines
 TEST_SYNC_ARN
-JWT_SECRET               HS256 key of the application's JWT
-JWT_AUDIENCE, JWT_ISSUER what the JWT must say (default: not checked)
+JWT_JWKS_URL             where the issuer of the application's JWT publishes its keys, or else
+JWT_SECRET               the HS256 key that the application signs it with, at least 32 bytes
+JWT_AUDIENCE             what the JWT must be meant for, one of several with commas between them,
+JWT_ISSUER               and who must have issued it (default of both: not checked)
 PUBLIC_URL               where the API is reached, if not under its own host name
 APP_INBOX_URL            where a person lands after connecting a mailbox
 AWS_ENDPOINT_URL         read by boto3 itself
@@ -33,6 +35,8 @@ from mailsync.errors import SettingMissing
 GRAPH_URL = "https://graph.microsoft.com/v1.0"
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com/common"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+HS256_KEY_BYTES = 32
+"""As many as the hash has (RFC 7518, 3.2)."""
 
 
 class Settings:
@@ -93,12 +97,35 @@ class Settings:
         return self._required("TEST_SYNC_ARN")
 
     @property
-    def jwt_secret(self) -> str:
-        return self._required("JWT_SECRET")
+    def jwt_jwks_url(self) -> str | None:
+        """None: the application signs with `jwt_secret`. One of the two must be set, not both."""
+        has_url, has_secret = (
+            bool(self._values.get(name, "").strip()) for name in ("JWT_JWKS_URL", "JWT_SECRET")
+        )
+        if has_url and has_secret:
+            raise SettingMissing(
+                "Both JWT_JWKS_URL and JWT_SECRET are set: remove the one that the application"
+                " does not sign with."
+            )
+        if not has_url and not has_secret:
+            raise SettingMissing(
+                "Neither JWT_JWKS_URL nor JWT_SECRET is set: set the one that the application"
+                " signs with."
+            )
+        return self._https("JWT_JWKS_URL", default="") if has_url else None
 
     @property
-    def jwt_audience(self) -> str | None:
-        return self._values.get("JWT_AUDIENCE") or None
+    def jwt_secret(self) -> str:
+        secret = self._required("JWT_SECRET")
+        if len(secret.encode()) < HS256_KEY_BYTES:
+            raise SettingMissing(f"JWT_SECRET is too short: HS256 needs {HS256_KEY_BYTES} bytes.")
+        return secret
+
+    @property
+    def jwt_audiences(self) -> tuple[str, ...]:
+        """Each is enough; none: not checked."""
+        named = self._values.get("JWT_AUDIENCE", "").split(",")
+        return tuple(each.strip() for each in named if each.strip())
 
     @property
     def jwt_issuer(self) -> str | None:

@@ -2,28 +2,34 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from handlers.authorize import handler
+from mailsync.api.bearer import LEEWAY_S, LONGEST_TOKEN
+from mailsync.api.caller import is_admin
+from mailsync.api.signing_keys import open_signing_keys
 from mailsync.settings import load_settings
-from tests.api.requests import Context, sample
+from tests.api.issuer import Issuer, bearer, ec_key, rsa_key
+from tests.api.requests import Context, a_request, sample
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
+NOBODY = {"isAuthorized": False, "context": {"userId": "", "admin": "false"}}
 
 
 def a_token(key: Any = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
-    """Ann's, good for a minute; a claim of None is left out."""
-    said = {"sub": "ann", "exp": int(time.time()) + 60, **claims}
-    kept = {name: value for name, value in said.items() if value is not None}
-    return "Bearer " + jwt.encode(kept, key, algorithm=algorithm)
+    return bearer(key, algorithm, **claims)
+
+
+def in_s(seconds: int) -> int:
+    return int(time.time()) + seconds
 
 
 def authorize(authorization: str) -> Any:
@@ -34,33 +40,86 @@ def authorize(authorization: str) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def secret(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setenv("JWT_SECRET", SECRET)
+def setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Sets another one for a function that has just started; JWT_SECRET is set."""
+
+    def change(name: str, value: str) -> None:
+        monkeypatch.setenv(name, value)
+        load_settings.cache_clear()
+        open_signing_keys.cache_clear()
+
+    change("JWT_SECRET", SECRET)
+    yield change
     load_settings.cache_clear()
-    return monkeypatch
+    open_signing_keys.cache_clear()
 
 
 def test_a_good_token_names_the_user() -> None:
-    assert authorize(a_token()) == {"isAuthorized": True, "context": {"userId": "ann"}}
+    named = {"isAuthorized": True, "context": {"userId": "ann", "admin": "false"}}
+
+    assert authorize(a_token()) == named
+    assert authorize(a_token(nbf=in_s(0), iat=in_s(0))) == named
+
+
+def test_clocks_may_differ_by_half_a_minute() -> None:
+    late = a_token(exp=in_s(5 - LEEWAY_S))
+    early = a_token(nbf=in_s(LEEWAY_S - 5), iat=in_s(LEEWAY_S - 5))
+
+    assert LEEWAY_S == 30
+    assert authorize(late)["isAuthorized"] is True
+    assert authorize(early)["isAuthorized"] is True
+
+
+@pytest.mark.parametrize(
+    ("claims", "admin"),
+    [
+        ({"mailsync_admin": True}, "true"),
+        ({"app_metadata": {"mailsync_admin": True}}, "true"),
+        ({"app_metadata": {"mailsync_admin": "true"}}, "false"),
+        ({"mailsync_admin": 1}, "false"),
+        ({"user_metadata": {"mailsync_admin": True}}, "false"),
+        ({"app_metadata": ["mailsync_admin"]}, "false"),
+        ({"role": "admin"}, "false"),
+    ],
+)
+def test_only_the_application_s_own_claim_names_an_administrator(
+    claims: dict[str, Any], admin: str
+) -> None:
+    """A user writes his own `user_metadata` on Supabase, but not his `app_metadata`."""
+    verdict = authorize(a_token(**claims))
+
+    assert verdict["context"] == {"userId": "ann", "admin": admin}
+    event = APIGatewayProxyEventV2(a_request("GET /api/health"))
+    event.raw_event["requestContext"]["authorizer"] = {"lambda": verdict["context"]}
+    assert is_admin(event) is (admin == "true")
+
+
+def test_nobody_is_an_administrator_on_a_public_route() -> None:
+    assert is_admin(APIGatewayProxyEventV2(a_request("GET /api/health", user=None))) is False
 
 
 def test_the_sample_event_is_answered_and_refused() -> None:
     answer = handler(sample("authorize"), Context())  # type: ignore[arg-type]
 
-    assert answer == {"isAuthorized": False, "context": {"userId": ""}}
+    assert answer == NOBODY
 
 
 @pytest.mark.parametrize(
     "token",
     [
-        pytest.param(a_token(exp=int(time.time()) - 1), id="expired"),
+        pytest.param(a_token(exp=in_s(-LEEWAY_S - 1)), id="expired"),
+        pytest.param(a_token(exp="tomorrow"), id="expiry that is no time"),
+        pytest.param(a_token(exp=1e400), id="endless"),
         pytest.param(a_token(exp=None), id="without expiry"),
         pytest.param(a_token(sub=None), id="without subject"),
         pytest.param(a_token(sub=""), id="empty subject"),
+        pytest.param(a_token(sub=7), id="subject that is no text"),
         pytest.param(a_token("another-secret-of-thirty-two-bytes-x"), id="another key"),
         pytest.param(a_token(SECRET * 2, "HS512"), id="another algorithm"),
         pytest.param(a_token("", "none"), id="unsigned"),
-        pytest.param(a_token(nbf=int(time.time()) + 60), id="not yet valid"),
+        pytest.param(a_token(nbf=in_s(60 + LEEWAY_S)), id="not yet valid"),
+        pytest.param(a_token(iat=in_s(60 + LEEWAY_S)), id="issued in the future"),
+        pytest.param(a_token(padding="x" * LONGEST_TOKEN), id="very long"),
         pytest.param(a_token()[:-2], id="cut"),
         pytest.param(a_token().replace("Bearer", "Basic"), id="another scheme"),
         pytest.param("Bearer", id="no token"),
@@ -68,28 +127,46 @@ def test_the_sample_event_is_answered_and_refused() -> None:
     ],
 )
 def test_a_bad_token_names_nobody(token: str) -> None:
-    assert authorize(token) == {"isAuthorized": False, "context": {"userId": ""}}
+    assert authorize(token) == NOBODY
 
 
 def test_a_token_signed_with_a_private_key_names_nobody() -> None:
     """The classic confusion: the algorithm must come from us, not from the token."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-    assert authorize(a_token(key, "RS256"))["isAuthorized"] is False
+    assert authorize(a_token(rsa_key(), "RS256"))["isAuthorized"] is False
 
 
-@pytest.mark.parametrize(("setting", "claim"), [("JWT_AUDIENCE", "aud"), ("JWT_ISSUER", "iss")])
+@pytest.mark.parametrize(("name", "claim"), [("JWT_AUDIENCE", "aud"), ("JWT_ISSUER", "iss")])
 def test_audience_and_issuer_must_match_when_they_are_set(
-    secret: pytest.MonkeyPatch, setting: str, claim: str
+    setting: Callable[[str, str], None], name: str, claim: str
 ) -> None:
     unchecked = authorize(a_token(**{claim: "somebody"}))
-    secret.setenv(setting, "authenticated")
-    load_settings.cache_clear()
+    setting(name, "authenticated")
 
     assert unchecked["isAuthorized"] is True
     assert authorize(a_token(**{claim: "authenticated"}))["isAuthorized"] is True
     assert authorize(a_token(**{claim: "somebody"}))["isAuthorized"] is False
     assert authorize(a_token())["isAuthorized"] is False
+
+
+def test_one_of_several_audiences_is_enough(setting: Callable[[str, str], None]) -> None:
+    setting("JWT_AUDIENCE", "web, mobile")
+
+    assert authorize(a_token(aud=["other", "mobile"]))["isAuthorized"] is True
+    assert authorize(a_token(aud="web"))["isAuthorized"] is True
+    assert authorize(a_token(aud="web, mobile"))["isAuthorized"] is False
+
+
+def test_the_issuer_s_keys_are_used_where_their_address_is_set(
+    setting: Callable[[str, str], None],
+) -> None:
+    key = ec_key()
+    with Issuer() as issuer:
+        issuer.publish(key, "k")
+        setting("JWT_SECRET", "")
+        setting("JWT_JWKS_URL", issuer.url)
+
+        assert authorize(bearer(key, "ES256", kid="k"))["isAuthorized"] is True
+        assert authorize(a_token())["isAuthorized"] is False
 
 
 @profile(

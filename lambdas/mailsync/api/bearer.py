@@ -1,31 +1,66 @@
 """The application's JWT (RFC 7519): who it names, if it can be believed."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import jwt
 
+from mailsync.api.signing_keys import SigningKeys
+from mailsync.log import logger
 from mailsync.settings import Settings
 
-ALGORITHMS = ["HS256"]
-"""Never taken from the token: one that says `none`, or names another key type, is refused."""
+LONGEST_TOKEN = 8192
+"""Characters; an HTTP API takes 10,240 bytes for all headers together."""
+LEEWAY_S = 30
+"""By how much the clocks of issuer and verifier may differ: for `exp`, `nbf` and `iat`."""
+ADMIN_CLAIM = "mailsync_admin"
 
 
-def user_of(authorization: str, settings: Settings) -> str | None:
-    """The `sub` of the bearer token in an Authorization header; None when it is no good.
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`is_admin`: the application calls this user an administrator."""
 
-    The token must bear `sub` and an `exp` to come, and the audience and issuer of the settings
-    where those are set.
+    user_id: str
+    is_admin: bool
+
+
+def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
+    """Whom the bearer token in an Authorization header names; None when it is no good.
+
+    The token must bear `sub` and an `exp` to come, and one of the audiences and the issuer of
+    the settings where those are set.
     """
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer":
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token.isascii() or len(token) > LONGEST_TOKEN:
         return None
     try:
-        claims = jwt.decode(
-            token.strip(),
-            settings.jwt_secret,
-            algorithms=ALGORITHMS,
-            audience=settings.jwt_audience,
-            issuer=settings.jwt_issuer,
-            options={"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
-        )
-    except jwt.InvalidTokenError:
+        claims = _claims(token, settings, keys)
+    except jwt.PyJWTError as error:
+        # By its name only: the text may quote the token.
+        logger.info("token_refused", reason=type(error).__name__)
         return None
-    return str(claims["sub"]) or None
+    return Caller(claims["sub"], _is_admin(claims)) if claims["sub"] else None
+
+
+def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]:
+    """Raises jwt.PyJWTError when the token is not to be believed."""
+    key = keys.named(jwt.get_unverified_header(token).get("kid"))
+    if key is None:
+        raise jwt.InvalidKeyError("no such key")
+    return jwt.decode(
+        token,
+        key,
+        algorithms=keys.algorithms,
+        audience=settings.jwt_audiences or None,
+        issuer=settings.jwt_issuer,
+        leeway=LEEWAY_S,
+        options={"require": ["exp", "sub"], "verify_aud": bool(settings.jwt_audiences)},
+    )
+
+
+def _is_admin(claims: dict[str, Any]) -> bool:
+    """`app_metadata` is written by servers only, on Supabase; `user_metadata` by the user."""
+    metadata = claims.get("app_metadata")
+    places = [claims, metadata if isinstance(metadata, dict) else {}]
+    return any(each.get(ADMIN_CLAIM) is True for each in places)

@@ -1,5 +1,7 @@
 """Who asks, and under which address they reached us."""
 
+from typing import Any
+
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import Problem, Refused
@@ -15,13 +17,23 @@ _NOBODY = Problem(
 
 def user_id(event: APIGatewayProxyEventV2) -> str:
     """The user whom the authorizer named. Raises Refused (401) when it named nobody."""
-    authorizer = event.raw_event["requestContext"].get("authorizer") or {}
-    named = (authorizer.get("lambda") or {}).get("userId")
+    named = _said(event).get("userId")
     if not named:
         raise Refused(_NOBODY)
     return str(named)
 
 
+def is_admin(event: APIGatewayProxyEventV2) -> bool:
+    """Whether the application calls this user an administrator, in the authorizer's words."""
+    return _said(event).get("admin") == "true"
+
+
 def base_url(event: APIGatewayProxyEventV2, settings: Settings) -> str:
     """PUBLIC_URL, or the API's own host name; without a slash at its end."""
     return settings.public_url or f"https://{event.request_context.domain_name}"
+
+
+def _said(event: APIGatewayProxyEventV2) -> dict[str, Any]:
+    """What the authorizer said of the caller; empty on a public route."""
+    authorizer = event.raw_event["requestContext"].get("authorizer") or {}
+    return authorizer.get("lambda") or {}

@@ -1,0 +1,235 @@
+"""The authorizer with the keys of an issuer, over real HTTP; the clock is moved, not waited for."""
+
+import hashlib
+import hmac
+import json
+import ssl
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from mailsync.api import signing_keys
+from mailsync.api.bearer import Caller, caller_of
+from mailsync.api.signing_keys import FRESH_S, KEPT_S, PAUSE_S, PAUSE_WITHOUT_KEYS_S, PublishedKeys
+from mailsync.errors import SettingMissing
+from mailsync.settings import Settings
+from tests.api.issuer import (
+    Issuer,
+    PrivateKey,
+    bearer,
+    claims,
+    ec_key,
+    public_jwk,
+    public_pem,
+    rsa_key,
+)
+
+ANN = Caller("ann", is_admin=False)
+RSA, OTHER_RSA, EC = rsa_key(), rsa_key(), ec_key()
+
+
+class Verifier:
+    """The product's verification, at a time of the test's choice."""
+
+    def __init__(self, url: str) -> None:
+        self.now = 1_000_000.0
+        self._settings = Settings({"JWT_JWKS_URL": url})
+        self._keys = PublishedKeys(url, ssl.create_default_context(), clock=lambda: self.now)
+
+    def __call__(self, authorization: str) -> Caller | None:
+        return caller_of(authorization, self._settings, self._keys)
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as running:
+        running.publish(RSA, "rsa", alg="RS256")
+        running.publish(EC, "ec", alg="ES256")
+        yield running
+
+
+@pytest.fixture
+def verify(issuer: Issuer) -> Verifier:
+    return Verifier(issuer.url)
+
+
+def signed(key: PrivateKey = RSA, kid: str | None = "rsa", **changed: Any) -> str:
+    algorithm = "RS256" if isinstance(key, type(RSA)) else "ES256"
+    return bearer(key, algorithm, kid=kid, **changed)
+
+
+def test_tokens_of_both_kinds_of_keys_name_their_user_and_the_keys_are_fetched_once(
+    issuer: Issuer, verify: Verifier
+) -> None:
+    assert verify(signed(RSA, "rsa")) == ANN
+    assert verify(signed(EC, "ec")) == ANN
+    assert issuer.requests == 1
+
+
+def hs256(secret: bytes, kid: str) -> str:
+    """By hand: no library signs with a public key."""
+    parts = ({"alg": "HS256", "typ": "JWT", "kid": kid}, claims())
+    head = b".".join(urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
+    signature = urlsafe_b64encode(hmac.digest(secret, head, hashlib.sha256)).rstrip(b"=")
+    return f"Bearer {(head + b'.' + signature).decode()}"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(hs256(public_pem(RSA), "rsa"), id="HS256 with the public key as its secret"),
+        pytest.param(hs256(json.dumps(public_jwk(RSA)).encode(), "rsa"), id="HS256 with the JWK"),
+        pytest.param(hs256(b"a-secret-of-at-least-thirty-two-bytes", "rsa"), id="HS256"),
+        pytest.param(bearer(None, "none", kid="rsa"), id="unsigned"),
+        pytest.param(bearer(RSA, "RS512", kid="rsa"), id="another algorithm of the same key"),
+        pytest.param(signed(OTHER_RSA, "rsa"), id="another key under a known name"),
+        pytest.param(signed(EC, "rsa"), id="the name of a key of another kind"),
+        pytest.param(signed(RSA, None), id="no name"),
+        pytest.param(signed(RSA, "../rsa"), id="an unknown name"),
+    ],
+)
+def test_only_the_issuer_s_own_key_and_its_algorithm_are_believed(
+    verify: Verifier, token: str
+) -> None:
+    assert verify(token) is None
+    assert verify(signed()) == ANN
+
+
+@pytest.mark.parametrize(
+    ("published", "reason"),
+    [
+        (public_jwk(RSA, kid="k", use="enc"), "not for signatures"),
+        (public_jwk(ec_key(ec.SECP384R1()), kid="k"), "not for signatures by RS256 or ES256"),
+        ({"kty": "oct", "kid": "k", "k": "c2VjcmV0" * 8}, "not for signatures"),
+        ({"kty": "RSA", "kid": "k"}, "kind that is not known"),
+        ("no key at all", "kind that is not known"),
+        (public_jwk(RSA), "It has no kid"),
+    ],
+)
+def test_a_published_key_that_is_of_no_use_is_left_out_in_words(
+    issuer: Issuer, verify: Verifier, log: StringIO, published: Any, reason: str
+) -> None:
+    issuer.published.append(published)
+
+    assert verify(signed(RSA, "k")) is None
+    assert verify(signed()) == ANN
+    assert reason in log.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")
+def test_a_weak_key_is_left_out_although_its_signature_is_right(
+    issuer: Issuer, verify: Verifier, log: StringIO
+) -> None:
+    weak = rsa_key(1024)
+    issuer.publish(weak, "weak")
+
+    assert verify(signed(weak, "weak")) is None
+    assert verify(signed()) == ANN
+    assert "It has 1024 bits; RSA keys need 2048." in log.getvalue()
+
+
+def test_a_new_key_is_seen_without_a_restart_and_a_withdrawn_one_forgotten(
+    issuer: Issuer, verify: Verifier
+) -> None:
+    assert verify(signed()) == ANN
+    issuer.published = [public_jwk(OTHER_RSA, kid="next")]
+    verify.now += PAUSE_S
+
+    assert verify(signed(OTHER_RSA, "next")) == ANN
+    assert verify(signed(RSA, "rsa")) is None
+
+
+def test_a_withdrawn_key_is_forgotten_although_no_new_one_is_asked_for(
+    issuer: Issuer, verify: Verifier
+) -> None:
+    assert verify(signed()) == ANN
+    issuer.published = [public_jwk(EC, kid="ec")]
+
+    verify.now += FRESH_S - 1
+    assert verify(signed()) == ANN
+    verify.now += 1
+    assert verify(signed()) is None
+
+
+def test_invented_key_names_cannot_make_us_flood_the_issuer(
+    issuer: Issuer, verify: Verifier
+) -> None:
+    for number in range(100):
+        assert verify(signed(OTHER_RSA, f"invented-{number}")) is None
+        verify.now += 1
+
+    assert issuer.requests <= 1 + 100 / PAUSE_S
+    assert verify(signed()) == ANN
+
+
+def test_known_keys_outlive_an_outage_of_the_issuer_but_not_for_ever(
+    issuer: Issuer, verify: Verifier, log: StringIO
+) -> None:
+    assert verify(signed()) == ANN
+    issuer.status = 500
+
+    verify.now += KEPT_S
+    assert verify(signed()) == ANN
+    verify.now += 1
+    assert verify(signed()) is None
+    assert "signing_keys_unavailable" in log.getvalue()
+
+    issuer.status = 200
+    verify.now += PAUSE_S
+    assert verify(signed()) == ANN
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (503, b"busy"),
+        (302, b""),
+        (200, b"<html>"),
+        (200, b"[]"),
+        (200, b'{"keys": {}}'),
+        (200, b"\xff"),
+    ],
+)
+def test_an_issuer_that_answers_nonsense_lets_nobody_in_and_is_asked_again_soon(
+    issuer: Issuer, verify: Verifier, log: StringIO, status: int, body: bytes
+) -> None:
+    issuer.status, issuer.body = status, body
+
+    assert [verify(signed()) for _ in range(3)] == [None, None, None]
+    assert issuer.requests == 1
+    assert "signing_keys_unavailable" in log.getvalue()
+
+    issuer.status, issuer.body = 200, None
+    verify.now += PAUSE_WITHOUT_KEYS_S
+    assert verify(signed()) == ANN
+
+
+def test_an_issuer_that_hangs_or_is_away_lets_nobody_in(
+    issuer: Issuer, verify: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing_keys, "TIMEOUT_S", 0.2)
+    issuer.delay_s = 1
+
+    assert verify(signed()) is None
+    assert Verifier("http://127.0.0.1:1/jwks.json")(signed()) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({}, "Neither JWT_JWKS_URL nor JWT_SECRET is set"),
+        ({"JWT_SECRET": "s" * 32, "JWT_JWKS_URL": "https://issuer.example/keys"}, "Both"),
+        ({"JWT_JWKS_URL": "http://issuer.example/keys"}, "must be an https:// URL"),
+        ({"JWT_JWKS_URL": "file:///etc/passwd"}, "must be an https:// URL"),
+        ({"JWT_SECRET": "s" * 31}, "JWT_SECRET is too short: HS256 needs 32 bytes"),
+    ],
+)
+def test_settings_that_do_not_say_one_safe_kind_of_key_are_refused_in_words(
+    values: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(SettingMissing, match=sentence):
+        signing_keys.signing_keys(Settings(values))
