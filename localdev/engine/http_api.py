@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from infra.catalog import Route
 from localdev.engine.cors import Cors
+from localdev.engine.dev_login import is_signed_in
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_event import (
     Malformed,
@@ -27,7 +28,6 @@ from localdev.http_server import Request, Response, Server
 
 INTEGRATION_LIMIT_S = 30
 LARGEST_BODY_BYTES = 10 * 1024 * 1024
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
 
 
@@ -105,7 +105,7 @@ class HttpApi:
         if len(request.body) > LARGEST_BODY_BYTES:
             return message(413, "Request Entity Too Large")
         route, parameters = found
-        if self._sign_in and "authorization" not in request.headers and _is_local(request):
+        if self._sign_in and "authorization" not in request.headers and is_signed_in(request):
             request.headers["authorization"] = f"Bearer {self._sign_in()}"
         event = request_event(request, route.key, parameters)
         refusal = None if route.public else self._refusal(event)
@@ -150,10 +150,3 @@ class HttpApi:
             return call.result(INTEGRATION_LIMIT_S)
         except TimeoutError:
             return None
-
-
-def _is_local(request: Request) -> bool:
-    """Whether a program or page of this machine asks; a page from elsewhere must not."""
-    origin = request.headers.get("origin")
-    names = [f"//{request.headers.get('host', '')}", *([origin] if origin else [])]
-    return request.client in LOOPBACK and all(urlsplit(each).hostname in LOOPBACK for each in names)

@@ -1,12 +1,16 @@
 from collections.abc import Iterator
+from dataclasses import replace
+from email.message import Message
 from pathlib import Path
 
 import httpx
 import pytest
 
 from infra.catalog import Route
+from localdev.engine.dev_login import is_signed_in
 from localdev.engine.http_api import LARGEST_BODY_BYTES, HttpApi
 from localdev.engine.lambda_host import LambdaHost
+from localdev.http_server import Request
 from tests.localstack.conftest import CODE_ROOT, FUNCTIONS
 
 ROUTES = (
@@ -157,16 +161,67 @@ def test_without_allowed_origins_a_preflight_is_a_request_like_any_other(
     assert "access-control-allow-origin" not in client.get("/open", headers=headers).headers
 
 
-def test_only_this_machine_s_own_pages_are_signed_in(lambdas: LambdaHost) -> None:
-    """A page of another site may send requests to loopback, but not as the demo user."""
+CROSS = {"Sec-Fetch-Site": "cross-site"}
+PAGE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.fixture
+def demo_user(lambdas: LambdaHost) -> Iterator[httpx.Client]:
+    """A client of an API that signs in whoever asks from this machine."""
     api = HttpApi(lambdas, ROUTES, port=0, authorizer="authorize", sign_in=lambda: "demo")
     api.start()
-    url = f"http://127.0.0.1:{api.port}/runs/7"
-
-    signed_in = httpx.get(url, headers={"Origin": "http://localhost:3001"}, timeout=20)
-    other_site = httpx.get(url, headers={"Origin": "https://evil.example"})
-    other_name = httpx.get(url, headers={"Host": "evil.example"})
-
-    assert signed_in.json()["requestContext"]["authorizer"]["lambda"]["userId"] == "demo"
-    assert (other_site.status_code, other_name.status_code) == (401, 401)
+    with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", timeout=20) as http:
+        yield http
     api.stop()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://localhost:3001", "Sec-Fetch-Site": "same-site"},
+        {"Host": "[::1]:3000"},
+        {**CROSS, **PAGE},
+    ],
+    ids=["program", "page of the developer's application", "IPv6", "way back from a sign-in"],
+)
+def test_this_machine_s_own_programs_and_pages_are_signed_in(
+    demo_user: httpx.Client, headers: dict[str, str]
+) -> None:
+    answer = demo_user.get("/runs/7", headers=headers)
+
+    assert answer.json()["requestContext"]["authorizer"]["lambda"]["userId"] == "demo"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://localhost.evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://[broken"},
+        {"Host": "evil.example"},
+        {"Host": "localhost.evil.example:3000"},
+        {"Host": ""},
+        CROSS,
+        {**CROSS, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        {**CROSS, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    ],
+    ids=str,
+)
+def test_no_page_of_another_site_is_signed_in(
+    demo_user: httpx.Client, headers: dict[str, str]
+) -> None:
+    """It may send requests to loopback, or give its own name loopback's address."""
+    assert demo_user.get("/runs/7", headers=headers).status_code == 401
+
+
+def test_no_form_of_another_site_is_signed_in() -> None:
+    headers = Message()
+    for name, value in {"Host": "localhost:3000", **CROSS, **PAGE}.items():
+        headers[name] = value
+    form = Request("POST", "/api/email/sync", "", headers, b"", client="127.0.0.1")
+
+    assert is_signed_in(replace(form, method="GET")) is True
+    assert is_signed_in(form) is False
+    assert is_signed_in(replace(form, method="GET", client="192.0.2.7")) is False
