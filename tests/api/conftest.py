@@ -12,12 +12,15 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from localdev.engine.aws_resources import CREDENTIALS, aws_client, open_token_key
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
+from tests.api.front import Front
 from tests.api.requests import Answer, a_request, call
+from tests.conftest import TEMPLATE
 
 Ask = Callable[..., Answer]
 Connect = Callable[..., AccountId]
@@ -63,6 +66,29 @@ def environment(
     _forget()
 
 
+@pytest.fixture(scope="session")
+def front(
+    create_database: Callable[[str], str], aws_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Front]:
+    """Ask for it in tests of the xdist group `front` only: one process starts it for all."""
+    client = aws_client("stepfunctions", aws_url)
+    logs = tmp_path_factory.mktemp("front")
+    settings = {
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": aws_url,
+        "APP_INBOX_URL": "https://app.example.org/inbox",
+        "MAILBOX_SYNC_ARN": _machine("mailbox-sync", WAITS, client),
+        "TEST_SYNC_ARN": _machine("test-sync", PASSES, client),
+        "MICROSOFT_AUTHORITY": "https://127.0.0.1:1/common",
+        "MICROSOFT_CLIENT_ID": "client",
+        "MICROSOFT_CLIENT_SECRET": "secret",
+        "TOKEN_KEY_ARN": open_token_key(aws_url, logs / "key.json").arn,
+        "POWERTOOLS_METRICS_DISABLED": "true",
+    }
+    with Front(create_database(TEMPLATE), settings, logs) as front:
+        yield front
+
+
 @pytest.fixture
 def ask(environment: pytest.MonkeyPatch) -> Ask:
     """Sends a request to the function `api`."""
@@ -99,9 +125,9 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     return printed
 
 
-def _machine(name: str, definition: Mapping[str, object]) -> str:
+def _machine(name: str, definition: Mapping[str, object], client: Any = None) -> str:
     """One per test, so that no execution of another test is counted."""
-    created = boto3.client("stepfunctions").create_state_machine(
+    created = (client or boto3.client("stepfunctions")).create_state_machine(
         name=f"{name}-{uuid4()}",
         definition=json.dumps(definition),
         roleArn="arn:aws:iam::123456789012:role/workflow",

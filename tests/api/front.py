@@ -1,0 +1,102 @@
+"""The real front: HTTP, the real authorizer and functions as processes of their own, and an issuer.
+
+Only the mail provider is missing; nothing that a stranger may do gets that far.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx
+
+from infra.catalog import AUTHORIZER, FUNCTIONS, ROUTES
+from localdev.engine.http_api import HttpApi
+from localdev.engine.lambda_host import LambdaHost
+from mailsync.model import AccountId, Provider, RunId, SyncType
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.run_store import RunStore
+from tests.api.issuer import Issuer, bearer, rsa_key
+
+CODE_ROOT = Path(__file__).parents[2] / "lambdas"
+AUDIENCE, ISSUER = "authenticated", "https://issuer.example.org"
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "PATCH /api/email/accounts/{accountId}": {"paused": True},
+    "POST /api/email/accounts/microsoft": {"tenantId": "t", "emailAddress": "bob@example.org"},
+}
+"""What a route needs to be told beside the account; every other POST names just the account."""
+
+
+class Front:
+    """Up inside `with`. `key` is the issuer's, published as `k`."""
+
+    def __init__(self, database_url: str, settings: Mapping[str, str], logs: Path) -> None:
+        self.key = rsa_key()
+        self._database = Database(Settings({"DATABASE_URL": database_url}))
+        self._issuer = Issuer()
+        self._issuer.publish(self.key, "k")
+        identity = {
+            "JWT_JWKS_URL": self._issuer.url,
+            "JWT_AUDIENCE": AUDIENCE,
+            "JWT_ISSUER": ISSUER,
+        }
+        self._settings = {**settings, **identity, "DATABASE_URL": database_url}
+        self._logs = logs
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        host = LambdaHost(FUNCTIONS, code_root=CODE_ROOT, logs=self._logs, settings=self._settings)
+        api = HttpApi(host, ROUTES, port=0, authorizer=AUTHORIZER.name)
+        self._exit.callback(self._database.close)
+        self._exit.callback(host.stop)
+        self._exit.enter_context(self._issuer)
+        api.start()
+        self._exit.callback(api.stop)
+        self.url = f"http://localhost:{api.port}"
+        self._http = self._exit.enter_context(httpx.Client(base_url=self.url, timeout=60))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def token(self, **claims: Any) -> str:
+        """Ann's, and good, unless the claims say otherwise."""
+        return bearer(self.key, "RS256", kid="k", **{"aud": AUDIENCE, "iss": ISSUER, **claims})
+
+    def account(self, user_id: str) -> tuple[AccountId, RunId]:
+        """A new account of the user, and a run of it."""
+        account_id = CredentialStore(self._database).connect_account(
+            user_id=user_id,
+            provider=Provider.MICROSOFT,
+            provider_account_id=str(uuid4()),
+            email_address=f"{user_id}@example.org",
+        )
+        run_id = RunId(str(uuid4()))
+        RunStore(self._database).enqueue(account_id, run_id, SyncType.MANUAL, "api")
+        return account_id, run_id
+
+    def ask(
+        self, route: str, authorization: str | None, account_id: str, run_id: str
+    ) -> httpx.Response:
+        """Sends a request to the route that names the account wherever an account can be named."""
+        method, path = route.split(" ")
+        url = path.format(accountId=account_id, runId=run_id)
+        body = None
+        if method in ("POST", "PATCH", "PUT"):
+            body = BODIES.get(route, {"accountId": account_id})
+        query = {} if re.search(r"{\w+}", path) else {"accountId": account_id}
+        headers = {"Authorization": authorization} if authorization is not None else {}
+        return self._http.request(method, url, params=query, json=body, headers=headers)
+
+
+def without_ids(answer: httpx.Response, *ids: str) -> tuple[int, dict[str, str], str]:
+    """All that a caller can see, except what names the request, the time and what was asked for."""
+    headers = {name: text for name, text in answer.headers.items() if name != "date"}
+    body = answer.text
+    for each in ids:
+        body = body.replace(each, "ID")
+    return answer.status_code, headers, re.sub(r'"requestId": "[^"]+"', "", body)
