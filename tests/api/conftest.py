@@ -13,6 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from localdev.engine.aws_resources import CREDENTIALS, aws_client, open_token_key
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings, load_settings
@@ -79,14 +80,19 @@ def front(
         "APP_INBOX_URL": "https://app.example.org/inbox",
         "MAILBOX_SYNC_ARN": _machine("mailbox-sync", WAITS, client),
         "TEST_SYNC_ARN": _machine("test-sync", PASSES, client),
-        "MICROSOFT_AUTHORITY": "https://127.0.0.1:1/common",
-        "MICROSOFT_CLIENT_ID": "client",
-        "MICROSOFT_CLIENT_SECRET": "secret",
+        "MICROSOFT_CLIENT_ID": CLIENT_ID,
+        "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
         "TOKEN_KEY_ARN": open_token_key(aws_url, logs / "key.json").arn,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
-    with Front(create_database(TEMPLATE), settings, logs) as front:
-        yield front
+    with Simulators(logs / "simulators") as provider:
+        settings |= {
+            "GRAPH_URL": provider.graph_url,
+            "MICROSOFT_AUTHORITY": provider.authority,
+            "CA_BUNDLE": str(provider.ca_bundle),
+        }
+        with Front(create_database(TEMPLATE), settings, logs) as front:
+            yield front
 
 
 @pytest.fixture

@@ -1,7 +1,4 @@
-"""The real front: HTTP, the real authorizer and functions as processes of their own, and an issuer.
-
-Only the mail provider is missing; nothing that a stranger may do gets that far.
-"""
+"""The real front: HTTP, the real authorizer and functions as processes of their own."""
 
 import re
 from collections.abc import Mapping
@@ -15,14 +12,17 @@ import httpx
 from infra.catalog import AUTHORIZER, FUNCTIONS, ROUTES
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
-from mailsync.model import AccountId, Provider, RunId, SyncType
 from mailsync.settings import Settings
-from mailsync.store.connection import Database
-from mailsync.store.credential_store import CredentialStore
-from mailsync.store.run_store import RunStore
+from mailsync.store.connection import connect
 from tests.api.issuer import Issuer, bearer, rsa_key
 
 CODE_ROOT = Path(__file__).parents[2] / "lambdas"
+ADD_ACCOUNT = """
+INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address)
+VALUES (:user, 'microsoft', :number, 'someone@example.org') RETURNING id::text"""
+ADD_RUN = """
+INSERT INTO mailsync.sync_runs (id, account_id, sync_type)
+VALUES (:id, cast(:account AS uuid), 'manual')"""
 AUDIENCE, ISSUER = "authenticated", "https://issuer.example.org"
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "PATCH /api/email/accounts/{accountId}": {"paused": True},
@@ -32,11 +32,11 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 
 
 class Front:
-    """Up inside `with`. `key` is the issuer's, published as `k`."""
+    """Up inside `with`, with an issuer whose key it knows: `key`, published as `k`."""
 
     def __init__(self, database_url: str, settings: Mapping[str, str], logs: Path) -> None:
         self.key = rsa_key()
-        self._database = Database(Settings({"DATABASE_URL": database_url}))
+        self._database = connect(Settings({"DATABASE_URL": database_url}))
         self._issuer = Issuer()
         self._issuer.publish(self.key, "k")
         identity = {
@@ -67,17 +67,12 @@ class Front:
         """Ann's, and good, unless the claims say otherwise."""
         return bearer(self.key, "RS256", kid="k", **{"aud": AUDIENCE, "iss": ISSUER, **claims})
 
-    def account(self, user_id: str) -> tuple[AccountId, RunId]:
-        """A new account of the user, and a run of it."""
-        account_id = CredentialStore(self._database).connect_account(
-            user_id=user_id,
-            provider=Provider.MICROSOFT,
-            provider_account_id=str(uuid4()),
-            email_address=f"{user_id}@example.org",
-        )
-        run_id = RunId(str(uuid4()))
-        RunStore(self._database).enqueue(account_id, run_id, SyncType.MANUAL, "api")
-        return account_id, run_id
+    def account(self, user_id: str) -> tuple[str, str]:
+        """A new account of the user, and a run of it that waits for its execution."""
+        number = str(uuid4())
+        ((account_id,),) = self._database.run(ADD_ACCOUNT, user=user_id, number=number) or []
+        self._database.run(ADD_RUN, id=number, account=account_id)
+        return str(account_id), number
 
     def ask(
         self, route: str, authorization: str | None, account_id: str, run_id: str

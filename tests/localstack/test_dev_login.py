@@ -1,0 +1,24 @@
+from pathlib import Path
+
+from localdev.engine.dev_login import DEMO_USER, demo_sign_in, open_secret
+from mailsync.api.bearer import Caller, caller_of
+from mailsync.api.signing_keys import signing_keys
+from mailsync.settings import Settings
+
+
+def test_the_development_key_stays_in_its_data_folder(tmp_path: Path) -> None:
+    file = tmp_path / "jwt-secret"
+    key, again = open_secret(file), open_secret(file)
+
+    assert key == again != open_secret(tmp_path / "another")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_product_takes_a_development_token_for_the_demo_user_s(tmp_path: Path) -> None:
+    """By the way of every other token: the product knows no local exception."""
+    key = open_secret(tmp_path / "jwt-secret")
+    settings = Settings({"JWT_SECRET": key})
+
+    caller = caller_of(f"Bearer {demo_sign_in(key)()}", settings, signing_keys(settings))
+
+    assert caller == Caller(DEMO_USER, is_admin=False)
