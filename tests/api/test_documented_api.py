@@ -1,0 +1,77 @@
+"""The API against its own OpenAPI document: Schemathesis asks, the real front answers."""
+
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.generation import GenerationMode
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from infra.catalog import ROUTES
+from tests.api.front import Front
+
+Case = schemathesis.Case[Any]
+pytestmark = pytest.mark.xdist_group("front")
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+BRIEFLY = settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def document(front: Front) -> OpenApiSchema:
+    published = httpx.get(f"{front.url}/api/openapi.json", timeout=30).raise_for_status().json()
+    config = SchemathesisConfig.from_dict({"base-url": front.url})
+    return schemathesis.openapi.from_dict(published, config=config)
+
+
+@pytest.mark.parametrize("route", sorted(each.key for each in ROUTES))
+def test_whatever_is_asked_the_answer_is_as_documented(
+    front: Front, document: OpenApiSchema, route: str
+) -> None:
+    """About invented accounts, and as often about an own one."""
+    method, path = route.split(" ")
+    headers = {"Authorization": front.token()}
+    own = dict(zip(("accountId", "runId"), front.account("ann"), strict=True))
+
+    @BRIEFLY
+    @given(case=cases(document[path][method]), is_own=st.booleans())
+    def ask(case: Case, is_own: bool) -> None:
+        for place in (case.path_parameters, case.query, case.body) if is_own else ():
+            if isinstance(place, dict):
+                place.update({name: own[name] for name in own.keys() & place.keys()})
+        case.call_and_validate(headers=headers, checks=CHECKS, allow_redirects=False)
+
+    ask()
+
+
+def cases(operation: APIOperation[Any, Any, Any, Any]) -> st.SearchStrategy[Case]:
+    """Requests as documented, and others; an operation that takes nothing has only the former."""
+    good = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    if not any(operation.iter_parameters()) and not operation.body:
+        return good
+    return good | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
