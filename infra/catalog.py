@@ -146,7 +146,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         name="connect",
-        purpose="The OAuth code flow that connects a mailbox.",
+        purpose="Connects mailboxes: the OAuth code flow, and those of organisations.",
         touches=frozenset(
             {
                 Touch.DATABASE,
@@ -203,6 +203,7 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/openapi.json", function="api", public=True),
     Route(key="GET /api/auth/microsoft", function="connect"),
     Route(key="GET /api/auth/microsoft/callback", function="connect", public=True),
+    Route(key="POST /api/email/accounts/microsoft", function="connect"),
 )
 
 CORS_METHODS = tuple(sorted({route.key.split(" ")[0] for route in ROUTES}))

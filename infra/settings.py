@@ -22,6 +22,7 @@ class StageSettings:
     app_inbox_url         where a person lands after connecting a mailbox
     graph_url             Microsoft Graph with its version, and
     microsoft_authority   the identity platform with its tenant; national clouds have their own
+    microsoft_tenants     ids of organisations whose mailboxes administrators may connect
     jwt_jwks_url          where the issuer of the application's JWT publishes its keys; None: the
                           application signs with the JWT_SECRET of the settings secret
     jwt_audience          what that JWT must say, several audiences with commas; None: not checked
@@ -39,6 +40,7 @@ class StageSettings:
     graph_url: str = "https://graph.microsoft.com/v1.0"
     microsoft_authority: str = "https://login.microsoftonline.com/common"
     jwt_jwks_url: str | None = None
+    microsoft_tenants: str | None = None
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
     public_url: str | None = None

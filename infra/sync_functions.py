@@ -104,6 +104,7 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
         values |= {
             "GRAPH_URL": stage.graph_url,
             "MICROSOFT_AUTHORITY": stage.microsoft_authority,
+            "MICROSOFT_TENANTS": stage.microsoft_tenants,
         }
     if Touch.APP_IDENTITY in spec.touches:
         values |= {

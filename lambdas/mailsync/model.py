@@ -264,7 +264,11 @@ class KnownFolder:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as a function needs it; no secret is in here."""
+    """An account as a function needs it; no secret is in here.
+
+    `remote_id` is the provider's own id of it. `organisation_id` is set where an organisation
+    lets the application read the mailbox, None where a person does.
+    """
 
     id: AccountId
     user_id: str
@@ -272,6 +276,8 @@ class Account:
     email_address: str
     status: str
     initial_sync_completed: bool = False
+    remote_id: str = ""
+    organisation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +290,15 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an account signs in with; `access` is the last access token, if there was one."""
+    """What an account signs in with: a person's grant, or the id of an organisation.
 
-    grant: Sealed
+    `access` is the last access token, if there was one.
+    """
+
+    grant: Sealed | None
     access: Sealed | None
     access_expires_at: datetime | None
+    organisation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

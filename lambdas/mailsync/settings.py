@@ -9,7 +9,10 @@ DATABASE_CA_BUNDLE       PEM file that verifies the database's certificate (defa
 GRAPH_URL                Microsoft Graph with its version (default: the global cloud, v1.0)
 MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
 MICROSOFT_CLIENT_ID      the app registration
-MICROSOFT_CLIENT_SECRET
+MICROSOFT_CLIENT_SECRET  not asked for where there is a certificate
+MICROSOFT_CLIENT_CERTIFICATE   PEM of the app's certificate and its private key (default: none)
+MICROSOFT_TENANTS        ids of organisations whose mailboxes administrators may connect, with
+                         commas between them (default: none)
 CA_BUNDLE                PEM file that verifies providers (default: the system's)
 TOKEN_KEY_ARN            KMS key that wraps the data key of stored tokens
 MAILBOX_SYNC_ARN         state machines
@@ -25,6 +28,7 @@ AWS_ENDPOINT_URL         read by boto3 itself
 
 import json
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from functools import cache
@@ -34,6 +38,7 @@ from mailsync.errors import SettingMissing
 
 GRAPH_URL = "https://graph.microsoft.com/v1.0"
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com/common"
+_TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 HS256_KEY_BYTES = 32
 """As many as the hash has (RFC 7518, 3.2)."""
@@ -72,6 +77,19 @@ class Settings:
     @property
     def microsoft_client_secret(self) -> str:
         return self._required("MICROSOFT_CLIENT_SECRET")
+
+    @property
+    def microsoft_client_certificate(self) -> str | None:
+        return self._values.get("MICROSOFT_CLIENT_CERTIFICATE", "").strip() or None
+
+    @property
+    def microsoft_tenants(self) -> frozenset[str]:
+        """In lower case."""
+        listed = self._values.get("MICROSOFT_TENANTS", "").lower().split(",")
+        tenants = frozenset(each.strip() for each in listed if each.strip())
+        if not all(_TENANT.fullmatch(each) for each in tenants):
+            raise SettingMissing("MICROSOFT_TENANTS must list tenant ids, such as 72f988bf-....")
+        return tenants
 
     @property
     def ca_bundle(self) -> str | None:

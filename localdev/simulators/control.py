@@ -13,7 +13,7 @@ import orjson
 
 from localdev.http_server import Request, Response
 from localdev.mail.item import Address, MailItem
-from localdev.simulators.entra.consents import Consents
+from localdev.simulators.entra.face import EntraFace
 from localdev.simulators.faults import Rule
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
@@ -36,15 +36,16 @@ JsonObject = dict[str, Any]
 class Control:
     """Mailbox actions name their `mailbox` by address or user id."""
 
-    def __init__(self, service: Service, consents: Consents) -> None:
+    def __init__(self, service: Service, entra: EntraFace) -> None:
         self._service = service
-        self._consents = consents
+        self._consents = entra.consents
         self._actions: dict[tuple[str, str], Callable[[JsonObject], Any]] = {
             ("GET", "state"): self._state,
             ("GET", "messages"): self._messages,
             ("GET", "requests"): lambda _: service.log.as_json(),
             ("DELETE", "requests"): lambda _: service.log.clear(),
             ("POST", "mailboxes"): self._add_mailbox,
+            ("POST", "app-certificates"): lambda fields: entra.app_login.upload(fields["pem"]),
             ("POST", "switches"): self._set_switches,
             ("POST", "latency"): self._set_latency,
             ("POST", "faults"): self._add_faults,

@@ -13,10 +13,18 @@ from localdev.simulators.request_log import RequestLog
 from localdev.simulators.switches import LATENCIES, Latency, Switches
 
 TENANT_ID = "72f988bf-0000-4000-8000-2d7cd011db47"
+PERSONAL_TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"
+PERSONAL_DOMAINS = ("outlook.com", "hotmail.com", "live.com")
 
 
 class UserNotFound(Exception):
     """No mailbox of that address or user id."""
+
+
+def tenant_of(address: str) -> str:
+    """Personal accounts are all in one tenant of Microsoft's (Entra docs, "ID token claims")."""
+    personal = address.rpartition("@")[2].lower() in PERSONAL_DOMAINS
+    return PERSONAL_TENANT_ID if personal else TENANT_ID
 
 
 class Service:

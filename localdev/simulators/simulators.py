@@ -36,10 +36,11 @@ class Simulators:
         self.entra = EntraFace(
             self.service, self._signer, client_id=client_id, client_secret=client_secret
         )
-        self._control = Control(self.service, self.entra.consents)
+        self._control = Control(self.service, self.entra)
         self._graph_server = Server(self._dispatch, port=graph_port)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls)
         self.graph.base_url = f"{self.origin}{VERSION}"
+        self.entra.graph_origin = self.origin
         self.entra.base_url = f"https://127.0.0.1:{self._entra_server.port}"
 
     @property

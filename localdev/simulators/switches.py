@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class Switches:
     """Behaviour of the simulated services; the defaults are what clients have observed.
 
+    `app_mailboxes` are the addresses that an app without a user may read; None: all of them.
+
     Sources: Microsoft Graph docs (delta-query-messages, throttling-limits,
     outlook-immutable-id) and public issue reports where the documentation is silent.
     """
@@ -36,6 +38,9 @@ class Switches:
     purged_stay_readable: bool = True
     text_served_as_html: bool = True
     token_lifetime_s: int = 3599
+    tenant_consented: bool = True
+    app_roles: tuple[str, ...] = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
+    app_mailboxes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

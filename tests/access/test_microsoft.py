@@ -8,11 +8,11 @@ import pytest
 
 from mailsync.access.microsoft import (
     SignedIn,
-    SignInRefused,
     begin_sign_in,
     finish_sign_in,
     refresh,
 )
+from mailsync.access.microsoft_refusals import SignInRefused
 from mailsync.errors import AccessRevoked, MailsyncError, ProviderRejected, ProviderUnavailable
 from mailsync.settings import Settings
 from tests.access.identity_platform import IdentityPlatform
@@ -33,7 +33,7 @@ def test_a_sign_in_asks_for_mail_to_read_and_proves_itself_with_pkce(
     found = signed_in(settings, platform)
 
     assert (found.home_account_id, found.address) == ("ann.tenant", "ann@example.org")
-    assert found.access.token == "access-1"
+    assert found.admission.access.token == "access-1"
     sent = platform.redeemed[0]
     assert sent["redirect_uri"] == REDIRECT_URI
     assert len(sent["code_verifier"]) >= 43
@@ -50,7 +50,7 @@ def test_secrets_of_a_sign_in_are_not_printed(
 
 
 def test_each_renewal_uses_the_newest_grant(settings: Settings, platform: IdentityPlatform) -> None:
-    first = refresh(settings, signed_in(settings, platform).grant)
+    first = refresh(settings, signed_in(settings, platform).admission.grant)
     second = refresh(settings, first.grant)
 
     used = [each.get("refresh_token") for each in platform.redeemed]
@@ -75,7 +75,7 @@ def test_a_refused_renewal_names_its_reason_and_nobody(
     number: int,
     failure: type[MailsyncError],
 ) -> None:
-    grant = signed_in(settings, platform).grant
+    grant = signed_in(settings, platform).admission.grant
     platform.refusal = {
         "error": error,
         "error_codes": [number],
@@ -90,7 +90,7 @@ def test_a_refused_renewal_names_its_reason_and_nobody(
 def test_a_renewal_after_a_refused_one_is_not_answered_from_memory(
     settings: Settings, platform: IdentityPlatform
 ) -> None:
-    grant = signed_in(settings, platform).grant
+    grant = signed_in(settings, platform).admission.grant
     platform.refusal = {"error": "invalid_grant"}
     with pytest.raises(AccessRevoked):
         refresh(settings, grant)
@@ -103,7 +103,7 @@ def test_a_renewal_after_a_refused_one_is_not_answered_from_memory(
 def test_a_platform_that_does_not_speak_its_protocol_is_unavailable(
     settings: Settings, platform: IdentityPlatform, status: int
 ) -> None:
-    grant = signed_in(settings, platform).grant
+    grant = signed_in(settings, platform).admission.grant
     platform.status = status
 
     with pytest.raises(ProviderUnavailable):

@@ -1,6 +1,7 @@
 """The access token of an account, with several workers asking for it."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from mailsync.access import StoredAccess, open_access
 from mailsync.access.microsoft import begin_sign_in, finish_sign_in
 from mailsync.access.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected
-from mailsync.model import Access, AccountId, Credentials
+from mailsync.model import Access, AccountId
 from mailsync.settings import Settings
 from tests.access.identity_platform import IdentityPlatform
 from tests.access.memory_store import MemoryStore
@@ -29,11 +30,9 @@ class Worker:
         flow = begin_sign_in(self.settings, "https://app.example/callback")
         self.platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
         found = finish_sign_in(self.settings, flow, {"code": "c", "state": flow["state"]})
-        self.store.saved = Credentials(
-            self.vault.seal(ACCOUNT, found.grant),
-            self.vault.seal(ACCOUNT, found.access.token),
-            datetime.now(UTC) + timedelta(minutes=minutes_left),
-        )
+        sealed = found.admission.sealed(ACCOUNT, self.vault.sealing_key())
+        expires_at = datetime.now(UTC) + timedelta(minutes=minutes_left)
+        self.store.saved = replace(sealed, access_expires_at=expires_at)
 
     def open(self) -> StoredAccess:
         return open_access(ACCOUNT, self.store, self.vault, self.settings)

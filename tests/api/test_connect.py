@@ -73,6 +73,7 @@ def tokens(connected: Answer, sql: Sql, database: Database) -> tuple[str, str]:
     ((account_id,),) = sql("SELECT id::text FROM mailsync.email_accounts")
     store = CredentialStore(database)
     kept = store.credentials(account_id)
+    assert kept.grant is not None
     assert kept.access is not None
     vault = Vault(os.environ["TOKEN_KEY_ARN"], store)
     return vault.open(account_id, kept.grant), vault.open(account_id, kept.access)

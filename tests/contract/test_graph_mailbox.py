@@ -163,11 +163,3 @@ def test_a_listing_of_a_deleted_folder_says_so(graph: ScriptedGraph, mailbox: Gr
 
     with pytest.raises(FolderGone):
         mailbox.list_ids(INBOX)
-
-
-def test_the_owner_of_a_mailbox_without_an_address_is_the_sign_in_name(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
-    graph.answers = [answer({"mail": None, "userPrincipalName": "ann@example.org"})]
-
-    assert mailbox.owner_address() == "ann@example.org"

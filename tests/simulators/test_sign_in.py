@@ -175,4 +175,5 @@ def test_an_app_reads_any_mailbox_but_has_no_me(
         inbox = graph.get(f"/users/{mailbox.address}/mailFolders/inbox")
         assert inbox.json()["displayName"] == "Inbox"
         assert error_of(graph.get("/me")) == (400, "BadRequest")
-        assert error_of(graph.get("/users/nobody@example.com")) == (404, "ErrorInvalidUser")
+        unknown = error_of(graph.get("/users/nobody@example.com"))
+        assert unknown == (404, "Request_ResourceNotFound")

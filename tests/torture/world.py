@@ -21,8 +21,9 @@ from moto.server import ThreadedMotoServer
 from localdev.engine.postgres import Postgres
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
+from mailsync.access.admission import Admission
 from mailsync.access.vault import Vault
-from mailsync.model import AccountId, Credentials, Provider
+from mailsync.model import Access, AccountId, Credentials, Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -81,8 +82,8 @@ class World:
             provider=Provider.MICROSOFT,
             provider_account_id=mailbox.user_id,
             email_address=mailbox.address,
+            seal=self._sealing(mailbox, store),
         )
-        store.save(account_id, self._credentials(mailbox, account_id, store))
         opened.close()
         return Mirror(mailbox, account_id, database)
 
@@ -167,17 +168,15 @@ class World:
             "CA_BUNDLE": str(self.simulators.ca_bundle),
         }
 
-    def _credentials(
-        self, mailbox: Mailbox, account_id: AccountId, store: CredentialStore
-    ) -> Credentials:
+    def _sealing(
+        self, mailbox: Mailbox, store: CredentialStore
+    ) -> Callable[[AccountId], Credentials]:
         lifetime = timedelta(days=1)
         token = self.simulators.access_token(mailbox, lifetime_s=int(lifetime.total_seconds()))
-        vault = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms)
-        return Credentials(
-            grant=vault.seal(account_id, "no grant is needed while the token lasts"),
-            access=vault.seal(account_id, token),
-            access_expires_at=datetime.now(UTC) + lifetime,
-        )
+        access = Access(token, datetime.now(UTC) + lifetime)
+        admission = Admission(access, grant="no grant is needed while the token lasts")
+        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
+        return lambda account_id: admission.sealed(account_id, key)
 
 
 @contextmanager

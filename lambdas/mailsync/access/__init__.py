@@ -38,9 +38,13 @@ class CredentialStore(Protocol):
 class StoredAccess:
     """The access token of one account, kept sealed in the store; implements `AccessSource`.
 
+    Where an organisation lets the application in there is no grant, and a new token is simply
+    asked for; it is kept in the same way.
+
     Both methods raise:
         AccountNotConnected: there is nothing to sign in with.
-        AccessRevoked: the grant is refused; a person must connect the mailbox again.
+        AccessRevoked: the grant is refused, and a person must connect the mailbox again; or
+            the organisation no longer admits the application.
         ProviderRejected: the app registration is refused.
         ProviderUnavailable: the identity platform does not answer.
     """
@@ -71,7 +75,7 @@ class StoredAccess:
             stored = self._stored(before)
             if stored and _is_fresh(stored) and (not refused or stored.token != refused.token):
                 return stored
-            grant = self._vault.open(self._account_id, before.grant)
+            grant = self._vault.open(self._account_id, before.grant) if before.grant else None
             key = self._vault.sealing_key()
             with self._store.renewing(self._account_id) as renewal:
                 if renewal.credentials == before:
@@ -86,18 +90,29 @@ class StoredAccess:
         token = self._vault.open(self._account_id, credentials.access)
         return Access(token, credentials.access_expires_at)
 
-    def _exchange(self, grant: str, key: SealingKey, renewal: Renewal) -> Access:
-        from mailsync.access.microsoft import refresh
+    def _exchange(self, grant: str | None, key: SealingKey, renewal: Renewal) -> Access:
+        from mailsync.access.microsoft import admit, refresh
 
-        renewed = refresh(self._settings, grant)
-        renewal.save(
-            Credentials(
-                grant=key.seal(self._account_id, renewed.grant),
-                access=key.seal(self._account_id, renewed.access.token),
-                access_expires_at=renewed.access.expires_at,
-            )
-        )
+        organisation_id = renewal.credentials.organisation_id
+        if organisation_id is None:
+            renewed = refresh(self._settings, grant)
+        else:
+            renewed = admit(self._settings, organisation_id)
+        renewal.save(renewed.sealed(self._account_id, key))
         return renewed.access
+
+
+class HeldAccess:
+    """An access token before anything is stored; implements `AccessSource` and never renews."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def current(self) -> Access:
+        return self._access
+
+    def renew(self, refused: Access) -> Access:
+        return self._access
 
 
 def open_access(

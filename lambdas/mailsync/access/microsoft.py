@@ -1,56 +1,45 @@
 """Signing in to Microsoft 365: the only module that knows msal.
 
-A grant is msal's token cache as text: the refresh token with what msal needs to use it. Source:
-Microsoft identity platform docs, "Refresh tokens" and "Authentication and authorization error
-codes".
+A grant is msal's token cache as text: the refresh token with what msal needs to use it.
+Sources: Microsoft identity platform docs, "Refresh tokens", "OAuth 2.0 client credentials flow"
+and "Application authentication certificate credentials".
 """
 
 import functools
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
-from mailsync.errors import AccessRevoked, MailsyncError, ProviderRejected, ProviderUnavailable
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
+
+from mailsync.access import microsoft_refusals as refusals
+from mailsync.access.admission import Admission
+from mailsync.access.microsoft_refusals import SignInRefused
+from mailsync.errors import AccessRevoked, ProviderUnavailable, SettingMissing
 from mailsync.model import Access
 from mailsync.settings import Settings
 
 SCOPES = ("Mail.Read", "User.Read")
 TIMEOUT_S = 15
-_REVOKED = frozenset({"invalid_grant", "interaction_required", "consent_required"})
-_UNAVAILABLE = frozenset({"temporarily_unavailable", "server_error", "too_many_requests"})
-
-
-class SignInRefused(Exception):
-    """The sign-in did not take place; `code` is the identity platform's word or one of ours.
-
-    Ours are `state_mismatch` and `scope_missing`. Not a failure of a sync, so the workflow does
-    not know it.
-    """
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
+_PEM = re.compile(
+    r"-----BEGIN (?:RSA )?(?P<what>PRIVATE KEY|CERTIFICATE)-----.*?-----END [A-Z ]+-----",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`home_account_id` stays the same when the address changes; `grant` is to be sealed."""
+    """`home_account_id` stays the same when the address changes."""
 
     home_account_id: str
     address: str
-    grant: str = field(repr=False)
-    access: Access
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """`grant` replaces the one that was used."""
-
-    grant: str = field(repr=False)
-    access: Access
+    admission: Admission
 
 
 def begin_sign_in(
@@ -61,7 +50,7 @@ def begin_sign_in(
     Raises:
         ProviderUnavailable: the identity platform does not answer.
     """
-    with _app(settings, None) as (app, _), warnings.catch_warnings():
+    with _app(settings) as (app, _), warnings.catch_warnings():
         # msal wants the answer as a POST from Microsoft's page, but a browser sends no
         # SameSite=Lax cookie with one, and that cookie is what binds the answer to the browser.
         warnings.simplefilter("ignore", UserWarning)
@@ -83,22 +72,24 @@ def finish_sign_in(
     """
     if query.get("state") != flow.get("state"):
         raise SignInRefused("state_mismatch", "This sign-in was begun elsewhere; begin it again.")
-    with _app(settings, None) as (app, cache):
+    if "iss" in query and _origin(query["iss"]) != _origin(settings.microsoft_authority):
+        # Another platform's code must not be shown to this one, nor the other way round (RFC 9207).
+        raise SignInRefused("issuer_mismatch", "Another platform than Microsoft answered.")
+    with _app(settings) as (app, cache):
         answer = app.acquire_token_by_auth_code_flow(dict(flow), dict(query))
         if "access_token" not in answer:
-            raise _sign_in_refusal(answer)
+            raise refusals.of_sign_in(answer)
         if not _may_read_mail(answer):
             raise SignInRefused("scope_missing", "The app was not allowed to read mail.")
         claims = answer.get("id_token_claims", {})
         return SignedIn(
             home_account_id=app.get_accounts()[0]["home_account_id"],
             address=str(claims.get("preferred_username") or claims.get("email") or ""),
-            grant=cache.serialize(),
-            access=_access(answer),
+            admission=Admission(_access(answer), grant=cache.serialize()),
         )
 
 
-def refresh(settings: Settings, grant: str) -> Renewed:
+def refresh(settings: Settings, grant: str | None) -> Admission:
     """A new access token for a grant, and the grant to use next time.
 
     Raises:
@@ -114,12 +105,30 @@ def refresh(settings: Settings, grant: str) -> Renewed:
         if not answer:
             raise AccessRevoked("The stored grant holds no refresh token; connect it again.")
         if "access_token" not in answer:
-            raise _refusal(answer)
-        return Renewed(cache.serialize(), _access(answer))
+            raise refusals.of_renewal(answer)
+        return Admission(_access(answer), grant=cache.serialize())
+
+
+def admit(settings: Settings, organisation_id: str) -> Admission:
+    """A new access token of the application itself, for every mailbox it may read there.
+
+    Raises:
+        AccessRevoked: the organisation does not admit the app; its administrator must agree.
+        ProviderRejected: the app registration is refused.
+        ProviderUnavailable: the identity platform does not answer.
+    """
+    scheme, host = _origin(settings.graph_url)
+    with _app(settings, tenant=organisation_id) as (app, _):
+        answer = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
+        if "access_token" not in answer:
+            raise refusals.of_organisation(answer)
+        return Admission(_access(answer), organisation_id=organisation_id)
 
 
 @contextmanager
-def _app(settings: Settings, grant: str | None) -> Iterator[tuple[Any, Any]]:
+def _app(
+    settings: Settings, grant: str | None = None, *, tenant: str | None = None
+) -> Iterator[tuple[Any, Any]]:
     """An msal application with its token cache.
 
     Always a new one: msal answers a refused request from memory for 60 s, so an application
@@ -128,7 +137,7 @@ def _app(settings: Settings, grant: str | None) -> Iterator[tuple[Any, Any]]:
     import msal
     import requests
 
-    cache = msal.SerializableTokenCache()
+    cache, credential = msal.SerializableTokenCache(), _credential(settings)
     with requests.Session() as session, _translated():
         session.trust_env = False
         session.verify = settings.ca_bundle or True
@@ -137,14 +146,50 @@ def _app(settings: Settings, grant: str | None) -> Iterator[tuple[Any, Any]]:
             cache.deserialize(grant)
         app = msal.ConfidentialClientApplication(
             settings.microsoft_client_id,
-            client_credential=settings.microsoft_client_secret,
-            authority=settings.microsoft_authority,
+            client_credential=credential,
+            authority=_authority(settings, tenant),
             # The platform is a setting; Microsoft need not be asked whether it is one of theirs.
             instance_discovery=False,
             token_cache=cache,
             http_client=http_client,
         )
         yield app, cache
+
+
+def _authority(settings: Settings, tenant: str | None) -> str:
+    """The platform's address ends in the tenant, or a word for several of them."""
+    authority = settings.microsoft_authority
+    return f"{authority.rpartition('/')[0]}/{tenant}" if tenant else authority
+
+
+def _credential(settings: Settings) -> str | dict[str, str]:
+    """The certificate where there is one: its key never leaves the function, as a secret does.
+
+    Raises:
+        SettingMissing: the certificate's setting does not hold both it and its key.
+    """
+    pem = settings.microsoft_client_certificate
+    if pem is None:
+        return settings.microsoft_client_secret
+    found = {each["what"]: each[0] for each in _PEM.finditer(pem)}
+    try:
+        key, certificate = found["PRIVATE KEY"], found["CERTIFICATE"]
+        load_pem_private_key(key.encode(), password=None)
+        load_pem_x509_certificate(certificate.encode())
+    except (KeyError, ValueError, TypeError):
+        raise SettingMissing(
+            "MICROSOFT_CLIENT_CERTIFICATE must hold a certificate and its unencrypted RSA key, both"
+            " as PEM."
+        ) from None
+    return {"private_key": key, "public_certificate": certificate}
+
+
+def _origin(url: str) -> tuple[str, str]:
+    try:
+        split = urlsplit(url)
+    except ValueError:
+        return "", ""
+    return split.scheme, split.netloc
 
 
 def _with_timeout(session: Any) -> Any:
@@ -176,31 +221,3 @@ def _access(answer: Mapping[str, Any]) -> Access:
 def _may_read_mail(answer: Mapping[str, Any]) -> bool:
     granted = {each.rpartition("/")[2].lower() for each in str(answer.get("scope")).split()}
     return bool(granted & {"mail.read", "mail.readwrite"})
-
-
-def _sign_in_refusal(answer: Mapping[str, Any]) -> Exception:
-    error = str(answer.get("error"))
-    if error == "access_denied":
-        return SignInRefused(error, "The sign-in was cancelled, or the app was not allowed in.")
-    failure = _refusal(answer)
-    if isinstance(failure, AccessRevoked):
-        return SignInRefused(error, f"Microsoft refused the sign-in ({_named(answer)}).")
-    return failure
-
-
-def _refusal(answer: Mapping[str, Any]) -> MailsyncError:
-    """The error, not its number, decides: Microsoft adds numbers (Entra docs, error codes)."""
-    error, named = str(answer.get("error")), _named(answer)
-    if error in _REVOKED:
-        return AccessRevoked(f"Microsoft refuses the grant ({named}); connect the mailbox again.")
-    if error in _UNAVAILABLE:
-        return ProviderUnavailable(f"Microsoft's sign-in service failed ({named}); trying again.")
-    return ProviderRejected(
-        f"Microsoft refuses the app registration ({named}); check MICROSOFT_CLIENT_SECRET."
-    )
-
-
-def _named(answer: Mapping[str, Any]) -> str:
-    """`invalid_grant, AADSTS50173`; the description is dropped, it may name a person."""
-    codes = answer.get("error_codes") or []
-    return ", ".join([str(answer.get("error")), *(f"AADSTS{each}" for each in codes)])

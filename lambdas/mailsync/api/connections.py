@@ -1,6 +1,6 @@
-"""Routes of `/api/auth/microsoft`: a person connects a mailbox and lands in the inbox.
+"""Routes that connect a mailbox: by its owner, who lands in the inbox, or by an administrator.
 
-No validation by models here: the function would load pydantic for two query parameters.
+No validation by models here: the function would load pydantic for a handful of fields.
 """
 
 import json
@@ -12,11 +12,13 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.access.vault import Vault
-from mailsync.api.caller import base_url, user_id
+from mailsync.api.caller import base_url, is_admin, user_id
+from mailsync.api.organisation_mailboxes import Wanted, connect_mailbox
 from mailsync.api.pages import as_page_or_json
-from mailsync.api.problems import Problem, Refused, answer_with_problems
+from mailsync.api.problems import MALFORMED, Problem, Refused, answer_with_problems
 from mailsync.api.sign_in import SIGN_IN_S, SignIns
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import open_database
@@ -26,6 +28,7 @@ from mailsync.workflow import Trigger, Workflows
 
 BEGIN = "/api/auth/microsoft"
 CALLBACK = "/api/auth/microsoft/callback"
+ORGANISATION_MAILBOXES = "/api/email/accounts/microsoft"
 COOKIE = "mailsync_sign_in"
 
 _PRIVATE: dict[str, str | list[str]] = {
@@ -37,6 +40,13 @@ _RETURN_TO = Problem(
     status=400,
     title="The return address is not allowed",
     detail="Leave returnTo out, or set it to exactly the address in APP_INBOX_URL.",
+)
+
+_NOT_ADMIN = Problem(
+    kind="not-an-administrator",
+    status=403,
+    title="Not an administrator",
+    detail="Only an administrator may connect a mailbox without its owner; sign in as one.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -76,11 +86,45 @@ def finish() -> Response[str]:
     return _redirect(f"{inbox}{glue}{urlencode({'accountId': account_id})}", [forget])
 
 
+@router.post(ORGANISATION_MAILBOXES)
+def connect_organisation_mailbox() -> Response[str]:
+    event, settings = router.current_event, load_settings()
+    caller = user_id(event)
+    if not is_admin(event):
+        raise Refused(_NOT_ADMIN)
+    wanted = Wanted.from_body(_json_body(event), caller)
+    credentials = CredentialStore(open_database())
+    vault = Vault(settings.token_key_arn, credentials)
+    connected = connect_mailbox(
+        wanted, settings=settings, credentials=credentials, vault=vault, trigger=_trigger(settings)
+    )
+    status_url = f"{base_url(event, settings)}/api/email/sync?accountId={connected.account_id}"
+    body = {
+        "success": True,
+        "accountId": connected.account_id,
+        "emailAddress": connected.address,
+        "runId": connected.run_id,
+        "statusUrl": status_url,
+    }
+    headers = {**_PRIVATE, "Location": status_url}
+    return Response(HTTPStatus.CREATED, APPLICATION_JSON, json.dumps(body), headers)
+
+
+def _json_body(event: APIGatewayProxyEventV2) -> Any:
+    try:
+        return json.loads(event.decoded_body or "")
+    except ValueError:
+        raise Refused(MALFORMED) from None
+
+
 def _sign_ins(settings: Settings) -> SignIns:
-    database = open_database()
-    credentials = CredentialStore(database)
-    trigger = Trigger(RunStore(database), Workflows(), settings.mailbox_sync_arn)
-    return SignIns(settings, credentials, Vault(settings.token_key_arn, credentials), trigger)
+    credentials = CredentialStore(open_database())
+    vault = Vault(settings.token_key_arn, credentials)
+    return SignIns(settings, credentials, vault, _trigger(settings))
+
+
+def _trigger(settings: Settings) -> Trigger:
+    return Trigger(RunStore(open_database()), Workflows(), settings.mailbox_sync_arn)
 
 
 def _cookie(value: str, *, secure: bool, seconds: int) -> Cookie:

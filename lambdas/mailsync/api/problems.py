@@ -104,7 +104,7 @@ _UNKNOWN_ROUTE = Problem(
     title="Route not found",
     detail="There is no such route; compare method and path with the documentation.",
 )
-_MALFORMED = Problem(
+MALFORMED = Problem(
     kind="malformed-body",
     status=400,
     title="The body is not JSON",
@@ -201,7 +201,7 @@ def _of_product_error(error: MailsyncError) -> Problem:
 
 def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if any(each["type"] == "json_invalid" for each in errors):
-        return _MALFORMED
+        return MALFORMED
     faults = "; ".join(f"{each['loc'][-1]} ({each['msg']})" for each in errors)
     return Problem(
         kind="invalid-field",

@@ -14,7 +14,7 @@ from secrets import token_urlsafe
 from mailsync.access.vault import Vault
 from mailsync.api.problems import Problem, Refused
 from mailsync.log import logger
-from mailsync.model import Access, AccountId, Credentials, Provider, SyncType
+from mailsync.model import AccountId, Provider, SyncType
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore, SignIn
 from mailsync.workflow import Trigger
@@ -72,7 +72,8 @@ class SignIns:
         Raises:
             Refused: the sign-in is unknown (403), or the provider did not grant access (400).
         """
-        from mailsync.access.microsoft import SignInRefused, finish_sign_in
+        from mailsync.access.microsoft import finish_sign_in
+        from mailsync.access.microsoft_refusals import SignInRefused
 
         sign_in = self._take(query.get("state", ""), cookie)
         flow = json.loads(self._vault.open(sign_in.user_id, sign_in.flow))
@@ -80,13 +81,14 @@ class SignIns:
             signed_in = finish_sign_in(self._settings, flow, dict(query))
         except SignInRefused as refusal:
             raise Refused(_refusal(refusal)) from None
+        key = self._vault.sealing_key()
         account_id = self._credentials.connect_account(
             user_id=sign_in.user_id,
             provider=Provider.MICROSOFT,
             provider_account_id=signed_in.home_account_id,
             email_address=signed_in.address,
+            seal=lambda account_id: signed_in.admission.sealed(account_id, key),
         )
-        self._keep(account_id, signed_in.grant, signed_in.access)
         run = self._trigger.sync(account_id, SyncType.INITIAL, "connect")
         logger.info("account_connected", account_id=account_id, run_id=run.id)
         return account_id
@@ -96,14 +98,6 @@ class SignIns:
         if found is None:
             raise Refused(_UNKNOWN)
         return found
-
-    def _keep(self, account_id: AccountId, grant: str, access: Access) -> None:
-        sealed = Credentials(
-            grant=self._vault.seal(account_id, grant),
-            access=self._vault.seal(account_id, access.token),
-            access_expires_at=access.expires_at,
-        )
-        self._credentials.save(account_id, sealed)
 
 
 def _refusal(refusal: Exception) -> Problem:

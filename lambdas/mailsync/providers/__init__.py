@@ -6,6 +6,7 @@ from typing import Protocol
 from mailsync.errors import ProviderRejected
 from mailsync.model import (
     Access,
+    Account,
     Cursor,
     FolderId,
     FolderRef,
@@ -89,12 +90,16 @@ class MailProvider(Protocol):
     def close(self) -> None: ...
 
 
-def open_provider(provider: Provider, access: AccessSource, settings: Settings) -> MailProvider:
+def open_provider(account: Account, access: AccessSource, settings: Settings) -> MailProvider:
     """Connects to the account's mailbox; imports only the provider that is asked for."""
-    if provider is Provider.MICROSOFT:
+    if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph import GraphMailbox
+        from mailsync.providers.graph_owner import user_of
 
         return GraphMailbox(
-            base_url=settings.graph_url, access=access, ca_bundle=settings.ca_bundle
+            base_url=settings.graph_url,
+            access=access,
+            ca_bundle=settings.ca_bundle,
+            user=user_of(account.remote_id) if account.organisation_id else None,
         )
-    raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")
+    raise ProviderRejected(f"Accounts of provider '{account.provider}' cannot be synced yet.")

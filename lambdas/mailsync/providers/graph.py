@@ -41,7 +41,7 @@ from mailsync.providers.graph_errors import (
     refusal,
 )
 from mailsync.providers.graph_folders import read_folders
-from mailsync.providers.graph_http import GraphClient, read_list
+from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
 from mailsync.providers.graph_messages import SELECTED, read_change, read_id, read_message
 from mailsync.providers.patience import Patience
 
@@ -50,7 +50,11 @@ LIST_PAGE = 1000
 
 
 class GraphMailbox:
-    """See `MailProvider`. Requests go out one after another, so one object uses one slot."""
+    """See `MailProvider`. Requests go out one after another, so one object uses one slot.
+
+    `user` is the mailbox owner's id or address; None stands for whom the access token names,
+    and an application's own token names nobody.
+    """
 
     def __init__(
         self,
@@ -58,11 +62,13 @@ class GraphMailbox:
         base_url: str,
         access: AccessSource,
         ca_bundle: str | None,
+        user: str | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.requests = 0
         self._graph = GraphClient(
             base_url=base_url,
+            mailbox=mailbox_path(user),
             access=access,
             ca_bundle=ca_bundle,
             patience=patience or Patience(),
@@ -71,11 +77,6 @@ class GraphMailbox:
 
     def close(self) -> None:
         self._graph.close()
-
-    def owner_address(self) -> str:
-        """The mailbox's primary address, or the sign-in name of a user without one."""
-        answer = self._get("/me?$select=mail,userPrincipalName", Asked.MAILBOX)
-        return str(answer.body.get("mail") or answer.body.get("userPrincipalName") or "")
 
     def list_folders(self, known_roles: Mapping[RemoteId, Role]) -> Sequence[RemoteFolder]:
         return read_folders(self._graph, known_roles)
@@ -109,7 +110,7 @@ class GraphMailbox:
 
     def list_ids(self, folder: FolderRef) -> Iterable[RemoteEntry]:
         """Each id once: pages of a list shift when mail arrives, and then one shows up again."""
-        path: str | None = f"{_messages(folder)}?$select=id,isRead&$top={LIST_PAGE}"
+        path: str | None = f"{self._messages(folder)}?$select=id,isRead&$top={LIST_PAGE}"
         entries: dict[RemoteId, RemoteEntry] = {}
         seen: set[str] = set()
         while path:
@@ -128,7 +129,7 @@ class GraphMailbox:
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | Gone | Unreadable]:
         """Graph works on four items of a batch at once: all that a mailbox may have in flight."""
-        paths = [f"/me/messages/{quote(each, safe='')}?$select={SELECTED}" for each in ids]
+        paths = [self._message_path(each) for each in ids]
         if one_by_one:
             answers = [self._graph.get(each) for each in paths]
         else:
@@ -149,11 +150,11 @@ class GraphMailbox:
         return answer
 
     def _first_page(self, folder: FolderRef, limit: int) -> Page:
-        link = Link(f"{_messages(folder)}/delta?$select={SELECTED}")
+        link = Link(f"{self._messages(folder)}/delta?$select={SELECTED}")
         answer = self._graph.get(link.path, page_size=limit)
         if answer.code == QUOTA_EXCEEDED:
             order = "$orderby=receivedDateTime%20desc"
-            path = f"{_messages(folder)}?$select={SELECTED}&{order}&$top={limit}"
+            path = f"{self._messages(folder)}?$select={SELECTED}&{order}&$top={limit}"
             link, answer = Link(path, is_list=True), self._graph.get(path)
         if not answer.ok:
             raise refusal(answer, Asked.FOLDER)
@@ -171,13 +172,15 @@ class GraphMailbox:
             return Page(changes, LISTED, has_more=False)
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
+    def _messages(self, folder: FolderRef) -> str:
+        return f"{self._graph.mailbox}/mailFolders/{quote(folder.remote_id, safe='')}/messages"
+
+    def _message_path(self, remote_id: RemoteId) -> str:
+        return f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}?$select={SELECTED}"
+
     def _leads_to(self, answer: Answer, link: Link) -> bool:
         more = answer.body.get("@odata.nextLink")
         return more is not None and self._graph.path_of(more) == link.path
-
-
-def _messages(folder: FolderRef) -> str:
-    return f"/me/mailFolders/{quote(folder.remote_id, safe='')}/messages"
 
 
 def _same_link() -> ProviderUnavailable:

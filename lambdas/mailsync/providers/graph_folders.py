@@ -53,7 +53,7 @@ def read_folders(
 
 def _walk(graph: GraphClient) -> Iterator[tuple[RemoteId, Json]]:
     """One request per page of the first level, then one per 20 pages of a deeper one."""
-    answers = [graph.get(f"/me/mailFolders{_FIRST_PAGE}")]
+    answers = [graph.get(f"{graph.mailbox}/mailFolders{_FIRST_PAGE}")]
     if not answers[0].ok:
         raise refusal(answers[0], Asked.MAILBOX)
     while answers:
@@ -63,9 +63,8 @@ def _walk(graph: GraphClient) -> Iterator[tuple[RemoteId, Json]]:
                 remote_id = read_id(entry)
                 yield remote_id, entry
                 # All are asked, since `childFolderCount` may leave out hidden children.
-                paths.append(
-                    f"/me/mailFolders/{quote(remote_id, safe='')}/childFolders{_FIRST_PAGE}"
-                )
+                folder = f"{graph.mailbox}/mailFolders/{quote(remote_id, safe='')}"
+                paths.append(f"{folder}/childFolders{_FIRST_PAGE}")
             if link := answer.body.get("@odata.nextLink"):
                 paths.append(graph.path_of(link))
         # A parent that was deleted meanwhile has no children to miss.
@@ -86,7 +85,7 @@ def _is_gone(answer: Answer) -> bool:
 
 def _read_roles(graph: GraphClient) -> dict[RemoteId, Role]:
     """An alias of a folder that the mailbox does not have is answered with 404."""
-    paths = [f"/me/mailFolders/{alias}?$select=id" for alias in _ALIASES]
+    paths = [f"{graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
     roles = {}
     for role, answer in zip(_ALIASES.values(), graph.get_batch(paths), strict=True):
         if answer.ok:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 import orjson
@@ -51,6 +51,8 @@ class _Request:
 class GraphClient:
     """Not for use by several threads. `on_request` is called once per request sent.
 
+    `mailbox` is how paths name the mailbox, `/me` or `/users/ID`.
+
     What was throttled, or failed for the moment, is asked again after a pause, as far as
     `patience` goes: a listing of many requests must not begin anew for one of them. What does
     not arrive as whole JSON is NO_ANSWER.
@@ -62,11 +64,13 @@ class GraphClient:
         self,
         *,
         base_url: str,
+        mailbox: str,
         access: AccessSource,
         ca_bundle: str | None,
         patience: Patience,
         on_request: Callable[[], None],
     ) -> None:
+        self.mailbox = mailbox
         self._base_url = base_url
         self._access = access
         self._patience = patience
@@ -215,6 +219,11 @@ class GraphClient:
                 request_id=response.headers.get("request-id"),
             )
         return answer
+
+
+def mailbox_path(user: str | None) -> str:
+    """How paths name the mailbox of a user, by id or address; None is whom the token names."""
+    return f"/users/{quote(user, safe='')}" if user else "/me"
 
 
 def prefer(page_size: int | None) -> str:

@@ -70,7 +70,7 @@ def open_mailbox(run: RunRef) -> Iterator[Mailbox]:
     credentials = CredentialStore(database)
     vault = _open_vault()
     access = open_access(account.id, credentials, vault, settings)
-    provider = open_provider(account.provider, access, settings)
+    provider = open_provider(account, access, settings)
     try:
         yield Mailbox(run, access, provider, MailStore(database), runs, vault)
     finally:

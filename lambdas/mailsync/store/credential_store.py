@@ -3,7 +3,7 @@
 This module never sees a secret in the clear; `mailsync.access` seals and opens them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,8 +62,13 @@ class CredentialStore:
         provider: Provider,
         provider_account_id: str,
         email_address: str,
+        seal: Callable[[AccountId], Credentials] | None = None,
     ) -> AccountId:
-        """A mailbox that was signed in to; one that was known keeps its data."""
+        """A mailbox that was signed in to; one that was known keeps its data.
+
+        `seal` makes what it signs in with, which is stored in the same transaction; nothing
+        else may be asked of the store meanwhile. None leaves what is stored.
+        """
         with self._database.transaction() as tx:
             found = tx.run(
                 "save_account",
@@ -72,11 +77,10 @@ class CredentialStore:
                 provider_account_id=provider_account_id,
                 email_address=email_address,
             )
-        return AccountId(found[0][0])
-
-    def save(self, account_id: AccountId, credentials: Credentials) -> None:
-        with self._database.transaction() as tx:
-            _save(tx, account_id, credentials)
+            account_id = AccountId(found[0][0])
+            if seal is not None:
+                _save(tx, account_id, seal(account_id))
+        return account_id
 
     def newest_data_key(self) -> DataKey | None:
         with self._database.transaction() as tx:
@@ -94,7 +98,9 @@ class CredentialStore:
     def save_sign_in(
         self, *, state_hash: bytes, cookie_hash: bytes, user_id: str, flow: Sealed, seconds: int
     ) -> None:
+        """Open for so many seconds; some of those that were never finished are forgotten."""
         with self._database.transaction() as tx:
+            tx.run("forget_sign_ins")
             tx.run(
                 "save_sign_in",
                 state_hash=state_hash,
@@ -118,22 +124,24 @@ class CredentialStore:
 def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
     if not found:
         raise AccountNotConnected(f"Account {account_id} has no credentials; connect it again.")
-    grant_key_id, grant, access_key_id, access, expires_at = found[0]
+    grant_key_id, grant, access_key_id, access, expires_at, organisation_id = found[0]
     return Credentials(
-        grant=Sealed(grant_key_id, grant),
+        grant=Sealed(grant_key_id, grant) if grant is not None else None,
         access=Sealed(access_key_id, access) if access is not None else None,
         access_expires_at=expires_at,
+        organisation_id=organisation_id,
     )
 
 
 def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
-    access = credentials.access
+    grant, access = credentials.grant, credentials.access
     tx.run(
         "save_credentials",
         account_id=account_id,
-        grant_key_id=credentials.grant.key_id,
-        grant_sealed=credentials.grant.data,
+        grant_key_id=grant.key_id if grant else None,
+        grant_sealed=grant.data if grant else None,
         access_key_id=access.key_id if access else None,
         access_sealed=access.data if access else None,
         access_expires_at=credentials.access_expires_at,
+        organisation_id=credentials.organisation_id,
     )

@@ -9,9 +9,11 @@ SELECT max(version) FROM mailsync.schema_migrations
 
 -- find_account --
 -- One account without its secrets.
-SELECT id::text, user_id, provider, email_address, status, initial_sync_completed
-  FROM mailsync.email_accounts
- WHERE id = cast(:account_id AS uuid)
+SELECT a.id::text, a.user_id, a.provider, a.email_address, a.status, a.initial_sync_completed,
+       a.provider_account_id, c.organisation_id
+  FROM mailsync.email_accounts a
+  LEFT JOIN mailsync.email_credentials c ON c.account_id = a.id
+ WHERE a.id = cast(:account_id AS uuid)
 
 -- save_account --
 -- A connected mailbox; one that was known keeps its data and becomes active again.
@@ -715,27 +717,29 @@ SELECT p.folder_id, f.display_name, f.role, p.status, p.attempts, p.pages, p.req
 
 -- find_credentials --
 -- The sealed grant and access token of an account.
-SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at
+SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id
   FROM mailsync.email_credentials
  WHERE account_id = cast(:account_id AS uuid)
 
 -- lock_credentials --
 -- The same, held until the transaction ends: one writer renews at a time.
-SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at
+SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id
   FROM mailsync.email_credentials
  WHERE account_id = cast(:account_id AS uuid)
    FOR UPDATE
 
 -- save_credentials --
--- A new grant and access token.
+-- A new grant, or the organisation in its stead, and an access token.
 INSERT INTO mailsync.email_credentials AS c
-       (account_id, grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at)
+       (account_id, grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at,
+        organisation_id)
 VALUES (cast(:account_id AS uuid), :grant_key_id, :grant_sealed, :access_key_id, :access_sealed,
-        :access_expires_at)
+        :access_expires_at, :organisation_id)
     ON CONFLICT (account_id) DO UPDATE
    SET grant_key_id = excluded.grant_key_id, grant_sealed = excluded.grant_sealed,
        access_key_id = excluded.access_key_id, access_sealed = excluded.access_sealed,
-       access_expires_at = excluded.access_expires_at, updated_at = now()
+       access_expires_at = excluded.access_expires_at,
+       organisation_id = excluded.organisation_id, updated_at = now()
 
 -- newest_data_key --
 -- The wrapped key under which new secrets are sealed.
@@ -755,6 +759,13 @@ INSERT INTO mailsync.sign_ins
        (state_hash, user_id, cookie_hash, flow_key_id, flow_sealed, expires_at)
 VALUES (:state_hash, :user_id, :cookie_hash, :flow_key_id, :flow_sealed,
         now() + make_interval(secs => cast(:seconds AS int)))
+
+-- forget_sign_ins --
+-- Sign-ins that nobody finished in time, a hundred at once.
+DELETE FROM mailsync.sign_ins
+ WHERE state_hash IN
+       (SELECT state_hash FROM mailsync.sign_ins
+         WHERE expires_at <= now() ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED)
 
 -- take_sign_in --
 -- The sign-in of this state and browser; it can be taken once.

@@ -60,7 +60,7 @@ class RunStore:
             found = tx.run("find_account", account_id=account_id)
         if not found:
             raise AccountNotFound(f"There is no account {account_id}.")
-        number, user_id, provider, address, status, complete = found[0]
+        number, user_id, provider, address, status, complete, remote_id, organisation = found[0]
         return Account(
             id=AccountId(number),
             user_id=user_id,
@@ -68,6 +68,8 @@ class RunStore:
             email_address=address,
             status=status,
             initial_sync_completed=complete,
+            remote_id=remote_id,
+            organisation_id=organisation,
         )
 
     def active_account(self, account_id: AccountId) -> Account:

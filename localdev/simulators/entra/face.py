@@ -4,7 +4,6 @@ Sources: Microsoft identity platform docs (v2-oauth2-auth-code-flow,
 v2-oauth2-client-creds-grant-flow, reference-error-codes) and the msal library.
 """
 
-import hmac
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Any
@@ -14,40 +13,37 @@ from uuid import uuid4
 import orjson
 
 from localdev.http_server import Request, Response
+from localdev.simulators.entra.app_login import AppLogin, TokenError
 from localdev.simulators.entra.consents import Consents, GrantRefused
 from localdev.simulators.entra.sign_in_page import sign_in_page
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
-from localdev.simulators.service import TENANT_ID, Service, UserNotFound
+from localdev.simulators.service import (
+    PERSONAL_TENANT_ID,
+    TENANT_ID,
+    Service,
+    UserNotFound,
+    tenant_of,
+)
 
 CLIENT_ID = "6731de76-14a6-49ae-97bc-6eba6914391e"
 CLIENT_SECRET = "local-only-secret"
-APP_ROLES = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
 _OPENID_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
-_DEFAULT_SCOPE = f"{GRAPH_AUDIENCE}/.default"
-
-
-class TokenError(Exception):
-    """An error of the token endpoint: OAuth's word and the AADSTS number."""
-
-    def __init__(self, error: str, number: int, sentence: str, status: int = 400) -> None:
-        super().__init__(f"AADSTS{number}: {sentence}")
-        self.error = error
-        self.number = number
-        self.status = status
+_OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 
 class EntraFace:
-    """An application for `Server`; `base_url` is known once the server has its port."""
+    """An application for `Server`; both URLs are known once the servers have their ports."""
 
     def __init__(
         self, service: Service, signer: TokenSigner, *, client_id: str, client_secret: str
     ) -> None:
         self.base_url = ""
+        self.graph_origin = ""
+        self.app_login = AppLogin(client_id, client_secret)
         self.consents = Consents(service.database)
         self._service = service
         self._signer = signer
         self._client_id = client_id
-        self._client_secret = client_secret
 
     def __call__(self, request: Request) -> Response:
         tenant, _, endpoint = request.path.strip("/").partition("/")
@@ -61,6 +57,8 @@ class EntraFace:
         answer = answers.get((request.method, endpoint))
         if answer is None:
             return Response(404, b"", {"Content-Type": "text/plain"})
+        if tenant not in _OF_SEVERAL | {TENANT_ID, PERSONAL_TENANT_ID}:
+            return _json(400, _error("invalid_tenant", 90002, f"Tenant '{tenant}' not found."))
         return answer(tenant, request)
 
     def _discovery(self, tenant: str, request: Request) -> Response:
@@ -130,19 +128,12 @@ class EntraFace:
     def _token(self, tenant: str, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
         try:
-            self._check_client(form)
+            self.app_login.check(form, f"{self.base_url}{request.path}")
             return _json(200, self._granted(tenant, form))
         except TokenError as error:
             return _json(error.status, _error(error.error, error.number, str(error)))
         except GrantRefused as refusal:
             return _json(400, _error("invalid_grant", refusal.number, str(refusal)))
-
-    def _check_client(self, form: dict[str, str]) -> None:
-        if form.get("client_id") != self._client_id:
-            sentence = "Application was not found in the directory."
-            raise TokenError("unauthorized_client", 700016, sentence)
-        if not hmac.compare_digest(form.get("client_secret", ""), self._client_secret):
-            raise TokenError("invalid_client", 7000215, "Invalid client secret provided.", 401)
 
     def _granted(self, tenant: str, form: dict[str, str]) -> dict[str, Any]:
         match form.get("grant_type"):
@@ -157,7 +148,7 @@ class EntraFace:
                 consent_id = self.consents.consent_of(form.get("refresh_token", ""))
                 return self._user_tokens(tenant, consent_id, None)
             case "client_credentials":
-                return self._app_token(form.get("scope", ""))
+                return self._app_token(tenant, form.get("scope", ""))
         raise TokenError("unsupported_grant_type", 70003, "The grant type is not supported.")
 
     def _user_tokens(self, tenant: str, consent_id: str, nonce: str | None) -> dict[str, Any]:
@@ -176,16 +167,21 @@ class EntraFace:
             **({"nonce": nonce} if nonce else {}),
         }
         granted["id_token"] = self._signer.sign(id_claims, lifetime_s=3600)
-        client_info = orjson.dumps({"uid": user_id, "utid": TENANT_ID})
+        client_info = orjson.dumps({"uid": user_id, "utid": tenant_of(mailbox.address)})
         granted["client_info"] = urlsafe_b64encode(client_info).decode().rstrip("=")
         if "offline_access" in asked:
             granted["refresh_token"] = self.consents.new_refresh_token(consent_id)
         return granted
 
-    def _app_token(self, scope: str) -> dict[str, Any]:
-        if scope != _DEFAULT_SCOPE:
+    def _app_token(self, tenant: str, scope: str) -> dict[str, Any]:
+        """The app is known in a tenant once its administrator has agreed to it."""
+        switches = self._service.switches
+        if tenant in _OF_SEVERAL or not switches.tenant_consented:
+            sentence = f"Application was not found in the directory '{tenant}'."
+            raise TokenError("unauthorized_client", 700016, sentence)
+        if scope not in (f"{GRAPH_AUDIENCE}/.default", f"{self.graph_origin}/.default"):
             raise TokenError("invalid_scope", 1002012, "The scope must end in '/.default'.")
-        return self._access_token({"roles": list(APP_ROLES), "oid": str(uuid4())})
+        return self._access_token({"roles": list(switches.app_roles), "oid": str(uuid4())})
 
     def _access_token(self, claims: dict[str, Any]) -> dict[str, Any]:
         lifetime_s = self._service.switches.token_lifetime_s

@@ -35,6 +35,7 @@ from localdev.simulators.service import Service, UserNotFound
 
 VERSION = "/v1.0"
 _READING = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic")
+_READING_USERS = ("User.Read.All", "Directory.Read.All")
 _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
 _DIAGNOSTIC = (
     '{"ServerInfo":{"DataCenter":"West Europe","Slice":"E","Ring":"5",'
@@ -95,7 +96,7 @@ class GraphFace:
     def _answer(self, request: Request, visit: Visit, fault: Fault | None) -> Answer:
         bearer = self._bearer(request)
         owner, rest = owner_and_rest(request.path.removeprefix(VERSION))
-        mailbox = visit.mailbox = self._mailbox(bearer, owner)
+        mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
         visit.in_flight = self.throttle.in_flight(mailbox.user_id)
         with ExitStack() as held:
             held.enter_context(self.throttle.slot(mailbox.user_id, self._service.switches))
@@ -104,7 +105,10 @@ class GraphFace:
                 if fault.status is not None:
                     raise refusal_of(fault)
             handler, names = find_route(request.method, rest)
-            _check_scope(bearer, mailbox, request.method)
+            if bearer.user_id is None:
+                self._check_app(bearer, mailbox, request.method, of_mailbox=bool(rest))
+            else:
+                _check_scope(bearer, mailbox, request.method)
             call = self._call(request, mailbox, owner, names)
             answer = _translated(handler, call)
             time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
@@ -133,15 +137,33 @@ class GraphFace:
         except TokenRefused as refusal:
             raise GraphError(401, "InvalidAuthenticationToken", str(refusal)) from refusal
 
-    def _mailbox(self, bearer: Bearer, owner: str | None) -> Mailbox:
+    def _mailbox(self, bearer: Bearer, owner: str | None, *, of_mailbox: bool) -> Mailbox:
         wanted = owner or bearer.user_id
         if wanted is None:
             raise bad_request("/me request is only valid with delegated authentication flow.")
         try:
             return self._service.mailbox(wanted)
         except UserNotFound:
-            message = f"The requested user '{wanted}' is invalid."
-            raise GraphError(404, "ErrorInvalidUser", message) from None
+            if of_mailbox:
+                message = f"The requested user '{wanted}' is invalid."
+                raise GraphError(404, "ErrorInvalidUser", message) from None
+            message = f"Resource '{wanted}' does not exist or is not one that may be looked up."
+            raise GraphError(404, "Request_ResourceNotFound", message) from None
+
+    def _check_app(
+        self, bearer: Bearer, mailbox: Mailbox, method: str, *, of_mailbox: bool
+    ) -> None:
+        """An app without a user: roles for everything, and mailboxes it may be kept out of."""
+        allowed = self._service.switches.app_mailboxes
+        if not of_mailbox:
+            if not bearer.may(*_READING_USERS):
+                message = "Insufficient privileges to complete the operation."
+                raise GraphError(403, "Authorization_RequestDenied", message)
+        elif allowed is not None and mailbox.address not in allowed:
+            message = "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly"
+            raise GraphError(403, "ErrorAccessDenied", f"{message} AccessPolicy settings.")
+        else:
+            _check_scope(bearer, mailbox, method)
 
     def _own_url(self, request: Request) -> str:
         path = request.path.removeprefix(VERSION)

@@ -1,0 +1,24 @@
+"""What a mailbox is read with, from the sign-in to the sealed row."""
+
+from dataclasses import dataclass, field
+
+from mailsync.access.vault import SealingKey
+from mailsync.model import Access, AccountId, Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An access token, and how the next one is had: by a grant, or in an organisation's name."""
+
+    access: Access
+    grant: str | None = field(default=None, repr=False)
+    organisation_id: str | None = None
+
+    def sealed(self, account_id: AccountId, key: SealingKey) -> Credentials:
+        """Everything under this one key, so that no older key is needed for the account."""
+        return Credentials(
+            grant=None if self.grant is None else key.seal(account_id, self.grant),
+            access=key.seal(account_id, self.access.token),
+            access_expires_at=self.access.expires_at,
+            organisation_id=self.organisation_id,
+        )

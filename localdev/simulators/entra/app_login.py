@@ -1,0 +1,84 @@
+"""How the application itself proves who it is: by its secret, or by an assertion it has signed.
+
+Sources: Microsoft identity platform docs, "Application authentication certificate credentials"
+and "Authentication and authorization error codes"; RFC 7523.
+"""
+
+import hmac
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class TokenError(Exception):
+    """An error of the token endpoint: OAuth's word and the AADSTS number."""
+
+    def __init__(self, error: str, number: int, sentence: str, status: int = 400) -> None:
+        super().__init__(f"AADSTS{number}: {sentence}")
+        self.error = error
+        self.number = number
+        self.status = status
+
+
+class AppLogin:
+    def __init__(self, client_id: str, client_secret: str) -> None:
+        self.client_id = client_id
+        self._secret = client_secret
+        self._certificates: dict[str, x509.Certificate] = {}
+
+    def upload(self, pem: str) -> None:
+        """A certificate of the app registration. Raises ValueError when it is none."""
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        digest = urlsafe_b64encode(certificate.fingerprint(SHA256()))
+        self._certificates[digest.decode().rstrip("=")] = certificate
+
+    def check(self, form: dict[str, str], token_url: str) -> None:
+        """Raises TokenError."""
+        if form.get("client_id") != self.client_id:
+            sentence = "Application was not found in the directory."
+            raise TokenError("unauthorized_client", 700016, sentence)
+        if form.get("client_assertion_type") == JWT_BEARER:
+            self._check_assertion(form.get("client_assertion", ""), token_url)
+        elif "client_secret" not in form:
+            sentence = "The request body must contain 'client_assertion' or 'client_secret'."
+            raise TokenError("invalid_client", 7000218, sentence, 401)
+        elif not hmac.compare_digest(form["client_secret"], self._secret):
+            raise TokenError("invalid_client", 7000215, "Invalid client secret provided.", 401)
+
+    def _check_assertion(self, assertion: str, token_url: str) -> None:
+        try:
+            named = jwt.get_unverified_header(assertion).get("x5t#S256", "")
+            certificate = self._certificates[named.rstrip("=")]
+            key = certificate.public_key()
+            assert isinstance(key, rsa.RSAPublicKey)
+            jwt.decode(
+                assertion,
+                key,
+                algorithms=["PS256"],
+                audience=token_url,
+                issuer=self.client_id,
+                subject=self.client_id,
+                options={"require": ["exp", "iss", "sub", "aud", "jti"]},
+            )
+        except KeyError:
+            sentence = "The certificate used to sign the client assertion is not registered."
+            raise TokenError("invalid_client", 700027, sentence, 401) from None
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
+            sentence = "Client assertion is not within its valid time range."
+            raise TokenError("invalid_client", 700024, sentence, 401) from None
+        except jwt.PyJWTError:
+            sentence = "Client assertion failed signature validation."
+            raise TokenError("invalid_client", 700027, sentence, 401) from None
+        if not certificate.not_valid_before_utc < _now() < certificate.not_valid_after_utc:
+            sentence = "The provided certificate is not within its specified validity window."
+            raise TokenError("invalid_client", 1000502, sentence, 401)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
