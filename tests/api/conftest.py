@@ -17,8 +17,10 @@ from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings, load_settings
+from mailsync.steps.mailbox import _open_vault
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
+from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.front import Front
 from tests.api.requests import Answer, a_request, call
 from tests.conftest import TEMPLATE
@@ -103,6 +105,59 @@ def ask(environment: pytest.MonkeyPatch) -> Ask:
     return lambda route, **parts: call(handler, a_request(route, **parts))
 
 
+@pytest.fixture(scope="session")
+def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    with Simulators(tmp_path_factory.mktemp("simulators")) as running:
+        yield running
+
+
+@pytest.fixture
+def identity(simulators: Simulators) -> Iterator[Simulators]:
+    """Ann and Bo have mailboxes there."""
+    for address in ("ann@example.org", "bo@example.org"):
+        simulators.add_mailbox(address)
+    defaults = simulators.service.switches
+    yield simulators
+    simulators.service.switches = defaults
+    simulators.service.faults.clear()
+    simulators.service.log.clear()
+
+
+@pytest.fixture
+def ask_connect(environment: pytest.MonkeyPatch, identity: Simulators) -> Ask:
+    """Sends a request to the function `connect`."""
+    from handlers.connect import handler
+
+    for name, value in {
+        "GRAPH_URL": identity.graph_url,
+        "MICROSOFT_AUTHORITY": identity.authority,
+        "MICROSOFT_CLIENT_ID": CLIENT_ID,
+        "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
+        "CA_BUNDLE": str(identity.ca_bundle),
+        "TOKEN_KEY_ARN": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
+    }.items():
+        environment.setenv(name, value)
+    return lambda route, **parts: call(handler, a_request(route, **parts))
+
+
+@pytest.fixture
+def begun(ask_connect: Ask) -> Answer:
+    """A sign-in of Ann, as the application begins it for her."""
+    return ask_connect(BEGIN)
+
+
+@pytest.fixture
+def answer(begun: Answer, identity: Simulators) -> dict[str, str]:
+    """What the platform answers after Ann has agreed."""
+    return choose(identity, begun, account="ann@example.org")
+
+
+@pytest.fixture
+def connected(ask_connect: Ask, begun: Answer, answer: dict[str, str]) -> Answer:
+    """What Ann's browser is told when it comes back."""
+    return ask_connect(CALLBACK, query=answer, cookies=cookie_of(begun), user=None)
+
+
 @pytest.fixture
 def connect_account(database: Database) -> Connect:
     """A connected mailbox; Ann's at Microsoft unless said otherwise."""
@@ -144,5 +199,6 @@ def _machine(name: str, definition: Mapping[str, object], client: Any = None) ->
 def _forget() -> None:
     if load_settings.cache_info().currsize and open_database.cache_info().currsize:
         open_database().close()
+    _open_vault.cache_clear()
     open_database.cache_clear()
     load_settings.cache_clear()

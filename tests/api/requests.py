@@ -42,6 +42,7 @@ def a_request(
     query: dict[str, str] | None = None,
     body: Any = None,
     user: str | None = "ann",
+    admin: bool = False,
     headers: dict[str, str] | None = None,
     cookies: tuple[str, ...] = (),
 ) -> dict[str, Any]:
@@ -53,7 +54,8 @@ def a_request(
     event["body"] = body if isinstance(body, str) or body is None else json.dumps(body)
     event["headers"] |= headers or {}
     event["requestContext"]["http"] |= {"method": method, "path": path}
-    event["requestContext"]["authorizer"] = {"lambda": {"userId": user}} if user else {}
+    caller = {"userId": user, "admin": "true"} if admin else {"userId": user}
+    event["requestContext"]["authorizer"] = {"lambda": caller} if user else {}
     return event
 
 

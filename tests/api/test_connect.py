@@ -4,67 +4,34 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from ssl import create_default_context
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
-import httpx
 import pytest
 
-from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
+from localdev.simulators import Simulators
 from mailsync.access.vault import Vault
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Ask, Sql
-from tests.api.requests import Answer, a_request, call
-
-BEGIN = "GET /api/auth/microsoft"
-CALLBACK = "GET /api/auth/microsoft/callback"
-INBOX = "https://app.example.org/inbox"
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    with Simulators(tmp_path_factory.mktemp("simulators")) as simulators:
-        simulators.add_mailbox("ann@example.org")
-        yield simulators
-
-
-@pytest.fixture
-def ask(environment: pytest.MonkeyPatch, identity: Simulators) -> Ask:
-    """Sends a request to the function `connect`."""
-    from handlers.connect import handler
-
-    for name, value in {
-        "MICROSOFT_AUTHORITY": identity.authority,
-        "MICROSOFT_CLIENT_ID": CLIENT_ID,
-        "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
-        "CA_BUNDLE": str(identity.ca_bundle),
-        "TOKEN_KEY_ARN": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
-    }.items():
-        environment.setenv(name, value)
-    return lambda route, **parts: call(handler, a_request(route, **parts))
+from tests.api.connecting import (
+    BEGIN,
+    CALLBACK,
+    INBOX,
+    NOTHING,
+    ONE_OF_EACH,
+    choose,
+    cookie_of,
+    stored,
+)
+from tests.api.requests import Answer
 
 
 @pytest.fixture
-def begun(ask: Ask) -> Answer:
-    """A sign-in of Ann, as the application begins it for her."""
-    return ask(BEGIN)
-
-
-@pytest.fixture
-def answer(begun: Answer, identity: Simulators) -> dict[str, str]:
-    """What the platform answers after Ann has agreed."""
-    return choose(identity, begun, account="ann@example.org")
-
-
-@pytest.fixture
-def connected(ask: Ask, begun: Answer, answer: dict[str, str]) -> Answer:
-    """What Ann's browser is told when it comes back."""
-    return ask(CALLBACK, query=answer, cookies=cookie_of(begun), user=None)
+def ask(ask_connect: Ask) -> Ask:
+    return ask_connect
 
 
 @pytest.fixture
@@ -77,29 +44,6 @@ def tokens(connected: Answer, sql: Sql, database: Database) -> tuple[str, str]:
     assert kept.access is not None
     vault = Vault(os.environ["TOKEN_KEY_ARN"], store)
     return vault.open(account_id, kept.grant), vault.open(account_id, kept.access)
-
-
-def choose(identity: Simulators, begun: Answer, **choice: str) -> dict[str, str]:
-    """What a person picks on the platform's page; the query that brings the browser back."""
-    with httpx.Client(verify=create_default_context(cafile=identity.ca_bundle)) as browser:
-        redirect = browser.post(begun.json["authorizationUrl"], data=choice)
-    return dict(parse_qsl(urlsplit(redirect.headers["location"]).query))
-
-
-def cookie_of(answer: Answer) -> tuple[str, ...]:
-    """The cookie as the browser sends it back."""
-    return tuple(each.split(";")[0] for each in answer.cookies)
-
-
-def stored(sql: Sql) -> list[list[int]]:
-    return sql(
-        "SELECT (SELECT count(*) FROM mailsync.email_accounts),"
-        " (SELECT count(*) FROM mailsync.email_credentials),"
-        " (SELECT count(*) FROM mailsync.sync_runs)"
-    )
-
-
-NOTHING, ONE_OF_EACH = [[0, 0, 0]], [[1, 1, 1]]
 
 
 def test_a_person_connects_a_mailbox_and_lands_in_the_inbox(connected: Answer, sql: Sql) -> None:
