@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS code (
     challenge TEXT, nonce TEXT, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS refresh_token (
     value TEXT PRIMARY KEY, consent_id TEXT NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS app_certificate (thumbprint TEXT PRIMARY KEY, pem TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
 

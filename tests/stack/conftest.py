@@ -13,6 +13,7 @@ from localdev.options import Options
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
+from tests.app_certificate import app_certificate
 
 MESSAGES = 150
 SYNC_LIMIT_S = 120
@@ -66,7 +67,7 @@ class Mirror:
 
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
-    """Connected, and its first sync finished."""
+    """Connected by an app that has a certificate, and its first sync finished."""
     options = Options(
         data=tmp_path_factory.mktemp("stack"),
         api_port=0,
@@ -76,6 +77,9 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
         time_scale=0.2,
     )
     with Stack(options) as stack:
+        certificate = app_certificate()
+        simulator(stack.provider, "POST", "app-certificates", pem=certificate)
+        stack.lambdas.settings["MICROSOFT_CLIENT_CERTIFICATE"] = certificate
         opened = Mirror(stack, connect(stack.api_url, stack.provider, stack.token()))
         opened.finished()
         yield opened

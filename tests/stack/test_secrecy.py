@@ -1,8 +1,12 @@
 """No token, address or mail where it does not belong: state, history, errors, logs, events."""
 
 import base64
+import json
+import ssl
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from localdev.simulators.entra.face import CLIENT_SECRET
@@ -20,8 +24,23 @@ SEALED = (
 
 
 @pytest.fixture(scope="session")
-def secrets(mirror: Mirror) -> set[str]:
-    """What was secret in this session, found by opening it with the stack's own key."""
+def of_sign_ins(mirror: Mirror) -> set[str]:
+    """State, cookie and code of a sign-in, and what one that nobody finished leaves behind."""
+    begin, trust = f"{mirror.account.api_url}/api/auth/microsoft", mirror.stack.provider.ca_bundle
+    found = set()
+    with httpx.Client(verify=ssl.create_default_context(cafile=trust), timeout=30) as browser:
+        for _ in range(2):
+            page = browser.get(begin, headers=mirror.account.headers).headers["location"]
+            found |= {parse_qs(urlsplit(page).query)["state"][0], *browser.cookies.values()}
+        callback = browser.post(page, data={"account": mirror.account.address}).headers["location"]
+        assert browser.get(callback).status_code == httpx.codes.FOUND
+    mirror.finished()
+    return found | set(parse_qs(urlsplit(callback).query)["code"])
+
+
+@pytest.fixture(scope="session")
+def keys(mirror: Mirror, of_sign_ins: set[str]) -> set[str]:
+    """What opens something, found by opening the rows with the stack's own key."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in mirror.stack.lambdas.settings.items():
             environment.setenv(name, value)
@@ -36,18 +55,34 @@ def secrets(mirror: Mirror) -> set[str]:
             for folder_id, key_id, cursor in mirror.rows(CURSORS)
         }
         database.close()
-    refresh_tokens = {each for each in opened.split('"') if len(each) > 40}
+    granted = {
+        each["secret"]
+        for kind in ("AccessToken", "RefreshToken", "IdToken")
+        for each in json.loads(opened)[kind].values()
+    }
+    pem = mirror.stack.lambdas.settings["MICROSOFT_CLIENT_CERTIFICATE"]
+    key = {each for each in pem.partition("PRIVATE KEY")[2].splitlines() if len(each) == 64}
+    return {token, CLIENT_SECRET, *of_sign_ins, *granted, *key, *cursors}
+
+
+@pytest.fixture(scope="session")
+def secrets(mirror: Mirror, keys: set[str]) -> set[str]:
+    """The same, and what is in the mail itself."""
     words = {word for (text,) in mirror.rows(BODIES) for word in text.split() if len(word) > 14}
-    return {token, mirror.account.address, CLIENT_SECRET, *refresh_tokens, *words, *cursors}
+    return {mirror.account.address, *keys, *words}
 
 
 CURSORS = "SELECT folder_id, cursor_key_id, cursor_sealed FROM mailsync.folder_cursors"
 BODIES = "SELECT coalesce(html, text) FROM mailsync.email_bodies LIMIT 50"
 
 
-def test_the_scan_knows_what_to_look_for(secrets: set[str]) -> None:
-    assert len(secrets) > 20
-    assert any(each.startswith("eyJ") for each in secrets)
+def test_the_scan_knows_what_to_look_for(
+    secrets: set[str], keys: set[str], of_sign_ins: set[str]
+) -> None:
+    assert len(of_sign_ins) == 5
+    assert len(secrets) > len(keys) > 20
+    # An access token and, from the grant, an id token.
+    assert len([each for each in keys if each.startswith("eyJ")]) > 1
 
 
 def test_no_secret_stands_in_any_execution(mirror: Mirror, secrets: set[str]) -> None:
@@ -78,6 +113,19 @@ def test_no_secret_stands_in_runs_errors_and_events(mirror: Mirror, secrets: set
     text = "".join(str(mirror.rows(f"SELECT * FROM mailsync.{each}")) for each in tables)
 
     assert [each for each in secrets if each in text] == []
+
+
+def test_no_key_to_anything_stands_in_any_table(mirror: Mirror, keys: set[str]) -> None:
+    tables = mirror.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'mailsync'")
+    rows = [row for (each,) in tables for row in mirror.rows(f"SELECT * FROM mailsync.{each}")]
+    text = "".join(
+        each.decode("latin-1") if isinstance(each, bytes) else str(each)
+        for row in rows
+        for each in row
+    )
+
+    assert len(mirror.rows("SELECT 1 FROM mailsync.sign_ins")) == 1
+    assert [each for each in keys if each in text] == []
 
 
 def test_tokens_are_stored_sealed_only(mirror: Mirror, secrets: set[str]) -> None:

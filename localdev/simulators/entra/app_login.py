@@ -12,6 +12,9 @@ import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from localdev.simulators.database import Database
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -27,16 +30,19 @@ class TokenError(Exception):
 
 
 class AppLogin:
-    def __init__(self, client_id: str, client_secret: str) -> None:
+    def __init__(self, database: Database, client_id: str, client_secret: str) -> None:
         self.client_id = client_id
+        self._database = database
         self._secret = client_secret
-        self._certificates: dict[str, x509.Certificate] = {}
 
     def upload(self, pem: str) -> None:
         """A certificate of the app registration. Raises ValueError when it is none."""
         certificate = x509.load_pem_x509_certificate(pem.encode())
-        digest = urlsafe_b64encode(certificate.fingerprint(SHA256()))
-        self._certificates[digest.decode().rstrip("=")] = certificate
+        thumbprint = urlsafe_b64encode(certificate.fingerprint(SHA256())).decode().rstrip("=")
+        public = certificate.public_bytes(Encoding.PEM).decode()
+        self._database.write(
+            "INSERT INTO app_certificate VALUES (?, ?) ON CONFLICT DO NOTHING", thumbprint, public
+        )
 
     def check(self, form: dict[str, str], token_url: str) -> None:
         """Raises TokenError."""
@@ -53,8 +59,7 @@ class AppLogin:
 
     def _check_assertion(self, assertion: str, token_url: str) -> None:
         try:
-            named = jwt.get_unverified_header(assertion).get("x5t#S256", "")
-            certificate = self._certificates[named.rstrip("=")]
+            certificate = self._signer(assertion)
             key = certificate.public_key()
             assert isinstance(key, rsa.RSAPublicKey)
             jwt.decode(
@@ -66,19 +71,24 @@ class AppLogin:
                 subject=self.client_id,
                 options={"require": ["exp", "iss", "sub", "aud", "jti"]},
             )
-        except KeyError:
-            sentence = "The certificate used to sign the client assertion is not registered."
-            raise TokenError("invalid_client", 700027, sentence, 401) from None
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
             sentence = "Client assertion is not within its valid time range."
             raise TokenError("invalid_client", 700024, sentence, 401) from None
         except jwt.PyJWTError:
             sentence = "Client assertion failed signature validation."
             raise TokenError("invalid_client", 700027, sentence, 401) from None
-        if not certificate.not_valid_before_utc < _now() < certificate.not_valid_after_utc:
+        if (
+            not certificate.not_valid_before_utc
+            < datetime.now(UTC)
+            < certificate.not_valid_after_utc
+        ):
             sentence = "The provided certificate is not within its specified validity window."
             raise TokenError("invalid_client", 1000502, sentence, 401)
 
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    def _signer(self, assertion: str) -> x509.Certificate:
+        named = str(jwt.get_unverified_header(assertion).get("x5t#S256", "")).rstrip("=")
+        found = self._database.row("SELECT pem FROM app_certificate WHERE thumbprint = ?", named)
+        if found is None:
+            sentence = "The certificate used to sign the client assertion is not registered."
+            raise TokenError("invalid_client", 700027, sentence, 401)
+        return x509.load_pem_x509_certificate(found["pem"].encode())

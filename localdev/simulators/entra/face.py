@@ -39,7 +39,7 @@ class EntraFace:
     ) -> None:
         self.base_url = ""
         self.graph_origin = ""
-        self.app_login = AppLogin(client_id, client_secret)
+        self.app_login = AppLogin(service.database, client_id, client_secret)
         self.consents = Consents(service.database)
         self._service = service
         self._signer = signer
