@@ -1,4 +1,4 @@
-"""What is deployed, as plain data: functions, workflows, routes and schedules.
+"""What is deployed, as plain data: functions, workflows, routes, schedules and event rules.
 
 CDK, the local stack and the tests all read this one list, so none repeats it.
 It imports nothing but the standard library.
@@ -19,6 +19,7 @@ class Touch(StrEnum):
     OPEN_TOKENS = "open tokens"  # kms:Decrypt
     SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
     WORKFLOWS = "workflows"  # start, describe and stop executions
+    EVENT_BUS = "event bus"  # put events on it
     APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
 
 
@@ -75,6 +76,15 @@ class Route:
 class Schedule:
     name: str
     every_minutes: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRule:
+    """Events of these detail types on our bus, from whatever source, call the function."""
+
+    name: str
+    detail_types: tuple[str, ...]
     function: str
 
 
@@ -176,6 +186,18 @@ FUNCTIONS: tuple[Function, ...] = (
         purpose="Closes the run of an execution that ended without doing so.",
         touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
     ),
+    # events
+    Function(
+        name="receive-event",
+        purpose="Starts the sync or the self-test that an event asks for.",
+        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
+    ),
+    Function(
+        name="publish-events",
+        purpose="Puts what waits in the outbox on the event bus.",
+        touches=frozenset({Touch.DATABASE, Touch.EVENT_BUS}),
+        timeout_s=60,
+    ),
     Function(
         name="migrate-database",
         purpose="Brings the schema up to date.",
@@ -215,11 +237,24 @@ CORS_MAX_AGE_S = 3600
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="start-due-syncs", every_minutes=1, function="start-due-syncs"),
     Schedule(name="purge-accounts", every_minutes=5, function="purge-accounts"),
+    Schedule(name="publish-events", every_minutes=1, function="publish-events"),
+)
+
+EVENT_RULES: tuple[EventRule, ...] = (
+    EventRule(
+        name="asked-by-event",
+        detail_types=("email/microsoft.sync", "email/gmail.sync", "email/imap.sync", "test/sync"),
+        function="receive-event",
+    ),
 )
 
 RUN_CLOSER = "close-run"
 """Called when an execution of `mailbox-sync` ended with one of these statuses."""
 UNFINISHED = ("ABORTED", "FAILED", "TIMED_OUT")
+
+PUBLISHER = "publish-events"
+"""Called when an execution has closed its run itself, so that nobody waits for the schedule."""
+CLOSED_ITSELF = ("FAILED", "SUCCEEDED")
 
 
 def function(name: str) -> Function:

@@ -1,4 +1,6 @@
-"""ExecutionEvents: executions that ended badly close their run, whoever stopped them."""
+"""ExecutionEvents: what is done when an execution of the mailbox's workflow has ended."""
+
+from collections.abc import Collection
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -6,7 +8,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra import catalog
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import SyncFunction, SyncFunctions
 
 
 class ExecutionEvents(Construct):
@@ -21,16 +23,21 @@ class ExecutionEvents(Construct):
         mailbox_sync: sfn.StateMachine,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._machine = mailbox_sync
+        self._call("Unfinished", functions[catalog.RUN_CLOSER], catalog.UNFINISHED)
+        self._call("ClosedItself", functions[catalog.PUBLISHER], catalog.CLOSED_ITSELF)
+
+    def _call(self, construct_id: str, function: SyncFunction, statuses: Collection[str]) -> None:
         events.Rule(
             self,
-            "Unfinished",
+            construct_id,
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
-                    "stateMachineArn": [mailbox_sync.state_machine_arn],
-                    "status": list(catalog.UNFINISHED),
+                    "stateMachineArn": [self._machine.state_machine_arn],
+                    "status": list(statuses),
                 },
             ),
-            targets=[targets.LambdaFunction(functions[catalog.RUN_CLOSER].alias)],
+            targets=[targets.LambdaFunction(function.alias)],
         )

@@ -1,4 +1,4 @@
-"""SyncAlarms: the three conditions that are ours to mend and that nothing else reports."""
+"""SyncAlarms: the conditions that are ours to mend and that nothing else reports."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -6,6 +6,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra import catalog
 from infra.sync_functions import SyncFunctions
 
 _PERIOD = cdk.Duration.minutes(5)
@@ -25,6 +26,7 @@ class SyncAlarms(Construct):
         functions: SyncFunctions,
         mailbox_sync: sfn.StateMachine,
         lost_ticks: sqs.Queue,
+        lost_events: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
         self._add(
@@ -36,6 +38,17 @@ class SyncAlarms(Construct):
             "LostTick",
             lost_ticks.metric_approximate_number_of_messages_visible(period=_PERIOD),
             description="The scheduler could not deliver a tick; the queue holds it.",
+        )
+        self._add(
+            "LostEvent",
+            lost_events.metric_approximate_number_of_messages_visible(period=_PERIOD),
+            description="An event that asked for a sync was not answered; the queue holds it.",
+        )
+        self._add(
+            "PublisherFails",
+            functions[catalog.PUBLISHER].function.metric_errors(period=_PERIOD),
+            description="Events waited in the outbox for three ticks of five minutes.",
+            at_least=3,
         )
         self._add(
             "TickFails",

@@ -1,4 +1,4 @@
-"""What may be replaced at any time: functions, workflows, API, clock, alarms; who may what."""
+"""What may be replaced at any time: functions, workflows, API, clock, events, alarms."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from infra.settings import StageSettings
 from infra.settings_secret import SettingsSecret
 from infra.sync_alarms import SyncAlarms
 from infra.sync_api import SyncApi
+from infra.sync_events import SyncEvents
 from infra.sync_functions import SyncFunctions
 from infra.sync_schedules import SyncSchedules
 from infra.sync_workflows import SyncWorkflows
@@ -39,6 +40,7 @@ class SyncStack(cdk.Stack):
         ExecutionEvents(
             self, "Executions", functions=functions, mailbox_sync=workflows.mailbox_sync
         )
+        events = SyncEvents(self, "Events", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
         SyncAlarms(
             self,
@@ -46,6 +48,7 @@ class SyncStack(cdk.Stack):
             functions=functions,
             mailbox_sync=workflows.mailbox_sync,
             lost_ticks=schedules.lost_ticks,
+            lost_events=events.lost_events,
         )
 
         allow = {
@@ -55,11 +58,13 @@ class SyncStack(cdk.Stack):
             Touch.OPEN_TOKENS: token_key.allow_open,
             Touch.SEAL_TOKENS: token_key.allow_seal,
             Touch.WORKFLOWS: workflows.allow_control,
+            Touch.EVENT_BUS: events.allow_put,
         }
         for each in functions:
             for touch in sorted(each.spec.touches):
                 allow[touch](each)
 
         cdk.CfnOutput(self, "ApiUrl", value=api.url)
+        cdk.CfnOutput(self, "EventBusName", value=events.bus.event_bus_name)
         cdk.CfnOutput(self, "MailboxSyncArn", value=workflows.mailbox_sync.state_machine_arn)
         cdk.CfnOutput(self, "TestSyncArn", value=workflows.test_sync.state_machine_arn)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra.catalog import (
     AUTHORIZER,
+    EVENT_RULES,
     FUNCTIONS,
     MAILBOX_SYNC,
     ROUTES,
@@ -22,12 +23,14 @@ from infra.catalog import (
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
     CREDENTIALS,
+    EVENT_BUS,
     create_event_bus,
     create_workflows,
     forget_everything,
     open_token_key,
 )
 from localdev.engine.dev_login import demo_sign_in, open_secret
+from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
@@ -53,6 +56,7 @@ class Stack:
     postgres: Postgres | None = None  # None: the database was given
     simulators: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
     provider: Provider
+    events: EventBus
     database_url: str
     api_url: str
     aws_url: str
@@ -116,9 +120,13 @@ class Stack:
         )
         self._exit.callback(api.stop)
         self.api_url = f"http://localhost:{api.port}"
-        endpoint = AwsEndpoint(self.lambdas, port=self.options.aws_port)
+        self.events = EventBus(
+            self.lambdas, EVENT_RULES, name=EVENT_BUS, scale=self.options.time_scale
+        )
+        endpoint = AwsEndpoint(self.lambdas, port=self.options.aws_port, bus=self.events)
         self._exit.callback(endpoint.stop)
         self._exit.callback(self.lambdas.stop)
+        self._exit.callback(self.events.stop)
         self.aws_url = endpoint.url
         return api
 
@@ -172,6 +180,7 @@ class Stack:
             MICROSOFT_CLIENT_SECRET=self.provider.client_secret,
             CA_BUNDLE=self.provider.ca_bundle or "",
             TOKEN_KEY_ARN=key.arn,
+            EVENT_BUS_NAME=EVENT_BUS,
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC.name],
             TEST_SYNC_ARN=arns[TEST_SYNC.name],
             JWT_SECRET=open_secret(self.data / "jwt-secret"),

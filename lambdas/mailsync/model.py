@@ -27,6 +27,10 @@ class Provider(StrEnum):
     IMAP = "imap"
 
 
+SYNCABLE = frozenset({Provider.MICROSOFT})
+"""Whose mailboxes can be synced yet."""
+
+
 class SyncType(StrEnum):
     """What a trigger asks for; only `full` walks every folder again."""
 

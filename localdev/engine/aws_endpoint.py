@@ -1,9 +1,13 @@
 """The AWS endpoint: moto's server as shipped, with Lambda's Invoke API answered by our host.
 
+Events that moto has taken are shown to the event bus, and GET /_local/events lists them.
+
 moto keeps its state, the port under which its Step Functions reach Lambda, and whether it runs
 state machines, in globals: one endpoint per process at a time.
 """
 
+import io
+import json
 import logging
 import os
 import re
@@ -20,10 +24,13 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import StartFailed
 from localdev.engine.lambda_host import Answer
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
+_PUT_EVENTS = "AWSEvents.PutEvents"
+_SEEN_EVENTS = "/_local/events"
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -42,14 +49,17 @@ class AwsEndpoint:
     """Serves on loopback from construction until `stop`; `url` is an AWS_ENDPOINT_URL.
 
     port: 0 for any free one.
+    bus: is shown the events that moto takes.
 
     Raises StartFailed when the port is taken.
     """
 
-    def __init__(self, host: Functions, *, port: int) -> None:
+    def __init__(self, host: Functions, *, port: int, bus: EventBus | None = None) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         moto: WsgiApplication = DomainDispatcherApplication(create_backend_app)
+        if bus:
+            moto = _events_beside(moto, bus)
         self._server = _serve(_invocations_before(moto, host), port)
         os.environ["MOTO_PORT"] = str(self.port)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -88,6 +98,24 @@ def _invocations_before(moto: WsgiApplication, host: Functions) -> WsgiApplicati
         answer = run(unquote(match[1]), _body(environ) or b"{}")
         start(f"{answer.status} {'OK' if answer.status < 300 else 'Error'}", _headers(answer))
         return [answer.payload]
+
+    return application
+
+
+def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
+    def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == _SEEN_EVENTS:
+            answer = json.dumps(bus.seen()).encode()
+            start("200 OK", [("Content-Type", "application/json")])
+            return [answer]
+        if environ.get("HTTP_X_AMZ_TARGET") != _PUT_EVENTS:
+            return moto(environ, start)
+        request = _body(environ)
+        environ["wsgi.input"] = io.BytesIO(request)
+        answer = b"".join(moto(environ, start))
+        if b'"Entries"' in answer:
+            bus.take(request, answer)
+        return [answer]
 
     return application
 

@@ -94,7 +94,10 @@ def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
         "reauth_required",
         "failed",
     ]
-    assert one(database, "SELECT type FROM mailsync.outbox") == ["account.reauth_required"]
+    assert rows(database, "SELECT type FROM mailsync.outbox ORDER BY id") == [
+        ["sync.failed"],
+        ["account.reauth_required"],
+    ]
 
 
 def test_due_accounts_are_claimed_once(runs: RunStore, account_id: AccountId) -> None:

@@ -19,7 +19,7 @@ from mailsync.api.problems import Problem, Refused, unknown_folders
 from mailsync.api.sync_status import SYNCING, show
 from mailsync.errors import AccountNotConnected
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider, SyncType, SyncWish
+from mailsync.model import SYNCABLE, AccountId, SyncType, SyncWish
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore, OwnAccount
@@ -29,7 +29,6 @@ from mailsync.workflow import open_trigger
 
 PATH = "/api/email/sync"
 POLL_AGAIN_S = 2
-SYNCABLE = frozenset({Provider.MICROSOFT})
 
 _MESSAGES = {
     "queued": "Sync started.",

@@ -61,7 +61,7 @@ SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid
 
 -- lock_account_of_run --
 -- The same, for the account of a run.
-SELECT a.failures
+SELECT a.failures, a.status
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE r.id = :run_id
@@ -86,6 +86,7 @@ UPDATE mailsync.sync_runs
    SET status = 'failed', error = 'LeaseLost', finished_at = now(),
        error_message = 'The execution died; another one took over.'
  WHERE account_id = cast(:account_id AS uuid) AND id <> :run_id AND status IN ('queued', 'running')
+RETURNING id, error
 
 -- find_open_run --
 -- The run that works on an account now, or is about to.
@@ -160,10 +161,44 @@ UPDATE mailsync.email_accounts
  WHERE id = cast(:account_id AS uuid) AND (lease_owner IS NULL OR lease_owner = :owner)
 RETURNING failures
 
+-- run_counters --
+-- What a run did to the rows, over all its folders.
+SELECT jsonb_build_object(
+         'folders', count(*), 'failedFolders', count(*) FILTER (WHERE status = 'failed'),
+         'inserted', coalesce(sum(inserted), 0), 'updated', coalesce(sum(updated), 0),
+         'removed', coalesce(sum(removed), 0), 'quarantined', coalesce(sum(quarantined), 0))
+  FROM mailsync.sync_run_folders WHERE run_id = :run_id
+
 -- add_to_outbox --
 -- An event that is to be published; it is true from the moment this transaction commits.
 INSERT INTO mailsync.outbox (account_id, type, detail)
-VALUES (cast(:account_id AS uuid), :type, cast(:detail AS jsonb))
+VALUES (cast(:account_id AS uuid), :type,
+        jsonb_build_object('eventId', gen_random_uuid()) || cast(:detail AS jsonb))
+
+-- claim_outbox --
+-- The next waiting event of each account, locked until it is marked; a later one of the same
+-- account waits for it, so that two publishers never turn their order round.
+SELECT o.id, o.type, o.detail, o.created_at
+  FROM mailsync.outbox o
+ WHERE o.published_at IS NULL AND o.id > :after
+   AND NOT EXISTS (SELECT FROM mailsync.outbox earlier
+                    WHERE earlier.account_id = o.account_id AND earlier.published_at IS NULL
+                      AND earlier.id < o.id)
+ ORDER BY o.id
+ LIMIT :limit
+   FOR UPDATE OF o SKIP LOCKED
+
+-- mark_published --
+-- Events that the bus has taken.
+UPDATE mailsync.outbox SET published_at = now() WHERE id = ANY(cast(:ids AS bigint[]))
+
+-- forget_published --
+-- Events that were published long ago, some at a time.
+DELETE FROM mailsync.outbox
+ WHERE id IN (SELECT id FROM mailsync.outbox
+               WHERE published_at < now() - make_interval(days => cast(:days AS int))
+               ORDER BY published_at
+               LIMIT :limit)
 
 -- claim_due_accounts --
 -- Accounts that are due, put off so that no other tick takes them too.

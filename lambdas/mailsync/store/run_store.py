@@ -136,7 +136,8 @@ class RunStore:
             if not lease:
                 _finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
                 return None
-            tx.run("close_stale_run", account_id=account_id, run_id=run_id)
+            for stale, error in tx.run("close_stale_run", account_id=account_id, run_id=run_id):
+                announce(tx, account_id, "sync.failed", stale, error=error)
             tx.run(
                 "open_run",
                 run_id=run_id,
@@ -210,9 +211,9 @@ class RunStore:
             held = tx.run("lock_account_of_run", run_id=run_id)
             if not held or not close_run(tx, run_id, "failed", error, message):
                 return
-            failures = held[0][0] + 1
-            wait_s = next_sync_in_s(failures=failures, cause=error, spread=random())  # noqa: S311
-            tx.run(
+            [(failures, status)] = held
+            wait_s = next_sync_in_s(failures=failures + 1, cause=error, spread=random())  # noqa: S311
+            changed = tx.run(
                 "account_failed",
                 account_id=account_id,
                 owner=owner,
@@ -221,8 +222,9 @@ class RunStore:
                 needs_person=needs_person,
                 next_in_s=wait_s,
             )
-            kind = "account.reauth_required" if needs_person else "sync.failed"
-            announce(tx, account_id, kind, run_id, error=error)
+            announce(tx, account_id, "sync.failed", run_id, error=error)
+            if changed and needs_person and status == "active":
+                announce(tx, account_id, "account.reauth_required", run_id, error=error)
 
     def open_run_account(self, run_id: RunId) -> AccountId | None:
         """Whose run that is, as long as it has no outcome."""
@@ -262,7 +264,9 @@ def announce(
     tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
 ) -> None:
     """An event for those outside, true from the commit of this transaction."""
-    detail = to_json({"schemaVersion": 1, "accountId": account_id, "runId": run_id, **facts})
+    counters = tx.run("run_counters", run_id=run_id)[0][0]
+    said = {"accountId": account_id, "runId": run_id, **facts, "counters": counters}
+    detail = to_json({"schemaVersion": 1, **said})
     tx.run("add_to_outbox", account_id=account_id, type=kind, detail=detail)
 
 

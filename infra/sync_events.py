@@ -1,0 +1,78 @@
+"""SyncEvents: the stage's own event bus, and the rules of the catalog on it."""
+
+import aws_cdk as cdk
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra import catalog
+from infra.sync_functions import SyncFunction, SyncFunctions
+
+
+class SyncEvents(Construct):
+    """Any source of this account that IAM allows may ask here; other accounts may not.
+
+    An event that could not be answered, or not even delivered, is kept for a person to see.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
+        super().__init__(scope, construct_id)
+        self.bus = events.EventBus(self, "Bus")
+        _allow_own_account_only(self.bus)
+        self.lost_events = sqs.Queue(
+            self,
+            "LostEvents",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+        )
+        Validations.of(self.lost_events).acknowledge(
+            Acknowledgment(id="AwsSolutions-SQS3", reason="It is the dead-letter queue itself.")
+        )
+        for each in catalog.EVENT_RULES:
+            self._add(each, functions[each.function])
+
+    def allow_put(self, function: SyncFunction) -> None:
+        function.function.add_environment("EVENT_BUS_NAME", self.bus.event_bus_name)
+        self.bus.grant_put_events_to(function.role)
+
+    def _add(self, rule: catalog.EventRule, function: SyncFunction) -> None:
+        function.alias.configure_async_invoke(
+            retry_attempts=2,
+            max_event_age=cdk.Duration.hours(1),
+            on_failure=destinations.SqsDestination(self.lost_events),
+        )
+        events.Rule(
+            self,
+            function.spec.construct_id,
+            event_bus=self.bus,
+            event_pattern=events.EventPattern(detail_type=list(rule.detail_types)),
+            targets=[
+                targets.LambdaFunction(
+                    function.alias,
+                    dead_letter_queue=self.lost_events,
+                    max_event_age=cdk.Duration.hours(1),
+                )
+            ],
+        )
+
+
+def _allow_own_account_only(bus: events.EventBus) -> None:
+    statement_id = "OwnAccountOnly"
+    statement = iam.PolicyStatement(
+        sid=statement_id,
+        principals=[iam.AccountRootPrincipal()],
+        actions=["events:PutEvents"],
+        resources=[bus.event_bus_arn],
+    )
+    events.CfnEventBusPolicy(
+        bus,
+        statement_id,
+        event_bus_name=bus.event_bus_name,
+        statement_id=statement_id,
+        statement=statement.to_statement_json(),
+    )

@@ -1,0 +1,20 @@
+"""Events on the bus that ask for something: starts the sync or the self-test."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.events.incoming import Receiver
+from mailsync.log import logger
+from mailsync.settings import load_settings
+from mailsync.store.connection import open_database
+from mailsync.store.run_store import RunStore
+from mailsync.workflow import Trigger, Workflows
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    settings, runs, workflows = load_settings(), RunStore(open_database()), Workflows()
+    trigger = Trigger(runs, workflows, settings.mailbox_sync_arn)
+    receiver = Receiver(runs, trigger, workflows)
+    return receiver.answer(event, self_test_arn=settings.test_sync_arn)

@@ -1,0 +1,1 @@
+"""The event bus: what others ask of us there, and what we tell them."""

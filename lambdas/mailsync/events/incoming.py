@@ -1,0 +1,91 @@
+"""What an event on the bus asks for, and why one that asks wrongly is refused.
+
+EventBridge delivers at least once. The id of an event is the idempotency key of its run, or the
+name of its self-test, so one that comes twice starts nothing twice. What can never work is
+refused in words and not raised: Lambda would only try it again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailsync.errors import AccountNotConnected, AccountNotFound
+from mailsync.log import logger
+from mailsync.model import SYNCABLE, AccountId, Provider, SyncType
+from mailsync.store.run_store import RunStore
+from mailsync.workflow import Trigger, Workflows
+
+SELF_TEST = "test/sync"
+PROVIDERS = {
+    "email/microsoft.sync": Provider.MICROSOFT,
+    "email/gmail.sync": Provider.GOOGLE,
+    "email/imap.sync": Provider.IMAP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A sync that an event asks for."""
+
+    account_id: AccountId
+    sync_type: SyncType
+    provider: Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`reason` is a sentence for whoever sent the event; it repeats nothing that he sent."""
+
+    reason: str
+
+
+def read_request(kind: str, detail: Any) -> Asked | Refused:
+    """The sync that an event of this detail type asks for; `manual` when it does not say which."""
+    provider = PROVIDERS.get(kind)
+    if provider is None:
+        return Refused("No function answers events of this detail type.")
+    if provider not in SYNCABLE:
+        return Refused(f"Mailboxes of {provider} cannot be synced yet.")
+    asked = detail if isinstance(detail, dict) else {}
+    account_id, sync_type = asked.get("accountId"), asked.get("syncType", SyncType.MANUAL)
+    if not isinstance(account_id, str):
+        return Refused("The detail must have an accountId, the uuid of an account.")
+    if sync_type not in list(SyncType):
+        return Refused(f"The syncType must be one of {', '.join(SyncType)}.")
+    return Asked(AccountId(account_id), SyncType(sync_type), provider)
+
+
+class Receiver:
+    """Answers events; what has to be tried again is raised, as StoreUnavailable or by boto3."""
+
+    def __init__(self, runs: RunStore, trigger: Trigger, workflows: Workflows) -> None:
+        self._runs = runs
+        self._trigger = trigger
+        self._workflows = workflows
+
+    def answer(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
+        """`runId` and `status` of the run, `executionArn` of the self-test, or `refused`."""
+        event_id, kind = str(event["id"]), str(event["detail-type"])
+        if kind == SELF_TEST:
+            arn = self._workflows.start(self_test_arn, event_id, {})
+            logger.info("self_test_started", execution=event_id)
+            return {"executionArn": arn}
+        asked = read_request(kind, event.get("detail"))
+        outcome = asked if isinstance(asked, Refused) else self._start(asked, event_id)
+        if isinstance(outcome, Refused):
+            logger.warning("event_refused", event_id=event_id, reason=outcome.reason)
+            return {"refused": outcome.reason}
+        return outcome
+
+    def _start(self, asked: Asked, event_id: str) -> dict[str, str] | Refused:
+        try:
+            account = self._runs.active_account(asked.account_id)
+        except (AccountNotFound, AccountNotConnected) as cannot:
+            return Refused(str(cannot))
+        if account.provider != asked.provider:
+            return Refused(
+                f"The account is one of {account.provider}; send the event of that name."
+            )
+        run = self._trigger.sync(account.id, asked.sync_type, "event", f"event:{event_id}")
+        logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
+        return {"runId": run.id, "status": run.status}

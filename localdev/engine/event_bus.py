@@ -1,0 +1,125 @@
+"""EventBridge on this machine: the rules of the catalog, beside those that moto knows of.
+
+moto takes the events, checks them and serves rules that are made through its API (queues, log
+groups); its rules cannot call functions, so the catalog's are answered here. Everything that
+came and went is kept for whoever wants to see it.
+
+Source of the retries: AWS Lambda Developer Guide, "How Lambda handles errors and retries with
+asynchronous invocation".
+"""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from infra.catalog import EventRule
+from localdev.engine.lambda_host import Answer
+from localdev.engine.names import ACCOUNT, REGION
+
+KEPT = 500
+RETRY_AFTER_S = (60, 120)
+
+
+class Functions(Protocol):
+    def invoke(self, function: str, payload: bytes, /) -> Answer: ...
+
+
+@dataclass(slots=True)
+class SeenEvent:
+    """An event that the bus took.
+
+    function: whom a rule of the catalog called; None when the event was only told.
+    outcome: what the function answered at last, `{"lost": ...}` when it failed thrice, None
+        while it works.
+    """
+
+    id: str
+    type: str
+    source: str
+    time: str
+    detail: Any
+    function: str | None = None
+    outcome: Any = None
+
+
+class EventBus:
+    """Follows one bus, by its name; keeps the last 500 events.
+
+    scale: multiplies the waits between two attempts.
+    """
+
+    def __init__(
+        self, host: Functions, rules: Iterable[EventRule], *, name: str, scale: float = 1
+    ) -> None:
+        self.name = name
+        self._host = host
+        self._functions = {kind: each.function for each in rules for kind in each.detail_types}
+        self._retries = [wait_s * scale for wait_s in RETRY_AFTER_S]
+        self._seen: deque[SeenEvent] = deque(maxlen=KEPT)
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """No function is called again after this."""
+        self._stopped.set()
+
+    def seen(self) -> list[dict[str, Any]]:
+        """Oldest first, in the words of `SeenEvent`."""
+        return [asdict(each) for each in tuple(self._seen)]
+
+    def take(self, request: bytes, answer: bytes) -> None:
+        """What moto has answered to a PutEvents; entries without an EventId were refused."""
+        entries, answers = json.loads(request)["Entries"], json.loads(answer)["Entries"]
+        for entry, verdict in zip(entries, answers, strict=True):
+            bus = entry.get("EventBusName", "default").rpartition("/")[2]
+            if "EventId" in verdict and bus == self.name:
+                self._deliver(verdict["EventId"], entry)
+
+    def _deliver(self, event_id: str, entry: Mapping[str, Any]) -> None:
+        event = SeenEvent(
+            id=event_id,
+            type=entry["DetailType"],
+            source=entry["Source"],
+            time=_moment(entry.get("Time")),
+            detail=json.loads(entry["Detail"]),
+            function=self._functions.get(entry["DetailType"]),
+        )
+        self._seen.append(event)
+        if event.function:
+            threading.Thread(target=self._call, args=(event, event.function), daemon=True).start()
+
+    def _call(self, event: SeenEvent, function: str) -> None:
+        payload = json.dumps(_envelope(event)).encode()
+        answer = self._host.invoke(function, payload)
+        for wait_s in self._retries:
+            if not answer.failed or self._stopped.wait(wait_s):
+                break
+            answer = self._host.invoke(function, payload)
+        outcome = json.loads(answer.payload)
+        event.outcome = {"lost": outcome} if answer.failed else outcome
+
+
+def _envelope(event: SeenEvent) -> dict[str, Any]:
+    """As a function gets it; source: Amazon EventBridge User Guide, "Events"."""
+    return {
+        "version": "0",
+        "id": event.id,
+        "detail-type": event.type,
+        "source": event.source,
+        "account": ACCOUNT,
+        "time": event.time,
+        "region": REGION,
+        "resources": [],
+        "detail": event.detail,
+    }
+
+
+def _moment(sent: float | str | None) -> str:
+    """SDKs send seconds since 1970, the AWS CLI of some versions a text."""
+    if isinstance(sent, str):
+        return sent
+    moment = datetime.fromtimestamp(sent, UTC) if sent is not None else datetime.now(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
