@@ -41,19 +41,17 @@ def test_nothing_has_a_physical_name_so_that_two_stages_fit_into_one_account(
             assert "FunctionName" not in properties
 
 
-@pytest.mark.parametrize(
-    ("function", "rate"),
-    [("start-due-syncs", "rate(1 minute)"), ("purge-accounts", "rate(5 minutes)")],
-)
+@pytest.mark.parametrize("schedule", catalog.SCHEDULES, ids=lambda each: each.name)
 def test_the_clock_calls_its_functions_and_a_lost_tick_is_kept(
-    sync: Template, function: str, rate: str
+    sync: Template, schedule: catalog.Schedule
 ) -> None:
-    target = {"Ref": sync.alias(catalog.function(function))}
+    target = {"Ref": sync.alias(catalog.function(schedule.function))}
     ticks = [each["Properties"] for each in sync.of_type("AWS::Scheduler::Schedule").values()]
     (tick,) = [each for each in ticks if each["Target"]["Arn"] == target]
-    (queue,) = sync.of_type("AWS::SQS::Queue")
+    (queue,) = (key for key in sync.of_type("AWS::SQS::Queue") if "LostTicks" in key)
 
-    assert tick["ScheduleExpression"] == rate
+    every = schedule.every_minutes
+    assert tick["ScheduleExpression"] == f"rate({every} minute{'s' if every > 1 else ''})"
     assert tick["State"] == "ENABLED"
     assert tick["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 2
     assert tick["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 300
@@ -75,13 +73,19 @@ def test_the_migration_runs_the_version_that_is_being_deployed(sync: Template) -
     assert alias["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [handler, "Version"]}
 
 
-def test_lost_ticks_dead_workflows_and_a_failing_clock_raise_an_alarm(sync: Template) -> None:
+def test_lost_ticks_and_events_dead_workflows_and_failing_clocks_raise_an_alarm(
+    sync: Template,
+) -> None:
     """A failed sync does not: most mean that a customer must sign in again."""
     alarms = sync.of_type("AWS::CloudWatch::Alarm").values()
-    watched = {each["Properties"]["MetricName"]: each["Properties"] for each in alarms}
+    watched = [each["Properties"] for each in alarms]
 
-    assert set(watched) == {"ApproximateNumberOfMessagesVisible", "ExecutionsTimedOut", "Errors"}
-    for properties in watched.values():
+    assert sorted(each["MetricName"] for each in watched) == [
+        *["ApproximateNumberOfMessagesVisible"] * 2,
+        *["Errors"] * 2,
+        "ExecutionsTimedOut",
+    ]
+    for properties in watched:
         assert properties["TreatMissingData"] == "notBreaching"
         assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
@@ -89,6 +93,6 @@ def test_lost_ticks_dead_workflows_and_a_failing_clock_raise_an_alarm(sync: Temp
 def test_the_stack_tells_its_url_and_its_machines(sync: Template) -> None:
     machines = sync.of_type("AWS::StepFunctions::StateMachine")
 
-    assert set(sync.outputs) == {"ApiUrl", "MailboxSyncArn", "TestSyncArn"}
+    assert set(sync.outputs) == {"ApiUrl", "EventBusName", "MailboxSyncArn", "TestSyncArn"}
     assert sync.outputs["MailboxSyncArn"]["Value"]["Ref"] in machines
     assert sync.outputs["TestSyncArn"]["Value"]["Ref"] in machines

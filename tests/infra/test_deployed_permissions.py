@@ -45,6 +45,15 @@ def test_only_functions_that_touch_workflows_may_control_executions(
     assert all(len(as_list(each["Resource"])) == 2 for each in allowed.values())
 
 
+def test_only_functions_that_touch_the_bus_may_put_events_and_on_ours_only(sync: Template) -> None:
+    (bus,) = sync.of_type("AWS::Events::EventBus")
+    allowed = sync.may("events:PutEvents")
+
+    assert set(allowed) == touching(Touch.EVENT_BUS)
+    for statement in allowed.values():
+        assert statement["Resource"] == {"Fn::GetAtt": [bus, "Arn"]}
+
+
 def test_the_authorizer_may_read_the_secret_and_nothing_else_of_ours(sync: Template) -> None:
     (properties,) = (each for spec, each in sync.functions() if spec is catalog.AUTHORIZER)
 
@@ -73,6 +82,7 @@ def test_a_function_is_told_of_a_resource_only_if_it_may_use_it(sync: Template) 
         "SETTINGS_SECRET_ARN": touching(Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.APP_IDENTITY),
         "TOKEN_KEY_ARN": touching(Touch.OPEN_TOKENS, Touch.SEAL_TOKENS),
         "MAILBOX_SYNC_ARN": touching(Touch.WORKFLOWS),
+        "EVENT_BUS_NAME": touching(Touch.EVENT_BUS),
         "TEST_SYNC_ARN": touching(Touch.WORKFLOWS),
         "GRAPH_URL": touching(Touch.PROVIDER_LOGIN),
         "MICROSOFT_AUTHORITY": touching(Touch.PROVIDER_LOGIN),

@@ -38,8 +38,7 @@ def test_an_event_starts_the_sync_of_its_account(mirror: Mirror) -> None:
 
     mirror.finished()
     found = mirror.rows(
-        "SELECT status, trigger, sync_type FROM mailsync.sync_runs"
-        f" WHERE id = '{started['runId']}'"
+        f"SELECT status, trigger, sync_type FROM mailsync.sync_runs WHERE id = '{started['runId']}'"
     )
     assert found == [["completed", "event", "manual"]]
 
