@@ -113,10 +113,10 @@ def test_two_publishers_at_once_publish_each_event_once_and_in_order(
         own.close()
 
     publishers = [Thread(target=publish) for _ in range(2)]
-    for each in publishers:
-        each.start()
-    for each in publishers:
-        each.join()
+    for publisher in publishers:
+        publisher.start()
+    for publisher in publishers:
+        publisher.join()
 
     assert len(bus.taken) == len(set(bus.taken)) == 36
     for index in range(12):
