@@ -1,7 +1,7 @@
 """From the outbox to the bus: at least once, each by one publisher, in order per account."""
 
 from collections.abc import Collection, Sequence
-from threading import Barrier, Thread
+from contextlib import closing
 
 import pytest
 
@@ -98,31 +98,24 @@ def test_a_bus_that_takes_nothing_is_not_asked_for_ever(
 
 
 def test_two_publishers_at_once_publish_each_event_once_and_in_order(
-    settings: Settings, database: Database
+    settings: Settings, database: Database, outbox: OutboxStore, account_id: AccountId
 ) -> None:
-    accounts = [connect(database, f"user-{n}") for n in range(12)]
-    for n in range(3):
-        for index, each in enumerate(accounts):
-            write(database, each, index * 10 + n)
-    bus, start = ScriptedBus(), Barrier(2)
+    """The second comes while the first is between its claim and its mark, and does not wait."""
+    write(database, account_id, 1, 2)
+    first, second = ScriptedBus(), ScriptedBus()
 
-    def publish() -> None:
-        own = Database(settings)
-        start.wait()
-        publish_waiting(OutboxStore(own), bus)
-        own.close()
+    def put_while_another_publishes(events: Sequence[OutboxEvent]) -> list[int]:
+        write(other, connect(other, "ben"), 3)
+        publish_waiting(OutboxStore(other), second)
+        return first.put(events)
 
-    publishers = [Thread(target=publish) for _ in range(2)]
-    for publisher in publishers:
-        publisher.start()
-    for publisher in publishers:
-        publisher.join()
+    with closing(Database(settings)) as other:
+        outbox.hand_on(put_while_another_publishes, after=0, limit=10)
+        assert (first.taken, second.taken) == ([1], [3])
+        publish_waiting(OutboxStore(other), second)
 
-    assert len(bus.taken) == len(set(bus.taken)) == 36
-    for index in range(12):
-        assert [each for each in bus.taken if each // 10 == index] == [
-            index * 10 + n for n in (0, 1, 2)
-        ]
+    assert second.taken == [3, 2]
+    assert rows(database, WAITING) == []
 
 
 def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
