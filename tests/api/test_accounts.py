@@ -6,7 +6,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from mailsync.model import AccountId, Credentials, RunId, RunRef, Sealed, SyncType, Upsert
+from mailsync.model import AccountId, Credentials, Provider, RunId, RunRef, Sealed, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.mail_store import MailStore
@@ -36,7 +36,7 @@ def run(ask: Ask, account_id: AccountId, database: Database) -> RunRef:
     )
     assert epoch is not None
     run, mail = RunRef(account_id, run_id, epoch), MailStore(database)
-    keep_credentials(database, account_id)
+    keep_credentials(database)
     mail.save_folders(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
     for folder, names in zip(mail.folders(account_id), ["abc", "d"], strict=True):
         mails = [Upsert(a_message(each, folder.ref.remote_id)) for each in names]
@@ -45,10 +45,16 @@ def run(ask: Ask, account_id: AccountId, database: Database) -> RunRef:
     return run
 
 
-def keep_credentials(database: Database, account_id: AccountId) -> None:
-    store = CredentialStore(database)
-    key = store.add_data_key(b"wrapped")
-    store.save(account_id, Credentials(Sealed(key.id, b"grant"), None, None))
+def keep_credentials(database: Database) -> None:
+    """As a sign-in keeps them."""
+    key = CredentialStore(database).add_data_key(b"wrapped")
+    CredentialStore(database).connect_account(
+        user_id="ann",
+        provider=Provider.MICROSOFT,
+        provider_account_id="uid.utid",
+        email_address="ann@example.org",
+        seal=lambda _: Credentials(Sealed(key.id, b"grant"), None, None),
+    )
 
 
 def one(account_id: str) -> str:

@@ -13,6 +13,7 @@ from mailsync.events.incoming import PROVIDERS, SELF_TEST
 from mailsync.events.outgoing import EventBus, publish_waiting
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
+from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.outbox_store import OutboxStore
 from mailsync.store.run_store import RunStore
 from tests.store.rows import rows
@@ -22,7 +23,7 @@ SCHEMAS = {
     each["title"]: each
     for each in (json.loads(path.read_text()) for path in (ROOT / "docs" / "events").glob("*.json"))
 }
-OUTBOUND = ("sync.completed", "sync.failed", "account.reauth_required")
+OUTBOUND = ("sync.completed", "sync.failed", "sync.cancelled", "account.reauth_required")
 
 
 def check(kind: str, detail: Any) -> None:
@@ -78,6 +79,17 @@ def test_each_outcome_is_told_once_as_its_schema_says(
         ("account.reauth_required", "run-2"),
     ]
     assert "ann@example.org" not in json.dumps(told)
+
+
+def test_a_stopped_run_is_told_as_its_schema_says(
+    runs: RunStore, account_id: AccountId, database: Database
+) -> None:
+    run_of(runs, account_id, "run-1")
+    ControlStore(database).cancel(OwnAccount(account_id, "ann"))
+
+    told = rows(database, "SELECT type, detail FROM mailsync.outbox")
+
+    assert [(kind, each["runId"]) for kind, each in told] == [("sync.cancelled", "run-1")]
 
 
 def test_a_run_whose_mailbox_was_taken_over_is_told_as_failed(

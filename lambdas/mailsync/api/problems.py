@@ -119,8 +119,8 @@ _CONTENT_TYPE = Problem(
 _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     NotFoundError: _UNKNOWN_ROUTE,
     RequestUnsupportedContentType: _CONTENT_TYPE,
-    UnicodeDecodeError: _MALFORMED,
-    RecursionError: _MALFORMED,
+    UnicodeDecodeError: MALFORMED,
+    RecursionError: MALFORMED,
 }
 _UNEXPECTED = Problem(
     kind="unexpected",
