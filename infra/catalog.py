@@ -21,6 +21,7 @@ class Touch(StrEnum):
     WORKFLOWS = "workflows"  # start, describe and stop executions
     EVENT_BUS = "event bus"  # put events on it
     APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
+    PUBLIC_URL = "public URL"  # where the API is reached from outside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +168,14 @@ FUNCTIONS: tuple[Function, ...] = (
             }
         ),
     ),
+    Function(
+        name="webhook",
+        purpose="Makes a mailbox due when its provider says that it changed.",
+        touches=_STORE,
+        timeout_s=10,
+    ),
     AUTHORIZER,
-    # schedule and deployment
+    # schedules and deployment
     Function(
         name="start-due-syncs",
         purpose="Starts what is due and closes runs whose execution died.",
@@ -180,6 +187,12 @@ FUNCTIONS: tuple[Function, ...] = (
         purpose="Deletes the accounts that their owners have purged.",
         touches=_STORE,
         timeout_s=60,
+    ),
+    Function(
+        name="renew-subscriptions",
+        purpose="Has providers notify us of changes, and go on doing so.",
+        touches=_MAIL | {Touch.PUBLIC_URL},
+        timeout_s=110,
     ),
     Function(
         name="close-run",
@@ -226,6 +239,7 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/auth/microsoft", function="connect"),
     Route(key="GET /api/auth/microsoft/callback", function="connect", public=True),
     Route(key="POST /api/email/accounts/microsoft", function="connect"),
+    Route(key="POST /api/webhooks/microsoft", function="webhook", public=True),
 )
 
 CORS_METHODS = tuple(sorted({route.key.split(" ")[0] for route in ROUTES}))
@@ -238,6 +252,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="start-due-syncs", every_minutes=1, function="start-due-syncs"),
     Schedule(name="purge-accounts", every_minutes=5, function="purge-accounts"),
     Schedule(name="publish-events", every_minutes=1, function="publish-events"),
+    Schedule(name="renew-subscriptions", every_minutes=2, function="renew-subscriptions"),
 )
 
 EVENT_RULES: tuple[EventRule, ...] = (

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from infra import catalog
 from infra.settings import StageSettings
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import SyncFunction, SyncFunctions
 
 # No path and no query: the callback's query carries the sign-in code.
 _ACCESS_LOG = {
@@ -70,6 +70,7 @@ class SyncApi(Construct):
         self._api = apigateway.HttpApi(
             self, "Api", create_default_stage=False, cors_preflight=_cors(stage)
         )
+        self._public_url = stage.public_url
         self._add_stage(stage)
         authorizer = authorizers.HttpLambdaAuthorizer(
             "Authorizer",
@@ -90,6 +91,10 @@ class SyncApi(Construct):
     @property
     def url(self) -> str:
         return self._api.api_endpoint
+
+    def tell_url(self, function: SyncFunction) -> None:
+        """Not to one behind a route: it would need the API, and the API needs it."""
+        function.function.add_environment("PUBLIC_URL", self._public_url or self.url)
 
     def _add_stage(self, stage: StageSettings) -> None:
         log_group = logs.LogGroup(
@@ -123,8 +128,8 @@ class SyncApi(Construct):
             Validations.of(resource).acknowledge(
                 Acknowledgment(
                     id="AwsSolutions-APIG4",
-                    reason="Public by design: it reveals nothing (health, the API's description)"
-                    " or is opened by the browser that Microsoft sends back, and checks a signed"
-                    " state (callback).",
+                    reason="Public by design: it reveals nothing (health, the API's description),"
+                    " is opened by the browser that Microsoft sends back and checks a signed state"
+                    " (callback), or is called by Microsoft and checks a secret (webhook).",
                 )
             )

@@ -59,6 +59,7 @@ class SyncStack(cdk.Stack):
             Touch.SEAL_TOKENS: token_key.allow_seal,
             Touch.WORKFLOWS: workflows.allow_control,
             Touch.EVENT_BUS: events.allow_put,
+            Touch.PUBLIC_URL: api.tell_url,
         }
         for each in functions:
             for touch in sorted(each.spec.touches):

@@ -312,3 +312,28 @@ class DataKey:
     id: int
     wrapped: bytes
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PushChannel:
+    """What a provider set up to notify us of one mailbox, and until when it does."""
+
+    remote_id: RemoteId
+    expires_at: datetime
+
+
+class NoticeKind(StrEnum):
+    """What a notification says about its mailbox or its channel."""
+
+    CHANGED = "changed"
+    LAPSING = "lapsing"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notification as it came in; it proves by the channel's secret that it is not forged."""
+
+    remote_id: RemoteId
+    secret: str = field(repr=False)
+    kind: NoticeKind

@@ -22,7 +22,8 @@ JWT_JWKS_URL             where the issuer of the application's JWT publishes its
 JWT_SECRET               the HS256 key that the application signs it with, at least 32 bytes
 JWT_AUDIENCE             what the JWT must be meant for, one of several with commas between them,
 JWT_ISSUER               and who must have issued it (default of both: not checked)
-PUBLIC_URL               where the API is reached, if not under its own host name
+PUBLIC_URL               where the API is reached, if not under its own host name; without it,
+                         providers are not asked to notify us of changes
 APP_INBOX_URL            where a person lands after connecting a mailbox
 AWS_ENDPOINT_URL         read by boto3 itself
 """

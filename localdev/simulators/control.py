@@ -16,6 +16,7 @@ from localdev.mail.item import Address, MailItem
 from localdev.simulators.entra.face import EntraFace
 from localdev.simulators.faults import Rule
 from localdev.simulators.folders import FolderNotFound
+from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
 from localdev.simulators.service import Service, UserNotFound
 from localdev.simulators.switches import LATENCIES, Latency
@@ -36,13 +37,16 @@ JsonObject = dict[str, Any]
 class Control:
     """Mailbox actions name their `mailbox` by address or user id."""
 
-    def __init__(self, service: Service, entra: EntraFace) -> None:
+    def __init__(self, service: Service, entra: EntraFace, notifier: Notifier) -> None:
         self._service = service
         self._consents = entra.consents
+        self._notifier = notifier
         self._actions: dict[tuple[str, str], Callable[[JsonObject], Any]] = {
             ("GET", "state"): self._state,
             ("GET", "messages"): self._messages,
             ("GET", "requests"): lambda _: service.log.as_json(),
+            ("GET", "subscriptions"): lambda _: notifier.subscriptions(),
+            ("GET", "notifications"): lambda _: list(notifier.deliveries),
             ("DELETE", "requests"): lambda _: service.log.clear(),
             ("POST", "mailboxes"): self._add_mailbox,
             ("POST", "app-certificates"): lambda fields: entra.app_login.upload(fields["pem"]),
@@ -72,6 +76,10 @@ class Control:
             return {"revoked": self._consents.revoke(mailbox.user_id, **arguments)}
         if name == "expire-refresh-tokens":
             return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
+        if name == "lifecycle":
+            return {"told": self._notifier.lifecycle(mailbox.user_id, **arguments)}
+        if name == "expire-subscriptions":
+            return {"expired": self._notifier.expire(mailbox.user_id)}
         result = MAILBOX_ACTIONS[name](mailbox, **arguments)
         return {"id": result} if isinstance(result, str) else {}
 
@@ -165,6 +173,8 @@ MAILBOX_ACTIONS: dict[str, Callable[..., str | None]] = {
     "expire-delta-links": lambda mailbox, *, folder=None: mailbox.expire_delta_links(folder),
     "revoke": lambda mailbox: None,
     "expire-refresh-tokens": lambda mailbox: None,
+    "lifecycle": lambda mailbox: None,
+    "expire-subscriptions": lambda mailbox: None,
 }
 
 

@@ -40,6 +40,14 @@ CREATE INDEX IF NOT EXISTS change_of_mailbox ON change (mailbox_id, seq);
 CREATE TABLE IF NOT EXISTS chain (
     id TEXT PRIMARY KEY, folder_id TEXT NOT NULL, highest INTEGER NOT NULL,
     first_valid INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS subscription (
+    id TEXT PRIMARY KEY, mailbox_id TEXT NOT NULL, folder_id TEXT, resource TEXT NOT NULL,
+    change_types TEXT NOT NULL, notification_url TEXT NOT NULL, lifecycle_url TEXT,
+    client_state TEXT, expires_at REAL NOT NULL, immutable_ids INTEGER NOT NULL,
+    authorized INTEGER NOT NULL, seen INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS notification (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, body BLOB NOT NULL,
+    first_at REAL NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS consent (
     id TEXT PRIMARY KEY, user_id TEXT NOT NULL, scope TEXT NOT NULL,
     refusal INTEGER NOT NULL DEFAULT 0);

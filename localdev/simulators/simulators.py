@@ -10,6 +10,7 @@ from localdev.simulators.entra.certificates import server_tls
 from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET, EntraFace
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.graph.face import VERSION, GraphFace
+from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.service import Service
 
@@ -36,7 +37,8 @@ class Simulators:
         self.entra = EntraFace(
             self.service, self._signer, client_id=client_id, client_secret=client_secret
         )
-        self._control = Control(self.service, self.entra)
+        self.notifier = Notifier(self.service)
+        self._control = Control(self.service, self.entra, self.notifier)
         self._graph_server = Server(self._dispatch, port=graph_port)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls)
         self.graph.base_url = f"{self.origin}{VERSION}"
@@ -72,9 +74,11 @@ class Simulators:
     def start(self) -> Self:
         self._graph_server.start()
         self._entra_server.start()
+        self.notifier.start()
         return self
 
     def stop(self) -> None:
+        self.notifier.stop()
         self._graph_server.stop()
         self._entra_server.stop()
         self.service.database.close()

@@ -41,6 +41,11 @@ class Switches:
     tenant_consented: bool = True
     app_roles: tuple[str, ...] = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
     app_mailboxes: tuple[str, ...] | None = None
+    subscription_minutes: int = 4_230
+    notifications_lost: bool = False
+    notification_copies: int = 1
+    notification_delay_s: float = 0
+    notification_retry_s: float = 10
 
 
 @dataclass(frozen=True, slots=True)

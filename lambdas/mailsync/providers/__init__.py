@@ -1,6 +1,7 @@
 """The one interface to a mailbox, and the choice of who implements it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from mailsync.errors import ProviderRejected
@@ -14,6 +15,7 @@ from mailsync.model import (
     Message,
     Page,
     Provider,
+    PushChannel,
     RemoteEntry,
     RemoteFolder,
     RemoteId,
@@ -103,3 +105,45 @@ def open_provider(account: Account, access: AccessSource, settings: Settings) ->
             user=user_of(account.remote_id) if account.organisation_id else None,
         )
     raise ProviderRejected(f"Accounts of provider '{account.provider}' cannot be synced yet.")
+
+
+PUSHING = (Provider.MICROSOFT,)
+"""The providers that notify us of changes."""
+
+
+class PushProvider(Protocol):
+    """The notifications of one mailbox.
+
+    Every method may raise what those of `MailProvider` raise.
+    """
+
+    def open(self, callback_url: str, secret: str, until: datetime) -> PushChannel:
+        """Has `callback_url` notified of changes of mail; each notification bears the secret.
+
+        The provider calls `callback_url` before this returns, and may grant less time.
+        """
+        ...
+
+    def extend(self, remote_id: RemoteId, until: datetime) -> datetime | None:
+        """Until when it will notify us now; None when there is no such channel any more."""
+        ...
+
+    def end(self, remote_id: RemoteId) -> None:
+        """No more notifications; one that does not exist is no failure."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_push(provider: Provider, access: AccessSource, settings: Settings) -> PushProvider:
+    """Raises ProviderRejected for a provider that is not in `PUSHING`."""
+    if provider is Provider.MICROSOFT:
+        from mailsync.providers.graph_subscriptions import GraphPush
+
+        return GraphPush(base_url=settings.graph_url, access=access, ca_bundle=settings.ca_bundle)
+    raise ProviderRejected(f"The provider '{provider}' does not notify of changes.")
+
+
+def webhook_path(provider: Provider) -> str:
+    """The route of the API that the provider's notifications go to."""
+    return f"/api/webhooks/{provider}"

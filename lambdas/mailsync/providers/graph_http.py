@@ -111,6 +111,10 @@ class GraphClient:
             answers += self._get_again(paths[start : start + BATCH_LIMIT], page_size)
         return answers
 
+    def send(self, method: str, path: str, content: Any = None) -> Answer:
+        """A request that writes, so it is repeated only when it was refused untouched."""
+        return self._ask(method, path, headers={}, content=content, insists=False, limited=False)
+
     def path_of(self, link: object) -> str:
         """The path of a link that Graph handed out, relative to the base URL, otherwise verbatim.
 

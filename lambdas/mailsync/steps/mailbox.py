@@ -68,7 +68,7 @@ def open_mailbox(run: RunRef) -> Iterator[Mailbox]:
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     runs.renew_lease(run)
     credentials = CredentialStore(database)
-    vault = _open_vault()
+    vault = open_vault()
     access = open_access(account.id, credentials, vault, settings)
     provider = open_provider(account, access, settings)
     try:
@@ -79,6 +79,6 @@ def open_mailbox(run: RunRef) -> Iterator[Mailbox]:
 
 
 @cache
-def _open_vault() -> Vault:
+def open_vault() -> Vault:
     """The vault of this process: one that is kept remembers the data key."""
     return Vault(load_settings().token_key_arn, CredentialStore(open_database()))

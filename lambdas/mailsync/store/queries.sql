@@ -815,3 +815,104 @@ INSERT INTO mailsync.self_tests (id) VALUES (:id) ON CONFLICT (id) DO NOTHING
 -- read_self_test --
 -- The row that the self-test wrote, removed again.
 DELETE FROM mailsync.self_tests WHERE id = :id RETURNING id
+
+-- add_subscriptions --
+-- A row for each mailbox that is mirrored and whose provider has not been asked to notify us yet.
+INSERT INTO mailsync.provider_subscriptions (account_id, callback_url)
+SELECT a.id, :callback_url
+  FROM mailsync.email_accounts a
+ WHERE a.provider = :provider AND a.status = 'active' AND a.initial_sync_completed
+   AND NOT EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s WHERE s.account_id = a.id)
+    ON CONFLICT DO NOTHING
+
+-- claim_subscription --
+-- One that must be made or renewed, put off so that no other tick takes it too. One that leads to
+-- another address is made anew. A mailbox that is being synced is left in peace.
+UPDATE mailsync.provider_subscriptions
+   SET next_try_at = now() + make_interval(secs => cast(:next_in_s AS int)),
+       remote_id = CASE WHEN callback_url = :callback_url THEN remote_id END,
+       secret_hash = CASE WHEN callback_url = :callback_url THEN secret_hash END,
+       callback_url = :callback_url, updated_at = now()
+ WHERE account_id = (
+       SELECT s.account_id
+         FROM mailsync.provider_subscriptions s
+         JOIN mailsync.email_accounts a ON a.id = s.account_id
+        WHERE (s.next_try_at <= now() OR s.callback_url <> :callback_url)
+          AND a.provider = :provider AND a.status = 'active' AND a.initial_sync_completed
+          AND (a.lease_owner IS NULL OR a.lease_until < now())
+        ORDER BY s.next_try_at
+          FOR UPDATE OF s SKIP LOCKED
+        LIMIT 1)
+RETURNING account_id::text, remote_id
+
+-- subscription_made --
+-- The provider notifies us from now on.
+UPDATE mailsync.provider_subscriptions
+   SET remote_id = :remote_id, secret_hash = :secret_hash, expires_at = :expires_at,
+       next_try_at = now() + make_interval(secs => :next_in_s),
+       failures = 0, last_error = NULL, updated_at = now()
+ WHERE account_id = cast(:account_id AS uuid)
+
+-- subscription_renewed --
+-- The provider will go on notifying us; nothing when that one was removed or replaced meanwhile.
+UPDATE mailsync.provider_subscriptions
+   SET expires_at = :expires_at, next_try_at = now() + make_interval(secs => :next_in_s),
+       failures = 0, last_error = NULL, updated_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND remote_id = :remote_id
+
+-- subscription_failures --
+-- How often in a row it could not be made or renewed.
+SELECT failures FROM mailsync.provider_subscriptions WHERE account_id = cast(:account_id AS uuid)
+
+-- subscription_failed --
+-- It could not be made or renewed; what there is goes on until it expires.
+UPDATE mailsync.provider_subscriptions
+   SET failures = failures + 1, last_error = :error,
+       next_try_at = now() + make_interval(secs => :next_in_s), updated_at = now()
+ WHERE account_id = cast(:account_id AS uuid)
+
+-- forget_subscription --
+-- From now on its notifications mean nothing.
+DELETE FROM mailsync.provider_subscriptions
+ WHERE account_id = cast(:account_id AS uuid)
+RETURNING remote_id
+
+-- find_subscriptions --
+-- Whose subscriptions these are, and how their notifications are told from forged ones.
+SELECT remote_id, account_id::text, secret_hash
+  FROM mailsync.provider_subscriptions
+ WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+
+-- renew_subscriptions_now --
+-- These are about to lapse.
+UPDATE mailsync.provider_subscriptions SET next_try_at = now()
+ WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+
+-- subscriptions_removed --
+-- The provider has removed these; they are to be made anew.
+UPDATE mailsync.provider_subscriptions
+   SET remote_id = NULL, secret_hash = NULL, expires_at = NULL, next_try_at = now(),
+       updated_at = now()
+ WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+
+-- notify_accounts --
+-- Something changed in these mailboxes: they are due, unless somebody paused them. One that fails
+-- is not asked every minute, whatever arrives. Locked in order, since several are told at once.
+UPDATE mailsync.email_accounts
+   SET notified_at = now(),
+       next_sync_at = least(next_sync_at, now() + make_interval(mins => least(failures, 10)))
+ WHERE id IN (SELECT id FROM mailsync.email_accounts
+               WHERE id IN (SELECT cast(each AS uuid)
+                              FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
+                 AND status = 'active'
+               ORDER BY id
+                 FOR NO KEY UPDATE)
+
+-- news_of_run --
+-- Whether the provider has notified us since the run began, and whether it can be relied upon to.
+SELECT coalesce(a.notified_at > r.started_at, false),
+       coalesce(a.notified_at > now() - interval '1 day' AND s.expires_at > now(), false)
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+  LEFT JOIN mailsync.provider_subscriptions s ON s.account_id = a.id
+ WHERE r.id = :run_id

@@ -17,7 +17,7 @@ from mailsync.model import (
 )
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
-from mailsync.sync.due import NEEDS_A_PERSON, next_sync_in_s
+from mailsync.sync.due import NEEDS_A_PERSON, next_sync_after_success_in_s, next_sync_in_s
 
 LEASE_S = 15 * 60
 """Longer than any function and any pause between two of them."""
@@ -193,7 +193,12 @@ class RunStore:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             proven = tx.run("unproven_folders", run_id=run.run_id)[0][0] == 0
-            wait_s = next_sync_in_s(failures=0, cause=None, spread=random())  # noqa: S311
+            has_news, is_pushed = tx.run("news_of_run", run_id=run.run_id)[0]
+            wait_s = next_sync_after_success_in_s(
+                has_news=has_news,
+                is_pushed=is_pushed,
+                spread=random(),  # noqa: S311
+            )
             tx.run("account_completed", account_id=run.account_id, proven=proven, next_in_s=wait_s)
             close_run(tx, run.run_id, "completed", None, None)
             announce(tx, run.account_id, "sync.completed", run.run_id, proven=proven)

@@ -1,6 +1,8 @@
-"""When a mailbox is asked again."""
+"""When a mailbox is asked again, and when its provider is told again to notify us."""
 
 USUAL_S = 5 * 60
+PUSHED_S = 15 * 60
+"""The same for a mailbox whose provider notifies us: some notifications never arrive."""
 LONGEST_S = 24 * 60 * 60
 
 EXECUTION_DIED = "ExecutionDied"
@@ -10,6 +12,10 @@ EXECUTION_STOPPED = "ExecutionStopped"
 """The same for one that a person stopped."""
 
 NEEDS_A_PERSON = frozenset({"AccessRevoked"})
+
+
+FIRST_RENEWAL_S = 5 * 60
+LAST_RENEWAL_S = 6 * 60 * 60
 
 
 def next_sync_in_s(*, failures: int, cause: str | None, spread: float) -> float:
@@ -25,3 +31,28 @@ def next_sync_in_s(*, failures: int, cause: str | None, spread: float) -> float:
     doubled: float = USUAL_S * 2 ** min(failures, 10)
     interval = LONGEST_S if cause in NEEDS_A_PERSON else min(LONGEST_S, doubled)
     return interval * (0.9 + 0.2 * spread)
+
+
+def next_sync_after_success_in_s(*, has_news: bool, is_pushed: bool, spread: float) -> float:
+    """Seconds until the next sync of a mailbox that is up to date; `spread` as above.
+
+    `has_news`: a notification came while the sync was under way, so it may have come too late
+    for it. `is_pushed`: notifications do arrive; they are hints, so it is asked all the same.
+    """
+    if has_news:
+        return 0.0
+    return (PUSHED_S if is_pushed else USUAL_S) * (0.9 + 0.2 * spread)
+
+
+def renewal_in_s(*, lasts_s: float, spread: float) -> float:
+    """Seconds until a subscription that lasts so long is renewed; half of it is left for retries.
+
+    `spread` as above, so that those which were made together are not renewed together.
+    """
+    return max(0.0, lasts_s) * (0.4 + 0.1 * spread)
+
+
+def renewal_again_in_s(*, failures: int, spread: float) -> float:
+    """Seconds until a renewal is tried again after so many failures in a row."""
+    doubled: float = FIRST_RENEWAL_S * 2 ** min(failures - 1, 10)
+    return min(LAST_RENEWAL_S, doubled) * (0.9 + 0.2 * spread)

@@ -26,7 +26,7 @@ from localdev.simulators.graph.errors import (
 )
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.query import Preferences, Query
-from localdev.simulators.graph.routes import find_route, owner_and_rest
+from localdev.simulators.graph.routes import SUBSCRIPTIONS, find_route, owner_and_rest
 from localdev.simulators.graph.spoil import refusal_of, spoil_answer, spoil_page
 from localdev.simulators.graph.throttle import Throttle
 from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
@@ -108,7 +108,7 @@ class GraphFace:
             if bearer.user_id is None:
                 self._check_app(bearer, mailbox, request.method, of_mailbox=bool(rest))
             else:
-                _check_scope(bearer, mailbox, request.method)
+                _check_scope(bearer, mailbox, writes=_writes_mail(request.method, rest))
             call = self._call(request, mailbox, owner, names)
             answer = _translated(handler, call)
             time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
@@ -163,7 +163,7 @@ class GraphFace:
             message = "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly"
             raise GraphError(403, "ErrorAccessDenied", f"{message} AccessPolicy settings.")
         else:
-            _check_scope(bearer, mailbox, method)
+            _check_scope(bearer, mailbox, writes=method != "GET")
 
     def _own_url(self, request: Request) -> str:
         path = request.path.removeprefix(VERSION)
@@ -196,8 +196,13 @@ def _target(request: Request) -> str:
     return unquote(request.path) + query
 
 
-def _check_scope(bearer: Bearer, mailbox: Mailbox, method: str) -> None:
-    wanted: tuple[str, ...] = _READING if method == "GET" else ("Mail.ReadWrite",)
+def _writes_mail(method: str, rest: list[str]) -> bool:
+    """Who may read mail may also ask to be notified of it."""
+    return method != "GET" and not (rest and rest[0].lower() == SUBSCRIPTIONS)
+
+
+def _check_scope(bearer: Bearer, mailbox: Mailbox, *, writes: bool) -> None:
+    wanted: tuple[str, ...] = ("Mail.ReadWrite",) if writes else _READING
     if bearer.user_id not in (None, mailbox.user_id):
         wanted = _READING_OTHERS
     if not bearer.may(*wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)):

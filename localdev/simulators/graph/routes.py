@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from localdev.simulators.graph import folders, messages
+from localdev.simulators.graph import folders, messages, subscriptions
 from localdev.simulators.graph.call import Answer, Call
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.folder_feed import folder_delta
 from localdev.simulators.graph.message_feed import mailbox_wide_delta, message_delta
 
 Handler = Callable[[Call], Answer]
+SUBSCRIPTIONS = "subscriptions"
+"""Not below a user; they belong to the one who is signed in."""
 
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 
@@ -46,8 +48,14 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("POST", "messages/*/move"): messages.move_message,
     ("POST", "messages/*/copy"): messages.copy_message,
     ("POST", "messages/*/permanentdelete"): messages.delete_permanently,
+    ("GET", SUBSCRIPTIONS): subscriptions.list_subscriptions,
+    ("POST", SUBSCRIPTIONS): subscriptions.create_subscription,
+    ("GET", f"{SUBSCRIPTIONS}/*"): subscriptions.get_subscription,
+    ("PATCH", f"{SUBSCRIPTIONS}/*"): subscriptions.renew_subscription,
+    ("DELETE", f"{SUBSCRIPTIONS}/*"): subscriptions.delete_subscription,
+    ("POST", f"{SUBSCRIPTIONS}/*/reauthorize"): subscriptions.reauthorize_subscription,
 }
-_COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users"})
+_COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users", SUBSCRIPTIONS})
 
 
 def segments(path: str) -> list[str]:
@@ -62,9 +70,11 @@ def segments(path: str) -> list[str]:
 def owner_and_rest(path: str) -> tuple[str | None, list[str]]:
     """The user named in the path (None for `/me`) and what follows.
 
-    Raises GraphError 400 for anything that is not below a user.
+    Raises GraphError 400 for anything that is not below a user, except subscriptions.
     """
     parts = segments(path)
+    if parts and parts[0].lower() == SUBSCRIPTIONS:
+        return None, parts
     if parts and parts[0].lower() == "me":
         return None, parts[1:]
     if len(parts) > 1 and parts[0].lower() == "users":

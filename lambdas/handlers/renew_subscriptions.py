@@ -1,0 +1,21 @@
+"""Schedule `renew-subscriptions`: providers go on notifying us of changes."""
+
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.settings import load_settings
+from mailsync.steps.push import Renewals, renew_push
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    public_url = load_settings().public_url
+    if public_url is None:
+        logger.info("push_is_off", missing="PUBLIC_URL")
+        return asdict(Renewals())
+    renewals = renew_push(public_url, lambda: context.get_remaining_time_in_millis() / 1000)
+    logger.info("push_tick", renewed=renewals.renewed, failed=renewals.failed)
+    return asdict(renewals)

@@ -1,0 +1,15 @@
+"""Route that mail providers call when something changed; may reach nothing but the database."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.api.webhooks import build_app
+from mailsync.log import logger
+
+app = build_app()
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

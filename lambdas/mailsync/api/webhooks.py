@@ -1,0 +1,82 @@
+"""Routes of `/api/webhooks`: a provider says that a mailbox changed, so it becomes due.
+
+They are open to the world. Whoever does not know the secret of a subscription has no effect and
+gets the same answer as who does.
+"""
+
+import base64
+import binascii
+from http import HTTPStatus
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from mailsync.api.problems import Problem, Refused, answer_with_problems
+from mailsync.log import logger
+from mailsync.model import Provider
+from mailsync.providers import webhook_path
+from mailsync.providers.graph_notifications import (
+    NotANotification,
+    handshake,
+    read_notifications,
+)
+from mailsync.store.connection import open_database
+from mailsync.store.push_store import PushStore
+
+LARGEST_BODY_BYTES = 2 * 1024 * 1024
+"""Some thousand notifications in one request; the provider sends a handful."""
+
+_TEXT = "text/plain; charset=utf-8"
+_NEVER_A_PAGE: dict[str, str | list[str]] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+_MALFORMED = Problem(
+    kind="malformed-notification",
+    status=400,
+    title="This is not a notification",
+    detail="Send notifications in the form that the mail provider documents.",
+)
+_TOO_LARGE = Problem(
+    kind="body-too-large",
+    status=413,
+    title="The body is too large",
+    detail=f"Send at most {LARGEST_BODY_BYTES} bytes in one request.",
+)
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+def build_app() -> APIGatewayHttpResolver:
+    app = APIGatewayHttpResolver()
+    answer_with_problems(app)
+    app.include_router(router)
+    return app
+
+
+@router.post(webhook_path(Provider.MICROSOFT))
+def microsoft() -> Response[str]:
+    event = router.current_event
+    try:
+        token = handshake(event.raw_event.get("rawQueryString", ""))
+        if token is not None:
+            return Response(HTTPStatus.OK, _TEXT, token, _NEVER_A_PAGE)
+        notices = read_notifications(_body(event))
+    except NotANotification:
+        raise Refused(_MALFORMED) from None
+    genuine = PushStore(open_database()).receive(notices)
+    logger.info("notified", genuine=genuine, ignored=len(notices) - genuine)
+    return Response(HTTPStatus.ACCEPTED, _TEXT, "", _NEVER_A_PAGE)
+
+
+def _body(event: APIGatewayProxyEventV2) -> bytes:
+    """Raises Refused (413) before anything is decoded, NotANotification when it cannot be."""
+    text = event.raw_event.get("body") or ""
+    if len(text) > LARGEST_BODY_BYTES:
+        raise Refused(_TOO_LARGE)
+    try:
+        return base64.b64decode(text) if event.is_base64_encoded else text.encode()
+    except (binascii.Error, UnicodeEncodeError):
+        raise NotANotification from None

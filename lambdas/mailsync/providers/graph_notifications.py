@@ -1,0 +1,77 @@
+"""What Microsoft Graph posts to the webhook, read without trusting a byte of it.
+
+Sources: Microsoft Graph docs, "Receive change notifications through webhooks" and "Reduce missing
+subscriptions and change notifications".
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from mailsync.model import Notice, NoticeKind, RemoteId
+
+LONGEST_TOKEN = 2_048
+"""Characters; those seen have about a hundred."""
+_LONGEST_STATE = 128
+_ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
+_LIFECYCLE = {
+    "reauthorizationRequired": NoticeKind.LAPSING,
+    "subscriptionRemoved": NoticeKind.REMOVED,
+    "missed": NoticeKind.CHANGED,
+}
+
+
+class NotANotification(Exception):
+    """The body has not the form that Microsoft Graph documents."""
+
+
+def handshake(raw_query: str) -> str | None:
+    """What to answer to the validation of a new subscription; None when the query asks for none.
+
+    The token, with what a browser could take for markup escaped, as the documentation advises;
+    real ones hold nothing of the kind.
+
+    Raises:
+        NotANotification: the token is empty or too long.
+    """
+    if "validationToken" not in raw_query:
+        return None
+    found = parse_qs(raw_query).get("validationToken", [""])[0]
+    if not found or len(found) > LONGEST_TOKEN:
+        raise NotANotification
+    return html.escape(found)
+
+
+def read_notifications(body: bytes) -> Sequence[Notice]:
+    """The notices of one request, each kind of each subscription once.
+
+    An item that is not as it should be is left out; so is a lifecycle event of a later invention.
+
+    Raises:
+        NotANotification: the body is no JSON object with a list `value`.
+    """
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise NotANotification from None
+    items = parsed.get("value") if isinstance(parsed, dict) else None
+    if not isinstance(items, list):
+        raise NotANotification
+    return tuple(dict.fromkeys(each for each in map(_notice, items) if each))
+
+
+def _notice(item: Any) -> Notice | None:
+    if not isinstance(item, dict):
+        return None
+    remote_id, secret = item.get("subscriptionId"), item.get("clientState")
+    if not isinstance(remote_id, str) or not _ID.fullmatch(remote_id):
+        return None
+    if not isinstance(secret, str) or len(secret) > _LONGEST_STATE:
+        return None
+    event = item.get("lifecycleEvent")
+    kind = NoticeKind.CHANGED if event is None else _LIFECYCLE.get(str(event))
+    return Notice(RemoteId(remote_id), secret, kind) if kind else None

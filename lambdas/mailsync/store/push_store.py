@@ -1,0 +1,135 @@
+"""How the provider notifies us of each mailbox, and what its notifications mean for the rows.
+
+A channel's secret is kept as a hash only: the provider says it, we compare.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hmac import compare_digest
+from random import random
+
+from mailsync.model import AccountId, Notice, NoticeKind, Provider, PushChannel, RemoteId
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.rows import to_json
+from mailsync.sync.due import renewal_again_in_s, renewal_in_s
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A mailbox whose channel must be made, or renewed when `remote_id` is not None."""
+
+    account_id: AccountId
+    remote_id: RemoteId | None
+
+
+class PushStore:
+    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_missing(self, provider: Provider, callback_url: str) -> int:
+        """The number of mailboxes that are now to have a channel and had none before."""
+        with self._database.transaction() as tx:
+            return tx.changed("add_subscriptions", provider=provider, callback_url=callback_url)
+
+    def claim(self, provider: Provider, callback_url: str, wait_s: int) -> Claim | None:
+        """The one that waits longest; put off by `wait_s`, so nobody else claims it too."""
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "claim_subscription",
+                provider=provider,
+                callback_url=callback_url,
+                next_in_s=wait_s,
+            )
+        if not found:
+            return None
+        account_id, remote_id = found[0]
+        return Claim(AccountId(account_id), RemoteId(remote_id) if remote_id else None)
+
+    def made(self, account_id: AccountId, channel: PushChannel, secret: str) -> None:
+        """Makes the mailbox due as well: nobody was told what changed before this moment."""
+        with self._database.transaction() as tx:
+            tx.run(
+                "subscription_made",
+                account_id=account_id,
+                remote_id=channel.remote_id,
+                secret_hash=_hash(secret),
+                expires_at=channel.expires_at,
+                next_in_s=_renewal_in_s(channel.expires_at),
+            )
+            _notify(tx, [account_id])
+
+    def renewed(self, account_id: AccountId, channel: PushChannel) -> None:
+        with self._database.transaction() as tx:
+            tx.run(
+                "subscription_renewed",
+                account_id=account_id,
+                remote_id=channel.remote_id,
+                expires_at=channel.expires_at,
+                next_in_s=_renewal_in_s(channel.expires_at),
+            )
+
+    def failed(self, account_id: AccountId, error: str) -> None:
+        """Tried again ever more rarely, but several times before the channel expires."""
+        with self._database.transaction() as tx:
+            found = tx.run("subscription_failures", account_id=account_id)
+            failures = found[0][0] + 1 if found else 1
+            wait_s = renewal_again_in_s(failures=failures, spread=random())  # noqa: S311
+            tx.run("subscription_failed", account_id=account_id, error=error, next_in_s=wait_s)
+
+    def forget(self, account_id: AccountId) -> RemoteId | None:
+        """What the provider may still have for the account; its notifications are ignored now."""
+        with self._database.transaction() as tx:
+            found = tx.run("forget_subscription", account_id=account_id)
+        return RemoteId(found[0][0]) if found and found[0][0] else None
+
+    def receive(self, notices: Sequence[Notice]) -> int:
+        """The number of notices that were genuine; the others have no effect at all."""
+        if not notices:
+            return 0
+        with self._database.transaction() as tx:
+            remote_ids = to_json(sorted({each.remote_id for each in notices}))
+            known = {
+                remote_id: (account_id, secret_hash)
+                for remote_id, account_id, secret_hash in tx.run(
+                    "find_subscriptions", remote_ids=remote_ids
+                )
+            }
+            genuine = [
+                each
+                for each in notices
+                if each.remote_id in known
+                and compare_digest(known[each.remote_id][1], _hash(each.secret))
+            ]
+            _apply(tx, genuine, {each.remote_id: known[each.remote_id][0] for each in genuine})
+        return len(genuine)
+
+
+def _apply(tx: Transaction, notices: Sequence[Notice], accounts: dict[RemoteId, AccountId]) -> None:
+    """Nobody was told what changed while a channel was gone, so its mailbox is due as well."""
+    of_kind = {
+        kind: sorted({each.remote_id for each in notices if each.kind is kind})
+        for kind in NoticeKind
+    }
+    if lapsing := of_kind[NoticeKind.LAPSING]:
+        tx.run("renew_subscriptions_now", remote_ids=to_json(lapsing))
+    if removed := of_kind[NoticeKind.REMOVED]:
+        tx.run("subscriptions_removed", remote_ids=to_json(removed))
+    _notify(tx, [accounts[each] for each in (*of_kind[NoticeKind.CHANGED], *removed)])
+
+
+def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:
+    if wanted := sorted(set(account_ids)):
+        tx.run("notify_accounts", account_ids=to_json(wanted))
+
+
+def _renewal_in_s(expires_at: datetime) -> float:
+    lasts_s = (expires_at - datetime.now(UTC)).total_seconds()
+    return renewal_in_s(lasts_s=lasts_s, spread=random())  # noqa: S311
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

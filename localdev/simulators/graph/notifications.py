@@ -1,0 +1,203 @@
+"""Notifications of subscriptions: read from the journal of changes, posted by a thread of its own.
+
+What a subscriber does not take within three seconds is sent again, ever more rarely, for four
+hours. Source: Microsoft Graph docs, "Receive change notifications through webhooks" and "Reduce
+missing subscriptions and change notifications".
+"""
+
+import threading
+import time
+from collections import defaultdict, deque
+from datetime import UTC, datetime
+from sqlite3 import Row
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import orjson
+
+from localdev.simulators.message import wire_time
+from localdev.simulators.service import TENANT_ID, Service
+
+ANSWER_LIMIT_S = 3
+KEPT_S = 4 * 60 * 60
+MOST_IN_ONE = 50
+LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
+_PAUSE_S = 0.05
+_CHANGE_TYPES = {
+    "created": "created",
+    "moved in": "created",
+    "older moved in": "created",
+    "update": "updated",
+    "gone": "deleted",
+}
+Json = dict[str, Any]
+
+
+class Notifier:
+    """Works from `start` to `stop`; what it had not delivered by then, the next one does.
+
+    `deliveries` are the latest requests to subscribers: where to, how many, and what came of it.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.deliveries: deque[Json] = deque(maxlen=1_000)
+        self._service = service
+        self._database = service.database
+        self._http = httpx.Client(timeout=ANSWER_LIMIT_S, trust_env=False)
+        self._turn = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._http.close()
+
+    def subscriptions(self) -> list[Json]:
+        """All that have not expired, with what only the service knows of them."""
+        return [dict(row) for row in self._subscriptions()]
+
+    def expire(self, mailbox_id: str) -> int:
+        """As if their time had come, all of a mailbox; the number."""
+        return self._database.write(
+            "UPDATE subscription SET expires_at = 0 WHERE mailbox_id = ?", mailbox_id
+        )
+
+    def lifecycle(self, mailbox_id: str, event: str) -> int:
+        """Tells all subscriptions of a mailbox; the number. Raises ValueError for a wrong event.
+
+        One that must be authorized again says nothing until it is: the strictest reading.
+        """
+        if event not in LIFECYCLE_EVENTS:
+            raise ValueError(f"'{event}' is not one of {LIFECYCLE_EVENTS}")
+        told = [row for row in self._subscriptions() if row["mailbox_id"] == mailbox_id]
+        with self._database.transaction():
+            for row in told:
+                if row["lifecycle_url"]:
+                    self._queue(row, row["lifecycle_url"], {"lifecycleEvent": event})
+                if event == "reauthorizationRequired":
+                    self._database.write(
+                        "UPDATE subscription SET authorized = 0 WHERE id = ?", row["id"]
+                    )
+                elif event == "subscriptionRemoved":
+                    self._database.write("DELETE FROM subscription WHERE id = ?", row["id"])
+        return len(told)
+
+    def flush(self) -> None:
+        """Returns when every change made before is a notification, sent once if it was due."""
+        with self._turn:
+            self._take_turn()
+
+    def _work(self) -> None:
+        while not self._ended.wait(_PAUSE_S):
+            with self._turn:
+                self._take_turn()
+
+    def _take_turn(self) -> None:
+        for row in self._subscriptions():
+            self._collect(row)
+        self._deliver()
+
+    def _subscriptions(self) -> list[Row]:
+        return self._database.rows(
+            "SELECT * FROM subscription WHERE expires_at > ? ORDER BY rowid", time.time()
+        )
+
+    def _collect(self, subscription: Row) -> None:
+        """Turns the changes since the last look into notifications."""
+        with self._database.transaction():
+            changes = self._database.rows(
+                "SELECT * FROM change WHERE mailbox_id = ? AND seq > ? ORDER BY seq",
+                *(subscription["mailbox_id"], subscription["seen"]),
+            )
+            if not changes:
+                return
+            for change in changes:
+                if subscription["authorized"] and _concerns(subscription, change):
+                    body = _change_of(subscription, change)
+                    self._queue(subscription, subscription["notification_url"], body)
+            self._database.write(
+                "UPDATE subscription SET seen = ? WHERE id = ?",
+                *(changes[-1]["seq"], subscription["id"]),
+            )
+
+    def _queue(self, subscription: Row, url: str, body: Json) -> None:
+        switches, now = self._service.switches, time.time()
+        expires_at = datetime.fromtimestamp(subscription["expires_at"], UTC)
+        common = {
+            "subscriptionId": subscription["id"],
+            "subscriptionExpirationDateTime": wire_time(expires_at),
+            "clientState": subscription["client_state"],
+            "tenantId": TENANT_ID,
+        }
+        copies = 0 if switches.notifications_lost else switches.notification_copies
+        for _ in range(copies):
+            self._database.write(
+                "INSERT INTO notification (url, body, first_at, due_at) VALUES (?, ?, ?, ?)",
+                *(url, orjson.dumps(common | body)),
+                *(now, now + switches.notification_delay_s),
+            )
+
+    def _deliver(self) -> None:
+        due: dict[str, list[Row]] = defaultdict(list)
+        for row in self._database.rows(
+            "SELECT * FROM notification WHERE due_at <= ? ORDER BY seq LIMIT 500", time.time()
+        ):
+            due[row["url"]].append(row)
+        for url, rows in due.items():
+            for start in range(0, len(rows), MOST_IN_ONE):
+                if self._ended.is_set():
+                    return
+                self._post(url, rows[start : start + MOST_IN_ONE])
+
+    def _post(self, url: str, rows: list[Row]) -> None:
+        body = orjson.dumps({"value": [orjson.loads(row["body"]) for row in rows]})
+        try:
+            headers = {"Content-Type": "application/json; charset=utf-8"}
+            status = self._http.post(url, content=body, headers=headers).status_code
+        except (httpx.HTTPError, httpx.InvalidURL):
+            status = 0
+        taken = 200 <= status < 300
+        self.deliveries.append(
+            {"at": time.time(), "url": url, "items": len(rows), "status": status}
+        )
+        with self._database.transaction():
+            for row in rows:
+                self._settle(row, taken=taken)
+
+    def _settle(self, row: Row, *, taken: bool) -> None:
+        now = time.time()
+        if taken or now - row["first_at"] > KEPT_S:
+            self._database.write("DELETE FROM notification WHERE seq = ?", row["seq"])
+            return
+        wait_s = self._service.switches.notification_retry_s * 2 ** min(row["attempts"], 8)
+        self._database.write(
+            "UPDATE notification SET attempts = attempts + 1, due_at = ? WHERE seq = ?",
+            *(now + wait_s, row["seq"]),
+        )
+
+
+def _concerns(subscription: Row, change: Row) -> bool:
+    """Changes of folders themselves are in the journal, too."""
+    wanted = _CHANGE_TYPES.get(change["kind"]) in subscription["change_types"].split(",")
+    return wanted and subscription["folder_id"] in (None, change["folder_id"])
+
+
+def _change_of(subscription: Row, change: Row) -> Json:
+    message_id = change["immutable_id" if subscription["immutable_ids"] else "default_id"]
+    path = f"Users/{subscription['mailbox_id']}/Messages/{message_id}"
+    return {
+        "id": str(uuid4()),
+        "changeType": _CHANGE_TYPES[change["kind"]],
+        "resource": path,
+        "resourceData": {
+            "@odata.type": "#Microsoft.Graph.Message",
+            "@odata.id": path,
+            "id": message_id,
+        },
+    }

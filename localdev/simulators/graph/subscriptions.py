@@ -1,0 +1,191 @@
+"""Creating, reading, renewing and ending subscriptions, as a signed-in user.
+
+Source: Microsoft Graph docs, "subscription resource type", "Create subscription", "Update
+subscription", "subscription: reauthorize" and "Receive change notifications through webhooks";
+error texts as reported in public.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from sqlite3 import Row
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
+
+import httpx
+
+from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.errors import GraphError, bad_request
+from localdev.simulators.message import wire_time
+
+HANDSHAKE_LIMIT_S = 10
+SHORTEST_MINUTES = 45
+LONGEST_STATE = 128
+CHANGE_TYPES = frozenset({"created", "updated", "deleted"})
+_RESOURCE = re.compile(
+    r"/?(?:me|users/(?P<user>[^/]+))"
+    r"(?:/mailfolders(?:\('(?P<quoted>[^']+)'\)|/(?P<plain>[^/]+)))?/messages/?",
+    re.IGNORECASE,
+)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def create_subscription(call: Call) -> Answer:
+    wanted = _object(call.body)
+    change_types = _change_types(wanted)
+    folder_id = _folder_id(call, str(wanted.get("resource") or ""))
+    state = wanted.get("clientState")
+    if state is not None and len(str(state)) > LONGEST_STATE:
+        raise _invalid(f"clientState must not exceed {LONGEST_STATE} characters.")
+    expires_at = _expires_at(call, wanted)
+    url = str(wanted.get("notificationUrl") or "")
+    lifecycle_url = wanted.get("lifecycleNotificationUrl")
+    for each in filter(None, (url, lifecycle_url)):
+        _shake_hands(str(each))
+    subscription_id, database = str(uuid4()), call.mailbox.database
+    with database.transaction():
+        database.write(
+            "INSERT INTO subscription SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1,"
+            " coalesce(max(seq), 0) FROM change",
+            *(subscription_id, call.mailbox.user_id, folder_id, wanted["resource"]),
+            *(",".join(change_types), url, lifecycle_url, state, expires_at),
+            call.prefer.immutable_ids,
+        )
+    return Answer(status=201, document=_shown(call, _stored(call, subscription_id)))
+
+
+def list_subscriptions(call: Call) -> Answer:
+    rows = call.mailbox.database.rows(
+        "SELECT * FROM subscription WHERE mailbox_id = ? AND expires_at > ? ORDER BY rowid",
+        *(call.mailbox.user_id, time.time()),
+    )
+    document = {"@odata.context": call.context("subscriptions")}
+    return Answer(document={**document, "value": [_shown(call, row) for row in rows]})
+
+
+def get_subscription(call: Call) -> Answer:
+    return Answer(document=_shown(call, _stored(call, call.names[0])))
+
+
+def renew_subscription(call: Call) -> Answer:
+    """A renewal also answers a `reauthorizationRequired`."""
+    subscription = _stored(call, call.names[0])
+    call.mailbox.database.write(
+        "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
+        *(_expires_at(call, _object(call.body)), subscription["id"]),
+    )
+    return get_subscription(call)
+
+
+def reauthorize_subscription(call: Call) -> Answer:
+    subscription = _stored(call, call.names[0])
+    call.mailbox.database.write(
+        "UPDATE subscription SET authorized = 1 WHERE id = ?", subscription["id"]
+    )
+    return Answer()
+
+
+def delete_subscription(call: Call) -> Answer:
+    subscription = _stored(call, call.names[0])
+    call.mailbox.database.write("DELETE FROM subscription WHERE id = ?", subscription["id"])
+    return Answer(status=204)
+
+
+def _stored(call: Call, subscription_id: str) -> Row:
+    """Raises GraphError 404 for one that is not this user's, or has expired."""
+    row = call.mailbox.database.row(
+        "SELECT * FROM subscription WHERE id = ? AND mailbox_id = ? AND expires_at > ?",
+        *(subscription_id, call.mailbox.user_id, time.time()),
+    )
+    if row is None:
+        raise GraphError(404, "ResourceNotFound", "The object was not found.")
+    return row
+
+
+def _shown(call: Call, row: Row) -> dict[str, Any]:
+    return {
+        "@odata.context": call.context("subscriptions/$entity"),
+        "id": row["id"],
+        "resource": row["resource"],
+        "changeType": row["change_types"],
+        "clientState": row["client_state"],
+        "notificationUrl": row["notification_url"],
+        "lifecycleNotificationUrl": row["lifecycle_url"],
+        "expirationDateTime": wire_time(datetime.fromtimestamp(row["expires_at"], UTC)),
+        "creatorId": call.mailbox.user_id,
+    }
+
+
+def _object(body: Any) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        raise _invalid("Unable to read JSON request payload.")
+    return body
+
+
+def _change_types(wanted: Mapping[str, Any]) -> list[str]:
+    named = [each.strip() for each in str(wanted.get("changeType") or "").split(",")]
+    if not set(named) <= CHANGE_TYPES:
+        raise _invalid("The value of changeType is not supported for this resource.")
+    return named
+
+
+def _folder_id(call: Call, resource: str) -> str | None:
+    """None for the whole mailbox. Raises FolderNotFound, and GraphError for anything but mail."""
+    match = _RESOURCE.fullmatch(resource)
+    if match is None:
+        raise _invalid(f"Resource '{resource}' is not supported.")
+    if match["user"] not in (None, call.mailbox.user_id, call.mailbox.address):
+        raise GraphError(403, "ExtensionError", "Operation: Create; Access is denied.")
+    folder = match["quoted"] or match["plain"]
+    return call.mailbox.folders.find(folder).id if folder else None
+
+
+def _expires_at(call: Call, wanted: Mapping[str, Any]) -> float:
+    """Less than 45 minutes are raised to 45, as documented."""
+    now, longest = time.time(), call.switches.subscription_minutes
+    try:
+        moment = datetime.fromisoformat(str(wanted.get("expirationDateTime")))
+    except ValueError:
+        raise _invalid("expirationDateTime is missing or malformed.") from None
+    asked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if asked <= now:
+        raise _invalid("Subscription expiration must be in the future.")
+    if asked > now + longest * 60:
+        message = f"Subscription expiration can only be {longest} minutes in the future."
+        raise bad_request(message, "ExtensionError")
+    return max(asked, now + SHORTEST_MINUTES * 60)
+
+
+def _shake_hands(url: str) -> None:
+    """Raises GraphError 400 unless the endpoint echoes the token as plain text."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise _invalid("The notification URL's scheme must be https.")
+    token = f"Validation: Testing client application reachability for Request-Id: {uuid4()}"
+    glue = "&" if parts.query else "?"
+    try:
+        answer = httpx.post(
+            f"{url}{glue}{urlencode({'validationToken': token})}",
+            headers={"Content-Type": "text/plain; charset=utf-8"},
+            timeout=HANDSHAKE_LIMIT_S,
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        raise _unvalidated(type(error).__name__) from None
+    is_text = answer.headers.get("content-type", "").startswith("text/plain")
+    if answer.status_code != 200 or not is_text or answer.text != token:
+        raise _unvalidated(f"HTTP status code {answer.status_code}")
+
+
+def _unvalidated(why: str) -> GraphError:
+    message = (
+        "Subscription validation request failed. Notification endpoint must respond with 200 OK"
+        f" to validation request. {why}."
+    )
+    return bad_request(message, "ValidationError")
+
+
+def _invalid(message: str) -> GraphError:
+    return bad_request(message, "InvalidRequest")

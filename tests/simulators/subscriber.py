@@ -1,0 +1,47 @@
+"""An application that Graph notifies: answers the handshake, keeps what it is told."""
+
+import time
+from collections import deque
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from localdev.http_server import Request, Response, Server
+
+PATIENCE_S = 10
+
+
+class Subscriber:
+    """`statuses` are the answers to the next notifications, 202 when there are none left."""
+
+    def __init__(self) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.handshakes = 0
+        self.statuses: deque[int] = deque()
+        self.echoes = True
+        self._server = Server(self._answer, port=0).start()
+        self.url = f"http://127.0.0.1:{self._server.port}/hook"
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def receives(self, number: int) -> bool:
+        """Waits for so many notifications in all; whether they came."""
+        deadline = time.monotonic() + PATIENCE_S
+        while len(self.items) < number:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def _answer(self, request: Request) -> Response:
+        tokens = parse_qs(request.query).get("validationToken")
+        if tokens:
+            self.handshakes += 1
+            body = tokens[0].encode() if self.echoes else b"hello"
+            return Response(200, body, {"Content-Type": "text/plain"})
+        status = self.statuses.popleft() if self.statuses else 202
+        if status == 202:
+            self.items += orjson.loads(request.body)["value"]
+        return Response(status)
