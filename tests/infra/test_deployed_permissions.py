@@ -86,6 +86,7 @@ def test_a_function_is_told_of_a_resource_only_if_it_may_use_it(sync: Template) 
         "TEST_SYNC_ARN": touching(Touch.WORKFLOWS),
         "GRAPH_URL": touching(Touch.PROVIDER_LOGIN),
         "MICROSOFT_AUTHORITY": touching(Touch.PROVIDER_LOGIN),
+        "PUBLIC_URL": touching(Touch.PUBLIC_URL),
     }
     for setting, names in told_by.items():
         told = {
@@ -94,3 +95,17 @@ def test_a_function_is_told_of_a_resource_only_if_it_may_use_it(sync: Template) 
             if setting in properties["Environment"]["Variables"]
         }
         assert told == names, setting
+
+
+def test_what_the_world_may_call_without_a_token_reaches_nothing_but_the_database(
+    sync: Template,
+) -> None:
+    (properties,) = (each for spec, each in sync.functions() if spec.name == "webhook")
+
+    services = {
+        action.split(":")[0]
+        for statement in sync.statements(role_of(properties))
+        for action in as_list(statement["Action"])
+    }
+
+    assert services == {"logs", "xray", "secretsmanager"}

@@ -1,4 +1,13 @@
-from mailsync.sync.due import EXECUTION_DIED, LONGEST_S, USUAL_S, next_sync_in_s
+from mailsync.sync.due import (
+    EXECUTION_DIED,
+    LONGEST_S,
+    PUSHED_S,
+    USUAL_S,
+    next_sync_after_success_in_s,
+    next_sync_in_s,
+    renewal_again_in_s,
+    renewal_in_s,
+)
 
 
 def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least() -> None:
@@ -24,3 +33,25 @@ def test_an_execution_that_died_is_taken_up_at_once_but_not_for_ever() -> None:
 
 def test_an_account_that_waits_for_a_person_is_looked_at_once_a_day() -> None:
     assert next_sync_in_s(failures=1, cause="AccessRevoked", spread=0.5) == LONGEST_S
+
+
+def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:
+    waits = [
+        next_sync_after_success_in_s(has_news=False, is_pushed=each, spread=0.5)
+        for each in (False, True)
+    ]
+
+    assert waits == [USUAL_S, PUSHED_S]
+
+
+def test_what_came_while_a_sync_was_under_way_is_asked_for_at_once() -> None:
+    assert next_sync_after_success_in_s(has_news=True, is_pushed=True, spread=0.9) == 0
+
+
+def test_a_subscription_is_renewed_before_half_of_it_is_over_and_then_often_enough() -> None:
+    lasts_s = 4_200 * 60
+    again = [renewal_again_in_s(failures=each, spread=1) for each in range(1, 9)]
+
+    assert renewal_in_s(lasts_s=lasts_s, spread=1) <= lasts_s / 2
+    assert again == sorted(again)
+    assert sum(again[:8]) < lasts_s / 2

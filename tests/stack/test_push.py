@@ -1,0 +1,103 @@
+"""A mail arrives, the provider calls the webhook, the next tick mirrors it: nobody asks."""
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from localdev.demo_account import simulator
+from tests.stack.conftest import Mirror
+
+PATIENCE_S = 30
+DUE = "SELECT next_sync_at <= now() FROM mailsync.email_accounts"
+NOT_DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now() + interval '1 hour' RETURNING 1"
+RUNS = "SELECT count(*) FROM mailsync.sync_runs"
+
+
+def tick(mirror: Mirror, function: str = "start-due-syncs") -> dict[str, Any]:
+    answer = mirror.stack.lambdas.invoke(function, b"{}")
+    assert not answer.failed, answer.payload
+    counts: dict[str, Any] = json.loads(answer.payload)
+    return counts
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def pushed(mirror: Mirror) -> Mirror:
+    """Its mailbox is up to date, not due, and the provider notifies us of changes."""
+    mirror.finished()
+    tick(mirror, "renew-subscriptions")
+    mirror.synced()
+    mirror.rows(NOT_DUE)
+    return mirror
+
+
+def subjects(mirror: Mirror) -> set[str]:
+    return {subject for (subject,) in mirror.rows("SELECT subject FROM mailsync.emails")}
+
+
+def test_a_mail_that_arrives_is_mirrored_by_the_next_tick_without_anybody_asking(
+    pushed: Mirror,
+) -> None:
+    pushed.simulate("deliver", subject="Nobody asked for this")
+    wait_until(lambda: pushed.rows(DUE) == [[True]])
+
+    assert tick(pushed)["due"] == 1
+
+    assert pushed.finished()["lastError"] is None
+    assert "Nobody asked for this" in subjects(pushed)
+
+
+def test_a_lost_notification_costs_time_and_no_mail(pushed: Mirror) -> None:
+    provider = pushed.stack.provider
+    simulator(provider, "POST", "switches", notifications_lost=True)
+    pushed.simulate("deliver", subject="Nobody told us of this")
+    time.sleep(0.5)
+    simulator(provider, "POST", "switches", notifications_lost=False)
+    assert pushed.rows(DUE) == [[False]]
+    pushed.rows("UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1")
+
+    tick(pushed)
+
+    pushed.finished()
+    assert "Nobody told us of this" in subjects(pushed)
+
+
+def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(
+    pushed: Mirror,
+) -> None:
+    subscription = simulator(pushed.stack.provider, "GET", "subscriptions")[0]
+    notice = {"subscriptionId": subscription["id"], "clientState": subscription["client_state"]}
+    before = pushed.rows(RUNS)[0][0]
+
+    with httpx.Client(base_url=pushed.stack.api_url, timeout=60) as client:
+        with ThreadPoolExecutor(4) as pool:
+            send = [
+                pool.submit(client.post, "/api/webhooks/microsoft", json={"value": [notice] * 10})
+                for _ in range(100)
+            ]
+            assert client.get("/api/health").status_code == 200
+        assert {each.result().status_code for each in send} == {202}
+
+    assert [tick(pushed)["due"], tick(pushed)["due"]] == [1, 0]
+    pushed.finished()
+    assert pushed.rows(RUNS)[0][0] == before + 1
+
+
+def test_ten_megabytes_are_refused_and_the_api_stays_up(pushed: Mirror) -> None:
+    url = f"{pushed.stack.api_url}/api/webhooks/microsoft"
+
+    answers = [httpx.post(url, content=b"x" * size).status_code for size in (3_000_000, 10_500_000)]
+
+    assert answers == [413, 413]
+    assert httpx.get(f"{pushed.stack.api_url}/api/health").status_code == 200

@@ -1,0 +1,101 @@
+"""What notifications mean for the next sync of a mailbox: earlier, never instead."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailsync.model import (
+    Notice,
+    NoticeKind,
+    Provider,
+    PushChannel,
+    RemoteId,
+    RunId,
+    RunRef,
+    SyncType,
+)
+from mailsync.store.connection import Database
+from mailsync.store.push_store import PushStore
+from mailsync.store.run_store import RunStore
+from mailsync.sync.due import PUSHED_S, USUAL_S
+from tests.store.rows import one
+
+REMOTE_ID, SECRET = RemoteId("subscription-1"), "secret"
+WAIT = "SELECT extract(epoch FROM next_sync_at - now())::float8 FROM mailsync.email_accounts"
+MIRRORED = "UPDATE mailsync.email_accounts SET initial_sync_completed = true RETURNING 1"
+LONG_AGO = "UPDATE mailsync.email_accounts SET notified_at = now() - interval '1 hour' RETURNING 1"
+
+
+@pytest.fixture
+def push(database: Database, run: RunRef) -> PushStore:
+    """Of a provider that notifies us of the mailbox; the last time was an hour ago."""
+    store = PushStore(database)
+    one(database, MIRRORED)
+    store.add_missing(Provider.MICROSOFT, "https://api.example.org/hook")
+    expires_at = datetime.now(UTC) + timedelta(days=2)
+    store.made(run.account_id, PushChannel(REMOTE_ID, expires_at), SECRET)
+    one(database, LONG_AGO)
+    return store
+
+
+def wait_after(runs: RunStore, run: RunRef, database: Database) -> float:
+    runs.complete(run)
+    return float(one(database, WAIT)[0])
+
+
+def is_about(seconds: float, wanted_s: float) -> bool:
+    return abs(seconds - wanted_s) <= wanted_s / 10 + 60
+
+
+def test_a_mailbox_with_push_is_still_asked_by_the_schedule(
+    runs: RunStore, run: RunRef, push: PushStore, database: Database
+) -> None:
+    assert is_about(wait_after(runs, run, database), PUSHED_S)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "UPDATE mailsync.email_accounts SET notified_at = now() - interval '2 days' RETURNING 1",
+        "UPDATE mailsync.provider_subscriptions SET expires_at = now() RETURNING 1",
+        "DELETE FROM mailsync.provider_subscriptions RETURNING 1",
+    ],
+)
+def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
+    runs: RunStore, run: RunRef, push: PushStore, database: Database, broken: str
+) -> None:
+    one(database, broken)
+
+    assert is_about(wait_after(runs, run, database), USUAL_S)
+
+
+def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
+    runs: RunStore, run: RunRef, push: PushStore, database: Database
+) -> None:
+    """The folder may have been asked already when the mail came."""
+    assert push.receive([Notice(REMOTE_ID, SECRET, NoticeKind.CHANGED)]) == 1
+
+    assert wait_after(runs, run, database) <= 0
+
+
+def test_the_run_that_follows_settles_it(
+    runs: RunStore, run: RunRef, push: PushStore, database: Database
+) -> None:
+    push.receive([Notice(REMOTE_ID, SECRET, NoticeKind.CHANGED)])
+    runs.complete(run)
+    epoch = runs.begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "schedule")
+    assert epoch is not None
+
+    following = RunRef(run.account_id, RunId("run-2"), epoch)
+
+    assert is_about(wait_after(runs, following, database), PUSHED_S)
+
+
+def test_of_many_ticks_at_once_one_renews(push: PushStore, database: Database) -> None:
+    one(database, "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1")
+    one(database, "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
+    callback_url = "https://api.example.org/hook"
+
+    claims = [push.claim(Provider.MICROSOFT, callback_url, 600) for _ in range(3)]
+
+    assert [each.remote_id if each else None for each in claims] == [REMOTE_ID, None, None]
