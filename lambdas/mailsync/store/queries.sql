@@ -818,11 +818,14 @@ DELETE FROM mailsync.self_tests WHERE id = :id RETURNING id
 
 -- add_subscriptions --
 -- A row for each mailbox that is mirrored and whose provider has not been asked to notify us yet.
+-- Those that are read in the name of an organisation have nobody who could ask for it.
 INSERT INTO mailsync.provider_subscriptions (account_id, callback_url)
 SELECT a.id, :callback_url
   FROM mailsync.email_accounts a
  WHERE a.provider = :provider AND a.status = 'active' AND a.initial_sync_completed
    AND NOT EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s WHERE s.account_id = a.id)
+   AND NOT EXISTS (SELECT 1 FROM mailsync.email_credentials c
+                    WHERE c.account_id = a.id AND c.organisation_id IS NOT NULL)
     ON CONFLICT DO NOTHING
 
 -- claim_subscription --
