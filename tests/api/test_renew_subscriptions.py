@@ -15,8 +15,6 @@ from mailsync.model import AccountId, Credentials
 from mailsync.settings import load_settings
 from mailsync.steps.mailbox import open_vault
 from mailsync.steps.push import end_push
-from mailsync.store.connection import Database
-from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Connect, Sql
 from tests.api.requests import Context
 from tests.simulators.subscriber import Subscriber
@@ -81,21 +79,19 @@ def tick(
 
 
 @pytest.fixture
-def mirrored(
-    tick: Tick, running: Simulators, connect_account: Connect, database: Database, sql: Sql
-) -> AccountId:
+def mirrored(tick: Tick, running: Simulators, connect_account: Connect, sql: Sql) -> AccountId:
     """Ann's mailbox after its first sync, with a good access token."""
-    account_id = connect_account()
     token = running.access_token(running.add_mailbox("ann@example.org"))
-    vault = open_vault()
-    CredentialStore(database).save(
-        account_id,
-        Credentials(
-            grant=vault.seal(account_id, "{}"),
-            access=vault.seal(account_id, token),
+    key = open_vault().sealing_key()
+
+    def seal(account_id: AccountId) -> Credentials:
+        return Credentials(
+            grant=key.seal(account_id, "{}"),
+            access=key.seal(account_id, token),
             access_expires_at=datetime.now(UTC) + timedelta(hours=1),
-        ),
-    )
+        )
+
+    account_id = connect_account(seal=seal)
     sql(
         "UPDATE mailsync.email_accounts SET initial_sync_completed = true,"
         " next_sync_at = now() + interval '1 hour'"

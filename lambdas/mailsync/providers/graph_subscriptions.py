@@ -12,7 +12,7 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.model import PushChannel, RemoteId
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
-from mailsync.providers.graph_http import GraphClient
+from mailsync.providers.graph_http import GraphClient, mailbox_path
 from mailsync.providers.patience import Patience
 
 # Refused for good when renewed: it expired, was removed, or belongs to another app.
@@ -32,6 +32,7 @@ class GraphPush:
     ) -> None:
         self._graph = GraphClient(
             base_url=base_url,
+            mailbox=mailbox_path(None),
             access=access,
             ca_bundle=ca_bundle,
             patience=patience or Patience(),
@@ -42,7 +43,7 @@ class GraphPush:
         """Only mail is named, so folders that change without it are left to the schedule."""
         wanted = {
             "changeType": "created,updated,deleted",
-            "resource": "/me/messages",
+            "resource": f"{self._graph.mailbox}/messages",
             "notificationUrl": callback_url,
             "lifecycleNotificationUrl": callback_url,
             "clientState": secret,
