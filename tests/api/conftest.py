@@ -17,7 +17,7 @@ from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings, load_settings
-from mailsync.steps.mailbox import _open_vault
+from mailsync.steps.mailbox import open_vault
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
@@ -199,6 +199,6 @@ def _machine(name: str, definition: Mapping[str, object], client: Any = None) ->
 def _forget() -> None:
     if load_settings.cache_info().currsize and open_database.cache_info().currsize:
         open_database().close()
-    _open_vault.cache_clear()
+    open_vault.cache_clear()
     open_database.cache_clear()
     load_settings.cache_clear()

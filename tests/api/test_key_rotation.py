@@ -11,7 +11,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
 from mailsync.access.vault import Vault
 from mailsync.model import AccountId, RunId, SyncType
-from mailsync.steps.mailbox import _open_vault
+from mailsync.steps.mailbox import open_vault
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.run_store import RunStore
@@ -46,7 +46,7 @@ def accounts(ask_connect: Ask, environment: pytest.MonkeyPatch, identity: Simula
 
 def sync_once(database: Database, account_id: str) -> None:
     """As far as the token, in a function that has just been started."""
-    _open_vault.cache_clear()
+    open_vault.cache_clear()
     runs, run_id = RunStore(database), RunId(str(uuid4()))
     epoch = runs.begin(AccountId(account_id), run_id, run_id, SyncType.AUTO, "test")
     state = {"accountId": account_id, "runId": run_id, "leaseEpoch": epoch}

@@ -1,7 +1,7 @@
-"""The OpenAPI document of every route that a client calls, also those of the function `connect`.
+"""The OpenAPI document of every route that a client calls, also those of other functions.
 
-The routes of the function `api` are described by their own models; those of `connect`, which
-does without models, are described here.
+The routes of the function `api` are described by their own models; those of `connect`
+and `webhook`, which do without models, are described here.
 """
 
 import json
@@ -18,7 +18,8 @@ from mailsync.api.problems import CONTENT_TYPE
 
 VERSION = "1.0.0"
 PATH = "/api/openapi.json"
-PUBLIC = (PATH, "/api/health", "/api/auth/microsoft/callback")
+WEBHOOK = "/api/webhooks/microsoft"
+PUBLIC = (PATH, "/api/health", "/api/auth/microsoft/callback", WEBHOOK)
 _ABOUT = (
     "Starts and shows syncs of mailboxes. Every answer of this API that is an error is a problem"
     " (RFC 9457) with a stable `type`; the gateway in front of it answers in its own words."
@@ -64,7 +65,7 @@ def document(app: APIGatewayHttpResolver) -> dict[str, Any]:
         security=[{"bearer": []}],
     )
     described: dict[str, Any] = json.loads(made)
-    described["paths"] |= _CONNECT
+    described["paths"] |= _CONNECT | _WEBHOOKS
     for path, operations in described["paths"].items():
         for operation in operations.values():
             _finish(path, operation)
@@ -106,6 +107,38 @@ def _connect_answers(*statuses: int, public: bool = False) -> dict[str, Any]:
     return {"302": {"description": "Found"}, **{str(key): each for key, each in said.items()}}
 
 
+def _webhook_answers() -> dict[str, Any]:
+    said = answers({200: None, 202: None}, 400, 413, public=True)
+    for status in (200, 202):
+        said[status]["content"] = {"text/plain": {"schema": _TEXT}}
+    said[413]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}}
+    return {str(key): each for key, each in said.items()}
+
+
+_WEBHOOKS: dict[str, Any] = {
+    WEBHOOK: {
+        "post": {
+            "operationId": "notify_of_changes",
+            "summary": "Where Microsoft Graph says that mail changed",
+            "description": "Called by Microsoft: makes the mailbox due, or answers the handshake"
+            " of a new subscription. What does not bear the secret of a subscription has no"
+            " effect and the same answer.",
+            "parameters": [_query("validationToken", "The handshake; it is echoed.")],
+            "requestBody": {
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["value"],
+                            "properties": {"value": {"type": "array", "items": {}}},
+                        }
+                    }
+                }
+            },
+            "responses": _webhook_answers(),
+        }
+    },
+}
 _CONNECT: dict[str, Any] = {
     "/api/auth/microsoft": {
         "get": {
