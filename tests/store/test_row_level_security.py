@@ -15,6 +15,7 @@ PRIVATE = {
     "folder_cursors",
     "outbox",
     "schema_migrations",
+    "provider_subscriptions",
     "self_tests",
     "sign_ins",
 }
