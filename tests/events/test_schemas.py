@@ -90,6 +90,7 @@ def test_a_stopped_run_is_told_as_its_schema_says(
     told = rows(database, "SELECT type, detail FROM mailsync.outbox")
 
     assert [(kind, each["runId"]) for kind, each in told] == [("sync.cancelled", "run-1")]
+    check(*told[0])
 
 
 def test_a_run_whose_mailbox_was_taken_over_is_told_as_failed(
