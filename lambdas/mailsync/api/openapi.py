@@ -42,6 +42,26 @@ _GATEWAY_MESSAGE = {
     "properties": {"message": _TEXT},
 }
 _PAGE = {"schema": _TEXT}
+_MAILBOX_WANTED = {
+    "type": "object",
+    "required": ["tenantId", "emailAddress"],
+    "properties": {
+        "tenantId": {**_TEXT, "format": "uuid"},
+        "emailAddress": _TEXT,
+        "userId": {**_TEXT, "description": "For whom; the caller when it is left out."},
+    },
+}
+_MAILBOX_CONNECTED = {
+    "type": "object",
+    "required": ["success", "accountId", "emailAddress", "runId", "statusUrl"],
+    "properties": {
+        "success": {"const": True},
+        "accountId": {**_TEXT, "format": "uuid"},
+        "emailAddress": _TEXT,
+        "runId": _TEXT,
+        "statusUrl": _TEXT,
+    },
+}
 
 
 def publish(app: APIGatewayHttpResolver) -> None:
@@ -105,6 +125,17 @@ def _connect_answers(*statuses: int, public: bool = False) -> dict[str, Any]:
     for status in (*statuses, 500, 503):
         said[status]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}, "text/html": _PAGE}
     return {"302": {"description": "Found"}, **{str(key): each for key, each in said.items()}}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _organisation_answers() -> dict[str, Any]:
+    said = answers({201: None}, 400, 403, 409, 422, 502)
+    said[201] |= {"content": _json(_MAILBOX_CONNECTED), "headers": {"Location": {"schema": _TEXT}}}
+    said[403]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}}
+    return {str(key): each for key, each in said.items()}
 
 
 def _webhook_answers() -> dict[str, Any]:
@@ -176,6 +207,16 @@ _CONNECT: dict[str, Any] = {
                 _query("error", "When it was not."),
             ],
             "responses": _connect_answers(400, 403, 502, public=True),
+        }
+    },
+    "/api/email/accounts/microsoft": {
+        "post": {
+            "operationId": "connect_organisation_mailbox",
+            "summary": "Connect a mailbox that its organisation lets the application read",
+            "description": "For administrators of the application, and for organisations that it"
+            " lists; the first sync is started.",
+            "requestBody": {"required": True, "content": _json(_MAILBOX_WANTED)},
+            "responses": _organisation_answers(),
         }
     },
 }
