@@ -83,6 +83,15 @@ def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
     assert not runs.account(run.account_id).initial_sync_completed
 
 
+def test_a_run_is_completed_once_though_it_is_asked_twice(
+    runs: RunStore, run: RunRef, database: Database
+) -> None:
+    """The function may die between its commit and its answer."""
+    assert runs.complete(run) is runs.complete(run)
+
+    assert one(database, "SELECT count(*) FROM mailsync.outbox") == [1]
+
+
 def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
     runs: RunStore, run: RunRef, database: Database
 ) -> None:

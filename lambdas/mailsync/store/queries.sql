@@ -67,6 +67,10 @@ SELECT a.failures, a.status
  WHERE r.id = :run_id
    FOR UPDATE OF a
 
+-- completed_run --
+-- A run that ended well.
+SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status = 'completed'
+
 -- ended_run --
 -- A run that has its outcome.
 SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status NOT IN ('queued', 'running')

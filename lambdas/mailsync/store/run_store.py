@@ -188,11 +188,17 @@ class RunStore:
         return frozenset(FolderId(each) for (each,) in found)
 
     def complete(self, run: RunRef) -> bool:
-        """Closes the run; whether every folder was proven. A second call changes nothing."""
+        """Closes the run; whether every folder was proven.
+
+        A function that died after the commit is asked again: the second call changes nothing.
+        """
         with self._database.transaction() as tx:
-            if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
+            holds = tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch)
+            if not holds and not tx.run("completed_run", run_id=run.run_id):
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             proven = tx.run("unproven_folders", run_id=run.run_id)[0][0] == 0
+            if not holds:
+                return bool(proven)
             has_news, is_pushed = tx.run("news_of_run", run_id=run.run_id)[0]
             wait_s = next_sync_after_success_in_s(
                 has_news=has_news,
