@@ -65,6 +65,7 @@ def _welcome(stack: Stack) -> str:
     curl = f'curl -s -H "Authorization: Bearer $TOKEN" {stack.api_url}'
     return f"""Ctrl-C stops it and loses nothing.
 
+  Dashboard  {stack.dashboard.url}
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
   Graph      {stack.provider.graph_url}

@@ -39,13 +39,15 @@ class DemoAccount:
         return found
 
 
-def connect(api_url: str, provider: Provider, token: str) -> DemoAccount:
-    """Signs in with the first simulated mailbox by the OAuth code flow, browser-like.
+def connect(
+    api_url: str, provider: Provider, token: str, address: str | None = None
+) -> DemoAccount:
+    """Signs in with that simulated mailbox, or the first, by the OAuth code flow, browser-like.
 
     Raises:
         StartFailed: some step of the sign-in was refused.
     """
-    address = str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
+    address = address or str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
     headers = {"Authorization": f"Bearer {token}"}
     trust = ssl.create_default_context(cafile=provider.ca_bundle)
     with httpx.Client(verify=trust, timeout=TIMEOUT_S) as browser:

@@ -21,6 +21,7 @@ class Options:
     data: Path = Path(".mailsync/data")
     api_port: int = 3000
     aws_port: int = 4566
+    dashboard_port: int = 8288
     graph_url: str | None = None
     authority: str | None = None
     database_url: str | None = None
@@ -59,6 +60,12 @@ def _common_options() -> argparse.ArgumentParser:
     add("--data", type=Path, default=defaults.data, metavar="DIR", help="default: %(default)s")
     add("--api-port", type=_port, default=defaults.api_port, help="default: %(default)s; 0: any")
     add("--aws-port", type=_port, default=defaults.aws_port, help="default: %(default)s; 0: any")
+    add(
+        "--dashboard-port",
+        type=_port,
+        default=defaults.dashboard_port,
+        help="default: %(default)s; 0: any",
+    )
     add("--graph-url", metavar="URL", help="Microsoft Graph instead of the simulator")
     add("--authority", metavar="URL", help="Microsoft's identity platform with the tenant")
     add("--database-url", metavar="URL", help="your Postgres instead of the stack's own")

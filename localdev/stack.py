@@ -20,10 +20,13 @@ from infra.catalog import (
     TEST_SYNC,
     WORKFLOWS,
 )
+from localdev.dashboard.server import Dashboard
+from localdev.dashboard.sources import Sources
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
     CREDENTIALS,
     EVENT_BUS,
+    aws_client,
     create_event_bus,
     create_workflows,
     forget_everything,
@@ -38,6 +41,7 @@ from localdev.engine.postgres import Postgres, lock_folder
 from localdev.engine.scheduler import Scheduler
 from localdev.engine.simulator_process import Provider, SimulatorProcess
 from localdev.options import Options
+from mailsync.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE_ROOT = ROOT / "lambdas"
@@ -53,6 +57,7 @@ class Stack:
     """
 
     lambdas: LambdaHost
+    dashboard: Dashboard
     postgres: Postgres | None = None  # None: the database was given
     simulators: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
     provider: Provider
@@ -99,6 +104,7 @@ class Stack:
         self._migrate()
         self._configure()
         api.start()
+        self.dashboard.start(self._sources())
         if self.options.schedule:
             scheduler = Scheduler(self.lambdas, SCHEDULES, scale=self.options.time_scale)
             scheduler.start()
@@ -128,6 +134,8 @@ class Stack:
         self._exit.callback(self.lambdas.stop)
         self._exit.callback(self.events.stop)
         self.aws_url = endpoint.url
+        self.dashboard = Dashboard(port=self.options.dashboard_port)
+        self._exit.callback(self.dashboard.stop)
         return api
 
     def _launch_simulators(self) -> None:
@@ -185,9 +193,26 @@ class Stack:
             TEST_SYNC_ARN=arns[TEST_SYNC.name],
             JWT_SECRET=open_secret(self.data / "jwt-secret"),
             PUBLIC_URL=self.api_url,
-            # Without an application to return to, a person lands on the account's status.
-            APP_INBOX_URL=os.environ.get("APP_INBOX_URL") or f"{self.api_url}/api/email/sync",
+            # Without an application to return to, a person lands in the dashboard.
+            APP_INBOX_URL=os.environ.get("APP_INBOX_URL") or f"{self.dashboard.url}/accounts",
             POWERTOOLS_METRICS_NAMESPACE="Mailsync",
+        )
+
+    def _sources(self) -> Sources:
+        """What the dashboard looks at: this very stack."""
+        settings = self.lambdas.settings
+        return Sources(
+            stage="local",
+            settings=Settings(settings),
+            machines={
+                MAILBOX_SYNC.name: settings["MAILBOX_SYNC_ARN"],
+                TEST_SYNC.name: settings["TEST_SYNC_ARN"],
+            },
+            client=lambda service: aws_client(service, self.aws_url),
+            api_url=self.api_url,
+            aws_url=self.aws_url,
+            token=self.token,
+            provider=self.provider if self.simulators else None,
         )
 
     def _provider(self) -> Provider:

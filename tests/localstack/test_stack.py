@@ -13,12 +13,13 @@ from localdev.engine.postgres import lock_folder
 from localdev.options import Options, parse
 from localdev.stack import Stack, forget_data
 
+PORTS = ("--api-port", "0", "--aws-port", "0", "--dashboard-port", "0")
 NOWHERE = ("--graph-url", "http://127.0.0.1:1/v1.0", "--authority", "https://localhost:1/common")
 
 
 def options(data: Path, *arguments: str) -> Options:
     """Of a stack on free ports, whose mail provider never answers."""
-    everything = ("up", "--data", str(data), "--api-port", "0", "--aws-port", "0", *NOWHERE)
+    everything = ("up", "--data", str(data), *PORTS, *NOWHERE)
     return parse([*everything, *arguments])[1]
 
 
@@ -34,7 +35,7 @@ def test_the_product_answers_those_who_have_a_token(tmp_path: Path) -> None:
         assert httpx.get(url, headers=signed_in, timeout=30).status_code in (400, 404, 422)
 
 
-@pytest.mark.parametrize("option", ["--api-port", "--aws-port"])
+@pytest.mark.parametrize("option", ["--api-port", "--aws-port", "--dashboard-port"])
 def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -64,7 +65,7 @@ def test_fresh_forgets_what_stacks_stored_and_nothing_else(tmp_path: Path) -> No
 
 
 def test_sigterm_stops_everything_and_a_second_stack_is_refused(tmp_path: Path) -> None:
-    arguments = ("--data", str(tmp_path), "--api-port", "0", "--aws-port", "0", *NOWHERE)
+    arguments = ("--data", str(tmp_path), *PORTS, *NOWHERE)
     command = [sys.executable, "-m", "localdev", "up", *arguments]
     environment = {**os.environ, "PYTHONPATH": "lambdas:."}
     up = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)

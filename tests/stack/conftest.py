@@ -72,6 +72,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
         data=tmp_path_factory.mktemp("stack"),
         api_port=0,
         aws_port=0,
+        dashboard_port=0,
         messages=MESSAGES,
         schedule=False,
         time_scale=0.2,

@@ -10,7 +10,7 @@ statements.
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -174,13 +174,14 @@ def _named(error: pg8000.native.DatabaseError, statement: str) -> Exception:
 class Transaction:
     """An open transaction; rows come back as lists in the order of the columns."""
 
-    def __init__(self, connection: pg8000.native.Connection) -> None:
+    def __init__(self, connection: pg8000.native.Connection, known: Mapping[str, str]) -> None:
         self._connection = connection
+        self._known = known
 
     def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
         """Runs a statement of `queries.sql` by its name."""
         try:
-            rows = self._connection.run(statements()[statement], **parameters)
+            rows = self._connection.run(self._known[statement], **parameters)
         except pg8000.native.DatabaseError as error:
             raise _named(error, statement) from None
         return rows or []
@@ -203,10 +204,14 @@ class Transaction:
 
 
 class Database:
-    """The process's connection; opened when first needed, opened anew when it broke."""
+    """The process's connection; opened when first needed, opened anew when it broke.
 
-    def __init__(self, settings: Settings) -> None:
+    known: the statements that it runs, by name; None: those of `queries.sql`.
+    """
+
+    def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
         self._settings = settings
+        self._known = known or statements()
         self._connection: pg8000.native.Connection | None = None
         self._is_open = False
 
@@ -224,7 +229,7 @@ class Database:
         connection = self._begin()
         self._is_open = True
         try:
-            yield Transaction(connection)
+            yield Transaction(connection, self._known)
             connection.run("COMMIT")
         except pg8000.native.DatabaseError as error:
             self._discard()

@@ -1,0 +1,115 @@
+"""What a person does in the dashboard that the product's API allows."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from infra.catalog import TEST_SYNC
+from localdev.dashboard.executions import Executions
+from localdev.dashboard.readings import Readings
+from localdev.dashboard.sources import Sources
+
+TIMEOUT_S = 40
+_NO_ROUTE = {"message": "Not Found"}
+"""What an HTTP API itself answers to a path that it does not know."""
+
+Json = dict[str, Any]
+Action = Callable[[Json], Json]
+
+
+class Refused(Exception):
+    """It was not done; `status` is the HTTP status to say so with."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Actions:
+    """Each takes and returns a JSON object.
+
+    Raises Refused, NotFound, and httpx.TransportError when nobody answers.
+    """
+
+    def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
+        self._sources = sources
+        self._readings = readings
+        self._executions = executions
+        self.known: Mapping[str, Action] = {
+            "sync": self._sync,
+            "cancel": self._cancel,
+            "rerun": self._rerun,
+            "test-sync": self._test_sync,
+            "event": self._event,
+            "pause": lambda asked: self._pause(asked, paused=True),
+            "resume": lambda asked: self._pause(asked, paused=False),
+        }
+
+    def _sync(self, asked: Json) -> Json:
+        body = {"accountId": text(asked, "accountId"), "syncType": asked.get("syncType", "manual")}
+        return self._api("POST", "/api/email/sync", json=body)
+
+    def _cancel(self, asked: Json) -> Json:
+        account_id = text(asked, "accountId")
+        return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
+
+    def _rerun(self, asked: Json) -> Json:
+        """The same again; what was not a full sync becomes a manual one."""
+        run_id = text(asked, "runId")
+        if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
+            return self._test_sync({})
+        run = self._readings.run(run_id)
+        sync_type = "full" if run.sync_type == "full" else "manual"
+        return self._sync({"accountId": run.account_id, "syncType": sync_type})
+
+    def _test_sync(self, _: Json) -> Json:
+        return self._api("GET", "/api/test-sync")
+
+    def _event(self, _: Json) -> Json:
+        raise Refused(501, "Nothing listens to events on this stack yet.")
+
+    def _pause(self, asked: Json, *, paused: bool) -> Json:
+        path = f"/api/email/accounts/{text(asked, 'accountId')}"
+        return self._api("PATCH", path, json={"paused": paused})
+
+    def _api(self, method: str, path: str, **arguments: Any) -> Json:
+        token = self._sources.token()
+        if token is None:
+            raise Refused(
+                403, "Start the dashboard with a user's token in MAILSYNC_TOKEN for that."
+            )
+        headers = {"Authorization": f"Bearer {token}"}
+        url = self._sources.api_url + path
+        answer = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **arguments)
+        document = _object(answer)
+        if answer.is_success:
+            return document
+        if document == _NO_ROUTE:
+            raise Refused(501, f"The API of this stack has no route {method} {path} yet.")
+        sentence = document.get("detail") or document.get("message") or "The API refused that."
+        raise Refused(answer.status_code, str(sentence))
+
+
+def text(asked: Json, name: str) -> str:
+    """Raises Refused when the action was not told this."""
+    value = asked.get(name)
+    if not isinstance(value, str) or not value:
+        raise Refused(422, f"The action needs {name}, as text.")
+    return value
+
+
+def number(asked: Json, name: str, default: int | None = None) -> int:
+    """Raises Refused when the action was not told this and has no default for it."""
+    value = asked.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refused(422, f"The action needs {name}, as a whole number.")
+    return value
+
+
+def _object(answer: httpx.Response) -> Json:
+    try:
+        document = answer.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

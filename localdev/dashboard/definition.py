@@ -1,0 +1,154 @@
+"""A state machine's definition, read for people: states, the ways between them, retries.
+
+Source: Amazon States Language specification, https://states-language.net.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["next", "default", "choice", "catch"]
+
+_SIGNS = {
+    "Equals": "=",
+    "LessThan": "<",
+    "LessThanEquals": "≤",
+    "GreaterThan": ">",
+    "GreaterThanEquals": "≥",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From one state to another of the same scope; `label` says when it is taken."""
+
+    source: str
+    target: str
+    kind: Kind
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrier:
+    """Waits `interval_s` before the first retry, then `rate` times longer, `max_delay_s` at most.
+
+    jitter: the wait is a random part of that.
+    """
+
+    errors: tuple[str, ...]
+    attempts: int
+    interval_s: float
+    rate: float
+    max_delay_s: float | None
+    jitter: bool
+
+    def longest_wait_s(self, retry: int) -> float:
+        """Seconds before the retry of that number, which counts from 1."""
+        wait_s = float(self.interval_s * self.rate ** (retry - 1))
+        return wait_s if self.max_delay_s is None else min(wait_s, self.max_delay_s)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`scope`: the states inside a Map, None for every other type."""
+
+    name: str
+    type: str
+    comment: str
+    ways: tuple[Way, ...]
+    retriers: tuple[Retrier, ...]
+    scope: "Scope | None" = None
+
+    def retrier_of(self, error: str) -> Retrier | None:
+        """The rule that decides about this error; None when there is none."""
+        for each in self.retriers:
+            if error in each.errors or "States.ALL" in each.errors:
+                return each
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """States that may go to one another; `states` in the order of the definition."""
+
+    start: str
+    states: tuple[State, ...]
+
+    def all_states(self) -> Iterator[State]:
+        """Those inside of Maps, too; a Map comes before what is inside."""
+        for state in self.states:
+            yield state
+            if state.scope:
+                yield from state.scope.all_states()
+
+
+def read_definition(text: str) -> Scope:
+    """Raises ValueError when the text is no JSON, KeyError when it is no state machine."""
+    return _scope(json.loads(text))
+
+
+def _scope(document: Mapping[str, Any]) -> Scope:
+    states = tuple(_state(name, body) for name, body in document["States"].items())
+    return Scope(document["StartAt"], states)
+
+
+def _state(name: str, body: Mapping[str, Any]) -> State:
+    inner = body.get("ItemProcessor")
+    return State(
+        name=name,
+        type=body["Type"],
+        comment=body.get("Comment", ""),
+        ways=tuple(_ways(name, body)),
+        retriers=tuple(_retrier(each) for each in body.get("Retry", ())),
+        scope=_scope(inner) if inner else None,
+    )
+
+
+def _ways(name: str, body: Mapping[str, Any]) -> Iterator[Way]:
+    if "Next" in body:
+        yield Way(name, body["Next"], "next")
+    for choice in body.get("Choices", ()):
+        yield Way(name, choice["Next"], "choice", _condition(choice))
+    if "Default" in body:
+        yield Way(name, body["Default"], "default", "otherwise")
+    for catcher in body.get("Catch", ()):
+        yield Way(name, catcher["Next"], "catch", _errors(catcher["ErrorEquals"]))
+
+
+def _errors(names: list[str]) -> str:
+    return "any other error" if names == ["States.ALL"] else ", ".join(names)
+
+
+def _condition(rule: Mapping[str, Any]) -> str:
+    for word in ("And", "Or"):
+        if word in rule:
+            return f" {word.lower()} ".join(_condition(each) for each in rule[word])
+    if "Not" in rule:
+        return f"not ({_condition(rule['Not'])})"
+    subject = rule["Variable"].removeprefix("$.")
+    operator, value = next(
+        (key, value) for key, value in rule.items() if key not in ("Variable", "Next", "Comment")
+    )
+    return _comparison(subject, operator, value)
+
+
+def _comparison(subject: str, operator: str, value: Any) -> str:
+    if operator == "BooleanEquals":
+        return subject if value else f"not {subject}"
+    for kind in ("Numeric", "String", "Timestamp"):
+        sign = _SIGNS.get(operator.removeprefix(kind))
+        if operator.startswith(kind) and sign:
+            return f"{subject} {sign} {value}"
+    return f"{subject} {operator} {value}"
+
+
+def _retrier(document: Mapping[str, Any]) -> Retrier:
+    return Retrier(
+        errors=tuple(document["ErrorEquals"]),
+        attempts=document.get("MaxAttempts", 3),
+        interval_s=document.get("IntervalSeconds", 1),
+        rate=document.get("BackoffRate", 2),
+        max_delay_s=document.get("MaxDelaySeconds"),
+        jitter=document.get("JitterStrategy") == "FULL",
+    )

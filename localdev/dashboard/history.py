@@ -1,0 +1,180 @@
+"""From the events of an execution to its steps, each with its attempts. Pure.
+
+Every event names the one before it on its own branch (`previousEventId`), so the iterations of a
+Map are told apart although their events are mixed.
+Source: AWS Step Functions API Reference, HistoryEvent.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Status = Literal["running", "succeeded", "failed", "waiting", "caught"]
+
+_ATTEMPT_BEGINS = frozenset({"TaskScheduled"})
+_ATTEMPT_FAILS = frozenset({"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed"})
+_EXECUTION_ENDS = frozenset(
+    {"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"}
+)
+Event = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """`next_attempt_at` is set when another one followed, or must follow until then."""
+
+    number: int
+    started_at: datetime
+    finished_at: datetime | None = None
+    error: str | None = None
+    cause: str | None = None
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Step:
+    """One visit of a state; `inside` is the Map around it, `input` and `output` are JSON values.
+
+    caught: it failed, and the workflow went on by a Catch. waiting: for its next attempt, or for
+    the end of a Wait.
+    """
+
+    id: int
+    name: str
+    type: str
+    started_at: datetime
+    input: Any
+    inside: str | None = None
+    folder_id: int | None = None
+    status: Status = "running"
+    finished_at: datetime | None = None
+    output: Any = None
+    error: str | None = None
+    cause: str | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """`owner`: the step that each event belongs to. `frame`: the Map step around that one."""
+
+    steps: list[Step] = field(default_factory=list)
+    owner: dict[int, Step] = field(default_factory=dict)
+    frame: dict[int, Step | None] = field(default_factory=dict)
+
+    def read(self, event: Event) -> None:
+        number, kind = event["id"], str(event["type"])
+        before, around = (each.get(event["previousEventId"]) for each in (self.owner, self.frame))
+        details = _details(event)
+        if kind.endswith("StateEntered"):
+            self._enter(event, kind.removesuffix("StateEntered"), details)
+        elif kind.startswith("MapIteration"):
+            # What follows the start is inside the Map; what follows the end belongs to it.
+            step = self._entered(details["name"])
+            self.owner[number] = step
+            self.frame[number] = step if kind.endswith("Started") else self.frame[step.id]
+        elif before:
+            step = (
+                self._entered(details["name"])
+                if kind.endswith("StateExited") and before.name != details["name"]
+                else before
+            )
+            self.owner[number], self.frame[number] = step, around
+            _tell(step, event, kind, details)
+
+    def _entered(self, name: str) -> Step:
+        """The last visit of the state of that name."""
+        return next(each for each in reversed(self.steps) if each.name == name)
+
+    def _enter(self, event: Event, kind: str, details: Mapping[str, Any]) -> None:
+        around = self.frame.get(event["previousEventId"])
+        given = _value(details.get("input"))
+        step = Step(
+            id=event["id"],
+            name=details["name"],
+            type=kind,
+            started_at=event["timestamp"],
+            input=given,
+            inside=around.name if around else None,
+            folder_id=given.get("folderId") if isinstance(given, dict) else None,
+        )
+        if kind == "Fail":
+            _fail(step, event["timestamp"], given)
+        self.steps.append(step)
+        self.owner[event["id"]] = step
+        self.frame[event["id"]] = around
+
+
+def read_history(events: Iterable[Event]) -> list[Step]:
+    """The steps in the order in which they began.
+
+    What was still under way when the execution ended has failed without an error of its own.
+    """
+    reader = _Reader()
+    for event in events:
+        if event["type"] in _EXECUTION_ENDS:
+            _end(reader.steps, event)
+        elif event["type"] != "ExecutionStarted":
+            reader.read(event)
+    return reader.steps
+
+
+def _tell(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> None:
+    """What an event says about its step."""
+    at = event["timestamp"]
+    if kind in _ATTEMPT_BEGINS:
+        if step.attempts:
+            step.attempts[-1].next_attempt_at = at
+        step.attempts.append(Attempt(len(step.attempts) + 1, at))
+        step.status = "running"
+    elif kind in _ATTEMPT_FAILS or kind == "MapStateFailed":
+        step.error = details.get("error", step.error)
+        step.cause = _sentence(details.get("cause"))
+        step.status = "waiting"
+        if step.attempts:
+            last = step.attempts[-1]
+            last.finished_at, last.error, last.cause = at, step.error, step.cause
+    elif kind == "TaskSucceeded":
+        step.status, step.error, step.cause = "succeeded", None, None
+        if step.attempts:
+            step.attempts[-1].finished_at = at
+    elif kind.endswith("StateExited"):
+        step.finished_at, step.output = at, _value(details.get("output"))
+        step.status = "caught" if step.status == "waiting" else "succeeded"
+
+
+def _fail(step: Step, at: datetime, given: Any) -> None:
+    """A Fail state has no exit; its error is what the workflow had put into its input."""
+    told = given.get("error") if isinstance(given, dict) else None
+    step.status, step.finished_at = "failed", at
+    if isinstance(told, dict):
+        step.error, step.cause = told.get("Error"), _sentence(told.get("Cause"))
+
+
+def _end(steps: Iterable[Step], event: Event) -> None:
+    for step in steps:
+        if step.finished_at is None:
+            step.status, step.finished_at = "failed", event["timestamp"]
+            step.cause = step.cause or "The execution ended before this step did."
+
+
+def _details(event: Event) -> Mapping[str, Any]:
+    return next(
+        (value for name, value in event.items() if name.endswith("EventDetails") and value), {}
+    )
+
+
+def _value(text: str | None) -> Any:
+    """JSON as its value; what was cut off stays text."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
+
+
+def _sentence(cause: str | None) -> str | None:
+    """The message alone, of a cause that is a Lambda error as JSON."""
+    document = _value(cause)
+    return str(document.get("errorMessage", cause)) if isinstance(document, dict) else cause

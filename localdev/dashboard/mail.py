@@ -1,0 +1,36 @@
+"""A mail as a document that cannot do anything: hostile mail is shown, never obeyed.
+
+The policy travels with the document, so it also holds when the address is opened by itself. The
+sandbox has an origin of its own and runs nothing: no scripts, forms, pop-ups or refreshes.
+Sources: CSP Level 3; HTML Living Standard, 7.6 "Sandboxing" and the `sandbox` directive.
+"""
+
+import html
+import re
+
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox;"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+    # No policy covers a look-up of names, which tells a sender that his mail was read.
+    "X-DNS-Prefetch-Control": "off",
+}
+_PAGE = "<!doctype html><meta charset=utf-8><title>{title}</title>{content}"
+_PLAIN = '<pre style="white-space: pre-wrap; font: inherit">{text}</pre>'
+_NOTHING = "<p><em>This message has no text.</em></p>"
+# Only for what a policy cannot reach, and a space in its place, so that no other tag is made of
+# the rest; a tag that slips through still meets the policy.
+_REACHES_OUT = re.compile(r"</?(?:link|meta|base)\b[^>]*>?", re.IGNORECASE)
+
+
+def document(subject: str, body_html: str | None, body_text: str | None) -> bytes:
+    """An HTML document with the mail's own markup, without its link, meta and base tags."""
+    if body_html:
+        content = _REACHES_OUT.sub(" ", body_html)
+    elif body_text:
+        content = _PLAIN.format(text=html.escape(body_text))
+    else:
+        content = _NOTHING
+    return _PAGE.format(title=html.escape(subject), content=content).encode()

@@ -1,0 +1,104 @@
+"""How a run stands: the colour of every state, and what happens next and when. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from localdev.dashboard.definition import Scope, State
+from localdev.dashboard.history import Status, Step
+from localdev.dashboard.rows import OneRun
+
+_MOST_TELLING: tuple[Status, ...] = ("waiting", "running", "failed", "caught", "succeeded")
+_OPEN = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """`at` is None where nobody can know; a time is the latest possible one."""
+
+    what: str
+    at: datetime | None = None
+
+
+def label(step: Step, folders: Mapping[int, str]) -> str:
+    """`sync-folder: Inbox` inside a Map, the name alone elsewhere."""
+    if step.inside and step.folder_id is not None:
+        return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
+    return step.name
+
+
+def states(steps: Iterable[Step]) -> dict[str, Status]:
+    """Of every state that was entered: its last visit, and of several folders the worst one."""
+    last = {(each.name, each.folder_id): each.status for each in steps}
+    found: dict[str, Status] = {}
+    for (name, _), status in last.items():
+        known = found.get(name, status)
+        found[name] = min(known, status, key=_MOST_TELLING.index)
+    return found
+
+
+def expect_retries(steps: Iterable[Step], scope: Scope) -> None:
+    """Sets when the next attempt of each waiting step begins at the latest."""
+    known = {each.name: each for each in scope.all_states()}
+    for step in steps:
+        state = known.get(step.name)
+        if step.status == "waiting" and step.attempts and state:
+            step.attempts[-1].next_attempt_at = _next_attempt_at(step, state)
+
+
+def _next_attempt_at(step: Step, state: State) -> datetime | None:
+    last = step.attempts[-1]
+    retrier = state.retrier_of(last.error or "")
+    if retrier is None or last.finished_at is None:
+        return None
+    retries = sum(state.retrier_of(each.error or "") is retrier for each in step.attempts)
+    if retries > retrier.attempts:
+        return None
+    return last.finished_at + timedelta(seconds=retrier.longest_wait_s(retries))
+
+
+def what_next(
+    run: OneRun, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
+) -> Next | None:
+    """Of an open run its next step, of a closed one the next sync of its mailbox."""
+    if run.status not in _OPEN:
+        return _next_sync(run)
+    waiting = [each for each in steps if each.status == "waiting" and each.attempts]
+    dated = [each for each in waiting if each.attempts[-1].next_attempt_at]
+    if dated:
+        first = min(dated, key=lambda each: str(each.attempts[-1].next_attempt_at))
+        number = len(first.attempts) + 1
+        what = f"Attempt {number} of {label(first, folders)} begins at the latest."
+        return Next(what, first.attempts[-1].next_attempt_at)
+    working = [each for each in steps if each.status == "running" and each.type != "Map"]
+    if not working:
+        return Next("The execution is about to begin; the schedule starts it if it does not.")
+    return _next_step(working, scope, folders)
+
+
+def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]) -> Next:
+    step = working[0]
+    if step.type == "Wait":
+        return _end_of_wait(step, folders)
+    known = {each.name: each for each in scope.all_states()}
+    following = [way.target for way in known[step.name].ways if way.kind == "next"]
+    names = ", ".join(label(each, folders) for each in working[:4])
+    then = f", then {following[0]}" if following and len(working) == 1 else ""
+    return Next(f"At work: {names}{then}.")
+
+
+def _end_of_wait(step: Step, folders: Mapping[int, str]) -> Next:
+    """The provider's own wish, which the step before has put into the state."""
+    page = step.input.get("page") if isinstance(step.input, dict) else None
+    seconds = page.get("waitSeconds") if isinstance(page, dict) else None
+    at = step.started_at + timedelta(seconds=seconds) if seconds else None
+    return Next(f"{label(step, folders)} waits as long as the mail provider has asked for.", at)
+
+
+def _next_sync(run: OneRun) -> Next | None:
+    sentences = {
+        "active": Next("The next sync of this mailbox starts by itself.", run.next_sync_at),
+        "paused": Next("The account is paused; nothing happens until it is resumed."),
+        "reauth_required": Next("The mail provider refuses access; connect the mailbox again."),
+    }
+    return sentences.get(run.account_status)

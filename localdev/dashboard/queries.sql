@@ -1,0 +1,167 @@
+-- What the dashboard reads, in the manner of the product's own statements: a name, a sentence, the
+-- statement, every name qualified. Nothing here writes.
+
+-- read_only --
+-- The first statement of every transaction of the dashboard: nothing in it may write.
+SET TRANSACTION READ ONLY
+
+-- totals --
+-- How many mailboxes there are, and how many runs have no outcome yet.
+SELECT (SELECT count(*) FROM mailsync.email_accounts),
+       (SELECT count(*) FROM mailsync.sync_runs WHERE status IN ('queued', 'running'))
+
+-- pulse --
+-- What differs as soon as anything happened: few values, whatever the tables hold.
+SELECT (SELECT max(updated_at) FROM mailsync.email_accounts),
+       (SELECT count(*) FROM mailsync.email_accounts),
+       (SELECT max(id) FROM mailsync.outbox),
+       (SELECT json_agg(json_build_array(r.id, r.status, r.heartbeat_at, f.parts) ORDER BY r.id)::text
+          FROM mailsync.sync_runs r
+          LEFT JOIN LATERAL (
+            SELECT json_agg(json_build_array(p.folder_id, p.status, p.attempts, p.pages)
+                            ORDER BY p.folder_id) AS parts
+              FROM mailsync.sync_run_folders p WHERE p.run_id = r.id) f ON true
+         WHERE r.status IN ('queued', 'running'))
+
+-- open_executions --
+-- The executions that work on mailboxes now.
+SELECT execution_arn FROM mailsync.sync_runs
+ WHERE status IN ('queued', 'running') AND execution_arn IS NOT NULL
+ ORDER BY created_at
+ LIMIT 20
+
+-- runs --
+-- Runs from the newest on, below a place in that order, as far as the filters let them through.
+SELECT r.id, r.account_id::text, a.email_address, r.status, r.trigger, r.sync_type, r.created_at,
+       r.started_at, r.finished_at, r.error, r.error_message
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE (r.created_at, r.id) < (cast(:before_at AS timestamptz), cast(:before_id AS text))
+   AND r.account_id = coalesce(cast(:account_id AS uuid), r.account_id)
+   AND r.status = coalesce(cast(:status AS text), r.status)
+   AND r.trigger = coalesce(cast(:trigger AS text), r.trigger)
+ ORDER BY r.created_at DESC, r.id DESC
+ LIMIT :limit
+
+-- run --
+-- One run, with where it works and what its mailbox waits for.
+SELECT r.id, r.account_id::text, a.email_address, r.status, r.trigger, r.sync_type, r.created_at,
+       r.started_at, r.finished_at, r.error, r.error_message, r.execution_arn, a.status,
+       a.next_sync_at
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE r.id = :run_id
+
+-- run_folders --
+-- What a run did in each folder.
+SELECT p.folder_id, f.display_name, p.status, p.pages, p.inserted, p.updated, p.unchanged,
+       p.removed, p.quarantined, p.requests, p.attempts, p.resets, p.error, p.error_message,
+       p.started_at, p.finished_at
+  FROM mailsync.sync_run_folders p
+  JOIN mailsync.email_folders f ON f.id = p.folder_id
+ WHERE p.run_id = :run_id
+ ORDER BY p.started_at, p.folder_id
+
+-- folder_names --
+-- What the folders of an account are called, those that are gone too.
+SELECT id, display_name FROM mailsync.email_folders WHERE account_id = cast(:account_id AS uuid)
+
+-- accounts --
+-- Mailboxes with their progress: messages that are done with and those that the provider counts.
+SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.initial_sync_completed,
+       a.verified_at, a.last_sync_at, a.next_sync_at, a.last_error, a.last_error_message,
+       a.failures, r.id, r.started_at, w.inserted, coalesce(f.stored, 0), coalesce(f.remote, 0),
+       coalesce(f.walking, false), q.number
+  FROM mailsync.email_accounts a
+  LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
+  LEFT JOIN LATERAL (
+    SELECT coalesce(sum(p.inserted), 0)::int AS inserted
+      FROM mailsync.sync_run_folders p WHERE p.run_id = r.id) w ON true
+  LEFT JOIN LATERAL (
+    SELECT sum(f.total)::int AS stored, sum(f.remote_total)::int AS remote,
+           bool_or(c.walking) AS walking
+      FROM mailsync.email_folders f
+      JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+     WHERE f.account_id = a.id AND f.selected AND f.gone_at IS NULL) f ON true
+  LEFT JOIN LATERAL (
+    SELECT count(*)::int AS number
+      FROM mailsync.email_quarantine q WHERE q.account_id = a.id) q ON true
+ WHERE a.id = coalesce(cast(:account_id AS uuid), a.id)
+ ORDER BY a.email_address, a.id
+ LIMIT 1000
+
+-- folders --
+-- The folders of a mailbox, each with ours and the provider's count and what became of its proof.
+SELECT f.id, parent.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
+       (SELECT count(*)::int FROM mailsync.email_quarantine q WHERE q.folder_id = f.id),
+       c.walking, f.selected, f.hidden, f.verified_at, f.error, f.error_message
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  LEFT JOIN mailsync.email_folders parent
+    ON parent.account_id = f.account_id AND parent.remote_id = f.parent_remote_id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
+ ORDER BY f.id
+
+-- quarantine --
+-- Messages that exist and cannot be stored, with when they are tried again.
+SELECT q.message_id, f.display_name, q.cause, q.detail, q.attempts, q.last_tried_at,
+       q.last_tried_at + least(interval '1 day', interval '5 minutes' * 2 ^ least(q.attempts, 9))
+  FROM mailsync.email_quarantine q
+  LEFT JOIN mailsync.email_folders f ON f.id = q.folder_id
+ WHERE q.account_id = cast(:account_id AS uuid)
+ ORDER BY q.last_tried_at DESC, q.message_id
+ LIMIT 200
+
+-- folder_account --
+-- Whose folder that is.
+SELECT account_id::text FROM mailsync.email_folders WHERE id = :folder_id
+
+-- dated_messages --
+-- Messages of a folder from the newest on, below a place in that order.
+SELECT id, subject, from_name, from_address, received_at, is_read, is_flagged, has_attachments,
+       snippet
+  FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id AND removed_at IS NULL
+   AND (received_at, id) < (cast(:before_at AS timestamptz), cast(:before_id AS bigint))
+ ORDER BY received_at DESC, id DESC
+ LIMIT :limit
+
+-- undated_messages --
+-- The same for messages without a time, which stand above all others.
+SELECT id, subject, from_name, from_address, received_at, is_read, is_flagged, has_attachments,
+       snippet
+  FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id AND removed_at IS NULL
+   AND received_at IS NULL AND id < cast(:before_id AS bigint)
+ ORDER BY received_at DESC, id DESC
+ LIMIT :limit
+
+-- message --
+-- What is stored of a message, without its body.
+SELECT m.id, m.account_id::text, a.email_address, m.folder_id, f.display_name, m.message_id,
+       m.internet_message_id, m.subject, m.from_name, m.from_address, m.to_recipients,
+       m.cc_recipients, m.bcc_recipients, m.reply_to, m.received_at, m.sent_at, m.is_read,
+       m.is_draft, m.is_flagged, m.has_attachments, m.importance, m.categories, m.snippet
+  FROM mailsync.emails m
+  JOIN mailsync.email_accounts a ON a.id = m.account_id
+  JOIN mailsync.email_folders f ON f.id = m.folder_id
+ WHERE m.id = :message_id
+
+-- body --
+-- The text of a message, as HTML or plain.
+SELECT m.subject, b.html, b.text
+  FROM mailsync.emails m
+  LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
+ WHERE m.id = :message_id
+
+-- sent_events --
+-- What was told to the application, from the newest on.
+SELECT id, created_at, type, detail, published_at
+  FROM mailsync.outbox
+ WHERE id < cast(:before AS bigint)
+ ORDER BY id DESC
+ LIMIT :limit
+
+-- remote_folder --
+-- What the mail provider calls a folder.
+SELECT remote_id FROM mailsync.email_folders WHERE id = :folder_id

@@ -1,0 +1,39 @@
+"""From values to the JSON that the pages read: camelCase names, times in UTC."""
+
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+
+def shown(value: Any) -> Any:
+    """Dataclasses become objects; dictionaries keep their keys as they are."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {camel(each.name): shown(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, dict):
+        return {key: shown(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [shown(each) for each in value]
+    if isinstance(value, datetime):
+        return iso(value)
+    return value
+
+
+def to_json(value: Any) -> bytes:
+    return orjson.dumps(shown(value), option=orjson.OPT_NON_STR_KEYS)
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 with microseconds where there are any, in UTC: `2026-01-31T09:30:00.5Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(each.capitalize() for each in rest)
+
+
+def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    """Between the two; None when one of them is not known."""
+    return round((end - start).total_seconds() * 1000) if start and end else None

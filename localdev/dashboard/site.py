@@ -1,0 +1,81 @@
+"""Requests to answers: pages, data and actions of one stack."""
+
+import json
+from typing import Any
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localdev.dashboard.actions import Actions, Refused
+from localdev.dashboard.data import Data, Malformed, json_response
+from localdev.dashboard.executions import Executions
+from localdev.dashboard.pages import PROTECTION, is_ours, page
+from localdev.dashboard.readings import NotFound, Readings
+from localdev.dashboard.simulation import Simulation
+from localdev.dashboard.sources import Sources
+from localdev.http_server import Request, Response
+from mailsync.errors import MailsyncError
+
+DATA = "/data/"
+ACTIONS = "/data/actions/"
+
+
+class Site:
+    """Answers the requests that come to `port`, until `close`; every failure is a sentence."""
+
+    def __init__(self, sources: Sources, port: int) -> None:
+        self._port = port
+        self._readings = Readings(sources.settings)
+        executions = Executions(sources.client("stepfunctions"), sources.machines)
+        self._data = Data(sources, self._readings, executions)
+        actions = Actions(sources, self._readings, executions)
+        self._actions = {**actions.known, **Simulation(sources, self._readings).known}
+
+    def close(self) -> None:
+        self._data.changes.stop()
+        self._readings.close()
+
+    def __call__(self, request: Request) -> Response:
+        if not is_ours(request, self._port):
+            return _protected(_error(403, "Only pages of this dashboard may ask that."))
+        try:
+            answer = self._route(request)
+        except NotFound as missing:
+            answer = _error(404, str(missing))
+        except Malformed as malformed:
+            answer = _error(400, str(malformed))
+        except Refused as refused:
+            answer = _error(refused.status, str(refused))
+        except (MailsyncError, BotoCoreError, ClientError, httpx.TransportError) as broken:
+            answer = _error(503, str(broken))
+        return _protected(answer)
+
+    def _route(self, request: Request) -> Response:
+        if request.method == "POST" and request.path.startswith(ACTIONS):
+            return json_response(200, self._act(request))
+        if request.method != "GET":
+            return _error(405, "Only GET is answered here.")
+        if not request.path.startswith(DATA):
+            return page(request.path)
+        found = self._data(request.path.removeprefix(DATA), request.query)
+        return found or _error(404, "There is nothing of this name.")
+
+    def _act(self, request: Request) -> Any:
+        action = self._actions.get(request.path.removeprefix(ACTIONS))
+        if action is None:
+            raise Refused(404, "There is no action of this name.")
+        try:
+            asked = json.loads(request.body or b"{}")
+        except ValueError:
+            asked = None
+        if not isinstance(asked, dict):
+            raise Malformed("An action takes one JSON object.")
+        return action(asked)
+
+
+def _error(status: int, sentence: str) -> Response:
+    return json_response(status, {"error": sentence})
+
+
+def _protected(answer: Response) -> Response:
+    return Response(answer.status, answer.body, {**PROTECTION, **answer.headers})
