@@ -1,0 +1,119 @@
+// One mailbox: its folders with the proof of each, what differs, and what is in quarantine.
+
+import { accountButtons, next, speed, standing } from "./accounts.js";
+import { get } from "./data.js";
+import { el } from "./dom.js";
+import { clock, number } from "./format.js";
+import { facts, progress, status, table, time } from "./parts.js";
+import { runsTable } from "./runs.js";
+
+const RECENT = 5;
+const FOLDER_COLUMNS = [
+  "Folder", "Stored", ["Unread", "number"], ["At the provider", "number"],
+  ["Quarantined", "number"], "Proof", "Error",
+];
+
+export default {
+  title: (account) => account.address,
+
+  async load({ id }, signal) {
+    const [account, runs] = await Promise.all([
+      get(`accounts/${id}`, {}, signal),
+      get("runs", { account: id, limit: RECENT }, signal),
+    ]);
+    return { ...account, runs: runs.runs };
+  },
+
+  ticks: () => true,
+
+  render(account, _place, app) {
+    return [
+      el(
+        "header",
+        { class: "heading" },
+        el("h1", {}, account.address, " ", standing(account)),
+        el("div", { class: "buttons" }, accountButtons(account, app)),
+      ),
+      account.lastError && el("p", { class: "error", key: "error" }, reason(account.lastError)),
+      facts(
+        ["Mail", progress(account.progress, account.total, "Mail stored")],
+        ["Speed", speed(account)],
+        ["First sync", account.initialSyncCompleted ? "complete and proven" : "not complete yet"],
+        ["Proven", time(account.verifiedAt, "not yet")],
+        ["Last sync", time(account.lastSyncAt)],
+        ["Next sync", next(account)],
+        ["Mailbox", el("a", { href: `/mailbox?accountId=${account.id}` }, "Open")],
+      ),
+      el("h2", {}, "Folders"),
+      table("Folders and their proofs", FOLDER_COLUMNS, account.folders.map(folder)),
+      differences(account.differences ?? []),
+      quarantine(account.quarantine),
+      el("h2", {}, "Newest runs"),
+      runsTable(account.runs, "Newest runs"),
+    ];
+  },
+};
+
+const reason = ({ name, message }) => [el("strong", {}, name), message ? `: ${message}` : ""];
+
+function folder(row) {
+  return el(
+    "tr",
+    { key: row.id },
+    el("th", { scope: "row" }, row.name),
+    el("td", {}, progress(row.total, row.remoteTotal, `Mail of ${row.name}`)),
+    el("td", { class: "number" }, number(row.unread)),
+    el("td", { class: "number" }, number(row.remoteTotal)),
+    el("td", { class: "number" }, number(row.quarantined)),
+    el("td", {}, proof(row)),
+    el("td", { class: "error-cell" }, row.error ? reason(row.error) : ""),
+  );
+}
+
+function proof(row) {
+  if (row.walking) return status("running");
+  const isEqual = row.total + row.quarantined === row.remoteTotal;
+  if (row.verifiedAt && isEqual) {
+    return el("span", { class: "status is-good" }, `equal, ${clock(row.verifiedAt)}`);
+  }
+  return el("span", { class: "status is-wait" }, row.verifiedAt ? "changed since" : "not yet");
+}
+
+function differences(list) {
+  if (!list.length) return null;
+  return [
+    el("h2", {}, "Differences"),
+    el("p", {}, "The counts differ; the next proof compares these folders message by message."),
+    el("ul", {}, list.map(difference)),
+  ];
+}
+
+function difference({ folderId, folder: name, stored, quarantined: aside, remote }) {
+  const ours = `${number(stored)} stored and ${number(aside)} in quarantine`;
+  return el("li", { key: folderId }, `${name}: ${ours}, ${number(remote)} at the provider.`);
+}
+
+function quarantine(messages) {
+  if (!messages?.length) return null;
+  const columns = [
+    "Folder", "Cause", "Detail", ["Attempts", "number"], "Last tried", "Next try", "Message",
+  ];
+  return [
+    el("h2", {}, "Quarantine"),
+    table("Messages that cannot be stored", columns, messages.map(quarantined)),
+  ];
+}
+
+function quarantined(row) {
+  return el(
+    "tr",
+    { key: row.messageId },
+    el("td", {}, row.folder ?? "–"),
+    el("td", {}, el("code", {}, row.cause)),
+    el("td", {}, row.detail),
+    el("td", { class: "number" }, number(row.attempts)),
+    el("td", {}, time(row.lastTriedAt)),
+    el("td", {}, time(row.nextTryAt)),
+    el("td", {}, el("code", { class: "id" }, row.messageId)),
+  );
+}

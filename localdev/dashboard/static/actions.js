@@ -1,0 +1,83 @@
+// Buttons that do something, and the one place where their results are told.
+
+import { act } from "./data.js";
+import { el } from "./dom.js";
+
+const running = new Set();
+
+/**
+ * A button that posts an action and tells its result.
+ *
+ * fields: an object, or a function that makes one when the button is pressed.
+ * done(result): what to tell, as a child or children of an element.
+ * confirm: a question that is asked first.
+ */
+export function actionButton(app, label, { name, fields = {}, done, confirm, kind = "" }) {
+  const key = `${name} ${label} ${typeof fields === "function" ? "" : JSON.stringify(fields)}`;
+  const isBusy = running.has(key);
+  const press = () => !isBusy && (!confirm || window.confirm(confirm)) && perform();
+  const perform = () =>
+    runAction(app, key, async () => {
+      const result = await act(name, typeof fields === "function" ? fields() : fields);
+      app.notice(done(result));
+    });
+  return el(
+    "button",
+    { type: "button", class: kind, "aria-disabled": isBusy ? "true" : null, onclick: press, key },
+    label,
+  );
+}
+
+/** A form that posts an action with its fields; `fields(form)` reads them. */
+export function actionForm(app, { name, fields, done, label }, ...children) {
+  const key = `form ${name}`;
+  const submit = (event) => {
+    event.preventDefault();
+    if (running.has(key)) return;
+    const form = event.currentTarget;
+    runAction(app, key, async () => app.notice(done(await act(name, fields(new FormData(form))))));
+  };
+  return el(
+    "form",
+    { class: "action", onsubmit: submit, key },
+    children,
+    el("button", { type: "submit", "aria-disabled": running.has(key) ? "true" : null }, label),
+  );
+}
+
+async function runAction(app, key, action) {
+  running.add(key);
+  app.redraw();
+  try {
+    await action();
+  } catch (error) {
+    app.failed(error);
+  } finally {
+    running.delete(key);
+    await app.refresh();
+  }
+}
+
+/** Says what happened, until it is closed, another thing happens, or the page is left. */
+export function offerNotice(children, { isError = false } = {}) {
+  const notice = document.getElementById("notice");
+  notice.classList.toggle("is-error", isError);
+  const close = el("button", { type: "button", class: "quiet", onclick: closeNotice }, "Close");
+  notice.replaceChildren(el("p", {}, children), close);
+}
+
+export function closeNotice() {
+  document.getElementById("notice").replaceChildren();
+}
+
+/** A button that puts a text on the clipboard. */
+export function copyButton(text, what) {
+  const copy = async (event) => {
+    const button = event.currentTarget;
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 1500);
+  };
+  const attributes = { type: "button", class: "quiet", "aria-label": `Copy: ${what}` };
+  return el("button", { ...attributes, onclick: copy }, "Copy");
+}

@@ -1,0 +1,147 @@
+// The frame around the views: their URLs, what is on the screen, and what changes by itself.
+//
+// A view is {title(data), load(place), render(data, place, app)}; `ticks(data)` says that clocks
+// on it run. `place` is {id, query}: the part of the path behind the view's name, and its query.
+
+import { closeNotice, offerNotice } from "./actions.js";
+import { follow, get } from "./data.js";
+import { el, morph } from "./dom.js";
+import { plural } from "./format.js";
+import { toggleSimulator, updateSimulator } from "./simulator.js";
+import accounts from "./accounts.js";
+import account from "./account.js";
+import events from "./events.js";
+import functions from "./functions.js";
+import mailbox from "./mailbox.js";
+import run from "./run.js";
+import runs from "./runs.js";
+import start from "./start.js";
+
+const TICK_MS = 1000;
+const main = document.getElementById("view");
+let current = { view: null, place: null, data: null, loading: null, path: null };
+
+/** What a view may ask of its frame. */
+const app = {
+  overview: { simulated: false },
+  go(url) {
+    history.pushState(null, "", url);
+    return show();
+  },
+  refresh: () => load(),
+  redraw: draw,
+  notice: (children) => offerNotice(children),
+  failed: (error) => offerNotice(error.message, { isError: true }),
+};
+
+function resolve() {
+  const [name, id] = location.pathname.split("/").slice(1).map(decodeURIComponent);
+  const query = new URLSearchParams(location.search);
+  const one = id || (name === "accounts" && query.get("accountId"));
+  if (name === "runs" && one) return { view: run, place: { id: one, query } };
+  if (name === "accounts" && one) return { view: account, place: { id: one, query } };
+  const views = { functions, runs, events, accounts, mailbox };
+  return { view: views[name] ?? start, place: { id: null, query } };
+}
+
+async function show() {
+  const arrived = location.pathname !== current.path;
+  const { view, place } = resolve();
+  const moved = view !== current.view || place.id !== current.place.id;
+  current = { view, place, data: moved ? null : current.data, path: location.pathname };
+  markNavigation();
+  if (moved) closeNotice();
+  await load();
+  if (arrived && moved) arrive();
+}
+
+let isFirst = true;
+
+/** A new page begins at its top and says its name to whoever cannot see it. */
+function arrive() {
+  if (isFirst) {
+    isFirst = false;
+    return;
+  }
+  window.scrollTo(0, 0);
+  main.focus({ preventScroll: true });
+}
+
+async function load() {
+  const asked = current;
+  asked.loading?.abort();
+  asked.loading = new AbortController();
+  main.setAttribute("aria-busy", "true");
+  try {
+    asked.data = await asked.view.load(asked.place, asked.loading.signal, app);
+    asked.error = null;
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    asked.error = error;
+  }
+  if (asked !== current) return;
+  main.removeAttribute("aria-busy");
+  draw();
+}
+
+function draw() {
+  const { view, place, data, error } = current;
+  const key = `${location.pathname.split("/")[1]} ${place.id}`;
+  if (!data && !error) return;
+  const content = data ? view.render(data, place, app) : null;
+  const page = el(
+    "div",
+    { key, class: "view" },
+    error && el("p", { class: "error", role: "alert", key: "error" }, error.message),
+    content,
+  );
+  if (main.firstChild) morph(main.firstChild, page);
+  else main.append(page);
+  document.title = `${data ? view.title(data, place) : "Not found"} · Mailsync`;
+}
+
+function markNavigation() {
+  const name = location.pathname.split("/")[1];
+  for (const link of document.querySelectorAll("#nav a, .brand")) {
+    const isHere = link.getAttribute("href") === `/${name}`;
+    link.toggleAttribute("aria-current", false);
+    if (isHere) link.setAttribute("aria-current", "page");
+  }
+}
+
+async function loadOverview() {
+  app.overview = await get("overview");
+  const { stage, simulated, runsOpen } = app.overview;
+  document.getElementById("stage").textContent = [
+    simulated ? `${stage}, simulated mail` : stage,
+    plural(runsOpen, "open run"),
+  ].join(" · ");
+  document.getElementById("simulator-toggle").hidden = !simulated;
+}
+
+async function changed() {
+  await Promise.all([loadOverview().catch(() => {}), load(), updateSimulator(app)]);
+}
+
+function connection(isUp) {
+  document.getElementById("connection").textContent = isUp
+    ? ""
+    : "Connection lost. What you see may be old; trying again.";
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href^='/']");
+  const isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
+  if (!link || !isPlain || link.hasAttribute("target")) return;
+  event.preventDefault();
+  app.go(link.getAttribute("href"));
+});
+window.addEventListener("popstate", show);
+document
+  .getElementById("simulator-toggle")
+  .addEventListener("click", () => toggleSimulator(app));
+setInterval(() => current.data && current.view.ticks?.(current.data) && draw(), TICK_MS);
+
+await Promise.all([loadOverview().catch(() => {}), show()]);
+draw();
+follow(changed, connection);

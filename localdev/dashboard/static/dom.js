@@ -1,0 +1,113 @@
+// Builds elements and updates them in place.
+//
+// A view describes what should be on the screen; `morph` changes only what differs, so that live
+// updates keep focus, scroll positions, open details and half-typed input. Text only ever becomes
+// a text node: nothing that a mail or a database says can become markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+const HANDLERS = ["onclick", "oninput", "onchange", "onsubmit", "onkeydown"];
+
+/**
+ * An HTML element. `attributes` are set as they are named, except: handlers (`onclick`, ...),
+ * `style` (an object of CSS properties), `key` (identity within the parent, for `morph`).
+ * null, undefined and false leave an attribute or a child out; arrays of children are flattened.
+ */
+export function el(name, attributes = {}, ...children) {
+  return build(document.createElement(name), attributes, children);
+}
+
+/** The same in the SVG namespace. */
+export function svg(name, attributes = {}, ...children) {
+  return build(document.createElementNS(SVG, name), attributes, children);
+}
+
+function build(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (HANDLERS.includes(name)) node[name] = value;
+    else if (name === "key") node.key = String(value);
+    else if (name === "style") setStyle(node, value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return node;
+}
+
+// A style attribute is refused by the page's own policy, the style object is not.
+function setStyle(node, properties) {
+  for (const [name, value] of Object.entries(properties)) node.style.setProperty(name, value);
+}
+
+/** Makes `live` equal to `wanted`, keeping every node that can be kept; returns the live node. */
+export function morph(live, wanted) {
+  if (!alike(live, wanted)) {
+    live.replaceWith(wanted);
+    return wanted;
+  }
+  if (live.nodeType === Node.TEXT_NODE) {
+    if (live.data !== wanted.data) live.data = wanted.data;
+    return live;
+  }
+  morphAttributes(live, wanted);
+  morphChildren(live, wanted);
+  morphField(live, wanted);
+  return live;
+}
+
+function alike(one, other) {
+  return one.nodeName === other.nodeName && one.key === other.key;
+}
+
+function morphAttributes(live, wanted) {
+  for (const name of HANDLERS) live[name] = wanted[name];
+  if (live.style.cssText !== wanted.style.cssText) live.style.cssText = wanted.style.cssText;
+  for (const { name } of [...live.attributes]) {
+    const readersOwn = name === "open" || name === "style";
+    if (!readersOwn && !wanted.hasAttribute(name)) live.removeAttribute(name);
+  }
+  for (const { name, value } of wanted.attributes) {
+    if (name !== "style" && live.getAttribute(name) !== value) live.setAttribute(name, value);
+  }
+}
+
+function morphChildren(live, wanted) {
+  const wantedKeys = new Set([...wanted.childNodes].map((child) => child.key));
+  const keyed = new Map();
+  for (const child of [...live.childNodes]) {
+    // Removed first: moving the others around it would take the focus away from them.
+    if (child.key && !wantedKeys.has(child.key)) child.remove();
+    else if (child.key) keyed.set(child.key, child);
+  }
+  let next = live.firstChild;
+  for (const child of [...wanted.childNodes]) {
+    const kept = child.key ? keyed.get(child.key) : next && !next.key ? next : null;
+    if (kept && alike(kept, child)) {
+      if (kept === next) next = next.nextSibling;
+      else live.insertBefore(kept, next);
+      morph(kept, child);
+    } else {
+      live.insertBefore(child, next);
+    }
+  }
+  while (next) {
+    const gone = next;
+    next = next.nextSibling;
+    gone.remove();
+  }
+}
+
+// A field shows what the page wants only when that changed; what somebody types stays.
+function morphField(live, wanted) {
+  if (!("value" in live) || live.tagName === "BUTTON" || live.tagName === "PROGRESS") return;
+  const said = live.tagName === "SELECT" ? chosen(wanted) : wanted.getAttribute("value");
+  if (live.said === said) return;
+  live.said = said;
+  if (said !== null && live.value !== said) live.value = said;
+}
+
+function chosen(select) {
+  return select.querySelector("option[selected]")?.value ?? select.options[0]?.value ?? null;
+}

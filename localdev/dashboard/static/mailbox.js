@@ -1,0 +1,180 @@
+// The mail itself: folders, a page of a folder's messages, and one message.
+//
+// Mail is hostile. Its body is a document of its own in a frame that may run no script, send no
+// form and open no window; the policy sent with it loads nothing.
+
+import { actionButton, actionForm } from "./actions.js";
+import { get } from "./data.js";
+import { el } from "./dom.js";
+import { mailTime, number } from "./format.js";
+import { choice, facts, pages, time, withQuery } from "./parts.js";
+
+const FIRST_ROLE = "inbox";
+
+export default {
+  title: ({ account, message }) => message?.subject || `Mailbox of ${account?.address ?? "nobody"}`,
+
+  async load({ query }, signal) {
+    const { accounts } = await get("accounts", {}, signal);
+    const accountId = query.get("accountId") ?? accounts[0]?.id;
+    if (!accountId) return { accounts };
+    const account = await get(`accounts/${accountId}`, {}, signal);
+    const wanted = query.get("folder");
+    const folder = account.folders.find(({ id, role }) =>
+      wanted ? String(id) === wanted : role === FIRST_ROLE,
+    );
+    const before = query.get("before");
+    const [list, message] = await Promise.all([
+      folder && get(`folders/${folder.id}/messages`, { before }, signal),
+      query.get("message") && get(`messages/${query.get("message")}`, {}, signal),
+    ]);
+    return { accounts, account, folder, list, message };
+  },
+
+  render({ accounts, account, folder, list, message }, { query }, app) {
+    if (!account) {
+      return [el("h1", {}, "Mailbox"), el("p", {}, "No mailbox is connected yet.")];
+    }
+    return [
+      el("header", { class: "heading" }, el("h1", {}, "Mailbox"), picker(accounts, account, app)),
+      el(
+        "div",
+        { class: "mailbox" },
+        el(
+          "nav",
+          { class: "folders", "aria-label": "Folders" },
+          el("ul", {}, tree(account.folders, null, folder, account)),
+        ),
+        folder ? messages(folder, list, query) : el("p", {}, "This mailbox has no folders yet."),
+        reader(message, account, query, app),
+      ),
+    ];
+  },
+};
+
+function picker(accounts, account, app) {
+  const options = accounts.map(({ id, address }) => [id, address]);
+  const pick = (event) => app.go(`/mailbox?accountId=${event.currentTarget.value}`);
+  return choice("Account", "account", options, account.id, pick);
+}
+
+function tree(folders, parentId, current, account) {
+  const known = new Set(folders.map(({ id }) => id));
+  const isChild = (each) =>
+    parentId === null ? !known.has(each.parentId) : each.parentId === parentId;
+  return folders.filter(isChild).map((each) => {
+    const isHere = each.id === current?.id;
+    const href = `/mailbox?accountId=${account.id}&folder=${each.id}`;
+    const below = tree(folders, each.id, current, account);
+    const unread = each.unread > 0 ? `${number(each.unread)} unread of ` : "";
+    return el(
+      "li",
+      { key: each.id },
+      el(
+        "a",
+        { href, "aria-current": isHere ? "true" : null },
+        el("span", {}, each.name),
+        el("span", { class: "count" }, `${unread}${number(each.total)}`),
+      ),
+      below.length > 0 && el("ul", {}, below),
+    );
+  });
+}
+
+function messages(folder, list, query) {
+  const at = (before) => withQuery(query, { before, message: null });
+  return el(
+    "section",
+    { class: "messages", "aria-label": `Messages of ${folder.name}`, key: folder.id },
+    el("h2", {}, folder.name),
+    el(
+      "p",
+      { class: "fine" },
+      `${number(folder.total)} stored, ${number(folder.remoteTotal)} at the provider`,
+    ),
+    list.messages.length
+      ? el("ul", {}, list.messages.map((each) => listed(each, query)))
+      : el("p", {}, "No message here."),
+    pages(query.get("before"), list.next, at),
+  );
+}
+
+function listed(message, query) {
+  const isHere = query.get("message") === String(message.id);
+  const marks = [
+    !message.isRead && "unread",
+    message.isFlagged && "flagged",
+    message.hasAttachments && "with attachment",
+  ].filter(Boolean);
+  return el(
+    "li",
+    { key: message.id, class: message.isRead ? null : "is-unread" },
+    el(
+      "a",
+      { href: withQuery(query, { message: message.id }), "aria-current": isHere ? "true" : null },
+      el(
+        "span",
+        { class: "from" },
+        el("bdi", {}, message.fromName || message.fromAddress || "nobody"),
+        message.receivedAt && received(message.receivedAt),
+      ),
+      el("span", { class: "subject" }, el("bdi", {}, message.subject || "(no subject)")),
+      el("span", { class: "snippet" }, message.snippet),
+      marks.length > 0 && el("span", { class: "marks" }, marks.join(", ")),
+    ),
+  );
+}
+
+const received = (iso) => el("time", { datetime: iso }, mailTime(iso));
+
+function reader(message, account, query, app) {
+  if (!message) {
+    const hint = el("p", { class: "fine" }, "Choose a message.");
+    return el("section", { class: "reader", "aria-label": "Message" }, hint);
+  }
+  const people = (list) => (list ?? []).map(person).join(", ");
+  return el(
+    "section",
+    { class: "reader", "aria-label": "Message", key: message.id },
+    el("h2", {}, el("bdi", {}, message.subject || "(no subject)")),
+    facts(
+      ["From", person({ name: message.fromName, address: message.fromAddress })],
+      ["To", people(message.to)],
+      ["Cc", people(message.cc)],
+      ["Received", message.receivedAt && time(message.receivedAt)],
+    ),
+    app.overview.simulated && providerButtons(message, account, app),
+    el("iframe", {
+      src: `/data/messages/${message.id}/body`,
+      title: "Body of the message",
+      sandbox: true,
+      referrerpolicy: "no-referrer",
+    }),
+    el("p", {}, el("a", { href: withQuery(query, { message: null }) }, "Close the message")),
+  );
+}
+
+function person({ name, address }) {
+  return name && address ? `${name} <${address}>` : name || address || "";
+}
+
+/** What the owner could do at the provider; the next sync brings it here. */
+function providerButtons(message, account, app) {
+  const fields = { messageId: message.id };
+  const told = (what) => () => `${what} at the provider. The next sync brings it here.`;
+  const button = (label, name, what) =>
+    actionButton(app, label, { name, fields, done: told(what) });
+  const elsewhere = account.folders.filter(({ id }) => id !== message.folderId);
+  const moved = (form) => ({ ...fields, destination: Number(form.get("destination")) });
+  return el(
+    "div",
+    { class: "buttons", role: "group", "aria-label": "At the provider" },
+    !message.isRead && button("Mark read", "mark-read", "Marked as read"),
+    button("Delete", "delete", "Deleted"),
+    actionForm(
+      app,
+      { name: "move", fields: moved, done: told("Moved"), label: "Move" },
+      choice("Move to", "destination", elsewhere.map(({ id, name }) => [String(id), name])),
+    ),
+  );
+}

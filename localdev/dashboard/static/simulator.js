@@ -1,0 +1,110 @@
+// What users, administrators and bad days do to the simulated provider, in one panel.
+
+import { actionButton, actionForm } from "./actions.js";
+import { get } from "./data.js";
+import { el, morph } from "./dom.js";
+import { plural } from "./format.js";
+import { choice, field } from "./parts.js";
+
+const panel = document.getElementById("simulator");
+const toggle = document.getElementById("simulator-toggle");
+const THROTTLE = { seconds: 30 };
+let accounts = [];
+let address = null;
+
+/** Opens or closes the panel. */
+export async function toggleSimulator(app) {
+  panel.hidden = !panel.hidden;
+  toggle.setAttribute("aria-expanded", String(!panel.hidden));
+  await updateSimulator(app);
+}
+
+/** Shows what is known now; does nothing while the panel is closed. */
+export async function updateSimulator(app) {
+  if (panel.hidden) return;
+  try {
+    ({ accounts } = await get("accounts"));
+  } catch {
+    // The connection's loss is told elsewhere; the panel keeps what it knows.
+  }
+  address = accounts.some((each) => each.address === address) ? address : accounts[0]?.address;
+  draw(app);
+}
+
+function draw(app) {
+  const here = { ...app, redraw: () => (app.redraw(), draw(app)) };
+  const wanted = el(
+    "div",
+    {},
+    el("h2", {}, "Simulator"),
+    el("p", { class: "fine" }, "What happens at the provider. A sync brings it here."),
+    network(here),
+    mail(here),
+    tokens(here),
+  );
+  if (panel.firstChild) morph(panel.firstChild, wanted);
+  else panel.append(wanted);
+}
+
+function network(app) {
+  const button = (label, name, told, fields = {}) =>
+    actionButton(app, label, { name, fields, done: () => told });
+  return [
+    el("h3", {}, "Network"),
+    el(
+      "div",
+      { class: "buttons" },
+      button("Cut network", "cut-network", "The provider cannot be reached now."),
+      button("Restore network", "restore-network", "The provider can be reached again."),
+    ),
+    el(
+      "div",
+      { class: "buttons" },
+      button("Throttle 30 s", "throttle", "The provider refuses requests for 30 s.", THROTTLE),
+      button("Calm", "calm", "No fault is left."),
+    ),
+  ];
+}
+
+function mail(app) {
+  const pick = (event) => {
+    address = event.currentTarget.value;
+  };
+  const fields = (form) => ({
+    address: form.get("address"),
+    folder: form.get("folder"),
+    subject: form.get("subject"),
+    count: Number(form.get("count")),
+  });
+  const told = () => "Delivered to the provider.";
+  const addresses = accounts.map((each) => [each.address, each.address]);
+  const folders = ["inbox", "archive", "sentitems", "drafts", "junkemail"];
+  return [
+    el("h3", {}, "Deliver mail"),
+    actionForm(
+      app,
+      { name: "deliver", fields, done: told, label: "Deliver" },
+      choice("Mailbox", "address", addresses, address, pick),
+      choice("Folder", "folder", folders.map((each) => [each, each]), "inbox"),
+      field("Subject", "subject", { value: "A new mail" }),
+      field("How many", "count", { type: "number", value: "1", min: "1", max: "1000" }),
+    ),
+    el("p", { class: "fine" }, "Open a message in Mailbox to move it, delete it or mark it read."),
+  ];
+}
+
+function tokens(app) {
+  const button = (label, name, told, confirm) =>
+    actionButton(app, label, { name, fields: () => ({ address }), done: () => told, confirm });
+  return [
+    el("h3", {}, "Sign-in"),
+    el(
+      "div",
+      { class: "buttons" },
+      button("Expire tokens", "expire-tokens", "The next sync has to refresh its token."),
+      button("Revoke consent", "revoke", "The account has to be connected again.",
+        "The account can then sync only after it is connected again. Revoke?"),
+    ),
+    el("p", { class: "fine" }, `${plural(accounts.length, "account")} connected.`),
+  ];
+}

@@ -1,0 +1,161 @@
+// The steps of a run along time, with every attempt and the waits between them.
+
+import { el } from "./dom.js";
+import { clock, distance, duration, pretty } from "./format.js";
+import { facts, status, table, time, withQuery } from "./parts.js";
+
+// States that decide or pass on and take no time; shown when asked for.
+const QUIET = ["Choice", "Pass", "Succeed", "Fail"];
+const COLUMNS = ["Step", "Status", ["Began", "number"], ["Took", "number"], ["Time", "timeline"]];
+
+/** A table of the steps; `?step=` opens one, `?all=1` shows every state. */
+export function waterfall(run, query) {
+  const isAll = query.get("all") === "1";
+  const shown = run.steps.filter((step) => isAll || !QUIET.includes(step.type) || step.error);
+  const scale = scaleOf(run);
+  const rows = shown.flatMap((step) => {
+    const isOpened = query.get("step") === String(step.id);
+    return [row(step, scale, isOpened, query), isOpened && detail(step)];
+  });
+  const other = isAll ? "Only steps that work" : "All states";
+  return el(
+    "section",
+    { class: "waterfall", key: "waterfall" },
+    table("Steps in the order in which they began", COLUMNS, rows.filter(Boolean), "No step yet."),
+    el("p", {}, el("a", { href: withQuery(query, { all: isAll ? null : "1" }) }, other)),
+  );
+}
+
+/** Where moments stand between the run's beginning and its end, or now while it is open. */
+function scaleOf(run) {
+  const times = run.steps.flatMap((step) => [step.startedAt, step.finishedAt]).filter(Boolean);
+  const moments = times.map((at) => new Date(at).getTime());
+  const start = Math.min(...moments);
+  const end = run.finishedAt || run.historyLost ? Math.max(...moments) : Date.now();
+  const length = Math.max(end - start, 1);
+  return {
+    start,
+    end,
+    place: (from, to) => {
+      const left = ((from - start) / length) * 100;
+      const width = ((to - from) / length) * 100;
+      return { left: `${left.toFixed(2)}%`, width: `${Math.max(width, 0).toFixed(2)}%` };
+    },
+  };
+}
+
+function row(step, scale, isOpened, query) {
+  const began = new Date(step.startedAt).getTime();
+  const ended = step.finishedAt ? new Date(step.finishedAt).getTime() : scale.end;
+  const retried = step.attempts.length > 1 ? ` (${step.attempts.length} attempts)` : "";
+  return el(
+    "tr",
+    { key: step.id, class: isOpened ? "is-opened" : null },
+    el(
+      "th",
+      { scope: "row", class: step.inside ? "is-inside" : null },
+      el(
+        "a",
+        {
+          href: withQuery(query, { step: isOpened ? null : step.id }),
+          role: "button",
+          "aria-expanded": String(isOpened),
+          onkeydown: pressOnSpace,
+        },
+        step.label,
+      ),
+    ),
+    el("td", {}, status(step.status), el("span", { class: "fine" }, retried)),
+    el("td", { class: "number" }, `+${duration(began - scale.start)}`),
+    el("td", { class: "number" }, duration(step.durationMs ?? Math.max(ended - began, 0))),
+    el("td", { class: "timeline", "aria-hidden": "true" }, bars(step, began, ended, scale)),
+  );
+}
+
+function pressOnSpace(event) {
+  if (event.key !== " ") return;
+  event.preventDefault();
+  event.currentTarget.click();
+}
+
+function bars(step, began, ended, scale) {
+  const bar = (kind, from, to) =>
+    el("i", { class: `stretch is-${kind}`, style: scale.place(from, to) });
+  const at = (iso, missing) => (iso ? new Date(iso).getTime() : missing);
+  if (step.attempts.length < 2) return el("span", {}, bar(step.status, began, ended));
+  return el(
+    "span",
+    {},
+    bar("wait", began, ended),
+    step.attempts.map((each) => {
+      const kind = each.error ? "failed" : step.status;
+      return bar(kind, at(each.startedAt, began), at(each.finishedAt, ended));
+    }),
+  );
+}
+
+function detail(step) {
+  return el(
+    "tr",
+    { key: `${step.id} detail`, class: "detail" },
+    el(
+      "td",
+      { colspan: COLUMNS.length },
+      facts(
+        ["State", step.name],
+        ["Type", step.type],
+        ["Began", step.startedAt && clock(step.startedAt)],
+        ["Finished", step.finishedAt && clock(step.finishedAt)],
+        ["Took", duration(step.durationMs)],
+        ["Error", step.error],
+      ),
+      step.cause && [el("h3", {}, "Cause"), json(step.cause, "Cause")],
+      step.attempts.length > 0 && attempts(step.attempts),
+      el(
+        "div",
+        { class: "payloads" },
+        el("div", {}, el("h3", {}, "Input"), json(step.input, "Input")),
+        el("div", {}, el("h3", {}, "Output"), json(step.output, "Output")),
+      ),
+    ),
+  );
+}
+
+function json(value, name) {
+  const isMissing = value === null || value === undefined;
+  return isMissing
+    ? el("p", { class: "fine" }, "None.")
+    : el("pre", { tabindex: "0", "aria-label": name }, pretty(value));
+}
+
+function attempts(list) {
+  const columns = [["Attempt", "number"], "Began", ["Took", "number"], "Error", "Then"];
+  return [el("h3", {}, "Attempts"), table("Attempts", columns, list.map(attempt))];
+}
+
+function attempt({ number, startedAt, finishedAt, error, cause, nextAttemptAt }) {
+  const took = finishedAt && startedAt ? new Date(finishedAt) - new Date(startedAt) : null;
+  const wait = nextAttemptAt && finishedAt ? new Date(nextAttemptAt) - new Date(finishedAt) : null;
+  const isComing = nextAttemptAt && new Date(nextAttemptAt) > new Date();
+  const then = isComing
+    ? ["tried again ", distance(nextAttemptAt)]
+    : wait !== null && `tried again after ${duration(wait)}`;
+  return el(
+    "tr",
+    { key: number },
+    el("td", { class: "number" }, number),
+    el("td", {}, time(startedAt)),
+    el("td", { class: "number" }, duration(took)),
+    el("td", {}, error ? [el("strong", {}, error), " ", message(cause)] : "none"),
+    el("td", {}, then || ""),
+  );
+}
+
+/** A function's own words; Lambda wraps them into a document with a stack trace. */
+function message(cause) {
+  try {
+    return JSON.parse(cause).errorMessage ?? cause;
+  } catch {
+    return cause ?? "";
+  }
+}
