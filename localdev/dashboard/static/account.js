@@ -3,14 +3,15 @@
 import { accountButtons, next, speed, standing } from "./accounts.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
+import { ordered } from "./folders.js";
 import { clock, number } from "./format.js";
 import { facts, progress, status, table, time } from "./parts.js";
 import { runsTable } from "./runs.js";
 
 const RECENT = 5;
 const FOLDER_COLUMNS = [
-  "Folder", "Stored", ["Unread", "number"], ["At the provider", "number"],
-  ["Quarantined", "number"], "Proof", "Error",
+  "Folder", "Stored, of the provider's", ["Unread", "number"], ["Quarantined", "number"], "Proof",
+  "Error",
 ];
 
 export default {
@@ -45,7 +46,7 @@ export default {
         ["Mailbox", el("a", { href: `/mailbox?accountId=${account.id}` }, "Open")],
       ),
       el("h2", {}, "Folders"),
-      table("Folders and their proofs", FOLDER_COLUMNS, account.folders.map(folder)),
+      table("Folders and their proofs", FOLDER_COLUMNS, ordered(account.folders).map(folder)),
       differences(account.differences ?? []),
       quarantine(account.quarantine),
       el("h2", {}, "Newest runs"),
@@ -60,10 +61,9 @@ function folder(row) {
   return el(
     "tr",
     { key: row.id },
-    el("th", { scope: "row" }, row.name),
+    el("th", { scope: "row", style: { "--depth": row.depth } }, row.name),
     el("td", {}, progress(row.total, row.remoteTotal, `Mail of ${row.name}`)),
     el("td", { class: "number" }, number(row.unread)),
-    el("td", { class: "number" }, number(row.remoteTotal)),
     el("td", { class: "number" }, number(row.quarantined)),
     el("td", {}, proof(row)),
     el("td", { class: "error-cell" }, row.error ? reason(row.error) : ""),

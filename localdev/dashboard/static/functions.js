@@ -6,6 +6,10 @@ import { duration } from "./format.js";
 import { table } from "./parts.js";
 import { picture } from "./picture.js";
 
+const RETRY_COLUMNS = [
+  "Error", ["Attempts", "number"], ["First wait", "number"], ["Longest wait", "number"],
+];
+
 export default {
   title: () => "Functions",
 
@@ -29,20 +33,22 @@ function workflow({ name, purpose, triggers, retries, picture: drawn }) {
   return el(
     "section",
     { key: name, class: "workflow" },
+    el("h2", {}, name),
+    el("p", {}, purpose, " ", el("a", { href: "/runs" }, "See runs")),
     el(
       "div",
-      {},
-      el("h2", {}, name),
-      el("p", {}, purpose),
-      el("p", {}, el("a", { href: "/runs" }, "Its runs")),
-      el("h3", {}, "Started by"),
-      el("ul", {}, triggers.map((each) => el("li", {}, each))),
-      el("h3", {}, "Tried again after"),
-      table(
-        `Retries of ${name}`,
-        ["Error", ["Attempts", "number"], ["First wait", "number"], ["Longest wait", "number"]],
-        retries.map(retry),
-        "Nothing is retried.",
+      { class: "two" },
+      el(
+        "div",
+        {},
+        el("h3", {}, "Started by"),
+        el("ul", {}, triggers.map((each) => el("li", {}, each))),
+      ),
+      el(
+        "div",
+        {},
+        el("h3", {}, "Tried again after"),
+        table(`Retries of ${name}`, RETRY_COLUMNS, retries.map(retry), "Nothing is retried."),
       ),
     ),
     picture(drawn, { label: `States of ${name}` }),

@@ -6,6 +6,7 @@
 import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
+import { ordered } from "./folders.js";
 import { mailTime, number } from "./format.js";
 import { choice, facts, pages, time, withQuery } from "./parts.js";
 
@@ -43,7 +44,7 @@ export default {
         el(
           "nav",
           { class: "folders", "aria-label": "Folders" },
-          el("ul", {}, tree(account.folders, null, folder, account)),
+          el("ul", {}, ordered(account.folders).map((each) => folderLink(each, folder, account))),
         ),
         folder ? messages(folder, list, query) : el("p", {}, "This mailbox has no folders yet."),
         reader(message, account, query, app),
@@ -58,27 +59,21 @@ function picker(accounts, account, app) {
   return choice("Account", "account", options, account.id, pick);
 }
 
-function tree(folders, parentId, current, account) {
-  const known = new Set(folders.map(({ id }) => id));
-  const isChild = (each) =>
-    parentId === null ? !known.has(each.parentId) : each.parentId === parentId;
-  return folders.filter(isChild).map((each) => {
-    const isHere = each.id === current?.id;
-    const href = `/mailbox?accountId=${account.id}&folder=${each.id}`;
-    const below = tree(folders, each.id, current, account);
-    const unread = each.unread > 0 ? `${number(each.unread)} unread of ` : "";
-    return el(
-      "li",
-      { key: each.id },
-      el(
-        "a",
-        { href, "aria-current": isHere ? "true" : null },
-        el("span", {}, each.name),
-        el("span", { class: "count" }, `${unread}${number(each.total)}`),
-      ),
-      below.length > 0 && el("ul", {}, below),
-    );
-  });
+function folderLink(folder, current, account) {
+  const unread = folder.unread > 0 ? `${number(folder.unread)} unread of ` : "";
+  return el(
+    "li",
+    { key: folder.id, style: { "--depth": folder.depth } },
+    el(
+      "a",
+      {
+        href: `/mailbox?accountId=${account.id}&folder=${folder.id}`,
+        "aria-current": folder.id === current?.id ? "true" : null,
+      },
+      el("span", {}, el("bdi", {}, folder.name)),
+      el("span", { class: "count" }, `${unread}${number(folder.total)}`),
+    ),
+  );
 }
 
 function messages(folder, list, query) {
@@ -164,7 +159,7 @@ function providerButtons(message, account, app) {
   const told = (what) => () => `${what} at the provider. The next sync brings it here.`;
   const button = (label, name, what) =>
     actionButton(app, label, { name, fields, done: told(what) });
-  const elsewhere = account.folders.filter(({ id }) => id !== message.folderId);
+  const elsewhere = ordered(account.folders).filter(({ id }) => id !== message.folderId);
   const moved = (form) => ({ ...fields, destination: Number(form.get("destination")) });
   return el(
     "div",

@@ -3,6 +3,7 @@
 import { el, svg } from "./dom.js";
 
 const RADIUS = 5;
+const LABEL = 24;
 
 /**
  * picture: {width, height, nodes: [{name, type, x, y, width, height, inside}], edges}.
@@ -46,12 +47,23 @@ function state({ name, type, x, y, width, height }, became) {
 }
 
 function edge({ points, label, kind }) {
-  const [x, y] = points[Math.floor((points.length - 1) / 2)];
   const path = points.map(([px, py], at) => `${at ? "L" : "M"}${px} ${py}`).join(" ");
   return svg(
     "g",
     { class: `edge is-${kind}` },
     svg("path", { d: path, "marker-end": "url(#arrow)" }, label && svg("title", {}, label)),
-    label && kind !== "catch" && svg("text", { x: x + 5, y: y + 12 }, label),
+    label && kind !== "catch" && svg("text", besides(points), short(label)),
   );
 }
+
+/** Where a label stands: at the longest stretch of the line near its beginning. */
+function besides(points) {
+  const stretches = points.slice(1, 4).map(([x, y], at) => {
+    const [fromX, fromY] = points[at];
+    return { x: (x + fromX) / 2, y: (y + fromY) / 2, long: Math.abs(x - fromX + y - fromY) };
+  });
+  const { x, y } = stretches.reduce((best, each) => (each.long > best.long ? each : best));
+  return { x: x + 5, y: y + 4 };
+}
+
+const short = (label) => (label.length > LABEL ? `${label.slice(0, LABEL - 1)}…` : label);

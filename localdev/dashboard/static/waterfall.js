@@ -95,6 +95,7 @@ function bars(step, began, ended, scale) {
 }
 
 function detail(step) {
+  const isPlain = step.attempts.length < 2 && !step.attempts[0]?.error;
   return el(
     "tr",
     { key: `${step.id} detail`, class: "detail" },
@@ -107,25 +108,26 @@ function detail(step) {
         ["Began", step.startedAt && clock(step.startedAt)],
         ["Finished", step.finishedAt && clock(step.finishedAt)],
         ["Took", duration(step.durationMs)],
+        ["Attempts", isPlain ? step.attempts.length || null : null],
         ["Error", step.error],
       ),
-      step.cause && [el("h3", {}, "Cause"), json(step.cause, "Cause")],
-      step.attempts.length > 0 && attempts(step.attempts),
+      step.cause && [el("h3", {}, "Cause"), json(step.cause)],
+      !isPlain && attempts(step.attempts),
       el(
         "div",
         { class: "payloads" },
-        el("div", {}, el("h3", {}, "Input"), json(step.input, "Input")),
-        el("div", {}, el("h3", {}, "Output"), json(step.output, "Output")),
+        el("div", {}, el("h3", {}, "Input"), json(step.input)),
+        el("div", {}, el("h3", {}, "Output"), json(step.output)),
       ),
     ),
   );
 }
 
-function json(value, name) {
+function json(value) {
   const isMissing = value === null || value === undefined;
   return isMissing
     ? el("p", { class: "fine" }, "None.")
-    : el("pre", { tabindex: "0", "aria-label": name }, pretty(value));
+    : el("pre", { tabindex: "0" }, pretty(value));
 }
 
 function attempts(list) {

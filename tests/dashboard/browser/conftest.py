@@ -1,0 +1,63 @@
+"""A browser at the dashboard of a whole stack, each test with a fresh window."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from localdev.demo_account import connect
+from localdev.options import Options
+from localdev.stack import Stack
+from tests.dashboard.browser.chromium import arguments, program
+from tests.dashboard.browser.office import Office
+
+MESSAGES = 150
+WAIT_MS = 30_000
+# Refusals of the server are shown on the page; the browser's own line about them says no more.
+REFUSAL = "Failed to load resource"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program(), args=arguments())
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def office(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Connected, and its first sync finished. Needs the browser so that none means no stack."""
+    options = Options(
+        data=tmp_path_factory.mktemp("stack"),
+        api_port=0,
+        aws_port=0,
+        dashboard_port=0,
+        messages=MESSAGES,
+        schedule=False,
+        time_scale=0.2,
+    )
+    with Stack(options) as stack:
+        opened = Office(stack, connect(stack.api_url, stack.provider, stack.token()))
+        opened.when(lambda: opened.account.status()["runId"] is None)
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser, office: Office) -> Iterator[Page]:
+    """A window of its own; nothing in it may break or be refused by the page's policy."""
+    complaints: list[str] = []
+    # The identity platform's certificate is of the stack's own authority.
+    context = browser.new_context(base_url=office.url, ignore_https_errors=True)
+    opened = context.new_page()
+    opened.set_default_timeout(WAIT_MS)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda message: complaints.extend(_complaint(message)))
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def _complaint(message: ConsoleMessage) -> Iterator[str]:
+    if message.type == "error" and REFUSAL not in message.text:
+        yield message.text

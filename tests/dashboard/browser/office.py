@@ -1,0 +1,87 @@
+"""A running stack with a connected mailbox, and what a test does behind the dashboard's back."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from localdev.demo_account import DemoAccount, simulator
+from localdev.stack import Stack
+from mailsync.settings import Settings
+from mailsync.store.connection import connect as connect_database
+
+LIMIT_S = 60
+SLOW = {"fixed_s": 0.15}
+SMALL_PAGES = "UPDATE mailsync.folder_cursors SET page_size = 10 RETURNING 1"
+
+
+@dataclass(frozen=True)
+class Office:
+    stack: Stack
+    account: DemoAccount
+
+    @property
+    def url(self) -> str:
+        return self.stack.dashboard.url
+
+    def simulate(self, method: str, action: str, **fields: Any) -> Any:
+        return simulator(self.stack.provider, method, action, **fields)
+
+    def deliver(self, address: str, **fields: Any) -> None:
+        self.simulate("POST", "deliver", mailbox=address, **fields)
+
+    def provider_counts(self, address: str) -> dict[str, int]:
+        """How many messages each folder of the simulated mailbox holds, by its name."""
+        state = self.simulate("GET", "state")["mailboxes"]
+        mailbox = next(each for each in state if each["address"] == address)
+        counts: dict[str, int] = {}
+        for folder in mailbox["folders"]:
+            asked = f"messages?mailbox={address}&folder={folder['id']}"
+            name = folder["display_name"]
+            counts[name] = counts.get(name, 0) + len(self.simulate("GET", asked))
+        return counts
+
+    def slow_small_pages(self) -> None:
+        """From now on a sync takes long enough to be interrupted."""
+        self.rows(SMALL_PAGES)
+        self.simulate("POST", "latency", **SLOW)
+        self.simulate("DELETE", "requests")
+
+    def at_full_speed(self) -> None:
+        self.simulate("POST", "latency", model="none")
+
+    def pages_asked_again(self) -> list[str]:
+        """Pages that the simulator was asked for more than once, by their folder."""
+        seen: set[str] = set()
+        again: list[str] = []
+        for each in self.simulate("GET", "requests"):
+            page = f"{each['path']}?{each['query']}"
+            if each["link"] and page in seen:
+                again.append(each["path"])
+            seen.add(page)
+        return again
+
+    def rows(self, sql: str) -> list[list[Any]]:
+        connection = connect_database(Settings({"DATABASE_URL": self.stack.database_url}))
+        try:
+            return connection.run(sql) or []
+        finally:
+            connection.close()
+
+    def when(self, condition: Callable[[], Any]) -> Any:
+        """What the condition gives once it is true."""
+        deadline = time.monotonic() + LIMIT_S
+        while not (found := condition()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        return found
+
+    def data(self, path: str) -> Any:
+        return httpx.get(f"{self.url}/data/{path}", timeout=30).raise_for_status().json()
+
+    def initial_sync_completed(self, address: str) -> bool:
+        asked = "SELECT initial_sync_completed FROM mailsync.email_accounts WHERE email_address"
+        completed: bool = self.rows(f"{asked} = '{address}'")[0][0]
+        return completed

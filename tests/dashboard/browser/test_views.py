@@ -1,0 +1,117 @@
+"""Every view by itself: accessible in light and dark, steady while it changes, quick when long."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.browser.office import Office
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+SCREENS = Path(__file__).parents[3] / "build" / "dashboard"
+PHONE = {"width": 390, "height": 844}
+GRAVE = ("serious", "critical")
+
+
+def newest_run(office: Office) -> str:
+    return str(office.data("runs")["runs"][0]["id"])
+
+
+def opened_step(office: Office) -> str:
+    run = office.data(f"runs/{newest_run(office)}")
+    return f"/runs/{run['id']}?step={run['steps'][0]['id']}"
+
+
+def first_message(office: Office) -> str:
+    found = office.rows("SELECT account_id, folder_id, id FROM mailsync.emails ORDER BY id LIMIT 1")
+    return "/mailbox?accountId={}&folder={}&message={}".format(*found[0])
+
+
+VIEWS: dict[str, Callable[[Office], str]] = {
+    "start": lambda _: "/",
+    "functions": lambda _: "/functions",
+    "runs": lambda _: "/runs",
+    "run": opened_step,
+    "events": lambda _: "/events",
+    "accounts": lambda _: "/accounts",
+    "account": lambda office: f"/accounts/{office.account.id}",
+    "mailbox": first_message,
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_view_has_no_serious_barrier_in_light_or_dark(
+    office: Office, page: Page, name: str
+) -> None:
+    page.goto(VIEWS[name](office))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.get_by_role("button", name="Simulator").click()
+    expect(page.get_by_role("button", name="Deliver")).to_be_visible()
+
+    found = barriers(page)
+    photograph(page, name)
+
+    assert found == []
+
+
+def barriers(page: Page) -> list[str]:
+    """Each serious finding with where it is; colours are judged in dark, too."""
+    light = Axe().run(page).response
+    page.emulate_media(color_scheme="dark")
+    dark = Axe().run(page, options={"runOnly": ["color-contrast"]}).response
+    return [
+        f"{each['id']}: {each['nodes'][0]['html']}"
+        for each in light["violations"] + dark["violations"]
+        if each["impact"] in GRAVE
+    ]
+
+
+def photograph(page: Page, name: str) -> None:
+    """For whoever wants to look: build/dashboard/NAME.light.png and .dark.png."""
+    page.get_by_role("button", name="Simulator").click()
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=SCREENS / f"{name}.{scheme}.png")
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_view_fits_a_phone(office: Office, page: Page, name: str) -> None:
+    page.set_viewport_size(PHONE)
+
+    page.goto(VIEWS[name](office))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_change_keeps_focus_scroll_and_what_is_typed(office: Office, page: Page) -> None:
+    page.goto("/runs")
+    page.get_by_role("button", name="Simulator").click()
+    subject = page.get_by_label("Subject")
+    subject.fill("Half a sen")
+    expect(page.locator("tbody tr a").first).to_be_visible()
+    before = page.locator("tbody tr").count()
+
+    office.account.sync()
+    expect(page.locator("tbody tr")).to_have_count(before + 1)
+
+    expect(subject).to_be_focused()
+    expect(subject).to_have_value("Half a sen")
+
+
+def test_every_view_is_reached_by_keyboard_alone(page: Page) -> None:
+    page.goto("/")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    for name in ("Mailsync", "Functions", "Runs"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name=name, exact=True).first).to_be_focused()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    expect(page.get_by_role("main")).to_be_focused()
