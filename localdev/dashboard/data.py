@@ -10,6 +10,7 @@ from infra.catalog import WORKFLOWS
 from localdev.dashboard import mail
 from localdev.dashboard.accounts import account_page, account_view
 from localdev.dashboard.changes import Changes
+from localdev.dashboard.events import newest
 from localdev.dashboard.executions import Executions
 from localdev.dashboard.functions import function_views, workflow_view
 from localdev.dashboard.overview import overview
@@ -90,20 +91,15 @@ class Data:
 
     def _events(self, query: Query) -> Any:
         limit = _limit(query)
-        found = self._readings.sent_events(_number(query, "before", ABOVE_ALL), limit + 1)
-        events = [
-            {
-                "id": each.id,
-                "at": each.at,
-                "direction": "out",
-                "type": each.type,
-                "detail": each.detail,
-                "runId": each.detail.get("runId"),
-                "publishedAt": each.published_at,
-            }
-            for each in found[:limit]
-        ]
-        return {"events": events, "next": str(events[-1]["id"]) if len(found) > limit else None}
+        at, number = _event_cursor(query.get("before"))
+        sent = self._readings.sent_events(number, limit + 1)
+        events = newest(sent, self._sources.seen_events(), below=at, limit=limit + 1)
+        last = events[limit - 1] if len(events) > limit else None
+        ids = [int(each.id) for each in events[:limit] if each.direction == "out"]
+        return {
+            "events": events[:limit],
+            "next": f"{iso(last.at)}_{min(ids, default=number)}" if last else None,
+        }
 
     def _accounts(self, _: Query) -> Any:
         now = datetime.now(UTC)
@@ -152,6 +148,13 @@ def _run_cursor(text: str | None) -> tuple[datetime, str]:
         return _END_OF_TIME, ""
     at, _, run_id = text.partition("_")
     return _time(at), run_id
+
+
+def _event_cursor(text: str | None) -> tuple[datetime, int]:
+    if text is None:
+        return _END_OF_TIME, ABOVE_ALL
+    at, _, number = text.partition("_")
+    return _time(at), _number({"before": number}, "before", 0)
 
 
 def _message_cursor(text: str | None) -> tuple[datetime | None, int]:

@@ -100,6 +100,8 @@ class _Reader:
             inside=around.name if around else None,
             folder_id=given.get("folderId") if isinstance(given, dict) else None,
         )
+        if kind == "Wait":
+            step.status = "waiting"
         if kind == "Fail":
             _fail(step, event["timestamp"], given)
         self.steps.append(step)
@@ -142,7 +144,7 @@ def _tell(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> No
             step.attempts[-1].finished_at = at
     elif kind.endswith("StateExited"):
         step.finished_at, step.output = at, _value(details.get("output"))
-        step.status = "caught" if step.status == "waiting" else "succeeded"
+        step.status = "caught" if step.error else "succeeded"
 
 
 def _fail(step: Step, at: datetime, given: Any) -> None:

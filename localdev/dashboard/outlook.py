@@ -1,6 +1,6 @@
 """How a run stands: the colour of every state, and what happens next and when. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,36 +63,38 @@ def what_next(
     """Of an open run its next step, of a closed one the next sync of its mailbox."""
     if run.status not in _OPEN:
         return _next_sync(run)
-    waiting = [each for each in steps if each.status == "waiting" and each.attempts]
-    dated = [each for each in waiting if each.attempts[-1].next_attempt_at]
-    if dated:
-        first = min(dated, key=lambda each: str(each.attempts[-1].next_attempt_at))
-        number = len(first.attempts) + 1
-        what = f"Attempt {number} of {label(first, folders)} begins at the latest."
-        return Next(what, first.attempts[-1].next_attempt_at)
+    pending = [*_retries(steps, folders), *_ends_of_waits(steps, folders)]
+    if pending:
+        return min(pending, key=lambda each: each.at or run.created_at)
     working = [each for each in steps if each.status == "running" and each.type != "Map"]
-    if not working:
-        return Next("The execution is about to begin; the schedule starts it if it does not.")
     return _next_step(working, scope, folders)
 
 
+def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Next]:
+    for step in steps:
+        at = step.attempts[-1].next_attempt_at if step.attempts else None
+        if step.status == "waiting" and at:
+            number = len(step.attempts) + 1
+            yield Next(f"Attempt {number} of {label(step, folders)} begins at the latest.", at)
+
+
+def _ends_of_waits(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Next]:
+    """How long, the step before has put into the state."""
+    for step in steps:
+        page = step.input.get("page") if isinstance(step.input, dict) else None
+        if step.status == "waiting" and step.type == "Wait" and page:
+            at = step.started_at + timedelta(seconds=page["waitSeconds"])
+            yield Next(f"{label(step, folders)}, as long as the mail provider has asked for.", at)
+
+
 def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]) -> Next:
-    step = working[0]
-    if step.type == "Wait":
-        return _end_of_wait(step, folders)
-    known = {each.name: each for each in scope.all_states()}
-    following = [way.target for way in known[step.name].ways if way.kind == "next"]
+    if not working:
+        return Next("The execution is about to begin; the schedule starts it if it does not.")
     names = ", ".join(label(each, folders) for each in working[:4])
-    then = f", then {following[0]}" if following and len(working) == 1 else ""
+    known = {each.name: each for each in scope.all_states()}
+    ways = known[working[0].name].ways if len(working) == 1 else ()
+    then = "".join(f", then {way.target}" for way in ways if way.kind == "next")
     return Next(f"At work: {names}{then}.")
-
-
-def _end_of_wait(step: Step, folders: Mapping[int, str]) -> Next:
-    """The provider's own wish, which the step before has put into the state."""
-    page = step.input.get("page") if isinstance(step.input, dict) else None
-    seconds = page.get("waitSeconds") if isinstance(page, dict) else None
-    at = step.started_at + timedelta(seconds=seconds) if seconds else None
-    return Next(f"{label(step, folders)} waits as long as the mail provider has asked for.", at)
 
 
 def _next_sync(run: OneRun) -> Next | None:

@@ -12,7 +12,7 @@ from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import Provider
 
-LARGEST_DELIVERY = 500
+LARGEST_DELIVERY = 1000
 SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
 BODY = "Delivered by the dashboard, to be seen in the next sync."
 _TOKEN_EXPIRED = {"status": 401, "code": "InvalidAuthenticationToken", "message": "Expired."}
@@ -94,13 +94,13 @@ class Simulation:
         return {**answer, **self._strike(_TOKEN_EXPIRED, times=1)}
 
     def _throttle(self, asked: Json) -> Json:
-        """The next four requests: as many as are in flight at once."""
+        """For so many seconds every request is refused and told to come back after as many."""
         seconds = number(asked, "seconds")
         fault = {"status": 429, "code": "TooManyRequests", "retry_after": seconds}
-        return self._strike(fault, times=4)
+        return self._strike(fault, times=None, lasts_s=seconds)
 
-    def _strike(self, fault: Json, *, times: int | None) -> Json:
-        return self._tell("faults", rules=[{"fault": fault, "times": times}])
+    def _strike(self, fault: Json, **rule: Any) -> Json:
+        return self._tell("faults", rules=[{"fault": fault, **rule}])
 
     def _calm(self, _: Json) -> Json:
         answer: Json = simulator(self._provider, "DELETE", "faults")

@@ -46,8 +46,12 @@ class Site:
             answer = _error(400, str(malformed))
         except Refused as refused:
             answer = _error(refused.status, str(refused))
-        except (MailsyncError, BotoCoreError, ClientError, httpx.TransportError) as broken:
+        except MailsyncError as broken:
             answer = _error(503, str(broken))
+        except (BotoCoreError, ClientError) as broken:
+            answer = _error(503, f"AWS did not do what it was asked for: {broken}.")
+        except httpx.TransportError as broken:
+            answer = _error(503, f"The API or a simulator does not answer ({broken}).")
         return _protected(answer)
 
     def _route(self, request: Request) -> Response:

@@ -15,6 +15,9 @@ class Sources:
     token: of the person on whose behalf the API is called; None: there is none, so nothing can
         be started or stopped.
     provider: the simulated one; None: the mail is real.
+    event_bus: where events may be put; None: nothing listens.
+    seen_events: what came over the bus, as far as it is kept, the oldest first: objects with
+        `id`, `type`, `source`, `time`, `detail` and `outcome` (what its receiver answered).
     """
 
     stage: str
@@ -25,3 +28,5 @@ class Sources:
     aws_url: str | None = None
     token: Callable[[], str | None] = lambda: None
     provider: Provider | None = None
+    event_bus: str | None = None
+    seen_events: Callable[[], list[dict[str, Any]]] = list

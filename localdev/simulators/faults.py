@@ -1,8 +1,10 @@
 """A script of failures for the Graph face: rules tried in order, the first that fits strikes."""
 
+import math
 import random
 import re
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -47,7 +49,7 @@ class Rule:
     """`path` is a regular expression searched in path and query, decoded.
 
     `nth` lets the first n-1 matching requests pass; `times` None strikes for ever; `rate`
-    strikes that share of the matching requests.
+    strikes that share of the matching requests; `lasts_s` ends it after so many seconds.
     """
 
     fault: Fault
@@ -56,12 +58,14 @@ class Rule:
     nth: int = 1
     times: int | None = 1
     rate: float = 1
+    lasts_s: float = math.inf
+    made_at: float = field(default_factory=time.monotonic)
     seen: int = 0
     struck: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Rule":
-        """From `{"match": {method, path, nth}, "times", "rate", "fault": {…}}`.
+        """From `{"match": {method, path, nth}, "times", "rate", "lasts_s", "fault": {…}}`.
 
         Raises TypeError or ValueError for anything unknown in it.
         """
@@ -70,7 +74,9 @@ class Rule:
         return cls(fault=Fault(**document["fault"]), **match, **rest)
 
     def fits(self, method: str, path: str) -> bool:
-        return self.method in (None, method) and re.search(self.path, path) is not None
+        over = time.monotonic() > self.made_at + self.lasts_s
+        named = self.method in (None, method) and re.search(self.path, path) is not None
+        return named and not over
 
     def strikes(self, chance: float) -> bool:
         self.seen += 1
