@@ -50,6 +50,7 @@ async function show() {
   const moved = view !== current.view || place.id !== current.place.id;
   current = { view, place, data: moved ? null : current.data, path: location.pathname };
   markNavigation();
+  main.classList.toggle("is-leaving", moved);
   if (moved) closeNotice();
   await load();
   if (arrived && moved) arrive();
@@ -81,6 +82,7 @@ async function load() {
   }
   if (asked !== current) return;
   main.removeAttribute("aria-busy");
+  main.classList.remove("is-leaving");
   draw();
 }
 

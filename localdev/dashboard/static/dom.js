@@ -51,9 +51,11 @@ export function morph(live, wanted) {
     if (live.data !== wanted.data) live.data = wanted.data;
     return live;
   }
+  const before = proposed(live);
   morphAttributes(live, wanted);
   morphChildren(live, wanted);
-  morphField(live, wanted);
+  // Only a new proposal is shown: what somebody has typed or chosen since the last one stays.
+  if (proposed(live) !== before) live.value = proposed(live);
   return live;
 }
 
@@ -99,15 +101,10 @@ function morphChildren(live, wanted) {
   }
 }
 
-// A field shows what the page wants only when that changed; what somebody types stays.
-function morphField(live, wanted) {
-  if (!("value" in live) || live.tagName === "BUTTON" || live.tagName === "PROGRESS") return;
-  const said = live.tagName === "SELECT" ? chosen(wanted) : wanted.getAttribute("value");
-  if (live.said === said) return;
-  live.said = said;
-  if (said !== null && live.value !== said) live.value = said;
-}
-
-function chosen(select) {
-  return select.querySelector("option[selected]")?.value ?? select.options[0]?.value ?? null;
+/** What the page wants a field to hold; null for everything that is not a field. */
+function proposed(node) {
+  if (node.tagName === "INPUT") return node.getAttribute("value") ?? "";
+  if (node.tagName !== "SELECT") return null;
+  const option = node.querySelector("option[selected]") ?? node.querySelector("option");
+  return option?.getAttribute("value") ?? "";
 }

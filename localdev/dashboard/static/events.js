@@ -31,7 +31,7 @@ function row({ id, at, direction, type, detail, runId }) {
     el("td", {}, time(at)),
     el("td", {}, DIRECTIONS[direction]),
     el("td", {}, el("code", {}, type)),
-    el("td", {}, runId ? el("a", { href: `/runs/${runId}` }, "its run") : "–"),
+    el("td", {}, runId ? el("a", { href: `/runs/${runId}` }, "See run") : "–"),
     el(
       "td",
       {},

@@ -1,11 +1,11 @@
 // The first page: what there is to try, in the order in which somebody new would.
 
-import { actionButton, copyButton } from "./actions.js";
+import { actionButton, actionForm, copyButton } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { number } from "./format.js";
 import { runsTable } from "./runs.js";
-import { facts } from "./parts.js";
+import { facts, field } from "./parts.js";
 
 const RECENT = 5;
 
@@ -53,11 +53,13 @@ function steps(overview, app) {
       el(
         "li",
         {},
-        el("p", {}, "Connect a mailbox; its first sync starts by itself."),
-        actionButton(app, "Connect a simulated mailbox", { name: "connect", done: tellConnected }),
-        " or ",
-        el("a", { href: signIn }, "sign in yourself"),
-        ".",
+        el("p", {}, "Connect a mailbox; its first sync starts by itself. Or ",
+          link(signIn, "sign in yourself"), "."),
+        actionForm(
+          app,
+          { name: "connect", fields: chosenAddress, done: tellConnected, label: "Connect" },
+          field("Simulated mailbox", "address", { type: "email", placeholder: "the first one" }),
+        ),
       ),
       el("li", {}, el("p", {}, "Watch it in ", link("/runs", "Runs"), ": each folder is a step.")),
       el(
@@ -79,9 +81,14 @@ function steps(overview, app) {
 
 const link = (href, text) => el("a", { href }, text);
 
-export function tellTest(result) {
+function tellTest(result) {
   const id = (result.executionArn ?? "").split(":").pop();
   return [result.message ?? "The self-test has started.", " ", link(`/runs/${id}`, "See its run")];
+}
+
+function chosenAddress(form) {
+  const address = form.get("address");
+  return address ? { address } : {};
 }
 
 function tellConnected(result) {

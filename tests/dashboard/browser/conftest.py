@@ -55,6 +55,7 @@ def page(browser: Browser, office: Office) -> Iterator[Page]:
     opened.on("console", lambda message: complaints.extend(_complaint(message)))
     yield opened
     context.close()
+    office.at_rest()
     assert complaints == []
 
 

@@ -13,8 +13,8 @@ from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 
 LIMIT_S = 60
-SLOW = {"fixed_s": 0.15}
-SMALL_PAGES = "UPDATE mailsync.folder_cursors SET page_size = 10 RETURNING 1"
+SLOW = {"fixed_s": 0.4}
+SMALL_PAGES = "UPDATE mailsync.folder_cursors SET page_size = 5 RETURNING 1"
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,12 @@ class Office:
 
     def at_full_speed(self) -> None:
         self.simulate("POST", "latency", model="none")
+
+    def at_rest(self) -> None:
+        """Whatever a test did to the provider is over, and so is every sync that it began."""
+        self.simulate("DELETE", "faults")
+        self.at_full_speed()
+        self.when(lambda: self.data("overview")["runsOpen"] == 0)
 
     def pages_asked_again(self) -> list[str]:
         """Pages that the simulator was asked for more than once, by their folder."""

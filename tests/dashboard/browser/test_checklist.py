@@ -14,12 +14,18 @@ expect.set_options(timeout=WAIT_MS)
 NEWCOMER = "grace@example.com"
 
 
+def title(page: Page) -> Locator:
+    return page.get_by_role("heading", level=1)
+
+
 def rows(page: Page, caption: str) -> Locator:
     return page.get_by_role("table", name=caption).locator("tbody > tr")
 
 
 def step(page: Page, label: str) -> Locator:
-    return rows(page, "Steps in the order").filter(has=page.get_by_role("button", name=label))
+    """The newest step of that label: a folder that takes long is worked on in several."""
+    steps = rows(page, "Steps in the order")
+    return steps.filter(has=page.get_by_role("button", name=label)).last
 
 
 def test_the_self_test_runs_and_shows_three_completed_steps(page: Page) -> None:
@@ -28,7 +34,7 @@ def test_the_self_test_runs_and_shows_three_completed_steps(page: Page) -> None:
     page.get_by_role("button", name="Run self-test").click()
     page.get_by_role("link", name="See its run").click()
 
-    expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    expect(title(page)).to_have_text("test-sync completed")
     steps = rows(page, "Steps in the order")
     expect(steps.get_by_role("button")).to_have_text(
         ["reach-database", "reach-provider", "write-and-read"]
@@ -47,11 +53,11 @@ def test_a_connected_mailbox_appears_and_syncs_by_itself(office: Office, page: P
     page.get_by_role("button", name=NEWCOMER).click()
 
     expect(page).to_have_url(re.compile(rf"^{office.url}/.*accountId="))
-    expect(page.get_by_role("heading", level=1)).to_contain_text(NEWCOMER)
+    expect(title(page)).to_contain_text(NEWCOMER)
     rows(page, "Newest runs").get_by_role("link", name="mailbox-sync").click()
     for done in ("validate-account", "sync-folders", "sync-folder: Inbox", "mark-complete"):
         expect(step(page, done)).to_contain_text("succeeded")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    expect(title(page)).to_have_text("mailbox-sync completed")
     office.at_full_speed()
     assert office.initial_sync_completed(NEWCOMER)
 
@@ -101,7 +107,7 @@ def test_one_new_mail_makes_a_quick_sync_of_that_mail_alone(office: Office, page
     page.get_by_role("button", name="Sync", exact=True).click()
     page.get_by_role("link", name="See its run").click()
 
-    expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    expect(title(page)).to_have_text("mailbox-sync completed")
     run = office.data(page.url.removeprefix(f"{office.url}/"))
     assert run["durationMs"] < 10_000
     assert [(each["name"], each["inserted"]) for each in run["folders"]] == [("Inbox", 1)]
@@ -120,15 +126,15 @@ def test_a_cut_network_is_seen_and_the_sync_goes_on_where_it_failed(
     expect(step(page, "sync-folder: Inbox")).to_contain_text("running")
 
     page.get_by_role("button", name="Cut network").click()
-    expect(step(page, "sync-folder: Inbox")).to_contain_text("waiting")
-    page.get_by_role("button", name="sync-folder: Inbox").click()
+    expect(step(page, "sync-folder: Inbox")).to_contain_text("attempts")
+    page.get_by_role("button", name="sync-folder: Inbox").last.click()
     expect(rows(page, "Attempts").first).to_contain_text("ProviderUnavailable")
     expect(page.get_by_text("Next:")).to_be_visible()
+    office.at_full_speed()
     page.get_by_role("button", name="Restore network").click()
 
     expect(step(page, "sync-folder: Inbox")).to_contain_text("succeeded")
-    office.at_full_speed()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    expect(title(page)).to_have_text("mailbox-sync completed")
     expect(step(page, "sync-folder: Inbox")).to_contain_text("attempts")
     again = office.pages_asked_again()
     assert len(again) == len(set(again)), "only the page that failed is asked for again"

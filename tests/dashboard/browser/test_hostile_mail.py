@@ -70,6 +70,7 @@ def page(office: Office, browser: Browser, evil: Evil) -> Iterator[Page]:
     opened.on("dialog", lambda dialog: (evil.asked.append(dialog.message), dialog.dismiss()))
     yield opened
     context.close()
+    office.at_rest()
 
 
 def test_hostile_mail_is_shown_and_neither_runs_nor_loads_anything(
