@@ -3,7 +3,7 @@
 MESSAGES ?= 3000#   how many messages the demo mailbox holds
 MBOX     ?=#        an mbox file, a Maildir or a folder of .eml files to fill it with instead
 HISTORIES ?= 2000#  how many random histories `make torture` runs
-STAGE    ?= dev#    the stage of cdk.json that `make synth` writes
+STAGE    ?= dev#    the stage of cdk.json that `make synth` writes and `make dashboard` shows
 
 # The first interpreter that really runs; 3.13 is what Lambda runs.
 PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/python3 python3.12 \
@@ -13,10 +13,10 @@ BIN := .venv/bin
 export PYTHONPATH := lambdas:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev check test torture migrate synth lock clean
+.PHONY: help setup demo dev dashboard check test torture migrate synth lock clean
 
 help: ## this list
-	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@awk -F " *[?]= *|# +" '/^[A-Z]+ *[?]=.*#/ { printf "  %-10s %s\n", $$1, $$NF }' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## the virtual environment, made anew when requirements-dev.txt changed
@@ -32,8 +32,11 @@ setup: .venv/ready ## the virtual environment, made anew when requirements-dev.t
 demo: setup ## connect a simulated mailbox, mirror it, change it, mirror that; MESSAGES=N, MBOX=PATH
 	@$(BIN)/python -m localdev demo --fresh --data .mailsync/demo --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
 
-dev: setup ## the local stack stays up on :3000 and follows code changes
+dev: setup ## the local stack stays up on :3000, its dashboard on :8288; follows code changes
 	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
+
+dashboard: setup ## the dashboard of a deployed stage on :8288; STAGE=prod, AWS credentials as usual
+	@$(BIN)/python -m localdev.dashboard --stage $(STAGE)
 
 check: setup ## format, lint, types, import contracts, budgets
 	@$(BIN)/ruff format --check --quiet .

@@ -1,8 +1,11 @@
 """The dashboard's data and actions on the whole stack, as its pages ask for them."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +15,7 @@ import httpx
 import pytest
 
 from localdev.dashboard.changes import WAIT_S
+from localdev.engine.aws_resources import CREDENTIALS, aws_client
 from tests.stack.conftest import Mirror
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -142,3 +146,53 @@ def test_what_is_deployed_is_shown_with_its_retries_and_triggers(pages: httpx.Cl
     assert triggers["sync-folder"] == "workflow mailbox-sync"
     assert triggers["start-due-syncs"] == "every 1 min"
     assert "" not in triggers.values()
+
+
+def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(mirror: Mirror) -> None:
+    """The stack plays the stage: its own engine and database behind outputs and a secret."""
+    deploy(mirror, "prod")
+    command = [sys.executable, "-m", "localdev.dashboard", "--stage", "prod", "--port", "0"]
+    aws = {**CREDENTIALS, "AWS_ENDPOINT_URL": mirror.stack.aws_url}
+    process = subprocess.Popen(
+        command, env={**os.environ, **aws, "PYTHONPATH": "lambdas:."}, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[0].decode()
+        with httpx.Client(base_url=f"{url}/data/", timeout=60) as pages:
+            found = get(pages, "runs", limit=1)["runs"][0]
+            run = get(pages, f"runs/{found['id']}")
+            refused = pages.post("actions/sync", json={"accountId": mirror.account.id})
+            overview = get(pages, "overview")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        process.communicate()
+
+    assert len(run["steps"]) > 3
+    assert (overview["stage"], overview["token"]) == ("prod", None)
+    assert (refused.status_code, process.returncode) == (403, 0)
+
+
+def deploy(mirror: Mirror, stage: str) -> None:
+    """Both stacks, as far as their outputs are asked for."""
+    settings = mirror.stack.lambdas.settings
+    client = aws_client("secretsmanager", mirror.stack.aws_url)
+    secret = json.dumps({"DATABASE_URL": mirror.stack.database_url})
+    arn = client.create_secret(Name=f"settings-{stage}", SecretString=secret)["ARN"]
+    outputs = {
+        "Stateful": {"SettingsSecretArn": arn},
+        "Sync": {
+            "ApiUrl": mirror.stack.api_url,
+            "MailboxSyncArn": settings["MAILBOX_SYNC_ARN"],
+            "TestSyncArn": settings["TEST_SYNC_ARN"],
+        },
+    }
+    for name, values in outputs.items():
+        template = {
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {key: {"Value": value} for key, value in values.items()},
+        }
+        aws_client("cloudformation", mirror.stack.aws_url).create_stack(
+            StackName=f"Mailsync-{stage}-{name}", TemplateBody=json.dumps(template)
+        )

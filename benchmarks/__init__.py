@@ -1,0 +1,1 @@
+"""What is measured, and how; nothing here is a test."""

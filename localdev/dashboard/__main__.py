@@ -1,0 +1,37 @@
+"""`python -m localdev.dashboard --stage prod`: the dashboard of a deployed stage, until Ctrl-C."""
+
+import argparse
+import signal
+import sys
+from contextlib import suppress
+
+from localdev.dashboard.deployed import deployed_sources
+from localdev.dashboard.server import Dashboard
+from localdev.engine.failure import StartFailed
+from localdev.options import Options
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 after Ctrl-C, 1 when the stage cannot be read or the port is taken."""
+    parser = argparse.ArgumentParser(prog="python -m localdev.dashboard", description=__doc__)
+    parser.add_argument("--stage", required=True, help="of cdk.json, such as prod")
+    parser.add_argument("--port", type=int, default=Options().dashboard_port, help="0: any")
+    chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sources = deployed_sources(chosen.stage)
+        dashboard = Dashboard(port=chosen.port)
+    except StartFailed as failed:
+        print(failed, file=sys.stderr)
+        return 1
+    dashboard.start(sources)
+    acts = "acts by MAILSYNC_TOKEN" if sources.token() else "only reads; MAILSYNC_TOKEN lets it act"
+    print(f"{dashboard.url} shows {chosen.stage} and {acts}. Ctrl-C ends it.", flush=True)
+    with suppress(KeyboardInterrupt):
+        signal.pause()
+    dashboard.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""A deployed stage as the dashboard's sources: found by its stacks' outputs, with plain boto3.
+
+Whoever runs it needs the rights to describe the two stacks, read the settings secret, read
+executions and reach the database. Nothing is written but through the product's API.
+"""
+
+import json
+import os
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.catalog import MAILBOX_SYNC, TEST_SYNC
+from localdev.dashboard.sources import Sources
+from localdev.engine.failure import StartFailed
+from mailsync.settings import Settings
+
+
+def deployed_sources(stage: str) -> Sources:
+    """The stage in the account and region of the environment.
+
+    Raises:
+        StartFailed: it is not there, or AWS does not let us see it.
+    """
+    try:
+        outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}
+        secret = _secret(outputs["SettingsSecretArn"])
+    except (BotoCoreError, ClientError) as refused:
+        raise StartFailed(f"Stage {stage} cannot be read: {refused}.") from refused
+    bundle = os.environ.get("DATABASE_CA_BUNDLE", "")
+    return Sources(
+        stage=stage,
+        settings=Settings({**secret, "DATABASE_CA_BUNDLE": bundle}),
+        machines={
+            MAILBOX_SYNC.name: outputs["MailboxSyncArn"],
+            TEST_SYNC.name: outputs["TestSyncArn"],
+        },
+        client=boto3.client,
+        api_url=outputs["ApiUrl"],
+        token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
+    )
+
+
+def _outputs(stack: str) -> dict[str, str]:
+    found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+
+
+def _secret(arn: str) -> dict[str, Any]:
+    text = boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    secret: dict[str, Any] = json.loads(text)
+    return secret
