@@ -213,6 +213,8 @@ class Stack:
             aws_url=self.aws_url,
             token=self.token,
             provider=self.provider if self.simulators else None,
+            event_bus=EVENT_BUS,
+            seen_events=self.events.seen,
         )
 
     def _provider(self) -> Provider:

@@ -68,9 +68,8 @@ class Actions:
         return self._api("GET", "/api/test-sync")
 
     def _event(self, asked: Json) -> Json:
-        """Put on the bus by whoever runs the dashboard, with his own right to do so."""
         if self._sources.event_bus is None:
-            raise Refused(501, "Nothing listens to events on this stack yet.")
+            raise Refused(501, "The dashboard puts no events on the bus of this stack.")
         entry = {
             "EventBusName": self._sources.event_bus,
             "Source": "dashboard",

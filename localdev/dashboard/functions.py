@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from infra.catalog import AUTHORIZER, FUNCTIONS, ROUTES, RUN_CLOSER, SCHEDULES, WORKFLOWS, Function
+from infra.catalog import (
+    AUTHORIZER,
+    EVENT_RULES,
+    FUNCTIONS,
+    PUBLISHER,
+    ROUTES,
+    RUN_CLOSER,
+    SCHEDULES,
+    WORKFLOWS,
+    Function,
+)
 from localdev.dashboard.definition import Scope
 from localdev.dashboard.picture import Edge, draw
 
@@ -13,8 +23,13 @@ _PURPOSES = {
     "test-sync": "The self-test: three steps, nothing of a mailbox is touched.",
 }
 _TRIGGERS = {
-    "mailbox-sync": ("POST /api/email/sync", "a mailbox was connected", "a mailbox is due"),
-    "test-sync": ("GET /api/test-sync",),
+    "mailbox-sync": (
+        "POST /api/email/sync",
+        "event email/microsoft.sync",
+        "a mailbox was connected",
+        "a mailbox is due",
+    ),
+    "test-sync": ("GET /api/test-sync", "event test/sync"),
 }
 
 
@@ -97,7 +112,12 @@ def _triggers(function: Function) -> Iterator[str]:
     for schedule in SCHEDULES:
         if schedule.function == function.name:
             yield f"every {schedule.every_minutes} min"
+    for rule in EVENT_RULES:
+        if rule.function == function.name:
+            yield f"events {', '.join(rule.detail_types)}"
     if function.name == RUN_CLOSER:
         yield "an execution ended without closing its run"
+    if function.name == PUBLISHER:
+        yield "an execution closed its run"
     if function == AUTHORIZER:
         yield "every route that is not public"

@@ -15,7 +15,7 @@ class Sources:
     token: of the person on whose behalf the API is called; None: there is none, so nothing can
         be started or stopped.
     provider: the simulated one; None: the mail is real.
-    event_bus: where events may be put; None: nothing listens.
+    event_bus: where the dashboard may put events; None: nowhere.
     seen_events: what came over the bus, as far as it is kept, the oldest first: objects with
         `id`, `type`, `source`, `time`, `detail` and `outcome` (what its receiver answered).
     """

@@ -125,6 +125,28 @@ def test_a_page_that_waits_hears_of_a_change_at_once(mirror: Mirror, pages: http
     finished(pages, run_id)
 
 
+def test_an_event_is_seen_with_the_run_that_it_started(pages: httpx.Client) -> None:
+    sent = act(pages, "event", type="test/sync", detail={})
+
+    deadline = time.monotonic() + 60
+    while not (event := get(pages, "events")["events"][0])["runId"]:
+        assert time.monotonic() < deadline, event
+        time.sleep(0.2)
+    assert (event["id"], event["direction"], event["type"]) == (sent["eventId"], "in", "test/sync")
+    assert finished(pages, event["runId"])["workflow"] == "test-sync"
+
+
+def test_a_paused_account_says_so_and_goes_on_when_it_is_resumed(
+    mirror: Mirror, pages: httpx.Client
+) -> None:
+    act(pages, "pause", accountId=mirror.account.id)
+    paused = get(pages, f"accounts/{mirror.account.id}")
+    act(pages, "resume", accountId=mirror.account.id)
+
+    assert (paused["status"], paused["nextSyncAt"]) == ("paused", None)
+    assert get(pages, f"accounts/{mirror.account.id}")["status"] == "active"
+
+
 def test_what_the_stack_is_and_what_to_try_stands_on_the_first_page(
     mirror: Mirror, pages: httpx.Client
 ) -> None:
