@@ -1,6 +1,7 @@
 """A running stack with a connected mailbox, and what a test does behind the dashboard's back."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 
 LIMIT_S = 60
-SLOW = {"fixed_s": 0.4}
+SLOW = {"fixed_s": 1}
 SMALL_PAGES = "UPDATE mailsync.folder_cursors SET page_size = 5 RETURNING 1"
 
 
@@ -58,14 +59,14 @@ class Office:
         self.at_full_speed()
         self.when(lambda: self.data("overview")["runsOpen"] == 0)
 
-    def pages_asked_again(self) -> list[str]:
+    def pages_asked_again(self) -> dict[str, set[str]]:
         """Pages that the simulator was asked for more than once, by their folder."""
         seen: set[str] = set()
-        again: list[str] = []
+        again: dict[str, set[str]] = defaultdict(set)
         for each in self.simulate("GET", "requests"):
             page = f"{each['path']}?{each['query']}"
             if each["link"] and page in seen:
-                again.append(each["path"])
+                again[each["path"]].add(page)
             seen.add(page)
         return again
 
