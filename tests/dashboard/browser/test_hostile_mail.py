@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from localdev.http_server import Request, Response, Server
 from tests.dashboard.browser.office import Office
@@ -67,7 +67,12 @@ def page(office: Office, browser: Browser, evil: Evil) -> Iterator[Page]:
     """What opens a dialog in it has run, and is noted as asked for."""
     context = browser.new_context(base_url=office.url)
     opened = context.new_page()
-    opened.on("dialog", lambda dialog: (evil.asked.append(dialog.message), dialog.dismiss()))
+
+    def note(dialog: Dialog) -> None:
+        evil.asked.append(dialog.message)
+        dialog.dismiss()
+
+    opened.on("dialog", note)
     yield opened
     context.close()
     office.at_rest()

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.dashboard.browser.office import Office
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 SCREENS = Path(__file__).parents[3] / "build" / "dashboard"
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 GRAVE = ("serious", "critical")
 
 
