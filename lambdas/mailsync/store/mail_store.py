@@ -119,13 +119,12 @@ class MailStore:
     def passed_through(
         self, run: RunRef, folder_id: FolderId, ids: Collection[RemoteId]
     ) -> tuple[RemoteId, ...]:
-        """Those of `ids`, reported as having left a folder, that are stored in another one and
-        were not read whole in this run: what was changed on the way may have been told nowhere."""
+        """Those of `ids`, reported as having left a folder, that are stored in another one: what
+        was changed on the way may have been told nowhere, even if they were read in this run."""
         with self._database.transaction() as tx:
             found = tx.run(
                 "passed_through",
                 account_id=run.account_id,
-                run_id=run.run_id,
                 folder_id=folder_id,
                 ids=rows.to_json(list(ids)),
             )

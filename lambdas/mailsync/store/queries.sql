@@ -338,15 +338,12 @@ SELECT message_id FROM mailsync.emails
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- passed_through --
--- Which of these messages are held by another folder, as they were told before this run or only
--- in part; a read state that came alone leaves the hash void.
-SELECT m.message_id
-  FROM mailsync.emails m
-  JOIN mailsync.sync_runs r ON r.id = :run_id
- WHERE m.account_id = cast(:account_id AS uuid) AND m.folder_id <> :folder_id
-   AND m.removed_at IS NULL
-   AND (m.updated_at < r.started_at OR m.row_hash = '00000000-0000-0000-0000-000000000000')
-   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+-- Which of these messages are held by another folder.
+SELECT message_id
+  FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid) AND folder_id <> :folder_id
+   AND removed_at IS NULL
+   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- upsert_emails --
 -- Messages as the provider shows them now; sent again, they change nothing.
