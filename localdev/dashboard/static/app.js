@@ -71,16 +71,16 @@ function arrive() {
 async function load() {
   const asked = current;
   asked.loading?.abort();
-  asked.loading = new AbortController();
+  const loading = new AbortController();
+  asked.loading = loading;
   main.setAttribute("aria-busy", "true");
-  try {
-    asked.data = await asked.view.load(asked.place, asked.loading.signal, app);
-    asked.error = null;
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    asked.error = error;
-  }
-  if (asked !== current) return;
+  const found = await asked.view.load(asked.place, loading.signal).then(
+    (data) => ({ data, error: null }),
+    (error) => ({ error }),
+  );
+  // What was overtaken by a newer request may be half an answer.
+  if (asked !== current || loading.signal.aborted) return;
+  Object.assign(asked, found);
   main.removeAttribute("aria-busy");
   main.classList.remove("is-leaving");
   draw();
