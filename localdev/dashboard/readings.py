@@ -41,12 +41,15 @@ class Readings:
 
     def __init__(self, settings: Settings) -> None:
         self._free: LifoQueue[Database] = LifoQueue()
+        self._left_to_close = CONNECTIONS
         for _ in range(CONNECTIONS):
             self._free.put(Database(settings, statements(QUERIES)))
 
     def close(self) -> None:
-        while not self._free.empty():
+        """Waits for readings under way; may be repeated."""
+        while self._left_to_close:
             self._free.get().close()
+            self._left_to_close -= 1
 
     @contextmanager
     def _reading(self) -> Iterator[Transaction]:
