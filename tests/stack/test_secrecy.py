@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from localdev.demo_account import connect
 from localdev.simulators.entra.face import CLIENT_SECRET
 from mailsync.access.vault import Vault
 from mailsync.model import AccountId, Sealed
@@ -90,6 +91,8 @@ def test_no_secret_stands_in_any_execution(mirror: Mirror, secrets: set[str]) ->
     mirror.rows("UPDATE mailsync.email_credentials SET access_expires_at = now() RETURNING 1")
     failed = mirror.synced()
     assert failed["error"] == "AccessRevoked"
+    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
+    mirror.finished()
 
     runs = [each for (each,) in mirror.rows("SELECT id FROM mailsync.sync_runs")]
     text = "".join(str(mirror.history(each)) for each in runs)
