@@ -1,15 +1,14 @@
 """SyncEvents: the stage's own event bus, and the rules of the catalog on it."""
 
 import aws_cdk as cdk
-from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_destinations as destinations
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import catalog
+from infra.dead_letters import dead_letters
 from infra.sync_functions import SyncFunction, SyncFunctions
 
 
@@ -23,16 +22,7 @@ class SyncEvents(Construct):
         super().__init__(scope, construct_id)
         self.bus = events.EventBus(self, "Bus")
         _allow_own_account_only(self.bus)
-        self.lost_events = sqs.Queue(
-            self,
-            "LostEvents",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(14),
-        )
-        Validations.of(self.lost_events).acknowledge(
-            Acknowledgment(id="AwsSolutions-SQS3", reason="It is the dead-letter queue itself.")
-        )
+        self.lost_events = dead_letters(self, "LostEvents")
         for each in catalog.EVENT_RULES:
             self._add(each, functions[each.function])
 

@@ -1,13 +1,12 @@
 """SyncSchedules: the clock's ticks of the catalog."""
 
 import aws_cdk as cdk
-from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import catalog
+from infra.dead_letters import dead_letters
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunctions
 
@@ -27,16 +26,7 @@ class SyncSchedules(Construct):
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.lost_ticks = sqs.Queue(
-            self,
-            "LostTicks",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(14),
-        )
-        Validations.of(self.lost_ticks).acknowledge(
-            Acknowledgment(id="AwsSolutions-SQS3", reason="It is the dead-letter queue itself.")
-        )
+        self.lost_ticks = dead_letters(self, "LostTicks")
         for each in catalog.SCHEDULES:
             scheduler.Schedule(
                 self,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailsync.model import (
+    AccountId,
     Address,
     Cursor,
     FolderId,
@@ -12,11 +13,14 @@ from mailsync.model import (
     Message,
     Page,
     Position,
+    Provider,
     RemoteFolder,
     RemoteId,
     Role,
     Sealed,
 )
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
 from mailsync.store.mail_store import PageWrite
 from mailsync.sync.plan import plan_page
 
@@ -68,3 +72,17 @@ def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> Kno
     }
     ref = FolderRef(FolderId(number), RemoteId(remote_id))
     return KnownFolder(ref=ref, **{**defaults, **fields})
+
+
+def connect_account(
+    database: Database, who: str, provider: Provider = Provider.MICROSOFT
+) -> AccountId:
+    """An account without credentials, and a data key under which something may be sealed."""
+    credentials = CredentialStore(database)
+    credentials.add_data_key(b"wrapped")
+    return credentials.connect_account(
+        user_id=who,
+        provider=provider,
+        provider_account_id=f"{who}.tenant",
+        email_address=f"{who}@example.org",
+    )

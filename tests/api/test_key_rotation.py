@@ -97,9 +97,13 @@ def test_what_was_sealed_before_opens_until_it_is_written_again(
 
 
 def test_a_key_of_the_key_service_that_is_rotated_still_opens_everything(
-    accounts: list[str], database: Database
+    accounts: list[str], database: Database, sql: Sql
 ) -> None:
     boto3.client("kms").rotate_key_on_demand(KeyId=os.environ["TOKEN_KEY_ARN"])
+    sql("UPDATE mailsync.email_credentials SET access_expires_at = now()")
 
     for each in accounts:
         sync_once(database, each)
+
+    renewed = "SELECT count(*) FROM mailsync.email_credentials WHERE access_expires_at > now()"
+    assert sql(renewed) == [[len(accounts)]]

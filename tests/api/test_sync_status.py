@@ -12,19 +12,9 @@ from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Connect, Sql
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.guide import STATUS_FIELDS
 
 STATUS = "GET /api/email/sync"
-GUIDE_FIELDS = {
-    "accountId": str,
-    "emailAddress": str,
-    "provider": str,
-    "status": str,
-    "syncStatus": str,
-    "lastSyncAt": str,
-    "initialSyncCompleted": bool,
-    "syncProgress": int,
-    "syncTotal": int,
-}
 
 
 @pytest.fixture
@@ -126,7 +116,7 @@ def test_a_completed_sync_has_every_field_in_its_type(
 
     answer = ask(STATUS, query={"accountId": run.account_id})
 
-    assert {name: type(answer.json[name]) for name in GUIDE_FIELDS} == GUIDE_FIELDS
+    assert {name: type(answer.json[name]) for name in STATUS_FIELDS} == STATUS_FIELDS
     assert (answer.json["status"], answer.json["syncStatus"]) == ("active", "completed")
     assert (answer.json["runId"], answer.json["rate"], answer.json["etaSeconds"]) == (None, 0, None)
     assert (answer.json["lastError"], answer.json["nextRetryAt"]) == (None, None)

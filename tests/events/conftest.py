@@ -7,11 +7,11 @@ from localdev.engine.aws_resources import CREDENTIALS, EVENT_BUS, create_event_b
 from localdev.engine.event_bus import EventBus as LocalBus
 from localdev.engine.lambda_host import Answer
 from mailsync.events.outgoing import EventBus
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId
 from mailsync.store.connection import Database
-from mailsync.store.credential_store import CredentialStore
 from mailsync.store.outbox_store import OutboxStore
 from mailsync.store.run_store import RunStore
+from tests.builders import connect_account
 
 
 class NoFunctions:
@@ -51,15 +51,4 @@ def runs(database: Database) -> RunStore:
 
 @pytest.fixture
 def account_id(database: Database) -> AccountId:
-    return connect(database, "ann")
-
-
-def connect(database: Database, who: str, provider: Provider = Provider.MICROSOFT) -> AccountId:
-    credentials = CredentialStore(database)
-    credentials.add_data_key(b"wrapped")
-    return credentials.connect_account(
-        user_id=who,
-        provider=provider,
-        provider_account_id=f"{who}.tenant",
-        email_address=f"{who}@example.org",
-    )
+    return connect_account(database, "ann")

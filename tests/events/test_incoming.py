@@ -11,7 +11,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
 from mailsync.workflow import Trigger, Workflows
-from tests.events.conftest import connect
+from tests.builders import connect_account
 from tests.store.rows import one, rows
 
 MACHINE = "arn:aws:states:r:1:stateMachine:mailbox-sync"
@@ -111,7 +111,7 @@ def test_what_can_never_work_is_refused_and_logged_with_the_reason(
 def test_an_account_of_another_provider_or_one_that_must_sign_in_is_refused(
     receiver: Receiver, database: Database, account_id: AccountId
 ) -> None:
-    other = connect(database, "ben", Provider.IMAP)
+    other = connect_account(database, "ben", Provider.IMAP)
     rows(database, "UPDATE mailsync.email_accounts SET status = 'paused' WHERE user_id = 'ann'")
 
     refusals = [

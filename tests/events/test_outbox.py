@@ -11,7 +11,7 @@ from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.outbox_store import OutboxEvent, OutboxStore
-from tests.events.conftest import connect
+from tests.builders import connect_account
 from tests.store.rows import rows
 
 WAITING = "SELECT detail->>'n' FROM mailsync.outbox WHERE published_at IS NULL ORDER BY id"
@@ -69,7 +69,7 @@ def test_a_crash_between_put_and_mark_repeats_the_event_under_its_id(
 def test_what_the_bus_refuses_waits_and_holds_back_its_own_account_only(
     database: Database, outbox: OutboxStore, account_id: AccountId
 ) -> None:
-    other = connect(database, "ben")
+    other = connect_account(database, "ben")
     write(database, account_id, 1, 2)
     write(database, other, 3, 4)
     refusing = ScriptedBus(refuse=[1])
@@ -105,7 +105,7 @@ def test_two_publishers_at_once_publish_each_event_once_and_in_order(
     first, second = ScriptedBus(), ScriptedBus()
 
     def put_while_another_publishes(events: Sequence[OutboxEvent]) -> list[int]:
-        write(other, connect(other, "ben"), 3)
+        write(other, connect_account(other, "ben"), 3)
         publish_waiting(OutboxStore(other), second)
         return first.put(events)
 
@@ -123,7 +123,7 @@ def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
 ) -> None:
     """The local endpoint refuses a call of eleven, as EventBridge does."""
     for n in range(11):
-        write(database, connect(database, f"user-{n}"), n)
+        write(database, connect_account(database, f"user-{n}"), n)
     before = len(local_bus[0].seen())
 
     assert publish_waiting(outbox, bus).published == 11

@@ -9,13 +9,12 @@ import pytest
 
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import aws_client
-from localdev.options import Options
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 from tests.app_certificate import app_certificate
+from tests.small_stack import small_stack
 
-MESSAGES = 150
 SYNC_LIMIT_S = 120
 
 
@@ -68,16 +67,7 @@ class Mirror:
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     """Connected by an app that has a certificate, and its first sync finished."""
-    options = Options(
-        data=tmp_path_factory.mktemp("stack"),
-        api_port=0,
-        aws_port=0,
-        dashboard_port=0,
-        messages=MESSAGES,
-        schedule=False,
-        time_scale=0.2,
-    )
-    with Stack(options) as stack:
+    with small_stack(tmp_path_factory.mktemp("stack")) as stack:
         certificate = app_certificate()
         simulator(stack.provider, "POST", "app-certificates", pem=certificate)
         stack.lambdas.settings["MICROSOFT_CLIENT_CERTIFICATE"] = certificate

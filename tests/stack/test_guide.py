@@ -2,6 +2,7 @@
 
 import httpx
 
+from tests.guide import STATUS_FIELDS
 from tests.stack.conftest import Mirror
 
 GUIDE_BODY = """{
@@ -45,17 +46,4 @@ def test_its_status_call_answers_its_nine_fields_in_their_types(mirror: Mirror) 
     shown = answer.json()
     assert shown["accountId"] == mirror.account.id
     assert shown["provider"] == "microsoft"
-    assert {name: type(shown[name]) for name in GUIDE_TYPES} == GUIDE_TYPES
-
-
-GUIDE_TYPES = {
-    "accountId": str,
-    "emailAddress": str,
-    "provider": str,
-    "status": str,
-    "syncStatus": str,
-    "lastSyncAt": str,
-    "initialSyncCompleted": bool,
-    "syncProgress": int,
-    "syncTotal": int,
-}
+    assert {name: type(shown[name]) for name in STATUS_FIELDS} == STATUS_FIELDS

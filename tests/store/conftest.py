@@ -2,12 +2,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mailsync.model import AccountId, FolderId, KnownFolder, Page, Provider, RunId, RunRef, SyncType
+from mailsync.model import AccountId, FolderId, KnownFolder, Page, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
-from mailsync.store.credential_store import CredentialStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from tests.builders import a_page_write, a_remote_folder
+from tests.builders import a_page_write, a_remote_folder, connect_account
 from tests.store.cluster import Cluster, cluster_in
 
 Apply = Callable[..., object]
@@ -25,14 +24,7 @@ def mail(database: Database) -> MailStore:
 
 @pytest.fixture
 def account_id(database: Database) -> AccountId:
-    credentials = CredentialStore(database)
-    credentials.add_data_key(b"wrapped")
-    return credentials.connect_account(
-        user_id="ann",
-        provider=Provider.MICROSOFT,
-        provider_account_id="uid.utid",
-        email_address="ann@example.org",
-    )
+    return connect_account(database, "ann")
 
 
 @pytest.fixture

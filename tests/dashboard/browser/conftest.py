@@ -6,12 +6,10 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from localdev.demo_account import connect
-from localdev.options import Options
-from localdev.stack import Stack
 from tests.dashboard.browser.chromium import arguments, program
 from tests.dashboard.browser.office import Office
+from tests.small_stack import small_stack
 
-MESSAGES = 150
 WAIT_MS = 30_000
 # Refusals of the server are shown on the page; the browser's own line about them says no more.
 REFUSAL = "Failed to load resource"
@@ -28,16 +26,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def office(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """Connected, and its first sync finished. Needs the browser so that none means no stack."""
-    options = Options(
-        data=tmp_path_factory.mktemp("stack"),
-        api_port=0,
-        aws_port=0,
-        dashboard_port=0,
-        messages=MESSAGES,
-        schedule=False,
-        time_scale=0.2,
-    )
-    with Stack(options) as stack:
+    with small_stack(tmp_path_factory.mktemp("stack")) as stack:
         opened = Office(stack, connect(stack.api_url, stack.provider, stack.token()))
         opened.when(lambda: opened.account.status()["runId"] is None)
         yield opened

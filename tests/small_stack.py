@@ -1,0 +1,23 @@
+"""The whole product as `make dev` starts it, small, on free ports and in a folder of its own."""
+
+from pathlib import Path
+
+from localdev.options import Options
+from localdev.stack import Stack
+
+MESSAGES = 150
+
+
+def small_stack(folder: Path) -> Stack:
+    """Not started yet; nothing in it happens by the clock, and its waits are short."""
+    return Stack(
+        Options(
+            data=folder,
+            api_port=0,
+            aws_port=0,
+            dashboard_port=0,
+            messages=MESSAGES,
+            schedule=False,
+            time_scale=0.2,
+        )
+    )
