@@ -26,7 +26,7 @@ _numbers = count(1)
 
 
 # What these folders set up is dear: a stack, a synthesis, an engine. One process does it for all.
-ONE_PROCESS = {"stack", "infra", "workflow"}
+ONE_PROCESS = {"stack", "infra", "workflow", "events"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -85,8 +85,8 @@ def create_workflows(
     return arns
 
 
-def create_event_bus(endpoint_url: str) -> None:
-    aws_client("events", endpoint_url).create_event_bus(Name=EVENT_BUS)
+def create_event_bus(endpoint_url: str, name: str = EVENT_BUS) -> None:
+    aws_client("events", endpoint_url).create_event_bus(Name=name)
 
 
 def forget_everything(endpoint_url: str) -> None:

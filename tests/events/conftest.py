@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import CREDENTIALS, EVENT_BUS, create_event_bus
+from localdev.engine.aws_resources import CREDENTIALS, create_event_bus
 from localdev.engine.event_bus import EventBus as LocalBus
 from localdev.engine.lambda_host import Answer
 from mailsync.events.outgoing import EventBus
@@ -12,6 +12,9 @@ from mailsync.store.connection import Database
 from mailsync.store.outbox_store import OutboxStore
 from mailsync.store.run_store import RunStore
 from tests.builders import connect_account
+
+# moto keeps its state for the whole process, where a stack may have made the bus of its own name.
+BUS = "events-under-test"
 
 
 class NoFunctions:
@@ -24,9 +27,9 @@ class NoFunctions:
 @pytest.fixture(scope="session")
 def local_bus() -> Iterator[tuple[LocalBus, str]]:
     """The local event bus without any rule, and the URL of its endpoint."""
-    seen = LocalBus(NoFunctions(), (), name=EVENT_BUS)
+    seen = LocalBus(NoFunctions(), (), name=BUS)
     endpoint = AwsEndpoint(NoFunctions(), port=0, bus=seen)
-    create_event_bus(endpoint.url)
+    create_event_bus(endpoint.url, BUS)
     yield seen, endpoint.url
     endpoint.stop()
 
@@ -36,7 +39,7 @@ def bus(local_bus: tuple[LocalBus, str], monkeypatch: pytest.MonkeyPatch) -> Eve
     """The product's client of it."""
     for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": local_bus[1]}.items():
         monkeypatch.setenv(name, value)
-    return EventBus(EVENT_BUS)
+    return EventBus(BUS)
 
 
 @pytest.fixture

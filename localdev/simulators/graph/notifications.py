@@ -100,7 +100,7 @@ class Notifier:
 
     def _take_turn(self) -> None:
         for row in self._subscriptions():
-            self._collect(row)
+            self._collect(row["id"])
         self._deliver()
 
     def _subscriptions(self) -> list[Row]:
@@ -108,9 +108,16 @@ class Notifier:
             "SELECT * FROM subscription WHERE expires_at > ? ORDER BY rowid", time.time()
         )
 
-    def _collect(self, subscription: Row) -> None:
-        """Turns the changes since the last look into notifications."""
+    def _collect(self, subscription_id: str) -> None:
+        """Turns the changes since the last look into notifications.
+
+        The subscription is read with them: what was silenced before a change stays silent.
+        """
         with self._database.transaction():
+            found = self._database.rows("SELECT * FROM subscription WHERE id = ?", subscription_id)
+            if not found:
+                return
+            (subscription,) = found
             changes = self._database.rows(
                 "SELECT * FROM change WHERE mailbox_id = ? AND seq > ? ORDER BY seq",
                 *(subscription["mailbox_id"], subscription["seen"]),
