@@ -34,8 +34,8 @@ def public_pem(key: PrivateKey) -> bytes:
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    """Ann's, good for a minute; a claim of None is left out."""
-    said = {"sub": "ann", "exp": int(time.time()) + 60, **changed}
+    """Ann's, good for an hour; a claim of None is left out."""
+    said = {"sub": "ann", "exp": int(time.time()) + 3600, **changed}
     return {name: value for name, value in said.items() if value is not None}
 
 
