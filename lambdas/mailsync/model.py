@@ -143,12 +143,10 @@ class Upsert:
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
-    """The provider told only some fields, named as in `Message`; the rest stays as it is."""
+class Touched:
+    """The message changed, and the provider does not tell it whole: it is to be asked for."""
 
     remote_id: RemoteId
-    folder_remote_id: RemoteId
-    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +172,7 @@ class Gone:
     remote_id: RemoteId
 
 
-Change = Upsert | Patch | Removal | Unreadable
+Change = Upsert | Touched | Removal | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,7 @@ class PagePlan:
     """What one page means for the rows: one write per message, the last change wins."""
 
     upserts: tuple[Message, ...] = ()
-    patches: tuple[Patch, ...] = ()
+    touched: tuple[RemoteId, ...] = ()
     removals: tuple[RemoteId, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
 

@@ -44,6 +44,18 @@ def move_there_and_back(world: World) -> None:
     world.remote.move(moved, "inbox")
 
 
+def change_on_a_journey(world: World) -> None:
+    """Rows 5 and 17: away, changed there and back, of which only the read state is told; nor does
+    the folder in between tell it, for it was never mirrored."""
+    travelled = world.remote.messages("inbox")[0]
+    passing = world.remote.folders.create("Passing")
+    world.remote.move(travelled.immutable_id, passing.id)
+    world.remote.update(travelled.immutable_id, subject="changed on a journey")
+    world.remote.move(travelled.immutable_id, "inbox")
+    world.remote.update(travelled.immutable_id, isRead=not travelled.is_read)
+    world.remote.purge_folder(passing.id)
+
+
 def delete(world: World) -> None:
     """Row 17: what is purged stays readable by its id; the folder that it names decides."""
     world.remote.delete_permanently(newest(world))
@@ -84,7 +96,8 @@ def purge_folder(world: World) -> None:
 
 
 CHANGES = (
-    *(read, move_up, move_down, move_older, move_there_and_back, delete, change_id, draft),
+    *(read, move_up, move_down, move_older, move_there_and_back),
+    *(change_on_a_journey, delete, change_id, draft),
     *(rename, hide, delete_folder, purge_folder),
 )
 

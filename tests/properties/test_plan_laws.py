@@ -3,18 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.model import Change, Patch, RemoteId, Removal, Unreadable, Upsert
+from mailsync.model import Change, RemoteId, Removal, Touched, Unreadable, Upsert
 from mailsync.sync.plan import plan_page
 from tests.builders import a_message, a_page
 
 IDS = st.sampled_from(["a", "b", "c"])
 CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
-    st.builds(
-        lambda each, read: Patch(RemoteId(each), RemoteId("F1"), {"is_read": read}),
-        IDS,
-        st.booleans(),
-    ),
+    st.builds(lambda each: Touched(RemoteId(each)), IDS),
     st.builds(lambda each: Removal(RemoteId(each)), IDS),
     st.builds(lambda each: Unreadable(RemoteId(each), "corrupt", ""), IDS),
 )
@@ -29,7 +25,7 @@ def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -
     plan = plan_page(a_page(*changes))
 
     outcomes = [each.remote_id for each in plan.upserts] + list(plan.removals)
-    outcomes += [each.remote_id for each in plan.patches]
+    outcomes += plan.touched
     outcomes += [each.remote_id for each in plan.unreadable]
     told = {remote_id(each) for each in changes}
     assert sorted(outcomes) == sorted(told)

@@ -6,7 +6,6 @@ from mailsync.errors import LeaseLost, SuspiciousRemoval
 from mailsync.model import (
     Counts,
     KnownFolder,
-    Patch,
     RemoteId,
     Removal,
     RunRef,
@@ -111,31 +110,6 @@ def test_a_walk_that_would_empty_a_full_folder_is_refused_with_its_page(
         apply(folder_id, a_page(Upsert(a_message("new"))))
     assert sum(removed for _, removed in emails(database).values()) == 0
     assert "new" not in emails(database)
-
-
-def test_a_read_state_changes_nothing_else(
-    apply: Apply, folders: Folders, database: Database
-) -> None:
-    apply(folders[0].ref.id, a_page(Upsert(a_message("m1", subject="kept"))))
-    patch = Patch(RemoteId("m1"), RemoteId("F1"), {"is_read": True})
-
-    counts = apply(folders[0].ref.id, a_page(patch, next_cursor="c2"))
-
-    assert counts == Counts(updated=1)
-    assert one(database, "SELECT subject, is_read FROM mailsync.emails") == ["kept", True]
-
-
-def test_a_full_message_after_a_read_state_is_written_though_it_was_stored_like_that_before(
-    apply: Apply, folders: Folders, database: Database
-) -> None:
-    folder_id = folders[0].ref.id
-    apply(folder_id, a_page(Upsert(a_message("m1", is_read=False))))
-    patch = Patch(RemoteId("m1"), RemoteId("F1"), {"is_read": True})
-    apply(folder_id, a_page(patch, next_cursor="c2"))
-
-    apply(folder_id, a_page(Upsert(a_message("m1", is_read=False)), next_cursor="c3"))
-
-    assert one(database, "SELECT is_read FROM mailsync.emails") == [False]
 
 
 def test_a_flag_does_not_write_the_body_again(

@@ -6,7 +6,7 @@ import pytest
 
 from localdev.engine.postgres import Postgres
 from tests.torture.crash_points import DEATHS, SCENARIOS, CrashPoints
-from tests.torture.histories import Round, check_history, falsified
+from tests.torture.histories import Mishap, Round, check_history, falsified
 from tests.torture.random_changes import Change
 from tests.torture.world import World
 
@@ -38,10 +38,33 @@ def test_after_any_history_the_tables_equal_the_mailbox(world: World) -> None:
     assert falsified(world, histories=HISTORIES, seed_number=SEED, told=lambda _: None) is None
 
 
-def test_what_was_changed_in_a_folder_that_a_message_passed_through_is_not_lost(
-    world: World,
-) -> None:
-    """There and back between two polls, changed there and read here: only the read is told."""
-    toggled = (Change("read", what=3), Change("unread", what=3))
+ONCE_FOUND = {
+    # Away, changed there, back and read: only the read state was told, and taken for all.
+    "changed on a journey": [
+        Round(),
+        Round(before=(Change("changed there", 3, 3), Change("read", 3), Change("unread", 3))),
+    ],
+    # The same while the folder in between was not walked yet.
+    "changed on a journey before the first walk": [
+        Round(
+            before=(Change("restore", 15, 30),),
+            meanwhile={40: Change("changed there", 22, 8), 57: Change("unread", 4, 17)},
+            mishaps=(Mishap("same link", 17, 40), Mishap("504", 1, 3)),
+            oddity="read states come whole",
+            page=1,
+            dies="function",
+        ),
+        Round(
+            before=(Change("read", 20, 25), Change("unread", 23, 19)),
+            mishaps=(Mishap("empty page", 25, 3),),
+            oddity="purged mail cannot be read",
+            page=3,
+            folder_order=8,
+        ),
+    ],
+}
 
-    check_history(world, [Round(), Round(before=(Change("changed there", 3, 3), *toggled))])
+
+@pytest.mark.parametrize("found", ONCE_FOUND)
+def test_what_histories_once_found_stays_mended(world: World, found: str) -> None:
+    check_history(world, ONCE_FOUND[found])

@@ -1,10 +1,6 @@
-from mailsync.model import Patch, RemoteId, Removal, Unreadable, Upsert
+from mailsync.model import RemoteId, Removal, Touched, Unreadable, Upsert
 from mailsync.sync.plan import plan_page
 from tests.builders import a_message, a_page
-
-
-def a_read_state(remote_id: str, is_read: bool) -> Patch:
-    return Patch(RemoteId(remote_id), RemoteId("F1"), {"is_read": is_read})
 
 
 def test_a_message_that_stands_twice_in_a_page_is_written_once_as_it_was_last() -> None:
@@ -25,17 +21,16 @@ def test_a_message_added_and_then_removed_in_one_page_is_removed() -> None:
     assert (plan.upserts, plan.removals) == ((), ("m1",))
 
 
-def test_a_read_state_after_the_whole_message_is_merged_into_it() -> None:
-    plan = plan_page(a_page(Upsert(a_message(is_read=False)), a_read_state("m1", True)))
+def test_a_message_that_changed_after_it_was_told_whole_is_asked_for() -> None:
+    plan = plan_page(a_page(Upsert(a_message("m1")), Touched(RemoteId("m1"))))
 
-    assert plan.upserts[0].is_read
-    assert plan.patches == ()
+    assert (plan.upserts, plan.touched) == ((), ("m1",))
 
 
-def test_the_last_of_two_read_states_wins() -> None:
-    plan = plan_page(a_page(a_read_state("m1", True), a_read_state("m1", False)))
+def test_a_message_that_is_told_whole_after_it_changed_need_not_be_asked_for() -> None:
+    plan = plan_page(a_page(Touched(RemoteId("m1")), Upsert(a_message("m1"))))
 
-    assert [each.fields for each in plan.patches] == [{"is_read": False}]
+    assert (len(plan.upserts), plan.touched) == (1, ())
 
 
 def test_an_unreadable_message_does_not_touch_the_others() -> None:

@@ -14,9 +14,9 @@ from mailsync.model import (
     Address,
     Change,
     Message,
-    Patch,
     RemoteId,
     Removal,
+    Touched,
     Unreadable,
     Upsert,
 )
@@ -32,7 +32,9 @@ def read_change(item: Json) -> Change:
     """One entry of a page of changes.
 
     A change of the read state alone comes as a part of the message, and only parts lack the
-    etag. It is a `Patch`: writing it as a message would empty all other fields.
+    etag. Nor is the read state all that changed: that the message was away and came back is told
+    neither here nor, if the folder in between is gone or not mirrored, anywhere else
+    (microsoftgraph/microsoft-graph-docs-contrib #72).
 
     Raises:
         ProviderUnavailable: the entry has no id.
@@ -42,10 +44,7 @@ def read_change(item: Json) -> Change:
     if "@odata.etag" in item:
         message = read_message(item)
         return Upsert(message) if isinstance(message, Message) else message
-    try:
-        return Patch(read_id(item), _folder_id(item), _fields(item))
-    except _MalformedError as malformed:
-        return _unreadable(item, malformed)
+    return Touched(read_id(item))
 
 
 def read_message(item: Json) -> Message | Unreadable:

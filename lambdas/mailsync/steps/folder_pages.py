@@ -14,8 +14,6 @@ from mailsync.model import (
     Message,
     Page,
     PagePlan,
-    Patch,
-    RemoteId,
     Unreadable,
 )
 from mailsync.steps.mailbox import Mailbox
@@ -74,7 +72,7 @@ def store_page(
     mailbox: Mailbox, folder: KnownFolder, page: Page, *, requests: int = 1
 ) -> Counts | None:
     """Plans and stores one page; None when another worker had moved the cursor meanwhile."""
-    plan = _completed(mailbox, folder, plan_page(page))
+    plan = _completed(mailbox, plan_page(page))
     next_cursor = mailbox.sealed(folder.ref.id, page.next_cursor)
     write = PageWrite(folder, page, plan, next_cursor, requests)
     counts = mailbox.mail.apply_page(mailbox.run, write)
@@ -106,34 +104,15 @@ def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
     return page
 
 
-def _completed(mailbox: Mailbox, folder: KnownFolder, plan: PagePlan) -> PagePlan:
-    """Fetches whole what the page does not tell of messages that it names."""
-    ids = _untold(mailbox, folder, plan)
-    if not ids:
+def _completed(mailbox: Mailbox, plan: PagePlan) -> PagePlan:
+    """Fetches whole what the page only names."""
+    if not plan.touched:
         return plan
-    fetched = mailbox.provider.fetch_messages(ids, one_by_one=True)
-    messages = tuple(each for each in fetched if isinstance(each, Message))
-    gone = tuple(each.remote_id for each in fetched if isinstance(each, Gone))
-    unreadable = tuple(each for each in fetched if isinstance(each, Unreadable))
+    fetched = mailbox.provider.fetch_messages(plan.touched, one_by_one=True)
     return PagePlan(
-        upserts=plan.upserts + messages,
-        patches=tuple(each for each in plan.patches if each.remote_id not in ids),
-        removals=plan.removals + gone,
-        unreadable=plan.unreadable + unreadable,
+        upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
+        removals=plan.removals
+        + tuple(each.remote_id for each in fetched if isinstance(each, Gone)),
+        unreadable=plan.unreadable
+        + tuple(each for each in fetched if isinstance(each, Unreadable)),
     )
-
-
-def _untold(mailbox: Mailbox, folder: KnownFolder, plan: PagePlan) -> list[RemoteId]:
-    """Patches of messages not stored, patches of more than `is_read`, and what passed through."""
-    ids: list[RemoteId] = []
-    if plan.patches:
-        patched = [each.remote_id for each in plan.patches]
-        unknown = mailbox.mail.unknown_ids(mailbox.run.account_id, patched)
-        ids += [each.remote_id for each in plan.patches if _needs_message(each, unknown)]
-    if plan.removals:
-        ids += mailbox.mail.passed_through(mailbox.run, folder.ref.id, plan.removals)
-    return ids
-
-
-def _needs_message(patch: Patch, unknown: frozenset[str]) -> bool:
-    return patch.remote_id in unknown or patch.fields.keys() != {"is_read"}

@@ -110,26 +110,6 @@ class MailStore:
         with self._fenced(run) as tx:
             tx.run("save_page_size", folder_id=folder_id, page_size=page_size)
 
-    def unknown_ids(self, account_id: AccountId, ids: Collection[RemoteId]) -> frozenset[RemoteId]:
-        """Those of `ids` that are not stored."""
-        with self._database.transaction() as tx:
-            stored = tx.run("stored_ids", account_id=account_id, ids=rows.to_json(list(ids)))
-        return frozenset(ids) - {RemoteId(each) for (each,) in stored}
-
-    def passed_through(
-        self, run: RunRef, folder_id: FolderId, ids: Collection[RemoteId]
-    ) -> tuple[RemoteId, ...]:
-        """Those of `ids`, reported as having left a folder, that are stored in another one: what
-        was changed on the way may have been told nowhere, even if they were read in this run."""
-        with self._database.transaction() as tx:
-            found = tx.run(
-                "passed_through",
-                account_id=run.account_id,
-                folder_id=folder_id,
-                ids=rows.to_json(list(ids)),
-            )
-        return tuple(RemoteId(each) for (each,) in found)
-
     def apply_page(self, run: RunRef, write: PageWrite) -> Counts | None:
         """Rows, removals, quarantine, cursor and, after the last page of a walk, the sweep.
 
@@ -243,7 +223,6 @@ class MailStore:
             if not self._advance(tx, write):
                 return None
             counts = page_rows.save_messages(tx, run, folder, plan.upserts, careful=careful)
-            counts += page_rows.patch(tx, run, folder, plan)
             counts += page_rows.remove(tx, run, folder, plan)
             counts += page_rows.quarantine(tx, run, folder, plan.unreadable)
             if folder.position.walking and not write.page.has_more:

@@ -62,18 +62,6 @@ def save_messages(
     return counts + Counts(unchanged=len(messages) - written, quarantined=len(refused))
 
 
-def patch(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
-    if not plan.patches:
-        return Counts()
-    changed = tx.changed(
-        "patch_emails",
-        account_id=run.account_id,
-        folder_id=folder.ref.id,
-        patches=rows.patch_rows(plan.patches),
-    )
-    return Counts(updated=changed, unchanged=len(plan.patches) - changed)
-
-
 def remove(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
     if not plan.removals:
         return Counts()

@@ -331,20 +331,6 @@ SELECT m.message_id,
     ON f.account_id = m.account_id AND f.remote_id = k.folder_remote_id
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
 
--- stored_ids --
--- Which of these messages are stored.
-SELECT message_id FROM mailsync.emails
- WHERE account_id = cast(:account_id AS uuid)
-   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
-
--- passed_through --
--- Which of these messages are held by another folder.
-SELECT message_id
-  FROM mailsync.emails
- WHERE account_id = cast(:account_id AS uuid) AND folder_id <> :folder_id
-   AND removed_at IS NULL
-   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
-
 -- upsert_emails --
 -- Messages as the provider shows them now; sent again, they change nothing.
 WITH page AS MATERIALIZED (
@@ -407,15 +393,6 @@ UPDATE mailsync.emails m SET walk = c.walk
   FROM mailsync.folder_cursors c
  WHERE c.folder_id = m.folder_id AND m.account_id = cast(:account_id AS uuid) AND m.walk <> c.walk
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
-
--- patch_emails --
--- Read states that came alone; the hash is void, so that the next full message is written.
-UPDATE mailsync.emails m
-   SET is_read = p.is_read, folder_id = :folder_id, removed_at = NULL, updated_at = now(),
-       row_hash = '00000000-0000-0000-0000-000000000000'
-  FROM json_to_recordset(cast(:patches AS json)) AS p (message_id text, is_read boolean)
- WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = p.message_id
-   AND (m.is_read, m.folder_id, m.removed_at IS NULL) IS DISTINCT FROM (p.is_read, :folder_id, true)
 
 -- mark_removed --
 -- Messages that left this folder; one that another folder has already claimed is not touched.

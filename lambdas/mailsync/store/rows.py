@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from mailsync.model import Address, Message, Patch, RemoteFolder
+from mailsync.model import Address, Message, RemoteFolder
 from mailsync.store.connection import JsonBytes
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
@@ -77,12 +77,6 @@ def pieces(rows: Sequence[Row]) -> Iterator[JsonBytes]:
 def keys(rows: Iterable[Row]) -> JsonBytes:
     wanted = ("message_id", "folder_remote_id", "row_hash", "body_hash")
     return to_json([{name: row[name] for name in wanted} for row in rows])
-
-
-def patch_rows(patches: Iterable[Patch]) -> JsonBytes:
-    return to_json(
-        [{"message_id": each.remote_id, "is_read": each.fields["is_read"]} for each in patches]
-    )
 
 
 def quarantine_row(remote_id: str, folder_remote_id: str | None, cause: str, detail: str) -> Row:
