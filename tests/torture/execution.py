@@ -1,13 +1,15 @@
 """One execution of a workflow inside this process: the definition itself, state by state.
 
 It interprets what `mailbox_sync.asl.json` uses, so an execution here cannot drift from the one
-on AWS. Only time is left out: a Wait passes at once, a retry comes at once, and a Map takes its
-items one after another, in an order that the caller chooses. Source: Amazon States Language.
+on AWS. Only time is left out: a Wait passes at once and a retry comes at once. A Map takes its
+items in an order that the caller chooses, one after another or as many at once as its definition
+allows. Source: Amazon States Language.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +29,16 @@ class StateFailed(Exception):
 
 @dataclass(frozen=True)
 class Execution:
-    """`arrange` returns the items of a Map in the order in which they are worked on."""
+    """`arrange` returns the items of a Map in the order in which they are begun.
+
+    `at_once`: as many as its definition allows, so `invoke` is called by several threads.
+    """
 
     name: str
     arn: str
     invoke: Invoke
     arrange: Callable[[list[Json]], list[Json]]
+    at_once: bool = False
 
     def run(self, definition: str, state_input: Json) -> Json:
         """The output. Raises StateFailed when the execution ends in a Fail."""
@@ -83,12 +89,19 @@ class Execution:
                 tries[found[0]] += 1
 
     def _map(self, state: Json, data: Json, context: Json) -> Json:
-        results = []
-        for item in self.arrange(_at(state["ItemsPath"], data)):
+        def iterate(item: Json) -> Json:
             inside = {**context, "Map": {"Item": {"Value": item}}}
             item_input = _filled(state["ItemSelector"], data, inside)
-            results.append(self._run(state["ItemProcessor"], item_input, context))
-        return results
+            return self._run(state["ItemProcessor"], item_input, context)
+
+        items = self.arrange(_at(state["ItemsPath"], data))
+        with ThreadPoolExecutor(state["MaxConcurrency"] if self.at_once else 1) as workers:
+            iterations = [workers.submit(iterate, item) for item in items]
+            try:
+                return [each.result() for each in iterations]
+            except StateFailed:
+                workers.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _pass(self, state: Json, data: Json, context: Json) -> Json:
         return _filled(state["Parameters"], data, context)

@@ -74,6 +74,7 @@ class Round:
     folder_order: int = 0
     fatal: int | None = None
     dies: str = DEATHS[0]
+    at_once: bool = False
 
 
 class _Script(FaultScript):
@@ -144,7 +145,13 @@ def _play(world: World, mirror: Mirror, plan: Round) -> None:
     service = world.simulators.service
     service.switches = Switches(largest_page=plan.page, **ODDITIES[plan.oddity])
     service.faults = _Script(mirror.mailbox, plan)
-    world.sync(mirror, fatal=plan.fatal, dies=plan.dies, folder_order=plan.folder_order)
+    world.sync(
+        mirror,
+        fatal=plan.fatal,
+        dies=plan.dies,
+        folder_order=plan.folder_order,
+        at_once=plan.at_once,
+    )
 
 
 def _rounds() -> st.SearchStrategy[Round]:
@@ -164,4 +171,5 @@ def _rounds() -> st.SearchStrategy[Round]:
         folder_order=st.integers(0, 9),
         fatal=st.none() | st.integers(1, 700),
         dies=st.sampled_from(DEATHS),
+        at_once=st.booleans(),
     )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from queue import LifoQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +35,8 @@ from tests.torture.fork import Fork, Killed
 MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
 FUNCTION_S = 300.0
 LONGEST_SLEEP_S = 0.001
+MOST_AT_ONCE = 4
+"""As many as the largest Map of the workflow works on."""
 _sleep = time.sleep
 
 
@@ -43,7 +46,8 @@ class Order:
     kills all of it, `function` only the function, which the state machine then tries again.
 
     `console` starts the execution past the trigger, as a person may; `folder_order` seeds the
-    order in which folders are worked on, 0 keeps it.
+    order in which folders are worked on, 0 keeps it. `at_once`: several functions work on folders
+    at the same time, in processes of their own, and one of them dies.
     """
 
     environment: dict[str, str]
@@ -52,6 +56,7 @@ class Order:
     dies: str = "execution"
     console: bool = False
     folder_order: int = 0
+    at_once: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,20 +98,24 @@ class _Functions:
 
 
 class _MortalFunctions:
-    """The functions in a process of their own; when it is killed, another one takes its place."""
+    """The functions in processes of their own, one of which is killed at the fatal moment."""
 
-    def __init__(self, fatal: int | None) -> None:
+    def __init__(self, fatal: int | None, *, at_once: int) -> None:
         self.moments = Moments(fatal)
         self._forks = ExitStack()
-        self._fork = self._new_fork()
+        self._idle: LifoQueue[Fork] = LifoQueue()
+        # The one that is killed lies on top; one more than work at once takes its place.
+        for moments in (*(Moments(None) for _ in range(at_once)), self.moments):
+            self._idle.put(self._new_fork(moments))
 
     def invoke(self, placeholder: str, payload: Any) -> Any:
+        fork = self._idle.get()
         try:
-            outcome, self.moments.count = self._fork.ask((placeholder, payload))
+            outcome, count = fork.ask((placeholder, payload))
         except Killed:
-            self.moments = Moments(None)
-            self._fork = self._new_fork()
             raise StateFailed("Runtime.ExitError", "signal: killed") from None
+        self._idle.put(fork)
+        self.moments.count = max(count, self.moments.count)
         if isinstance(outcome, StateFailed):
             raise outcome
         return outcome
@@ -114,16 +123,16 @@ class _MortalFunctions:
     def close(self) -> None:
         self._forks.close()
 
-    def _new_fork(self) -> Fork:
-        functions = _Functions(self.moments)
+    def _new_fork(self, moments: Moments) -> Fork:
+        functions = _Functions(moments)
 
         def answer(question: tuple[str, Any]) -> tuple[Any, int]:
-            functions.moments.watch()
+            moments.watch()
             try:
                 outcome = functions.invoke(*question)
             except StateFailed as failure:
                 outcome = failure
-            return outcome, functions.moments.count
+            return outcome, moments.count
 
         return self._forks.enter_context(Fork(answer))
 
@@ -137,7 +146,7 @@ def _run(order: Order) -> Ending:
         return _execute(order, _started(order), _Functions(moments).invoke, moments)
     name = _started(order)
     open_database().close()
-    functions = _MortalFunctions(order.fatal)
+    functions = _MortalFunctions(order.fatal, at_once=MOST_AT_ONCE if order.at_once else 1)
     try:
         return _execute(order, name, functions.invoke, functions.moments)
     finally:
@@ -159,7 +168,8 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
             random.Random(order.folder_order).shuffle(items)
         return items
 
-    execution = Execution(name, execution_arn(MACHINE_ARN, name), invoke, arrange)
+    at_once = order.at_once and order.dies == "function"
+    execution = Execution(name, execution_arn(MACHINE_ARN, name), invoke, arrange, at_once)
     state = {"accountId": order.account_id, "syncType": "auto", "trigger": "torture"}
     try:
         execution.run(MAILBOX_SYNC.definition, state)
