@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-_FORGED_PAGES = ("empty", "same link", "no link", "duplicate")
+_FORGED_PAGES = ("empty", "ever empty", "same link", "no link", "duplicate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,9 @@ class Fault:
     With `status` the request is refused: in Graph's envelope, or with `body` as it stands
     (HTML, or "" for the empty 503). Without, the answer is worked out and then spoiled:
     cut off, `truncate_json` (a complete answer of half a document) or its page forged:
-    `empty` keeps the link to this very page, `same link` repeats it below the items,
-    `no link` drops it, `duplicate` serves every item twice.
+    `empty` keeps the link to this very page, `ever empty` leads to it by a new link each time,
+    `same link` repeats it below the items, `no link` drops it, `duplicate` serves every item
+    twice.
     """
 
     status: int | None = None
@@ -33,7 +34,7 @@ class Fault:
     delay_s: float = 0
     cut: Literal["before answer", "mid body"] | None = None
     truncate_json: bool = False
-    page: Literal["empty", "same link", "no link", "duplicate"] | None = None
+    page: Literal["empty", "ever empty", "same link", "no link", "duplicate"] | None = None
 
     def __post_init__(self) -> None:
         if self.page not in (None, *_FORGED_PAGES) or self.cut not in (

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from mailsync.steps.folder_pages import EMPTY_PAGES
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
 
 WALKS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"
+FAILED = "SELECT role, error FROM mailsync.email_folders WHERE error <> ''"
 PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
 FULL: dict[str, Any] = {"status": 403, "code": "ErrorQuotaExceeded", "times": None}
 
@@ -41,6 +43,38 @@ def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(worl
     assert stored(world) == before
     causes = world.rows("SELECT DISTINCT error FROM mailsync.email_folders WHERE error <> ''")
     assert causes == [["CursorExpired"]]
+
+
+def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(world: World) -> None:
+    """Row 10: a few are normal, each with another link."""
+    struck = world.strike("skiptoken", page="ever empty", times=EMPTY_PAGES)
+    world.switch(largest_page=5)
+    assert world.sync() == "completed"
+    assert struck.struck == EMPTY_PAGES
+    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [1]
+    assert is_mirrored(world)
+
+    before = stored(world)
+    world.remote.expire_delta_links()
+    world.strike("skiptoken", page="ever empty", times=None)
+
+    assert world.sync() == "FoldersFailed"
+    assert stored(world) == before
+    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [3]
+
+
+def test_a_page_of_one_message_that_never_comes_holds_up_only_its_folder(world: World) -> None:
+    """Row 27."""
+    world.strike(f"{world.remote.folders.find('inbox').id}/messages/delta", status=503, times=None)
+
+    assert world.sync() == "FoldersFailed"
+    waiting = in_mailbox(world).keys() - stored(world).keys()
+    assert waiting == {each.immutable_id for each in world.remote.messages("inbox")}
+    assert world.rows(FAILED) == [["inbox", "ProviderUnavailable"]]
+
+    world.calm()
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
 
 
 @pytest.mark.parametrize("page", ["same link", "empty"])

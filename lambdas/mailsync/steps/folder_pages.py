@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.errors import CursorExpired, ProviderThrottled, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import (
     Counts,
@@ -22,6 +22,9 @@ from mailsync.sync.budget import larger_page, may_go_on, smaller_page, wait_seco
 from mailsync.sync.plan import plan_page
 
 PAGE_SIZE = 100
+EMPTY_PAGES = 100
+"""In a row with more behind them. Some are normal (microsoft-graph-docs-contrib #1316), a link that
+never leads anywhere is not."""
 RECOVERY_S = 5.0
 """The pause after a failure for which the provider named none; the first one of the workflow."""
 
@@ -39,12 +42,13 @@ def sync_folder(
 ) -> FolderProgress:
     """Pages until the folder is up to date or the time budget is spent.
 
-    Raises whatever the provider and the store raise; what was stored until then stays, and the
-    next call goes on behind it. A failure that will pass is a pause instead when pages were
-    stored before it: attempts that got somewhere are not to use up those of the workflow.
+    Raises whatever the provider and the store raise, and CursorExpired after `EMPTY_PAGES`; what
+    was stored until then stays, and the next call goes on behind it. A failure that will pass is
+    a pause instead when pages were stored before it: attempts that got somewhere are not to use
+    up those of the workflow.
     """
     mailbox.runs.begin_folder(mailbox.run, folder_id)
-    slowest_s = 0.0
+    slowest_s, empty_pages = 0.0, 0
     while may_go_on(remaining_s(), slowest_s):
         started = time.monotonic()
         folder = mailbox.mail.folder(mailbox.run.account_id, folder_id)
@@ -58,6 +62,9 @@ def sync_folder(
             return FolderProgress(True, wait_seconds(pause_s))
         if counts is not None and not page.has_more:
             return FolderProgress(False)
+        empty_pages = 0 if page.changes else empty_pages + 1
+        if empty_pages > EMPTY_PAGES:
+            raise CursorExpired(f"{EMPTY_PAGES} empty pages and no end; walking the folder again.")
         slowest_s = max(slowest_s, time.monotonic() - started)
     return FolderProgress(True)
 

@@ -1,6 +1,7 @@
 """Faults of the script put to work: refusals, broken transport and forged pages."""
 
 from dataclasses import replace
+from secrets import token_hex
 
 from localdev.http_server import Response
 from localdev.simulators.faults import Fault
@@ -43,9 +44,11 @@ def spoil_page(answer: Answer, fault: Fault, own_url: str) -> Answer:
             document["value"] = document["value"] * 2
         case "no link":
             document.pop("@odata.nextLink", None)
-        case "same link" | "empty":
+        case "same link" | "empty" | "ever empty":
             document.pop("@odata.deltaLink", None)
             document["@odata.nextLink"] = own_url
-            if fault.page == "empty":
+            if fault.page == "ever empty":
+                document["@odata.nextLink"] = f"{own_url}&n={token_hex(4)}"
+            if fault.page != "same link":
                 document["value"] = []
     return replace(answer, document=document)
