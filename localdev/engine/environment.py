@@ -19,6 +19,7 @@ from pathlib import Path
 from infra.catalog import Function
 from localdev.engine.child import start_child
 from localdev.engine.names import REGION, function_arn
+from localdev.engine.report import report_line
 from localdev.http_server import Request, Response, Server
 
 INIT_LIMIT_S = 30  # Lambda: 10 s; a developer's machine may be busy
@@ -45,6 +46,7 @@ class _Invocation:
     timeout_s: int
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     taken: threading.Event = field(default_factory=threading.Event)
+    taken_at: float | None = None
     outcome: "queue.SimpleQueue[Outcome]" = field(default_factory=queue.SimpleQueue)
 
     def end(self, outcome: Outcome) -> None:
@@ -60,6 +62,8 @@ class Environment:
         self, function: Function, *, code_root: Path, settings: Mapping[str, str], log: Path
     ) -> None:
         self.function = function
+        self._log = log
+        self._began_at: float | None = time.monotonic()  # None: it has started
         self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._current: _Invocation | None = None
         self._server = Server(self._answer, port=0).start()
@@ -101,6 +105,7 @@ class Environment:
                 "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
             )
         self._current = None
+        self._report(invocation)
         return _within_limit(outcome)
 
     def stop(self) -> None:
@@ -122,6 +127,7 @@ class Environment:
         return Response(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
 
     def _next(self, invocation: _Invocation) -> Response:
+        invocation.taken_at = time.monotonic()
         invocation.taken.set()
         deadline_ms = int((time.time() + invocation.timeout_s) * 1000)
         headers = {
@@ -132,6 +138,21 @@ class Environment:
             "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}",
         }
         return Response(200, invocation.event, headers)
+
+    def _report(self, invocation: _Invocation) -> None:
+        if invocation.taken_at is None:
+            return
+        init_s = invocation.taken_at - self._began_at if self._began_at else 0.0
+        self._began_at = None
+        line = report_line(
+            invocation.request_id,
+            duration_s=time.monotonic() - invocation.taken_at,
+            init_s=init_s,
+            memory_mb=self.function.memory_mb,
+            pid=self.pid,
+        )
+        with self._log.open("a") as sink:
+            sink.write(line)
 
     def _watch(self) -> None:
         self._process.wait()

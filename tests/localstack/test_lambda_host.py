@@ -12,6 +12,7 @@ import pytest
 from infra.catalog import Function
 from localdev.engine.lambda_host import Answer, LambdaHost
 from localdev.engine.names import function_arn
+from localdev.engine.report import read_reports
 from tests.localstack.conftest import CODE_ROOT
 
 
@@ -152,6 +153,17 @@ def test_stop_leaves_no_process(host: LambdaHost) -> None:
 
     assert wait_until_gone(pid)
     assert host.invoke("behave", b"{}").status == 429
+
+
+def test_each_call_reports_what_it_would_be_billed_by(host: LambdaHost, tmp_path: Path) -> None:
+    for _ in range(2):
+        call(host, do="sleep", seconds=0.2)
+
+    cold, warm = read_reports(tmp_path / "logs" / "behave.log")
+    assert 200 <= warm.duration_ms <= warm.billed_ms <= warm.duration_ms + 1
+    assert cold.billed_ms > cold.duration_ms + 10, "the start of its environment is billed too"
+    assert warm.memory_mb == 512
+    assert 10 < cold.used_mb <= warm.used_mb
 
 
 def test_output_goes_to_the_function_s_log(host: LambdaHost, tmp_path: Path) -> None:

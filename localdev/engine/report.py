@@ -1,0 +1,65 @@
+"""The REPORT line that Lambda writes after each invocation: what it is billed by.
+
+Source: AWS Lambda Developer Guide, "Working with Lambda function logs".
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_LINE = re.compile(
+    r"^REPORT RequestId: \S+\tDuration: (?P<duration>[\d.]+) ms"
+    r"\tBilled Duration: (?P<billed>\d+) ms"
+    r"\tMemory Size: (?P<size>\d+) MB\tMax Memory Used: (?P<used>\d+) MB",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One invocation. `billed_ms` has the start of the environment in it where there was one;
+    `used_mb` is the most that its process ever held."""
+
+    duration_ms: float
+    billed_ms: int
+    memory_mb: int
+    used_mb: int
+
+    @property
+    def gb_s(self) -> float:
+        return self.memory_mb / 1024 * self.billed_ms / 1000
+
+
+def report_line(
+    request_id: str, *, duration_s: float, init_s: float, memory_mb: int, pid: int
+) -> str:
+    """`init_s` is 0 where the environment was warm."""
+    parts = [
+        f"REPORT RequestId: {request_id}",
+        f"Duration: {duration_s * 1000:.2f} ms",
+        f"Billed Duration: {math.ceil((duration_s + init_s) * 1000)} ms",
+        f"Memory Size: {memory_mb} MB",
+        f"Max Memory Used: {_most_held_mb(pid)} MB",
+    ]
+    if init_s:
+        parts.append(f"Init Duration: {init_s * 1000:.2f} ms")
+    return "\t".join(parts) + "\n"
+
+
+def read_reports(log: Path) -> list[Report]:
+    """Those in the log of a function, oldest first."""
+    return [
+        Report(float(each["duration"]), int(each["billed"]), int(each["size"]), int(each["used"]))
+        for each in _LINE.finditer(log.read_text(errors="replace"))
+    ]
+
+
+def _most_held_mb(pid: int) -> int:
+    """0 where the process is gone, or where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return -(-int(found[1]) // 1024) if found else 0
