@@ -3,6 +3,7 @@
 MESSAGES ?= 3000#   how many messages the demo mailbox holds
 MBOX     ?=#        an mbox file, a Maildir or a folder of .eml files to fill it with instead
 HISTORIES ?= 2000#  how many random histories `make torture` runs
+MINUTES  ?= 30#    how long `make soak` goes on
 STAGE    ?= dev#    the stage of cdk.json that `make synth` writes and `make dashboard` shows
 
 # The first interpreter that really runs; 3.13 is what Lambda runs.
@@ -13,7 +14,7 @@ BIN := .venv/bin
 export PYTHONPATH := lambdas:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev dashboard check test torture migrate synth lock clean
+.PHONY: help setup demo dev dashboard check test torture soak migrate synth lock clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +51,9 @@ test: setup ## every test that finishes in minutes; needs no network
 
 torture: setup ## kill the sync at every single call, then random histories; HISTORIES=N
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES)
+
+soak: setup ## many mailboxes that change all the time, with failures; MINUTES=N
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 migrate: setup ## bring your database up to date; DATABASE_URL=postgresql://..., PLAN=1 only says how
 	@$(BIN)/python -m mailsync.migrate $(if $(PLAN),--plan)

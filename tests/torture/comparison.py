@@ -25,22 +25,27 @@ SELECT m.message_id, json_build_object(
          'web link', m.web_link, 'html', b.html, 'text', b.text)
   FROM mailsync.emails m
   JOIN mailsync.email_folders f ON f.id = m.folder_id
-  LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id"""
+  LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
+ WHERE m.account_id = cast(:account AS uuid)"""
 _FOLDERS = """
 SELECT f.remote_id, json_build_object(
          'name', f.display_name, 'parent', f.parent_remote_id, 'role', f.role,
          'hidden', f.hidden, 'total', f.total, 'unread', f.unread)
-  FROM mailsync.email_folders f"""
+  FROM mailsync.email_folders f
+ WHERE f.account_id = cast(:account AS uuid)"""
 _MUST_BE_EMPTY = {
-    "messages that await the provider's word": "emails WHERE removed_at IS NOT NULL",
-    "folders that are gone": "email_folders WHERE gone_at IS NOT NULL",
-    "folders that are not proven": "email_folders WHERE verified_at IS NULL",
-    "walks under way": "folder_cursors WHERE walking",
-    "messages in quarantine": "email_quarantine",
-    "open runs": "sync_runs WHERE status IN ('queued', 'running')",
-    "accounts that are not complete": "email_accounts WHERE NOT initial_sync_completed"
-    " OR lease_owner IS NOT NULL OR sync_status <> 'completed' OR last_error IS NOT NULL",
+    "messages that await the provider's word": "emails WHERE {owned} AND removed_at IS NOT NULL",
+    "folders that are gone": "email_folders WHERE {owned} AND gone_at IS NOT NULL",
+    "folders that are not proven": "email_folders WHERE {owned} AND verified_at IS NULL",
+    "walks under way": "folder_cursors JOIN mailsync.email_folders f ON f.id = folder_id"
+    " WHERE {owned} AND walking",
+    "messages in quarantine": "email_quarantine WHERE {owned}",
+    "open runs": "sync_runs WHERE {owned} AND status IN ('queued', 'running')",
+    "accounts that are not complete": "email_accounts WHERE id = cast(:account AS uuid) AND"
+    " (NOT initial_sync_completed OR lease_owner IS NOT NULL OR sync_status <> 'completed'"
+    " OR last_error IS NOT NULL)",
 }
+_OWNED = "account_id = cast(:account AS uuid)"
 _ROLES = {
     "inbox": "inbox",
     "sentitems": "sent",
@@ -52,13 +57,20 @@ _ROLES = {
 }
 
 
-def divergences(tables: Connection, mailbox: Mailbox) -> list[str]:
-    """One line for each thing in which tables and mailbox differ; none when they are equal."""
-    counts = (f"(SELECT count(*) FROM mailsync.{where})" for where in _MUST_BE_EMPTY.values())
-    left = zip(_MUST_BE_EMPTY, tables.run(f"SELECT {', '.join(counts)}")[0], strict=True)
+def divergences(tables: Connection, account_id: str, mailbox: Mailbox) -> list[str]:
+    """One line for each thing in which the account's rows and the mailbox differ."""
+
+    def asked(sql: str) -> list[list[Any]]:
+        return tables.run(sql, account=account_id) or []
+
+    counts = (
+        f"(SELECT count(*) FROM mailsync.{where.format(owned=_OWNED)})"
+        for where in _MUST_BE_EMPTY.values()
+    )
+    left = zip(_MUST_BE_EMPTY, asked(f"SELECT {', '.join(counts)}")[0], strict=True)
     return [
-        *_differences("folder", dict(tables.run(_FOLDERS)), _folders(mailbox)),
-        *_differences("message", dict(tables.run(_MESSAGES)), _messages(mailbox)),
+        *_differences("folder", dict(asked(_FOLDERS)), _folders(mailbox)),
+        *_differences("message", dict(asked(_MESSAGES)), _messages(mailbox)),
         *(f"{number} {what}" for what, number in left if number),
     ]
 

@@ -66,7 +66,7 @@ class CrashPoints:
             if ending.outcome != "completed":
                 yield f"the sync that follows fails: {ending.outcome} {ending.cause}"
             with world.opened(mirror) as tables:
-                yield from divergences(tables, mirror.mailbox)
+                yield from divergences(tables, mirror.account_id, mirror.mailbox)
                 after = row_numbers(tables)
                 repairs = tables.run("SELECT sum(repair_rounds) FROM mailsync.sync_runs")[0][0]
             if repairs:

@@ -135,7 +135,7 @@ def check_history(world: World, rounds: list[Round]) -> None:
         last = world.sync(mirror)
         assert last.outcome == "completed", f"the last sync fails: {last.outcome} {last.cause}"
         with world.opened(mirror) as tables:
-            wrong = divergences(tables, mailbox)
+            wrong = divergences(tables, mirror.account_id, mailbox)
     assert not wrong, "\n".join(wrong)
 
 

@@ -1,0 +1,83 @@
+"""How much memory the processes of a stack hold while time passes."""
+
+import statistics
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+EVERY_S = 5.0
+GROWTH_ALLOWED = 1.1
+_MIB = 2**20
+
+
+class Sampler:
+    """Samples this process and all below it, by what they are, inside its context.
+
+    `largest` maps a kind of process to the resident MiB of the largest one of each sample.
+    """
+
+    def __init__(self) -> None:
+        self.largest: dict[str, list[float]] = defaultdict(list)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _go_on(self) -> None:
+        own = psutil.Process()
+        while not self._ended.wait(EVERY_S):
+            found: dict[str, float] = {"the stack, the engine and the simulators": _held(own)}
+            for child in own.children(recursive=True):
+                name = _kind(child)
+                if name:
+                    found[name] = max(found.get(name, 0.0), _held(child))
+            for name, held in found.items():
+                self.largest[name].append(held)
+
+
+def thirds(samples: Sequence[float]) -> tuple[float, float, float]:
+    """The medians of the first, the middle and the last third."""
+    third = max(1, len(samples) // 3)
+    first, middle, last = samples[:third], samples[third : 2 * third], samples[-third:]
+    return statistics.median(first), statistics.median(middle or first), statistics.median(last)
+
+
+def growing(largest: Mapping[str, Sequence[float]]) -> list[str]:
+    """Kinds of processes of which the last third holds more than the middle one did, by a tenth."""
+    return [
+        name
+        for name, samples in largest.items()
+        if thirds(samples)[2] > GROWTH_ALLOWED * thirds(samples)[1]
+    ]
+
+
+def _held(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_info().rss) / _MIB
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _kind(process: psutil.Process) -> str:
+    try:
+        command = process.cmdline()
+    except psutil.Error:
+        return ""
+    if "awslambdaric" in command:
+        return f"function {command[-1].split('.')[1].replace('_', '-')}"
+    return "Postgres" if command and "postgres" in command[0] else ""
