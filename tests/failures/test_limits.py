@@ -9,6 +9,7 @@ from localdev.mail.generate import generate_mail
 from localdev.simulators.switches import Latency
 from mailsync.errors import AccessRevoked
 from mailsync.providers import graph_http
+from mailsync.steps.folder_pages import PAGE_SIZE
 from tests.failures.mirror import is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
@@ -89,9 +90,9 @@ def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
 
 
 def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world: World) -> None:
-    """Rows 27 and 28."""
+    """Rows 27 and 28: first with all small folders at once, then alone."""
     inbox = world.remote.folders.find("inbox").id
-    world.strike(f"{inbox}/messages/delta", status=503, body="", times=4)
+    world.strike(f"{inbox}/messages/delta", status=503, body="", times=5)
 
     world.sync()
 
@@ -100,7 +101,7 @@ def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world:
         for each in world.simulators.service.log.records()
         if inbox in unquote(each.path) and "/delta" in each.path
     ]
-    assert prefer == ["100", "50", "25", "12", "6", "7"]
+    assert prefer == ["100", "100", "50", "25", "12", "6", "7"]
     assert is_mirrored(world)
 
 
@@ -108,9 +109,12 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
     world: World,
 ) -> None:
     """Row 24: never shorter than asked for, longer each time."""
+    inbox = world.remote.folders.find("inbox").id
+    for _ in range(PAGE_SIZE):
+        world.remote.deliver(a_mail())
     refused: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
-    world.strike("/delta", **refused, retry_after=2.128, times=2)
-    world.strike("/delta", **refused, retry_after=45)
+    world.strike(f"{inbox}/messages/delta", **refused, retry_after=2.128, times=2)
+    world.strike(f"{inbox}/messages/delta", **refused, retry_after=45)
 
     world.sync()
 

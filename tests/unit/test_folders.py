@@ -1,5 +1,13 @@
-from mailsync.model import Role
-from mailsync.sync.folders import biggest_first, diff_folders, known_roles
+from mailsync.model import FolderId, KnownFolder, Position, RemoteFolder, Role, Sealed
+from mailsync.sync.folders import (
+    BATCH_FOLDERS,
+    BATCH_MESSAGES,
+    SMALL_MESSAGES,
+    biggest_first,
+    diff_folders,
+    known_roles,
+    small_walks,
+)
 from tests.builders import a_known_folder, a_remote_folder
 
 
@@ -41,3 +49,41 @@ def test_the_biggest_folder_starts_first() -> None:
 
 def test_known_roles_are_by_the_providers_id() -> None:
     assert known_roles([a_known_folder(1, "F1", role=Role.INBOX)]) == {"F1": Role.INBOX}
+
+
+def batches(*totals: int) -> list[list[int]]:
+    """The messages of each folder of each batch."""
+    known: list[KnownFolder] = []
+    remote: list[RemoteFolder] = []
+    for number, total in enumerate(totals):
+        known.append(a_known_folder(number, f"F{number}"))
+        remote.append(a_remote_folder(f"F{number}", total=total))
+    found = small_walks(known, remote, page_size=100)
+    return [[totals[FolderId(each.ref.id)] for each in batch] for batch in found]
+
+
+def test_small_folders_are_walked_together_and_large_ones_are_not() -> None:
+    assert batches(3, 100, 0, 99, 4_000) == [[0, 3, 99]]
+
+
+def test_batches_hold_few_folders_and_few_messages() -> None:
+    assert [len(each) for each in batches(*[0] * 45)] == [BATCH_FOLDERS, BATCH_FOLDERS, 5]
+    assert all(sum(each) <= BATCH_MESSAGES for each in batches(*[90] * 10))
+
+
+def test_not_more_is_walked_at_once_than_a_function_does_quickly() -> None:
+    walked = sum(sum(each) for each in batches(*[90] * 40))
+
+    assert SMALL_MESSAGES - 90 < walked <= SMALL_MESSAGES
+
+
+def test_folders_whose_walk_has_begun_or_ended_are_left_alone() -> None:
+    sealed = Sealed(1, b"cursor")
+    known = [
+        a_known_folder(1, "begun", position=Position(sealed, 1, True)),
+        a_known_folder(2, "walked", position=Position(sealed, 1, False)),
+        a_known_folder(3, "unknown to the provider"),
+    ]
+    remote = [a_remote_folder("begun", total=1), a_remote_folder("walked", total=1)]
+
+    assert list(small_walks(known, remote, page_size=100)) == []

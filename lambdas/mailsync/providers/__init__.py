@@ -63,9 +63,10 @@ class MailProvider(Protocol):
         ...
 
     def probe(
-        self, positions: Sequence[tuple[FolderRef, Cursor]], *, limit: int
+        self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
-        """The next page of many folders in as few requests as the provider allows.
+        """The next page of many folders in as few requests as the provider allows; without a
+        cursor the first one.
 
         A folder that failed for whatever reason is left out; `fetch_page` will say why.
         """

@@ -93,9 +93,13 @@ class GraphMailbox:
         return self._page(link, answer)
 
     def probe(
-        self, positions: Sequence[tuple[FolderRef, Cursor]], *, limit: int
+        self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
-        links = {folder.id: link_of(cursor) for folder, cursor in positions if is_chain(cursor)}
+        links = {
+            folder.id: link_of(cursor) if cursor else self._chain_of(folder)
+            for folder, cursor in positions
+            if cursor is None or is_chain(cursor)
+        }
         paths = [each.path for each in links.values()]
         answers = self._graph.get_batch(paths, page_size=limit)
         pages = {}
@@ -150,7 +154,7 @@ class GraphMailbox:
         return answer
 
     def _first_page(self, folder: FolderRef, limit: int) -> Page:
-        link = Link(f"{self._messages(folder)}/delta?$select={SELECTED}")
+        link = self._chain_of(folder)
         answer = self._graph.get(link.path, page_size=limit)
         if answer.code == QUOTA_EXCEEDED:
             order = "$orderby=receivedDateTime%20desc"
@@ -171,6 +175,9 @@ class GraphMailbox:
         if link.is_list:
             return Page(changes, LISTED, has_more=False)
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
+
+    def _chain_of(self, folder: FolderRef) -> Link:
+        return Link(f"{self._messages(folder)}/delta?$select={SELECTED}")
 
     def _messages(self, folder: FolderRef) -> str:
         return f"{self._graph.mailbox}/mailFolders/{quote(folder.remote_id, safe='')}/messages"

@@ -1,14 +1,14 @@
 """`sync-folders`: the folder tree, and the changes that fit on one page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from mailsync.errors import CursorExpired
 from mailsync.log import logger
-from mailsync.model import Cursor, FolderId, FolderRef, KnownFolder, RemoteFolder, SyncType
+from mailsync.model import Cursor, FolderId, FolderRef, KnownFolder, Page, RemoteFolder, SyncType
 from mailsync.steps.folder_pages import PAGE_SIZE, store_page
 from mailsync.steps.mailbox import Mailbox
-from mailsync.sync.folders import biggest_first, diff_folders, known_roles
+from mailsync.sync.folders import biggest_first, diff_folders, known_roles, small_walks
 
 
 def mirror_folders(mailbox: Mailbox) -> tuple[RemoteFolder, ...]:
@@ -37,8 +37,9 @@ def drop_unselected(mailbox: Mailbox) -> None:
 def sync_folders(mailbox: Mailbox) -> tuple[FolderId, ...]:
     """Returns the folders that have more pages than one, the biggest first.
 
-    A folder that was walked before is probed together with all others in a few requests, and
-    what came on that page is stored at once; so an incremental sync needs no further state.
+    Folders that were walked before are probed together in a few requests, those that are small
+    are walked together, and what came is stored at once: so an incremental sync needs no further
+    state, and the first one of a small mailbox neither.
     """
     remote = mirror_folders(mailbox)
     wish, _ = mailbox.runs.run_settings(mailbox.run)
@@ -47,6 +48,9 @@ def sync_folders(mailbox: Mailbox) -> tuple[FolderId, ...]:
     drop_unselected(mailbox)
     folders = [each for each in mailbox.mail.folders(mailbox.run.account_id) if each.selected]
     settled = _apply_probed(mailbox, [each for each in folders if not each.position.walking])
+    for batch in small_walks(folders, remote, page_size=PAGE_SIZE):
+        pages = mailbox.provider.probe([(each.ref, None) for each in batch], limit=PAGE_SIZE)
+        settled |= _apply(mailbox, batch, pages)
     left = [each for each in folders if each.ref.id not in settled]
     return biggest_first(left, remote)
 
@@ -56,7 +60,12 @@ def _apply_probed(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> frozenset
     positions = list(_positions(mailbox, folders))
     if not positions:
         return frozenset()
-    pages = mailbox.provider.probe(positions, limit=PAGE_SIZE)
+    return _apply(mailbox, folders, mailbox.provider.probe(positions, limit=PAGE_SIZE))
+
+
+def _apply(
+    mailbox: Mailbox, folders: Sequence[KnownFolder], pages: Mapping[FolderId, Page]
+) -> frozenset[FolderId]:
     settled = set()
     for folder in folders:
         page = pages.get(folder.ref.id)
