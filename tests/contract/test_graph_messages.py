@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mailsync.errors import ProviderUnavailable
-from mailsync.model import Address, Message, Removal, Touched, Unreadable, Upsert
+from mailsync.model import Address, Message, RemoteId, Removal, Touched, Unreadable, Upsert
 from mailsync.providers.graph_messages import SELECTED, read_change, read_message
 
 IDS = {"id": "m1", "parentFolderId": "F1"}
@@ -57,7 +57,7 @@ def test_a_draft_or_a_contact_has_hardly_anything() -> None:
 def test_a_change_of_the_read_state_alone_only_names_the_message() -> None:
     change = read_change({**IDS, "@odata.type": "#microsoft.graph.message", "isRead": True})
 
-    assert change == Touched(IDS["id"])
+    assert change == Touched(RemoteId(IDS["id"]))
 
 
 def test_a_removed_message_needs_no_more_than_its_id() -> None:

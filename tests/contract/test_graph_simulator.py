@@ -105,7 +105,7 @@ def test_a_message_marked_as_read_is_only_named(ann: Ann) -> None:
 
     [change], _ = ann.walk("inbox", cursor)
 
-    assert change == Touched(message_id)
+    assert change == Touched(RemoteId(message_id))
 
 
 def test_a_moved_message_keeps_its_id_and_names_its_new_folder(ann: Ann) -> None:
