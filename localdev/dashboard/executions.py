@@ -11,7 +11,7 @@ from infra.catalog import TEST_SYNC
 from localdev.dashboard.definition import Scope, read_definition
 
 REMEMBERED = 50
-"""Histories of executions that have ended; they never change."""
+"""Executions that have ended, with their histories; neither ever changes."""
 
 Events = list[dict[str, Any]]
 
@@ -37,7 +37,7 @@ class Executions:
         self._client = client
         self._lock = threading.Lock()
         self._definitions: dict[str, Scope] = {}
-        self._ended: OrderedDict[str, Events] = OrderedDict()
+        self._ended: OrderedDict[str, tuple[Execution, Events]] = OrderedDict()
 
     def definition(self, workflow: str) -> Scope:
         """The one that is deployed, not the one of this checkout."""
@@ -52,6 +52,8 @@ class Executions:
 
     def find(self, arn: str) -> Execution | None:
         """None when it is not known: it never began, or the local stack was restarted."""
+        if known := self._remembered(arn):
+            return known[0]
         try:
             found = self._client.describe_execution(executionArn=arn)
         except self._client.exceptions.ExecutionDoesNotExist:
@@ -68,10 +70,8 @@ class Executions:
 
     def history(self, execution: Execution) -> Events:
         """Every event, in the order in which they happened."""
-        with self._lock:
-            if execution.arn in self._ended:
-                self._ended.move_to_end(execution.arn)
-                return self._ended[execution.arn]
+        if known := self._remembered(execution.arn):
+            return known[1]
         pages = self._client.get_paginator("get_execution_history").paginate(
             executionArn=execution.arn,
             includeExecutionData=True,
@@ -80,10 +80,16 @@ class Executions:
         events: Events = [event for page in pages for event in page["events"]]
         if execution.status != "RUNNING":
             with self._lock:
-                self._ended[execution.arn] = events
+                self._ended[execution.arn] = execution, events
                 while len(self._ended) > REMEMBERED:
                     self._ended.popitem(last=False)
         return events
+
+    def _remembered(self, arn: str) -> tuple[Execution, Events] | None:
+        with self._lock:
+            if arn in self._ended:
+                self._ended.move_to_end(arn)
+            return self._ended.get(arn)
 
     def running_self_tests(self) -> list[str]:
         """Their ARNs."""

@@ -26,20 +26,21 @@ SELECT (SELECT max(updated_at) FROM mailsync.email_accounts),
 -- open_executions --
 -- The executions that work on mailboxes now.
 SELECT execution_arn FROM mailsync.sync_runs
- WHERE status IN ('queued', 'running') AND execution_arn IS NOT NULL
+ WHERE status IN ('queued', 'running') AND execution_arn LIKE 'arn%'
  ORDER BY created_at
  LIMIT 20
 
 -- runs --
--- Runs from the newest on, below a place in that order, as far as the filters let them through.
+-- Runs from the newest on, below a place in that order, as far as the filters let them through. A
+-- filter that is not set vanishes from the plan; one by coalesce would hide how many rows pass it.
 SELECT r.id, r.account_id::text, a.email_address, r.status, r.trigger, r.sync_type, r.created_at,
        r.started_at, r.finished_at, r.error, r.error_message
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE (r.created_at, r.id) < (cast(:before_at AS timestamptz), cast(:before_id AS text))
-   AND r.account_id = coalesce(cast(:account_id AS uuid), r.account_id)
-   AND r.status = coalesce(cast(:status AS text), r.status)
-   AND r.trigger = coalesce(cast(:trigger AS text), r.trigger)
+   AND (cast(:account_id AS uuid) IS NULL OR r.account_id = cast(:account_id AS uuid))
+   AND (cast(:status AS text) IS NULL OR r.status = cast(:status AS text))
+   AND (cast(:trigger AS text) IS NULL OR r.trigger = cast(:trigger AS text))
  ORDER BY r.created_at DESC, r.id DESC
  LIMIT :limit
 

@@ -111,12 +111,17 @@ class Readings:
         """Raises NotFound."""
         return OneRun(*self._row("run", "run", run_id=run_id))
 
-    def run_folders(self, run_id: str) -> list[RunFolder]:
-        return [RunFolder(*row) for row in self._rows("run_folders", run_id=run_id)]
-
-    def folder_names(self, account_id: str) -> dict[int, str]:
-        rows = self._rows("folder_names", account_id=account_id)
-        return {number: name for number, name in rows}
+    def whole_run(self, run_id: str) -> tuple[OneRun, list[RunFolder], dict[int, str]]:
+        """With its part in each folder, and the names of all folders of its account, from one
+        transaction. Raises NotFound."""
+        with self._reading() as tx:
+            found = tx.run("run", run_id=run_id)
+            if not found:
+                raise NotFound("There is no run of this id.")
+            run = OneRun(*found[0])
+            folders = tx.run("run_folders", run_id=run_id)
+            names = tx.run("folder_names", account_id=run.account_id)
+        return run, [RunFolder(*row) for row in folders], {number: name for number, name in names}
 
     def remote_folder(self, folder_id: int) -> str:
         """The provider's id of a folder. Raises NotFound."""

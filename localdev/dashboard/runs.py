@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 from localdev.dashboard.executions import Execution, Executions
 from localdev.dashboard.functions import picture_view
 from localdev.dashboard.history import Step, read_history
 from localdev.dashboard.outlook import expect_retries, label, states, what_next
 from localdev.dashboard.readings import NotFound, Readings
-from localdev.dashboard.rows import Run
-from localdev.dashboard.shown import milliseconds, shown
+from localdev.dashboard.rows import OneRun, Run
+from localdev.dashboard.shown import milliseconds, shown, to_json
 
 SELF_TEST = "self-test"
 """The trigger of every test-sync."""
@@ -40,6 +42,7 @@ class Runs:
     def __init__(self, readings: Readings, executions: Executions) -> None:
         self._readings = readings
         self._executions = executions
+        self._pictures: dict[str, orjson.Fragment] = {}
 
     def page(self, wanted: Wanted) -> list[dict[str, Any]]:
         """At most `limit` of them."""
@@ -67,25 +70,37 @@ class Runs:
     def one(self, run_id: str) -> dict[str, Any]:
         """Raises NotFound."""
         try:
-            run = self._readings.run(run_id)
+            run, folders, names = self._readings.whole_run(run_id)
         except NotFound:
             return self._one_self_test(run_id)
-        execution = self._executions.find(
-            run.execution_arn or self._executions.arn(MAILBOX_SYNC.name, run.id)
-        )
-        names = self._readings.folder_names(run.account_id)
+        execution = self._execution(run)
         steps = self._steps(MAILBOX_SYNC.name, execution)
         scope = self._executions.definition(MAILBOX_SYNC.name)
         return {
             **_summary(run),
             "executionArn": run.execution_arn,
-            "historyLost": execution is None and run.execution_arn is not None,
+            "historyLost": execution is None and _had_steps(run),
+            "inOneFunction": run.started_at is not None and not _had_steps(run),
             "states": states(steps),
             "steps": [_step(each, names) for each in steps],
-            "folders": self._readings.run_folders(run_id),
+            "folders": folders,
             "next": what_next(run, steps, scope, names),
-            "picture": picture_view(scope),
+            "picture": self._picture(MAILBOX_SYNC.name),
         }
+
+    def _execution(self, run: OneRun) -> Execution | None:
+        """None for a run that one function did by itself, too."""
+        if run.started_at and not _had_steps(run):
+            return None
+        arn = run.execution_arn or self._executions.arn(MAILBOX_SYNC.name, run.id)
+        return self._executions.find(arn)
+
+    def _picture(self, workflow: str) -> orjson.Fragment:
+        """Drawn once: it is that of the definition, whatever a run did."""
+        if workflow not in self._pictures:
+            picture = picture_view(self._executions.definition(workflow))
+            self._pictures[workflow] = orjson.Fragment(to_json(picture))
+        return self._pictures[workflow]
 
     def _one_self_test(self, run_id: str) -> dict[str, Any]:
         execution = self._executions.find(self._executions.arn(TEST_SYNC.name, run_id))
@@ -96,11 +111,12 @@ class Runs:
             **_self_test(execution),
             "executionArn": execution.arn,
             "historyLost": False,
+            "inOneFunction": False,
             "states": states(steps),
             "steps": [_step(each, {}) for each in steps],
             "folders": [],
             "next": None,
-            "picture": picture_view(self._executions.definition(TEST_SYNC.name)),
+            "picture": self._picture(TEST_SYNC.name),
         }
 
     def _steps(self, workflow: str, execution: Execution | None) -> list[Step]:
@@ -109,6 +125,11 @@ class Runs:
         steps = read_history(self._executions.history(execution))
         expect_retries(steps, self._executions.definition(workflow))
         return steps
+
+
+def _had_steps(run: OneRun) -> bool:
+    """Whether an execution did it; a scheduled sync may be done by one function."""
+    return run.execution_arn is not None and run.execution_arn.startswith("arn:")
 
 
 def _summary(run: Run) -> dict[str, Any]:

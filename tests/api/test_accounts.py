@@ -6,11 +6,23 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from mailsync.model import AccountId, Credentials, Provider, RunId, RunRef, Sealed, SyncType, Upsert
+from mailsync.model import (
+    AccountId,
+    Credentials,
+    FolderId,
+    Provider,
+    RemoteId,
+    RunId,
+    RunRef,
+    Sealed,
+    SyncType,
+    Upsert,
+)
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.mail_store import MailStore
+from mailsync.store.mail_store import MOST_DIFFERENCES, MailStore
 from mailsync.store.run_store import RunStore
+from mailsync.sync.verify import Cause, Difference
 from tests.api.conftest import Ask, Connect, Sql
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 
@@ -18,6 +30,7 @@ ACCOUNTS = "/api/email/accounts"
 TABLES = (
     *("email_accounts", "email_credentials", "email_folders", "folder_cursors", "emails"),
     *("email_bodies", "email_quarantine", "sync_runs", "sync_run_folders", "outbox"),
+    "proof_differences",
 )
 
 
@@ -77,6 +90,23 @@ def test_a_user_sees_his_own_accounts_page_by_page(ask: Ask, connect_account: Co
 
     for limit in (1, 2, 3):
         assert read_all(ask, limit) == mine
+
+
+def test_ids_that_stay_different_are_shown_a_hundred_of_each_folder(
+    ask: Ask, account_id: AccountId, run: RunRef, database: Database
+) -> None:
+    first, second = (FolderId(each) for each in folder_ids(ask, account_id))
+    many = [Difference(RemoteId(f"m{each:03}"), Cause.MISSING) for each in range(250)]
+    mail = MailStore(database)
+    mail.mark_repaired(run, first, many)
+    mail.mark_repaired(run, second, [Difference(RemoteId("s"), Cause.SURPLUS)])
+
+    shown = ask(f"GET {one(account_id)}").json
+
+    assert [each["differing"] for each in shown["folders"]] == [250, 1]
+    assert [each["messageId"] for each in shown["differences"]][:2] == ["m000", "m001"]
+    assert len(shown["differences"]) == MOST_DIFFERENCES + 1
+    assert shown["differences"][-1].items() >= {"folderId": second, "cause": "surplus"}.items()
 
 
 def read_all(ask: Ask, limit: int) -> list[str]:

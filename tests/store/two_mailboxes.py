@@ -16,6 +16,7 @@ OWNER = {
     "emails": "subject",
     "email_bodies": "html",
     "email_quarantine": "detail",
+    "proof_differences": "message_id",
     "sync_runs": "id",
     "sync_run_folders": "run_id",
 }
@@ -48,4 +49,9 @@ def _fill(database: Database, user: str) -> None:
         database,
         "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"
         f" VALUES ('{account_id}', 'm3', {folder.ref.id}, 'too_large', '{user}')",
+    )
+    rows(
+        database,
+        "INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)"
+        f" VALUES ('{account_id}', {folder.ref.id}, '{user}', 'missing')",
     )

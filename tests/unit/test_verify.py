@@ -1,5 +1,6 @@
-from mailsync.model import RemoteEntry, RemoteId
-from mailsync.sync.verify import FolderCount, agrees, compare_ids
+from mailsync.model import Gone, RemoteEntry, RemoteId, Unreadable
+from mailsync.sync.verify import Cause, Difference, FolderCount, agrees, compare_ids, what_stays
+from tests.builders import a_message
 
 
 def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> FolderCount:
@@ -42,3 +43,22 @@ def test_equal_folders_have_no_difference() -> None:
     entry = RemoteEntry(RemoteId("m1"), True)
 
     assert compare_ids([entry], {RemoteId("m1"): True}, frozenset()).is_empty
+
+
+def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
+    listed = dict.fromkeys(map(RemoteId, ("phantom", "read", "fine", "odd", "elsewhere")), False)
+    answers = [
+        Gone(RemoteId("phantom")),
+        Gone(RemoteId("deleted")),
+        Unreadable(RemoteId("odd"), "corrupt", ""),
+        a_message("fine", "F1", is_read=False),
+        a_message("read", "F1", is_read=True),
+        a_message("unlisted", "F1"),
+        a_message("elsewhere", "F2"),
+    ]
+
+    assert list(what_stays(listed, answers, RemoteId("F1"))) == [
+        Difference(RemoteId("phantom"), Cause.MISSING),
+        Difference(RemoteId("read"), Cause.MISREAD),
+        Difference(RemoteId("unlisted"), Cause.SURPLUS),
+    ]

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from mailsync.api.models import CamelModel, Failure, Number
 from mailsync.model import FolderId
+from mailsync.sync.verify import Cause
 
 MOST_FOLDERS = 1000
 
@@ -44,7 +45,10 @@ class AccountList(CamelModel):
 
 
 class FolderSelection(CamelModel):
-    """A folder that is mirrored (`selected`) or not; `parent_id` None: none above it."""
+    """A folder that is mirrored (`selected`) or not; `parent_id` None: none above it.
+
+    `differing`: how many messages the provider contradicts itself about, as of the last proof.
+    """
 
     id: int
     parent_id: int | None
@@ -56,12 +60,27 @@ class FolderSelection(CamelModel):
     unread: int
     remote_total: int
     verified_at: datetime | None
+    differing: int
+
+
+class DifferenceView(CamelModel):
+    """A message about which the provider contradicts itself; what it says by id is stored.
+
+    `cause`: `missing` is listed in the folder and gone by id, `surplus` is not listed and there
+    by id, `misread` has another read state in the list than by id.
+    """
+
+    folder_id: int
+    message_id: str
+    cause: Cause
+    found_at: datetime
 
 
 class AccountDetail(AccountView):
-    """With every folder that the mailbox has."""
+    """With every folder that the mailbox has, and of each the first hundred differences."""
 
     folders: tuple[FolderSelection, ...]
+    differences: tuple[DifferenceView, ...]
 
 
 class FolderPatch(CamelModel):

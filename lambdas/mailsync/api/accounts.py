@@ -16,6 +16,7 @@ from mailsync.api.account_models import (
     AccountRemoved,
     AccountView,
     Data,
+    DifferenceView,
     FolderSelection,
 )
 from mailsync.api.caller import user_id
@@ -27,9 +28,10 @@ from mailsync.api.problems import Refused, unknown_folders
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.steps.purge import purge
-from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice
+from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.sync.verify import Cause
 from mailsync.workflow import open_trigger
 
 PATH = "/api/email/accounts"
@@ -116,10 +118,12 @@ def _removed(own: OwnAccount, status: str, message: str) -> Response[AccountRemo
 
 
 def _detail(own: OwnAccount) -> AccountDetail:
-    account, folders = require_own_account(own.id, own.user_id)
-    number = {each.remote_id: each.id for each in folders}
+    account = require_own_account(own.id, own.user_id)
+    number = {each.remote_id: each.id for each in account.folders}
     return AccountDetail(
-        **_view(account).model_dump(), folders=tuple(_folder(each, number) for each in folders)
+        **_view(account.row).model_dump(),
+        folders=tuple(_folder(each, number) for each in account.folders),
+        differences=tuple(_difference(each) for each in account.differences),
     )
 
 
@@ -151,4 +155,14 @@ def _folder(folder: FolderChoice, number: dict[str, int]) -> FolderSelection:
         unread=folder.unread,
         remote_total=folder.remote_total,
         verified_at=folder.verified_at,
+        differing=folder.differing,
+    )
+
+
+def _difference(found: FoundDifference) -> DifferenceView:
+    return DifferenceView(
+        folder_id=found.folder_id,
+        message_id=found.message_id,
+        cause=Cause(found.cause),
+        found_at=found.found_at,
     )

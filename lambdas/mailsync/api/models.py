@@ -69,7 +69,10 @@ def failure(name: str | None, message: str | None) -> Failure | None:
 
 
 class FolderView(CamelModel):
-    """`total` and `unread` count our rows, `remote_total` is the provider's own count."""
+    """`total` and `unread` count our rows, `remote_total` is the provider's own count.
+
+    `differing`: how many messages the provider contradicts itself about, as of the last proof.
+    """
 
     id: int
     display_name: str
@@ -78,6 +81,7 @@ class FolderView(CamelModel):
     unread: int
     remote_total: int
     quarantined: int
+    differing: int
     walking: bool
     verified_at: datetime | None
     error: Failure | None

@@ -2,7 +2,7 @@
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import AccountId
-from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice
+from mailsync.store.account_store import AccountStore, WholeAccount
 from mailsync.store.connection import open_database
 
 CANNOT_SYNC = {
@@ -12,10 +12,8 @@ CANNOT_SYNC = {
 }
 
 
-def require_own_account(
-    account_id: AccountId, user_id: str
-) -> tuple[AccountRow, tuple[FolderChoice, ...]]:
-    """The account with its folders. Raises AccountNotFound."""
+def require_own_account(account_id: AccountId, user_id: str) -> WholeAccount:
+    """Raises AccountNotFound."""
     found = AccountStore(open_database()).account(account_id, user_id)
     if found is None:
         raise not_found()

@@ -59,6 +59,7 @@ def _folder(folder: FolderStatus) -> FolderView:
         unread=folder.unread,
         remote_total=folder.remote_total,
         quarantined=folder.quarantined,
+        differing=folder.differing,
         walking=folder.walking,
         verified_at=folder.verified_at,
         error=failure(folder.error, folder.error_message),

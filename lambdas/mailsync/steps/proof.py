@@ -8,8 +8,9 @@ from mailsync.model import FolderId, Gone, KnownFolder, Message, RemoteId, Unrea
 from mailsync.steps.folder_tree import drop_unselected, mirror_folders
 from mailsync.steps.mailbox import Mailbox
 from mailsync.steps.quarantine import retry_quarantined
-from mailsync.sync.verify import REPAIR_ROUNDS, agrees, compare_ids
+from mailsync.sync.verify import REPAIR_ROUNDS, IdDifference, agrees, compare_ids, what_stays
 
+Answer = Message | Gone | Unreadable
 CHUNK = 20
 """Messages asked for by id at once; as many as one batch request of Graph takes."""
 
@@ -50,28 +51,31 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId) -> None:
     """Lists the folder at the provider, compares it id by id and mends what differs.
 
     Afterwards the folder is proven as of this listing: mail that arrives later is the next
-    run's, not a difference. What is too many is marked as removed, and `recalculate-counts`,
-    which follows, asks for it.
+    run's, not a difference. Asked for by id, the provider has the last word; where it contradicts
+    its own listing, the id stays with its cause until the counts agree.
     """
     run, mail = mailbox.run, mailbox.mail
     folder = mail.folder(run.account_id, folder_id)
+    listing = tuple(mailbox.provider.list_ids(folder.ref))
     difference = compare_ids(
-        mailbox.provider.list_ids(folder.ref),
-        mail.entries(run, folder_id),
-        mail.quarantined(run, folder_id),
+        listing, mail.entries(run, folder_id), mail.quarantined(run, folder_id)
     )
-    _fetch_again(mailbox, folder, difference.missing + difference.misread)
+    listed = {each.remote_id: each.is_read for each in listing}
+    left = [
+        stays
+        for answers in _mended(mailbox, folder, difference)
+        for stays in what_stays(listed, answers, folder.ref.remote_id)
+    ]
     if difference.released:
         mail.leave_quarantine(run, difference.released, folder_id)
-    if difference.surplus:
-        mail.mark_removed(run, folder_id, difference.surplus)
-    mail.mark_verified(run, [folder_id])
+    mail.mark_repaired(run, folder_id, left)
     logger.info(
         "folder_repaired",
         folder_id=folder_id,
         missing=len(difference.missing),
         surplus=len(difference.surplus),
         misread=len(difference.misread),
+        left=len(left),
     )
 
 
@@ -87,21 +91,38 @@ def verify_removed(mailbox: Mailbox) -> None:
     after = ""
     while ids := mail.removed_ids(run, after, REMOVED_AT_ONCE):
         after = ids[-1]
-        here = {each.ref.remote_id for each in mail.folders(run.account_id) if each.selected}
-        for chunk in _chunks(ids):
-            found = mailbox.provider.fetch_messages(chunk)
-            alive = [
-                each
-                for each in found
-                if isinstance(each, Message) and each.folder_remote_id in here
-            ]
-            unread = {each.remote_id for each in found if isinstance(each, Unreadable)}
-            mail.apply_messages(run, None, alive)
-            mail.delete_emails(run, set(chunk) - {each.remote_id for each in alive} - unread)
+        for _ in _ask_for_removed(mailbox, ids):
+            pass
     mail.drop_gone_folders(run)
 
 
-def _fetch_again(mailbox: Mailbox, folder: KnownFolder, ids: Sequence[RemoteId]) -> None:
+def _mended(
+    mailbox: Mailbox, folder: KnownFolder, difference: IdDifference
+) -> Iterator[Sequence[Answer]]:
+    """Mends chunk by chunk, with what the provider says of each message by its id."""
+    yield from _fetch_again(mailbox, folder, difference.missing + difference.misread)
+    if difference.surplus:
+        mailbox.mail.mark_removed(mailbox.run, folder.ref.id, difference.surplus)
+        yield from _ask_for_removed(mailbox, difference.surplus)
+
+
+def _ask_for_removed(mailbox: Mailbox, ids: Sequence[RemoteId]) -> Iterator[Sequence[Answer]]:
+    run, mail = mailbox.run, mailbox.mail
+    here = {each.ref.remote_id for each in mail.folders(run.account_id) if each.selected}
+    for chunk in _chunks(ids):
+        found = mailbox.provider.fetch_messages(chunk)
+        alive = [
+            each for each in found if isinstance(each, Message) and each.folder_remote_id in here
+        ]
+        unread = {each.remote_id for each in found if isinstance(each, Unreadable)}
+        mail.apply_messages(run, None, alive)
+        mail.delete_emails(run, set(chunk) - {each.remote_id for each in alive} - unread)
+        yield found
+
+
+def _fetch_again(
+    mailbox: Mailbox, folder: KnownFolder, ids: Sequence[RemoteId]
+) -> Iterator[Sequence[Answer]]:
     for chunk in _chunks(ids):
         found = mailbox.provider.fetch_messages(chunk, one_by_one=True)
         mailbox.mail.apply_messages(
@@ -113,6 +134,7 @@ def _fetch_again(mailbox: Mailbox, folder: KnownFolder, ids: Sequence[RemoteId])
         gone = [each.remote_id for each in found if isinstance(each, Gone)]
         if gone:
             mailbox.mail.mark_removed(mailbox.run, folder.ref.id, gone)
+        yield found
 
 
 def _chunks(ids: Sequence[RemoteId]) -> Iterator[Sequence[RemoteId]]:

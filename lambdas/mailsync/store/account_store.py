@@ -28,7 +28,10 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class FolderChoice:
-    """A folder, mirrored (`selected`) or not; `total` and `unread` count our rows."""
+    """A folder, mirrored (`selected`) or not; `total` and `unread` count our rows.
+
+    `differing`: messages about which the provider contradicted itself at the last proof.
+    """
 
     id: int
     display_name: str
@@ -41,6 +44,26 @@ class FolderChoice:
     unread: int
     remote_total: int
     verified_at: datetime | None
+    differing: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDifference:
+    """`cause` is one of `mailsync.sync.verify.Cause`."""
+
+    folder_id: int
+    message_id: str
+    cause: str
+    found_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAccount:
+    """An account with every folder that exists, and what stayed different in them."""
+
+    row: AccountRow
+    folders: tuple[FolderChoice, ...]
+    differences: tuple[FoundDifference, ...]
 
 
 class AccountStore:
@@ -60,16 +83,18 @@ class AccountStore:
             )
         return tuple(_account(each) for each in found)
 
-    def account(
-        self, account_id: AccountId, user_id: str
-    ) -> tuple[AccountRow, tuple[FolderChoice, ...]] | None:
-        """The account with every folder that exists."""
+    def account(self, account_id: AccountId, user_id: str) -> WholeAccount | None:
         with self._database.transaction() as tx:
             found = tx.run("own_account", account_id=account_id, user_id=user_id)
             if not found:
                 return None
             folders = tx.run("folder_choices", account_id=account_id)
-        return _account(found[0]), tuple(_folder(each) for each in folders)
+            differences = tx.run("proof_differences", account_id=account_id)
+        return WholeAccount(
+            row=_account(found[0]),
+            folders=tuple(_folder(each) for each in folders),
+            differences=tuple(FoundDifference(*each) for each in differences),
+        )
 
 
 def _account(row: list[Any]) -> AccountRow:

@@ -29,10 +29,13 @@ from mailsync.model import (
 )
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.sync.verify import FolderCount
+from mailsync.sync.verify import Difference, FolderCount
 
 PIECE = 2000
 """Messages that one transaction deletes; a second or so, bodies included."""
+
+MOST_DIFFERENCES = 100
+"""Kept of one folder; whoever looks for their cause needs examples, and the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +182,22 @@ class MailStore:
         }
 
     def mark_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+        """What was different in these folders is so no longer."""
         with self._fenced(run) as tx:
             tx.run("mark_verified", ids=rows.to_json(list(folders)))
+
+    def mark_repaired(self, run: RunRef, folder_id: FolderId, left: Sequence[Difference]) -> None:
+        """The folder is proven but for what is `left`; of that the first hundred ids are kept."""
+        with self._fenced(run) as tx:
+            tx.run("mark_verified", ids=rows.to_json([folder_id]))
+            if left:
+                tx.run(
+                    "save_differences",
+                    account_id=run.account_id,
+                    folder_id=folder_id,
+                    number=len(left),
+                    differences=rows.difference_rows(left[:MOST_DIFFERENCES]),
+                )
 
     def verified_folders(self, run: RunRef) -> frozenset[FolderId]:
         """The folders that were proven in this run."""

@@ -537,9 +537,31 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
  ORDER BY f.id
 
 -- mark_verified --
--- Folders of which it was just shown that nothing is missing.
-UPDATE mailsync.email_folders SET verified_at = now(), error = NULL, error_message = NULL
- WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+-- Folders of which it was just shown that nothing is missing, or different any more.
+WITH proven AS (
+  SELECT cast(each AS bigint) AS id FROM json_array_elements_text(cast(:ids AS json)) AS each),
+settled AS (
+  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM proven))
+UPDATE mailsync.email_folders
+   SET verified_at = now(), differing = 0, error = NULL, error_message = NULL
+ WHERE id IN (SELECT id FROM proven)
+
+-- save_differences --
+-- What stays different in a folder: how many messages, and which, as far as their ids are kept.
+WITH saved AS (
+  INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)
+  SELECT cast(:account_id AS uuid), :folder_id, message_id, cause
+    FROM json_to_recordset(cast(:differences AS json)) AS d (message_id text, cause text))
+UPDATE mailsync.email_folders SET differing = :number WHERE id = :folder_id
+
+-- proof_differences --
+-- The messages about which the provider contradicts itself, a hundred of each folder at most.
+SELECT d.folder_id, d.message_id, d.cause, d.found_at
+  FROM mailsync.proof_differences d
+  JOIN mailsync.email_folders f ON f.id = d.folder_id AND f.selected AND f.gone_at IS NULL
+ WHERE d.account_id = cast(:account_id AS uuid)
+ ORDER BY d.folder_id, d.message_id
+ LIMIT 1000
 
 -- verified_folders --
 -- The folders of which this run has shown that nothing is missing.
@@ -582,7 +604,7 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
 -- What the status shows of each folder.
 SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.verified_at,
        f.error, f.error_message, c.walking,
-       (SELECT count(*) FROM mailsync.email_quarantine q WHERE q.folder_id = f.id)
+       (SELECT count(*) FROM mailsync.email_quarantine q WHERE q.folder_id = f.id), f.differing
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
@@ -694,7 +716,7 @@ SELECT id::text, email_address, provider, status, sync_status, last_sync_at,
 -- folder_choices --
 -- Every folder of an account, mirrored or not.
 SELECT id, display_name, role, parent_remote_id, remote_id, selected, hidden, total, unread,
-       remote_total, verified_at
+       remote_total, verified_at, differing
   FROM mailsync.email_folders
  WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
  ORDER BY id

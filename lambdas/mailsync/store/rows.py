@@ -8,6 +8,7 @@ import orjson
 
 from mailsync.model import Address, Message, RemoteFolder
 from mailsync.store.connection import JsonBytes
+from mailsync.sync.verify import Difference
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
 LARGEST_STATEMENT_BYTES = 2_000_000
@@ -86,6 +87,10 @@ def quarantine_row(remote_id: str, folder_remote_id: str | None, cause: str, det
         "cause": cause,
         "detail": _storable(detail),
     }
+
+
+def difference_rows(differences: Iterable[Difference]) -> JsonBytes:
+    return to_json([{"message_id": each.remote_id, "cause": each.cause} for each in differences])
 
 
 def folder_rows(folders: Iterable[RemoteFolder]) -> JsonBytes:

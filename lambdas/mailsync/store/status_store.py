@@ -10,7 +10,10 @@ from mailsync.store.connection import Database
 
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
-    """`total` and `unread` are ours, `remote_total` the provider's; both may lag while syncing."""
+    """`total` and `unread` are ours, `remote_total` the provider's; both may lag while syncing.
+
+    `differing`: messages about which the provider contradicted itself at the last proof.
+    """
 
     id: int
     display_name: str
@@ -23,6 +26,7 @@ class FolderStatus:
     error_message: str | None
     walking: bool
     quarantined: int
+    differing: int
 
 
 @dataclass(frozen=True, slots=True)
