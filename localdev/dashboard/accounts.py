@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from localdev.dashboard.rows import Account, Folder, Quarantined
+from localdev.dashboard.rows import Account, Difference, Folder, Quarantined
 from localdev.dashboard.shown import shown
 
 
@@ -36,14 +36,20 @@ def account_view(account: Account, now: datetime) -> dict[str, Any]:
 
 
 def account_page(
-    account: Account, folders: Iterable[Folder], quarantine: Iterable[Quarantined], now: datetime
+    account: Account,
+    folders: Iterable[Folder],
+    quarantine: Iterable[Quarantined],
+    differences: Iterable[Difference],
+    now: datetime,
 ) -> dict[str, Any]:
+    """`uneven` are folders whose counts differ now, `differences` the ids of the last proof."""
     folders = list(folders)
     return {
         **account_view(account, now),
         "folders": [_folder(each) for each in folders],
         "quarantine": list(quarantine),
-        "differences": [_difference(each) for each in folders if _differs(each)],
+        "uneven": [_uneven(each) for each in folders if _differs(each)],
+        "differences": list(differences),
     }
 
 
@@ -67,7 +73,7 @@ def _differs(folder: Folder) -> bool:
     return folder.selected and not folder.walking and counted != folder.remote_total
 
 
-def _difference(folder: Folder) -> dict[str, Any]:
+def _uneven(folder: Folder) -> dict[str, Any]:
     return {
         "folderId": folder.id,
         "folder": folder.name,

@@ -111,6 +111,7 @@ class Data:
             account,
             self._readings.folders(account_id),
             self._readings.quarantine(account_id),
+            self._readings.differences(account_id),
             datetime.now(UTC),
         )
 

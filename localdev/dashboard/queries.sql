@@ -95,7 +95,7 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.initi
 -- The folders of a mailbox, each with ours and the provider's count and what became of its proof.
 SELECT f.id, parent.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
        (SELECT count(*)::int FROM mailsync.email_quarantine q WHERE q.folder_id = f.id),
-       c.walking, f.selected, f.hidden, f.verified_at, f.error, f.error_message
+       c.walking, f.selected, f.hidden, f.verified_at, f.error, f.error_message, f.differing
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
   LEFT JOIN mailsync.email_folders parent
@@ -111,6 +111,15 @@ SELECT q.message_id, f.display_name, q.cause, q.detail, q.attempts, q.last_tried
   LEFT JOIN mailsync.email_folders f ON f.id = q.folder_id
  WHERE q.account_id = cast(:account_id AS uuid)
  ORDER BY q.last_tried_at DESC, q.message_id
+ LIMIT 200
+
+-- differences --
+-- Messages about which the provider contradicts itself, as far as their ids are kept.
+SELECT d.message_id, f.display_name, d.cause, d.found_at
+  FROM mailsync.proof_differences d
+  JOIN mailsync.email_folders f ON f.id = d.folder_id AND f.selected AND f.gone_at IS NULL
+ WHERE d.account_id = cast(:account_id AS uuid)
+ ORDER BY f.display_name, f.id, d.message_id
  LIMIT 200
 
 -- folder_account --

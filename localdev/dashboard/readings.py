@@ -13,6 +13,7 @@ from uuid import UUID
 
 from localdev.dashboard.rows import (
     Account,
+    Difference,
     Folder,
     ListedMessage,
     Message,
@@ -143,6 +144,10 @@ class Readings:
     def quarantine(self, account_id: str) -> list[Quarantined]:
         """Two hundred at most, from what was tried last on."""
         return [Quarantined(*row) for row in self._rows("quarantine", account_id=account_id)]
+
+    def differences(self, account_id: str) -> list[Difference]:
+        """Two hundred at most."""
+        return [Difference(*row) for row in self._rows("differences", account_id=account_id)]
 
     def messages(
         self, folder_id: int, before: tuple[datetime | None, int], limit: int

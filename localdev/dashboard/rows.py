@@ -76,6 +76,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
+    """`differing`: messages about which the provider contradicted itself at the last proof."""
+
     id: int
     parent_id: int | None
     name: str
@@ -90,6 +92,17 @@ class Folder:
     verified_at: datetime | None
     error: str | None
     error_message: str | None
+    differing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`cause` is one of `mailsync.sync.verify.Cause`."""
+
+    message_id: str
+    folder: str
+    cause: str
+    found_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ def a_folder(**fields: Any) -> Folder:
         "verified_at": None,
         "error": None,
         "error_message": None,
+        "differing": 0,
     }
     return Folder(**{**usual, **fields})
 
@@ -77,8 +78,8 @@ def test_only_folders_whose_counts_differ_after_their_walk_are_called_different(
         a_folder(id=4, total=7, selected=False),
     ]
 
-    page = account_page(an_account(), folders, [], NOW)
+    page = account_page(an_account(), folders, [], [], NOW)
 
-    assert page["differences"] == [
+    assert page["uneven"] == [
         {"folderId": 2, "folder": "Inbox", "stored": 7, "quarantined": 2, "remote": 10}
     ]

@@ -4,7 +4,7 @@ import { accountButtons, next, speed, standing } from "./accounts.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
-import { clock, number } from "./format.js";
+import { clock, number, plural } from "./format.js";
 import { facts, progress, status, table, time } from "./parts.js";
 import { runsTable } from "./runs.js";
 
@@ -47,7 +47,7 @@ export default {
       ),
       el("h2", {}, "Folders"),
       table("Folders and their proofs", FOLDER_COLUMNS, ordered(account.folders).map(folder)),
-      differences(account.differences ?? []),
+      differences(account),
       quarantine(account.quarantine),
       el("h2", {}, "Newest runs"),
       runsTable(account.runs, "Newest runs"),
@@ -72,6 +72,9 @@ function folder(row) {
 
 function proof(row) {
   if (row.walking) return status("running");
+  if (row.differing) {
+    return el("span", { class: "status is-warn" }, `${plural(row.differing, "difference")}`);
+  }
   const isEqual = row.total + row.quarantined === row.remoteTotal;
   if (row.verifiedAt && isEqual) {
     return el("span", { class: "status is-good" }, `equal, ${clock(row.verifiedAt)}`);
@@ -79,16 +82,39 @@ function proof(row) {
   return el("span", { class: "status is-wait" }, row.verifiedAt ? "changed since" : "not yet");
 }
 
-function differences(list) {
-  if (!list.length) return null;
+function differences({ uneven, differences: ids }) {
+  if (!uneven.length && !ids.length) return null;
   return [
     el("h2", {}, "Differences"),
-    el("p", {}, "The counts differ; the next proof compares these folders message by message."),
-    el("ul", {}, list.map(difference)),
+    uneven.length > 0 && [
+      el("p", {}, "The counts differ; the next proof compares these folders message by message."),
+      el("ul", {}, uneven.map(unevenFolder)),
+    ],
+    ids.length > 0 && [
+      el("p", {}, "The provider contradicts itself; what it says by id is what is stored."),
+      table("Messages that differ", ["Folder", "Cause", "Found", "Message"], ids.map(difference)),
+    ],
   ];
 }
 
-function difference({ folderId, folder: name, stored, quarantined: aside, remote }) {
+const CAUSES = {
+  missing: "in the provider's list, gone when asked for by id",
+  surplus: "not in the provider's list, there when asked for by id",
+  misread: "read state differs between the provider's list and the message",
+};
+
+function difference({ messageId, folder: name, cause, foundAt }) {
+  return el(
+    "tr",
+    { key: messageId },
+    el("td", {}, name),
+    el("td", { class: "wide" }, el("strong", {}, cause), `: ${CAUSES[cause]}`),
+    el("td", {}, time(foundAt)),
+    el("td", { class: "wide" }, el("code", { class: "id" }, messageId)),
+  );
+}
+
+function unevenFolder({ folderId, folder: name, stored, quarantined: aside, remote }) {
   const ours = `${number(stored)} stored and ${number(aside)} in quarantine`;
   return el("li", { key: folderId }, `${name}: ${ours}, ${number(remote)} at the provider.`);
 }
@@ -110,10 +136,10 @@ function quarantined(row) {
     { key: row.messageId },
     el("td", {}, row.folder ?? "–"),
     el("td", {}, el("code", {}, row.cause)),
-    el("td", {}, row.detail),
+    el("td", { class: "wide" }, row.detail),
     el("td", { class: "number" }, number(row.attempts)),
     el("td", {}, time(row.lastTriedAt)),
     el("td", {}, time(row.nextTryAt)),
-    el("td", {}, el("code", { class: "id" }, row.messageId)),
+    el("td", { class: "wide" }, el("code", { class: "id" }, row.messageId)),
   );
 }

@@ -34,7 +34,7 @@ function row({ id, at, direction, type, detail, runId }) {
     el("td", {}, runId ? el("a", { href: `/runs/${runId}` }, "See run") : "–"),
     el(
       "td",
-      {},
+      { class: "wide" },
       el("details", {}, el("summary", {}, "Show"), el("pre", { tabindex: "0" }, pretty(detail))),
     ),
   );

@@ -60,7 +60,7 @@ function retry({ errors, attempts, intervalS, maxDelayS }) {
   return el(
     "tr",
     {},
-    el("td", { class: "codes" }, names),
+    el("td", { class: "codes wide" }, names),
     el("td", { class: "number" }, attempts),
     el("td", { class: "number" }, seconds(intervalS)),
     el("td", { class: "number" }, seconds(maxDelayS)),
@@ -73,9 +73,9 @@ function row({ name, purpose, trigger, timeoutS, memoryMb }) {
   return el(
     "tr",
     { key: name },
-    el("td", {}, el("code", {}, name)),
-    el("td", {}, purpose),
-    el("td", {}, trigger),
+    el("th", { scope: "row" }, el("code", {}, name)),
+    el("td", { class: "wide" }, purpose),
+    el("td", { class: "wide" }, trigger),
     el("td", { class: "number" }, `${timeoutS} s`),
     el("td", { class: "number" }, `${memoryMb} MB`),
   );

@@ -40,7 +40,7 @@ export default {
       el("header", { class: "heading" }, el("h1", {}, "Mailbox"), picker(accounts, account, app)),
       el(
         "div",
-        { class: "mailbox" },
+        { class: message ? "mailbox is-reading" : "mailbox" },
         el(
           "nav",
           { class: "folders", "aria-label": "Folders" },
@@ -131,6 +131,7 @@ function reader(message, account, query, app) {
   return el(
     "section",
     { class: "reader", "aria-label": "Message", key: message.id },
+    el("p", {}, el("a", { href: withQuery(query, { message: null }) }, "Close the message")),
     el("h2", {}, el("bdi", {}, message.subject || "(no subject)")),
     facts(
       ["From", person({ name: message.fromName, address: message.fromAddress })],
@@ -145,7 +146,6 @@ function reader(message, account, query, app) {
       sandbox: true,
       referrerpolicy: "no-referrer",
     }),
-    el("p", {}, el("a", { href: withQuery(query, { message: null }) }, "Close the message")),
   );
 }
 

@@ -34,10 +34,9 @@ export function time(iso, missing = "–") {
 
 /** A table; `columns` are [heading, class] or headings, `rows` are arrays of <tr>. */
 export function table(caption, columns, rows, empty = "Nothing yet.") {
-  const headings = columns.map((column) => {
-    const [heading, kind] = Array.isArray(column) ? column : [column, null];
-    return el("th", { scope: "col", class: kind }, heading);
-  });
+  const named = columns.map((column) => (Array.isArray(column) ? column : [column, null]));
+  const headings = named.map(([name, kind]) => el("th", { scope: "col", class: kind }, name));
+  rows.forEach((row) => label(row, named));
   const none = el("tr", {}, el("td", { colspan: columns.length, class: "empty" }, empty));
   return el(
     "div",
@@ -60,6 +59,13 @@ export function facts(...pairs) {
     { class: "facts" },
     shown.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
   );
+}
+
+/** On a phone each row stands by itself, and each cell below its heading. */
+function label(row, columns) {
+  [...row.children].forEach((cell, at) => {
+    if (cell.tagName === "TD" && cell.colSpan === 1) cell.dataset.label = columns[at][0];
+  });
 }
 
 /** How much of a whole is there; "1,200 of 3,000" beside it. */

@@ -4,6 +4,9 @@ import { el, svg } from "./dom.js";
 
 const RADIUS = 5;
 const LABEL = 24;
+// Of the words beside a line, in pixels.
+const LETTER = 6;
+const HIGH = 13;
 
 /**
  * picture: {width, height, nodes: [{name, type, x, y, width, height, inside}], edges}.
@@ -22,6 +25,7 @@ export function picture({ width, height, nodes, edges }, { label, states = null 
       arrowhead(),
       frames.map(draw),
       edges.map(edge),
+      captions(edges, others),
       others.map(draw),
     ),
   );
@@ -52,18 +56,39 @@ function edge({ points, label, kind }) {
     "g",
     { class: `edge is-${kind}` },
     svg("path", { d: path, "marker-end": "url(#arrow)" }, label && svg("title", {}, label)),
-    label && kind !== "catch" && svg("text", besides(points), short(label)),
   );
 }
 
-/** Where a label stands: at the longest stretch of the line near its beginning. */
-function besides(points) {
-  const stretches = points.slice(1, 4).map(([x, y], at) => {
-    const [fromX, fromY] = points[at];
-    return { x: (x + fromX) / 2, y: (y + fromY) / 2, long: Math.abs(x - fromX + y - fromY) };
-  });
-  const { x, y } = stretches.reduce((best, each) => (each.long > best.long ? each : best));
-  return { x: x + 5, y: y + 4 };
+/** The words of the ways, above every line so that none strikes them through. */
+function captions(edges, nodes) {
+  const taken = nodes.map(({ x, y, width, height }) => ({ x, y, width, height }));
+  return edges
+    .filter(({ label, kind }) => label && kind !== "catch")
+    .map(({ points, label }) => {
+      const text = short(label);
+      const free = besides(points, text).find((box) => !taken.some((other) => overlap(box, other)));
+      const box = free ?? besides(points, text)[0];
+      taken.push(box);
+      return svg("g", { class: "edge" }, svg("text", { x: box.x, y: box.y + HIGH - 3 }, text));
+    });
 }
+
+/** Where a caption may stand: right of, then left of each stretch of the line, the longest first. */
+function besides(points, text) {
+  const width = text.length * LETTER;
+  return points
+    .slice(1)
+    .map(([x, y], at) => {
+      const [fromX, fromY] = points[at];
+      return { x: (x + fromX) / 2, y: (y + fromY) / 2, long: Math.abs(x - fromX + y - fromY) };
+    })
+    .sort((one, other) => other.long - one.long)
+    .flatMap(({ x, y }) => [x + 5, x - 5 - width].map((left) => ({ x: left, y: y - HIGH / 2 })))
+    .map((at) => ({ ...at, width, height: HIGH }));
+}
+
+const overlap = (one, other) =>
+  one.x < other.x + other.width && other.x < one.x + one.width &&
+  one.y < other.y + other.height && other.y < one.y + one.height;
 
 const short = (label) => (label.length > LABEL ? `${label.slice(0, LABEL - 1)}…` : label);

@@ -21,17 +21,23 @@ export default {
       heading(run, app),
       outcome(run),
       el("h2", {}, "Steps"),
-      run.historyLost && el("p", { class: "note" }, HISTORY_LOST),
-      waterfall(run, query),
-      run.picture && machine(run),
+      stepless(run) ?? [waterfall(run, query), run.picture && machine(run)],
       run.folders?.length > 0 && [el("h2", {}, "Folders"), folders(run.folders)],
     ];
   },
 };
 
-const HISTORY_LOST =
-  "The steps of this run are gone: the local engine forgets them when it stops. " +
-  "Its outcome and its folders come from the database.";
+/** Why there are no steps to show; null when there are. */
+function stepless({ historyLost, inOneFunction, folders: worked }) {
+  if (!historyLost && !inOneFunction) return null;
+  const why = historyLost
+    ? "The steps of this run are gone: the local engine forgets them when it stops."
+    : "This run was done in one function; no steps were recorded.";
+  const rest = worked.length
+    ? "Its outcome and its folders come from the database."
+    : "Its outcome comes from the database; no folder is known to have changed.";
+  return el("p", { class: "note" }, `${why} ${rest}`);
+}
 
 function heading(run, app) {
   const account = { accountId: run.accountId };
@@ -76,8 +82,8 @@ function outcome(run) {
       "p",
       { class: "next", key: "next" },
       el("strong", {}, "Next: "),
+      run.next.at && [time(run.next.at), ` (${distance(run.next.at)}). `],
       run.next.what,
-      run.next.at && [" ", time(run.next.at), ` (${distance(run.next.at)})`],
     ),
     facts(
       ["Account", owner],
