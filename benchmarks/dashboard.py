@@ -1,9 +1,13 @@
 """`python -m benchmarks.dashboard`: how quick each answer of the dashboard is with much behind it.
 
-A local stack whose database holds 10,000 runs and one mailbox of 100,000 messages, written by SQL.
-Prints milliseconds of every answer, over HTTP, the median and the slowest of several.
+A local stack whose database holds 10,000 runs and one mailbox of 100,000 messages, written by SQL,
+while the executions of 50 more mailboxes are open, told by their provider to wait.
+Prints milliseconds of every answer, over HTTP, the median and the slowest of several, and of the
+pages in Chromium: the first paint, and until their rows are there.
 """
 
+import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -11,8 +15,9 @@ import time
 from pathlib import Path
 
 import httpx
+from playwright.sync_api import sync_playwright
 
-from localdev.demo_account import connect
+from localdev.demo_account import connect, simulator
 from localdev.options import Options
 from localdev.stack import Stack
 from mailsync.settings import Settings
@@ -22,12 +27,18 @@ RUNS = 10_000
 MESSAGES = 100_000
 TIMES = 15
 LIMIT_MS = 200
+OPEN_RUNS = 50
+FIRST_PAINT_LIMIT_MS = 1000
+BUSY = {"status": 429, "code": "TooManyRequests", "retry_after": 900}
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 FILL = (
     "BEGIN",
     f"""
 INSERT INTO mailsync.sync_runs
-       (id, account_id, sync_type, trigger, status, created_at, started_at, finished_at)
-SELECT 'bench-' || n, a.id, 'auto', 'schedule',
+       (id, account_id, execution_arn, sync_type, trigger, status, created_at, started_at,
+        finished_at)
+SELECT 'bench-' || n, a.id, 'arn:aws:states:eu-west-1:123456789012:execution:mailbox-sync:bench-'
+       || n, 'auto', 'schedule',
        CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'completed' END,
        now() - make_interval(mins => n), now() - make_interval(mins => n),
        now() - make_interval(mins => n) + interval '4 seconds'
@@ -57,7 +68,7 @@ SELECT account_id, 'sync.completed', json_build_object('runId', id)
 
 
 def main() -> int:
-    """0 when no answer's median is above 200 ms."""
+    """0 when no answer's median is above 200 ms, and no first paint above a second."""
     with tempfile.TemporaryDirectory() as folder:
         options = Options(
             data=Path(folder),
@@ -73,7 +84,13 @@ def main() -> int:
                 time.sleep(0.2)
             inbox, message = _fill(stack.database_url)
             run_id = _run_with_history(stack)
-            return _measure(stack.dashboard.url, account.id, inbox, message, run_id)
+            _open_runs(stack)
+            url = stack.dashboard.url
+            slowest = _measure(url, account.id, inbox, message, run_id)
+            painted = _paint(url, account.id, run_id)
+            print(f"The slowest median is {slowest:.0f} ms; {LIMIT_MS} ms are allowed.")
+            print(f"The slowest first paint is {painted:.0f} ms; {FIRST_PAINT_LIMIT_MS} ms are.")
+            return 0 if slowest <= LIMIT_MS and painted <= FIRST_PAINT_LIMIT_MS else 1
 
 
 def _fill(database_url: str) -> tuple[int, int]:
@@ -95,7 +112,55 @@ def _run_with_history(stack: Stack) -> str:
     return str(runs["runs"][0]["id"])
 
 
-def _measure(url: str, account_id: str, inbox: int, message: int, run_id: str) -> int:
+def _open_runs(stack: Stack) -> None:
+    """Each in a Wait state of its execution: their functions would be measured otherwise."""
+    fault = {"match": {"path": "messages/delta"}, "times": None, "fault": BUSY}
+    simulator(stack.provider, "POST", "faults", rules=[fault])
+    for number in range(OPEN_RUNS):
+        address = f"open-{number}@example.com"
+        simulator(stack.provider, "POST", "mailboxes", address=address, display_name=address)
+        connect(stack.api_url, stack.provider, stack.token(), address)
+    with httpx.Client(base_url=f"{stack.dashboard.url}/data/", timeout=60) as client:
+        while not _all_wait(client):
+            time.sleep(1)
+
+
+def _all_wait(client: httpx.Client) -> bool:
+    runs = client.get("runs", params={"status": "running", "limit": 200}).json()["runs"]
+    waiting = [
+        client.get(f"runs/{each['id']}").json()["states"].get("honour-retry-after") for each in runs
+    ]
+    return waiting == ["waiting"] * OPEN_RUNS
+
+
+def _paint(url: str, account_id: str, run_id: str) -> float:
+    """The slowest first paint in milliseconds; 0 where there is no Chromium."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        print("Chromium is missing; no page was painted.")
+        return 0
+    slowest = 0.0
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        for path in ("", "runs", f"runs/{run_id}", "accounts", f"accounts/{account_id}", "events"):
+            painted, there = [], []
+            for _ in range(5):
+                page = browser.new_page()
+                page.goto(f"{url}/{path}")
+                page.locator("tbody td").first.wait_for()
+                there.append(page.evaluate("performance.now()"))
+                painted.append(page.evaluate(PAINTED))
+                page.close()
+            first = statistics.median(painted)
+            slowest = max(slowest, first)
+            print(f"{first:8.1f} ms {statistics.median(there):8.1f} ms  /{path}")
+        browser.close()
+    return slowest
+
+
+def _measure(url: str, account_id: str, inbox: int, message: int, run_id: str) -> float:
+    """The slowest median, in milliseconds."""
     client = httpx.Client(base_url=f"{url}/data/", timeout=60)
     deep = _deep_page(client, inbox)
     paths = (
@@ -111,8 +176,7 @@ def _measure(url: str, account_id: str, inbox: int, message: int, run_id: str) -
         slowest = max(slowest, median)
         print(f"{median:8.1f} ms {times[-1]:8.1f} ms  /data/{path.split('?before')[0]}")
     client.close()
-    print(f"The slowest median is {slowest:.0f} ms; {LIMIT_MS} ms are allowed.")
-    return 0 if slowest <= LIMIT_MS else 1
+    return slowest
 
 
 def _deep_page(client: httpx.Client, inbox: int) -> str:

@@ -60,7 +60,8 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
 def what_next(
     run: OneRun, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
 ) -> Next | None:
-    """Of an open run its next step, of a closed one the next sync of its mailbox."""
+    """Of an open run what it waits for, or else what is at work; of a closed one the next sync of
+    its mailbox."""
     if run.status not in _OPEN:
         return _next_sync(run)
     pending = [*_retries(steps, folders), *_ends_of_waits(steps, folders)]
@@ -75,7 +76,7 @@ def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Next
         at = step.attempts[-1].next_attempt_at if step.attempts else None
         if step.status == "waiting" and at:
             number = len(step.attempts) + 1
-            yield Next(f"Attempt {number} of {label(step, folders)} begins at the latest.", at)
+            yield Next(f"Attempt {number} of {label(step, folders)} begins then, or sooner.", at)
 
 
 def _ends_of_waits(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Next]:
@@ -84,7 +85,7 @@ def _ends_of_waits(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterato
         page = step.input.get("page") if isinstance(step.input, dict) else None
         if step.status == "waiting" and step.type == "Wait" and page:
             at = step.started_at + timedelta(seconds=page["waitSeconds"])
-            yield Next(f"{label(step, folders)}, as long as the mail provider has asked for.", at)
+            yield Next(f"{label(step, folders)} ends, and the folder goes on.", at)
 
 
 def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]) -> Next:
@@ -94,7 +95,7 @@ def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]
     known = {each.name: each for each in scope.all_states()}
     ways = known[working[0].name].ways if len(working) == 1 else ()
     then = "".join(f", then {way.target}" for way in ways if way.kind == "next")
-    return Next(f"At work: {names}{then}.")
+    return Next(f"{names}{then}")
 
 
 def _next_sync(run: OneRun) -> Next | None:

@@ -5,7 +5,7 @@ import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { clock, number, plural } from "./format.js";
-import { facts, progress, status, table, time } from "./parts.js";
+import { facts, progress, table, time } from "./parts.js";
 import { runsTable } from "./runs.js";
 
 const RECENT = 5;
@@ -71,7 +71,7 @@ function folder(row) {
 }
 
 function proof(row) {
-  if (row.walking) return status("running");
+  if (row.walking) return el("span", { class: "status is-live" }, "being read");
   if (row.differing) {
     return el("span", { class: "status is-warn" }, `${plural(row.differing, "difference")}`);
   }

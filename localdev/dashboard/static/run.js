@@ -81,8 +81,8 @@ function outcome(run) {
     run.next && el(
       "p",
       { class: "next", key: "next" },
-      el("strong", {}, "Next: "),
-      run.next.at && [time(run.next.at), ` (${distance(run.next.at)}). `],
+      el("strong", {}, isOpen(run) && !run.next.at ? "Now: " : "Next: "),
+      run.next.at && due(run.next.at),
       run.next.what,
     ),
     facts(
@@ -95,6 +95,10 @@ function outcome(run) {
       ["Execution", el("code", {}, run.executionArn ?? run.id)],
     ),
   ];
+}
+
+function due(at) {
+  return new Date(at) > new Date() ? [time(at), ` (${distance(at)}). `] : "Due now. ";
 }
 
 function machine(run) {

@@ -14,8 +14,8 @@ from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 
 LIMIT_S = 60
-SLOW = {"fixed_s": 1}
-SMALL_PAGES = "UPDATE mailsync.folder_cursors SET page_size = 5 RETURNING 1"
+SLOW = {"fixed_s": 0.5}
+SMALL_PAGES = "UPDATE mailsync.folder_cursors SET page_size = 3 RETURNING 1"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,21 @@ from tests.dashboard.browser.office import Office
 pytestmark = pytest.mark.xdist_group("browser")
 
 SCREENS = Path(__file__).parents[3] / "build" / "dashboard"
-PHONE: ViewportSize = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 375, "height": 812}
+WIDER_THAN_ITSELF = """() => [document.documentElement, ...document.querySelectorAll(".scroll")]
+  .filter((each) => each.scrollWidth > each.clientWidth)
+  .map((each) => each.ariaLabel ?? "the page")"""
+INLINE_RUN = """
+INSERT INTO mailsync.sync_runs (id, account_id, sync_type, trigger, status, started_at, finished_at)
+SELECT 'in-one-function', id, 'auto', 'schedule', 'completed', now(), now()
+  FROM mailsync.email_accounts WHERE email_address = '{}' RETURNING 1"""
+PHANTOM = """
+INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)
+SELECT account_id, id, 'AAkALg-phantom', 'missing' FROM mailsync.email_folders
+ WHERE account_id = '{}' AND role = 'archive' RETURNING 1"""
+PHANTOM_COUNTED = """
+UPDATE mailsync.email_folders SET differing = 1
+ WHERE account_id = '{}' AND role = 'archive' RETURNING 1"""
 GRAVE = ("serious", "critical")
 
 
@@ -79,13 +93,55 @@ def photograph(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_view_fits_a_phone(office: Office, page: Page, name: str) -> None:
+def test_view_fits_a_phone_and_nothing_in_it_scrolls_sideways(
+    office: Office, page: Page, name: str
+) -> None:
     page.set_viewport_size(PHONE)
 
     page.goto(VIEWS[name](office))
     expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.screenshot(path=SCREENS / f"{name}.phone.png", full_page=True)
 
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.evaluate(WIDER_THAN_ITSELF) == []
+
+
+def test_on_a_phone_each_value_has_its_heading_and_a_message_stands_alone(
+    office: Office, page: Page
+) -> None:
+    page.set_viewport_size(PHONE)
+
+    page.goto(first_message(office))
+    expect(page.get_by_role("region", name="Message", exact=True)).to_be_visible()
+    expect(page.get_by_role("navigation", name="Folders")).to_be_hidden()
+    page.goto("/runs")
+    cells = page.get_by_role("table").locator("tbody > tr").first.locator("td")
+    expect(cells.first).to_be_visible()
+
+    assert cells.evaluate_all("cells => cells.map((each) => each.dataset.label)") == [
+        *("Status", "Run", "Account", "Why", "Started", "Duration", "Error")
+    ]
+
+
+def test_ids_that_differ_are_shown_with_their_cause(office: Office, page: Page) -> None:
+    for change in (PHANTOM, PHANTOM_COUNTED):
+        office.rows(change.format(office.account.id))
+
+    page.goto(f"/accounts/{office.account.id}")
+
+    shown = page.get_by_role("table", name="Messages that differ").locator("tbody > tr")
+    expect(shown).to_contain_text(["Archivemissing: in the provider's list, gone when asked"])
+    expect(shown).to_contain_text(["AAkALg-phantom"])
+    expect(page.get_by_role("table", name="Folders and their")).to_contain_text("1 difference")
+
+
+def test_a_run_that_one_function_did_says_that_it_has_no_steps(office: Office, page: Page) -> None:
+    office.rows(INLINE_RUN.format(office.account.address))
+
+    page.goto("/runs/in-one-function")
+
+    expect(page.get_by_text("done in one function; no steps were recorded")).to_be_visible()
+    expect(page.get_by_role("table", name="Steps in the order")).to_have_count(0)
+    expect(page.get_by_text("forgets them")).to_have_count(0)
 
 
 def test_a_change_keeps_focus_scroll_and_what_is_typed(office: Office, page: Page) -> None:
