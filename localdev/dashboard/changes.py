@@ -8,11 +8,13 @@ from localdev.dashboard.executions import Executions
 from localdev.dashboard.readings import Readings
 
 LOOK_EVERY_S = 0.5
+REST = 4
+"""How much longer than a look its rest is at least: many open runs take long to look at."""
 WAIT_S = 20
 
 
 class Changes:
-    """However many wait, the tables and the executions are looked at twice a second together."""
+    """However many wait, tables and executions are looked at twice a second together, at most."""
 
     def __init__(self, readings: Readings, executions: Executions) -> None:
         self._readings = readings
@@ -22,7 +24,7 @@ class Changes:
         # Above every version that an earlier dashboard on this port has given to a page.
         self._version = int(time.time() * 1000)
         self._seen: tuple[Any, ...] = ()
-        self._looked_at = 0.0
+        self._next_look = 0.0
 
     def stop(self) -> None:
         """Nobody waits any longer."""
@@ -38,11 +40,13 @@ class Changes:
 
     def _look(self) -> int:
         with self._lock:
-            if time.monotonic() >= self._looked_at + LOOK_EVERY_S:
+            began = time.monotonic()
+            if began >= self._next_look:
                 seen = self._readings.pulse(), self._pulses()
                 self._version += seen != self._seen
                 self._seen = seen
-                self._looked_at = time.monotonic()
+                ended = time.monotonic()
+                self._next_look = ended + max(LOOK_EVERY_S, REST * (ended - began))
             return self._version
 
     def _pulses(self) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-from mailsync.model import Gone, RemoteEntry, RemoteId, Unreadable
+from mailsync.model import Gone, Message, RemoteEntry, RemoteId, Unreadable
 from mailsync.sync.verify import Cause, Difference, FolderCount, agrees, compare_ids, what_stays
 from tests.builders import a_message
 
@@ -47,7 +47,7 @@ def test_equal_folders_have_no_difference() -> None:
 
 def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
     listed = dict.fromkeys(map(RemoteId, ("phantom", "read", "fine", "odd", "elsewhere")), False)
-    answers = [
+    answers: list[Message | Gone | Unreadable] = [
         Gone(RemoteId("phantom")),
         Gone(RemoteId("deleted")),
         Unreadable(RemoteId("odd"), "corrupt", ""),
