@@ -32,8 +32,8 @@ do $$ begin
   end if;
 end $$;
 
--- Runs of every account from the newest on. Measured with 10,000 runs: 0.05 ms instead of 4.7; it is
--- built in 10 ms, in which no run can be written.
+-- Runs of every account from the newest on. Measured on a busy machine: 0.05 ms instead of 3 with
+-- 10,000 runs and of 110 with 300,000; built in 0.2 and 0.8 s, in which no run can be written.
 create index sync_runs_newest on mailsync.sync_runs (created_at desc, id desc);
 
 -- migrate:down
