@@ -103,14 +103,16 @@ def _mended(
     yield from _fetch_again(mailbox, folder, difference.missing + difference.misread)
     if difference.surplus:
         mailbox.mail.mark_removed(mailbox.run, folder.ref.id, difference.surplus)
-        yield from _ask_for_removed(mailbox, difference.surplus)
+        yield from _ask_for_removed(mailbox, difference.surplus, one_by_one=True)
 
 
-def _ask_for_removed(mailbox: Mailbox, ids: Sequence[RemoteId]) -> Iterator[Sequence[Answer]]:
+def _ask_for_removed(
+    mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
+) -> Iterator[Sequence[Answer]]:
     run, mail = mailbox.run, mailbox.mail
     here = {each.ref.remote_id for each in mail.folders(run.account_id) if each.selected}
     for chunk in _chunks(ids):
-        found = mailbox.provider.fetch_messages(chunk)
+        found = mailbox.provider.fetch_messages(chunk, one_by_one=one_by_one)
         alive = [
             each for each in found if isinstance(each, Message) and each.folder_remote_id in here
         ]
