@@ -183,6 +183,11 @@ FUNCTIONS: tuple[Function, ...] = (
         timeout_s=60,
     ),
     Function(
+        name="measure-backlog",
+        purpose="Tells how far behind we are, for alarms and graphs.",
+        touches=_STORE,
+    ),
+    Function(
         name="purge-accounts",
         purpose="Deletes the accounts that their owners have purged.",
         touches=_STORE,
@@ -250,6 +255,7 @@ CORS_MAX_AGE_S = 3600
 
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="start-due-syncs", every_minutes=1, function="start-due-syncs"),
+    Schedule(name="measure-backlog", every_minutes=1, function="measure-backlog"),
     Schedule(name="purge-accounts", every_minutes=5, function="purge-accounts"),
     Schedule(name="publish-events", every_minutes=1, function="publish-events"),
     Schedule(name="renew-subscriptions", every_minutes=2, function="renew-subscriptions"),

@@ -195,7 +195,7 @@ class Stack:
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
             APP_INBOX_URL=os.environ.get("APP_INBOX_URL") or f"{self.dashboard.url}/accounts",
-            POWERTOOLS_METRICS_NAMESPACE="Mailsync",
+            POWERTOOLS_SERVICE_NAME="mailsync-local",
         )
 
     def _sources(self) -> Sources:

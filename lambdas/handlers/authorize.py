@@ -7,10 +7,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.api.bearer import caller_of
 from mailsync.api.signing_keys import open_signing_keys
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.settings import load_settings
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     authorization = event["headers"].get("authorization", "")
     caller = caller_of(authorization, load_settings(), open_signing_keys())

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.model import RunId
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
@@ -14,10 +15,12 @@ from mailsync.workflow import Trigger, Workflows
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     ended = event["detail"]
     runs, run_id = RunStore(open_database()), RunId(ended["name"])
     account_id = runs.open_run_account(run_id)
+    logger.append_keys(account_id=account_id, run_id=run_id)
     if account_id is None:
         return {"closed": False}
     cause = EXECUTION_STOPPED if ended["status"] == "ABORTED" else EXECUTION_DIED

@@ -6,14 +6,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.failure import read_failure
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.model import AccountId, RunId
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     account_id, run_id = AccountId(event["accountId"]), RunId(event["runId"])
+    logger.append_keys(account_id=account_id, run_id=run_id)
     error, message = read_failure(event["error"])
     RunStore(open_database()).fail(account_id, run_id, event["executionArn"], error, message)
-    logger.error("sync_failed", account_id=account_id, run_id=run_id, error=error)
+    logger.error("sync_failed", error=error)

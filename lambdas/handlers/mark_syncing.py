@@ -5,14 +5,17 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     asked = event["input"]
+    logger.append_keys(account_id=asked["accountId"], run_id=event["runId"])
     epoch = RunStore(open_database()).begin(
         AccountId(asked["accountId"]),
         RunId(event["runId"]),
@@ -20,5 +23,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         SyncType(asked.get("syncType", SyncType.MANUAL)),
         asked.get("trigger", "console"),
     )
-    logger.info("lease_asked", run_id=event["runId"], acquired=epoch is not None)
+    logger.info("lease_asked", acquired=epoch is not None)
     return {"acquired": epoch is not None, "epoch": epoch or 0}

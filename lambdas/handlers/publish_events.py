@@ -6,12 +6,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.events.outgoing import KEPT_DAYS, MOST_FORGOTTEN, EventBus, publish_waiting
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.outbox_store import OutboxStore
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
     done = publish_waiting(outbox, EventBus(load_settings().event_bus_name))

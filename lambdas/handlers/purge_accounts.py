@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.steps.purge import purge_marked
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore
@@ -13,5 +14,6 @@ BUDGET_S = 40.0
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     return {"purged": purge_marked(ControlStore(open_database()), BUDGET_S)}

@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.events.incoming import Receiver
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
@@ -13,6 +14,7 @@ from mailsync.workflow import Trigger, Workflows
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings, runs, workflows = load_settings(), RunStore(open_database()), Workflows()
     trigger = Trigger(runs, workflows, settings.mailbox_sync_arn)

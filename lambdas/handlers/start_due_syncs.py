@@ -5,18 +5,18 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.model import SyncType
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 from mailsync.workflow import Trigger, Workflows
 
-QUIET_S = 60
-CLAIMED_FOR_S = 600
-MOST_AT_ONCE = 100
+QUIET_S, CLAIMED_FOR_S, MOST_AT_ONCE = 60, 600, 100
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     runs = RunStore(open_database())
     trigger = Trigger(runs, Workflows(), load_settings().mailbox_sync_arn)

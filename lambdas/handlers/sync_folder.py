@@ -5,12 +5,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
+from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
 from mailsync.steps.folder_pages import sync_folder
 from mailsync.steps.mailbox import open_mailbox
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     with open_mailbox(RunRef.from_state(event)) as mailbox:
         progress = sync_folder(

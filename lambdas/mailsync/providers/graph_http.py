@@ -9,7 +9,7 @@ of ids (Microsoft Graph docs, "Obtain immutable identifiers for Outlook resource
 import json
 import ssl
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -19,6 +19,7 @@ import orjson
 
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
 from mailsync.model import Access
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
@@ -157,6 +158,7 @@ class GraphClient:
         if not answer.ok:
             raise refusal(answer, Asked.MAILBOX)
         found = {each.get("id"): _item_answer(each) for each in read_list(answer, "responses")}
+        _count_throttles(found.values())
         return [found.get(str(place), Answer(NO_ANSWER)) for place in range(len(paths))]
 
     def _ask(
@@ -201,6 +203,7 @@ class GraphClient:
         }
         url = f"{self._base_url}{request.path}"
         self._on_request()
+        count(PROVIDER_REQUESTS)
         try:
             with self._http.stream(
                 request.method, url, headers=headers, json=request.content
@@ -214,6 +217,7 @@ class GraphClient:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
             return Answer(TOO_LARGE)
         answer = _answer(response, content)
+        _count_throttles([answer])
         if not answer.ok:
             logger.warning(
                 "graph_refused",
@@ -223,6 +227,12 @@ class GraphClient:
                 request_id=response.headers.get("request-id"),
             )
         return answer
+
+
+def _count_throttles(answers: Iterable[Answer]) -> None:
+    throttled = sum(each.throttled for each in answers)
+    if throttled:
+        count(PROVIDER_THROTTLES, throttled)
 
 
 def mailbox_path(user: str | None) -> str:

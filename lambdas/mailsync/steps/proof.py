@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mailsync.log import logger
+from mailsync.metrics import DIFFERENCES_FOUND, count
 from mailsync.model import FolderId, Gone, KnownFolder, Message, RemoteId, Unreadable
 from mailsync.steps.folder_tree import drop_unselected, mirror_folders
 from mailsync.steps.mailbox import Mailbox
@@ -44,6 +45,7 @@ def recalculate_counts(mailbox: Mailbox) -> Proof:
     if not differing or rounds >= REPAIR_ROUNDS:
         return Proof((), len(failed))
     mailbox.runs.count_repair_round(run)
+    count(DIFFERENCES_FOUND, len(differing))
     return Proof(differing, len(failed))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.errors import FolderGone, LeaseLost
+from mailsync.metrics import MESSAGES_STORED, count
 from mailsync.model import (
     AccountId,
     Counts,
@@ -123,7 +124,9 @@ class MailStore:
             LeaseLost: another execution owns the mailbox.
             SuspiciousRemoval: the sweep would empty a folder that the provider calls full.
         """
-        return page_rows.setting_aside(lambda careful: self._apply_page(run, write, careful))
+        counts = page_rows.setting_aside(lambda careful: self._apply_page(run, write, careful))
+        _tell(counts)
+        return counts
 
     def apply_messages(
         self,
@@ -141,7 +144,9 @@ class MailStore:
                 counts = page_rows.save_messages(tx, run, folder, messages, careful=careful)
                 return counts + page_rows.quarantine(tx, run, folder, unreadable)
 
-        return page_rows.setting_aside(write)
+        counts = page_rows.setting_aside(write)
+        _tell(counts)
+        return counts
 
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
         with self._fenced(run) as tx:
@@ -310,6 +315,11 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> No
         quarantined=counts.quarantined,
         has_more=write.page.has_more,
     )
+
+
+def _tell(counts: Counts | None) -> None:
+    if counts and (stored := counts.inserted + counts.updated):
+        count(MESSAGES_STORED, stored)
 
 
 def _known_folder(row: list[Any]) -> KnownFolder:

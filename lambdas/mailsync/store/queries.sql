@@ -919,3 +919,17 @@ SELECT coalesce(a.notified_at > r.started_at, false),
   JOIN mailsync.email_accounts a ON a.id = r.account_id
   LEFT JOIN mailsync.provider_subscriptions s ON s.account_id = a.id
  WHERE r.id = :run_id
+
+-- backlog --
+-- How far behind we are: mailboxes that are due, for how long the oldest of them or of the runs
+-- that nobody has begun waits, the oldest event that waits, messages in quarantine, accounts that
+-- wait for their person.
+SELECT (SELECT count(*) FROM mailsync.email_accounts
+         WHERE status = 'active' AND next_sync_at <= now()),
+       (SELECT greatest(0, extract(epoch FROM now() - least(
+                 (SELECT min(next_sync_at) FROM mailsync.email_accounts WHERE status = 'active'),
+                 (SELECT min(created_at) FROM mailsync.sync_runs WHERE status = 'queued'))))),
+       (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)
+          FROM mailsync.outbox WHERE published_at IS NULL),
+       (SELECT count(*) FROM mailsync.email_quarantine),
+       (SELECT count(*) FROM mailsync.email_accounts WHERE status = 'reauth_required')

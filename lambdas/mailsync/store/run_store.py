@@ -5,6 +5,7 @@ from random import random
 from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
+from mailsync.metrics import DIFFERENCES_LEFT, RUNS_COMPLETED, count, count_failure
 from mailsync.model import (
     Account,
     AccountId,
@@ -47,7 +48,10 @@ class QuietRun:
 
 
 class RunStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+    """Raises StoreUnavailable and StoreRejected; every method is one transaction.
+
+    A run is counted by the call that gave it its outcome, once that is committed.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -136,7 +140,8 @@ class RunStore:
             if not lease:
                 _finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
                 return None
-            for stale, error in tx.run("close_stale_run", account_id=account_id, run_id=run_id):
+            overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
+            for stale, error in overtaken:
                 announce(tx, account_id, "sync.failed", stale, error=error)
             tx.run(
                 "open_run",
@@ -146,6 +151,8 @@ class RunStore:
                 sync_type=sync_type,
                 trigger=trigger,
             )
+        for _, error in overtaken:
+            count_failure(error)
         return int(lease[0][0])
 
     def renew_lease(self, run: RunRef, *, requests: int = 0) -> None:
@@ -196,9 +203,10 @@ class RunStore:
             holds = tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch)
             if not holds and not tx.run("completed_run", run_id=run.run_id):
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
-            proven = tx.run("unproven_folders", run_id=run.run_id)[0][0] == 0
+            unproven = tx.run("unproven_folders", run_id=run.run_id)[0][0]
+            proven = bool(unproven == 0)
             if not holds:
-                return bool(proven)
+                return proven
             has_news, is_pushed = tx.run("news_of_run", run_id=run.run_id)[0]
             wait_s = next_sync_after_success_in_s(
                 has_news=has_news,
@@ -208,7 +216,10 @@ class RunStore:
             tx.run("account_completed", account_id=run.account_id, proven=proven, next_in_s=wait_s)
             close_run(tx, run.run_id, "completed", None, None)
             announce(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
-        return bool(proven)
+        count(RUNS_COMPLETED)
+        if unproven:
+            count(DIFFERENCES_LEFT, unproven)
+        return proven
 
     def fail(
         self, account_id: AccountId, run_id: RunId, owner: str, error: str, message: str
@@ -236,6 +247,7 @@ class RunStore:
             announce(tx, account_id, "sync.failed", run_id, error=error)
             if changed and needs_person and status == "active":
                 announce(tx, account_id, "account.reauth_required", run_id, error=error)
+        count_failure(error)
 
     def open_run_account(self, run_id: RunId) -> AccountId | None:
         """Whose run that is, as long as it has no outcome."""

@@ -1,0 +1,20 @@
+"""Schedule `measure-backlog`: tells how far behind we are, whatever else works."""
+
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.metrics import count_levels, metered
+from mailsync.store.backlog_store import BacklogStore
+from mailsync.store.connection import open_database
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metered
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
+    backlog = asdict(BacklogStore(open_database()).now())
+    count_levels(**backlog)
+    logger.info("backlog", **backlog)
+    return backlog

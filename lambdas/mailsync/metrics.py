@@ -1,0 +1,143 @@
+"""Everything that is counted, and how it reaches CloudWatch: in one line per invocation.
+
+CloudWatch makes metrics of what a function prints in the embedded metric format, so counting
+costs no call (Amazon CloudWatch docs, "Using the embedded metric format with Lambda"). A function
+that is killed or times out prints nothing: metrics are for alarms and graphs, the rows are the
+truth. Each metric has the dimension `service`, as `mailsync-prod`, and `RunsFailed` has `error`.
+Each combination costs about $0.30 a month, so nothing that grows with the mailboxes is a
+dimension: `MOST_SERIES` is all there can be.
+"""
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Literal, TypeVar
+
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
+    AmazonCloudWatchEMFProvider,
+)
+
+from mailsync.errors import leaves
+
+NAMESPACE = "Mailsync"
+Answer = TypeVar("Answer")
+Handler = Callable[[dict[str, Any], Any], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`is_level`: how much there is now, told once a minute; others add up."""
+
+    name: str
+    unit: Literal["Count", "Seconds"]
+    meaning: str
+    is_level: bool = False
+
+
+RUNS_COMPLETED = Metric("RunsCompleted", "Count", "runs that ended well")
+RUNS_FAILED = Metric("RunsFailed", "Count", "runs that failed, by the name of their error")
+MESSAGES_STORED = Metric("MessagesStored", "Count", "messages that were new or had changed")
+PROVIDER_REQUESTS = Metric("ProviderRequests", "Count", "HTTP requests to the mail provider")
+PROVIDER_THROTTLES = Metric("ProviderThrottles", "Count", "requests refused as too many")
+DIFFERENCES_FOUND = Metric(
+    "DifferencesFound", "Count", "folders that differed from the provider and were repaired"
+)
+DIFFERENCES_LEFT = Metric("DifferencesLeft", "Count", "folders that a completed run did not prove")
+OLDEST_OVERDUE = Metric(
+    "OldestOverdue", "Seconds", "how long the longest waiting mailbox or run is overdue", True
+)
+DUE_BACKLOG = Metric("DueBacklog", "Count", "mailboxes that are due and not yet begun", True)
+OLDEST_UNPUBLISHED = Metric(
+    "OldestUnpublishedEvent", "Seconds", "age of the oldest event in the outbox", True
+)
+QUARANTINED = Metric("QuarantinedMessages", "Count", "messages that cannot be stored", True)
+TO_RECONNECT = Metric("AccountsToReconnect", "Count", "accounts that wait for their person", True)
+
+METRICS = (
+    *(RUNS_COMPLETED, RUNS_FAILED, MESSAGES_STORED, PROVIDER_REQUESTS, PROVIDER_THROTTLES),
+    *(DIFFERENCES_FOUND, DIFFERENCES_LEFT, OLDEST_OVERDUE, DUE_BACKLOG, OLDEST_UNPUBLISHED),
+    *(QUARANTINED, TO_RECONNECT),
+)
+
+FUNCTION_FAILED = "FunctionFailed"
+"""A function was killed, timed out or could not be started."""
+UNEXPECTED = "Unexpected"
+"""A failure without a name of ours: a defect."""
+OUTCOMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
+"""Names under which runs fail that no function raises."""
+FAILURES = tuple(sorted(leaves() | OUTCOMES | {FUNCTION_FAILED, UNEXPECTED}))
+"""All values of the dimension `error`."""
+MOST_SERIES = len(METRICS) - 1 + len(FAILURES)
+"""Combinations of name and dimensions that one stage can have."""
+
+_PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")
+_counted: Counter[tuple[str, str | None]] = Counter()
+_lock = threading.Lock()
+
+
+def count(metric: Metric, amount: float = 1) -> None:
+    """Adds to what this invocation tells."""
+    _add(metric, None, amount)
+
+
+def count_levels(
+    *, due: int, overdue_s: float, unpublished_s: float, quarantined: int, to_reconnect: int
+) -> None:
+    """What there is now; once per invocation, by one function only."""
+    count(DUE_BACKLOG, due)
+    count(OLDEST_OVERDUE, overdue_s)
+    count(OLDEST_UNPUBLISHED, unpublished_s)
+    count(QUARANTINED, quarantined)
+    count(TO_RECONNECT, to_reconnect)
+
+
+def count_failure(error: str) -> None:
+    """A run failed under that name."""
+    _add(RUNS_FAILED, failure_name(error), 1)
+
+
+def failure_name(error: str) -> str:
+    """One of `FAILURES` for any name under which a run can fail."""
+    if error.startswith(_PLATFORM):
+        return FUNCTION_FAILED
+    return error if error in FAILURES else UNEXPECTED
+
+
+def metered(handler: Handler[Answer]) -> Handler[Answer]:
+    """A handler that tells what was counted when it ends, also when it fails."""
+
+    @wraps(handler)
+    def run(event: dict[str, Any], context: Any) -> Answer:
+        try:
+            return handler(event, context)
+        finally:
+            _tell()
+
+    return run
+
+
+def _add(metric: Metric, error: str | None, amount: float) -> None:
+    with _lock:
+        _counted[metric.name, error] += amount  # type: ignore[assignment]
+
+
+def _tell() -> None:
+    with _lock:
+        counted = dict(_counted)
+        _counted.clear()
+    by_error: dict[str | None, dict[str, float]] = defaultdict(dict)
+    for (name, error), amount in counted.items():
+        by_error[error][name] = amount
+    for error, amounts in by_error.items():
+        _print(amounts, {"error": error} if error else {})
+
+
+def _print(amounts: Mapping[str, float], dimensions: dict[str, str]) -> None:
+    # It reads the service from POWERTOOLS_SERVICE_NAME.
+    line = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, default_dimensions=dimensions)
+    units = {each.name: each.unit for each in METRICS}
+    for name, amount in amounts.items():
+        line.add_metric(name, units[name], amount)
+    line.flush_metrics()

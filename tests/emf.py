@@ -1,0 +1,49 @@
+"""What functions tell CloudWatch: lines in the embedded metric format, read back.
+
+Source: Amazon CloudWatch docs, "Specification: Embedded metric format".
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from mailsync.metrics import metered
+
+Told = dict[tuple[str, ...], float]
+"""The sum of each metric, by its name and the values of its dimensions."""
+
+
+@contextmanager
+def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The block is one invocation of the function of a stage `test`."""
+    _tell({}, None)  # what came before it, to nobody
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "false")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "mailsync-test")
+    yield
+    _tell({}, None)
+
+
+@metered
+def _tell(_event: dict[str, Any], _context: object) -> None:
+    pass
+
+
+def told(printed: str) -> Told:
+    """Raises AssertionError when a line is not as CloudWatch reads it."""
+    found: Told = {}
+    for line in printed.splitlines():
+        if not line.startswith('{"_aws"'):
+            continue
+        document = json.loads(line)
+        (directive,) = document["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "Mailsync"
+        (dimensions,) = directive["Dimensions"]
+        values = tuple(document[each] for each in sorted(dimensions) if each != "service")
+        assert document["service"].startswith("mailsync-")
+        for each in directive["Metrics"]:
+            key = (each["Name"], *values)
+            found[key] = found.get(key, 0) + sum(document[each["Name"]])
+    return found

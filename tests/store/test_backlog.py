@@ -1,0 +1,103 @@
+"""How far behind we are, told from the rows; and each outcome of a run counted once."""
+
+import pytest
+
+from mailsync.errors import LeaseLost
+from mailsync.model import AccountId, RunId, RunRef, SyncType, SyncWish
+from mailsync.store.backlog_store import Backlog, BacklogStore
+from mailsync.store.connection import Database
+from mailsync.store.run_store import RunStore
+from tests.builders import connect_account
+from tests.emf import counting, told
+from tests.store.rows import one
+
+EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
+OVERDUE = (
+    "UPDATE mailsync.email_accounts SET next_sync_at = now() - interval '{} s', status = '{}'"
+    " WHERE id = '{}' RETURNING 1"
+)
+LONG_AGO = "UPDATE mailsync.sync_runs SET created_at = now() - interval '900 s' RETURNING 1"
+EVENTS = (
+    "INSERT INTO mailsync.outbox (account_id, type, detail, created_at, published_at)"
+    " SELECT id, 't', '{}', now() - each.age, each.published"
+    " FROM mailsync.email_accounts, (VALUES (interval '500 s', now()), ('70 s', NULL))"
+    " AS each (age, published) RETURNING 1"
+)
+
+
+@pytest.fixture
+def backlog(database: Database) -> BacklogStore:
+    return BacklogStore(database)
+
+
+def test_nothing_is_behind_where_there_is_nothing(backlog: BacklogStore) -> None:
+    assert backlog.now() == Backlog(0, 0, 0, 0, 0)
+
+
+def test_the_mailbox_that_is_due_longest_counts_and_paused_ones_do_not(
+    backlog: BacklogStore, database: Database
+) -> None:
+    waits = {"active": 300, "paused": 9_000, "reauth_required": 9_000}
+    for status, seconds in waits.items():
+        one(database, OVERDUE.format(seconds, status, connect_account(database, status)))
+    one(database, OVERDUE.format(60, "active", connect_account(database, "another")))
+
+    now = backlog.now()
+
+    assert (now.due, now.to_reconnect) == (2, 1)
+    assert 300 <= now.overdue_s < 330
+
+
+def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
+    backlog: BacklogStore, runs: RunStore, account_id: AccountId, database: Database
+) -> None:
+    """So it is when executions cannot be started."""
+    assert runs.claim_due(10, 600) == (account_id,)
+    runs.enqueue(account_id, RunId("run-1"), SyncWish(SyncType.AUTO), "schedule")
+    one(database, LONG_AGO)
+
+    assert 900 <= backlog.now().overdue_s < 930
+
+
+def test_the_oldest_event_that_waits_is_told_and_published_ones_are_not(
+    backlog: BacklogStore, account_id: AccountId, database: Database
+) -> None:
+    one(database, EVENTS)
+
+    assert 70 <= backlog.now().unpublished_s < 100
+
+
+def test_an_outcome_is_counted_once_however_often_it_is_told(
+    runs: RunStore,
+    run: RunRef,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with counting(monkeypatch):
+        for _ in range(2):
+            runs.fail(run.account_id, run.run_id, "arn-1", "ProviderRejected", "said so")
+        epoch = runs.begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "test")
+        assert epoch is not None
+        for _ in range(2):
+            runs.complete(RunRef(run.account_id, RunId("run-2"), epoch))
+
+    assert told(capsys.readouterr().out) == {
+        ("RunsFailed", "ProviderRejected"): 1,
+        ("RunsCompleted",): 1,
+    }
+
+
+def test_a_run_that_lost_its_lease_to_another_is_counted_by_that_name(
+    runs: RunStore,
+    run: RunRef,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one(database, EXPIRE)
+    with counting(monkeypatch):
+        runs.begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "test")
+        with pytest.raises(LeaseLost):
+            runs.complete(run)
+
+    assert told(capsys.readouterr().out) == {("RunsFailed", "LeaseLost"): 1}

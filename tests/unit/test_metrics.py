@@ -1,0 +1,112 @@
+"""Few metrics, a closed set of dimensions, and one line per invocation."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from infra import catalog
+from mailsync.metrics import (
+    FAILURES,
+    METRICS,
+    MOST_SERIES,
+    OUTCOMES,
+    PROVIDER_REQUESTS,
+    count,
+    count_failure,
+    failure_name,
+    metered,
+)
+from mailsync.sync.due import EXECUTION_DIED, EXECUTION_STOPPED
+from tests.emf import counting, told
+
+HANDLERS = Path(__file__).parents[2] / "lambdas/handlers"
+DOLLARS_PER_SERIES = 0.30
+
+
+def test_all_combinations_of_names_and_dimensions_cost_at_most_ten_dollars_a_month() -> None:
+    assert len({each.name for each in METRICS}) == len(METRICS)
+    assert len(METRICS) - 1 + len(FAILURES) == MOST_SERIES
+    assert MOST_SERIES * DOLLARS_PER_SERIES <= 10
+
+
+def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> None:
+    strange = ["KeyError", "", "Lambda.Unknown", "Sandbox.Timedout", "States.DataLimitExceeded"]
+
+    assert {failure_name(each) for each in [*FAILURES, *strange]} == set(FAILURES)
+    assert failure_name("Runtime.ExitError") == "FunctionFailed"
+    assert failure_name("KeyError") == "Unexpected"
+
+
+def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
+    failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC.definition)
+
+    assert {EXECUTION_DIED, EXECUTION_STOPPED} < OUTCOMES
+    assert {*failed_at, EXECUTION_DIED, EXECUTION_STOPPED} >= OUTCOMES
+
+
+def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with counting(monkeypatch):
+        for _ in range(250):
+            count(PROVIDER_REQUESTS)
+        count_failure("AccessRevoked")
+
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) == 2
+    assert told(printed) == {("ProviderRequests",): 250, ("RunsFailed", "AccessRevoked"): 1}
+
+
+def test_an_invocation_that_counted_nothing_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with counting(monkeypatch):
+        pass
+
+    assert capsys.readouterr().out == ""
+
+
+def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_zero(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @metered
+    def failing(_event: object, _context: object) -> None:
+        count(PROVIDER_REQUESTS, 3)
+        raise RuntimeError
+
+    with counting(monkeypatch):
+        with pytest.raises(RuntimeError):
+            failing({}, None)
+        assert told(capsys.readouterr().out) == {("ProviderRequests",): 3}
+
+    assert capsys.readouterr().out == ""
+
+
+def test_a_line_names_the_stage_and_no_other_dimension(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with counting(monkeypatch):
+        count(PROVIDER_REQUESTS)
+
+    document = json.loads(capsys.readouterr().out)
+    assert document.keys() == {"_aws", "service", "ProviderRequests"}
+    assert document["service"] == "mailsync-test"
+
+
+def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() -> None:
+    users = [each.name for each in HANDLERS.glob("*.py") if "count_levels" in each.read_text()]
+
+    assert users == ["measure_backlog.py"]
+    assert {each.name for each in METRICS if each.is_level} == {
+        *("DueBacklog", "OldestOverdue", "OldestUnpublishedEvent", "QuarantinedMessages"),
+        "AccountsToReconnect",
+    }
+
+
+@pytest.mark.parametrize("function", catalog.FUNCTIONS, ids=lambda each: each.name)
+def test_every_function_tells_what_it_counted(function: catalog.Function) -> None:
+    text = (HANDLERS / f"{function.module}.py").read_text()
+
+    assert "@metered\ndef handler(" in text
