@@ -10,6 +10,7 @@ from infra.catalog import FUNCTIONS
 # Scheme, host and port; no `*`, since answers are readable with the user's cookie.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 ARCHITECTURES = ("arm64", "x86_64")
+LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,9 @@ class StageSettings:
     architecture          of the functions: arm64 or x86_64 (`sam local invoke` on a PC wants this)
     schedule_enabled      whether due mailboxes start by themselves
     log_retention         a member of CDK's RetentionDays, such as ONE_MONTH
+    log_level             of the functions: DEBUG, INFO, WARN or ERROR
+    alarm_email           who is told of alarms, by a topic of the stack's own; or else
+    alarm_topic_arn       an SNS topic that exists; None of both: alarms are only seen
     app_inbox_url         where a person lands after connecting a mailbox
     graph_url             Microsoft Graph with its version, and
     microsoft_authority   the identity platform with its tenant; national clouds have their own
@@ -37,6 +41,9 @@ class StageSettings:
     architecture: str = "arm64"
     schedule_enabled: bool = True
     log_retention: str = "ONE_MONTH"
+    log_level: str = "INFO"
+    alarm_email: str | None = None
+    alarm_topic_arn: str | None = None
     graph_url: str = "https://graph.microsoft.com/v1.0"
     microsoft_authority: str = "https://login.microsoftonline.com/common"
     jwt_jwks_url: str | None = None
@@ -46,6 +53,11 @@ class StageSettings:
     public_url: str | None = None
     cors_origins: Sequence[str] = ()
     reserved_concurrency: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        """The stage's name among metrics; the functions are told it."""
+        return f"mailsync-{self.name}"
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Mapping[str, Any]]) -> "StageSettings":
@@ -62,6 +74,10 @@ class StageSettings:
         stage = cls(name=name, **stages[name])
         if stage.architecture not in ARCHITECTURES:
             raise ValueError(f"Stage {name!r}: architecture must be one of {ARCHITECTURES}.")
+        if stage.log_level not in LOG_LEVELS:
+            raise ValueError(f"Stage {name!r}: log_level must be one of {LOG_LEVELS}.")
+        if stage.alarm_email and stage.alarm_topic_arn:
+            raise ValueError(f"Stage {name!r}: give alarm_email or alarm_topic_arn, not both.")
         wrong = [each for each in stage.cors_origins if not _ORIGIN.fullmatch(each)]
         if wrong:
             raise ValueError(f"Stage {name!r}: cors_origins must be origins, not {wrong}.")

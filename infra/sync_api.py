@@ -9,6 +9,7 @@ from aws_cdk import aws_apigateway as rest_api
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -91,6 +92,10 @@ class SyncApi(Construct):
     @property
     def url(self) -> str:
         return self._api.api_endpoint
+
+    def server_errors(self, period: cdk.Duration) -> cloudwatch.Metric:
+        """Answers with a status of 500 or more, those of the authorizer too."""
+        return self._api.metric_server_error(period=period, statistic="Sum")
 
     def tell_url(self, function: SyncFunction) -> None:
         """Not to one behind a route: it would need the API, and the API needs it."""

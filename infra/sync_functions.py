@@ -55,6 +55,7 @@ class SyncFunction(Construct):
             role=self.role,
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
+            application_log_level_v2=lambda_.ApplicationLogLevel[stage.log_level],
             tracing=lambda_.Tracing.ACTIVE,
         )
         self.alias = lambda_.Alias(
@@ -99,7 +100,7 @@ def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
 
 def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]:
     """The settings that are no secret and name no other resource."""
-    values: dict[str, str | None] = {}
+    values: dict[str, str | None] = {"POWERTOOLS_SERVICE_NAME": stage.service}
     if Touch.PROVIDER_LOGIN in spec.touches:
         values |= {
             "GRAPH_URL": stage.graph_url,

@@ -11,11 +11,11 @@ from infra.execution_events import ExecutionEvents
 from infra.lambda_bundle import lambda_code
 from infra.settings import StageSettings
 from infra.settings_secret import SettingsSecret
-from infra.sync_alarms import SyncAlarms
 from infra.sync_api import SyncApi
 from infra.sync_events import SyncEvents
 from infra.sync_functions import SyncFunctions
 from infra.sync_schedules import SyncSchedules
+from infra.sync_watch import SyncWatch
 from infra.sync_workflows import SyncWorkflows
 from infra.token_key import TokenKey
 
@@ -42,11 +42,13 @@ class SyncStack(cdk.Stack):
         )
         events = SyncEvents(self, "Events", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
-        SyncAlarms(
+        SyncWatch(
             self,
-            "Alarms",
+            "Watch",
+            stage=stage,
             functions=functions,
-            mailbox_sync=workflows.mailbox_sync,
+            workflows=workflows,
+            api=api,
             lost_ticks=schedules.lost_ticks,
             lost_events=events.lost_events,
         )

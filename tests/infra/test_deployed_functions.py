@@ -73,23 +73,6 @@ def test_the_migration_runs_the_version_that_is_being_deployed(sync: Template) -
     assert alias["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [handler, "Version"]}
 
 
-def test_lost_ticks_and_events_dead_workflows_and_failing_clocks_raise_an_alarm(
-    sync: Template,
-) -> None:
-    """A failed sync does not: most mean that a customer must sign in again."""
-    alarms = sync.of_type("AWS::CloudWatch::Alarm").values()
-    watched = [each["Properties"] for each in alarms]
-
-    assert sorted(each["MetricName"] for each in watched) == [
-        *["ApproximateNumberOfMessagesVisible"] * 2,
-        *["Errors"] * 2,
-        "ExecutionsTimedOut",
-    ]
-    for properties in watched:
-        assert properties["TreatMissingData"] == "notBreaching"
-        assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-
-
 def test_the_stack_tells_its_url_and_its_machines(sync: Template) -> None:
     machines = sync.of_type("AWS::StepFunctions::StateMachine")
 

@@ -48,3 +48,15 @@ def test_an_origin_that_is_none_is_refused(origin: str) -> None:
 
     with pytest.raises(ValueError, match="cors_origins"):
         StageSettings.from_context("test", {"test": values})
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("log_level", {"log_level": "LOUD"}),
+        ("not both", {"alarm_email": "ops@example.com", "alarm_topic_arn": "arn:aws:sns:r:1:t"}),
+    ],
+)
+def test_what_no_stage_can_mean_is_refused(setting: str, values: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=setting):
+        StageSettings.from_context("test", {"test": {"app_inbox_url": INBOX, **values}})

@@ -1,0 +1,118 @@
+"""SyncDashboard: the stage on one page, from the metrics that the alarms watch."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.product_metrics import ProductMetrics
+from infra.settings import StageSettings
+from infra.sync_api import SyncApi
+from infra.sync_functions import SyncFunctions
+from mailsync import metrics
+
+_PERIOD = cdk.Duration.minutes(5)
+_THIRD, _HALF = 8, 12
+
+
+class SyncDashboard(Construct):
+    """CloudWatch counts a dashboard of up to 50 metrics as one of three free ones."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: StageSettings,
+        functions: SyncFunctions,
+        workflows: Sequence[sfn.StateMachine],
+        api: SyncApi,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._told = ProductMetrics(stage)
+        self._board = cloudwatch.Dashboard(
+            self, "Dashboard", default_interval=cdk.Duration.hours(12)
+        )
+        self._add_runs()
+        self._add_provider()
+        self._add_platform(functions, workflows, api)
+
+    def _add_runs(self) -> None:
+        self._board.add_widgets(
+            self._graph("Overdue (seconds)", metrics.OLDEST_OVERDUE, metrics.OLDEST_UNPUBLISHED),
+            self._graph("Waiting", metrics.DUE_BACKLOG, metrics.TO_RECONNECT),
+            self._graph("Runs that ended well", metrics.RUNS_COMPLETED),
+        )
+        failures = [self._told.failed(each, _PERIOD) for each in metrics.FAILURES]
+        self._board.add_widgets(
+            cloudwatch.GraphWidget(
+                title="Runs that failed, by error", left=failures, stacked=True, width=24
+            )
+        )
+
+    def _add_provider(self) -> None:
+        self._board.add_widgets(
+            self._graph("Messages stored", metrics.MESSAGES_STORED),
+            self._graph("Provider", metrics.PROVIDER_REQUESTS, right=(metrics.PROVIDER_THROTTLES,)),
+            self._graph(
+                "The proof",
+                *(metrics.DIFFERENCES_FOUND, metrics.DIFFERENCES_LEFT),
+                right=(metrics.QUARANTINED,),
+            ),
+        )
+
+    def _add_platform(
+        self, functions: SyncFunctions, workflows: Sequence[sfn.StateMachine], api: SyncApi
+    ) -> None:
+        """What Step Functions and Lambda are paid for: transitions, and seconds of invocations."""
+        self._board.add_widgets(
+            cloudwatch.GraphWidget(
+                title="Executions and API failures",
+                left=[
+                    metric(period=_PERIOD)
+                    for each in workflows
+                    for metric in (each.metric_started, each.metric_failed, each.metric_timed_out)
+                ],
+                right=[api.server_errors(_PERIOD)],
+                width=_HALF,
+            ),
+            cloudwatch.GraphWidget(
+                title="State transitions (Step Functions, whole region)",
+                left=[
+                    sfn.StateTransitionMetric.metric_consumed_capacity(
+                        period=_PERIOD, statistic="Sum"
+                    )
+                ],
+                width=_HALF,
+            ),
+        )
+        for title, what in (
+            ("Invocations", "Invocations"),
+            ("Milliseconds of work", "Duration"),
+            ("Errors, retried ones too", "Errors"),
+        ):
+            self._board.add_widgets(
+                cloudwatch.GraphWidget(
+                    title=title,
+                    left=[
+                        each.function.metric(
+                            what, period=_PERIOD, statistic="Sum", label=each.spec.name
+                        )
+                        for each in functions
+                    ],
+                    stacked=True,
+                    width=24,
+                )
+            )
+
+    def _graph(
+        self, title: str, *left: metrics.Metric, right: Sequence[metrics.Metric] = ()
+    ) -> cloudwatch.GraphWidget:
+        return cloudwatch.GraphWidget(
+            title=title,
+            left=[self._told.of(each, _PERIOD) for each in left],
+            right=[self._told.of(each, _PERIOD) for each in right],
+            width=_THIRD,
+        )

@@ -1,0 +1,47 @@
+"""SyncWatch: what the operator sees of a stage: alarms, who is told of them, and a dashboard."""
+
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.alarm_topic import AlarmTopic
+from infra.settings import StageSettings
+from infra.sync_alarms import SyncAlarms
+from infra.sync_api import SyncApi
+from infra.sync_dashboard import SyncDashboard
+from infra.sync_functions import SyncFunctions
+from infra.sync_workflows import SyncWorkflows
+
+
+class SyncWatch(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: StageSettings,
+        functions: SyncFunctions,
+        workflows: SyncWorkflows,
+        api: SyncApi,
+        lost_ticks: sqs.Queue,
+        lost_events: sqs.Queue,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        SyncAlarms(
+            self,
+            "Alarms",
+            stage=stage,
+            functions=functions,
+            mailbox_sync=workflows.mailbox_sync,
+            api=api,
+            lost_ticks=lost_ticks,
+            lost_events=lost_events,
+            topic=AlarmTopic(self, "AlarmTopic", stage=stage).topic,
+        )
+        SyncDashboard(
+            self,
+            "Dashboard",
+            stage=stage,
+            functions=functions,
+            workflows=(workflows.mailbox_sync, workflows.test_sync),
+            api=api,
+        )
