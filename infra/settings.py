@@ -21,6 +21,8 @@ class StageSettings:
     schedule_enabled      whether due mailboxes start by themselves
     log_retention         a member of CDK's RetentionDays, such as ONE_MONTH
     log_level             of the functions: DEBUG, INFO, WARN or ERROR
+    settings_version      any text; functions read the settings secret when they start, and a
+                          change of this text starts all of them anew
     alarm_email           who is told of alarms, by a topic of the stack's own; or else
     alarm_topic_arn       an SNS topic that exists; None of both: alarms are only seen
     app_inbox_url         where a person lands after connecting a mailbox
@@ -42,6 +44,7 @@ class StageSettings:
     schedule_enabled: bool = True
     log_retention: str = "ONE_MONTH"
     log_level: str = "INFO"
+    settings_version: str = "1"
     alarm_email: str | None = None
     alarm_topic_arn: str | None = None
     graph_url: str = "https://graph.microsoft.com/v1.0"

@@ -100,7 +100,10 @@ def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
 
 def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]:
     """The settings that are no secret and name no other resource."""
-    values: dict[str, str | None] = {"POWERTOOLS_SERVICE_NAME": stage.service}
+    values: dict[str, str | None] = {
+        "POWERTOOLS_SERVICE_NAME": stage.service,
+        "SETTINGS_VERSION": stage.settings_version,
+    }
     if Touch.PROVIDER_LOGIN in spec.touches:
         values |= {
             "GRAPH_URL": stage.graph_url,

@@ -184,7 +184,8 @@ def load_settings() -> Settings:
     """The settings of this process; read once.
 
     Raises:
-        SettingMissing: the secret that SETTINGS_SECRET_ARN names is not a JSON object.
+        SettingMissing: the secret that SETTINGS_SECRET_ARN names cannot be read, or is not a
+            JSON object.
     """
     values = dict(os.environ)
     secret_arn = values.get("SETTINGS_SECRET_ARN")
@@ -195,8 +196,15 @@ def load_settings() -> Settings:
 
 def _read_secret(arn: str) -> dict[str, str]:
     import boto3
+    from botocore.exceptions import ClientError
 
-    text = boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    try:
+        text = boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    except ClientError as error:
+        raise SettingMissing(
+            f"The secret of SETTINGS_SECRET_ARN cannot be read ({error.response['Error']['Code']});"
+            " check the ARN and what the function's role may do."
+        ) from None
     try:
         secret = json.loads(text)
     except json.JSONDecodeError:

@@ -5,13 +5,14 @@ between the two leaves a queued run, which whoever comes next starts under the s
 """
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
-from mailsync.errors import StoreUnavailable
+from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import AccountId, FolderId, RunId, SyncType, SyncWish
 from mailsync.settings import load_settings
@@ -21,10 +22,23 @@ from mailsync.sync.due import EXECUTION_DIED, EXECUTION_STOPPED
 
 _TRIES = 3
 _OPEN = ("queued", "running")
+_REFUSED = frozenset(
+    {
+        "AccessDeniedException",
+        "InvalidArn",
+        "StateMachineDeleting",
+        "StateMachineDoesNotExist",
+        "UnrecognizedClientException",
+        "ValidationException",
+    }
+)
 
 
 class Workflows:
-    """The state machines, by Step Functions' API."""
+    """The state machines, by Step Functions' API.
+
+    Every method raises SettingMissing when Step Functions refuses a machine or this function.
+    """
 
     @cached_property
     def _client(self) -> Any:
@@ -35,24 +49,43 @@ class Workflows:
     def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
         """Starts an execution and returns its ARN; one of the same name is not started again."""
         try:
-            started = self._client.start_execution(
-                stateMachineArn=machine_arn, name=name, input=json.dumps(state)
-            )
+            with _refusals_named():
+                started = self._client.start_execution(
+                    stateMachineArn=machine_arn, name=name, input=json.dumps(state)
+                )
         except self._client.exceptions.ExecutionAlreadyExists:
             return execution_arn(machine_arn, name)
         return str(started["executionArn"])
 
     def is_running(self, arn: str) -> bool:
         try:
-            found = self._client.describe_execution(executionArn=arn)
+            with _refusals_named():
+                found = self._client.describe_execution(executionArn=arn)
         except self._client.exceptions.ExecutionDoesNotExist:
             return False
         return str(found["status"]) == "RUNNING"
 
     def stop(self, arn: str, error: str) -> None:
         """Ends an execution under that name; one that has ended, or never was, is left alone."""
-        with suppress(self._client.exceptions.ExecutionDoesNotExist):
+        gone = self._client.exceptions.ExecutionDoesNotExist
+        with suppress(gone), _refusals_named():
             self._client.stop_execution(executionArn=arn, error=error)
+
+
+@contextmanager
+def _refusals_named() -> Iterator[None]:
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code not in _REFUSED:
+            raise
+        raise SettingMissing(
+            f"Step Functions refuses the call ({code}); check MAILBOX_SYNC_ARN and TEST_SYNC_ARN,"
+            " and what the function's role may do."
+        ) from None
 
 
 def execution_arn(machine_arn: str, name: str) -> str:

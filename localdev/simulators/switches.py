@@ -38,6 +38,7 @@ class Switches:
     purged_stay_readable: bool = True
     text_served_as_html: bool = True
     token_lifetime_s: int = 3599
+    app_secret_expired: bool = False
     tenant_consented: bool = True
     app_roles: tuple[str, ...] = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
     app_mailboxes: tuple[str, ...] | None = None

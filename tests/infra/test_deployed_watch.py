@@ -169,6 +169,20 @@ def test_the_log_level_of_the_stage_is_the_functions(sync: Template, with_email:
             assert properties["LoggingConfig"]["ApplicationLogLevel"] == level
 
 
+def test_another_settings_version_starts_every_function_anew(
+    sync: Template, tmp_path: Path
+) -> None:
+    def versions(template: Template) -> set[str]:
+        return set(template.of_type("AWS::Lambda::Version"))
+
+    first, second = (
+        other_stage(tmp_path / version, settings_version=version) for version in ("1", "2")
+    )
+
+    assert len(versions(first)) == len(versions(second)) == len(versions(sync))
+    assert not versions(first) & versions(second)
+
+
 def test_the_dashboard_shows_every_metric_and_every_function(sync: Template) -> None:
     body = json.dumps(sync.only("AWS::CloudWatch::Dashboard")["Properties"]["DashboardBody"])
 

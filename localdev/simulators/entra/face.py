@@ -129,6 +129,9 @@ class EntraFace:
         form = dict(parse_qsl(request.body.decode()))
         try:
             self.app_login.check(form, f"{self.base_url}{request.path}")
+            if "client_secret" in form and self._service.switches.app_secret_expired:
+                sentence = "The provided client secret keys for app are expired."
+                raise TokenError("invalid_client", 7000222, sentence, 401)
             return _json(200, self._granted(tenant, form))
         except TokenError as error:
             return _json(error.status, _error(error.error, error.number, str(error)))

@@ -1,0 +1,127 @@
+"""A deployment that is broken on purpose, and what its operator sees of it, one line for each.
+
+The lines are those of docs/troubleshooting.md, so that the page is what a test has seen.
+"""
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.stack.conftest import SYNC_LIMIT_S, Mirror
+
+PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
+_SECTION = re.compile(r"^### (.+?)\n(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
+_SEEN = re.compile(r"```text\n(.*?)```", re.DOTALL)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SAID = ("error", "reason", "cause", "problem")
+"""What is shown of a log line beside its event."""
+
+
+def sections() -> dict[str, list[str]]:
+    """The lines that the page promises under each title of a broken deployment."""
+    found = {}
+    for title, text in _SECTION.findall(PAGE.read_text()):
+        if seen := _SEEN.search(text):
+            found[title] = seen[1].splitlines()
+    return found
+
+
+class Troubles:
+    """What is seen of the stack of `mirror`."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._logs = mirror.stack.data / "logs"
+        self._read = {each.name: each.stat().st_size for each in self._logs.iterdir()}
+
+    @contextmanager
+    def deployed_with(self, *functions: str, **settings: str) -> Iterator[None]:
+        """These functions have these settings in the block; those that run are started anew."""
+        host = self._mirror.stack.lambdas
+        before = dict(host.settings)
+        host.settings.update(settings)
+        self._end(functions)
+        try:
+            yield
+        finally:
+            host.settings = before
+            self._end(functions)
+
+    def _end(self, functions: tuple[str, ...]) -> None:
+        host = self._mirror.stack.lambdas
+        for name in functions:
+            for pid in host.pids(name):
+                os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + SYNC_LIMIT_S
+            while host.pids(name):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+    def answer(self, method: str, path: str) -> str:
+        url = f"{self._mirror.stack.api_url}{path}"
+        token = {"Authorization": f"Bearer {self._mirror.stack.token()}"}
+        body = {"accountId": self._mirror.account.id} if method == "POST" else None
+        query = {"accountId": self._mirror.account.id} if method == "GET" else {}
+        answer = httpx.request(method, url, params=query, json=body, headers=token, timeout=60)
+        document = answer.json()
+        said = document.get("message") or f"{_kind(document)}: {document.get('detail')}"
+        return f"{method} {path}: {answer.status_code} {_without_ids(said)}"
+
+    def function(self, name: str, event: dict[str, Any] | None = None) -> str:
+        """The error with which a function ends."""
+        answer = self._mirror.stack.lambdas.invoke(name, json.dumps(event or {}).encode())
+        error = json.loads(answer.payload)
+        assert answer.failed, error
+        return f"function {name}: {error['errorType']}: {_without_ids(error['errorMessage'])}"
+
+    def run(self) -> str:
+        """How a sync that is asked for ends."""
+        run_id = self._mirror.account.sync()["runId"]
+        deadline = time.monotonic() + SYNC_LIMIT_S
+        found: list[list[Any]] = []
+        while not found:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            found = self._mirror.rows(
+                "SELECT status, error, error_message FROM mailsync.sync_runs"
+                f" WHERE id = '{run_id}' AND finished_at IS NOT NULL"
+            )
+        status, error, sentence = found[0]
+        return f"run: {status}, {error}: {_without_ids(sentence or '')}"
+
+    def failing_state(self) -> str:
+        """What the history of the open run shows as soon as one of its tasks has failed."""
+        run_id = self._mirror.account.status()["runId"]
+        deadline = time.monotonic() + SYNC_LIMIT_S
+        while True:
+            for event in self._mirror.history(run_id):
+                if failed := event.get("taskFailedEventDetails"):
+                    sentence = json.loads(failed["cause"])["errorMessage"]
+                    return f"execution: {failed['error']}: {_without_ids(sentence)}"
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def log(self, function: str) -> str:
+        """The last warning or error of a function since the beginning."""
+        path = self._logs / f"{function}.log"
+        text = path.read_text()[self._read.get(path.name, 0) :]
+        lines = [json.loads(each) for each in text.splitlines() if each.startswith('{"level"')]
+        line = [each for each in lines if each["level"] != "INFO" or "reason" in each][-1]
+        facts = [f"{name}={line[name]}" for name in _SAID if name in line]
+        return " ".join([f"log of {function}: {line['message']}", *facts])
+
+
+def _kind(problem: dict[str, Any]) -> str:
+    return str(problem["type"]).rsplit(":", 1)[-1]
+
+
+def _without_ids(sentence: str) -> str:
+    return _UUID.sub("ID", sentence)
