@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
@@ -22,8 +22,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
 from mailsync.errors import leaves
 
 NAMESPACE = "Mailsync"
-Answer = TypeVar("Answer")
-Handler = Callable[[dict[str, Any], Any], Answer]
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +104,17 @@ def failure_name(error: str) -> str:
     return error if error in FAILURES else UNEXPECTED
 
 
-def metered(handler: Handler[Answer]) -> Handler[Answer]:
+def metered(handler: Handler) -> Handler:
     """A handler that tells what was counted when it ends, also when it fails."""
 
     @wraps(handler)
-    def run(event: dict[str, Any], context: Any) -> Answer:
+    def run(event: Any, context: Any) -> Any:
         try:
             return handler(event, context)
         finally:
             _tell()
 
-    return run
+    return cast(Handler, run)
 
 
 def _add(metric: Metric, error: str | None, amount: float) -> None:

@@ -110,13 +110,23 @@ class Troubles:
             time.sleep(0.1)
 
     def log(self, function: str) -> str:
-        """The last warning or error of a function since the beginning."""
+        """The last warning, error or refusal of a function since the beginning.
+
+        A run has its outcome a moment before the function says so.
+        """
+        deadline = time.monotonic() + SYNC_LIMIT_S
+        while not (said := self._said(function)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        facts = [f"{name}={said[-1][name]}" for name in _SAID if name in said[-1]]
+        return " ".join([f"log of {function}: {said[-1]['message']}", *facts])
+
+    def _said(self, function: str) -> list[dict[str, Any]]:
         path = self._logs / f"{function}.log"
-        text = path.read_text()[self._read.get(path.name, 0) :]
-        lines = [json.loads(each) for each in text.splitlines() if each.startswith('{"level"')]
-        line = [each for each in lines if each["level"] != "INFO" or "reason" in each][-1]
-        facts = [f"{name}={line[name]}" for name in _SAID if name in line]
-        return " ".join([f"log of {function}: {line['message']}", *facts])
+        with path.open() as log:
+            log.seek(self._read.get(path.name, 0))
+            lines = [json.loads(each) for each in log if each.startswith('{"level"')]
+        return [each for each in lines if each["level"] != "INFO" or "reason" in each]
 
 
 def _kind(problem: dict[str, Any]) -> str:
