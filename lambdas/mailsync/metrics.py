@@ -1,4 +1,4 @@
-"""Everything that is counted, and how it reaches CloudWatch: in one line per invocation.
+"""Everything that is counted, and how it reaches CloudWatch: in a line when an invocation ends.
 
 CloudWatch makes metrics of what a function prints in the embedded metric format, so counting
 costs no call (Amazon CloudWatch docs, "Using the embedded metric format with Lambda"). A function

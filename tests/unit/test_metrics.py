@@ -1,4 +1,4 @@
-"""Few metrics, a closed set of dimensions, and one line per invocation."""
+"""Few metrics, a closed set of dimensions, and one line at the end of an invocation."""
 
 import json
 import re
