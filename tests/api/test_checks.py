@@ -90,11 +90,25 @@ def test_an_unknown_route_is_a_problem_too(ask: Ask, route: str) -> None:
     assert answer.json["type"] == "urn:mailsync:problem:route-not-found"
 
 
+def test_an_arn_that_step_functions_refuses_is_named_by_its_setting_and_not_quoted(
+    ask: Ask, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("TEST_SYNC_ARN", "hunter2")
+
+    answer = ask("GET /api/test-sync")
+
+    assert answer.status == 503
+    assert answer.json["type"] == "urn:mailsync:problem:setting-missing"
+    assert "TEST_SYNC_ARN" in answer.json["detail"]
+    assert "hunter2" not in answer.text
+
+
 def test_what_nobody_expected_is_neither_told_nor_logged_in_its_own_words(
     ask: Ask, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """boto3 refuses this ARN with a message that quotes it; any foreign text may quote a secret."""
-    environment.setenv("TEST_SYNC_ARN", "hunter2")
+    """boto3's failure quotes this address; any foreign text may quote a secret."""
+    environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/hunter2")
+    environment.setenv("AWS_MAX_ATTEMPTS", "1")
 
     with caplog.at_level(logging.INFO):
         answer = ask("GET /api/test-sync")
@@ -103,4 +117,4 @@ def test_what_nobody_expected_is_neither_told_nor_logged_in_its_own_words(
     assert answer.json["type"] == "urn:mailsync:problem:unexpected"
     assert "hunter2" not in answer.text + str([vars(each) for each in caplog.records])
     (report,) = [each for each in caplog.records if each.message == "request_failed"]
-    assert any("workflow.py" in each for each in vars(report)["where"])
+    assert all(".py:" in each for each in vars(report)["where"])
