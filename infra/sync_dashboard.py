@@ -59,7 +59,7 @@ class SyncDashboard(Construct):
             self._graph(
                 "The proof",
                 *(metrics.DIFFERENCES_FOUND, metrics.DIFFERENCES_LEFT),
-                right=(metrics.QUARANTINED,),
+                right=(metrics.QUARANTINED, metrics.CONTRADICTED),
             ),
         )
 

@@ -52,12 +52,15 @@ OLDEST_UNPUBLISHED = Metric(
     "OldestUnpublishedEvent", "Seconds", "age of the oldest event in the outbox", True
 )
 QUARANTINED = Metric("QuarantinedMessages", "Count", "messages that cannot be stored", True)
+CONTRADICTED = Metric(
+    "ContradictedMessages", "Count", "messages of which the provider says two things", True
+)
 TO_RECONNECT = Metric("AccountsToReconnect", "Count", "accounts that wait for their person", True)
 
 METRICS = (
     *(RUNS_COMPLETED, RUNS_FAILED, MESSAGES_STORED, PROVIDER_REQUESTS, PROVIDER_THROTTLES),
     *(DIFFERENCES_FOUND, DIFFERENCES_LEFT, OLDEST_OVERDUE, DUE_BACKLOG, OLDEST_UNPUBLISHED),
-    *(QUARANTINED, TO_RECONNECT),
+    *(QUARANTINED, CONTRADICTED, TO_RECONNECT),
 )
 
 FUNCTION_FAILED = "FunctionFailed"
@@ -82,13 +85,20 @@ def count(metric: Metric, amount: float = 1) -> None:
 
 
 def count_levels(
-    *, due: int, overdue_s: float, unpublished_s: float, quarantined: int, to_reconnect: int
+    *,
+    due: int,
+    overdue_s: float,
+    unpublished_s: float,
+    quarantined: int,
+    contradicted: int,
+    to_reconnect: int,
 ) -> None:
     """What there is now; once per invocation, by one function only."""
     count(DUE_BACKLOG, due)
     count(OLDEST_OVERDUE, overdue_s)
     count(OLDEST_UNPUBLISHED, unpublished_s)
     count(QUARANTINED, quarantined)
+    count(CONTRADICTED, contradicted)
     count(TO_RECONNECT, to_reconnect)
 
 

@@ -1,5 +1,6 @@
 """The provider lists one thing and says another by id: the id stays, with its cause."""
 
+from mailsync.store.backlog_store import BacklogStore
 from tests.failures.mirror import is_mirrored, stored
 from tests.failures.test_mailbox_changes import newest
 from tests.failures.world import World
@@ -41,6 +42,7 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(world: World) -> N
     assert world.sync() == "completed"
 
     assert world.rows(DIFFERENCES) == [[each, "surplus"] for each in sorted(kept)]
+    assert BacklogStore(world.database).now().contradicted == len(kept)
     assert kept <= stored(world).keys()
 
 

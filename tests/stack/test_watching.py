@@ -56,7 +56,7 @@ def test_the_backlog_is_told(mirror: Mirror) -> None:
 
     assert not answer.failed
     assert json.loads(answer.payload).keys() == {
-        *("due", "overdue_s", "unpublished_s", "quarantined", "to_reconnect")
+        *("due", "overdue_s", "unpublished_s", "quarantined", "contradicted", "to_reconnect")
     }
     levels = {name for name, *_ in told(printed(mirror)["measure-backlog"])}
     assert "OldestOverdue" in levels

@@ -31,7 +31,7 @@ def backlog(database: Database) -> BacklogStore:
 
 
 def test_nothing_is_behind_where_there_is_nothing(backlog: BacklogStore) -> None:
-    assert backlog.now() == Backlog(0, 0, 0, 0, 0)
+    assert backlog.now() == Backlog(0, 0, 0, 0, 0, 0)
 
 
 def test_the_mailbox_that_is_due_longest_counts_and_paused_ones_do_not(

@@ -101,7 +101,7 @@ def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() ->
     assert users == ["measure_backlog.py"]
     assert {each.name for each in METRICS if each.is_level} == {
         *("DueBacklog", "OldestOverdue", "OldestUnpublishedEvent", "QuarantinedMessages"),
-        "AccountsToReconnect",
+        *("ContradictedMessages", "AccountsToReconnect"),
     }
 
 

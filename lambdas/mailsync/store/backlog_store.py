@@ -14,6 +14,7 @@ class Backlog:
     overdue_s: float
     unpublished_s: float
     quarantined: int
+    contradicted: int
     to_reconnect: int
 
 
@@ -25,5 +26,5 @@ class BacklogStore:
 
     def now(self) -> Backlog:
         with self._database.transaction() as tx:
-            due, overdue_s, unpublished_s, quarantined, to_reconnect = tx.run("backlog")[0]
-        return Backlog(due, float(overdue_s), float(unpublished_s), quarantined, to_reconnect)
+            due, overdue_s, unpublished_s, *counts = tx.run("backlog")[0]
+        return Backlog(due, float(overdue_s), float(unpublished_s), *counts)

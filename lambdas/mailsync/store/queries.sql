@@ -922,8 +922,8 @@ SELECT coalesce(a.notified_at > r.started_at, false),
 
 -- backlog --
 -- How far behind we are: mailboxes that are due, for how long the oldest of them or of the runs
--- that nobody has begun waits, the oldest event that waits, messages in quarantine, accounts that
--- wait for their person.
+-- that nobody has begun waits, the oldest event that waits, messages in quarantine, those of which
+-- the provider says two things, accounts that wait for their person.
 SELECT (SELECT count(*) FROM mailsync.email_accounts
          WHERE status = 'active' AND next_sync_at <= now()),
        (SELECT greatest(0, extract(epoch FROM now() - least(
@@ -932,4 +932,5 @@ SELECT (SELECT count(*) FROM mailsync.email_accounts
        (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)
           FROM mailsync.outbox WHERE published_at IS NULL),
        (SELECT count(*) FROM mailsync.email_quarantine),
+       (SELECT count(*) FROM mailsync.proof_differences),
        (SELECT count(*) FROM mailsync.email_accounts WHERE status = 'reauth_required')
