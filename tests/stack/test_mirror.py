@@ -53,7 +53,9 @@ def test_the_history_shows_the_guides_steps_and_each_large_folder_with_input_and
     }
     large = mirror.rows(f"SELECT id FROM mailsync.email_folders WHERE total >= {PAGE_SIZE}")
     assert folders == {each for (each,) in large} != set()
-    walked = mirror.rows("SELECT folder_id FROM mailsync.sync_run_folders WHERE pages > 0")
+    walked = mirror.rows(
+        f"SELECT folder_id FROM mailsync.sync_run_folders WHERE run_id = '{run_id}' AND pages > 0"
+    )
     known = mirror.rows("SELECT id FROM mailsync.email_folders")
     assert sorted(walked) == sorted(known), "the others were walked all the same, by sync-folders"
     assert all("timestamp" in event for event in history)
