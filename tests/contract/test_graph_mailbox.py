@@ -43,23 +43,39 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
         batch((200, {"value": [folder("aa", "a")]}), (200, {"value": [folder("b")]})),
         batch((200, {"value": [folder("aaa", "aa", isHidden=True)]}), (200, {"value": []})),
         batch(NOT_FOUND),
+        batch(*[NOT_FOUND] * 7),
     ]
 
-    found = mailbox.list_folders({RemoteId(each): Role.OTHER for each in ("a", "b", "aa", "aaa")})
+    found = mailbox.list_folders({})
 
     tree = {each.remote_id: each.parent_remote_id for each in found}
     assert tree == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
     assert found[-1].hidden
     assert (found[0].display_name, found[0].total, found[0].unread) == ("A", 3, 1)
-    assert len(graph.requests) == 4
+    assert len(graph.requests) == 5
+
+
+def test_a_tree_that_is_known_is_listed_in_one_request(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    known = {RemoteId(each): Role.OTHER for each in ("a", "b", "deleted")}
+    no_children: tuple[int, dict[str, object]] = (200, {"value": []})
+    top = (200, {"value": [folder("a")]})
+    graph.answers = [batch(top, (200, {"value": [folder("b", "a")]}), no_children, NOT_FOUND)]
+
+    found = mailbox.list_folders(known)
+
+    assert {each.remote_id: each.parent_remote_id for each in found} == {"a": None, "b": "a"}
+    assert len(graph.requests) == 1
 
 
 def test_roles_are_asked_for_only_when_a_folder_is_new(
     graph: ScriptedGraph, mailbox: GraphMailbox
 ) -> None:
-    leaves = batch((200, {"value": []}), (200, {"value": []}))
+    no_children: tuple[int, dict[str, object]] = (200, {"value": []})
+    top = (200, {"value": [folder("a"), folder("b")]})
     roles = [(200, {"id": "a"}), *[NOT_FOUND] * 5, (200, {"id": "b"})]
-    graph.answers = [answer({"value": [folder("a"), folder("b")]}), leaves, batch(*roles)]
+    graph.answers = [batch(top, no_children), batch(no_children), batch(*roles)]
 
     found = mailbox.list_folders({RemoteId("a"): Role.INBOX})
 

@@ -22,6 +22,7 @@ from mailsync.model import (
     Role,
     Unreadable,
 )
+from mailsync.providers.patience import Patience
 from mailsync.settings import Settings
 
 
@@ -47,7 +48,8 @@ class MailProvider(Protocol):
     def list_folders(self, known_roles: Mapping[RemoteId, Role]) -> Sequence[RemoteFolder]:
         """All mail folders at all levels, hidden ones too, without search folders.
 
-        `known_roles` spares asking for roles again when it covers every folder that exists.
+        `known_roles` are the folders that were there before. It spares asking for roles again when
+        it covers every folder that exists, and asking level by level where it does.
         """
         ...
 
@@ -93,7 +95,9 @@ class MailProvider(Protocol):
     def close(self) -> None: ...
 
 
-def open_provider(account: Account, access: AccessSource, settings: Settings) -> MailProvider:
+def open_provider(
+    account: Account, access: AccessSource, settings: Settings, patience: Patience | None = None
+) -> MailProvider:
     """Connects to the account's mailbox; imports only the provider that is asked for."""
     if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph import GraphMailbox
@@ -104,6 +108,7 @@ def open_provider(account: Account, access: AccessSource, settings: Settings) ->
             access=access,
             ca_bundle=settings.ca_bundle,
             user=user_of(account.remote_id) if account.organisation_id else None,
+            patience=patience,
         )
     raise ProviderRejected(f"Accounts of provider '{account.provider}' cannot be synced yet.")
 

@@ -4,7 +4,7 @@ A list of folders holds one level only (Microsoft Graph docs, "List mailFolders"
 read level by level.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -33,8 +33,12 @@ _ALIASES = {
 def read_folders(
     graph: GraphClient, known_roles: Mapping[RemoteId, Role]
 ) -> tuple[RemoteFolder, ...]:
-    """Every folder but search folders, parents before children."""
-    entries = dict(_walk(graph))
+    """Every folder but search folders.
+
+    The keys of `known_roles` are the folders that were there before: the children of all of them
+    are asked for at once, and level by level only those of folders that are new.
+    """
+    entries = dict(_walk(graph, known_roles.keys()))
     roles = known_roles if entries.keys() <= known_roles.keys() else _read_roles(graph)
     return tuple(
         RemoteFolder(
@@ -51,24 +55,35 @@ def read_folders(
     )
 
 
-def _walk(graph: GraphClient) -> Iterator[tuple[RemoteId, Json]]:
-    """One request per page of the first level, then one per 20 pages of a deeper one."""
-    answers = [graph.get(f"{graph.mailbox}/mailFolders{_FIRST_PAGE}")]
+def _walk(graph: GraphClient, known: Collection[RemoteId]) -> Iterator[tuple[RemoteId, Json]]:
+    """One request per 20 pages of a level; what is known counts as the first level."""
+    top = f"{graph.mailbox}/mailFolders{_FIRST_PAGE}"
+    answers = (
+        graph.get_batch([top, *(_children(graph, each) for each in known)])
+        if known
+        else [graph.get(top)]
+    )
     if not answers[0].ok:
         raise refusal(answers[0], Asked.MAILBOX)
+    answers = [each for each in answers if not _is_gone(each)]
     while answers:
         paths = []
         for answer in answers:
             for entry in _entries(answer):
                 remote_id = read_id(entry)
                 yield remote_id, entry
-                # All are asked, since `childFolderCount` may leave out hidden children.
-                folder = f"{graph.mailbox}/mailFolders/{quote(remote_id, safe='')}"
-                paths.append(f"{folder}/childFolders{_FIRST_PAGE}")
+                if remote_id not in known:
+                    paths.append(_children(graph, remote_id))
             if link := answer.body.get("@odata.nextLink"):
                 paths.append(graph.path_of(link))
         # A parent that was deleted meanwhile has no children to miss.
         answers = [each for each in graph.get_batch(paths) if not _is_gone(each)]
+
+
+def _children(graph: GraphClient, remote_id: RemoteId) -> str:
+    """All folders are asked for theirs, since `childFolderCount` may leave out hidden ones."""
+    folder = f"{graph.mailbox}/mailFolders/{quote(remote_id, safe='')}"
+    return f"{folder}/childFolders{_FIRST_PAGE}"
 
 
 def _entries(answer: Answer) -> list[Json]:

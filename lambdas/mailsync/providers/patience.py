@@ -14,9 +14,11 @@ from mailsync.sync.budget import LONGEST_PAUSE_S, MOST_PAUSES, STEP_PATIENCE_S, 
 class Patience:
     """The patience of one step, used up by its pauses."""
 
-    def __init__(self, sleep: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self, sleep: Callable[[float], None] | None = None, *, total_s: float = STEP_PATIENCE_S
+    ) -> None:
         self._sleep = sleep or time.sleep
-        self._left_s = STEP_PATIENCE_S
+        self._left_s = total_s
 
     def waits(self, asked_s: float | None, repeat: int) -> bool:
         """Whether to ask again; True comes after the pause.

@@ -8,6 +8,8 @@ MOST_PAUSES = 2
 """Of one request; doubled, they add up to less than `SHUTDOWN_S`."""
 STEP_PATIENCE_S = 60.0
 """All pauses of a step; a fifth of the time-out of the functions that ask a provider."""
+CHECK_PATIENCE_S = 5.0
+"""The same of a look at a mailbox: others wait behind it, and an execution can wait for longer."""
 _SHORTEST_PAUSE_S = 0.05
 
 
