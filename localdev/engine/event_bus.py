@@ -3,9 +3,6 @@
 moto takes the events, checks them and serves rules that are made through its API (queues, log
 groups); its rules cannot call functions, so the catalog's are answered here. Everything that
 came and went is kept for whoever wants to see it.
-
-Source of the retries: AWS Lambda Developer Guide, "How Lambda handles errors and retries with
-asynchronous invocation".
 """
 
 import json
@@ -21,11 +18,10 @@ from localdev.engine.lambda_host import Answer
 from localdev.engine.names import ACCOUNT, REGION
 
 KEPT = 500
-RETRY_AFTER_S = (60, 120)
 
 
 class Functions(Protocol):
-    def invoke(self, function: str, payload: bytes, /) -> Answer: ...
+    def insist(self, function: str, payload: bytes, /) -> Answer: ...
 
 
 @dataclass(slots=True)
@@ -47,24 +43,13 @@ class SeenEvent:
 
 
 class EventBus:
-    """Follows one bus, by its name; keeps the last 500 events.
+    """Follows one bus, by its name; keeps the last 500 events."""
 
-    scale: multiplies the waits between two attempts.
-    """
-
-    def __init__(
-        self, host: Functions, rules: Iterable[EventRule], *, name: str, scale: float = 1
-    ) -> None:
+    def __init__(self, host: Functions, rules: Iterable[EventRule], *, name: str) -> None:
         self.name = name
         self._host = host
         self._functions = {kind: each.function for each in rules for kind in each.detail_types}
-        self._retries = [wait_s * scale for wait_s in RETRY_AFTER_S]
         self._seen: deque[SeenEvent] = deque(maxlen=KEPT)
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """No function is called again after this."""
-        self._stopped.set()
 
     def seen(self) -> list[dict[str, Any]]:
         """Oldest first, in the words of `SeenEvent`."""
@@ -93,11 +78,7 @@ class EventBus:
 
     def _call(self, event: SeenEvent, function: str) -> None:
         payload = json.dumps(_envelope(event)).encode()
-        answer = self._host.invoke(function, payload)
-        for wait_s in self._retries:
-            if not answer.failed or self._stopped.wait(wait_s):
-                break
-            answer = self._host.invoke(function, payload)
+        answer = self._host.insist(function, payload)
         outcome = json.loads(answer.payload)
         event.outcome = {"lost": outcome} if answer.failed else outcome
 

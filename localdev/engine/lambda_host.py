@@ -1,6 +1,7 @@
 """Lambda on this machine: warm environments are reused, new ones start when all are busy.
 
-Source of statuses and headers: AWS Lambda API Reference, Invoke.
+Source of statuses and headers: AWS Lambda API Reference, Invoke. Source of the retries: AWS Lambda
+Developer Guide, "How Lambda handles errors and retries with asynchronous invocation".
 """
 
 import json
@@ -17,6 +18,8 @@ from localdev.engine.names import function_name
 
 KEPT_IDLE = 4  # environments of one function; as many as one mailbox syncs folders at once
 UNRESERVED = 1000
+RETRY_AFTER_S = (60, 120)
+THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class LambdaHost:
 
     settings: environment variables of every function; may be changed before the first call.
     reserved_concurrency: the most simultaneous calls of a function, by its name.
+    time_scale: multiplies the waits between two attempts of an event.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class LambdaHost:
         logs: Path,
         settings: Mapping[str, str],
         reserved_concurrency: Mapping[str, int] | None = None,
+        time_scale: float = 1,
     ) -> None:
         self.settings = dict(settings)
         self._functions = {each.name: each for each in functions}
@@ -60,7 +65,8 @@ class LambdaHost:
         self._busy: dict[str, set[Environment]] = defaultdict(set)
         self._starting: dict[str, int] = defaultdict(int)
         self._outdated: set[Environment] = set()
-        self._stopped = False
+        self._ended = threading.Event()
+        self._retry_after_s = [wait_s * time_scale for wait_s in RETRY_AFTER_S]
 
     def invoke(self, reference: str, event: bytes) -> Answer:
         """Run a function and wait for its outcome; `reference` is its name or ARN."""
@@ -69,7 +75,7 @@ class LambdaHost:
         if function is None:
             return _refusal(404, "ResourceNotFoundException", f"Function not found: {name}")
         if not self._admit(name):
-            return _refusal(429, "TooManyRequestsException", "Rate Exceeded.")
+            return _refusal(THROTTLED, "TooManyRequestsException", "Rate Exceeded.")
         environment = self._take(function)
         try:
             outcome = environment.run(event)
@@ -78,11 +84,29 @@ class LambdaHost:
         return _answer(outcome)
 
     def invoke_later(self, reference: str, event: bytes) -> Answer:
-        """Accept an event (InvocationType `Event`); it is run once, whatever comes of it."""
+        """Accept an event (InvocationType `Event`); see `insist` for what is done with it."""
         if function_name(reference) not in self._functions:
             return self.invoke(reference, event)
-        threading.Thread(target=self.invoke, args=(reference, event), daemon=True).start()
+        threading.Thread(target=self.insist, args=(reference, event), daemon=True).start()
         return Answer(202, b"")
+
+    def insist(self, reference: str, event: bytes) -> Answer:
+        """Run a function until it succeeds, thrice at most, and wait for the last outcome.
+
+        A call that finds the function's concurrency spent waits for its turn.
+        """
+        answer = self._in_turn(reference, event)
+        for wait_s in self._retry_after_s:
+            if not answer.failed or self._ended.wait(wait_s):
+                break
+            answer = self._in_turn(reference, event)
+        return answer
+
+    def _in_turn(self, reference: str, event: bytes) -> Answer:
+        answer = self.invoke(reference, event)
+        while answer.status == THROTTLED and not self._ended.wait(0.2):
+            answer = self.invoke(reference, event)
+        return answer
 
     def pids(self, name: str, *, busy: bool | None = None) -> list[int]:
         """Processes of a function: all of them, or only those that work or only the others."""
@@ -103,7 +127,7 @@ class LambdaHost:
     def stop(self) -> None:
         """End every environment, busy ones too. Calls that are under way fail as after a crash."""
         with self._lock:
-            self._stopped = True
+            self._ended.set()
             idle = [each for pool in self._idle.values() for each in pool]
             busy = [each for pool in self._busy.values() for each in pool]
             self._idle.clear()
@@ -112,7 +136,7 @@ class LambdaHost:
     def _admit(self, name: str) -> bool:
         with self._lock:
             running = len(self._busy[name]) + self._starting[name]
-            if self._stopped or running >= self._reserved.get(name, UNRESERVED):
+            if self._ended.is_set() or running >= self._reserved.get(name, UNRESERVED):
                 return False
             self._starting[name] += 1
             return True
@@ -142,7 +166,7 @@ class LambdaHost:
         name = environment.function.name
         with self._lock:
             self._busy[name].discard(environment)
-            fresh = environment not in self._outdated and not self._stopped
+            fresh = environment not in self._outdated and not self._ended.is_set()
             self._outdated.discard(environment)
             keep = fresh and environment.reusable and len(self._idle[name]) < KEPT_IDLE
             if keep:

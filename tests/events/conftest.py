@@ -21,7 +21,7 @@ class NoFunctions:
     def invoke(self, function: str, payload: bytes, /) -> Answer:
         raise AssertionError(function)
 
-    invoke_later = invoke
+    invoke_later = insist = invoke
 
 
 @pytest.fixture(scope="session")

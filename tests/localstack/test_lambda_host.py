@@ -132,6 +132,27 @@ def test_unknown_functions_and_spent_concurrency_are_refused(host: LambdaHost) -
     assert (full.status, full.headers["X-Amzn-Errortype"]) == (429, "TooManyRequestsException")
 
 
+def test_an_event_whose_function_dies_is_run_thrice(tmp_path: Path) -> None:
+    host = LambdaHost(
+        [Function(name="behave", purpose="")],
+        code_root=CODE_ROOT,
+        logs=tmp_path,
+        settings={},
+        time_scale=0.001,
+    )
+
+    accepted = host.invoke_later("behave", b'{"do": "kill"}')
+    log = tmp_path / "behave.log"
+    deadline = time.monotonic() + 20
+    while not log.exists() or log.read_text().count("called") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    host.stop()
+
+    assert (accepted.status, accepted.payload) == (202, b"")
+    assert log.read_text().count("called") == 3
+
+
 def test_changed_code_is_used_by_the_next_call(tmp_path: Path) -> None:
     code = tmp_path / "code"
     shutil.copytree(CODE_ROOT, code, ignore=shutil.ignore_patterns("__pycache__"))
