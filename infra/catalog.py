@@ -19,6 +19,7 @@ class Touch(StrEnum):
     OPEN_TOKENS = "open tokens"  # kms:Decrypt
     SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
     WORKFLOWS = "workflows"  # start, describe and stop executions
+    FUNCTIONS = "functions"  # wake `sync-accounts`
     EVENT_BUS = "event bus"  # put events on it
     APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
     PUBLIC_URL = "public URL"  # where the API is reached from outside
@@ -178,14 +179,21 @@ FUNCTIONS: tuple[Function, ...] = (
     # schedules and deployment
     Function(
         name="start-due-syncs",
-        purpose="Starts what is due and closes runs whose execution died.",
-        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
+        purpose="Has mailboxes looked at that are due; closes runs whose execution died.",
+        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS, Touch.FUNCTIONS}),
         timeout_s=60,
     ),
     Function(
         name="measure-backlog",
         purpose="Tells how far behind we are, for alarms and graphs.",
         touches=_STORE,
+    ),
+    Function(
+        name="sync-accounts",
+        purpose="Looks at a batch of mailboxes and syncs those with little new.",
+        touches=_MAIL | {Touch.WORKFLOWS},
+        timeout_s=180,
+        memory_mb=1024,
     ),
     Function(
         name="purge-accounts",
@@ -276,6 +284,10 @@ UNFINISHED = ("ABORTED", "FAILED", "TIMED_OUT")
 PUBLISHER = "publish-events"
 """Called when an execution has closed its run itself, so that nobody waits for the schedule."""
 CLOSED_ITSELF = ("FAILED", "SUCCEEDED")
+
+
+WOKEN = "sync-accounts"
+"""Called by `start-due-syncs` without waiting for its answer."""
 
 
 def function(name: str) -> Function:

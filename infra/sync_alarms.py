@@ -71,6 +71,7 @@ class SyncAlarms(Construct):
         api: SyncApi,
         lost_ticks: sqs.Queue,
         lost_events: sqs.Queue,
+        lost_batches: sqs.Queue,
         topic: sns.ITopic | None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -80,7 +81,7 @@ class SyncAlarms(Construct):
             *_of_runs(told, mailbox_sync),
             *_of_mailboxes(told),
             *_of_backlog(told, has_clock=stage.schedule_enabled),
-            *_of_dead_letters(lost_ticks, lost_events),
+            *_of_dead_letters(lost_ticks, lost_events, lost_batches),
             *_of_functions(functions, api),
         ):
             self._add(each)
@@ -167,7 +168,9 @@ def _of_backlog(told: ProductMetrics, *, has_clock: bool) -> Iterator[Watched]:
     )
 
 
-def _of_dead_letters(lost_ticks: sqs.Queue, lost_events: sqs.Queue) -> Iterator[Watched]:
+def _of_dead_letters(
+    lost_ticks: sqs.Queue, lost_events: sqs.Queue, lost_batches: sqs.Queue
+) -> Iterator[Watched]:
     yield Watched(
         name="LostTick",
         metric=lost_ticks.metric_approximate_number_of_messages_visible(period=_SHORT),
@@ -177,6 +180,11 @@ def _of_dead_letters(lost_ticks: sqs.Queue, lost_events: sqs.Queue) -> Iterator[
         name="LostEvent",
         metric=lost_events.metric_approximate_number_of_messages_visible(period=_SHORT),
         says="An event that asked for a sync was not answered; the queue holds it.",
+    )
+    yield Watched(
+        name="LostBatch",
+        metric=lost_batches.metric_approximate_number_of_messages_visible(period=_SHORT),
+        says="A batch of due mailboxes was given up thrice. They are due again after ten minutes.",
     )
 
 

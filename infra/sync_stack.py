@@ -12,6 +12,7 @@ from infra.lambda_bundle import lambda_code
 from infra.settings import StageSettings
 from infra.settings_secret import SettingsSecret
 from infra.sync_api import SyncApi
+from infra.sync_batches import SyncBatches
 from infra.sync_events import SyncEvents
 from infra.sync_functions import SyncFunctions
 from infra.sync_schedules import SyncSchedules
@@ -41,6 +42,7 @@ class SyncStack(cdk.Stack):
             self, "Executions", functions=functions, mailbox_sync=workflows.mailbox_sync
         )
         events = SyncEvents(self, "Events", functions=functions)
+        batches = SyncBatches(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
         SyncWatch(
             self,
@@ -51,6 +53,7 @@ class SyncStack(cdk.Stack):
             api=api,
             lost_ticks=schedules.lost_ticks,
             lost_events=events.lost_events,
+            lost_batches=batches.lost_batches,
         )
 
         allow = {
@@ -60,6 +63,7 @@ class SyncStack(cdk.Stack):
             Touch.OPEN_TOKENS: token_key.allow_open,
             Touch.SEAL_TOKENS: token_key.allow_seal,
             Touch.WORKFLOWS: workflows.allow_control,
+            Touch.FUNCTIONS: batches.allow_wake,
             Touch.EVENT_BUS: events.allow_put,
             Touch.PUBLIC_URL: api.tell_url,
         }

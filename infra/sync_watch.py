@@ -24,6 +24,7 @@ class SyncWatch(Construct):
         api: SyncApi,
         lost_ticks: sqs.Queue,
         lost_events: sqs.Queue,
+        lost_batches: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
         SyncAlarms(
@@ -35,6 +36,7 @@ class SyncWatch(Construct):
             api=api,
             lost_ticks=lost_ticks,
             lost_events=lost_events,
+            lost_batches=lost_batches,
             topic=AlarmTopic(self, "AlarmTopic", stage=stage).topic,
         )
         SyncDashboard(

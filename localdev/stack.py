@@ -18,6 +18,7 @@ from infra.catalog import (
     ROUTES,
     SCHEDULES,
     TEST_SYNC,
+    WOKEN,
     WORKFLOWS,
 )
 from localdev.dashboard.server import Dashboard
@@ -37,6 +38,7 @@ from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
+from localdev.engine.names import function_arn
 from localdev.engine.postgres import Postgres, lock_folder
 from localdev.engine.scheduler import Scheduler
 from localdev.engine.simulator_process import Provider, SimulatorProcess
@@ -113,7 +115,11 @@ class Stack:
     def _listen(self) -> HttpApi:
         """Takes the ports before anything slow begins."""
         self.lambdas = LambdaHost(
-            FUNCTIONS, code_root=CODE_ROOT, logs=self.data / "logs", settings={}
+            FUNCTIONS,
+            code_root=CODE_ROOT,
+            logs=self.data / "logs",
+            settings={},
+            time_scale=self.options.time_scale,
         )
         secret = open_secret(self.data / "jwt-secret")
         api = HttpApi(
@@ -126,13 +132,10 @@ class Stack:
         )
         self._exit.callback(api.stop)
         self.api_url = f"http://localhost:{api.port}"
-        self.events = EventBus(
-            self.lambdas, EVENT_RULES, name=EVENT_BUS, scale=self.options.time_scale
-        )
+        self.events = EventBus(self.lambdas, EVENT_RULES, name=EVENT_BUS)
         endpoint = AwsEndpoint(self.lambdas, port=self.options.aws_port, bus=self.events)
         self._exit.callback(endpoint.stop)
         self._exit.callback(self.lambdas.stop)
-        self._exit.callback(self.events.stop)
         self.aws_url = endpoint.url
         self.dashboard = Dashboard(port=self.options.dashboard_port)
         self._exit.callback(self.dashboard.stop)
@@ -189,6 +192,7 @@ class Stack:
             CA_BUNDLE=self.provider.ca_bundle or "",
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS,
+            SYNC_ACCOUNTS_ARN=function_arn(WOKEN),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC.name],
             TEST_SYNC_ARN=arns[TEST_SYNC.name],
             JWT_SECRET=open_secret(self.data / "jwt-secret"),

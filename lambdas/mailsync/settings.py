@@ -17,6 +17,7 @@ CA_BUNDLE                PEM file that verifies providers (default: the system's
 TOKEN_KEY_ARN            KMS key that wraps the data key of stored tokens
 MAILBOX_SYNC_ARN         state machines
 TEST_SYNC_ARN
+SYNC_ACCOUNTS_ARN        the function that looks at mailboxes that are due
 EVENT_BUS_NAME           the bus on which events are published
 JWT_JWKS_URL             where the issuer of the application's JWT publishes its keys, or else
 JWT_SECRET               the HS256 key that the application signs it with, at least 32 bytes
@@ -115,6 +116,10 @@ class Settings:
     @property
     def test_sync_arn(self) -> str:
         return self._required("TEST_SYNC_ARN")
+
+    @property
+    def sync_accounts_arn(self) -> str:
+        return self._required("SYNC_ACCOUNTS_ARN")
 
     @property
     def event_bus_name(self) -> str:

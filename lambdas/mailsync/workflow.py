@@ -127,6 +127,10 @@ class Trigger:
             self.close(account_id, run.id)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
+    def take_over(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
+        """Starts the execution of a run that was begun without one, or that waits for it."""
+        self._start(run_id, account_id, SyncType.AUTO, trigger)
+
     def revive(self, run: QuietRun) -> None:
         """Starts a run that was never started; closes one whose execution is dead."""
         if self._lives(run.id):

@@ -12,6 +12,7 @@ from infra.catalog import (
     ROUTES,
     RUN_CLOSER,
     SCHEDULES,
+    WOKEN,
     WORKFLOWS,
     Function,
 )
@@ -27,9 +28,15 @@ _TRIGGERS = {
         "POST /api/email/sync",
         "event email/microsoft.sync",
         "a mailbox was connected",
-        "a mailbox is due",
+        "a mailbox is due and has more than a little new",
     ),
     "test-sync": ("GET /api/test-sync", "event test/sync"),
+}
+_CALLED_WHEN = {
+    RUN_CLOSER: "an execution ended without closing its run",
+    PUBLISHER: "an execution closed its run",
+    WOKEN: "mailboxes are due",
+    AUTHORIZER.name: "every route that is not public",
 }
 
 
@@ -115,9 +122,5 @@ def _triggers(function: Function) -> Iterator[str]:
     for rule in EVENT_RULES:
         if rule.function == function.name:
             yield f"events {', '.join(rule.detail_types)}"
-    if function.name == RUN_CLOSER:
-        yield "an execution ended without closing its run"
-    if function.name == PUBLISHER:
-        yield "an execution closed its run"
-    if function == AUTHORIZER:
-        yield "every route that is not public"
+    if function.name in _CALLED_WHEN:
+        yield _CALLED_WHEN[function.name]

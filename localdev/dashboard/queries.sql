@@ -95,8 +95,12 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.initi
 -- The folders of a mailbox, each with ours and the provider's count and what became of its proof.
 SELECT f.id, parent.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
        (SELECT count(*)::int FROM mailsync.email_quarantine q WHERE q.folder_id = f.id),
-       c.walking, f.selected, f.hidden, f.verified_at, f.error, f.error_message, f.differing
+       c.walking, f.selected, f.hidden,
+       CASE WHEN f.selected AND f.verified_at IS NOT NULL
+            THEN greatest(f.verified_at, a.verified_at) ELSE f.verified_at END,
+       f.error, f.error_message, f.differing
   FROM mailsync.email_folders f
+  JOIN mailsync.email_accounts a ON a.id = f.account_id
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
   LEFT JOIN mailsync.email_folders parent
     ON parent.account_id = f.account_id AND parent.remote_id = f.parent_remote_id

@@ -24,14 +24,17 @@ from mailsync.model import Access, AccountId, FolderId, RunId, RunRef, SyncType
 from mailsync.providers.graph import GraphMailbox
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings
+from mailsync.steps.check import Checked, Desk, check_account
 from mailsync.steps.folder_pages import sync_folder
 from mailsync.steps.folder_tree import sync_folders
 from mailsync.steps.mailbox import Mailbox
 from mailsync.steps.proof import recalculate_counts, repair_folder
+from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
+from mailsync.sync.budget import CHECK_PATIENCE_S
 
 T = TypeVar("T")
 DEFINITION = Path(__file__).parents[2] / "statemachine/mailbox_sync.asl.json"
@@ -138,6 +141,8 @@ class World:
         self.waits: list[int] = []
         self._numbers = count(1)
         self._run: RunRef | None = None
+        self.started: list[RunId] = []
+        self._vault = Vault("key", CredentialStore(self.database), KeyService())
 
     def strike(
         self, path: str = "", *, times: int | None = 1, rate: float = 1, **fault: Any
@@ -155,7 +160,9 @@ class World:
 
     def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
-        run_id = RunId(f"run-{next(self._numbers)}")
+        return self._execute(RunId(f"run-{next(self._numbers)}"), sync_type)
+
+    def _execute(self, run_id: RunId, sync_type: SyncType) -> str:
         runs = RunStore(self.database)
         epoch = runs.begin(self.account_id, run_id, run_id, sync_type, "test")
         assert epoch is not None, "the run before has not ended"
@@ -167,6 +174,18 @@ class World:
             return stopped.error
         runs.complete(self._run)
         return "completed"
+
+    def check(self) -> Checked:
+        """One look of `sync-accounts`; `started` keeps the runs that it leaves to an execution."""
+        return check_account(self.desk, self.account_id)
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(self.database, self._opened, lambda _, run_id: self.started.append(run_id))
+
+    def go_on(self, run_id: RunId) -> str:
+        """The execution of that name, once its run has been left to it."""
+        return self._execute(run_id, SyncType.AUTO)
 
     def rows(self, sql: str) -> list[list[Any]]:
         with self.database.transaction() as tx:
@@ -243,21 +262,37 @@ class World:
     def _mailbox(self) -> Iterator[Mailbox]:
         """As a function opens it: a client of its own, and a connection if others are at work."""
         database = self.database if self.at_once == 1 else Database(self.settings)
-        runs = RunStore(database)
+        patience = Patience(self.pauses.append if self.at_once == 1 else None)
+        mailbox = self._open(self._current, database, patience)
+        try:
+            mailbox.runs.renew_lease(self._current)
+            yield mailbox
+        finally:
+            mailbox.provider.close()
+            if database is not self.database:
+                database.close()
+
+    @contextmanager
+    def _opened(self, check: Check) -> Iterator[Mailbox]:
+        patience = Patience(self.pauses.append, total_s=CHECK_PATIENCE_S)
+        mailbox = self._open(check.run, self.database, patience)
+        try:
+            yield mailbox
+        finally:
+            mailbox.provider.close()
+
+    def _open(self, run: RunRef, database: Database, patience: Patience) -> Mailbox:
         provider = GraphMailbox(
             base_url=self.simulators.graph_url,
             access=self.access,
             ca_bundle=str(self.simulators.ca_bundle),
-            patience=Patience(self.pauses.append if self.at_once == 1 else None),
+            patience=patience,
         )
-        try:
-            runs.renew_lease(self._current)
+        vault = self._vault
+        if database is not self.database:
             vault = Vault("key", CredentialStore(database), KeyService())
-            yield Mailbox(self._current, self.access, provider, MailStore(database), runs, vault)
-        finally:
-            provider.close()
-            if database is not self.database:
-                database.close()
+        mail, runs = MailStore(database), RunStore(database)
+        return Mailbox(run, self.access, provider, mail, runs, vault)
 
     @property
     def _current(self) -> RunRef:

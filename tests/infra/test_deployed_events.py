@@ -1,4 +1,5 @@
 from infra import catalog
+from mailsync.sync.due import CLAIMED_FOR_S
 from tests.infra.template import Resource, Template
 
 
@@ -41,14 +42,38 @@ def test_only_the_own_account_may_put_events_on_the_bus(sync: Template) -> None:
 def test_an_event_is_tried_thrice_and_one_that_is_lost_is_kept(sync: Template) -> None:
     (queue,) = (key for key in sync.of_type("AWS::SQS::Queue") if "LostEvents" in key)
     kept = {"Fn::GetAtt": [queue, "Arn"]}
-    answering = sync.only("AWS::Lambda::EventInvokeConfig")["Properties"]
+    answering = asynchronous(sync, "receive-event")
     (target,) = rule_to(sync, "receive-event")["Properties"]["Targets"]
 
     assert answering["MaximumRetryAttempts"] == 2
     assert answering["MaximumEventAgeInSeconds"] <= 3600
     assert answering["DestinationConfig"]["OnFailure"]["Destination"] == kept
     assert target["DeadLetterConfig"]["Arn"] == kept
-    assert set(sync.may("sqs:SendMessage")) == {"receive-event"}
+    assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.WOKEN}
+
+
+def test_a_batch_is_tried_thrice_while_its_claim_lasts_and_one_that_is_lost_is_kept(
+    sync: Template,
+) -> None:
+    (queue,) = (key for key in sync.of_type("AWS::SQS::Queue") if "LostBatches" in key)
+    woken = asynchronous(sync, catalog.WOKEN)
+
+    assert woken["MaximumRetryAttempts"] == 2
+    assert woken["MaximumEventAgeInSeconds"] == CLAIMED_FOR_S
+    assert woken["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": [queue, "Arn"]}
+
+
+def asynchronous(sync: Template, function: str) -> Resource:
+    """How a function is called by those who do not wait for it."""
+    alias = sync.resources[sync.alias(catalog.function(function))]["Properties"]
+    settings = [
+        each["Properties"]
+        for each in sync.of_type("AWS::Lambda::EventInvokeConfig").values()
+        if each["Properties"]["FunctionName"] == alias["FunctionName"]
+    ]
+    found: Resource
+    (found,) = settings
+    return found
 
 
 def rule_to(sync: Template, function: str) -> Resource:

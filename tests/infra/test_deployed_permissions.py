@@ -54,6 +54,16 @@ def test_only_functions_that_touch_the_bus_may_put_events_and_on_ours_only(sync:
         assert statement["Resource"] == {"Fn::GetAtt": [bus, "Arn"]}
 
 
+def test_only_the_tick_may_invoke_a_function_and_only_the_one_that_it_wakes(
+    sync: Template,
+) -> None:
+    allowed = sync.may("lambda:InvokeFunction")
+
+    assert set(allowed) == touching(Touch.FUNCTIONS) == {"start-due-syncs"}
+    woken = {"Ref": sync.alias(catalog.function(catalog.WOKEN))}
+    assert [each["Resource"] for each in allowed.values()] == [woken]
+
+
 def test_the_authorizer_may_read_the_secret_and_nothing_else_of_ours(sync: Template) -> None:
     (properties,) = (each for spec, each in sync.functions() if spec is catalog.AUTHORIZER)
 
@@ -82,6 +92,7 @@ def test_a_function_is_told_of_a_resource_only_if_it_may_use_it(sync: Template) 
         "SETTINGS_SECRET_ARN": touching(Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.APP_IDENTITY),
         "TOKEN_KEY_ARN": touching(Touch.OPEN_TOKENS, Touch.SEAL_TOKENS),
         "MAILBOX_SYNC_ARN": touching(Touch.WORKFLOWS),
+        "SYNC_ACCOUNTS_ARN": touching(Touch.FUNCTIONS),
         "EVENT_BUS_NAME": touching(Touch.EVENT_BUS),
         "TEST_SYNC_ARN": touching(Touch.WORKFLOWS),
         "GRAPH_URL": touching(Touch.PROVIDER_LOGIN),

@@ -18,6 +18,7 @@ PRIVATE = {
     "provider_subscriptions",
     "self_tests",
     "sign_ins",
+    "sync_queue",
 }
 RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'mailsync'::regnamespace"
 MANY = """

@@ -2,6 +2,7 @@ from mailsync.sync.due import (
     EXECUTION_DIED,
     LONGEST_S,
     PUSHED_S,
+    QUIET_S,
     USUAL_S,
     next_sync_after_success_in_s,
     next_sync_in_s,
@@ -37,15 +38,28 @@ def test_an_account_that_waits_for_a_person_is_looked_at_once_a_day() -> None:
 
 def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:
     waits = [
-        next_sync_after_success_in_s(has_news=False, is_pushed=each, spread=0.5)
+        next_sync_after_success_in_s(has_news=False, is_pushed=each, quiet_s=0, spread=0.5)
         for each in (False, True)
     ]
 
     assert waits == [USUAL_S, PUSHED_S]
 
 
+def test_a_quiet_mailbox_is_asked_ever_more_rarely_but_every_quarter_of_an_hour_at_least() -> None:
+    hours = (0, 1, 2, 3, 24, 24 * 365)
+    waits = [
+        next_sync_after_success_in_s(
+            has_news=False, is_pushed=False, quiet_s=each * 3600, spread=0.5
+        )
+        for each in hours
+    ]
+
+    assert waits == [USUAL_S, USUAL_S, 600, QUIET_S, QUIET_S, QUIET_S]
+    assert QUIET_S == 15 * 60
+
+
 def test_what_came_while_a_sync_was_under_way_is_asked_for_at_once() -> None:
-    assert next_sync_after_success_in_s(has_news=True, is_pushed=True, spread=0.9) == 0
+    assert next_sync_after_success_in_s(has_news=True, is_pushed=True, quiet_s=0, spread=0.9) == 0
 
 
 def test_a_subscription_is_renewed_before_half_of_it_is_over_and_then_often_enough() -> None:

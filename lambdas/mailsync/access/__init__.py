@@ -50,8 +50,14 @@ class StoredAccess:
     """
 
     def __init__(
-        self, account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
+        self,
+        account_id: AccountId,
+        store: CredentialStore,
+        vault: Vault,
+        settings: Settings,
+        known: Credentials | None = None,
     ) -> None:
+        self._known = known
         self._account_id = account_id
         self._store = store
         self._vault = vault
@@ -71,7 +77,8 @@ class StoredAccess:
 
     def _renewed(self, refused: Access | None) -> Access:
         for _ in range(_ATTEMPTS):
-            before = self._store.credentials(self._account_id)
+            before = self._known or self._store.credentials(self._account_id)
+            self._known = None
             stored = self._stored(before)
             if stored and _is_fresh(stored) and (not refused or stored.token != refused.token):
                 return stored
@@ -116,10 +123,17 @@ class HeldAccess:
 
 
 def open_access(
-    account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
+    account_id: AccountId,
+    store: CredentialStore,
+    vault: Vault,
+    settings: Settings,
+    known: Credentials | None = None,
 ) -> StoredAccess:
-    """The access of one account; asks nobody until a token is needed."""
-    return StoredAccess(account_id, store, vault, settings)
+    """The access of one account; asks nobody until a token is needed.
+
+    known: what was read of its credentials a moment ago.
+    """
+    return StoredAccess(account_id, store, vault, settings, known)
 
 
 def _is_fresh(access: Access) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from mailsync.errors import CursorExpired
 from mailsync.log import logger
@@ -11,11 +12,26 @@ from mailsync.steps.mailbox import Mailbox
 from mailsync.sync.folders import biggest_first, diff_folders, known_roles, small_walks
 
 
-def mirror_folders(mailbox: Mailbox) -> tuple[RemoteFolder, ...]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the provider shows of a mailbox: its folders, and the next page of those that were
+    walked before. Nothing of it is stored yet."""
+
+    remote: tuple[RemoteFolder, ...]
+    pages: Mapping[FolderId, Page]
+
+
+def look(mailbox: Mailbox, known: Sequence[KnownFolder]) -> Look:
+    """In as few requests as the provider allows; a folder that failed is left out of the pages."""
+    remote = tuple(mailbox.provider.list_folders(known_roles(known)))
+    return Look(remote, _probe(mailbox, [each for each in known if each.selected]))
+
+
+def mirror_folders(mailbox: Mailbox, seen: Look | None = None) -> tuple[RemoteFolder, ...]:
     """Makes the stored tree and the provider's counts those of now; returns the remote folders."""
     run, mail = mailbox.run, mailbox.mail
     known = mail.folders(run.account_id)
-    remote = tuple(mailbox.provider.list_folders(known_roles(known)))
+    remote = seen.remote if seen else tuple(mailbox.provider.list_folders(known_roles(known)))
     plan = diff_folders(remote, known)
     if plan.changed or plan.gone:
         mail.save_folders(run, plan.changed, plan.gone)
@@ -34,20 +50,22 @@ def drop_unselected(mailbox: Mailbox) -> None:
         logger.info("unselected_dropped", messages=dropped)
 
 
-def sync_folders(mailbox: Mailbox) -> tuple[FolderId, ...]:
+def sync_folders(mailbox: Mailbox, seen: Look | None = None) -> tuple[FolderId, ...]:
     """Returns the folders that have more pages than one, the biggest first.
 
     Folders that were walked before are probed together in a few requests, those that are small
     are walked together, and what came is stored at once: so an incremental sync needs no further
     state, and the first one of a small mailbox neither.
+    What was `seen` already, under the lease that still holds, is not asked for again.
     """
-    remote = mirror_folders(mailbox)
+    remote = mirror_folders(mailbox, seen)
     wish, _ = mailbox.runs.run_settings(mailbox.run)
     if wish.sync_type is SyncType.FULL:
         mailbox.mail.restart_walks(mailbox.run, wish.folder_ids)
     drop_unselected(mailbox)
     folders = [each for each in mailbox.mail.folders(mailbox.run.account_id) if each.selected]
-    settled = _apply_probed(mailbox, [each for each in folders if not each.position.walking])
+    pages = seen.pages if seen else _probe(mailbox, folders)
+    settled = _apply(mailbox, [each for each in folders if not each.position.walking], pages)
     for batch in small_walks(folders, remote, page_size=PAGE_SIZE):
         pages = mailbox.provider.probe([(each.ref, None) for each in batch], limit=PAGE_SIZE)
         settled |= _apply(mailbox, batch, pages)
@@ -55,17 +73,17 @@ def sync_folders(mailbox: Mailbox) -> tuple[FolderId, ...]:
     return biggest_first(left, remote)
 
 
-def _apply_probed(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> frozenset[FolderId]:
-    """The folders that are up to date after their next page."""
-    positions = list(_positions(mailbox, folders))
-    if not positions:
-        return frozenset()
-    return _apply(mailbox, folders, mailbox.provider.probe(positions, limit=PAGE_SIZE))
+def _probe(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> Mapping[FolderId, Page]:
+    """The next page of each folder that was walked to its end."""
+    walked = [each for each in folders if not each.position.walking]
+    positions = list(_positions(mailbox, walked))
+    return mailbox.provider.probe(positions, limit=PAGE_SIZE) if positions else {}
 
 
 def _apply(
     mailbox: Mailbox, folders: Sequence[KnownFolder], pages: Mapping[FolderId, Page]
 ) -> frozenset[FolderId]:
+    """The folders that are up to date after their next page."""
     settled = set()
     for folder in folders:
         page = pages.get(folder.ref.id)

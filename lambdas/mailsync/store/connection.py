@@ -175,11 +175,13 @@ class Transaction:
     """An open transaction; rows come back as lists in the order of the columns."""
 
     def __init__(self, connection: pg8000.native.Connection, known: Mapping[str, str]) -> None:
+        self.statements = 0
         self._connection = connection
         self._known = known
 
     def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
         """Runs a statement of `queries.sql` by its name."""
+        self.statements += 1
         try:
             rows = self._connection.run(self._known[statement], **parameters)
         except pg8000.native.DatabaseError as error:
@@ -209,7 +211,11 @@ class Database:
     known: the statements that it runs, by name; None: those of `queries.sql`.
     """
 
+    statements: int
+    """Sent so far, BEGIN and COMMIT included: as many round trips."""
+
     def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
+        self.statements = 0
         self._settings = settings
         self._known = known or statements()
         self._connection: pg8000.native.Connection | None = None
@@ -229,8 +235,10 @@ class Database:
         connection = self._begin()
         self._is_open = True
         try:
-            yield Transaction(connection, self._known)
+            tx = Transaction(connection, self._known)
+            yield tx
             connection.run("COMMIT")
+            self.statements += tx.statements + 2
         except pg8000.native.DatabaseError as error:
             self._discard()
             raise _named(error, "commit") from None

@@ -14,7 +14,7 @@ from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.mail_store import PIECE
 from mailsync.store.rows import to_json
-from mailsync.store.run_store import announce, close_run
+from mailsync.store.run_store import CHECKER, announce, close_run
 from mailsync.sync.due import EXECUTION_STOPPED, next_sync_in_s
 
 RUNS_PIECE = 500
@@ -139,6 +139,7 @@ def _stop(held: _Held, why: str) -> RunId | None:
     """The next sync comes as if this one had not been: as late as the failures before it say."""
     found = held.tx.run("find_open_run", account_id=held.account_id)
     if not found:
+        held.tx.run("break_check", account_id=held.account_id, checker=CHECKER)
         return None
     run_id = RunId(found[0][0])
     close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED, why)

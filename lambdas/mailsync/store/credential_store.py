@@ -124,7 +124,12 @@ class CredentialStore:
 def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
     if not found:
         raise AccountNotConnected(f"Account {account_id} has no credentials; connect it again.")
-    grant_key_id, grant, access_key_id, access, expires_at, organisation_id = found[0]
+    return read_credentials(found[0])
+
+
+def read_credentials(row: list[Any]) -> Credentials:
+    """From a row of `find_credentials`."""
+    grant_key_id, grant, access_key_id, access, expires_at, organisation_id = row
     return Credentials(
         grant=Sealed(grant_key_id, grant) if grant is not None else None,
         access=Sealed(access_key_id, access) if access is not None else None,

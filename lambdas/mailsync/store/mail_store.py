@@ -59,7 +59,7 @@ class MailStore:
     def folders(self, account_id: AccountId) -> tuple[KnownFolder, ...]:
         with self._database.transaction() as tx:
             found = tx.run("known_folders", account_id=account_id)
-        return tuple(_known_folder(row) for row in found)
+        return tuple(known_folder(row) for row in found)
 
     def folder(self, account_id: AccountId, folder_id: FolderId) -> KnownFolder:
         """Raises FolderGone when the account has no such folder any more."""
@@ -67,7 +67,7 @@ class MailStore:
             found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
         if not found:
             raise FolderGone(f"Folder {folder_id} is not known any more.")
-        return _known_folder(found[0])
+        return known_folder(found[0])
 
     def save_folders(
         self, run: RunRef, changed: Sequence[RemoteFolder], gone: Sequence[FolderId]
@@ -322,7 +322,8 @@ def _tell(counts: Counts | None) -> None:
         count(MESSAGES_STORED, stored)
 
 
-def _known_folder(row: list[Any]) -> KnownFolder:
+def known_folder(row: list[Any]) -> KnownFolder:
+    """From a row of `known_folders`."""
     number, remote, parent, name, role, hidden, selected, total, *position = row
     key_id, cursor, walk, walking, size = position
     return KnownFolder(

@@ -25,13 +25,18 @@ VALUES (:user_id, :provider, :provider_account_id, :email_address)
 RETURNING id::text
 
 -- take_lease --
--- The lease, if it is free, expired or already ours; the epoch rises unless it was ours.
+-- The lease, if it is free, expired or already ours; the epoch rises unless it was ours. A check
+-- without an execution gives way to the execution of its own run, and to any while it has no run.
 UPDATE mailsync.email_accounts
    SET lease_epoch = lease_epoch + CASE WHEN lease_owner = :owner THEN 0 ELSE 1 END,
        lease_owner = :owner, lease_until = now() + make_interval(secs => cast(:seconds AS int)),
        sync_status = 'syncing', updated_at = now()
  WHERE id = cast(:account_id AS uuid)
-   AND (lease_owner IS NULL OR lease_until < now() OR lease_owner = :owner)
+   AND (lease_owner IS NULL OR lease_until < now() OR lease_owner = :owner
+        OR lease_owner = :checker
+           AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs r
+                            WHERE r.account_id = cast(:account_id AS uuid) AND r.id <> :run_id
+                              AND r.status IN ('queued', 'running')))
 RETURNING lease_epoch
 
 -- renew_lease --
@@ -152,6 +157,7 @@ UPDATE mailsync.email_accounts
        initial_sync_completed = initial_sync_completed OR :proven,
        verified_at = CASE WHEN :proven THEN now() ELSE verified_at END,
        last_error = NULL, last_error_message = NULL, failures = 0,
+       changed_at = CASE WHEN :has_changed THEN now() ELSE changed_at END,
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
  WHERE id = cast(:account_id AS uuid)
 
@@ -205,15 +211,138 @@ DELETE FROM mailsync.outbox
                LIMIT :limit)
 
 -- claim_due_accounts --
--- Accounts that are due, put off so that no other tick takes them too.
+-- Accounts that are due, those first that have waited longest; put off so that no other tick takes
+-- them too. They are found in the index alone. What another tick has taken since is not due when it
+-- is locked, and what one is taking now is passed over.
+WITH found AS MATERIALIZED (
+  SELECT account_id
+    FROM mailsync.sync_queue
+   WHERE due_at <= now()
+   ORDER BY due_at
+   LIMIT :limit),
+due AS MATERIALIZED (
+  SELECT q.account_id, q.due_at
+    FROM found JOIN mailsync.sync_queue q USING (account_id)
+   WHERE q.due_at <= now()
+     FOR UPDATE OF q SKIP LOCKED),
+claimed AS (
+  UPDATE mailsync.sync_queue q
+     SET due_at = now() + make_interval(secs => :next_in_s)
+    FROM due WHERE q.account_id = due.account_id
+  RETURNING q.account_id)
+SELECT due.account_id::text FROM due JOIN claimed USING (account_id) ORDER BY due.due_at
+
+-- put_back --
+-- Accounts that were claimed and not looked at are due again at once.
+UPDATE mailsync.sync_queue
+   SET due_at = now()
+ WHERE account_id IN (SELECT cast(each AS uuid)
+                        FROM json_array_elements_text(cast(:ids AS json)) AS each)
+   AND due_at > now()
+
+-- begin_check --
+-- The lease for a look at a mailbox that leaves no run if there is nothing new; no row while another
+-- one works on the account or is about to. It tells whether the last sync proved every folder without
+-- a difference and nothing waits for the provider's word since, who notifies us, and how long it has
+-- been quiet.
+UPDATE mailsync.email_accounts a
+   SET lease_epoch = lease_epoch + 1, lease_owner = :checker,
+       lease_until = now() + make_interval(secs => cast(:seconds AS int))
+ WHERE a.id = cast(:account_id AS uuid) AND a.status = 'active'
+   AND (a.lease_owner IS NULL OR a.lease_until < now())
+   AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs r
+                    WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
+RETURNING a.lease_epoch, a.user_id, a.provider, a.email_address, a.status, a.initial_sync_completed,
+       a.provider_account_id, now(),
+       coalesce(a.sync_status = 'completed' AND a.verified_at >= a.last_sync_at, false)
+         AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                          WHERE m.account_id = a.id AND m.removed_at IS NOT NULL)
+         AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
+                          WHERE q.account_id = a.id
+                            AND q.last_tried_at < now() - least(interval '1 day',
+                                  interval '5 minutes' * 2 ^ least(q.attempts, 9)))
+         AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
+                          WHERE f.account_id = a.id AND f.differing > 0),
+       coalesce(a.notified_at > now() - interval '1 day', false)
+         AND EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s
+                      WHERE s.account_id = a.id AND s.expires_at > now()),
+       extract(epoch FROM now() - a.changed_at)::float8,
+       (SELECT c.organisation_id FROM mailsync.email_credentials c WHERE c.account_id = a.id)
+
+-- end_check --
+-- Nothing new in the mailbox: it is as it was proven to be. What the provider notified us of while
+-- we looked may have come too late for the look. The positions move all the same, since a provider
+-- honours the newest few only. No row when another one took the lease.
+WITH ended AS (
+  UPDATE mailsync.email_accounts
+     SET lease_owner = NULL, lease_until = NULL, last_sync_at = now(), verified_at = now(),
+         next_sync_at = CASE WHEN notified_at > :began_at THEN now()
+                             ELSE now() + make_interval(secs => :next_in_s) END,
+         updated_at = now()
+   WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+  RETURNING 1),
+moved AS (
+  UPDATE mailsync.folder_cursors c
+     SET cursor_key_id = n.key_id, cursor_sealed = decode(n.cursor, 'base64'), updated_at = now()
+    FROM json_to_recordset(cast(:cursors AS json)) AS n
+         (folder_id bigint, walk int, key_id bigint, cursor text)
+   WHERE c.folder_id = n.folder_id AND c.walk = n.walk AND NOT c.walking
+     AND EXISTS (SELECT 1 FROM ended))
+SELECT 1 FROM ended
+
+-- keep_checked --
+-- The check goes on with its lease; no row when another one took it. An update of no key, so that
+-- whoever asks for a run at this moment does not wait.
 UPDATE mailsync.email_accounts
-   SET next_sync_at = now() + make_interval(secs => :next_in_s)
- WHERE id IN (SELECT id FROM mailsync.email_accounts
-               WHERE status = 'active' AND next_sync_at <= now()
-               ORDER BY next_sync_at
-                 FOR UPDATE SKIP LOCKED
-               LIMIT :limit)
-RETURNING id::text
+   SET lease_until = now() + make_interval(secs => cast(:seconds AS int)),
+       updated_at = now()
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+RETURNING 1
+
+-- show_syncing --
+-- From now on there is something that the next proof must look at.
+UPDATE mailsync.email_accounts SET sync_status = 'syncing' WHERE id = cast(:account_id AS uuid)
+
+-- release_check --
+-- The lease of a check goes back; no row when another one took it.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+RETURNING 1
+
+-- break_check --
+-- Whoever changes the account ends a check that has no run; it can write nothing from now on.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL
+ WHERE id = cast(:account_id AS uuid) AND lease_owner = :checker
+
+-- open_check_run --
+-- A check that found something to store becomes a run, as old as the check; nothing when another run
+-- was asked for meanwhile.
+INSERT INTO mailsync.sync_runs
+       (id, account_id, sync_type, trigger, status, created_at, started_at)
+VALUES (:run_id, cast(:account_id AS uuid), :sync_type, :trigger, 'running', :began_at, :began_at)
+    ON CONFLICT DO NOTHING
+RETURNING id
+
+-- hand_over_run --
+-- What a check has begun is left to an execution, which has its own rounds of repairs.
+UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
+ WHERE id = :run_id AND status = 'running'
+
+-- checked_folders --
+-- The folders of an account that exist, as `known_folders` tells them, with our counts.
+SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
+       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, f.unread,
+       (SELECT count(*) FROM mailsync.email_quarantine q
+         WHERE q.folder_id = f.id
+           AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                            WHERE m.account_id = q.account_id AND m.message_id = q.message_id
+                              AND m.folder_id = f.id AND m.removed_at IS NULL))
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
+ ORDER BY f.id
 
 -- known_folders --
 -- The folders of an account that exist, each with the position of the sync in it.
@@ -601,12 +730,15 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
  WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
 
 -- folder_status --
--- What the status shows of each folder.
-SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.verified_at,
+-- What the status shows of each folder. A check that finds nothing new proves all of them at once and
+-- says so on the account alone.
+SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
+       greatest(f.verified_at, CASE WHEN f.verified_at IS NOT NULL THEN a.verified_at END),
        f.error, f.error_message, c.walking,
        (SELECT count(*) FROM mailsync.email_quarantine q WHERE q.folder_id = f.id), f.differing
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  JOIN mailsync.email_accounts a ON a.id = f.account_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
  ORDER BY f.id
 
@@ -715,11 +847,15 @@ SELECT id::text, email_address, provider, status, sync_status, last_sync_at,
 
 -- folder_choices --
 -- Every folder of an account, mirrored or not.
-SELECT id, display_name, role, parent_remote_id, remote_id, selected, hidden, total, unread,
-       remote_total, verified_at, differing
-  FROM mailsync.email_folders
- WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
- ORDER BY id
+SELECT f.id, f.display_name, f.role, f.parent_remote_id, f.remote_id, f.selected, f.hidden, f.total,
+       f.unread, f.remote_total,
+       CASE WHEN f.selected AND f.verified_at IS NOT NULL
+            THEN greatest(f.verified_at, a.verified_at) ELSE f.verified_at END,
+       f.differing
+  FROM mailsync.email_folders f
+  JOIN mailsync.email_accounts a ON a.id = f.account_id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
+ ORDER BY f.id
 
 -- account_runs --
 -- The runs of a user's account, the newest first, before a position.
@@ -912,9 +1048,13 @@ UPDATE mailsync.email_accounts
                  FOR NO KEY UPDATE)
 
 -- news_of_run --
--- Whether the provider has notified us since the run began, and whether it can be relied upon to.
+-- Whether the provider has notified us since the run began, whether it can be relied upon to, whether
+-- the run changed any row, and for how long no other did.
 SELECT coalesce(a.notified_at > r.started_at, false),
-       coalesce(a.notified_at > now() - interval '1 day' AND s.expires_at > now(), false)
+       coalesce(a.notified_at > now() - interval '1 day' AND s.expires_at > now(), false),
+       EXISTS (SELECT 1 FROM mailsync.sync_run_folders p
+                WHERE p.run_id = r.id AND p.inserted + p.updated + p.removed > 0),
+       extract(epoch FROM now() - a.changed_at)::float8
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
   LEFT JOIN mailsync.provider_subscriptions s ON s.account_id = a.id

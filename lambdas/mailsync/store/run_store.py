@@ -23,6 +23,9 @@ from mailsync.sync.due import NEEDS_A_PERSON, next_sync_after_success_in_s, next
 LEASE_S = 15 * 60
 """Longer than any function and any pause between two of them."""
 
+CHECKER = "sync-accounts"
+"""Who holds the lease of a mailbox that is looked at without an execution."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
@@ -128,14 +131,19 @@ class RunStore:
         """The epoch of the lease, or None when another execution holds it.
 
         The same execution may begin again after a retry and gets the same epoch; None too when
-        its run was stopped meanwhile.
+        its run was stopped meanwhile. A check that is under way loses the mailbox to it.
         """
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             if tx.run("ended_run", run_id=run_id):
                 return None
             lease = tx.run(
-                "take_lease", account_id=account_id, owner=execution_arn, seconds=LEASE_S
+                "take_lease",
+                account_id=account_id,
+                run_id=run_id,
+                owner=execution_arn,
+                checker=CHECKER,
+                seconds=LEASE_S,
             )
             if not lease:
                 _finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
@@ -207,13 +215,20 @@ class RunStore:
             proven = bool(unproven == 0)
             if not holds:
                 return proven
-            has_news, is_pushed = tx.run("news_of_run", run_id=run.run_id)[0]
+            has_news, is_pushed, has_changed, quiet_s = tx.run("news_of_run", run_id=run.run_id)[0]
             wait_s = next_sync_after_success_in_s(
                 has_news=has_news,
                 is_pushed=is_pushed,
+                quiet_s=0.0 if has_changed else quiet_s,
                 spread=random(),  # noqa: S311
             )
-            tx.run("account_completed", account_id=run.account_id, proven=proven, next_in_s=wait_s)
+            tx.run(
+                "account_completed",
+                account_id=run.account_id,
+                proven=proven,
+                has_changed=has_changed,
+                next_in_s=wait_s,
+            )
             close_run(tx, run.run_id, "completed", None, None)
             announce(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
         count(RUNS_COMPLETED)
@@ -228,26 +243,10 @@ class RunStore:
 
         A run that has its outcome keeps it, and its account is left alone.
         """
-        needs_person = error in NEEDS_A_PERSON
         with self._database.transaction() as tx:
-            held = tx.run("lock_account_of_run", run_id=run_id)
-            if not held or not close_run(tx, run_id, "failed", error, message):
-                return
-            [(failures, status)] = held
-            wait_s = next_sync_in_s(failures=failures + 1, cause=error, spread=random())  # noqa: S311
-            changed = tx.run(
-                "account_failed",
-                account_id=account_id,
-                owner=owner,
-                error=error,
-                error_message=message,
-                needs_person=needs_person,
-                next_in_s=wait_s,
-            )
-            announce(tx, account_id, "sync.failed", run_id, error=error)
-            if changed and needs_person and status == "active":
-                announce(tx, account_id, "account.reauth_required", run_id, error=error)
-        count_failure(error)
+            closed = fail_run(tx, account_id, run_id, owner=owner, error=error, message=message)
+        if closed:
+            count_failure(error)
 
     def open_run_account(self, run_id: RunId) -> AccountId | None:
         """Whose run that is, as long as it has no outcome."""
@@ -261,7 +260,8 @@ class RunStore:
         return tuple(QuietRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
 
     def claim_due(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
-        """Accounts that are due; each is put off by `wait_s`, so nobody else claims it too."""
+        """Those that have been due for longest; each is put off by `wait_s`, so nobody else claims
+        it too, and one that is forgotten comes back by itself."""
         with self._database.transaction() as tx:
             found = tx.run("claim_due_accounts", limit=limit, next_in_s=wait_s)
         return tuple(AccountId(each) for (each,) in found)
@@ -280,6 +280,31 @@ def close_run(
     if not _finish(tx, run_id, status, error, text):
         return False
     tx.run("finish_run_folders", run_id=run_id, status=status)
+    return True
+
+
+def fail_run(
+    tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
+) -> bool:
+    """See `RunStore.fail`; whether the run had no outcome yet. It is counted after the commit."""
+    needs_person = error in NEEDS_A_PERSON
+    held = tx.run("lock_account_of_run", run_id=run_id)
+    if not held or not close_run(tx, run_id, "failed", error, message):
+        return False
+    [(failures, status)] = held
+    wait_s = next_sync_in_s(failures=failures + 1, cause=error, spread=random())  # noqa: S311
+    changed = tx.run(
+        "account_failed",
+        account_id=account_id,
+        owner=owner,
+        error=error,
+        error_message=message,
+        needs_person=needs_person,
+        next_in_s=wait_s,
+    )
+    announce(tx, account_id, "sync.failed", run_id, error=error)
+    if changed and needs_person and status == "active":
+        announce(tx, account_id, "account.reauth_required", run_id, error=error)
     return True
 
 

@@ -1,8 +1,18 @@
 """When a mailbox is asked again, and when its provider is told again to notify us."""
 
+MOST_PER_TICK = 3000
+"""Mailboxes that a tick claims, the oldest first: half as many again as come due in a minute where
+10,000 are asked every 5. 10,000 that an outage left behind are spread over four minutes."""
+CLAIMED_FOR_S = 600
+"""A claim ends by itself, should nobody come to look at the mailbox."""
+
 USUAL_S = 5 * 60
+QUIET_S = 15 * 60
+"""The same for a mailbox in which nothing has happened for hours: what arrives waits no longer."""
 PUSHED_S = 15 * 60
 """The same for a mailbox whose provider notifies us: some notifications never arrive."""
+_QUIET_SHARE = 12
+"""A mailbox that has been quiet for an hour is asked after the twelfth part of it, and so on."""
 LONGEST_S = 24 * 60 * 60
 
 EXECUTION_DIED = "ExecutionDied"
@@ -33,15 +43,20 @@ def next_sync_in_s(*, failures: int, cause: str | None, spread: float) -> float:
     return interval * (0.9 + 0.2 * spread)
 
 
-def next_sync_after_success_in_s(*, has_news: bool, is_pushed: bool, spread: float) -> float:
+def next_sync_after_success_in_s(
+    *, has_news: bool, is_pushed: bool, quiet_s: float, spread: float
+) -> float:
     """Seconds until the next sync of a mailbox that is up to date; `spread` as above.
 
     `has_news`: a notification came while the sync was under way, so it may have come too late
     for it. `is_pushed`: notifications do arrive; they are hints, so it is asked all the same.
+    `quiet_s`: for so long no sync has changed a row. Up to an hour of that it is asked every 5
+    minutes, then ever less often, from three hours on every 15.
     """
     if has_news:
         return 0.0
-    return (PUSHED_S if is_pushed else USUAL_S) * (0.9 + 0.2 * spread)
+    interval = min(QUIET_S, max(USUAL_S, quiet_s / _QUIET_SHARE))
+    return (PUSHED_S if is_pushed else interval) * (0.9 + 0.2 * spread)
 
 
 def renewal_in_s(*, lasts_s: float, spread: float) -> float:

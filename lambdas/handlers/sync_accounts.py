@@ -1,0 +1,21 @@
+"""Invoked by `start-due-syncs`: looks at a batch of mailboxes and syncs those with little new."""
+
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mailsync.log import logger
+from mailsync.metrics import metered
+from mailsync.model import AccountId
+from mailsync.steps.batch import sync_accounts
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metered
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    tally = sync_accounts(
+        [AccountId(each) for each in event["accountIds"]],
+        remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    return asdict(tally)

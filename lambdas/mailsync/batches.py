@@ -1,0 +1,53 @@
+"""Handing mailboxes that are due to the function `sync-accounts`, some at a time.
+
+Postgres is the queue; an invocation only wakes somebody up. Whatever becomes of it, a claim ends
+by itself and the mailbox is due again.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from mailsync.model import AccountId
+from mailsync.store.check_store import CheckStore
+
+BATCH = 25
+"""A batch lasts some 3 s when nothing is new: long enough that what an invocation costs by itself
+does not count, short enough that a function that dies keeps few waiting."""
+
+
+class Batches:
+    """`sync-accounts`, by Lambda's API."""
+
+    def __init__(self, checks: CheckStore, function_arn: str) -> None:
+        self._checks = checks
+        self._function_arn = function_arn
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+
+        return boto3.client("lambda")
+
+    def wake(self, account_ids: Sequence[AccountId]) -> int:
+        """How many batches were accepted. Those that Lambda refuses are due again at once.
+
+        Raises:
+            botocore's ClientError or BotoCoreError: Lambda refuses or does not answer.
+        """
+        starts = range(0, len(account_ids), BATCH)
+        for start in starts:
+            try:
+                self._invoke(account_ids[start : start + BATCH])
+            except Exception:
+                self._checks.put_back(account_ids[start:])
+                raise
+        return len(starts)
+
+    def _invoke(self, account_ids: Sequence[AccountId]) -> None:
+        self._client.invoke(
+            FunctionName=self._function_arn,
+            InvocationType="Event",
+            Payload=json.dumps({"accountIds": list(account_ids)}),
+        )

@@ -1,0 +1,138 @@
+"""`sync-accounts`: a batch of mailboxes that are due, several at once, each for itself."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any
+
+from mailsync.access import open_access
+from mailsync.access.vault import Vault
+from mailsync.log import logger
+from mailsync.model import AccountId, RunId
+from mailsync.providers import open_provider
+from mailsync.providers.patience import Patience
+from mailsync.settings import Settings, load_settings
+from mailsync.steps.check import Checked, Desk, Outcome, check_account
+from mailsync.steps.mailbox import Mailbox
+from mailsync.store.check_store import TRIGGER, Check, CheckStore
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.mail_store import MailStore
+from mailsync.store.run_store import RunStore
+from mailsync.sync.budget import CHECK_PATIENCE_S
+from mailsync.workflow import open_trigger
+
+AT_ONCE = 5
+"""Threads, and database connections, of one function: it mostly waits for providers."""
+ENOUGH_TIME_S = 90.0
+"""For one mailbox whose provider hardly answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many mailboxes ended how, and what those cost in which nothing was new."""
+
+    outcomes: dict[str, int]
+    requests: int
+    statements: int
+    seconds: float
+
+    @classmethod
+    def of(cls, all_checked: Sequence[Checked]) -> "Tally":
+        idle = [each for each in all_checked if each.outcome is Outcome.IDLE]
+        return cls(
+            outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
+            requests=sum(each.requests for each in idle),
+            statements=sum(each.statements for each in idle),
+            seconds=round(sum(each.seconds for each in idle), 3),
+        )
+
+
+def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], float]) -> Tally:
+    """Looks at each mailbox; those for which the time is too short are due again at once."""
+
+    def one(account_id: AccountId) -> Checked:
+        if remaining_s() < ENOUGH_TIME_S:
+            return Checked(Outcome.PUT_BACK)
+        desk = desks.get()
+        try:
+            return check_account(desk, account_id)
+        finally:
+            desks.put(desk)
+
+    desks = _desks()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        all_checked = list(pool.map(one, account_ids))
+    _put_back(
+        desks,
+        [
+            account_id
+            for account_id, checked in zip(account_ids, all_checked, strict=True)
+            if checked.outcome is Outcome.PUT_BACK
+        ],
+    )
+    tally = Tally.of(all_checked)
+    logger.info(
+        "batch_checked",
+        outcomes=tally.outcomes,
+        idle_requests=tally.requests,
+        idle_statements=tally.statements,
+        idle_seconds=tally.seconds,
+    )
+    return tally
+
+
+def _put_back(desks: "SimpleQueue[Desk]", account_ids: Sequence[AccountId]) -> None:
+    desk = desks.get()
+    try:
+        CheckStore(desk.database).put_back(account_ids)
+    finally:
+        desks.put(desk)
+
+
+@cache
+def _desks() -> "SimpleQueue[Desk]":
+    """Those of this process; they are kept, with their connections, for its next batch."""
+    import boto3
+
+    settings = load_settings()
+    kms: Any = boto3.client("kms")  # here: making one is not for several threads at once
+    trigger, starting = open_trigger(), Lock()
+
+    def start(account_id: AccountId, run_id: RunId) -> None:
+        with starting:
+            trigger.take_over(account_id, run_id, TRIGGER)
+
+    desks: SimpleQueue[Desk] = SimpleQueue()
+    for _ in range(AT_ONCE):
+        database = Database(settings)
+        vault = Vault(settings.token_key_arn, CredentialStore(database), kms)
+        desks.put(Desk(database, _opener(settings, database, vault), start))
+    return desks
+
+
+def _opener(
+    settings: Settings, database: Database, vault: Vault
+) -> Callable[[Check], AbstractContextManager[Mailbox]]:
+    credentials, mail, runs = CredentialStore(database), MailStore(database), RunStore(database)
+
+    @contextmanager
+    def opened(check: Check) -> Iterator[Mailbox]:
+        account, run = check.account, check.run
+        logger.thread_safe_append_keys(
+            account_id=account.id, run_id=run.run_id, provider=account.provider
+        )
+        access = open_access(account.id, credentials, vault, settings, check.credentials)
+        patience = Patience(total_s=CHECK_PATIENCE_S)
+        provider = open_provider(account, access, settings, patience)
+        try:
+            yield Mailbox(run, access, provider, mail, runs, vault)
+        finally:
+            provider.close()
+
+    return opened

@@ -1,0 +1,209 @@
+"""Looks at mailboxes that leave no run behind when there is nothing new.
+
+A check holds the lease like an execution does, under an epoch of its own, so what it writes is
+fenced. But it gives way: any execution may take the mailbox from a check that has no run, and the
+execution of its own run from one that has. So a person never waits for a check, nobody waits for
+a dead one, and what a check cannot do itself is left to an execution of the same name.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from random import random
+from typing import Any
+
+from mailsync.errors import LeaseLost
+from mailsync.metrics import count_failure
+from mailsync.model import (
+    Account,
+    AccountId,
+    Credentials,
+    FolderId,
+    KnownFolder,
+    Provider,
+    RunId,
+    RunRef,
+    Sealed,
+    SyncType,
+)
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.credential_store import read_credentials
+from mailsync.store.mail_store import known_folder
+from mailsync.store.rows import to_json
+from mailsync.store.run_store import CHECKER, LEASE_S, fail_run
+from mailsync.sync.due import next_sync_after_success_in_s
+
+CHECK_LEASE_S = 60
+"""Longer than a check, and over before Lambda calls a function again that died."""
+TRIGGER = "schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCount:
+    """Our counts of a folder; `quarantined` are known but not stored."""
+
+    stored: int
+    unread: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A mailbox that is being looked at.
+
+    `is_settled`: the last sync proved every folder, and no removal and no message in quarantine
+    waits for another question. `quiet_s`: for so long no sync has changed a row.
+    """
+
+    run: RunRef
+    account: Account
+    began_at: datetime
+    is_settled: bool
+    is_pushed: bool
+    quiet_s: float
+    folders: tuple[KnownFolder, ...]
+    counts: Mapping[FolderId, StoredCount]
+    credentials: Credentials | None
+
+
+class CheckStore:
+    """Raises StoreUnavailable and StoreRejected; every method is one transaction.
+
+    Those that end or change a check raise LeaseLost when an execution has taken the mailbox.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, account_id: AccountId, run_id: RunId) -> Check | None:
+        """None when the account is not active, or somebody works on it or is about to."""
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "begin_check", account_id=account_id, checker=CHECKER, seconds=CHECK_LEASE_S
+            )
+            if not found:
+                return None
+            folders = tx.run("checked_folders", account_id=account_id)
+            credentials = tx.run("find_credentials", account_id=account_id)
+        epoch, user_id, provider, address, status, complete, remote_id, *told = found[0]
+        began_at, is_settled, is_pushed, quiet_s, organisation_id = told
+        return Check(
+            run=RunRef(account_id, run_id, int(epoch)),
+            account=Account(
+                id=account_id,
+                user_id=user_id,
+                provider=Provider(provider),
+                email_address=address,
+                status=status,
+                initial_sync_completed=complete,
+                remote_id=remote_id,
+                organisation_id=organisation_id,
+            ),
+            began_at=began_at,
+            is_settled=is_settled,
+            is_pushed=is_pushed,
+            quiet_s=quiet_s,
+            folders=tuple(known_folder(each[:-2]) for each in folders),
+            counts={FolderId(each[0]): StoredCount(each[7], *each[-2:]) for each in folders},
+            credentials=read_credentials(credentials[0]) if credentials else None,
+        )
+
+    def end(self, check: Check, cursors: Mapping[KnownFolder, Sealed]) -> None:
+        """There is nothing new: the mailbox is as it was proven to be, as of now."""
+        wait_s = next_sync_after_success_in_s(
+            has_news=False,
+            is_pushed=check.is_pushed,
+            quiet_s=check.quiet_s,
+            spread=random(),  # noqa: S311
+        )
+        with self._database.transaction() as tx:
+            ended = tx.run(
+                "end_check",
+                **_fence(check),
+                began_at=check.began_at,
+                next_in_s=wait_s,
+                cursors=_cursor_rows(cursors),
+            )
+            _demand(ended, check)
+
+    def open_run(self, check: Check) -> bool:
+        """The check becomes a run that others see and join; False when another run was asked for
+        meanwhile, and the mailbox is free for it."""
+        with self._database.transaction() as tx:
+            _demand(tx.run("keep_checked", **_fence(check), seconds=LEASE_S), check)
+            if not _open_run(tx, check):
+                tx.run("release_check", **_fence(check))
+                return False
+            tx.run("show_syncing", account_id=check.run.account_id)
+        return True
+
+    def hand_over(self, check: Check) -> bool:
+        """Leaves the run to an execution of its name, which is to be started; False when another
+        run was asked for meanwhile. The check can write nothing from now on."""
+        with self._database.transaction() as tx:
+            _demand(tx.run("release_check", **_fence(check)), check)
+            if tx.changed("hand_over_run", run_id=check.run.run_id):
+                return True
+            return bool(
+                tx.run(
+                    "enqueue_run",
+                    account_id=check.run.account_id,
+                    run_id=check.run.run_id,
+                    sync_type=SyncType.AUTO,
+                    folder_ids=None,
+                    trigger=TRIGGER,
+                    idempotency_key=None,
+                )
+            )
+
+    def fail(self, check: Check, error: str, message: str) -> None:
+        """Closes the run under the name of its error, as `RunStore.fail` does."""
+        run = check.run
+        with self._database.transaction() as tx:
+            _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
+            _open_run(tx, check)
+            fail_run(tx, run.account_id, run.run_id, owner=CHECKER, error=error, message=message)
+        count_failure(error)
+
+    def put_back(self, account_ids: Sequence[AccountId]) -> None:
+        """Accounts that were claimed and not looked at are due again."""
+        if account_ids:
+            with self._database.transaction() as tx:
+                tx.run("put_back", ids=to_json(list(account_ids)))
+
+
+def _fence(check: Check) -> dict[str, Any]:
+    run = check.run
+    return {"account_id": run.account_id, "epoch": run.lease_epoch, "checker": CHECKER}
+
+
+def _demand(found: list[list[Any]], check: Check) -> None:
+    if not found:
+        raise LeaseLost(f"Account {check.run.account_id}: an execution owns the mailbox now.")
+
+
+def _open_run(tx: Transaction, check: Check) -> bool:
+    return bool(
+        tx.run(
+            "open_check_run",
+            run_id=check.run.run_id,
+            account_id=check.run.account_id,
+            sync_type=SyncType.AUTO,
+            trigger=TRIGGER,
+            began_at=check.began_at,
+        )
+    )
+
+
+def _cursor_rows(cursors: Mapping[KnownFolder, Sealed]) -> Any:
+    def row(folder: KnownFolder, sealed: Sealed) -> dict[str, Any]:
+        return {
+            "folder_id": folder.ref.id,
+            "walk": folder.position.walk,
+            "key_id": sealed.key_id,
+            "cursor": base64.b64encode(sealed.data).decode(),
+        }
+
+    rows: Iterable[dict[str, Any]] = (row(*each) for each in cursors.items())
+    return to_json(list(rows))

@@ -1,0 +1,121 @@
+"""Who is due is found by the index alone, claimed once, and the oldest first."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from mailsync.model import AccountId
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.queries import statements
+from mailsync.store.run_store import RunStore
+from mailsync.sync.due import CLAIMED_FOR_S, MOST_PER_TICK
+from tests.store.rows import rows
+
+ACCOUNTS = 20_000
+FILL = """
+INSERT INTO mailsync.email_accounts
+       (user_id, provider, provider_account_id, email_address, status, next_sync_at)
+SELECT 'ann', 'microsoft', n::text, n || '@example.org',
+       CASE WHEN n % 50 = 0 THEN 'paused' ELSE 'active' END, {due}
+  FROM generate_series(1, {accounts}) n RETURNING 1"""
+ACTIVE = (
+    "SELECT id::text FROM mailsync.email_accounts WHERE status = 'active' ORDER BY next_sync_at"
+)
+DUE_AGAIN = (
+    "UPDATE mailsync.email_accounts SET next_sync_at = now()"
+    " WHERE id = ANY(cast('{{{ids}}}' AS uuid[])) RETURNING 1"
+)
+
+
+def fill(database: Database, accounts: int, due: str) -> None:
+    """With statistics, as autovacuum keeps them."""
+    rows(database, FILL.format(accounts=accounts, due=due))
+    rows(database, "ANALYZE mailsync.sync_queue")
+
+
+@pytest.fixture
+def queue(database: Database) -> Database:
+    """20,000 mailboxes, a tenth of them due."""
+    fill(database, ACCOUNTS, "now() + make_interval(secs => n - 2000)")
+    return database
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from nodes(each)
+
+
+def test_who_is_due_is_found_in_the_index_alone_and_in_its_order(queue: Database) -> None:
+    statement = statements()["claim_due_accounts"]
+    with queue.transaction() as tx:
+        explain = f"EXPLAIN (FORMAT JSON) {statement}"
+        [[plan]] = tx._connection.run(explain, limit=100, next_in_s=60)
+
+    every = list(nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]))
+    finding = next(each for each in every if each.get("Subplan Name") == "CTE found")
+    below = [each["Node Type"] for each in nodes(finding)]
+
+    assert below == ["Limit", "Index Only Scan"]
+    assert "Seq Scan" not in {each["Node Type"] for each in every}
+
+
+def test_ten_ticks_at_once_never_claim_a_mailbox_twice_and_forget_none(
+    queue: Database, settings: Settings
+) -> None:
+    """A tick that meets others finds less; what they left is the next one's."""
+
+    def tick(_: int) -> list[AccountId]:
+        database = Database(settings)
+        claimed = [each for _ in range(6) for each in RunStore(database).claim_due(100, 600)]
+        database.close()
+        return claimed
+
+    with ThreadPoolExecutor(10) as pool:
+        claimed = Counter(each for found in pool.map(tick, range(10)) for each in found)
+    claimed.update(RunStore(queue).claim_due(ACCOUNTS, 600))
+
+    assert max(claimed.values()) == 1
+    assert len(claimed) >= 1960  # of 2000 that were due a fiftieth is paused
+    assert RunStore(queue).claim_due(ACCOUNTS, 600) == ()
+
+
+@pytest.mark.parametrize("status", ["paused", "reauth_required", "disconnected", "purging"])
+def test_who_is_not_active_is_not_in_the_queue_and_comes_back_when_it_is(
+    runs: RunStore, account_id: AccountId, database: Database, status: str
+) -> None:
+    becomes = "UPDATE mailsync.email_accounts SET status = '{}' RETURNING 1"
+    rows(database, becomes.format(status))
+    assert runs.claim_due(10, 60.0) == ()
+
+    rows(database, becomes.format("active"))
+    assert runs.claim_due(10, 60.0) == (account_id,)
+
+
+def test_what_is_claimed_comes_in_the_order_in_which_it_fell_due(queue: Database) -> None:
+    expected = [each for (each,) in rows(queue, ACTIVE)]
+
+    assert list(RunStore(queue).claim_due(500, 600)) == expected[:500]
+
+
+def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
+    database: Database,
+) -> None:
+    """Every seventh fails and is due again at once: it stands behind those that still wait."""
+    fill(database, 10_000, "now() - make_interval(mins => 10, secs => n)")
+    waiting = [AccountId(each) for (each,) in rows(database, ACTIVE)]
+    runs, ticks = RunStore(database), []
+    while waiting:
+        claimed = list(runs.claim_due(MOST_PER_TICK, CLAIMED_FOR_S))
+        first_time = [each for each in claimed if each in set(waiting)]
+        assert first_time == waiting[: len(first_time)] == claimed[: len(first_time)]
+        waiting = waiting[len(first_time) :]
+        ticks.append(len(first_time))
+        rows(database, DUE_AGAIN.format(ids=",".join(claimed[::7])))
+
+    assert ticks == [3000, 3000, 3000, 800]
