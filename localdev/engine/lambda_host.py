@@ -41,7 +41,7 @@ class LambdaHost:
 
     settings: environment variables of every function; may be changed before the first call.
     reserved_concurrency: the most simultaneous calls of a function, by its name.
-    time_scale: multiplies the waits between two attempts of an event.
+    time_scale: multiplies the waits between two attempts of an event, `retry_after_s`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class LambdaHost:
         self._starting: dict[str, int] = defaultdict(int)
         self._outdated: set[Environment] = set()
         self._ended = threading.Event()
-        self._retry_after_s = [wait_s * time_scale for wait_s in RETRY_AFTER_S]
+        self.retry_after_s = [wait_s * time_scale for wait_s in RETRY_AFTER_S]
 
     def invoke(self, reference: str, event: bytes) -> Answer:
         """Run a function and wait for its outcome; `reference` is its name or ARN."""
@@ -96,7 +96,7 @@ class LambdaHost:
         A call that finds the function's concurrency spent waits for its turn.
         """
         answer = self._in_turn(reference, event)
-        for wait_s in self._retry_after_s:
+        for wait_s in self.retry_after_s:
             if not answer.failed or self._ended.wait(wait_s):
                 break
             answer = self._in_turn(reference, event)

@@ -12,7 +12,7 @@ from tests.torture.world import Mirror, World
 
 PAGE = 7
 SCENARIOS = ("initial", "incremental")
-DEATHS = ("execution", "function")
+DEATHS = ("execution", "function", "look")
 _numbers = count(1)
 
 
@@ -44,7 +44,9 @@ class CrashPoints:
         self._scenario = scenario
         self._dies = dies
         # A thousand syncs of one mailbox within ten minutes are more than Graph would allow.
-        world.simulators.service.set_switches(largest_page=PAGE, requests_per_window=sys.maxsize)
+        # What is looked at is to fit on a page, so that all of it is stored there and then.
+        page = sys.maxsize if dies == "look" else PAGE
+        world.simulators.service.set_switches(largest_page=page, requests_per_window=sys.maxsize)
         self._mirror = _mirror(world, scenario)
         with world.opened(self._mirror) as tables:
             self._numbers = row_numbers(tables)

@@ -24,6 +24,7 @@ import boto3
 import httpx
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+from mailsync import workflow
 from mailsync.model import AccountId, SyncType
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
@@ -43,7 +44,8 @@ _sleep = time.sleep
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """One sync. `fatal` is the moment at which a process is killed, None for none: `execution`
-    kills all of it, `function` only the function, which the state machine then tries again.
+    kills all of it, `function` only the function, which the state machine then tries again, and
+    `look` the function that looks at mailboxes which are due, as well as what it hands over to.
 
     `console` starts the execution past the trigger, as a person may; `folder_order` seeds the
     order in which folders are worked on, 0 keeps it. `at_once`: several functions work on folders
@@ -144,6 +146,8 @@ def _run(order: Order) -> Ending:
         moments = Moments(order.fatal)
         moments.watch()
         return _execute(order, _started(order), _Functions(moments).invoke, moments)
+    if order.dies == "look":
+        return _look(order)
     name = _started(order)
     open_database().close()
     functions = _MortalFunctions(order.fatal, at_once=MOST_AT_ONCE if order.at_once else 1)
@@ -160,6 +164,21 @@ def _started(order: Order) -> str:
         trigger = Trigger(RunStore(open_database()), engine, MACHINE_ARN)
         trigger.sync(AccountId(order.account_id), SyncType.AUTO, "torture")
     return engine.started or str(uuid.uuid4())
+
+
+def _look(order: Order) -> Ending:
+    """By `sync-accounts`, and by an execution only if that one asks for it."""
+    os.environ["MAILBOX_SYNC_ARN"] = MACHINE_ARN
+    engine, moments = _Engine(), Moments(order.fatal)
+    workflow.Workflows = lambda: engine  # type: ignore[misc, assignment]
+    moments.watch()
+    tally = import_module("handlers.sync_accounts").handler(
+        {"accountIds": [order.account_id]}, _context()
+    )
+    if engine.started:
+        return _execute(order, engine.started, _Functions(moments).invoke, moments)
+    settled = tally["outcomes"].keys() <= {"idle", "synced"}
+    return Ending(outcome="completed" if settled else str(tally), moments=moments.count)
 
 
 def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Ending:
