@@ -1,5 +1,6 @@
 """What may be replaced at any time: functions, workflows, API, clock, events, alarms."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aws_cdk as cdk
@@ -14,7 +15,7 @@ from infra.settings_secret import SettingsSecret
 from infra.sync_api import SyncApi
 from infra.sync_batches import SyncBatches
 from infra.sync_events import SyncEvents
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import SyncFunction, SyncFunctions
 from infra.sync_schedules import SyncSchedules
 from infra.sync_watch import SyncWatch
 from infra.sync_workflows import SyncWorkflows
@@ -66,11 +67,14 @@ class SyncStack(cdk.Stack):
             Touch.EVENT_BUS: events.allow_put,
             Touch.PUBLIC_URL: api.tell_url,
         }
-        for each in functions:
-            for touch in sorted(each.spec.touches):
-                allow[touch](each)
-
+        _grant(functions, allow)
         cdk.CfnOutput(self, "ApiUrl", value=api.url)
         cdk.CfnOutput(self, "EventBusName", value=events.bus.event_bus_name)
         cdk.CfnOutput(self, "MailboxSyncArn", value=workflows.mailbox_sync.state_machine_arn)
         cdk.CfnOutput(self, "TestSyncArn", value=workflows.test_sync.state_machine_arn)
+
+
+def _grant(functions: SyncFunctions, allow: Mapping[Touch, Callable[[SyncFunction], None]]) -> None:
+    for each in functions:
+        for touch in sorted(each.spec.touches):
+            allow[touch](each)

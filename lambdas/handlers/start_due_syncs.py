@@ -14,8 +14,7 @@ from mailsync.store.run_store import RunStore
 from mailsync.sync.due import CLAIMED_FOR_S, MOST_PER_TICK
 from mailsync.workflow import open_trigger
 
-SILENT_S = 60
-MOST_REVIVED = 100
+SILENT_S, MOST_REVIVED = 60, 100
 
 
 @logger.inject_lambda_context(clear_state=True)
