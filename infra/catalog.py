@@ -15,6 +15,7 @@ class Touch(StrEnum):
     """What a function may reach beside its own memory; permissions and settings follow from it."""
 
     DATABASE = "database"
+    SCHEMA = "schema"  # the login of the database's owner
     PROVIDER_LOGIN = "provider login"  # the app's client id and secret
     OPEN_TOKENS = "open tokens"  # kms:Decrypt
     SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
@@ -227,7 +228,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="migrate-database",
         purpose="Brings the schema up to date.",
-        touches=_STORE,
+        touches=_STORE | {Touch.SCHEMA},
         timeout_s=300,
     ),
 )

@@ -43,7 +43,6 @@ class MailsyncApp(cdk.App):
             f"Mailsync-{stage.name}-Sync",
             env=env,
             stage=stage,
-            token_key=self.stateful.token_key,
-            settings_secret=self.stateful.settings_secret,
+            stateful=self.stateful,
         )
         Validations.of(self).add_plugins(cdk_nag.AwsSolutionsChecks(self, verbose=True))

@@ -1,4 +1,4 @@
-"""SettingsSecret: what only a person can know, in one JSON secret."""
+"""What only a person can know: the settings in one JSON secret, the owner's login in another."""
 
 import json
 
@@ -33,13 +33,7 @@ class SettingsSecret(Construct):
             ),
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        Validations.of(self._secret).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-SMG4",
-                reason="Its values are issued outside AWS (database host, Microsoft Entra) and "
-                "have to be renewed there.",
-            )
-        )
+        _acknowledge_rotation(self._secret)
 
     @property
     def arn(self) -> str:
@@ -48,3 +42,40 @@ class SettingsSecret(Construct):
     def allow_read(self, function: SyncFunction) -> None:
         function.function.add_environment("SETTINGS_SECRET_ARN", self._secret.secret_arn)
         self._secret.grant_read(function.role)
+
+
+class MigrationSecret(Construct):
+    """The login of the schema's owner, to whom row-level security does not apply.
+
+    Created empty; it may stay so where the functions own the schema or somebody else migrates.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        empty = cdk.SecretValue.unsafe_plain_text("")
+        self._secret = secretsmanager.Secret(
+            self,
+            "Secret",
+            description="Database URL of the owner of Mailsync's schema",
+            secret_object_value={"MIGRATION_DATABASE_URL": empty},
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        _acknowledge_rotation(self._secret)
+
+    @property
+    def arn(self) -> str:
+        return self._secret.secret_arn
+
+    def allow_read(self, function: SyncFunction) -> None:
+        function.function.add_environment("MIGRATION_SECRET_ARN", self._secret.secret_arn)
+        self._secret.grant_read(function.role)
+
+
+def _acknowledge_rotation(secret: secretsmanager.Secret) -> None:
+    Validations.of(secret).acknowledge(
+        Acknowledgment(
+            id="AwsSolutions-SMG4",
+            reason="Its values are issued outside AWS (database host, Microsoft Entra) and "
+            "have to be renewed there.",
+        )
+    )

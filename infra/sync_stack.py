@@ -11,7 +11,7 @@ from infra.database_migration import DatabaseMigration
 from infra.execution_events import ExecutionEvents
 from infra.lambda_bundle import lambda_code
 from infra.settings import StageSettings
-from infra.settings_secret import SettingsSecret
+from infra.stateful_stack import StatefulStack
 from infra.sync_api import SyncApi
 from infra.sync_batches import SyncBatches
 from infra.sync_events import SyncEvents
@@ -19,7 +19,6 @@ from infra.sync_functions import SyncFunction, SyncFunctions
 from infra.sync_schedules import SyncSchedules
 from infra.sync_watch import SyncWatch
 from infra.sync_workflows import SyncWorkflows
-from infra.token_key import TokenKey
 
 
 class SyncStack(cdk.Stack):
@@ -29,8 +28,7 @@ class SyncStack(cdk.Stack):
         construct_id: str,
         *,
         stage: StageSettings,
-        token_key: TokenKey,
-        settings_secret: SettingsSecret,
+        stateful: StatefulStack,
         **props: Any,
     ) -> None:
         super().__init__(scope, construct_id, **props)
@@ -57,11 +55,12 @@ class SyncStack(cdk.Stack):
         )
 
         allow = {
-            Touch.DATABASE: settings_secret.allow_read,
-            Touch.PROVIDER_LOGIN: settings_secret.allow_read,
-            Touch.APP_IDENTITY: settings_secret.allow_read,
-            Touch.OPEN_TOKENS: token_key.allow_open,
-            Touch.SEAL_TOKENS: token_key.allow_seal,
+            Touch.DATABASE: stateful.settings_secret.allow_read,
+            Touch.SCHEMA: stateful.migration_secret.allow_read,
+            Touch.PROVIDER_LOGIN: stateful.settings_secret.allow_read,
+            Touch.APP_IDENTITY: stateful.settings_secret.allow_read,
+            Touch.OPEN_TOKENS: stateful.token_key.allow_open,
+            Touch.SEAL_TOKENS: stateful.token_key.allow_seal,
             Touch.WORKFLOWS: workflows.allow_control,
             Touch.FUNCTIONS: batches.allow_wake,
             Touch.EVENT_BUS: events.allow_put,

@@ -1,7 +1,8 @@
 """All configuration, read once; the only reader of the environment.
 
-A setting comes from the environment, or else from the JSON secret that SETTINGS_SECRET_ARN
-names. What is wrong or missing is named when it is first needed, in one sentence.
+A setting comes from the environment, or else from the JSON secrets that MIGRATION_SECRET_ARN
+and SETTINGS_SECRET_ARN name; only the migration is told of the first. What is wrong or missing
+is named when it is first needed, in one sentence.
 
 DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a socket
 MIGRATION_DATABASE_URL   the same as the schema's owner, past any pooler (default: DATABASE_URL)
@@ -189,17 +190,18 @@ def load_settings() -> Settings:
     """The settings of this process; read once.
 
     Raises:
-        SettingMissing: the secret that SETTINGS_SECRET_ARN names cannot be read, or is not a
-            JSON object.
+        SettingMissing: a secret that the environment names cannot be read, or is not a JSON
+            object.
     """
-    values = dict(os.environ)
-    secret_arn = values.get("SETTINGS_SECRET_ARN")
-    if not secret_arn:
-        return Settings(values)
-    return Settings({**_read_secret(secret_arn), **values})
+    values: dict[str, str] = {}
+    for name in ("SETTINGS_SECRET_ARN", "MIGRATION_SECRET_ARN"):
+        if os.environ.get(name):
+            values |= _read_secret(name, os.environ[name])
+    return Settings({**values, **os.environ})
 
 
-def _read_secret(arn: str) -> dict[str, str]:
+def _read_secret(name: str, arn: str) -> dict[str, str]:
+    """What is left empty there is not set."""
     import boto3
     from botocore.exceptions import ClientError
 
@@ -207,7 +209,7 @@ def _read_secret(arn: str) -> dict[str, str]:
         text = boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
     except ClientError as error:
         raise SettingMissing(
-            f"The secret of SETTINGS_SECRET_ARN cannot be read ({error.response['Error']['Code']});"
+            f"The secret of {name} cannot be read ({error.response['Error']['Code']});"
             " check the ARN and what the function's role may do."
         ) from None
     try:
@@ -215,5 +217,5 @@ def _read_secret(arn: str) -> dict[str, str]:
     except json.JSONDecodeError:
         secret = None
     if not isinstance(secret, dict):
-        raise SettingMissing("The secret behind SETTINGS_SECRET_ARN must hold a JSON object.")
-    return {str(name): str(value) for name, value in secret.items()}
+        raise SettingMissing(f"The secret behind {name} must hold a JSON object.")
+    return {str(key): str(value) for key, value in secret.items() if value}

@@ -20,6 +20,10 @@ class Template:
         (resource,) = self.of_type(kind).values()
         return resource
 
+    def referred(self, reference: Any) -> Any:
+        """What another stack's `Fn::GetStackOutput` on this one stands for."""
+        return self.outputs[reference["Fn::GetStackOutput"]["OutputName"]]["Value"]
+
     def functions(self) -> Iterator[tuple[catalog.Function, Resource]]:
         """Each function of the catalog with its properties."""
         by_handler = {

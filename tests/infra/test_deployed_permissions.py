@@ -6,6 +6,8 @@ from infra import catalog
 from infra.catalog import Touch
 from tests.infra.template import Template, as_list, role_of
 
+HAVING_SETTINGS = (Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.APP_IDENTITY)
+
 
 def touching(*touches: Touch) -> set[str]:
     return {each.name for each in catalog.FUNCTIONS if each.touches & set(touches)}
@@ -27,12 +29,28 @@ def test_only_functions_that_touch_tokens_may_use_the_key_and_only_for_mail_toke
         assert statement["Resource"] != "*"
 
 
-def test_only_functions_that_need_a_secret_setting_may_read_the_secret(sync: Template) -> None:
-    allowed = sync.may("secretsmanager:GetSecretValue")
+@pytest.mark.parametrize(
+    ("secret", "touches"),
+    [("Settings", HAVING_SETTINGS), ("Migration", (Touch.SCHEMA,))],
+    ids=["settings", "owner's login"],
+)
+def test_only_functions_that_need_a_secret_may_read_it(
+    sync: Template, stateful: Template, secret: str, touches: tuple[Touch, ...]
+) -> None:
+    (logical_id,) = (
+        key for key in stateful.of_type("AWS::SecretsManager::Secret") if key.startswith(secret)
+    )
 
-    needed = touching(Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.APP_IDENTITY)
-    assert set(allowed) == needed
-    assert all(each["Resource"] != "*" for each in allowed.values())
+    readers = {
+        spec.name
+        for spec, properties in sync.functions()
+        for statement in sync.statements(role_of(properties))
+        if "secretsmanager:GetSecretValue" in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+        if stateful.referred(resource) == {"Ref": logical_id}
+    }
+
+    assert readers == touching(*touches)
 
 
 @pytest.mark.parametrize("action", ["StartExecution", "DescribeExecution", "StopExecution"])
@@ -89,7 +107,8 @@ def test_no_function_may_do_everything_or_anything_everywhere_except_tracing(
 
 def test_a_function_is_told_of_a_resource_only_if_it_may_use_it(sync: Template) -> None:
     told_by = {
-        "SETTINGS_SECRET_ARN": touching(Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.APP_IDENTITY),
+        "SETTINGS_SECRET_ARN": touching(*HAVING_SETTINGS),
+        "MIGRATION_SECRET_ARN": touching(Touch.SCHEMA),
         "TOKEN_KEY_ARN": touching(Touch.OPEN_TOKENS, Touch.SEAL_TOKENS),
         "MAILBOX_SYNC_ARN": touching(Touch.WORKFLOWS),
         "SYNC_ACCOUNTS_ARN": touching(Touch.FUNCTIONS),

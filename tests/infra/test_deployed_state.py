@@ -15,10 +15,12 @@ from tests.infra.template import Template
 def test_key_and_secret_are_kept_when_their_stack_is_deleted_or_changed(
     stateful: Template, kind: str
 ) -> None:
-    resource = stateful.only(kind)
+    kept = stateful.of_type(kind).values()
 
-    assert resource["DeletionPolicy"] == "Retain"
-    assert resource["UpdateReplacePolicy"] == "Retain"
+    assert kept
+    for resource in kept:
+        assert resource["DeletionPolicy"] == "Retain"
+        assert resource["UpdateReplacePolicy"] == "Retain"
 
 
 def test_the_token_key_rotates(stateful: Template) -> None:
@@ -35,12 +37,15 @@ def test_the_stateful_stack_cannot_be_deleted_by_mistake(assembly: Path) -> None
 def test_the_template_names_the_secret_settings_and_holds_none_of_their_values(
     stateful: Template,
 ) -> None:
-    properties = stateful.only("AWS::SecretsManager::Secret")["Properties"]
-    template = json.loads(properties["GenerateSecretString"]["SecretStringTemplate"])
+    settings, migration = (
+        each["Properties"] for each in stateful.of_type("AWS::SecretsManager::Secret").values()
+    )
+    template = json.loads(settings["GenerateSecretString"]["SecretStringTemplate"])
 
-    assert "SecretString" not in properties
+    assert "SecretString" not in settings
     assert set(template) == {"DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET"}
     assert set(template.values()) == {""}
+    assert json.loads(migration["SecretString"]) == {"MIGRATION_DATABASE_URL": ""}
 
 
 def test_a_finding_of_cdk_nag_that_nobody_acknowledged_fails_the_synthesis(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""Settings come from the environment first, then from the secrets that it names."""
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from mailsync.errors import SettingMissing
+from mailsync.settings import load_settings
+
+OWNER, FUNCTIONS = "postgresql://owner@db/mail", "postgresql://functions@db/mail"
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    load_settings.cache_clear()
+    with mock_aws():
+        yield
+    load_settings.cache_clear()
+
+
+def a_secret(name: str, text: str) -> str:
+    made = boto3.client("secretsmanager").create_secret(Name=name, SecretString=text)
+    return str(made["ARN"])
+
+
+def test_the_migration_reads_the_owners_login_from_a_secret_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared = a_secret("settings", json.dumps({"DATABASE_URL": FUNCTIONS}))
+    own = a_secret("migration", json.dumps({"MIGRATION_DATABASE_URL": OWNER}))
+    monkeypatch.setenv("SETTINGS_SECRET_ARN", shared)
+    monkeypatch.setenv("MIGRATION_SECRET_ARN", own)
+
+    settings = load_settings()
+
+    assert settings.database_url == FUNCTIONS
+    assert settings.migration_database_url == OWNER
+
+
+def test_while_that_secret_is_empty_the_functions_login_migrates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As it is after the first deployment, and where nobody wants two logins."""
+    shared = a_secret("settings", json.dumps({"DATABASE_URL": FUNCTIONS}))
+    monkeypatch.setenv("SETTINGS_SECRET_ARN", shared)
+    own = a_secret("migration", json.dumps({"MIGRATION_DATABASE_URL": ""}))
+    monkeypatch.setenv("MIGRATION_SECRET_ARN", own)
+
+    assert load_settings().migration_database_url == FUNCTIONS
+
+
+def test_a_secret_that_is_no_json_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SETTINGS_SECRET_ARN", a_secret("settings", "postgresql://db/mail"))
+
+    with pytest.raises(SettingMissing, match="behind SETTINGS_SECRET_ARN"):
+        load_settings()
