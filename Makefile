@@ -14,7 +14,7 @@ BIN := .venv/bin
 export PYTHONPATH := lambdas:.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev dashboard check test torture soak migrate synth lock clean
+.PHONY: help setup demo dev dashboard check test torture soak sam migrate synth lock clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ torture: setup ## kill the sync at every single call, then random histories; HIS
 
 soak: setup ## many mailboxes that change all the time, with failures; MINUTES=N
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+sam: setup ## each function in a container by `sam local`; SAM=PATH, IMAGE=NAME, FUNCTION=NAME
+	@$(BIN)/python -m localdev.containers $(if $(SAM),--sam "$(SAM)") $(if $(IMAGE),--image "$(IMAGE)") \
+		$(if $(FUNCTION),--function "$(FUNCTION)")
 
 migrate: setup ## bring your database up to date; DATABASE_URL=postgresql://..., PLAN=1 only says how
 	@$(BIN)/python -m mailsync.migrate $(if $(PLAN),--plan)

@@ -14,6 +14,7 @@ class Options:
     database_port         where that one also listens on loopback; None: only on its socket
     mbox                  mail for the simulated mailbox; None: `messages` generated ones
     latency               of the simulators: `none` or `real`
+    simulator_host        the name of loopback in their links: 127.0.0.1 or localhost
     cors_origins          whose pages may use the API from a browser
     time_scale            multiplies waits of workflows and intervals of schedules
     """
@@ -29,6 +30,7 @@ class Options:
     mbox: Path | None = None
     messages: int = 3000
     latency: str = "none"
+    simulator_host: str = "127.0.0.1"
     time_scale: float = 1
     dev_login: bool = True
     schedule: bool = True

@@ -153,7 +153,7 @@ class Stack:
         options = self.options
         mail = ["--mbox", str(options.mbox)] if options.mbox else []
         mail = mail or ["--messages", str(options.messages)]
-        ports = ["--graph-port", "0", "--entra-port", "0"]
+        ports = ["--graph-port", "0", "--entra-port", "0", "--host", options.simulator_host]
         folder = ["--data", str(self.data / "simulators")]
         return [*folder, *ports, *mail, "--latency", options.latency]
 

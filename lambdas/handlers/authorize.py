@@ -14,7 +14,8 @@ from mailsync.settings import load_settings
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    authorization = event["headers"].get("authorization", "")
+    # What the gateway keeps the verdict for, and so what has to be judged.
+    authorization = (event.get("identitySource") or [""])[0]
     caller = caller_of(authorization, load_settings(), open_signing_keys())
     logger.info("caller_checked", authorized=caller is not None)
     if caller is None:

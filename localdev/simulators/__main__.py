@@ -22,6 +22,7 @@ def main() -> None:
         options.data,
         graph_port=options.graph_port,
         entra_port=options.entra_port,
+        host=options.host,
         client_id=options.client_id,
         client_secret=options.client_secret,
     )
@@ -41,6 +42,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps everything")
     parser.add_argument("--graph-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--entra-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--host", choices=("127.0.0.1", "localhost"), default="127.0.0.1")
     parser.add_argument("--mailbox", action="append", help=f"address, repeatable ({_ACCOUNT})")
     mail = parser.add_mutually_exclusive_group()
     mail.add_argument("--mbox", type=Path, help="mbox file, Maildir or folder of .eml to load")

@@ -18,7 +18,10 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 
 class Simulators:
-    """Runs as a context manager; ports of 0 become free ones. Raises OSError for taken ones."""
+    """Runs as a context manager; ports of 0 become free ones. Raises OSError for taken ones.
+
+    host: by which of the loopback's names its own links call it.
+    """
 
     def __init__(
         self,
@@ -26,10 +29,12 @@ class Simulators:
         *,
         graph_port: int = 0,
         entra_port: int = 0,
+        host: str = "127.0.0.1",
         client_id: str = CLIENT_ID,
         client_secret: str = CLIENT_SECRET,
     ) -> None:
         self.service = Service(data)
+        self._host = host
         self._client_id = client_id
         self._signer = TokenSigner(self.service.database)
         tls, self.ca_bundle = server_tls(data)
@@ -43,11 +48,11 @@ class Simulators:
         self._entra_server = Server(self.entra, port=entra_port, tls=tls)
         self.graph.base_url = f"{self.origin}{VERSION}"
         self.entra.graph_origin = self.origin
-        self.entra.base_url = f"https://127.0.0.1:{self._entra_server.port}"
+        self.entra.base_url = f"https://{host}:{self._entra_server.port}"
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self._graph_server.port}"
+        return f"http://{self._host}:{self._graph_server.port}"
 
     @property
     def graph_url(self) -> str:

@@ -1,0 +1,156 @@
+"""`python -m localdev.containers`: every function in a container answers its sample event.
+
+The template is the synthesised one, the code its asset; the containers find the database, the
+simulated provider and the AWS endpoint of a local stack on localhost, which `--add-host` makes
+this machine. Then `sam local start-api` answers routes with and without a token.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from infra import catalog
+from localdev.containers.relay import Relay
+from localdev.containers.sam import Sam, answers, free_port
+from localdev.containers.template import LocalTemplate
+from localdev.demo_account import DemoAccount, connect
+from localdev.engine.aws_resources import aws_client
+from localdev.engine.dev_login import DEMO_USER
+from localdev.engine.failure import StartFailed
+from localdev.options import Options
+from localdev.samples import ANSWERS, LEASE_TAKER, Samples
+from localdev.stack import FUNCTIONS_LOGIN, Stack
+
+MESSAGES = 150
+SYNC_LIMIT_S = 300
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 when everything answered as it should, else 1."""
+    options = _options(arguments)
+    try:
+        sam = Sam(options.sam, options.image or None)
+        template = LocalTemplate(options.data.resolve() / "cdk.out")
+        with _stack(options.data, sam, template) as stack:
+            account = _connected(stack)
+            _invoke(sam, template, _samples(account), options.function)
+            if options.function is None:
+                _serve(sam, template, stack, account)
+    except StartFailed as failed:
+        print(failed, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m localdev.containers", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path(".mailsync/containers"), metavar="DIR")
+    parser.add_argument("--sam", default="sam", metavar="PATH", help="the SAM CLI")
+    parser.add_argument("--image", metavar="NAME", help="a local image instead of AWS's")
+    parser.add_argument("--function", choices=sorted(ANSWERS), help="only this one, and no API")
+    return parser.parse_args(arguments)
+
+
+@contextmanager
+def _stack(data: Path, sam: Sam, template: LocalTemplate) -> Iterator[Stack]:
+    """A local stack within the reach of containers; `template` is filled with what it has."""
+    database_port = free_port()
+    chosen = Options(
+        data=data / "stack",
+        **{"api_port": 0, "aws_port": 0, "dashboard_port": 0},
+        database_port=database_port,
+        simulator_host="localhost",
+        messages=MESSAGES,
+        schedule=False,
+        fresh=True,
+    )
+    host = sam.host_address()
+    with Stack(chosen) as stack:
+        values = _values(stack, database_port)
+        servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")
+        ports = [database_port, *(urlsplit(values[name]).port or 0 for name in servers)]
+        template.fill(values, ca_bundle=Path(values["CA_BUNDLE"]))
+        relay = Relay(host, ports)
+        try:
+            yield stack
+        finally:
+            relay.stop()
+
+
+def _values(stack: Stack, database_port: int) -> dict[str, str]:
+    """What the functions are told when they are deployed: secrets by their ARN only."""
+    values = stack.lambdas.settings
+    secrets = aws_client("secretsmanager", stack.aws_url)
+
+    def kept(name: str, **content: str) -> str:
+        return str(secrets.create_secret(Name=name, SecretString=json.dumps(content))["ARN"])
+
+    settings = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
+    database = f"@localhost:{database_port}/mail"
+    return {
+        **values,
+        "SETTINGS_SECRET_ARN": kept(
+            "settings",
+            DATABASE_URL=f"postgresql://{FUNCTIONS_LOGIN}{database}",
+            **{name: values[name] for name in settings},
+        ),
+        "MIGRATION_SECRET_ARN": kept(
+            "migration", MIGRATION_DATABASE_URL=f"postgresql://postgres{database}"
+        ),
+    }
+
+
+def _connected(stack: Stack) -> DemoAccount:
+    """An account whose first sync, by the local stack's own functions, is over."""
+    account = connect(stack.api_url, stack.provider, stack.token())
+    deadline = time.monotonic() + SYNC_LIMIT_S
+    while account.status()["runId"] is not None:
+        if time.monotonic() > deadline:
+            raise StartFailed("The mailbox was not mirrored in five minutes.")
+        time.sleep(0.2)
+    return account
+
+
+def _samples(account: DemoAccount) -> Samples:
+    folders = account.status()["folders"]
+    inbox = next(each["id"] for each in folders if each["role"] == "inbox")
+    return Samples(account.id, DEMO_USER, inbox)
+
+
+def _invoke(sam: Sam, template: LocalTemplate, samples: Samples, only: str | None) -> None:
+    """Raises StartFailed at the first function that does not answer as it should."""
+    for name in ANSWERS:
+        if only and name not in (only, LEASE_TAKER):
+            continue
+        began = time.monotonic()
+        logical_id = template.logical_id(catalog.function(name))
+        answer = sam.invoke(template.file, logical_id, samples.event(name))
+        complaint = samples.complaint(name, answer)
+        if complaint:
+            raise StartFailed(f"{name} {complaint}")
+        seconds = time.monotonic() - began
+        print(f"{name:20} {seconds:5.1f} s  {answer.decode()[:100]}", flush=True)
+
+
+def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount) -> None:
+    status = f"/api/email/sync?accountId={account.id}"
+    with sam.api(template.file, stack.data / "logs" / "start-api.log") as url:
+        for path, token, wanted in (
+            ("/api/health", None, 200),
+            (status, stack.token(), 200),
+            (status, "not-a-token", 403),
+            (status, None, 401),
+        ):
+            answer = answers(url + path, token=token)
+            if answer.status_code != wanted:
+                raise StartFailed(f"GET {path}: {answer.status_code}, not {wanted}: {answer.text}")
+            print(f"GET {path.partition('?')[0]:20} {answer.status_code}  {answer.text[:80]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

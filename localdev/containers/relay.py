@@ -1,0 +1,70 @@
+"""Ports of this machine's loopback, offered to containers under the same numbers.
+
+The servers of the local stack listen on loopback alone, where no container comes. On Linux a
+relay listens on the address of Docker's bridge, which nobody but containers and this machine
+can reach. Docker Desktop leads containers to the loopback of its host by itself, and that address
+is none of this machine's: nothing is relayed then.
+"""
+
+import contextlib
+import errno
+import socket
+import threading
+from collections.abc import Iterable
+
+
+class Relay:
+    """Passes connections to `address`:port on to 127.0.0.1:port, until `stop`."""
+
+    def __init__(self, address: str, ports: Iterable[int]) -> None:
+        self._listening: list[socket.socket] = []
+        for port in ports:
+            listening = _listen(address, port)
+            if listening is not None:
+                self._listening.append(listening)
+                threading.Thread(target=_accept, args=(listening, port), daemon=True).start()
+
+    def stop(self) -> None:
+        """Takes no more connections; those under way end with either side."""
+        for each in self._listening:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def _listen(address: str, port: int) -> socket.socket | None:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address, port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            return None
+        raise
+    listening.listen()
+    return listening
+
+
+def _accept(listening: socket.socket, port: int) -> None:
+    while True:
+        try:
+            caller, _ = listening.accept()
+        except OSError:
+            return
+        try:
+            server = socket.create_connection(("127.0.0.1", port), 10)
+        except OSError:
+            caller.close()
+            continue
+        server.settimeout(None)
+        for source, target in ((caller, server), (server, caller)):
+            threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

@@ -1,0 +1,152 @@
+"""`sam local`, told that localhost is the machine on which it runs.
+
+Source: AWS SAM CLI reference, `sam local invoke` and `sam local start-api`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from localdev.containers.template import ARCHITECTURE
+from localdev.engine.failure import StartFailed
+from localdev.engine.names import REGION
+
+# What `sam local` takes by itself for Python functions.
+AWS_IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
+INVOKE_LIMIT_S = 300
+READY_LIMIT_S = 120
+
+
+class Sam:
+    """sam: the command.  image: taken as it is, without a pull; None: AWS's, pulled when newer.
+
+    Raises:
+        StartFailed: the SAM CLI or Docker is missing.
+    """
+
+    def __init__(self, sam: str, image: str | None) -> None:
+        found = shutil.which(sam)
+        if found is None:
+            raise StartFailed(
+                f"The SAM CLI is missing ({sam}): install aws-sam-cli into an environment of its"
+                " own and name it by SAM=path."
+            )
+        if not shutil.which("docker") or _run(["docker", "version"]).returncode:
+            raise StartFailed(
+                "Docker is missing or does not answer: start it, or name its socket by DOCKER_HOST."
+            )
+        self._sam = found
+        self._image = image
+
+    def host_address(self) -> str:
+        """Of this machine as containers see it.
+
+        Raises:
+            StartFailed: there is no image, or Docker cannot run it.
+        """
+        image = self._image or AWS_IMAGE
+        command = ["docker", "run", "--rm", "--add-host", "machine:host-gateway"]
+        ran = _run([*command, "--entrypoint", "cat", image, "/etc/hosts"])
+        for line in ran.stdout.splitlines():
+            address, _, names = line.partition("\t")
+            if names.strip() == "machine":
+                return address
+        raise StartFailed(f"Docker cannot run {image}: {ran.stderr.strip()[-400:]}")
+
+    def invoke(self, template: Path, logical_id: str, event: bytes) -> bytes:
+        """The function's answer.
+
+        Raises:
+            StartFailed: `sam local invoke` ended with an error, or the function did.
+        """
+        ran = subprocess.run(
+            [*self._command("invoke", template), "--event", "-", logical_id],
+            input=event,
+            capture_output=True,
+            env=_environment(),
+            timeout=INVOKE_LIMIT_S,
+            check=False,
+        )
+        answer = ran.stdout.strip()
+        if ran.returncode or _is_error(answer):
+            raise StartFailed(f"{answer.decode()}\n{ran.stderr.decode()[-3000:]}")
+        return answer
+
+    @contextmanager
+    def api(self, template: Path, log: Path) -> Iterator[str]:
+        """The URL of `sam local start-api`, which is up inside the block.
+
+        Raises:
+            StartFailed: it did not come up.
+        """
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [*self._command("start-api", template), "--port", str(port)]
+        with log.open("wb") as sink:
+            process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())
+        try:
+            _wait_until_listening(process, port, log)
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _command(self, action: str, template: Path) -> list[str]:
+        command = [self._sam, "local", action, "--template", str(template), "--region", REGION]
+        command += ["--add-host", "localhost:host-gateway"]
+        if self._image:
+            command += ["--skip-pull-image", "--invoke-image", self._image]
+        return command
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + READY_LIMIT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise StartFailed(f"`sam local start-api` did not come up: see {log}.")
+
+
+def _is_error(answer: bytes) -> bool:
+    try:
+        document = json.loads(answer)
+    except ValueError:
+        return True
+    return isinstance(document, dict) and "errorType" in document
+
+
+def _environment() -> dict[str, str]:
+    """Without AWS credentials: `sam local` would ask AWS whose they are before each call."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**own, "SAM_CLI_TELEMETRY": "0"}
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def answers(url: str, *, token: str | None = None) -> httpx.Response:
+    """A GET of the emulated API; a container is started for it, so it may take a while."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.get(url, headers=headers, timeout=INVOKE_LIMIT_S)

@@ -1,0 +1,91 @@
+"""The sample events in `events/`, made to fit an account that exists, and what they must answer.
+
+They are one story: `mark-syncing` takes the lease under which the states after it work, one
+folder is marked as failed on the way, and `mark-complete` closes the run.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EVENTS = Path(__file__).resolve().parent.parent / "events"
+ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
+USER_ID = "ann"
+LEASE_TAKER = "mark-syncing"
+
+# A type stands for any value of it; members that are not named here may be anything.
+# `authorize` is meant to refuse: its sample bears a token that is none. `close-run` and
+# `mark-failed` come to a run that has its outcome and leave it alone; nobody knows the
+# subscription of `webhook`, which gets the same answer as any.
+ANSWERS: Mapping[str, Mapping[str, Any] | None] = {
+    "validate-account": {"provider": "microsoft"},
+    LEASE_TAKER: {"acquired": True, "epoch": int},
+    "get-access-token": None,
+    "sync-folders": {"folderIds": list},
+    "sync-folder": {"hasMore": False, "waitSeconds": 0},
+    "reset-folder": {"resets": 1},
+    "folder-failed": None,
+    "recalculate-counts": {"folderIds": list, "differing": int, "failedFolders": 1},
+    "repair-folder": None,
+    "mark-complete": {"proven": bool},
+    "mark-failed": None,
+    "reach-database": {"database": "reached"},
+    "reach-provider": {"status": int},
+    "write-and-read": {"found": True},
+    "api": {"statusCode": 202},
+    "connect": {"statusCode": 200},
+    "webhook": {"statusCode": 202},
+    "authorize": {"isAuthorized": False},
+    "start-due-syncs": {"quiet": int, "due": int},
+    "purge-accounts": {"purged": 0},
+    "renew-subscriptions": {"failed": 0},
+    "close-run": {"closed": False},
+    "receive-event": {"runId": str, "status": str},
+    "publish-events": {"published": int, "refused": 0},
+    "migrate-database": {"applied": []},
+}
+
+
+@dataclass(slots=True)
+class Samples:
+    """The events for one account of `user_id` and one of its folders."""
+
+    account_id: str
+    user_id: str
+    folder_id: int
+    epoch: int = 0
+
+    def event(self, function: str) -> bytes:
+        """The function's sample with these ids and the epoch of the lease last taken."""
+        text = (EVENTS / f"{function}.json").read_text()
+        text = text.replace(ACCOUNT_ID, self.account_id).replace(
+            f'"{USER_ID}"', f'"{self.user_id}"'
+        )
+        event = json.loads(text)
+        own = {"leaseEpoch": self.epoch, "folderId": self.folder_id}
+        event.update({name: value for name, value in own.items() if name in event})
+        return json.dumps(event).encode()
+
+    def complaint(self, function: str, payload: bytes) -> str | None:
+        """What is wrong with the function's answer; None: nothing. Remembers a lease."""
+        try:
+            answer = json.loads(payload)
+        except ValueError:
+            return f"answers no JSON: {payload[:200]!r}"
+        if not _fits(ANSWERS[function], answer):
+            return f"answers {json.dumps(answer)[:400]}, not {ANSWERS[function]}"
+        if function == LEASE_TAKER:
+            self.epoch = answer["epoch"]
+        return None
+
+
+def _fits(expected: Mapping[str, Any] | None, answer: Any) -> bool:
+    if expected is None:
+        return answer is None
+    return isinstance(answer, dict) and all(
+        name in answer
+        and (isinstance(answer[name], each) if isinstance(each, type) else answer[name] == each)
+        for name, each in expected.items()
+    )
