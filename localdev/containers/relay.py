@@ -52,14 +52,21 @@ def _accept(listening: socket.socket, port: int) -> None:
             caller, _ = listening.accept()
         except OSError:
             return
-        try:
-            server = socket.create_connection(("127.0.0.1", port), 10)
-        except OSError:
-            caller.close()
-            continue
+        threading.Thread(target=_serve, args=(caller, port), daemon=True).start()
+
+
+def _serve(caller: socket.socket, port: int) -> None:
+    """Until both sides have said all they had to say."""
+    with (
+        caller,
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), 10) as server,
+    ):
         server.settimeout(None)
-        for source, target in ((caller, server), (server, caller)):
-            threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+        answering = threading.Thread(target=_copy, args=(server, caller), daemon=True)
+        answering.start()
+        _copy(caller, server)
+        answering.join()
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
