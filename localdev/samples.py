@@ -50,16 +50,17 @@ ANSWERS: Mapping[str, Mapping[str, Any] | None] = {
 
 @dataclass(slots=True)
 class Samples:
-    """The events for one account of `user_id` and one of its folders."""
+    """The events for one account of `user_id` and one of its folders; `events` holds them."""
 
     account_id: str
     user_id: str
     folder_id: int
     epoch: int = 0
+    events: Path = EVENTS
 
     def event(self, function: str) -> bytes:
         """The function's sample with these ids and the epoch of the lease last taken."""
-        text = (EVENTS / f"{function}.json").read_text()
+        text = (self.events / f"{function}.json").read_text()
         text = text.replace(ACCOUNT_ID, self.account_id).replace(
             f'"{USER_ID}"', f'"{self.user_id}"'
         )

@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 
 _HEADING = re.compile(r"^-- (\w+) --$", re.MULTILINE)
-_PRODUCT = Path(__file__).with_name("queries.sql")
+PRODUCT = Path(__file__).with_name("queries.sql")
 
 
 @cache
-def statements(file: Path = _PRODUCT) -> dict[str, str]:
+def statements(file: Path = PRODUCT) -> dict[str, str]:
     """Every statement of the file by its name, without comments."""
     parts = _HEADING.split(file.read_text())[1:]
     return {

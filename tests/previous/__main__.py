@@ -1,0 +1,25 @@
+"""Records the present version as the previous one."""
+
+import shutil
+
+from infra.catalog import STATEMACHINES, WORKFLOWS
+from localdev import samples
+from mailsync.store.queries import PRODUCT
+from tests.previous import EVENTS, QUERIES, STATEMACHINE
+from tests.workflow.test_definitions import states
+
+
+def main() -> None:
+    shutil.copyfile(PRODUCT, QUERIES)
+    for folder in (STATEMACHINE, EVENTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    for workflow in WORKFLOWS:
+        shutil.copyfile(STATEMACHINES / workflow.file, STATEMACHINE / workflow.file)
+        for name, state in states(workflow):
+            if state["Type"] == "Task":
+                shutil.copyfile(samples.EVENTS / f"{name}.json", EVENTS / f"{name}.json")
+
+
+if __name__ == "__main__":
+    main()
