@@ -6,7 +6,8 @@ is named when it is first needed, in one sentence.
 
 DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a socket
 MIGRATION_DATABASE_URL   the same as the schema's owner, past any pooler (default: DATABASE_URL)
-DATABASE_CA_BUNDLE       PEM file that verifies the database's certificate (default: the system's)
+DATABASE_CA_BUNDLE       what verifies the database's certificate: a PEM, or the name of its file
+                         (default: the system's authorities)
 GRAPH_URL                Microsoft Graph with its version (default: the global cloud, v1.0)
 MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
 MICROSOFT_CLIENT_ID      the app registration

@@ -28,7 +28,7 @@ def deployed_sources(stage: str) -> Sources:
         secret = _secret(outputs["SettingsSecretArn"])
     except (BotoCoreError, ClientError) as refused:
         raise StartFailed(f"Stage {stage} cannot be read: {refused}.") from refused
-    bundle = os.environ.get("DATABASE_CA_BUNDLE", "")
+    bundle = os.environ.get("DATABASE_CA_BUNDLE") or secret.get("DATABASE_CA_BUNDLE", "")
     return Sources(
         stage=stage,
         settings=Settings({**secret, "DATABASE_CA_BUNDLE": bundle}),

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -121,4 +121,26 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(run: Ran, tmp_path: Pa
         code, sentence = run(DATABASE_URL=url)
 
     assert code == 1
-    assert "DATABASE_CA_BUNDLE must name" in sentence
+    assert "DATABASE_CA_BUNDLE must be the PEM" in sentence
+
+
+@pytest.mark.parametrize("read", [str, Path.read_text], ids=["its file", "its text"])
+def test_an_authority_is_trusted_by_its_file_and_by_its_text(
+    run: Ran, tmp_path: Path, read: Callable[[Path], str]
+) -> None:
+    """It is trusted as far as the certificate goes: this one is not for 0.0.0.0."""
+    _, authority = server_tls(tmp_path)
+    with an_impostor(tmp_path) as url:
+        code, sentence = run(DATABASE_URL=url, DATABASE_CA_BUNDLE=read(authority))
+
+    assert code == 1
+    assert "certificate is not valid for '0.0.0.0'" in sentence
+
+
+@pytest.mark.parametrize("bundle", ["/no/such.pem", "-----BEGIN CERTIFICATE-----\nnone"])
+def test_an_authority_that_is_none_is_named(run: Ran, bundle: str) -> None:
+    url = "postgresql://me@db.example.org/mail"
+
+    code, sentence = run(DATABASE_URL=url, DATABASE_CA_BUNDLE=bundle)
+
+    assert (code, "DATABASE_CA_BUNDLE must be the PEM" in sentence) == (1, True)

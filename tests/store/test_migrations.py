@@ -63,6 +63,18 @@ def test_a_database_that_dbmate_has_migrated_goes_on_from_there(empty_settings: 
     assert plan(empty_settings, wanted) == ()
 
 
+def test_the_version_before_works_on_a_newer_database_and_leaves_it_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a deployment that is taken back: nothing is ever migrated down."""
+    before = migrations()[:-1]
+
+    assert migrate(settings, before) == ()
+    monkeypatch.setattr("mailsync.store.migrate.migrations", lambda: before)
+    with closing(Database(settings)) as database:
+        require_current_schema(database)
+
+
 def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings) -> None:
     with (
         closing(Database(empty_settings)) as database,

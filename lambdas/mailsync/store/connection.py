@@ -118,7 +118,7 @@ def _not_connected(error: Exception) -> Exception:
     if isinstance(error, ssl.SSLCertVerificationError):
         return SettingMissing(
             f"The certificate of the database is not trusted ({error.verify_message});"
-            " DATABASE_CA_BUNDLE must name the PEM file of its authority."
+            " DATABASE_CA_BUNDLE must be the PEM of its authority, or name its file."
         )
     if str(error) == _NO_TLS:
         return SettingMissing(
@@ -146,7 +146,15 @@ def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
     """pg8000 verifies nothing by default and falls back to plaintext, so it is always told."""
     if target.socket_dir or target.host in LOOPBACK:
         return False
-    return ssl.create_default_context(cafile=ca_bundle)
+    is_text = ca_bundle is not None and ca_bundle.lstrip().startswith("-----BEGIN")
+    try:
+        if is_text:
+            return ssl.create_default_context(cadata=ca_bundle)
+        return ssl.create_default_context(cafile=ca_bundle)
+    except (OSError, ValueError):
+        raise SettingMissing(
+            "DATABASE_CA_BUNDLE must be the PEM of a certificate authority, or name its file."
+        ) from None
 
 
 def _named(error: pg8000.native.DatabaseError, statement: str) -> Exception:
