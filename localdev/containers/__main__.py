@@ -35,8 +35,9 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     try:
         sam = Sam(options.sam, options.image or None)
+        host = sam.host_address()
         template = LocalTemplate(options.data.resolve() / "cdk.out")
-        with _stack(options.data, sam, template) as stack:
+        with _stack(options.data, host, template) as stack:
             account = _connected(stack)
             _invoke(sam, template, _samples(account), options.function)
             if options.function is None:
@@ -57,19 +58,20 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 @contextmanager
-def _stack(data: Path, sam: Sam, template: LocalTemplate) -> Iterator[Stack]:
+def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
     """A local stack within the reach of containers; `template` is filled with what it has."""
     database_port = free_port()
     chosen = Options(
         data=data / "stack",
-        **{"api_port": 0, "aws_port": 0, "dashboard_port": 0},
+        api_port=0,
+        aws_port=0,
+        dashboard_port=0,
         database_port=database_port,
         simulator_host="localhost",
         messages=MESSAGES,
         schedule=False,
         fresh=True,
     )
-    host = sam.host_address()
     with Stack(chosen) as stack:
         values = _values(stack, database_port)
         servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")

@@ -44,10 +44,12 @@ def _named(service: str, operation: str, name: str) -> Maker:
 
 
 def _secret(name: str, properties: Properties) -> tuple[str, Made]:
-    generated = properties.get("GenerateSecretString")
-    text = properties.get("SecretString") or json.dumps(
-        {**json.loads(generated["SecretStringTemplate"]), generated["GenerateStringKey"]: "x" * 64}
-    )
+    if "GenerateSecretString" in properties:
+        asked = properties["GenerateSecretString"]
+        filled = json.loads(asked["SecretStringTemplate"])
+        text = json.dumps({**filled, asked["GenerateStringKey"]: "x" * 64})
+    else:
+        text = properties["SecretString"]
     made = boto3.client("secretsmanager").create_secret(
         Name=name, Description=properties["Description"], SecretString=text
     )
