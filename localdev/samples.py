@@ -13,6 +13,7 @@ from typing import Any
 EVENTS = Path(__file__).resolve().parent.parent / "events"
 ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
 USER_ID = "ann"
+RUN_ID = "run-from-a-sample-event"
 LEASE_TAKER = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
@@ -50,23 +51,30 @@ ANSWERS: Mapping[str, Mapping[str, Any] | None] = {
 
 @dataclass(slots=True)
 class Samples:
-    """The events for one account of `user_id` and one of its folders; `events` holds them."""
+    """The events for one account of `user_id` and one of its folders; `events` holds them.
+
+    run_id: of one story; a run that has its outcome never begins again.
+    """
 
     account_id: str
     user_id: str
     folder_id: int
     epoch: int = 0
     events: Path = EVENTS
+    run_id: str = RUN_ID
 
     def event(self, function: str) -> bytes:
         """The function's sample with these ids and the epoch of the lease last taken."""
         text = (self.events / f"{function}.json").read_text()
-        text = text.replace(ACCOUNT_ID, self.account_id).replace(
-            f'"{USER_ID}"', f'"{self.user_id}"'
-        )
+        for placeholder, own in (
+            (ACCOUNT_ID, self.account_id),
+            (f'"{USER_ID}"', f'"{self.user_id}"'),
+            (RUN_ID, self.run_id),
+        ):
+            text = text.replace(placeholder, own)
         event = json.loads(text)
-        own = {"leaseEpoch": self.epoch, "folderId": self.folder_id}
-        event.update({name: value for name, value in own.items() if name in event})
+        ids = {"leaseEpoch": self.epoch, "folderId": self.folder_id}
+        event.update({name: value for name, value in ids.items() if name in event})
         return json.dumps(event).encode()
 
     def complaint(self, function: str, payload: bytes) -> str | None:

@@ -80,7 +80,9 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
     mirror: Mirror,
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
-    samples = Samples(mirror.account.id, DEMO_USER, folder["id"], events=EVENTS)
+    samples = Samples(
+        mirror.account.id, DEMO_USER, folder["id"], events=EVENTS, run_id="of-the-previous-version"
+    )
 
     for name in [each for each in ANSWERS if each in tasks()]:
         answer = mirror.stack.lambdas.invoke(name, samples.event(name))
