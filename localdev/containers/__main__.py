@@ -6,7 +6,6 @@ this machine. Then `sam local start-api` answers routes with and without a token
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -17,9 +16,9 @@ from urllib.parse import urlsplit
 from infra import catalog
 from localdev.containers.relay import Relay
 from localdev.containers.sam import Sam, answers, free_port
+from localdev.containers.settings import deployed_settings
 from localdev.containers.template import LocalTemplate
 from localdev.demo_account import DemoAccount, connect
-from localdev.engine.aws_resources import aws_client
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
@@ -73,7 +72,12 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         fresh=True,
     )
     with Stack(chosen) as stack:
-        values = _values(stack, database_port)
+        database = f"@localhost:{database_port}/mail"
+        values = deployed_settings(
+            stack,
+            database_url=f"postgresql://{FUNCTIONS_LOGIN}{database}",
+            owner_url=f"postgresql://postgres{database}",
+        )
         servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")
         ports = [database_port, *(urlsplit(values[name]).port or 0 for name in servers)]
         template.fill(values, ca_bundle=Path(values["CA_BUNDLE"]))
@@ -82,29 +86,6 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
             yield stack
         finally:
             relay.stop()
-
-
-def _values(stack: Stack, database_port: int) -> dict[str, str]:
-    """What the functions are told when they are deployed: secrets by their ARN only."""
-    values = stack.lambdas.settings
-    secrets = aws_client("secretsmanager", stack.aws_url)
-
-    def kept(name: str, **content: str) -> str:
-        return str(secrets.create_secret(Name=name, SecretString=json.dumps(content))["ARN"])
-
-    settings = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
-    database = f"@localhost:{database_port}/mail"
-    return {
-        **values,
-        "SETTINGS_SECRET_ARN": kept(
-            "settings",
-            DATABASE_URL=f"postgresql://{FUNCTIONS_LOGIN}{database}",
-            **{name: values[name] for name in settings},
-        ),
-        "MIGRATION_SECRET_ARN": kept(
-            "migration", MIGRATION_DATABASE_URL=f"postgresql://postgres{database}"
-        ),
-    }
 
 
 def _connected(stack: Stack) -> DemoAccount:

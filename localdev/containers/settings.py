@@ -1,0 +1,32 @@
+"""What functions are told when they are deployed, for a local stack: secrets by their ARN only."""
+
+import json
+
+from localdev.engine.aws_resources import CREDENTIALS, aws_client
+from localdev.stack import Stack
+
+_SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
+
+
+def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
+    """A value for every variable of the template; the two secrets are made on the AWS endpoint.
+
+    database_url, owner_url: of the functions' login and of the migration's.
+    """
+    values = stack.lambdas.settings
+    secrets = aws_client("secretsmanager", stack.aws_url)
+
+    def kept(name: str, content: dict[str, str]) -> str:
+        return str(secrets.create_secret(Name=name, SecretString=json.dumps(content))["ARN"])
+
+    settings = {"DATABASE_URL": database_url, **{name: values[name] for name in _SECRET}}
+    return {
+        **values,
+        "SETTINGS_SECRET_ARN": kept("settings", settings),
+        "MIGRATION_SECRET_ARN": kept("migration", {"MIGRATION_DATABASE_URL": owner_url}),
+    }
+
+
+def from_outside(values: dict[str, str]) -> dict[str, str]:
+    """What leads any function to this machine: AWS itself gives it these, or needs none."""
+    return {name: values[name] for name in ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)}
