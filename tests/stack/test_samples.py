@@ -29,7 +29,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     MailsyncApp(outdir=str(folder), context=NO_BUNDLING).synth()
     template = Template(json.loads((folder / "Mailsync-dev-Sync.template.json").read_text()))
     return {
-        spec.name: set(properties["Environment"]["Variables"])
+        spec.name: set(properties.get("Environment", {}).get("Variables", {}))
         for spec, properties in template.functions()
     }
 
