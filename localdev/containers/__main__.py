@@ -132,7 +132,9 @@ def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount
             answer = answers(url + path, token=token)
             if answer.status_code != wanted:
                 raise StartFailed(f"GET {path}: {answer.status_code}, not {wanted}: {answer.text}")
-            print(f"GET {path.partition('?')[0]:20} {answer.status_code}  {answer.text[:80]}")
+            print(
+                f"GET {path.partition('?')[0]:20} {answer.status_code}  {answer.text.strip()[:80]}"
+            )
 
 
 if __name__ == "__main__":
