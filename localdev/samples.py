@@ -40,6 +40,8 @@ ANSWERS: Mapping[str, Mapping[str, Any] | None] = {
     "webhook": {"statusCode": 202},
     "authorize": {"isAuthorized": False},
     "start-due-syncs": {"quiet": int, "due": int},
+    "sync-accounts": {},
+    "measure-backlog": {},
     "purge-accounts": {"purged": 0},
     "renew-subscriptions": {"failed": 0},
     "close-run": {"closed": False},

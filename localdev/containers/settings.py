@@ -1,6 +1,7 @@
 """What functions are told when they are deployed, for a local stack: secrets by their ARN only."""
 
 import json
+from collections.abc import Mapping
 
 from localdev.engine.aws_resources import CREDENTIALS, aws_client
 from localdev.stack import Stack
@@ -24,6 +25,17 @@ def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dic
         **values,
         "SETTINGS_SECRET_ARN": kept("settings", settings),
         "MIGRATION_SECRET_ARN": kept("migration", {"MIGRATION_DATABASE_URL": owner_url}),
+    }
+
+
+def filled(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[str, str]:
+    """A function's variables as the template has them, with these values where there are any.
+
+    Raises KeyError for a reference, to a resource of AWS, that no value stands in for.
+    """
+    return {
+        name: told if isinstance(told, str) and name not in values else values[name]
+        for name, told in variables.items()
     }
 
 

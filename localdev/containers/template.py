@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.catalog import Function
 from infra.mailsync_app import CDK_JSON, MailsyncApp
+from localdev.containers.settings import filled
 
 STAGE = "dev"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
@@ -43,7 +44,7 @@ class LocalTemplate:
         for resource in self._functions().values():
             variables = resource["Properties"].setdefault("Environment", {})
             variables = variables.setdefault("Variables", {})
-            variables.update({name: values[name] for name in variables})
+            variables.update(filled(variables, values))
             variables["AWS_ENDPOINT_URL"] = values["AWS_ENDPOINT_URL"]
             variables["CA_BUNDLE"] = f"/var/task/{CA_BUNDLE}"
             code = self._assembly / resource["Metadata"]["aws:asset:path"]

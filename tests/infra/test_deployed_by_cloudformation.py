@@ -172,7 +172,8 @@ def test_each_alarm_watches_something_that_exists(deployed: Deployed) -> None:
     """A metric of a misspelt name is never anything but missing, and so never alarms."""
     machines = set(deployed.ids("AWS::StepFunctions::StateMachine"))
     names = {each["FunctionName"] for each in deployed.functions.values()}
-    known = machines | names | {each.rsplit(":", 1)[-1] for each in queues(deployed)}
+    apis = set(deployed.ids("AWS::ApiGatewayV2::Api"))
+    known = machines | names | apis | {each.rsplit(":", 1)[-1] for each in queues(deployed)}
     alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
 
     assert len(alarms) == len(deployed.ids("AWS::CloudWatch::Alarm"))
@@ -190,6 +191,7 @@ def test_what_a_function_is_told_of_exists(deployed: Deployed) -> None:
         "TOKEN_KEY_ARN": keys,
         "MAILBOX_SYNC_ARN": machines,
         "TEST_SYNC_ARN": machines,
+        "SYNC_ACCOUNTS_ARN": {deployed.live(catalog.WOKEN)},
         "EVENT_BUS_NAME": set(deployed.ids("AWS::Events::EventBus")),
     }
 

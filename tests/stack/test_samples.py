@@ -11,7 +11,7 @@ import pytest
 
 from infra import catalog
 from infra.mailsync_app import MailsyncApp
-from localdev.containers.settings import deployed_settings, from_outside
+from localdev.containers.settings import deployed_settings, filled, from_outside
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.environment import Environment, Outcome
 from localdev.samples import ANSWERS, EVENTS, Samples
@@ -23,13 +23,13 @@ from tests.stack.conftest import Mirror
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     """The variables in each function's environment, by its name."""
     folder = tmp_path_factory.mktemp("cdk.out")
     MailsyncApp(outdir=str(folder), context=NO_BUNDLING).synth()
     template = Template(json.loads((folder / "Mailsync-dev-Sync.template.json").read_text()))
     return {
-        spec.name: set(properties.get("Environment", {}).get("Variables", {}))
+        spec.name: properties.get("Environment", {}).get("Variables", {})
         for spec, properties in template.functions()
     }
 
@@ -42,7 +42,7 @@ def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
 
 
 def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
-    mirror: Mirror, told: dict[str, set[str]], tmp_path: Path
+    mirror: Mirror, told: dict[str, dict[str, object]], tmp_path: Path
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
     samples = Samples(mirror.account.id, DEMO_USER, folder["id"])
@@ -54,7 +54,7 @@ def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
     )
 
     for name in ANSWERS:
-        settings = {each: values[each] for each in told[name]} | from_outside(values)
+        settings = filled(told[name], values) | from_outside(values)
         outcome = run(catalog.function(name), samples.event(name), settings, tmp_path)
         assert not outcome.failed, (name, outcome.payload)
         assert samples.complaint(name, outcome.payload) is None
