@@ -48,6 +48,27 @@ def test_the_mailbox_that_is_due_longest_counts_and_paused_ones_do_not(
     assert 300 <= now.overdue_s < 330
 
 
+def test_a_claim_does_not_hide_that_nobody_looks_at_a_mailbox(
+    backlog: BacklogStore, runs: RunStore, account_id: AccountId, database: Database
+) -> None:
+    """So it is when batches are lost: the queue alone would show it as put off, again and again."""
+    one(database, OVERDUE.format(1_900, "active", account_id))
+    assert runs.claim_due(10, 600) == (account_id,)
+
+    assert backlog.now().due == 1
+    assert 1_900 <= backlog.now().overdue_s < 1_930
+
+
+def test_a_mailbox_on_which_one_works_for_long_is_not_overdue(
+    backlog: BacklogStore, run: RunRef, database: Database
+) -> None:
+    one(database, OVERDUE.format(9_000, "active", run.account_id))
+    assert (backlog.now().due, backlog.now().overdue_s) == (0, 0)
+
+    one(database, EXPIRE)
+    assert backlog.now().due == 1
+
+
 def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
     backlog: BacklogStore, runs: RunStore, account_id: AccountId, database: Database
 ) -> None:

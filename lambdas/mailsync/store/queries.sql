@@ -1061,13 +1061,18 @@ SELECT coalesce(a.notified_at > r.started_at, false),
  WHERE r.id = :run_id
 
 -- backlog --
--- How far behind we are: mailboxes that are due, for how long the oldest of them or of the runs
--- that nobody has begun waits, the oldest event that waits, messages in quarantine, those of which
--- the provider says two things, accounts that wait for their person.
-SELECT (SELECT count(*) FROM mailsync.email_accounts
-         WHERE status = 'active' AND next_sync_at <= now()),
+-- How far behind we are: mailboxes that are due and on which nobody works, claimed or not, for how
+-- long the oldest of them or of the runs that nobody has begun waits, the oldest event that waits,
+-- messages in quarantine, those of which the provider says two things, accounts that wait for their
+-- person.
+WITH waiting AS MATERIALIZED (
+  SELECT next_sync_at
+    FROM mailsync.email_accounts
+   WHERE status = 'active' AND next_sync_at <= now()
+     AND (lease_owner IS NULL OR lease_until < now()))
+SELECT (SELECT count(*) FROM waiting),
        (SELECT greatest(0, extract(epoch FROM now() - least(
-                 (SELECT min(next_sync_at) FROM mailsync.email_accounts WHERE status = 'active'),
+                 (SELECT min(next_sync_at) FROM waiting),
                  (SELECT min(created_at) FROM mailsync.sync_runs WHERE status = 'queued'))))),
        (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)
           FROM mailsync.outbox WHERE published_at IS NULL),
