@@ -132,7 +132,11 @@ def _dial(target: Target) -> socket.socket:
     if target.socket_dir:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(READ_TIMEOUT_S)
-        sock.connect(f"{target.socket_dir}/.s.PGSQL.{target.port}")
+        try:
+            sock.connect(f"{target.socket_dir}/.s.PGSQL.{target.port}")
+        except OSError:
+            sock.close()
+            raise
         return sock
     sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S)
     sock.settimeout(READ_TIMEOUT_S)
