@@ -1,0 +1,213 @@
+"""Counts what first syncs, checks and executions are billed by, on a local stack.
+
+The functions are real processes with the memory sizes of the catalog, and the simulated Graph
+answers as slowly as the real one was measured to (`Latency`). What is not as on AWS: a function
+has a whole core of this machine, where Lambda gives one of 512 MB a third of a core.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cost import GUIDE_STEPS, Measured, Work
+from localdev.demo_account import DemoAccount, connect, simulator
+from localdev.engine.aws_resources import aws_client
+from localdev.engine.report import Report, read_reports
+from localdev.options import Options
+from localdev.stack import Stack
+
+MAILBOXES = 25
+"""As many as one function looks at in a batch."""
+FOLDERS = 12
+ROUNDS = 8
+START_AND_END = 2
+"""Transitions of each execution; whether they are billed is not documented, so they are counted."""
+_OF_THE_API = ("api", "authorize", "connect")
+EVERY_MINUTE = ("start-due-syncs", "publish-events", "measure-backlog")
+
+
+def measure() -> Measured:
+    """Some minutes on a quiet machine; on a busy one the seconds are longer."""
+    initial = {}
+    for messages in GUIDE_STEPS:
+        with _stack(messages) as stack:
+            account, initial[messages] = _first_sync(stack)
+            print(f"  first sync of {messages:,} messages: {initial[messages]}", flush=True)
+            execution = _execution(stack, account)
+    print(f"  execution for one new message: {execution}", flush=True)
+    with _stack(1) as stack:
+        addresses, accounts = _connect_many(stack)
+        idle = _checks(stack, accounts, "idle", lambda: None)
+        changed = _checks(stack, accounts, "synced", lambda: _deliver(stack, addresses))
+        tick = _tick(stack)
+    print(f"  check without news: {idle}", f"  check with news: {changed}", sep="\n", flush=True)
+    return Measured(initial, idle, changed, execution, tick)
+
+
+@contextmanager
+def _stack(messages: int) -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(
+            data=Path(folder),
+            api_port=0,
+            aws_port=0,
+            dashboard_port=0,
+            schedule=False,
+            messages=messages,
+            latency="real",
+        )
+        with Stack(options) as stack:
+            yield stack
+
+
+def _first_sync(stack: Stack) -> tuple[DemoAccount, Work]:
+    """From the sign-in on, which starts it."""
+    used = _Used(stack)
+    account = connect(stack.api_url, stack.provider, stack.token())
+    return account, used.until(lambda: account.status()["initialSyncCompleted"])
+
+
+def _execution(stack: Stack, account: DemoAccount) -> Work:
+    """What a person's trigger, or a batch that hands over, starts when there is one new mail."""
+    simulator(stack.provider, "POST", "deliver", mailbox=account.address, subject="new")
+    used = _Used(stack)
+    account.sync()
+    return used.until(lambda: not account.status()["runId"])
+
+
+def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
+    """Addresses and account ids of mailboxes with a dozen folders, each synced once."""
+    addresses, accounts = [], []
+    for number in range(MAILBOXES):
+        address = f"measured-{number}@example.org"
+        simulator(stack.provider, "POST", "mailboxes", address=address, display_name="Measured")
+        [mailbox] = [
+            each
+            for each in simulator(stack.provider, "GET", "state")["mailboxes"]
+            if each["address"] == address
+        ]
+        shown = [each for each in mailbox["folders"] if each["search_filter"] is None]
+        for extra in range(FOLDERS - len(shown)):
+            simulator(stack.provider, "POST", "create-folder", mailbox=address, name=f"F{extra}")
+        for subject in ("one", "two"):
+            simulator(stack.provider, "POST", "deliver", mailbox=address, subject=subject)
+        account = connect(stack.api_url, stack.provider, stack.token(), address)
+        while account.status()["runId"]:
+            time.sleep(0.1)
+        addresses.append(address)
+        accounts.append(account.id)
+    return addresses, accounts
+
+
+def _checks(
+    stack: Stack, accounts: Sequence[str], outcome: str, before: Callable[[], None]
+) -> Work:
+    """One check of one mailbox, the mean of several batches after the first one."""
+    event = json.dumps({"accountIds": accounts}).encode()
+    works = []
+    for _ in range(ROUNDS + 1):
+        before()
+        used = _Used(stack)
+        answer = json.loads(stack.lambdas.invoke("sync-accounts", event).payload)
+        assert answer["outcomes"] == {outcome: len(accounts)}, answer
+        works.append(used.work())
+    total = Work()
+    for each in works[1:]:
+        total += each
+    return total.times(1 / ROUNDS / len(accounts))
+
+
+def _deliver(stack: Stack, addresses: Sequence[str]) -> None:
+    for address in addresses:
+        simulator(stack.provider, "POST", "deliver", mailbox=address, subject="new")
+
+
+def _tick(stack: Stack) -> Work:
+    """What the clock costs a minute when nothing is due."""
+    works = []
+    for _ in range(ROUNDS + 1):
+        used = _Used(stack)
+        for name in EVERY_MINUTE:
+            stack.lambdas.invoke(name, b"{}")
+        works.append(used.work())
+    total = Work()
+    for each in works[1:]:
+        total += each
+    return total.times(1 / ROUNDS)
+
+
+class _Used:
+    """What a stack has used since this was made, without the API, which is used by who waits."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._before = {name: len(found) for name, found in _reports(stack)}
+        self._log_bytes = _log_bytes(stack)
+        self._transitions = _transitions(stack)
+        simulator(stack.provider, "DELETE", "requests")
+
+    def until(self, is_done: Callable[[], bool]) -> Work:
+        while not is_done() or _is_running(self._stack):
+            time.sleep(0.2)
+        return self.work()
+
+    def work(self) -> Work:
+        new = [
+            each
+            for name, found in _reports(self._stack)
+            for each in found[self._before.get(name, 0) :]
+        ]
+        return Work(
+            transitions=_transitions(self._stack) - self._transitions,
+            invocations=len(new),
+            gb_s=sum(each.gb_s for each in new),
+            log_bytes=_log_bytes(self._stack) - self._log_bytes,
+            requests=len(simulator(self._stack.provider, "GET", "requests")),
+        )
+
+
+def _logs(stack: Stack) -> Iterator[Path]:
+    for each in sorted((stack.data / "logs").glob("*.log")):
+        if each.stem not in ("simulators", *_OF_THE_API):
+            yield each
+
+
+def _reports(stack: Stack) -> Iterator[tuple[str, list[Report]]]:
+    return ((log.stem, read_reports(log)) for log in _logs(stack))
+
+
+def _log_bytes(stack: Stack) -> int:
+    return sum(log.stat().st_size for log in _logs(stack))
+
+
+def _executions(stack: Stack) -> list[dict[str, Any]]:
+    client = aws_client("stepfunctions", stack.aws_url)
+    machine = stack.lambdas.settings["MAILBOX_SYNC_ARN"]
+    found: list[dict[str, Any]] = client.list_executions(stateMachineArn=machine)["executions"]
+    return found
+
+
+def _is_running(stack: Stack) -> bool:
+    return any(each["status"] == "RUNNING" for each in _executions(stack))
+
+
+def _transitions(stack: Stack) -> int:
+    """States entered and retries of all executions, with two more for each."""
+    client = aws_client("stepfunctions", stack.aws_url)
+    total = 0
+    for each in _executions(stack):
+        pages = client.get_paginator("get_execution_history")
+        kinds = [
+            event["type"]
+            for page in pages.paginate(executionArn=each["executionArn"])
+            for event in page["events"]
+        ]
+        tries = kinds.count("LambdaFunctionScheduled") + kinds.count("TaskScheduled")
+        retries = max(0, tries - kinds.count("TaskStateEntered"))
+        entered = sum(kind.endswith("StateEntered") for kind in kinds)
+        total += entered + retries + START_AND_END
+    return total

@@ -1,0 +1,53 @@
+"""The model of docs/cost.md, and that the page shows what it says."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cost import Prices, Work, bill, load, month, report, service_price
+
+DOCS = Path(__file__).parents[2] / "docs"
+PRICES = Prices()
+MOST_TRANSITIONS = 50
+"""Of a first sync of 10,000 messages."""
+
+
+@pytest.mark.parametrize(
+    ("accounts", "every_minutes", "limit"), [(10_000, 5, 400.0), (100, 15, 2.0)]
+)
+def test_a_month_stays_below_what_was_set_for_it(
+    accounts: int, every_minutes: int, limit: float
+) -> None:
+    work = month(load(), accounts=accounts, every_minutes=every_minutes)
+
+    assert 0 < bill(work, PRICES, free=True).total < limit
+
+
+def test_a_first_sync_of_ten_thousand_messages_takes_few_transitions() -> None:
+    assert load().initial[10_000].transitions <= MOST_TRANSITIONS
+
+
+def test_the_page_shows_the_tables_of_the_model() -> None:
+    assert "\n".join(report(load(), PRICES)) in (DOCS / "cost.md").read_text()
+
+
+def test_a_bill_is_the_sum_of_what_is_charged() -> None:
+    work = Work(transitions=1e6, invocations=1e6, gb_s=1e6, log_bytes=2e9)
+
+    charged = bill(work, PRICES, scheduled_calls=1e6)
+
+    assert charged.step_functions == pytest.approx(25)
+    assert charged.functions == pytest.approx(0.20 + 13.3334)
+    assert charged.logs == pytest.approx(1)
+    assert charged.schedule == pytest.approx(1)
+    assert charged.total == pytest.approx(40.5334)
+
+
+def test_free_transitions_are_not_more_than_there_are() -> None:
+    assert bill(Work(transitions=10), PRICES, free=True).step_functions == 0
+    assert bill(Work(transitions=4_040), PRICES, free=True).step_functions == pytest.approx(0.001)
+
+
+def test_the_service_is_counted_as_in_the_guide() -> None:
+    assert service_price(accounts=100, every_minutes=15) == pytest.approx(97.92)
+    assert service_price(accounts=10_000, every_minutes=5) == pytest.approx(29_376)
