@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from infra.catalog import SCHEDULES
+
 MEASURED = Path(__file__).with_name("measured.json")
 MINUTES_PER_MONTH = 30 * 24 * 60
 SERVICE_STEPS = 17
@@ -25,8 +27,8 @@ CHANGES_PER_DAY = 40
 """An assumption: how many checks of a mailbox in a day find something new."""
 HANDED_OVER = 0.001
 """An assumption: the share of checks that need an execution, for more than a page or a failure."""
-TICKS_PER_MONTH = MINUTES_PER_MONTH
-"""Of each function that a schedule calls every minute."""
+SCHEDULED_CALLS = sum(MINUTES_PER_MONTH // each.every_minutes for each in SCHEDULES)
+"""In a month, of all functions that the clock calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,6 @@ class Prices:
     gb_s: float = 0.0000133334  # arm64
     log_gb: float = 0.50
     scheduler_call: float = 1 / 1e6
-    alarm: float = 0.10
-    metric: float = 0.30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`initial` by the number of messages; `idle` and `changed` are one check of one mailbox."""
+    """`initial` by the number of messages; `idle` and `changed` are one check of one mailbox,
+    `execution` is one for a new message, and `tick` one call by the clock when nothing is due."""
 
     initial: dict[int, Work]
     idle: Work
@@ -105,7 +106,7 @@ def month(measured: Measured, *, accounts: int, every_minutes: int) -> Work:
         measured.idle.times(checks - changed)
         + measured.changed.times(changed)
         + measured.execution.times(executions)
-        + measured.tick.times(TICKS_PER_MONTH)
+        + measured.tick.times(SCHEDULED_CALLS)
     )
 
 
@@ -153,10 +154,10 @@ def _initial_table(measured: Measured, prices: Prices) -> Iterator[str]:
 def _month_table(measured: Measured, prices: Prices) -> Iterator[str]:
     yield "| accounts | every | Step Functions | Lambda | logs | all | the guide's service |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    for accounts in (100, 10_000):
+    for accounts in (100, 10_000, 1_000_000):
         for minutes in (15, 5):
             work = month(measured, accounts=accounts, every_minutes=minutes)
-            cost = bill(work, prices, scheduled_calls=4 * TICKS_PER_MONTH, free=True)
+            cost = bill(work, prices, scheduled_calls=SCHEDULED_CALLS, free=True)
             service = service_price(accounts=accounts, every_minutes=minutes)
             yield (
                 f"| {accounts:,} | {minutes} min | ${cost.step_functions:,.2f}"

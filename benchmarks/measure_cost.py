@@ -127,7 +127,7 @@ def _deliver(stack: Stack, addresses: Sequence[str]) -> None:
 
 
 def _tick(stack: Stack) -> Work:
-    """What the clock costs a minute when nothing is due."""
+    """One call by the clock when nothing is due, the mean of those of every minute."""
     works = []
     for _ in range(ROUNDS + 1):
         used = _Used(stack)
@@ -137,7 +137,7 @@ def _tick(stack: Stack) -> Work:
     total = Work()
     for each in works[1:]:
         total += each
-    return total.times(1 / ROUNDS)
+    return total.times(1 / ROUNDS / len(EVERY_MINUTE))
 
 
 class _Used:
