@@ -1,14 +1,12 @@
 """`python -m benchmarks.cost`: what Mailsync costs a month on AWS, from what was counted.
 
-`--measure` counts anew, on a local stack whose simulated Graph is as slow as the real one was
-measured to be, and writes `benchmarks/measured.json`; that takes some minutes of a quiet machine.
-Without it the tables of docs/cost.md are printed from that file.
+Prints the tables of docs/cost.md from `benchmarks/measured.json`, which
+`python -m benchmarks.measure_cost` writes.
 
 List prices of us-east-1 without the free tier of Lambda, in US dollars; source: AWS's price pages
 of Step Functions, Lambda, API Gateway, CloudWatch and EventBridge Scheduler.
 """
 
-import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -176,16 +174,5 @@ def _guide_lines(measured: Measured, prices: Prices) -> Iterator[str]:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)
-    parser.add_argument("--measure", action="store_true", help="count anew first; takes minutes")
-    if parser.parse_args().measure:
-        from benchmarks.measure_cost import measure
-
-        save(measure())
-    print(*report(load(), Prices()), sep="\n")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    print(*report(load(), Prices()), sep="\n")

@@ -25,12 +25,14 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
+from tests.soak.background import Background
 from tests.soak.memory import Sampler, growing, thirds
 from tests.soak.traffic import Traffic, faults
 from tests.torture.changes import fill
 from tests.torture.comparison import divergences
 
 TICK_S = 12
+SAMPLED_EVERY_S = 5
 QUIET_LIMIT_S = 900
 PROGRESS_S = 30
 SHOWN = 10
@@ -80,11 +82,10 @@ def _soak(folder: Path, options: argparse.Namespace) -> Soak:
         mailboxes = _connected(stack, simulators, options.accounts)
         rules = faults(options.faults)
         simulators.service.faults.add(*rules)
+        traffic, memory = Traffic(list(mailboxes.values()), options.seed), Sampler()
         with (
-            Sampler() as memory,
-            Traffic(
-                list(mailboxes.values()), per_second=options.rate, seed=options.seed
-            ) as traffic,
+            Background(traffic.change, every_s=1 / options.rate),
+            Background(memory.sample, every_s=SAMPLED_EVERY_S),
         ):
             _wait(options.minutes * 60, stack, traffic, simulators.service.log.clear)
         soak.changes, soak.memory = traffic.done, dict(memory.largest)

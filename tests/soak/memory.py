@@ -1,53 +1,32 @@
 """How much memory the processes of a stack hold while time passes."""
 
 import statistics
-import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 import psutil
 
-EVERY_S = 5.0
 GROWTH_ALLOWED = 1.1
 _MIB = 2**20
 
 
 class Sampler:
-    """Samples this process and all below it, by what they are, inside its context.
+    """`sample` looks at this process and all below it, by what they are.
 
     `largest` maps a kind of process to the resident MiB of the largest one of each sample.
     """
 
     def __init__(self) -> None:
         self.largest: dict[str, list[float]] = defaultdict(list)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _go_on(self) -> None:
+    def sample(self) -> None:
         own = psutil.Process()
-        while not self._ended.wait(EVERY_S):
-            found: dict[str, float] = {"the stack, the engine and the simulators": _held(own)}
-            for child in own.children(recursive=True):
-                name = _kind(child)
-                if name:
-                    found[name] = max(found.get(name, 0.0), _held(child))
-            for name, held in found.items():
-                self.largest[name].append(held)
+        found: dict[str, float] = {"the stack, the engine and the simulators": _held(own)}
+        for child in own.children(recursive=True):
+            if name := _kind(child):
+                found[name] = max(found.get(name, 0.0), _held(child))
+        for name, held in found.items():
+            self.largest[name].append(held)
 
 
 def thirds(samples: Sequence[float]) -> tuple[float, float, float]:

@@ -1,11 +1,8 @@
-"""Mail that never rests: random changes of random mailboxes, at a steady rate."""
+"""Mail that never rests: random changes of random mailboxes, and requests that fail."""
 
 import random
-import threading
 from collections import Counter
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox
@@ -28,35 +25,18 @@ def faults(rate: float) -> list[Rule]:
 
 
 class Traffic:
-    """Changes from entering to leaving the context; `done` counts them by kind."""
+    """`change` changes something somewhere; `done` counts the changes by kind."""
 
-    def __init__(self, mailboxes: Sequence[Mailbox], *, per_second: float, seed: int) -> None:
+    def __init__(self, mailboxes: Sequence[Mailbox], seed: int) -> None:
         self.done: Counter[str] = Counter()
         self._mailboxes = mailboxes
-        self._pause_s = 1 / per_second
         self._random = random.Random(seed)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _go_on(self) -> None:
-        while not self._ended.wait(self._pause_s):
-            change = Change(
-                self._random.choice(KINDS),
-                self._random.randrange(_NUMBERS),
-                self._random.randrange(_NUMBERS),
-            )
-            change.apply(self._random.choice(self._mailboxes))
-            self.done[change.kind] += 1
+    def change(self) -> None:
+        change = Change(
+            self._random.choice(KINDS),
+            self._random.randrange(_NUMBERS),
+            self._random.randrange(_NUMBERS),
+        )
+        change.apply(self._random.choice(self._mailboxes))
+        self.done[change.kind] += 1
