@@ -1,10 +1,9 @@
-"""`python -m benchmarks.measure_cost`: what syncs and checks are billed by, counted on a local stack.
+"""`python -m benchmarks.measure_cost`: counts what syncs and checks are billed by.
 
-Writes `benchmarks/measured.json`; takes seven minutes of a quiet machine.
-
+Runs local stacks, writes `benchmarks/measured.json`, and takes seven minutes of a quiet machine.
 The functions are real processes with the memory sizes of the catalog, and the simulated Graph
 answers as slowly as the real one was measured to (`Latency`). What is not as on AWS: a function
-has a whole core of this machine, where Lambda gives one of 512 MB a third of a core.
+has a whole core of this machine, where Lambda gives one of 1 GB about half of one.
 """
 
 import json
