@@ -54,7 +54,7 @@ def sync_folder(
         folder = mailbox.mail.folder(mailbox.run.account_id, folder_id)
         try:
             page = _fetch(mailbox, folder)
-            counts = store_page(mailbox, folder, page)
+            counts = store_page(mailbox, folder, page, one_by_one=True)
         except (ProviderThrottled, ProviderUnavailable) as failure:
             pause_s = _pause_s(failure, progressed=slowest_s > 0)
             if pause_s is None:
@@ -76,12 +76,15 @@ def _pause_s(failure: ProviderThrottled | ProviderUnavailable, *, progressed: bo
 
 
 def store_page(
-    mailbox: Mailbox, folder: KnownFolder, page: Page, *, requests: int = 1
+    mailbox: Mailbox, folder: KnownFolder, page: Page, *, one_by_one: bool = False
 ) -> Counts | None:
-    """Plans and stores one page; None when another worker had moved the cursor meanwhile."""
-    plan = _completed(mailbox, plan_page(page))
+    """Plans and stores one page; None when another worker had moved the cursor meanwhile.
+
+    `one_by_one` where others work on the mailbox too: see `MailProvider.fetch_messages`.
+    """
+    plan = _completed(mailbox, plan_page(page), one_by_one)
     next_cursor = mailbox.sealed(folder.ref.id, page.next_cursor)
-    write = PageWrite(folder, page, plan, next_cursor, requests)
+    write = PageWrite(folder, page, plan, next_cursor, requests=1)
     counts = mailbox.mail.apply_page(mailbox.run, write)
     if counts is not None and page.changes:
         logger.info(
@@ -111,11 +114,11 @@ def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
     return page
 
 
-def _completed(mailbox: Mailbox, plan: PagePlan) -> PagePlan:
+def _completed(mailbox: Mailbox, plan: PagePlan, one_by_one: bool) -> PagePlan:
     """Fetches whole what the page only names."""
     if not plan.touched:
         return plan
-    fetched = mailbox.provider.fetch_messages(plan.touched, one_by_one=True)
+    fetched = mailbox.provider.fetch_messages(plan.touched, one_by_one=one_by_one)
     return PagePlan(
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
         removals=plan.removals
