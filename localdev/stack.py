@@ -207,7 +207,7 @@ class Stack:
         settings = self.lambdas.settings
         return Sources(
             stage="local",
-            settings=Settings(settings),
+            settings=Settings(dict(settings)),
             machines={
                 MAILBOX_SYNC.name: settings["MAILBOX_SYNC_ARN"],
                 TEST_SYNC.name: settings["TEST_SYNC_ARN"],

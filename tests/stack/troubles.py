@@ -46,8 +46,8 @@ class Troubles:
     def deployed_with(self, *functions: str, **settings: str) -> Iterator[None]:
         """These functions have these settings in the block; those that run are started anew."""
         host = self._mirror.stack.lambdas
-        before = dict(host.settings)
-        host.settings.update(settings)
+        before = host.settings
+        host.settings = {**before, **settings}  # the dashboard goes on with those of before
         self._end(functions)
         try:
             yield
