@@ -29,6 +29,7 @@ _numbers = count(1)
 ONE_PROCESS = {"stack", "infra", "workflow", "events"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist writes the groups into the ids
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in ONE_PROCESS:
