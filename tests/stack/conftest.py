@@ -53,11 +53,20 @@ class Mirror:
         provider = self.stack.provider
         return simulator(provider, "POST", action, mailbox=self.account.address, **fields)
 
+    @property
+    def _machine(self) -> str:
+        return self.stack.lambdas.settings["MAILBOX_SYNC_ARN"]
+
+    def executions(self) -> list[str]:
+        """The names of all that the engine knows."""
+        client = aws_client("stepfunctions", self.stack.aws_url)
+        found = client.list_executions(stateMachineArn=self._machine)["executions"]
+        return [each["name"] for each in found]
+
     def history(self, run_id: str) -> list[dict[str, Any]]:
         """The execution's history, as plain boto3 reads it."""
         client = aws_client("stepfunctions", self.stack.aws_url)
-        machine = self.stack.lambdas.settings["MAILBOX_SYNC_ARN"]
-        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{run_id}"
+        arn = f"{self._machine.replace(':stateMachine:', ':execution:')}:{run_id}"
         found: list[dict[str, Any]] = client.get_execution_history(
             executionArn=arn, maxResults=1000, includeExecutionData=True
         )["events"]

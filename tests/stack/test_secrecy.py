@@ -94,9 +94,7 @@ def test_no_secret_stands_in_any_execution(mirror: Mirror, secrets: set[str]) ->
     connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
     mirror.finished()
 
-    executed = "SELECT id FROM mailsync.sync_runs WHERE execution_arn IS NOT NULL"
-    runs = [each for (each,) in mirror.rows(executed)]
-    text = "".join(str(mirror.history(each)) for each in runs)
+    text = "".join(str(mirror.history(each)) for each in mirror.executions())
 
     assert len(text) > 1000
     assert [each for each in secrets if each in text] == []
@@ -128,7 +126,7 @@ def test_no_key_to_anything_stands_in_any_table(mirror: Mirror, keys: set[str]) 
         for each in row
     )
 
-    assert len(mirror.rows("SELECT 1 FROM mailsync.sign_ins")) == 1
+    assert mirror.rows("SELECT 1 FROM mailsync.sign_ins")
     assert [each for each in keys if each in text] == []
 
 
