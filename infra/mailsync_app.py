@@ -37,7 +37,7 @@ class MailsyncApp(cdk.App):
             self.node.get_context("stage"), self.node.get_context("stages")
         )
         env = cdk.Environment(account=account, region=region)
-        self.stateful = StatefulStack(self, f"Mailsync-{stage.name}-Stateful", env=env)
+        self.stateful = StatefulStack(self, f"Mailsync-{stage.name}-Stateful", env=env, stage=stage)
         self.sync = SyncStack(
             self,
             f"Mailsync-{stage.name}-Sync",

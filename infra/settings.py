@@ -1,7 +1,7 @@
 """What differs between stages: the `stages` of cdk.json, parsed once into a frozen type."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,6 +10,7 @@ from infra.catalog import FUNCTIONS
 # Scheme, host and port; no `*`, since answers are readable with the user's cookie.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 ARCHITECTURES = ("arm64", "x86_64")
+DATABASES = ("external", "aurora")
 LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 
@@ -25,6 +26,9 @@ class StageSettings:
                           change of this text starts all of them anew
     alarm_email           who is told of alarms, by a topic of the stack's own; or else
     alarm_topic_arn       an SNS topic that exists; None of both: alarms are only seen
+    database              "external", a Postgres that you bring, or "aurora", one of the stage's own
+    aurora_min_acu        what Aurora Serverless may shrink and grow to, in capacity units of some
+    aurora_max_acu        2 GiB each, by halves from 0.5 to 256
     app_inbox_url         where a person lands after connecting a mailbox
     graph_url             Microsoft Graph with its version, and
     microsoft_authority   the identity platform with its tenant; national clouds have their own
@@ -40,6 +44,9 @@ class StageSettings:
 
     name: str
     app_inbox_url: str
+    database: str = "external"
+    aurora_min_acu: float = 0.5
+    aurora_max_acu: float = 8
     architecture: str = "arm64"
     schedule_enabled: bool = True
     log_retention: str = "ONE_MONTH"
@@ -75,16 +82,33 @@ class StageSettings:
         if unknown:
             raise ValueError(f"Stage {name!r} has unknown settings: {sorted(unknown)}.")
         stage = cls(name=name, **stages[name])
-        if stage.architecture not in ARCHITECTURES:
-            raise ValueError(f"Stage {name!r}: architecture must be one of {ARCHITECTURES}.")
-        if stage.log_level not in LOG_LEVELS:
-            raise ValueError(f"Stage {name!r}: log_level must be one of {LOG_LEVELS}.")
-        if stage.alarm_email and stage.alarm_topic_arn:
-            raise ValueError(f"Stage {name!r}: give alarm_email or alarm_topic_arn, not both.")
-        wrong = [each for each in stage.cors_origins if not _ORIGIN.fullmatch(each)]
-        if wrong:
-            raise ValueError(f"Stage {name!r}: cors_origins must be origins, not {wrong}.")
-        nowhere = stage.reserved_concurrency.keys() - {each.name for each in FUNCTIONS}
-        if nowhere:
-            raise ValueError(f"Stage {name!r} reserves for unknown functions: {sorted(nowhere)}.")
+        for broken in _broken(stage):
+            raise ValueError(f"Stage {name!r}: {broken}.")
         return stage
+
+
+def _broken(stage: StageSettings) -> Iterator[str]:
+    """What no stage can mean, in words."""
+    wrong = [each for each in stage.cors_origins if not _ORIGIN.fullmatch(each)]
+    nowhere = stage.reserved_concurrency.keys() - {each.name for each in FUNCTIONS}
+    rules = (
+        (stage.architecture in ARCHITECTURES, f"architecture must be one of {ARCHITECTURES}"),
+        (stage.database in DATABASES, f"database must be one of {DATABASES}"),
+        (
+            _is_capacity(stage.aurora_min_acu, stage.aurora_max_acu),
+            "aurora_min_acu and aurora_max_acu go by halves from 0.5 to 256",
+        ),
+        (stage.log_level in LOG_LEVELS, f"log_level must be one of {LOG_LEVELS}"),
+        (
+            not (stage.alarm_email and stage.alarm_topic_arn),
+            "give alarm_email or alarm_topic_arn, not both",
+        ),
+        (not wrong, f"cors_origins must be origins, not {wrong}"),
+        (not nowhere, f"reserved_concurrency names unknown functions: {sorted(nowhere)}"),
+    )
+    return (sentence for kept, sentence in rules if not kept)
+
+
+def _is_capacity(least: float, most: float) -> bool:
+    """0, with which AWS may stop the database, is none: something asks it every minute."""
+    return 0.5 <= least <= most <= 256 and all(2 * each == int(2 * each) for each in (least, most))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -11,12 +12,23 @@ from constructs import Construct
 
 from infra import catalog
 from infra.catalog import Touch
+from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
 
 _ARCHITECTURE = {
     "arm64": lambda_.Architecture.ARM_64,
     "x86_64": lambda_.Architecture.X86_64,
 }
+_WITH_EGRESS = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+# What Lambda asks for, in the function's name, to stand in a VPC; EC2 knows no resource for some.
+_NETWORK_ACTIONS = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
 
 
 class SyncFunction(Construct):
@@ -30,6 +42,7 @@ class SyncFunction(Construct):
         spec: catalog.Function,
         stage: StageSettings,
         code: lambda_.Code,
+        network: PrivateNetwork | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.spec = spec
@@ -40,6 +53,10 @@ class SyncFunction(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         self.role = _role(self, log_group)
+        # The authorizer stays outside: it needs neither, and a cold start there is shorter.
+        within = network if spec.touches & {Touch.DATABASE, Touch.PROVIDER_LOGIN} else None
+        if within:
+            _allow_network(self.role)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -57,6 +74,9 @@ class SyncFunction(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             application_log_level_v2=lambda_.ApplicationLogLevel[stage.log_level],
             tracing=lambda_.Tracing.ACTIVE,
+            vpc=within and within.vpc,
+            vpc_subnets=within and _WITH_EGRESS,
+            security_groups=within and [within.functions],
         )
         self.alias = lambda_.Alias(
             self, "Live", alias_name="live", version=self.function.current_version
@@ -70,12 +90,22 @@ class SyncFunction(Construct):
 
 
 class SyncFunctions(Construct):
+    """`network`: where functions stand that reach the database or the provider; None: nowhere."""
+
     def __init__(
-        self, scope: Construct, construct_id: str, *, stage: StageSettings, code: lambda_.Code
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: StageSettings,
+        code: lambda_.Code,
+        network: PrivateNetwork | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._functions = {
-            spec.name: SyncFunction(self, spec.construct_id, spec=spec, stage=stage, code=code)
+            spec.name: SyncFunction(
+                self, spec.construct_id, spec=spec, stage=stage, code=code, network=network
+            )
             for spec in catalog.FUNCTIONS
         }
 
@@ -92,10 +122,25 @@ def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
     log_group.grant_write(role)
     Validations.of(role).acknowledge(
         Acknowledgment(
-            id="AwsSolutions-IAM5[Resource::*]", reason="X-Ray knows no resource to name."
+            id="AwsSolutions-IAM5[Resource::*]",
+            reason="X-Ray knows no resource to name, nor does EC2 for all that Lambda asks for.",
         )
     )
     return role
+
+
+def _allow_network(role: iam.Role) -> None:
+    """For Lambda itself: requests of the function's own code bear its ARN, and are denied."""
+    from_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
+    role.add_to_policy(iam.PolicyStatement(actions=_NETWORK_ACTIONS, resources=["*"]))
+    role.add_to_policy(
+        iam.PolicyStatement(
+            effect=iam.Effect.DENY,
+            actions=_NETWORK_ACTIONS,
+            resources=["*"],
+            conditions=from_code,
+        )
+    )
 
 
 def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]:

@@ -33,7 +33,9 @@ class SyncStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, **props)
         code = lambda_code(stage.architecture)
-        functions = SyncFunctions(self, "Functions", stage=stage, code=code)
+        functions = SyncFunctions(
+            self, "Functions", stage=stage, code=code, network=stateful.network
+        )
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
         schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)
@@ -55,8 +57,8 @@ class SyncStack(cdk.Stack):
         )
 
         allow = {
-            Touch.DATABASE: stateful.settings_secret.allow_read,
-            Touch.SCHEMA: stateful.migration_secret.allow_read,
+            Touch.DATABASE: stateful.allow_use_database,
+            Touch.SCHEMA: stateful.allow_migrate,
             Touch.PROVIDER_LOGIN: stateful.settings_secret.allow_read,
             Touch.APP_IDENTITY: stateful.settings_secret.allow_read,
             Touch.OPEN_TOKENS: stateful.token_key.allow_open,

@@ -6,8 +6,12 @@ is named when it is first needed, in one sentence.
 
 DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a socket
 MIGRATION_DATABASE_URL   the same as the schema's owner, past any pooler (default: DATABASE_URL)
+DATABASE_AUTH            password: that of the URL, or iam: a token for each connection, signed with
+                         the AWS credentials (default: password)
 DATABASE_CA_BUNDLE       what verifies the database's certificate: a PEM, or the name of its file
                          (default: the system's authorities)
+FUNCTIONS_LOGIN_SECRET_ARN   names the JSON secret with the username and password of the login that
+                         migrations make for the functions (default: they make none)
 GRAPH_URL                Microsoft Graph with its version (default: the global cloud, v1.0)
 MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
 MICROSOFT_CLIENT_ID      the app registration
@@ -36,6 +40,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -47,6 +52,12 @@ _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 HS256_KEY_BYTES = 32
 """As many as the hash has (RFC 7518, 3.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    user: str
+    password: str = field(repr=False)
 
 
 class Settings:
@@ -62,6 +73,25 @@ class Settings:
     @property
     def migration_database_url(self) -> str:
         return self._values.get("MIGRATION_DATABASE_URL") or self.database_url
+
+    @property
+    def database_auth(self) -> str:
+        """`password` or `iam`."""
+        auth = self._values.get("DATABASE_AUTH") or "password"
+        if auth not in ("password", "iam"):
+            raise SettingMissing("DATABASE_AUTH must be 'password' or 'iam'.")
+        return auth
+
+    @property
+    def functions_login(self) -> Login | None:
+        """Read when it is asked for, by the migration alone; None: somebody else makes it."""
+        arn = self._values.get("FUNCTIONS_LOGIN_SECRET_ARN")
+        if not arn:
+            return None
+        secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn)
+        if not {"username", "password"} <= secret.keys():
+            raise SettingMissing("The secret behind FUNCTIONS_LOGIN_SECRET_ARN names no login.")
+        return Login(secret["username"], secret["password"])
 
     @property
     def database_ca_bundle(self) -> str | None:

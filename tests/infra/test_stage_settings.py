@@ -54,9 +54,13 @@ def test_an_origin_that_is_none_is_refused(origin: str) -> None:
     ("setting", "values"),
     [
         ("log_level", {"log_level": "LOUD"}),
+        ("database", {"database": "oracle"}),
+        ("aurora_min_acu", {"aurora_min_acu": 0}),
+        ("aurora_max_acu", {"aurora_min_acu": 4, "aurora_max_acu": 2}),
+        ("halves", {"aurora_max_acu": 1.3}),
         ("not both", {"alarm_email": "ops@example.com", "alarm_topic_arn": "arn:aws:sns:r:1:t"}),
     ],
 )
-def test_what_no_stage_can_mean_is_refused(setting: str, values: dict[str, str]) -> None:
+def test_what_no_stage_can_mean_is_refused(setting: str, values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=setting):
         StageSettings.from_context("test", {"test": {"app_inbox_url": INBOX, **values}})

@@ -7,7 +7,8 @@ import pytest
 
 from mailsync.errors import SchemaOutdated
 from mailsync.settings import Settings
-from mailsync.store.connection import Database
+from mailsync.store import migrate as runner
+from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import (
     Migration,
     migrate,
@@ -81,3 +82,24 @@ def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings) -
         pytest.raises(SchemaOutdated, match="migrate-database"),
     ):
         require_current_schema(database)
+
+
+def test_the_lock_is_free_although_the_servers_session_lives_on(
+    empty_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a proxy that keeps the sessions of clients who have left, and after a failure."""
+    kept = [connect(empty_settings, as_owner=True) for _ in range(3)]
+    left = iter(kept)
+    with monkeypatch.context() as patch:
+        for each in kept:
+            patch.setattr(each, "close", lambda: None)
+        patch.setattr(runner, "connect", lambda *_, **__: next(left))
+        patch.setattr(runner, "_LOCK_PATIENCE_S", 0)
+
+        with pytest.raises(SchemaOutdated):
+            migrate(empty_settings, [a_migration("0001", "SELECT 1 / 0")])
+        migrate(empty_settings, [a_migration("0001", "SELECT 1")])
+
+        assert migrate(empty_settings, [a_migration("0001", "SELECT 1")]) == ()
+    for each in kept:
+        each.close()

@@ -21,6 +21,7 @@ import pg8000.native
 
 from mailsync.errors import SchemaOutdated, SettingMissing, StoreRejected, StoreUnavailable
 from mailsync.settings import LOOPBACK, Settings, load_settings
+from mailsync.store.iam_token import iam_token
 from mailsync.store.queries import statements
 
 CONNECT_TIMEOUT_S = 10
@@ -87,18 +88,18 @@ def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Conn
 
     Raises:
         StoreUnavailable: nobody answers.
-        SettingMissing: the database refuses the login or cannot prove who it is, or the URL is
-            malformed.
+        SettingMissing: the database refuses the login or cannot prove who it is, the URL is
+            malformed, or no token can be signed.
     """
     target = Target.parse(settings.migration_database_url if as_owner else settings.database_url)
     tls = _tls(target, settings.database_ca_bundle)
+    password = _password(target, settings.database_auth)
     sock: socket.socket | None = None
     try:
         sock = _dial(target)
         connection = pg8000.native.Connection(
             target.user,
-            # Empty: refused in words where one is needed; None would break inside the driver.
-            password=target.password or "",
+            password=password,
             database=target.database,
             host=target.host,
             sock=sock,
@@ -110,6 +111,13 @@ def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Conn
         raise _not_connected(error) from None
     connection.register_out_adapter(JsonBytes, lambda value: value)
     return connection
+
+
+def _password(target: Target, auth: str) -> str:
+    if auth == "iam":
+        return iam_token(target.host, target.port, target.user)
+    # Empty: refused in words where one is needed; None would break inside the driver.
+    return target.password or ""
 
 
 def _not_connected(error: Exception) -> Exception:

@@ -19,6 +19,7 @@ import pg8000.native
 from mailsync.errors import SchemaOutdated, SettingMissing, StoreUnavailable
 from mailsync.settings import Settings
 from mailsync.store.connection import BROKEN, Database, connect
+from mailsync.store.functions_login import statements_for
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6D61696C
@@ -55,18 +56,22 @@ def _read(path: Path) -> Migration:
 def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
     """Applies what is missing, each file in its own transaction; returns the versions applied.
 
+    Then makes the login of the functions, where the settings name one.
+
     Raises:
         SchemaOutdated: an applied file was changed, or a file fails; it is rolled back whole.
         SettingMissing: the login is refused, or may not do what a file does.
         StoreUnavailable: the database does not answer, or another runner takes too long.
     """
-    with _connected(settings) as connection:
-        _lock(connection)
+    with _connected(settings) as connection, _locked(connection):
         missing = _missing(wanted, _applied(connection))
         if missing:
             _prepare(connection)
         for each in missing:
             _apply(connection, each)
+        login = settings.functions_login
+        if login:
+            _run(connection, statements_for(login), "The login of the functions")
     return tuple(each.version for each in missing)
 
 
@@ -102,13 +107,23 @@ def _connected(settings: Settings) -> Iterator[pg8000.native.Connection]:
             connection.close()
 
 
-def _lock(connection: pg8000.native.Connection) -> None:
-    """Polls: a blocked waiter's snapshot would deadlock with CREATE INDEX CONCURRENTLY."""
+@contextmanager
+def _locked(connection: pg8000.native.Connection) -> Iterator[None]:
+    """Polls: a blocked waiter's snapshot would deadlock with CREATE INDEX CONCURRENTLY.
+
+    Freed in so many words: a proxy may keep the server's session when ours has ended.
+    """
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while not connection.run(f"SELECT pg_try_advisory_lock({_LOCK})")[0][0]:
         if time.monotonic() > deadline:
             raise StoreUnavailable("Another migration has been running for two minutes.")
         time.sleep(0.2)
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            connection.run("ROLLBACK")
+            connection.run(f"SELECT pg_advisory_unlock({_LOCK})")
 
 
 def _applied(connection: pg8000.native.Connection) -> dict[str, str | None]:

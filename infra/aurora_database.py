@@ -1,0 +1,120 @@
+"""AuroraDatabase: a Postgres of the stage's own, reached by IAM tokens through a proxy."""
+
+import aws_cdk as cdk
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_rds as rds
+from constructs import Construct
+
+from infra.catalog import Touch
+from infra.private_network import PrivateNetwork
+from infra.settings import StageSettings
+from infra.sync_functions import SyncFunction
+
+DATABASE = "mailsync"
+OWNER, FUNCTIONS = "mailsync_owner", "mailsync_functions"
+_LOG_DAYS = 7
+_ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+
+
+class AuroraDatabase(Construct):
+    """Aurora PostgreSQL, Serverless v2: one writer, backups of 14 days, kept whatever happens.
+
+    Functions show the proxy a token of their role, the proxy shows the database a password that
+    no function knows but the migration, which sets that of `mailsync_functions`.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, stage: StageSettings, network: PrivateNetwork
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.owner_login = _login(self, "OwnerLogin", OWNER)
+        self.functions_login = _login(self, "FunctionsLogin", FUNCTIONS)
+        self.cluster = _cluster(self, stage, network, self.owner_login)
+        self.proxy = rds.DatabaseProxy(
+            self,
+            "Proxy",
+            proxy_target=rds.ProxyTarget.from_cluster(self.cluster),
+            secrets=[self.owner_login, self.functions_login],
+            iam_auth=True,
+            require_tls=True,
+            vpc=network.vpc,
+            vpc_subnets=_ISOLATED,
+            security_groups=[network.proxy],
+        )
+
+    def allow_connect(self, function: SyncFunction) -> None:
+        """As the owner of the schema or as `mailsync_functions`, never as both."""
+        owns = Touch.SCHEMA in function.spec.touches
+        user = OWNER if owns else FUNCTIONS
+        self.proxy.grant_connect(function.role, user)
+        url = f"postgresql://{user}@{self.proxy.endpoint}:5432/{DATABASE}"
+        name = "MIGRATION_DATABASE_URL" if owns else "DATABASE_URL"
+        function.function.add_environment(name, url)
+        function.function.add_environment("DATABASE_AUTH", "iam")
+
+    def allow_make_login(self, function: SyncFunction) -> None:
+        """To give `mailsync_functions` the password that the proxy knows."""
+        arn = self.functions_login.secret_arn
+        function.function.add_environment("FUNCTIONS_LOGIN_SECRET_ARN", arn)
+        self.functions_login.grant_read(function.role)
+
+
+def _cluster(
+    scope: Construct, stage: StageSettings, network: PrivateNetwork, owner: rds.DatabaseSecret
+) -> rds.DatabaseCluster:
+    cluster = rds.DatabaseCluster(
+        scope,
+        "Cluster",
+        engine=rds.DatabaseClusterEngine.aurora_postgres(
+            version=rds.AuroraPostgresEngineVersion.VER_17_7
+        ),
+        writer=rds.ClusterInstance.serverless_v2(
+            "Writer", publicly_accessible=False, enable_performance_insights=True
+        ),
+        serverless_v2_min_capacity=stage.aurora_min_acu,
+        serverless_v2_max_capacity=stage.aurora_max_acu,
+        default_database_name=DATABASE,
+        credentials=rds.Credentials.from_secret(owner),
+        vpc=network.vpc,
+        vpc_subnets=_ISOLATED,
+        security_groups=[network.database],
+        iam_authentication=True,
+        # The operator's way in: SQL by `aws rds-data`, without a path into the network.
+        enable_data_api=True,
+        storage_encrypted=True,
+        backup=rds.BackupProps(retention=cdk.Duration.days(14)),
+        deletion_protection=True,
+        removal_policy=cdk.RemovalPolicy.RETAIN,
+        copy_tags_to_snapshot=True,
+        # Free: seven days of what the database waited for.
+        database_insights_mode=rds.DatabaseInsightsMode.STANDARD,
+        enable_performance_insights=True,
+        # Logs stay with the instance: an export would be kept for ever, unless a function of
+        # CDK's that may change any log group of the account set its retention.
+        parameters={
+            "rds.force_ssl": "1",
+            "rds.log_retention_period": str(_LOG_DAYS * 24 * 60),
+        },
+    )
+    Validations.of(cluster).acknowledge(
+        Acknowledgment(
+            id="AwsSolutions-RDS11",
+            reason="The proxy listens on 5432 whatever the database does, and security groups "
+            "admit nobody but the proxy and the readers.",
+        )
+    )
+    return cluster
+
+
+def _login(scope: Construct, construct_id: str, user: str) -> rds.DatabaseSecret:
+    login = rds.DatabaseSecret(scope, construct_id, username=user)
+    login.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    Validations.of(login).acknowledge(
+        Acknowledgment(
+            id="AwsSolutions-SMG4",
+            reason="Nobody types or stores it: the proxy alone uses it, inside the VPC, and "
+            "clients show tokens of 15 minutes.",
+        )
+    )
+    return login

@@ -1,0 +1,31 @@
+"""A token of IAM in the place of a password, as RDS and its proxy take it."""
+
+from functools import cache
+from typing import Any
+
+from mailsync.errors import SettingMissing
+
+
+def iam_token(host: str, port: int, user: str) -> str:
+    """Good for 15 minutes, for the beginning of a connection; signed here, without a request.
+
+    Raises:
+        SettingMissing: there are no credentials, or no region, to sign it with.
+    """
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        token = _rds().generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
+    except BotoCoreError as error:
+        raise SettingMissing(
+            f"No IAM token for the database can be signed ({type(error).__name__}); DATABASE_AUTH"
+            " is 'iam', which needs AWS credentials and a region."
+        ) from None
+    return str(token)
+
+
+@cache
+def _rds() -> Any:
+    import boto3
+
+    return boto3.client("rds")

@@ -1,0 +1,161 @@
+"""Logins without a password in any setting: tokens of IAM, and the login that migrations make."""
+
+import datetime
+import json
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import botocore.auth
+import pytest
+from moto import mock_aws
+
+from mailsync.errors import SettingMissing
+from mailsync.settings import Login, Settings
+from mailsync.store.connection import Database
+from mailsync.store.functions_login import statements_for
+from mailsync.store.iam_token import _rds, iam_token
+from mailsync.store.migrate import migrate
+from tests.store.cluster import Cluster
+
+NOON = datetime.datetime(2026, 1, 1, 12, 0, 0, tzinfo=datetime.UTC)
+
+
+class Clock:
+    """What time it is for those who sign."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        self.set(NOON)
+
+    def set(self, now: datetime.datetime) -> None:
+        self._patch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: now)
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    _rds.cache_clear()
+    yield
+    _rds.cache_clear()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_a_token_names_host_port_and_user_and_ends_after_15_minutes() -> None:
+    token = urlsplit("//" + iam_token("proxy.example.com", 5432, "mailsync_functions"))
+    signed = parse_qs(token.query)
+
+    assert token.netloc == "proxy.example.com:5432"
+    assert signed["Action"] == ["connect"]
+    assert signed["DBUser"] == ["mailsync_functions"]
+    assert signed["X-Amz-Expires"] == ["900"]
+
+
+def test_each_connection_shows_a_token_of_its_own(cluster: Cluster, clock: Clock) -> None:
+    """The server takes one token only, then only the next: nothing else may be shown to it."""
+    url = urlsplit(cluster.create("mine", owner="me"))
+    settings = Settings(
+        {"DATABASE_URL": f"postgresql://me@127.0.0.1:{url.port}/mine", "DATABASE_AUTH": "iam"}
+    )
+    accept_token(cluster, url.port)
+    database = Database(settings, known={"who": "SELECT current_user"})
+    with database.transaction() as tx:
+        assert tx.run("who") == [["me"]]
+
+    clock.set(NOON + datetime.timedelta(hours=1))
+    accept_token(cluster, url.port)
+    cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'me'")
+    with database.transaction() as tx:
+        assert tx.run("who") == [["me"]]
+    database.close()
+
+
+def accept_token(cluster: Cluster, port: int | None) -> None:
+    assert port
+    cluster.run(f"ALTER ROLE me PASSWORD '{iam_token('127.0.0.1', port, 'me')}'")
+
+
+def test_without_credentials_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+    with pytest.raises(SettingMissing, match=r"NoRegionError.*DATABASE_AUTH is 'iam'"):
+        iam_token("proxy.example.com", 5432, "mailsync_functions")
+
+
+def test_another_way_to_log_in_is_refused_in_words() -> None:
+    with pytest.raises(SettingMissing, match="DATABASE_AUTH must be 'password' or 'iam'"):
+        Settings({"DATABASE_AUTH": "kerberos"}).database_auth  # noqa: B018 - it raises
+
+
+@pytest.fixture
+def secrets() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+def a_login_secret(password: str, user: str = "mailsync_functions") -> str:
+    text = json.dumps({"username": user, "password": password})
+    made = boto3.client("secretsmanager").create_secret(Name=f"login-{password}", SecretString=text)
+    return str(made["ARN"])
+
+
+def owner_settings(url: str, secret_arn: str) -> Settings:
+    return Settings({"DATABASE_URL": url, "FUNCTIONS_LOGIN_SECRET_ARN": secret_arn})
+
+
+@pytest.mark.usefixtures("secrets")
+def test_the_migration_makes_the_login_of_the_functions(cluster: Cluster) -> None:
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+
+    migrate(owner_settings(owner, a_login_secret("first")))
+
+    assert writes(cluster, "first")
+    with pytest.raises(SettingMissing, match="refuses the login"):
+        writes(cluster, "second")
+
+
+@pytest.mark.usefixtures("secrets")
+def test_the_next_deployment_gives_it_the_password_of_the_day(cluster: Cluster) -> None:
+    """The proxy knows what the secret says, so the database must as well."""
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+    migrate(owner_settings(owner, a_login_secret("first")))
+
+    migrate(owner_settings(owner, a_login_secret("second")))
+
+    assert writes(cluster, "second")
+
+
+def test_no_statement_holds_the_password_itself() -> None:
+    """A statement may come into a log of the server; the verifier there lets nobody in."""
+    assert "a-password" not in statements_for(Login("mailsync_functions", "a-password"))
+    assert "a-password" not in repr(Login("mailsync_functions", "a-password"))
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize("user", ["Robert'); DROP", "", "me me"])
+def test_a_user_that_would_have_to_be_quoted_is_refused(cluster: Cluster, user: str) -> None:
+    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
+
+    with pytest.raises(SettingMissing, match="FUNCTIONS_LOGIN_SECRET_ARN"):
+        migrate(owner_settings(owner, a_login_secret("first", user)))
+
+
+def writes(cluster: Cluster, password: str) -> bool:
+    """Whether that login may write rows and not change tables."""
+    url = cluster.url("mailsync_functions", "mine", password=password)
+    asked = (
+        "SELECT has_table_privilege('mailsync.emails', 'INSERT'),"
+        " has_schema_privilege('mailsync', 'CREATE')"
+    )
+    database = Database(Settings({"DATABASE_URL": url}), known={"may": asked})
+    try:
+        with database.transaction() as tx:
+            return tx.run("may") == [[True, False]]
+    finally:
+        database.close()
