@@ -77,8 +77,10 @@ def test_each_connection_shows_a_token_of_its_own(cluster: Cluster, clock: Clock
 
 
 def accept_token(cluster: Cluster, port: int | None) -> None:
-    assert port
-    cluster.run(f"ALTER ROLE me PASSWORD '{iam_token('127.0.0.1', port, 'me')}'")
+    token = boto3.client("rds").generate_db_auth_token(
+        DBHostname="127.0.0.1", Port=port, DBUsername="me"
+    )
+    cluster.run(f"ALTER ROLE me PASSWORD '{token}'")
 
 
 def test_without_credentials_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
