@@ -1,6 +1,7 @@
 """SyncFunctions: every function of the catalog, each alone with its role, log group and alias."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -53,10 +54,6 @@ class SyncFunction(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         self.role = _role(self, log_group)
-        # The authorizer stays outside: it needs neither, and a cold start there is shorter.
-        within = network if spec.touches & {Touch.DATABASE, Touch.PROVIDER_LOGIN} else None
-        if within:
-            _allow_network(self.role)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -74,9 +71,7 @@ class SyncFunction(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             application_log_level_v2=lambda_.ApplicationLogLevel[stage.log_level],
             tracing=lambda_.Tracing.ACTIVE,
-            vpc=within and within.vpc,
-            vpc_subnets=within and _WITH_EGRESS,
-            security_groups=within and [within.functions],
+            **_place(spec, network, self.role),
         )
         self.alias = lambda_.Alias(
             self, "Live", alias_name="live", version=self.function.current_version
@@ -127,6 +122,20 @@ def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
         )
     )
     return role
+
+
+def _place(
+    spec: catalog.Function, network: PrivateNetwork | None, role: iam.Role
+) -> dict[str, Any]:
+    """Within the network, if there is one; the authorizer needs nothing in it and starts sooner."""
+    if network is None or not spec.touches & {Touch.DATABASE, Touch.PROVIDER_LOGIN}:
+        return {}
+    _allow_network(role)
+    return {
+        "vpc": network.vpc,
+        "vpc_subnets": _WITH_EGRESS,
+        "security_groups": [network.functions],
+    }
 
 
 def _allow_network(role: iam.Role) -> None:

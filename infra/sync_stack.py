@@ -32,10 +32,8 @@ class SyncStack(cdk.Stack):
         **props: Any,
     ) -> None:
         super().__init__(scope, construct_id, **props)
-        code = lambda_code(stage.architecture)
-        functions = SyncFunctions(
-            self, "Functions", stage=stage, code=code, network=stateful.network
-        )
+        code, network = lambda_code(stage.architecture), stateful.network
+        functions = SyncFunctions(self, "Functions", stage=stage, code=code, network=network)
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
         schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)

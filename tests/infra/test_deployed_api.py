@@ -75,9 +75,9 @@ def test_pages_of_other_origins_may_use_the_api_only_if_the_stage_names_them(
     stage = StageSettings(
         name="test", app_inbox_url="https://app.example.com/", cors_origins=["https://a.example"]
     )
-    functions = SyncFunctions(
-        stack := cdk.Stack(app, "Test"), "F", stage=stage, code=lambda_.Code.from_inline("pass")
-    )
+    stack = cdk.Stack(app, "Test")
+    code = lambda_.Code.from_inline("pass")
+    functions = SyncFunctions(stack, "F", stage=stage, code=code, network=None)
     SyncApi(stack, "Api", functions=functions, stage=stage)
     named = Template(app.synth().get_stack_by_name("Test").template)
 

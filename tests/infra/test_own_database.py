@@ -238,6 +238,7 @@ def test_no_role_uses_a_policy_that_aws_manages_but_that_of_the_trigger(
 
 def test_operators_and_readers_are_told_where_it_is(own: Template) -> None:
     told = {name for name in own.outputs if not name.startswith("PublishOutput")}
+    guide = (Path(__file__).resolve().parents[2] / "docs/deploy.md").read_text()
 
     assert told == {
         "SettingsSecretArn",
@@ -247,6 +248,7 @@ def test_operators_and_readers_are_told_where_it_is(own: Template) -> None:
         "DatabaseArn",
         "OwnerSecretArn",
     }
+    assert all(f"`{name}`" in guide for name in told)
 
 
 def test_a_named_account_and_region_raise_no_finding(tmp_path: Path) -> None:
