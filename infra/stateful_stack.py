@@ -28,7 +28,11 @@ class StatefulStack(cdk.Stack):
         self.network: PrivateNetwork | None = None
         self._database: AuroraDatabase | None = None
         self._migration_secret: MigrationSecret | None = None
-        self._tell("SettingsSecretArn", "Fill it next", self.settings_secret.arn)
+        self._tell(
+            "SettingsSecretArn",
+            "Fill it before deploying the other stack",
+            self.settings_secret.arn,
+        )
         if stage.database == "aurora":
             network = PrivateNetwork(self, "Network", retention=stage.log_retention)
             database = AuroraDatabase(self, "Database", stage=stage, network=network)

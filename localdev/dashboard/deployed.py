@@ -21,7 +21,8 @@ def deployed_sources(stage: str) -> Sources:
     """The stage in the account and region of the environment.
 
     Raises:
-        StartFailed: it is not there, or AWS does not let us see it.
+        StartFailed: it is not there, AWS does not let us see it, or nobody says how to reach a
+            database of its own.
     """
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}
@@ -29,9 +30,15 @@ def deployed_sources(stage: str) -> Sources:
     except (BotoCoreError, ClientError) as refused:
         raise StartFailed(f"Stage {stage} cannot be read: {refused}.") from refused
     bundle = os.environ.get("DATABASE_CA_BUNDLE") or secret.get("DATABASE_CA_BUNDLE", "")
+    url = secret.get("DATABASE_URL") or os.environ.get("DATABASE_URL")
+    if not url:
+        raise StartFailed(
+            f"Stage {stage} has a database of its own: set DATABASE_URL, with a login of"
+            " mailsync_writer, on a machine within its VPC."
+        )
     return Sources(
         stage=stage,
-        settings=Settings({**secret, "DATABASE_CA_BUNDLE": bundle}),
+        settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
         machines={
             MAILBOX_SYNC.name: outputs["MailboxSyncArn"],
             TEST_SYNC.name: outputs["TestSyncArn"],
