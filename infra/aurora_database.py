@@ -3,6 +3,7 @@
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
@@ -14,6 +15,7 @@ from infra.sync_functions import SyncFunction
 DATABASE = "mailsync"
 OWNER, FUNCTIONS = "mailsync_owner", "mailsync_functions"
 _LOG_DAYS = 7
+_PROXY_ID = "DatabaseProxyId"
 _ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
@@ -42,16 +44,32 @@ class AuroraDatabase(Construct):
             vpc_subnets=_ISOLATED,
             security_groups=[network.proxy],
         )
+        # `grant_connect` would take the id out of the ARN within the other stack: Fn::Split of
+        # Fn::GetStackOutput, which cfn-lint (1.58) calls an error.
+        proxy_id = cdk.Fn.select(6, cdk.Fn.split(":", self.proxy.db_proxy_arn))
+        cdk.CfnOutput(self, "ProxyId", value=proxy_id).override_logical_id(_PROXY_ID)
 
     def allow_connect(self, function: SyncFunction) -> None:
         """As the owner of the schema or as `mailsync_functions`, never as both."""
         owns = Touch.SCHEMA in function.spec.touches
         user = OWNER if owns else FUNCTIONS
-        self.proxy.grant_connect(function.role, user)
+        function.role.add_to_policy(
+            iam.PolicyStatement(actions=["rds-db:connect"], resources=[self._user_arn(user)])
+        )
         url = f"postgresql://{user}@{self.proxy.endpoint}:5432/{DATABASE}"
         name = "MIGRATION_DATABASE_URL" if owns else "DATABASE_URL"
         function.function.add_environment(name, url)
         function.function.add_environment("DATABASE_AUTH", "iam")
+
+    def _user_arn(self, user: str) -> str:
+        stack = cdk.Stack.of(self)
+        proxy_id = cdk.Fn.get_stack_output(stack.stack_name, _PROXY_ID)
+        return stack.format_arn(
+            service="rds-db",
+            resource="dbuser",
+            resource_name=f"{proxy_id}/{user}",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
 
     def allow_make_login(self, function: SyncFunction) -> None:
         """To give `mailsync_functions` the password that the proxy knows."""
