@@ -28,4 +28,5 @@ def iam_token(host: str, port: int, user: str) -> str:
 def _rds() -> Any:
     import boto3
 
-    return boto3.client("rds")
+    # Threads that look at mailboxes connect at once, and boto3's shared session is not theirs.
+    return boto3.session.Session().client("rds")
