@@ -25,11 +25,13 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from localdev.engine.event_bus import EventBus
+from localdev.engine.executions import forget_old_executions
 from localdev.engine.failure import StartFailed
 from localdev.engine.lambda_host import Answer
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
 _PUT_EVENTS = "AWSEvents.PutEvents"
+_START_EXECUTION = "AWSStepFunctions.StartExecution"
 _SEEN_EVENTS = "/_local/events"
 
 Environ = dict[str, Any]
@@ -58,6 +60,7 @@ class AwsEndpoint:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         moto: WsgiApplication = DomainDispatcherApplication(create_backend_app)
+        moto = _forgetting(moto)
         if bus:
             moto = _events_beside(moto, bus)
         self._server = _serve(_invocations_before(moto, host), port)
@@ -98,6 +101,21 @@ def _invocations_before(moto: WsgiApplication, host: Functions) -> WsgiApplicati
         answer = run(unquote(match[1]), _body(environ) or b"{}")
         start(f"{answer.status} {'OK' if answer.status < 300 else 'Error'}", _headers(answer))
         return [answer.payload]
+
+    return application
+
+
+def _forgetting(moto: WsgiApplication) -> WsgiApplication:
+    """Executions are started one after another, and each start forgets what is too old."""
+    starting = threading.Lock()
+
+    def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        if environ.get("HTTP_X_AMZ_TARGET") != _START_EXECUTION:
+            return moto(environ, start)
+        with starting:
+            answer = list(moto(environ, start))
+            forget_old_executions()
+        return answer
 
     return application
 

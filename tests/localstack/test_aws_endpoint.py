@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.catalog import FUNCTIONS, WORKFLOWS, Function, Workflow
+from localdev.engine import aws_endpoint
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
     aws_client,
@@ -15,6 +16,7 @@ from localdev.engine.aws_resources import (
     forget_everything,
     open_token_key,
 )
+from localdev.engine.executions import forget_old_executions
 from localdev.engine.lambda_host import LambdaHost
 
 BEHAVE = Function(name="behave", purpose="Does what it is told.")
@@ -46,9 +48,11 @@ def endpoint(host: LambdaHost) -> Iterator[AwsEndpoint]:
     server.stop()
 
 
-def execute(endpoint: AwsEndpoint, arn: str, event: dict[str, object]) -> dict[str, str]:
+def execute(
+    endpoint: AwsEndpoint, arn: str, event: dict[str, object], name: str = "run-1"
+) -> dict[str, str]:
     client = aws_client("stepfunctions", endpoint.url)
-    started = client.start_execution(stateMachineArn=arn, name="run-1", input=json.dumps(event))
+    started = client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(event))
     while True:
         execution: dict[str, str] = client.describe_execution(executionArn=started["executionArn"])
         if execution["status"] != "RUNNING":
@@ -64,6 +68,24 @@ def test_a_workflow_calls_real_functions(endpoint: AwsEndpoint) -> None:
 
     assert execution["status"] == "SUCCEEDED"
     assert json.loads(execution["output"]) == {"event": {"n": 1}}
+
+
+def test_the_oldest_executions_that_ended_are_forgotten(
+    endpoint: AwsEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws_endpoint, "forget_old_executions", lambda: forget_old_executions(2))
+    workflow = OneTask(name="one-task", file="")
+    arn = create_workflows(endpoint.url, [workflow], [BEHAVE])["one-task"]
+    lasting = json.dumps({"do": "sleep", "seconds": 3})
+    client = aws_client("stepfunctions", endpoint.url)
+    client.start_execution(stateMachineArn=arn, name="lasting", input=lasting)
+    for number in range(1, 5):
+        execute(endpoint, arn, {"n": number}, name=f"run-{number}")
+
+    client.start_execution(stateMachineArn=arn, name="last", input=lasting)
+
+    found = client.list_executions(stateMachineArn=arn)["executions"]
+    assert {each["name"] for each in found} == {"lasting", "run-3", "run-4", "last"}
 
 
 def test_a_scaled_workflow_fails_under_its_error_s_name_without_the_wait(
