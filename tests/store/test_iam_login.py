@@ -77,9 +77,9 @@ def test_each_connection_shows_a_token_of_its_own(cluster: Cluster, clock: Clock
 
 
 def accept_token(cluster: Cluster, port: int | None) -> None:
-    token = boto3.client("rds").generate_db_auth_token(
-        DBHostname="127.0.0.1", Port=port, DBUsername="me"
-    )
+    # A session of its own: that of boto3 has the credentials of whichever test came first.
+    signer = boto3.session.Session().client("rds")
+    token = signer.generate_db_auth_token(DBHostname="127.0.0.1", Port=port, DBUsername="me")
     cluster.run(f"ALTER ROLE me PASSWORD '{token}'")
 
 
