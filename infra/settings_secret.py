@@ -1,6 +1,7 @@
 """What only a person can know: the settings in one JSON secret, the owner's login in another."""
 
 import json
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -12,7 +13,35 @@ from infra.sync_functions import SyncFunction
 FILLED_BY_HAND = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
 
 
-class SettingsSecret(Construct):
+class _FilledByHand(Construct):
+    """A secret, kept whatever becomes of its stack; functions find it by the variable `told_by`."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, told_by: str, **properties: Any
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._told_by = told_by
+        self._secret = secretsmanager.Secret(
+            self, "Secret", removal_policy=cdk.RemovalPolicy.RETAIN, **properties
+        )
+        Validations.of(self._secret).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-SMG4",
+                reason="Its values are issued outside AWS (database host, Microsoft Entra) and "
+                "have to be renewed there.",
+            )
+        )
+
+    @property
+    def arn(self) -> str:
+        return self._secret.secret_arn
+
+    def allow_read(self, function: SyncFunction) -> None:
+        function.function.add_environment(self._told_by, self._secret.secret_arn)
+        self._secret.grant_read(function.role)
+
+
+class SettingsSecret(_FilledByHand):
     """Created with empty values, to be filled once, before the functions are deployed.
 
     JWT_SECRET is generated; put the application's own there if it signs with HS256 already, and
@@ -20,10 +49,10 @@ class SettingsSecret(Construct):
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        super().__init__(scope, construct_id)
-        self._secret = secretsmanager.Secret(
-            self,
-            "Secret",
+        super().__init__(
+            scope,
+            construct_id,
+            told_by="SETTINGS_SECRET_ARN",
             description="Database URL, app registration and JWT key of Mailsync",
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 secret_string_template=json.dumps(dict.fromkeys(FILLED_BY_HAND, "")),
@@ -31,51 +60,20 @@ class SettingsSecret(Construct):
                 password_length=64,
                 exclude_punctuation=True,
             ),
-            removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        _acknowledge_rotation(self._secret)
-
-    @property
-    def arn(self) -> str:
-        return self._secret.secret_arn
-
-    def allow_read(self, function: SyncFunction) -> None:
-        function.function.add_environment("SETTINGS_SECRET_ARN", self._secret.secret_arn)
-        self._secret.grant_read(function.role)
 
 
-class MigrationSecret(Construct):
+class MigrationSecret(_FilledByHand):
     """The login of the schema's owner, to whom row-level security does not apply.
 
     Created empty; it may stay so where the functions own the schema or somebody else migrates.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        super().__init__(scope, construct_id)
-        empty = cdk.SecretValue.unsafe_plain_text("")
-        self._secret = secretsmanager.Secret(
-            self,
-            "Secret",
+        super().__init__(
+            scope,
+            construct_id,
+            told_by="MIGRATION_SECRET_ARN",
             description="Database URL of the owner of Mailsync's schema",
-            secret_object_value={"MIGRATION_DATABASE_URL": empty},
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            secret_object_value={"MIGRATION_DATABASE_URL": cdk.SecretValue.unsafe_plain_text("")},
         )
-        _acknowledge_rotation(self._secret)
-
-    @property
-    def arn(self) -> str:
-        return self._secret.secret_arn
-
-    def allow_read(self, function: SyncFunction) -> None:
-        function.function.add_environment("MIGRATION_SECRET_ARN", self._secret.secret_arn)
-        self._secret.grant_read(function.role)
-
-
-def _acknowledge_rotation(secret: secretsmanager.Secret) -> None:
-    Validations.of(secret).acknowledge(
-        Acknowledgment(
-            id="AwsSolutions-SMG4",
-            reason="Its values are issued outside AWS (database host, Microsoft Entra) and "
-            "have to be renewed there.",
-        )
-    )

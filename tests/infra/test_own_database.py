@@ -256,6 +256,11 @@ def test_operators_and_readers_are_told_where_it_is(own: Template) -> None:
 def test_a_named_account_and_region_raise_no_finding(tmp_path: Path) -> None:
     context = {"stage": "own", "stages": {"own": OWN}, **NO_BUNDLING}
 
-    MailsyncApp(
+    made = MailsyncApp(
         outdir=str(tmp_path), context=context, account="111122223333", region="eu-west-1"
-    ).synth()
+    ).synth()  # a finding is an error
+
+    assert {each.stack_name for each in made.stacks} == {
+        "Mailsync-own-Stateful",
+        "Mailsync-own-Sync",
+    }

@@ -28,7 +28,13 @@ def test_what_is_sent_to_the_other_address_reaches_the_server_and_its_answer_com
 
 
 def test_an_address_that_is_not_this_machines_is_left_to_docker() -> None:
-    Relay("192.0.2.1", [65000]).stop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    relay = Relay("192.0.2.1", [port])
+
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), 5)
+    relay.stop()
 
 
 def shout_back(server: socket.socket) -> None:

@@ -29,15 +29,11 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def the_page_says(title: str, *seen: str) -> None:
-    assert sections()[title] == list(seen)
-
-
 def test_a_wrong_jwt_key(troubles: Troubles) -> None:
     with troubles.deployed_with("authorize", JWT_SECRET="another key than that of the application"):
         answer, log = troubles.answer(*SYNC), troubles.log("authorize")
 
-    the_page_says("The JWT key is not the application's", answer, log)
+    assert sections()["The JWT key is not the application's"] == [answer, log]
 
 
 def test_no_jwt_key(troubles: Troubles) -> None:
@@ -45,7 +41,7 @@ def test_no_jwt_key(troubles: Troubles) -> None:
     with troubles.deployed_with("authorize", JWT_SECRET=""):
         answer, error = troubles.answer(*SYNC), troubles.function("authorize", event)
 
-    the_page_says("No JWT key is set", answer, error)
+    assert sections()["No JWT key is set"] == [answer, error]
 
 
 def test_a_secret_that_cannot_be_read(troubles: Troubles) -> None:
@@ -53,7 +49,7 @@ def test_a_secret_that_cannot_be_read(troubles: Troubles) -> None:
     with troubles.deployed_with("api", SETTINGS_SECRET_ARN=nowhere):
         answer, log = troubles.answer("GET", "/api/health"), troubles.log("api")
 
-    the_page_says("The settings secret cannot be read", answer, log)
+    assert sections()["The settings secret cannot be read"] == [answer, log]
 
 
 def test_a_database_that_does_not_answer(troubles: Troubles, mirror: Mirror) -> None:
@@ -61,7 +57,7 @@ def test_a_database_that_does_not_answer(troubles: Troubles, mirror: Mirror) -> 
         answer, log = troubles.answer(*SYNC), troubles.log("api")
         error = troubles.function("validate-account", {"accountId": mirror.account.id})
 
-    the_page_says("The database does not answer", answer, log, error)
+    assert sections()["The database does not answer"] == [answer, log, error]
 
 
 def test_a_wrong_password(troubles: Troubles, empty: Cluster) -> None:
@@ -69,7 +65,7 @@ def test_a_wrong_password(troubles: Troubles, empty: Cluster) -> None:
     with troubles.deployed_with("api", DATABASE_URL=url):
         answer, log = troubles.answer(*SYNC), troubles.log("api")
 
-    the_page_says("The database refuses the login", answer, log)
+    assert sections()["The database refuses the login"] == [answer, log]
 
 
 def test_a_database_without_the_schema(troubles: Troubles, empty: Cluster) -> None:
@@ -78,7 +74,7 @@ def test_a_database_without_the_schema(troubles: Troubles, empty: Cluster) -> No
         health, answer = troubles.answer("GET", "/api/health"), troubles.answer(*SYNC)
         log = troubles.log("api")
 
-    the_page_says("The schema is missing or old", health, answer, log)
+    assert sections()["The schema is missing or old"] == [health, answer, log]
 
 
 def test_a_state_machine_that_is_not_there(troubles: Troubles, mirror: Mirror) -> None:
@@ -90,7 +86,7 @@ def test_a_state_machine_that_is_not_there(troubles: Troubles, mirror: Mirror) -
     mirror.account.sync()
     mirror.finished()
 
-    the_page_says("Step Functions refuses", answer, log)
+    assert sections()["Step Functions refuses"] == [answer, log]
 
 
 def test_a_key_that_is_not_there(troubles: Troubles) -> None:
@@ -98,7 +94,7 @@ def test_a_key_that_is_not_there(troubles: Troubles) -> None:
     with troubles.deployed_with("get-access-token", TOKEN_KEY_ARN=nowhere):
         run, log = troubles.run(), troubles.log("mark-failed")
 
-    the_page_says("The token key refuses", run, log)
+    assert sections()["The token key refuses"] == [run, log]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +121,7 @@ def test_an_app_that_may_not_sign_in(
         run, log = troubles.run(), troubles.log("mark-failed")
     switch(False)
 
-    the_page_says(title, run, log)
+    assert sections()[title] == [run, log]
 
 
 def test_a_grant_that_was_withdrawn(troubles: Troubles, mirror: Mirror) -> None:
@@ -136,7 +132,7 @@ def test_a_grant_that_was_withdrawn(troubles: Troubles, mirror: Mirror) -> None:
     connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
     mirror.finished()
 
-    the_page_says("A person has withdrawn the grant", run, log, answer)
+    assert sections()["A person has withdrawn the grant"] == [run, log, answer]
 
 
 def test_a_provider_that_cannot_be_reached(troubles: Troubles, mirror: Mirror) -> None:
@@ -148,7 +144,7 @@ def test_a_provider_that_cannot_be_reached(troubles: Troubles, mirror: Mirror) -
         log = troubles.log("sync-folders")
     mirror.finished()
 
-    the_page_says("The provider cannot be reached", error, seen, log)
+    assert sections()["The provider cannot be reached"] == [error, seen, log]
 
 
 def test_the_page_has_no_broken_deployment_that_nobody_tries() -> None:
