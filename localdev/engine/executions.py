@@ -1,6 +1,7 @@
 """What the engine remembers of executions: moto would keep each, with its history, for ever."""
 
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.parser.utils import TMP_THREADS
 
 KEPT = 300
 """Ended ones of each state machine, the newest; some 160 KB each."""
@@ -18,3 +19,4 @@ def forget_old_executions(kept: int = KEPT) -> None:
                     machine.executions = [
                         each for each in machine.executions if id(each) not in old
                     ]
+    TMP_THREADS.clear()  # some sixteen an execution; moto only ever adds to them

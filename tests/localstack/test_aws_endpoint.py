@@ -1,4 +1,6 @@
+import gc
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,6 +88,24 @@ def test_the_oldest_executions_that_ended_are_forgotten(
 
     found = client.list_executions(stateMachineArn=arn)["executions"]
     assert {each["name"] for each in found} == {"lasting", "run-3", "run-4", "last"}
+
+
+def test_no_thread_is_held_once_it_has_ended(endpoint: AwsEndpoint) -> None:
+    workflow = OneTask(name="one-task", file="")
+    arn = create_workflows(endpoint.url, [workflow], [BEHAVE])["one-task"]
+    execute(endpoint, arn, {}, name="run-0")
+    before = ended_threads()
+
+    for number in range(1, 7):
+        execute(endpoint, arn, {}, name=f"run-{number}")
+
+    assert ended_threads() - before < 6
+
+
+def ended_threads() -> int:
+    gc.collect()
+    threads = [each for each in gc.get_objects() if isinstance(each, threading.Thread)]
+    return sum(not each.is_alive() for each in threads)
 
 
 def test_a_scaled_workflow_fails_under_its_error_s_name_without_the_wait(
