@@ -124,6 +124,8 @@ class Trigger:
             if run.execution_arn is None:
                 self._start(run.id, account_id, run.wish.sync_type, trigger)
                 return self._named(run)
+            if idempotency_key and run.repeats is None:
+                self._runs.forget_joined(account_id, run.id, idempotency_key)
             self.close(account_id, run.id)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 

@@ -8,21 +8,36 @@ import boto3
 import pytest
 
 from tests.api import other_process
-from tests.api.conftest import Connect
+from tests.api.conftest import Ask, Connect
 
 ASKING = 20
 
 
-@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "order-1"}])
+KEY = {"idempotency-key": "order-1"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "running"),
+    [({}, False), (KEY, False), (KEY, True)],
+    ids=["no key", "a key that starts", "a key that joins"],
+)
 def test_twenty_simultaneous_requests_share_one_run(
-    environment: pytest.MonkeyPatch, connect_account: Connect, headers: dict[str, str]
+    *,
+    environment: pytest.MonkeyPatch,
+    connect_account: Connect,
+    ask: Ask,
+    headers: dict[str, str],
+    running: bool,
 ) -> None:
+    account_id = connect_account()
+    if running:
+        ask("POST /api/email/sync", body={"accountId": account_id})
     # A server that is forked from: it has loaded the handler, and unlike this process no threads.
     environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.api.other_process", "boto3"])
     ready, answers = processes.Barrier(ASKING), processes.SimpleQueue()
-    said = (dict(os.environ), connect_account(), headers, ready, answers)
+    said = (dict(os.environ), account_id, headers, ready, answers)
     callers = [processes.Process(target=other_process.start_sync, args=said) for _ in range(ASKING)]
 
     for each in callers:

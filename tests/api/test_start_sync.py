@@ -89,22 +89,6 @@ def test_a_running_sync_is_joined(ask: Ask, connect_account: Connect, database: 
     assert len(executions()) == 1
 
 
-def test_the_same_idempotency_key_is_answered_with_the_run_that_it_started(
-    ask: Ask, connect_account: Connect, database: Database
-) -> None:
-    account_id = connect_account()
-    headers = {"idempotency-key": "order-1"}
-    first = ask(START, body={"accountId": account_id}, headers=headers).json
-    RunStore(database).fail(account_id, RunId(first["runId"]), "arn", "ProviderUnavailable", "Down")
-
-    again = ask(START, body={"accountId": account_id}, headers=headers)
-    other = ask(START, body={"accountId": account_id}, headers={"idempotency-key": "order-2"})
-
-    assert again.status == 202
-    assert (again.json["runId"], again.json["status"]) == (first["runId"], "failed")
-    assert other.json["runId"] != first["runId"]
-
-
 @pytest.mark.parametrize("other", [{"syncType": "full"}, {"folders": True}])
 def test_a_key_that_has_started_another_request_is_refused(
     ask: Ask, connect_account: Connect, database: Database, other: dict[str, Any]

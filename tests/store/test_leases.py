@@ -1,6 +1,6 @@
 """One execution per mailbox; a dead one never blocks the next, a late one never writes."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -72,6 +72,29 @@ def test_an_idempotency_key_names_its_run_even_when_that_has_ended(
     again = runs.enqueue(account_id, RunId("b"), MANUAL, "api", "key-1")
 
     assert (again.id, again.status) == ("a", "completed")
+
+
+def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_first(
+    runs: RunStore, account_id: AccountId, database: Database, settings: Settings
+) -> None:
+    """Else the second would start a run if the one that the first has joined ends between them."""
+    runs.enqueue(account_id, RunId("a"), MANUAL, "api")
+    other = Database(settings)
+    named = {"account_id": account_id, "key": "key-1"}
+
+    with ThreadPoolExecutor(1) as second:
+        with database.transaction() as tx:
+            tx.run("lock_key", **named)
+            tx.run("keep_joined_key", **named, run_id="a", sync_type="full", folder_ids=None)
+            tx.run("finish_run", run_id="a", status="failed", error="X", error_message="")
+            asked = second.submit(
+                RunStore(other).enqueue, account_id, RunId("b"), MANUAL, "api", "key-1"
+            )
+            assert wait([asked], timeout=0.5).done == set()
+        answer = asked.result(timeout=10)
+
+    other.close()
+    assert (answer.id, answer.repeats) == ("a", SyncWish(SyncType.FULL))
 
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(

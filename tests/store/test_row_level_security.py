@@ -13,6 +13,7 @@ PRIVATE = {
     "data_keys",
     "email_credentials",
     "folder_cursors",
+    "joined_keys",
     "outbox",
     "schema_migrations",
     "provider_subscriptions",

@@ -38,12 +38,12 @@ _OTHER_RUNS = (
     "A sync of this mailbox is running already; this is the one, but it was asked for something"
     " else. Ask again when it has ended."
 )
-_ENDED = "The sync that this Idempotency-Key started has ended."
+_ENDED = "The sync that this Idempotency-Key started or joined has ended."
 _KEY_REUSED = Problem(
     kind="idempotency-key-reused",
     status=422,
     title="The Idempotency-Key was used for another request",
-    detail="This Idempotency-Key has started a sync of another kind; send a new key.",
+    detail="This Idempotency-Key was sent with another body before; send a new key.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -52,8 +52,9 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.post(
     PATH,
     summary="Start a sync, or join the one that is under way",
-    description="A key belongs to the run that it started: sent again with the same body it is"
-    " answered with that run, whatever has become of it, and with another body it is refused.",
+    description="A key belongs to the run that it started or joined: sent again with the same body,"
+    " within a day, it is answered with that run, whatever has become of it, and with another body"
+    " it is refused.",
     responses=answers({202: SyncAccepted}, 400, 404, 409, 413, 415, 422),
 )
 def start_sync(
@@ -70,7 +71,7 @@ def start_sync(
     run = open_trigger().sync(
         account.id, wish.sync_type, "api", idempotency_key, folder_ids=wish.folder_ids
     )
-    if run.wish != wish and idempotency_key and run.idempotency_key == idempotency_key:
+    if run.repeats not in (None, wish):
         raise Refused(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{base_url(router.current_event, settings)}{PATH}?accountId={account.id}"

@@ -99,15 +99,43 @@ RETURNING id, error
 
 -- find_open_run --
 -- The run that works on an account now, or is about to.
-SELECT id, execution_arn, status, sync_type, folder_ids, idempotency_key
+SELECT id, execution_arn, status, sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND status IN ('queued', 'running')
 
+-- lock_key --
+-- One request of an account with this Idempotency-Key at a time, until this transaction ends.
+SELECT pg_advisory_xact_lock(
+         hashtextextended(concat_ws(' ', cast(:account_id AS text), cast(:key AS text)), 0))
+
 -- find_run_by_key --
--- The run that an earlier request with the same Idempotency-Key started.
-SELECT id, execution_arn, status, sync_type, folder_ids, idempotency_key
+-- The run that an earlier request with this Idempotency-Key started or joined, and what that one
+-- asked for.
+SELECT id, execution_arn, status, sync_type, folder_ids, sync_type, folder_ids
   FROM mailsync.sync_runs
- WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :idempotency_key
+ WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key
+ UNION ALL
+SELECT r.id, r.execution_arn, r.status, r.sync_type, r.folder_ids, k.sync_type, k.folder_ids
+  FROM mailsync.joined_keys k
+  JOIN mailsync.sync_runs r ON r.id = k.run_id
+ WHERE k.account_id = cast(:account_id AS uuid) AND k.idempotency_key = :key
+
+-- keep_joined_key --
+-- The run that a request with this Idempotency-Key has joined, and what it asked for; some old ones
+-- of the account are forgotten.
+WITH forgotten AS (
+  DELETE FROM mailsync.joined_keys
+   WHERE (account_id, idempotency_key) IN
+         (SELECT account_id, idempotency_key FROM mailsync.joined_keys
+           WHERE account_id = cast(:account_id AS uuid) AND created_at < now() - interval '1 day'
+           LIMIT 100 FOR UPDATE SKIP LOCKED))
+INSERT INTO mailsync.joined_keys (account_id, idempotency_key, run_id, sync_type, folder_ids)
+VALUES (cast(:account_id AS uuid), :key, :run_id, :sync_type, cast(:folder_ids AS jsonb))
+
+-- forget_joined_key --
+-- The run that it joined turned out to be dead, so the request is to have another one.
+DELETE FROM mailsync.joined_keys
+ WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key AND run_id = :run_id
 
 -- open_run_account --
 -- The account of a run that has no outcome yet.

@@ -1,6 +1,6 @@
 """Accounts, leases and runs: who works on which mailbox, and how it ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import random
 from typing import Any
 
@@ -31,14 +31,15 @@ CHECKER = "sync-accounts"
 class OpenRun:
     """`execution_arn` is None while the execution has not begun.
 
-    `wish` is what it was asked for, and `idempotency_key` under which key, if any.
+    `wish` is what it does, and `repeats` what was asked for when the Idempotency-Key of this
+    request was first answered with it; None: there is no key, or it is new.
     """
 
     id: RunId
     execution_arn: str | None
     status: str
     wish: SyncWish
-    idempotency_key: str | None = None
+    repeats: SyncWish | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +97,38 @@ class RunStore:
         trigger: str,
         idempotency_key: str | None = None,
     ) -> OpenRun:
-        """The run that was asked for, or the one that is open or has the same key already."""
+        """The run that was asked for, or the one that is open; for a key that was answered before,
+        the run that it was answered with, whatever has become of it."""
         with self._database.transaction() as tx:
-            if idempotency_key and (
-                found := tx.run(
-                    "find_run_by_key", account_id=account_id, idempotency_key=idempotency_key
-                )
-            ):
-                return _open_run(found[0])
+            if idempotency_key and (found := _run_of_key(tx, account_id, idempotency_key)):
+                return found
             if tx.run(
                 "enqueue_run",
                 account_id=account_id,
                 run_id=run_id,
-                sync_type=wish.sync_type,
-                folder_ids=to_json(wish.folder_ids) if wish.folder_ids else None,
+                **_columns(wish),
                 trigger=trigger,
                 idempotency_key=idempotency_key,
             ):
-                return OpenRun(run_id, None, "queued", wish, idempotency_key)
-            found = tx.run("find_open_run", account_id=account_id)
+                return OpenRun(run_id, None, "queued", wish)
+            joined = tx.run("find_open_run", account_id=account_id)
+            if joined and idempotency_key:
+                tx.run(
+                    "keep_joined_key",
+                    account_id=account_id,
+                    key=idempotency_key,
+                    run_id=joined[0][0],
+                    **_columns(wish),
+                )
         # The run that barred ours may have ended between the two statements: then ask again.
-        if not found:
+        if not joined:
             return self.enqueue(account_id, run_id, wish, trigger, idempotency_key)
-        return _open_run(found[0])
+        return _open_run(joined[0])
+
+    def forget_joined(self, account_id: AccountId, run_id: RunId, idempotency_key: str) -> None:
+        """Of a request that has joined a dead run, and is yet to be answered."""
+        with self._database.transaction() as tx:
+            tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=idempotency_key)
 
     def begin(
         self,
@@ -318,9 +328,24 @@ def announce(
     tx.run("add_to_outbox", account_id=account_id, type=kind, detail=detail)
 
 
+def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> OpenRun | None:
+    """Holds the key until the transaction ends: of two at once, one is answered first."""
+    tx.run("lock_key", account_id=account_id, key=key)
+    found = tx.run("find_run_by_key", account_id=account_id, key=key)
+    if not found:
+        return None
+    *run, sync_type, folder_ids = found[0]
+    return replace(_open_run(run), repeats=_wish(sync_type, folder_ids))
+
+
 def _open_run(row: list[Any]) -> OpenRun:
-    run_id, execution_arn, status, sync_type, folder_ids, key = row
-    return OpenRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids), key)
+    run_id, execution_arn, status, sync_type, folder_ids = row
+    return OpenRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids))
+
+
+def _columns(wish: SyncWish) -> dict[str, Any]:
+    folder_ids = to_json(wish.folder_ids) if wish.folder_ids else None
+    return {"sync_type": wish.sync_type, "folder_ids": folder_ids}
 
 
 def _wish(sync_type: str, folder_ids: list[int] | None) -> SyncWish:
