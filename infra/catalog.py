@@ -159,7 +159,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         name="connect",
-        purpose="Connects mailboxes: the OAuth code flow, and those of organisations.",
+        purpose="Connects mailboxes, of persons and organisations, and disconnects them.",
         touches=frozenset(
             {
                 Touch.DATABASE,
@@ -246,13 +246,13 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/email/accounts", function="api"),
     Route(key="GET /api/email/accounts/{accountId}", function="api"),
     Route(key="PATCH /api/email/accounts/{accountId}", function="api"),
-    Route(key="DELETE /api/email/accounts/{accountId}", function="api"),
     Route(key="GET /api/test-sync", function="api"),
     Route(key="GET /api/health", function="api", public=True),
     Route(key="GET /api/openapi.json", function="api", public=True),
     Route(key="GET /api/auth/microsoft", function="connect"),
     Route(key="GET /api/auth/microsoft/callback", function="connect", public=True),
     Route(key="POST /api/email/accounts/microsoft", function="connect"),
+    Route(key="DELETE /api/email/accounts/{accountId}", function="connect"),
     Route(key="POST /api/webhooks/microsoft", function="webhook", public=True),
 )
 

@@ -1,4 +1,5 @@
-"""Routes of the API that connect a mailbox; alone allowed to write what it signs in with."""
+"""Routes of the API that connect and disconnect a mailbox; alone allowed to open and to write what
+it signs in with."""
 
 from typing import Any
 

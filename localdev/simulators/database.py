@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS subscription (
     id TEXT PRIMARY KEY, mailbox_id TEXT NOT NULL, folder_id TEXT, resource TEXT NOT NULL,
     change_types TEXT NOT NULL, notification_url TEXT NOT NULL, lifecycle_url TEXT,
     client_state TEXT, expires_at REAL NOT NULL, immutable_ids INTEGER NOT NULL,
-    authorized INTEGER NOT NULL, seen INTEGER NOT NULL);
+    authorized INTEGER NOT NULL, seen INTEGER NOT NULL, creator_id TEXT);
 CREATE TABLE IF NOT EXISTS notification (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, body BLOB NOT NULL,
     first_at REAL NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
@@ -72,6 +72,13 @@ class Database:
         # Survives kill -9, not a power cut: enough for a simulator, and ten times as fast.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
+        self._add_column("subscription", "creator_id TEXT")
+
+    def _add_column(self, table: str, column: str) -> None:
+        """To a file of an earlier day, which has the table without it."""
+        known = self._connection.execute(f"PRAGMA table_info({table})").fetchall()
+        if column.split(maxsplit=1)[0] not in {row["name"] for row in known}:
+            self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""GET, PATCH and DELETE under /api/email/accounts."""
+"""GET and PATCH under /api/email/accounts."""
 
 from typing import Any
 from uuid import uuid4
@@ -8,15 +8,11 @@ import pytest
 
 from mailsync.model import (
     AccountId,
-    Credentials,
     FolderId,
-    Provider,
     RemoteId,
     RunId,
     RunRef,
-    Sealed,
     SyncType,
-    Upsert,
 )
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -24,14 +20,10 @@ from mailsync.store.mail_store import MOST_DIFFERENCES, MailStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.verify import Cause, Difference
 from tests.api.conftest import Ask, Connect, Sql
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.api.under_way import sync_under_way
+from tests.builders import a_remote_folder
 
 ACCOUNTS = "/api/email/accounts"
-TABLES = (
-    *("email_accounts", "email_credentials", "email_folders", "folder_cursors", "emails"),
-    *("email_bodies", "email_quarantine", "sync_runs", "sync_run_folders", "outbox"),
-    "proof_differences",
-)
 
 
 @pytest.fixture
@@ -41,33 +33,8 @@ def account_id(connect_account: Connect) -> AccountId:
 
 @pytest.fixture
 def run(ask: Ask, account_id: AccountId, database: Database) -> RunRef:
-    """A sync under way that has stored three messages in F1 and one in F2."""
-    accepted = ask("POST /api/email/sync", body={"accountId": account_id}).json
-    run_id = RunId(accepted["runId"])
-    epoch = RunStore(database).begin(
-        account_id, run_id, accepted["executionArn"], SyncType.MANUAL, "api"
-    )
-    assert epoch is not None
-    run, mail = RunRef(account_id, run_id, epoch), MailStore(database)
-    keep_credentials(database)
-    mail.save_folders(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
-    for folder, names in zip(mail.folders(account_id), ["abc", "d"], strict=True):
-        mails = [Upsert(a_message(each, folder.ref.remote_id)) for each in names]
-        page = a_page(*mails)
-        mail.apply_page(run, a_page_write(folder, page))
-    return run
-
-
-def keep_credentials(database: Database) -> None:
-    """As a sign-in keeps them."""
-    key = CredentialStore(database).add_data_key(b"wrapped")
-    CredentialStore(database).connect_account(
-        user_id="ann",
-        provider=Provider.MICROSOFT,
-        provider_account_id="uid.utid",
-        email_address="ann@example.org",
-        seal=lambda _: Credentials(Sealed(key.id, b"grant"), None, None),
-    )
+    CredentialStore(database).add_data_key(b"wrapped")
+    return sync_under_way(ask, account_id, database)
 
 
 def one(account_id: str) -> str:
@@ -135,7 +102,7 @@ def test_another_users_account_looks_like_one_that_does_not_exist(
 ) -> None:
     before = sql("SELECT * FROM mailsync.email_accounts")
 
-    for method, body in (("GET", None), ("PATCH", {"paused": True}), ("DELETE", None)):
+    for method, body in (("GET", None), ("PATCH", {"paused": True})):
         theirs = ask(f"{method} {one(run.account_id)}", user="bo", body=body)
         unknown = ask(f"{method} {one(str(uuid4()))}", user="bo", body=body)
         assert theirs.status == 404
@@ -230,72 +197,6 @@ NOT_UNDERSTOOD: list[Any] = [
 def test_a_change_that_cannot_be_understood_is_refused(ask: Ask, account_id: AccountId) -> None:
     for body in NOT_UNDERSTOOD:
         assert ask(f"PATCH {one(account_id)}", body=body).status == 422
-
-
-def test_a_disconnected_account_keeps_its_mail_and_goes_on_where_it_was(
-    ask: Ask, run: RunRef, connect_account: Connect, sql: Sql
-) -> None:
-    answer = ask(f"DELETE {one(run.account_id)}")
-
-    assert (answer.status, answer.json["status"]) == (200, "disconnected")
-    assert not executions_running(sql)
-    assert sql("SELECT count(*) FROM mailsync.email_credentials") == [[0]]
-    assert sql("SELECT count(*) FROM mailsync.emails") == [[4]]
-    assert ask(f"GET {one(run.account_id)}").json["status"] == "disconnected"
-    assert ask("POST /api/email/sync", body={"accountId": run.account_id}).status == 409
-    assert ask(f"DELETE {one(run.account_id)}").status == 200
-
-    assert connect_account() == run.account_id
-    assert ask(f"GET {one(run.account_id)}").json["status"] == "active"
-    assert sql("SELECT DISTINCT cursor_sealed FROM mailsync.folder_cursors") == [[b"c1"]]
-
-
-def test_a_purged_account_leaves_nothing_behind(
-    ask: Ask, run: RunRef, connect_account: Connect, sql: Sql
-) -> None:
-    other = connect_account(user_id="bo")
-
-    answer = ask(f"DELETE {one(run.account_id)}", query={"data": "purge"})
-
-    assert (answer.status, answer.json["status"]) == (200, "purged")
-    assert ask(f"GET {one(run.account_id)}").status == 404
-    left = {name: sql(f"SELECT count(*) FROM mailsync.{name}")[0][0] for name in TABLES}
-    assert left == {**dict.fromkeys(TABLES, 0), "email_accounts": 1}
-    assert sql("SELECT id::text FROM mailsync.email_accounts") == [[other]]
-
-
-def test_what_a_request_has_no_time_to_purge_the_schedule_deletes(
-    ask: Ask,
-    run: RunRef,
-    connect_account: Connect,
-    sql: Sql,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from handlers.purge_accounts import handler
-    from mailsync.api import accounts
-    from tests.api.requests import Context
-
-    monkeypatch.setattr(accounts, "PURGE_S", 0)
-    monkeypatch.setattr("mailsync.store.control_store.PIECE", 2)
-
-    answer = ask(f"DELETE {one(run.account_id)}", query={"data": "purge"})
-
-    assert (answer.status, answer.json["status"]) == (202, "purging")
-    assert ask(f"GET {one(run.account_id)}").status == 404
-    assert connect_account() != run.account_id
-    assert sql("SELECT count(*) FROM mailsync.emails") == [[2]]
-    assert handler({}, Context()) == {"purged": 1}  # type: ignore[arg-type]
-    assert sql("SELECT count(*) FROM mailsync.emails") == [[0]]
-    assert sql("SELECT count(*) FROM mailsync.email_accounts") == [[1]]
-
-
-def test_what_becomes_of_the_mail_must_be_said_right(
-    ask: Ask, account_id: AccountId, sql: Sql
-) -> None:
-    for data in ("all", "", "KEEP"):
-        assert ask(f"DELETE {one(account_id)}", query={"data": data}).status == 422
-
-    assert sql("SELECT status FROM mailsync.email_accounts") == [["active"]]
 
 
 def test_an_account_id_that_is_no_uuid_is_named(ask: Ask, account_id: AccountId) -> None:

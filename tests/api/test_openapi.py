@@ -68,7 +68,6 @@ REQUESTS: list[tuple[str, dict[str, str], Any]] = [
     ("GET /api/email/runs/{runId}", {}, None),
     ("GET /api/email/accounts", {"cursor": "x"}, None),
     ("PATCH /api/email/accounts/{accountId}", {}, {}),
-    ("DELETE /api/email/accounts/{accountId}", {"data": "x"}, None),
     ("GET /api/test-sync", {}, None),
     ("GET /api/health", {}, None),
 ]

@@ -2,7 +2,6 @@
 tokens; what Graph posts goes to a subscriber that only keeps it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -14,9 +13,9 @@ from localdev.simulators import Simulators
 from mailsync.model import AccountId, Credentials
 from mailsync.settings import load_settings
 from mailsync.steps.mailbox import open_vault
-from mailsync.steps.push import end_push
+from tests.api import renewing
 from tests.api.conftest import Connect, Sql
-from tests.api.requests import Context
+from tests.api.renewing import NOTHING, ONE_FAILED, ONE_MADE
 from tests.simulators.subscriber import Subscriber
 
 Tick = Callable[[], dict[str, int]]
@@ -29,17 +28,6 @@ LATER = (
     "UPDATE mailsync.provider_subscriptions SET next_try_at = now();"
     "UPDATE mailsync.email_accounts SET next_sync_at = now() + interval '1 hour'"
 )
-ONE_MADE, ONE_FAILED, NOTHING = (
-    {"renewed": 1, "failed": 0},
-    {"renewed": 0, "failed": 1},
-    {"renewed": 0, "failed": 0},
-)
-
-
-@dataclass(frozen=True)
-class TimedContext(Context):
-    def get_remaining_time_in_millis(self) -> int:
-        return 100_000
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +48,6 @@ def tick(
     environment: pytest.MonkeyPatch, running: Simulators, subscriber: Subscriber
 ) -> Iterator[Tick]:
     """One tick of the schedule."""
-    from handlers.renew_subscriptions import handler
-
     for name, value in {
         "GRAPH_URL": running.graph_url,
         "MICROSOFT_AUTHORITY": running.authority,
@@ -73,8 +59,7 @@ def tick(
     open_vault.cache_clear()
     for each in running.notifier.subscriptions():
         running.notifier.expire(each["mailbox_id"])
-    run: Any = handler
-    yield lambda: run({}, TimedContext())
+    yield renewing.tick
     open_vault.cache_clear()
 
 
@@ -235,26 +220,3 @@ def test_without_a_public_address_push_is_off_and_says_so(
     assert tick() == NOTHING
     assert sql(ROWS) == []
     assert log.getvalue().count("push_is_off") == 1
-
-
-def test_an_account_that_ends_is_forgotten_here_and_at_the_provider(
-    tick: Tick, mirrored: AccountId, running: Simulators, sql: Sql
-) -> None:
-    tick()
-
-    end_push(mirrored)
-
-    assert at_provider(running) == []
-    assert sql(ROWS) == []
-    end_push(mirrored)
-
-
-def test_it_is_forgotten_here_even_when_the_provider_does_not_let_us(
-    tick: Tick, mirrored: AccountId, sql: Sql
-) -> None:
-    tick()
-    sql("DELETE FROM mailsync.email_credentials")
-
-    end_push(mirrored)
-
-    assert sql(ROWS) == []

@@ -12,6 +12,7 @@ import pytest
 from mailsync.model import AccountId, Provider, PushChannel, RemoteId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
+from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.push_store import PushStore
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.requests import Answer, a_request, call
@@ -306,9 +307,10 @@ def test_the_secret_is_neither_logged_nor_stored_and_the_resource_is_not_either(
 
 
 def test_a_forgotten_subscription_says_nothing_any_more(
-    ask: Ask, state: Any, database: Database, account_id: AccountId
+    ask: Ask, state: Any, database: Database, account_id: AccountId, sql: Sql
 ) -> None:
-    assert PushStore(database).forget(account_id) == SUBSCRIPTION
+    ControlStore(database).disconnect(OwnAccount(account_id, "ann"))
+    sql("UPDATE mailsync.email_accounts SET status = 'active'")
 
     assert ask(body={"value": [a_notice()]}).status == 202
     assert state() == [False, False]

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,13 +14,17 @@ PATIENCE_S = 10
 
 
 class Subscriber:
-    """`statuses` are the answers to the next notifications, 202 when there are none left."""
+    """`statuses` are the answers to the next notifications, 202 when there are none left.
+
+    `at_handshake` happens before a handshake is answered.
+    """
 
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
         self.handshakes = 0
         self.statuses: deque[int] = deque()
         self.echoes = True
+        self.at_handshake: Callable[[], object] = lambda: None
         self._server = Server(self._answer, port=0).start()
         self.url = f"http://127.0.0.1:{self._server.port}/hook"
 
@@ -39,6 +44,7 @@ class Subscriber:
         tokens = parse_qs(request.query).get("validationToken")
         if tokens:
             self.handshakes += 1
+            self.at_handshake()
             body = tokens[0].encode() if self.echoes else b"hello"
             return Response(200, body, {"Content-Type": "text/plain"})
         status = self.statuses.popleft() if self.statuses else 202

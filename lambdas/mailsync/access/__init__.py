@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from mailsync.access.admission import Admission
 from mailsync.access.vault import SealingKey, Vault
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import Access, AccountId, Credentials
@@ -79,7 +80,7 @@ class StoredAccess:
         for _ in range(_ATTEMPTS):
             before = self._known or self._store.credentials(self._account_id)
             self._known = None
-            stored = self._stored(before)
+            stored = _stored(self._account_id, before, self._vault)
             if stored and _is_fresh(stored) and (not refused or stored.token != refused.token):
                 return stored
             grant = self._vault.open(self._account_id, before.grant) if before.grant else None
@@ -91,20 +92,8 @@ class StoredAccess:
             f"Others keep renewing the access of account {self._account_id}; trying again."
         )
 
-    def _stored(self, credentials: Credentials) -> Access | None:
-        if credentials.access is None or credentials.access_expires_at is None:
-            return None
-        token = self._vault.open(self._account_id, credentials.access)
-        return Access(token, credentials.access_expires_at)
-
     def _exchange(self, grant: str | None, key: SealingKey, renewal: Renewal) -> Access:
-        from mailsync.access.microsoft import admit, refresh
-
-        organisation_id = renewal.credentials.organisation_id
-        if organisation_id is None:
-            renewed = refresh(self._settings, grant)
-        else:
-            renewed = admit(self._settings, organisation_id)
+        renewed = _admission(self._settings, grant, renewal.credentials.organisation_id)
         renewal.save(renewed.sealed(self._account_id, key))
         return renewed.access
 
@@ -134,6 +123,38 @@ def open_access(
     known: what was read of its credentials a moment ago.
     """
     return StoredAccess(account_id, store, vault, settings, known)
+
+
+def last_access(
+    account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
+) -> HeldAccess:
+    """For the last requests of an account whose credentials are about to go.
+
+    Nothing is locked and what had to be renewed is not stored, so nobody waits for it.
+
+    Raises what `StoredAccess` raises.
+    """
+    credentials = store.credentials(account_id)
+    stored = _stored(account_id, credentials, vault)
+    if stored and _is_fresh(stored):
+        return HeldAccess(stored)
+    grant = vault.open(account_id, credentials.grant) if credentials.grant else None
+    return HeldAccess(_admission(settings, grant, credentials.organisation_id).access)
+
+
+def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Access | None:
+    if credentials.access is None or credentials.access_expires_at is None:
+        return None
+    token = vault.open(account_id, credentials.access)
+    return Access(token, credentials.access_expires_at)
+
+
+def _admission(settings: Settings, grant: str | None, organisation_id: str | None) -> Admission:
+    from mailsync.access.microsoft import admit, refresh
+
+    if organisation_id is None:
+        return refresh(settings, grant)
+    return admit(settings, organisation_id)
 
 
 def _is_fresh(access: Access) -> bool:

@@ -1,7 +1,6 @@
 """What the API accepts and shows of accounts."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, StrictBool, model_validator
@@ -12,13 +11,6 @@ from mailsync.model import FolderId
 from mailsync.sync.verify import Cause
 
 MOST_FOLDERS = 1000
-
-
-class Data(StrEnum):
-    """What becomes of the mail of an account that is taken away."""
-
-    KEEP = "keep"
-    PURGE = "purge"
 
 
 class AccountView(CamelModel):
@@ -106,12 +98,3 @@ class AccountPatch(CamelModel):
 
     def choices(self) -> dict[FolderId, bool]:
         return {FolderId(each.id): each.selected for each in self.folders}
-
-
-class AccountRemoved(CamelModel):
-    """`status`: disconnected, purged, or purging when the rest is deleted in the background."""
-
-    success: bool = True
-    account_id: str
-    status: str
-    message: str

@@ -1,21 +1,16 @@
-"""Routes of `/api/email/accounts`: see, pause, choose folders, take away."""
+"""Routes of `/api/email/accounts`: see, pause, choose folders."""
 
-from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.account_models import (
     AccountDetail,
     AccountList,
     AccountPatch,
-    AccountRemoved,
     AccountView,
-    Data,
     DifferenceView,
     FolderSelection,
 )
@@ -25,9 +20,7 @@ from mailsync.api.models import failure
 from mailsync.api.own import cannot_sync, require_own_account
 from mailsync.api.paging import Cursor, Limit, cut, read_cursor
 from mailsync.api.problems import Refused, unknown_folders
-from mailsync.log import logger
 from mailsync.model import AccountId, RunId
-from mailsync.steps.purge import purge
 from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore, OwnAccount
@@ -36,8 +29,6 @@ from mailsync.workflow import open_trigger
 
 PATH = "/api/email/accounts"
 ONE = f"{PATH}/<accountId>"
-PURGE_S = 8.0
-"""Less than the 29 seconds after which the API gives up; the schedule deletes the rest."""
 
 AccountNumber = Annotated[UUID, Path(alias="accountId")]
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -80,28 +71,6 @@ def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDet
     return _detail(own)
 
 
-@router.delete(
-    ONE,
-    summary="Disconnect an account and keep its mail, or delete all of it",
-    description="What the account signs in with is deleted. With data=keep its mail stays readable"
-    " and connecting the mailbox again goes on where the sync stopped; with data=purge everything"
-    " is deleted: 200 when it is gone, 202 when the rest is deleted in the background.",
-    responses=answers({200: AccountRemoved, 202: AccountRemoved}, 404, 422),
-)
-def remove_account(
-    account_id: AccountNumber, data: Annotated[Data, Query()] = Data.KEEP
-) -> Response[AccountRemoved]:
-    own, store = _own(account_id), ControlStore(open_database())
-    logger.info("account_removed", account_id=own.id, data=data)
-    if data is Data.KEEP:
-        _stop(store.disconnect(own))
-        return _removed(own, "disconnected", "The account is disconnected; its mail stays.")
-    _stop(store.begin_purge(own))
-    if purge(store, own.id, PURGE_S):
-        return _removed(own, "purged", "The account and its mail are deleted.")
-    return _removed(own, "purging", "The account is gone; its last mail is being deleted.")
-
-
 def _own(account_id: UUID) -> OwnAccount:
     return OwnAccount(AccountId(str(account_id)), user_id(router.current_event))
 
@@ -109,12 +78,6 @@ def _own(account_id: UUID) -> OwnAccount:
 def _stop(run_id: RunId | None) -> None:
     if run_id is not None:
         open_trigger().stop(run_id)
-
-
-def _removed(own: OwnAccount, status: str, message: str) -> Response[AccountRemoved]:
-    answer = AccountRemoved(account_id=own.id, status=status, message=message)
-    code = HTTPStatus.ACCEPTED if status == "purging" else HTTPStatus.OK
-    return Response(code, APPLICATION_JSON, answer)
 
 
 def _detail(own: OwnAccount) -> AccountDetail:

@@ -15,6 +15,7 @@ from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.access.vault import Vault
+from mailsync.api import removal
 from mailsync.api.caller import base_url, is_admin, user_id
 from mailsync.api.organisation_mailboxes import Wanted, connect_mailbox
 from mailsync.api.pages import as_page_or_json
@@ -56,6 +57,7 @@ def build_app() -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver()
     answer_with_problems(app, as_page_or_json)
     app.include_router(router)
+    app.include_router(removal.router)
     return app
 
 

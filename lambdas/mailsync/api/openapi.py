@@ -1,7 +1,7 @@
 """The OpenAPI document of every route that a client calls, also those of other functions.
 
 The routes of the function `api` are described by their own models; those of `connect`
-and `webhook`, which do without models, are described here.
+and `webhook`, which do without models, are described here. A path may have some of each.
 """
 
 import json
@@ -63,6 +63,17 @@ _MAILBOX_CONNECTED = {
     },
 }
 
+_ACCOUNT_REMOVED = {
+    "type": "object",
+    "required": ["success", "accountId", "status", "message"],
+    "properties": {
+        "success": {"const": True},
+        "accountId": {**_TEXT, "format": "uuid"},
+        "status": {"enum": ["disconnected", "purged", "purging"]},
+        "message": _TEXT,
+    },
+}
+
 
 def publish(app: APIGatewayHttpResolver) -> None:
     """Adds the route of the document; it is made when it is first asked for."""
@@ -85,7 +96,8 @@ def document(app: APIGatewayHttpResolver) -> dict[str, Any]:
         security=[{"bearer": []}],
     )
     described: dict[str, Any] = json.loads(made)
-    described["paths"] |= _CONNECT | _WEBHOOKS
+    for path, operations in (_CONNECT | _WEBHOOKS).items():
+        described["paths"].setdefault(path, {}).update(operations)
     for path, operations in described["paths"].items():
         for operation in operations.values():
             _finish(path, operation)
@@ -135,6 +147,13 @@ def _organisation_answers() -> dict[str, Any]:
     said = answers({201: None}, 400, 403, 409, 422, 502)
     said[201] |= {"content": _json(_MAILBOX_CONNECTED), "headers": {"Location": {"schema": _TEXT}}}
     said[403]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}}
+    return {str(key): each for key, each in said.items()}
+
+
+def _removal_answers() -> dict[str, Any]:
+    said = answers({200: None, 202: None}, 404, 422)
+    for status in (200, 202):
+        said[status]["content"] = _json(_ACCOUNT_REMOVED)
     return {str(key): each for key, each in said.items()}
 
 
@@ -217,6 +236,31 @@ _CONNECT: dict[str, Any] = {
             " lists; the first sync is started.",
             "requestBody": {"required": True, "content": _json(_MAILBOX_WANTED)},
             "responses": _organisation_answers(),
+        }
+    },
+    "/api/email/accounts/{accountId}": {
+        "delete": {
+            "operationId": "remove_account",
+            "summary": "Disconnect an account and keep its mail, or delete all of it",
+            "description": "The provider is asked for no more notifications, and what the account"
+            " signs in with is deleted. With data=keep its mail stays readable and connecting the"
+            " mailbox again goes on where the sync stopped; with data=purge everything is deleted:"
+            " 200 when it is gone, 202 when the rest is deleted in the background.",
+            "parameters": [
+                {
+                    "name": "accountId",
+                    "in": "path",
+                    "required": True,
+                    "schema": {**_TEXT, "format": "uuid"},
+                },
+                {
+                    "name": "data",
+                    "in": "query",
+                    "required": False,
+                    "schema": {"enum": ["keep", "purge"], "default": "keep"},
+                },
+            ],
+            "responses": _removal_answers(),
         }
     },
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.access.vault import Vault
-from mailsync.api.problems import Problem, Refused
+from mailsync.api.problems import Problem, Refused, invalid_field
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, RunId, SyncType
 from mailsync.settings import Settings
@@ -107,17 +107,8 @@ def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: b
     value = fields.get(name)
     text = (value.lower() if lower else value) if isinstance(value, str) else ""
     if not form.fullmatch(text):
-        raise Refused(_invalid(name))
+        raise Refused(invalid_field(name))
     return text
-
-
-def _invalid(name: str) -> Problem:
-    return Problem(
-        kind="invalid-field",
-        status=422,
-        title="A field is missing or invalid",
-        detail=f"Correct and send again: {name}.",
-    )
 
 
 def _refusal(refusal: Exception) -> Problem:

@@ -139,6 +139,16 @@ def unknown_folders(folder_ids: Iterable[int]) -> Problem:
     )
 
 
+def invalid_field(name: str) -> Problem:
+    """For functions that do without models."""
+    return Problem(
+        kind="invalid-field",
+        status=422,
+        title="A field is missing or invalid",
+        detail=f"Correct and send again: {name}.",
+    )
+
+
 def as_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     body = {
         "type": f"urn:mailsync:problem:{problem.kind}",

@@ -101,13 +101,12 @@ def open_provider(
     """Connects to the account's mailbox; imports only the provider that is asked for."""
     if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph import GraphMailbox
-        from mailsync.providers.graph_owner import user_of
 
         return GraphMailbox(
             base_url=settings.graph_url,
             access=access,
             ca_bundle=settings.ca_bundle,
-            user=user_of(account.remote_id) if account.organisation_id else None,
+            user=_graph_user(account),
             patience=patience,
         )
     raise ProviderRejected(f"Accounts of provider '{account.provider}' cannot be synced yet.")
@@ -141,13 +140,28 @@ class PushProvider(Protocol):
     def close(self) -> None: ...
 
 
-def open_push(provider: Provider, access: AccessSource, settings: Settings) -> PushProvider:
+def open_push(
+    account: Account, access: AccessSource, settings: Settings, patience: Patience | None = None
+) -> PushProvider:
     """Raises ProviderRejected for a provider that is not in `PUSHING`."""
-    if provider is Provider.MICROSOFT:
+    if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph_subscriptions import GraphPush
 
-        return GraphPush(base_url=settings.graph_url, access=access, ca_bundle=settings.ca_bundle)
-    raise ProviderRejected(f"The provider '{provider}' does not notify of changes.")
+        return GraphPush(
+            base_url=settings.graph_url,
+            access=access,
+            ca_bundle=settings.ca_bundle,
+            user=_graph_user(account),
+            patience=patience,
+        )
+    raise ProviderRejected(f"The provider '{account.provider}' does not notify of changes.")
+
+
+def _graph_user(account: Account) -> str | None:
+    """Whom paths must name, since a token of the application itself names nobody."""
+    from mailsync.providers.graph_owner import user_of
+
+    return user_of(account.remote_id) if account.organisation_id else None
 
 
 def webhook_path(provider: Provider) -> str:

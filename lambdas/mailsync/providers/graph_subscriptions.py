@@ -1,7 +1,9 @@
 """Subscriptions of Microsoft Graph: it calls our webhook when mail changes.
 
-One covers the whole mailbox. Sources: Microsoft Graph docs, "subscription resource type", "Receive
-change notifications through webhooks" and "Reduce missing subscriptions and change notifications".
+One covers the whole mailbox, of whoever is signed in or, for the application itself, of any user
+whose mail it may read. Sources: Microsoft Graph docs, "subscription resource type", "Change
+notifications for Outlook resources", "Receive change notifications through webhooks" and "Reduce
+missing subscriptions and change notifications".
 """
 
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ _GONE = frozenset({400, 404, 410})
 
 
 class GraphPush:
-    """See `PushProvider`."""
+    """See `PushProvider`; `user` as in `GraphMailbox`."""
 
     def __init__(
         self,
@@ -28,11 +30,12 @@ class GraphPush:
         base_url: str,
         access: AccessSource,
         ca_bundle: str | None,
+        user: str | None = None,
         patience: Patience | None = None,
     ) -> None:
         self._graph = GraphClient(
             base_url=base_url,
-            mailbox=mailbox_path(None),
+            mailbox=mailbox_path(user),
             access=access,
             ca_bundle=ca_bundle,
             patience=patience or Patience(),

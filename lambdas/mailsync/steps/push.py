@@ -4,19 +4,23 @@ Notifications are hints that make a mailbox due earlier; the schedule finds what
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
+from threading import Thread
 
-from mailsync.access import open_access
+from mailsync.access import last_access, open_access
+from mailsync.access.vault import Vault
 from mailsync.errors import MailsyncError
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider, PushChannel
+from mailsync.model import AccountId, PushChannel, RemoteId
 from mailsync.providers import PUSHING, PushProvider, open_push, webhook_path
+from mailsync.providers.patience import Patience
 from mailsync.settings import load_settings
 from mailsync.steps.mailbox import open_vault
-from mailsync.store.connection import open_database
+from mailsync.store.connection import Database, open_database
+from mailsync.store.control_store import OwnAccount
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.push_store import Claim, PushStore
 from mailsync.store.run_store import RunStore
@@ -27,6 +31,8 @@ MOST_AT_ONCE = 100
 CLAIMED_FOR_S = 600
 ENOUGH_TIME_S = 30
 """For one mailbox: a new token, and a call of ours by the provider in between."""
+END_S = 5.0
+"""How long somebody who disconnects a mailbox waits for its provider; a second is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +55,52 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
             claim = store.claim(provider, callback_url, CLAIMED_FOR_S)
             if claim is None:
                 break
-            if _renew(store, claim, provider, callback_url):
+            if _renew(store, claim, callback_url):
                 renewed += 1
             else:
                 failed += 1
     return Renewals(renewed, failed)
 
 
-def end_push(account_id: AccountId) -> None:
-    """No notifications of this account any more, at the provider either if it lets us.
+def end_push(own: OwnAccount) -> None:
+    """No more notifications of this account by its provider, if that lets us within `END_S`.
 
-    To be called before the credentials go. One that the provider keeps expires within 70 hours,
-    and what it sends until then is ignored.
+    To be called before the account's credentials are deleted, and its channel with them; that
+    must not depend on it, so nothing is raised for what the provider or the key service does.
+    What the provider keeps expires within 70 hours, and what it sends until then is ignored.
     """
-    remote_id = PushStore(open_database()).forget(account_id)
+    remote_id = PushStore(open_database()).withdraw(own.id, own.user_id)
     if remote_id is None:
         return
-    provider = RunStore(open_database()).account(account_id).provider
+    # The provider's libraries bound single reads, not their sum; what is too slow is left behind.
+    ending = Thread(target=_end, args=(own.id, remote_id), daemon=True)
+    ending.start()
+    ending.join(END_S)
+    if ending.is_alive():
+        logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
+
+
+def _end(account_id: AccountId, remote_id: RemoteId) -> None:
+    """With a connection of its own, since the caller's is not for two threads."""
+    settings = load_settings()
+    database = Database(settings)
     try:
-        with _push_of(account_id, provider) as push:
+        account = RunStore(database).account(account_id)
+        credentials = CredentialStore(database)
+        vault = Vault(settings.token_key_arn, credentials)
+        access = last_access(account_id, credentials, vault, settings)
+        with closing(open_push(account, access, settings, Patience(total_s=0))) as push:
             push.end(remote_id)
-    except MailsyncError as failure:
+        logger.info("push_ended", account_id=account_id)
+    except Exception as failure:
         logger.warning("push_not_ended", account_id=account_id, cause=type(failure).__name__)
+    finally:
+        database.close()
 
 
-def _renew(store: PushStore, claim: Claim, provider: Provider, callback_url: str) -> bool:
+def _renew(store: PushStore, claim: Claim, callback_url: str) -> bool:
     try:
-        with _push_of(claim.account_id, provider) as push:
+        with _push_of(claim.account_id) as push:
             if not _extend(store, claim, push):
                 _open(store, claim, push, callback_url)
     except MailsyncError as failure:
@@ -101,17 +126,16 @@ def _open(store: PushStore, claim: Claim, push: PushProvider, callback_url: str)
     """A death before it is stored leaves one at the provider that notifies in vain and expires."""
     secret = token_urlsafe(32)
     channel = push.open(callback_url, secret, datetime.now(UTC) + LASTS)
-    store.made(claim.account_id, channel, secret)
-    logger.info("push_opened", account_id=claim.account_id)
+    if store.made(claim.account_id, channel, secret):
+        logger.info("push_opened", account_id=claim.account_id)
+    else:
+        push.end(channel.remote_id)
 
 
 @contextmanager
-def _push_of(account_id: AccountId, provider: Provider) -> Iterator[PushProvider]:
+def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
-    push = open_push(
-        provider, open_access(account_id, credentials, open_vault(), settings), settings
-    )
-    try:
+    account = RunStore(open_database()).account(account_id)
+    access = open_access(account_id, credentials, open_vault(), settings)
+    with closing(open_push(account, access, settings)) as push:
         yield push
-    finally:
-        push.close()

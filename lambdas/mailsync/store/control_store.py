@@ -83,10 +83,13 @@ class ControlStore:
         return Change(stopped=stopped)
 
     def disconnect(self, own: OwnAccount) -> RunId | None:
-        """What it signs in with is deleted, its mail stays; returns the run that was stopped."""
+        """What it signs in with is deleted, its mail stays; returns the run that was stopped.
+
+        Its provider's notifications are ignored from now on.
+        """
         with self._held(own) as held:
             stopped = _stop(held, "The account was disconnected; what is stored stays.")
-            held.tx.run("forget_credentials", account_id=held.account_id)
+            _forget_access(held)
             held.tx.run("set_account_status", account_id=held.account_id, status="disconnected")
         return stopped
 
@@ -94,7 +97,7 @@ class ControlStore:
         """Nobody's account from now on, to be deleted by `purge_piece`; returns the stopped run."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
-            held.tx.run("forget_credentials", account_id=held.account_id)
+            _forget_access(held)
             held.tx.run("disown_account", account_id=held.account_id)
         return stopped
 
@@ -133,6 +136,11 @@ def _select(held: _Held, choices: Mapping[FolderId, bool]) -> bool:
     """Whether the choice is another one than before."""
     chosen = to_json([{"id": each, "selected": selected} for each, selected in choices.items()])
     return bool(held.tx.run("select_folders", account_id=held.account_id, choices=chosen))
+
+
+def _forget_access(held: _Held) -> None:
+    held.tx.run("forget_credentials", account_id=held.account_id)
+    held.tx.run("forget_subscription", account_id=held.account_id)
 
 
 def _stop(held: _Held, why: str) -> RunId | None:

@@ -49,10 +49,14 @@ class PushStore:
         account_id, remote_id = found[0]
         return Claim(AccountId(account_id), RemoteId(remote_id) if remote_id else None)
 
-    def made(self, account_id: AccountId, channel: PushChannel, secret: str) -> None:
-        """Makes the mailbox due as well: nobody was told what changed before this moment."""
+    def made(self, account_id: AccountId, channel: PushChannel, secret: str) -> bool:
+        """Makes the mailbox due as well: nobody was told what changed before this moment.
+
+        False, and nothing is kept, when the account was disconnected meanwhile.
+        """
         with self._database.transaction() as tx:
-            tx.run(
+            _notify(tx, [account_id])
+            kept = tx.changed(
                 "subscription_made",
                 account_id=account_id,
                 remote_id=channel.remote_id,
@@ -60,7 +64,7 @@ class PushStore:
                 expires_at=channel.expires_at,
                 next_in_s=_renewal_in_s(channel.expires_at),
             )
-            _notify(tx, [account_id])
+        return kept > 0
 
     def renewed(self, account_id: AccountId, channel: PushChannel) -> None:
         with self._database.transaction() as tx:
@@ -80,10 +84,13 @@ class PushStore:
             wait_s = renewal_again_in_s(failures=failures, spread=random())  # noqa: S311
             tx.run("subscription_failed", account_id=account_id, error=error, next_in_s=wait_s)
 
-    def forget(self, account_id: AccountId) -> RemoteId | None:
-        """What the provider may still have for the account; its notifications are ignored now."""
+    def withdraw(self, account_id: AccountId, user_id: str) -> RemoteId | None:
+        """What the provider may have for this user's account, which is about to lose it.
+
+        No tick touches it for a minute; if it is not deleted until then it is made anew.
+        """
         with self._database.transaction() as tx:
-            found = tx.run("forget_subscription", account_id=account_id)
+            found = tx.run("withdraw_subscription", account_id=account_id, user_id=user_id)
         return RemoteId(found[0][0]) if found and found[0][0] else None
 
     def receive(self, notices: Sequence[Notice]) -> int:
@@ -109,16 +116,20 @@ class PushStore:
 
 
 def _apply(tx: Transaction, notices: Sequence[Notice], accounts: dict[RemoteId, AccountId]) -> None:
-    """Nobody was told what changed while a channel was gone, so its mailbox is due as well."""
+    """Nobody was told what changed while a channel was gone, so its mailbox is due as well.
+
+    Accounts before channels, in the order in which whoever disconnects an account locks them.
+    """
     of_kind = {
         kind: sorted({each.remote_id for each in notices if each.kind is kind})
         for kind in NoticeKind
     }
+    removed = of_kind[NoticeKind.REMOVED]
+    _notify(tx, [accounts[each] for each in (*of_kind[NoticeKind.CHANGED], *removed)])
     if lapsing := of_kind[NoticeKind.LAPSING]:
         tx.run("renew_subscriptions_now", remote_ids=to_json(lapsing))
-    if removed := of_kind[NoticeKind.REMOVED]:
+    if removed:
         tx.run("subscriptions_removed", remote_ids=to_json(removed))
-    _notify(tx, [accounts[each] for each in (*of_kind[NoticeKind.CHANGED], *removed)])
 
 
 def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:

@@ -982,14 +982,11 @@ DELETE FROM mailsync.self_tests WHERE id = :id RETURNING id
 
 -- add_subscriptions --
 -- A row for each mailbox that is mirrored and whose provider has not been asked to notify us yet.
--- Those that are read in the name of an organisation have nobody who could ask for it.
 INSERT INTO mailsync.provider_subscriptions (account_id, callback_url)
 SELECT a.id, :callback_url
   FROM mailsync.email_accounts a
  WHERE a.provider = :provider AND a.status = 'active' AND a.initial_sync_completed
    AND NOT EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s WHERE s.account_id = a.id)
-   AND NOT EXISTS (SELECT 1 FROM mailsync.email_credentials c
-                    WHERE c.account_id = a.id AND c.organisation_id IS NOT NULL)
     ON CONFLICT DO NOTHING
 
 -- claim_subscription --
@@ -1038,11 +1035,17 @@ UPDATE mailsync.provider_subscriptions
        next_try_at = now() + make_interval(secs => :next_in_s), updated_at = now()
  WHERE account_id = cast(:account_id AS uuid)
 
+-- withdraw_subscription --
+-- What a user's account is about to lose; put off, so that no tick renews it meanwhile.
+UPDATE mailsync.provider_subscriptions s
+   SET next_try_at = greatest(s.next_try_at, now() + interval '1 minute'), updated_at = now()
+  FROM mailsync.email_accounts a
+ WHERE a.id = s.account_id AND a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
+RETURNING s.remote_id
+
 -- forget_subscription --
 -- From now on its notifications mean nothing.
-DELETE FROM mailsync.provider_subscriptions
- WHERE account_id = cast(:account_id AS uuid)
-RETURNING remote_id
+DELETE FROM mailsync.provider_subscriptions WHERE account_id = cast(:account_id AS uuid)
 
 -- find_subscriptions --
 -- Whose subscriptions these are, and how their notifications are told from forged ones.

@@ -14,9 +14,13 @@ from localdev.simulators.switches import Switches
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`owner` is how the URL names the mailbox: `me` or `users('…')`; `names` its ids."""
+    """`owner` is how the URL names the mailbox: `me` or `users('…')`; `names` its ids.
+
+    `user_id` is who is signed in; None: the application asks for itself.
+    """
 
     mailbox: Mailbox
+    user_id: str | None
     owner: str
     names: tuple[str, ...]
     query: Query

@@ -28,6 +28,7 @@ from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.query import Preferences, Query
 from localdev.simulators.graph.routes import SUBSCRIPTIONS, find_route, owner_and_rest
 from localdev.simulators.graph.spoil import refusal_of, spoil_answer, spoil_page
+from localdev.simulators.graph.subscriptions import mailbox_asked_for
 from localdev.simulators.graph.throttle import Throttle
 from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
 from localdev.simulators.request_log import RequestRecord
@@ -96,6 +97,8 @@ class GraphFace:
     def _answer(self, request: Request, visit: Visit, fault: Fault | None) -> Answer:
         bearer = self._bearer(request)
         owner, rest = owner_and_rest(request.path.removeprefix(VERSION))
+        if bearer.user_id is None and _is_of_subscriptions(rest):
+            owner = self._subscribed(request, rest)
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
         visit.in_flight = self.throttle.in_flight(mailbox.user_id)
         with ExitStack() as held:
@@ -106,19 +109,25 @@ class GraphFace:
                     raise refusal_of(fault)
             handler, names = find_route(request.method, rest)
             if bearer.user_id is None:
-                self._check_app(bearer, mailbox, request.method, of_mailbox=bool(rest))
+                self._check_app(bearer, mailbox, request.method, rest)
             else:
                 _check_scope(bearer, mailbox, writes=_writes_mail(request.method, rest))
-            call = self._call(request, mailbox, owner, names)
+            call = self._call(request, bearer, mailbox, owner, names)
             answer = _translated(handler, call)
             time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
         return spoil_page(answer, fault, self._own_url(request)) if fault else answer
 
     def _call(
-        self, request: Request, mailbox: Mailbox, owner: str | None, names: tuple[str, ...]
+        self,
+        request: Request,
+        bearer: Bearer,
+        mailbox: Mailbox,
+        owner: str | None,
+        names: tuple[str, ...],
     ) -> Call:
         return Call(
             mailbox=mailbox,
+            user_id=bearer.user_id,
             owner=f"users('{owner}')" if owner else "me",
             names=names,
             query=Query.parse(request.query),
@@ -150,12 +159,14 @@ class GraphFace:
             message = f"Resource '{wanted}' does not exist or is not one that may be looked up."
             raise GraphError(404, "Request_ResourceNotFound", message) from None
 
-    def _check_app(
-        self, bearer: Bearer, mailbox: Mailbox, method: str, *, of_mailbox: bool
-    ) -> None:
+    def _subscribed(self, request: Request, rest: list[str]) -> str:
+        database = self._service.database
+        return mailbox_asked_for(database, request.method, rest, _json_body(request))
+
+    def _check_app(self, bearer: Bearer, mailbox: Mailbox, method: str, rest: list[str]) -> None:
         """An app without a user: roles for everything, and mailboxes it may be kept out of."""
         allowed = self._service.switches.app_mailboxes
-        if not of_mailbox:
+        if not rest:
             if not bearer.may(*_READING_USERS):
                 message = "Insufficient privileges to complete the operation."
                 raise GraphError(403, "Authorization_RequestDenied", message)
@@ -163,7 +174,7 @@ class GraphFace:
             message = "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly"
             raise GraphError(403, "ErrorAccessDenied", f"{message} AccessPolicy settings.")
         else:
-            _check_scope(bearer, mailbox, writes=method != "GET")
+            _check_scope(bearer, mailbox, writes=_writes_mail(method, rest))
 
     def _own_url(self, request: Request) -> str:
         path = request.path.removeprefix(VERSION)
@@ -198,7 +209,11 @@ def _target(request: Request) -> str:
 
 def _writes_mail(method: str, rest: list[str]) -> bool:
     """Who may read mail may also ask to be notified of it."""
-    return method != "GET" and not (rest and rest[0].lower() == SUBSCRIPTIONS)
+    return method != "GET" and not _is_of_subscriptions(rest)
+
+
+def _is_of_subscriptions(rest: list[str]) -> bool:
+    return bool(rest) and rest[0].lower() == SUBSCRIPTIONS
 
 
 def _check_scope(bearer: Bearer, mailbox: Mailbox, *, writes: bool) -> None:

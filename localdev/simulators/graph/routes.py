@@ -12,7 +12,7 @@ from localdev.simulators.graph.message_feed import mailbox_wide_delta, message_d
 
 Handler = Callable[[Call], Answer]
 SUBSCRIPTIONS = "subscriptions"
-"""Not below a user; they belong to the one who is signed in."""
+"""Not below a user; see `subscriptions`."""
 
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 

@@ -1,13 +1,16 @@
-"""Creating, reading, renewing and ending subscriptions, as a signed-in user.
+"""Creating, reading, renewing and ending subscriptions.
+
+A signed-in user has those of his own mailbox that were made in his name, the application without
+one those of every mailbox that it may read, whoever was signed in when it made them.
 
 Source: Microsoft Graph docs, "subscription resource type", "Create subscription", "Update
-subscription", "subscription: reauthorize" and "Receive change notifications through webhooks";
-error texts as reported in public.
+subscription", "List subscriptions", "subscription: reauthorize", "Change notifications for Outlook
+resources" and "Receive change notifications through webhooks"; error texts as reported in public.
 """
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from sqlite3 import Row
 from typing import Any
@@ -16,6 +19,7 @@ from uuid import uuid4
 
 import httpx
 
+from localdev.simulators.database import Database
 from localdev.simulators.graph.call import Answer, Call
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.message import wire_time
@@ -29,7 +33,23 @@ _RESOURCE = re.compile(
     r"(?:/mailfolders(?:\('(?P<quoted>[^']+)'\)|/(?P<plain>[^/]+)))?/messages/?",
     re.IGNORECASE,
 )
+_APP = "the application"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def mailbox_asked_for(database: Database, method: str, names: Sequence[str], body: Any) -> str:
+    """Which mailbox an application without a user means: by a resource, or a subscription's id.
+
+    Raises GraphError 400 and 404, and 501 for what only a signed-in user can ask here.
+    """
+    if len(names) > 1:
+        return str(_found(database, names[1])["mailbox_id"])
+    if method == "GET":
+        raise GraphError(501, "NotImplemented", "The simulator lists those of a signed-in user.")
+    user = _resource(str(_object(body).get("resource") or ""))["user"]
+    if user is None:
+        raise bad_request("/me request is only valid with delegated authentication flow.")
+    return str(user)
 
 
 def create_subscription(call: Call) -> Answer:
@@ -48,17 +68,18 @@ def create_subscription(call: Call) -> Answer:
     with database.transaction():
         database.write(
             "INSERT INTO subscription SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1,"
-            " coalesce(max(seq), 0) FROM change",
+            " coalesce(max(seq), 0), ? FROM change",
             *(subscription_id, call.mailbox.user_id, folder_id, wanted["resource"]),
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
-            call.prefer.immutable_ids,
+            *(call.prefer.immutable_ids, call.user_id or _APP),
         )
     return Answer(status=201, document=_shown(call, _stored(call, subscription_id)))
 
 
 def list_subscriptions(call: Call) -> Answer:
     rows = call.mailbox.database.rows(
-        "SELECT * FROM subscription WHERE mailbox_id = ? AND expires_at > ? ORDER BY rowid",
+        "SELECT * FROM subscription WHERE mailbox_id = ? AND expires_at > ?"
+        " AND coalesce(creator_id, mailbox_id) = mailbox_id ORDER BY rowid",
         *(call.mailbox.user_id, time.time()),
     )
     document = {"@odata.context": call.context("subscriptions")}
@@ -95,13 +116,28 @@ def delete_subscription(call: Call) -> Answer:
 
 def _stored(call: Call, subscription_id: str) -> Row:
     """Raises GraphError 404 for one that is not this user's, or has expired."""
-    row = call.mailbox.database.row(
-        "SELECT * FROM subscription WHERE id = ? AND mailbox_id = ? AND expires_at > ?",
-        *(subscription_id, call.mailbox.user_id, time.time()),
+    row = _found(call.mailbox.database, subscription_id)
+    if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
+        raise _unknown()
+    return row
+
+
+def _found(database: Database, subscription_id: str) -> Row:
+    """Raises GraphError 404 when there is none, or it has expired."""
+    row = database.row(
+        "SELECT * FROM subscription WHERE id = ? AND expires_at > ?", subscription_id, time.time()
     )
     if row is None:
-        raise GraphError(404, "ResourceNotFound", "The object was not found.")
+        raise _unknown()
     return row
+
+
+def _unknown() -> GraphError:
+    return GraphError(404, "ResourceNotFound", "The object was not found.")
+
+
+def _creator(row: Row) -> str:
+    return str(row["creator_id"] or row["mailbox_id"])
 
 
 def _shown(call: Call, row: Row) -> dict[str, Any]:
@@ -114,7 +150,7 @@ def _shown(call: Call, row: Row) -> dict[str, Any]:
         "notificationUrl": row["notification_url"],
         "lifecycleNotificationUrl": row["lifecycle_url"],
         "expirationDateTime": wire_time(datetime.fromtimestamp(row["expires_at"], UTC)),
-        "creatorId": call.mailbox.user_id,
+        "creatorId": _creator(row),
     }
 
 
@@ -133,13 +169,18 @@ def _change_types(wanted: Mapping[str, Any]) -> list[str]:
 
 def _folder_id(call: Call, resource: str) -> str | None:
     """None for the whole mailbox. Raises FolderNotFound, and GraphError for anything but mail."""
-    match = _RESOURCE.fullmatch(resource)
-    if match is None:
-        raise _invalid(f"Resource '{resource}' is not supported.")
+    match = _resource(resource)
     if match["user"] not in (None, call.mailbox.user_id, call.mailbox.address):
         raise GraphError(403, "ExtensionError", "Operation: Create; Access is denied.")
     folder = match["quoted"] or match["plain"]
     return call.mailbox.folders.find(folder).id if folder else None
+
+
+def _resource(resource: str) -> re.Match[str]:
+    match = _RESOURCE.fullmatch(resource)
+    if match is None:
+        raise _invalid(f"Resource '{resource}' is not supported.")
+    return match
 
 
 def _expires_at(call: Call, wanted: Mapping[str, Any]) -> float:

@@ -1,0 +1,74 @@
+"""The route that takes an account away: here, where tokens may be opened, for its provider is told.
+
+No validation by models, as in `connections`.
+"""
+
+import json
+import time
+from http import HTTPStatus
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from mailsync.api.caller import user_id
+from mailsync.api.problems import Refused, invalid_field
+from mailsync.log import logger
+from mailsync.model import AccountId, RunId
+from mailsync.steps.purge import purge
+from mailsync.steps.push import end_push
+from mailsync.store.connection import open_database
+from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.workflow import open_trigger
+
+PATH = "/api/email/accounts/<account_id>"
+KEEP, PURGE = "keep", "purge"
+"""What becomes of the mail of an account that is taken away."""
+BUDGET_S = 13.0
+"""Less than the 29 seconds after which the API gives up; the schedule deletes the rest."""
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+@router.delete(PATH)
+def remove_account(account_id: str) -> Response[str]:
+    """A death before the account's own transaction leaves one that can be removed again."""
+    deadline = time.monotonic() + BUDGET_S
+    own, data = _own(account_id), _data()
+    store = ControlStore(open_database())
+    end_push(own)
+    stopped = store.disconnect(own) if data == KEEP else store.begin_purge(own)
+    logger.info("account_removed", account_id=own.id, data=data)
+    _stop(stopped)
+    if data == KEEP:
+        return _removed(own, "disconnected", "The account is disconnected; its mail stays.")
+    if purge(store, own.id, deadline - time.monotonic()):
+        return _removed(own, "purged", "The account and its mail are deleted.")
+    return _removed(own, "purging", "The account is gone; its last mail is being deleted.")
+
+
+def _own(account_id: str) -> OwnAccount:
+    try:
+        number = UUID(account_id)
+    except ValueError:
+        raise Refused(invalid_field("accountId")) from None
+    return OwnAccount(AccountId(str(number)), user_id(router.current_event))
+
+
+def _data() -> str:
+    said = router.current_event.query_string_parameters.get("data", KEEP)
+    if said not in (KEEP, PURGE):
+        raise Refused(invalid_field("data"))
+    return said
+
+
+def _stop(run_id: RunId | None) -> None:
+    if run_id is not None:
+        open_trigger().stop(run_id)
+
+
+def _removed(own: OwnAccount, status: str, message: str) -> Response[str]:
+    body = {"success": True, "accountId": own.id, "status": status, "message": message}
+    code = HTTPStatus.ACCEPTED if status == "purging" else HTTPStatus.OK
+    return Response(code, APPLICATION_JSON, json.dumps(body), {"Cache-Control": "no-store"})
