@@ -63,6 +63,14 @@ def test_only_functions_that_touch_workflows_may_control_executions(
     assert all(len(as_list(each["Resource"])) == 2 for each in allowed.values())
 
 
+def test_who_takes_an_account_away_may_tell_its_provider_and_stop_its_sync(sync: Template) -> None:
+    removing = "DELETE /api/email/accounts/{accountId}"
+    (function,) = (each.function for each in catalog.ROUTES if each.key == removing)
+
+    for action in ("kms:Decrypt", "states:StopExecution"):
+        assert function in sync.may(action)
+
+
 def test_only_functions_that_touch_the_bus_may_put_events_and_on_ours_only(sync: Template) -> None:
     (bus,) = sync.of_type("AWS::Events::EventBus")
     allowed = sync.may("events:PutEvents")

@@ -1,13 +1,15 @@
 """Graph as a careful client uses it: rounds followed link by link."""
 
 from datetime import UTC, datetime, timedelta
+from ssl import create_default_context
 from typing import Any
 
 import httpx
 
 from localdev.mail.item import Address, MailItem
-from localdev.simulators import Simulators
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.service import TENANT_ID
 
 IMMUTABLE = 'IdType="ImmutableId"'
 INBOX_DELTA = "/me/mailFolders/inbox/messages/delta"
@@ -20,6 +22,27 @@ def graph_client(simulators: Simulators, mailbox: Mailbox, **headers: str) -> ht
     return httpx.Client(
         base_url=simulators.graph_url,
         headers={"Authorization": bearer, **headers},
+        trust_env=False,
+        timeout=20,
+    )
+
+
+def app_client(simulators: Simulators) -> httpx.Client:
+    """The application without a user, by its own token."""
+    trust = create_default_context(cafile=simulators.ca_bundle)
+    answer = httpx.post(
+        f"{simulators.entra.base_url}/{TENANT_ID}/oauth2/v2.0/token",
+        data={
+            "grant_type": "client_credentials",
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "scope": f"{simulators.origin}/.default",
+        },
+        verify=trust,
+    )
+    return httpx.Client(
+        base_url=simulators.graph_url,
+        headers={"Authorization": f"Bearer {answer.json()['access_token']}", "Prefer": IMMUTABLE},
         trust_env=False,
         timeout=20,
     )

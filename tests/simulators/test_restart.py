@@ -54,6 +54,17 @@ def test_a_killed_process_continues_with_mailbox_tokens_and_links(tmp_path: Path
     assert walked_again == walked
 
 
+def test_a_file_of_an_earlier_day_is_still_read(tmp_path: Path) -> None:
+    before = Simulators(tmp_path)
+    before.service.database.write("ALTER TABLE subscription DROP COLUMN creator_id")
+    before.stop()
+
+    after = Simulators(tmp_path)
+
+    assert after.service.database.rows("SELECT creator_id FROM subscription") == []
+    after.stop()
+
+
 def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "localdev.simulators", "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

@@ -10,7 +10,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.simulators.graph_client import a_mail, error_of, graph_client
+from tests.simulators.graph_client import a_mail, app_client, error_of, graph_client
 from tests.simulators.subscriber import Subscriber
 
 SECRET = "known to the two of us"
@@ -145,6 +145,53 @@ def test_a_deleted_one_is_gone_and_that_of_another_person_never_was(
 
     assert graph.delete(path).status_code == 204
     assert error_of(graph.get(path)) == (404, "ResourceNotFound")
+
+
+def test_the_application_itself_subscribes_to_any_mailbox_but_names_it(
+    simulators: Simulators, mailbox: Mailbox, subscriber: Subscriber
+) -> None:
+    resource = f"/users/{mailbox.user_id}/messages"
+    with app_client(simulators) as app:
+        created = subscribe(app, subscriber, resource=resource)
+        unnamed = app.post("/subscriptions", json=wanted(subscriber))
+        unknown = app.post("/subscriptions", json=wanted(subscriber, resource="/users/x/messages"))
+        message_id = mailbox.deliver(a_mail())
+        assert subscriber.receives(1)
+
+    assert subscriber.items[0]["resourceData"]["id"] == message_id
+    assert created["creatorId"] != mailbox.user_id
+    assert error_of(unnamed) == (400, "BadRequest")
+    assert error_of(unknown) == (404, "ErrorInvalidUser")
+
+
+def test_a_person_does_not_see_what_the_application_made_and_it_sees_those_of_persons(
+    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
+) -> None:
+    of_the_person = subscribe(graph, subscriber)["id"]
+    with app_client(simulators) as app:
+        resource = f"/users/{mailbox.user_id}/messages"
+        of_the_app = subscribe(app, subscriber, resource=resource)["id"]
+
+        assert error_of(graph.get(f"/subscriptions/{of_the_app}")) == (404, "ResourceNotFound")
+        listed = graph.get("/subscriptions").json()["value"]
+        assert [each["id"] for each in listed] == [of_the_person]
+        assert app.delete(f"/subscriptions/{of_the_person}").status_code == 204
+        assert app.delete(f"/subscriptions/{of_the_app}").status_code == 204
+
+
+@pytest.mark.parametrize(
+    "switches", [{"app_roles": ["User.Read.All"]}, {"app_mailboxes": ["bo@example.com"]}]
+)
+def test_the_application_must_be_allowed_to_read_the_mailbox(
+    simulators: Simulators, mailbox: Mailbox, subscriber: Subscriber, switches: Json
+) -> None:
+    simulators.service.set_switches(**switches)
+    resource = f"/users/{mailbox.user_id}/messages"
+
+    with app_client(simulators) as app:
+        answer = app.post("/subscriptions", json=wanted(subscriber, resource=resource))
+
+    assert error_of(answer) == (403, "ErrorAccessDenied")
 
 
 def test_an_expired_one_says_nothing_and_cannot_be_renewed(

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from localdev.demo_account import simulator
+from localdev.demo_account import connect, simulator
+from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
 
 PATIENCE_S = 30
@@ -71,6 +72,38 @@ def test_a_lost_notification_costs_time_and_no_mail(pushed: Mirror) -> None:
 
     wait_until(lambda: "Nobody told us of this" in subjects(pushed))
     pushed.finished()
+
+
+def test_a_stranger_s_notification_comes_through_the_front_and_changes_nothing(
+    pushed: Mirror,
+) -> None:
+    subscription = simulator(pushed.stack.provider, "GET", "subscriptions")[0]
+    forged = {"subscriptionId": subscription["id"], "clientState": "guessed"}
+
+    answer = httpx.post(f"{pushed.stack.api_url}/api/webhooks/microsoft", json={"value": [forged]})
+
+    assert answer.status_code == 202
+    assert pushed.rows(DUE) == [[False]]
+    assert tick(pushed)["due"] == 0
+
+
+def test_a_disconnected_mailbox_is_not_notified_of_any_more_and_connected_again_it_is(
+    pushed: Mirror,
+) -> None:
+    provider, account = pushed.stack.provider, pushed.account
+    assert len(simulator(provider, "GET", "subscriptions")) == 1
+
+    answer = httpx.delete(
+        f"{account.api_url}/api/email/accounts/{account.id}", headers=account.headers, timeout=30
+    )
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "disconnected")
+    assert simulator(provider, "GET", "subscriptions") == []
+    assert connect(account.api_url, provider, pushed.stack.token()).id == account.id
+    pushed.finished()
+    tick(pushed, "renew-subscriptions")
+    assert len(simulator(provider, "GET", "subscriptions")) == 1
+    assert stored(pushed) == in_mailbox(pushed)
 
 
 def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(

@@ -1,5 +1,6 @@
 """What notifications mean for the next sync of a mailbox: earlier, never instead."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from mailsync.model import (
     RunRef,
     SyncType,
 )
+from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.push_store import PushStore
 from mailsync.store.run_store import RunStore
@@ -89,6 +91,22 @@ def test_the_run_that_follows_settles_it(
     following = RunRef(run.account_id, RunId("run-2"), epoch)
 
     assert is_about(wait_after(runs, following, database), PUSHED_S)
+
+
+def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_other(
+    run: RunRef, push: PushStore, database: Database, settings: Settings
+) -> None:
+    """Whoever disconnects holds the account first; to hold its channel first is a deadlock."""
+    other = Database(settings)
+    notice = Notice(REMOTE_ID, SECRET, NoticeKind.REMOVED)
+    with ThreadPoolExecutor(1) as provider:
+        with database.transaction() as tx:
+            tx.run("lock_account", account_id=run.account_id)
+            said = provider.submit(PushStore(other).receive, [notice])
+            assert wait([said], timeout=0.5).done == set()
+            tx.run("forget_subscription", account_id=run.account_id)
+        said.result(timeout=10)
+    other.close()
 
 
 def test_of_many_ticks_at_once_one_renews(push: PushStore, database: Database) -> None:
