@@ -12,14 +12,15 @@ from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId, RunRef
-from mailsync.settings import load_settings
+from mailsync.settings import Settings, load_settings
 from mailsync.steps import push
 from mailsync.store.connection import Database
-from mailsync.store.control_store import ControlStore
+from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.renewing import ONE_MADE, tick
-from tests.api.requests import Answer
+from tests.api.requests import Answer, Context
 from tests.api.under_way import sync_under_way
 from tests.simulators.subscriber import Subscriber
 
@@ -139,7 +140,6 @@ def test_what_a_request_has_no_time_to_purge_the_schedule_deletes(
 ) -> None:
     from handlers.purge_accounts import handler
     from mailsync.api import removal
-    from tests.api.requests import Context
 
     monkeypatch.setattr(removal, "BUDGET_S", 0)
     monkeypatch.setattr("mailsync.store.control_store.PIECE", 2)
@@ -231,6 +231,27 @@ def test_a_provider_that_hangs_is_not_waited_for(
     assert sql(LEFT) == [[0, 0]]
 
 
+@DATA
+def test_whoever_renews_its_access_at_this_moment_is_not_waited_for(
+    *, ask: Ask, account_id: AccountId, settings: Settings, sql: Sql, data: str
+) -> None:
+    """He holds it for as long as the identity platform takes; the schedule deletes it after him."""
+    from handlers.purge_accounts import handler
+
+    renewer, context = Database(settings), Context()
+    with CredentialStore(renewer).renewing(account_id):
+        began = time.monotonic()
+        answer = remove(ask, account_id, data)
+        assert time.monotonic() - began < 2
+        assert handler({}, context) == {"purged": 0}  # type: ignore[arg-type]
+    renewer.close()
+
+    assert answer.json["status"] == {"keep": "disconnected", "purge": "purging"}[data]
+    assert sql(LEFT) == [[1, 0]]
+    assert handler({}, context) == {"purged": int(data == "purge")}  # type: ignore[arg-type]
+    assert sql(LEFT) == [[0, 0]]
+
+
 def test_a_death_after_the_provider_was_told_leaves_an_account_that_can_be_disconnected_again(
     ask: Ask,
     account_id: AccountId,
@@ -254,8 +275,6 @@ def test_a_death_after_the_provider_was_told_leaves_an_account_that_can_be_disco
 def test_a_death_that_nobody_repeats_costs_the_notifications_of_a_minute(
     ask: Ask, account_id: AccountId, identity: Simulators, database: Database, sql: Sql
 ) -> None:
-    from mailsync.store.control_store import OwnAccount
-
     push.end_push(OwnAccount(account_id, "ann"))
     (wait,) = sql("SELECT extract(epoch FROM next_try_at - now())::float8 FROM"
                   " mailsync.provider_subscriptions")[0]  # fmt: skip

@@ -16,6 +16,8 @@ def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
     while store.purge_piece(account_id):
         if time.monotonic() > deadline:
             return False
+    if not store.purge_rest(account_id):
+        return False
     logger.info("account_purged", account_id=account_id)
     return True
 
@@ -23,10 +25,11 @@ def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
 def purge_marked(store: ControlStore, budget_s: float) -> int:
     """The same for every account that is marked; how many are gone."""
     deadline = time.monotonic() + budget_s
+    store.forget_left_access()
     gone = 0
     for account_id in store.purging():
         left_s = deadline - time.monotonic()
-        if left_s <= 0 or not purge(store, account_id, left_s):
+        if left_s <= 0:
             break
-        gone += 1
+        gone += purge(store, account_id, left_s)
     return gone

@@ -85,7 +85,8 @@ class ControlStore:
     def disconnect(self, own: OwnAccount) -> RunId | None:
         """What it signs in with is deleted, its mail stays; returns the run that was stopped.
 
-        Its provider's notifications are ignored from now on.
+        What is being renewed at this moment is deleted by `forget_left_access`. Its provider's
+        notifications are ignored from now on.
         """
         with self._held(own) as held:
             stopped = _stop(held, "The account was disconnected; what is stored stays.")
@@ -107,14 +108,21 @@ class ControlStore:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
     def purge_piece(self, account_id: AccountId) -> bool:
-        """Deletes one piece of an account that is being purged; whether anything may be left."""
+        """Deletes mail or runs of an account that is being purged; whether any may be left."""
         with self._database.transaction() as tx:
             if tx.changed("purge_emails", account_id=account_id, limit=PIECE):
                 return True
-            if tx.changed("purge_runs", account_id=account_id, limit=RUNS_PIECE):
-                return True
-            tx.run("purge_account", account_id=account_id)
-        return False
+            return tx.changed("purge_runs", account_id=account_id, limit=RUNS_PIECE) > 0
+
+    def purge_rest(self, account_id: AccountId) -> bool:
+        """What is left after the pieces; False while its access is being renewed."""
+        with self._database.transaction() as tx:
+            return bool(tx.run("purge_account", account_id=account_id))
+
+    def forget_left_access(self) -> int:
+        """Of accounts that were disconnected or purged while it was being renewed; how many."""
+        with self._database.transaction() as tx:
+            return tx.changed("forget_left_credentials")
 
     @contextmanager
     def _held(self, own: OwnAccount) -> Iterator[_Held]:

@@ -813,8 +813,22 @@ UPDATE mailsync.folder_cursors
 RETURNING folder_id
 
 -- forget_credentials --
--- What the account signs in with, gone for good.
-DELETE FROM mailsync.email_credentials WHERE account_id = cast(:account_id AS uuid)
+-- What the account signs in with, gone for good, unless it is being renewed at this moment: whoever
+-- does that waits for the provider, and nobody is to wait for them.
+DELETE FROM mailsync.email_credentials
+ WHERE account_id IN (SELECT account_id FROM mailsync.email_credentials
+                       WHERE account_id = cast(:account_id AS uuid)
+                         FOR UPDATE SKIP LOCKED)
+
+-- forget_left_credentials --
+-- The same, of all accounts that have no use for it any more. The account is held too: one that is
+-- connected anew meanwhile keeps it.
+DELETE FROM mailsync.email_credentials
+ WHERE account_id IN (SELECT c.account_id
+                        FROM mailsync.email_credentials c
+                        JOIN mailsync.email_accounts a ON a.id = c.account_id
+                       WHERE a.status IN ('disconnected', 'purging')
+                         FOR UPDATE OF c, a SKIP LOCKED)
 
 -- disown_account --
 -- Nobody's account from now on: its mailbox may be connected anew while its rows are deleted.
@@ -848,13 +862,16 @@ DELETE FROM mailsync.sync_runs
                  FOR UPDATE OF r SKIP LOCKED)
 
 -- purge_account --
--- The account itself with all that is left of it, once its mail is gone.
+-- The account itself with all that is left of it, once its mail and what it signs in with are gone.
 WITH gone AS (
   DELETE FROM mailsync.email_accounts a
    WHERE id = cast(:account_id AS uuid) AND status = 'purging'
      AND NOT EXISTS (SELECT 1 FROM mailsync.emails m WHERE m.account_id = a.id)
-  RETURNING id)
-DELETE FROM mailsync.outbox WHERE account_id IN (SELECT id FROM gone)
+     AND NOT EXISTS (SELECT 1 FROM mailsync.email_credentials c WHERE c.account_id = a.id)
+  RETURNING id),
+events AS (
+  DELETE FROM mailsync.outbox WHERE account_id IN (SELECT id FROM gone))
+SELECT 1 FROM gone
 
 -- own_accounts --
 -- The accounts of a user in the order in which they were connected, after a position.
