@@ -198,7 +198,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         name="purge-accounts",
-        purpose="Deletes the accounts that their owners have purged.",
+        purpose="Deletes purged accounts, and tokens that a disconnection had to leave.",
         touches=_STORE,
         timeout_s=60,
     ),

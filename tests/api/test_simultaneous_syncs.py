@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+from multiprocessing.context import ForkServerContext
 
 import boto3
 import pytest
@@ -32,10 +33,7 @@ def test_twenty_simultaneous_requests_share_one_run(
     account_id = connect_account()
     if running:
         ask("POST /api/email/sync", body={"accountId": account_id})
-    # A server that is forked from: it has loaded the handler, and unlike this process no threads.
-    environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.api.other_process", "boto3"])
+    processes = forkserver(environment)
     ready, answers = processes.Barrier(ASKING), processes.SimpleQueue()
     said = (dict(os.environ), account_id, headers, ready, answers)
     callers = [processes.Process(target=other_process.start_sync, args=said) for _ in range(ASKING)]
@@ -53,3 +51,11 @@ def test_twenty_simultaneous_requests_share_one_run(
         stateMachineArn=os.environ["MAILBOX_SYNC_ARN"]
     )["executions"]
     assert [each["name"] for each in started] == [run_id]
+
+
+def forkserver(environment: pytest.MonkeyPatch) -> ForkServerContext:
+    """Of a server that has loaded the handler and, unlike this process, has no threads."""
+    environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.api.other_process", "boto3"])
+    return processes
