@@ -83,6 +83,27 @@ def test_a_key_that_has_joined_a_run_is_refused_with_another_body(
         end(database, account_id, running)
 
 
+@pytest.mark.parametrize("status", ["reauth_required", "paused", "disconnected"])
+def test_a_key_is_answered_as_before_by_an_account_that_takes_no_new_one(
+    *,
+    ask: Ask,
+    account_id: AccountId,
+    running: RunId,
+    database: Database,
+    sql: Sql,
+    status: str,
+) -> None:
+    start(ask, account_id, "order-1")
+    end(database, account_id, running)
+    sql("UPDATE mailsync.email_accounts SET status = :status", status=status)
+
+    again = start(ask, account_id, "order-1")
+
+    assert (again.status, again.json["runId"], again.json["status"]) == (202, running, "failed")
+    assert start(ask, account_id, "order-1", syncType="full").status == 422
+    assert start(ask, account_id, "order-2").status == start(ask, account_id, None).status == 409
+
+
 def test_a_key_belongs_to_its_account(
     ask: Ask, account_id: AccountId, running: RunId, connect_account: Connect
 ) -> None:

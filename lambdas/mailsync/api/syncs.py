@@ -23,7 +23,7 @@ from mailsync.model import SYNCABLE, AccountId, SyncType, SyncWish
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore, OwnAccount
-from mailsync.store.run_store import OpenRun
+from mailsync.store.run_store import OpenRun, RunStore
 from mailsync.store.status_store import AccountStatus, StatusStore
 from mailsync.workflow import open_trigger
 
@@ -64,13 +64,8 @@ def start_sync(
     ] = None,
 ) -> Response[SyncAccepted]:
     account = _own_account(asked.account_id)
-    _require_syncable(account)
     settings, wish = load_settings(), asked.wish()
-    if unknown := {*wish.folder_ids} - {each.id for each in account.folders}:
-        raise Refused(unknown_folders(unknown))
-    run = open_trigger().sync(
-        account.id, wish.sync_type, "api", idempotency_key, folder_ids=wish.folder_ids
-    )
+    run = _run(account, wish, idempotency_key)
     if run.repeats not in (None, wish):
         raise Refused(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
@@ -116,6 +111,18 @@ def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Respon
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)
 
 
+def _run(account: AccountStatus, wish: SyncWish, key: str | None) -> OpenRun:
+    """A key that was answered before is answered again, whatever now is against a new run."""
+    try:
+        _require_possible(account, wish)
+    except (AccountNotConnected, Refused):
+        before = RunStore(open_database()).run_of_key(account.id, key) if key else None
+        if before is None:
+            raise
+        return before
+    return open_trigger().sync(account.id, wish.sync_type, "api", key, folder_ids=wish.folder_ids)
+
+
 def _own_account(account_id: UUID) -> AccountStatus:
     """Raises AccountNotFound, in the same way whether it is missing or another user's."""
     store = StatusStore(open_database())
@@ -131,10 +138,13 @@ def _message(run: OpenRun, wish: SyncWish) -> str:
     return _MESSAGES.get(run.status, _ENDED)
 
 
-def _require_syncable(account: AccountStatus) -> None:
+def _require_possible(account: AccountStatus, wish: SyncWish) -> None:
+    """Raises AccountNotConnected, and Refused for folders that are not the account's."""
     if account.status != "active":
         raise cannot_sync(account.status)
     if account.provider not in SYNCABLE:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet; connect one of Microsoft 365."
         )
+    if unknown := {*wish.folder_ids} - {each.id for each in account.folders}:
+        raise Refused(unknown_folders(unknown))

@@ -125,6 +125,11 @@ class RunStore:
             return self.enqueue(account_id, run_id, wish, trigger, idempotency_key)
         return _open_run(joined[0])
 
+    def run_of_key(self, account_id: AccountId, idempotency_key: str) -> OpenRun | None:
+        """The run that the key was answered with; None when it is new."""
+        with self._database.transaction() as tx:
+            return _run_of_key(tx, account_id, idempotency_key)
+
     def forget_joined(self, account_id: AccountId, run_id: RunId, idempotency_key: str) -> None:
         """Of a request that has joined a dead run, and is yet to be answered."""
         with self._database.transaction() as tx:
