@@ -9,6 +9,7 @@ import pytest
 
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import aws_client
+from localdev.simulators.service import TENANT_ID
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
@@ -75,11 +76,13 @@ class Mirror:
 
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
-    """Connected by an app that has a certificate, and its first sync finished."""
+    """Connected by an app that has a certificate, and its first sync finished; administrators may
+    connect mailboxes of the simulated organisation."""
     with small_stack(tmp_path_factory.mktemp("stack")) as stack:
         certificate = app_certificate()
         simulator(stack.provider, "POST", "app-certificates", pem=certificate)
         stack.lambdas.settings["MICROSOFT_CLIENT_CERTIFICATE"] = certificate
+        stack.lambdas.settings["MICROSOFT_TENANTS"] = TENANT_ID
         opened = Mirror(stack, connect(stack.api_url, stack.provider, stack.token()))
         opened.finished()
         yield opened

@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
 from localdev.demo_account import connect, simulator
+from localdev.simulators.service import TENANT_ID
+from localdev.stack import Stack
 from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
 
@@ -104,6 +107,43 @@ def test_a_disconnected_mailbox_is_not_notified_of_any_more_and_connected_again_
     tick(pushed, "renew-subscriptions")
     assert len(simulator(provider, "GET", "subscriptions")) == 1
     assert stored(pushed) == in_mailbox(pushed)
+
+
+def test_a_mailbox_of_an_organisation_is_connected_notified_of_and_purged_with_nobody_signed_in(
+    pushed: Mirror,
+) -> None:
+    stack, address = pushed.stack, "office@example.org"
+    user = simulator(stack.provider, "POST", "mailboxes", address=address, display_name="O")["id"]
+    body = {"tenantId": TENANT_ID, "emailAddress": address}
+    with httpx.Client(base_url=stack.api_url, headers=as_admin(stack), timeout=30) as admin:
+        account = admin.post("/api/email/accounts/microsoft", json=body).json()
+        status = f"/api/email/sync?accountId={account['accountId']}"
+        wait_until(lambda: bool(admin.get(status).json()["initialSyncCompleted"]))
+        tick(pushed, "renew-subscriptions")
+        wait_until(lambda: admin.get(status).json()["runId"] is None)
+        (made,) = subscriptions(pushed, user)
+        pushed.rows(NOT_DUE)
+
+        simulator(stack.provider, "POST", "deliver", mailbox=address, subject="To the office")
+        wait_until(lambda: [True] in pushed.rows(DUE))
+        tick(pushed)
+        wait_until(lambda: "To the office" in subjects(pushed))
+        purged = admin.delete(f"/api/email/accounts/{account['accountId']}?data=purge")
+
+    assert made["resource"] == f"/users/{user}/messages"
+    assert (purged.status_code, subscriptions(pushed, user)) == (200, [])
+    assert len(pushed.rows(DUE)) == 1
+
+
+def as_admin(stack: Stack) -> dict[str, str]:
+    claims = {"sub": "root", "mailsync_admin": True, "exp": int(time.time()) + 600}
+    token = jwt.encode(claims, stack.lambdas.settings["JWT_SECRET"], algorithm="HS256")
+    return {"Authorization": f"Bearer {token}"}
+
+
+def subscriptions(mirror: Mirror, user_id: str) -> list[dict[str, Any]]:
+    found = simulator(mirror.stack.provider, "GET", "subscriptions")
+    return [each for each in found if each["mailbox_id"] == user_id]
 
 
 def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(
