@@ -21,7 +21,10 @@ os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
 
 TEMPLATE = "mailsync_template"
 # Only these servers never have to survive a power cut; the local stack's own one is as shipped.
-UNSAFE_BUT_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+UNSAFE_BUT_QUICK = (
+    *("fsync=off", "synchronous_commit=off", "full_page_writes=off"),
+    "file_copy_method=clone",  # the kernel copies a database, at a sixth of what the server needs
+)
 _numbers = count(1)
 
 
@@ -45,20 +48,22 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def create_database(postgres: Postgres) -> Callable[[str], str]:
+def create_database(postgres: Postgres) -> Iterator[Callable[[str], str]]:
     """Creates a database from a template and returns its URL."""
+    socket = postgres.url.split("host=")[1] + "/.s.PGSQL.5432"
+    admin = pg8000.native.Connection("postgres", unix_sock=socket, database="postgres")
 
     def create(template: str) -> str:
         name = f"test_{next(_numbers)}"
-        socket = postgres.url.split("host=")[1] + "/.s.PGSQL.5432"
-        admin = pg8000.native.Connection("postgres", unix_sock=socket, database="postgres")
+        copy = f"CREATE DATABASE {name} TEMPLATE {template}"
         try:
-            admin.run(f"CREATE DATABASE {name} TEMPLATE {template}")
-        finally:
-            admin.close()
+            admin.run(f"{copy} STRATEGY FILE_COPY")
+        except pg8000.native.DatabaseError:  # not every file system can
+            admin.run(copy)
         return postgres.url.replace(f"/{TEMPLATE}?", f"/{name}?")
 
-    return create
+    yield create
+    admin.close()
 
 
 @pytest.fixture
