@@ -65,7 +65,9 @@ class AwsEndpoint:
             moto = _events_beside(moto, bus)
         self._server = _serve(_invocations_before(moto, host), port)
         os.environ["MOTO_PORT"] = str(self.port)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         self._thread.start()
 
     @property
