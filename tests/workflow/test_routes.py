@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,15 +220,13 @@ class Engine:
     client: Any
     machine_arn: str
 
-    def run(self, account_id: str) -> tuple[str, str | None, set[str]]:
-        """The status of the execution, its error, and the states that it entered."""
-        arn = self.client.start_execution(
-            stateMachineArn=self.machine_arn,
-            name=account_id.replace(" ", "-").replace(",", ""),
-            input=json.dumps({"accountId": account_id, "syncType": "manual"}),
-        )["executionArn"]
-        while (found := self.client.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            time.sleep(0.05)
+    executions: Mapping[str, str]
+    """The ARN of the execution of each scenario, by the scenario's name."""
+
+    def outcome(self, scenario: str) -> tuple[str, str | None, set[str]]:
+        """The status of the execution once it has ended, its error, and the states it entered."""
+        arn = self.executions[scenario]
+        found = self.ended(arn)
         history = self.client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
         entered = {
             event["stateEnteredEventDetails"]["name"]
@@ -237,20 +235,38 @@ class Engine:
         }
         return found["status"], found.get("error"), entered
 
+    def ended(self, arn: str) -> Any:
+        while (found := self.client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            time.sleep(0.05)
+        return found
+
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
+    """All scenarios are under way at once: some wait for seconds, and none knows of another."""
     functions = ScriptedFunctions(SCENARIOS)
     endpoint = AwsEndpoint(functions, port=0)
     forget_everything(endpoint.url)
     arns = create_workflows(endpoint.url, [MAILBOX_SYNC], FUNCTIONS, time_scale=0)
-    yield Engine(functions, aws_client("stepfunctions", endpoint.url), arns[MAILBOX_SYNC.name])
+    client, machine = aws_client("stepfunctions", endpoint.url), arns[MAILBOX_SYNC.name]
+    executions = {each.name: start(client, machine, each.name) for each in SCENARIOS}
+    yield Engine(functions, client, machine, executions)
     endpoint.stop()
+
+
+def start(client: Any, machine: str, account_id: str) -> str:
+    """The ARN of a new execution."""
+    started = client.start_execution(
+        stateMachineArn=machine,
+        name=account_id.replace(" ", "-").replace(",", ""),
+        input=json.dumps({"accountId": account_id, "syncType": "manual"}),
+    )
+    return str(started["executionArn"])
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 def test_the_workflow_when(scenario: Scenario, engine: Engine) -> None:
-    status, error, entered = engine.run(scenario.name)
+    status, error, entered = engine.outcome(scenario.name)
 
     assert (status, error) == ("FAILED" if scenario.fails_as else "SUCCEEDED", scenario.fails_as)
     assert entered == scenario.visits
@@ -269,7 +285,5 @@ def test_an_execution_started_by_hand_needs_nothing_but_the_account(engine: Engi
     arn = engine.client.start_execution(
         stateMachineArn=engine.machine_arn, name="by-hand", input=json.dumps({"accountId": name})
     )["executionArn"]
-    while engine.client.describe_execution(executionArn=arn)["status"] == "RUNNING":
-        time.sleep(0.05)
 
-    assert engine.client.describe_execution(executionArn=arn)["status"] == "SUCCEEDED"
+    assert engine.ended(arn)["status"] == "SUCCEEDED"
