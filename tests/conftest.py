@@ -1,6 +1,7 @@
 """Real Postgres for whoever asks: one server per test process, a fresh database per test."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -28,15 +29,20 @@ UNSAFE_BUT_QUICK = (
 _numbers = count(1)
 
 
-# What these folders set up is dear: a stack, a synthesis, an engine. One process does it for all.
-ONE_PROCESS = {"stack", "infra", "workflow", "events"}
+# A stack, CDK, an engine: what these folders set up is dear, and one process does it for a group.
+# pytest-xdist begins with the groups of the most tests, and those are the longest as well.
+GROUPS = {"infra": "deployment", "stack": "deployment", "workflow": "workflow", "events": "events"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist writes the groups into the ids
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "aws_cdk" in sys.modules:
+        raise pytest.UsageError(
+            "A test loads CDK on import: tests/infra/synthesis.py says why not."
+        )
     for item in items:
-        if item.path.parent.name in ONE_PROCESS:
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+        if group := GROUPS.get(item.path.parent.name):
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.mailsync_app import MailsyncApp
+from tests.infra import synthesis
 from tests.infra.template import Template
-
-NO_BUNDLING: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
 
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a synthesised `prod`; the synthesis fails on any cdk-nag finding."""
     folder = tmp_path_factory.mktemp("cdk.out")
-    MailsyncApp(outdir=str(folder), context={"stage": "prod", **NO_BUNDLING}).synth()
+    synthesis.app(folder, stage="prod").synth()
     return folder
 
 

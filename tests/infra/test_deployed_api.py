@@ -2,13 +2,8 @@
 
 import json
 
-import aws_cdk as cdk
-from aws_cdk import aws_lambda as lambda_
-
 from infra import catalog
 from infra.settings import StageSettings
-from infra.sync_api import SyncApi
-from infra.sync_functions import SyncFunctions
 from tests.infra.template import Template
 
 
@@ -71,6 +66,12 @@ def test_requests_are_throttled_for_all_together(sync: Template) -> None:
 def test_pages_of_other_origins_may_use_the_api_only_if_the_stage_names_them(
     sync: Template,
 ) -> None:
+    import aws_cdk as cdk
+    from aws_cdk import aws_lambda as lambda_
+
+    from infra.sync_api import SyncApi
+    from infra.sync_functions import SyncFunctions
+
     app = cdk.App()
     stage = StageSettings(
         name="test", app_inbox_url="https://app.example.com/", cors_origins=["https://a.example"]

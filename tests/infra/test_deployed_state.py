@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from aws_cdk import aws_sqs as sqs
 
-from infra.mailsync_app import MailsyncApp
-from tests.infra.conftest import NO_BUNDLING
+from tests.infra import synthesis
 from tests.infra.template import Template
 
 
@@ -49,7 +47,9 @@ def test_the_template_names_the_secret_settings_and_holds_none_of_their_values(
 
 
 def test_a_finding_of_cdk_nag_that_nobody_acknowledged_fails_the_synthesis(tmp_path: Path) -> None:
-    app = MailsyncApp(outdir=str(tmp_path), context=NO_BUNDLING)
+    from aws_cdk import aws_sqs as sqs
+
+    app = synthesis.app(tmp_path)
     sqs.Queue(app.sync, "WithoutTls")
 
     with pytest.raises(RuntimeError, match="ValidationFailed"):
@@ -58,11 +58,7 @@ def test_a_finding_of_cdk_nag_that_nobody_acknowledged_fails_the_synthesis(tmp_p
 
 def test_a_named_account_and_region_raise_no_finding(tmp_path: Path) -> None:
     """References become literals there, and findings are acknowledged by their text."""
-    app = MailsyncApp(
-        outdir=str(tmp_path), context=NO_BUNDLING, account="111122223333", region="eu-west-1"
-    )
-
-    app.synth()
+    synthesis.app(tmp_path, account="111122223333", region="eu-west-1").synth()
 
     template = json.loads((tmp_path / "Mailsync-dev-Sync.template.json").read_text())
     assert "arn:aws:states:eu-west-1:111122223333:execution:" in json.dumps(template)

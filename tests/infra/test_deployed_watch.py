@@ -7,20 +7,10 @@ from typing import Any
 
 import pytest
 
-from infra import sync_alarms
-from infra.mailsync_app import MailsyncApp
-from infra.sync_alarms import RUNBOOK
 from mailsync.metrics import FAILURES, METRICS
-from tests.infra.conftest import NO_BUNDLING
+from tests.infra import synthesis
 from tests.infra.template import Resource, Template
 
-GROUPS = (
-    sync_alarms.INCOMPLETE,
-    sync_alarms.DEFECTS,
-    sync_alarms.OUTAGES,
-    sync_alarms.DEATHS,
-    sync_alarms.NOT_OURS,
-)
 ROOT = Path(__file__).parents[2]
 DOLLARS_PER_ALARM_METRIC = 0.10
 
@@ -45,9 +35,7 @@ def told(metric: Resource) -> tuple[str, dict[str, Any]]:
 
 def other_stage(folder: Path, **settings: object) -> Template:
     stages = {"other": {"app_inbox_url": "https://app.example.com/", **settings}}
-    MailsyncApp(
-        outdir=str(folder), context={"stage": "other", "stages": stages, **NO_BUNDLING}
-    ).synth()
+    synthesis.app(folder, stage="other", stages=stages).synth()
     document = json.loads((folder / "Mailsync-other-Sync.template.json").read_text())
     return Template(document)
 
@@ -61,10 +49,13 @@ def with_email(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 def test_every_name_under_which_a_run_fails_has_one_alarm_or_is_nobody_s_call() -> None:
-    named = [each for group in GROUPS for each in group]
+    from infra.sync_alarms import NOT_OURS
+
+    groups = [*groups_with_an_alarm(), NOT_OURS]
+    named = [each for group in groups for each in group]
 
     assert sorted(named) == sorted(FAILURES)
-    assert max(len(group) for group in GROUPS) <= 10, "metrics of one alarm"
+    assert max(len(group) for group in groups) <= 10, "metrics of one alarm"
 
 
 def test_alarms_watch_failures_of_their_group_under_the_names_that_functions_tell(
@@ -76,7 +67,13 @@ def test_alarms_watch_failures_of_their_group_under_the_names_that_functions_tel
         if all(each["MetricName"] == "RunsFailed" for each in watched(alarm))
     }
 
-    assert by_errors == {frozenset(group) for group in GROUPS[:-1]}
+    assert by_errors == {frozenset(group) for group in groups_with_an_alarm()}
+
+
+def groups_with_an_alarm() -> list[tuple[str, ...]]:
+    from infra.sync_alarms import DEATHS, DEFECTS, INCOMPLETE, OUTAGES
+
+    return [INCOMPLETE, DEFECTS, OUTAGES, DEATHS]
 
 
 def test_every_metric_of_ours_on_alarms_is_one_that_functions_of_this_stage_tell(
@@ -98,6 +95,8 @@ def test_every_metric_of_ours_on_alarms_is_one_that_functions_of_this_stage_tell
 
 
 def test_each_alarm_says_what_to_do_and_names_its_section_of_the_runbook(sync: Template) -> None:
+    from infra.sync_alarms import RUNBOOK
+
     headings = re.findall(r"^### (\w+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
     named = set()
     for alarm in alarms(sync):

@@ -3,16 +3,21 @@
 The bundles are real; the first run fetches wheels from uv's cache or the package registry.
 """
 
+from __future__ import annotations
+
 import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.lambda_bundle import LAMBDAS, PYTHON_VERSION, LambdaBundle
+if TYPE_CHECKING:
+    from infra.lambda_bundle import LambdaBundle
 
+LAMBDAS = Path(__file__).parents[2] / "lambdas"
 HERE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
 ELF_MACHINE = {"x86_64": 0x3E, "arm64": 0xB7}
 LIBRARIES = [
@@ -23,10 +28,18 @@ LIBRARIES = [
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundles() -> type[LambdaBundle]:
+    """Not on import: tests/infra/synthesis.py says why."""
+    from infra.lambda_bundle import LambdaBundle
+
+    return LambdaBundle
+
+
+@pytest.fixture(scope="module")
+def bundle(bundles: type[LambdaBundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle for the processor of this machine."""
     folder = tmp_path_factory.mktemp("bundle")
-    LambdaBundle(architecture=HERE).write(folder)
+    bundles(architecture=HERE).write(folder)
     return folder
 
 
@@ -37,12 +50,12 @@ def lambdas(tmp_path: Path) -> Path:
     return Path(shutil.copytree(LAMBDAS, tmp_path / "lambdas", ignore=ignored))
 
 
-@pytest.mark.skipif(
-    f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON_VERSION,
-    reason="the wheels are for Lambda's Python",
-)
 def test_everything_the_functions_need_is_imported_from_the_bundle(bundle: Path) -> None:
     """boto3 and jmespath stand last on the path, as in Lambda."""
+    from infra.lambda_bundle import PYTHON_VERSION
+
+    if f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON_VERSION:
+        pytest.skip("the wheels are for Lambda's Python")
     runtime = next(path for path in sys.path if path.endswith("site-packages"))
     program = f"""
 import importlib, sys
@@ -80,9 +93,9 @@ def test_what_the_bundle_shares_with_botocore_suits_botocore(bundle: Path) -> No
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
 def test_every_native_library_is_for_the_architecture_asked_for(
-    tmp_path: Path, architecture: str
+    bundles: type[LambdaBundle], tmp_path: Path, architecture: str
 ) -> None:
-    LambdaBundle(architecture=architecture).write(tmp_path)
+    bundles(architecture=architecture).write(tmp_path)
 
     libraries = list(tmp_path.rglob("*.so"))
     assert libraries
@@ -90,9 +103,11 @@ def test_every_native_library_is_for_the_architecture_asked_for(
         assert int.from_bytes(path.read_bytes()[18:20], "little") == ELF_MACHINE[architecture]
 
 
-def test_a_changed_source_or_lock_or_architecture_makes_another_asset(lambdas: Path) -> None:
+def test_a_changed_source_or_lock_or_architecture_makes_another_asset(
+    bundles: type[LambdaBundle], lambdas: Path
+) -> None:
     def fingerprint(architecture: str = "arm64") -> str:
-        return LambdaBundle(architecture=architecture, lambdas=lambdas).fingerprint()
+        return bundles(architecture=architecture, lambdas=lambdas).fingerprint()
 
     seen = [fingerprint(), fingerprint("x86_64")]
     (lambdas / "mailsync" / "added.sql").write_text("select 1")
@@ -104,22 +119,24 @@ def test_a_changed_source_or_lock_or_architecture_makes_another_asset(lambdas: P
     assert len(set(seen)) == 4
 
 
-def test_bytecode_left_behind_by_a_run_does_not_make_another_asset(lambdas: Path) -> None:
-    before = LambdaBundle(architecture="arm64", lambdas=lambdas).fingerprint()
+def test_bytecode_left_behind_by_a_run_does_not_make_another_asset(
+    bundles: type[LambdaBundle], lambdas: Path
+) -> None:
+    before = bundles(architecture="arm64", lambdas=lambdas).fingerprint()
     cache = lambdas / "mailsync" / "__pycache__"
     cache.mkdir()
     (cache / "model.cpython-313.pyc").write_bytes(b"bytecode")
 
-    assert LambdaBundle(architecture="arm64", lambdas=lambdas).fingerprint() == before
+    assert bundles(architecture="arm64", lambdas=lambdas).fingerprint() == before
 
 
 def test_a_dependency_whose_hash_is_not_the_locked_one_is_refused(
-    lambdas: Path, tmp_path: Path
+    bundles: type[LambdaBundle], lambdas: Path, tmp_path: Path
 ) -> None:
     wrong = "--hash=sha256:" + "0" * 64
     (lambdas / "requirements.lock").write_text(f"six==1.17.0 {wrong}\n")
     cache = tmp_path / "cache"
 
     with pytest.raises(subprocess.CalledProcessError):
-        LambdaBundle(architecture="arm64", lambdas=lambdas, cache=cache).write(tmp_path / "out")
+        bundles(architecture="arm64", lambdas=lambdas, cache=cache).write(tmp_path / "out")
     assert list(cache.iterdir()) == []

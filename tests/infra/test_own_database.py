@@ -11,11 +11,11 @@ import pytest
 
 from infra import catalog
 from infra.catalog import Touch
-from infra.mailsync_app import MailsyncApp
-from tests.infra.conftest import NO_BUNDLING
+from tests.infra import synthesis
 from tests.infra.template import Resource, Template, as_list, role_of
 
 OWN = {"app_inbox_url": "https://app.example.com/inbox", "database": "aurora"}
+STAGE: dict[str, object] = {"stage": "own", "stages": {"own": OWN}}
 FUNCTIONS, OWNER = "mailsync_functions", "mailsync_owner"
 USERS = {each.name: FUNCTIONS for each in catalog.FUNCTIONS if Touch.DATABASE in each.touches}
 USERS["migrate-database"] = OWNER
@@ -33,10 +33,7 @@ NETWORK_ACTIONS = {
 def own_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The synthesis fails on any cdk-nag finding that nobody acknowledged with a reason."""
     folder = tmp_path_factory.mktemp("cdk.out")
-    stages = {"own": OWN}
-    MailsyncApp(
-        outdir=str(folder), context={"stage": "own", "stages": stages, **NO_BUNDLING}
-    ).synth()
+    synthesis.app(folder, **STAGE).synth()
     return folder
 
 
@@ -254,11 +251,9 @@ def test_operators_and_readers_are_told_where_it_is(own: Template) -> None:
 
 
 def test_a_named_account_and_region_raise_no_finding(tmp_path: Path) -> None:
-    context = {"stage": "own", "stages": {"own": OWN}, **NO_BUNDLING}
+    app = synthesis.app(tmp_path, account="111122223333", region="eu-west-1", **STAGE)
 
-    made = MailsyncApp(
-        outdir=str(tmp_path), context=context, account="111122223333", region="eu-west-1"
-    ).synth()  # a finding is an error
+    made = app.synth()  # a finding is an error
 
     assert {each.stack_name for each in made.stacks} == {
         "Mailsync-own-Stateful",

@@ -1,12 +1,13 @@
 """A stage says only what a stage can say."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from infra.mailsync_app import CDK_JSON
 from infra.settings import StageSettings
 
+CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 INBOX = "https://app.example.com/inbox"
 
 

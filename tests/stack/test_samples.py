@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from infra import catalog
-from infra.mailsync_app import MailsyncApp
 from localdev.containers.settings import deployed_settings, filled, from_outside
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.environment import Environment, Outcome
 from localdev.samples import ANSWERS, EVENTS, Samples
 from localdev.stack import CODE_ROOT
-from tests.infra.conftest import NO_BUNDLING
+from tests.infra import synthesis
 from tests.infra.template import Template
 from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
@@ -26,7 +25,7 @@ from tests.stack.conftest import Mirror
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     """The variables in each function's environment, by its name."""
     folder = tmp_path_factory.mktemp("cdk.out")
-    MailsyncApp(outdir=str(folder), context=NO_BUNDLING).synth()
+    synthesis.app(folder).synth()
     template = Template(json.loads((folder / "Mailsync-dev-Sync.template.json").read_text()))
     return {
         spec.name: properties.get("Environment", {}).get("Variables", {})

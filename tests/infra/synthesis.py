@@ -1,0 +1,29 @@
+"""The CDK app of a stage, without building the code asset.
+
+CDK is loaded here and not on import: every process of a test run collects every test, one of them
+synthesises, and loading takes seconds (`tests/conftest.py` refuses a test that loads it earlier).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infra.mailsync_app import MailsyncApp
+
+NO_BUNDLING: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
+
+
+def app(
+    folder: Path, *, account: str | None = None, region: str | None = None, **context: object
+) -> MailsyncApp:
+    """Not synthesised yet; `synth` writes into the folder and fails on any cdk-nag finding.
+
+    context: overrides that of cdk.json.
+    """
+    from infra.mailsync_app import MailsyncApp
+
+    return MailsyncApp(
+        outdir=str(folder), context={**context, **NO_BUNDLING}, account=account, region=region
+    )
