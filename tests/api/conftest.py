@@ -8,7 +8,6 @@ from io import StringIO
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -48,22 +47,30 @@ def aws_url() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def step_functions(aws_url: str) -> Any:
+    return aws_client("stepfunctions", aws_url)
+
+
+@pytest.fixture(scope="session")
+def kms(aws_url: str) -> Any:
+    return aws_client("kms", aws_url)
+
+
 @pytest.fixture
 def environment(
-    database_url: str, aws_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, aws_url: str, step_functions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.MonkeyPatch]:
     """Everything a function is told by its environment; the process forgets it afterwards."""
     for name, value in {
+        **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws_url,
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
         "DATABASE_URL": database_url,
         "APP_INBOX_URL": "https://app.example.org/inbox",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MAILBOX_SYNC_ARN", _machine("mailbox-sync", WAITS))
-    monkeypatch.setenv("TEST_SYNC_ARN", _machine("test-sync", PASSES))
+    monkeypatch.setenv("MAILBOX_SYNC_ARN", _machine(step_functions, "mailbox-sync", WAITS))
+    monkeypatch.setenv("TEST_SYNC_ARN", _machine(step_functions, "test-sync", PASSES))
     _forget()
     yield monkeypatch
     _forget()
@@ -71,17 +78,19 @@ def environment(
 
 @pytest.fixture(scope="session")
 def front(
-    create_database: Callable[[str], str], aws_url: str, tmp_path_factory: pytest.TempPathFactory
+    create_database: Callable[[str], str],
+    aws_url: str,
+    step_functions: Any,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Front]:
     """Ask for it in tests of the xdist group `front` only: one process starts it for all."""
-    client = aws_client("stepfunctions", aws_url)
     logs = tmp_path_factory.mktemp("front")
     settings = {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws_url,
         "APP_INBOX_URL": "https://app.example.org/inbox",
-        "MAILBOX_SYNC_ARN": _machine("mailbox-sync", WAITS, client),
-        "TEST_SYNC_ARN": _machine("test-sync", PASSES, client),
+        "MAILBOX_SYNC_ARN": _machine(step_functions, "mailbox-sync", WAITS),
+        "TEST_SYNC_ARN": _machine(step_functions, "test-sync", PASSES),
         "MICROSOFT_CLIENT_ID": CLIENT_ID,
         "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
         "TOKEN_KEY_ARN": open_token_key(aws_url, logs / "key.json").arn,
@@ -124,7 +133,7 @@ def identity(simulators: Simulators) -> Iterator[Simulators]:
 
 
 @pytest.fixture
-def ask_connect(environment: pytest.MonkeyPatch, identity: Simulators) -> Ask:
+def ask_connect(environment: pytest.MonkeyPatch, identity: Simulators, kms: Any) -> Ask:
     """Sends a request to the function `connect`."""
     from handlers.connect import handler
 
@@ -134,7 +143,7 @@ def ask_connect(environment: pytest.MonkeyPatch, identity: Simulators) -> Ask:
         "MICROSOFT_CLIENT_ID": CLIENT_ID,
         "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
         "CA_BUNDLE": str(identity.ca_bundle),
-        "TOKEN_KEY_ARN": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
+        "TOKEN_KEY_ARN": kms.create_key()["KeyMetadata"]["Arn"],
     }.items():
         environment.setenv(name, value)
     return lambda route, **parts: call(handler, a_request(route, **parts))
@@ -186,9 +195,9 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     return printed
 
 
-def _machine(name: str, definition: Mapping[str, object], client: Any = None) -> str:
+def _machine(client: Any, name: str, definition: Mapping[str, object]) -> str:
     """One per test, so that no execution of another test is counted."""
-    created = (client or boto3.client("stepfunctions")).create_state_machine(
+    created = client.create_state_machine(
         name=f"{name}-{uuid4()}",
         definition=json.dumps(definition),
         roleArn="arn:aws:iam::123456789012:role/workflow",

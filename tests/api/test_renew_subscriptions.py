@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
-import boto3
 import pytest
 
 from localdev.simulators import Simulators
@@ -45,14 +44,14 @@ def subscriber() -> Iterator[Subscriber]:
 
 @pytest.fixture
 def tick(
-    environment: pytest.MonkeyPatch, running: Simulators, subscriber: Subscriber
+    environment: pytest.MonkeyPatch, running: Simulators, subscriber: Subscriber, kms: Any
 ) -> Iterator[Tick]:
     """One tick of the schedule."""
     for name, value in {
         "GRAPH_URL": running.graph_url,
         "MICROSOFT_AUTHORITY": running.authority,
         "CA_BUNDLE": str(running.ca_bundle),
-        "TOKEN_KEY_ARN": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
+        "TOKEN_KEY_ARN": kms.create_key()["KeyMetadata"]["Arn"],
         "PUBLIC_URL": subscriber.url.removesuffix("/hook"),
     }.items():
         environment.setenv(name, value)
