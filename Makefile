@@ -12,6 +12,8 @@ PYTHON ?= $(shell for each in python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/pyt
 	2>/dev/null && { echo "$$each"; break; }; done)
 BIN := .venv/bin
 export PYTHONPATH := lambdas:.
+# Where it is set, each process of a test run compiles every library anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev dashboard check test torture soak sam migrate synth lock clean

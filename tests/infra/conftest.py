@@ -13,7 +13,7 @@ from tests.infra.template import Template
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a synthesised `prod`; the synthesis fails on any cdk-nag finding."""
     folder = tmp_path_factory.mktemp("cdk.out")
-    synthesis.app(folder, stage="prod").synth()
+    synthesis.app(folder, {"stage": "prod"}).synth()
     return folder
 
 

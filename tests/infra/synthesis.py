@@ -6,6 +6,7 @@ synthesises, and loading takes seconds (`tests/conftest.py` refuses a test that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,11 @@ NO_BUNDLING: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
 
 
 def app(
-    folder: Path, *, account: str | None = None, region: str | None = None, **context: object
+    folder: Path,
+    context: Mapping[str, object] | None = None,
+    *,
+    account: str | None = None,
+    region: str | None = None,
 ) -> MailsyncApp:
     """Not synthesised yet; `synth` writes into the folder and fails on any cdk-nag finding.
 
@@ -25,5 +30,8 @@ def app(
     from infra.mailsync_app import MailsyncApp
 
     return MailsyncApp(
-        outdir=str(folder), context={**context, **NO_BUNDLING}, account=account, region=region
+        outdir=str(folder),
+        context={**(context or {}), **NO_BUNDLING},
+        account=account,
+        region=region,
     )

@@ -35,7 +35,7 @@ def told(metric: Resource) -> tuple[str, dict[str, Any]]:
 
 def other_stage(folder: Path, **settings: object) -> Template:
     stages = {"other": {"app_inbox_url": "https://app.example.com/", **settings}}
-    synthesis.app(folder, stage="other", stages=stages).synth()
+    synthesis.app(folder, {"stage": "other", "stages": stages}).synth()
     document = json.loads((folder / "Mailsync-other-Sync.template.json").read_text())
     return Template(document)
 

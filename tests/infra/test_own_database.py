@@ -15,7 +15,7 @@ from tests.infra import synthesis
 from tests.infra.template import Resource, Template, as_list, role_of
 
 OWN = {"app_inbox_url": "https://app.example.com/inbox", "database": "aurora"}
-STAGE: dict[str, object] = {"stage": "own", "stages": {"own": OWN}}
+STAGE = {"stage": "own", "stages": {"own": OWN}}
 FUNCTIONS, OWNER = "mailsync_functions", "mailsync_owner"
 USERS = {each.name: FUNCTIONS for each in catalog.FUNCTIONS if Touch.DATABASE in each.touches}
 USERS["migrate-database"] = OWNER
@@ -33,7 +33,7 @@ NETWORK_ACTIONS = {
 def own_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The synthesis fails on any cdk-nag finding that nobody acknowledged with a reason."""
     folder = tmp_path_factory.mktemp("cdk.out")
-    synthesis.app(folder, **STAGE).synth()
+    synthesis.app(folder, STAGE).synth()
     return folder
 
 
@@ -251,7 +251,7 @@ def test_operators_and_readers_are_told_where_it_is(own: Template) -> None:
 
 
 def test_a_named_account_and_region_raise_no_finding(tmp_path: Path) -> None:
-    app = synthesis.app(tmp_path, account="111122223333", region="eu-west-1", **STAGE)
+    app = synthesis.app(tmp_path, STAGE, account="111122223333", region="eu-west-1")
 
     made = app.synth()  # a finding is an error
 
