@@ -1,6 +1,5 @@
 """The whole product, started as `make dev` starts it, on free ports and in a folder of its own."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 from tests.app_certificate import app_certificate
 from tests.small_stack import small_stack
-
-SYNC_LIMIT_S = 120
+from tests.stack.waiting import when
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,12 @@ class Mirror:
 
     def finished(self) -> dict[str, Any]:
         """The status once no run is open."""
-        deadline = time.monotonic() + SYNC_LIMIT_S
-        while (status := self.account.status())["runId"] is not None:
-            assert time.monotonic() < deadline, status
-            time.sleep(0.1)
-        return status
+
+        def idle() -> dict[str, Any] | None:
+            status = self.account.status()
+            return status if status["runId"] is None else None
+
+        return when(idle)
 
     def synced(self) -> dict[str, Any]:
         """Asks for a sync and waits for its end; returns its run."""

@@ -17,6 +17,7 @@ import pytest
 from localdev.dashboard.changes import WAIT_S
 from localdev.engine.aws_resources import CREDENTIALS, aws_client
 from tests.stack.conftest import Mirror
+from tests.stack.waiting import when
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
@@ -38,11 +39,8 @@ def act(pages: httpx.Client, name: str, **fields: Any) -> Any:
 
 
 def finished(pages: httpx.Client, run_id: str) -> Any:
-    deadline = time.monotonic() + 120
-    while (run := get(pages, f"runs/{run_id}"))["status"] in ("queued", "running"):
-        assert time.monotonic() < deadline, run
-        time.sleep(0.2)
-    return run
+    when(lambda: get(pages, f"runs/{run_id}")["status"] not in ("queued", "running"))
+    return get(pages, f"runs/{run_id}")
 
 
 def test_a_self_test_is_a_run_with_three_completed_steps(pages: httpx.Client) -> None:
@@ -128,10 +126,8 @@ def test_a_page_that_waits_hears_of_a_change_at_once(mirror: Mirror, pages: http
 def test_an_event_is_seen_with_the_run_that_it_started(pages: httpx.Client) -> None:
     sent = act(pages, "event", type="test/sync", detail={})
 
-    deadline = time.monotonic() + 60
-    while not (event := seen_event(pages, sent["eventId"]))["runId"]:
-        assert time.monotonic() < deadline, event
-        time.sleep(0.2)
+    when(lambda: seen_event(pages, sent["eventId"])["runId"])
+    event = seen_event(pages, sent["eventId"])
     assert (event["direction"], event["type"]) == ("in", "test/sync")
     assert finished(pages, event["runId"])["workflow"] == "test-sync"
 

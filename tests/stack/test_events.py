@@ -1,13 +1,13 @@
 """Events in both directions, through the local endpoint as any program of the user reaches it."""
 
 import json
-import time
 from typing import Any
 
 import httpx
 
 from localdev.engine.aws_resources import EVENT_BUS, aws_client
-from tests.stack.conftest import SYNC_LIMIT_S, Mirror
+from tests.stack.conftest import Mirror
+from tests.stack.waiting import when
 
 
 def put(mirror: Mirror, kind: str, detail: dict[str, Any]) -> str:
@@ -20,15 +20,14 @@ def put(mirror: Mirror, kind: str, detail: dict[str, Any]) -> str:
 
 def outcome(mirror: Mirror, event_id: str) -> dict[str, str]:
     """What came of an event, as the local endpoint tells it."""
-    deadline = time.monotonic() + SYNC_LIMIT_S
-    while time.monotonic() < deadline:
+
+    def told() -> dict[str, str] | None:
         seen = httpx.get(f"{mirror.stack.aws_url}/_local/events").json()
         (event,) = (each for each in seen if each["id"] == event_id)
-        if event["outcome"] is not None:
-            found: dict[str, str] = event["outcome"]
-            return found
-        time.sleep(0.1)
-    raise AssertionError(event)
+        outcome: dict[str, str] | None = event["outcome"]
+        return outcome
+
+    return when(told)
 
 
 def test_an_event_starts_the_sync_of_its_account(mirror: Mirror) -> None:
@@ -49,11 +48,8 @@ def test_an_event_starts_the_self_test(mirror: Mirror) -> None:
     arn = outcome(mirror, event_id)["executionArn"]
 
     client = aws_client("stepfunctions", mirror.stack.aws_url)
-    deadline = time.monotonic() + SYNC_LIMIT_S
-    while (status := client.describe_execution(executionArn=arn)["status"]) == "RUNNING":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert status == "SUCCEEDED"
+    when(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING")
+    assert client.describe_execution(executionArn=arn)["status"] == "SUCCEEDED"
     assert arn.endswith(f":{event_id}")
 
 

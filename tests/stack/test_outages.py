@@ -2,15 +2,14 @@
 
 import os
 import signal
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from localdev.demo_account import simulator
 from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
+from tests.stack.waiting import when
 
 PAGE_SIZE = "UPDATE mailsync.folder_cursors SET page_size = 10 RETURNING 1"
 SLOW = {"fixed_s": 0.15}
@@ -24,14 +23,6 @@ def a_long_sync(mirror: Mirror) -> str:
     status = mirror.account.sync("full")
     run_id: str = status["runId"]
     return run_id
-
-
-def when(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def finished_run(mirror: Mirror, run_id: str) -> tuple[str, list[str]]:
@@ -94,7 +85,9 @@ def test_a_cut_network_is_visible_and_only_the_failed_page_is_asked_again(
     assert {each["error"] for each in failures} == {"ProviderUnavailable"}
     assert finished_run(mirror, run_id) == ("completed", [])
     assert stored(mirror) == in_mailbox(mirror)
-    assert all(len(pages) == 1 for pages in asked_again(mirror).values())
+    again = asked_again(mirror)
+    assert again
+    assert all(len(pages) == 1 for pages in again.values())
 
 
 def failed_tasks(mirror: Mirror, run_id: str) -> list[dict[str, Any]]:

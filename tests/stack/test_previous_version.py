@@ -1,7 +1,6 @@
 """A deployment in mid-sync: executions of the version before, today's functions."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from localdev.samples import ANSWERS, Samples
 from tests.previous import EVENTS, STATEMACHINE
 from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
+from tests.stack.waiting import when
 from tests.workflow.test_definitions import machines
 
 INPUT = {"accountId", "syncType", "trigger"}
@@ -69,9 +69,9 @@ def test_an_execution_begun_under_the_previous_definition_ends_well(mirror: Mirr
         name="begun-before-the-deployment",
         input=json.dumps({"accountId": mirror.account.id}),
     )["executionArn"]
-    while (found := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
-        time.sleep(0.1)
+    when(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING")
 
+    found = client.describe_execution(executionArn=arn)
     assert found["status"] == "SUCCEEDED", found
     assert stored(mirror) == in_mailbox(mirror)
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,8 +14,8 @@ from localdev.simulators.service import TENANT_ID
 from localdev.stack import Stack
 from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
+from tests.stack.waiting import when
 
-PATIENCE_S = 30
 DUE = "SELECT next_sync_at <= now() FROM mailsync.email_accounts"
 NOT_DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now() + interval '1 hour' RETURNING 1"
 RUNS = "SELECT count(*) FROM mailsync.sync_runs"
@@ -27,13 +26,6 @@ def tick(mirror: Mirror, function: str = "start-due-syncs") -> dict[str, Any]:
     assert not answer.failed, answer.payload
     counts: dict[str, Any] = json.loads(answer.payload)
     return counts
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -54,11 +46,11 @@ def test_a_mail_that_arrives_is_mirrored_by_the_next_tick_without_anybody_asking
     pushed: Mirror,
 ) -> None:
     pushed.simulate("deliver", subject="Nobody asked for this")
-    wait_until(lambda: pushed.rows(DUE) == [[True]])
+    when(lambda: pushed.rows(DUE) == [[True]])
 
     assert tick(pushed)["due"] == 1
 
-    wait_until(lambda: "Nobody asked for this" in subjects(pushed))
+    when(lambda: "Nobody asked for this" in subjects(pushed))
     assert pushed.finished()["lastError"] is None
 
 
@@ -73,7 +65,7 @@ def test_a_lost_notification_costs_time_and_no_mail(pushed: Mirror) -> None:
 
     tick(pushed)
 
-    wait_until(lambda: "Nobody told us of this" in subjects(pushed))
+    when(lambda: "Nobody told us of this" in subjects(pushed))
     pushed.finished()
 
 
@@ -118,16 +110,16 @@ def test_a_mailbox_of_an_organisation_is_connected_notified_of_and_purged_with_n
     with httpx.Client(base_url=stack.api_url, headers=as_admin(stack), timeout=30) as admin:
         account = admin.post("/api/email/accounts/microsoft", json=body).json()
         status = f"/api/email/sync?accountId={account['accountId']}"
-        wait_until(lambda: bool(admin.get(status).json()["initialSyncCompleted"]))
+        when(lambda: bool(admin.get(status).json()["initialSyncCompleted"]))
         tick(pushed, "renew-subscriptions")
-        wait_until(lambda: admin.get(status).json()["runId"] is None)
+        when(lambda: admin.get(status).json()["runId"] is None)
         (made,) = subscriptions(pushed, user)
         pushed.rows(NOT_DUE)
 
         simulator(stack.provider, "POST", "deliver", mailbox=address, subject="To the office")
-        wait_until(lambda: [True] in pushed.rows(DUE))
+        when(lambda: [True] in pushed.rows(DUE))
         tick(pushed)
-        wait_until(lambda: "To the office" in subjects(pushed))
+        when(lambda: "To the office" in subjects(pushed))
         purged = admin.delete(f"/api/email/accounts/{account['accountId']}?data=purge")
 
     assert made["resource"] == f"/users/{user}/messages"
@@ -164,7 +156,7 @@ def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(
         assert {each.result().status_code for each in send} == {202}
 
     assert [tick(pushed)["due"], tick(pushed)["due"]] == [1, 0]
-    wait_until(lambda: "Told a thousand times" in subjects(pushed))
+    when(lambda: "Told a thousand times" in subjects(pushed))
     pushed.finished()
     assert pushed.rows(RUNS)[0][0] == before + 1
 

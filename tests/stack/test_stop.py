@@ -8,7 +8,8 @@ from localdev.demo_account import simulator
 from localdev.engine.aws_resources import aws_client
 from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
-from tests.stack.test_outages import a_long_sync, when
+from tests.stack.test_outages import a_long_sync
+from tests.stack.waiting import when
 
 API = "/api/email"
 

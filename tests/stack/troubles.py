@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any
 
 import httpx
 
-from tests.stack.conftest import SYNC_LIMIT_S, Mirror
+from tests.stack.conftest import Mirror
+from tests.stack.waiting import when
 
 PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
 _SECTION = re.compile(r"^### (.+?)\n(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
@@ -60,10 +60,7 @@ class Troubles:
         for name in functions:
             for pid in host.pids(name):
                 os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + SYNC_LIMIT_S
-            while host.pids(name):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+        when(lambda: not any(host.pids(name) for name in functions))
 
     def answer(self, method: str, path: str) -> str:
         url = f"{self._mirror.stack.api_url}{path}"
@@ -85,39 +82,32 @@ class Troubles:
     def run(self) -> str:
         """How a sync that is asked for ends."""
         run_id = self._mirror.account.sync()["runId"]
-        deadline = time.monotonic() + SYNC_LIMIT_S
-        found: list[list[Any]] = []
-        while not found:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-            found = self._mirror.rows(
-                "SELECT status, error, error_message FROM mailsync.sync_runs"
-                f" WHERE id = '{run_id}' AND finished_at IS NOT NULL"
-            )
-        status, error, sentence = found[0]
+        ended = (
+            "SELECT status, error, error_message FROM mailsync.sync_runs"
+            f" WHERE id = '{run_id}' AND finished_at IS NOT NULL"
+        )
+        status, error, sentence = when(lambda: self._mirror.rows(ended))[0]
         return f"run: {status}, {error}: {_without_ids(sentence or '')}"
 
     def failing_state(self) -> str:
         """What the history of the open run shows as soon as one of its tasks has failed."""
         run_id = self._mirror.account.status()["runId"]
-        deadline = time.monotonic() + SYNC_LIMIT_S
-        while True:
-            for event in self._mirror.history(run_id):
-                if failed := event.get("taskFailedEventDetails"):
-                    sentence = json.loads(failed["cause"])["errorMessage"]
-                    return f"execution: {failed['error']}: {_without_ids(sentence)}"
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        failed = when(
+            lambda: [
+                event["taskFailedEventDetails"]
+                for event in self._mirror.history(run_id)
+                if "taskFailedEventDetails" in event
+            ]
+        )[0]
+        sentence = json.loads(failed["cause"])["errorMessage"]
+        return f"execution: {failed['error']}: {_without_ids(sentence)}"
 
     def log(self, function: str) -> str:
         """The last warning, error or refusal of a function since the beginning.
 
         A run has its outcome a moment before the function says so.
         """
-        deadline = time.monotonic() + SYNC_LIMIT_S
-        while not (said := self._said(function)):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        said = when(lambda: self._said(function))
         facts = [f"{name}={said[-1][name]}" for name in _SAID if name in said[-1]]
         return " ".join([f"log of {function}: {said[-1]['message']}", *facts])
 

@@ -83,8 +83,16 @@ def test_states_all_is_never_retried_and_is_caught_last_and_alone(
 ) -> None:
     assert "States.ALL" not in named_errors(workflow, "Retry")
     for name, state in states(workflow):
-        for rule in state.get("Catch", [])[:-1]:
-            assert "States.ALL" not in rule["ErrorEquals"], name
+        if not (caught := [rule["ErrorEquals"] for rule in state.get("Catch", [])]):
+            continue
+        assert "States.ALL" not in {error for errors in caught[:-1] for error in errors}, name
+        assert caught[-1] == ["States.ALL"], name
+
+
+def test_whatever_happens_in_a_sync_is_caught() -> None:
+    working = [each for each in states(catalog.MAILBOX_SYNC) if each[1]["Type"] in ("Task", "Map")]
+
+    assert {name for name, state in working if "Catch" not in state} == set()
 
 
 @WORKFLOWS
