@@ -28,6 +28,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
+from tests.databases import copy_database
 from tests.torture.sync_process import Ending, Order
 
 _AWS = {
@@ -131,7 +132,7 @@ class World:
 
     def _create(self, template: str) -> str:
         name = next(self._names)
-        self._admin.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        copy_database(self._admin, template, name)
         return name
 
     def _drop(self, database: str) -> None:
