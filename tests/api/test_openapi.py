@@ -89,3 +89,26 @@ def test_what_a_sync_is_started_with_is_described(document: Document) -> None:
     schema = document["components"]["schemas"][content["schema"]["$ref"].split("/")[-1]]
     assert schema["properties"].keys() == {"accountId", "syncType", "folders"}
     assert "idempotency-key" in {each["name"] for each in start["parameters"]}
+
+
+def test_a_poller_is_told_of_what_spares_it_an_answer(document: Document) -> None:
+    show = operations(document)["GET /api/email/sync"]
+
+    assert "If-None-Match" in {each["name"] for each in show["parameters"]}
+    assert show["responses"]["304"]["content"] == {}
+    for status in ("200", "304"):
+        assert show["responses"][status]["headers"].keys() == {"ETag", "Retry-After"}
+
+
+def test_a_body_may_be_too_large_for_the_gateway_wherever_there_is_one(document: Document) -> None:
+    described = operations(document).values()
+
+    assert all("413" in each["responses"] for each in described if "requestBody" in each)
+
+
+def test_no_number_of_the_document_is_larger_than_readers_of_json_keep(document: Document) -> None:
+    """Else a client would take for allowed what is refused."""
+    named = [float(each) for each in re.findall(r"'maximum': ([^,}]+)", str(document))]
+
+    assert named
+    assert max(named) < 2**53

@@ -172,6 +172,19 @@ def test_whoever_polls_is_told_when_nothing_is_new(
     assert changed.headers["ETag"] != tag
 
 
+def test_whoever_is_told_that_nothing_is_new_is_told_when_to_ask_again(
+    ask: Ask, run: RunRef, sql: Sql
+) -> None:
+    """As proxies send the tag on: weakened, and with one of another answer."""
+    sql("UPDATE mailsync.sync_run_folders SET inserted = 0")
+    query = {"accountId": run.account_id}
+    tag = ask(STATUS, query=query).headers["ETag"]
+
+    same = ask(STATUS, query=query, headers={"if-none-match": f'"other", W/{tag}'})
+
+    assert (same.status, same.headers["Retry-After"]) == (304, "2")
+
+
 def test_another_users_account_looks_like_one_that_does_not_exist(
     ask: Ask, account_id: AccountId
 ) -> None:

@@ -14,7 +14,8 @@ class CamelModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-Number = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
+Number = Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
+"""An id of ours, as large as every reader of JSON keeps exactly (RFC 8259, 6)."""
 
 
 class SyncRequest(CamelModel):

@@ -120,10 +120,23 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
         headers["202"] = "Location"
     for status in headers.keys() & said.keys():
         said[status]["headers"] = {headers[status]: {"schema": _TEXT}}
+    if "304" in said:
+        _tell_pollers(operation)
     if path in PUBLIC:
         operation["security"] = []
     if path == PATH:
         said["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
+
+
+def _tell_pollers(operation: dict[str, Any]) -> None:
+    """A 304 has no body; Powertools would give it that of the 200."""
+    said = operation["responses"]
+    said["304"]["content"] = {}
+    for status in ("200", "304"):
+        said[status]["headers"] = {name: {"schema": _TEXT} for name in ("ETag", "Retry-After")}
+    about = "The ETag of an earlier answer; 304 when that is still the answer."
+    tag = {"name": "If-None-Match", "in": "header", "description": about, "schema": _TEXT}
+    operation["parameters"].append({"required": False, **tag})
 
 
 def _query(name: str, about: str) -> dict[str, Any]:
@@ -144,7 +157,7 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _organisation_answers() -> dict[str, Any]:
-    said = answers({201: None}, 400, 403, 409, 422, 502)
+    said = answers({201: None}, 400, 403, 409, 413, 422, 502)
     said[201] |= {"content": _json(_MAILBOX_CONNECTED), "headers": {"Location": {"schema": _TEXT}}}
     said[403]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}}
     return {str(key): each for key, each in said.items()}
