@@ -191,6 +191,19 @@ def test_a_sign_in_that_took_too_long_is_over(
     assert ask(CALLBACK, query=answer, cookies=cookie_of(begun), user=None).status == 403
 
 
+def test_a_sign_in_that_does_not_open_is_not_known(
+    ask: Ask, begun: Answer, answer: dict[str, str], sql: Sql
+) -> None:
+    """Somebody moved it to another user's name in the database."""
+    sql("UPDATE mailsync.sign_ins SET user_id = 'mallory'")
+
+    refused = ask(CALLBACK, query=answer, cookies=cookie_of(begun), user=None)
+
+    assert refused.status == 403
+    assert refused.json["type"] == "urn:mailsync:problem:sign-in-unknown"
+    assert stored(sql) == NOTHING
+
+
 def test_a_person_sees_a_page_that_runs_nothing(ask: Ask) -> None:
     query = {"state": "<script>alert(1)</script>", "error_description": "<b>"}
 

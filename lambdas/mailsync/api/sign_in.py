@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
+from typing import Any
 
 from mailsync.access.vault import Vault
 from mailsync.api.problems import Problem, Refused
+from mailsync.errors import AccessRevoked
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, SyncType
 from mailsync.settings import Settings
@@ -76,7 +78,7 @@ class SignIns:
         from mailsync.access.microsoft_refusals import SignInRefused
 
         sign_in = self._take(query.get("state", ""), cookie)
-        flow = json.loads(self._vault.open(sign_in.user_id, sign_in.flow))
+        flow = self._opened(sign_in)
         try:
             signed_in = finish_sign_in(self._settings, flow, dict(query))
         except SignInRefused as refusal:
@@ -98,6 +100,13 @@ class SignIns:
         if found is None:
             raise Refused(_UNKNOWN)
         return found
+
+    def _opened(self, sign_in: SignIn) -> dict[str, Any]:
+        try:
+            flow: dict[str, Any] = json.loads(self._vault.open(sign_in.user_id, sign_in.flow))
+        except AccessRevoked:  # it is no grant that does not open here
+            raise Refused(_UNKNOWN) from None
+        return flow
 
 
 def _refusal(refusal: Exception) -> Problem:
