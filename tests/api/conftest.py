@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from localdev.engine.aws_resources import CREDENTIALS, aws_client, open_token_key
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
+from localdev.simulators.service import TENANT_ID
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings, load_settings
@@ -93,10 +94,12 @@ def front(
         "TEST_SYNC_ARN": _machine(step_functions, "test-sync", PASSES),
         "MICROSOFT_CLIENT_ID": CLIENT_ID,
         "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
+        "MICROSOFT_TENANTS": TENANT_ID,
         "TOKEN_KEY_ARN": open_token_key(aws_url, logs / "key.json").arn,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
     with Simulators(logs / "simulators") as provider:
+        provider.add_mailbox("ann@example.org")
         settings |= {
             "GRAPH_URL": provider.graph_url,
             "MICROSOFT_AUTHORITY": provider.authority,
