@@ -12,6 +12,7 @@ import httpx
 from infra.catalog import AUTHORIZER, FUNCTIONS, ROUTES
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
+from localdev.simulators.service import TENANT_ID
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from tests.api.issuer import Issuer, bearer, rsa_key
@@ -23,12 +24,20 @@ VALUES (:user, 'microsoft', :number, 'someone@example.org') RETURNING id::text""
 ADD_RUN = """
 INSERT INTO mailsync.sync_runs (id, account_id, sync_type)
 VALUES (:id, cast(:account AS uuid), 'manual')"""
+STANDS = """
+SELECT a.*, r.* FROM mailsync.email_accounts a
+  LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id
+ WHERE a.id = cast(:account AS uuid)"""
 AUDIENCE, ISSUER = "authenticated", "https://issuer.example.org"
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "PATCH /api/email/accounts/{accountId}": {"paused": True},
-    "POST /api/email/accounts/microsoft": {"tenantId": "t", "emailAddress": "bob@example.org"},
+    "POST /api/email/accounts/microsoft": {
+        "tenantId": TENANT_ID,
+        "emailAddress": "ann@example.org",
+    },
+    "POST /api/webhooks/microsoft": {"value": []},
 }
-"""What a route needs to be told beside the account; every other POST names just the account."""
+"""What a route needs to be told; every other POST names just the account."""
 
 
 class Front:
@@ -74,18 +83,39 @@ class Front:
         self._database.run(ADD_RUN, id=number, account=account_id)
         return str(account_id), number
 
+    def stands(self, account_id: str) -> list[list[Any]]:
+        """The account and its runs, as they are in the database now."""
+        return self._database.run(STANDS, account=account_id) or []
+
     def ask(
-        self, route: str, authorization: str | None, account_id: str, run_id: str
+        self,
+        route: str,
+        authorization: str | None,
+        account_id: str,
+        run_id: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Sends a request to the route that names the account wherever an account can be named."""
+        """Sends a request to the route that names the account wherever an account can be named.
+
+        query, body, headers: what is said beside that.
+        """
         method, path = route.split(" ")
         url = path.format(accountId=account_id, runId=run_id)
-        body = None
+        sent = None
         if method in ("POST", "PATCH", "PUT"):
-            body = BODIES.get(route, {"accountId": account_id})
-        query = {} if re.search(r"{\w+}", path) else {"accountId": account_id}
-        headers = {"Authorization": authorization} if authorization is not None else {}
-        return self._http.request(method, url, params=query, json=body, headers=headers)
+            sent = {**BODIES.get(route, {"accountId": account_id}), **(body or {})}
+        named = {} if re.search(r"{\w+}", path) else {"accountId": account_id}
+        signed = {"Authorization": authorization} if authorization is not None else {}
+        return self._http.request(
+            method,
+            url,
+            params={**named, **(query or {})},
+            json=sent,
+            headers={**signed, **(headers or {})},
+        )
 
 
 def without_ids(answer: httpx.Response, *ids: str) -> tuple[int, dict[str, str], str]:
