@@ -20,6 +20,7 @@ from mailsync.settings import Settings, load_settings
 from mailsync.steps.mailbox import open_vault
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
+from tests.api.conformance import documented
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.front import Front
 from tests.api.requests import Answer, a_request, call
@@ -114,7 +115,7 @@ def ask(environment: pytest.MonkeyPatch) -> Ask:
     """Sends a request to the function `api`."""
     from handlers.api import handler
 
-    return lambda route, **parts: call(handler, a_request(route, **parts))
+    return lambda route, **parts: documented(route, call(handler, a_request(route, **parts)))
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +150,7 @@ def ask_connect(environment: pytest.MonkeyPatch, identity: Simulators, kms: Any)
         "TOKEN_KEY_ARN": kms.create_key()["KeyMetadata"]["Arn"],
     }.items():
         environment.setenv(name, value)
-    return lambda route, **parts: call(handler, a_request(route, **parts))
+    return lambda route, **parts: documented(route, call(handler, a_request(route, **parts)))
 
 
 @pytest.fixture

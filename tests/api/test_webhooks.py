@@ -15,6 +15,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.push_store import PushStore
+from tests.api.conformance import documented
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.requests import Answer, a_request, call
 
@@ -69,7 +70,7 @@ def ask(environment: pytest.MonkeyPatch) -> Ask:
     """Sends a request to the function `webhook`, as somebody whom nobody knows."""
     from handlers.webhook import handler
 
-    return lambda **parts: call(handler, a_request(ROUTE, user=None, **parts))
+    return lambda **parts: documented(ROUTE, call(handler, a_request(ROUTE, user=None, **parts)))
 
 
 @pytest.fixture
