@@ -8,7 +8,7 @@ from localdev.stack import Stack
 MESSAGES = 150
 
 
-def small_stack(folder: Path) -> Stack:
+def small_stack(folder: Path, *, cors_origins: tuple[str, ...] = ()) -> Stack:
     """Not started yet; nothing in it happens by the clock, and its waits are short."""
     return Stack(
         Options(
@@ -19,5 +19,6 @@ def small_stack(folder: Path) -> Stack:
             messages=MESSAGES,
             schedule=False,
             time_scale=0.2,
+            cors_origins=cors_origins,
         )
     )

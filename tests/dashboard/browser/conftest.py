@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from localdev.demo_account import connect
+from localdev.http_server import Response, Server
 from tests.dashboard.browser.chromium import arguments, program
 from tests.dashboard.browser.office import Office
 from tests.small_stack import small_stack
@@ -24,9 +25,21 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def office(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+def application() -> Iterator[str]:
+    """The origin of somebody's application, which has one empty page."""
+    page = Response(200, b"<!doctype html><title>App</title>", {"Content-Type": "text/html"})
+    server = Server(lambda _: page, port=0).start()
+    yield f"http://localhost:{server.port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def office(
+    browser: Browser, application: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Office]:
     """Connected, and its first sync finished. Needs the browser so that none means no stack."""
-    with small_stack(tmp_path_factory.mktemp("stack")) as stack:
+    folder = tmp_path_factory.mktemp("stack")
+    with small_stack(folder, cors_origins=(application,)) as stack:
         opened = Office(stack, connect(stack.api_url, stack.provider, stack.token()))
         opened.when(lambda: opened.account.status()["runId"] is None)
         yield opened
