@@ -1,5 +1,8 @@
 """Pages of changes, whatever Graph answers."""
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from localdev.http_server import Response
@@ -15,6 +18,8 @@ from mailsync.errors import (
 from mailsync.model import Cursor, FolderId, FolderRef, RemoteId, Removal, Upsert
 from mailsync.providers.graph import GraphMailbox
 from mailsync.providers.graph_http import ANSWER_LIMIT_BYTES
+from mailsync.providers.patience import Patience
+from tests.access.identity_platform import IdentityPlatform
 from tests.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, refusal
 
 INBOX = FolderRef(FolderId(1), RemoteId("in/box="))
@@ -109,6 +114,26 @@ def test_a_link_that_leads_elsewhere_is_refused_before_the_token_goes_there(
     with pytest.raises(ProviderRejected, match="leads away"):
         mailbox.fetch_page(INBOX, None, limit=5)
     assert len(graph.requests) == 1
+
+
+def test_a_host_whose_certificate_nobody_vouches_for_gets_no_token(
+    access: TwoTokens, tmp_path: Path
+) -> None:
+    host = IdentityPlatform(tmp_path)
+    url, patience = host.authority, Patience(sleep=lambda _: None)
+
+    def ask(ca_bundle: str | None) -> None:
+        mailbox = GraphMailbox(base_url=url, access=access, ca_bundle=ca_bundle, patience=patience)
+        with closing(mailbox), pytest.raises(MailsyncError):
+            mailbox.fetch_page(INBOX, None, limit=5)
+
+    ask(None)
+    before = len(host.redeemed)
+    ask(str(host.ca_bundle))
+    host.stop()
+
+    assert before == 0
+    assert host.redeemed  # it is only the certificate that stood between them
 
 
 def test_a_cursor_of_another_selection_of_properties_is_expired(

@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from mailsync.errors import SettingMissing
-from mailsync.settings import load_settings
+from mailsync.settings import Settings, load_settings
 
 OWNER, FUNCTIONS = "postgresql://owner@db/mail", "postgresql://functions@db/mail"
 
@@ -60,3 +60,17 @@ def test_a_secret_that_is_no_json_object_is_named(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(SettingMissing, match="behind SETTINGS_SECRET_ARN"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["GRAPH_URL", "MICROSOFT_AUTHORITY"])
+@pytest.mark.parametrize(
+    "url", ["http://graph.example.com/v1.0", "//graph.example.com", "http://127.0.0.1.evil.example"]
+)
+def test_where_tokens_are_sent_is_named_with_https(name: str, url: str) -> None:
+    """Plain http is for the simulators of this machine."""
+    settings, attribute = Settings({name: url}), name.lower()
+
+    with pytest.raises(SettingMissing, match=f"{name} must be an https:// URL"):
+        getattr(settings, attribute)
+    local = Settings({name: "http://127.0.0.1:9/v1.0"})
+    assert getattr(local, attribute) == "http://127.0.0.1:9/v1.0"
