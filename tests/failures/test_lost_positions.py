@@ -1,17 +1,26 @@
 """Positions that are lost and folders that cannot be followed: walked again, or by plain lists."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from mailsync.settings import Settings
 from mailsync.steps.folder_pages import EMPTY_PAGES
+from mailsync.store.connection import Database
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
+from tests.store.rows import rows
 
 WALKS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"
 FAILED = "SELECT role, error FROM mailsync.email_folders WHERE error <> ''"
 PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
+A_MONTH_PASSES = (
+    "UPDATE mailsync.data_keys SET created_at = created_at - interval '31 days' RETURNING 1"
+)
+NEWEST_KEY = "SELECT max(id) FROM mailsync.data_keys"
+KEYS_IN_USE = "SELECT DISTINCT cursor_key_id FROM mailsync.folder_cursors"
 FULL: dict[str, Any] = {"status": 403, "code": "ErrorQuotaExceeded", "times": None}
 
 
@@ -28,6 +37,24 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
 
     assert is_mirrored(world)
     assert world.rows(WALKS) == [[2, False]]
+
+
+def test_no_position_is_lost_when_the_data_key_is_replaced_and_all_are_sealed_anew(
+    world: World, owner: Settings
+) -> None:
+    """By the next sync, or by a look that finds nothing; nobody else may touch the keys."""
+    world.sync()
+    with closing(Database(owner)) as database:
+        for work in (world.sync, world.check):
+            rows(database, A_MONTH_PASSES)
+            world.forget_keys()
+            (before,) = world.one(NEWEST_KEY)
+            work()
+            (newest,) = world.one(NEWEST_KEY)
+            assert newest > before
+            assert world.rows(KEYS_IN_USE) == [[newest]]
+    assert world.rows(WALKS) == [[1, False]]
+    assert is_mirrored(world)
 
 
 def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(world: World) -> None:

@@ -142,6 +142,10 @@ class World:
         self._numbers = count(1)
         self._run: RunRef | None = None
         self.started: list[RunId] = []
+        self.forget_keys()
+
+    def forget_keys(self) -> None:
+        """As a function that has just been started knows none."""
         self._vault = Vault("key", CredentialStore(self.database), KeyService())
 
     def strike(
