@@ -81,6 +81,7 @@ def read_all(ask: Ask, limit: int) -> list[str]:
     query = {"limit": str(limit)}
     while page := ask(f"GET {ACCOUNTS}", query=query).json:
         seen += [each["accountId"] for each in page["accounts"]]
+        assert len(seen) < 50, "the pages do not end"
         if page["nextCursor"] is None:
             break
         query["cursor"] = page["nextCursor"]

@@ -86,4 +86,7 @@ def test_pages_of_other_origins_may_use_the_api_only_if_the_stage_names_them(
 
     assert cors["AllowOrigins"] == ["https://a.example"]
     assert {"DELETE", "PATCH"} <= set(cors["AllowMethods"])
+    assert cors["AllowCredentials"] is True  # the cookie of a sign-in
+    assert set(cors["AllowHeaders"]) >= {"authorization", "content-type", "if-none-match"}
+    assert set(cors["ExposeHeaders"]) == {"etag", "location", "retry-after"}
     assert "CorsConfiguration" not in sync.only("AWS::ApiGatewayV2::Api")["Properties"]

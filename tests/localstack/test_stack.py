@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -81,3 +82,29 @@ def test_sigterm_stops_everything_and_a_second_stack_is_refused(tmp_path: Path) 
     assert up.wait(20) == 0
     up.stdout.close()
     lock_folder(tmp_path, what="data").close()
+
+
+def test_the_token_that_it_prints_opens_the_api(tmp_path: Path) -> None:
+    arguments = ("--data", str(tmp_path), "--no-schedule", "--no-dev-login", *PORTS, *NOWHERE)
+    up = subprocess.Popen(
+        [sys.executable, "-u", "-m", "localdev", "up", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "lambdas:."},
+    )
+    assert up.stdout is not None
+    printed = ""
+    while not (found := re.search(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync", printed)):
+        line = up.stdout.readline()
+        assert line, f"the stack ended: {printed}"
+        printed += line
+    token, url = found.groups()
+
+    answer = httpx.get(
+        f"{url}/api/email/accounts", headers={"Authorization": f"Bearer {token}"}, timeout=30
+    )
+
+    up.send_signal(signal.SIGTERM)
+    assert up.wait(20) == 0
+    up.stdout.close()
+    assert (answer.status_code, answer.json()["accounts"]) == (200, [])

@@ -5,6 +5,7 @@ that fail, notifications. Then all that it left behind is searched for what was 
 """
 
 import json
+import re
 import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ RECIPIENTS = """SELECT each->>'address' FROM mailsync.emails,
        jsonb_array_elements(to_recipients || cc_recipients || bcc_recipients || reply_to) AS each"""
 TABLES = """SELECT table_name FROM information_schema.tables
  WHERE table_schema = 'mailsync' AND table_type = 'BASE TABLE'"""
+TOKEN_OF_LINK = re.compile(r"(?:delta|skip)token=([\w-]{40,})")
 # Where mail may stand, since that is what they are for: in these columns; None: in all.
 HOLD_MAIL = {"emails": None, "email_bodies": None, "email_accounts": ["email_address"]}
 FILES_OF_OTHERS = {"simulators.log"}  # the provider's own
@@ -61,7 +63,7 @@ def session(mirror: Mirror) -> Session:
     found.keys |= {settings["JWT_SECRET"], settings["MICROSOFT_CLIENT_SECRET"]}
     pem = settings["MICROSOFT_CLIENT_CERTIFICATE"].partition("PRIVATE KEY")[2]
     found.keys |= {each for each in pem.splitlines() if len(each) == 64}
-    found.keys |= set(opened(mirror))
+    found.keys |= {*opened(mirror), *links(mirror)}
     return found
 
 
@@ -134,6 +136,12 @@ def opened(mirror: Mirror) -> Iterator[str]:
         database.close()
 
 
+def links(mirror: Mirror) -> set[str]:
+    """What stood in each link of the provider that was followed, whether or not it was kept."""
+    asked = simulator(mirror.stack.provider, "GET", "requests")
+    return {each for one in asked for each in TOKEN_OF_LINK.findall(one["query"])}
+
+
 @pytest.fixture(scope="session")
 def mail(mirror: Mirror, session: Session) -> set[str]:
     """Subjects, texts, people and their addresses, as far as they are not words of everyday."""
@@ -170,6 +178,8 @@ def test_the_scan_knows_what_to_look_for(session: Session, mail: set[str], mirro
     # Of the grant and of the caller, and the one that requests are made with.
     assert len([each for each in session.keys if each.startswith("eyJ")]) > 2
     assert len([each for each in session.keys if "deltatoken" in each.lower()]) > 3
+    assert links(mirror) <= session.keys
+    assert len(links(mirror)) > 5
     assert len(session.keys) > 25
     assert all(len(each) > 15 for each in session.keys)
     assert mirror.account.address in mail
