@@ -9,7 +9,8 @@ import pytest
 
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.dev_login import DEMO_USER
-from tests.stack.conftest import SYNC_LIMIT_S, Mirror
+from tests.stack.conftest import Mirror
+from tests.stack.waiting import when
 from tests.store.reader import LOGIN, Reader
 from tests.store.two_mailboxes import OWNER
 
@@ -29,10 +30,7 @@ def bo(mirror: Mirror) -> Iterator[DemoAccount]:
     simulator(provider, "POST", "deliver", mailbox=ADDRESS, subject="For Bo alone")
     token = jwt.encode({"sub": BO, "exp": int(time.time()) + 600}, secret, algorithm="HS256")
     account = connect(mirror.stack.api_url, provider, token, ADDRESS)
-    deadline = time.monotonic() + SYNC_LIMIT_S
-    while account.status()["runId"] is not None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    when(lambda: account.status()["runId"] is None)
     yield account
     url = f"{mirror.stack.api_url}/api/email/accounts/{account.id}?data=purge"
     assert httpx.delete(url, headers=account.headers, timeout=30).status_code == httpx.codes.OK
