@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -75,7 +75,8 @@ def test_a_cut_network_is_visible_and_only_the_failed_page_is_asked_again(
     mirror: Mirror,
 ) -> None:
     run_id = a_long_sync(mirror)
-    when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
+    inbox = mirror.rows("SELECT remote_id FROM mailsync.email_folders WHERE role = 'inbox'")[0][0]
+    when(lambda: any(inbox in path for path, _ in pages_asked_for(mirror)))
 
     cut = {"fault": {"cut": "before answer"}, "times": None, "match": {"path": "messages"}}
     simulator(mirror.stack.provider, "POST", "faults", rules=[cut])
@@ -97,15 +98,18 @@ def failed_tasks(mirror: Mirror, run_id: str) -> list[dict[str, Any]]:
     ]
 
 
+def pages_asked_for(mirror: Mirror) -> list[tuple[str, str]]:
+    """The folder's path and the page, of each request for a page behind a folder's first."""
+    seen = simulator(mirror.stack.provider, "GET", "requests")
+    return [(each["path"], each["query"]) for each in seen if each["link"] == "next"]
+
+
 def asked_again(mirror: Mirror) -> dict[str, set[str]]:
     """The pages of each folder that were asked for more than once."""
-    seen: set[str] = set()
     again: dict[str, set[str]] = defaultdict(set)
-    for each in simulator(mirror.stack.provider, "GET", "requests"):
-        page = f"{each['path']}?{each['query']}"
-        if each["link"] and page in seen:
-            again[each["path"]].add(page)
-        seen.add(page)
+    for (path, page), times in Counter(pages_asked_for(mirror)).items():
+        if times > 1:
+            again[path].add(page)
     return again
 
 

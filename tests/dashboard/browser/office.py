@@ -1,7 +1,7 @@
 """A running stack with a connected mailbox, and what a test does behind the dashboard's back."""
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -59,15 +59,22 @@ class Office:
         self.at_full_speed()
         self.when(lambda: self.data("overview")["runsOpen"] == 0)
 
+    def pages_asked_for(self) -> list[tuple[str, str]]:
+        """The folder's path and the page, of each request for a page behind a folder's first."""
+        seen = self.simulate("GET", "requests")
+        return [(each["path"], each["query"]) for each in seen if each["link"] == "next"]
+
+    def is_within_inbox(self) -> bool:
+        """Whether a sync has got behind the first page of an inbox."""
+        inboxes = self.rows("SELECT remote_id FROM mailsync.email_folders WHERE role = 'inbox'")
+        return any(inbox in path for path, _ in self.pages_asked_for() for (inbox,) in inboxes)
+
     def pages_asked_again(self) -> dict[str, set[str]]:
         """Pages that the simulator was asked for more than once, by their folder."""
-        seen: set[str] = set()
         again: dict[str, set[str]] = defaultdict(set)
-        for each in self.simulate("GET", "requests"):
-            page = f"{each['path']}?{each['query']}"
-            if each["link"] and page in seen:
-                again[each["path"]].add(page)
-            seen.add(page)
+        for (path, page), times in Counter(self.pages_asked_for()).items():
+            if times > 1:
+                again[path].add(page)
         return again
 
     def rows(self, sql: str) -> list[list[Any]]:
