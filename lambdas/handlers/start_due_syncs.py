@@ -1,4 +1,7 @@
-"""Schedule `start-due-syncs`: revives or closes silent runs, then has due mailboxes looked at."""
+"""Schedule `start-due-syncs`: has due mailboxes looked at, then revives or closes silent runs.
+
+In this order, since a look needs no Step Functions and is not to wait for them.
+"""
 
 from typing import Any
 
@@ -21,10 +24,9 @@ SILENT_S, MOST_REVIVED = 60, 100
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     runs, trigger = RunStore(open_database()), open_trigger()
-    quiet = runs.quiet_runs(SILENT_S, MOST_REVIVED)
-    for run in quiet:
-        trigger.revive(run)
     due = runs.claim_due(MOST_PER_TICK, CLAIMED_FOR_S)
     batches = Batches(CheckStore(open_database()), load_settings().sync_accounts_arn).wake(due)
+    quiet = runs.quiet_runs(SILENT_S, MOST_REVIVED)
     logger.info("tick", quiet=len(quiet), due=len(due), batches=batches)
+    trigger.revive_all(quiet)
     return {"quiet": len(quiet), "due": len(due)}

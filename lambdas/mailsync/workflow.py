@@ -5,7 +5,7 @@ between the two leaves a queued run, which whoever comes next starts under the s
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -22,6 +22,7 @@ from mailsync.sync.due import EXECUTION_DIED, EXECUTION_STOPPED
 
 _TRIES = 3
 _OPEN = ("queued", "running")
+_RUNNING = "RUNNING"
 _REFUSED = frozenset(
     {
         "AccessDeniedException",
@@ -57,13 +58,14 @@ class Workflows:
             return execution_arn(machine_arn, name)
         return str(started["executionArn"])
 
-    def is_running(self, arn: str) -> bool:
+    def status(self, arn: str) -> str | None:
+        """As Step Functions names it; None when there has been no such execution."""
         try:
             with _refusals_named():
                 found = self._client.describe_execution(executionArn=arn)
         except self._client.exceptions.ExecutionDoesNotExist:
-            return False
-        return str(found["status"]) == "RUNNING"
+            return None
+        return str(found["status"])
 
     def stop(self, arn: str, error: str) -> None:
         """Ends an execution under that name; one that has ended, or never was, is left alone."""
@@ -119,9 +121,12 @@ class Trigger:
         for _ in range(_TRIES):
             wanted = RunId(str(uuid4()))
             run = self._runs.enqueue(account_id, wanted, wish, trigger, idempotency_key)
-            if run.id != wanted and (run.status not in _OPEN or self._lives(run.id)):
+            if run.status not in _OPEN:
                 return self._named(run)
-            if run.execution_arn is None:
+            execution = None if run.id == wanted else self._status(run.id)
+            if execution == _RUNNING:
+                return self._named(run)
+            if _never_began(run.execution_arn, execution):
                 self._start(run.id, account_id, run.wish.sync_type, trigger)
                 return self._named(run)
             if idempotency_key and run.repeats is None:
@@ -135,12 +140,25 @@ class Trigger:
 
     def revive(self, run: QuietRun) -> None:
         """Starts a run that was never started; closes one whose execution is dead."""
-        if self._lives(run.id):
+        execution = self._status(run.id)
+        if execution == _RUNNING:
             return
-        if run.execution_arn is None:
+        if _never_began(run.execution_arn, execution):
             self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
         else:
             self.close(run.account_id, run.id)
+
+    def revive_all(self, runs: Iterable[QuietRun]) -> None:
+        """Every one has its turn; then the first failure is raised, if there was any."""
+        failures = []
+        for run in runs:
+            try:
+                self.revive(run)
+            except Exception as failure:
+                logger.warning("run_not_revived", run_id=run.id, cause=type(failure).__name__)
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def stop(self, run_id: RunId) -> None:
         """Ends the execution of a run that was closed already, so that no event closes it anew."""
@@ -157,8 +175,8 @@ class Trigger:
             "The execution was stopped or died; what is stored stays, the next run goes on.",
         )
 
-    def _lives(self, run_id: RunId) -> bool:
-        return self._workflows.is_running(execution_arn(self._machine_arn, run_id))
+    def _status(self, run_id: RunId) -> str | None:
+        return self._workflows.status(execution_arn(self._machine_arn, run_id))
 
     def _start(
         self, run_id: RunId, account_id: AccountId, sync_type: SyncType, trigger: str
@@ -169,6 +187,11 @@ class Trigger:
     def _named(self, run: OpenRun) -> OpenRun:
         arn = execution_arn(self._machine_arn, run.id)
         return replace(run, execution_arn=run.execution_arn or arn)
+
+
+def _never_began(arn_of_run: str | None, execution: str | None) -> bool:
+    """An execution that ended before its run began cannot be started again: its name is taken."""
+    return arn_of_run is None and execution is None
 
 
 def open_trigger() -> Trigger:

@@ -27,8 +27,8 @@ class RunningForEver(Workflows):
         self.started.append(name)
         return f"{machine_arn}:{name}"
 
-    def is_running(self, arn: str) -> bool:
-        return arn.rsplit(":", 1)[1] in self.started
+    def status(self, arn: str) -> str | None:
+        return "RUNNING" if arn.rsplit(":", 1)[1] in self.started else None
 
 
 @pytest.fixture

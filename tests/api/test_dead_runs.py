@@ -1,0 +1,116 @@
+"""Runs whose execution is dead, as Step Functions tells it: the mailbox is free again.
+
+An execution may end before its run begins, when the database is away for longer than both the
+workflow and the event of its end try; nobody can start another one under its name.
+"""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from handlers.start_due_syncs import handler
+from mailsync.batches import Batches
+from mailsync.errors import SettingMissing
+from mailsync.model import AccountId
+from mailsync.settings import load_settings
+from mailsync.store.connection import Database
+from mailsync.store.run_store import RunStore
+from mailsync.workflow import open_trigger
+from tests.api.conftest import Ask, Connect, Sql
+from tests.store.test_closing import Context
+
+START = "POST /api/email/sync"
+RUNS = "SELECT status, error FROM mailsync.sync_runs WHERE id = :run_id"
+SILENT = "UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 minutes'"
+
+
+def start(ask: Ask, account_id: AccountId) -> str:
+    answer = ask(START, body={"accountId": account_id})
+    assert answer.status == 202
+    return str(answer.json["runId"])
+
+
+def end_execution(run_id: str) -> None:
+    client = boto3.client("stepfunctions")
+    machine = load_settings().mailbox_sync_arn
+    found = client.list_executions(stateMachineArn=machine)["executions"]
+    [arn] = [each["executionArn"] for each in found if each["name"] == run_id]
+    client.stop_execution(executionArn=arn)
+
+
+def test_who_asks_for_a_sync_gets_another_run(ask: Ask, connect_account: Connect, sql: Sql) -> None:
+    account_id = connect_account()
+    dead = start(ask, account_id)
+    end_execution(dead)
+
+    again = start(ask, account_id)
+
+    assert again != dead
+    assert sql(RUNS, run_id=dead) == [["failed", "ExecutionDied"]]
+    assert sql(RUNS, run_id=again) == [["queued", None]]
+    assert start(ask, account_id) == again
+
+
+def test_the_schedule_closes_it_and_the_mailbox_is_due(
+    ask: Ask, connect_account: Connect, database: Database, sql: Sql
+) -> None:
+    dead = start(ask, connect_account())
+    end_execution(dead)
+    sql(SILENT)
+
+    open_trigger().revive_all(RunStore(database).quiet_runs(60, 10))
+
+    assert sql(RUNS, run_id=dead) == [["failed", "ExecutionDied"]]
+    assert sql("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [[True]]
+
+
+def test_one_that_cannot_be_revived_holds_up_no_other(
+    ask: Ask,
+    connect_account: Connect,
+    database: Database,
+    sql: Sql,
+    environment: pytest.MonkeyPatch,
+) -> None:
+    first = start(ask, connect_account())
+    second = start(ask, connect_account(provider_account_id="other.utid"))
+    end_execution(second)
+    sql(SILENT)
+    sql("UPDATE mailsync.sync_runs SET heartbeat_at = '2026-01-01' WHERE id = :it", it=first)
+    trigger = open_trigger()
+    status = trigger._workflows.status
+
+    def refuses(arn: str) -> str | None:
+        if arn.endswith(first):
+            raise SettingMissing("Step Functions refuses the call.")
+        return status(arn)
+
+    environment.setattr(trigger._workflows, "status", refuses)
+    with pytest.raises(SettingMissing):
+        trigger.revive_all(RunStore(database).quiet_runs(60, 10))
+
+    assert sql(RUNS, run_id=second) == [["failed", "ExecutionDied"]]
+
+
+def test_due_mailboxes_are_looked_at_while_step_functions_refuses(
+    ask: Ask, connect_account: Connect, sql: Sql, environment: pytest.MonkeyPatch
+) -> None:
+    start(ask, connect_account())
+    sql(SILENT)
+    due = connect_account(provider_account_id="due.utid")
+    woken: list[str] = []
+
+    class Lambda:
+        def invoke(self, **call: Any) -> None:
+            woken.extend(json.loads(call["Payload"])["accountIds"])
+
+    environment.setattr(Batches, "_client", Lambda())
+    environment.setenv("SYNC_ACCOUNTS_ARN", "arn")
+    environment.setenv("MAILBOX_SYNC_ARN", "not an arn")
+    load_settings.cache_clear()
+
+    with pytest.raises(SettingMissing):
+        handler({}, Context())
+
+    assert due in woken
