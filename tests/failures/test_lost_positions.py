@@ -1,10 +1,12 @@
 """Positions that are lost and folders that cannot be followed: walked again, or by plain lists."""
 
+import json
 from contextlib import closing
 from typing import Any
 
 import pytest
 
+from mailsync.model import SyncType
 from mailsync.settings import Settings
 from mailsync.steps.folder_pages import EMPTY_PAGES
 from mailsync.store.connection import Database
@@ -102,6 +104,29 @@ def test_a_page_of_one_message_that_never_comes_holds_up_only_its_folder(world: 
     world.calm()
     assert world.sync() == "completed"
     assert is_mirrored(world)
+
+
+def test_a_small_walk_that_would_empty_a_full_folder_holds_up_only_its_folder(
+    world: World,
+) -> None:
+    """It is walked together with others, the smallest first; its refusal is its own."""
+    archive = world.remote.folders.find("archive").id
+    for folder, mails in ((archive, 20), ("inbox", 40)):
+        for number in range(mails):
+            world.remote.deliver(a_mail(f"mail {number}"), folder)
+    world.sync()
+    before = stored(world)
+    new = world.remote.deliver(a_mail("new"))
+    path = f"/me/mailFolders/{archive}/messages/delta"
+    link = f"{world.simulators.graph_url}{path}?$deltatoken=forged"
+    nothing = json.dumps({"value": [], "@odata.deltaLink": link})
+    world.strike(path, status=200, body=nothing, times=None)
+
+    assert world.sync(SyncType.FULL) == "FoldersFailed"
+
+    assert stored(world).keys() == before.keys() | {new}
+    assert world.rows(FAILED) == [["archive", "SuspiciousRemoval"]]
+    assert world.rows("SELECT 1 FROM mailsync.emails WHERE removed_at IS NOT NULL") == []
 
 
 @pytest.mark.parametrize("page", ["same link", "empty"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mailsync.errors import CursorExpired
+from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected, SuspiciousRemoval
 from mailsync.log import logger
 from mailsync.model import Cursor, FolderId, FolderRef, KnownFolder, Page, RemoteFolder, SyncType
 from mailsync.steps.folder_pages import PAGE_SIZE, store_page
@@ -83,13 +83,23 @@ def _probe(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> Mapping[FolderId
 def _apply(
     mailbox: Mailbox, folders: Sequence[KnownFolder], pages: Mapping[FolderId, Page]
 ) -> frozenset[FolderId]:
-    """The folders that are up to date after their next page."""
+    """The folders that are up to date after their next page.
+
+    One that cannot be synced as it is does not stop the others: `sync-folder` meets it alone, and
+    the workflow marks it.
+    """
     settled = set()
     for folder in folders:
         page = pages.get(folder.ref.id)
         if page is None:
             continue
-        if store_page(mailbox, folder, page) is not None and not page.has_more:
+        try:
+            counts = store_page(mailbox, folder, page)
+        except (ProviderRejected, StoreRejected, SuspiciousRemoval) as failure:
+            cause = type(failure).__name__
+            logger.warning("folder_left", folder_id=folder.ref.id, cause=cause)
+            continue
+        if counts is not None and not page.has_more:
             settled.add(folder.ref.id)
     return frozenset(settled)
 
