@@ -107,6 +107,19 @@ def test_progress_is_never_more_than_the_total_while_folders_are_walked(
     assert (shown["syncProgress"], shown["syncTotal"]) == (3, 3)
 
 
+def test_a_message_of_which_an_older_version_is_stored_is_counted_once(
+    ask: Ask, run: RunRef, sql: Sql
+) -> None:
+    sql(
+        "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"
+        " SELECT account_id, message_id, folder_id, 'too_large', '' FROM mailsync.emails LIMIT 1"
+    )
+
+    status = ask(STATUS, query={"accountId": run.account_id}).json
+
+    assert (status["syncProgress"], status["folders"][0]["quarantined"]) == (3, 1)
+
+
 def test_a_completed_sync_has_every_field_in_its_type(
     ask: Ask, run: RunRef, database: Database
 ) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from mailsync.model import FolderId, RunId, SyncType, SyncWish
+from mailsync.steps.check import Outcome
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.run_store import RunStore
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
@@ -94,6 +95,33 @@ def test_a_choice_that_was_taken_back_before_the_next_sync_loses_nothing(world: 
 
     assert world.sync() == "completed"
     assert is_mirrored(world)
+
+
+def test_a_look_at_a_quiet_mailbox_drops_the_mail_of_a_folder(world: World) -> None:
+    """Nothing else is new in it, so nothing else would ever begin a sync."""
+    world.sync()
+    choose(world, False)
+
+    assert world.check().outcome is Outcome.SYNCED
+    assert mirrors_all_but(world)
+    assert world.check().outcome is Outcome.IDLE
+
+
+def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
+    world: World,
+) -> None:
+    world.sync()
+    world.rows(
+        "WITH archive AS (UPDATE mailsync.email_folders SET differing = 1"
+        " WHERE display_name = 'Archive' RETURNING account_id, id)"
+        " INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)"
+        " SELECT account_id, id, 'm', 'surplus' FROM archive RETURNING 1"
+    )
+    choose(world, False)
+    assert world.sync() == "completed"
+
+    assert world.check().outcome is Outcome.IDLE
+    assert world.rows("SELECT 1 FROM mailsync.proof_differences") == []
 
 
 def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> None:

@@ -271,8 +271,8 @@ UPDATE mailsync.sync_queue
 -- begin_check --
 -- The lease for a look at a mailbox that leaves no run if there is nothing new; no row while another
 -- one works on the account or is about to. It tells whether the last sync proved every folder without
--- a difference and nothing waits for the provider's word since, who notifies us, and how long it has
--- been quiet.
+-- a difference, nothing waits for the provider's word since and no mail for its deletion, who notifies
+-- us, and how long it has been quiet.
 UPDATE mailsync.email_accounts a
    SET lease_epoch = lease_epoch + 1, lease_owner = :checker,
        lease_until = now() + make_interval(secs => cast(:seconds AS int))
@@ -290,7 +290,8 @@ RETURNING a.lease_epoch, a.user_id, a.provider, a.email_address, a.status, a.ini
                             AND q.last_tried_at < now() - least(interval '1 day',
                                   interval '5 minutes' * 2 ^ least(q.attempts, 9)))
          AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
-                          WHERE f.account_id = a.id AND f.differing > 0),
+                          WHERE f.account_id = a.id
+                            AND (f.differing > 0 OR f.total > 0 AND NOT f.selected)),
        coalesce(a.notified_at > now() - interval '1 day', false)
          AND EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s
                       WHERE s.account_id = a.id AND s.expires_at > now()),
@@ -364,9 +365,10 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, f.unread,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
-           AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
-                            WHERE m.account_id = q.account_id AND m.message_id = q.message_id
-                              AND m.folder_id = f.id AND m.removed_at IS NULL))
+           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
+                                       WHERE m.account_id = q.account_id
+                                         AND m.message_id = q.message_id
+                                         AND m.removed_at IS NULL))
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
@@ -426,7 +428,8 @@ restart AS (
      SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true
    WHERE folder_id IN (SELECT id FROM gone))
 UPDATE mailsync.emails SET removed_at = now()
- WHERE folder_id IN (SELECT id FROM gone) AND removed_at IS NULL
+ WHERE account_id = cast(:account_id AS uuid) AND folder_id IN (SELECT id FROM gone)
+   AND removed_at IS NULL
 
 -- drop_gone_folders --
 -- Deleted folders that hold nothing any more.
@@ -598,7 +601,8 @@ SELECT message_id FROM mailsync.email_quarantine
 -- How many rows a folder holds and how many of them its finished walk has not seen.
 SELECT count(*), count(*) FILTER (WHERE m.walk < :walk), f.remote_total
   FROM mailsync.email_folders f
-  LEFT JOIN mailsync.emails m ON m.folder_id = f.id AND m.removed_at IS NULL
+  LEFT JOIN mailsync.emails m
+    ON m.account_id = f.account_id AND m.folder_id = f.id AND m.removed_at IS NULL
  WHERE f.id = :folder_id
  GROUP BY f.remote_total
 
@@ -676,19 +680,23 @@ UPDATE mailsync.email_folders f
    SET total = s.total, unread = s.unread
   FROM (SELECT f.id, count(m.id) AS total, count(m.id) FILTER (WHERE NOT m.is_read) AS unread
           FROM mailsync.email_folders f
-          LEFT JOIN mailsync.emails m ON m.folder_id = f.id AND m.removed_at IS NULL
+          LEFT JOIN mailsync.emails m
+            ON m.account_id = f.account_id AND m.folder_id = f.id AND m.removed_at IS NULL
          WHERE f.account_id = cast(:account_id AS uuid)
          GROUP BY f.id) s
  WHERE s.id = f.id AND (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread)
 
 -- folder_counts --
--- Each selected folder's counts, ours and the provider's, and how many are in quarantine.
+-- Each selected folder's counts, ours and the provider's, and how many are in quarantine and not
+-- stored. Each of those is looked up by its own id: with the folder in the condition, the planner
+-- reads the whole folder for each.
 SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
-           AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
-                            WHERE m.account_id = q.account_id AND m.message_id = q.message_id
-                              AND m.folder_id = f.id AND m.removed_at IS NULL))
+           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
+                                       WHERE m.account_id = q.account_id
+                                         AND m.message_id = q.message_id
+                                         AND m.removed_at IS NULL))
   FROM mailsync.email_folders f
  WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
  ORDER BY f.id
@@ -758,12 +766,18 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
  WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
 
 -- folder_status --
--- What the status shows of each folder. A check that finds nothing new proves all of them at once and
--- says so on the account alone.
+-- What the status shows of each folder, counted as the proof does. A check that finds nothing new
+-- proves all of them at once and says so on the account alone.
 SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
        greatest(f.verified_at, CASE WHEN f.verified_at IS NOT NULL THEN a.verified_at END),
        f.error, f.error_message, c.walking,
-       (SELECT count(*) FROM mailsync.email_quarantine q WHERE q.folder_id = f.id), f.differing
+       (SELECT count(*) FROM mailsync.email_quarantine q
+         WHERE q.folder_id = f.id
+           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
+                                       WHERE m.account_id = q.account_id
+                                         AND m.message_id = q.message_id
+                                         AND m.removed_at IS NULL)),
+       f.differing
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
   JOIN mailsync.email_accounts a ON a.id = f.account_id
@@ -800,12 +814,15 @@ SELECT id FROM mailsync.email_folders
    AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- select_folders --
--- Which folders are mirrored; where that changes, the next walk begins anew.
+-- Which folders are mirrored; where that changes, the next walk begins anew, and what was different
+-- is no question any more.
 WITH changed AS (
-  UPDATE mailsync.email_folders f SET selected = c.selected, verified_at = NULL
+  UPDATE mailsync.email_folders f SET selected = c.selected, verified_at = NULL, differing = 0
     FROM json_to_recordset(cast(:choices AS json)) AS c (id bigint, selected boolean)
    WHERE f.account_id = cast(:account_id AS uuid) AND f.id = c.id AND f.selected <> c.selected
-  RETURNING f.id)
+  RETURNING f.id),
+settled AS (
+  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM changed))
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
        updated_at = now()

@@ -1,0 +1,83 @@
+"""What a sync asks of the database costs as much as its own mailbox, however many there are.
+
+Plans of the real planner: rows that were read and thrown away, and mail that was looked for
+without its account, which no index begins without.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mailsync.store.connection import Database
+from mailsync.store.queries import statements
+from tests.store.rows import one, rows
+
+OTHERS, IN_THEIR_FOLDERS, IN_OURS = 500, 5, 2000
+FILL = (
+    "INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address)"
+    f" SELECT 'ann', 'microsoft', n, 'ann@example.org' FROM generate_series(0, {OTHERS}) n",
+    "INSERT INTO mailsync.email_folders (account_id, remote_id, display_name)"
+    " SELECT id, name, name FROM mailsync.email_accounts, unnest(array['F1', 'F2']) name",
+    "INSERT INTO mailsync.folder_cursors (folder_id) SELECT id FROM mailsync.email_folders",
+    "INSERT INTO mailsync.emails (account_id, folder_id, message_id, subject, to_recipients,"
+    " cc_recipients, bcc_recipients, reply_to, snippet, is_read, is_draft, is_flagged,"
+    " has_attachments, importance, categories, received_at, kind, row_hash, walk)"
+    " SELECT account_id, id, remote_id || n, '', '[]', '[]', '[]', '[]', '', true, false, false,"
+    " false, 'normal', '[]', now(), 'message', gen_random_uuid(), 1"
+    f" FROM mailsync.email_folders f, generate_series(1, {IN_OURS}) n"
+    f" WHERE n <= {IN_THEIR_FOLDERS} OR f.account_id = (SELECT account_id"
+    " FROM mailsync.email_folders ORDER BY id LIMIT 1)",
+    "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"
+    " SELECT account_id, message_id, folder_id, 'refused', '' FROM mailsync.emails"
+    " WHERE message_id LIKE '%99'",
+    "ANALYZE mailsync.email_accounts, mailsync.email_folders, mailsync.folder_cursors,"
+    " mailsync.emails, mailsync.email_quarantine",
+)
+
+
+@pytest.fixture
+def ours(database: Database) -> dict[str, Any]:
+    """An account of much mail among others of little, and one of its folders."""
+    for statement in FILL:
+        rows(database, statement)
+    account_id, folder_id = one(
+        database, "SELECT account_id::text, id FROM mailsync.email_folders ORDER BY id LIMIT 1"
+    )
+    return {"account_id": account_id, "folder_id": folder_id}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "recount",
+        "sweep_size",
+        "forget_folders",
+        "checked_folders",
+        "folder_counts",
+        "folder_status",
+    ],
+)
+def test_mail_is_found_by_its_account_and_hardly_any_is_read_in_vain(
+    statement: str, ours: dict[str, Any], database: Database
+) -> None:
+    values = {**ours, "walk": 1, "ids": json.dumps([ours["folder_id"]])}
+    sql = statements()[statement]
+    named = {name: each for name, each in values.items() if f":{name}" in sql}
+    with database.transaction() as tx:
+        ((plan,),) = tx._connection.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **named)
+
+    scans = [each for each in nodes(plan[0]["Plan"]) if "Scan" in each["Node Type"]]
+    of_mail = [each for each in scans if each.get("Relation Name") == "emails"]
+    assert of_mail
+    for scan in of_mail:
+        parts = [*nodes(scan)]
+        assert any("account_id" in each.get("Index Cond", "") for each in parts), plan
+        assert sum(each.get("Rows Removed by Filter", 0) for each in parts) < 10, plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from nodes(each)
