@@ -9,6 +9,8 @@ from localdev.mail.generate import generate_mail
 from localdev.simulators.switches import Latency
 from mailsync.errors import AccessRevoked
 from mailsync.providers import graph_http
+from mailsync.steps import folder_pages
+from mailsync.steps.check import Outcome
 from mailsync.steps.folder_pages import PAGE_SIZE
 from tests.failures.mirror import is_mirrored, stored
 from tests.failures.world import World
@@ -158,6 +160,28 @@ def test_pages_that_would_not_fit_into_memory_are_asked_for_in_smaller_ones(
         assert is_mirrored(world)
     assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] < LARGE_MESSAGES
     assert world.one("SELECT count(*) FROM mailsync.email_quarantine") == [0]
+
+
+@pytest.mark.parametrize(("limit", "largest_page"), [(4 * LARGE_CHARS, 16), (1, 2)])
+def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: int, largest_page: int
+) -> None:
+    """Read states come without their messages, so the smallest page may name the largest mail.
+    Where not even a page of one message is small enough, it is stored all the same."""
+    monkeypatch.setattr(folder_pages, "FETCHED_CHARS", limit)
+    large = [
+        world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
+        for minutes in range(LARGE_MESSAGES)
+    ]
+    world.sync()
+    for each in large:
+        world.remote.update(each, isRead=True)
+
+    assert world.check().outcome is Outcome.HANDED_OVER
+    assert world.go_on(world.started[0]) == "completed"
+
+    assert is_mirrored(world)
+    assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] <= largest_page
 
 
 def test_a_withdrawn_consent_stops_the_run_and_keeps_rows_and_positions(world: World) -> None:

@@ -18,6 +18,7 @@ from mailsync.model import (
 )
 from mailsync.steps.mailbox import Mailbox
 from mailsync.store.mail_store import PageWrite
+from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
 from mailsync.sync.budget import larger_page, may_go_on, smaller_page, wait_seconds
 from mailsync.sync.plan import plan_page
 
@@ -25,8 +26,16 @@ PAGE_SIZE = 100
 EMPTY_PAGES = 100
 """In a row with more behind them. Some are normal (microsoft-graph-docs-contrib #1316), a link that
 never leads anywhere is not."""
+FETCHED_AT_ONCE = 20
+FETCHED_CHARS = BODY_LIMIT_CHARS
+"""Of bodies that are fetched for one page, where its entries only name messages: as much as one
+body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored."""
 RECOVERY_S = 5.0
 """The pause after a failure for which the provider named none; the first one of the workflow."""
+
+
+class PageTooLarge(Exception):
+    """What a page names is more than is held at once; a smaller page names less of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,12 @@ def sync_folder(
         folder = mailbox.mail.folder(mailbox.run.account_id, folder_id)
         try:
             page = _fetch(mailbox, folder)
-            counts = store_page(mailbox, folder, page, one_by_one=True)
+            counts = store_page(mailbox, folder, page, alone=True)
+        except PageTooLarge:
+            smaller = smaller_page(_size(folder))
+            mailbox.mail.save_page_size(mailbox.run, folder_id, smaller)
+            slowest_s = max(slowest_s, time.monotonic() - started)
+            continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
             pause_s = _pause_s(failure, progressed=slowest_s > 0)
             if pause_s is None:
@@ -76,13 +90,18 @@ def _pause_s(failure: ProviderThrottled | ProviderUnavailable, *, progressed: bo
 
 
 def store_page(
-    mailbox: Mailbox, folder: KnownFolder, page: Page, *, one_by_one: bool = False
+    mailbox: Mailbox, folder: KnownFolder, page: Page, *, alone: bool = False
 ) -> Counts | None:
     """Plans and stores one page; None when another worker had moved the cursor meanwhile.
 
-    `one_by_one` where others work on the mailbox too: see `MailProvider.fetch_messages`.
+    `alone`: the page was asked for by itself, in the folder's own size, and others work on the
+    mailbox at the same time (see `MailProvider.fetch_messages`).
+
+    Raises:
+        PageTooLarge: nothing was stored; ask for a smaller page. Never for one of size 1.
     """
-    plan = _completed(mailbox, plan_page(page), one_by_one)
+    may_shrink = not alone or _size(folder) > 1
+    plan = _completed(mailbox, plan_page(page), one_by_one=alone, may_shrink=may_shrink)
     next_cursor = mailbox.sealed(folder.ref.id, page.next_cursor)
     write = PageWrite(folder, page, plan, next_cursor, requests=1)
     counts = mailbox.mail.apply_page(mailbox.run, write)
@@ -102,7 +121,7 @@ def store_page(
 
 def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
     """One page in the size that last worked: halved when the provider chokes, then growing back."""
-    size = folder.position.page_size or PAGE_SIZE
+    size = _size(folder)
     try:
         page = mailbox.provider.fetch_page(folder.ref, mailbox.cursor(folder), limit=size)
     except ProviderUnavailable:
@@ -114,11 +133,21 @@ def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
     return page
 
 
-def _completed(mailbox: Mailbox, plan: PagePlan, one_by_one: bool) -> PagePlan:
+def _size(folder: KnownFolder) -> int:
+    return folder.position.page_size or PAGE_SIZE
+
+
+def _completed(mailbox: Mailbox, plan: PagePlan, *, one_by_one: bool, may_shrink: bool) -> PagePlan:
     """Fetches whole what the page only names."""
-    if not plan.touched:
-        return plan
-    fetched = mailbox.provider.fetch_messages(plan.touched, one_by_one=one_by_one)
+    fetched: list[Message | Gone | Unreadable] = []
+    chars, at_once = 0, 1 if one_by_one else FETCHED_AT_ONCE
+    for start in range(0, len(plan.touched), at_once):
+        ids = plan.touched[start : start + at_once]
+        found = mailbox.provider.fetch_messages(ids, one_by_one=one_by_one)
+        fetched += found
+        chars += sum(body_chars(each) for each in found if isinstance(each, Message))
+        if chars > FETCHED_CHARS and may_shrink:
+            raise PageTooLarge
     return PagePlan(
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
         removals=plan.removals

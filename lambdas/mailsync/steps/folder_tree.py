@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected, SuspiciousRemoval
 from mailsync.log import logger
 from mailsync.model import Cursor, FolderId, FolderRef, KnownFolder, Page, RemoteFolder, SyncType
-from mailsync.steps.folder_pages import PAGE_SIZE, store_page
+from mailsync.steps.folder_pages import PAGE_SIZE, PageTooLarge, store_page
 from mailsync.steps.mailbox import Mailbox
 from mailsync.sync.folders import biggest_first, diff_folders, known_roles, small_walks
 
@@ -86,7 +86,7 @@ def _apply(
     """The folders that are up to date after their next page.
 
     One that cannot be synced as it is does not stop the others: `sync-folder` meets it alone, and
-    the workflow marks it.
+    asks for smaller pages, or the workflow marks it.
     """
     settled = set()
     for folder in folders:
@@ -95,7 +95,7 @@ def _apply(
             continue
         try:
             counts = store_page(mailbox, folder, page)
-        except (ProviderRejected, StoreRejected, SuspiciousRemoval) as failure:
+        except (PageTooLarge, ProviderRejected, StoreRejected, SuspiciousRemoval) as failure:
             cause = type(failure).__name__
             logger.warning("folder_left", folder_id=folder.ref.id, cause=cause)
             continue

@@ -47,7 +47,7 @@ def save_messages(
 ) -> Counts:
     """Inserts or refreshes; with `careful`, what the database refuses goes into quarantine."""
     folder_id = folder.ref.id if folder else None
-    large = [each for each in messages if _body_chars(each) > BODY_LIMIT_CHARS]
+    large = [each for each in messages if body_chars(each) > BODY_LIMIT_CHARS]
     sent = _differing(
         tx, run, folder, [rows.to_row(each) for each in messages if each not in large]
     )
@@ -105,7 +105,7 @@ def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
 _TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
 
 
-def _body_chars(message: Message) -> int:
+def body_chars(message: Message) -> int:
     return len(message.body_html or "") + len(message.body_text or "")
 
 
