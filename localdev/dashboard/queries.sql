@@ -86,15 +86,26 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.initi
      WHERE f.account_id = a.id AND f.selected AND f.gone_at IS NULL) f ON true
   LEFT JOIN LATERAL (
     SELECT count(*)::int AS number
-      FROM mailsync.email_quarantine q WHERE q.account_id = a.id) q ON true
+      FROM mailsync.email_quarantine q
+     WHERE q.account_id = a.id
+       AND q.folder_id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
+                                          WHERE m.account_id = q.account_id
+                                            AND m.message_id = q.message_id
+                                            AND m.removed_at IS NULL)) q ON true
  WHERE a.id = coalesce(cast(:account_id AS uuid), a.id)
  ORDER BY a.email_address, a.id
  LIMIT 1000
 
 -- folders --
--- The folders of a mailbox, each with ours and the provider's count and what became of its proof.
+-- The folders of a mailbox, each with ours and the provider's count and what became of its proof. In
+-- quarantine are those of which no older version is stored, as the proof counts them.
 SELECT f.id, parent.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
-       (SELECT count(*)::int FROM mailsync.email_quarantine q WHERE q.folder_id = f.id),
+       (SELECT count(*)::int FROM mailsync.email_quarantine q
+         WHERE q.folder_id = f.id
+           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
+                                       WHERE m.account_id = q.account_id
+                                         AND m.message_id = q.message_id
+                                         AND m.removed_at IS NULL)),
        c.walking, f.selected, f.hidden,
        CASE WHEN f.selected AND f.verified_at IS NOT NULL
             THEN greatest(f.verified_at, a.verified_at) ELSE f.verified_at END,

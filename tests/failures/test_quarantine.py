@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from localdev.mail.item import Address
+from mailsync.steps.check import Outcome
+from mailsync.steps.quarantine import MOST_UNANSWERED
 from mailsync.store.page_rows import BODY_LIMIT_CHARS
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
 
 CAUSES = "SELECT message_id, cause FROM mailsync.email_quarantine"
+REMOVED = "SELECT message_id FROM mailsync.emails WHERE removed_at IS NOT NULL"
 PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
 A_DAY_LATER = (
     "UPDATE mailsync.email_quarantine SET last_tried_at = last_tried_at - interval '25 hours'"
@@ -187,3 +190,50 @@ def test_the_last_version_that_could_be_stored_stays(world: World) -> None:
 
     assert put_aside(world) == {message_id: "refused"}
     assert stored(world)[message_id] == before
+
+
+def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(world: World) -> None:
+    silent = unstorable(world, 1)
+    world.sync()
+    world.rows(A_DAY_LATER)
+    new = world.remote.deliver(a_mail("new"))
+    world.strike(f"/me/messages/{silent}", status=500, times=None)
+
+    assert world.sync() == "completed"
+    assert put_aside(world) == {silent: "unanswered"}
+    assert new in stored(world)
+    assert world.check().outcome is Outcome.IDLE
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
+    world: World, status: int
+) -> None:
+    world.sync()
+    gone, silent = (each.immutable_id for each in world.remote.messages("inbox")[:2])
+    for each in (gone, silent):
+        world.remote.delete_permanently(each)
+    world.strike(f"/me/messages/{silent}", status=status, times=None)
+
+    assert world.sync() == "completed"
+    assert world.rows(REMOVED) == [[silent]]
+
+    world.calm()
+    assert world.check().outcome is Outcome.SYNCED
+    assert world.rows(REMOVED) == []
+    assert is_mirrored(world)
+
+
+def test_when_hardly_any_removal_is_answered_the_sync_fails_as_the_provider_does(
+    world: World,
+) -> None:
+    world.sync()
+    for each in world.remote.messages("inbox")[: MOST_UNANSWERED + 1]:
+        world.remote.delete_permanently(each.immutable_id)
+    world.strike("/me/messages/", status=500, times=None)
+
+    assert world.sync() == "ProviderUnavailable"
+
+    world.calm()
+    assert world.sync() == "completed"
+    assert is_mirrored(world)

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import DIFFERENCES_FOUND, count
 from mailsync.model import FolderId, Gone, KnownFolder, Message, RemoteId, Unreadable
 from mailsync.steps.folder_tree import drop_unselected, mirror_folders
 from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.quarantine import retry_quarantined
+from mailsync.steps.quarantine import MOST_UNANSWERED, retry_quarantined
 from mailsync.sync.verify import REPAIR_ROUNDS, IdDifference, agrees, compare_ids, what_stays
 
 Answer = Message | Gone | Unreadable
@@ -87,15 +88,41 @@ def verify_removed(mailbox: Mailbox) -> None:
     A removal that a folder reports is no proof of deletion: a message that was moved away and
     back between two polls is reported as removed and never again as added (microsoftgraph
     docs-contrib #72). A deleted message may stay readable by its id for a while, so the folder
-    that it names decides.
+    that it names decides. One of which the provider says nothing stays marked, and is asked for
+    again by the next look.
+
+    Raises:
+        ProviderRejected, ProviderUnavailable: for more than `MOST_UNANSWERED` of them.
     """
     run, mail = mailbox.run, mailbox.mail
-    after = ""
+    after, unanswered = "", 0
     while ids := mail.removed_ids(run, after, REMOVED_AT_ONCE):
         after = ids[-1]
-        for _ in _ask_for_removed(mailbox, ids):
-            pass
+        for chunk in _chunks(ids):
+            try:
+                _settle(mailbox, chunk)
+            except (ProviderRejected, ProviderUnavailable):
+                unanswered += _settle_one_by_one(mailbox, chunk, MOST_UNANSWERED - unanswered)
     mail.drop_gone_folders(run)
+
+
+def _settle(mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False) -> None:
+    for _ in _ask_for_removed(mailbox, ids, one_by_one=one_by_one):
+        pass
+
+
+def _settle_one_by_one(mailbox: Mailbox, ids: Sequence[RemoteId], most: int) -> int:
+    """How many are not answered; raises the failure when it is more than `most`."""
+    unanswered = 0
+    for each in ids:
+        try:
+            _settle(mailbox, [each], one_by_one=True)
+        except (ProviderRejected, ProviderUnavailable) as failure:
+            unanswered += 1
+            if unanswered > most:
+                raise
+            logger.warning("removal_not_answered", cause=type(failure).__name__)
+    return unanswered
 
 
 def _mended(
