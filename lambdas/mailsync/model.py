@@ -180,12 +180,14 @@ class Page:
     """The changes after a cursor, in the provider's order; duplicates are normal.
 
     `next_cursor` is set on every page, also the last. `has_more` is False when the folder is
-    up to date as of this page; an empty page may still have more behind it.
+    up to date as of the round's first page; an empty page may still have more behind it.
+    `is_final`: nothing goes on behind it, the next round is a new walk.
     """
 
     changes: tuple[Change, ...]
     next_cursor: Cursor
     has_more: bool
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +243,20 @@ class Position:
     `cursor` is sealed, for a provider may take it for a key to the mailbox; None: the walk has
     not begun. `walk` numbers the walks of this folder from 1;
     `walking` is True until the last page of the walk is stored. `page_size` is what was last
-    found to work, None for the default.
+    found to work, None for the default. `midway`: the next page goes on with a round of pages,
+    a walk or the changes since the round before.
     """
 
     cursor: Sealed | None
     walk: int
     walking: bool
     page_size: int | None = None
+    midway: bool = False
+
+    @property
+    def begins_round(self) -> bool:
+        """The next page, and those after it, tell what has changed until now."""
+        return self.cursor is None or not self.midway
 
 
 @dataclass(frozen=True, slots=True)

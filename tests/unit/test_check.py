@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailsync.model import FolderId, KnownFolder, Page, Position, RemoteId, Removal
+from mailsync.model import FolderId, KnownFolder, Page, Position, RemoteId, Removal, Sealed
 from mailsync.sync.check import Verdict, judge
 from mailsync.sync.folders import FolderPlan
 from mailsync.sync.verify import FolderCount
@@ -14,8 +14,10 @@ SAME = FolderPlan((), ())
 EQUAL = FolderCount(remote=3, stored=3, quarantined=0, remote_unread=1, unread=1)
 
 
-def folder(number: int, *, selected: bool = True, walking: bool = False) -> KnownFolder:
-    position = Position(None, 1, walking=walking)
+def folder(
+    number: int, *, selected: bool = True, walking: bool = False, midway: bool = False
+) -> KnownFolder:
+    position = Position(Sealed(1, b"link"), 1, walking=walking, midway=midway)
     return a_known_folder(number, f"F{number}", position=position, selected=selected)
 
 
@@ -70,9 +72,10 @@ def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> No
         {"pages": {1: a_page(), 2: a_page(has_more=True)}},
         {"pages": {1: a_page()}},
         {"folders": (folder(1), folder(2, walking=True))},
+        {"folders": (folder(1), folder(2, midway=True))},
         {"plan": FolderPlan((a_remote_folder("new"),), ())},
     ],
-    ids=["a second page", "no answer", "a walk", "a new folder"],
+    ids=["a second page", "no answer", "a walk", "an old round", "a new folder"],
 )
 def test_what_takes_more_than_a_page_needs_an_execution(seen: dict[str, object]) -> None:
     assert verdict(**seen) is Verdict.MORE  # type: ignore[arg-type]

@@ -173,7 +173,7 @@ class GraphMailbox:
             following = Link(self._graph.path_of(more or last), link.is_list)
             return Page(changes, following.cursor, has_more=bool(more))
         if link.is_list:
-            return Page(changes, LISTED, has_more=False)
+            return Page(changes, LISTED, has_more=False, is_final=True)
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
     def _chain_of(self, folder: FolderRef) -> Link:

@@ -51,13 +51,16 @@ def sync_folder(
 ) -> FolderProgress:
     """Pages until the folder is up to date or the time budget is spent.
 
+    Up to date is what a round says that began here: an earlier one, which was interrupted, tells
+    the mailbox of the time when it began, and is followed by another.
+
     Raises whatever the provider and the store raise, and CursorExpired after `EMPTY_PAGES`; what
     was stored until then stays, and the next call goes on behind it. A failure that will pass is
     a pause instead when pages were stored before it: attempts that got somewhere are not to use
     up those of the workflow.
     """
     mailbox.runs.begin_folder(mailbox.run, folder_id)
-    slowest_s, empty_pages = 0.0, 0
+    slowest_s, empty_pages, is_of_now = 0.0, 0, False
     while may_go_on(remaining_s(), slowest_s):
         started = time.monotonic()
         folder = mailbox.mail.folder(mailbox.run.account_id, folder_id)
@@ -74,13 +77,19 @@ def sync_folder(
             if pause_s is None:
                 raise
             return FolderProgress(True, wait_seconds(pause_s))
-        if counts is not None and not page.has_more:
+        is_of_now |= folder.position.begins_round
+        if counts is not None and ends_here(page, is_of_now=is_of_now):
             return FolderProgress(False)
         empty_pages = 0 if page.changes else empty_pages + 1
         if empty_pages > EMPTY_PAGES:
             raise CursorExpired(f"{EMPTY_PAGES} empty pages and no end; walking the folder again.")
         slowest_s = max(slowest_s, time.monotonic() - started)
     return FolderProgress(True)
+
+
+def ends_here(page: Page, *, is_of_now: bool) -> bool:
+    """Whether the folder is up to date; `is_of_now`: the page's round began in this sync."""
+    return not page.has_more and (is_of_now or page.is_final)
 
 
 def _pause_s(failure: ProviderThrottled | ProviderUnavailable, *, progressed: bool) -> float | None:

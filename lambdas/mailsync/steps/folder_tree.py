@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected, SuspiciousRemoval
 from mailsync.log import logger
 from mailsync.model import Cursor, FolderId, FolderRef, KnownFolder, Page, RemoteFolder, SyncType
-from mailsync.steps.folder_pages import PAGE_SIZE, PageTooLarge, store_page
+from mailsync.steps.folder_pages import PAGE_SIZE, PageTooLarge, ends_here, store_page
 from mailsync.steps.mailbox import Mailbox
 from mailsync.sync.folders import biggest_first, diff_folders, known_roles, small_walks
 
@@ -99,7 +99,8 @@ def _apply(
             cause = type(failure).__name__
             logger.warning("folder_left", folder_id=folder.ref.id, cause=cause)
             continue
-        if counts is not None and not page.has_more:
+        is_of_now = folder.position.begins_round
+        if counts is not None and ends_here(page, is_of_now=is_of_now):
             settled.add(folder.ref.id)
     return frozenset(settled)
 

@@ -325,7 +325,7 @@ def _tell(counts: Counts | None) -> None:
 def known_folder(row: list[Any]) -> KnownFolder:
     """From a row of `known_folders`."""
     number, remote, parent, name, role, hidden, selected, total, *position = row
-    key_id, cursor, walk, walking, size = position
+    key_id, cursor, walk, walking, size, midway = position
     return KnownFolder(
         ref=FolderRef(FolderId(number), RemoteId(remote)),
         parent_remote_id=RemoteId(parent) if parent else None,
@@ -338,6 +338,7 @@ def known_folder(row: list[Any]) -> KnownFolder:
             walk=walk,
             walking=walking,
             page_size=size,
+            midway=midway,
         ),
         stored=total,
     )

@@ -362,7 +362,7 @@ UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
 -- checked_folders --
 -- The folders of an account that exist, as `known_folders` tells them, with our counts.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, f.unread,
+       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, f.unread,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
            AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
@@ -377,7 +377,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- known_folders --
 -- The folders of an account that exist, each with the position of the sync in it.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size
+       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
@@ -386,7 +386,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- find_folder --
 -- One folder of an account with its position.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size
+       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id
@@ -470,7 +470,7 @@ DELETE FROM mailsync.emails
 -- Moves the position from where the page was asked; no row when another worker was quicker.
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
-       walking = walking AND :has_more, updated_at = now()
+       walking = walking AND :has_more, midway = :has_more, updated_at = now()
  WHERE folder_id = :folder_id AND walk = :walk AND cursor_sealed IS NOT DISTINCT FROM :cursor
 RETURNING 1
 

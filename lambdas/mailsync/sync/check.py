@@ -35,7 +35,8 @@ def judge(
     mirrored = [each for each in folders if each.selected]
     seen = [pages.get(each.ref.id) for each in mirrored]
     has_new_folder = any(each.remote_id not in known for each in plan.changed)
-    if has_new_folder or any(each.position.walking for each in mirrored):
+    positions = [each.position for each in mirrored]
+    if has_new_folder or any(each.walking or not each.begins_round for each in positions):
         return Verdict.MORE
     if any(page is None or page.has_more for page in seen):
         return Verdict.MORE
