@@ -9,8 +9,8 @@ from types import FrameType
 from rich.console import Console
 
 from localdev.demo_account import connect
+from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.failure import StartFailed
-from localdev.engine.names import REGION
 from localdev.engine.reload import CodeWatch
 from localdev.options import Options, parse
 from localdev.stack import CODE_ROOT, Stack
@@ -62,7 +62,8 @@ def _welcome(stack: Stack) -> str:
     token = stack.token()
     account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
     account_id = account.id if account else "ACCOUNT_ID"
-    curl = f'curl -s -H "Authorization: Bearer $TOKEN" {stack.api_url}'
+    curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
+    as_anybody = " ".join(f"{name}={value}" for name, value in CREDENTIALS.items())
     return f"""Ctrl-C stops it and loses nothing.
 
   Dashboard  {stack.dashboard.url}
@@ -75,11 +76,12 @@ def _welcome(stack: Stack) -> str:
 {f"{account.address} is connected and being mirrored." if account else "No account yet."} Try next:
 
   TOKEN={token}
-  {curl}/api/test-sync
-  {curl}/api/email/sync?accountId={account_id}
-  {curl}/api/email/sync -H 'Content-Type: application/json' \\
+  {curl} {stack.api_url}/api/test-sync
+  {curl} '{stack.api_url}/api/email/sync?accountId={account_id}'
+  {curl} {stack.api_url}/api/email/sync -H 'Content-Type: application/json' \\
     -d '{{"accountId": "{account_id}", "syncType": "manual"}}'
-  aws --endpoint-url {stack.aws_url} --region {REGION} stepfunctions list-executions \\
+  {as_anybody} \\
+    aws --endpoint-url {stack.aws_url} stepfunctions list-executions \\
     --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}
   or open {stack.api_url}/api/auth/microsoft in a browser and connect a mailbox yourself
 """
