@@ -183,7 +183,8 @@ def _opened(stack: Stack) -> Iterator[pg8000.native.Connection]:
 
 def _report(soak: Soak, options: argparse.Namespace) -> Iterator[str]:
     """As Markdown; docs/soak.md is such a report."""
-    yield f"`python -m tests.soak --accounts {soak.accounts} --minutes {soak.minutes:g}`"
+    command = ".venv/bin/python -m tests.soak"
+    yield f"`{command} --accounts {soak.accounts} --minutes {soak.minutes:g}`"
     yield ""
     yield f"- mailboxes: {soak.accounts}, {soak.messages:,} messages at the end"
     yield f"- changes: {soak.changes.total():,} of {len(soak.changes)} kinds"

@@ -15,7 +15,7 @@ from tests.torture.world import World
 
 PROGRESS_S = 10
 SHOWN = 10
-COMMAND = "python -m tests.torture"
+COMMAND = ".venv/bin/python -m tests.torture"
 
 
 class Progress:
