@@ -33,7 +33,7 @@ class Way:
 class Retrier:
     """Waits `interval_s` before the first retry, then `rate` times longer, `max_delay_s` at most.
 
-    jitter: the wait is a random part of that.
+    With jitter the wait is a random part of that.
     """
 
     errors: tuple[str, ...]
@@ -41,7 +41,6 @@ class Retrier:
     interval_s: float
     rate: float
     max_delay_s: float | None
-    jitter: bool
 
     def longest_wait_s(self, retry: int) -> float:
         """Seconds before the retry of that number, which counts from 1."""
@@ -55,7 +54,6 @@ class State:
 
     name: str
     type: str
-    comment: str
     ways: tuple[Way, ...]
     retriers: tuple[Retrier, ...]
     scope: "Scope | None" = None
@@ -98,7 +96,6 @@ def _state(name: str, body: Mapping[str, Any]) -> State:
     return State(
         name=name,
         type=body["Type"],
-        comment=body.get("Comment", ""),
         ways=tuple(_ways(name, body)),
         retriers=tuple(_retrier(each) for each in body.get("Retry", ())),
         scope=_scope(inner) if inner else None,
@@ -150,5 +147,4 @@ def _retrier(document: Mapping[str, Any]) -> Retrier:
         interval_s=document.get("IntervalSeconds", 1),
         rate=document.get("BackoffRate", 2),
         max_delay_s=document.get("MaxDelaySeconds"),
-        jitter=document.get("JitterStrategy") == "FULL",
     )

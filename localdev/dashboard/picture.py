@@ -19,7 +19,6 @@ class Node:
 
     name: str
     type: str
-    comment: str
     x: float
     y: float
     width: float
@@ -51,7 +50,7 @@ def draw(scope: Scope, inside: str | None = None) -> Picture:
     ways = _merged(scope)
     grid = Grid(arrange(scope), sizes, ways)
     nodes = [
-        Node(each.name, each.type, each.comment, *grid.corner(each.name), *sizes[each.name], inside)
+        Node(each.name, each.type, *grid.corner(each.name), *sizes[each.name], inside)
         for each in scope.states
     ]
     edges = [Edge(way.source, way.target, grid.line(way), way.label, way.kind) for way in ways]

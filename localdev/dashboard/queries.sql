@@ -56,8 +56,8 @@ SELECT r.id, r.account_id::text, a.email_address, r.status, r.trigger, r.sync_ty
 -- run_folders --
 -- What a run did in each folder.
 SELECT p.folder_id, f.display_name, p.status, p.pages, p.inserted, p.updated, p.unchanged,
-       p.removed, p.quarantined, p.requests, p.attempts, p.resets, p.error, p.error_message,
-       p.started_at, p.finished_at
+       p.removed, p.quarantined, p.requests, p.attempts, p.error, p.error_message, p.started_at,
+       p.finished_at
   FROM mailsync.sync_run_folders p
   JOIN mailsync.email_folders f ON f.id = p.folder_id
  WHERE p.run_id = :run_id
@@ -181,7 +181,7 @@ SELECT m.subject, b.html, b.text
 
 -- sent_events --
 -- What was told to the application, from the newest on.
-SELECT id, created_at, type, detail, published_at
+SELECT id, created_at, type, detail
   FROM mailsync.outbox
  WHERE id < cast(:before AS bigint)
  ORDER BY id DESC

@@ -42,7 +42,6 @@ class RunFolder:
     quarantined: int
     requests: int
     attempts: int
-    resets: int
     error: str | None
     error_message: str | None
     started_at: datetime
@@ -164,4 +163,3 @@ class SentEvent:
     at: datetime
     type: str
     detail: dict[str, Any]
-    published_at: datetime | None

@@ -8,7 +8,7 @@ NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
 def a_sent_event(number: int, *, at: datetime) -> SentEvent:
-    return SentEvent(number, at, "sync.completed", {"runId": f"r{number}"}, None)
+    return SentEvent(number, at, "sync.completed", {"runId": f"r{number}"})
 
 
 def a_seen_event(*, at: datetime, **fields: Any) -> dict[str, Any]:

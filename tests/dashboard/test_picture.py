@@ -32,7 +32,7 @@ def crossings(picture: Picture) -> list[str]:
         for node in picture.nodes
         if node.inside == scopes[edge.source]
         for (x1, y1), (x2, y2) in pairwise(edge.points)
-        if overlap(node, Node("", "", "", min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2), ""))
+        if overlap(node, Node("", "", min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2), ""))
     ]
 
 
@@ -88,8 +88,7 @@ def machines(draw_from: st.DrawFn) -> Scope:
     places = st.sampled_from(names)
     ways += draw_from(st.lists(st.builds(Way, places, places, kinds), max_size=9))
     states = [
-        State(name, "Task", "", tuple(way for way in ways if way.source == name), ())
-        for name in names
+        State(name, "Task", tuple(way for way in ways if way.source == name), ()) for name in names
     ]
     return Scope(names[0], tuple(states))
 

@@ -1,5 +1,13 @@
 from mailsync.model import Gone, Message, RemoteEntry, RemoteId, Unreadable
-from mailsync.sync.verify import Cause, Difference, FolderCount, agrees, compare_ids, what_stays
+from mailsync.sync.verify import (
+    Cause,
+    Difference,
+    FolderCount,
+    IdDifference,
+    agrees,
+    compare_ids,
+    what_stays,
+)
 from tests.builders import a_message
 
 
@@ -42,7 +50,9 @@ def test_ids_are_compared_in_both_directions_and_by_their_read_state() -> None:
 def test_equal_folders_have_no_difference() -> None:
     entry = RemoteEntry(RemoteId("m1"), True)
 
-    assert compare_ids([entry], {RemoteId("m1"): True}, frozenset()).is_empty
+    difference = compare_ids([entry], {RemoteId("m1"): True}, frozenset())
+
+    assert difference == IdDifference(missing=(), surplus=(), misread=())
 
 
 def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:

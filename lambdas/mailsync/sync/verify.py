@@ -39,10 +39,6 @@ class IdDifference:
     misread: tuple[RemoteId, ...]
     released: tuple[RemoteId, ...] = ()
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.missing or self.surplus or self.misread or self.released)
-
 
 def compare_ids(
     remote: Iterable[RemoteEntry], stored: Mapping[RemoteId, bool], quarantined: frozenset[RemoteId]

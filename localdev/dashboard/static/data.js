@@ -2,7 +2,7 @@
 
 const RETRY_MS = 2000;
 
-export class DataError extends Error {}
+class DataError extends Error {}
 
 /** GET /data/PATH. Raises DataError with the server's own sentence. */
 export async function get(path, query = {}, signal = undefined) {
