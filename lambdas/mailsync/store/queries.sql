@@ -755,7 +755,7 @@ SELECT message_id FROM mailsync.email_quarantine
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
 
 -- account_status --
--- The guide's nine fields and what an operator wants beside them, for the owner only.
+-- What the status shows of an account, for its owner only.
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
        a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
        a.failures, r.id, r.started_at,

@@ -7,6 +7,7 @@ CLAIMED_FOR_S = 600
 """A claim ends by itself, should nobody come to look at the mailbox."""
 
 USUAL_S = 5 * 60
+"""From one sync of a mailbox to the next while it changes."""
 QUIET_S = 15 * 60
 """The same for a mailbox in which nothing has happened for hours: what arrives waits no longer."""
 PUSHED_S = 15 * 60
@@ -22,7 +23,6 @@ EXECUTION_STOPPED = "ExecutionStopped"
 """The same for one that a person stopped."""
 
 NEEDS_A_PERSON = frozenset({"AccessRevoked"})
-
 
 FIRST_RENEWAL_S = 5 * 60
 LAST_RENEWAL_S = 6 * 60 * 60
