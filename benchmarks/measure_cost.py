@@ -6,6 +6,7 @@ answers as slowly as the real one was measured to (`Latency`). What is not as on
 has a whole core of this machine, where Lambda gives one of 1 GB about half of one.
 """
 
+import argparse
 import json
 import tempfile
 import time
@@ -215,4 +216,8 @@ def _transitions(stack: Stack) -> int:
 
 
 if __name__ == "__main__":
+    # Asked for help, it must not measure.
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.measure_cost", description=__doc__
+    ).parse_args()
     save(measure())

@@ -1,5 +1,6 @@
-"""Records the present version as the previous one."""
+"""`python -m tests.previous` records the present version as the previous one."""
 
+import argparse
 import shutil
 
 from infra.catalog import STATEMACHINES, WORKFLOWS
@@ -22,4 +23,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # Asked for help, it must not record.
+    argparse.ArgumentParser(prog="python -m tests.previous", description=__doc__).parse_args()
     main()
