@@ -15,12 +15,14 @@ def main(arguments: list[str]) -> int:
     """The exit code: 0 after Ctrl-C, 1 when the stage cannot be read or the port is taken."""
     parser = argparse.ArgumentParser(prog="python -m localdev.dashboard", description=__doc__)
     parser.add_argument("--stage", required=True, help="of cdk.json, such as prod")
-    parser.add_argument("--port", type=int, default=Options().dashboard_port, help="0: any")
+    parser.add_argument(
+        "--dashboard-port", type=int, default=Options().dashboard_port, help="0: any"
+    )
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sources = deployed_sources(chosen.stage)
-        dashboard = Dashboard(port=chosen.port)
+        dashboard = Dashboard(port=chosen.dashboard_port)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1

@@ -173,7 +173,8 @@ def test_what_is_deployed_is_shown_with_its_retries_and_triggers(pages: httpx.Cl
 def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(mirror: Mirror) -> None:
     """The stack plays the stage: its own engine and database behind outputs and a secret."""
     deploy(mirror, "prod")
-    command = [sys.executable, "-m", "localdev.dashboard", "--stage", "prod", "--port", "0"]
+    options = ("--stage", "prod", "--dashboard-port", "0")
+    command = [sys.executable, "-m", "localdev.dashboard", *options]
     aws = {**CREDENTIALS, "AWS_ENDPOINT_URL": mirror.stack.aws_url}
     process = subprocess.Popen(
         command, env={**os.environ, **aws, "PYTHONPATH": "lambdas:."}, stdout=subprocess.PIPE
