@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from localdev.engine.aws_resources import CREDENTIALS, aws_client
+from localdev.engine.aws_resources import aws_client
 from localdev.stack import Stack
 
 _SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
@@ -37,8 +37,3 @@ def filled(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[s
         name: told if isinstance(told, str) and name not in values else values[name]
         for name, told in variables.items()
     }
-
-
-def from_outside(values: dict[str, str]) -> dict[str, str]:
-    """What leads any function to this machine: AWS itself gives it these, or needs none."""
-    return {name: values[name] for name in ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)}

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from infra import catalog
-from localdev.containers.settings import deployed_settings, filled, from_outside
+from localdev.containers.settings import deployed_settings, filled
+from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.environment import Environment, Outcome
 from localdev.samples import ANSWERS, EVENTS, Samples
@@ -19,6 +20,9 @@ from tests.infra import synthesis
 from tests.infra.template import Template
 from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
+
+FROM_OUTSIDE = ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)
+"""What leads a function to this machine: AWS itself gives it these, or needs none."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
     )
 
     for name in ANSWERS:
-        settings = filled(told[name], values) | from_outside(values)
+        settings = filled(told[name], values) | {each: values[each] for each in FROM_OUTSIDE}
         outcome = run(catalog.function(name), samples.event(name), settings, tmp_path)
         assert not outcome.failed, (name, outcome.payload)
         assert samples.complaint(name, outcome.payload) is None
