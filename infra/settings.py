@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.catalog import FUNCTIONS
 
-# Scheme, host and port; no `*`, since a sign-in is asked for with a cookie, and browsers refuse both.
+# Scheme, host and port; no `*`, which browsers refuse where cookies are sent, as with a sign-in.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASES = ("external", "aurora")

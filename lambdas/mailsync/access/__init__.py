@@ -99,7 +99,7 @@ class StoredAccess:
 
 
 class HeldAccess:
-    """An access token before anything is stored; implements `AccessSource` and never renews."""
+    """An access token by itself, nothing stored behind it; an `AccessSource` that never renews."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
