@@ -72,4 +72,5 @@ lock: setup ## pin requirements-dev.txt anew; lambdas/requirements.lock says how
 		requirements-dev.in -o requirements-dev.txt
 
 clean: ## remove everything that was made here, the demo's data too
-	rm -rf .venv .mailsync build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .mailsync build cdk.out node_modules .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis
