@@ -4,6 +4,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -85,7 +87,40 @@ def test_sigterm_stops_everything_and_a_second_stack_is_refused(tmp_path: Path) 
 
 
 def test_the_token_that_it_prints_opens_the_api(tmp_path: Path) -> None:
-    arguments = ("--data", str(tmp_path), "--no-schedule", "--no-dev-login", *PORTS, *NOWHERE)
+    with what_up_prints(tmp_path, "--no-dev-login") as printed:
+        found = re.search(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync", printed)
+        assert found
+        token, url = found.groups()
+        answer = httpx.get(
+            f"{url}/api/email/accounts", headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+
+    assert (answer.status_code, answer.json()["accounts"]) == (200, [])
+
+
+def test_what_it_prints_to_try_can_be_pasted(tmp_path: Path) -> None:
+    """Also into zsh, to which `?` is a pattern, and by those who have no AWS credentials."""
+    with what_up_prints(tmp_path) as printed:
+        pasted = printed.split("Try next:")[1].split("  or open")[0]
+        aws = 'aws() { echo "$AWS_ACCESS_KEY_ID $AWS_DEFAULT_REGION $3"; }'
+        script = f"shopt -s failglob\n{aws}\n{pasted}"
+        shell = subprocess.run(
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            env={"PATH": os.environ["PATH"]},
+            check=False,
+        )
+
+    assert shell.stderr == ""
+    assert '"executionArn"' in shell.stdout
+    assert shell.stdout.endswith("local eu-west-1 stepfunctions\n")
+
+
+@contextmanager
+def what_up_prints(data: Path, *options: str) -> Iterator[str]:
+    """By a stack without a mail provider, which runs until the end of the block."""
+    arguments = ("--data", str(data), "--no-schedule", *options, *PORTS, *NOWHERE)
     up = subprocess.Popen(
         [sys.executable, "-u", "-m", "localdev", "up", *arguments],
         stdout=subprocess.PIPE,
@@ -94,17 +129,13 @@ def test_the_token_that_it_prints_opens_the_api(tmp_path: Path) -> None:
     )
     assert up.stdout is not None
     printed = ""
-    while not (found := re.search(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync", printed)):
-        line = up.stdout.readline()
-        assert line, f"the stack ended: {printed}"
-        printed += line
-    token, url = found.groups()
-
-    answer = httpx.get(
-        f"{url}/api/email/accounts", headers={"Authorization": f"Bearer {token}"}, timeout=30
-    )
-
-    up.send_signal(signal.SIGTERM)
-    assert up.wait(20) == 0
-    up.stdout.close()
-    assert (answer.status_code, answer.json()["accounts"]) == (200, [])
+    try:
+        while "  or open" not in printed:
+            line = up.stdout.readline()
+            assert line, f"the stack ended: {printed}"
+            printed += line
+        yield printed
+    finally:
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(20) == 0
+        up.stdout.close()
