@@ -64,6 +64,7 @@ def _welcome(stack: Stack) -> str:
     account_id = account.id if account else "ACCOUNT_ID"
     curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
     as_anybody = " ".join(f"{name}={value}" for name, value in CREDENTIALS.items())
+    warned = "; it warns of the simulator's certificate" if stack.simulators else ""
     return f"""Ctrl-C stops it and loses nothing.
 
   Dashboard  {stack.dashboard.url}
@@ -83,7 +84,7 @@ def _welcome(stack: Stack) -> str:
   {as_anybody} \\
     aws --endpoint-url {stack.aws_url} stepfunctions list-executions \\
     --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}
-  or open {stack.api_url}/api/auth/microsoft in a browser and connect a mailbox yourself
+  or open {stack.api_url}/api/auth/microsoft in a browser and connect a mailbox yourself{warned}
 """
 
 
