@@ -122,7 +122,7 @@ class MailStore:
 
         Raises:
             LeaseLost: another execution owns the mailbox.
-            SuspiciousRemoval: the sweep would empty a folder that the provider calls full.
+            SuspiciousRemoval: the sweep would take most of a folder that the provider calls full.
         """
         counts = page_rows.setting_aside(lambda careful: self._apply_page(run, write, careful))
         _tell(counts)
