@@ -270,21 +270,18 @@ class KnownFolder:
     hidden: bool
     selected: bool
     position: Position
-    stored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as a function needs it; no secret is in here.
+    """An account as a function needs it; no secret is in here, and no address.
 
     `remote_id` is the provider's own id of it. `organisation_id` is set where an organisation
     lets the application read the mailbox, None where a person does.
     """
 
     id: AccountId
-    user_id: str
     provider: Provider
-    email_address: str
     status: str
     initial_sync_completed: bool = False
     remote_id: str = ""

@@ -42,9 +42,7 @@ class SignedIn:
     admission: Admission
 
 
-def begin_sign_in(
-    settings: Settings, redirect_uri: str, login_hint: str | None = None
-) -> dict[str, Any]:
+def begin_sign_in(settings: Settings, redirect_uri: str) -> dict[str, Any]:
     """What to keep, as JSON, until the person comes back; `auth_uri` is where to send them.
 
     Raises:
@@ -55,7 +53,7 @@ def begin_sign_in(
         # SameSite=Lax cookie with one, and that cookie is what binds the answer to the browser.
         warnings.simplefilter("ignore", UserWarning)
         flow: dict[str, Any] = app.initiate_auth_code_flow(
-            list(SCOPES), redirect_uri=redirect_uri, login_hint=login_hint, prompt="select_account"
+            list(SCOPES), redirect_uri=redirect_uri, prompt="select_account"
         )
     return flow
 

@@ -86,15 +86,13 @@ class CheckStore:
                 return None
             folders = tx.run("checked_folders", account_id=account_id)
             credentials = tx.run("find_credentials", account_id=account_id)
-        epoch, user_id, provider, address, status, complete, remote_id, *told = found[0]
+        epoch, provider, status, complete, remote_id, *told = found[0]
         began_at, is_settled, is_pushed, quiet_s, organisation_id = told
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
             account=Account(
                 id=account_id,
-                user_id=user_id,
                 provider=Provider(provider),
-                email_address=address,
                 status=status,
                 initial_sync_completed=complete,
                 remote_id=remote_id,
@@ -104,8 +102,8 @@ class CheckStore:
             is_settled=is_settled,
             is_pushed=is_pushed,
             quiet_s=quiet_s,
-            folders=tuple(known_folder(each[:-2]) for each in folders),
-            counts={FolderId(each[0]): StoredCount(each[7], *each[-2:]) for each in folders},
+            folders=tuple(known_folder(each[:-3]) for each in folders),
+            counts={FolderId(each[0]): StoredCount(*each[-3:]) for each in folders},
             credentials=read_credentials(credentials[0]) if credentials else None,
         )
 

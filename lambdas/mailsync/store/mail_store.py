@@ -324,7 +324,7 @@ def _tell(counts: Counts | None) -> None:
 
 def known_folder(row: list[Any]) -> KnownFolder:
     """From a row of `known_folders`."""
-    number, remote, parent, name, role, hidden, selected, total, *position = row
+    number, remote, parent, name, role, hidden, selected, *position = row
     key_id, cursor, walk, walking, size, midway = position
     return KnownFolder(
         ref=FolderRef(FolderId(number), RemoteId(remote)),
@@ -340,5 +340,4 @@ def known_folder(row: list[Any]) -> KnownFolder:
             page_size=size,
             midway=midway,
         ),
-        stored=total,
     )

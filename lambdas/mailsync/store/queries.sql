@@ -9,8 +9,8 @@ SELECT max(version) FROM mailsync.schema_migrations
 
 -- find_account --
 -- One account without its secrets.
-SELECT a.id::text, a.user_id, a.provider, a.email_address, a.status, a.initial_sync_completed,
-       a.provider_account_id, c.organisation_id
+SELECT a.id::text, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
+       c.organisation_id
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.email_credentials c ON c.account_id = a.id
  WHERE a.id = cast(:account_id AS uuid)
@@ -280,8 +280,8 @@ UPDATE mailsync.email_accounts a
    AND (a.lease_owner IS NULL OR a.lease_until < now())
    AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs r
                     WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
-RETURNING a.lease_epoch, a.user_id, a.provider, a.email_address, a.status, a.initial_sync_completed,
-       a.provider_account_id, now(),
+RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
+       now(),
        coalesce(a.sync_status = 'completed' AND a.verified_at >= a.last_sync_at, false)
          AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                           WHERE m.account_id = a.id AND m.removed_at IS NOT NULL)
@@ -362,7 +362,7 @@ UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
 -- checked_folders --
 -- The folders of an account that exist, as `known_folders` tells them, with our counts.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, f.unread,
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, f.total, f.unread,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
            AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
@@ -377,7 +377,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- known_folders --
 -- The folders of an account that exist, each with the position of the sync in it.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
@@ -386,7 +386,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- find_folder --
 -- One folder of an account with its position.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       f.total, c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id

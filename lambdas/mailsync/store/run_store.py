@@ -68,12 +68,10 @@ class RunStore:
             found = tx.run("find_account", account_id=account_id)
         if not found:
             raise AccountNotFound(f"There is no account {account_id}.")
-        number, user_id, provider, address, status, complete, remote_id, organisation = found[0]
+        number, provider, status, complete, remote_id, organisation = found[0]
         return Account(
             id=AccountId(number),
-            user_id=user_id,
             provider=Provider(provider),
-            email_address=address,
             status=status,
             initial_sync_completed=complete,
             remote_id=remote_id,
