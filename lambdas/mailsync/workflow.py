@@ -44,8 +44,11 @@ class Workflows:
     @cached_property
     def _client(self) -> Any:
         import boto3
+        from botocore.config import Config
 
-        return boto3.client("stepfunctions")
+        # The gateway gives up after 29 s: all attempts together stay under that.
+        patience = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
+        return boto3.client("stepfunctions", config=patience)
 
     def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
         """Starts an execution and returns its ARN; one of the same name is not started again."""
@@ -161,8 +164,15 @@ class Trigger:
             raise failures[0]
 
     def stop(self, run_id: RunId) -> None:
-        """Ends the execution of a run that was closed already, so that no event closes it anew."""
-        self._workflows.stop(execution_arn(self._machine_arn, run_id), EXECUTION_STOPPED)
+        """Ends the execution of a run that was closed already, which only saves time: it can write
+        nothing any more and ends by itself. So nobody is refused what he asked for when Step
+        Functions does not stop it."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._workflows.stop(execution_arn(self._machine_arn, run_id), EXECUTION_STOPPED)
+        except (BotoCoreError, ClientError, SettingMissing) as error:
+            logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
     def close(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
         """The run's execution is over without having said so: frees the mailbox."""

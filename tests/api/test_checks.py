@@ -7,9 +7,11 @@ import boto3
 import pytest
 
 from mailsync.settings import Settings
+from mailsync.workflow import Workflows
 from tests.api.conftest import Ask
 
 PROBLEM = "application/problem+json"
+GATEWAY_S = 29
 
 
 def test_the_self_test_is_started(ask: Ask) -> None:
@@ -103,12 +105,34 @@ def test_an_arn_that_step_functions_refuses_is_named_by_its_setting_and_not_quot
     assert "hunter2" not in answer.text
 
 
-def test_what_nobody_expected_is_neither_told_nor_logged_in_its_own_words(
-    ask: Ask, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_service_of_aws_that_does_not_answer_is_worth_another_try_and_not_quoted(
+    ask: Ask, environment: pytest.MonkeyPatch
 ) -> None:
-    """boto3's failure quotes this address; any foreign text may quote a secret."""
     environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/hunter2")
-    environment.setenv("AWS_MAX_ATTEMPTS", "1")
+
+    answer = ask("GET /api/test-sync")
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json["type"] == "urn:mailsync:problem:aws-unavailable"
+    assert "hunter2" not in answer.text
+
+
+def test_step_functions_have_less_time_than_the_gateway(environment: pytest.MonkeyPatch) -> None:
+    patience = Workflows()._client.meta.config
+
+    attempts = patience.retries["total_max_attempts"]
+    assert attempts * (patience.connect_timeout + patience.read_timeout) < GATEWAY_S
+
+
+def test_what_nobody_expected_is_neither_told_nor_logged_in_its_own_words(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Any foreign text may quote a secret."""
+
+    def fail(*_: object) -> None:
+        raise LookupError("hunter2")
+
+    monkeypatch.setattr(Workflows, "start", fail)
 
     with caplog.at_level(logging.INFO):
         answer = ask("GET /api/test-sync")

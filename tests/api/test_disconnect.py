@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
@@ -17,6 +18,7 @@ from mailsync.steps import push
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.credential_store import CredentialStore
+from mailsync.workflow import Workflows
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.renewing import NOTHING, ONE_MADE, tick
@@ -33,7 +35,9 @@ LEFT = (
     "SELECT (SELECT count(*) FROM mailsync.email_credentials),"
     " (SELECT count(*) FROM mailsync.provider_subscriptions)"
 )
+RUNS = "SELECT count(*) FROM mailsync.sync_runs"
 STALE = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
+ENDS_AS = {"keep": "disconnected", "purge": "purged"}
 DATA = pytest.mark.parametrize("data", ["keep", "purge"])
 
 
@@ -249,6 +253,26 @@ def test_whoever_renews_its_access_at_this_moment_is_not_waited_for(
     assert answer.json["status"] == {"keep": "disconnected", "purge": "purging"}[data]
     assert sql(LEFT) == [[1, 0]]
     assert handler({}, context) == {"purged": int(data == "purge")}  # type: ignore[arg-type]
+    assert sql(LEFT) == [[0, 0]]
+
+
+@DATA
+def test_step_functions_that_do_not_stop_the_sync_keep_nobody(
+    *, ask: Ask, run: RunRef, log: StringIO, sql: Sql, monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    """It can write nothing any more, and a purge could not be asked for again."""
+    throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "StopExecution")
+
+    def refuse(*_: object) -> None:
+        raise throttled
+
+    monkeypatch.setattr(Workflows, "stop", refuse)
+
+    answer = remove(ask, run.account_id, data)
+
+    assert (answer.status, answer.json["status"]) == (200, ENDS_AS[data])
+    assert log.getvalue().count("execution_not_stopped") == 1
+    assert executions_running(sql) if data == "keep" else sql(RUNS) == [[0]]
     assert sql(LEFT) == [[0, 0]]
 
 

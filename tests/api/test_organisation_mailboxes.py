@@ -1,6 +1,7 @@
 """POST /api/email/accounts/microsoft: an administrator connects a mailbox of an organisation."""
 
 import os
+import time
 from typing import Any
 
 import boto3
@@ -12,6 +13,7 @@ from localdev.simulators.service import TENANT_ID
 from mailsync.api.organisation_mailboxes import Wanted
 from mailsync.api.problems import Refused
 from mailsync.model import AccountId, RunId, RunRef, SyncType
+from mailsync.providers import graph_http, graph_owner
 from mailsync.steps.mailbox import open_mailbox
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
@@ -113,6 +115,9 @@ def test_an_organisation_that_is_not_listed_is_refused_in_words(
         ({**BODY, "emailAddress": "ann"}, "emailAddress"),
         ({**BODY, "emailAddress": "a@b/mailFolders"}, "emailAddress"),
         ({**BODY, "userId": ""}, "userId"),
+        ({**BODY, "userId": "a\0"}, "userId"),
+        ({**BODY, "userId": "\ud800"}, "userId"),
+        ({**BODY, "emailAddress": "\ud800@example.org"}, "emailAddress"),
     ],
 )
 def test_a_field_that_cannot_be_right_is_named(body: Any, named: str) -> None:
@@ -192,3 +197,19 @@ def test_a_mailbox_is_the_same_account_whoever_lets_the_app_in(
     assert stored(sql) == ONE_OF_EACH
     assert (person, organisation) == ([[None, True, True]], [[TENANT_ID, False, True]])
     assert ways_in(sql) == person
+
+
+def test_a_mail_provider_that_hangs_is_given_up_before_the_gateway_gives_up(
+    ask: Ask, identity: Simulators, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 2 * graph_owner.ANSWERS_IN_S < 20
+    monkeypatch.setattr(graph_owner, "ANSWERS_IN_S", 0.2)
+    monkeypatch.setattr(graph_http, "_UNSAID_PAUSE_S", 0.1)
+    identity.service.faults.add(Rule(path="users/", times=None, fault=Fault(delay_s=2)))
+    began = time.monotonic()
+
+    refused = ask(CONNECT, body=BODY, admin=True)
+
+    assert time.monotonic() - began < 1.9
+    assert refused.json["type"] == "urn:mailsync:problem:provider-unavailable"
+    assert stored(sql) == NOTHING

@@ -1,5 +1,7 @@
 """GET /api/email/runs and /api/email/runs/{runId}."""
 
+import base64
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -128,8 +130,13 @@ def test_a_limit_is_a_number_from_1_to_100(ask: Ask, account_id: AccountId) -> N
         assert "limit" in answer.json["detail"]
 
 
+def of_a_time(moment: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([moment, "a"]).encode()).decode()
+
+
 NOT_GIVEN_OUT = (
     *("", "%%%", "bm9wZQ==", "W10=", "WyIyMDI2LTAxLTAyIiwiYSJd", "eyJhIjogMX0=", "é"),
+    *map(of_a_time, ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")),
     "WyIyMDI2LTAxLTAyVDAwOjAwOjAwKzAwOjAwIiwiYVx1MDAwMCJd",  # an id with a NUL
 )
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StrictBool, model_validator
+from pydantic import ConfigDict, FailFast, Field, StrictBool, model_validator
 from pydantic.alias_generators import to_camel
 
 from mailsync.api.models import CamelModel, Failure, Number
@@ -88,7 +88,7 @@ class AccountPatch(CamelModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
     paused: StrictBool | None = None
-    folders: Annotated[tuple[FolderPatch, ...], Field(max_length=MOST_FOLDERS)] = ()
+    folders: Annotated[tuple[FolderPatch, ...], FailFast(), Field(max_length=MOST_FOLDERS)] = ()
 
     @model_validator(mode="after")
     def _names_each_folder_once(self) -> "AccountPatch":

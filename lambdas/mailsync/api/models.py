@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from mailsync.model import FolderId, SyncType, SyncWish
@@ -23,7 +23,9 @@ class SyncRequest(CamelModel):
 
     account_id: UUID
     sync_type: SyncType = SyncType.MANUAL
-    folders: Annotated[tuple[Number, ...], Field(min_length=1, max_length=1000)] | None = None
+    folders: (
+        Annotated[tuple[Number, ...], FailFast(), Field(min_length=1, max_length=1000)] | None
+    ) = None
 
     @model_validator(mode="after")
     def _folders_belong_to_a_full_sync(self) -> "SyncRequest":

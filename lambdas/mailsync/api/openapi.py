@@ -174,7 +174,6 @@ def _webhook_answers() -> dict[str, Any]:
     said = answers({200: None, 202: None}, 400, 413, public=True)
     for status in (200, 202):
         said[status]["content"] = {"text/plain": {"schema": _TEXT}}
-    said[413]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}}
     return {str(key): each for key, each in said.items()}
 
 

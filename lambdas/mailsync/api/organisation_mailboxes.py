@@ -106,7 +106,8 @@ def connect_mailbox(
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: bool = False) -> str:
     value = fields.get(name)
     text = (value.lower() if lower else value) if isinstance(value, str) else ""
-    if not form.fullmatch(text):
+    # Neither a URL nor a row takes halves of a surrogate pair or NUL.
+    if not form.fullmatch(text) or not text.isprintable():
         raise Refused(invalid_field(name))
     return text
 

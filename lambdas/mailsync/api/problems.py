@@ -98,6 +98,13 @@ _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
         retry_after_s=5,
     ),
 }
+_AWS_DOWN = Problem(
+    kind="aws-unavailable",
+    status=503,
+    title="A service of AWS does not answer",
+    detail="A service of AWS does not answer; send the request again in a few seconds.",
+    retry_after_s=5,
+)
 _UNKNOWN_ROUTE = Problem(
     kind="route-not-found",
     status=404,
@@ -122,6 +129,16 @@ _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     UnicodeDecodeError: MALFORMED,
     RecursionError: MALFORMED,
 }
+LARGEST_BODY_BYTES = 128 * 1024
+"""A choice among a thousand folders has some fifty thousand."""
+_TOO_LARGE = Problem(
+    kind="body-too-large",
+    status=413,
+    title="The body is too large",
+    detail=f"Send at most {LARGEST_BODY_BYTES} bytes in one request.",
+)
+_MOST_FAULTS = 10
+_LONGEST_NAME = 100
 _UNEXPECTED = Problem(
     kind="unexpected",
     status=500,
@@ -172,6 +189,22 @@ def headers(problem: Problem) -> dict[str, str | list[str]]:
     return {"Cache-Control": "no-store", "Retry-After": str(problem.retry_after_s)}
 
 
+def too_large(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a function answers to a body of more than `LARGEST_BODY_BYTES`; None: it is not.
+
+    Asked before anything is parsed: a list of all that is wrong in some megabytes takes longer
+    than the gateway waits, and is longer than Lambda may answer.
+    """
+    if len(event.get("body") or "") <= LARGEST_BODY_BYTES:
+        return None
+    answer = as_json(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
+    return {
+        "statusCode": answer.status_code,
+        "headers": {**answer.headers, "Content-Type": CONTENT_TYPE},
+        "body": answer.body,
+    }
+
+
 Render = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
 
 
@@ -201,7 +234,13 @@ def problem_of(error: Exception) -> Problem:
             return _of_product_error(error)
         case RequestValidationError():
             return _of_invalid_fields(error.errors())
-    return _OF_RESOLVER.get(type(error), _UNEXPECTED)
+    return _AWS_DOWN if _is_of_aws(error) else _OF_RESOLVER.get(type(error), _UNEXPECTED)
+
+
+def _is_of_aws(error: Exception) -> bool:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return isinstance(error, BotoCoreError | ClientError)
 
 
 def _of_product_error(error: MailsyncError) -> Problem:
@@ -212,7 +251,10 @@ def _of_product_error(error: MailsyncError) -> Problem:
 def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if any(each["type"] == "json_invalid" for each in errors):
         return MALFORMED
-    faults = "; ".join(f"{each['loc'][-1]} ({each['msg']})" for each in errors)
+    named = [f"{str(each['loc'][-1])[:_LONGEST_NAME]} ({each['msg']})" for each in errors]
+    faults = "; ".join(
+        [*named[:_MOST_FAULTS], *(["and more"] if len(named) > _MOST_FAULTS else [])]
+    )
     return Problem(
         kind="invalid-field",
         status=422,

@@ -31,7 +31,8 @@ BATCH_LIMIT = 20
 ANSWER_LIMIT_BYTES = 32 * 2**20
 """Of a page or a batch. In memory its text is up to four times as large, and is held twice."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
-_TIMEOUTS = httpx.Timeout(45.0, connect=10.0)
+_ANSWERS_IN_S = 45.0
+_CONNECTS_IN_S = 10.0
 _DENIED_PAUSE_S = 1.0
 # For failures that name none, such as items of a batch (outlook-dev-docs #144).
 _UNSAID_PAUSE_S = 2.0
@@ -52,7 +53,8 @@ class _Request:
 class GraphClient:
     """Not for use by several threads. `on_request` is called once per request sent.
 
-    `mailbox` is how paths name the mailbox, `/me` or `/users/ID`.
+    `mailbox` is how paths name the mailbox, `/me` or `/users/ID`. `answers_in_s` bounds a single
+    read from the connection.
 
     What was throttled, or failed for the moment, is asked again after a pause, as far as
     `patience` goes: a listing of many requests must not begin anew for one of them. What does
@@ -70,6 +72,7 @@ class GraphClient:
         ca_bundle: str | None,
         patience: Patience,
         on_request: Callable[[], None],
+        answers_in_s: float = _ANSWERS_IN_S,
     ) -> None:
         self.mailbox = mailbox
         self._base_url = base_url
@@ -78,7 +81,7 @@ class GraphClient:
         self._on_request = on_request
         self._http = httpx.Client(
             verify=ssl.create_default_context(cafile=ca_bundle),
-            timeout=_TIMEOUTS,
+            timeout=httpx.Timeout(answers_in_s, connect=min(_CONNECTS_IN_S, answers_in_s)),
             follow_redirects=False,
             trust_env=False,
         )

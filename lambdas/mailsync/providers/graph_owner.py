@@ -15,6 +15,11 @@ from mailsync.providers.graph_http import GraphClient, mailbox_path
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings
 
+ANSWERS_IN_S = 8.0
+"""A person waits for the answer, and the API gives up after 29 s: as long as this, asked again
+once, and what came before it leave time for an answer in words."""
+_PATIENCE_S = 4.0
+
 _UNKNOWN = "The organisation has no user of this address; correct it."
 _HIDDEN = (
     "The app may not look up users of the organisation; an administrator must grant it the"
@@ -70,8 +75,9 @@ def look_up(address: str, access: AccessSource, settings: Settings) -> Owner:
         mailbox=mailbox_path(address),
         access=access,
         ca_bundle=settings.ca_bundle,
-        patience=Patience(),
+        patience=Patience(total_s=_PATIENCE_S),
         on_request=lambda: None,
+        answers_in_s=ANSWERS_IN_S,
     )
     try:
         return _find_owner(graph)
