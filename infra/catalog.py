@@ -19,7 +19,9 @@ class Touch(StrEnum):
     PROVIDER_LOGIN = "provider login"  # the app's client id and secret
     OPEN_TOKENS = "open tokens"  # kms:Decrypt
     SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
-    WORKFLOWS = "workflows"  # start, describe and stop executions
+    WORKFLOWS = "workflows"  # start executions and describe them
+    STOP_WORKFLOWS = "stop workflows"  # end executions
+    WORKFLOW_NAMES = "workflow names"  # know the machines, by which executions are named
     FUNCTIONS = "functions"  # wake `sync-accounts`
     EVENT_BUS = "event bus"  # put events on it
     APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
@@ -155,7 +157,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="api",
         purpose="Start, stop and show syncs, manage accounts, run the self-test.",
-        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
+        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS, Touch.STOP_WORKFLOWS}),
     ),
     Function(
         name="connect",
@@ -167,6 +169,7 @@ FUNCTIONS: tuple[Function, ...] = (
                 Touch.OPEN_TOKENS,
                 Touch.SEAL_TOKENS,
                 Touch.WORKFLOWS,
+                Touch.STOP_WORKFLOWS,
             }
         ),
     ),
@@ -211,7 +214,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="close-run",
         purpose="Closes the run of an execution that ended without doing so.",
-        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
+        touches=frozenset({Touch.DATABASE, Touch.WORKFLOW_NAMES}),
     ),
     # events
     Function(

@@ -111,7 +111,6 @@ class SyncApi(Construct):
         self._api.add_stage(
             "DefaultStage",
             auto_deploy=True,
-            detailed_metrics_enabled=True,
             throttle=apigateway.ThrottleSettings(rate_limit=50, burst_limit=100),
             access_log_settings=_AccessLog(log_group),
         )

@@ -72,28 +72,35 @@ class SyncWorkflows(Construct):
                 ("TestSync", catalog.TEST_SYNC),
             )
         )
-        self._control = iam.Policy(self, "Control")
+        self._start, self._stop = iam.Policy(self, "Start"), iam.Policy(self, "Stop")
         for machine in (self.mailbox_sync, self.test_sync):
-            self._permit_control(machine)
+            machine.grant_start_execution(self._start)
+            _permit(self._start, machine, "states:DescribeExecution")
+            _permit(self._stop, machine, "states:StopExecution")
 
-    def allow_control(self, function: SyncFunction) -> None:
-        """Start an execution of either machine, describe it and stop it."""
+    def allow_start(self, function: SyncFunction) -> None:
+        """Start an execution of either machine, and describe it."""
+        self.tell_names(function)
+        self._start.attach_to_role(function.role)
+
+    def allow_stop(self, function: SyncFunction) -> None:
+        self._stop.attach_to_role(function.role)
+
+    def tell_names(self, function: SyncFunction) -> None:
+        """Which machines there are: enough to name an execution, not to touch it."""
         function.function.add_environment("MAILBOX_SYNC_ARN", self.mailbox_sync.state_machine_arn)
         function.function.add_environment("TEST_SYNC_ARN", self.test_sync.state_machine_arn)
-        self._control.attach_to_role(function.role)
 
-    def _permit_control(self, machine: sfn.StateMachine) -> None:
-        machine.grant_start_execution(self._control)
-        grant = machine.grant_execution(
-            self._control, "states:DescribeExecution", "states:StopExecution"
+
+def _permit(policy: iam.Policy, machine: sfn.StateMachine, action: str) -> None:
+    grant = machine.grant_execution(policy, action)
+    executions = cdk.Stack.of(policy).resolve(grant.principal_statements[0].resources[0])
+    Validations.of(policy).acknowledge(
+        Acknowledgment(
+            id=f"AwsSolutions-IAM5[Resource::{_as_nag_writes(executions)}]",
+            reason="An execution is named when it starts; the wildcard ends at its machine.",
         )
-        executions = cdk.Stack.of(self).resolve(grant.principal_statements[0].resources[0])
-        Validations.of(self._control).acknowledge(
-            Acknowledgment(
-                id=f"AwsSolutions-IAM5[Resource::{_as_nag_writes(executions)}]",
-                reason="An execution is named when it starts; the wildcard ends at its machine.",
-            )
-        )
+    )
 
 
 def _as_nag_writes(arn: Mapping[str, Any]) -> str:

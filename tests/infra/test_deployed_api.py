@@ -56,6 +56,13 @@ def test_the_access_log_never_holds_a_path_or_query(sync: Template) -> None:
     assert not logged & {"$context.path", "$context.protocol", "$context.identity.sourceIp"}
 
 
+def test_routes_have_no_metrics_of_their_own(sync: Template) -> None:
+    """Alarms and dashboard look at the whole API, and each of some hundred would cost $0.30."""
+    settings = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["DefaultRouteSettings"]
+
+    assert not settings.get("DetailedMetricsEnabled")
+
+
 def test_requests_are_throttled_for_all_together(sync: Template) -> None:
     limits = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["DefaultRouteSettings"]
 

@@ -53,14 +53,29 @@ def test_only_functions_that_need_a_secret_may_read_it(
     assert readers == touching(*touches)
 
 
-@pytest.mark.parametrize("action", ["StartExecution", "DescribeExecution", "StopExecution"])
+@pytest.mark.parametrize(
+    ("action", "touch"),
+    [
+        ("StartExecution", Touch.WORKFLOWS),
+        ("DescribeExecution", Touch.WORKFLOWS),
+        ("StopExecution", Touch.STOP_WORKFLOWS),
+    ],
+)
 def test_only_functions_that_touch_workflows_may_control_executions(
-    sync: Template, action: str
+    sync: Template, action: str, touch: Touch
 ) -> None:
     allowed = sync.may(f"states:{action}")
 
-    assert set(allowed) == touching(Touch.WORKFLOWS)
+    assert set(allowed) == touching(touch)
     assert all(len(as_list(each["Resource"])) == 2 for each in allowed.values())
+
+
+def test_only_what_a_person_asks_stops_executions_and_who_closes_a_run_controls_none(
+    sync: Template,
+) -> None:
+    assert set(sync.may("states:StopExecution")) == {"api", "connect"}
+    for action in ("StartExecution", "DescribeExecution", "StopExecution"):
+        assert catalog.RUN_CLOSER not in sync.may(f"states:{action}")
 
 
 def test_who_takes_an_account_away_may_tell_its_provider_and_stop_its_sync(sync: Template) -> None:
@@ -118,10 +133,10 @@ def test_a_function_is_told_of_a_resource_only_if_it_may_use_it(sync: Template) 
         "SETTINGS_SECRET_ARN": touching(*HAVING_SETTINGS),
         "MIGRATION_SECRET_ARN": touching(Touch.SCHEMA),
         "TOKEN_KEY_ARN": touching(Touch.OPEN_TOKENS, Touch.SEAL_TOKENS),
-        "MAILBOX_SYNC_ARN": touching(Touch.WORKFLOWS),
+        "MAILBOX_SYNC_ARN": touching(Touch.WORKFLOWS, Touch.WORKFLOW_NAMES),
         "SYNC_ACCOUNTS_ARN": touching(Touch.FUNCTIONS),
         "EVENT_BUS_NAME": touching(Touch.EVENT_BUS),
-        "TEST_SYNC_ARN": touching(Touch.WORKFLOWS),
+        "TEST_SYNC_ARN": touching(Touch.WORKFLOWS, Touch.WORKFLOW_NAMES),
         "GRAPH_URL": touching(Touch.PROVIDER_LOGIN),
         "MICROSOFT_AUTHORITY": touching(Touch.PROVIDER_LOGIN),
         "PUBLIC_URL": touching(Touch.PUBLIC_URL),
