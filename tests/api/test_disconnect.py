@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from io import StringIO
 from typing import Any
 
@@ -18,6 +19,7 @@ from mailsync.steps import push
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.rows import to_json
 from mailsync.workflow import Workflows
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
@@ -321,6 +323,42 @@ def test_what_a_tick_has_made_while_the_account_was_disconnected_is_ended_by_it(
 
     assert sql("SELECT status FROM mailsync.email_accounts") == [["disconnected"]]
     assert identity.notifier.subscriptions() == []
+
+
+def test_what_a_tick_makes_while_a_disconnection_begins_is_ended_by_it_too(
+    account_id: AccountId, identity: Simulators, subscriber: Subscriber, sql: Sql
+) -> None:
+    """The provider was told of what there was; the account may lose its tokens at any moment."""
+    identity.notifier.expire(identity.service.mailbox("ann@example.org").user_id)
+    sql("UPDATE mailsync.provider_subscriptions SET next_try_at = now()")
+    subscriber.at_handshake = lambda: push.end_push(OwnAccount(account_id, "ann"))
+
+    tick()
+
+    assert identity.notifier.subscriptions() == []
+
+
+def test_an_event_that_becomes_true_while_the_account_is_deleted_goes_with_it(
+    ask: Ask, account_id: AccountId, settings: Settings, database: Database, sql: Sql
+) -> None:
+    """A run that fails at this moment holds the account and puts its event into the outbox."""
+    store, other = ControlStore(database), Database(settings)
+    store.begin_purge(OwnAccount(account_id, "ann"))
+    while store.purge_piece(account_id):
+        pass
+
+    with ThreadPoolExecutor() as pool:
+        with other.transaction() as failing:
+            failing.run("lock_account", account_id=account_id)
+            purging = pool.submit(store.purge_rest, account_id)
+            wait([purging], timeout=0.3)
+            failing.run(
+                "add_to_outbox", account_id=account_id, type="sync.failed", detail=to_json({})
+            )
+        assert purging.result(timeout=10)
+    other.close()
+
+    assert sql("SELECT count(*) FROM mailsync.outbox") == [[0]]
 
 
 def test_another_user_s_account_looks_like_one_that_does_not_exist_and_is_still_notified_of(

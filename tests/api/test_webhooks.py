@@ -83,7 +83,9 @@ def account_id(connect_account: Connect, database: Database, sql: Sql) -> Accoun
     )
     store = PushStore(database)
     store.add_missing(Provider.MICROSOFT, CALLBACK)
-    store.made(found, PushChannel(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET)
+    claim = store.claim(Provider.MICROSOFT, CALLBACK, 600)
+    assert claim
+    store.made(claim, PushChannel(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET)
     rest(sql)
     return found
 

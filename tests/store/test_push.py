@@ -17,7 +17,7 @@ from mailsync.model import (
 )
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.push_store import PushStore
+from mailsync.store.push_store import Claim, PushStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.due import PUSHED_S, USUAL_S
 from tests.store.rows import one
@@ -35,7 +35,9 @@ def push(database: Database, run: RunRef) -> PushStore:
     one(database, MIRRORED)
     store.add_missing(Provider.MICROSOFT, "https://api.example.org/hook")
     expires_at = datetime.now(UTC) + timedelta(days=2)
-    store.made(run.account_id, PushChannel(REMOTE_ID, expires_at), SECRET)
+    (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
+    claim = Claim(run.account_id, None, until)
+    assert store.made(claim, PushChannel(REMOTE_ID, expires_at), SECRET)
     one(database, LONG_AGO)
     return store
 
@@ -117,3 +119,21 @@ def test_of_many_ticks_at_once_one_renews(push: PushStore, database: Database) -
     claims = [push.claim(Provider.MICROSOFT, callback_url, 600) for _ in range(3)]
 
     assert [each.remote_id if each else None for each in claims] == [REMOTE_ID, None, None]
+
+
+def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
+    push: PushStore, database: Database
+) -> None:
+    """A notification had it claimed twice; one of the two channels would be forgotten."""
+    one(database, "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
+    channel = PushChannel(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
+    claims = []
+    for _ in range(2):
+        one(database, "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1")
+        claims.append(push.claim(Provider.MICROSOFT, "https://api.example.org/hook", 600))
+
+    first, second = claims
+    assert first
+    assert second
+    assert not push.made(first, channel, SECRET)
+    assert push.made(second, channel, SECRET)

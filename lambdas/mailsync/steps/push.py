@@ -126,7 +126,7 @@ def _open(store: PushStore, claim: Claim, push: PushProvider, callback_url: str)
     """A death before it is stored leaves one at the provider that notifies in vain and expires."""
     secret = token_urlsafe(32)
     channel = push.open(callback_url, secret, datetime.now(UTC) + LASTS)
-    if store.made(claim.account_id, channel, secret):
+    if store.made(claim, channel, secret):
         logger.info("push_opened", account_id=claim.account_id)
     else:
         push.end(channel.remote_id)

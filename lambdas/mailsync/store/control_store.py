@@ -117,6 +117,7 @@ class ControlStore:
     def purge_rest(self, account_id: AccountId) -> bool:
         """What is left after the pieces; False while its access is being renewed."""
         with self._database.transaction() as tx:
+            tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
     def forget_left_access(self) -> int:

@@ -18,10 +18,14 @@ from mailsync.sync.due import renewal_again_in_s, renewal_in_s
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A mailbox whose channel must be made, or renewed when `remote_id` is not None."""
+    """A mailbox whose channel must be made, or renewed when `remote_id` is not None.
+
+    `until`, the moment from which others may claim it, tells it from any other claim.
+    """
 
     account_id: AccountId
     remote_id: RemoteId | None
+    until: datetime
 
 
 class PushStore:
@@ -46,19 +50,21 @@ class PushStore:
             )
         if not found:
             return None
-        account_id, remote_id = found[0]
-        return Claim(AccountId(account_id), RemoteId(remote_id) if remote_id else None)
+        account_id, remote_id, until = found[0]
+        return Claim(AccountId(account_id), RemoteId(remote_id) if remote_id else None, until)
 
-    def made(self, account_id: AccountId, channel: PushChannel, secret: str) -> bool:
+    def made(self, claim: Claim, channel: PushChannel, secret: str) -> bool:
         """Makes the mailbox due as well: nobody was told what changed before this moment.
 
-        False, and nothing is kept, when the account was disconnected meanwhile.
+        False, and nothing is kept, when the account was disconnected meanwhile or somebody else
+        has claimed it.
         """
         with self._database.transaction() as tx:
-            _notify(tx, [account_id])
+            _notify(tx, [claim.account_id])
             kept = tx.changed(
                 "subscription_made",
-                account_id=account_id,
+                account_id=claim.account_id,
+                claimed_until=claim.until,
                 remote_id=channel.remote_id,
                 secret_hash=_hash(secret),
                 expires_at=channel.expires_at,

@@ -880,6 +880,7 @@ DELETE FROM mailsync.sync_runs
 
 -- purge_account --
 -- The account itself with all that is left of it, once its mail and what it signs in with are gone.
+-- It is held already: an event that was put into the outbox meanwhile would not be seen.
 WITH gone AS (
   DELETE FROM mailsync.email_accounts a
    WHERE id = cast(:account_id AS uuid) AND status = 'purging'
@@ -1041,15 +1042,16 @@ UPDATE mailsync.provider_subscriptions
         ORDER BY s.next_try_at
           FOR UPDATE OF s SKIP LOCKED
         LIMIT 1)
-RETURNING account_id::text, remote_id
+RETURNING account_id::text, remote_id, next_try_at
 
 -- subscription_made --
--- The provider notifies us from now on.
+-- The provider notifies us from now on; nothing when the claim, known by its end, is no longer good:
+-- the account was disconnected meanwhile or is about to be, or somebody else has claimed it.
 UPDATE mailsync.provider_subscriptions
    SET remote_id = :remote_id, secret_hash = :secret_hash, expires_at = :expires_at,
        next_try_at = now() + make_interval(secs => :next_in_s),
        failures = 0, last_error = NULL, updated_at = now()
- WHERE account_id = cast(:account_id AS uuid)
+ WHERE account_id = cast(:account_id AS uuid) AND next_try_at = cast(:claimed_until AS timestamptz)
 
 -- subscription_renewed --
 -- The provider will go on notifying us; nothing when that one was removed or replaced meanwhile.
@@ -1070,9 +1072,10 @@ UPDATE mailsync.provider_subscriptions
  WHERE account_id = cast(:account_id AS uuid)
 
 -- withdraw_subscription --
--- What a user's account is about to lose; put off, so that no tick renews it meanwhile.
+-- What a user's account is about to lose; put off, so that no tick renews it meanwhile, and what one
+-- is making at this moment is not kept.
 UPDATE mailsync.provider_subscriptions s
-   SET next_try_at = greatest(s.next_try_at, now() + interval '1 minute'), updated_at = now()
+   SET next_try_at = now() + interval '1 minute', updated_at = now()
   FROM mailsync.email_accounts a
  WHERE a.id = s.account_id AND a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
 RETURNING s.remote_id
