@@ -143,3 +143,13 @@ def test_an_unknown_account_is_not_found_whatever_its_id_looks_like(
 ) -> None:
     with pytest.raises(AccountNotFound):
         runs.account(AccountId(unknown))
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+def test_an_account_that_was_deleted_while_its_sync_was_asked_for_is_not_found(
+    runs: RunStore, key: str | None
+) -> None:
+    gone = AccountId("00000000-0000-0000-0000-000000000000")
+
+    with pytest.raises(AccountNotFound):
+        runs.enqueue(gone, RunId("r"), MANUAL, "api", key)

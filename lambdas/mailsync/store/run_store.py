@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from random import random
 from typing import Any
 
-from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
+from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost, StoreRejected
 from mailsync.metrics import DIFFERENCES_LEFT, RUNS_COMPLETED, count, count_failure
 from mailsync.model import (
     Account,
@@ -96,7 +96,27 @@ class RunStore:
         idempotency_key: str | None = None,
     ) -> OpenRun:
         """The run that was asked for, or the one that is open; for a key that was answered before,
-        the run that it was answered with, whatever has become of it."""
+        the run that it was answered with, whatever has become of it.
+
+        Raises AccountNotFound when the account was deleted meanwhile.
+        """
+        try:
+            found = self._enqueued(account_id, run_id, wish, trigger, idempotency_key)
+        except StoreRejected:
+            self.account(account_id)
+            raise
+        # The run that barred ours may have ended between the two statements: then ask again.
+        return found or self.enqueue(account_id, run_id, wish, trigger, idempotency_key)
+
+    def _enqueued(
+        self,
+        account_id: AccountId,
+        run_id: RunId,
+        wish: SyncWish,
+        trigger: str,
+        idempotency_key: str | None,
+    ) -> OpenRun | None:
+        """The same in one transaction; None when the open run has ended meanwhile."""
         with self._database.transaction() as tx:
             if idempotency_key and (found := _run_of_key(tx, account_id, idempotency_key)):
                 return found
@@ -118,10 +138,7 @@ class RunStore:
                     run_id=joined[0][0],
                     **_columns(wish),
                 )
-        # The run that barred ours may have ended between the two statements: then ask again.
-        if not joined:
-            return self.enqueue(account_id, run_id, wish, trigger, idempotency_key)
-        return _open_run(joined[0])
+        return _open_run(joined[0]) if joined else None
 
     def run_of_key(self, account_id: AccountId, idempotency_key: str) -> OpenRun | None:
         """The run that the key was answered with; None when it is new."""

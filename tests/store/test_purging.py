@@ -1,0 +1,41 @@
+"""Accounts that were purged, one after another."""
+
+import pytest
+
+from mailsync.errors import StoreUnavailable
+from mailsync.model import AccountId, Provider
+from mailsync.steps.purge import purge_marked
+from mailsync.store.connection import Database
+from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.credential_store import CredentialStore
+from tests.store.rows import one
+
+
+class Barred(ControlStore):
+    """The rows of its first account are held by somebody who does not let go."""
+
+    def purge_piece(self, account_id: AccountId) -> bool:
+        if account_id == self.purging()[0]:
+            raise StoreUnavailable("The database gave up on 'purge_emails' (SQLSTATE 55P03).")
+        return super().purge_piece(account_id)
+
+
+def test_an_account_that_cannot_be_deleted_now_holds_no_other_up_and_is_not_kept_quiet(
+    database: Database,
+) -> None:
+    store = Barred(database)
+    for user_id in ("ann", "bo"):
+        account_id = CredentialStore(database).connect_account(
+            user_id=user_id,
+            provider=Provider.MICROSOFT,
+            provider_account_id="uid.utid",
+            email_address="a@example.org",
+        )
+        store.begin_purge(OwnAccount(account_id, user_id))
+    first, _ = store.purging()
+
+    with pytest.raises(StoreUnavailable):
+        purge_marked(store, budget_s=10)
+
+    assert store.purging() == (first,)
+    assert one(database, "SELECT count(*) FROM mailsync.email_accounts") == [1]
