@@ -20,10 +20,10 @@ class ExecutionEvents(Construct):
         construct_id: str,
         *,
         functions: SyncFunctions,
-        mailbox_sync: sfn.StateMachine,
+        machine: sfn.StateMachine,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._machine = mailbox_sync
+        self._machine = machine
         self._call("Unfinished", functions[catalog.RUN_CLOSER], catalog.UNFINISHED)
         self._call("ClosedItself", functions[catalog.PUBLISHER], catalog.CLOSED_ITSELF)
 

@@ -37,8 +37,7 @@ class SyncStack(cdk.Stack):
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
         schedules = SyncSchedules(self, "Schedules", functions=functions, stage=stage)
-        mailbox_sync = workflows.mailbox_sync
-        ExecutionEvents(self, "Executions", functions=functions, mailbox_sync=mailbox_sync)
+        ExecutionEvents(self, "Executions", functions=functions, machine=workflows.mailbox_sync)
         events = SyncEvents(self, "Events", functions=functions)
         batches = SyncBatches(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
