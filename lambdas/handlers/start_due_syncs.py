@@ -1,7 +1,4 @@
-"""Schedule `start-due-syncs`: has due mailboxes looked at, then revives or closes silent runs.
-
-In this order, since a look needs no Step Functions and is not to wait for them.
-"""
+"""Schedule `start-due-syncs`: has due mailboxes looked at, then revives or closes silent runs."""
 
 from typing import Any
 
@@ -23,6 +20,7 @@ SILENT_S, MOST_REVIVED = 60, 100
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    # In this order: a look needs no Step Functions and is not to wait for them.
     runs, trigger = RunStore(open_database()), open_trigger()
     due = runs.claim_due(MOST_PER_TICK, CLAIMED_FOR_S)
     batches = Batches(CheckStore(open_database()), load_settings().sync_accounts_arn).wake(due)
