@@ -6,6 +6,7 @@ import pytest
 
 from mailsync.errors import AccessRevoked, LeaseLost
 from mailsync.model import AccountId, RunId, SyncType
+from mailsync.steps import check as check_step
 from mailsync.steps.check import Outcome
 from mailsync.store.check_store import Check, CheckStore
 from mailsync.store.control_store import ControlStore, OwnAccount
@@ -164,6 +165,20 @@ def test_a_mailbox_that_was_never_complete_is_left_to_an_execution_unasked(world
 
     assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
     assert world.go_on(world.started[0]) == "completed"
+
+
+def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
+    synced: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at it would outlast its function, and take the other mailboxes with it."""
+    synced.remote.deliver(a_mail("new"))
+    monkeypatch.setattr(check_step, "MOST_FOLDERS", 3)
+
+    checked = synced.check()
+
+    assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
+    assert synced.go_on(synced.started[0]) == "completed"
+    assert is_mirrored(synced)
 
 
 def test_a_count_that_differs_is_never_taken_for_nothing_new(synced: World) -> None:

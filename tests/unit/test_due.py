@@ -1,5 +1,7 @@
 from mailsync.sync.due import (
     EXECUTION_DIED,
+    FOLDERS_FAILED,
+    LONGEST_PARTLY_S,
     LONGEST_S,
     PUSHED_S,
     QUIET_S,
@@ -12,11 +14,18 @@ from mailsync.sync.due import (
 
 
 def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least() -> None:
-    waits = [next_sync_in_s(failures=each, cause="FoldersFailed", spread=0.5) for each in range(12)]
+    waits = [next_sync_in_s(failures=each, cause="StoreRejected", spread=0.5) for each in range(12)]
 
     assert waits[0] == USUAL_S
     assert waits == sorted(waits)
     assert waits[-1] == LONGEST_S
+
+
+def test_one_bad_folder_does_not_make_the_mail_of_the_others_a_day_late() -> None:
+    waits = [next_sync_in_s(failures=each, cause=FOLDERS_FAILED, spread=0.5) for each in range(12)]
+
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_PARTLY_S
 
 
 def test_mailboxes_that_failed_together_come_back_apart() -> None:

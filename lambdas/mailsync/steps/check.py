@@ -25,7 +25,7 @@ from mailsync.steps.mailbox import Mailbox
 from mailsync.steps.proof import recalculate_counts
 from mailsync.store.check_store import Check, CheckStore
 from mailsync.store.connection import Database
-from mailsync.sync.check import Verdict, judge
+from mailsync.sync.check import MOST_FOLDERS, Verdict, judge
 from mailsync.sync.folders import diff_folders
 from mailsync.sync.verify import FolderCount
 
@@ -124,6 +124,8 @@ class _Work:
         try:
             if not check.account.initial_sync_completed:
                 return self._hand_over(check, "first sync")
+            if len(check.folders) > MOST_FOLDERS:
+                return self._hand_over(check, "many folders")
             with self._desk.opened(check) as self._mailbox:
                 return self._look_at(check, self._mailbox)
         except LeaseLost:

@@ -8,6 +8,11 @@ from mailsync.sync.folders import FolderPlan
 from mailsync.sync.verify import FolderCount, agrees
 
 
+MOST_FOLDERS = 1_000
+"""Of a mailbox that is looked at. 20 folders are one request of the tree and one of the changes,
+0.9 s at 88 ms per answer and four at once; 24 other mailboxes wait in the same function."""
+
+
 class Verdict(Enum):
     NOTHING_NEW = auto()
     ONE_PAGE = auto()

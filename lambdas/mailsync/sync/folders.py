@@ -23,13 +23,10 @@ class FolderPlan:
 def diff_folders(remote: Sequence[RemoteFolder], known: Sequence[KnownFolder]) -> FolderPlan:
     """A folder that was deleted and made again under its name has another id: both are told."""
     before = {each.ref.remote_id: each for each in known}
+    there = {each.remote_id for each in remote}
     return FolderPlan(
         changed=tuple(each for each in remote if _differs(each, before.get(each.remote_id))),
-        gone=tuple(
-            each.ref.id
-            for each in known
-            if each.ref.remote_id not in {folder.remote_id for folder in remote}
-        ),
+        gone=tuple(each.ref.id for each in known if each.ref.remote_id not in there),
     )
 
 
