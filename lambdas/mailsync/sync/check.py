@@ -7,7 +7,6 @@ from mailsync.model import FolderId, KnownFolder, Page
 from mailsync.sync.folders import FolderPlan
 from mailsync.sync.verify import FolderCount, agrees
 
-
 MOST_FOLDERS = 1_000
 """Of a mailbox that is looked at. 20 folders are one request of the tree and one of the changes,
 0.9 s at 88 ms per answer and four at once; 24 other mailboxes wait in the same function."""
