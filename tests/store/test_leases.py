@@ -10,6 +10,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
+from tests.builders import connect_account
 from tests.store.rows import one, rows
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
@@ -130,6 +131,21 @@ def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
         ["sync.failed"],
         ["account.reauth_required"],
     ]
+
+
+def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_tried_at_once(
+    runs: RunStore, run: RunRef, database: Database
+) -> None:
+    assert connect_account(database, "ann") == run.account_id
+
+    runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+
+    assert one(database, "SELECT status, sync_status FROM mailsync.email_accounts") == [
+        "active",
+        "failed",
+    ]
+    assert rows(database, "SELECT type FROM mailsync.outbox") == [["sync.failed"]]
+    assert runs.claim_due(10, 60.0) == (run.account_id,)
 
 
 def test_due_accounts_are_claimed_once(runs: RunStore, account_id: AccountId) -> None:

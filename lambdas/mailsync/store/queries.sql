@@ -21,7 +21,8 @@ INSERT INTO mailsync.email_accounts AS a (user_id, provider, provider_account_id
 VALUES (:user_id, :provider, :provider_account_id, :email_address)
     ON CONFLICT (user_id, provider, provider_account_id) DO UPDATE
    SET email_address = excluded.email_address, status = 'active', failures = 0,
-       last_error = NULL, last_error_message = NULL, next_sync_at = now(), updated_at = now()
+       last_error = NULL, last_error_message = NULL, next_sync_at = now(),
+       connected_at = clock_timestamp(), updated_at = now()
 RETURNING id::text
 
 -- take_lease --
@@ -65,8 +66,8 @@ RETURNING id
 SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
 
 -- lock_account_of_run --
--- The same, for the account of a run.
-SELECT a.failures, a.status
+-- The same, for the account of a run, and whether it was connected anew since that run began.
+SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at)
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE r.id = :run_id

@@ -317,11 +317,13 @@ def fail_run(
     tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
 ) -> bool:
     """See `RunStore.fail`; whether the run had no outcome yet. It is counted after the commit."""
-    needs_person = error in NEEDS_A_PERSON
     held = tx.run("lock_account_of_run", run_id=run_id)
     if not held or not close_run(tx, run_id, "failed", error, message):
         return False
-    [(failures, status)] = held
+    [(failures, status, is_connected_anew)] = held
+    # What the run signed in with is not what the account has now.
+    is_outdated = error in NEEDS_A_PERSON and is_connected_anew
+    needs_person = error in NEEDS_A_PERSON and not is_outdated
     wait_s = next_sync_in_s(failures=failures + 1, cause=error, spread=random())  # noqa: S311
     changed = tx.run(
         "account_failed",
@@ -330,7 +332,7 @@ def fail_run(
         error=error,
         error_message=message,
         needs_person=needs_person,
-        next_in_s=wait_s,
+        next_in_s=0.0 if is_outdated else wait_s,
     )
     announce(tx, account_id, "sync.failed", run_id, error=error)
     if changed and needs_person and status == "active":
