@@ -27,11 +27,6 @@ ACCOUNTS = "/api/email/accounts"
 
 
 @pytest.fixture
-def account_id(connect_account: Connect) -> AccountId:
-    return connect_account()
-
-
-@pytest.fixture
 def run(ask: Ask, account_id: AccountId, database: Database) -> RunRef:
     CredentialStore(database).add_data_key(b"wrapped")
     return sync_under_way(ask, account_id, database)

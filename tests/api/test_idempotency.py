@@ -15,11 +15,6 @@ RUNS = "SELECT count(*) FROM mailsync.sync_runs"
 
 
 @pytest.fixture
-def account_id(connect_account: Connect) -> AccountId:
-    return connect_account()
-
-
-@pytest.fixture
 def running(ask: Ask, account_id: AccountId, database: Database) -> RunId:
     """A run under way that nobody gave a key."""
     started = start(ask, account_id, None).json

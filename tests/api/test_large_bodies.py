@@ -8,14 +8,9 @@ import pytest
 
 from mailsync.api.problems import LARGEST_BODY_BYTES
 from mailsync.model import AccountId
-from tests.api.conftest import Ask, Connect
+from tests.api.conftest import Ask
 
 START, ORGANISATION = "POST /api/email/sync", "POST /api/email/accounts/microsoft"
-
-
-@pytest.fixture
-def account_id(connect_account: Connect) -> AccountId:
-    return connect_account()
 
 
 def test_a_body_that_nobody_needs_is_not_even_parsed(

@@ -5,23 +5,16 @@ import json
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from tests.api.conftest import Ask, Connect, Sql
+from tests.api.conftest import Ask, Sql
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 
 RUNS = "GET /api/email/runs"
 MOST = 50
-
-
-@pytest.fixture
-def account_id(connect_account: Connect) -> AccountId:
-    return connect_account()
 
 
 def an_ended_run(database: Database, account_id: AccountId, name: str) -> RunRef:

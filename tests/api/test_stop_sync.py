@@ -12,7 +12,7 @@ from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from tests.api.conftest import Ask, Connect, Sql
+from tests.api.conftest import Ask, Sql
 from tests.api.requests import EVENTS, Context
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 
@@ -20,11 +20,6 @@ START, STOP = "POST /api/email/sync", "DELETE /api/email/sync"
 RUN = "SELECT status, error, finished_at IS NOT NULL FROM mailsync.sync_runs"
 ACCOUNT = "SELECT sync_status, lease_owner, failures, last_error FROM mailsync.email_accounts"
 WAIT_S = "SELECT extract(epoch FROM next_sync_at - now()) FROM mailsync.email_accounts"
-
-
-@pytest.fixture
-def account_id(connect_account: Connect) -> AccountId:
-    return connect_account()
 
 
 @pytest.fixture

@@ -10,16 +10,11 @@ from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from tests.api.conftest import Ask, Connect, Sql
+from tests.api.conftest import Ask, Sql
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.guide import STATUS_FIELDS
 
 STATUS = "GET /api/email/sync"
-
-
-@pytest.fixture
-def account_id(connect_account: Connect) -> AccountId:
-    return connect_account()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
-from tests.soak.background import Background
+from tests.soak.background import background
 from tests.soak.memory import Sampler, growing, thirds
 from tests.soak.traffic import Traffic, faults
 from tests.torture.changes import fill
@@ -84,8 +84,8 @@ def _soak(folder: Path, options: argparse.Namespace) -> Soak:
         simulators.service.faults.add(*rules)
         traffic, memory = Traffic(list(mailboxes.values()), options.seed), Sampler()
         with (
-            Background(traffic.change, every_s=1 / options.rate),
-            Background(memory.sample, every_s=SAMPLED_EVERY_S),
+            background(traffic.change, every_s=1 / options.rate),
+            background(memory.sample, every_s=SAMPLED_EVERY_S),
         ):
             _wait(options.minutes * 60, stack, traffic, simulators.service.log.clear)
         soak.changes, soak.memory = traffic.done, dict(memory.largest)

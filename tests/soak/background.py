@@ -1,33 +1,23 @@
 """Work that goes on beside everything else."""
 
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
-class Background:
-    """Calls `work` again and again, so many seconds apart, from entering to leaving the context."""
+@contextmanager
+def background(work: Callable[[], None], *, every_s: float) -> Iterator[None]:
+    """Calls `work` again and again, so many seconds apart, until the context is left."""
+    ended = threading.Event()
 
-    def __init__(self, work: Callable[[], None], *, every_s: float) -> None:
-        self._work = work
-        self._every_s = every_s
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, daemon=True)
+    def go_on() -> None:
+        while not ended.wait(every_s):
+            work()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _go_on(self) -> None:
-        while not self._ended.wait(self._every_s):
-            self._work()
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
