@@ -1,0 +1,124 @@
+"""`repair-folder`: a folder compared with the provider's list, id by id and version by version."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from mailsync.errors import ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import FolderId, IdListing, KnownFolder, Message, RemoteId, Unreadable
+from mailsync.steps.mailbox import Mailbox
+from mailsync.steps.removals import Found, batches, has_time, take_answers
+from mailsync.sync.safety import is_most
+from mailsync.sync.verify import Difference, IdDifference, compare_ids, what_stays
+
+
+def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
+    """List the folder at the provider, compare it with the rows, and mend what differs.
+
+    Afterwards the folder is verified as of this listing: mail that arrives later is the next
+    run's, not a difference. Asked for by id, the provider has the last word; where it contradicts
+    its own listing, the id stays with its cause until the counts agree. What there is no time for
+    is left to the next comparison, and the folder is not verified until then.
+
+    Raises:
+        ProviderUnavailable: the listing is incomplete.
+    """
+    run, mail = mailbox.run, mailbox.mail
+    folder = mailbox.folders.folder(run.account_id, folder_id)
+    listing, difference = compare_folder(mailbox, folder)
+    if difference.returned:
+        mail.show_again(run, folder_id, difference.returned)
+    if difference.released:
+        mail.leave_quarantine(run, difference.released, folder_id)
+    wanted = difference.missing + difference.changed
+    listed = {entry.remote_id: entry.is_read for entry in listing.entries}
+    left: list[Difference] = []
+    asked = 0
+    for found in _mended(mailbox, folder, wanted, difference.surplus, remaining_s):
+        asked += len(found)
+        left += what_stays(listed, found, folder.ref.remote_id)
+    logger.info(
+        "folder_compared",
+        folder_id=folder_id,
+        missing=len(difference.missing),
+        surplus=len(difference.surplus),
+        changed=len(difference.changed),
+        returned=len(difference.returned),
+        left=len(left),
+    )
+    if asked == len(wanted) + len(difference.surplus):
+        mailbox.folders.mark_compared(run, folder_id, listing, left)
+
+
+def compare_folder(mailbox: Mailbox, folder: KnownFolder) -> tuple[IdListing, IdDifference]:
+    """The provider's list of a folder, and how the rows differ from it.
+
+    Rows that are equal and were stored without a version get the listed one.
+
+    Raises:
+        ProviderUnavailable: the list is shorter or longer than the provider says it is.
+    """
+    run, mail = mailbox.run, mailbox.mail
+    listing = mailbox.provider.list_ids(folder.ref)
+    if listing.total is not None and not listing.is_complete:
+        raise ProviderUnavailable(
+            f"The provider lists {len(listing.entries)} of {listing.total} messages of folder"
+            f" {folder.ref.id}; trying again."
+        )
+    ids = [entry.remote_id for entry in listing.entries]
+    difference = compare_ids(
+        listing.entries,
+        mail.entries(run, folder.ref.id, ids),
+        mail.quarantined(run, folder.ref.id),
+    )
+    if difference.unversioned:
+        mail.save_versions(run, difference.unversioned)
+    _require_credible(mailbox, folder, listing, difference)
+    return listing, difference
+
+
+def _require_credible(
+    mailbox: Mailbox, folder: KnownFolder, listing: IdListing, difference: IdDifference
+) -> None:
+    """A list that lacks most of what is stored is checked by some of the messages it lacks.
+
+    Raises:
+        ProviderUnavailable: one of them is in the folder when asked for by its id.
+    """
+    surplus = difference.surplus
+    if not is_most(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
+        return
+    for found in mailbox.provider.fetch_messages(next(batches(surplus)), one_by_one=True):
+        if isinstance(found, Message) and found.folder_remote_id == folder.ref.remote_id:
+            raise ProviderUnavailable(
+                f"The provider's list of folder {folder.ref.id} lacks messages that are in it;"
+                " trying again."
+            )
+
+
+def _mended(
+    mailbox: Mailbox,
+    folder: KnownFolder,
+    wanted: Sequence[RemoteId],
+    surplus: Sequence[RemoteId],
+    remaining_s: Callable[[], float],
+) -> Iterator[Sequence[Found]]:
+    """Mend batch by batch, with what the provider says of each message by its id."""
+    for batch in batches(wanted):
+        if not has_time(remaining_s()):
+            return
+        found = mailbox.provider.fetch_messages(batch, one_by_one=True)
+        mailbox.mail.apply_messages(
+            mailbox.run,
+            folder,
+            [each for each in found if isinstance(each, Message)],
+            [each for each in found if isinstance(each, Unreadable)],
+        )
+        yield found
+    for batch in batches(surplus):
+        if not has_time(remaining_s()):
+            return
+        found = mailbox.provider.fetch_messages(batch, one_by_one=True)
+        _, gone = take_answers(mailbox, found)
+        if gone:
+            mailbox.mail.mark_removed(mailbox.run, folder.ref.id, sorted(gone))
+        yield found

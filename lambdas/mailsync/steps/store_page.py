@@ -1,0 +1,103 @@
+"""One page of changes, from the provider's entries to its rows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mailsync.log import logger
+from mailsync.model import (
+    Counts,
+    Gone,
+    KnownFolder,
+    Message,
+    Page,
+    PagePlan,
+    RemoteId,
+    Unreadable,
+)
+from mailsync.steps.mailbox import Mailbox
+from mailsync.store.mail_store import PageWrite
+from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
+from mailsync.sync.plan import plan_page
+
+PAGE_SIZE = 100
+FETCHED_AT_ONCE = 20
+FETCHED_CHARS = BODY_LIMIT_CHARS
+"""Of bodies that are fetched for one page, where its entries only name messages: as much as one
+body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored."""
+
+
+class PageTooLarge(Exception):
+    """What a page names is more than is held at once; a smaller page names less of it."""
+
+
+def page_size(folder: KnownFolder) -> int:
+    return folder.position.page_size or PAGE_SIZE
+
+
+def store_page(
+    mailbox: Mailbox, folder: KnownFolder, page: Page, *, alone: bool = False
+) -> Counts | None:
+    """Plan and store one page; None when another worker had moved the cursor meanwhile.
+
+    `alone`: the page was fetched by itself, in the folder's own size, and other workers send
+    requests at the same time (see `MailProvider.fetch_messages`).
+
+    Raises:
+        PageTooLarge: nothing was stored; ask for a smaller page. Never for one of size 1.
+    """
+    may_shrink = not alone or page_size(folder) > 1
+    plan = plan_page(page)
+    unchanged = _unchanged(mailbox, folder, plan)
+    plan = _completed(mailbox, plan, unchanged, one_by_one=alone, may_shrink=may_shrink)
+    next_cursor = mailbox.sealed(folder.ref.id, page.next_cursor)
+    write = PageWrite(folder, page, plan, next_cursor, requests=1, unchanged=unchanged)
+    counts = mailbox.mail.apply_page(mailbox.run, write)
+    if counts is not None and page.changes:
+        logger.info(
+            "page_synced",
+            folder_id=folder.ref.id,
+            inserted=counts.inserted,
+            updated=counts.updated,
+            unchanged=counts.unchanged,
+            removed=counts.removed,
+            quarantined=counts.quarantined,
+            has_more=page.has_more,
+        )
+    return counts
+
+
+def _unchanged(mailbox: Mailbox, folder: KnownFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
+    """Messages that the page names in the state in which they are stored."""
+    entries = [change.entry for change in plan.partial if change.entry]
+    return mailbox.mail.unchanged(mailbox.run, folder.ref.id, entries) if entries else ()
+
+
+def _completed(
+    mailbox: Mailbox,
+    plan: PagePlan,
+    unchanged: Sequence[RemoteId],
+    *,
+    one_by_one: bool,
+    may_shrink: bool,
+) -> PagePlan:
+    """Fetch whole what the page only names."""
+    wanted = [each.remote_id for each in plan.partial if each.remote_id not in set(unchanged)]
+    fetched: list[Message | Gone | Unreadable] = []
+    chars, at_once = 0, 1 if one_by_one else FETCHED_AT_ONCE
+    for start in range(0, len(wanted), at_once):
+        found = mailbox.provider.fetch_messages(
+            wanted[start : start + at_once], one_by_one=one_by_one
+        )
+        fetched += found
+        chars += sum(body_chars(each) for each in found if isinstance(each, Message))
+        if chars > FETCHED_CHARS and may_shrink:
+            raise PageTooLarge
+    return replace(
+        plan,
+        partial=(),
+        upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
+        removals=plan.removals
+        + tuple(each.remote_id for each in fetched if isinstance(each, Gone)),
+        unreadable=plan.unreadable
+        + tuple(each for each in fetched if isinstance(each, Unreadable)),
+    )

@@ -1,0 +1,158 @@
+"""`recalculate-counts`: nothing is called verified that was not compared with the provider."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mailsync.errors import ProviderUnavailable
+from mailsync.log import logger
+from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count
+from mailsync.model import FolderId, FolderListing, TreeReading
+from mailsync.steps.folder_tree import drop_unselected, mirror_folders
+from mailsync.steps.mailbox import Mailbox
+from mailsync.steps.quarantine import retry_quarantined
+from mailsync.steps.removals import verify_removed
+from mailsync.store.folder_store import CountedFolder
+from mailsync.sync.folders import listing_fault
+from mailsync.sync.verify import COMPARED_IN_RUN, REPAIR_ROUNDS, agrees, due_for_comparison
+
+LISTING_FAILED = "FolderNotRead"
+"""Why a folder failed that the provider did not show whole."""
+Folders = Mapping[FolderId, CountedFolder]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is left to do before the mailbox is verified; nothing, when all are empty or 0.
+
+    `folder_ids` are to be compared id by id. `has_new_folders`: some appeared since the tree was
+    read, and are to be synced first. `unverified` folders differ and no round of repairs is left;
+    `message` says so.
+    """
+
+    folder_ids: tuple[FolderId, ...] = ()
+    failed_folders: int = 0
+    has_new_folders: bool = False
+    unverified: int = 0
+    message: str = ""
+
+    def to_state(self) -> dict[str, Any]:
+        """For the workflow: ids and counts only."""
+        return {
+            "folderIds": list(self.folder_ids),
+            "differing": len(self.folder_ids),
+            "failedFolders": self.failed_folders,
+            "hasNewFolders": self.has_new_folders,
+            "unverified": self.unverified,
+            "message": self.message,
+        }
+
+    @property
+    def is_done(self) -> bool:
+        return not (
+            self.folder_ids or self.failed_folders or self.has_new_folders or self.unverified
+        )
+
+
+def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Verification:
+    """Recount from the rows and compare every folder with the provider's counts of now.
+
+    Raises:
+        ProviderUnavailable: the provider's list of folders is incomplete, which verifies nothing.
+    """
+    run = mailbox.run
+    listing = mirror_folders(mailbox, TreeReading.WHOLE)
+    if fault := listing_fault(listing, mailbox.folders.folders(run.account_id)):
+        raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
+    _fail_unread(mailbox, listing)
+    retry_quarantined(mailbox, remaining_s)
+    verify_removed(mailbox, remaining_s)
+    mailbox.folders.drop_gone(run, listing.gone)
+    drop_unselected(mailbox)
+    counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed(run)
+    return _judge(mailbox, {each: counted[each] for each in counted.keys() - failed}, len(failed))
+
+
+def _fail_unread(mailbox: Mailbox, listing: FolderListing) -> None:
+    """A folder that the provider did not show whole has failed; the others go on."""
+    run = mailbox.run
+    for folder in mailbox.folders.folders(run.account_id):
+        if folder.selected and (sentence := listing.failures.get(folder.ref.remote_id)):
+            mailbox.run_folders.fail(run, folder.ref.id, LISTING_FAILED, sentence)
+
+
+def _judge(mailbox: Mailbox, counted: Folders, failed: int) -> Verification:
+    run = mailbox.run
+    _, rounds = mailbox.runs.run_settings(run)
+    may_repair = rounds < REPAIR_ROUNDS
+    new = [each for each, folder in counted.items() if not folder.is_synced]
+    if new and may_repair:
+        mailbox.run_folders.count_repair_round(run)
+        return Verification(failed_folders=failed, has_new_folders=True)
+    mailbox.folders.mark_verified(
+        run, (each for each, folder in counted.items() if _is_equal(folder))
+    )
+    verified = _with_offsets(mailbox, counted, mailbox.folders.verified(run))
+    differing = tuple(sorted(counted.keys() - verified | set(new)))
+    due = _due(counted, verified)
+    if rounds:
+        mailbox.folders.compare_later(run, due)
+        due = ()
+    logger.info("counts_compared", agreeing=len(verified), differing=len(differing), round=rounds)
+    if may_repair and (differing or due):
+        mailbox.run_folders.count_repair_round(run)
+        if differing:
+            count(DIFFERENCES_FOUND, len(differing))
+        return Verification(differing + due, failed)
+    if differing:
+        count(DIFFERENCES_LEFT, len(differing))
+    return Verification(
+        failed_folders=failed,
+        unverified=len(differing),
+        message=_sentence(counted[each] for each in differing),
+    )
+
+
+def _is_equal(folder: CountedFolder) -> bool:
+    """Where a count moved without a reported change, equal counts are not enough."""
+    return folder.is_synced and folder.count.compared_at is not None and agrees(folder.count)
+
+
+def _with_offsets(
+    mailbox: Mailbox, counted: Folders, verified: frozenset[FolderId]
+) -> frozenset[FolderId]:
+    """The verified folders without those whose counts still differ for an unknown reason.
+
+    A folder that equals its complete list, and whose count at the provider is another, is counted
+    wrongly there: by how much is kept, so that it is not compared in every sync. Where the
+    provider does not say that its list is complete, the number must be seen twice.
+    """
+    off = {
+        each: counted[each] for each in verified & counted.keys() if not agrees(counted[each].count)
+    }
+    offsets = {each: folder.count.excess for each, folder in off.items() if _is_listed(folder)}
+    if offsets:
+        mailbox.folders.save_offsets(mailbox.run, offsets)
+    unproven = {each for each, folder in off.items() if folder.listed is None}
+    return verified - unproven
+
+
+def _is_listed(folder: CountedFolder) -> bool:
+    """Whether what is stored is what the provider listed, as far as it said how much that is."""
+    count = folder.count
+    return folder.listed is None or folder.listed[0] == count.stored + count.quarantined
+
+
+def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
+    counts = {each: counted[each].count for each in verified & counted.keys()}
+    return due_for_comparison(counts, now=datetime.now(UTC))[:COMPARED_IN_RUN]
+
+
+def _sentence(differing: Iterable[CountedFolder]) -> str:
+    counts = [folder.count for folder in differing]
+    messages = sum(max(abs(each.excess[0]), abs(each.excess[1])) for each in counts)
+    return (
+        f"{len(counts)} folders differ from the provider by {messages} messages after"
+        f" {REPAIR_ROUNDS} comparisons. What is stored stays; they are compared again."
+    )

@@ -1,0 +1,24 @@
+"""The pause that a provider asks for, as the result of a state: a Retry cannot wait by a value."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mailsync.errors import ProviderThrottled
+from mailsync.log import logger
+from mailsync.sync.budget import wait_seconds
+
+
+def or_wait(step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the step returns, with `waitSeconds` 0; where the provider asks for a pause,
+    `nothing` with the pause in seconds, after which the workflow enters the state again.
+
+    Raises ProviderThrottled when the provider named no pause.
+    """
+    try:
+        return {**step(), "waitSeconds": 0}
+    except ProviderThrottled as failure:
+        if failure.retry_after_s is None:
+            raise
+        wait_s = wait_seconds(failure.retry_after_s)
+        logger.info("provider_asks_to_wait", seconds=wait_s)
+        return {**nothing, "waitSeconds": wait_s}

@@ -1,0 +1,36 @@
+"""The transaction of a sync: it proves first that its execution still holds the mailbox."""
+
+from contextlib import AbstractContextManager
+
+from mailsync.errors import LeaseLost
+from mailsync.model import RunRef
+from mailsync.store.connection import Database, Transaction
+
+
+class Fenced:
+    """A transaction that begins by checking the epoch of the run's lease; a context manager.
+
+    Raises LeaseLost when another execution took the mailbox.
+    """
+
+    def __init__(self, database: Database, run: RunRef) -> None:
+        self._transaction: AbstractContextManager[Transaction] = database.transaction()
+        self._run = run
+
+    def __enter__(self) -> Transaction:
+        tx = self._transaction.__enter__()
+        try:
+            if not tx.run(
+                "check_lease", account_id=self._run.account_id, epoch=self._run.lease_epoch
+            ):
+                raise LeaseLost(
+                    f"Run {self._run.run_id}: another execution owns the mailbox now;"
+                    " nothing was written."
+                )
+        except BaseException as error:
+            self._transaction.__exit__(type(error), error, error.__traceback__)
+            raise
+        return tx
+
+    def __exit__(self, *raised: object) -> bool | None:
+        return self._transaction.__exit__(*raised)  # type: ignore[arg-type]

@@ -1,0 +1,39 @@
+"""A folder's part in a run: every method is one transaction, and every writer passes the fence.
+
+Raises StoreUnavailable and StoreRejected, and LeaseLost from writers.
+"""
+
+from mailsync.model import FolderId, RunRef
+from mailsync.store.connection import Database
+from mailsync.store.fence import Fenced
+
+
+class RunFolderStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, run: RunRef, folder_id: FolderId) -> None:
+        with Fenced(self._database, run) as tx:
+            tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
+
+    def fail(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
+        """Record why the folder could not be synced, in the run and on the folder."""
+        with Fenced(self._database, run) as tx:
+            tx.run(
+                "fail_run_folder",
+                run_id=run.run_id,
+                folder_id=folder_id,
+                error=error,
+                error_message=message,
+            )
+            tx.run("set_folder_error", folder_id=folder_id, error=error, error_message=message)
+
+    def failed(self, run: RunRef) -> frozenset[FolderId]:
+        """The folders that failed in the run, and exist."""
+        with self._database.transaction() as tx:
+            found = tx.run("failed_folders", run_id=run.run_id)
+        return frozenset(FolderId(folder_id) for (folder_id,) in found)
+
+    def count_repair_round(self, run: RunRef) -> None:
+        with Fenced(self._database, run) as tx:
+            tx.run("count_repair_round", run_id=run.run_id)
