@@ -84,15 +84,49 @@ class FolderRef:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFolder:
-    """A folder as the provider shows it; `total` and `unread` are its own counts."""
+    """A folder as the provider shows it.
+
+    `total` and `unread` are the provider's own counts; None: it left them out.
+    """
 
     remote_id: RemoteId
     parent_remote_id: RemoteId | None
     display_name: str
     role: Role
-    total: int
-    unread: int
+    total: int | None
+    unread: int | None
     hidden: bool = False
+
+
+class TreeReading(StrEnum):
+    """How much of the folder tree is read.
+
+    QUICK: as much as changes are likely in; folders below parents that had their turn within the
+    hour may be left out. WHOLE: every folder that the provider names or counts. THOROUGH: hidden
+    folders below every other one as well, which no count may mention.
+    """
+
+    QUICK = "quick"
+    WHOLE = "whole"
+    THOROUGH = "thorough"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderListing:
+    """What one reading of the folder tree showed.
+
+    `folders` are those that exist now. A known folder that is missing from them was left out of
+    this reading, could not be read, or is in `gone`: the provider, asked by its id, says that it
+    does not exist. `omitted` exist by their ids, although the provider's list lacks them, so the
+    list was incomplete. `failures` names folders that could not be read whole, each with a
+    sentence. `is_whole`: no part of the tree was left for another reading.
+    """
+
+    folders: tuple[RemoteFolder, ...]
+    is_whole: bool = True
+    gone: frozenset[RemoteId] = frozenset()
+    omitted: frozenset[RemoteId] = frozenset()
+    failures: Mapping[RemoteId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +169,8 @@ class Message:
     modified_at: datetime | None = None
     web_link: str | None = None
     kind: str = "message"
+    version: str | None = None
+    """The provider's own mark of this state of the message; None: it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +179,15 @@ class Upsert:
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
-    """The message changed, and the provider does not tell it whole: it is to be asked for."""
+class PartialChange:
+    """The message is new or changed, and the entry does not hold all of it: fetch it by its id.
+
+    `entry` is what the provider says of its state, where it says enough to compare it with a row;
+    a row that is equal need not be fetched.
+    """
 
     remote_id: RemoteId
+    entry: "RemoteEntry | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +213,7 @@ class Gone:
     remote_id: RemoteId
 
 
-Change = Upsert | Touched | Removal | Unreadable
+Change = Upsert | PartialChange | Removal | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +233,32 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEntry:
-    """One message of a complete listing, just enough to compare it with a row."""
+    """One message of a listing, just enough to compare it with a row.
+
+    `version` is the provider's mark of its state, None where it has none; `modified_at` tells
+    whether a row that was stored without a version can be of this state.
+    """
 
     remote_id: RemoteId
     is_read: bool
+    version: str | None = None
+    modified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdListing:
+    """The messages of a folder as the provider lists them, without the change feed.
+
+    `total` is the provider's own count of this very list, None when it gave none: a listing of as
+    many entries is complete.
+    """
+
+    entries: tuple[RemoteEntry, ...]
+    total: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return self.total == len(self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +266,7 @@ class PagePlan:
     """What one page means for the rows: one write per message, the last change wins."""
 
     upserts: tuple[Message, ...] = ()
-    touched: tuple[RemoteId, ...] = ()
+    partial: tuple[PartialChange, ...] = ()
     removals: tuple[RemoteId, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
 
@@ -244,7 +307,8 @@ class Position:
     not begun. `walk` numbers the walks of this folder from 1;
     `walking` is True until the last page of the walk is stored. `page_size` is what was last
     found to work, None for the default. `midway`: the next page goes on with a round of pages,
-    a walk or the changes since the round before.
+    a walk or the changes since the round before. `fallback` is how many of the provider's feeds
+    have failed for this folder.
     """
 
     cursor: Sealed | None
@@ -252,6 +316,7 @@ class Position:
     walking: bool
     page_size: int | None = None
     midway: bool = False
+    fallback: int = 0
 
     @property
     def begins_round(self) -> bool:
@@ -261,7 +326,11 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class KnownFolder:
-    """A folder as the store knows it."""
+    """A folder as the store knows it.
+
+    `remote_total` and `remote_unread` are the provider's counts of its last reading. `active_at`
+    is when a change was last found in the folder, `read_at` when its change feed was last read.
+    """
 
     ref: FolderRef
     parent_remote_id: RemoteId | None
@@ -270,6 +339,10 @@ class KnownFolder:
     hidden: bool
     selected: bool
     position: Position
+    remote_total: int = 0
+    remote_unread: int = 0
+    active_at: datetime | None = None
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +350,9 @@ class Account:
     """An account as a function needs it; no secret is in here, and no address.
 
     `remote_id` is the provider's own id of it. `organisation_id` is set where an organisation
-    lets the application read the mailbox, None where a person does.
+    lets the application read the mailbox, None where a person does. `max_in_flight` is how many
+    requests at a time the provider was last found to take, None: as many as it documents.
+    `throttled_for_s` seconds from now the provider may be asked again; 0: at once.
     """
 
     id: AccountId
@@ -286,6 +361,8 @@ class Account:
     initial_sync_completed: bool = False
     remote_id: str = ""
     organisation_id: str | None = None
+    max_in_flight: int | None = None
+    throttled_for_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""`sync-accounts`: a batch of mailboxes that are due, several at once, each for itself."""
+"""`sync-accounts`: a batch of mailboxes that are due, several at a time, each for itself."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from queue import SimpleQueue
@@ -17,13 +17,11 @@ from mailsync.model import AccountId, RunId
 from mailsync.providers import open_provider
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings, load_settings
-from mailsync.steps.check import Checked, Desk, Outcome, check_account
+from mailsync.steps.check import Checked, Outcome, Worker, check_account
 from mailsync.steps.mailbox import Mailbox
 from mailsync.store.check_store import TRIGGER, Check, CheckStore
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.mail_store import MailStore
-from mailsync.store.run_store import RunStore
 from mailsync.sync.budget import CHECK_PATIENCE_S
 from mailsync.workflow import open_trigger
 
@@ -54,22 +52,22 @@ class Tally:
 
 
 def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], float]) -> Tally:
-    """Looks at each mailbox; those for which the time is too short are due again at once."""
+    """Check each mailbox; those for which the time is too short are due again at once."""
 
     def one(account_id: AccountId) -> Checked:
         if remaining_s() < ENOUGH_TIME_S:
             return Checked(Outcome.PUT_BACK)
-        desk = desks.get()
+        worker = workers.get()
         try:
-            return check_account(desk, account_id)
+            return check_account(worker, account_id, remaining_s)
         finally:
-            desks.put(desk)
+            workers.put(worker)
 
-    desks = _desks()
+    workers = _workers()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         all_checked = list(pool.map(one, account_ids))
     _put_back(
-        desks,
+        workers,
         [
             account_id
             for account_id, checked in zip(account_ids, all_checked, strict=True)
@@ -87,16 +85,16 @@ def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], fl
     return tally
 
 
-def _put_back(desks: "SimpleQueue[Desk]", account_ids: Sequence[AccountId]) -> None:
-    desk = desks.get()
+def _put_back(workers: "SimpleQueue[Worker]", account_ids: Sequence[AccountId]) -> None:
+    worker = workers.get()
     try:
-        CheckStore(desk.database).put_back(account_ids)
+        CheckStore(worker.database).put_back(account_ids)
     finally:
-        desks.put(desk)
+        workers.put(worker)
 
 
 @cache
-def _desks() -> "SimpleQueue[Desk]":
+def _workers() -> "SimpleQueue[Worker]":
     """Those of this process; they are kept, with their connections, for its next batch."""
     import boto3
 
@@ -108,18 +106,18 @@ def _desks() -> "SimpleQueue[Desk]":
         with starting:
             trigger.take_over(account_id, run_id, TRIGGER)
 
-    desks: SimpleQueue[Desk] = SimpleQueue()
+    workers: SimpleQueue[Worker] = SimpleQueue()
     for _ in range(AT_ONCE):
         database = Database(settings)
         vault = Vault(settings.token_key_arn, CredentialStore(database), kms)
-        desks.put(Desk(database, _opener(settings, database, vault), start))
-    return desks
+        workers.put(Worker(database, _opener(settings, database, vault), start))
+    return workers
 
 
 def _opener(
     settings: Settings, database: Database, vault: Vault
 ) -> Callable[[Check], AbstractContextManager[Mailbox]]:
-    credentials, mail, runs = CredentialStore(database), MailStore(database), RunStore(database)
+    credentials = CredentialStore(database)
 
     @contextmanager
     def opened(check: Check) -> Iterator[Mailbox]:
@@ -130,9 +128,7 @@ def _opener(
         access = open_access(account.id, credentials, vault, settings, check.credentials)
         patience = Patience(total_s=CHECK_PATIENCE_S)
         provider = open_provider(account, access, settings, patience)
-        try:
-            yield Mailbox(run, access, provider, mail, runs, vault)
-        finally:
-            provider.close()
+        with closing(provider):
+            yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)
 
     return opened

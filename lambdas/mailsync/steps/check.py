@@ -1,4 +1,4 @@
-"""A look at one mailbox, and the whole sync of it where that is little.
+"""A check of one mailbox, and the whole sync of it where that is little.
 
 The steps are those of the workflow. What they cannot do in one go, and what has to be waited for,
 is left to an execution that goes on in the same run.
@@ -7,7 +7,7 @@ is left to an execution that goes on in the same run.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import uuid4
 
@@ -19,18 +19,34 @@ from mailsync.errors import (
     StoreUnavailable,
 )
 from mailsync.log import logger
-from mailsync.model import AccountId, KnownFolder, RunId, Sealed
-from mailsync.steps.folder_tree import Look, look, sync_folders
-from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.proof import recalculate_counts
-from mailsync.store.check_store import Check, CheckStore
+from mailsync.model import (
+    AccountId,
+    FolderId,
+    IdListing,
+    KnownFolder,
+    RunId,
+    Sealed,
+    TreeReading,
+)
+from mailsync.steps.folder_tree import MailboxSnapshot, read_mailbox, sync_folders
+from mailsync.steps.mailbox import Mailbox, require_unthrottled, used
+from mailsync.steps.repair import compare_folder
+from mailsync.steps.verification import recalculate_counts
+from mailsync.store.check_store import Check, CheckEnd, CheckStore
 from mailsync.store.connection import Database
-from mailsync.sync.check import MOST_FOLDERS, Verdict, judge
+from mailsync.sync.check import MOST_FOLDERS, CheckResult, classify
 from mailsync.sync.folders import diff_folders
-from mailsync.sync.verify import FolderCount
+from mailsync.sync.freshness import tree_reading
+from mailsync.sync.verify import COMPARED_IN_CHECK, FolderCount, due_for_comparison
 
 PASSING = (ProviderThrottled, ProviderUnavailable, StoreUnavailable)
 """What the workflow tries again by itself."""
+
+
+_UNEXPECTED = (
+    "An unexpected error in Mailsync; the function's log has it. The mail stays, and the next sync"
+    " tries again."
+)
 
 
 class Outcome(StrEnum):
@@ -39,11 +55,11 @@ class Outcome(StrEnum):
     HANDED_OVER = "handedOver"
     FAILED = "failed"
     BUSY = "busy"
-    """Somebody else works on the mailbox, or is about to."""
+    """Another worker has the mailbox, or is about to."""
     LOST = "lost"
     """Not even the failure could be stored; the claim ends by itself."""
     PUT_BACK = "putBack"
-    """Not looked at, and due again."""
+    """Not checked, and due again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Worker:
     """What one thread works with; its database session is its own.
 
     `opened` opens the mailbox of a check, `start` starts the execution of a run.
@@ -72,20 +88,22 @@ class Desk:
         return CheckStore(self.database)
 
 
-def check_account(desk: Desk, account_id: AccountId) -> Checked:
-    """Looks at the mailbox and does what the look asks for; never raises.
+def check_account(
+    worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
+) -> Checked:
+    """Check the mailbox, and sync it where that is little; never raises.
 
     A failure that will pass is left to an execution; any other is a failed sync of this mailbox.
     """
-    began, before = time.monotonic(), desk.database.statements
-    work = _Work(desk, account_id)
+    began, before = time.monotonic(), worker.database.statements
+    work = _Work(worker, account_id, remaining_s)
     try:
         outcome = work.run()
     except Exception as failure:
         logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
         outcome = Outcome.LOST
     checked = Checked(
-        outcome, work.requests, desk.database.statements - before, time.monotonic() - began
+        outcome, work.requests, worker.database.statements - before, time.monotonic() - began
     )
     if outcome is not Outcome.IDLE:
         logger.info(
@@ -102,8 +120,11 @@ def check_account(desk: Desk, account_id: AccountId) -> Checked:
 class _Work:
     """One check, from its lease to its outcome."""
 
-    def __init__(self, desk: Desk, account_id: AccountId) -> None:
-        self._desk = desk
+    def __init__(
+        self, worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
+    ) -> None:
+        self._worker = worker
+        self._remaining_s = remaining_s
         self._account_id = account_id
         self._mailbox: Mailbox | None = None
 
@@ -112,7 +133,7 @@ class _Work:
         return self._mailbox.provider.requests if self._mailbox else 0
 
     def run(self) -> Outcome:
-        check = self._desk.checks.begin(self._account_id, RunId(str(uuid4())))
+        check = self._worker.checks.begin(self._account_id, RunId(str(uuid4())))
         if check is None:
             return Outcome.BUSY
         try:
@@ -126,8 +147,9 @@ class _Work:
                 return self._hand_over(check, "first sync")
             if len(check.folders) > MOST_FOLDERS:
                 return self._hand_over(check, "many folders")
-            with self._desk.opened(check) as self._mailbox:
-                return self._look_at(check, self._mailbox)
+            require_unthrottled(check.account)
+            with self._worker.opened(check) as self._mailbox, used(self._mailbox):
+                return self._check(check, self._mailbox)
         except LeaseLost:
             raise
         except PASSING as failure:
@@ -136,73 +158,118 @@ class _Work:
             return self._fail(check, failure, str(failure))
         except Exception as failure:
             logger.exception("check_broke", account_id=self._account_id)
-            return self._fail(check, failure, "Nobody foresaw this error; the log has it.")
+            return self._fail(check, failure, _UNEXPECTED)
 
-    def _look_at(self, check: Check, mailbox: Mailbox) -> Outcome:
-        seen = look(mailbox, check.folders)
-        verdict = judge(
+    def _check(self, check: Check, mailbox: Mailbox) -> Outcome:
+        reading = tree_reading(
+            now=check.began_at, whole_at=check.tree_read_at, thorough_at=check.hidden_read_at
+        )
+        seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_s)
+        counts = dict(_counts(check, seen))
+        result = classify(
             is_settled=check.is_settled,
-            plan=diff_folders(seen.remote, check.folders),
+            listing=seen.listing,
+            plan=diff_folders(seen.listing, check.folders),
             folders=check.folders,
             pages=seen.pages,
-            counts=_counts(check, seen),
+            waiting=seen.waiting,
+            moved=seen.moved,
+            counts=counts.values(),
         )
-        if verdict is Verdict.NOTHING_NEW:
-            self._desk.checks.end(check, _moved(mailbox, check, seen))
-            return Outcome.IDLE
-        if verdict is Verdict.MORE:
+        if result is CheckResult.NOTHING_NEW:
+            return self._end(check, mailbox, seen, counts)
+        if result is CheckResult.MORE:
             return self._hand_over(check, "more than a page")
-        if not self._desk.checks.open_run(check):
+        if not self._worker.checks.open_run(check):
             return Outcome.BUSY
         return self._sync(check, mailbox, seen)
 
-    def _sync(self, check: Check, mailbox: Mailbox, seen: Look) -> Outcome:
+    def _end(
+        self,
+        check: Check,
+        mailbox: Mailbox,
+        seen: MailboxSnapshot,
+        counts: Mapping[FolderId, FolderCount],
+    ) -> Outcome:
+        """Compare the ids of some folders that are due; then there is nothing new."""
+        compared = _compare(check, mailbox, counts)
+        if compared is None:
+            return self._hand_over(check, "ids to compare")
+        end = CheckEnd(
+            cursors=_cursors(mailbox, check, seen),
+            compared=compared,
+            is_whole=seen.listing.is_whole,
+            is_thorough=seen.reading is TreeReading.THOROUGH,
+        )
+        self._worker.checks.end(check, end)
+        return Outcome.IDLE
+
+    def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> Outcome:
         if sync_folders(mailbox, seen):
             return self._hand_over(check, "more than a page")
-        if recalculate_counts(mailbox).folder_ids:
+        if not recalculate_counts(mailbox, self._remaining_s).is_done:
             return self._hand_over(check, "counts differ")
         mailbox.runs.renew_lease(check.run, requests=self.requests)
-        proven = mailbox.runs.complete(check.run)
-        logger.info("sync_completed", proven=proven)
+        if not mailbox.runs.complete(check.run):
+            return Outcome.FAILED
+        logger.info("sync_completed")
         return Outcome.SYNCED
 
     def _hand_over(self, check: Check, cause: str) -> Outcome:
         """Should the start fail, the run waits in the database until a tick starts it."""
-        if not self._desk.checks.hand_over(check):
+        if not self._worker.checks.hand_over(check):
             return Outcome.BUSY
         logger.info("handed_over", account_id=self._account_id, cause=cause)
         try:
-            self._desk.start(check.run.account_id, check.run.run_id)
+            self._worker.start(check.run.account_id, check.run.run_id)
         except Exception as failure:
             logger.warning("execution_not_started", cause=type(failure).__name__)
         return Outcome.HANDED_OVER
 
     def _fail(self, check: Check, failure: Exception, message: str) -> Outcome:
         error = type(failure).__name__
-        self._desk.checks.fail(check, error, message)
+        self._worker.checks.fail(check, error, message)
         logger.error("sync_failed", error=error)
         return Outcome.FAILED
 
 
-def _counts(check: Check, seen: Look) -> Iterator[FolderCount]:
-    remote = {each.remote_id: each for each in seen.remote}
+def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCount]]:
+    """The counts of the mirrored folders that were listed, the provider's as of now."""
+    remote = {folder.remote_id: folder for folder in seen.listing.folders}
     for folder in check.folders:
         shown = remote.get(folder.ref.remote_id)
-        if folder.selected and shown:
+        if folder.selected and shown and shown.total is not None and shown.unread is not None:
             ours = check.counts[folder.ref.id]
-            yield FolderCount(
-                remote=shown.total,
-                stored=ours.stored,
-                quarantined=ours.quarantined,
-                remote_unread=shown.unread,
-                unread=ours.unread,
-            )
+            yield folder.ref.id, replace(ours, remote=shown.total, remote_unread=shown.unread)
 
 
-def _moved(mailbox: Mailbox, check: Check, seen: Look) -> Mapping[KnownFolder, Sealed]:
-    """The positions that the provider gave us anew."""
+def _compare(
+    check: Check, mailbox: Mailbox, counts: Mapping[FolderId, FolderCount]
+) -> Mapping[FolderId, IdListing] | None:
+    """The listings of small folders that are due and equal their rows; None: they are not equal,
+    or a folder that is due is too large to be compared in a check."""
+    folders = {folder.ref.id: folder for folder in check.folders}
+    compared: dict[FolderId, IdListing] = {}
+    room = COMPARED_IN_CHECK
+    for folder_id in due_for_comparison(counts, now=check.began_at):
+        room -= max(counts[folder_id].remote, counts[folder_id].stored)
+        if room < 0:
+            return compared or None
+        listing, difference = compare_folder(mailbox, folders[folder_id])
+        if not difference.is_none:
+            return None
+        compared[folder_id] = listing
+    return compared
+
+
+def _cursors(
+    mailbox: Mailbox, check: Check, seen: MailboxSnapshot
+) -> Mapping[KnownFolder, Sealed | None]:
+    """The cursors that the provider gave for the feeds that were read; None: it is the same."""
     return {
         folder: mailbox.sealed(folder.ref.id, page.next_cursor)
+        if page.next_cursor != mailbox.cursor(folder)
+        else None
         for folder in check.folders
-        if (page := seen.pages.get(folder.ref.id)) and page.next_cursor != mailbox.cursor(folder)
+        if (page := seen.pages.get(folder.ref.id))
     }

@@ -9,13 +9,14 @@ from mailsync.sync.budget import wait_seconds
 
 
 def or_wait(step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the step returns, with `waitSeconds` 0; where the provider asks for a pause,
-    `nothing` with the pause in seconds, after which the workflow enters the state again.
+    """Return what the step returns, with `waitSeconds` 0 unless it says otherwise; where the
+    provider asks for a pause, `nothing` with the pause in seconds, after which the workflow enters
+    the state again.
 
     Raises ProviderThrottled when the provider named no pause.
     """
     try:
-        return {**step(), "waitSeconds": 0}
+        return {"waitSeconds": 0, **step()}
     except ProviderThrottled as failure:
         if failure.retry_after_s is None:
             raise

@@ -1,14 +1,14 @@
-"""Looks at mailboxes that leave no run behind when there is nothing new.
+"""Checks of mailboxes, which leave no run behind when there is nothing new.
 
 A check holds the lease like an execution does, under an epoch of its own, so what it writes is
-fenced. But it gives way: any execution may take the mailbox from a check that has no run, and the
-execution of its own run from one that has. So a person never waits for a check, nobody waits for
-a dead one, and what a check cannot do itself is left to an execution of the same name.
+fenced. Its lease can be taken: any execution may take the mailbox from a check that has no run, and
+the execution of its own run from one that has. So a person never waits for a check, no worker waits
+for a dead one, and what a check cannot do itself is left to an execution of the same name.
 """
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import random
 from typing import Any
@@ -20,8 +20,8 @@ from mailsync.model import (
     AccountId,
     Credentials,
     FolderId,
+    IdListing,
     KnownFolder,
-    Provider,
     RunId,
     RunRef,
     Sealed,
@@ -29,10 +29,11 @@ from mailsync.model import (
 )
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
-from mailsync.store.mail_store import known_folder
+from mailsync.store.folder_store import CONFIRMED_S, known_folder, listed_counts
 from mailsync.store.rows import to_json
-from mailsync.store.run_store import CHECKER, LEASE_S, fail_run
+from mailsync.store.run_store import CHECKER, LEASE_S, fail_run, read_account
 from mailsync.sync.due import next_sync_after_success_in_s
+from mailsync.sync.verify import FolderCount
 
 CHECK_LEASE_S = 60
 """Longer than a check, and over before Lambda calls a function again that died."""
@@ -40,20 +41,12 @@ TRIGGER = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredCount:
-    """Our counts of a folder; `quarantined` are known but not stored."""
-
-    stored: int
-    unread: int
-    quarantined: int
-
-
-@dataclass(frozen=True, slots=True)
 class Check:
-    """A mailbox that is being looked at.
+    """A mailbox that is being checked.
 
-    `is_settled`: the last sync proved every folder, and no removal and no message in quarantine
-    waits for another question. `quiet_s`: for so long no sync has changed a row.
+    `is_settled`: the last sync verified every folder, and no removal and no message in quarantine
+    is due to be asked about. `quiet_s`: for so long no sync has changed a row. `since_s`: the last
+    sync was so long ago. The provider's side of `counts` is that of the last reading.
     """
 
     run: RunRef
@@ -62,9 +55,27 @@ class Check:
     is_settled: bool
     is_pushed: bool
     quiet_s: float
+    since_s: float
+    tree_read_at: datetime | None
+    hidden_read_at: datetime | None
     folders: tuple[KnownFolder, ...]
-    counts: Mapping[FolderId, StoredCount]
+    counts: Mapping[FolderId, FolderCount]
     credentials: Credentials | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEnd:
+    """What a check that found nothing new leaves behind.
+
+    `cursors` are those of the feeds that were read, None where the provider gave the same again.
+    `compared` are complete listings of folders that equal their rows. `is_whole`: every folder was
+    listed, so the mailbox is verified as of now.
+    """
+
+    cursors: Mapping[KnownFolder, Sealed | None] = field(default_factory=dict)
+    compared: Mapping[FolderId, IdListing] = field(default_factory=dict)
+    is_whole: bool = True
+    is_thorough: bool = False
 
 
 class CheckStore:
@@ -80,35 +91,34 @@ class CheckStore:
         """None when the account is not active, or somebody works on it or is about to."""
         with self._database.transaction() as tx:
             found = tx.run(
-                "begin_check", account_id=account_id, checker=CHECKER, seconds=CHECK_LEASE_S
+                "begin_check",
+                account_id=account_id,
+                checker=CHECKER,
+                seconds=CHECK_LEASE_S,
+                confirmed_s=CONFIRMED_S,
             )
             if not found:
                 return None
             folders = tx.run("checked_folders", account_id=account_id)
             credentials = tx.run("find_credentials", account_id=account_id)
-        epoch, provider, status, complete, remote_id, *told = found[0]
-        began_at, is_settled, is_pushed, quiet_s, organisation_id = told
+        epoch, *account, began_at, is_settled, is_pushed, quiet_s, since_s, whole, thorough = found[0]
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
-            account=Account(
-                id=account_id,
-                provider=Provider(provider),
-                status=status,
-                initial_sync_completed=complete,
-                remote_id=remote_id,
-                organisation_id=organisation_id,
-            ),
+            account=read_account([account_id, *account]),
             began_at=began_at,
             is_settled=is_settled,
             is_pushed=is_pushed,
             quiet_s=quiet_s,
-            folders=tuple(known_folder(each[:-3]) for each in folders),
-            counts={FolderId(each[0]): StoredCount(*each[-3:]) for each in folders},
+            since_s=since_s,
+            tree_read_at=whole,
+            hidden_read_at=thorough,
+            folders=tuple(known_folder(row[:-6]) for row in folders),
+            counts={FolderId(row[0]): _count(row) for row in folders},
             credentials=read_credentials(credentials[0]) if credentials else None,
         )
 
-    def end(self, check: Check, cursors: Mapping[KnownFolder, Sealed]) -> None:
-        """There is nothing new: the mailbox is as it was proven to be, as of now."""
+    def end(self, check: Check, end: CheckEnd) -> None:
+        """There is nothing new: the mailbox is as it was verified to be."""
         wait_s = next_sync_after_success_in_s(
             has_news=False,
             is_pushed=check.is_pushed,
@@ -121,7 +131,10 @@ class CheckStore:
                 **_fence(check),
                 began_at=check.began_at,
                 next_in_s=wait_s,
-                cursors=_cursor_rows(cursors),
+                cursors=_cursor_rows(end.cursors),
+                compared=_compared_rows(end.compared),
+                is_whole=end.is_whole,
+                is_thorough=end.is_thorough,
             )
             _demand(ended, check)
 
@@ -194,14 +207,37 @@ def _open_run(tx: Transaction, check: Check) -> bool:
     )
 
 
-def _cursor_rows(cursors: Mapping[KnownFolder, Sealed]) -> Any:
-    def row(folder: KnownFolder, sealed: Sealed) -> dict[str, Any]:
+def _count(row: list[Any]) -> FolderCount:
+    """From a row of `checked_folders`."""
+    remote, remote_unread = row[-10], row[-9]
+    stored, unread, offset, unread_offset, compared_at, quarantined = row[-6:]
+    return FolderCount(
+        remote=remote,
+        stored=stored,
+        quarantined=quarantined,
+        remote_unread=remote_unread,
+        unread=unread,
+        offset=offset,
+        unread_offset=unread_offset,
+        compared_at=compared_at,
+    )
+
+
+def _cursor_rows(cursors: Mapping[KnownFolder, Sealed | None]) -> Any:
+    def row(folder: KnownFolder, sealed: Sealed | None) -> dict[str, Any]:
         return {
             "folder_id": folder.ref.id,
             "walk": folder.position.walk,
-            "key_id": sealed.key_id,
-            "cursor": base64.b64encode(sealed.data).decode(),
+            "key_id": sealed.key_id if sealed else None,
+            "cursor": base64.b64encode(sealed.data).decode() if sealed else None,
         }
 
-    rows: Iterable[dict[str, Any]] = (row(*each) for each in cursors.items())
-    return to_json(list(rows))
+    return to_json([row(*each) for each in cursors.items()])
+
+
+def _compared_rows(compared: Mapping[FolderId, IdListing]) -> Any:
+    entries = [
+        {"folder_id": folder_id, **listed_counts(listing)}
+        for folder_id, listing in compared.items()
+    ]
+    return to_json(entries)

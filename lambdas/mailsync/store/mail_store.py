@@ -1,4 +1,4 @@
-"""Folders and messages: every method is one transaction, and every writer passes the fence.
+"""Messages: every method is one transaction, and every writer passes the fence.
 
 A page may arrive twice (Step Functions retries) and in two processes at once (a timed-out
 function may still be running): writing it twice changes nothing, and only the one that moves
@@ -9,45 +9,42 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.errors import FolderGone, LeaseLost
 from mailsync.metrics import MESSAGES_STORED, count
 from mailsync.model import (
-    AccountId,
     Counts,
     FolderId,
-    FolderRef,
     KnownFolder,
     Message,
     Page,
     PagePlan,
-    Position,
-    RemoteFolder,
+    RemoteEntry,
     RemoteId,
-    Role,
     RunRef,
     Sealed,
     Unreadable,
 )
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.sync.verify import Difference, FolderCount
+from mailsync.store.fence import Fenced
+from mailsync.sync.verify import StoredEntry
 
 PIECE = 2000
 """Messages that one transaction deletes; a second or so, bodies included."""
 
-MOST_DIFFERENCES = 100
-"""Kept of one folder; whoever looks for their cause needs examples, and the number."""
-
 
 @dataclass(frozen=True, slots=True)
 class PageWrite:
-    """One page on its way into the store: from which position to which, and what it cost."""
+    """One page on its way into the store: from which position to which, and what it cost.
+
+    `unchanged` are messages that the page names, in the state in which they are stored.
+    """
 
     folder: KnownFolder
     page: Page
     plan: PagePlan
     next_cursor: Sealed
     requests: int
+    unchanged: Sequence[RemoteId] = ()
 
 
 class MailStore:
@@ -56,73 +53,24 @@ class MailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def folders(self, account_id: AccountId) -> tuple[KnownFolder, ...]:
-        with self._database.transaction() as tx:
-            found = tx.run("known_folders", account_id=account_id)
-        return tuple(known_folder(row) for row in found)
-
-    def folder(self, account_id: AccountId, folder_id: FolderId) -> KnownFolder:
-        """Raises FolderGone when the account has no such folder any more."""
-        with self._database.transaction() as tx:
-            found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
-        if not found:
-            raise FolderGone(f"Folder {folder_id} is not known any more.")
-        return known_folder(found[0])
-
-    def save_folders(
-        self, run: RunRef, changed: Sequence[RemoteFolder], gone: Sequence[FolderId]
-    ) -> None:
-        """Mail of a folder that is gone is marked as removed, and verified before it is deleted."""
-        with self._fenced(run) as tx:
-            if changed:
-                tx.run("save_folders", account_id=run.account_id, folders=rows.folder_rows(changed))
-            if gone:
-                tx.run("forget_folders", account_id=run.account_id, ids=rows.to_json(gone))
-
-    def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
-        with self._fenced(run) as tx:
-            tx.run(
-                "save_remote_counts", account_id=run.account_id, folders=rows.folder_rows(folders)
-            )
-
-    def drop_gone_folders(self, run: RunRef) -> None:
-        with self._fenced(run) as tx:
-            tx.run("drop_gone_folders", account_id=run.account_id)
-
-    def restart_walk(self, run: RunRef, folder_id: FolderId) -> None:
-        with self._fenced(run) as tx:
-            tx.run("restart_walk", folder_id=folder_id)
-            tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
-
-    def restart_walks(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
-        """Of these folders, or of all when none is named."""
-        named = rows.to_json(folder_ids) if folder_ids else None
-        with self._fenced(run) as tx:
-            tx.run("restart_walks", account_id=run.account_id, ids=named)
-
     def drop_unselected(self, run: RunRef) -> int:
-        """Deletes the mail of folders that are not mirrored, piece by piece; how many rows."""
+        """Delete the mail of folders that are not mirrored, piece by piece; how many rows."""
         dropped = 0
         while True:
-            with self._fenced(run) as tx:
+            with Fenced(self._database, run) as tx:
                 piece = tx.changed("drop_unselected", account_id=run.account_id, limit=PIECE)
             dropped += piece
             if piece < PIECE:
                 return dropped
 
-    def save_page_size(self, run: RunRef, folder_id: FolderId, page_size: int) -> None:
-        with self._fenced(run) as tx:
-            tx.run("save_page_size", folder_id=folder_id, page_size=page_size)
-
     def apply_page(self, run: RunRef, write: PageWrite) -> Counts | None:
-        """Rows, removals, quarantine, cursor and, after the last page of a walk, the sweep.
+        """Store rows, removals, quarantine, cursor and, after a full sync's last page, the sweep.
 
         Returns None when another worker has moved the cursor meanwhile: nothing was written,
         ask for the position again.
 
         Raises:
             LeaseLost: another execution owns the mailbox.
-            SuspiciousRemoval: the sweep would take most of a folder that the provider calls full.
         """
         counts = page_rows.setting_aside(lambda careful: self._apply_page(run, write, careful))
         _tell(counts)
@@ -135,12 +83,12 @@ class MailStore:
         messages: Sequence[Message],
         unreadable: Sequence[Unreadable] = (),
     ) -> Counts:
-        """Messages that were fetched by id; each goes to the folder that it names, or else to
-        `folder`. Without `folder` all of them must name a known one, and what is unreadable
+        """Store messages that were fetched by id; each goes to the folder that it names, or else
+        to `folder`. Without `folder` all of them must name a known one, and what is unreadable
         must be in quarantine already."""
 
         def write(careful: bool) -> Counts:
-            with self._fenced(run) as tx:
+            with Fenced(self._database, run) as tx:
                 counts = page_rows.save_messages(tx, run, folder, messages, careful=careful)
                 return counts + page_rows.quarantine(tx, run, folder, unreadable)
 
@@ -149,7 +97,8 @@ class MailStore:
         return counts
 
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        with self._fenced(run) as tx:
+        """Hide messages that left this folder; how many."""
+        with Fenced(self._database, run) as tx:
             return tx.changed(
                 "mark_removed",
                 account_id=run.account_id,
@@ -157,70 +106,54 @@ class MailStore:
                 ids=rows.to_json(ids),
             )
 
-    def removed_ids(self, run: RunRef, after: str, limit: int) -> tuple[RemoteId, ...]:
-        """Messages that left their folder and await the provider's word, in the order of id."""
-        with self._database.transaction() as tx:
-            found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
-        return tuple(RemoteId(each) for (each,) in found)
-
-    def delete_emails(self, run: RunRef, ids: Collection[RemoteId]) -> int:
-        """Deletes those of `ids` that are still marked as removed."""
-        with self._fenced(run) as tx:
+    def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
+        """Show messages that are in this folder after all, in the state that is stored."""
+        with Fenced(self._database, run) as tx:
             return tx.changed(
-                "delete_emails", account_id=run.account_id, ids=rows.to_json(list(ids))
+                "show_again",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                ids=rows.to_json(ids),
             )
 
-    def recount(self, run: RunRef) -> dict[FolderId, FolderCount]:
-        """Counts every folder from its rows and sets them beside the provider's."""
-        with self._fenced(run) as tx:
-            tx.run("recount", account_id=run.account_id)
-            found = tx.run("folder_counts", account_id=run.account_id)
-        return {
-            FolderId(folder_id): FolderCount(
-                remote=remote,
-                stored=stored,
-                quarantined=quarantined,
-                remote_unread=remote_unread,
-                unread=unread,
-            )
-            for folder_id, remote, stored, remote_unread, unread, quarantined in found
-        }
+    def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
+        """Of messages that were stored without a version and are equal to what is listed."""
+        versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
+        with Fenced(self._database, run) as tx:
+            tx.run("save_versions", account_id=run.account_id, versions=rows.to_json(versions))
 
-    def mark_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """What was different in these folders is so no longer."""
-        with self._fenced(run) as tx:
-            tx.run("mark_verified", ids=rows.to_json(list(folders)))
-
-    def mark_repaired(self, run: RunRef, folder_id: FolderId, left: Sequence[Difference]) -> None:
-        """The folder is proven but for what is `left`; of that the first hundred ids are kept."""
-        with self._fenced(run) as tx:
-            tx.run("mark_verified", ids=rows.to_json([folder_id]))
-            if left:
-                tx.run(
-                    "save_differences",
-                    account_id=run.account_id,
-                    folder_id=folder_id,
-                    number=len(left),
-                    differences=rows.difference_rows(left[:MOST_DIFFERENCES]),
-                )
-
-    def verified_folders(self, run: RunRef) -> frozenset[FolderId]:
-        """The folders that were proven in this run."""
-        with self._database.transaction() as tx:
-            found = tx.run("verified_folders", run_id=run.run_id)
-        return frozenset(FolderId(each) for (each,) in found)
-
-    def entries(self, run: RunRef, folder_id: FolderId) -> dict[RemoteId, bool]:
-        """The read state of each message that is stored in a folder."""
+    def entries(
+        self, run: RunRef, folder_id: FolderId, listed: Collection[RemoteId]
+    ) -> dict[RemoteId, StoredEntry]:
+        """Every row of a folder, hidden ones too, and the rows elsewhere of listed ids."""
         with self._database.transaction() as tx:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
-        return {RemoteId(message_id): is_read for message_id, is_read in found}
+            entries = {RemoteId(row[0]): _entry(row, is_here=row[4]) for row in found}
+            others = [remote_id for remote_id in listed if remote_id not in entries]
+            found = tx.run("entries_of", account_id=run.account_id, ids=rows.to_json(others))
+        return entries | {RemoteId(row[0]): _entry(row, is_here=False) for row in found}
+
+    def unchanged(
+        self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
+    ) -> tuple[RemoteId, ...]:
+        """Those of the entries of a folder that are stored in it in the state that they name."""
+        ids = rows.to_json([entry.remote_id for entry in entries])
+        with self._database.transaction() as tx:
+            found = tx.run("entries_of", account_id=run.account_id, ids=ids)
+        stored = {
+            row[0]: _entry(row, is_here=row[4] and row[5] == folder_id) for row in found
+        }
+        return tuple(
+            entry.remote_id
+            for entry in entries
+            if (row := stored.get(entry.remote_id)) and row.is_here and row.equals(entry)
+        )
 
     def leave_quarantine(
         self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
     ) -> None:
         """Messages that are gone, from everywhere or from one folder."""
-        with self._fenced(run) as tx:
+        with Fenced(self._database, run) as tx:
             tx.run(
                 "leave_quarantine",
                 account_id=run.account_id,
@@ -241,19 +174,17 @@ class MailStore:
 
     def _apply_page(self, run: RunRef, write: PageWrite, careful: bool) -> Counts | None:
         folder, plan = write.folder, write.plan
-        with self._fenced(run) as tx:
+        with Fenced(self._database, run) as tx:
             if not self._advance(tx, write):
                 return None
             counts = page_rows.save_messages(tx, run, folder, plan.upserts, careful=careful)
+            counts += page_rows.stamp(tx, run, write.unchanged)
             counts += page_rows.remove(tx, run, folder, plan)
             counts += page_rows.quarantine(tx, run, folder, plan.unreadable)
             if folder.position.walking and not write.page.has_more:
                 counts += page_rows.sweep(tx, run, folder)
             _count(tx, run, write, counts)
         return counts
-
-    def _fenced(self, run: RunRef) -> "_Fenced":
-        return _Fenced(self._database, run)
 
     @staticmethod
     def _advance(tx: Transaction, write: PageWrite) -> bool:
@@ -271,38 +202,24 @@ class MailStore:
         )
 
 
-class _Fenced:
-    """A transaction that begins by proving that this execution still holds the lease."""
-
-    def __init__(self, database: Database, run: RunRef) -> None:
-        self._transaction = database.transaction()
-        self._run = run
-
-    def __enter__(self) -> Transaction:
-        tx = self._transaction.__enter__()
-        try:
-            if not tx.run(
-                "check_lease", account_id=self._run.account_id, epoch=self._run.lease_epoch
-            ):
-                raise LeaseLost(
-                    f"Run {self._run.run_id}: another execution owns the mailbox now;"
-                    " nothing was written."
-                )
-        except BaseException as error:
-            self._transaction.__exit__(type(error), error, error.__traceback__)
-            raise
-        return tx
-
-    def __exit__(self, *raised: object) -> bool | None:
-        return self._transaction.__exit__(*raised)  # type: ignore[arg-type]
+def _entry(row: Sequence[Any], *, is_here: bool) -> StoredEntry:
+    """From a row of `folder_entries` or `entries_of`."""
+    _, is_read, version, modified_at, *_ = row
+    return StoredEntry(is_read, version, modified_at, is_here)
 
 
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> None:
-    if not (write.page.changes or write.folder.position.walking):
+    walking = write.folder.position.walking
+    if not (write.page.changes or walking):
         return  # a probe that found nothing is not worth a row
     folder_id = write.folder.ref.id
-    if counts.inserted or counts.removed:
-        tx.run("add_progress", folder_id=folder_id, added=counts.inserted - counts.removed)
+    if counts.inserted or counts.removed or not walking:
+        tx.run(
+            "add_progress",
+            folder_id=folder_id,
+            added=counts.inserted - counts.removed,
+            is_active=not walking,
+        )
     tx.run(
         "count_page",
         run_id=run.run_id,
@@ -320,24 +237,3 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> No
 def _tell(counts: Counts | None) -> None:
     if counts and (stored := counts.inserted + counts.updated):
         count(MESSAGES_STORED, stored)
-
-
-def known_folder(row: list[Any]) -> KnownFolder:
-    """From a row of `known_folders`."""
-    number, remote, parent, name, role, hidden, selected, *position = row
-    key_id, cursor, walk, walking, size, midway = position
-    return KnownFolder(
-        ref=FolderRef(FolderId(number), RemoteId(remote)),
-        parent_remote_id=RemoteId(parent) if parent else None,
-        display_name=name,
-        role=Role(role),
-        hidden=hidden,
-        selected=selected,
-        position=Position(
-            cursor=Sealed(key_id, cursor) if cursor is not None else None,
-            walk=walk,
-            walking=walking,
-            page_size=size,
-            midway=midway,
-        ),
-    )

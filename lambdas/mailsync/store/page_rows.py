@@ -7,8 +7,9 @@ stored: none holds up its page.
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from mailsync.errors import StoreRejected, SuspiciousRemoval
-from mailsync.model import Counts, KnownFolder, Message, PagePlan, RunRef, Unreadable
+from mailsync.errors import StoreRejected
+from mailsync.log import logger
+from mailsync.model import Counts, KnownFolder, Message, PagePlan, RemoteId, RunRef, Unreadable
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
 from mailsync.store.rows import Row
@@ -47,19 +48,26 @@ def save_messages(
 ) -> Counts:
     """Inserts or refreshes; with `careful`, what the database refuses goes into quarantine."""
     folder_id = folder.ref.id if folder else None
+    counts = Counts()
+    if folder and (left := _left_the_mirror(tx, run, folder, messages)):
+        messages = [each for each in messages if each.remote_id not in left]
+        hidden = tx.changed(
+            "hide_messages", account_id=run.account_id, ids=rows.to_json(sorted(left))
+        )
+        counts = Counts(removed=hidden)
     large = [each for each in messages if body_chars(each) > BODY_LIMIT_CHARS]
     sent = _differing(
         tx, run, folder, [rows.to_row(each) for each in messages if each not in large]
     )
     upsert = _upsert_carefully if careful else _upsert
-    counts, refused = upsert(tx, run, folder_id, sent)
+    saved, refused = upsert(tx, run, folder_id, sent)
     refused += [
         rows.quarantine_row(each.remote_id, each.folder_remote_id, "too_large", _TOO_LARGE)
         for each in large
     ]
     _enter_quarantine(tx, run, folder_id, refused)
-    written = counts.inserted + counts.updated + len(refused)
-    return counts + Counts(unchanged=len(messages) - written, quarantined=len(refused))
+    written = saved.inserted + saved.updated + len(refused)
+    return counts + saved + Counts(unchanged=len(messages) - written, quarantined=len(refused))
 
 
 def remove(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
@@ -85,15 +93,26 @@ def quarantine(
     return Counts(quarantined=len(unreadable))
 
 
+def stamp(tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]) -> Counts:
+    """Messages that a page names in the state in which they are stored."""
+    if unchanged:
+        tx.run("stamp_walk", account_id=run.account_id, ids=rows.to_json(sorted(unchanged)))
+    return Counts(unchanged=len(unchanged))
+
+
 def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
+    """Hide what a full sync has not seen, unless that contradicts the provider's own count.
+
+    Then nothing is hidden, and the folder is compared id by id: asked about each message, the
+    provider has the last word.
+    """
     walk = folder.position.walk
     stored, unseen, remote_total = tx.run("sweep_size", folder_id=folder.ref.id, walk=walk)[0]
-    if is_suspicious(stored=stored, removing=unseen, remote_total=remote_total):
-        raise SuspiciousRemoval(
-            f"Folder {folder.ref.id}: walk {walk} did not show {unseen} of {stored} stored"
-            f" messages, but the provider counts {remote_total}; nothing was removed."
-        )
-    if not unseen:
+    is_doubtful = is_suspicious(stored=stored, removing=unseen, remote_total=remote_total)
+    tx.run("full_sync_ended", folder_id=folder.ref.id, is_doubtful=is_doubtful)
+    if is_doubtful:
+        logger.warning("removal_doubted", folder_id=folder.ref.id, unseen=unseen, stored=stored)
+    if is_doubtful or not unseen:
         return Counts()
     return Counts(
         removed=tx.changed(
@@ -103,6 +122,20 @@ def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
 
 
 _TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
+
+
+def _left_the_mirror(
+    tx: Transaction, run: RunRef, folder: KnownFolder, messages: Sequence[Message]
+) -> frozenset[RemoteId]:
+    """Messages of a page that name a folder which is not selected: hidden like any removal."""
+    named = {each.folder_remote_id for each in messages} - {folder.ref.remote_id}
+    if not named:
+        return frozenset()
+    found = tx.run(
+        "unselected_folders", account_id=run.account_id, remote_ids=rows.to_json(sorted(named))
+    )
+    unselected = {remote_id for (remote_id,) in found}
+    return frozenset(each.remote_id for each in messages if each.folder_remote_id in unselected)
 
 
 def body_chars(message: Message) -> int:

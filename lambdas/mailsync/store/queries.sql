@@ -8,9 +8,11 @@
 SELECT max(version) FROM mailsync.schema_migrations
 
 -- find_account --
--- One account without its secrets.
+-- One account without its secrets. A limit on requests in flight that was learnt grows by one an hour.
 SELECT a.id::text, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
-       c.organisation_id
+       c.organisation_id,
+       a.max_in_flight + floor(extract(epoch FROM now() - a.in_flight_at) / 3600)::int,
+       greatest(0, extract(epoch FROM a.throttled_until - now()))::float8
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.email_credentials c ON c.account_id = a.id
  WHERE a.id = cast(:account_id AS uuid)
@@ -46,6 +48,27 @@ UPDATE mailsync.email_accounts
    SET lease_until = now() + make_interval(secs => cast(:seconds AS int))
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
 RETURNING 1
+
+-- save_throttle --
+-- The provider asked for no request before; the lease lasts longer than that.
+UPDATE mailsync.email_accounts
+   SET throttled_until = greatest(throttled_until, now() + make_interval(secs => :wait_s)),
+       lease_until = greatest(lease_until, now() + make_interval(secs => :wait_s + :lease_s))
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
+
+-- save_in_flight --
+-- How many requests at a time the provider was found to take, where that is fewer than was known.
+UPDATE mailsync.email_accounts SET max_in_flight = :in_flight, in_flight_at = now()
+ WHERE id = cast(:account_id AS uuid)
+   AND coalesce(max_in_flight + floor(extract(epoch FROM now() - in_flight_at) / 3600) > :in_flight,
+                true)
+
+-- save_tree_reading --
+-- The whole folder tree was read, thoroughly or not.
+UPDATE mailsync.email_accounts
+   SET tree_read_at = now(),
+       hidden_read_at = CASE WHEN :is_thorough THEN now() ELSE hidden_read_at END
+ WHERE id = cast(:account_id AS uuid)
 
 -- check_lease --
 -- The fence: holds the epoch until this transaction ends, without barring other workers.
@@ -180,15 +203,18 @@ UPDATE mailsync.sync_run_folders
  WHERE run_id = :run_id AND status = 'running'
 
 -- account_completed --
--- The mailbox is up to date; proven is whether every folder was.
+-- The mailbox is up to date and verified. error is what a person should know all the same.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL, sync_status = 'completed', last_sync_at = now(),
-       initial_sync_completed = initial_sync_completed OR :proven,
-       verified_at = CASE WHEN :proven THEN now() ELSE verified_at END,
-       last_error = NULL, last_error_message = NULL, failures = 0,
+       initial_sync_completed = true, verified_at = now(),
+       last_error = :error, last_error_message = :error_message, failures = 0,
        changed_at = CASE WHEN :has_changed THEN now() ELSE changed_at END,
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
  WHERE id = cast(:account_id AS uuid)
+
+-- lease_owner --
+-- Who holds the mailbox.
+SELECT lease_owner FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid)
 
 -- account_failed --
 -- The mailbox could not be synced; the data stays, the next run goes on from the cursors.
@@ -270,10 +296,10 @@ UPDATE mailsync.sync_queue
    AND due_at > now()
 
 -- begin_check --
--- The lease for a look at a mailbox that leaves no run if there is nothing new; no row while another
--- one works on the account or is about to. It tells whether the last sync proved every folder without
--- a difference, nothing waits for the provider's word since and no mail for its deletion, who notifies
--- us, and how long it has been quiet.
+-- The lease for a check of a mailbox, which leaves no run if there is nothing new; no row while another
+-- worker holds the account or is about to. is_settled is true if the last sync verified every folder
+-- without a difference, the provider need not be asked about any message or folder, and no mail awaits
+-- its deletion.
 UPDATE mailsync.email_accounts a
    SET lease_epoch = lease_epoch + 1, lease_owner = :checker,
        lease_until = now() + make_interval(secs => cast(:seconds AS int))
@@ -282,30 +308,40 @@ UPDATE mailsync.email_accounts a
    AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs r
                     WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
 RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
+       (SELECT c.organisation_id FROM mailsync.email_credentials c WHERE c.account_id = a.id),
+       a.max_in_flight + floor(extract(epoch FROM now() - a.in_flight_at) / 3600)::int,
+       greatest(0, extract(epoch FROM a.throttled_until - now()))::float8,
        now(),
-       coalesce(a.sync_status = 'completed' AND a.verified_at >= a.last_sync_at, false)
+       a.sync_status = 'completed' AND a.verified_at IS NOT NULL
          AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
-                          WHERE m.account_id = a.id AND m.removed_at IS NOT NULL)
+                          WHERE m.account_id = a.id AND m.removed_at IS NOT NULL
+                            AND coalesce(m.confirm_at, m.removed_at) <= now())
          AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
                           WHERE q.account_id = a.id
                             AND q.last_tried_at < now() - least(interval '1 day',
                                   interval '5 minutes' * 2 ^ least(q.attempts, 9)))
          AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
                           WHERE f.account_id = a.id
-                            AND (f.differing > 0 OR f.total > 0 AND NOT f.selected)),
+                            AND (f.differing > 0 OR f.total > 0 AND NOT f.selected
+                                 OR f.gone_at < now() - make_interval(secs => :confirmed_s))),
        coalesce(a.notified_at > now() - interval '1 day', false)
          AND EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s
                       WHERE s.account_id = a.id AND s.expires_at > now()),
        extract(epoch FROM now() - a.changed_at)::float8,
-       (SELECT c.organisation_id FROM mailsync.email_credentials c WHERE c.account_id = a.id)
+       coalesce(extract(epoch FROM now() - a.last_sync_at), 0)::float8, a.tree_read_at,
+       a.hidden_read_at
 
 -- end_check --
--- Nothing new in the mailbox: it is as it was proven to be. What the provider notified us of while
--- we looked may have come too late for the look. The positions move all the same, since a provider
--- honours the newest few only. No row when another one took the lease.
+-- Nothing new in the mailbox: it is as it was verified to be, and verified as of now if the whole
+-- folder tree was read. What the provider notified us of meanwhile may have come too late for this
+-- check. The cursors move all the same, since a provider honours the newest few only. No row when
+-- another worker took the lease.
 WITH ended AS (
   UPDATE mailsync.email_accounts
-     SET lease_owner = NULL, lease_until = NULL, last_sync_at = now(), verified_at = now(),
+     SET lease_owner = NULL, lease_until = NULL, last_sync_at = now(),
+         verified_at = CASE WHEN :is_whole THEN now() ELSE verified_at END,
+         tree_read_at = CASE WHEN :is_whole THEN now() ELSE tree_read_at END,
+         hidden_read_at = CASE WHEN :is_thorough THEN now() ELSE hidden_read_at END,
          next_sync_at = CASE WHEN notified_at > :began_at THEN now()
                              ELSE now() + make_interval(secs => :next_in_s) END,
          updated_at = now()
@@ -313,11 +349,18 @@ WITH ended AS (
   RETURNING 1),
 moved AS (
   UPDATE mailsync.folder_cursors c
-     SET cursor_key_id = n.key_id, cursor_sealed = decode(n.cursor, 'base64'), updated_at = now()
+     SET cursor_key_id = coalesce(n.key_id, c.cursor_key_id),
+         cursor_sealed = coalesce(decode(n.cursor, 'base64'), c.cursor_sealed),
+         read_at = now(), updated_at = now()
     FROM json_to_recordset(cast(:cursors AS json)) AS n
          (folder_id bigint, walk int, key_id bigint, cursor text)
    WHERE c.folder_id = n.folder_id AND c.walk = n.walk AND NOT c.walking
-     AND EXISTS (SELECT 1 FROM ended))
+     AND EXISTS (SELECT 1 FROM ended)),
+compared AS (
+  UPDATE mailsync.email_folders f
+     SET compared_at = now(), list_total = n.total, list_unread = n.unread
+    FROM json_to_recordset(cast(:compared AS json)) AS n (folder_id bigint, total int, unread int)
+   WHERE f.id = n.folder_id AND EXISTS (SELECT 1 FROM ended))
 SELECT 1 FROM ended
 
 -- keep_checked --
@@ -361,9 +404,11 @@ UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
  WHERE id = :run_id AND status = 'running'
 
 -- checked_folders --
--- The folders of an account that exist, as `known_folders` tells them, with our counts.
+-- The folders of an account that exist, in the columns of `known_folders`, with our counts.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, f.total, f.unread,
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
+       f.remote_total, f.remote_unread, f.active_at, c.read_at, f.total, f.unread, f.count_offset,
+       f.unread_offset, f.compared_at,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
            AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
@@ -378,22 +423,36 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
 -- known_folders --
 -- The folders of an account that exist, each with the position of the sync in it.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
+       f.remote_total, f.remote_unread, f.active_at, c.read_at
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
  ORDER BY f.id
 
+-- hidden_folders --
+-- Folders of which the provider said that they are gone, and which it is to be asked about again.
+SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
+       f.remote_total, f.remote_unread, f.active_at, c.read_at
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid)
+   AND f.gone_at < now() - make_interval(secs => :confirmed_s)
+ ORDER BY f.id
+
 -- find_folder --
 -- One folder of an account with its position.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
-       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
+       f.remote_total, f.remote_unread, f.active_at, c.read_at
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id
 
 -- save_folders --
--- New and changed folders; each has a cursor row from its first moment.
+-- New and changed folders; each has a cursor row from its first moment. One that was hidden comes back
+-- with its cursor, and a comparison by ids shows its mail again.
 WITH remote AS (
   SELECT * FROM json_to_recordset(cast(:folders AS json)) AS r
          (remote_id text, parent_remote_id text, display_name text, role text, hidden boolean)),
@@ -404,7 +463,8 @@ saved AS (
     FROM remote ORDER BY remote_id
       ON CONFLICT (account_id, remote_id) DO UPDATE
      SET parent_remote_id = excluded.parent_remote_id, display_name = excluded.display_name,
-         role = excluded.role, hidden = excluded.hidden, gone_at = NULL
+         role = excluded.role, hidden = excluded.hidden, gone_at = NULL,
+         compared_at = CASE WHEN f.gone_at IS NULL THEN f.compared_at END
   RETURNING id)
 INSERT INTO mailsync.folder_cursors (folder_id) SELECT id FROM saved
     ON CONFLICT DO NOTHING
@@ -415,27 +475,27 @@ UPDATE mailsync.email_folders f
    SET remote_total = r.total, remote_unread = r.unread
   FROM json_to_recordset(cast(:folders AS json)) AS r (remote_id text, total int, unread int)
  WHERE f.account_id = cast(:account_id AS uuid) AND f.remote_id = r.remote_id
+   AND r.total IS NOT NULL AND r.unread IS NOT NULL
    AND (f.remote_total, f.remote_unread) IS DISTINCT FROM (r.total, r.unread)
 
--- forget_folders --
--- Deleted folders: their mail is suspect until the provider says where it is, their walk is over.
+-- hide_folders --
+-- Folders of which the provider says that they are gone: hidden with their mail, and kept until it has
+-- said so again.
 WITH gone AS (
   UPDATE mailsync.email_folders SET gone_at = now()
    WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
      AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
-  RETURNING id),
-restart AS (
-  UPDATE mailsync.folder_cursors
-     SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true
-   WHERE folder_id IN (SELECT id FROM gone))
-UPDATE mailsync.emails SET removed_at = now()
+  RETURNING id)
+UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id IN (SELECT id FROM gone)
    AND removed_at IS NULL
 
 -- drop_gone_folders --
--- Deleted folders that hold nothing any more.
+-- Folders that are gone for the second time of asking, and hold nothing any more.
 DELETE FROM mailsync.email_folders f
- WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NOT NULL
+ WHERE account_id = cast(:account_id AS uuid)
+   AND gone_at < now() - make_interval(secs => :confirmed_s)
+   AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
    AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                     WHERE m.account_id = f.account_id AND m.folder_id = f.id)
 
@@ -443,14 +503,14 @@ DELETE FROM mailsync.email_folders f
 -- Forgets the cursor and numbers a new walk; rows stay until its last page sweeps.
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
-       updated_at = now()
+       fallback = :fallback, page_size = NULL, updated_at = now()
  WHERE folder_id = :folder_id
 
 -- restart_walks --
 -- A full resync: every folder is walked again, or those that were named.
 UPDATE mailsync.folder_cursors c
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
-       updated_at = now()
+       fallback = 0, updated_at = now()
   FROM mailsync.email_folders f
  WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid)
    AND c.cursor_sealed IS NOT NULL
@@ -471,7 +531,7 @@ DELETE FROM mailsync.emails
 -- Moves the position from where the page was asked; no row when another worker was quicker.
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
-       walking = walking AND :has_more, midway = :has_more, updated_at = now()
+       walking = walking AND :has_more, midway = :has_more, read_at = now(), updated_at = now()
  WHERE folder_id = :folder_id AND walk = :walk AND cursor_sealed IS NOT DISTINCT FROM :cursor
 RETURNING 1
 
@@ -483,10 +543,10 @@ UPDATE mailsync.folder_cursors SET page_size = :page_size WHERE folder_id = :fol
 -- What is stored of the messages of a page: whether row and body are the same as those sent.
 SELECT m.message_id,
        m.row_hash = k.row_hash AND m.removed_at IS NULL
-         AND m.folder_id = coalesce(f.id, :folder_id) AS same_row,
+         AND m.version IS NOT DISTINCT FROM k.version AND m.folder_id = coalesce(f.id, :folder_id) AS same_row,
        b.body_hash IS NOT DISTINCT FROM k.body_hash AS same_body
   FROM json_to_recordset(cast(:keys AS json)) AS k
-       (message_id text, folder_remote_id text, row_hash uuid, body_hash uuid)
+       (message_id text, folder_remote_id text, row_hash uuid, version text, body_hash uuid)
   JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = k.message_id
   LEFT JOIN mailsync.email_folders f
     ON f.account_id = m.account_id AND f.remote_id = k.folder_remote_id
@@ -502,7 +562,7 @@ WITH page AS MATERIALIZED (
          bcc_recipients jsonb, reply_to jsonb, snippet text, is_read boolean, is_draft boolean,
          is_flagged boolean, has_attachments boolean, importance text, categories jsonb,
          received_at timestamptz, sent_at timestamptz, modified_at timestamptz, web_link text,
-         kind text, row_hash uuid, body_hash uuid, html text, text text)
+         kind text, row_hash uuid, version text, body_hash uuid, html text, text text)
     LEFT JOIN mailsync.email_folders f
       ON f.account_id = cast(:account_id AS uuid) AND f.remote_id = p.folder_remote_id
     LEFT JOIN mailsync.folder_cursors c ON c.folder_id = coalesce(f.id, :folder_id)),
@@ -511,11 +571,11 @@ saved AS (
          account_id, folder_id, message_id, internet_message_id, conversation_id, subject,
          from_name, from_address, to_recipients, cc_recipients, bcc_recipients, reply_to, snippet,
          is_read, is_draft, is_flagged, has_attachments, importance, categories, received_at,
-         sent_at, modified_at, web_link, kind, row_hash, walk)
+         sent_at, modified_at, web_link, kind, row_hash, version, walk)
   SELECT cast(:account_id AS uuid), folder_id, message_id, internet_message_id, conversation_id,
          subject, from_name, from_address, to_recipients, cc_recipients, bcc_recipients, reply_to,
          snippet, is_read, is_draft, is_flagged, has_attachments, importance, categories,
-         received_at, sent_at, modified_at, web_link, kind, row_hash, walk
+         received_at, sent_at, modified_at, web_link, kind, row_hash, version, walk
     FROM page ORDER BY message_id
       ON CONFLICT (account_id, message_id) DO UPDATE
      SET folder_id = excluded.folder_id, internet_message_id = excluded.internet_message_id,
@@ -528,9 +588,11 @@ saved AS (
          importance = excluded.importance, categories = excluded.categories,
          received_at = excluded.received_at, sent_at = excluded.sent_at,
          modified_at = excluded.modified_at, web_link = excluded.web_link, kind = excluded.kind,
-         row_hash = excluded.row_hash, walk = excluded.walk, removed_at = NULL, updated_at = now()
+         row_hash = excluded.row_hash, version = excluded.version, walk = excluded.walk,
+         removed_at = NULL, gone_at = NULL, confirm_at = NULL, updated_at = now()
    WHERE m.row_hash IS DISTINCT FROM excluded.row_hash OR m.folder_id <> excluded.folder_id
       OR m.removed_at IS NOT NULL OR m.walk <> excluded.walk
+      OR m.version IS DISTINCT FROM excluded.version
   RETURNING m.id, m.message_id, (m.xmax = 0) AS inserted),
 bodies AS (
   INSERT INTO mailsync.email_bodies AS b (email_id, body_hash, html, text)
@@ -557,9 +619,27 @@ UPDATE mailsync.emails m SET walk = c.walk
 
 -- mark_removed --
 -- Messages that left this folder; one that another folder has already claimed is not touched.
-UPDATE mailsync.emails SET removed_at = now()
+UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id AND removed_at IS NULL
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+
+-- hide_messages --
+-- Messages that left the folders that are mirrored.
+UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NULL
+   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+
+-- unselected_folders --
+-- Those of these folders that are known and not mirrored.
+SELECT remote_id FROM mailsync.email_folders
+ WHERE account_id = cast(:account_id AS uuid) AND NOT selected
+   AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+
+-- full_sync_ended --
+-- A full sync has read every message of the folder; what it did not show is doubted or not.
+UPDATE mailsync.email_folders
+   SET compared_at = CASE WHEN NOT :is_doubtful THEN coalesce(compared_at, now()) END
+ WHERE id = :folder_id
 
 -- leave_quarantine --
 -- Messages that could not be stored and are gone now, from a folder or from everywhere.
@@ -609,13 +689,17 @@ SELECT count(*), count(*) FILTER (WHERE m.walk < :walk), f.remote_total
 
 -- sweep_folder --
 -- The end of a walk: what it has not seen left the folder.
-UPDATE mailsync.emails SET removed_at = now()
+UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
    AND removed_at IS NULL AND walk < :walk
 
 -- add_progress --
--- What a page added, for those who watch; the recount at the end of the run is the truth.
-UPDATE mailsync.email_folders SET total = greatest(0, total + :added) WHERE id = :folder_id
+-- What a page added, for those who watch; the recount at the end of the run is the truth. is_active:
+-- the page reported changes, not what a full sync finds.
+UPDATE mailsync.email_folders
+   SET total = greatest(0, total + :added),
+       active_at = CASE WHEN :is_active THEN now() ELSE active_at END
+ WHERE id = :folder_id
 
 -- begin_run_folder --
 -- A folder takes part in a run, once more after each interruption.
@@ -659,21 +743,62 @@ UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
  WHERE id = :folder_id
 
 -- failed_folders --
--- The folders that failed in a run.
-SELECT folder_id FROM mailsync.sync_run_folders WHERE run_id = :run_id AND status = 'failed'
+-- The folders that failed in a run, and exist.
+SELECT p.folder_id
+  FROM mailsync.sync_run_folders p
+  JOIN mailsync.email_folders f ON f.id = p.folder_id AND f.gone_at IS NULL
+ WHERE p.run_id = :run_id AND p.status = 'failed'
 
 -- removed_ids --
--- Messages that left a folder and are not yet known to be anywhere.
+-- Hidden messages about which the provider is to be asked now.
 SELECT message_id FROM mailsync.emails
- WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL AND message_id > :after
+ WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
+   AND coalesce(confirm_at, removed_at) <= now() AND message_id > :after
  ORDER BY message_id
  LIMIT :limit
 
--- delete_emails --
--- Messages of which the provider said that they are gone.
-DELETE FROM mailsync.emails
+-- removal_size --
+-- How many messages an account has, hidden ones included; of how many the provider has said that they
+-- are gone; and whether a person confirmed that since it first did.
+SELECT (SELECT coalesce(sum(f.total), 0) FROM mailsync.email_folders f
+         WHERE f.account_id = a.id) + h.hidden,
+       h.gone, coalesce(a.removal_confirmed_at >= h.first_gone_at, false)
+  FROM mailsync.email_accounts a,
+       (SELECT count(*) AS hidden, count(gone_at) AS gone, min(gone_at) AS first_gone_at
+          FROM mailsync.emails
+         WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL) h
+ WHERE a.id = cast(:account_id AS uuid)
+
+-- postpone_removal --
+-- Most of the mailbox would go: the provider is asked again only when its word is good enough.
+UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
  WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
-   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+   AND gone_at > now() - make_interval(secs => :wait_s)
+
+-- confirm_gone --
+-- Hidden messages of which the provider just said that they are gone: deleted where it had said so
+-- before, at least so long ago.
+WITH asked AS MATERIALIZED (
+  SELECT m.id, m.gone_at <= now() - make_interval(secs => :wait_s) AS is_confirmed
+    FROM mailsync.emails m
+   WHERE m.account_id = cast(:account_id AS uuid) AND m.removed_at IS NOT NULL
+     AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))),
+noted AS (
+  UPDATE mailsync.emails m
+     SET gone_at = coalesce(m.gone_at, now()),
+         confirm_at = coalesce(m.gone_at, now()) + make_interval(secs => :wait_s)
+    FROM asked WHERE asked.id = m.id AND asked.is_confirmed IS NOT TRUE)
+DELETE FROM mailsync.emails m USING asked WHERE asked.id = m.id AND asked.is_confirmed
+
+-- confirm_removal --
+-- A person says that most of the mailbox is meant to be gone.
+UPDATE mailsync.email_accounts SET removal_confirmed_at = now(), next_sync_at = now()
+ WHERE id = cast(:account_id AS uuid)
+
+-- hurry_removal --
+-- Messages whose removal was just confirmed: the provider is asked again as about any others.
+UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
+ WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL AND gone_at IS NOT NULL
 
 -- recount --
 -- Counts of every folder from the rows themselves.
@@ -697,8 +822,10 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
            AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
                                        WHERE m.account_id = q.account_id
                                          AND m.message_id = q.message_id
-                                         AND m.removed_at IS NULL))
+                                         AND m.removed_at IS NULL)),
+       f.count_offset, f.unread_offset, f.compared_at, c.walking, f.list_total, f.list_unread
   FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
  ORDER BY f.id
 
@@ -711,6 +838,29 @@ settled AS (
 UPDATE mailsync.email_folders
    SET verified_at = now(), differing = 0, error = NULL, error_message = NULL
  WHERE id IN (SELECT id FROM proven)
+
+-- mark_compared --
+-- The ids of a folder were just compared. What the provider listed is kept where the list was complete.
+UPDATE mailsync.email_folders
+   SET compared_at = now(), list_total = :total, list_unread = :unread
+ WHERE id = :folder_id
+
+-- compare_soon --
+-- Folders whose counts moved without a reported change.
+UPDATE mailsync.email_folders SET compared_at = NULL
+ WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+
+-- compare_later --
+-- Folders that are due for a comparison and could not be compared; those that must be are left so.
+UPDATE mailsync.email_folders SET compared_at = now() - make_interval(secs => :ago_s)
+ WHERE compared_at IS NOT NULL
+   AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+
+-- save_offsets --
+-- By how much the provider's counts of these folders are wrong.
+UPDATE mailsync.email_folders f SET count_offset = o.total, unread_offset = o.unread
+  FROM json_to_recordset(cast(:offsets AS json)) AS o (folder_id bigint, total int, unread int)
+ WHERE f.id = o.folder_id AND (f.count_offset, f.unread_offset) IS DISTINCT FROM (o.total, o.unread)
 
 -- save_differences --
 -- What stays different in a folder: how many messages, and which, as far as their ids are kept.
@@ -746,9 +896,31 @@ SELECT count(*)
    AND (c.walking OR f.verified_at IS NULL OR f.verified_at < r.started_at)
 
 -- folder_entries --
--- Every message of a folder, for the comparison by id.
-SELECT message_id, is_read FROM mailsync.emails
- WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id AND removed_at IS NULL
+-- Every message of a folder, hidden ones too, for the comparison by id.
+SELECT message_id, is_read, version, modified_at, removed_at IS NULL FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
+
+-- entries_of --
+-- The same of these messages, wherever they are, and the folder of each.
+SELECT message_id, is_read, version, modified_at, removed_at IS NULL, folder_id FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid)
+   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+
+-- show_again --
+-- Messages that are in this folder after all, equal to what is stored.
+UPDATE mailsync.emails m
+   SET folder_id = c.folder_id, walk = c.walk, removed_at = NULL, gone_at = NULL, confirm_at = NULL,
+       updated_at = now()
+  FROM mailsync.folder_cursors c
+ WHERE c.folder_id = :folder_id AND m.account_id = cast(:account_id AS uuid)
+   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+
+-- save_versions --
+-- The provider's version of messages that were stored without one and are equal to what it lists.
+UPDATE mailsync.emails m SET version = v.version
+  FROM json_to_recordset(cast(:versions AS json)) AS v (message_id text, version text)
+ WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = v.message_id
+   AND m.version IS NULL
 
 -- quarantined_ids --
 -- The messages of a folder that exist and cannot be stored.
@@ -826,7 +998,7 @@ settled AS (
   DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM changed))
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
-       updated_at = now()
+       fallback = 0, updated_at = now()
  WHERE folder_id IN (SELECT id FROM changed)
 RETURNING folder_id
 

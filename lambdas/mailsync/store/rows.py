@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from mailsync.model import Address, Message, RemoteFolder
+from mailsync.storable import storable
 from mailsync.store.connection import JsonBytes
 from mailsync.sync.verify import Difference
 
@@ -18,8 +19,8 @@ Row = dict[str, Any]
 def to_row(message: Message) -> Row:
     """The columns of one message, its two hashes, and its bodies.
 
-    `row_hash` covers what the message shows, without its folder and bodies: those are compared
-    on their own, so that a move or a flag never sends a body again.
+    `row_hash` covers what the message shows, without its folder, version and bodies: those are
+    compared on their own, so that a move or a flag never sends a body again.
     """
     row: Row = {
         "internet_message_id": message.internet_message_id,
@@ -50,6 +51,7 @@ def to_row(message: Message) -> Row:
         "message_id": message.remote_id,
         "folder_remote_id": message.folder_remote_id,
         "row_hash": _digest(row),
+        "version": _storable(message.version),
         "body_hash": _digest(bodies),
         **row,
         **bodies,
@@ -76,7 +78,7 @@ def pieces(rows: Sequence[Row]) -> Iterator[JsonBytes]:
 
 
 def keys(rows: Iterable[Row]) -> JsonBytes:
-    wanted = ("message_id", "folder_remote_id", "row_hash", "body_hash")
+    wanted = ("message_id", "folder_remote_id", "row_hash", "version", "body_hash")
     return to_json([{name: row[name] for name in wanted} for row in rows])
 
 
@@ -121,15 +123,10 @@ def _addresses(addresses: Iterable[Address]) -> list[dict[str, Any]]:
 
 
 def _storable(value: Any) -> Any:
-    """Text without what Postgres and UTF-8 cannot hold: NUL is dropped, a lone surrogate is
-    replaced by the character that says so. Other values and lists of texts pass through."""
+    """Texts, alone and in lists, as they can be stored; other values pass through."""
     if isinstance(value, list):
         return [_storable(each) for each in value]
-    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
-        return value
-    return (
-        value.replace("\0", "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    )
+    return storable(value) if isinstance(value, str) else value
 
 
 def _digest(values: Row) -> str:

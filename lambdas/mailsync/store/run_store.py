@@ -1,11 +1,12 @@
 """Accounts, leases and runs: who works on which mailbox, and how it ended."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import random
 from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost, StoreRejected
-from mailsync.metrics import DIFFERENCES_LEFT, RUNS_COMPLETED, count, count_failure
+from mailsync.metrics import RUNS_COMPLETED, count, count_failure
 from mailsync.model import (
     Account,
     AccountId,
@@ -17,8 +18,15 @@ from mailsync.model import (
     SyncWish,
 )
 from mailsync.store.connection import Database, Transaction
+from mailsync.store.removal_store import removal_of
 from mailsync.store.rows import to_json
-from mailsync.sync.due import NEEDS_A_PERSON, next_sync_after_success_in_s, next_sync_in_s
+from mailsync.sync.due import (
+    NEEDS_A_PERSON,
+    SUSPICIOUS_REMOVAL,
+    VERIFICATION_FAILED,
+    next_sync_after_success_in_s,
+    next_sync_in_s,
+)
 
 LEASE_S = 15 * 60
 """Longer than any function and any pause between two of them."""
@@ -68,15 +76,7 @@ class RunStore:
             found = tx.run("find_account", account_id=account_id)
         if not found:
             raise AccountNotFound(f"There is no account {account_id}.")
-        number, provider, status, complete, remote_id, organisation = found[0]
-        return Account(
-            id=AccountId(number),
-            provider=Provider(provider),
-            status=status,
-            initial_sync_completed=complete,
-            remote_id=remote_id,
-            organisation_id=organisation,
-        )
+        return read_account(found[0])
 
     def active_account(self, account_id: AccountId) -> Account:
         """The account, if it may be synced. Raises AccountNotFound and AccountNotConnected."""
@@ -202,20 +202,22 @@ class RunStore:
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
 
-    def begin_folder(self, run: RunRef, folder_id: FolderId) -> None:
-        with self._database.transaction() as tx:
-            tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
-
-    def fail_folder(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
+    def save_throttle(self, run: RunRef, wait_s: float) -> None:
+        """No request is sent for so many seconds, whoever works on the mailbox; the lease lasts
+        for longer."""
         with self._database.transaction() as tx:
             tx.run(
-                "fail_run_folder",
-                run_id=run.run_id,
-                folder_id=folder_id,
-                error=error,
-                error_message=message,
+                "save_throttle",
+                account_id=run.account_id,
+                epoch=run.lease_epoch,
+                wait_s=wait_s,
+                lease_s=float(LEASE_S),
             )
-            tx.run("set_folder_error", folder_id=folder_id, error=error, error_message=message)
+
+    def save_in_flight(self, account_id: AccountId, in_flight: int) -> None:
+        """So many requests at a time, and no more, were found to be taken."""
+        with self._database.transaction() as tx:
+            tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)
 
     def run_settings(self, run: RunRef) -> tuple[SyncWish, int]:
         """What the run was asked to do, and how many rounds of repairs it has had."""
@@ -223,48 +225,26 @@ class RunStore:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
-    def count_repair_round(self, run: RunRef) -> None:
-        with self._database.transaction() as tx:
-            tx.run("count_repair_round", run_id=run.run_id)
-
-    def failed_folders(self, run: RunRef) -> frozenset[FolderId]:
-        with self._database.transaction() as tx:
-            found = tx.run("failed_folders", run_id=run.run_id)
-        return frozenset(FolderId(each) for (each,) in found)
-
     def complete(self, run: RunRef) -> bool:
-        """Closes the run; whether every folder was proven.
+        """Close the run; return whether every folder was verified, without which it has failed.
 
         A function that died after the commit is asked again: the second call changes nothing.
         """
         with self._database.transaction() as tx:
-            holds = tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch)
-            if not holds and not tx.run("completed_run", run_id=run.run_id):
+            if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
+                if tx.run("completed_run", run_id=run.run_id):
+                    return True
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
-            unproven = tx.run("unproven_folders", run_id=run.run_id)[0][0]
-            proven = bool(unproven == 0)
-            if not holds:
-                return proven
-            has_news, is_pushed, has_changed, quiet_s = tx.run("news_of_run", run_id=run.run_id)[0]
-            wait_s = next_sync_after_success_in_s(
-                has_news=has_news,
-                is_pushed=is_pushed,
-                quiet_s=0.0 if has_changed else quiet_s,
-                spread=random(),  # noqa: S311
-            )
-            tx.run(
-                "account_completed",
-                account_id=run.account_id,
-                proven=proven,
-                has_changed=has_changed,
-                next_in_s=wait_s,
-            )
-            close_run(tx, run.run_id, "completed", None, None)
-            announce(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
-        count(RUNS_COMPLETED)
-        if unproven:
-            count(DIFFERENCES_LEFT, unproven)
-        return proven
+            unverified = tx.run("unproven_folders", run_id=run.run_id)[0][0]
+            if unverified:
+                _fail_unverified(tx, run, unverified)
+            else:
+                _complete(tx, run)
+        if unverified:
+            count_failure(VERIFICATION_FAILED)
+        else:
+            count(RUNS_COMPLETED)
+        return not unverified
 
     def fail(
         self, account_id: AccountId, run_id: RunId, owner: str, error: str, message: str
@@ -297,10 +277,59 @@ class RunStore:
         return tuple(AccountId(each) for (each,) in found)
 
 
+def read_account(row: Sequence[Any]) -> Account:
+    """From the columns of `find_account`."""
+    number, provider, status, is_complete, remote_id, organisation_id, *limits = row
+    max_in_flight, throttled_for_s = limits
+    return Account(
+        id=AccountId(number),
+        provider=Provider(provider),
+        status=status,
+        initial_sync_completed=is_complete,
+        remote_id=remote_id,
+        organisation_id=organisation_id,
+        max_in_flight=max_in_flight,
+        throttled_for_s=throttled_for_s,
+    )
+
+
 def _finish(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
     return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
+
+
+def _complete(tx: Transaction, run: RunRef) -> None:
+    has_news, is_pushed, has_changed, quiet_s = tx.run("news_of_run", run_id=run.run_id)[0]
+    wait_s = next_sync_after_success_in_s(
+        has_news=has_news,
+        is_pushed=is_pushed,
+        quiet_s=0.0 if has_changed else quiet_s,
+        spread=random(),  # noqa: S311
+    )
+    removal = removal_of(tx, run.account_id)
+    tx.run(
+        "account_completed",
+        account_id=run.account_id,
+        has_changed=has_changed,
+        next_in_s=wait_s,
+        error=SUSPICIOUS_REMOVAL if removal.is_suspicious else None,
+        error_message=removal.sentence if removal.is_suspicious else None,
+    )
+    close_run(tx, run.run_id, "completed", None, None)
+    announce(tx, run.account_id, "sync.completed", run.run_id, proven=True)
+
+
+def _fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
+    [[owner]] = tx.run("lease_owner", account_id=run.account_id)
+    fail_run(
+        tx,
+        run.account_id,
+        run.run_id,
+        owner=owner,
+        error=VERIFICATION_FAILED,
+        message=f"{folders} folders could not be verified. What is stored stays.",
+    )
 
 
 def close_run(
