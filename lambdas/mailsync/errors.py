@@ -13,8 +13,7 @@
     ├── SchemaOutdated         a migration is missing
     ├── SettingMissing         a setting is absent or malformed
     ├── StoreRejected          the database refuses a statement
-    ├── StoreUnavailable       the database does not answer
-    └── SuspiciousRemoval      a walk would remove most of a folder
+    └── StoreUnavailable       the database does not answer
 
 Only leaves are raised. The Lambda runtime reports the bare class name, and Step Functions
 matches nothing else, so each name here stands in a `Retry` or `Catch` of the workflow;
@@ -88,10 +87,6 @@ class StoreRejected(MailsyncError):
 
 class StoreUnavailable(MailsyncError):
     """The database refused or lost the connection; the transaction did not happen."""
-
-
-class SuspiciousRemoval(MailsyncError):
-    """A complete walk did not show most of what is stored, although the folder is not empty."""
 
 
 def leaves() -> frozenset[str]:

@@ -43,7 +43,7 @@ PROVIDER_THROTTLES = Metric("ProviderThrottles", "Count", "requests refused as t
 DIFFERENCES_FOUND = Metric(
     "DifferencesFound", "Count", "folders that differed from the provider and were repaired"
 )
-DIFFERENCES_LEFT = Metric("DifferencesLeft", "Count", "folders that a completed run did not prove")
+DIFFERENCES_LEFT = Metric("DifferencesLeft", "Count", "folders that a run could not verify")
 OLDEST_OVERDUE = Metric(
     "OldestOverdue", "Seconds", "how long the longest waiting mailbox or run is overdue", True
 )
@@ -67,7 +67,9 @@ FUNCTION_FAILED = "FunctionFailed"
 """A function was killed, timed out or could not be started."""
 UNEXPECTED = "Unexpected"
 """A failure without a name of ours: a defect."""
-OUTCOMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
+OUTCOMES = frozenset(
+    {"FoldersFailed", "VerificationFailed", "ExecutionDied", "ExecutionStopped"}
+)
 """Names under which runs fail that no function raises."""
 FAILURES = tuple(sorted(leaves() | OUTCOMES | {FUNCTION_FAILED, UNEXPECTED}))
 """All values of the dimension `error`."""

@@ -1,82 +1,156 @@
 """`sync-folders`: the folder tree, and the changes that fit on one page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected, SuspiciousRemoval
+from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
 from mailsync.log import logger
-from mailsync.model import Cursor, FolderId, FolderRef, KnownFolder, Page, RemoteFolder, SyncType
-from mailsync.steps.folder_pages import PAGE_SIZE, PageTooLarge, ends_here, store_page
+from mailsync.model import (
+    Cursor,
+    FolderId,
+    FolderListing,
+    FolderRef,
+    KnownFolder,
+    Page,
+    RemoteId,
+    SyncType,
+    TreeReading,
+)
+from mailsync.steps.folder_pages import ends_here
 from mailsync.steps.mailbox import Mailbox
-from mailsync.sync.folders import biggest_first, diff_folders, known_roles, small_walks
+from mailsync.steps.store_page import PAGE_SIZE, PageTooLarge, store_page
+from mailsync.sync.folders import (
+    biggest_first,
+    by_activity,
+    diff_folders,
+    moved_counts,
+    small_walks,
+)
+from mailsync.sync.freshness import feeds_to_read
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the provider shows of a mailbox: its folders, and the next page of those that were
-    walked before. Nothing of it is stored yet."""
+class MailboxSnapshot:
+    """What the provider shows of a mailbox: its folders, and the next page of those whose feeds
+    were read. Nothing of it is stored yet.
 
-    remote: tuple[RemoteFolder, ...]
+    `moved` are folders whose counts have moved since the last reading; `waiting` are folders whose
+    feeds are left for a later sync.
+    """
+
+    listing: FolderListing
+    reading: TreeReading
     pages: Mapping[FolderId, Page]
+    moved: frozenset[RemoteId]
+    waiting: frozenset[FolderId]
 
 
-def look(mailbox: Mailbox, known: Sequence[KnownFolder]) -> Look:
-    """In as few requests as the provider allows; a folder that failed is left out of the pages."""
-    remote = tuple(mailbox.provider.list_folders(known_roles(known)))
-    return Look(remote, _probe(mailbox, [each for each in known if each.selected]))
+def read_mailbox(
+    mailbox: Mailbox, known: Sequence[KnownFolder], reading: TreeReading, *, since_s: float
+) -> MailboxSnapshot:
+    """Read the folder tree, and the change feeds of folders that were synced before.
+
+    `since_s` seconds have passed since the last sync; in a large mailbox folders take turns. A
+    folder whose feed fails is left out of the pages.
+    """
+    listing = mailbox.provider.list_folders(by_activity(known), reading)
+    moved = moved_counts(listing, known)
+    synced = [each for each in known if each.selected and not each.position.walking]
+    chosen = feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
+    pages = _probe(mailbox, chosen)
+    waiting = {each.ref.id for each in synced} - {each.ref.id for each in chosen}
+    return MailboxSnapshot(listing, reading, pages, moved, frozenset(waiting))
 
 
-def mirror_folders(mailbox: Mailbox, seen: Look | None = None) -> tuple[RemoteFolder, ...]:
-    """Makes the stored tree and the provider's counts those of now; returns the remote folders."""
-    run, mail = mailbox.run, mailbox.mail
-    known = mail.folders(run.account_id)
-    remote = seen.remote if seen else tuple(mailbox.provider.list_folders(known_roles(known)))
-    plan = diff_folders(remote, known)
+def mirror_folders(
+    mailbox: Mailbox, reading: TreeReading, listing: FolderListing | None = None
+) -> FolderListing:
+    """Make the stored tree and the provider's counts those of now.
+
+    A folder that is merely missing from the listing stays as it is.
+    """
+    run, folders = mailbox.run, mailbox.folders
+    known = folders.folders(run.account_id)
+    if listing is None:
+        listing = mailbox.provider.list_folders(
+            (*by_activity(known), *folders.hidden(run.account_id)), reading
+        )
+    plan = diff_folders(listing, known)
     if plan.changed or plan.gone:
-        mail.save_folders(run, plan.changed, plan.gone)
+        folders.save(run, plan.changed, plan.gone)
         logger.info("folders_mirrored", changed=len(plan.changed), gone=len(plan.gone))
-    mail.save_remote_counts(run, remote)
-    return remote
+    folders.save_remote_counts(run, listing.folders)
+    if listing.is_whole and reading is not TreeReading.QUICK:
+        folders.save_tree_reading(run, is_thorough=reading is TreeReading.THOROUGH)
+    return listing
 
 
 def drop_unselected(mailbox: Mailbox) -> None:
-    """Mail leaves with its folder: what stands in a folder that is not mirrored is deleted.
+    """Delete what stands in a folder that a person has deselected.
 
-    Should it have been moved back to a mirrored folder without word, the proof finds it missing.
+    Should a message have been moved back to a mirrored folder without a reported change, the
+    verification finds it missing.
     """
     dropped = mailbox.mail.drop_unselected(mailbox.run)
     if dropped:
         logger.info("unselected_dropped", messages=dropped)
 
 
-def sync_folders(mailbox: Mailbox, seen: Look | None = None) -> tuple[FolderId, ...]:
-    """Returns the folders that have more pages than one, the biggest first.
+def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple[FolderId, ...]:
+    """Return the folders that have more pages than one, the biggest first.
 
-    Folders that were walked before are probed together in a few requests, those that are small
-    are walked together, and what came is stored at once: so an incremental sync needs no further
-    state, and the first one of a small mailbox neither.
+    The feeds of folders that were synced before are read together in a few calls, and small new
+    folders too, and what came is stored at once: so an incremental sync needs no further state,
+    and the first one of a small mailbox neither.
     What was `seen` already, under the lease that still holds, is not asked for again.
     """
-    remote = mirror_folders(mailbox, seen)
-    wish, _ = mailbox.runs.run_settings(mailbox.run)
-    if wish.sync_type is SyncType.FULL:
-        mailbox.mail.restart_walks(mailbox.run, wish.folder_ids)
+    run = mailbox.run
+    asked, _ = mailbox.runs.run_settings(run)
+    if seen is None:
+        seen = _snapshot(mailbox, asked.sync_type)
+    listing = mirror_folders(mailbox, seen.reading, seen.listing)
+    if asked.sync_type is SyncType.FULL:
+        mailbox.folders.restart_full_syncs(run, asked.folder_ids)
     drop_unselected(mailbox)
-    folders = [each for each in mailbox.mail.folders(mailbox.run.account_id) if each.selected]
-    pages = seen.pages if seen else _probe(mailbox, folders)
-    settled = _apply(mailbox, [each for each in folders if not each.position.walking], pages)
-    for batch in small_walks(folders, remote, page_size=PAGE_SIZE):
+    folders = [each for each in mailbox.folders.folders(run.account_id) if each.selected]
+    synced = [each for each in folders if not each.position.walking]
+    done = _apply(mailbox, synced, seen.pages)
+    mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
+    for batch in small_walks(folders, listing.folders, page_size=PAGE_SIZE):
         pages = mailbox.provider.probe([(each.ref, None) for each in batch], limit=PAGE_SIZE)
-        settled |= _apply(mailbox, batch, pages)
-    left = [each for each in folders if each.ref.id not in settled]
-    return biggest_first(left, remote)
+        done |= _apply(mailbox, batch, pages)
+    waiting = seen.waiting & {each.ref.id for each in synced}
+    left = [each for each in folders if each.ref.id not in done | waiting]
+    return biggest_first(left, listing.folders)
+
+
+def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
+    """A sync that a person asked for reads every feed; one of the schedule lets folders wait."""
+    known = mailbox.folders.folders(mailbox.run.account_id)
+    thorough = sync_type in (SyncType.INITIAL, SyncType.FULL) or not known
+    reading = TreeReading.THOROUGH if thorough else TreeReading.WHOLE
+    since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
+    return read_mailbox(mailbox, known, reading, since_s=since_s)
+
+
+def _moved_silently(
+    folders: Sequence[KnownFolder], seen: MailboxSnapshot
+) -> Collection[FolderId]:
+    """Folders whose counts moved although their feeds reported nothing."""
+    return [
+        folder.ref.id
+        for folder in folders
+        if folder.ref.remote_id in seen.moved
+        and (page := seen.pages.get(folder.ref.id))
+        and not page.changes
+        and not page.has_more
+    ]
 
 
 def _probe(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> Mapping[FolderId, Page]:
-    """The next page of each folder that was walked to its end."""
-    walked = [each for each in folders if not each.position.walking]
-    positions = list(_positions(mailbox, walked))
+    positions = list(_positions(mailbox, folders))
     return mailbox.provider.probe(positions, limit=PAGE_SIZE) if positions else {}
 
 
@@ -88,27 +162,27 @@ def _apply(
     One that cannot be synced as it is does not stop the others: `sync-folder` meets it alone, and
     asks for smaller pages, or the workflow marks it.
     """
-    settled = set()
+    done = set()
     for folder in folders:
         page = pages.get(folder.ref.id)
         if page is None:
             continue
         try:
             counts = store_page(mailbox, folder, page)
-        except (PageTooLarge, ProviderRejected, StoreRejected, SuspiciousRemoval) as failure:
+        except (PageTooLarge, ProviderRejected, StoreRejected) as failure:
             cause = type(failure).__name__
             logger.warning("folder_left", folder_id=folder.ref.id, cause=cause)
             continue
         is_of_now = folder.position.begins_round
         if counts is not None and ends_here(page, is_of_now=is_of_now):
-            settled.add(folder.ref.id)
-    return frozenset(settled)
+            done.add(folder.ref.id)
+    return frozenset(done)
 
 
 def _positions(
     mailbox: Mailbox, folders: Sequence[KnownFolder]
 ) -> Iterator[tuple[FolderRef, Cursor]]:
-    """Without those that must be walked again; `sync-folder` finds that out and says so."""
+    """Without those that must be read again; `sync-folder` finds that out and says so."""
     for folder in folders:
         with suppress(CursorExpired):
             cursor = mailbox.cursor(folder)

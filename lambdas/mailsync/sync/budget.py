@@ -1,7 +1,7 @@
 """When a function must stop asking for more, and how long it may pause."""
 
 SHUTDOWN_S = 20.0
-LONGEST_WAIT_S = 300
+LONGEST_WAIT_S = 3600
 LONGEST_PAUSE_S = 10.0
 """From here a Wait state is cheaper: its transitions cost as much as 11 s of a 512 MB function."""
 MOST_PAUSES = 2
@@ -28,7 +28,8 @@ def pause_s(asked_s: float, *, repeat: int, spread: float) -> float:
 
 
 def wait_seconds(retry_after_s: float) -> int:
-    """Whole seconds for the Wait state, at least 1 and at most 300; a longer wait asks again."""
+    """Whole seconds for the Wait state, at least 1 and at most 3600; after a longer one the
+    provider is asked again."""
     return max(1, min(LONGEST_WAIT_S, int(-(-retry_after_s // 1))))
 
 

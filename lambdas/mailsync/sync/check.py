@@ -1,50 +1,60 @@
-"""What a look at a mailbox means: nothing to do, little to do, or work for an execution."""
+"""What a check of a mailbox found: nothing, little, or work for an execution."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
 
-from mailsync.model import FolderId, KnownFolder, Page
-from mailsync.sync.folders import FolderPlan
+from mailsync.model import FolderId, FolderListing, KnownFolder, Page, RemoteId
+from mailsync.sync.folders import FolderPlan, listing_fault
 from mailsync.sync.verify import FolderCount, agrees
 
 MOST_FOLDERS = 1_000
-"""Of a mailbox that is looked at. 20 folders are one request of the tree and one of the changes,
-0.9 s at 88 ms per answer and four at once; 24 other mailboxes wait in the same function."""
+"""Of a mailbox that is checked. 20 folders are one call for the tree and one for the changes,
+0.9 s at 88 ms per response and four at once; 24 other mailboxes wait in the same function."""
 
 
-class Verdict(Enum):
+class CheckResult(Enum):
     NOTHING_NEW = auto()
     ONE_PAGE = auto()
-    """What is new stands on the pages that were seen."""
+    """What is new stands on the pages that were read."""
     MORE = auto()
-    """A folder is to be walked, has more pages, or did not answer as it should."""
+    """A folder needs a full sync, has more pages, or could not be read."""
 
 
-def judge(
+def classify(
     *,
     is_settled: bool,
+    listing: FolderListing,
     plan: FolderPlan,
     folders: Iterable[KnownFolder],
     pages: Mapping[FolderId, Page],
+    waiting: Collection[FolderId],
+    moved: Collection[RemoteId],
     counts: Iterable[FolderCount],
-) -> Verdict:
-    """`folders` are all that are known; `counts` are those of the ones that are mirrored.
+) -> CheckResult:
+    """Decide what a check leads to.
 
-    There is nothing new only where that is also a proof: the last sync proved every folder
-    (`is_settled`), none has changes since, the tree is the same, and each count agrees with the
-    provider's of now.
+    `folders` are all that are known, `pages` what their feeds brought, but for those `waiting`
+    for a later check. `moved` are folders whose counts at the provider have moved. `counts` are
+    those of the mirrored folders that were listed.
+
+    There is nothing new only where that is also a verification: the last sync verified every
+    folder (`is_settled`), no feed that was read reports a change, the tree is the same, and each
+    count agrees with the provider's of now.
     """
     folders = tuple(folders)
-    known = {each.ref.remote_id for each in folders}
-    mirrored = [each for each in folders if each.selected]
-    seen = [pages.get(each.ref.id) for each in mirrored]
-    has_new_folder = any(each.remote_id not in known for each in plan.changed)
-    positions = [each.position for each in mirrored]
-    if has_new_folder or any(each.walking or not each.begins_round for each in positions):
-        return Verdict.MORE
+    known = {folder.ref.remote_id for folder in folders}
+    mirrored = [folder for folder in folders if folder.selected]
+    seen = [pages.get(folder.ref.id) for folder in mirrored if folder.ref.id not in waiting]
+    positions = [folder.position for folder in mirrored]
+    if any(folder.remote_id not in known for folder in plan.changed):
+        return CheckResult.MORE
+    if listing.failures or listing_fault(listing, folders):
+        return CheckResult.MORE
+    if any(each.walking or not each.begins_round for each in positions):
+        return CheckResult.MORE
     if any(page is None or page.has_more for page in seen):
-        return Verdict.MORE
-    is_same = not plan.changed and not plan.gone and not any(page and page.changes for page in seen)
-    if is_settled and is_same and all(agrees(each) for each in counts):
-        return Verdict.NOTHING_NEW
-    return Verdict.ONE_PAGE
+        return CheckResult.MORE
+    is_same = not (plan.changed or plan.gone or moved or any(page.changes for page in seen if page))
+    if is_settled and is_same and all(agrees(count) for count in counts):
+        return CheckResult.NOTHING_NEW
+    return CheckResult.ONE_PAGE

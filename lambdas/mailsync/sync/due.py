@@ -16,7 +16,7 @@ _QUIET_SHARE = 12
 """A mailbox that has been quiet for an hour is asked after the twelfth part of it, and so on."""
 LONGEST_S = 24 * 60 * 60
 LONGEST_PARTLY_S = 60 * 60
-"""The same where only some folders fail: mail arrives in the others all the same."""
+"""The same where the mailbox is synced but for some folders, or not verified."""
 
 EXECUTION_DIED = "ExecutionDied"
 """The name under which a run is closed whose execution timed out or vanished."""
@@ -26,6 +26,13 @@ EXECUTION_STOPPED = "ExecutionStopped"
 
 FOLDERS_FAILED = "FoldersFailed"
 """The name of a run in which folders could not be synced, and the others were."""
+
+VERIFICATION_FAILED = "VerificationFailed"
+"""The name of a run after which folders still differ from the provider."""
+
+SUSPICIOUS_REMOVAL = "SuspiciousRemoval"
+"""What an account shows whose mailbox seems to be emptied: most of it is hidden, and not deleted
+before the provider has said so for a day or a person confirms it."""
 
 NEEDS_A_PERSON = frozenset({"AccessRevoked"})
 
@@ -45,7 +52,7 @@ def next_sync_in_s(*, failures: int, cause: str | None, spread: float) -> float:
     if cause == EXECUTION_DIED and failures <= 1:
         return 0.0
     doubled: float = USUAL_S * 2 ** min(failures, 10)
-    longest = LONGEST_PARTLY_S if cause == FOLDERS_FAILED else LONGEST_S
+    longest = LONGEST_PARTLY_S if cause in (FOLDERS_FAILED, VERIFICATION_FAILED) else LONGEST_S
     interval = LONGEST_S if cause in NEEDS_A_PERSON else min(longest, doubled)
     return interval * (0.9 + 0.2 * spread)
 

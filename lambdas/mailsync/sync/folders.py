@@ -3,73 +3,123 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mailsync.model import FolderId, KnownFolder, RemoteFolder, RemoteId, Role
+from mailsync.model import FolderId, FolderListing, KnownFolder, RemoteFolder, RemoteId, Role
+from mailsync.storable import storable
 
 BATCH_FOLDERS = 20
 BATCH_MESSAGES = 200
 """Asked for at once: about two pages, far less than is held in memory of one answer."""
 SMALL_MESSAGES = 1_000
 """Half a minute at the speed of Microsoft Graph; what is beyond is done by several functions."""
+NEVER_GONE = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
+"""Every mailbox has these, and its owner cannot delete them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderPlan:
-    """`changed` are new, renamed, moved or re-purposed folders; `gone` are deleted ones."""
+    """`changed` are new, renamed, moved or re-purposed folders; `gone` are to be hidden.
+
+    `gone` holds only folders of which the provider, asked by their ids, says that they do not
+    exist. A folder that is merely missing from the listing stays as it is.
+    """
 
     changed: tuple[RemoteFolder, ...]
     gone: tuple[FolderId, ...]
 
 
-def diff_folders(remote: Sequence[RemoteFolder], known: Sequence[KnownFolder]) -> FolderPlan:
-    """A folder that was deleted and made again under its name has another id: both are told."""
-    before = {each.ref.remote_id: each for each in known}
-    there = {each.remote_id for each in remote}
+def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> FolderPlan:
+    """A folder that was deleted and made again under its name has another id: both are in it."""
+    before = {folder.ref.remote_id: folder for folder in known}
     return FolderPlan(
-        changed=tuple(each for each in remote if _differs(each, before.get(each.remote_id))),
-        gone=tuple(each.ref.id for each in known if each.ref.remote_id not in there),
+        changed=tuple(
+            folder for folder in listing.folders if _differs(folder, before.get(folder.remote_id))
+        ),
+        gone=tuple(
+            folder.ref.id
+            for folder in known
+            if folder.ref.remote_id in listing.gone and folder.role not in NEVER_GONE
+        ),
+    )
+
+
+def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str | None:
+    """Return why the listing cannot show that the mirror is complete, or None if it can.
+
+    A list that lacks folders which exist may lack others as well, of which nobody knows.
+    """
+    if listing.omitted:
+        return f"The list of folders lacks {len(listing.omitted)} that exist."
+    shown = {folder.remote_id for folder in listing.folders}
+    missing = {
+        folder.role
+        for folder in known
+        if folder.role in NEVER_GONE and folder.ref.remote_id not in shown | listing.failures.keys()
+    }
+    if missing or not any(folder.role is Role.INBOX for folder in listing.folders):
+        lacked = ", ".join(sorted(missing or {Role.INBOX}))
+        return f"The list of folders lacks {lacked}, which every mailbox has."
+    return None
+
+
+def moved_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> frozenset[RemoteId]:
+    """Known folders whose counts at the provider are others than at their last reading."""
+    before = {folder.ref.remote_id: folder for folder in known}
+    return frozenset(
+        shown.remote_id
+        for shown in listing.folders
+        if (folder := before.get(shown.remote_id))
+        and shown.total is not None
+        and (shown.total, shown.unread) != (folder.remote_total, folder.remote_unread)
+    )
+
+
+def by_activity(folders: Iterable[KnownFolder]) -> tuple[KnownFolder, ...]:
+    """The folders, the one first in which a change was found last."""
+    return tuple(
+        sorted(
+            folders,
+            key=lambda folder: -folder.active_at.timestamp() if folder.active_at else 0.0,
+        )
     )
 
 
 def _differs(remote: RemoteFolder, known: KnownFolder | None) -> bool:
     return known is None or (
-        remote.display_name,
+        storable(remote.display_name),
         remote.parent_remote_id,
         remote.role,
         remote.hidden,
     ) != (known.display_name, known.parent_remote_id, known.role, known.hidden)
 
 
-def known_roles(known: Iterable[KnownFolder]) -> dict[RemoteId, Role]:
-    return {each.ref.remote_id: each.role for each in known}
-
-
 def biggest_first(
     folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder]
 ) -> tuple[FolderId, ...]:
     """The order in which folders start, so that the longest one does not start last."""
-    total = {each.remote_id: each.total for each in remote}
-    ordered = sorted(folders, key=lambda each: -total.get(each.ref.remote_id, 0))
-    return tuple(each.ref.id for each in ordered)
+    total = {folder.remote_id: folder.total or 0 for folder in remote}
+    ordered = sorted(folders, key=lambda folder: -total.get(folder.ref.remote_id, 0))
+    return tuple(folder.ref.id for folder in ordered)
 
 
 def small_walks(
     folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder], *, page_size: int
 ) -> Iterator[tuple[KnownFolder, ...]]:
-    """Batches of folders whose walk has not begun and will not be longer than a page.
+    """Batches of folders whose full sync has not begun and will not be longer than a page.
 
     The smallest first, up to `SMALL_MESSAGES` in all.
     """
-    total = {each.remote_id: each.total for each in remote}
+    total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     small = [
-        each
-        for each in folders
-        if each.position.walking
-        and each.position.cursor is None
-        and total.get(each.ref.remote_id, page_size) < page_size
+        folder
+        for folder in folders
+        if folder.position.walking
+        and folder.position.cursor is None
+        and folder.position.fallback == 0
+        and total.get(folder.ref.remote_id, page_size) < page_size
     ]
     batch: list[KnownFolder] = []
     batched = seen = 0
-    for folder in sorted(small, key=lambda each: total[each.ref.remote_id]):
+    for folder in sorted(small, key=lambda folder: total[folder.ref.remote_id]):
         messages = total[folder.ref.remote_id]
         seen += messages
         if seen > SMALL_MESSAGES:

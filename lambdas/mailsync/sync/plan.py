@@ -2,9 +2,18 @@
 
 from typing import TypeVar
 
-from mailsync.model import Change, Page, PagePlan, RemoteId, Removal, Touched, Unreadable, Upsert
+from mailsync.model import (
+    Change,
+    Page,
+    PagePlan,
+    PartialChange,
+    RemoteId,
+    Removal,
+    Unreadable,
+    Upsert,
+)
 
-T = TypeVar("T", Upsert, Touched, Removal, Unreadable)
+T = TypeVar("T", Upsert, PartialChange, Removal, Unreadable)
 
 
 def plan_page(page: Page) -> PagePlan:
@@ -21,7 +30,7 @@ def plan_page(page: Page) -> PagePlan:
         last[key] = change
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
-        touched=tuple(each.remote_id for each in _only(last, Touched)),
+        partial=_only(last, PartialChange),
         removals=tuple(each.remote_id for each in _only(last, Removal)),
         unreadable=_only(last, Unreadable),
     )

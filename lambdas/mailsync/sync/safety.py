@@ -1,19 +1,30 @@
 """The refusal to believe in an empty mailbox.
 
-A complete walk that shows nothing, or next to nothing, of a folder that the provider itself
-says is full is more likely a fault of the provider than the user's wish.
+A provider that shows nothing, or next to nothing, of what it held a moment ago is more likely at
+fault than the user is emptying the mailbox. What has left is hidden first, and deleted only after
+the provider, asked by the id of each message or folder, has said twice that it is gone.
 """
+
+from datetime import timedelta
 
 SMALLEST_SUSPECT = 20
 LARGEST_SHARE = 0.5
 
+CONFIRMED_AFTER = timedelta(hours=2)
+"""Between the two answers by id that delete a message or a folder."""
+MOST_CONFIRMED_AFTER = timedelta(hours=24)
+"""The same where most of a mailbox would go, unless a person confirms it."""
+
 
 def is_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
-    """Whether a sweep of `removing` of `stored` rows contradicts the provider's own count.
+    """Whether removing so many of `stored` messages contradicts the provider's own count.
 
-    A sweep is believed when it takes few rows, or when what stays is at least what the
+    A removal is believed when it takes few messages, or when what stays is at least what the
     provider counts in the folder.
     """
-    if removing < SMALLEST_SUSPECT or removing <= stored * LARGEST_SHARE:
-        return False
-    return stored - removing < remote_total
+    return is_most(stored=stored, removing=removing) and stored - removing < remote_total
+
+
+def is_most(*, stored: int, removing: int) -> bool:
+    """Whether so many of `stored` messages are most of them; a handful never is."""
+    return removing >= SMALLEST_SUSPECT and removing > stored * LARGEST_SHARE

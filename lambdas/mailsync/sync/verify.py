@@ -1,57 +1,149 @@
-"""The proof: what the provider holds against what is stored."""
+"""The verification: what the provider holds against what is stored, by counts and by ids."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mailsync.model import Gone, Message, RemoteEntry, RemoteId, Unreadable
+from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
 
 REPAIR_ROUNDS = 2
+COMPARED_WITHIN = timedelta(days=7)
+"""The ids and versions of every folder are compared at least so often."""
+COMPARED_AGAIN_AFTER = timedelta(hours=30)
+"""After a comparison that was due and failed; a day of it goes to the spreading of folders."""
+COMPARED_IN_CHECK = 2_000
+"""Messages of folders that a check compares by id itself; larger folders need an execution."""
+COMPARED_IN_RUN = 25
+"""Folders that are due for a comparison and have it in one run; others wait for the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderCount:
-    """The provider's count of a folder beside ours; `quarantined` are known but not stored."""
+    """The provider's counts of a folder beside ours; `quarantined` are known but not stored.
+
+    `offset` and `unread_offset` are by how much the provider's counts are wrong, as a comparison
+    by ids has shown; `compared_at` is when its ids were last compared, None: they must be now.
+    """
 
     remote: int
     stored: int
     quarantined: int
     remote_unread: int
     unread: int
+    offset: int = 0
+    unread_offset: int = 0
+    compared_at: datetime | None = None
+
+    @property
+    def excess(self) -> tuple[int, int]:
+        """By how much the provider counts more than we hold: messages, and unread ones."""
+        return self.remote - self.stored - self.quarantined, self.remote_unread - self.unread
 
 
 def agrees(count: FolderCount) -> bool:
-    """Remote count = stored + quarantined, and the unread counts agree where all is stored."""
-    if count.remote != count.stored + count.quarantined:
+    """Whether the provider's count is what we hold, and the unread counts where all is stored."""
+    total, unread = count.excess
+    if total != count.offset:
         return False
-    return count.quarantined > 0 or count.remote_unread == count.unread
+    return count.quarantined > 0 or unread == count.unread_offset
+
+
+def due_for_comparison(
+    counts: Mapping[FolderId, FolderCount], *, now: datetime
+) -> tuple[FolderId, ...]:
+    """The folders whose ids are to be compared now, the one first that has waited longest.
+
+    Folders that were compared together are spread over a day.
+    """
+
+    def waits_since(folder_id: FolderId) -> float:
+        compared_at = counts[folder_id].compared_at
+        return compared_at.timestamp() if compared_at else 0.0
+
+    due = [
+        folder_id
+        for folder_id, count in counts.items()
+        if count.compared_at is None
+        or now - count.compared_at >= COMPARED_WITHIN - timedelta(hours=folder_id % 24)
+    ]
+    return tuple(sorted(due, key=waits_since))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """A row as a listing is compared with it; `is_here`: visible, in the folder that is listed."""
+
+    is_read: bool
+    version: str | None
+    modified_at: datetime | None
+    is_here: bool = True
+
+    def equals(self, listed: RemoteEntry) -> bool:
+        """Whether the row is of the state that is listed.
+
+        A row without a version was stored before versions were; then the time of the last
+        modification decides, as far as the provider tells one.
+        """
+        if self.is_read != listed.is_read:
+            return False
+        if self.version is None or listed.version is None:
+            return listed.modified_at is None or self.modified_at == listed.modified_at
+        return self.version == listed.version
 
 
 @dataclass(frozen=True, slots=True)
 class IdDifference:
-    """`missing` and `misread` are to be fetched again, `surplus` to be verified one by one.
+    """How a complete listing of a folder differs from its rows.
 
-    `released` were in quarantine and are no longer in the folder.
+    `missing` and `changed` are to be fetched again. `returned` are hidden, or in another folder,
+    and otherwise equal: they only have to be shown here. `surplus` are shown here and not listed:
+    the provider is asked about each. `released` were in quarantine and are no longer in the
+    folder. `unversioned` are equal rows that lack the listed version.
     """
 
-    missing: tuple[RemoteId, ...]
-    surplus: tuple[RemoteId, ...]
-    misread: tuple[RemoteId, ...]
+    missing: tuple[RemoteId, ...] = ()
+    surplus: tuple[RemoteId, ...] = ()
+    changed: tuple[RemoteId, ...] = ()
+    returned: tuple[RemoteId, ...] = ()
     released: tuple[RemoteId, ...] = ()
+    unversioned: tuple[RemoteEntry, ...] = ()
+
+    @property
+    def is_none(self) -> bool:
+        return not (self.missing or self.surplus or self.changed or self.returned or self.released)
 
 
 def compare_ids(
-    remote: Iterable[RemoteEntry], stored: Mapping[RemoteId, bool], quarantined: frozenset[RemoteId]
+    listed: Iterable[RemoteEntry],
+    stored: Mapping[RemoteId, StoredEntry],
+    quarantined: frozenset[RemoteId],
 ) -> IdDifference:
-    """`stored` maps each stored id of the folder to its read state."""
-    listed = {each.remote_id: each.is_read for each in remote}
+    """Compare the listing of a folder with its rows.
+
+    `stored` holds every row of the folder, hidden ones too, and rows elsewhere of listed ids.
+    """
+    entries = {entry.remote_id: entry for entry in listed}
+    missing, changed, returned, unversioned = [], [], [], []
+    for remote_id, entry in sorted(entries.items()):
+        row = stored.get(remote_id)
+        if row is None:
+            if remote_id not in quarantined:
+                missing.append(remote_id)
+        elif not row.equals(entry):
+            changed.append(remote_id)
+        elif not row.is_here:
+            returned.append(remote_id)
+        elif row.version is None and entry.version is not None:
+            unversioned.append(entry)
+    here = {remote_id for remote_id, row in stored.items() if row.is_here}
     return IdDifference(
-        missing=tuple(sorted(listed.keys() - stored.keys() - quarantined)),
-        surplus=tuple(sorted(stored.keys() - listed.keys())),
-        released=tuple(sorted(quarantined - listed.keys())),
-        misread=tuple(
-            sorted(each for each, is_read in stored.items() if listed.get(each, is_read) != is_read)
-        ),
+        missing=tuple(missing),
+        changed=tuple(changed),
+        returned=tuple(returned),
+        surplus=tuple(sorted(here - entries.keys())),
+        released=tuple(sorted(quarantined - entries.keys())),
+        unversioned=tuple(unversioned),
     )
 
 
@@ -81,16 +173,16 @@ def what_stays(
     answers: Iterable[Message | Gone | Unreadable],
     folder: RemoteId,
 ) -> Iterator[Difference]:
-    """Answers by id that the listing of the folder does not bear out.
+    """Yield the answers by id that the listing of the folder does not bear out.
 
     `listed` maps each listed id to its read state. What is unreadable is in quarantine.
     """
-    for each in answers:
-        if isinstance(each, Gone):
-            if each.remote_id in listed:
-                yield Difference(each.remote_id, Cause.MISSING)
-        elif isinstance(each, Message) and each.folder_remote_id == folder:
-            if each.remote_id not in listed:
-                yield Difference(each.remote_id, Cause.SURPLUS)
-            elif listed[each.remote_id] != each.is_read:
-                yield Difference(each.remote_id, Cause.MISREAD)
+    for answer in answers:
+        if isinstance(answer, Gone):
+            if answer.remote_id in listed:
+                yield Difference(answer.remote_id, Cause.MISSING)
+        elif isinstance(answer, Message) and answer.folder_remote_id == folder:
+            if answer.remote_id not in listed:
+                yield Difference(answer.remote_id, Cause.SURPLUS)
+            elif listed[answer.remote_id] != answer.is_read:
+                yield Difference(answer.remote_id, Cause.MISREAD)
