@@ -1,6 +1,6 @@
 """The one interface to a mailbox, and the choice of who implements it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -10,16 +10,17 @@ from mailsync.model import (
     Account,
     Cursor,
     FolderId,
+    FolderListing,
     FolderRef,
     Gone,
+    IdListing,
+    KnownFolder,
     Message,
     Page,
     Provider,
     PushChannel,
-    RemoteEntry,
-    RemoteFolder,
     RemoteId,
-    Role,
+    TreeReading,
     Unreadable,
 )
 from mailsync.providers.patience import Patience
@@ -34,6 +35,13 @@ class AccessSource(Protocol):
     def renew(self, refused: Access) -> Access: ...
 
 
+class FeedFailed(Exception):
+    """A folder's feed cannot get past a message; read the folder anew by the next fallback.
+
+    Not a failure of a sync, so the workflow does not know it.
+    """
+
+
 class MailProvider(Protocol):
     """One mailbox, seen as folders and pages of changes.
 
@@ -43,24 +51,33 @@ class MailProvider(Protocol):
     """
 
     requests: int
-    """HTTP requests (or IMAP commands) sent so far by this object."""
+    """Sent so far by this object, as the provider's quota counts them."""
 
-    def list_folders(self, known_roles: Mapping[RemoteId, Role]) -> Sequence[RemoteFolder]:
-        """All mail folders at all levels, hidden ones too, without search folders.
+    @property
+    def max_in_flight(self) -> int:
+        """How many requests at a time the provider was found to take, at least 1."""
+        ...
 
-        `known_roles` are the folders that were there before. It spares asking for roles again when
-        it covers every folder that exists, and asking level by level where it does.
+    def list_folders(self, known: Sequence[KnownFolder], reading: TreeReading) -> FolderListing:
+        """Read the mail folders of all levels, hidden ones too, without search folders.
+
+        `known` are the folders that were there before, the most important ones first; one that no
+        list shows is asked for by its id.
         """
         ...
 
-    def fetch_page(self, folder: FolderRef, cursor: Cursor | None, *, limit: int) -> Page:
-        """The changes after `cursor`, about `limit` messages; None walks from the start.
+    def fetch_page(
+        self, folder: FolderRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+    ) -> Page:
+        """Fetch the changes after `cursor`, about `limit` messages; None reads from the beginning.
 
-        The same cursor may be asked again: a page is never consumed.
+        The same cursor may be used again: a page is never consumed. `fallback` is how many of the
+        provider's feeds have failed for this folder; it decides which one None begins.
 
         Raises:
             CursorExpired: the position is no longer honoured; ask again with None.
-            FolderGone: the folder was deleted at the provider.
+            FeedFailed: pages of a single message fail; ask with None and the next fallback.
+            FolderGone: the provider, asked by its id, does not know the folder.
         """
         ...
 
@@ -74,21 +91,22 @@ class MailProvider(Protocol):
         """
         ...
 
-    def list_ids(self, folder: FolderRef) -> Iterable[RemoteEntry]:
-        """Every message of the folder as the provider lists it now, without the change feed.
+    def list_ids(self, folder: FolderRef) -> IdListing:
+        """List every message of the folder as it is now, without the change feed.
 
         Raises:
-            FolderGone: the folder was deleted at the provider.
+            FolderGone: the provider, asked by its id, does not know the folder.
         """
         ...
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | Gone | Unreadable]:
-        """Each of the messages as it is now, in any order, one answer per id.
+        """Fetch each of the messages as it is now, in the order of the ids, one answer per id.
 
-        `one_by_one` is for steps that share the mailbox with others: it keeps one request in
-        flight, where several at once would be refused together.
+        A message for which the provider fails while the mailbox answers is Unreadable, with the
+        cause `unanswered`. `one_by_one` is for steps that share the mailbox with others: it keeps
+        one request in flight, where several at once would be refused together.
         """
         ...
 
@@ -108,6 +126,7 @@ def open_provider(
             ca_bundle=settings.ca_bundle,
             user=_graph_user(account),
             patience=patience,
+            max_in_flight=account.max_in_flight,
         )
     raise ProviderRejected(f"Accounts of provider '{account.provider}' cannot be synced yet.")
 

@@ -14,7 +14,6 @@ from typing import Any
 from mailsync.errors import (
     AccessRevoked,
     CursorExpired,
-    FolderGone,
     MailsyncError,
     ProviderRejected,
     ProviderThrottled,
@@ -26,7 +25,6 @@ class Asked(Enum):
     """What a request named, which decides what a refusal is about."""
 
     MAILBOX = "the mailbox"
-    FOLDER = "a folder"
     CURSOR = "a stored link of a folder"
 
 
@@ -51,6 +49,13 @@ class Answer:
     @property
     def throttled(self) -> bool:
         return self.status in (429, 509) or (self.status == 503 and self.retry_after_s is not None)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether too many requests were in flight at once, whoever sent the others."""
+        error = self.body.get("error")
+        message = error.get("message") if isinstance(error, Mapping) else None
+        return self.status == 429 and "concurrency" in str(message).lower()
 
     @property
     def is_passing(self) -> bool:
@@ -93,9 +98,27 @@ UNREADABLE = {
     "ErrorCorruptData": "corrupt",
     "ErrorInvalidRecipients": "invalid_recipients",
     "ErrorCannotOpenFileAttachment": "attachment_unreadable",
-    "ErrorInvalidIdMalformed": "invalid_id",
 }
 """Codes that concern one message only, each with its stable cause."""
+
+_GONE = frozenset(
+    {
+        (404, "ErrorItemNotFound"),
+        (404, "ErrorFolderNotFound"),
+        # An id of another mailbox, or of this one before it was made anew.
+        (404, "ErrorInvalidMailboxItemId"),
+        (400, "ErrorInvalidIdMalformed"),
+    }
+)
+
+
+def is_gone(answer: Answer) -> bool:
+    """Whether Graph says of a known id that nothing has it.
+
+    Other 404s are outages: in one of 2018 each folder's messages were answered with
+    `ResourceNotFound`.
+    """
+    return (answer.status, answer.code) in _GONE
 
 
 def refusal(answer: Answer, asked: Asked) -> MailsyncError:
@@ -114,7 +137,7 @@ def refusal(answer: Answer, asked: Asked) -> MailsyncError:
     if answer.status >= 500 or answer.status < 400 or answer.status == 408:
         return ProviderUnavailable(f"{said}; trying again.")
     if answer.status == 404 and answer.code not in _SENTENCES:
-        return _not_found(said, answer, asked)
+        return _not_found(said, answer)
     sentence = _SENTENCES.get(answer.code, "the request will not be understood later either")
     return ProviderRejected(f"{said}: {sentence}.")
 
@@ -130,9 +153,7 @@ def _is_expired(answer: Answer, asked: Asked) -> bool:
     return asked is Asked.CURSOR and refused
 
 
-def _not_found(said: str, answer: Answer, asked: Asked) -> MailsyncError:
+def _not_found(said: str, answer: Answer) -> MailsyncError:
     if not answer.code:
         return ProviderUnavailable(f"{said}, as a proxy would; trying again.")
-    if asked is Asked.MAILBOX:
-        return ProviderRejected(f"{said}: there is no such thing in the mailbox.")
-    return FolderGone(f"{said}: the folder was deleted.")
+    return ProviderRejected(f"{said}: there is no such thing in the mailbox.")

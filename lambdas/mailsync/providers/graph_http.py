@@ -28,6 +28,9 @@ from mailsync.providers.patience import Patience
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
+MAX_IN_FLIGHT = 4
+"""Requests of one app to one mailbox at a time (Microsoft Graph docs, "throttling limits"); as many
+items of a batch are worked on at once. Other apps of a tenant may use some of them."""
 ANSWER_LIMIT_BYTES = 32 * 2**20
 """Of a page or a batch. In memory its text is up to four times as large, and is held twice."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
@@ -41,20 +44,26 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """`limited`: its answer may be too large, since it can be asked for in smaller pieces."""
+    """`limited`: its answer may be too large, since it can be asked for in smaller pieces.
+
+    `requests` is how many it is to Graph's quota.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
-    content: Any
-    limited: bool
+    content: Any = None
+    limited: bool = False
+    requests: int = 1
 
 
 class GraphClient:
-    """Not for use by several threads. `on_request` is called once per request sent.
+    """Not for use by several threads. `on_request` gets the number of requests of each call, as
+    Graph counts them: a batch of n is n.
 
     `mailbox` is how paths name the mailbox, `/me` or `/users/ID`. `answers_in_s` bounds a single
-    read from the connection.
+    read from the connection. `max_in_flight` is how many requests may be in flight at a time; it
+    falls, never below 1, as Graph refuses some for being too many at once.
 
     What was throttled, or failed for the moment, is asked again after a pause, as far as
     `patience` goes: a listing of many requests must not begin anew for one of them. What does
@@ -71,10 +80,13 @@ class GraphClient:
         access: AccessSource,
         ca_bundle: str | None,
         patience: Patience,
-        on_request: Callable[[], None],
+        on_request: Callable[[int], None],
         answers_in_s: float = _ANSWERS_IN_S,
+        max_in_flight: int | None = None,
     ) -> None:
         self.mailbox = mailbox
+        self.max_in_flight = min(max_in_flight or MAX_IN_FLIGHT, MAX_IN_FLIGHT)
+        self._fewer = max(1, self.max_in_flight - 1)
         self._base_url = base_url
         self._access = access
         self._patience = patience
@@ -96,12 +108,10 @@ class GraphClient:
         """
         headers = {"Prefer": prefer(page_size)}
         can_shrink = page_size is not None and page_size > 1
-        return self._ask(
-            "GET", path, headers=headers, insists=page_size is None, limited=can_shrink
-        )
+        return self._ask(_Request("GET", path, headers, limited=can_shrink), insists=not page_size)
 
     def get_batch(self, paths: Sequence[str], *, page_size: int | None = None) -> list[Answer]:
-        """The answers in the order of the paths, 20 of them per request.
+        """The answers in the order of the paths, 20 of them per call.
 
         Items fail one by one, and only those are asked again. What was left out of the answer
         comes back as NO_ANSWER, and all of a batch as TOO_LARGE if it exceeds
@@ -117,7 +127,7 @@ class GraphClient:
 
     def send(self, method: str, path: str, content: Any = None) -> Answer:
         """A request that writes, so it is repeated only when it was refused untouched."""
-        return self._ask(method, path, headers={}, content=content, insists=False, limited=False)
+        return self._ask(_Request(method, path, {}, content), insists=False)
 
     def path_of(self, link: object) -> str:
         """The path of a link that Graph handed out, relative to the base URL, otherwise verbatim.
@@ -135,15 +145,27 @@ class GraphClient:
         return f"{path}?{url.query}" if url.query else path
 
     def _get_again(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
-        answers = self._send_batch(paths, page_size)
+        """Ask for the refused items alone, with fewer in flight, as long as that gets on."""
+        answers = self._send_batches(paths, page_size)
         repeat = 0
         while pauses := _pauses_s(answers, insists=page_size is None):
+            refused = sum(answers[at].throttled for at in pauses)
+            if any(answers[at].is_crowded for at in pauses) or _is_share(refused, len(paths)):
+                self.max_in_flight = max(1, self.max_in_flight - 1)
             if not self._patience.waits(max(pauses.values()), repeat):
                 break
-            repeat += 1
-            again = self._send_batch([paths[at] for at in pauses], page_size)
+            again = self._send_batches([paths[at] for at in pauses], page_size)
+            repeat = 0 if sum(answer.throttled for answer in again) < refused else repeat + 1
             for at, answer in zip(pauses, again, strict=True):
                 answers[at] = answer
+        return answers
+
+    def _send_batches(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
+        """Graph works on four items of a batch at once, so fewer may be in one where it must."""
+        size = BATCH_LIMIT if self.max_in_flight == MAX_IN_FLIGHT else self.max_in_flight
+        answers: list[Answer] = []
+        for start in range(0, len(paths), size):
+            answers += self._send_batch(paths[start : start + size], page_size)
         return answers
 
     def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
@@ -152,34 +174,24 @@ class GraphClient:
             {"id": str(place), "method": "GET", "url": path, "headers": headers}
             for place, path in enumerate(paths)
         ]
-        content = {"requests": items}
-        answer = self._ask(
-            "POST", "/$batch", headers={}, content=content, insists=True, limited=True
-        )
+        request = _Request("POST", "/$batch", {}, {"requests": items}, True, len(paths))
+        answer = self._ask(request, insists=True)
         if answer.status == TOO_LARGE:
             return [answer] * len(paths)
         if not answer.ok:
             raise refusal(answer, Asked.MAILBOX)
-        found = {each.get("id"): _item_answer(each) for each in read_list(answer, "responses")}
+        found = {item.get("id"): _item_answer(item) for item in read_list(answer, "responses")}
         _count_throttles(found.values())
         return [found.get(str(place), Answer(NO_ANSWER)) for place in range(len(paths))]
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str],
-        content: Any = None,
-        insists: bool,
-        limited: bool,
-    ) -> Answer:
-        request = _Request(method, path, headers, content, limited)
+    def _ask(self, request: _Request, *, insists: bool) -> Answer:
         answer = self._admitted(request)
         repeat = 0
         while self._patience.waits(_pause_s(answer, insists=insists), repeat):
             repeat += 1
             answer = self._admitted(request)
+        if answer.is_crowded:
+            self.max_in_flight = min(self.max_in_flight, self._fewer)
         return answer
 
     def _admitted(self, request: _Request) -> Answer:
@@ -205,8 +217,8 @@ class GraphClient:
             **request.headers,
         }
         url = f"{self._base_url}{request.path}"
-        self._on_request()
-        count(PROVIDER_REQUESTS)
+        self._on_request(request.requests)
+        count(PROVIDER_REQUESTS, request.requests)
         try:
             with self._http.stream(
                 request.method, url, headers=headers, json=request.content
@@ -230,6 +242,11 @@ class GraphClient:
                 request_id=response.headers.get("request-id"),
             )
         return answer
+
+
+def _is_share(refused: int, asked: int) -> bool:
+    """Whether so many were refused, and others not, that the number at once must be the reason."""
+    return 2 <= refused < asked and refused * 4 >= asked
 
 
 def _count_throttles(answers: Iterable[Answer]) -> None:

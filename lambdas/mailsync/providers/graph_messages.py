@@ -14,9 +14,10 @@ from mailsync.model import (
     Address,
     Change,
     Message,
+    PartialChange,
+    RemoteEntry,
     RemoteId,
     Removal,
-    Touched,
     Unreadable,
     Upsert,
 )
@@ -29,22 +30,43 @@ class _MalformedError(Exception):
 
 
 def read_change(item: Json) -> Change:
-    """One entry of a page of changes.
+    """Read one entry of a page of changes, whole if all that was selected is in it.
 
-    A change of the read state alone comes as a part of the message, and only parts lack the
-    etag. Nor is the read state all that changed: that the message was away and came back is told
-    neither here nor, if the folder in between is gone or not mirrored, anywhere else
-    (microsoftgraph/microsoft-graph-docs-contrib #72).
+    Graph promises "at least" the changed properties. A change of the read state alone comes as a
+    part without an etag, and it need not be all that changed: that the message was away and came
+    back is reported neither here nor, if the folder in between is gone or not mirrored, anywhere
+    else (microsoftgraph/microsoft-graph-docs-contrib #72).
 
     Raises:
         ProviderUnavailable: the entry has no id.
     """
     if "@removed" in item:
         return Removal(read_id(item))
-    if "@odata.etag" in item:
-        message = read_message(item)
-        return Upsert(message) if isinstance(message, Message) else message
-    return Touched(read_id(item))
+    if not _is_whole(item):
+        return PartialChange(read_id(item))
+    message = read_message(item)
+    return Upsert(message) if isinstance(message, Message) else message
+
+
+def read_lean_change(item: Json) -> Change:
+    """Read one entry of a feed without bodies, which names a message and its state."""
+    if "@removed" in item:
+        return Removal(read_id(item))
+    return PartialChange(read_id(item), read_entry(item) if "@odata.etag" in item else None)
+
+
+def read_entry(item: Json) -> RemoteEntry:
+    """One message of a list, as far as it is compared with a row.
+
+    Raises:
+        ProviderUnavailable: the entry has no id.
+    """
+    return RemoteEntry(
+        remote_id=read_id(item),
+        is_read=item.get("isRead") is True,
+        version=_version(item),
+        modified_at=_moment_or_none(item.get("lastModifiedDateTime")),
+    )
 
 
 def read_message(item: Json) -> Message | Unreadable:
@@ -58,6 +80,7 @@ def read_message(item: Json) -> Message | Unreadable:
             remote_id=read_id(item),
             folder_remote_id=_folder_id(item),
             kind=_kind(item),
+            version=_version(item),
             **_fields(item),
         )
     except _MalformedError as malformed:
@@ -82,6 +105,18 @@ def _folder_id(item: Json) -> RemoteId:
     if not isinstance(folder_id, str) or not folder_id:
         raise _MalformedError("parentFolderId")
     return RemoteId(folder_id)
+
+
+def _is_whole(item: Json) -> bool:
+    """A draft may have no sender, and then the property is absent."""
+    missing = _WHOLE - item.keys()
+    return not missing or (missing == {"from"} and item.get("isDraft") is True)
+
+
+def _version(item: Json) -> str | None:
+    """The etag, which holds the change key; the read state may change without it."""
+    etag = item.get("@odata.etag")
+    return etag if isinstance(etag, str) and etag.isprintable() else None
 
 
 def _kind(item: Json) -> str:
@@ -154,6 +189,13 @@ def _moment(value: Any) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def _moment_or_none(value: Any) -> datetime | None:
+    try:
+        return _moment(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _address(value: Any) -> Address | None:
     box = _of(dict, _of(dict, value, {}).get("emailAddress"), {})
     address = Address(_text(box.get("name")), _text(box.get("address")))
@@ -194,3 +236,13 @@ _PROPERTIES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 SELECTED = ",".join(("id", "parentFolderId", "body", *_PROPERTIES))
 """The `$select` of every message. The change feed tracks only what is selected in it: without
 `isRead` no message would ever be reported as read (alcionai/corso #1866)."""
+
+LEAN_SELECTED = ",".join(
+    ("id", "parentFolderId", *(name for name in _PROPERTIES if name != "bodyPreview"))
+)
+"""The `$select` of a change feed without bodies, and without what is made from them."""
+
+ENTRY_SELECTED = "id,parentFolderId,isRead,lastModifiedDateTime"
+"""The `$select` of a list that only names messages; the etag comes with it."""
+
+_WHOLE = frozenset(("@odata.etag", "parentFolderId", "body", *_PROPERTIES))

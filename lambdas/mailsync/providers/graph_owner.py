@@ -76,7 +76,7 @@ def look_up(address: str, access: AccessSource, settings: Settings) -> Owner:
         access=access,
         ca_bundle=settings.ca_bundle,
         patience=Patience(total_s=_PATIENCE_S),
-        on_request=lambda: None,
+        on_request=lambda _: None,
         answers_in_s=ANSWERS_IN_S,
     )
     try:

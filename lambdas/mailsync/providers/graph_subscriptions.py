@@ -39,7 +39,7 @@ class GraphPush:
             access=access,
             ca_bundle=ca_bundle,
             patience=patience or Patience(),
-            on_request=lambda: None,
+            on_request=lambda _: None,
         )
 
     def open(self, callback_url: str, secret: str, until: datetime) -> PushChannel:
