@@ -9,7 +9,7 @@ from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
 from mailsync.store.connection import open_database
-from mailsync.store.run_store import RunStore
+from mailsync.store.run_folder_store import RunFolderStore
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -18,5 +18,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     run, folder_id = RunRef.from_state(event), FolderId(event["folderId"])
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, folder_id=folder_id)
     error, message = read_failure(event["error"])
-    RunStore(open_database()).fail_folder(run, folder_id, error, message)
+    RunFolderStore(open_database()).fail(run, folder_id, error, message)
     logger.warning("folder_failed", error=error)

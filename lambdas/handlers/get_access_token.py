@@ -8,10 +8,16 @@ from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import RunRef
 from mailsync.steps.mailbox import open_mailbox
+from mailsync.steps.waiting import or_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metered
-def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    with open_mailbox(RunRef.from_state(event)) as mailbox:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    return or_wait(lambda: _renewed(RunRef.from_state(event)), {})
+
+
+def _renewed(run: RunRef) -> dict[str, int]:
+    with open_mailbox(run) as mailbox:
         mailbox.access.current()
+    return {}

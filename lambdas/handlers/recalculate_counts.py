@@ -8,16 +8,19 @@ from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import RunRef
 from mailsync.steps.mailbox import open_mailbox
-from mailsync.steps.proof import recalculate_counts
+from mailsync.steps.verification import Verification, recalculate_counts
+from mailsync.steps.waiting import or_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    with open_mailbox(RunRef.from_state(event)) as mailbox:
-        proof = recalculate_counts(mailbox)
-    return {
-        "folderIds": list(proof.folder_ids),
-        "differing": len(proof.folder_ids),
-        "failedFolders": proof.failed_folders,
-    }
+    def remaining_s() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    def counted() -> dict[str, Any]:
+        with open_mailbox(RunRef.from_state(event)) as mailbox:
+            found = recalculate_counts(mailbox, remaining_s)
+            return {**found.to_state(), "atOnce": mailbox.provider.max_in_flight}
+
+    return or_wait(counted, {**Verification().to_state(), "atOnce": 1})

@@ -8,11 +8,19 @@ from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
 from mailsync.steps.mailbox import open_mailbox
-from mailsync.steps.proof import repair_folder
+from mailsync.steps.repair import repair_folder
+from mailsync.steps.waiting import or_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metered
-def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    with open_mailbox(RunRef.from_state(event)) as mailbox:
-        repair_folder(mailbox, FolderId(event["folderId"]))
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    def remaining_s() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    def repaired() -> dict[str, int]:
+        with open_mailbox(RunRef.from_state(event), at_once=event.get("atOnce")) as mailbox:
+            repair_folder(mailbox, FolderId(event["folderId"]), remaining_s)
+        return {}
+
+    return or_wait(repaired, {})

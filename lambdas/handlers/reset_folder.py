@@ -1,4 +1,4 @@
-"""State `reset-folder`: forgets an expired cursor and numbers a new walk of the folder."""
+"""State `reset-folder`: forgets an expired cursor; the folder is read from its beginning."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
 from mailsync.store.connection import open_database
-from mailsync.store.mail_store import MailStore
+from mailsync.store.folder_store import FolderStore
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -16,6 +16,6 @@ from mailsync.store.mail_store import MailStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     run = RunRef.from_state(event)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
-    MailStore(open_database()).restart_walk(run, FolderId(event["folderId"]))
-    logger.info("walk_restarted", folder_id=event["folderId"])
+    FolderStore(open_database()).restart_full_sync(run, FolderId(event["folderId"]))
+    logger.info("full_sync_restarted", folder_id=event["folderId"])
     return {"resets": event["resets"] + 1}

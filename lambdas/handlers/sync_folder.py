@@ -9,15 +9,18 @@ from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
 from mailsync.steps.folder_pages import sync_folder
 from mailsync.steps.mailbox import open_mailbox
+from mailsync.steps.waiting import or_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    with open_mailbox(RunRef.from_state(event)) as mailbox:
-        progress = sync_folder(
-            mailbox,
-            FolderId(event["folderId"]),
-            remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
-        )
-    return {"hasMore": progress.has_more, "waitSeconds": progress.wait_seconds}
+    def remaining_s() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    def synced() -> dict[str, Any]:
+        with open_mailbox(RunRef.from_state(event), at_once=event.get("atOnce")) as mailbox:
+            progress = sync_folder(mailbox, FolderId(event["folderId"]), remaining_s)
+        return {"hasMore": progress.has_more, "waitSeconds": progress.wait_seconds}
+
+    return or_wait(synced, {"hasMore": True})

@@ -9,10 +9,16 @@ from mailsync.metrics import metered
 from mailsync.model import RunRef
 from mailsync.steps.folder_tree import sync_folders
 from mailsync.steps.mailbox import open_mailbox
+from mailsync.steps.waiting import or_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metered
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[int]]:
-    with open_mailbox(RunRef.from_state(event)) as mailbox:
-        return {"folderIds": list(sync_folders(mailbox))}
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return or_wait(lambda: _synced(RunRef.from_state(event)), {"folderIds": [], "atOnce": 1})
+
+
+def _synced(run: RunRef) -> dict[str, Any]:
+    with open_mailbox(run) as mailbox:
+        folder_ids = sync_folders(mailbox)
+        return {"folderIds": list(folder_ids), "atOnce": mailbox.provider.max_in_flight}

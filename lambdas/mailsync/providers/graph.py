@@ -1,52 +1,65 @@
 """A Microsoft 365 mailbox through Microsoft Graph.
 
-There is one chain of changes per folder and none of the whole mailbox; `Cursor` is the link to
-its next page. `$top` never appears on such a chain: there it cuts the history instead of the page
+There is one delta feed per folder and none of the whole mailbox; `Cursor` is the link to its next
+page. `$top` never appears on such a feed: there it cuts the history instead of the page
 (microsoft-graph-docs #7946).
 
-Exchange keeps the state of a chain in the mailbox itself, so a full mailbox cannot have one
-(Microsoft Graph docs, "mailFolder: delta"): its folders are walked by plain lists, whole in each
-run, until a chain can be begun again.
+Exchange keeps the state of a delta feed in the mailbox itself, so a full mailbox cannot have one
+(Microsoft Graph docs, "mailFolder: delta"), and national clouds lack them: such folders are read
+as plain lists, whole in each run, until a delta feed can be begun. A feed whose page of one
+message fails is given up for one without bodies, and that one for a list of ids (ADR 6).
 
 Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder", "Combine
 multiple HTTP requests using JSON batching".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from mailsync.errors import CursorExpired, MailsyncError, ProviderUnavailable
+from mailsync.errors import CursorExpired, FolderGone, MailsyncError, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import (
     Cursor,
     FolderId,
+    FolderListing,
     FolderRef,
     Gone,
+    IdListing,
+    KnownFolder,
     Message,
     Page,
     RemoteEntry,
-    RemoteFolder,
     RemoteId,
-    Role,
+    TreeReading,
     Unreadable,
 )
-from mailsync.providers import AccessSource
-from mailsync.providers.graph_cursor import LISTED, Link, is_chain, link_of
+from mailsync.providers import AccessSource, FeedFailed
+from mailsync.providers.graph_cursor import FALLBACKS, LISTED, Feed, Link, is_delta, link_of
 from mailsync.providers.graph_errors import (
     QUOTA_EXCEEDED,
     TOO_LARGE,
     UNREADABLE,
     Answer,
     Asked,
+    is_gone,
     refusal,
 )
 from mailsync.providers.graph_folders import read_folders
 from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
-from mailsync.providers.graph_messages import SELECTED, read_change, read_id, read_message
+from mailsync.providers.graph_messages import (
+    ENTRY_SELECTED,
+    SELECTED,
+    read_change,
+    read_entry,
+    read_lean_change,
+    read_message,
+)
 from mailsync.providers.patience import Patience
 
 LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
+_NO_DELTA = frozenset({400, 404, 405, 501})
+"""How a cloud without delta may refuse it; no public source says what they answer."""
 
 
 class GraphMailbox:
@@ -64,6 +77,7 @@ class GraphMailbox:
         ca_bundle: str | None,
         user: str | None = None,
         patience: Patience | None = None,
+        max_in_flight: int | None = None,
     ) -> None:
         self.requests = 0
         self._graph = GraphClient(
@@ -73,22 +87,33 @@ class GraphMailbox:
             ca_bundle=ca_bundle,
             patience=patience or Patience(),
             on_request=self._count,
+            max_in_flight=max_in_flight,
         )
+
+    @property
+    def max_in_flight(self) -> int:
+        return self._graph.max_in_flight
 
     def close(self) -> None:
         self._graph.close()
 
-    def list_folders(self, known_roles: Mapping[RemoteId, Role]) -> Sequence[RemoteFolder]:
-        return read_folders(self._graph, known_roles)
+    def list_folders(self, known: Sequence[KnownFolder], reading: TreeReading) -> FolderListing:
+        return read_folders(self._graph, known, reading)
 
-    def fetch_page(self, folder: FolderRef, cursor: Cursor | None, *, limit: int) -> Page:
+    def fetch_page(
+        self, folder: FolderRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
+    ) -> Page:
         if cursor is None:
-            return self._first_page(folder, limit)
+            return self._first_page(folder, limit, FALLBACKS[min(fallback, len(FALLBACKS) - 1)])
         link = link_of(cursor)
-        answer = self._get(link.path, Asked.CURSOR, page_size=limit)
+        answer = self._graph.get(link.path, page_size=limit)
+        if limit == 1 and answer.is_passing and not answer.throttled:
+            answer = self._insist(link, answer)
+        if not answer.ok:
+            raise self._page_refused(folder, answer, Asked.CURSOR)
         if limit == 1 and self._leads_to(answer, link):
             raise CursorExpired(
-                "A page link leads to itself, whatever the page size; walking again."
+                "A page link leads to itself, whatever the page size; reading the folder again."
             )
         return self._page(link, answer)
 
@@ -96,11 +121,11 @@ class GraphMailbox:
         self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
         links = {
-            folder.id: link_of(cursor) if cursor else self._chain_of(folder)
+            folder.id: link_of(cursor) if cursor else self._beginning(folder, Feed.DELTA, limit)
             for folder, cursor in positions
-            if cursor is None or is_chain(cursor)
+            if cursor is None or is_delta(cursor)
         }
-        paths = [each.path for each in links.values()]
+        paths = [link.path for link in links.values()]
         answers = self._graph.get_batch(paths, page_size=limit)
         pages = {}
         for (folder_id, link), answer in zip(links.items(), answers, strict=True):
@@ -112,75 +137,125 @@ class GraphMailbox:
                 logger.info("folder_not_probed", folder_id=folder_id, cause=type(failure).__name__)
         return pages
 
-    def list_ids(self, folder: FolderRef) -> Iterable[RemoteEntry]:
+    def list_ids(self, folder: FolderRef) -> IdListing:
         """Each id once: pages of a list shift when mail arrives, and then one shows up again."""
-        path: str | None = f"{self._messages(folder)}?$select=id,isRead&$top={LIST_PAGE}"
+        path: str | None = (
+            f"{self._messages(folder)}?$select={ENTRY_SELECTED}&$top={LIST_PAGE}&$count=true"
+        )
         entries: dict[RemoteId, RemoteEntry] = {}
+        total: int | None = None
         seen: set[str] = set()
         while path:
             if path in seen:
                 raise _same_link()
             seen.add(path)
-            answer = self._get(path, Asked.FOLDER)
+            answer = self._graph.get(path)
+            if not answer.ok:
+                raise self._page_refused(folder, answer, Asked.MAILBOX)
             for item in read_list(answer, "value"):
-                remote_id = read_id(item)
-                entries[remote_id] = RemoteEntry(remote_id, item.get("isRead") is True)
+                entry = read_entry(item)
+                entries[entry.remote_id] = entry
+            counted = answer.body.get("@odata.count")
+            total = counted if isinstance(counted, int) else total
             link = answer.body.get("@odata.nextLink")
             path = self._graph.path_of(link) if link else None
-        return entries.values()
+        return IdListing(tuple(entries.values()), total)
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | Gone | Unreadable]:
         """Graph works on four items of a batch at once: all that a mailbox may have in flight."""
-        paths = [self._message_path(each) for each in ids]
+        paths = [self._message_path(remote_id) for remote_id in ids]
         if one_by_one:
-            answers = [self._graph.get(each) for each in paths]
+            answers = [self._graph.get(path) for path in paths]
         else:
             batch = zip(paths, self._graph.get_batch(paths), strict=True)
             answers = [
                 self._graph.get(path) if answer.status == TOO_LARGE else answer
                 for path, answer in batch
             ]
-        return [_message(*each) for each in zip(ids, answers, strict=True)]
+        found = [_message(*pair) for pair in zip(ids, answers, strict=True)]
+        if answers and not any(found):
+            self._require_mailbox(answers[0])
+        return [
+            message or _unanswered(remote_id, answer)
+            for remote_id, answer, message in zip(ids, answers, found, strict=True)
+        ]
 
-    def _count(self) -> None:
-        self.requests += 1
+    def _count(self, requests: int) -> None:
+        self.requests += requests
 
-    def _get(self, path: str, asked: Asked, *, page_size: int | None = None) -> Answer:
-        answer = self._graph.get(path, page_size=page_size)
+    def _first_page(self, folder: FolderRef, limit: int, feed: Feed) -> Page:
+        link = self._beginning(folder, feed, limit)
+        answer = self._graph.get(link.path, page_size=None if feed.is_list else limit)
+        if limit == 1 and answer.is_passing and not answer.throttled:
+            answer = self._insist(link, answer)
+        lacks_delta = answer.status in _NO_DELTA or answer.code == QUOTA_EXCEEDED
+        if lacks_delta and not feed.is_list:
+            link = self._beginning(folder, Feed.LEAN_LIST if feed.is_lean else Feed.LIST, limit)
+            listed = self._graph.get(link.path)
+            answer = listed if listed.ok else answer
         if not answer.ok:
-            raise refusal(answer, asked)
-        return answer
-
-    def _first_page(self, folder: FolderRef, limit: int) -> Page:
-        link = self._chain_of(folder)
-        answer = self._graph.get(link.path, page_size=limit)
-        if answer.code == QUOTA_EXCEEDED:
-            order = "$orderby=receivedDateTime%20desc"
-            path = f"{self._messages(folder)}?$select={SELECTED}&{order}&$top={limit}"
-            link, answer = Link(path, is_list=True), self._graph.get(path)
-        if not answer.ok:
-            raise refusal(answer, Asked.FOLDER)
+            raise self._page_refused(folder, answer, Asked.MAILBOX)
         return self._page(link, answer)
 
+    def _insist(self, link: Link, failed: Answer) -> Answer:
+        """The page of a single message again, after it failed and the mailbox answers.
+
+        Raises:
+            FeedFailed: it fails again. There is no way to go on behind it in this feed.
+        """
+        self._require_mailbox(failed)
+        answer = self._graph.get(link.path, page_size=None if link.feed.is_list else 1)
+        if answer.is_passing and not answer.throttled and link.feed is not FALLBACKS[-1]:
+            raise FeedFailed
+        return answer
+
+    def _require_mailbox(self, failed: Answer) -> None:
+        """Raises what a failed answer means when the mailbox does not answer a simple request."""
+        answer = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
+        if not answer.ok:
+            raise refusal(failed, Asked.MAILBOX)
+
+    def _page_refused(self, folder: FolderRef, answer: Answer, asked: Asked) -> MailsyncError:
+        """A folder is gone only if Graph says so of the folder, not of its messages."""
+        if answer.status != 404:
+            return refusal(answer, asked)
+        found = self._graph.get(f"{self._folder(folder)}?$select=id")
+        if found.ok:
+            return ProviderUnavailable(
+                f"Microsoft Graph shows the folder, and answers 404 {answer.code} for its messages;"
+                " trying again."
+            )
+        if is_gone(found):
+            return FolderGone(f"Microsoft Graph does not know the folder any more ({found.code}).")
+        return refusal(found, Asked.MAILBOX)
+
     def _page(self, link: Link, answer: Answer) -> Page:
-        changes = tuple(read_change(each) for each in read_list(answer, "value"))
+        read = read_lean_change if link.feed.is_lean else read_change
+        changes = tuple(read(item) for item in read_list(answer, "value"))
         more, last = (answer.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(answer, link):
             raise _same_link()
         if more or last:
-            following = Link(self._graph.path_of(more or last), link.is_list)
+            following = Link(self._graph.path_of(more or last), link.feed)
             return Page(changes, following.cursor, has_more=bool(more))
-        if link.is_list:
+        if link.feed.is_list:
             return Page(changes, LISTED, has_more=False, is_final=True)
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
-    def _chain_of(self, folder: FolderRef) -> Link:
-        return Link(f"{self._messages(folder)}/delta?$select={SELECTED}")
+    def _beginning(self, folder: FolderRef, feed: Feed, limit: int) -> Link:
+        if not feed.is_list:
+            return Link(f"{self._messages(folder)}/delta?$select={feed.selected}", feed)
+        order = "$orderby=receivedDateTime%20desc"
+        size = LIST_PAGE if feed.is_lean else limit
+        return Link(f"{self._messages(folder)}?$select={feed.selected}&{order}&$top={size}", feed)
+
+    def _folder(self, folder: FolderRef) -> str:
+        return f"{self._graph.mailbox}/mailFolders/{quote(folder.remote_id, safe='')}"
 
     def _messages(self, folder: FolderRef) -> str:
-        return f"{self._graph.mailbox}/mailFolders/{quote(folder.remote_id, safe='')}/messages"
+        return f"{self._folder(folder)}/messages"
 
     def _message_path(self, remote_id: RemoteId) -> str:
         return f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}?$select={SELECTED}"
@@ -194,7 +269,12 @@ def _same_link() -> ProviderUnavailable:
     return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")
 
 
-def _message(remote_id: RemoteId, answer: Answer) -> Message | Gone | Unreadable:
+def _message(remote_id: RemoteId, answer: Answer) -> Message | Gone | Unreadable | None:
+    """What Graph says of a message; None when its failure may concern this one alone.
+
+    Raises:
+        ProviderThrottled, ProviderUnavailable: what concerns every message.
+    """
     if answer.ok:
         message = read_message(answer.body)
         if message.remote_id == remote_id:
@@ -203,6 +283,13 @@ def _message(remote_id: RemoteId, answer: Answer) -> Message | Gone | Unreadable
     if answer.code in UNREADABLE:
         cause = UNREADABLE[answer.code]
         return Unreadable(remote_id, cause, f"Microsoft Graph answers {answer.code}.")
-    if answer.status == 404 and answer.code == "ErrorItemNotFound":
+    if is_gone(answer):
         return Gone(remote_id)
-    raise refusal(answer, Asked.MAILBOX)
+    if answer.throttled or answer.status == 401:
+        raise refusal(answer, Asked.MAILBOX)
+    return None
+
+
+def _unanswered(remote_id: RemoteId, answer: Answer) -> Unreadable:
+    """The mailbox answers other requests, so it is this message."""
+    return Unreadable(remote_id, "unanswered", str(refusal(answer, Asked.MAILBOX)))

@@ -73,7 +73,9 @@ def link_of(cursor: Cursor) -> Link:
         if cursor.startswith(f"{_prefix(feed)}/"):
             return Link(cursor.removeprefix(_prefix(feed)), feed)
     if cursor == LISTED:
-        raise CursorExpired("The folder was read as a list, which shows no changes; reading it again.")
+        raise CursorExpired(
+            "The folder was read as a list, which shows no changes; reading it again."
+        )
     raise CursorExpired(
         "The folder was read with another selection of properties; reading it again."
     )

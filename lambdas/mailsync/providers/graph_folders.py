@@ -1,22 +1,32 @@
 """The folder tree of a Microsoft 365 mailbox, all levels of it.
 
-A list of folders holds one level only (Microsoft Graph docs, "List mailFolders"), so the tree is
-read level by level.
+The change feed of folders, begun anew each time, lists the whole tree with its counts, 200 folders
+a request; clients rely on it, although the documentation does not promise all levels. A plain list
+holds one level (Microsoft Graph docs, "mailFolder: delta", "List mailFolders"). Where the feed is
+refused (a full mailbox, a national cloud) or names fewer children than a folder counts, the tree is
+read level by level. A known folder that none of this shows is asked for by its id: a list that is
+incomplete for a moment is no proof that a folder is gone.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from mailsync.errors import ProviderUnavailable
-from mailsync.model import RemoteFolder, RemoteId, Role
-from mailsync.providers.graph_errors import Answer, Asked, refusal
+from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
+from mailsync.log import logger
+from mailsync.model import FolderListing, KnownFolder, RemoteFolder, RemoteId, Role, TreeReading
+from mailsync.providers.graph_errors import Answer, Asked, is_gone, refusal
 from mailsync.providers.graph_http import GraphClient, read_list
 from mailsync.providers.graph_messages import read_id
 
 Json = Mapping[str, Any]
 
-_FIRST_PAGE = "?includeHiddenFolders=true&$top=250"
+PAGE_FOLDERS = 200
+PARENTS_PER_CHECK = 20
+"""Parents whose children are read in a QUICK reading, where the feed of folders is no help."""
+_MAX_PAGES = 100
+_FIRST_PAGE = f"?includeHiddenFolders=true&$top={PAGE_FOLDERS}"
+_FAULTS = (ProviderUnavailable, ProviderRejected, CursorExpired)
 _SEARCH_FOLDER = "#microsoft.graph.mailSearchFolder"
 # Graph v1.0 does not say a folder's role, and its name is in the user's language.
 _ALIASES = {
@@ -31,87 +41,252 @@ _ALIASES = {
 
 
 def read_folders(
-    graph: GraphClient, known_roles: Mapping[RemoteId, Role]
-) -> tuple[RemoteFolder, ...]:
-    """Every folder but search folders.
+    graph: GraphClient, known: Sequence[KnownFolder], reading: TreeReading
+) -> FolderListing:
+    """Return every folder but search folders, `known` ones in the order of their importance.
 
-    The keys of `known_roles` are the folders that were there before: the children of all of them
-    are asked for at once, and level by level only those of folders that are new.
+    Raises:
+        ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be had.
     """
-    entries = dict(_walk(graph, known_roles.keys()))
-    roles = known_roles if entries.keys() <= known_roles.keys() else _read_roles(graph)
-    return tuple(
-        RemoteFolder(
-            remote_id=remote_id,
-            # The root of the tree is no entry of it.
-            parent_remote_id=parent if (parent := entry.get("parentFolderId")) in entries else None,
-            display_name=str(entry.get("displayName") or ""),
-            role=roles.get(remote_id, Role.OTHER),
-            total=_count(entry, "totalItemCount"),
-            unread=_count(entry, "unreadItemCount"),
-            hidden=entry.get("isHidden") is True,
+    tree = _Tree(graph, known, reading)
+    tree.read_lists()
+    roles = tree.read_roles()
+    tree.ask_for_missing(roles)
+    return tree.listing(roles)
+
+
+class _Tree:
+    """The entries of folders by their ids, as far as they have been read."""
+
+    def __init__(
+        self, graph: GraphClient, known: Sequence[KnownFolder], reading: TreeReading
+    ) -> None:
+        self._graph = graph
+        self._known = {folder.ref.remote_id: folder for folder in known}
+        self._reading = reading
+        self._entries: dict[RemoteId, Json] = {}
+        self._asked: set[RemoteId] = set()
+        self._left_out: set[RemoteId] = set()
+        self._gone: set[RemoteId] = set()
+        self._omitted: set[RemoteId] = set()
+        self._failures: dict[RemoteId, str] = {}
+
+    def read_lists(self) -> None:
+        is_flat = self._read_feed()
+        if not is_flat or self._reading is not TreeReading.QUICK:
+            self._read_top_level(may_fail=is_flat)
+        while parents := self._parents(is_flat):
+            self._read_children(parents)
+
+    def read_roles(self) -> Mapping[RemoteId, Role]:
+        """The roles that are known already suffice while no folder is new."""
+        known = {remote_id: folder.role for remote_id, folder in self._known.items()}
+        is_new = not self._entries.keys() <= known.keys()
+        is_known = Role.INBOX in known.values() and self._reading is not TreeReading.THOROUGH
+        if is_known and not is_new:
+            return known
+        paths = [f"{self._graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
+        roles: dict[RemoteId, Role] = {}
+        for role, answer in zip(_ALIASES.values(), self._graph.get_batch(paths), strict=True):
+            if answer.throttled:
+                raise refusal(answer, Asked.MAILBOX)
+            if answer.ok and isinstance(remote_id := answer.body.get("id"), str):
+                roles[RemoteId(remote_id)] = role
+        # An alias that did not answer leaves the role where it was.
+        found = frozenset(roles.values())
+        return {key: role for key, role in known.items() if role not in found} | roles
+
+    def ask_for_missing(self, roles: Mapping[RemoteId, Role]) -> None:
+        """Ask for the folders that no list showed by their ids, before one is taken for gone."""
+        named = {remote_id for remote_id, role in roles.items() if role is not Role.OTHER}
+        listed = self._entries.keys() - self._failures.keys()
+        wanted = self._known.keys() | named | self._failures.keys()
+        missing = sorted(wanted - listed - self._left_out)
+        paths = [_folder(self._graph, remote_id) for remote_id in missing]
+        for remote_id, answer in zip(missing, self._graph.get_batch(paths), strict=True):
+            self._take_answer(remote_id, answer)
+
+    def listing(self, roles: Mapping[RemoteId, Role]) -> FolderListing:
+        return FolderListing(
+            folders=tuple(self._folders(roles)),
+            is_whole=not self._left_out,
+            gone=frozenset(self._gone),
+            omitted=frozenset(self._omitted),
+            failures=self._failures,
         )
-        for remote_id, entry in entries.items()
-    )
 
+    def _read_feed(self) -> bool:
+        """Whether the change feed of folders was read to its end; what it showed is kept."""
+        path: str | None = f"{self._graph.mailbox}/mailFolders/delta?includeHiddenFolders=true"
+        for _ in range(_MAX_PAGES):
+            if path is None:
+                return True
+            answer = self._graph.get(path, page_size=PAGE_FOLDERS)
+            if answer.throttled:
+                raise refusal(answer, Asked.MAILBOX)
+            try:
+                path = self._add(answer)
+            except _FAULTS as fault:
+                logger.info("folder_feed_refused", cause=str(fault))
+                return False
+        return False
 
-def _walk(graph: GraphClient, known: Collection[RemoteId]) -> Iterator[tuple[RemoteId, Json]]:
-    """One request per 20 pages of a level; what is known counts as the first level."""
-    top = f"{graph.mailbox}/mailFolders{_FIRST_PAGE}"
-    answers = (
-        graph.get_batch([top, *(_children(graph, each) for each in known)])
-        if known
-        else [graph.get(top)]
-    )
-    if not answers[0].ok:
-        raise refusal(answers[0], Asked.MAILBOX)
-    answers = [each for each in answers if not _is_gone(each)]
-    while answers:
-        paths = []
-        for answer in answers:
-            for entry in _entries(answer):
-                remote_id = read_id(entry)
-                yield remote_id, entry
-                if remote_id not in known:
-                    paths.append(_children(graph, remote_id))
-            if link := answer.body.get("@odata.nextLink"):
-                paths.append(graph.path_of(link))
-        # A parent that was deleted meanwhile has no children to miss.
-        answers = [each for each in graph.get_batch(paths) if not _is_gone(each)]
+    def _read_top_level(self, *, may_fail: bool) -> None:
+        path: str | None = f"{self._graph.mailbox}/mailFolders{_FIRST_PAGE}"
+        for _ in range(_MAX_PAGES):
+            if path is None:
+                return
+            answer = self._graph.get(path)
+            try:
+                path = self._add(answer)
+            except _FAULTS as fault:
+                if not may_fail:
+                    raise
+                logger.info("folder_list_refused", cause=str(fault))
+                return
+        raise ProviderUnavailable("Microsoft Graph lists folders without end; trying again.")
 
+    def _parents(self, is_flat: bool) -> list[RemoteId]:
+        """The folders whose children are still to be read; what may wait is left out."""
+        listed: dict[object, int] = {}
+        for entry in self._entries.values():
+            parent = entry.get("parentFolderId")
+            listed[parent] = listed.get(parent, 0) + 1
+        known = [each.parent_remote_id for each in self._known.values() if each.parent_remote_id]
+        parents = [
+            remote_id
+            for remote_id, entry in self._entries.items()
+            if remote_id not in self._asked
+            and (
+                self._reading is TreeReading.THOROUGH
+                or _child_count(entry) > listed.get(remote_id, 0)
+                or (not is_flat and (_child_count(entry) > 0 or remote_id in known))
+            )
+        ]
+        if is_flat or self._reading is not TreeReading.QUICK:
+            return parents
+        return self._parents_with_a_turn(parents, known)
 
-def _children(graph: GraphClient, remote_id: RemoteId) -> str:
-    """All folders are asked for theirs, since `childFolderCount` may leave out hidden ones."""
-    folder = f"{graph.mailbox}/mailFolders/{quote(remote_id, safe='')}"
-    return f"{folder}/childFolders{_FIRST_PAGE}"
+    def _parents_with_a_turn(
+        self, parents: list[RemoteId], known: Sequence[RemoteId]
+    ) -> list[RemoteId]:
+        order = {remote_id: at for at, remote_id in reversed(list(enumerate(known)))}
+        parents.sort(key=lambda remote_id: order.get(remote_id, -1))
+        turn = parents[: max(0, PARENTS_PER_CHECK - len(self._asked))]
+        waiting = frozenset(parents) - frozenset(turn)
+        self._left_out |= _below(waiting, self._known.values()) - self._entries.keys()
+        return turn
 
+    def _read_children(self, parents: Sequence[RemoteId]) -> None:
+        self._asked.update(parents)
+        paths = {
+            f"{_folder(self._graph, each)}/childFolders{_FIRST_PAGE}": each for each in parents
+        }
+        for _ in range(_MAX_PAGES):
+            answers = self._graph.get_batch(list(paths))
+            following = {}
+            for parent, answer in zip(paths.values(), answers, strict=True):
+                if answer.throttled:
+                    raise refusal(answer, Asked.MAILBOX)
+                try:
+                    if link := self._add(answer):
+                        following[link] = parent
+                except _FAULTS as fault:
+                    self._failures[parent] = f"Its sub-folders cannot be listed: {fault}"
+            if not following:
+                return
+            paths = following
 
-def _entries(answer: Answer) -> list[Json]:
-    if not answer.ok:
-        raise refusal(answer, Asked.FOLDER)
-    return [
-        each for each in read_list(answer, "value") if each.get("@odata.type") != _SEARCH_FOLDER
-    ]
+    def _add(self, answer: Answer) -> str | None:
+        """Keep the entries of a page; return the path of the next one, None after the last.
 
-
-def _is_gone(answer: Answer) -> bool:
-    return answer.status == 404 and answer.code == "ErrorItemNotFound"
-
-
-def _read_roles(graph: GraphClient) -> dict[RemoteId, Role]:
-    """An alias of a folder that the mailbox does not have is answered with 404."""
-    paths = [f"{graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
-    roles = {}
-    for role, answer in zip(_ALIASES.values(), graph.get_batch(paths), strict=True):
-        if answer.ok:
-            roles[read_id(answer.body)] = role
-        elif answer.status != 404:
+        Raises:
+            ProviderUnavailable, ProviderRejected, CursorExpired: this is no page of folders.
+        """
+        if not answer.ok:
             raise refusal(answer, Asked.MAILBOX)
-    return roles
+        for entry in read_list(answer, "value"):
+            if "@removed" not in entry:
+                remote_id = read_id(entry)
+                self._entries[remote_id] = {**self._entries.get(remote_id, {}), **entry}
+        link = answer.body.get("@odata.nextLink")
+        return self._graph.path_of(link) if link else None
+
+    def _take_answer(self, remote_id: RemoteId, answer: Answer) -> None:
+        """What Graph says of a folder that is asked for by its id."""
+        if answer.throttled:
+            raise refusal(answer, Asked.MAILBOX)
+        was_listed = self._entries.pop(remote_id, None)
+        if is_gone(answer) or (answer.ok and not self._is_in_tree(answer.body)):
+            self._failures.pop(remote_id, None)
+            self._gone.add(remote_id)
+        elif answer.ok:
+            self._entries[remote_id] = {**(was_listed or {}), **answer.body}
+            # The feed may leave out hidden folders by its nature.
+            if was_listed is None and answer.body.get("isHidden") is not True:
+                self._omitted.add(remote_id)
+        else:
+            self._failures.setdefault(remote_id, str(refusal(answer, Asked.MAILBOX)))
+            if was_listed:
+                self._entries[remote_id] = was_listed
+
+    def _is_in_tree(self, entry: Json) -> bool:
+        """A deleted folder may stay readable by its id, in a part of the mailbox without mail.
+
+        The root of the tree is no entry of it, but the parent of some.
+        """
+        parents = {each.get("parentFolderId") for each in self._entries.values()}
+        parent = entry.get("parentFolderId")
+        return not parents or parent in parents | self._entries.keys() | self._known.keys()
+
+    def _is_folder(self, parent: object) -> bool:
+        """Whether a parent is a folder of ours, and not the root of the tree."""
+        return parent in self._entries or (parent in self._known and parent not in self._gone)
+
+    def _folders(self, roles: Mapping[RemoteId, Role]) -> Iterator[RemoteFolder]:
+        for remote_id, entry in self._entries.items():
+            if entry.get("@odata.type") == _SEARCH_FOLDER:
+                continue
+            total, unread = (_count(entry, f"{which}ItemCount") for which in ("total", "unread"))
+            if total is None or unread is None:
+                self._failures.setdefault(
+                    remote_id, "Microsoft Graph left out the counts of the folder; trying again."
+                )
+            parent = entry.get("parentFolderId")
+            yield RemoteFolder(
+                remote_id=remote_id,
+                parent_remote_id=parent if self._is_folder(parent) else None,
+                display_name=str(entry.get("displayName") or ""),
+                role=roles.get(remote_id, Role.OTHER),
+                total=total,
+                unread=unread,
+                hidden=entry.get("isHidden") is True,
+            )
 
 
-def _count(entry: Json, name: str) -> int:
+def _below(parents: Iterable[RemoteId], known: Iterable[KnownFolder]) -> set[RemoteId]:
+    """The known folders below these, at all levels."""
+    children: dict[RemoteId | None, list[RemoteId]] = {}
+    for folder in known:
+        children.setdefault(folder.parent_remote_id, []).append(folder.ref.remote_id)
+    found: set[RemoteId] = set()
+    waiting = list(parents)
+    while waiting:
+        for remote_id in children.get(waiting.pop(), ()):
+            if remote_id not in found:
+                found.add(remote_id)
+                waiting.append(remote_id)
+    return found
+
+
+def _folder(graph: GraphClient, remote_id: RemoteId) -> str:
+    return f"{graph.mailbox}/mailFolders/{quote(remote_id, safe='')}"
+
+
+def _child_count(entry: Json) -> int:
+    return _count(entry, "childFolderCount") or 0
+
+
+def _count(entry: Json, name: str) -> int | None:
     count = entry.get(name)
-    if not isinstance(count, int):
-        raise ProviderUnavailable(f"Microsoft Graph sent a folder without {name}; trying again.")
-    return count
+    return count if isinstance(count, int) else None

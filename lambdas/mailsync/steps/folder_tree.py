@@ -135,9 +135,7 @@ def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
     return read_mailbox(mailbox, known, reading, since_s=since_s)
 
 
-def _moved_silently(
-    folders: Sequence[KnownFolder], seen: MailboxSnapshot
-) -> Collection[FolderId]:
+def _moved_silently(folders: Sequence[KnownFolder], seen: MailboxSnapshot) -> Collection[FolderId]:
     """Folders whose counts moved although their feeds reported nothing."""
     return [
         folder.ref.id

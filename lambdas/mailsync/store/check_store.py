@@ -101,7 +101,9 @@ class CheckStore:
                 return None
             folders = tx.run("checked_folders", account_id=account_id)
             credentials = tx.run("find_credentials", account_id=account_id)
-        epoch, *account, began_at, is_settled, is_pushed, quiet_s, since_s, whole, thorough = found[0]
+        epoch, *account, began_at, is_settled, is_pushed, quiet_s, since_s, whole, thorough = found[
+            0
+        ]
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
             account=read_account([account_id, *account]),

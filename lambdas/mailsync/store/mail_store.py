@@ -140,9 +140,7 @@ class MailStore:
         ids = rows.to_json([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
             found = tx.run("entries_of", account_id=run.account_id, ids=ids)
-        stored = {
-            row[0]: _entry(row, is_here=row[4] and row[5] == folder_id) for row in found
-        }
+        stored = {row[0]: _entry(row, is_here=row[4] and row[5] == folder_id) for row in found}
         return tuple(
             entry.remote_id
             for entry in entries
