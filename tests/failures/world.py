@@ -1,83 +1,49 @@
 """A simulated mailbox, a database, and the workflow between them, in this process.
 
-The states run as `statemachine/mailbox_sync.asl.json` routes them: which error is asked again
-and where it leads is read from that file. Only its waits are left out.
+The states run as `statemachine/mailbox_sync.asl.json` defines them. Only its waits are left out.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from secrets import token_bytes
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any
 
+from pydantic.alias_generators import to_snake
+
+from infra.catalog import MAILBOX_SYNC
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox as RemoteMailbox
 from mailsync.access.vault import Vault
 from mailsync.errors import MailsyncError
+from mailsync.failure import read_failure
 from mailsync.model import Access, AccountId, FolderId, RunId, RunRef, SyncType
 from mailsync.providers.graph import GraphMailbox
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings
-from mailsync.steps.check import Checked, Desk, check_account
+from mailsync.steps.check import Checked, Worker, check_account
 from mailsync.steps.folder_pages import sync_folder
 from mailsync.steps.folder_tree import sync_folders
-from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.proof import recalculate_counts, repair_folder
+from mailsync.steps.mailbox import Mailbox, require_unthrottled, used
+from mailsync.steps.repair import repair_folder
+from mailsync.steps.verification import Verification, recalculate_counts
+from mailsync.steps.waiting import or_wait
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.mail_store import MailStore
+from mailsync.store.folder_store import FolderStore
+from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.budget import CHECK_PATIENCE_S
+from tests.torture.execution import Execution, StateFailed
 
-T = TypeVar("T")
-DEFINITION = Path(__file__).parents[2] / "statemachine/mailbox_sync.asl.json"
-_LONGEST_RUN_STEPS = 500
-
-
-class Stopped(Exception):
-    """The run ends under this name."""
-
-    def __init__(self, error: str, message: str = "") -> None:
-        super().__init__(error, message)
-        self.error, self.message = error, message
-
-
-class Routed(Exception):
-    """A state failed for good; `next` is where the definition leads."""
-
-    def __init__(self, next_state: str, error: MailsyncError) -> None:
-        super().__init__(next_state, str(error))
-        self.next, self.error, self.message = next_state, type(error).__name__, str(error)
-
-
-class Routes:
-    """Who is asked again, and who is caught: the `Retry` and `Catch` of each Task."""
-
-    def __init__(self) -> None:
-        self._states: dict[str, dict[str, Any]] = {}
-        self._add(json.loads(DEFINITION.read_text())["States"])
-
-    def retries(self, state: str, error: str) -> int:
-        blocks = self._states[state]["Retry"]
-        fitting = (each["MaxAttempts"] for each in blocks if error in each["ErrorEquals"])
-        return int(next(fitting, 0))
-
-    def caught(self, state: str, error: str) -> str:
-        names = {error, "States.ALL"}
-        blocks = self._states[state]["Catch"]
-        return str(next(each["Next"] for each in blocks if names & set(each["ErrorEquals"])))
-
-    def _add(self, states: dict[str, dict[str, Any]]) -> None:
-        for name, state in states.items():
-            self._states[name] = state
-            self._add(state.get("ItemProcessor", {}).get("States", {}))
+CLOCK = ("email_accounts", "email_folders", "folder_cursors", "emails", "email_quarantine")
+"""Tables with times that decide what is due."""
 
 
 class KeyService:
@@ -122,9 +88,9 @@ class SimulatedAccess:
 class World:
     """`sync` is one execution of the workflow; everything else looks at what came of it.
 
-    `at_once` is the concurrency of its Maps. `pauses` are the seconds that steps would have
-    slept; they do sleep when several are at work, since then waiting is the point. `waits` are
-    those that were left to the workflow.
+    `at_once`: its Maps work on several folders at a time. `pauses` are the seconds that steps would
+    have slept; they do sleep when several are at work, since then waiting is the point. `waits`
+    are those that were left to the workflow.
     """
 
     simulators: Simulators
@@ -132,15 +98,13 @@ class World:
     settings: Settings
     database: Database
     account_id: AccountId
-    routes: Routes = field(default_factory=Routes)
-    at_once: int = 1
+    at_once: bool = False
 
     def __post_init__(self) -> None:
         self.access = SimulatedAccess(self.simulators, self.remote)
         self.pauses: list[float] = []
-        self.waits: list[int] = []
+        self.waits: list[float] = []
         self._numbers = count(1)
-        self._run: RunRef | None = None
         self.started: list[RunId] = []
         self.forget_keys()
 
@@ -164,32 +128,42 @@ class World:
 
     def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
-        return self._execute(RunId(f"run-{next(self._numbers)}"), sync_type)
+        return self.go_on(RunId(f"run-{next(self._numbers)}"), sync_type)
 
-    def _execute(self, run_id: RunId, sync_type: SyncType) -> str:
-        runs = RunStore(self.database)
-        epoch = runs.begin(self.account_id, run_id, run_id, sync_type, "test")
-        assert epoch is not None, "the run before has not ended"
-        self._run = RunRef(self.account_id, run_id, epoch)
-        try:
-            self._work()
-        except Stopped as stopped:
-            runs.fail(self.account_id, run_id, run_id, stopped.error, stopped.message)
-            return stopped.error
-        runs.complete(self._run)
-        return "completed"
+    def go_on(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
+        """The execution of that name, as `sync`; its run may have been left to it."""
+        execution = Execution(
+            run_id, run_id, self._invoke, list, self.at_once, waited=self.waits.append
+        )
+        state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
+        with suppress(StateFailed):
+            execution.run(MAILBOX_SYNC.definition, state)
+        status, error = self.one(
+            f"SELECT status, error FROM mailsync.sync_runs WHERE id = '{run_id}'"
+        )
+        assert status in ("completed", "failed"), f"the run has no outcome: {status}"
+        return "completed" if status == "completed" else str(error)
 
     def check(self) -> Checked:
-        """One look of `sync-accounts`; `started` keeps the runs that it leaves to an execution."""
-        return check_account(self.desk, self.account_id)
+        """One check of `sync-accounts`; `started` keeps the runs that it leaves to an execution."""
+        return check_account(self.worker, self.account_id, lambda: 150.0)
 
     @property
-    def desk(self) -> Desk:
-        return Desk(self.database, self._opened, lambda _, run_id: self.started.append(run_id))
+    def worker(self) -> Worker:
+        return Worker(self.database, self._opened, lambda _, run_id: self.started.append(run_id))
 
-    def go_on(self, run_id: RunId) -> str:
-        """The execution of that name, once its run has been left to it."""
-        return self._execute(run_id, SyncType.AUTO)
+    def let_time_pass(self, hours: float) -> None:
+        """As if all that is stored had happened so many hours earlier."""
+        for table in CLOCK:
+            shifted = self.rows(
+                "SELECT attname FROM pg_attribute"
+                f" WHERE attrelid = 'mailsync.{table}'::regclass AND NOT attisdropped"
+                " AND atttypid = 'timestamptz'::regtype"
+                " AND attname NOT IN ('received_at', 'sent_at', 'modified_at')"
+            )
+            ago = f"make_interval(secs => {hours * 3600})"
+            columns = ", ".join(f"{name} = {name} - {ago}" for (name,) in shifted)
+            self.rows(f"UPDATE mailsync.{table} SET {columns} RETURNING 1")
 
     def rows(self, sql: str) -> list[list[Any]]:
         with self.database.transaction() as tx:
@@ -198,107 +172,123 @@ class World:
     def one(self, sql: str) -> list[Any]:
         return self.rows(sql)[0]
 
-    def _work(self) -> None:
-        folder_ids = self._state("sync-folders", sync_folders)
-        self._map(self._sync_folder, folder_ids)
-        while (proof := self._state("recalculate-counts", recalculate_counts)).folder_ids:
-            self._map(self._repair_folder, proof.folder_ids)
-        if proof.failed_folders:
-            raise Stopped("FoldersFailed")
-
-    def _map(self, work: Callable[[FolderId], None], folder_ids: tuple[FolderId, ...]) -> None:
-        if self.at_once == 1:
-            for folder_id in folder_ids:
-                work(folder_id)
-            return
-        with ThreadPoolExecutor(self.at_once) as pool:
-            list(pool.map(work, folder_ids))
-
-    def _sync_folder(self, folder_id: FolderId) -> None:
-        resets = 0
-        for _ in range(_LONGEST_RUN_STEPS):
-            try:
-                done = self._state(
-                    "sync-folder", lambda mailbox: sync_folder(mailbox, folder_id, lambda: 200.0)
-                )
-            except Routed as routed:
-                if routed.next == "may-reset-folder?" and resets < 2:
-                    resets += 1
-                    MailStore(self.database).restart_walk(self._current, folder_id)
-                    continue
-                return self._fail_folder(folder_id, routed)
-            if not done.has_more:
-                return None
-            self.waits += [done.wait_seconds] if done.wait_seconds else []
-        raise AssertionError(f"folder {folder_id} never ends")
-
-    def _repair_folder(self, folder_id: FolderId) -> None:
+    def _invoke(self, placeholder: str, event: Any) -> Any:
+        """The handlers' work, on this world's mailbox."""
+        name = placeholder.removeprefix("${").removesuffix("FunctionArn}")
+        work: Callable[[Any], Any] = getattr(self, f"_{to_snake(name)}")
         try:
-            self._state("repair-folder", lambda mailbox: repair_folder(mailbox, folder_id))
-        except Routed as routed:
-            if routed.next != "folder-repaired":
-                raise Stopped(routed.error, routed.message) from routed
+            return json.loads(json.dumps(work(json.loads(json.dumps(event)))))
+        except MailsyncError as error:
+            cause = json.dumps({"errorMessage": str(error)})
+            raise StateFailed(type(error).__name__, cause) from error
 
-    def _fail_folder(self, folder_id: FolderId, routed: Routed) -> None:
-        if routed.next in ("folder-failed", "may-reset-folder?"):
-            runs = RunStore(self.database)
-            runs.fail_folder(self._current, folder_id, routed.error, routed.message)
-        elif routed.next != "folder-done":
-            raise Stopped(routed.error, routed.message) from routed
+    def _validate_account(self, event: Any) -> Any:
+        return {"provider": self._runs.active_account(self.account_id).provider}
 
-    def _state(self, name: str, step: Callable[[Mailbox], T]) -> T:
-        """Raises Stopped where the definition ends the run, Routed where a state follows."""
-        attempts = 0
-        while True:
-            try:
-                with self._mailbox() as mailbox:
-                    return step(mailbox)
-            except MailsyncError as error:
-                attempts += 1
-                if attempts <= self.routes.retries(name, type(error).__name__):
-                    continue
-                routed = Routed(self.routes.caught(name, type(error).__name__), error)
-                if routed.next == "mark-failed":
-                    raise Stopped(routed.error, routed.message) from error
-                raise routed from error
+    def _mark_syncing(self, event: Any) -> Any:
+        run_id, arn, asked = RunId(event["runId"]), event["executionArn"], event["input"]
+        sync_type = SyncType(asked["syncType"])
+        epoch = self._runs.begin(self.account_id, run_id, arn, sync_type, asked["trigger"])
+        assert epoch is not None, "the run before has not ended"
+        return {"acquired": True, "epoch": epoch}
+
+    def _get_access_token(self, event: Any) -> Any:
+        return self._in_mailbox(event, lambda mailbox: {"expires": mailbox.access.current() and 1})
+
+    def _sync_folders(self, event: Any) -> Any:
+        nothing = {"folderIds": []}
+        return self._in_mailbox(
+            event, lambda mailbox: {"folderIds": sync_folders(mailbox)}, nothing
+        )
+
+    def _sync_folder(self, event: Any) -> Any:
+        def work(mailbox: Mailbox) -> dict[str, Any]:
+            done = sync_folder(mailbox, FolderId(event["folderId"]), lambda: 200.0)
+            return {"hasMore": done.has_more, "waitSeconds": done.wait_seconds}
+
+        return self._in_mailbox(event, work, {"hasMore": True})
+
+    def _reset_folder(self, event: Any) -> Any:
+        FolderStore(self.database).restart_full_sync(RunRef.from_state(event), event["folderId"])
+        return {"resets": event["resets"] + 1}
+
+    def _folder_failed(self, event: Any) -> Any:
+        error, message = read_failure(event["error"])
+        folders = RunFolderStore(self.database)
+        folders.fail(RunRef.from_state(event), event["folderId"], error, message)
+
+    def _recalculate_counts(self, event: Any) -> Any:
+        def work(mailbox: Mailbox) -> dict[str, Any]:
+            return recalculate_counts(mailbox, lambda: 200.0).to_state()
+
+        return self._in_mailbox(event, work, Verification().to_state())
+
+    def _repair_folder(self, event: Any) -> Any:
+        folder_id = FolderId(event["folderId"])
+        return self._in_mailbox(
+            event, lambda mailbox: repair_folder(mailbox, folder_id, lambda: 200.0) or {}
+        )
+
+    def _mark_complete(self, event: Any) -> Any:
+        return {"proven": self._runs.complete(RunRef.from_state(event))}
+
+    def _mark_failed(self, event: Any) -> Any:
+        error, message = read_failure(event["error"])
+        run_id, arn = RunId(event["runId"]), event["executionArn"]
+        self._runs.fail(self.account_id, run_id, arn, error, message)
+
+    def _in_mailbox(
+        self,
+        event: Any,
+        work: Callable[[Mailbox], dict[str, Any]],
+        nothing: Mapping[str, Any] = MappingProxyType({}),
+    ) -> dict[str, Any]:
+        def step() -> dict[str, Any]:
+            with self._mailbox(RunRef.from_state(event), event.get("atOnce")) as mailbox:
+                return {**work(mailbox), "atOnce": mailbox.provider.max_in_flight}
+
+        return or_wait(step, {**nothing, "atOnce": 1})
+
+    @property
+    def _runs(self) -> RunStore:
+        return RunStore(self.database)
 
     @contextmanager
-    def _mailbox(self) -> Iterator[Mailbox]:
+    def _mailbox(self, run: RunRef, at_once: int | None) -> Iterator[Mailbox]:
         """As a function opens it: a client of its own, and a connection if others are at work."""
-        database = self.database if self.at_once == 1 else Database(self.settings)
-        patience = Patience(self.pauses.append if self.at_once == 1 else None)
-        mailbox = self._open(self._current, database, patience)
+        database = Database(self.settings) if self.at_once else self.database
+        patience = Patience(None if self.at_once else self.pauses.append)
+        runs = RunStore(database)
         try:
-            mailbox.runs.renew_lease(self._current)
-            yield mailbox
+            account = runs.active_account(self.account_id)
+            runs.renew_lease(run)
+            require_unthrottled(account)
+            mailbox = self._open(run, database, patience, at_once or account.max_in_flight)
+            with closing(mailbox.provider), used(mailbox):
+                yield mailbox
+            runs.renew_lease(run, requests=mailbox.provider.requests)
         finally:
-            mailbox.provider.close()
             if database is not self.database:
                 database.close()
 
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
         patience = Patience(self.pauses.append, total_s=CHECK_PATIENCE_S)
-        mailbox = self._open(check.run, self.database, patience)
-        try:
+        mailbox = self._open(check.run, self.database, patience, check.account.max_in_flight)
+        with closing(mailbox.provider):
             yield mailbox
-        finally:
-            mailbox.provider.close()
 
-    def _open(self, run: RunRef, database: Database, patience: Patience) -> Mailbox:
+    def _open(
+        self, run: RunRef, database: Database, patience: Patience, in_flight: int | None
+    ) -> Mailbox:
         provider = GraphMailbox(
             base_url=self.simulators.graph_url,
             access=self.access,
             ca_bundle=str(self.simulators.ca_bundle),
             patience=patience,
+            max_in_flight=in_flight,
         )
         vault = self._vault
         if database is not self.database:
             vault = Vault("key", CredentialStore(database), KeyService())
-        mail, runs = MailStore(database), RunStore(database)
-        return Mailbox(run, self.access, provider, mail, runs, vault)
-
-    @property
-    def _current(self) -> RunRef:
-        assert self._run is not None
-        return self._run
+        return Mailbox(run, self.access, provider, database, vault, provider.max_in_flight)

@@ -31,7 +31,8 @@ class StateFailed(Exception):
 class Execution:
     """`arrange` returns the items of a Map in the order in which they are begun.
 
-    `at_once`: as many as its definition allows, so `invoke` is called by several threads.
+    `at_once`: as many as its definition allows, so `invoke` is called by several threads. `waited`
+    gets the seconds of each Wait.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Execution:
     invoke: Invoke
     arrange: Callable[[list[Json]], list[Json]]
     at_once: bool = False
+    waited: Callable[[float], object] = lambda _: None
 
     def run(self, definition: str, state_input: Json) -> Json:
         """The output. Raises StateFailed when the execution ends in a Fail."""
@@ -60,6 +62,7 @@ class Execution:
             chosen = (each["Next"] for each in state["Choices"] if _holds(each, data))
             return data, next(chosen, None) or state["Default"]
         if kind == "Wait":
+            self.waited(_at(state["SecondsPath"], data))
             return data, state["Next"]
         if kind == "Fail":
             raise StateFailed(_at(state["ErrorPath"], data), _at(state["CausePath"], data))
@@ -95,7 +98,8 @@ class Execution:
             return self._run(state["ItemProcessor"], item_input, context)
 
         items = self.arrange(_at(state["ItemsPath"], data))
-        with ThreadPoolExecutor(state["MaxConcurrency"] if self.at_once else 1) as workers:
+        at_once = _at(state["MaxConcurrencyPath"], data)
+        with ThreadPoolExecutor(at_once if self.at_once else 1) as workers:
             iterations = [workers.submit(iterate, item) for item in items]
             try:
                 return [each.result() for each in iterations]
