@@ -10,7 +10,7 @@ from mailsync.batches import BATCH, Batches
 from mailsync.model import AccountId
 from mailsync.steps import batch
 from mailsync.steps.batch import ENOUGH_TIME_S, sync_accounts
-from mailsync.steps.check import Desk
+from mailsync.steps.check import Worker
 from mailsync.store.check_store import CheckStore
 from mailsync.store.run_store import RunStore
 from tests.failures.world import World
@@ -46,10 +46,10 @@ def claimed(world: World) -> World:
 
 
 @pytest.fixture
-def one_desk(claimed: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    desks: SimpleQueue[Desk] = SimpleQueue()
-    desks.put(claimed.desk)
-    monkeypatch.setattr(batch, "_desks", lambda: desks)
+def one_worker(claimed: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    workers: SimpleQueue[Worker] = SimpleQueue()
+    workers.put(claimed.worker)
+    monkeypatch.setattr(batch, "_workers", lambda: workers)
     return claimed
 
 
@@ -79,25 +79,25 @@ def test_what_lambda_refuses_is_due_again_at_once(claimed: World) -> None:
     assert claimed.one(IS_DUE) == [True]
 
 
-def test_a_mailbox_for_which_no_time_is_left_is_due_again_at_once(one_desk: World) -> None:
-    tally = sync_accounts([one_desk.account_id], remaining_s=lambda: ENOUGH_TIME_S - 1)
+def test_a_mailbox_for_which_no_time_is_left_is_due_again_at_once(one_worker: World) -> None:
+    tally = sync_accounts([one_worker.account_id], remaining_s=lambda: ENOUGH_TIME_S - 1)
 
     assert tally.outcomes == {"putBack": 1}
-    assert one_desk.one(IS_DUE) == [True]
+    assert one_worker.one(IS_DUE) == [True]
 
 
-def test_a_batch_tells_what_came_of_its_mailboxes_and_what_looks_cost(one_desk: World) -> None:
-    one_desk.sync()
+def test_a_batch_tells_what_came_of_its_mailboxes_and_what_checks_cost(one_worker: World) -> None:
+    one_worker.sync()
 
-    tally = sync_accounts([one_desk.account_id, NOBODY], remaining_s=lambda: 180)
+    tally = sync_accounts([one_worker.account_id, NOBODY], remaining_s=lambda: 180)
 
     assert tally.outcomes == {"idle": 1, "busy": 1}
-    assert (tally.requests, tally.statements) == (2, 8)
+    assert (tally.requests, tally.statements) == (5, 8)
     assert 0 < tally.seconds < 30
 
 
 def test_a_database_that_is_away_fails_no_batch(
-    one_desk: World, monkeypatch: pytest.MonkeyPatch
+    one_worker: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claims end by themselves; nothing is known of the mailboxes that could be stored."""
 
@@ -106,4 +106,4 @@ def test_a_database_that_is_away_fails_no_batch(
 
     monkeypatch.setattr(CheckStore, "begin", away)
 
-    assert sync_accounts([one_desk.account_id], remaining_s=lambda: 180).outcomes == {"lost": 1}
+    assert sync_accounts([one_worker.account_id], remaining_s=lambda: 180).outcomes == {"lost": 1}

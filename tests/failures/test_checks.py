@@ -8,9 +8,9 @@ from mailsync.errors import AccessRevoked, LeaseLost
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.steps import check as check_step
 from mailsync.steps.check import Outcome
-from mailsync.store.check_store import Check, CheckStore
+from mailsync.store.check_store import Check, CheckEnd, CheckStore
 from mailsync.store.control_store import ControlStore, OwnAccount
-from mailsync.store.mail_store import MailStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_store import RunStore
 from mailsync.workflow import Trigger, Workflows
 from tests.failures.mirror import is_mirrored
@@ -63,15 +63,19 @@ def in_the_middle(world: World, happens: Callable[[], object]) -> Outcome:
     return world.check().outcome
 
 
-def test_a_look_at_a_mailbox_without_news_costs_two_requests_and_leaves_no_run(
+def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
     synced: World,
 ) -> None:
     events = synced.rows(EVENTS)
+    log = synced.simulators.service.log
+    log.clear()
 
     checked = synced.check()
 
     assert checked.outcome is Outcome.IDLE
-    assert checked.requests == 2
+    # The tree is one request, and so is each folder's feed; the feeds are one call.
+    assert checked.requests == 1 + len(synced.remote.folders.all())
+    assert [record.in_batch for record in log.records()].count(False) == 1
     assert checked.statements == 8
     assert runs_of(synced) == []
     assert synced.rows(EVENTS) == events
@@ -273,7 +277,7 @@ def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: 
     assert joined.id == check.run.run_id
     assert begin(synced, joined.id) == check.run.lease_epoch + 1
     with pytest.raises(LeaseLost):
-        MailStore(synced.database).drop_gone_folders(check.run)
+        FolderStore(synced.database).drop_gone(check.run, [])
     with pytest.raises(LeaseLost):
         checks.fail(check, "ProviderRejected", "Too late.")
     assert runs_of(synced) == [["running", None, "schedule", ARN]]
@@ -292,9 +296,9 @@ def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
     assert checks.hand_over(check)
 
     with pytest.raises(LeaseLost):
-        MailStore(synced.database).drop_gone_folders(check.run)
+        FolderStore(synced.database).drop_gone(check.run, [])
     with pytest.raises(LeaseLost):
-        checks.end(check, {})
+        checks.end(check, CheckEnd())
     with pytest.raises(LeaseLost):
         checks.hand_over(check)
 

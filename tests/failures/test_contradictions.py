@@ -1,5 +1,7 @@
 """The provider lists one thing and says another by id: the id stays, with its cause."""
 
+import json
+
 from mailsync.store.backlog_store import BacklogStore
 from tests.failures.mirror import is_mirrored, stored
 from tests.failures.test_mailbox_changes import newest
@@ -7,8 +9,7 @@ from tests.failures.world import World
 
 DIFFERENCES = "SELECT message_id, cause FROM mailsync.proof_differences ORDER BY message_id"
 INBOX = "SELECT differing, verified_at IS NOT NULL FROM mailsync.email_folders WHERE role = 'inbox'"
-LISTING = "select=id,isRead"
-NOTHING = '{"value": []}'
+LISTING = r"/messages\?.*\$count=true"
 
 
 def lose(world: World, message_id: str) -> None:
@@ -33,17 +34,49 @@ def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(world: Worl
     assert world.one(INBOX) == [0, True]
 
 
+def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
+    """What Graph would answer if it listed all but these, and counted so, too."""
+    entries = [
+        {
+            "@odata.etag": f'W/"{each.change_key}"',
+            "id": each.immutable_id,
+            "isRead": each.is_read,
+            "lastModifiedDateTime": each.properties["lastModifiedDateTime"],
+        }
+        for each in world.remote.messages(folder)
+        if each.immutable_id not in without
+    ]
+    return json.dumps({"@odata.count": len(entries), "value": entries})
+
+
 def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(world: World) -> None:
     world.sync()
-    kept = {each.immutable_id for each in world.remote.messages("inbox")[1:]}
-    lose(world, newest(world))
-    world.strike(f"{world.remote.folders.find('inbox').id}.*{LISTING}", status=200, body=NOTHING)
+    kept = newest(world)
+    listing = listing_of(world, "inbox", without=frozenset({kept}))
+    world.strike(f"{world.remote.folders.find('inbox').id}{LISTING}", status=200, body=listing)
+    world.remote.database.write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
 
     assert world.sync() == "completed"
 
-    assert world.rows(DIFFERENCES) == [[each, "surplus"] for each in sorted(kept)]
-    assert BacklogStore(world.database).now().contradicted == len(kept)
-    assert kept <= stored(world).keys()
+    assert world.rows(DIFFERENCES) == [[kept, "surplus"]]
+    assert BacklogStore(world.database).now().contradicted == 1
+    assert kept in stored(world)
+
+
+def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(world: World) -> None:
+    """It may lack others as well: here one that is missing from the rows."""
+    world.sync()
+    lost, kept, *_ = (each.immutable_id for each in world.remote.messages("inbox"))
+    lose(world, lost)
+    listing = listing_of(world, "inbox", without=frozenset({lost, kept}))
+    path = f"{world.remote.folders.find('inbox').id}{LISTING}"
+    world.strike(path, status=200, body=listing, times=None)
+
+    assert world.sync() == "VerificationFailed"
+
+    world.calm()
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
 
 
 def test_a_difference_that_the_repair_has_mended_does_not_stay(world: World) -> None:

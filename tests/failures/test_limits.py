@@ -9,9 +9,9 @@ from localdev.mail.generate import generate_mail
 from localdev.simulators.switches import Latency
 from mailsync.errors import AccessRevoked
 from mailsync.providers import graph_http
-from mailsync.steps import folder_pages
+from mailsync.steps import store_page
 from mailsync.steps.check import Outcome
-from mailsync.steps.folder_pages import PAGE_SIZE
+from mailsync.steps.store_page import PAGE_SIZE
 from tests.failures.mirror import is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
@@ -37,7 +37,7 @@ WORST_DAY: tuple[dict[str, Any], ...] = (
 
 def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
     """Row 22: Maps of four, batches of which Graph works on four at once, and none refused."""
-    world.at_once = 4
+    world.at_once = True
     world.simulators.service.latency = Latency(fixed_s=0.02)
     for name in "ABCDEF":
         folder = world.remote.folders.create(name)
@@ -57,7 +57,7 @@ def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
 
 def test_with_fewer_slots_than_workers_everything_arrives_all_the_same(world: World) -> None:
     """Row 22: another app shares the limit."""
-    world.at_once = 4
+    world.at_once = True
     world.simulators.service.latency = Latency(fixed_s=0.01)
     world.switch(requests_in_flight=2)
 
@@ -168,7 +168,7 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
 ) -> None:
     """Read states come without their messages, so the smallest page may name the largest mail.
     Where not even a page of one message is small enough, it is stored all the same."""
-    monkeypatch.setattr(folder_pages, "FETCHED_CHARS", limit)
+    monkeypatch.setattr(store_page, "FETCHED_CHARS", limit)
     large = [
         world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
         for minutes in range(LARGE_MESSAGES)

@@ -132,9 +132,7 @@ class World:
 
     def go_on(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
         """The execution of that name, as `sync`; its run may have been left to it."""
-        execution = Execution(
-            run_id, run_id, self._invoke, list, self.at_once, waited=self.waits.append
-        )
+        execution = Execution(run_id, run_id, self._invoke, list, self.at_once, self._wait)
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
         with suppress(StateFailed):
             execution.run(MAILBOX_SYNC.definition, state)
@@ -164,6 +162,14 @@ class World:
             ago = f"make_interval(secs => {hours * 3600})"
             columns = ", ".join(f"{name} = {name} - {ago}" for (name,) in shifted)
             self.rows(f"UPDATE mailsync.{table} SET {columns} RETURNING 1")
+
+    def _wait(self, seconds: float) -> None:
+        """A pause of the workflow, which passes at once."""
+        self.waits.append(seconds)
+        self.rows(
+            "UPDATE mailsync.email_accounts SET throttled_until ="
+            f" throttled_until - make_interval(secs => {seconds}) RETURNING 1"
+        )
 
     def rows(self, sql: str) -> list[list[Any]]:
         with self.database.transaction() as tx:

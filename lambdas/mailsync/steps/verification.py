@@ -8,7 +8,7 @@ from typing import Any
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count
-from mailsync.model import FolderId, FolderListing, TreeReading
+from mailsync.model import FolderId, FolderListing, KnownFolder, TreeReading
 from mailsync.steps.folder_tree import drop_unselected, mirror_folders
 from mailsync.steps.mailbox import Mailbox
 from mailsync.steps.quarantine import retry_quarantined
@@ -62,27 +62,38 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
         ProviderUnavailable: the provider's list of folders is incomplete, which verifies nothing.
     """
     run = mailbox.run
+    before = {each.ref.id: each for each in mailbox.folders.folders(run.account_id)}
     listing = mirror_folders(mailbox, TreeReading.WHOLE)
-    if fault := listing_fault(listing, mailbox.folders.folders(run.account_id)):
+    known = mailbox.folders.folders(run.account_id)
+    if fault := listing_fault(listing, known):
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
-    _fail_unread(mailbox, listing)
+    _fail_unread(mailbox, known, listing)
     retry_quarantined(mailbox, remaining_s)
     verify_removed(mailbox, remaining_s)
     mailbox.folders.drop_gone(run, listing.gone)
     drop_unselected(mailbox)
     counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed(run)
-    return _judge(mailbox, {each: counted[each] for each in counted.keys() - failed}, len(failed))
+    steady = frozenset(
+        each.ref.id
+        for each in known
+        if (earlier := before.get(each.ref.id))
+        and (earlier.remote_total, earlier.remote_unread) == (each.remote_total, each.remote_unread)
+    )
+    open_folders = {each: counted[each] for each in counted.keys() - failed}
+    return _judge(mailbox, open_folders, steady, len(failed))
 
 
-def _fail_unread(mailbox: Mailbox, listing: FolderListing) -> None:
+def _fail_unread(mailbox: Mailbox, known: Iterable[KnownFolder], listing: FolderListing) -> None:
     """A folder that the provider did not show whole has failed; the others go on."""
-    run = mailbox.run
-    for folder in mailbox.folders.folders(run.account_id):
+    for folder in known:
         if folder.selected and (sentence := listing.failures.get(folder.ref.remote_id)):
-            mailbox.run_folders.fail(run, folder.ref.id, LISTING_FAILED, sentence)
+            mailbox.run_folders.fail(mailbox.run, folder.ref.id, LISTING_FAILED, sentence)
 
 
-def _judge(mailbox: Mailbox, counted: Folders, failed: int) -> Verification:
+def _judge(
+    mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], failed: int
+) -> Verification:
+    """`steady` are folders whose counts at the provider did not move since the last reading."""
     run = mailbox.run
     _, rounds = mailbox.runs.run_settings(run)
     may_repair = rounds < REPAIR_ROUNDS
@@ -93,7 +104,7 @@ def _judge(mailbox: Mailbox, counted: Folders, failed: int) -> Verification:
     mailbox.folders.mark_verified(
         run, (each for each, folder in counted.items() if _is_equal(folder))
     )
-    verified = _with_offsets(mailbox, counted, mailbox.folders.verified(run))
+    verified = _with_offsets(mailbox, counted, steady, mailbox.folders.verified(run))
     differing = tuple(sorted(counted.keys() - verified | set(new)))
     due = _due(counted, verified)
     if rounds:
@@ -120,25 +131,32 @@ def _is_equal(folder: CountedFolder) -> bool:
 
 
 def _with_offsets(
-    mailbox: Mailbox, counted: Folders, verified: frozenset[FolderId]
+    mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], verified: frozenset[FolderId]
 ) -> frozenset[FolderId]:
-    """The verified folders without those whose counts still differ for an unknown reason.
+    """Return the verified folders without those whose counts differ for an unknown reason.
 
-    A folder that equals its complete list, and whose count at the provider is another, is counted
+    A folder that equals its complete list, while the provider counts another number, is counted
     wrongly there: by how much is kept, so that it is not compared in every sync. Where the
     provider does not say that its list is complete, the number must be seen twice.
+    A list of as many messages as are counted explains a difference, too: then the provider
+    contradicts itself about single messages. A count that has moved meanwhile is the next sync's.
     """
     off = {
-        each: counted[each] for each in verified & counted.keys() if not agrees(counted[each].count)
+        each: counted[each]
+        for each in verified & counted.keys() & steady
+        if not agrees(counted[each].count)
     }
-    offsets = {each: folder.count.excess for each, folder in off.items() if _is_listed(folder)}
-    if offsets:
-        mailbox.folders.save_offsets(mailbox.run, offsets)
-    unproven = {each for each, folder in off.items() if folder.listed is None}
-    return verified - unproven
+    offsets = {each: folder.count.excess for each, folder in off.items() if _is_miscounted(folder)}
+    mailbox.folders.save_offsets(mailbox.run, offsets)
+    explained = {
+        each
+        for each, folder in off.items()
+        if folder.listed and (each in offsets or folder.listed[0] == folder.count.remote)
+    }
+    return verified - (off.keys() - explained)
 
 
-def _is_listed(folder: CountedFolder) -> bool:
+def _is_miscounted(folder: CountedFolder) -> bool:
     """Whether what is stored is what the provider listed, as far as it said how much that is."""
     count = folder.count
     return folder.listed is None or folder.listed[0] == count.stored + count.quarantined
