@@ -43,6 +43,7 @@ class Switches:
     app_roles: tuple[str, ...] = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
     app_mailboxes: tuple[str, ...] | None = None
     subscription_minutes: int = 4_230
+    subscriptions_page: int = 100
     notifications_lost: bool = False
     notification_copies: int = 1
     notification_delay_s: float = 0

@@ -8,7 +8,10 @@ Each test names its rows of the catalogue. Where they are:
     test_limits.py           22, 24, 27 to 29, 46, 49
     test_quarantine.py       31
 
-Rows that cannot strike: 41 to 44 are about subscriptions, which are not used: every change comes
-from a page. 47 is msal's memory of a refusal, which `tests/access` covers. 48 is a way to begin
-without a walk, which is never asked for. 50 is about headers that are not mirrored.
+Elsewhere: 42 to 44 in `tests/api/test_push_leftovers.py`, `test_webhooks.py` and
+`tests/stack/test_push.py`.
+
+Rows that cannot strike: 41 is about shared mailboxes, which are not subscribed to as such. 47 is
+msal's memory of a refusal, which `tests/access` covers. 48 is a way to begin without a walk, which
+is never asked for. 50 is about headers that are not mirrored.
 """

@@ -1,9 +1,9 @@
 """Positions that are lost and folders that cannot be followed: walked again, or by plain lists."""
 
 import json
-from urllib.parse import unquote
 from contextlib import closing
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 

@@ -179,6 +179,39 @@ def test_a_person_does_not_see_what_the_application_made_and_it_sees_those_of_pe
         assert app.delete(f"/subscriptions/{of_the_app}").status_code == 204
 
 
+def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret(
+    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
+) -> None:
+    for each in simulators.notifier.subscriptions():
+        simulators.notifier.expire(each["mailbox_id"])
+    simulators.service.set_switches(subscriptions_page=2)
+    bob = simulators.add_mailbox("bob@example.com")
+    expected = [subscribe(graph, subscriber)["id"] for _ in range(3)]
+    with app_client(simulators) as app:
+        resource = f"/users/{bob.user_id}/messages"
+        expected.append(subscribe(app, subscriber, resource=resource)["id"])
+
+        first = app.get("/subscriptions").json()
+        second = app.get(first["@odata.nextLink"]).json()
+
+    listed = [*first["value"], *second["value"]]
+    assert "@odata.nextLink" not in second
+    assert [each["id"] for each in listed] == expected
+    assert listed[-1]["resource"] == f"users/{bob.user_id}/messages"
+    assert {each["clientState"] for each in listed} == {None}
+    own = graph.get(graph.get("/subscriptions").json()["@odata.nextLink"]).json()
+    assert [each["id"] for each in own["value"]] == expected[2:3]
+
+
+def test_a_list_can_be_neither_filtered_nor_read_without_the_right_to_read_mail(
+    simulators: Simulators, graph: httpx.Client
+) -> None:
+    assert error_of(graph.get("/subscriptions?$top=5")) == (400, "BadRequest")
+    simulators.service.set_switches(app_roles=["User.Read.All"])
+    with app_client(simulators) as app:
+        assert error_of(app.get("/subscriptions")) == (403, "ErrorAccessDenied")
+
+
 @pytest.mark.parametrize(
     "switches", [{"app_roles": ["User.Read.All"]}, {"app_mailboxes": ["bo@example.com"]}]
 )

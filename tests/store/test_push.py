@@ -137,3 +137,25 @@ def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
     assert second
     assert not push.made(first, channel, SECRET)
     assert push.made(second, channel, SECRET)
+
+
+def test_a_failure_under_a_claim_that_is_no_longer_good_takes_nothing_from_the_next(
+    push: PushStore, database: Database
+) -> None:
+    one(database, "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
+    due = "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1"
+    claims = []
+    for _ in range(2):
+        one(database, due)
+        claims.append(push.claim(Provider.MICROSOFT, "https://api.example.org/hook", 600))
+    late, current = claims
+    assert late
+    assert current
+
+    push.failed(late, "ProviderUnavailable")
+    push.gone(late)
+
+    channel = PushChannel(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
+    failures = "SELECT failures FROM mailsync.provider_subscriptions"
+    assert one(database, failures) == [0]
+    assert push.made(current, channel, SECRET)

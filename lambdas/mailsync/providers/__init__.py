@@ -1,6 +1,6 @@
 """The one interface to a mailbox, and the choice of who implements it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -148,12 +148,20 @@ class PushProvider(Protocol):
         """
         ...
 
-    def extend(self, remote_id: RemoteId, until: datetime) -> datetime | None:
-        """Until when it will notify us now; None when there is no such channel any more."""
+    def extend(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
+        """Until when it will notify us now; None when no such channel leads to `callback_url`."""
         ...
 
-    def end(self, remote_id: RemoteId) -> None:
-        """No more notifications; one that does not exist is no failure."""
+    def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
+        """Yield, page by page, the channels of this mailbox that lead to one of these addresses.
+
+        An empty page says nothing about the next one. The provider may leave some out, and name
+        some that it has ended.
+        """
+        ...
+
+    def end(self, remote_id: RemoteId) -> bool:
+        """End its notifications; return False when the provider says that there is none."""
         ...
 
     def close(self) -> None: ...
@@ -164,12 +172,14 @@ def open_push(
 ) -> PushProvider:
     """Raises ProviderRejected for a provider that is not in `PUSHING`."""
     if account.provider is Provider.MICROSOFT:
+        from mailsync.providers.graph_owner import user_of
         from mailsync.providers.graph_subscriptions import GraphPush
 
         return GraphPush(
             base_url=settings.graph_url,
             access=access,
             ca_bundle=settings.ca_bundle,
+            owner=user_of(account.remote_id),
             user=_graph_user(account),
             patience=patience,
         )

@@ -1,11 +1,13 @@
 """Subscriptions of Microsoft Graph: it calls our webhook when mail changes.
 
 One covers the whole mailbox, of whoever is signed in or, for the application itself, of any user
-whose mail it may read. Sources: Microsoft Graph docs, "subscription resource type", "Change
-notifications for Outlook resources", "Receive change notifications through webhooks" and "Reduce
-missing subscriptions and change notifications".
+whose mail it may read. Sources: Microsoft Graph docs, "subscription resource type", "List
+subscriptions", "Change notifications for Outlook resources", "Receive change notifications through
+webhooks" and "Reduce missing subscriptions and change notifications".
 """
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,15 +16,21 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.model import PushChannel, RemoteId
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
-from mailsync.providers.graph_http import GraphClient, mailbox_path
+from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
 from mailsync.providers.patience import Patience
 
-# Refused for good when renewed: it expired, was removed, or belongs to another app.
+# Refused for good: it expired, was removed, or belongs to another app. Some answer so for a moment
+# and go on notifying, so nothing relies on it.
 _GONE = frozenset({400, 404, 410})
+MAX_LIST_PAGES = 100
+"""Of a list that does not end: more than 50 empty pages were seen (microsoft-graph-docs #17354)."""
+_SUBSCRIPTIONS = "/subscriptions"
+# Listed with and without the slash, as `me/…`, `users/ID/…` or `Users('ID')/…`.
+_RESOURCE = re.compile(r"/?(?:me|users(?:/|\(')(?P<user>[^/']+)(?:'\))?)/.+", re.IGNORECASE)
 
 
 class GraphPush:
-    """See `PushProvider`; `user` as in `GraphMailbox`."""
+    """See `PushProvider`; `user` as in `GraphMailbox`, `owner` the mailbox' user in any case."""
 
     def __init__(
         self,
@@ -30,6 +38,7 @@ class GraphPush:
         base_url: str,
         access: AccessSource,
         ca_bundle: str | None,
+        owner: str,
         user: str | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -41,6 +50,8 @@ class GraphPush:
             patience=patience or Patience(),
             on_request=lambda _: None,
         )
+        self._owner = owner
+        self._is_app_only = user is not None
 
     def open(self, callback_url: str, secret: str, until: datetime) -> PushChannel:
         """Only mail is named, so folders that change without it are left to the schedule."""
@@ -52,31 +63,72 @@ class GraphPush:
             "clientState": secret,
             "expirationDateTime": _wire_time(until),
         }
-        answer = self._graph.send("POST", "/subscriptions", wanted)
+        answer = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
         if answer.status != 201:
             raise refusal(answer, Asked.MAILBOX)
         return PushChannel(RemoteId(_text(answer, "id")), _expiry(answer))
 
-    def extend(self, remote_id: RemoteId, until: datetime) -> datetime | None:
+    def extend(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}
         answer = self._graph.send("PATCH", _path(remote_id), wanted)
         if answer.status in _GONE:
             return None
         if not answer.ok:
             raise refusal(answer, Asked.MAILBOX)
-        return _expiry(answer)
+        is_another = answer.body.get("id", remote_id) != remote_id
+        leads_elsewhere = answer.body.get("notificationUrl", callback_url) != callback_url
+        return None if is_another or leads_elsewhere else _expiry(answer)
 
-    def end(self, remote_id: RemoteId) -> None:
+    def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
+        """Yield a list for each page; see `PushProvider`.
+
+        A signed-in person is shown his own subscriptions. The application is shown those of every
+        mailbox that it, or a person through it, has subscribed to: also for another stage.
+        """
+        path = _SUBSCRIPTIONS
+        for _ in range(MAX_LIST_PAGES):
+            answer = self._graph.get(path)
+            if not answer.ok:
+                raise refusal(answer, Asked.MAILBOX)
+            listed = read_list(answer, "value")
+            yield [
+                RemoteId(each["id"])
+                for each in listed
+                if isinstance(each.get("id"), str)
+                and each.get("notificationUrl") in callback_urls
+                and self._is_of_mailbox(each)
+            ]
+            link = answer.body.get("@odata.nextLink")
+            if link is None:
+                return
+            path = self._graph.path_of(link)
+        raise ProviderUnavailable(
+            f"Microsoft Graph listed more than {MAX_LIST_PAGES} pages of subscriptions;"
+            " those behind are left to expire."
+        )
+
+    def end(self, remote_id: RemoteId) -> bool:
         answer = self._graph.send("DELETE", _path(remote_id))
         if answer.status != 204 and answer.status not in _GONE:
             raise refusal(answer, Asked.MAILBOX)
+        return answer.status == 204
+
+    def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:
+        """Return whether its resource is this mailbox; `me` is whoever created it."""
+        resource = _RESOURCE.fullmatch(str(subscription.get("resource")))
+        if resource is None:
+            return False
+        named = resource["user"]
+        if named is None:
+            named = subscription.get("creatorId") if self._is_app_only else self._owner
+        return str(named).casefold() == self._owner.casefold()
 
     def close(self) -> None:
         self._graph.close()
 
 
 def _path(remote_id: RemoteId) -> str:
-    return f"/subscriptions/{quote(remote_id, safe='')}"
+    return f"{_SUBSCRIPTIONS}/{quote(remote_id, safe='')}"
 
 
 def _wire_time(moment: datetime) -> str:

@@ -12,25 +12,29 @@ from threading import Thread
 
 from mailsync.access import last_access, open_access
 from mailsync.access.vault import Vault
-from mailsync.errors import MailsyncError
+from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
 from mailsync.model import AccountId, PushChannel, RemoteId
 from mailsync.providers import PUSHING, PushProvider, open_push, webhook_path
 from mailsync.providers.patience import Patience
 from mailsync.settings import load_settings
 from mailsync.steps.mailbox import open_vault
+from mailsync.steps.push_leftovers import Leftovers
 from mailsync.store.connection import Database, open_database
 from mailsync.store.control_store import OwnAccount
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.push_store import Claim, PushStore
+from mailsync.store.push_store import CLAIMED_FOR_S, Claim, PushStore
 from mailsync.store.run_store import RunStore
 
 LASTS = timedelta(minutes=4_200)
 """Asked for; Microsoft grants 4,230 minutes in places, 10,080 in others."""
 MOST_AT_ONCE = 100
-CLAIMED_FOR_S = 600
-ENOUGH_TIME_S = 30
-"""For one mailbox: a new token, and a call of ours by the provider in between."""
+ENOUGH_TIME_S = 45
+"""For one mailbox: a new token, a call of ours by the provider in between, and its leftovers."""
+LEFTOVERS_S = 20.0
+"""How long a tick looks for what notifies us in vain, over all its mailboxes. Microsoft allows 40
+lists in 20 s for an application and a tenant (microsoft-graph-docs #14784), and the list of an
+organisation is long: making and renewing must not wait for it."""
 END_S = 5.0
 """How long somebody who disconnects a mailbox waits for its provider; a second is usual."""
 
@@ -48,6 +52,7 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
     """
     renewed = failed = 0
     store = PushStore(open_database())
+    leftovers = Leftovers(store, LEFTOVERS_S)
     for provider in PUSHING:
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing(provider, callback_url)
@@ -55,7 +60,7 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
             claim = store.claim(provider, callback_url, CLAIMED_FOR_S)
             if claim is None:
                 break
-            if _renew(store, claim, callback_url):
+            if _renew(store, leftovers, claim, callback_url):
                 renewed += 1
             else:
                 failed += 1
@@ -63,34 +68,40 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
 
 
 def end_push(own: OwnAccount) -> None:
-    """No more notifications of this account by its provider, if that lets us within `END_S`.
+    """End the notifications of this account at its provider, as far as possible in `END_S`.
 
-    To be called before the account's credentials are deleted, and its channel with them; that
-    must not depend on it, so nothing is raised for what the provider or the key service does.
+    Looks for those that no row holds, too, and leaves another account's alone. To be called before
+    the account's credentials are deleted, and its channel with them; that must not depend on it,
+    so nothing is raised for what the provider or the key service does.
     What the provider keeps expires within 70 hours, and what it sends until then is ignored.
     """
-    remote_id = PushStore(open_database()).withdraw(own.id, own.user_id)
-    if remote_id is None:
+    claim = PushStore(open_database()).withdraw(own.id, own.user_id)
+    if claim is None:
         return
+    # With a connection of its own, since the caller's is not for two threads.
+    database = Database(load_settings())
+    leftovers = Leftovers(PushStore(database), END_S)
     # The provider's libraries bound single reads, not their sum; what is too slow is left behind.
-    ending = Thread(target=_end, args=(own.id, remote_id), daemon=True)
+    ending = Thread(
+        name=f"end-push-{own.id}", target=_end, args=(database, leftovers, claim), daemon=True
+    )
     ending.start()
     ending.join(END_S)
     if ending.is_alive():
+        # A thread that goes on in a later invocation must not meet what is made until then.
+        leftovers.give_up()
         logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
 
 
-def _end(account_id: AccountId, remote_id: RemoteId) -> None:
-    """With a connection of its own, since the caller's is not for two threads."""
-    settings = load_settings()
-    database = Database(settings)
+def _end(database: Database, leftovers: Leftovers, claim: Claim) -> None:
+    settings, account_id = load_settings(), claim.account_id
     try:
         account = RunStore(database).account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
         access = last_access(account_id, credentials, vault, settings)
         with closing(open_push(account, access, settings, Patience(total_s=0))) as push:
-            push.end(remote_id)
+            leftovers.end(push, claim, named=claim.remote_id, callback_urls=[claim.callback_url])
         logger.info("push_ended", account_id=account_id)
     except Exception as failure:
         logger.warning("push_not_ended", account_id=account_id, cause=type(failure).__name__)
@@ -98,38 +109,92 @@ def _end(account_id: AccountId, remote_id: RemoteId) -> None:
         database.close()
 
 
-def _renew(store: PushStore, claim: Claim, callback_url: str) -> bool:
+def _renew(store: PushStore, leftovers: Leftovers, claim: Claim, callback_url: str) -> bool:
     try:
         with _push_of(claim.account_id) as push:
-            if not _extend(store, claim, push):
-                _open(store, claim, push, callback_url)
+            _Renewal(store, leftovers, claim, push, callback_url).run()
     except MailsyncError as failure:
         cause = type(failure).__name__
-        store.failed(claim.account_id, cause)
+        store.failed(claim, cause)
         logger.warning("push_not_renewed", account_id=claim.account_id, cause=cause)
         return False
     return True
 
 
-def _extend(store: PushStore, claim: Claim, push: PushProvider) -> bool:
-    if claim.remote_id is None:
-        return False
-    expires_at = push.extend(claim.remote_id, datetime.now(UTC) + LASTS)
-    if expires_at is None:
-        return False
-    store.renewed(claim.account_id, PushChannel(claim.remote_id, expires_at))
-    logger.info("push_renewed", account_id=claim.account_id)
-    return True
+@dataclass(frozen=True, slots=True)
+class _Renewal:
+    """Of the channel of one mailbox, which this tick has claimed."""
+
+    store: PushStore
+    leftovers: Leftovers
+    claim: Claim
+    push: PushProvider
+    callback_url: str
+
+    def run(self) -> None:
+        if not self._extend():
+            self._make()
+        elif self.claim.failures:
+            # One may have been made whose answer was lost, while this one was said to be gone.
+            self._end_leftovers(named=None)
+
+    def _extend(self) -> bool:
+        """Return False for a channel that must be made: none, gone, or to another address."""
+        remote_id = self.claim.remote_id
+        if remote_id is None or self.claim.callback_url != self.callback_url:
+            return False
+        expires_at = self.push.extend(remote_id, self.callback_url, _until())
+        if expires_at is None:
+            self.store.gone(self.claim)
+            return False
+        self.store.renewed(self.claim.account_id, PushChannel(remote_id, expires_at))
+        logger.info("push_renewed", account_id=self.claim.account_id)
+        return True
+
+    def _make(self) -> None:
+        """Make a new channel, and then end what it replaces: "gone" may have been a mistake.
+
+        A death in between leaves one that no row holds; the next claim looks for it.
+        """
+        secret = token_urlsafe(32)
+        channel = self._open(secret)
+        if not self.store.made(self.claim, channel, secret):
+            self.push.end(channel.remote_id)
+            return
+        logger.info("push_opened", account_id=self.claim.account_id)
+        replaced = self.claim.remote_id
+        self._end_leftovers(named=replaced if replaced != channel.remote_id else None)
+
+    def _open(self, secret: str) -> PushChannel:
+        """Make room once when it is refused: leftovers count, and may be all that is in its way.
+
+        Microsoft documents 409 for a second subscription to the same mailbox, and at most 1,000 of
+        one mailbox ("Create subscription", "Change notifications for Outlook resources").
+        """
+        try:
+            return self.push.open(self.callback_url, secret, _until())
+        except ProviderRejected:
+            if not self._end_leftovers(named=None):
+                raise
+        return self.push.open(self.callback_url, secret, _until())
+
+    def _end_leftovers(self, *, named: RemoteId | None) -> int:
+        """Return how many were ended; a failure is logged and costs nothing."""
+        urls = list({self.claim.callback_url, self.callback_url})
+        account_id = self.claim.account_id
+        try:
+            ended = self.leftovers.end(self.push, self.claim, named=named, callback_urls=urls)
+        except MailsyncError as failure:
+            cause = type(failure).__name__
+            logger.warning("push_leftovers_kept", account_id=account_id, cause=cause)
+            return 0
+        if ended:
+            logger.info("push_leftovers_ended", account_id=account_id, ended=ended)
+        return ended
 
 
-def _open(store: PushStore, claim: Claim, push: PushProvider, callback_url: str) -> None:
-    """A death before it is stored leaves one at the provider that notifies in vain and expires."""
-    secret = token_urlsafe(32)
-    channel = push.open(callback_url, secret, datetime.now(UTC) + LASTS)
-    if store.made(claim, channel, secret):
-        logger.info("push_opened", account_id=claim.account_id)
-    else:
-        push.end(channel.remote_id)
+def _until() -> datetime:
+    return datetime.now(UTC) + LASTS
 
 
 @contextmanager

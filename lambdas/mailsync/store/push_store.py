@@ -9,23 +9,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
 from random import random
+from typing import Any
 
 from mailsync.model import AccountId, Notice, NoticeKind, Provider, PushChannel, RemoteId
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
 from mailsync.sync.due import renewal_again_in_s, renewal_in_s
 
+CLAIMED_FOR_S = 600
+"""A claim ends by itself, should its worker die."""
+MIN_RENEWAL_S = 300.0
+"""A provider that names a time in the past is not asked again at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A mailbox whose channel must be made, or renewed when `remote_id` is not None.
+    """A mailbox whose channel one worker makes, renews when `remote_id` is not None, or ends.
 
-    `until`, the moment from which others may claim it, tells it from any other claim.
+    `until`, the moment from which others may claim it, tells it from any other claim. The channel
+    led to `callback_url` before, and could not be made or renewed `failures` times since.
     """
 
     account_id: AccountId
     remote_id: RemoteId | None
     until: datetime
+    callback_url: str = ""
+    failures: int = 0
 
 
 class PushStore:
@@ -40,7 +49,10 @@ class PushStore:
             return tx.changed("add_subscriptions", provider=provider, callback_url=callback_url)
 
     def claim(self, provider: Provider, callback_url: str, wait_s: int) -> Claim | None:
-        """The one that waits longest; put off by `wait_s`, so nobody else claims it too."""
+        """The one that waits longest; put off by `wait_s`, so nobody else claims it too.
+
+        wait_s: at most `CLAIMED_FOR_S`.
+        """
         with self._database.transaction() as tx:
             found = tx.run(
                 "claim_subscription",
@@ -48,10 +60,7 @@ class PushStore:
                 callback_url=callback_url,
                 next_in_s=wait_s,
             )
-        if not found:
-            return None
-        account_id, remote_id, until = found[0]
-        return Claim(AccountId(account_id), RemoteId(remote_id) if remote_id else None, until)
+        return _claim(found)
 
     def made(self, claim: Claim, channel: PushChannel, secret: str) -> bool:
         """Makes the mailbox due as well: nobody was told what changed before this moment.
@@ -82,22 +91,50 @@ class PushStore:
                 next_in_s=_renewal_in_s(channel.expires_at),
             )
 
-    def failed(self, account_id: AccountId, error: str) -> None:
-        """Tried again ever more rarely, but several times before the channel expires."""
+    def gone(self, claim: Claim) -> None:
+        """Have the next claim look for what was left, should this one not end."""
         with self._database.transaction() as tx:
-            found = tx.run("subscription_failures", account_id=account_id)
-            failures = found[0][0] + 1 if found else 1
-            wait_s = renewal_again_in_s(failures=failures, spread=random())  # noqa: S311
-            tx.run("subscription_failed", account_id=account_id, error=error, next_in_s=wait_s)
+            tx.run("subscription_gone", account_id=claim.account_id, claimed_until=claim.until)
 
-    def withdraw(self, account_id: AccountId, user_id: str) -> RemoteId | None:
-        """What the provider may have for this user's account, which is about to lose it.
+    def failed(self, claim: Claim, error: str) -> None:
+        """Tried again ever more rarely, but several times before the channel expires."""
+        failures = claim.failures + 1
+        wait_s = renewal_again_in_s(failures=failures, spread=random())  # noqa: S311
+        with self._database.transaction() as tx:
+            tx.run(
+                "subscription_failed",
+                account_id=claim.account_id,
+                claimed_until=claim.until,
+                failures=failures,
+                error=error,
+                next_in_s=wait_s,
+            )
 
-        No tick touches it for a minute; if it is not deleted until then it is made anew.
+    def withdraw(self, account_id: AccountId, user_id: str) -> Claim | None:
+        """Claim for a minute what the provider may have for this user's account.
+
+        The account is about to lose it; if it is not deleted until then it is made anew. None when
+        the provider was never asked to notify us of the account.
         """
         with self._database.transaction() as tx:
-            found = tx.run("withdraw_subscription", account_id=account_id, user_id=user_id)
-        return RemoteId(found[0][0]) if found and found[0][0] else None
+            return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
+
+    def unheld(self, claim: Claim, remote_ids: Sequence[RemoteId]) -> list[RemoteId]:
+        """Return those channels of the claim's mailbox that no account uses.
+
+        Return none while another claim may be making one for the same mailbox.
+        """
+        if not remote_ids:
+            return []
+        with self._database.transaction() as tx:
+            found = tx.run(
+                "unheld_subscriptions",
+                account_id=claim.account_id,
+                claimed_until=claim.until,
+                claimed_for_s=CLAIMED_FOR_S,
+                remote_ids=to_json(remote_ids),
+            )
+        return [RemoteId(remote_id) for (remote_id,) in found]
 
     def receive(self, notices: Sequence[Notice]) -> int:
         """The number of notices that were genuine; the others have no effect at all."""
@@ -119,6 +156,14 @@ class PushStore:
             ]
             _apply(tx, genuine, {each.remote_id: known[each.remote_id][0] for each in genuine})
         return len(genuine)
+
+
+def _claim(found: Sequence[Sequence[Any]]) -> Claim | None:
+    if not found:
+        return None
+    account_id, remote_id, until, callback_url, failures = found[0]
+    held = RemoteId(remote_id) if remote_id else None
+    return Claim(AccountId(account_id), held, until, callback_url, failures)
 
 
 def _apply(tx: Transaction, notices: Sequence[Notice], accounts: dict[RemoteId, AccountId]) -> None:
@@ -145,7 +190,7 @@ def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:
 
 def _renewal_in_s(expires_at: datetime) -> float:
     lasts_s = (expires_at - datetime.now(UTC)).total_seconds()
-    return renewal_in_s(lasts_s=lasts_s, spread=random())  # noqa: S311
+    return max(MIN_RENEWAL_S, renewal_in_s(lasts_s=lasts_s, spread=random()))  # noqa: S311
 
 
 def _hash(secret: str) -> bytes:

@@ -26,9 +26,13 @@ from localdev.simulators.graph.errors import (
 )
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.query import Preferences, Query
-from localdev.simulators.graph.routes import SUBSCRIPTIONS, find_route, owner_and_rest
+from localdev.simulators.graph.routes import find_route, owner_and_rest
 from localdev.simulators.graph.spoil import refusal_of, spoil_answer, spoil_page
-from localdev.simulators.graph.subscriptions import mailbox_asked_for
+from localdev.simulators.graph.subscriptions import (
+    SUBSCRIPTIONS,
+    list_of_application,
+    mailbox_asked_for,
+)
 from localdev.simulators.graph.throttle import Throttle
 from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
 from localdev.simulators.request_log import RequestRecord
@@ -98,15 +102,14 @@ class GraphFace:
         bearer = self._bearer(request)
         owner, rest = owner_and_rest(request.path.removeprefix(VERSION))
         if bearer.user_id is None and _is_of_subscriptions(rest):
+            if request.method == "GET" and len(rest) == 1:
+                return self._list_of_application(request, bearer, fault)
             owner = self._subscribed(request, rest)
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
         visit.in_flight = self.throttle.in_flight(mailbox.user_id)
         with ExitStack() as held:
             held.enter_context(self.throttle.slot(mailbox.user_id, self._service.switches))
-            if fault:
-                time.sleep(fault.delay_s)
-                if fault.status is not None:
-                    raise refusal_of(fault)
+            _strike(fault)
             handler, names = find_route(request.method, rest)
             if bearer.user_id is None:
                 self._check_app(bearer, mailbox, request.method, rest)
@@ -115,6 +118,18 @@ class GraphFace:
             call = self._call(request, bearer, mailbox, owner, names)
             answer = _translated(handler, call)
             time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
+        return spoil_page(answer, fault, self._own_url(request)) if fault else answer
+
+    def _list_of_application(self, request: Request, bearer: Bearer, fault: Fault | None) -> Answer:
+        """It is of no mailbox, so it counts against none."""
+        _strike(fault)
+        if not bearer.may(*_READING):
+            raise _denied()
+        service = self._service
+        answer = list_of_application(
+            service.database, Query.parse(request.query), service.switches, self.base_url
+        )
+        time.sleep(service.latency.of_page())
         return spoil_page(answer, fault, self._own_url(request)) if fault else answer
 
     def _call(
@@ -161,7 +176,7 @@ class GraphFace:
 
     def _subscribed(self, request: Request, rest: list[str]) -> str:
         database = self._service.database
-        return mailbox_asked_for(database, request.method, rest, _json_body(request))
+        return mailbox_asked_for(database, rest, _json_body(request))
 
     def _check_app(self, bearer: Bearer, mailbox: Mailbox, method: str, rest: list[str]) -> None:
         """An app without a user: roles for everything, and mailboxes it may be kept out of."""
@@ -221,8 +236,20 @@ def _check_scope(bearer: Bearer, mailbox: Mailbox, *, writes: bool) -> None:
     if bearer.user_id not in (None, mailbox.user_id):
         wanted = _READING_OTHERS
     if not bearer.may(*wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)):
-        message = "Access is denied. Check credentials and try again."
-        raise GraphError(403, "ErrorAccessDenied", message)
+        raise _denied()
+
+
+def _denied() -> GraphError:
+    message = "Access is denied. Check credentials and try again."
+    return GraphError(403, "ErrorAccessDenied", message)
+
+
+def _strike(fault: Fault | None) -> None:
+    """Wait, and raise GraphError, as the fault says."""
+    if fault:
+        time.sleep(fault.delay_s)
+        if fault.status is not None:
+            raise refusal_of(fault)
 
 
 def _translated(handler: Any, call: Call) -> Answer:

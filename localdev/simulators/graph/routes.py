@@ -9,11 +9,9 @@ from localdev.simulators.graph.call import Answer, Call
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.folder_feed import folder_delta
 from localdev.simulators.graph.message_feed import mailbox_wide_delta, message_delta
+from localdev.simulators.graph.subscriptions import SUBSCRIPTIONS
 
 Handler = Callable[[Call], Answer]
-SUBSCRIPTIONS = "subscriptions"
-"""Not below a user; see `subscriptions`."""
-
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 
 

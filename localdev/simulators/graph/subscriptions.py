@@ -5,7 +5,8 @@ one those of every mailbox that it may read, whoever was signed in when it made 
 
 Source: Microsoft Graph docs, "subscription resource type", "Create subscription", "Update
 subscription", "List subscriptions", "subscription: reauthorize", "Change notifications for Outlook
-resources" and "Receive change notifications through webhooks"; error texts as reported in public.
+resources" and "Receive change notifications through webhooks"; error texts and the form of listed
+resources (microsoft-graph-docs #13451) as reported in public.
 """
 
 import re
@@ -22,7 +23,12 @@ import httpx
 from localdev.simulators.database import Database
 from localdev.simulators.graph.call import Answer, Call
 from localdev.simulators.graph.errors import GraphError, bad_request
+from localdev.simulators.graph.query import Query
 from localdev.simulators.message import wire_time
+from localdev.simulators.switches import Switches
+
+SUBSCRIPTIONS = "subscriptions"
+"""Not below a user."""
 
 HANDSHAKE_LIMIT_S = 10
 SHORTEST_MINUTES = 45
@@ -37,15 +43,13 @@ _APP = "the application"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def mailbox_asked_for(database: Database, method: str, names: Sequence[str], body: Any) -> str:
+def mailbox_asked_for(database: Database, names: Sequence[str], body: Any) -> str:
     """Which mailbox an application without a user means: by a resource, or a subscription's id.
 
-    Raises GraphError 400 and 404, and 501 for what only a signed-in user can ask here.
+    Raises GraphError 400 and 404.
     """
     if len(names) > 1:
         return str(_found(database, names[1])["mailbox_id"])
-    if method == "GET":
-        raise GraphError(501, "NotImplemented", "The simulator lists those of a signed-in user.")
     user = _resource(str(_object(body).get("resource") or ""))["user"]
     if user is None:
         raise bad_request("/me request is only valid with delegated authentication flow.")
@@ -73,21 +77,62 @@ def create_subscription(call: Call) -> Answer:
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
             *(call.prefer.immutable_ids, call.user_id or _APP),
         )
-    return Answer(status=201, document=_shown(call, _stored(call, subscription_id)))
+    return Answer(status=201, document=_entity(call, _stored(call, subscription_id)))
 
 
 def list_subscriptions(call: Call) -> Answer:
-    rows = call.mailbox.database.rows(
-        "SELECT * FROM subscription WHERE mailbox_id = ? AND expires_at > ?"
-        " AND coalesce(creator_id, mailbox_id) = mailbox_id ORDER BY rowid",
-        *(call.mailbox.user_id, time.time()),
+    return _page(
+        call.mailbox.database,
+        call.query,
+        call.switches,
+        call.base_url,
+        where="mailbox_id = ? AND coalesce(creator_id, mailbox_id) = mailbox_id",
+        values=(call.mailbox.user_id,),
     )
-    document = {"@odata.context": call.context("subscriptions")}
-    return Answer(document={**document, "value": [_shown(call, row) for row in rows]})
+
+
+def list_of_application(
+    database: Database, query: Query, switches: Switches, base_url: str
+) -> Answer:
+    """List the application's subscriptions of all mailboxes, whoever was signed in."""
+    return _page(database, query, switches, base_url, where="true", values=())
+
+
+def _page(
+    database: Database,
+    query: Query,
+    switches: Switches,
+    base_url: str,
+    *,
+    where: str,
+    values: tuple[str, ...],
+) -> Answer:
+    """Return a page in the order of creation; its link names the last subscription on it.
+
+    Raises GraphError 400 for query options, which the service does not support here.
+    """
+    if query.options.keys() - {"skiptoken"}:
+        raise bad_request("The query specified in the URI is not valid.")
+    size = switches.subscriptions_page
+    rows = database.rows(
+        f"SELECT rowid AS seq, * FROM subscription WHERE {where} AND expires_at > ? AND rowid > ?"
+        " ORDER BY rowid LIMIT ?",
+        *(*values, time.time(), query.number("skiptoken", default=0), size + 1),
+    )
+    document: dict[str, Any] = {"@odata.context": f"{base_url}/$metadata#subscriptions"}
+    if len(rows) > size:
+        last = rows[size - 1]["seq"]
+        document["@odata.nextLink"] = f"{base_url}/{SUBSCRIPTIONS}?$skiptoken={last}"
+    return Answer(document={**document, "value": [_listed(row) for row in rows[:size]]})
+
+
+def _listed(row: Row) -> dict[str, Any]:
+    """One in a list: without its secret, and its resource without the slash in front."""
+    return {**_shown(row), "resource": row["resource"].lstrip("/"), "clientState": None}
 
 
 def get_subscription(call: Call) -> Answer:
-    return Answer(document=_shown(call, _stored(call, call.names[0])))
+    return Answer(document=_entity(call, _stored(call, call.names[0])))
 
 
 def renew_subscription(call: Call) -> Answer:
@@ -140,9 +185,12 @@ def _creator(row: Row) -> str:
     return str(row["creator_id"] or row["mailbox_id"])
 
 
-def _shown(call: Call, row: Row) -> dict[str, Any]:
+def _entity(call: Call, row: Row) -> dict[str, Any]:
+    return {"@odata.context": call.context("subscriptions/$entity"), **_shown(row)}
+
+
+def _shown(row: Row) -> dict[str, Any]:
     return {
-        "@odata.context": call.context("subscriptions/$entity"),
         "id": row["id"],
         "resource": row["resource"],
         "changeType": row["change_types"],
