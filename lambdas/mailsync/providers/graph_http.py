@@ -23,8 +23,8 @@ from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
 from mailsync.model import Access
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
-from mailsync.providers.http_errors import retry_after_s
 from mailsync.providers.patience import Patience
+from mailsync.retry_after import retry_after_s
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
