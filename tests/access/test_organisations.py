@@ -1,13 +1,15 @@
 """The application's own permission: real msal, real TLS, assertions that are really verified."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.access import open_access
+from mailsync.access import MIN_AGE, open_access
 from mailsync.access.microsoft import admit
 from mailsync.access.vault import Vault
 from mailsync.errors import (
@@ -136,8 +138,10 @@ def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_e
     assert store.saved.access is not None
     assert first.token.encode() not in store.saved.access.data
     simulators.service.set_switches(tenant_consented=False)
+    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_AGE)
     with pytest.raises(AccessRevoked):
         opened[2].renew(first)
+    assert not store.has_ended, "an administrator may admit the app again"
 
 
 def test_a_token_about_to_end_is_replaced(

@@ -27,11 +27,16 @@ from mailsync.settings import Settings
 
 
 class AccessSource(Protocol):
-    """Hands out the access token; `renew` is asked after the provider refused the last one."""
+    """Hands out the access token of one account."""
 
     def current(self) -> Access: ...
 
-    def renew(self, refused: Access) -> Access: ...
+    def renew(self, refused: Access) -> Access:
+        """Return a token to use instead of one that the provider refused.
+
+        Returns the refused one itself where another one would not help, since it is too new.
+        """
+        ...
 
 
 class MailProvider(Protocol):

@@ -32,7 +32,7 @@ from mailsync.store.credential_store import read_credentials
 from mailsync.store.mail_store import known_folder
 from mailsync.store.rows import to_json
 from mailsync.store.run_store import CHECKER, LEASE_S, fail_run
-from mailsync.sync.due import next_sync_after_success_in_s
+from mailsync.sync.due import next_sync_after_success_in_s, next_sync_in_s
 
 CHECK_LEASE_S = 60
 """Longer than a check, and over before Lambda calls a function again that died."""
@@ -53,7 +53,8 @@ class Check:
     """A mailbox that is being looked at.
 
     `is_settled`: the last sync proved every folder, and no removal and no message in quarantine
-    waits for another question. `quiet_s`: for so long no sync has changed a row.
+    waits for another question. `quiet_s`: for so long no sync has changed a row. `failures`: so
+    many syncs in a row have failed.
     """
 
     run: RunRef
@@ -62,9 +63,15 @@ class Check:
     is_settled: bool
     is_pushed: bool
     quiet_s: float
+    failures: int
     folders: tuple[KnownFolder, ...]
     counts: Mapping[FolderId, StoredCount]
     credentials: Credentials | None
+
+    @property
+    def is_of_closed_account(self) -> bool:
+        """Whether there has to be an access token before anything else."""
+        return self.account.status != "active"
 
 
 class CheckStore:
@@ -77,7 +84,7 @@ class CheckStore:
         self._database = database
 
     def begin(self, account_id: AccountId, run_id: RunId) -> Check | None:
-        """None when the account is not active, or somebody works on it or is about to."""
+        """None when the account is not to be synced, or somebody works on it or is about to."""
         with self._database.transaction() as tx:
             found = tx.run(
                 "begin_check", account_id=account_id, checker=CHECKER, seconds=CHECK_LEASE_S
@@ -87,7 +94,7 @@ class CheckStore:
             folders = tx.run("checked_folders", account_id=account_id)
             credentials = tx.run("find_credentials", account_id=account_id)
         epoch, provider, status, complete, remote_id, *told = found[0]
-        began_at, is_settled, is_pushed, quiet_s, organisation_id = told
+        began_at, is_settled, is_pushed, quiet_s, organisation_id, failures = told
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
             account=Account(
@@ -102,6 +109,7 @@ class CheckStore:
             is_settled=is_settled,
             is_pushed=is_pushed,
             quiet_s=quiet_s,
+            failures=failures,
             folders=tuple(known_folder(each[:-3]) for each in folders),
             counts={FolderId(each[0]): StoredCount(*each[-3:]) for each in folders},
             credentials=read_credentials(credentials[0]) if credentials else None,
@@ -161,8 +169,26 @@ class CheckStore:
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
             _open_run(tx, check)
-            fail_run(tx, run.account_id, run.run_id, owner=CHECKER, error=error, message=message)
-        count_failure(error)
+            closes = fail_run(
+                tx, run.account_id, run.run_id, owner=CHECKER, error=error, message=message
+            )
+        count_failure(error, closes_account=bool(closes))
+
+    def reopen(self, check: Check) -> None:
+        """The account is active again, and the check goes on with its lease."""
+        with self._database.transaction() as tx:
+            _demand(tx.run("reopen_account", **_fence(check)), check)
+
+    def stay_closed(self, check: Check, message: str | None) -> None:
+        """The account is tried again, later after each time; its lease is free.
+
+        message: why there is no access token; None leaves what was said before.
+        """
+        spread = random()  # noqa: S311
+        wait_s = next_sync_in_s(failures=check.failures + 1, cause=None, spread=spread)
+        with self._database.transaction() as tx:
+            left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
+            _demand(left, check)
 
     def put_back(self, account_ids: Sequence[AccountId]) -> None:
         """Accounts that were claimed and not looked at are due again."""
