@@ -21,7 +21,7 @@ class HeldCredentials:
     def postpone(self, until: datetime) -> None:
         self.credentials = replace(self.credentials, renew_after=until)
 
-    def end(self) -> None:
+    def end_grant(self) -> None:
         self.has_ended = True
 
 

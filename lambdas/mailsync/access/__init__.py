@@ -43,7 +43,7 @@ class Renewal(Protocol):
         """Keep every worker from asking the identity platform before then."""
         ...
 
-    def end(self) -> None:
+    def end_grant(self) -> None:
         """Record that the grant has ended: the account stays closed until a new sign-in."""
         ...
 
@@ -107,7 +107,7 @@ class StoredAccess:
             before = self._known or self._store.credentials(self._account_id)
             self._known = None
             stored = _stored(self._account_id, before, self._vault)
-            if stored and _is_fresh(stored) and _will_do(stored, before, refused):
+            if stored and _is_fresh(stored) and _is_usable(stored, before, refused):
                 return stored
             _respect_pause(before)
             grant = self._vault.open(self._account_id, before.grant) if before.grant else None
@@ -135,7 +135,7 @@ class StoredAccess:
             return ProviderThrottled(str(throttled), retry_after_s=wait_s)
         except AccessRevoked as refusal:
             if refusal.is_final:
-                renewal.end()
+                renewal.end_grant()
             return refusal
         renewal.save(renewed.sealed(self._account_id, key))
         return renewed.access
@@ -193,7 +193,7 @@ def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Ac
     return Access(token, credentials.access_expires_at)
 
 
-def _will_do(stored: Access, credentials: Credentials, refused: Access | None) -> bool:
+def _is_usable(stored: Access, credentials: Credentials, refused: Access | None) -> bool:
     """Whether the stored token answers the need: any, or another one than was refused."""
     if refused is None or stored.token != refused.token:
         return True
@@ -208,7 +208,7 @@ def _respect_pause(credentials: Credentials) -> None:
     left_s = (credentials.renew_after - datetime.now(UTC)).total_seconds()
     if left_s > 0:
         raise ProviderThrottled(
-            "The sign-in service asked for a pause, which is not over; the sync goes on then.",
+            f"The sign-in service wants a pause of {left_s:.0f} more seconds; the sync waits.",
             retry_after_s=left_s,
         )
 

@@ -79,10 +79,10 @@ def finish_sign_in(
     if "iss" in query and _origin(query["iss"]) != _origin(settings.microsoft_authority):
         # Another platform's code must not be shown to this one, nor the other way round (RFC 9207).
         raise SignInRefused("issuer_mismatch", "Another platform than Microsoft answered.")
-    with _app(settings) as (app, cache, line):
+    with _app(settings) as (app, cache, http):
         answer = app.acquire_token_by_auth_code_flow(dict(flow), dict(query))
         if "access_token" not in answer:
-            raise refusals.of_sign_in(answer, line.retry_after_s)
+            raise refusals.of_sign_in(answer, http.retry_after_s)
         if not _may_read_mail(answer):
             raise SignInRefused("scope_missing", "The app was not allowed to read mail.")
         claims = answer.get("id_token_claims", {})
@@ -102,7 +102,7 @@ def refresh(settings: Settings, grant: str | None) -> Admission:
         ProviderThrottled: the identity platform asks for a pause.
         ProviderUnavailable: the identity platform does not answer.
     """
-    with _app(settings, grant) as (app, cache, line):
+    with _app(settings, grant) as (app, cache, http):
         accounts = app.get_accounts()
         answer = app.acquire_token_silent_with_error(
             list(SCOPES), accounts[0] if accounts else None, force_refresh=True
@@ -112,7 +112,7 @@ def refresh(settings: Settings, grant: str | None) -> Admission:
                 "The stored grant holds no refresh token; connect the mailbox again.", is_final=True
             )
         if "access_token" not in answer:
-            raise refusals.of_renewal(answer, line.retry_after_s)
+            raise refusals.of_renewal(answer, http.retry_after_s)
         return Admission(_access(answer), grant=cache.serialize())
 
 
@@ -126,14 +126,14 @@ def admit(settings: Settings, organisation_id: str) -> Admission:
         ProviderUnavailable: the identity platform does not answer.
     """
     scheme, host = _origin(settings.graph_url)
-    with _app(settings, tenant=organisation_id) as (app, _, line):
+    with _app(settings, tenant=organisation_id) as (app, _, http):
         answer = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in answer:
-            raise refusals.of_organisation(answer, line.retry_after_s)
+            raise refusals.of_organisation(answer, http.retry_after_s)
         return Admission(_access(answer), organisation_id=organisation_id)
 
 
-class _Line:
+class _HttpClient:
     """The HTTP client of one msal application, which tells what msal keeps to itself.
 
     msal hands out neither the status of an answer nor its headers, and reads the plain text of a
@@ -145,15 +145,15 @@ class _Line:
         self.retry_after_s: float | None = None
 
     def get(self, url: str, **parts: Any) -> Any:
-        return self._heard(self._session.get(url, timeout=TIMEOUT_S, **parts))
+        return self._checked(self._session.get(url, timeout=TIMEOUT_S, **parts))
 
     def post(self, url: str, **parts: Any) -> Any:
-        return self._heard(self._session.post(url, timeout=TIMEOUT_S, **parts))
+        return self._checked(self._session.post(url, timeout=TIMEOUT_S, **parts))
 
     def close(self) -> None:
         self._session.close()
 
-    def _heard(self, response: Any) -> Any:
+    def _checked(self, response: Any) -> Any:
         """Raises ProviderThrottled for an answer whose body does not matter any more."""
         self.retry_after_s = retry_after_s(response.headers.get("Retry-After"))
         status = response.status_code
@@ -168,7 +168,7 @@ class _Line:
 @contextmanager
 def _app(
     settings: Settings, grant: str | None = None, *, tenant: str | None = None
-) -> Iterator[tuple[Any, Any, _Line]]:
+) -> Iterator[tuple[Any, Any, _HttpClient]]:
     """An msal application with its token cache and its HTTP client.
 
     Always a new one: msal answers a refused request from memory for 60 s, so an application
@@ -181,7 +181,7 @@ def _app(
     with requests.Session() as session, _translated():
         session.trust_env = False
         session.verify = settings.ca_bundle or True
-        line = _Line(session)
+        http = _HttpClient(session)
         if grant:
             cache.deserialize(grant)
         app = msal.ConfidentialClientApplication(
@@ -191,9 +191,9 @@ def _app(
             # The platform is a setting; Microsoft need not be asked whether it is one of theirs.
             instance_discovery=False,
             token_cache=cache,
-            http_client=line,
+            http_client=http,
         )
-        yield app, cache, line
+        yield app, cache, http
 
 
 def _authority(settings: Settings, tenant: str | None) -> str:

@@ -111,7 +111,9 @@ def refusal(answer: Answer, asked: Asked) -> MailsyncError:
     if answer.status == 401:
         # Only the identity platform decides about a grant: on 15 March 2021 Graph refused good
         # tokens of everybody for hours ("Signing key is invalid").
-        return ProviderUnavailable(f"{said} to a valid access token: an outage; trying again.")
+        return ProviderUnavailable(
+            f"{said} to a valid access token, as in an outage; trying again."
+        )
     if answer.status >= 500 or answer.status < 400 or answer.status == 408:
         return ProviderUnavailable(f"{said}; trying again.")
     if answer.status == 404 and answer.code not in _SENTENCES:

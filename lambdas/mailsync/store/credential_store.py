@@ -37,7 +37,7 @@ class Renewal:
         """Keep every worker from asking the identity platform before then."""
         self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
 
-    def end(self) -> None:
+    def end_grant(self) -> None:
         """Record that the grant has ended: the account stays closed until a new sign-in."""
         self._tx.run("grant_ended", account_id=self._account_id)
 
