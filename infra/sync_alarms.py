@@ -32,7 +32,7 @@ OUTAGES = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
 DEATHS = ("ExecutionDied", "LeaseLost")
 """An execution was gone, or silent for longer than its lease."""
 NOT_OURS = ("AccessRevoked", "AccountNotConnected", "AccountNotFound", "ExecutionStopped")
-"""A person has to do something, or has done it; nobody is called."""
+"""A person has to do something, or has done it; `AccountsClose` sees when they are many."""
 
 _SHORT = cdk.Duration.minutes(5)
 _LONG = cdk.Duration.minutes(15)
@@ -134,6 +134,12 @@ def _of_runs(told: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterator[W
 
 
 def _of_mailboxes(told: ProductMetrics) -> Iterator[Watched]:
+    yield Watched(
+        name="AccountsClose",
+        metric=told.of(metrics.ACCOUNTS_CLOSED, _HOUR),
+        says="Ten accounts were closed within an hour, so it is not ten people. Read why.",
+        at_least=10,
+    )
     yield Watched(
         name="DifferencesLeft",
         metric=told.of(metrics.DIFFERENCES_LEFT, _LONG),

@@ -42,7 +42,11 @@ class SyncDashboard(Construct):
     def _add_runs(self) -> None:
         self._board.add_widgets(
             self._graph("Overdue (seconds)", metrics.OLDEST_OVERDUE, metrics.OLDEST_UNPUBLISHED),
-            self._graph("Waiting", metrics.DUE_BACKLOG, metrics.TO_RECONNECT),
+            self._graph(
+                "Waiting",
+                *(metrics.DUE_BACKLOG, metrics.TO_RECONNECT),
+                right=(metrics.ACCOUNTS_CLOSED,),
+            ),
             self._graph("Runs that ended well", metrics.RUNS_COMPLETED),
         )
         failures = [self._told.failed(each, _PERIOD) for each in metrics.FAILURES]

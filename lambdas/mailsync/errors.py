@@ -1,7 +1,7 @@
 """Every failure with a name.
 
     MailsyncError
-    ├── AccessRevoked          a person must sign in again
+    ├── AccessRevoked          no access token until a person acts
     ├── AccountNotConnected    the account is paused or disconnected
     ├── AccountNotFound        there is no such account
     ├── CursorExpired          the provider no longer honours our cursor
@@ -27,7 +27,15 @@ class MailsyncError(Exception):
 
 
 class AccessRevoked(MailsyncError):
-    """The provider refuses the account's grant; the person must connect the mailbox again."""
+    """There is no access token to be had until a person acts; the account is closed.
+
+    `is_final`: the identity platform says that the grant has ended, so only a new sign-in helps.
+    An account that was closed for any other reason is tried again by the schedule.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
 
 
 class AccountNotConnected(MailsyncError):

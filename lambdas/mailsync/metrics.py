@@ -55,12 +55,15 @@ QUARANTINED = Metric("QuarantinedMessages", "Count", "messages that cannot be st
 CONTRADICTED = Metric(
     "ContradictedMessages", "Count", "messages of which the provider says two things", True
 )
+ACCOUNTS_CLOSED = Metric(
+    "AccountsClosed", "Count", "accounts that were closed until their person acts"
+)
 TO_RECONNECT = Metric("AccountsToReconnect", "Count", "accounts that wait for their person", True)
 
 METRICS = (
     *(RUNS_COMPLETED, RUNS_FAILED, MESSAGES_STORED, PROVIDER_REQUESTS, PROVIDER_THROTTLES),
     *(DIFFERENCES_FOUND, DIFFERENCES_LEFT, OLDEST_OVERDUE, DUE_BACKLOG, OLDEST_UNPUBLISHED),
-    *(QUARANTINED, CONTRADICTED, TO_RECONNECT),
+    *(QUARANTINED, CONTRADICTED, ACCOUNTS_CLOSED, TO_RECONNECT),
 )
 
 FUNCTION_FAILED = "FunctionFailed"
@@ -102,9 +105,11 @@ def count_levels(
     count(TO_RECONNECT, to_reconnect)
 
 
-def count_failure(error: str) -> None:
-    """A run failed under that name."""
+def count_failure(error: str, *, closes_account: bool = False) -> None:
+    """A run failed under that name, and perhaps its account was closed for it."""
     _add(RUNS_FAILED, failure_name(error), 1)
+    if closes_account:
+        count(ACCOUNTS_CLOSED)
 
 
 def failure_name(error: str) -> str:

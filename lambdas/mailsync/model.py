@@ -377,13 +377,16 @@ class Access:
 class Credentials:
     """What an account signs in with: a person's grant, or the id of an organisation.
 
-    `access` is the last access token, if there was one.
+    `access` is the last access token, if there was one. Before `renew_after` the identity
+    platform wants no request for this account; None: it named no time.
     """
 
     grant: Sealed | None
     access: Sealed | None
     access_expires_at: datetime | None
     organisation_id: str | None = None
+    access_issued_at: datetime | None = None
+    renew_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

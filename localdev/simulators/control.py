@@ -14,7 +14,7 @@ import orjson
 from localdev.http_server import Request, Response
 from localdev.mail.item import Address, MailItem
 from localdev.simulators.entra.face import EntraFace
-from localdev.simulators.faults import Rule
+from localdev.simulators.faults import FaultScript, Rule
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
@@ -52,8 +52,10 @@ class Control:
             ("POST", "app-certificates"): lambda fields: entra.app_login.upload(fields["pem"]),
             ("POST", "switches"): self._set_switches,
             ("POST", "latency"): self._set_latency,
-            ("POST", "faults"): self._add_faults,
+            ("POST", "faults"): lambda fields: _add_faults(service.faults, fields),
             ("DELETE", "faults"): lambda _: service.faults.clear(),
+            ("POST", "token-faults"): lambda fields: _add_faults(service.token_faults, fields),
+            ("DELETE", "token-faults"): lambda _: service.token_faults.clear(),
         }
 
     def __call__(self, request: Request) -> Response:
@@ -116,10 +118,11 @@ class Control:
         self._service.latency = LATENCIES[model] if model else Latency(**arguments)
         return asdict(self._service.latency)
 
-    def _add_faults(self, arguments: JsonObject) -> JsonObject:
-        rules = [Rule.from_json(rule) for rule in arguments["rules"]]
-        self._service.faults.add(*rules)
-        return {"rules": len(rules)}
+
+def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
+    rules = [Rule.from_json(rule) for rule in arguments["rules"]]
+    script.add(*rules)
+    return {"rules": len(rules)}
 
 
 def mail_item(fields: JsonObject) -> MailItem:

@@ -1,4 +1,8 @@
-"""A script of failures for the Graph face: rules tried in order, the first that fits strikes."""
+"""A script of failures for one face: rules tried in order, the first that fits strikes.
+
+Graph's face knows every fault; the identity platform's token endpoint those with a `status`, whose
+`code` is OAuth's error and whose `message` begins with the number, as "AADSTS50196: ...".
+"""
 
 import math
 import random

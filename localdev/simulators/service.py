@@ -37,6 +37,7 @@ class Service:
         self.switches = Switches()
         self.latency: Latency = LATENCIES["none"]
         self.faults = FaultScript()
+        self.token_faults = FaultScript()
         self.log = RequestLog()
 
     def set_switches(self, **values: Any) -> None:

@@ -20,12 +20,14 @@ LOOPBACK = "127.0.0.1"
 
 
 class IdentityPlatform:
-    """`refusal` is the body of a 400, `status` another answer; `redeemed` what was asked."""
+    """`refusal` is the body of a 400, `status` another answer, `headers` come with either;
+    `redeemed` is what was asked."""
 
     def __init__(self, folder: Path) -> None:
         self.ca_bundle = folder / "ca.pem"
         self.refusal: dict[str, Any] | None = None
         self.status = 200
+        self.headers: dict[str, str] = {}
         self.nonce = ""
         self.scope = "https://graph.microsoft.com/Mail.Read User.Read"
         self.redeemed: list[dict[str, str]] = []
@@ -49,8 +51,10 @@ class IdentityPlatform:
             {name: value[0] for name, value in parse_qs(request.body.decode()).items()}
         )
         if self.status != 200:
-            return Response(self.status, b"<html>busy</html>")
-        return _json(self.refusal, 400) if self.refusal else _json(self._tokens())
+            return Response(self.status, b"Too Many Requests", self.headers)
+        if self.refusal:
+            return Response(400, json.dumps(self.refusal).encode(), self.headers)
+        return _json(self._tokens())
 
     def _tokens(self) -> dict[str, Any]:
         number = len(self.redeemed)
@@ -85,8 +89,8 @@ class _TlsServer(Server):
         return encrypted, client
 
 
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+def _json(body: Any) -> Response:
+    return Response(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
 
 def _encoded(value: Any) -> str:

@@ -13,9 +13,16 @@ from mailsync.model import AccountId, Credentials, DataKey
 @dataclass
 class HeldCredentials:
     credentials: Credentials
+    has_ended: bool = False
 
     def save(self, credentials: Credentials) -> None:
-        self.credentials = credentials
+        self.credentials, self.has_ended = credentials, False
+
+    def postpone(self, until: datetime) -> None:
+        self.credentials = replace(self.credentials, renew_after=until)
+
+    def end_grant(self) -> None:
+        self.has_ended = True
 
 
 class MemoryStore:
@@ -23,6 +30,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.saved: Credentials | None = None
+        self.has_ended = False
         self.keys: dict[int, DataKey] = {}
         self._lock = Lock()
         self._holds_lock = False
@@ -35,14 +43,14 @@ class MemoryStore:
 
     @contextmanager
     def renewing(self, account_id: AccountId) -> Iterator[HeldCredentials]:
-        held = HeldCredentials(self.credentials(account_id))
+        held = HeldCredentials(self.credentials(account_id), self.has_ended)
         with self._lock:
             self._holds_lock = True
             try:
                 yield held
             finally:
                 self._holds_lock = False
-            self.saved = held.credentials
+            self.saved, self.has_ended = held.credentials, held.has_ended
 
     def newest_data_key(self) -> DataKey | None:
         self._must_not_hold_lock()
@@ -62,6 +70,10 @@ class MemoryStore:
         self.keys = {
             each.id: replace(each, created_at=each.created_at - age) for each in self.keys.values()
         }
+
+    def end_pause(self) -> None:
+        assert self.saved is not None
+        self.saved = replace(self.saved, renew_after=datetime.now(UTC))
 
     def _must_not_hold_lock(self) -> None:
         assert not self._holds_lock, "asked inside the transaction that holds the lock"

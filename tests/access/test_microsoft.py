@@ -13,7 +13,13 @@ from mailsync.access.microsoft import (
     refresh,
 )
 from mailsync.access.microsoft_refusals import SignInRefused
-from mailsync.errors import AccessRevoked, MailsyncError, ProviderRejected, ProviderUnavailable
+from mailsync.errors import (
+    AccessRevoked,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
 from mailsync.settings import Settings
 from tests.access.identity_platform import IdentityPlatform
 
@@ -99,7 +105,38 @@ def test_a_renewal_after_a_refused_one_is_not_answered_from_memory(
     assert refresh(settings, grant).access.token == "access-3"
 
 
-@pytest.mark.parametrize("status", [404, 429, 500, 503])
+LOOP = {"error": "invalid_grant", "error_codes": [50196]}
+
+
+@pytest.mark.parametrize(
+    ("status", "refusal", "headers", "wait_s"),
+    [
+        (429, None, {"Retry-After": "60"}, 60),
+        (429, None, {}, None),
+        (503, None, {"Retry-After": "120"}, 120),
+        (200, LOOP, {"Retry-After": "90"}, 90),
+        (200, LOOP, {}, None),
+        (200, {"error": "temporarily_unavailable"}, {"Retry-After": "5"}, 5),
+    ],
+)
+def test_the_pause_that_the_platform_asks_for_is_known_though_msal_hides_it(
+    *,
+    settings: Settings,
+    platform: IdentityPlatform,
+    status: int,
+    refusal: dict[str, Any] | None,
+    headers: dict[str, str],
+    wait_s: float | None,
+) -> None:
+    grant = signed_in(settings, platform).admission.grant
+    platform.status, platform.refusal, platform.headers = status, refusal, headers
+
+    with pytest.raises(ProviderThrottled) as caught:
+        refresh(settings, grant)
+    assert caught.value.retry_after_s == wait_s
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
 def test_a_platform_that_does_not_speak_its_protocol_is_unavailable(
     settings: Settings, platform: IdentityPlatform, status: int
 ) -> None:

@@ -1,13 +1,17 @@
 """The application's own permission: real msal, real TLS, assertions that are really verified."""
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
+from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
-from mailsync.access import open_access
+from mailsync.access import MIN_AGE, open_access
 from mailsync.access.microsoft import admit
 from mailsync.access.vault import Vault
 from mailsync.errors import (
@@ -18,6 +22,7 @@ from mailsync.errors import (
     SettingMissing,
 )
 from mailsync.model import AccountId, Credentials
+from mailsync.providers.graph import GraphMailbox
 from mailsync.settings import Settings
 from tests.access.memory_store import MemoryStore
 from tests.app_certificate import app_certificate
@@ -38,6 +43,7 @@ def simulators(running: Simulators) -> Iterator[Simulators]:
     defaults = running.service.switches
     yield running
     running.service.switches = defaults
+    running.service.faults.clear()
 
 
 def app(simulators: Simulators, **changed: str) -> Settings:
@@ -59,6 +65,18 @@ def certified(simulators: Simulators, pem: str) -> Settings:
 def may_read(simulators: Simulators, token: str) -> int:
     url = f"{simulators.graph_url}/users/ann@example.org/mailFolders/inbox"
     return httpx.get(url, headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+@contextmanager
+def a_mailbox(simulators: Simulators, vault: Vault, store: MemoryStore) -> Iterator[GraphMailbox]:
+    """Ann's, as a function opens it."""
+    access = open_access(ACCOUNT, store, vault, app(simulators))
+    with closing(
+        GraphMailbox(
+            base_url=simulators.graph_url, access=access, ca_bundle=None, user="ann@example.org"
+        )
+    ) as mailbox:
+        yield mailbox
 
 
 def test_an_admitted_app_reads_a_mailbox_of_the_organisation(simulators: Simulators) -> None:
@@ -136,8 +154,10 @@ def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_e
     assert store.saved.access is not None
     assert first.token.encode() not in store.saved.access.data
     simulators.service.set_switches(tenant_consented=False)
+    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_AGE)
     with pytest.raises(AccessRevoked):
         opened[2].renew(first)
+    assert not store.has_ended, "an administrator may admit the app again"
 
 
 def test_a_token_about_to_end_is_replaced(
@@ -152,3 +172,26 @@ def test_a_token_about_to_end_is_replaced(
 
     assert store.saved != before
     assert store.saved.organisation_id == TENANT_ID
+
+
+def test_an_outage_of_graph_costs_the_identity_platform_one_request(
+    simulators: Simulators, vault: Vault, store: MemoryStore
+) -> None:
+    """However often functions ask Graph in it, each with an access of its own."""
+    store.saved = admit(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
+    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_AGE)
+    outage = Fault(status=401, code="InvalidAuthenticationToken", message="Signing key is invalid.")
+    simulators.service.faults.add(Rule(fault=outage, times=None))
+    tokens = [store.saved.access]
+
+    for _ in range(5):
+        with pytest.raises(ProviderUnavailable), a_mailbox(simulators, vault, store) as mailbox:
+            mailbox.list_folders({})
+        tokens.append(store.saved.access)
+    simulators.service.faults.clear()
+
+    assert tokens[1] != tokens[0]
+    assert tokens[1:] == [tokens[1]] * 5
+    with a_mailbox(simulators, vault, store) as mailbox:
+        assert mailbox.list_folders({})
+    assert store.saved.access == tokens[1]

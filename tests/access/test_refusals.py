@@ -2,13 +2,21 @@
 
 import pytest
 
+from mailsync.access import microsoft_codes
+from mailsync.access.microsoft_codes import CODES, SUBERRORS, Kind
 from mailsync.access.microsoft_refusals import (
     SignInRefused,
     of_organisation,
     of_renewal,
     of_sign_in,
 )
-from mailsync.errors import AccessRevoked, ProviderRejected, ProviderUnavailable
+from mailsync.errors import (
+    AccessRevoked,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
 
 
 def refused(error: str, *numbers: int) -> dict[str, object]:
@@ -65,3 +73,109 @@ def test_access_of_an_organisation_is_revoked_only_where_a_person_must_act(
 
 def test_a_tenant_that_lost_the_app_is_no_revoked_grant_to_a_renewal() -> None:
     assert type(of_renewal(refused("unauthorized_client", 700016))) is ProviderRejected
+
+
+OUTAGES = (50000, 50033, 50087, 70012, 90006, 90012, 90024, 90033, 90036, 90090, 90091, 90092)
+
+
+@pytest.mark.parametrize("number", OUTAGES)
+def test_an_outage_closes_nothing_whatever_it_is_worded_as(number: int) -> None:
+    for error in ("invalid_grant", "invalid_client", "server_error"):
+        assert type(of_renewal(refused(error, number))) is ProviderUnavailable
+        assert type(of_sign_in(refused(error, number))) is ProviderUnavailable
+
+
+@pytest.mark.parametrize("number", [50196, 90055])
+def test_throttling_is_waited_out_though_it_is_worded_as_invalid_grant(number: int) -> None:
+    for refusal in (of_renewal, of_organisation, of_sign_in):
+        failure = refusal(refused("invalid_grant", number), 90)
+
+        assert isinstance(failure, ProviderThrottled)
+        assert failure.retry_after_s == 90
+
+
+@pytest.mark.parametrize(
+    ("number", "advice", "is_final"),
+    [
+        (50173, "sign in again", True),
+        (70008, "sign-in again", True),
+        (700082, "sign-in again", True),
+        (700084, "sign-in again", True),
+        (70043, "sign in again", True),
+        (70000, "sign-in again", False),
+        (50076, "second factor", False),
+        (50079, "second factor", False),
+        (50055, "new password", False),
+        (65001, "agree", False),
+        (90094, "administrator of your organisation may agree", False),
+        (50105, "administrator must assign", False),
+        (50057, "disabled", False),
+        (53000, "devices", False),
+        (53001, "devices", False),
+        (50097, "devices", False),
+        (53003, "rules for sign-ins", False),
+        (50131, "rules for sign-ins", False),
+        (530032, "rules for sign-ins", False),
+    ],
+)
+def test_a_refused_grant_says_who_can_mend_it_and_is_final_only_when_it_has_ended(
+    number: int, advice: str, is_final: bool
+) -> None:
+    failure = of_renewal(refused("invalid_grant", number))
+
+    assert isinstance(failure, AccessRevoked)
+    assert f"AADSTS{number}" in str(failure)
+    assert advice in str(failure)
+    assert "mail stays readable" in str(failure)
+    assert failure.is_final is is_final
+
+
+@pytest.mark.parametrize(
+    ("number", "setting"),
+    [
+        (7000215, "MICROSOFT_CLIENT_SECRET: it is wrong"),
+        (7000222, "MICROSOFT_CLIENT_SECRET: it has expired"),
+        (700027, "MICROSOFT_CLIENT_CERTIFICATE"),
+        (1000502, "MICROSOFT_CLIENT_CERTIFICATE"),
+        (700024, "clock"),
+        (9002332, "MICROSOFT_AUTHORITY"),
+        (650056, "permissions"),
+        (7000112, "disabled"),
+    ],
+)
+def test_a_refused_app_closes_no_mailbox_and_names_what_to_check(number: int, setting: str) -> None:
+    failure = of_renewal(refused("invalid_client", number))
+
+    assert type(failure) is ProviderRejected
+    assert setting in str(failure)
+
+
+def test_the_more_specific_number_stands_behind_the_general_one() -> None:
+    """As the older endpoint words it: 70002 alone is a wrong secret."""
+    failure = of_renewal(refused("invalid_grant", 70002, 70008))
+
+    assert isinstance(failure, AccessRevoked)
+    assert "has expired" in str(failure)
+
+
+@pytest.mark.parametrize("suberror", [*SUBERRORS, "unheard_of", None])
+def test_an_unknown_number_is_judged_by_its_suberror_and_never_final(suberror: str | None) -> None:
+    failure = of_renewal({**refused("invalid_grant", 123456), "suberror": suberror})
+
+    assert isinstance(failure, AccessRevoked)
+    assert not failure.is_final
+    assert SUBERRORS.get(str(suberror), "connect the mailbox again") in str(failure)
+
+
+def test_each_number_stands_once_in_the_table() -> None:
+    table = microsoft_codes._TABLE
+
+    assert sum(len(numbers) for *_, numbers in table) == len(CODES)
+    assert {kind for kind, *_ in table} == set(Kind)
+
+
+def test_every_number_is_a_failure_with_a_name_and_a_sentence_of_its_own() -> None:
+    for number in CODES:
+        failure = of_renewal(refused("invalid_grant", number))
+        assert isinstance(failure, MailsyncError)
+        assert CODES[number][1] in str(failure)

@@ -133,6 +133,7 @@ def identity(simulators: Simulators) -> Iterator[Simulators]:
     yield simulators
     simulators.service.switches = defaults
     simulators.service.faults.clear()
+    simulators.service.token_faults.clear()
     simulators.service.log.clear()
 
 

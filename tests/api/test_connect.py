@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from localdev.simulators import Simulators
+from localdev.simulators.faults import Fault, Rule
 from mailsync.access.vault import Vault
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -215,6 +216,18 @@ def test_a_person_sees_a_page_that_runs_nothing(ask: Ask) -> None:
     assert "start again from the application" in page.text
     assert "<script" not in page.text
     assert "<b>" not in page.text
+
+
+def test_a_platform_that_asks_for_a_pause_is_told_with_its_length(
+    ask: Ask, begun: Answer, answer: dict[str, str], identity: Simulators, sql: Sql
+) -> None:
+    fault = Fault(status=429, body="Too Many Requests", retry_after=90)
+    identity.service.token_faults.add(Rule(fault=fault))
+
+    page = ask(CALLBACK, query=answer, cookies=cookie_of(begun), user=None)
+
+    assert (page.status, page.headers["Retry-After"]) == (503, "90")
+    assert stored(sql) == NOTHING
 
 
 def test_a_platform_that_does_not_answer_is_told_as_such(

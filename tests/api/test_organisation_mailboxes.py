@@ -171,6 +171,7 @@ def test_an_organisation_that_does_not_admit_the_app_connects_nothing(
     refused = ask(CONNECT, body=BODY, admin=True)
 
     assert (refused.status, refused.json["type"]) == (409, "urn:mailsync:problem:access-revoked")
+    assert "AADSTS700016); its administrator must agree" in refused.json["detail"]
     assert stored(sql) == NOTHING
 
 

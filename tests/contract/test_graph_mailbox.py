@@ -4,10 +4,17 @@ import json
 
 import pytest
 
-from mailsync.errors import FolderGone, ProviderThrottled
+from mailsync.errors import FolderGone, ProviderThrottled, ProviderUnavailable
 from mailsync.model import Cursor, FolderId, FolderRef, Gone, Message, RemoteId, Role, Unreadable
 from mailsync.providers.graph import GraphMailbox
-from tests.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
+from tests.contract.scripted_graph import (
+    ScriptedGraph,
+    TwoTokens,
+    answer,
+    batch,
+    error,
+    refusal,
+)
 
 INBOX = FolderRef(FolderId(1), RemoteId("F1"))
 NOT_FOUND = (404, error("ErrorItemNotFound"))
@@ -128,6 +135,39 @@ def test_throttled_items_of_a_batch_are_asked_once_more(
     assert gone == Gone(RemoteId("m1"))
     assert isinstance(message, Message)
     assert len(json.loads(graph.requests[-1].body)["requests"]) == 1
+
+
+REFUSED = (401, error("InvalidAuthenticationToken"))
+
+
+def test_items_of_a_batch_that_refuse_the_token_are_asked_again_with_a_new_one(
+    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
+) -> None:
+    found = (200, {"id": "2", "parentFolderId": "F1", "@odata.etag": "e"})
+    graph.answers = [batch(NOT_FOUND, REFUSED, NOT_FOUND, REFUSED), batch(found, NOT_FOUND)]
+
+    gone, kept, *others = mailbox.fetch_messages(messages("1", "2", "3", "4"))
+
+    assert isinstance(kept, Message)
+    assert [gone, *others] == [Gone(RemoteId(each)) for each in ("1", "3", "4")]
+    sent = [each.headers["Authorization"] for each in graph.requests]
+    assert sent == ["Bearer token-0", "Bearer token-1"]
+    asked = [each["url"] for each in json.loads(graph.requests[1].body)["requests"]]
+    assert [each.partition("?")[0][-1] for each in asked] == ["2", "4"]
+    assert access.renewed == 1
+
+
+def test_an_item_of_a_batch_that_refuses_every_token_is_an_outage_of_that_item(
+    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
+) -> None:
+    good = (200, {"value": [], "@odata.deltaLink": f"{graph.url}/me/x"})
+    folders = [(FolderRef(FolderId(each), RemoteId(f"F{each}")), None) for each in (1, 2)]
+    graph.answers = [batch(REFUSED, good), batch(REFUSED)]
+
+    assert mailbox.probe(folders, limit=5).keys() == {2}
+    with pytest.raises(ProviderUnavailable):
+        mailbox.fetch_messages(messages("1"))
+    assert access.renewed == 2
 
 
 def test_a_long_pause_is_left_to_the_caller(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:

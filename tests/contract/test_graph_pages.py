@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Response
+from mailsync.access import HeldAccess
 from mailsync.errors import (
-    AccessRevoked,
     CursorExpired,
     FolderGone,
     MailsyncError,
@@ -157,14 +157,29 @@ def test_a_refused_token_is_renewed_once(
     assert sent == ["Bearer token-0", "Bearer token-1"]
 
 
-def test_a_renewed_token_that_is_refused_too_is_the_end(
+def test_a_renewed_token_that_is_refused_too_is_an_outage(
     graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
 ) -> None:
+    """Only the identity platform closes an account."""
     graph.answers = [refusal(401, "InvalidAuthenticationToken")]
 
-    with pytest.raises(AccessRevoked):
+    with pytest.raises(ProviderUnavailable, match="401 InvalidAuthenticationToken"):
         mailbox.fetch_page(INBOX, None, limit=5)
-    assert access.renewed == 1
+    assert (access.renewed, len(graph.requests)) == (1, 2)
+
+
+def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
+    graph: ScriptedGraph,
+) -> None:
+    too_new = HeldAccess(TwoTokens().current())
+    graph.answers = [refusal(401, "InvalidAuthenticationToken")]
+
+    with (
+        closing(GraphMailbox(base_url=graph.url, access=too_new, ca_bundle=None)) as mailbox,
+        pytest.raises(ProviderUnavailable),
+    ):
+        mailbox.fetch_page(INBOX, None, limit=5)
+    assert len(graph.requests) == 1
 
 
 def test_a_denial_is_believed_when_it_is_repeated(

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailsync.providers.http_errors import retry_after_s
+from mailsync.retry_after import retry_after_s
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -107,6 +107,18 @@ def test_each_alarm_says_what_to_do_and_names_its_section_of_the_runbook(sync: T
     assert named == set(headings)
 
 
+def test_many_accounts_that_close_at_once_raise_an_alarm(sync: Template) -> None:
+    """One is a person who changed a password; ten are an outage or a withdrawn consent."""
+    ((alarm, stat),) = (
+        (alarm, each["MetricStat"])
+        for alarm in alarms(sync)
+        for each in alarm.get("Metrics", ())
+        if each.get("MetricStat", {}).get("Metric", {}).get("MetricName") == "AccountsClosed"
+    )
+
+    assert (alarm["Threshold"], stat["Period"], stat["Stat"]) == (10, 3600, "Sum")
+
+
 def test_silence_raises_an_alarm_only_where_the_clock_should_measure(
     sync: Template, tmp_path: Path
 ) -> None:

@@ -177,3 +177,25 @@ def test_an_app_reads_any_mailbox_but_has_no_me(
         assert error_of(graph.get("/me")) == (400, "BadRequest")
         unknown = error_of(graph.get("/users/nobody@example.com"))
         assert unknown == (404, "Request_ResourceNotFound")
+
+
+def test_the_token_endpoint_fails_by_a_script_of_its_own(
+    app: msal.ConfidentialClientApplication,
+    simulators: Simulators,
+    transport: requests.Session,
+    mailbox: Mailbox,
+) -> None:
+    signed_in(app, simulators, mailbox)
+    loop = {"status": 400, "code": "invalid_grant", "message": "AADSTS50196: A client loop."}
+    busy = {"status": 429, "body": "Too Many Requests", "retry_after": 60}
+    rules = [{"fault": loop}, {"fault": busy}]
+    httpx.post(f"{simulators.control_url}/token-faults", json={"rules": rules})
+    url = f"{simulators.authority}/oauth2/v2.0/token"
+
+    first, second, third = (transport.post(url, data={}) for _ in range(3))
+
+    assert (first.status_code, first.json()["error"]) == (400, "invalid_grant")
+    assert first.json()["error_codes"] == [50196]
+    assert (second.status_code, second.headers["Retry-After"]) == (429, "60")
+    assert second.text == "Too Many Requests"
+    assert third.json()["error_codes"] == [700016]

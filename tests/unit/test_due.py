@@ -41,10 +41,6 @@ def test_an_execution_that_died_is_taken_up_at_once_but_not_for_ever() -> None:
     assert next_sync_in_s(failures=2, cause=EXECUTION_DIED, spread=0.5) > USUAL_S
 
 
-def test_an_account_that_waits_for_a_person_is_looked_at_once_a_day() -> None:
-    assert next_sync_in_s(failures=1, cause="AccessRevoked", spread=0.5) == LONGEST_S
-
-
 def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:
     waits = [
         next_sync_after_success_in_s(has_news=False, is_pushed=each, quiet_s=0, spread=0.5)

@@ -2,6 +2,9 @@
 
 One writer renews at a time: the identity platform hands out a new grant with each access token,
 and two workers that save theirs one after the other would keep the wrong one.
+
+What the identity platform says about the next request is stored beside the token, so that every
+worker respects it: the pause that it asked for, and that a grant has ended.
 """
 
 from contextlib import AbstractContextManager
@@ -10,12 +13,23 @@ from typing import Protocol
 
 from mailsync.access.admission import Admission
 from mailsync.access.vault import SealingKey, Vault
-from mailsync.errors import ProviderUnavailable
+from mailsync.errors import (
+    AccessRevoked,
+    MailsyncError,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
 from mailsync.model import Access, AccountId, Credentials
 from mailsync.settings import Settings
 
 FRESH_FOR = timedelta(minutes=5)
 """An access token with less time left is renewed before it is used."""
+MIN_AGE = timedelta(minutes=5)
+"""A younger access token is not renewed when the mail provider refuses it: that is an outage, and
+10,000 mailboxes that renew with each request would only add one of the identity platform."""
+PAUSE_S = 60.0
+"""After a throttled renewal whose answer names no time; 60 is what Microsoft usually names
+(MSAL.NET docs, "Understanding client and server throttling")."""
 _ATTEMPTS = 3
 
 
@@ -24,6 +38,14 @@ class Renewal(Protocol):
     def credentials(self) -> Credentials: ...
 
     def save(self, credentials: Credentials) -> None: ...
+
+    def postpone(self, until: datetime) -> None:
+        """Keep every worker from asking the identity platform before then."""
+        ...
+
+    def end_grant(self) -> None:
+        """Record that the grant has ended: the account stays closed until a new sign-in."""
+        ...
 
 
 class CredentialStore(Protocol):
@@ -47,6 +69,7 @@ class StoredAccess:
         AccessRevoked: the grant is refused, and a person must connect the mailbox again; or
             the organisation no longer admits the application.
         ProviderRejected: the app registration is refused.
+        ProviderThrottled: the identity platform asked for a pause, now or of another worker.
         ProviderUnavailable: the identity platform does not answer.
     """
 
@@ -72,7 +95,10 @@ class StoredAccess:
         return self._access
 
     def renew(self, refused: Access) -> Access:
-        """A token other than the refused one; what somebody else renewed meanwhile will do."""
+        """Return another token than the refused one; a token that another worker renewed will do.
+
+        Returns the refused token itself while it is younger than `MIN_AGE`.
+        """
         self._access = self._renewed(refused)
         return self._access
 
@@ -81,19 +107,36 @@ class StoredAccess:
             before = self._known or self._store.credentials(self._account_id)
             self._known = None
             stored = _stored(self._account_id, before, self._vault)
-            if stored and _is_fresh(stored) and (not refused or stored.token != refused.token):
+            if stored and _is_fresh(stored) and _is_usable(stored, before, refused):
                 return stored
+            _respect_pause(before)
             grant = self._vault.open(self._account_id, before.grant) if before.grant else None
             key = self._vault.sealing_key()
             with self._store.renewing(self._account_id) as renewal:
-                if renewal.credentials == before:
-                    return self._exchange(grant, key, renewal)
+                if renewal.credentials != before:
+                    continue
+                outcome = self._exchange(grant, key, renewal)
+            # What is to be remembered of a refusal is committed by now.
+            if isinstance(outcome, MailsyncError):
+                raise outcome
+            return outcome
         raise ProviderUnavailable(
             f"Others keep renewing the access of account {self._account_id}; trying again."
         )
 
-    def _exchange(self, grant: str | None, key: SealingKey, renewal: Renewal) -> Access:
-        renewed = _admission(self._settings, grant, renewal.credentials.organisation_id)
+    def _exchange(
+        self, grant: str | None, key: SealingKey, renewal: Renewal
+    ) -> Access | AccessRevoked | ProviderThrottled:
+        try:
+            renewed = _admission(self._settings, grant, renewal.credentials.organisation_id)
+        except ProviderThrottled as throttled:
+            wait_s = PAUSE_S if throttled.retry_after_s is None else throttled.retry_after_s
+            renewal.postpone(datetime.now(UTC) + timedelta(seconds=wait_s))
+            return ProviderThrottled(str(throttled), retry_after_s=wait_s)
+        except AccessRevoked as refusal:
+            if refusal.is_final:
+                renewal.end_grant()
+            return refusal
         renewal.save(renewed.sealed(self._account_id, key))
         return renewed.access
 
@@ -138,6 +181,7 @@ def last_access(
     stored = _stored(account_id, credentials, vault)
     if stored and _is_fresh(stored):
         return HeldAccess(stored)
+    _respect_pause(credentials)
     grant = vault.open(account_id, credentials.grant) if credentials.grant else None
     return HeldAccess(_admission(settings, grant, credentials.organisation_id).access)
 
@@ -147,6 +191,26 @@ def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Ac
         return None
     token = vault.open(account_id, credentials.access)
     return Access(token, credentials.access_expires_at)
+
+
+def _is_usable(stored: Access, credentials: Credentials, refused: Access | None) -> bool:
+    """Whether the stored token answers the need: any, or another one than was refused."""
+    if refused is None or stored.token != refused.token:
+        return True
+    issued_at = credentials.access_issued_at
+    return issued_at is not None and datetime.now(UTC) - issued_at < MIN_AGE
+
+
+def _respect_pause(credentials: Credentials) -> None:
+    """Raises ProviderThrottled while the pause lasts that the identity platform asked for."""
+    if credentials.renew_after is None:
+        return
+    left_s = (credentials.renew_after - datetime.now(UTC)).total_seconds()
+    if left_s > 0:
+        raise ProviderThrottled(
+            f"The sign-in service wants a pause of {left_s:.0f} more seconds; the sync waits.",
+            retry_after_s=left_s,
+        )
 
 
 def _admission(settings: Settings, grant: str | None, organisation_id: str | None) -> Admission:

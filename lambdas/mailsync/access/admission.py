@@ -1,6 +1,7 @@
 """What a mailbox is read with, from the sign-in to the sealed row."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from mailsync.access.vault import SealingKey
 from mailsync.model import Access, AccountId, Credentials
@@ -21,4 +22,5 @@ class Admission:
             access=key.seal(account_id, self.access.token),
             access_expires_at=self.access.expires_at,
             organisation_id=self.organisation_id,
+            access_issued_at=datetime.now(UTC),
         )

@@ -5,7 +5,6 @@ Sources: Microsoft identity platform docs, "Refresh tokens", "OAuth 2.0 client c
 and "Application authentication certificate credentials".
 """
 
-import functools
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,8 +20,14 @@ from cryptography.x509 import load_pem_x509_certificate
 from mailsync.access import microsoft_refusals as refusals
 from mailsync.access.admission import Admission
 from mailsync.access.microsoft_refusals import SignInRefused
-from mailsync.errors import AccessRevoked, ProviderUnavailable, SettingMissing
+from mailsync.errors import (
+    AccessRevoked,
+    ProviderThrottled,
+    ProviderUnavailable,
+    SettingMissing,
+)
 from mailsync.model import Access
+from mailsync.retry_after import retry_after_s
 from mailsync.settings import Settings
 
 SCOPES = ("Mail.Read", "User.Read")
@@ -46,9 +51,9 @@ def begin_sign_in(settings: Settings, redirect_uri: str) -> dict[str, Any]:
     """What to keep, as JSON, until the person comes back; `auth_uri` is where to send them.
 
     Raises:
-        ProviderUnavailable: the identity platform does not answer.
+        ProviderThrottled, ProviderUnavailable: the identity platform does not answer.
     """
-    with _app(settings) as (app, _), warnings.catch_warnings():
+    with _app(settings) as (app, *_), warnings.catch_warnings():
         # msal wants the answer as a POST from Microsoft's page, but a browser sends no
         # SameSite=Lax cookie with one, and that cookie is what binds the answer to the browser.
         warnings.simplefilter("ignore", UserWarning)
@@ -66,6 +71,7 @@ def finish_sign_in(
     Raises:
         SignInRefused: the person or the platform said no, or the query belongs to another flow.
         ProviderRejected: the app registration is refused.
+        ProviderThrottled: the identity platform asks for a pause.
         ProviderUnavailable: the identity platform does not answer.
     """
     if query.get("state") != flow.get("state"):
@@ -73,10 +79,10 @@ def finish_sign_in(
     if "iss" in query and _origin(query["iss"]) != _origin(settings.microsoft_authority):
         # Another platform's code must not be shown to this one, nor the other way round (RFC 9207).
         raise SignInRefused("issuer_mismatch", "Another platform than Microsoft answered.")
-    with _app(settings) as (app, cache):
+    with _app(settings) as (app, cache, http):
         answer = app.acquire_token_by_auth_code_flow(dict(flow), dict(query))
         if "access_token" not in answer:
-            raise refusals.of_sign_in(answer)
+            raise refusals.of_sign_in(answer, http.retry_after_s)
         if not _may_read_mail(answer):
             raise SignInRefused("scope_missing", "The app was not allowed to read mail.")
         claims = answer.get("id_token_claims", {})
@@ -93,17 +99,20 @@ def refresh(settings: Settings, grant: str | None) -> Admission:
     Raises:
         AccessRevoked: the grant is refused; only a person can give a new one.
         ProviderRejected: the app registration is refused.
+        ProviderThrottled: the identity platform asks for a pause.
         ProviderUnavailable: the identity platform does not answer.
     """
-    with _app(settings, grant) as (app, cache):
+    with _app(settings, grant) as (app, cache, http):
         accounts = app.get_accounts()
         answer = app.acquire_token_silent_with_error(
             list(SCOPES), accounts[0] if accounts else None, force_refresh=True
         )
         if not answer:
-            raise AccessRevoked("The stored grant holds no refresh token; connect it again.")
+            raise AccessRevoked(
+                "The stored grant holds no refresh token; connect the mailbox again.", is_final=True
+            )
         if "access_token" not in answer:
-            raise refusals.of_renewal(answer)
+            raise refusals.of_renewal(answer, http.retry_after_s)
         return Admission(_access(answer), grant=cache.serialize())
 
 
@@ -113,21 +122,54 @@ def admit(settings: Settings, organisation_id: str) -> Admission:
     Raises:
         AccessRevoked: the organisation does not admit the app; its administrator must agree.
         ProviderRejected: the app registration is refused.
+        ProviderThrottled: the identity platform asks for a pause.
         ProviderUnavailable: the identity platform does not answer.
     """
     scheme, host = _origin(settings.graph_url)
-    with _app(settings, tenant=organisation_id) as (app, _):
+    with _app(settings, tenant=organisation_id) as (app, _, http):
         answer = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in answer:
-            raise refusals.of_organisation(answer)
+            raise refusals.of_organisation(answer, http.retry_after_s)
         return Admission(_access(answer), organisation_id=organisation_id)
+
+
+class _HttpClient:
+    """The HTTP client of one msal application, which tells what msal keeps to itself.
+
+    msal hands out neither the status of an answer nor its headers, and reads the plain text of a
+    429 as broken JSON. `retry_after_s` is what the last answer asked for, None if nothing.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.retry_after_s: float | None = None
+
+    def get(self, url: str, **parts: Any) -> Any:
+        return self._checked(self._session.get(url, timeout=TIMEOUT_S, **parts))
+
+    def post(self, url: str, **parts: Any) -> Any:
+        return self._checked(self._session.post(url, timeout=TIMEOUT_S, **parts))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _checked(self, response: Any) -> Any:
+        """Raises ProviderThrottled for an answer whose body does not matter any more."""
+        self.retry_after_s = retry_after_s(response.headers.get("Retry-After"))
+        status = response.status_code
+        if status == 429 or (status == 503 and self.retry_after_s is not None):
+            raise ProviderThrottled(
+                f"Microsoft's sign-in service asks for a pause ({status}); the sync goes on then.",
+                retry_after_s=self.retry_after_s,
+            )
+        return response
 
 
 @contextmanager
 def _app(
     settings: Settings, grant: str | None = None, *, tenant: str | None = None
-) -> Iterator[tuple[Any, Any]]:
-    """An msal application with its token cache.
+) -> Iterator[tuple[Any, Any, _HttpClient]]:
+    """An msal application with its token cache and its HTTP client.
 
     Always a new one: msal answers a refused request from memory for 60 s, so an application
     that is kept would go on refusing after a person has signed in again.
@@ -139,7 +181,7 @@ def _app(
     with requests.Session() as session, _translated():
         session.trust_env = False
         session.verify = settings.ca_bundle or True
-        http_client = _with_timeout(session)
+        http = _HttpClient(session)
         if grant:
             cache.deserialize(grant)
         app = msal.ConfidentialClientApplication(
@@ -149,9 +191,9 @@ def _app(
             # The platform is a setting; Microsoft need not be asked whether it is one of theirs.
             instance_discovery=False,
             token_cache=cache,
-            http_client=http_client,
+            http_client=http,
         )
-        yield app, cache
+        yield app, cache, http
 
 
 def _authority(settings: Settings, tenant: str | None) -> str:
@@ -188,11 +230,6 @@ def _origin(url: str) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return split.scheme, split.netloc
-
-
-def _with_timeout(session: Any) -> Any:
-    session.request = functools.partial(session.request, timeout=TIMEOUT_S)
-    return session
 
 
 @contextmanager

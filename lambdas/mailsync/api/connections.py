@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.access.vault import Vault
 from mailsync.api import removal
+from mailsync.api.admin_consent import finish_admin_consent, is_admin_consent
 from mailsync.api.caller import base_url, is_admin, user_id
 from mailsync.api.organisation_mailboxes import Wanted, connect_mailbox
 from mailsync.api.pages import as_page_or_json
@@ -79,6 +80,8 @@ def begin() -> Response[str]:
 @router.get(CALLBACK)
 def finish() -> Response[str]:
     event, settings = router.current_event, load_settings()
+    if is_admin_consent(event.query_string_parameters):
+        return finish_admin_consent(event)
     cookie = event.resolved_cookies_field.get(COOKIE, "")
     account_id = _sign_ins(settings).finish(event.query_string_parameters, cookie)
     inbox = settings.app_inbox_url

@@ -42,6 +42,11 @@ _GATEWAY_MESSAGE = {
     "properties": {"message": _TEXT},
 }
 _PAGE = {"schema": _TEXT}
+_NOTICE = {
+    "type": "object",
+    "required": ["success", "message"],
+    "properties": {"success": {"const": True}, "message": _TEXT},
+}
 _MAILBOX_WANTED = {
     "type": "object",
     "required": ["tenantId", "emailAddress"],
@@ -231,13 +236,18 @@ _CONNECT: dict[str, Any] = {
             "operationId": "finish_sign_in",
             "summary": "Where Microsoft sends the browser back to",
             "description": "Connects the mailbox, starts its first sync and leads to the inbox of"
-            " the application.",
+            " the application. An administrator who agreed for a whole organisation is shown a"
+            " page that says so (200); nothing is connected by it.",
             "parameters": [
                 _query("state", "As it was sent to Microsoft."),
                 _query("code", "When access was granted."),
                 _query("error", "When it was not."),
+                _query("admin_consent", "When an administrator was asked for an organisation."),
             ],
-            "responses": _connect_answers(400, 403, 502, public=True),
+            "responses": {
+                "200": {"description": "OK", "content": _json(_NOTICE) | {"text/html": _PAGE}},
+                **_connect_answers(400, 403, 502, public=True),
+            },
         }
     },
     "/api/email/accounts/microsoft": {

@@ -1,8 +1,12 @@
-"""A refusal for a person in front of a browser: one sentence, no script, nothing embedded."""
+"""An answer for a person in front of a browser: a few words, no script, nothing embedded."""
 
+import json
+from collections.abc import Mapping
 from html import escape
+from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import Problem, as_json, headers
@@ -20,19 +24,42 @@ _PAGE = """<!doctype html>
 
 def as_page_or_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     """HTML when the caller takes it, as a browser says, else a problem in JSON."""
-    if "text/html" not in event.headers.get("accept", ""):
+    if not _takes_html(event):
         return as_json(problem, event)
+    return _page(problem.status, problem.title, problem.detail, headers(problem), event)
+
+
+def as_notice(title: str, detail: str, event: APIGatewayProxyEventV2) -> Response[str]:
+    """What a person who did nothing wrong is to know (200), as a page or in JSON."""
+    never_kept: dict[str, str | list[str]] = {"Cache-Control": "no-store"}
+    if _takes_html(event):
+        return _page(HTTPStatus.OK, title, detail, never_kept, event)
+    body = json.dumps({"success": True, "message": f"{title}. {detail}"})
+    return Response(HTTPStatus.OK, APPLICATION_JSON, body, never_kept)
+
+
+def _takes_html(event: APIGatewayProxyEventV2) -> bool:
+    return "text/html" in event.headers.get("accept", "")
+
+
+def _page(
+    status: int,
+    title: str,
+    detail: str,
+    more: Mapping[str, str | list[str]],
+    event: APIGatewayProxyEventV2,
+) -> Response[str]:
     page = _PAGE.format(
-        title=escape(problem.title),
-        detail=escape(problem.detail),
+        title=escape(title),
+        detail=escape(detail),
         request_id=escape(event.request_context.request_id),
     )
     return Response(
-        status_code=problem.status,
+        status_code=status,
         content_type="text/html; charset=utf-8",
         body=page,
         headers={
-            **headers(problem),
+            **more,
             "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
             "Referrer-Policy": "no-referrer",
         },

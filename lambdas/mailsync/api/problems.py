@@ -5,6 +5,7 @@ is a bug: it is logged by name and place, and answered without a word of it.
 """
 
 import json
+import math
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ _PROVIDER_DOWN = Problem(
     kind="provider-unavailable",
     status=503,
     title="The mail provider does not answer",
-    detail="The mail provider does not answer as it should; try again in a minute.",
+    detail="The mail provider does not answer as it should; try again in a few minutes.",
     retry_after_s=60,
 )
 _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
@@ -76,7 +77,6 @@ _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
         kind="access-revoked",
         status=409,
         title="The mail provider refuses access",
-        detail="The mail provider refuses access; connect the mailbox again.",
     ),
     ProviderRejected: Problem(
         kind="provider-rejected",
@@ -245,6 +245,8 @@ def _is_of_aws(error: Exception) -> bool:
 
 def _of_product_error(error: MailsyncError) -> Problem:
     problem = _OF_ERRORS.get(type(error), _UNEXPECTED)
+    if isinstance(error, ProviderThrottled) and error.retry_after_s is not None:
+        problem = replace(problem, retry_after_s=math.ceil(error.retry_after_s))
     return problem if problem.detail else replace(problem, detail=str(error))
 
 

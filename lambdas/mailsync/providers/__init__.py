@@ -1,6 +1,6 @@
 """The one interface to a mailbox, and the choice of who implements it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -28,11 +28,16 @@ from mailsync.settings import Settings
 
 
 class AccessSource(Protocol):
-    """Hands out the access token; `renew` is asked after the provider refused the last one."""
+    """Hands out the access token of one account."""
 
     def current(self) -> Access: ...
 
-    def renew(self, refused: Access) -> Access: ...
+    def renew(self, refused: Access) -> Access:
+        """Return a token to use instead of one that the provider refused.
+
+        Returns the refused one itself where another one would not help, since it is too new.
+        """
+        ...
 
 
 class FeedFailed(Exception):

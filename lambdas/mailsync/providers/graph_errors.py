@@ -12,7 +12,6 @@ from enum import Enum
 from typing import Any
 
 from mailsync.errors import (
-    AccessRevoked,
     CursorExpired,
     MailsyncError,
     ProviderRejected,
@@ -133,7 +132,11 @@ def refusal(answer: Answer, asked: Asked) -> MailsyncError:
     if _is_expired(answer, asked):
         return CursorExpired(f"{said} to a stored link; the folder is walked again.")
     if answer.status == 401:
-        return AccessRevoked(f"{said} to a new access token; connect the mailbox again.")
+        # Only the identity platform decides about a grant: on 15 March 2021 Graph refused good
+        # tokens of everybody for hours ("Signing key is invalid").
+        return ProviderUnavailable(
+            f"{said} to a valid access token, as in an outage; trying again."
+        )
     if answer.status >= 500 or answer.status < 400 or answer.status == 408:
         return ProviderUnavailable(f"{said}; trying again.")
     if answer.status == 404 and answer.code not in _SENTENCES:

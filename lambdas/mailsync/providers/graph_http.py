@@ -23,8 +23,8 @@ from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
 from mailsync.model import Access
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
-from mailsync.providers.http_errors import retry_after_s
 from mailsync.providers.patience import Patience
+from mailsync.retry_after import retry_after_s
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
@@ -69,7 +69,8 @@ class GraphClient:
     `patience` goes: a listing of many requests must not begin anew for one of them. What does
     not arrive as whole JSON is NO_ANSWER.
 
-    Every method raises AccessRevoked when there is no access token to be had.
+    Every method raises what `AccessSource` raises: AccessRevoked when there is no access token to
+    be had until a person acts, ProviderThrottled and ProviderUnavailable for the moment.
     """
 
     def __init__(
@@ -169,6 +170,16 @@ class GraphClient:
         return answers
 
     def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
+        """The answers after a refused token was renewed, also where single items refused it."""
+        answers = self._send_items(paths, page_size)
+        refused = [at for at, answer in enumerate(answers) if answer.status == 401]
+        if refused and self._renewed(self._access.current()):
+            again = self._send_items([paths[at] for at in refused], page_size)
+            for at, answer in zip(refused, again, strict=True):
+                answers[at] = answer
+        return answers
+
+    def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
         headers = {"Prefer": prefer(page_size)}
         items = [
             {"id": str(place), "method": "GET", "url": path, "headers": headers}
@@ -199,13 +210,18 @@ class GraphClient:
         access = self._access.current()
         answer = self._send(access, request)
         if answer.status == 401:
-            access = self._access.renew(access)
-            return self._send(access, request)
+            renewed = self._renewed(access)
+            return self._send(renewed, request) if renewed else answer
         # Too many requests at once are sometimes answered as denied instead of throttled.
         denied = answer.status == 403 and answer.code == "ErrorAccessDenied"
         if denied and self._patience.waits(_DENIED_PAUSE_S, repeat=0):
             return self._send(access, request)
         return answer
+
+    def _renewed(self, refused: Access) -> Access | None:
+        """Another token than the refused one; None while that is too new to be renewed."""
+        renewed = self._access.renew(refused)
+        return None if renewed.token == refused.token else renewed
 
     def _send(self, access: Access, request: _Request) -> Answer:
         request_id = str(uuid.uuid4())

@@ -12,6 +12,7 @@ from enum import StrEnum
 from uuid import uuid4
 
 from mailsync.errors import (
+    AccessRevoked,
     LeaseLost,
     MailsyncError,
     ProviderThrottled,
@@ -58,6 +59,8 @@ class Outcome(StrEnum):
     """Another worker has the mailbox, or is about to."""
     LOST = "lost"
     """Not even the failure could be stored; the claim ends by itself."""
+    CLOSED = "closed"
+    """There is still no access token for an account that was closed."""
     PUT_BACK = "putBack"
     """Not checked, and due again."""
 
@@ -137,9 +140,29 @@ class _Work:
         if check is None:
             return Outcome.BUSY
         try:
+            if check.is_of_closed_account and not self._reopened(check):
+                return Outcome.CLOSED
             return self._guarded(check)
         except LeaseLost:
             return Outcome.BUSY
+
+    def _reopened(self, check: Check) -> bool:
+        """Whether there is an access token again for an account that was closed.
+
+        That is the reason for which accounts are closed, so the account is active again with it.
+        """
+        try:
+            with self._worker.opened(check) as mailbox:
+                mailbox.access.current()
+        except MailsyncError as failure:
+            message = str(failure) if isinstance(failure, AccessRevoked) else None
+            self._worker.checks.stay_closed(check, message)
+            cause = type(failure).__name__
+            logger.info("account_stays_closed", account_id=self._account_id, cause=cause)
+            return False
+        self._worker.checks.reopen(check)
+        logger.info("account_reopened", account_id=self._account_id)
+        return True
 
     def _guarded(self, check: Check) -> Outcome:
         try:

@@ -32,7 +32,7 @@ from mailsync.store.credential_store import read_credentials
 from mailsync.store.folder_store import CONFIRMED_S, known_folder, listed_counts
 from mailsync.store.rows import to_json
 from mailsync.store.run_store import CHECKER, LEASE_S, fail_run, read_account
-from mailsync.sync.due import next_sync_after_success_in_s
+from mailsync.sync.due import next_sync_after_success_in_s, next_sync_in_s
 from mailsync.sync.verify import FolderCount
 
 CHECK_LEASE_S = 60
@@ -46,7 +46,8 @@ class Check:
 
     `is_settled`: the last sync verified every folder, and no removal and no message in quarantine
     is due to be asked about. `quiet_s`: for so long no sync has changed a row. `since_s`: the last
-    sync was so long ago. The provider's side of `counts` is that of the last reading.
+    sync was so long ago. The provider's side of `counts` is that of the last reading. `failures`:
+    so many syncs in a row have failed.
     """
 
     run: RunRef
@@ -58,9 +59,15 @@ class Check:
     since_s: float
     tree_read_at: datetime | None
     hidden_read_at: datetime | None
+    failures: int
     folders: tuple[KnownFolder, ...]
     counts: Mapping[FolderId, FolderCount]
     credentials: Credentials | None
+
+    @property
+    def is_of_closed_account(self) -> bool:
+        """Whether there has to be an access token before anything else."""
+        return self.account.status != "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ class CheckStore:
         self._database = database
 
     def begin(self, account_id: AccountId, run_id: RunId) -> Check | None:
-        """None when the account is not active, or somebody works on it or is about to."""
+        """None when the account is not to be synced, or somebody works on it or is about to."""
         with self._database.transaction() as tx:
             found = tx.run(
                 "begin_check",
@@ -101,9 +108,8 @@ class CheckStore:
                 return None
             folders = tx.run("checked_folders", account_id=account_id)
             credentials = tx.run("find_credentials", account_id=account_id)
-        epoch, *account, began_at, is_settled, is_pushed, quiet_s, since_s, whole, thorough = found[
-            0
-        ]
+        epoch, *account, began_at, is_settled, is_pushed, quiet_s, since_s = found[0][:-3]
+        whole, thorough, failures = found[0][-3:]
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
             account=read_account([account_id, *account]),
@@ -114,6 +120,7 @@ class CheckStore:
             since_s=since_s,
             tree_read_at=whole,
             hidden_read_at=thorough,
+            failures=failures,
             folders=tuple(known_folder(row[:-6]) for row in folders),
             counts={FolderId(row[0]): _count(row) for row in folders},
             credentials=read_credentials(credentials[0]) if credentials else None,
@@ -176,8 +183,26 @@ class CheckStore:
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
             _open_run(tx, check)
-            fail_run(tx, run.account_id, run.run_id, owner=CHECKER, error=error, message=message)
-        count_failure(error)
+            closes = fail_run(
+                tx, run.account_id, run.run_id, owner=CHECKER, error=error, message=message
+            )
+        count_failure(error, closes_account=bool(closes))
+
+    def reopen(self, check: Check) -> None:
+        """The account is active again, and the check goes on with its lease."""
+        with self._database.transaction() as tx:
+            _demand(tx.run("reopen_account", **_fence(check)), check)
+
+    def stay_closed(self, check: Check, message: str | None) -> None:
+        """The account is tried again, later after each time; its lease is free.
+
+        message: why there is no access token; None leaves what was said before.
+        """
+        spread = random()  # noqa: S311
+        wait_s = next_sync_in_s(failures=check.failures + 1, cause=None, spread=spread)
+        with self._database.transaction() as tx:
+            left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
+            _demand(left, check)
 
     def put_back(self, account_ids: Sequence[AccountId]) -> None:
         """Accounts that were claimed and not looked at are due again."""

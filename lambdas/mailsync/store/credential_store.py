@@ -6,6 +6,7 @@ This module never sees a secret in the clear; `mailsync.access` seals and opens 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from mailsync.errors import AccountNotConnected
@@ -31,6 +32,14 @@ class Renewal:
 
     def save(self, credentials: Credentials) -> None:
         _save(self._tx, self._account_id, credentials)
+
+    def postpone(self, until: datetime) -> None:
+        """Keep every worker from asking the identity platform before then."""
+        self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
+
+    def end_grant(self) -> None:
+        """Record that the grant has ended: the account stays closed until a new sign-in."""
+        self._tx.run("grant_ended", account_id=self._account_id)
 
 
 class CredentialStore:
@@ -129,12 +138,15 @@ def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
 
 def read_credentials(row: list[Any]) -> Credentials:
     """From a row of `find_credentials`."""
-    grant_key_id, grant, access_key_id, access, expires_at, organisation_id = row
+    grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *times = row
+    issued_at, renew_after = times
     return Credentials(
         grant=Sealed(grant_key_id, grant) if grant is not None else None,
         access=Sealed(access_key_id, access) if access is not None else None,
         access_expires_at=expires_at,
         organisation_id=organisation_id,
+        access_issued_at=issued_at,
+        renew_after=renew_after,
     )
 
 
@@ -149,4 +161,5 @@ def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> N
         access_sealed=access.data if access else None,
         access_expires_at=credentials.access_expires_at,
         organisation_id=credentials.organisation_id,
+        access_issued_at=credentials.access_issued_at,
     )

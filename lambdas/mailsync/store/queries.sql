@@ -297,13 +297,17 @@ UPDATE mailsync.sync_queue
 
 -- begin_check --
 -- The lease for a check of a mailbox, which leaves no run if there is nothing new; no row while another
--- worker holds the account or is about to. is_settled is true if the last sync verified every folder
--- without a difference, the provider need not be asked about any message or folder, and no mail awaits
--- its deletion.
+-- worker holds the account or is about to. An account that was closed has one too, unless its grant has
+-- ended. is_settled is true if the last sync verified every folder without a difference, the provider
+-- need not be asked about any message or folder, and no mail awaits its deletion.
 UPDATE mailsync.email_accounts a
    SET lease_epoch = lease_epoch + 1, lease_owner = :checker,
        lease_until = now() + make_interval(secs => cast(:seconds AS int))
- WHERE a.id = cast(:account_id AS uuid) AND a.status = 'active'
+ WHERE a.id = cast(:account_id AS uuid)
+   AND (a.status = 'active'
+        OR a.status = 'reauth_required'
+           AND EXISTS (SELECT 1 FROM mailsync.email_credentials c
+                        WHERE c.account_id = a.id AND c.refused_at IS NULL))
    AND (a.lease_owner IS NULL OR a.lease_until < now())
    AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs r
                     WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
@@ -329,7 +333,7 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
                       WHERE s.account_id = a.id AND s.expires_at > now()),
        extract(epoch FROM now() - a.changed_at)::float8,
        coalesce(extract(epoch FROM now() - a.last_sync_at), 0)::float8, a.tree_read_at,
-       a.hidden_read_at
+       a.hidden_read_at, a.failures
 
 -- end_check --
 -- Nothing new in the mailbox: it is as it was verified to be, and verified as of now if the whole
@@ -362,6 +366,26 @@ compared AS (
     FROM json_to_recordset(cast(:compared AS json)) AS n (folder_id bigint, total int, unread int)
    WHERE f.id = n.folder_id AND EXISTS (SELECT 1 FROM ended))
 SELECT 1 FROM ended
+
+-- reopen_account --
+-- The identity platform gives a closed account an access token again; the check goes on. No row when
+-- another one took the lease or changed the account.
+UPDATE mailsync.email_accounts
+   SET status = 'active', failures = 0, last_error = NULL, last_error_message = NULL,
+       next_sync_at = now(), updated_at = now()
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+   AND status = 'reauth_required'
+RETURNING 1
+
+-- stay_closed --
+-- There is still no access token for a closed account; it is tried again later. No row when another
+-- one took the lease.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL, failures = failures + 1,
+       last_error_message = coalesce(:error_message, last_error_message),
+       next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+RETURNING 1
 
 -- keep_checked --
 -- The check goes on with its lease; no row when another one took it. An update of no key, so that
@@ -1123,14 +1147,16 @@ SELECT p.folder_id, f.display_name, f.role, p.status, p.attempts, p.pages, p.req
  ORDER BY p.started_at, p.folder_id
 
 -- find_credentials --
--- The sealed grant and access token of an account.
-SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id
+-- The sealed grant and access token of an account, and when the next one may be asked for.
+SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id,
+       access_issued_at, renew_after
   FROM mailsync.email_credentials
  WHERE account_id = cast(:account_id AS uuid)
 
 -- lock_credentials --
 -- The same, held until the transaction ends: one writer renews at a time.
-SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id
+SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id,
+       access_issued_at, renew_after
   FROM mailsync.email_credentials
  WHERE account_id = cast(:account_id AS uuid)
    FOR UPDATE
@@ -1139,14 +1165,26 @@ SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_
 -- A new grant, or the organisation in its stead, and an access token.
 INSERT INTO mailsync.email_credentials AS c
        (account_id, grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at,
-        organisation_id)
+        organisation_id, access_issued_at)
 VALUES (cast(:account_id AS uuid), :grant_key_id, :grant_sealed, :access_key_id, :access_sealed,
-        :access_expires_at, :organisation_id)
+        :access_expires_at, :organisation_id, :access_issued_at)
     ON CONFLICT (account_id) DO UPDATE
    SET grant_key_id = excluded.grant_key_id, grant_sealed = excluded.grant_sealed,
        access_key_id = excluded.access_key_id, access_sealed = excluded.access_sealed,
        access_expires_at = excluded.access_expires_at,
-       organisation_id = excluded.organisation_id, updated_at = now()
+       organisation_id = excluded.organisation_id,
+       access_issued_at = excluded.access_issued_at,
+       renew_after = NULL, refused_at = NULL, updated_at = now()
+
+-- postpone_renewal --
+-- The identity platform wants no request for this account before then.
+UPDATE mailsync.email_credentials SET renew_after = :renew_after
+ WHERE account_id = cast(:account_id AS uuid)
+
+-- grant_ended --
+-- The identity platform says that the grant has ended; only a new sign-in brings another one.
+UPDATE mailsync.email_credentials SET refused_at = now()
+ WHERE account_id = cast(:account_id AS uuid)
 
 -- newest_data_key --
 -- The wrapped key under which new secrets are sealed.

@@ -254,9 +254,9 @@ class RunStore:
         A run that has its outcome keeps it, and its account is left alone.
         """
         with self._database.transaction() as tx:
-            closed = fail_run(tx, account_id, run_id, owner=owner, error=error, message=message)
-        if closed:
-            count_failure(error)
+            closes = fail_run(tx, account_id, run_id, owner=owner, error=error, message=message)
+        if closes is not None:
+            count_failure(error, closes_account=closes)
 
     def open_run_account(self, run_id: RunId) -> AccountId | None:
         """Whose run that is, as long as it has no outcome."""
@@ -344,11 +344,12 @@ def close_run(
 
 def fail_run(
     tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
-) -> bool:
-    """See `RunStore.fail`; whether the run had no outcome yet. It is counted after the commit."""
+) -> bool | None:
+    """See `RunStore.fail`. Return whether it closes the account, None for a run that has its
+    outcome; to be counted after the commit."""
     held = tx.run("lock_account_of_run", run_id=run_id)
     if not held or not close_run(tx, run_id, "failed", error, message):
-        return False
+        return None
     [(failures, status, is_connected_anew)] = held
     # What the run signed in with is not what the account has now.
     is_outdated = error in NEEDS_A_PERSON and is_connected_anew
@@ -364,9 +365,10 @@ def fail_run(
         next_in_s=0.0 if is_outdated else wait_s,
     )
     announce(tx, account_id, "sync.failed", run_id, error=error)
-    if changed and needs_person and status == "active":
+    closes = bool(changed) and needs_person and status == "active"
+    if closes:
         announce(tx, account_id, "account.reauth_required", run_id, error=error)
-    return True
+    return closes
 
 
 def announce(

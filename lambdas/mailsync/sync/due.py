@@ -35,6 +35,7 @@ SUSPICIOUS_REMOVAL = "SuspiciousRemoval"
 before the provider has said so for a day or a person confirms it."""
 
 NEEDS_A_PERSON = frozenset({"AccessRevoked"})
+"""Names of failures that close the account."""
 
 FIRST_RENEWAL_S = 5 * 60
 LAST_RENEWAL_S = 6 * 60 * 60
@@ -46,15 +47,14 @@ def next_sync_in_s(*, failures: int, cause: str | None, spread: float) -> float:
     Doubles with each failure, at most to a day, or to an hour where only folders failed. `spread`
     is a random number in [0, 1): it moves the time by up to a tenth either way, so that mailboxes
     which failed together do not come back together. The first execution that died is taken up at
-    once, since nothing speaks against the mailbox; an account that waits for a person is looked at
-    once a day.
+    once, since nothing speaks against the mailbox. A closed account that is tried again waits as
+    long.
     """
     if cause == EXECUTION_DIED and failures <= 1:
         return 0.0
     doubled: float = USUAL_S * 2 ** min(failures, 10)
     longest = LONGEST_PARTLY_S if cause in (FOLDERS_FAILED, VERIFICATION_FAILED) else LONGEST_S
-    interval = LONGEST_S if cause in NEEDS_A_PERSON else min(longest, doubled)
-    return interval * (0.9 + 0.2 * spread)
+    return min(longest, doubled) * (0.9 + 0.2 * spread)
 
 
 def next_sync_after_success_in_s(

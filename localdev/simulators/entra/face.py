@@ -1,9 +1,10 @@
 """The identity platform over https: discovery, authorize page and token endpoint.
 
 Sources: Microsoft identity platform docs (v2-oauth2-auth-code-flow,
-v2-oauth2-client-creds-grant-flow, reference-error-codes) and the msal library.
+v2-oauth2-client-creds-grant-flow, v2-admin-consent, reference-error-codes) and the msal library.
 """
 
+import re
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from localdev.simulators.entra.app_login import AppLogin, TokenError
 from localdev.simulators.entra.consents import Consents, GrantRefused
 from localdev.simulators.entra.sign_in_page import sign_in_page
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
+from localdev.simulators.faults import Fault
 from localdev.simulators.service import (
     PERSONAL_TENANT_ID,
     TENANT_ID,
@@ -53,6 +55,7 @@ class EntraFace:
             ("GET", "oauth2/v2.0/authorize"): self._authorize,
             ("POST", "oauth2/v2.0/authorize"): self._sign_in,
             ("POST", "oauth2/v2.0/token"): self._token,
+            ("GET", "v2.0/adminconsent"): self._admin_consent,
         }
         answer = answers.get((request.method, endpoint))
         if answer is None:
@@ -100,6 +103,16 @@ class EntraFace:
             return _redirect(asked, {"error": "access_denied", "error_description": sentence})
         return self._consented(asked, asked.get("account") or asked.get("login_hint", ""))
 
+    def _admin_consent(self, tenant: str, request: Request) -> Response:
+        """An administrator agrees at once; the redirect has no code (v2-admin-consent)."""
+        asked = dict(parse_qsl(request.query))
+        fault = self._authorize_fault(asked | {"response_type": "code"})
+        if fault:
+            return fault
+        self._service.set_switches(tenant_consented=True)
+        granted = {"admin_consent": "True", "tenant": TENANT_ID, "scope": asked.get("scope", "")}
+        return _redirect(asked, granted)
+
     def _authorize_fault(self, asked: dict[str, str]) -> Response | None:
         """Shown on a page and never redirected: the address cannot be trusted yet."""
         if asked.get("client_id") != self._client_id:
@@ -127,6 +140,9 @@ class EntraFace:
 
     def _token(self, tenant: str, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
+        fault = self._service.token_faults.next_for("POST", request.path)
+        if fault:
+            return _spoiled(fault)
         try:
             self.app_login.check(form, f"{self.base_url}{request.path}")
             if "client_secret" in form and self._service.switches.app_secret_expired:
@@ -204,6 +220,19 @@ def _redirect(asked: dict[str, str], parameters: dict[str, str]) -> Response:
 
 def _refusal_page(sentence: str) -> Response:
     return Response(400, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+
+
+def _spoiled(fault: Fault) -> Response:
+    """What the token endpoint answers instead: an error of OAuth, or `body` as it stands."""
+    headers = dict(fault.headers)
+    if fault.retry_after is not None:
+        headers["Retry-After"] = f"{fault.retry_after:g}"
+    if fault.body is not None:
+        return Response(fault.status or 503, fault.body.encode(), headers)
+    number = re.match(r"AADSTS(\d+)", fault.message)
+    document = _error(fault.code, int(number[1]) if number else 0, fault.message)
+    answer = _json(fault.status or 503, document)
+    return Response(answer.status, answer.body, {**answer.headers, **headers})
 
 
 def _error(error: str, number: int, description: str) -> dict[str, Any]:

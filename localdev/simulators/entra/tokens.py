@@ -5,6 +5,7 @@ Source: Microsoft identity platform docs, access-tokens and id-tokens.
 
 import time
 from dataclasses import dataclass
+from secrets import token_urlsafe
 from typing import Any
 
 import jwt
@@ -47,7 +48,8 @@ class TokenSigner:
         now = int(time.time())
         times = {"iat": now, "nbf": now, "exp": now + lifetime_s}
         return jwt.encode(
-            {**claims, **times, "tid": TENANT_ID, "ver": "2.0"},
+            # `uti` makes each token another one, also within a second.
+            {**claims, **times, "tid": TENANT_ID, "ver": "2.0", "uti": token_urlsafe(16)},
             self._key,
             algorithm="RS256",
             headers={"kid": KEY_ID},

@@ -1,0 +1,105 @@
+"""What the rows keep of closed accounts, and of what the identity platform asked for."""
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailsync.model import AccountId, Credentials, RunId, RunRef, SyncType
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.migrate import migrate, migrations
+from mailsync.store.run_store import RunStore
+from tests.emf import counting, told
+from tests.store.rows import one, rows
+
+CLOSED_BEFORE = """
+WITH account AS (
+  INSERT INTO mailsync.email_accounts
+         (user_id, provider, provider_account_id, email_address, status, next_sync_at)
+  SELECT 'ann', 'microsoft', s, s, s, now() + interval '1 day'
+    FROM unnest(array['active', 'paused', 'reauth_required']) s
+  RETURNING id)
+INSERT INTO mailsync.email_credentials (account_id, organisation_id)
+SELECT id, 'tenant' FROM account RETURNING 1"""
+DUE_WITHIN_THE_HOUR = """
+SELECT a.status FROM mailsync.sync_queue q JOIN mailsync.email_accounts a ON a.id = q.account_id
+ WHERE q.due_at < now() + interval '61 minutes'"""
+REFUSED = "SELECT refused_at IS NOT NULL, renew_after FROM mailsync.email_credentials"
+OF_AN_ORGANISATION = Credentials(None, None, None, organisation_id="tenant")
+
+
+def test_each_account_that_the_version_before_closed_is_tried_again_within_the_hour(
+    empty_settings: Settings,
+) -> None:
+    """A database that cannot tell why: outages closed accounts, too."""
+    migrate(empty_settings, [each for each in migrations() if each.version < "0014"])
+    with closing(Database(empty_settings)) as database:
+        rows(database, CLOSED_BEFORE)
+        migrate(empty_settings)
+
+        assert rows(database, DUE_WITHIN_THE_HOUR) == [["reauth_required"]]
+
+
+def test_accounts_that_are_closed_are_counted_once_each(
+    runs: RunStore,
+    run: RunRef,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    account_id = run.account_id
+    with counting(monkeypatch):
+        runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+        runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+        runs.begin(account_id, RunId("again"), "arn-2", SyncType.AUTO, "test")
+        runs.fail(account_id, RunId("again"), "arn-2", "AccessRevoked", "Sign in again.")
+
+    counted = told(capsys.readouterr().out)
+    assert counted == {("AccountsClosed",): 1, ("RunsFailed", "AccessRevoked"): 2}
+
+
+def test_a_closed_account_is_queued_until_its_grant_has_ended(
+    runs: RunStore, run: RunRef, database: Database
+) -> None:
+    credentials = CredentialStore(database)
+    one(
+        database,
+        "INSERT INTO mailsync.email_credentials (account_id, organisation_id)"
+        " SELECT id, 'tenant' FROM mailsync.email_accounts RETURNING 1",
+    )
+    runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+    due_in = "SELECT due_at > now() + interval '5 min' FROM mailsync.sync_queue"
+    assert rows(database, due_in) == [[True]]
+
+    with credentials.renewing(run.account_id) as renewal:
+        renewal.end_grant()
+    rows(database, "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1")
+    assert rows(database, due_in) == []
+
+    with credentials.renewing(run.account_id) as renewal:
+        renewal.save(OF_AN_ORGANISATION)
+    rows(database, "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1")
+    assert rows(database, due_in) == [[False]]
+
+
+def test_what_the_identity_platform_asked_for_is_kept_until_it_gives_a_new_token(
+    account_id: AccountId, database: Database
+) -> None:
+    credentials, now = CredentialStore(database), datetime.now(UTC)
+    one(
+        database,
+        "INSERT INTO mailsync.email_credentials (account_id, organisation_id)"
+        " SELECT id, 'tenant' FROM mailsync.email_accounts RETURNING 1",
+    )
+
+    with credentials.renewing(account_id) as renewal:
+        renewal.postpone(now + timedelta(seconds=60))
+        renewal.end_grant()
+    assert credentials.credentials(account_id).renew_after == now + timedelta(seconds=60)
+    with credentials.renewing(account_id) as renewal:
+        issued = Credentials(None, None, None, organisation_id="tenant", access_issued_at=now)
+        renewal.save(issued)
+
+    assert credentials.credentials(account_id) == issued
+    assert one(database, REFUSED) == [False, None]
