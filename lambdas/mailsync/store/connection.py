@@ -12,19 +12,17 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pg8000.native
 
 from mailsync.errors import SchemaOutdated, SettingMissing, StoreRejected, StoreUnavailable
-from mailsync.settings import LOOPBACK, Settings, load_settings
+from mailsync.settings import Settings, load_settings
+from mailsync.store.database_url import Target, read_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.queries import statements
 
-CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 150
 # A frozen function must not hold row locks for ever; the server ends its transaction.
 _BEGIN = (
@@ -40,45 +38,15 @@ _VALUES = re.compile(r"22...|54...")
 BROKEN = (pg8000.native.InterfaceError, OSError, AttributeError)
 _NO_TLS = "Server refuses SSL"  # pg8000's own words; there is no class for it
 
+_OF_ANOTHER_HOST = frozenset({62, 64})
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH; its text quotes the host."""
+
 
 class JsonBytes(bytes):
     """JSON that is sent as it is: pg8000 only calls `encode` on a parameter."""
 
     def encode(self, _encoding: str) -> bytes:
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a database URL points; `socket_dir` wins over host and port."""
-
-    user: str
-    password: str | None
-    host: str
-    port: int
-    database: str
-    socket_dir: str | None
-
-    @classmethod
-    def parse(cls, url: str) -> "Target":
-        """Raises SettingMissing when the URL is not one of a Postgres database."""
-        parts = urlsplit(url)
-        try:
-            port = parts.port or 5432
-        except ValueError:
-            port = 0
-        if parts.scheme not in ("postgres", "postgresql") or not port or not parts.path.strip("/"):
-            raise SettingMissing(
-                "The URL of the database must look like postgresql://user:password@host:5432/name."
-            )
-        return cls(
-            user=unquote(parts.username or "postgres"),
-            password=unquote(parts.password) if parts.password else None,
-            host=parts.hostname or "localhost",
-            port=port,
-            database=unquote(parts.path.strip("/")),
-            socket_dir=parse_qs(parts.query).get("host", [None])[0],
-        )
 
 
 def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Connection:
@@ -91,7 +59,7 @@ def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Conn
         SettingMissing: the database refuses the login or cannot prove who it is, the URL is
             malformed, or no token can be signed.
     """
-    target = Target.parse(settings.migration_database_url if as_owner else settings.database_url)
+    target = database_target(settings, as_owner=as_owner)
     tls = _tls(target, settings.database_ca_bundle)
     password = _password(target, settings.database_auth)
     sock: socket.socket | None = None
@@ -104,6 +72,8 @@ def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Conn
             host=target.host,
             sock=sock,
             ssl_context=tls,
+            application_name=target.application_name,
+            startup_params={"options": target.options} if target.options else {},
         )
     except (pg8000.native.DatabaseError, *BROKEN) as error:
         if sock is not None:
@@ -111,6 +81,12 @@ def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Conn
         raise _not_connected(error) from None
     connection.register_out_adapter(JsonBytes, lambda value: value)
     return connection
+
+
+def database_target(settings: Settings, *, as_owner: bool) -> Target:
+    """Return where `connect` goes. Raises SettingMissing when the URL is malformed."""
+    url = settings.migration_database_url if as_owner else settings.database_url
+    return read_database_url(url, settings.database_setting(as_owner=as_owner))
 
 
 def _password(target: Target, auth: str) -> str:
@@ -124,6 +100,11 @@ def _not_connected(error: Exception) -> Exception:
     if isinstance(error, pg8000.native.DatabaseError):
         return _named(error, "login")
     if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _OF_ANOTHER_HOST:
+            return SettingMissing(
+                "The certificate of the database is for another host; write one that it names into"
+                " the database's URL."
+            )
         return SettingMissing(
             f"The certificate of the database is not trusted ({error.verify_message});"
             " DATABASE_CA_BUNDLE must be the PEM of its authority, or name its file."
@@ -146,7 +127,7 @@ def _dial(target: Target) -> socket.socket:
             sock.close()
             raise
         return sock
-    sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S)
+    sock = socket.create_connection((target.host, target.port), target.connect_timeout_s)
     sock.settimeout(READ_TIMEOUT_S)
     # pg8000 writes a statement in several pieces; with Nagle's delay each costs 40 ms.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -156,7 +137,7 @@ def _dial(target: Target) -> socket.socket:
 
 def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
     """pg8000 verifies nothing by default and falls back to plaintext, so it is always told."""
-    if target.socket_dir or target.host in LOOPBACK:
+    if not target.encrypted:
         return False
     is_text = ca_bundle is not None and ca_bundle.lstrip().startswith("-----BEGIN")
     try:
