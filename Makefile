@@ -15,6 +15,16 @@ export PYTHONPATH := lambdas:.
 # Where it is set, each process of a test run compiles every library anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# A password may hold `$`, which make would expand in what was typed.
+ifdef DATABASE_URL
+override DATABASE_URL := $(value DATABASE_URL)
+export DATABASE_URL
+endif
+ifdef MIGRATION_DATABASE_URL
+override MIGRATION_DATABASE_URL := $(value MIGRATION_DATABASE_URL)
+export MIGRATION_DATABASE_URL
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev dashboard check test torture soak sam migrate synth lock clean
 

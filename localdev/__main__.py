@@ -64,6 +64,8 @@ def _welcome(stack: Stack) -> str:
     account_id = account.id if account else "ACCOUNT_ID"
     curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
     as_anybody = " ".join(f"{name}={value}" for name, value in CREDENTIALS.items())
+    # One that was given may hold a password, and this may be the log of a CI.
+    database = stack.postgres.url if stack.postgres else "the one that you gave"
     warned = "; it warns of the simulator's certificate" if stack.simulators else ""
     return f"""Ctrl-C stops it and loses nothing.
 
@@ -71,7 +73,7 @@ def _welcome(stack: Stack) -> str:
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
   Graph      {stack.provider.graph_url}
-  Database   {stack.database_url}
+  Database   {database}
   Logs       {stack.data / "logs"}
 
 {f"{account.address} is connected and being mirrored." if account else "No account yet."} Try next:

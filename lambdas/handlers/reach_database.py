@@ -1,4 +1,4 @@
-"""State `reach-database` of the self-test: the database answers and its schema is current."""
+"""State `reach-database` of the self-test: the database can be used and its schema is current."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.store.connection import open_database
-from mailsync.store.migrate import require_current_schema
+from mailsync.store.migrate import require_usable
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    require_current_schema(open_database())
+    require_usable(open_database())
     return {"database": "reached"}

@@ -5,7 +5,7 @@ import sys
 
 from mailsync.errors import MailsyncError
 from mailsync.settings import load_settings
-from mailsync.store.connection import Target
+from mailsync.store.connection import database_target
 from mailsync.store.migrate import migrate, plan
 
 
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     only_plan = parser.parse_args(arguments).plan
     try:
         settings = load_settings()
-        target = Target.parse(settings.migration_database_url)
+        target = database_target(settings, as_owner=True)
         versions = plan(settings) if only_plan else migrate(settings)
     except MailsyncError as error:
         print(error, file=sys.stderr)

@@ -4,7 +4,8 @@ A setting comes from the environment, or else from the JSON secrets that MIGRATI
 and SETTINGS_SECRET_ARN name; only the migration is told of the first. What is wrong or missing
 is named when it is first needed, in one sentence.
 
-DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a socket
+DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a socket;
+                         read as libpq reads it (`store/database_url.py`)
 MIGRATION_DATABASE_URL   the same as the schema's owner, past any pooler (default: DATABASE_URL)
 DATABASE_AUTH            password: that of the URL, or iam: a token for each connection, signed with
                          the AWS credentials (default: password)
@@ -50,6 +51,14 @@ GRAPH_URL = "https://graph.microsoft.com/v1.0"
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com/common"
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+"""What DNS and Python's own encoding of names take (RFC 1035; 63 characters between dots)."""
+_WEB_URL = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{HOST_NAME}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
+    r"(?:[/?][!\"$-~]*)?"
+)
+"""No user, no password and no fragment; libraries that are given one they cannot read quote it."""
 HS256_KEY_BYTES = 32
 """As many as the hash has (RFC 7518, 3.2)."""
 
@@ -72,7 +81,12 @@ class Settings:
 
     @property
     def migration_database_url(self) -> str:
-        return self._values.get("MIGRATION_DATABASE_URL") or self.database_url
+        return self._required(self.database_setting(as_owner=True))
+
+    def database_setting(self, *, as_owner: bool) -> str:
+        """Return the name of the setting with the URL: migrations may have one of their own."""
+        has_own = as_owner and self._values.get("MIGRATION_DATABASE_URL", "").strip()
+        return "MIGRATION_DATABASE_URL" if has_own else "DATABASE_URL"
 
     @property
     def database_auth(self) -> str:
@@ -194,11 +208,21 @@ class Settings:
 
     @property
     def public_url(self) -> str | None:
-        return (self._values.get("PUBLIC_URL") or "").rstrip("/") or None
+        if not self._values.get("PUBLIC_URL", "").strip():
+            return None
+        return self._https("PUBLIC_URL", default="").rstrip("/")
 
     @property
     def app_inbox_url(self) -> str:
-        return self._required("APP_INBOX_URL")
+        """Of the application, so it may have a scheme of its own."""
+        url = self._required("APP_INBOX_URL")
+        try:
+            has_scheme = bool(urlsplit(url).scheme)
+        except ValueError:  # its text quotes the URL
+            has_scheme = False
+        if not has_scheme:
+            raise SettingMissing("The setting APP_INBOX_URL must be a URL, such as https://....")
+        return url
 
     def _required(self, name: str) -> str:
         value = self._values.get(name, "").strip()
@@ -209,11 +233,18 @@ class Settings:
         return value
 
     def _https(self, name: str, *, default: str) -> str:
-        value = self._values.get(name) or default
-        url = urlsplit(value)
-        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
-            raise SettingMissing(f"The setting {name} must be an https:// URL.")
+        value = (self._values.get(name) or default).strip()
+        url = _WEB_URL.fullmatch(value)
+        if url is None or int(url["port"] or 0) > 65535 or not _is_private(url):
+            raise SettingMissing(
+                f"The setting {name} must be an https:// URL, without user, password or fragment."
+            )
         return value
+
+
+def _is_private(url: re.Match[str]) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    return url["scheme"] == "https" or url["host"].strip("[]") in LOOPBACK
 
 
 @cache

@@ -7,11 +7,16 @@ import boto3
 import pytest
 
 from mailsync.settings import Settings
+from mailsync.store.connection import connect
 from mailsync.workflow import Workflows
-from tests.api.conftest import Ask
+from tests.api.conftest import Ask, Connect
 
 PROBLEM = "application/problem+json"
 GATEWAY_S = 29
+OTHERS_END = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = :name AND pid <> pg_backend_pid()"
+)
 
 
 def test_the_self_test_is_started(ask: Ask) -> None:
@@ -56,6 +61,53 @@ def test_a_database_that_does_not_answer_is_unhealthy(
     assert answer.json["type"] == "urn:mailsync:problem:store-unavailable"
     assert answer.headers["Retry-After"] == "5"
     assert "hunter2" not in answer.text
+
+
+def test_a_database_that_cannot_be_written_is_unhealthy_until_it_can(
+    ask: Ask, connect_account: Connect, database_url: str
+) -> None:
+    """What answers is the same process all the time."""
+    account_id = connect_account()
+    sync = {"body": {"accountId": account_id}}
+    owner = connect(Settings({"DATABASE_URL": database_url}))
+    (name,) = owner.run("SELECT current_database()")[0]
+    assert ask("GET /api/health", user=None).status == 200
+    owner.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    owner.run(OTHERS_END, name=name)
+
+    refused = [ask("GET /api/health", user=None), ask("POST /api/email/sync", **sync)]
+    seen = ask("GET /api/email/sync", query={"accountId": account_id})
+    owner.run(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    owner.close()
+
+    for answer in refused:
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        assert answer.json["type"] == "urn:mailsync:problem:store-unavailable"
+        assert "read-only (SQLSTATE 25006)" in answer.json["detail"]
+    assert seen.status == 200
+    assert ask("GET /api/health", user=None).status == 200
+    assert ask("POST /api/email/sync", **sync).status == 202
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://hunter2:[hunter2@hunter2/hunter2",
+        "postgresql://hunter2:hunter2@[hunter2]/hunter2",
+        "postgresql://hunter2:hunter2@hunter2:hunter2/hunter2",
+        "postgresql://hunter2:hunter2\u2100@hunter2/hunter2?hunter2=hunter2",
+    ],
+)
+def test_no_part_of_a_malformed_url_is_told_or_logged(
+    ask: Ask, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    environment.setenv("DATABASE_URL", url)
+
+    with caplog.at_level(logging.INFO):
+        answer = ask("GET /api/health", user=None)
+
+    assert answer.status == 503
+    assert "hunter2" not in answer.text + str([vars(each) for each in caplog.records])
 
 
 def test_a_missing_setting_is_named(ask: Ask, environment: pytest.MonkeyPatch) -> None:

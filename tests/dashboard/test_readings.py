@@ -119,12 +119,12 @@ def test_every_statement_is_used_and_only_reads() -> None:
 def test_a_transaction_of_the_dashboard_cannot_write(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mailsync.errors import StoreRejected
+    from mailsync.errors import StoreUnavailable
 
     writing = {**statements(QUERIES), "totals": "DELETE FROM mailsync.outbox RETURNING 1, 2"}
     monkeypatch.setattr("localdev.dashboard.readings.statements", lambda _: writing)
     readings = Readings(settings)
 
-    with pytest.raises(StoreRejected, match="25006"):
+    with pytest.raises(StoreUnavailable, match="25006"):
         readings.totals()
     readings.close()

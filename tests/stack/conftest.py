@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from localdev.demo_account import DemoAccount, connect, simulator
@@ -47,6 +48,14 @@ class Mirror:
             return connection.run(sql) or []
         finally:
             connection.close()
+
+    def answer(self, method: str, path: str) -> int:
+        """The status of a request about the account."""
+        account = {"accountId": self.account.id}
+        body = account if method == "POST" else None
+        token = {"Authorization": f"Bearer {self.stack.token()}"}
+        url = f"{self.stack.api_url}{path}"
+        return httpx.request(method, url, json=body, headers=token, timeout=60).status_code
 
     def simulate(self, action: str, **fields: Any) -> Any:
         """Something happens in the simulated mailbox."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from localdev.demo_account import connect, simulator
+from localdev.stack import FUNCTIONS_LOGIN
 from tests.stack.conftest import Mirror
 from tests.stack.troubles import Troubles, sections
 from tests.store.cluster import Cluster, cluster_in
@@ -58,6 +59,32 @@ def test_a_database_that_does_not_answer(troubles: Troubles, mirror: Mirror) -> 
         error = troubles.function("validate-account", {"accountId": mirror.account.id})
 
     assert sections()["The database does not answer"] == [answer, log, error]
+
+
+def test_a_database_that_cannot_be_written(troubles: Troubles, mirror: Mirror) -> None:
+    mirror.rows(f"ALTER ROLE {FUNCTIONS_LOGIN} SET default_transaction_read_only = on")
+    with troubles.deployed_with("api", "start-due-syncs"):
+        answer, log = troubles.answer("GET", "/api/health"), troubles.log("api")
+        error = troubles.function("start-due-syncs")
+        mirror.rows(f"ALTER ROLE {FUNCTIONS_LOGIN} RESET default_transaction_read_only")
+
+    assert sections()["The database is read-only"] == [answer, log, error]
+
+
+def test_a_database_without_a_free_connection(troubles: Troubles, empty: Cluster) -> None:
+    empty.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0 PASSWORD 'right'")
+    url = empty.url("crowded", "mail", password="right")
+    with troubles.deployed_with("api", DATABASE_URL=url):
+        answer, log = troubles.answer(*SYNC), troubles.log("api")
+
+    assert sections()["The database takes no more connections"] == [answer, log]
+
+
+def test_a_url_that_cannot_be_read(troubles: Troubles) -> None:
+    with troubles.deployed_with("api", DATABASE_URL="postgresql://me:pass@word@db.example.org/x"):
+        answer, log = troubles.answer("GET", "/api/health"), troubles.log("api")
+
+    assert sections()["The database's URL cannot be read"] == [answer, log]
 
 
 def test_a_wrong_password(troubles: Troubles, empty: Cluster) -> None:

@@ -1,5 +1,6 @@
 """The database, the provider, a function and the network fail in mid-sync; the sync goes on."""
 
+import json
 import os
 import signal
 from collections import Counter, defaultdict
@@ -7,12 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from localdev.demo_account import simulator
+from localdev.stack import FUNCTIONS_LOGIN
 from tests.stack.comparison import in_mailbox, stored
 from tests.stack.conftest import Mirror
 from tests.stack.waiting import when
 
 PAGE_SIZE = "UPDATE mailsync.folder_cursors SET page_size = 10 RETURNING 1"
 SLOW = {"fixed_s": 0.15}
+END_SESSIONS = (
+    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{FUNCTIONS_LOGIN}'"
+)
 
 
 def a_long_sync(mirror: Mirror) -> str:
@@ -55,6 +60,27 @@ def test_a_killed_database_is_waited_for(mirror: Mirror) -> None:
 
     assert finished_run(mirror, run_id) == ("completed", [])
     assert stored(mirror) == in_mailbox(mirror)
+
+
+def test_a_database_that_is_read_only_is_waited_for(mirror: Mirror) -> None:
+    """As one with a full disk; the functions that went through it go on afterwards."""
+    run_id = a_long_sync(mirror)
+    when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
+
+    mirror.rows(f"ALTER ROLE {FUNCTIONS_LOGIN} SET default_transaction_read_only = on")
+    mirror.rows(END_SESSIONS)
+    failures = when(lambda: failed_tasks(mirror, run_id))
+    seen = [mirror.answer("GET", "/api/health"), mirror.answer("POST", "/api/email/sync")]
+    tick = mirror.stack.lambdas.invoke("start-due-syncs", b"{}")
+    mirror.rows(f"ALTER ROLE {FUNCTIONS_LOGIN} RESET default_transaction_read_only")
+
+    assert {each["error"] for each in failures} == {"StoreUnavailable"}
+    assert seen == [503, 503]
+    assert json.loads(tick.payload)["errorType"] == "StoreUnavailable"
+    assert finished_run(mirror, run_id) == ("completed", [])
+    assert stored(mirror) == in_mailbox(mirror)
+    assert not mirror.stack.lambdas.invoke("start-due-syncs", b"{}").failed
+    assert mirror.synced()["status"] == "completed"
 
 
 def test_a_killed_provider_is_waited_for(mirror: Mirror) -> None:

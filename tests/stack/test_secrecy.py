@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 
+from localdev.__main__ import _welcome
 from localdev.demo_account import connect, simulator
 from localdev.engine.aws_resources import aws_client
 from mailsync.access.vault import Vault
@@ -265,3 +266,13 @@ def test_no_address_that_we_hand_out_bears_a_key_or_mail(
 
 def test_no_answer_of_the_api_bears_a_key(session: Session, mirror: Mirror) -> None:
     assert leaked(session.keys, "\n".join(session.answers)) == []
+
+
+def test_a_database_that_was_given_is_not_shown_with_its_password(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror.stack, "postgres", None)
+    monkeypatch.setattr(mirror.stack, "simulators", None)
+    monkeypatch.setattr(mirror.stack, "database_url", "postgresql://hunter2:hunter2@hunter2/mail")
+
+    assert "hunter2" not in _welcome(mirror.stack)

@@ -22,6 +22,7 @@ auth_type = any
 pool_mode = transaction
 max_client_conn = 200
 ignore_startup_parameters = extra_float_digits
+{more}
 """
 
 
@@ -37,8 +38,13 @@ def program() -> str:
 
 
 @contextmanager
-def pooled(database_url: str, folder: Path, *, pool_size: int) -> Iterator[str]:
-    """The URL of the same database and login through the pooler."""
+def pooled(
+    database_url: str, folder: Path, *, pool_size: int, settings: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """The URL of the same database and login through the pooler.
+
+    settings: of the pooler, as `name = value`; they win over those above.
+    """
     url = urlsplit(database_url)
     login = url.username
     socket_folder = Path(parse_qs(url.query)["host"][0])
@@ -46,16 +52,21 @@ def pooled(database_url: str, folder: Path, *, pool_size: int) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     config = folder / "pgbouncer.ini"
-    config.write_text(
-        SETTINGS.format(socket_folder=socket_folder, port=port, pool_size=pool_size, login=login)
+    text = SETTINGS.format(
+        socket_folder=socket_folder,
+        port=port,
+        pool_size=pool_size,
+        login=login,
+        more="\n".join(settings),
     )
+    config.write_text(text)
     # The socket's folder is open to the server's own user alone; PgBouncer refuses to be root.
     owner = socket_folder.stat()
     is_root = os.geteuid() == 0
-    with config.open() as settings:
+    with config.open() as opened:
         process = subprocess.Popen(
-            [program(), "-q", f"/dev/fd/{settings.fileno()}"],
-            pass_fds=[settings.fileno()],
+            [program(), "-q", f"/dev/fd/{opened.fileno()}"],
+            pass_fds=[opened.fileno()],
             cwd="/",
             user=owner.st_uid if is_root else None,
             group=owner.st_gid if is_root else None,

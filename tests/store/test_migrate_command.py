@@ -1,7 +1,9 @@
 """`make migrate`: what it did or would do, and in one sentence why it could not."""
 
+import os
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from mailsync.settings import load_settings
 from mailsync.store.migrate import migrations
 from tests.store.cluster import PASSWORD, Cluster
 
+ROOT = Path(__file__).parents[2]
 EVERY = ", ".join(each.version for each in migrations())
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = 'mailsync'"
 
@@ -82,8 +85,29 @@ def refusals(cluster: Cluster) -> dict[str, str]:
         "needs a login that may do more": cluster.url("guest", "mine"),
         "offers no TLS": cluster.url("me", "mine", host="0.0.0.0"),
         "must look like postgresql://": "mysql://me@localhost/mine",
+        "DATABASE_URL has a host that is neither": url.replace("secret", "[secret]@"),
+        "between [ and ]": url.replace("127.0.0.1", "[secret"),
         "check user, password": url.replace(":secret%20of%20the%20test", ""),
     }
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "MIGRATION_DATABASE_URL"])
+@pytest.mark.parametrize("is_typed", [True, False], ids=["typed", "in the environment"])
+def test_make_passes_a_url_on_as_it_was_given(tmp_path: Path, name: str, is_typed: bool) -> None:
+    url = "postgresql://me:a$b$$c${d}#'e\"[f]$(g)@localhost/mine"
+    probe = tmp_path / "probe.mk"
+    probe.write_text(f"probe:\n\t@printenv {name}\n")
+    command = ["make", "-f", str(ROOT / "Makefile"), "-f", str(probe), "probe"]
+
+    ran = subprocess.run(
+        [*command, f"{name}={url}"] if is_typed else command,
+        env={**os.environ, name: url},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ran.stdout == f"{url}\n"
 
 
 def test_what_stands_in_the_way_is_said_in_one_sentence(
@@ -134,7 +158,7 @@ def test_an_authority_is_trusted_by_its_file_and_by_its_text(
         code, sentence = run(DATABASE_URL=url, DATABASE_CA_BUNDLE=read(authority))
 
     assert code == 1
-    assert "certificate is not valid for '0.0.0.0'" in sentence
+    assert "certificate of the database is for another host" in sentence
 
 
 @pytest.mark.parametrize("bundle", ["/no/such.pem", "-----BEGIN CERTIFICATE-----\nnone"])

@@ -14,7 +14,7 @@ from mailsync.store.migrate import (
     migrate,
     migrations,
     plan,
-    require_current_schema,
+    require_usable,
 )
 from tests.store.rows import rows
 
@@ -73,7 +73,7 @@ def test_the_version_before_works_on_a_newer_database_and_leaves_it_alone(
     assert migrate(settings, before) == ()
     monkeypatch.setattr("mailsync.store.migrate.migrations", lambda: before)
     with closing(Database(settings)) as database:
-        require_current_schema(database)
+        require_usable(database)
 
 
 def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings) -> None:
@@ -81,7 +81,7 @@ def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings) -
         closing(Database(empty_settings)) as database,
         pytest.raises(SchemaOutdated, match="migrate-database"),
     ):
-        require_current_schema(database)
+        require_usable(database)
 
 
 def test_the_lock_is_free_although_the_servers_session_lives_on(

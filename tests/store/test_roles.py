@@ -29,7 +29,7 @@ def settings_of(url: str) -> Settings:
 def test_who_may_not_create_roles_is_told_what_to_ask_for(cluster: Cluster) -> None:
     settings = settings_of(cluster.create("mine", owner="me"))
 
-    with pytest.raises(SchemaOutdated, match="me may not create roles") as refused:
+    with pytest.raises(SchemaOutdated, match="this login may not create roles") as refused:
         migrate(settings)
     asked_for = str(refused.value).split('"')[1]
     cluster.run(*asked_for.split("; "))

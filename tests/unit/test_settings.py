@@ -74,3 +74,65 @@ def test_where_tokens_are_sent_is_named_with_https(name: str, url: str) -> None:
         getattr(settings, attribute)
     local = Settings({name: "http://127.0.0.1:9/v1.0"})
     assert getattr(local, attribute) == "http://127.0.0.1:9/v1.0"
+
+
+WEB_URLS = ["GRAPH_URL", "MICROSOFT_AUTHORITY", "JWT_JWKS_URL", "PUBLIC_URL", "APP_INBOX_URL"]
+
+
+@pytest.mark.parametrize("name", WEB_URLS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:hunter2@[hunter2/v1.0",
+        "https://hunter2]/v1.0",
+        "https://hunter2\u2100example.com/v1.0",
+        "https://[hunter2]:443",
+        "hunter2",
+    ],
+)
+def test_a_malformed_url_is_named_by_its_setting_and_not_repeated(name: str, url: str) -> None:
+    """Python's own error would quote it."""
+    with pytest.raises(SettingMissing, match=name) as rejected:
+        getattr(Settings({name: url}), name.lower())
+
+    assert "hunter2" not in str(rejected.value)
+
+
+@pytest.mark.parametrize("name", WEB_URLS[:-1])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:hunter2@example.com",
+        "https://example.com:hunter2/",
+        "https://example.com:65536/",
+        "https://example..com/",
+        "https://hunter2 .example.com/",
+        f"https://{'a' * 64}.example.com/",
+        "https://example.com/#hunter2",
+    ],
+)
+def test_what_the_libraries_would_stumble_over_is_rejected_before(name: str, url: str) -> None:
+    with pytest.raises(SettingMissing, match=f"{name} must be an https:// URL") as rejected:
+        getattr(Settings({name: url}), name.lower())
+
+    assert "hunter2" not in str(rejected.value)
+
+
+@pytest.mark.parametrize("name", WEB_URLS)
+@pytest.mark.parametrize("url", ["https://example.com:8443/a/b?p=1", "http://[::1]:9", "https://a"])
+def test_a_url_is_taken_as_it_is(name: str, url: str) -> None:
+    assert getattr(Settings({name: url}), name.lower()) == url
+
+
+def test_the_application_may_have_a_scheme_of_its_own() -> None:
+    assert Settings({"APP_INBOX_URL": "myapp://inbox"}).app_inbox_url == "myapp://inbox"
+
+
+def test_the_url_of_migrations_is_named_by_the_setting_that_holds_it() -> None:
+    own = Settings({"DATABASE_URL": FUNCTIONS, "MIGRATION_DATABASE_URL": OWNER})
+    shared = Settings({"DATABASE_URL": FUNCTIONS, "MIGRATION_DATABASE_URL": " "})
+
+    assert own.database_setting(as_owner=True) == "MIGRATION_DATABASE_URL"
+    assert own.database_setting(as_owner=False) == "DATABASE_URL"
+    assert shared.database_setting(as_owner=True) == "DATABASE_URL"
+    assert shared.migration_database_url == FUNCTIONS

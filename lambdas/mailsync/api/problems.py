@@ -39,12 +39,16 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """`kind` is the last word of the urn; an empty `detail` stands for the error's own message."""
+    """`kind` is the last word of the urn; an empty `detail` stands for the error's own message.
+
+    advice: what the caller can do, where that message speaks to the operator.
+    """
 
     kind: str
     status: int
     title: str
     detail: str = ""
+    advice: str = ""
     retry_after_s: int | None = None
 
 
@@ -93,8 +97,8 @@ _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
     StoreUnavailable: Problem(
         kind="store-unavailable",
         status=503,
-        title="The database does not answer",
-        detail="The database does not answer; send the request again in a few seconds.",
+        title="The database cannot be used now",
+        advice="Send the request again in a few seconds.",
         retry_after_s=5,
     ),
 }
@@ -247,7 +251,9 @@ def _of_product_error(error: MailsyncError) -> Problem:
     problem = _OF_ERRORS.get(type(error), _UNEXPECTED)
     if isinstance(error, ProviderThrottled) and error.retry_after_s is not None:
         problem = replace(problem, retry_after_s=math.ceil(error.retry_after_s))
-    return problem if problem.detail else replace(problem, detail=str(error))
+    return (
+        problem if problem.detail else replace(problem, detail=f"{error} {problem.advice}".strip())
+    )
 
 
 def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:

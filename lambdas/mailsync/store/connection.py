@@ -4,41 +4,47 @@ pg8000 sends Parse, Bind and Execute of a statement each with its own Sync. Behi
 transaction mode the server connection may change at each Sync when no transaction is open, and
 the answer is then another client's (pgbouncer #1288). So `Database.transaction` is the only way
 to run anything, and nothing here depends on a session: no SET, no session locks, no prepared
-statements.
+statements. What a transaction needs of its session it sets itself (`session.py`).
+
+A session is kept for the next transaction only while it is beyond doubt: after any error that
+passes by itself, and after a transaction that could not write, the next one gets a new session.
+So functions that run on recover with the database.
 """
 
-import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pg8000.native
+from scramp import ScramException
 
-from mailsync.errors import SchemaOutdated, SettingMissing, StoreRejected, StoreUnavailable
-from mailsync.settings import LOOPBACK, Settings, load_settings
+from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreUnavailable
+from mailsync.settings import Settings, load_settings
+from mailsync.store.database_url import Target, read_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.queries import statements
+from mailsync.store.session import BEGIN, END_STALE_SESSION
+from mailsync.store.sqlstate import error_of, read_only
 
-CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 150
-# A frozen function must not hold row locks for ever; the server ends its transaction.
-_BEGIN = (
-    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s';"
-    " SET LOCAL statement_timeout = '120s'; SET LOCAL lock_timeout = '30s'"
-)
-_OUTDATED = re.compile(r"42P01|42703|42883|3F000")
-_UNAVAILABLE = re.compile(r"08...|40...|53...|55P03|57...|25P0.|58...")
-_REFUSED = re.compile(r"28...|3D000")
-# A value out of range or malformed, and one beyond a limit of the server.
-_VALUES = re.compile(r"22...|54...")
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
 BROKEN = (pg8000.native.InterfaceError, OSError, AttributeError)
-_NO_TLS = "Server refuses SSL"  # pg8000's own words; there is no class for it
+_NO_BINDING = "No channel binding"
+# By the words with which the driver begins; there are no classes for them.
+_OF_DRIVER: Mapping[str, str] = {
+    "Server refuses SSL": "The database offers no TLS, and nothing leaves this machine unencrypted;"
+    " switch it on in the server.",
+    "Authentication method": "The database asks for a kind of login that Mailsync does not know;"
+    " have it ask for a password (scram-sha-256).",
+    _NO_BINDING: "The database offers no channel binding, which its URL requires; have it ask for a"
+    " password by scram-sha-256 over TLS, or remove channel_binding=require.",
+}
+_OF_ANOTHER_HOST = frozenset({62, 64})
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH; its text quotes the host."""
+_SASL = 10
 
 
 class JsonBytes(bytes):
@@ -48,69 +54,103 @@ class JsonBytes(bytes):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a database URL points; `socket_dir` wins over host and port."""
+class Connection(pg8000.native.Connection):  # type: ignore[misc]
+    """A connection of pg8000 that reads and writes UTF-8 and can insist on channel binding."""
 
-    user: str
-    password: str | None
-    host: str
-    port: int
-    database: str
-    socket_dir: str | None
-
-    @classmethod
-    def parse(cls, url: str) -> "Target":
-        """Raises SettingMissing when the URL is not one of a Postgres database."""
-        parts = urlsplit(url)
-        try:
-            port = parts.port or 5432
-        except ValueError:
-            port = 0
-        if parts.scheme not in ("postgres", "postgresql") or not port or not parts.path.strip("/"):
-            raise SettingMissing(
-                "The URL of the database must look like postgresql://user:password@host:5432/name."
-            )
-        return cls(
-            user=unquote(parts.username or "postgres"),
-            password=unquote(parts.password) if parts.password else None,
-            host=parts.hostname or "localhost",
-            port=port,
-            database=unquote(parts.path.strip("/")),
-            socket_dir=parse_qs(parts.query).get("host", [None])[0],
+    def __init__(self, target: Target, **how: Any) -> None:
+        self._must_bind, self._is_bound = target.bind_channel, False
+        self._connect_timeout_s = target.connect_timeout_s
+        wanted = {"client_encoding": "UTF8", "options": target.options}
+        super().__init__(
+            target.user,
+            database=target.database,
+            host=target.host,
+            application_name=target.application_name,
+            startup_params={name: value for name, value in wanted.items() if value},
+            **how,
         )
+        self.register_out_adapter(JsonBytes, lambda value: value)
+        self._usock.settimeout(READ_TIMEOUT_S)
+
+    def begin(self) -> bool:
+        """Begin a transaction; returns whether it is read-only.
+
+        A pooler answers when it has a session to spare, so this is the end of connecting.
+        """
+        self._usock.settimeout(self._connect_timeout_s)
+        answer = self.run(BEGIN)
+        self._usock.settimeout(READ_TIMEOUT_S)
+        return bool(answer[-1][-1])
+
+    def close(self) -> None:
+        """Close the socket, whatever its other end does.
+
+        The driver says good-bye first, and when that fails, it raises, also in the place of the
+        error that refused a login, and leaves its buffers and the socket to chance.
+        """
+        buffers = self._sock
+        with suppress(*BROKEN):
+            super().close()
+        if buffers is not None:
+            with suppress(OSError):
+                buffers.close()
+
+    def handle_messages(self, context: Any) -> None:
+        """Read one answer. The last words before the other end hung up are the reason for it."""
+        try:
+            super().handle_messages(context)
+        except BROKEN:
+            if context.error is not None:
+                raise context.error from None
+            raise
+
+    def handle_PARAMETER_STATUS(self, data: bytes, context: Any) -> None:  # noqa: N802
+        """Keep to UTF-8, which each transaction sets, whatever the session began with.
+
+        pg8000 would follow `client_encoding`, also into encodings that Python does not have.
+        """
+
+    def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802
+        is_sasl = int.from_bytes(data[:4]) == _SASL
+        if self._must_bind and not self._is_bound and not is_sasl:
+            raise pg8000.native.InterfaceError(_NO_BINDING)  # before anything of the password goes
+        super().handle_AUTHENTICATION_REQUEST(data, context)
+        if is_sasl:
+            self._is_bound = self.auth.mechanism_name.endswith("-PLUS")
 
 
-def connect(settings: Settings, *, as_owner: bool = False) -> pg8000.native.Connection:
-    """A new connection; encrypted and verified unless it stays on this machine.
+def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
+    """Open a connection; encrypted and verified unless it stays on this machine.
 
     as_owner: with the login of migrations.
 
     Raises:
-        StoreUnavailable: nobody answers.
+        StoreUnavailable: nobody answers, or the database takes no connection now.
         SettingMissing: the database refuses the login or cannot prove who it is, the URL is
             malformed, or no token can be signed.
     """
-    target = Target.parse(settings.migration_database_url if as_owner else settings.database_url)
+    target = database_target(settings, as_owner=as_owner)
     tls = _tls(target, settings.database_ca_bundle)
     password = _password(target, settings.database_auth)
     sock: socket.socket | None = None
     try:
         sock = _dial(target)
-        connection = pg8000.native.Connection(
-            target.user,
-            password=password,
-            database=target.database,
-            host=target.host,
-            sock=sock,
-            ssl_context=tls,
-        )
-    except (pg8000.native.DatabaseError, *BROKEN) as error:
+        return Connection(target, password=password, sock=sock, ssl_context=tls)
+    except Exception as error:  # whatever speaks another protocol breaks the driver anywhere
         if sock is not None:
             sock.close()
         raise _not_connected(error) from None
-    connection.register_out_adapter(JsonBytes, lambda value: value)
-    return connection
+
+
+def database_target(settings: Settings, *, as_owner: bool) -> Target:
+    """Return where `connect` goes. Raises SettingMissing when the URL is malformed."""
+    url = settings.migration_database_url if as_owner else settings.database_url
+    return read_database_url(url, settings.database_setting(as_owner=as_owner))
+
+
+def named(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
+    """Return the product's error for one of the driver; see `sqlstate.error_of`."""
+    return error_of(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
 
 
 def _password(target: Target, auth: str) -> str:
@@ -120,34 +160,44 @@ def _password(target: Target, auth: str) -> str:
     return target.password or ""
 
 
-def _not_connected(error: Exception) -> Exception:
+def _not_connected(error: Exception) -> MailsyncError:
+    """Name the failure without its text, which may quote the host or the user."""
     if isinstance(error, pg8000.native.DatabaseError):
-        return _named(error, "login")
+        return named(error, "login")
     if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _OF_ANOTHER_HOST:
+            return SettingMissing(
+                "The certificate of the database is for another host; write one that it names into"
+                " the database's URL."
+            )
         return SettingMissing(
             f"The certificate of the database is not trusted ({error.verify_message});"
             " DATABASE_CA_BUNDLE must be the PEM of its authority, or name its file."
         )
-    if str(error) == _NO_TLS:
+    if isinstance(error, pg8000.native.InterfaceError):
+        for words, sentence in _OF_DRIVER.items():
+            if str(error).startswith(words):
+                return SettingMissing(sentence)
+    if isinstance(error, ScramException):
         return SettingMissing(
-            "The database offers no TLS, and nothing leaves this machine unencrypted;"
-            " switch it on in the server."
+            "The database and its URL do not agree on the password (SCRAM); write it anew, in plain"
+            " letters and digits."
         )
     return StoreUnavailable(f"The database does not answer ({type(error).__name__}).")
 
 
 def _dial(target: Target) -> socket.socket:
+    """The limit of time holds for the login as well: a full pooler accepts and says nothing."""
     if target.socket_dir:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(READ_TIMEOUT_S)
+        sock.settimeout(target.connect_timeout_s)
         try:
             sock.connect(f"{target.socket_dir}/.s.PGSQL.{target.port}")
         except OSError:
             sock.close()
             raise
         return sock
-    sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S)
-    sock.settimeout(READ_TIMEOUT_S)
+    sock = socket.create_connection((target.host, target.port), target.connect_timeout_s)
     # pg8000 writes a statement in several pieces; with Nagle's delay each costs 40 ms.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -156,7 +206,7 @@ def _dial(target: Target) -> socket.socket:
 
 def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
     """pg8000 verifies nothing by default and falls back to plaintext, so it is always told."""
-    if target.socket_dir or target.host in LOOPBACK:
+    if not target.encrypted:
         return False
     is_text = ca_bundle is not None and ca_bundle.lstrip().startswith("-----BEGIN")
     try:
@@ -169,33 +219,17 @@ def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
         ) from None
 
 
-def _named(error: pg8000.native.DatabaseError, statement: str) -> Exception:
-    """The product's name for a server error; its text is dropped, for it may quote mail."""
-    details = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-    state = str(details.get("C", "none"))
-    if _OUTDATED.fullmatch(state):
-        return SchemaOutdated(
-            f"The database lacks something that '{statement}' needs (SQLSTATE {state});"
-            " run the function migrate-database."
-        )
-    if _REFUSED.fullmatch(state):
-        return SettingMissing(
-            f"The database refuses the login (SQLSTATE {state}); check user, password and database"
-            " name."
-        )
-    if _UNAVAILABLE.fullmatch(state):
-        return StoreUnavailable(f"The database gave up on '{statement}' (SQLSTATE {state}).")
-    return StoreRejected(
-        f"The database refuses '{statement}' (SQLSTATE {state}).",
-        blames_values=_VALUES.fullmatch(state) is not None,
-    )
-
-
 class Transaction:
-    """An open transaction; rows come back as lists in the order of the columns."""
+    """An open transaction; rows come back as lists in the order of the columns.
 
-    def __init__(self, connection: pg8000.native.Connection, known: Mapping[str, str]) -> None:
+    is_read_only: the database cannot be written now; reading goes on.
+    """
+
+    def __init__(
+        self, connection: Connection, known: Mapping[str, str], *, is_read_only: bool
+    ) -> None:
         self.statements = 0
+        self.is_read_only = is_read_only
         self._connection = connection
         self._known = known
 
@@ -205,13 +239,18 @@ class Transaction:
         try:
             rows = self._connection.run(self._known[statement], **parameters)
         except pg8000.native.DatabaseError as error:
-            raise _named(error, statement) from None
+            raise named(error, statement) from None
         return rows or []
 
     def changed(self, statement: str, **parameters: Any) -> int:
         """The same, for the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)
+
+    def require_writable(self) -> None:
+        """Raises StoreUnavailable when the database cannot be written now."""
+        if self.is_read_only:
+            raise read_only()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -238,7 +277,7 @@ class Database:
         self.statements = 0
         self._settings = settings
         self._known = known or statements()
-        self._connection: pg8000.native.Connection | None = None
+        self._connection: Connection | None = None
         self._is_open = False
 
     @contextmanager
@@ -246,63 +285,78 @@ class Database:
         """Commits when the block ends, rolls back when it raises.
 
         Raises:
-            StoreUnavailable: the connection was lost. When that happened in the commit itself
-                the transaction may have taken place: whoever asks again must be able to tell.
+            StoreUnavailable: the database or its pooler gives no session, the connection was
+                lost, or the database cannot be written. When the connection was lost in the
+                commit itself the transaction may have taken place: whoever asks again must be
+                able to tell.
             RuntimeError: the block of another transaction has not ended.
         """
         if self._is_open:
             raise RuntimeError("A transaction inside a transaction would commit the outer one.")
-        connection = self._begin()
+        connection, is_read_only = self._begin()
+        tx = Transaction(connection, self._known, is_read_only=is_read_only)
         self._is_open = True
         try:
-            tx = Transaction(connection, self._known)
             yield tx
             connection.run("COMMIT")
             self.statements += tx.statements + 2
         except pg8000.native.DatabaseError as error:
-            self._discard()
-            raise _named(error, "commit") from None
+            self.close()
+            raise named(error, "commit") from None
         except BROKEN as error:
-            self._discard()
+            self.close()
             raise StoreUnavailable(
                 f"The connection to the database was lost ({type(error).__name__})."
             ) from None
+        except StoreUnavailable:
+            self._roll_back(connection)
+            self._throw_away(connection, is_read_only)
+            raise
         except BaseException:
             self._roll_back(connection)
             raise
         finally:
             self._is_open = False
+            if is_read_only:
+                self._throw_away(connection, is_read_only)
 
     def close(self) -> None:
-        self._discard()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
-    def _begin(self) -> pg8000.native.Connection:
+    def _begin(self) -> tuple[Connection, bool]:
+        """Returns the connection, and whether the transaction that it began is read-only."""
         if self._connection is not None:
             try:
-                self._connection.run(_BEGIN)
-                return self._connection
+                return self._connection, self._connection.begin()
             except (pg8000.native.DatabaseError, *BROKEN):
                 # It died while the function was frozen; nothing was lost with it.
-                self._discard()
+                self.close()
         self._connection = connect(self._settings)
         try:
-            self._connection.run(_BEGIN)
-        except (pg8000.native.DatabaseError, *BROKEN):
-            self._discard()
-            raise StoreUnavailable("The database hung up on a new connection.") from None
-        return self._connection
+            return self._connection, self._connection.begin()
+        except pg8000.native.DatabaseError as error:
+            self.close()
+            raise named(error, "begin") from None
+        except BROKEN as error:
+            self.close()
+            raise StoreUnavailable(
+                f"The database gives a new connection no session ({type(error).__name__})."
+            ) from None
 
-    def _roll_back(self, connection: pg8000.native.Connection) -> None:
+    def _roll_back(self, connection: Connection) -> None:
         try:
             connection.run("ROLLBACK")
         except (pg8000.native.DatabaseError, *BROKEN):
-            self._discard()
+            self.close()
 
-    def _discard(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(Exception):
-                connection.close()
+    def _throw_away(self, connection: Connection, is_read_only: bool) -> None:
+        """Ends our session, and one that stays read-only at the server, too."""
+        if is_read_only and self._connection is connection:
+            with suppress(pg8000.native.DatabaseError, *BROKEN):
+                connection.run(END_STALE_SESSION)
+        self.close()
 
 
 @cache

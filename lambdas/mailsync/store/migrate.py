@@ -16,10 +16,12 @@ from typing import Any
 
 import pg8000.native
 
-from mailsync.errors import SchemaOutdated, SettingMissing, StoreUnavailable
+from mailsync.errors import SchemaOutdated, SettingMissing, StoreRejected, StoreUnavailable
 from mailsync.settings import Settings
-from mailsync.store.connection import BROKEN, Database, connect
+from mailsync.store.connection import BROKEN, Connection, Database, connect, database_target, named
+from mailsync.store.database_url import Target
 from mailsync.store.functions_login import statements_for
+from mailsync.store.session import BEGIN_MIGRATION
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6D61696C
@@ -61,31 +63,38 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
     Raises:
         SchemaOutdated: an applied file was changed, or a file fails; it is rolled back whole.
         SettingMissing: the login is refused, or may not do what a file does.
-        StoreUnavailable: the database does not answer, or another runner takes too long.
+        StoreUnavailable: the database does not answer or cannot be written, or another runner
+            takes too long.
     """
-    with _connected(settings) as connection, _locked(connection):
-        missing = _missing(wanted, _applied(connection))
+    with _connected(settings) as migrator, _locked(migrator):
+        missing = _missing(wanted, _applied(migrator))
         if missing:
-            _prepare(connection)
+            _prepare(migrator)
         for each in missing:
-            _apply(connection, each)
+            _apply(migrator, each)
         login = settings.functions_login
         if login:
-            _run(connection, statements_for(login), "The login of the functions")
+            migrator.run(statements_for(login), "The login of the functions")
     return tuple(each.version for each in missing)
 
 
 def plan(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
     """The versions that `migrate` would apply now; writes nothing. Raises the same."""
-    with _connected(settings) as connection:
-        return tuple(each.version for each in _missing(wanted, _applied(connection)))
+    with _connected(settings) as migrator:
+        return tuple(each.version for each in _missing(wanted, _applied(migrator)))
 
 
-def require_current_schema(database: Database) -> None:
-    """Raises SchemaOutdated when the newest migration of this code was not applied."""
+def require_usable(database: Database) -> None:
+    """Require that the database has the schema of this code and can be written.
+
+    Raises:
+        SchemaOutdated: the newest migration of this code was not applied.
+        StoreUnavailable: the database does not answer, or is read-only.
+    """
     newest = migrations()[-1].version
     with database.transaction() as tx:
         found = tx.run("schema_version")[0][0]
+        tx.require_writable()
     if found is None or found < newest:
         raise SchemaOutdated(
             f"The database is at migration {found or 'none'}, this code needs {newest};"
@@ -93,11 +102,47 @@ def require_current_schema(database: Database) -> None:
         )
 
 
+class _Migrator:
+    """A session of the schema's owner.
+
+    Errors of its statements show what the server says, which no statement of the functions does:
+    a migration holds no mail. The names in the URL are left out of it.
+    """
+
+    def __init__(self, connection: Connection, target: Target) -> None:
+        self._connection = connection
+        self._target = target
+
+    def run(self, sql: str, what: str) -> list[list[Any]]:
+        try:
+            return self._connection.run(sql) or []
+        except pg8000.native.DatabaseError as error:
+            known = named(error, what)
+            if not isinstance(known, StoreRejected | SchemaOutdated):
+                raise known from None
+            fields = error.args[0]
+            reason = self._without_names(fields.get("M", "no reason given"))
+            if fields.get("C") == _NO_PRIVILEGE:
+                raise SettingMissing(
+                    f"{what} needs a login that may do more: {reason}; migrate as the owner of the"
+                    " schema mailsync, at first as one that may create it."
+                ) from None
+            raise SchemaOutdated(f"{what} fails: {reason}.") from None
+
+    def _without_names(self, reason: str) -> str:
+        for name, instead in (
+            (self._target.user, "this login"),
+            (self._target.database, "this database"),
+        ):
+            reason = re.sub(rf'(?<!\w)("?){re.escape(name)}\1(?!\w)', instead, reason)
+        return reason
+
+
 @contextmanager
-def _connected(settings: Settings) -> Iterator[pg8000.native.Connection]:
+def _connected(settings: Settings) -> Iterator[_Migrator]:
     connection = connect(settings, as_owner=True)
     try:
-        yield connection
+        yield _Migrator(connection, database_target(settings, as_owner=True))
     except BROKEN as error:
         raise StoreUnavailable(
             f"The connection to the database was lost ({type(error).__name__})."
@@ -108,13 +153,13 @@ def _connected(settings: Settings) -> Iterator[pg8000.native.Connection]:
 
 
 @contextmanager
-def _locked(connection: pg8000.native.Connection) -> Iterator[None]:
+def _locked(migrator: _Migrator) -> Iterator[None]:
     """Polls: a blocked waiter's snapshot would deadlock with CREATE INDEX CONCURRENTLY.
 
     Freed in so many words: a proxy may keep the server's session when ours has ended.
     """
     deadline = time.monotonic() + _LOCK_PATIENCE_S
-    while not connection.run(f"SELECT pg_try_advisory_lock({_LOCK})")[0][0]:
+    while not migrator.run(f"SELECT pg_try_advisory_lock({_LOCK})", "The lock")[0][0]:
         if time.monotonic() > deadline:
             raise StoreUnavailable("Another migration has been running for two minutes.")
         time.sleep(0.2)
@@ -122,25 +167,24 @@ def _locked(connection: pg8000.native.Connection) -> Iterator[None]:
         yield
     finally:
         with suppress(Exception):
-            connection.run("ROLLBACK")
-            connection.run(f"SELECT pg_advisory_unlock({_LOCK})")
+            migrator.run("ROLLBACK", "The lock")
+            migrator.run(f"SELECT pg_advisory_unlock({_LOCK})", "The lock")
 
 
-def _applied(connection: pg8000.native.Connection) -> dict[str, str | None]:
+def _applied(migrator: _Migrator) -> dict[str, str | None]:
     """Version and checksum of each; dbmate's own table has no checksums."""
     exists = "SELECT to_regclass('mailsync.schema_migrations') IS NOT NULL"
-    if _run(connection, exists, _LIST) == [[False]]:
+    if migrator.run(exists, _LIST) == [[False]]:
         return {}
     versions = "SELECT version, to_jsonb(m) ->> 'checksum' FROM mailsync.schema_migrations m"
-    return dict(_run(connection, versions, _LIST))
+    return dict(migrator.run(versions, _LIST))
 
 
-def _prepare(connection: pg8000.native.Connection) -> None:
+def _prepare(migrator: _Migrator) -> None:
     # IF NOT EXISTS would ask for the right to create even where there is nothing to create.
-    if connection.run("SELECT to_regnamespace('mailsync')") == [[None]]:
-        _run(connection, "CREATE SCHEMA mailsync", "The schema mailsync")
-    _run(
-        connection,
+    if migrator.run("SELECT to_regnamespace('mailsync')", _LIST) == [[None]]:
+        migrator.run("CREATE SCHEMA mailsync", "The schema mailsync")
+    migrator.run(
         "CREATE TABLE IF NOT EXISTS mailsync.schema_migrations"
         " (version varchar(128) PRIMARY KEY);"
         " ALTER TABLE mailsync.schema_migrations ADD COLUMN IF NOT EXISTS checksum text",
@@ -166,26 +210,12 @@ def _is_missing(migration: Migration, applied: dict[str, str | None]) -> bool:
     return False
 
 
-def _apply(connection: pg8000.native.Connection, migration: Migration) -> None:
+def _apply(migrator: _Migrator, migration: Migration) -> None:
     # Without parameters the driver uses the simple protocol: many statements, none re-parsed,
     # and together with BEGIN and COMMIT in one message they are one transaction.
     record = (
         "INSERT INTO mailsync.schema_migrations (version, checksum)"  # noqa: S608
         f" VALUES ('{migration.version}', '{migration.checksum}')"
     )
-    sql = f"BEGIN;\n{migration.statements};\n{record};\nCOMMIT"
-    _run(connection, sql, f"Migration {migration.version}")
-
-
-def _run(connection: pg8000.native.Connection, sql: str, what: str) -> list[list[Any]]:
-    try:
-        return connection.run(sql) or []
-    except pg8000.native.DatabaseError as error:
-        details = error.args[0] if isinstance(error.args[0], dict) else {}
-        reason = details.get("M", "no reason given")
-        if details.get("C") == _NO_PRIVILEGE:
-            raise SettingMissing(
-                f"{what} needs a login that may do more: {reason}; migrate as the owner of the"
-                " schema mailsync, at first as one that may create it."
-            ) from None
-        raise SchemaOutdated(f"{what} fails: {reason}.") from None
+    sql = f"{BEGIN_MIGRATION};\n{migration.statements};\n{record};\nCOMMIT"
+    migrator.run(sql, f"Migration {migration.version}")

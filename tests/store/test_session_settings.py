@@ -1,0 +1,175 @@
+"""No setting of a role, a database or a pooler changes what is stored or read."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localdev.engine.postgres import Postgres
+from mailsync.errors import StoreRejected
+from mailsync.model import RunId, RunRef, SyncType, Upsert
+from mailsync.settings import Settings
+from mailsync.store.connection import Connection, Database, connect
+from mailsync.store.mail_store import MailStore
+from mailsync.store.run_store import RunStore
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
+from tests.store.pooler import pooled
+
+LOGIN = "login_with_settings"
+NASTY = {
+    "client_encoding": ("LATIN1", "SQL_ASCII", "EUC_TW", "ISO_8859_5"),
+    "DateStyle": ("'SQL, DMY'", "'SQL, MDY'", "German", "'Postgres, DMY'"),
+    "IntervalStyle": ("iso_8601", "sql_standard", "postgres_verbose"),
+    "TimeZone": ("'Asia/Kathmandu'", "'America/St_Johns'"),
+    "bytea_output": ("escape",),
+    "extra_float_digits": ("-15",),
+    "standard_conforming_strings": ("off",),
+    "array_nulls": ("off",),
+    "transform_null_equals": ("on",),
+    "search_path": ("evil, pg_catalog",),
+    "row_security": ("off",),
+    "exit_on_error": ("on",),
+    "default_transaction_isolation": ("serializable", "'repeatable read'"),
+    "default_transaction_deferrable": ("on",),
+    "statement_timeout": ("20",),
+    "lock_timeout": ("1",),
+    "idle_in_transaction_session_timeout": ("20",),
+    "transaction_timeout": ("20",),
+    "synchronous_commit": ("off",),
+}
+EVIL = (
+    "CREATE SCHEMA evil",
+    "GRANT USAGE ON SCHEMA evil TO PUBLIC",
+    "CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql RETURN timestamptz '1999-01-01'",
+    "CREATE FUNCTION evil.coalesce(int) RETURNS int LANGUAGE sql RETURN 0",
+    "CREATE TABLE evil.pg_class (a int)",
+)
+KNOWN = {
+    "values": "SELECT timestamptz '2026-03-04 05:06:07.000008Z', timestamp '2026-03-04 05:06:07.5',"
+    " date '2026-03-04', interval '1 year 2 mons 3 days -04:05:06.7', float8 '0.1' + float8 '0.2',"
+    " bytea '\\x00ff5c41', array['a', null, 'NULL'], cast('{NULL,b}' AS text[]), 'back\\slash',"
+    " 'é漢', cast(cast('2026-03-04' AS date) AS timestamptz), now() > '2020-01-01',"
+    " (SELECT count(*) > 100 FROM pg_class), (SELECT count(*) >= 0 FROM mailsync.email_accounts)",
+    "sent": "SELECT cast(:moment AS timestamptz), cast(:data AS bytea), cast(:text AS text),"
+    " cast(:words AS text[])",
+    "state": "SELECT current_setting('transaction_isolation'),"
+    " current_setting('synchronous_commit'), NULL::int = NULL",
+    "sleep": "SELECT 1 FROM pg_sleep(0.05)",
+    "malformed": "SELECT cast('x' AS int)",
+}
+SENT = {
+    "moment": datetime(2026, 3, 4, 5, 6, 7, 8, tzinfo=UTC),
+    "data": b"\x00\xff\\A'",
+    "text": "é漢 back\\slash '",
+    "words": ["a,{}", 'b"\\', "NULL"],
+}
+Alter = Callable[[str], None]
+Apart = dict[str, Any]
+_runs = count(1)
+
+
+@pytest.fixture
+def url(postgres: Postgres, database_url: str) -> str:
+    """Of a login like that of deployed functions: it owns nothing."""
+    postgres.open_login(LOGIN, role="mailsync_writer")
+    return database_url.replace("//postgres@", f"//{LOGIN}@")
+
+
+@pytest.fixture
+def owner(database_url: str) -> Iterator[Connection]:
+    connection = connect(Settings({"DATABASE_URL": database_url}))
+    for statement in EVIL:
+        connection.run(statement)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def alter(owner: Connection) -> Alter:
+    """Changes what sessions of the login begin with, in this database only."""
+    database = owner.run("SELECT current_database()")[0][0]
+    return lambda what: owner.run(f"ALTER ROLE {LOGIN} IN DATABASE {database} {what}")
+
+
+def observed(url: str) -> dict[str, Any]:
+    """What is read of constants, of values that were sent, and of a page that was stored."""
+    database = Database(Settings({"DATABASE_URL": url}), known=KNOWN)
+    try:
+        with database.transaction() as tx:
+            found = {"state": tx.run("state"), "values": tx.run("values")}
+            time.sleep(0.05)  # longer than the role lets a transaction be idle
+            tx.run("sleep")
+            with pytest.raises(StoreRejected), tx.savepoint():
+                tx.run("malformed")
+            found["sent"] = tx.run("sent", **SENT)
+    finally:
+        database.close()
+    return {**found, "stored": stored(url)}
+
+
+def stored(url: str) -> dict[str, Any]:
+    """What comes back of a message, its cursor, and when its account is due."""
+    database = Database(Settings({"DATABASE_URL": url}))
+    account_id = connect_account(database, f"user-{next(_runs)}")
+    runs, mail = RunStore(database), MailStore(database)
+    epoch = runs.begin(account_id, RunId(account_id), "arn", SyncType.INITIAL, "test")
+    assert epoch is not None
+    run = RunRef(account_id, RunId(account_id), epoch)
+    mail.save_folders(run, [a_remote_folder("F1", display_name=SENT["text"])], [])
+    (folder,) = mail.folders(account_id)
+    message = a_message(account_id, subject=SENT["text"], received_at=SENT["moment"])
+    page = a_page(Upsert(message), next_cursor="\x00\\A'é")
+    outcome = mail.apply_page(run, a_page_write(folder, page))
+    columns = "m.subject, m.received_at, b.html, m.folder_id = f.id, f.display_name"
+    with database.transaction() as tx:
+        found = tx._connection.run(
+            f"SELECT {columns} FROM mailsync.emails m JOIN mailsync.email_folders f"
+            " ON f.id = m.folder_id JOIN mailsync.email_bodies b ON b.email_id = m.id"
+            " WHERE m.account_id = cast(:id AS uuid)",
+            id=account_id,
+        )
+    (known,) = mail.folders(account_id)
+    database.close()
+    html = message.body_html
+    assert found == [[SENT["text"], SENT["moment"], html, True, SENT["text"]]], found
+    assert known.position.cursor is not None
+    return {"cursor": known.position.cursor.data, "outcome": outcome}
+
+
+def test_no_setting_of_the_login_changes_what_is_stored_or_read(
+    url: str, alter: Alter, owner: Connection
+) -> None:
+    expected, apart = observed(url), {}
+    has = {name for (name,) in owner.run("SELECT lower(name) FROM pg_settings")}
+
+    for name, values in NASTY.items():
+        for value in values if name.lower() in has else ():
+            alter(f"SET {name} = {value}")
+            try:
+                found: Any = observed(url)
+            except Exception as failure:
+                found = repr(failure)
+            if found != expected:
+                apart[name, value] = found
+            alter(f"RESET {name}")
+
+    assert apart == {}
+    assert expected["state"] == [["read committed", "on", None]]
+    assert expected["sent"] == [list(SENT.values())]
+
+
+def test_nor_do_all_of_them_at_once_behind_a_transaction_pooler(
+    url: str, alter: Alter, owner: Connection, tmp_path: Path
+) -> None:
+    expected = observed(url)
+    has = {name for (name,) in owner.run("SELECT lower(name) FROM pg_settings")}
+    for name, values in NASTY.items():
+        if name.lower() in has:
+            alter(f"SET {name} = {values[0]}")
+
+    with pooled(url, tmp_path, pool_size=2) as through:
+        assert [observed(through), observed(through)] == [expected, expected]

@@ -1,0 +1,246 @@
+"""A database that takes no writes or no connections for a while: the same process goes on after."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import TypeVar
+
+import pytest
+
+from localdev.engine.postgres import Postgres
+from mailsync.errors import SettingMissing, StoreUnavailable
+from mailsync.settings import Settings
+from mailsync.store.connection import Database, connect
+from mailsync.store.migrate import Migration, migrate, require_usable
+from tests.conftest import UNSAFE_BUT_QUICK
+from tests.store.pooler import pooled
+
+LOGIN = "login_that_waits"
+KNOWN = {
+    "write": "INSERT INTO mailsync.data_keys (wrapped) VALUES (:wrapped) RETURNING 1",
+    "read": "SELECT count(*) >= 0 FROM mailsync.data_keys",
+    "schema_version": "SELECT max(version) FROM mailsync.schema_migrations",
+}
+Run = Callable[[str], object]
+T = TypeVar("T")
+
+
+def settings_of(url: str) -> Settings:
+    return Settings({"DATABASE_URL": url})
+
+
+def write(database: Database) -> bool:
+    with database.transaction() as tx:
+        return tx.run("write", wrapped=b"x") == [[1]]
+
+
+def read(database: Database) -> bool:
+    with database.transaction() as tx:
+        return tx.run("read") == [[True]]
+
+
+def soon(attempt: Callable[[], T]) -> T:
+    """Attempt it until there is a place: a pooler learns late that a client has gone."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return attempt()
+        except StoreUnavailable:
+            assert time.monotonic() < deadline
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    database = Database(settings_of(url), known=KNOWN)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def url(postgres: Postgres, database_url: str) -> str:
+    postgres.open_login(LOGIN, role="mailsync_writer")
+    return database_url.replace("//postgres@", f"//{LOGIN}@")
+
+
+@pytest.fixture
+def run(database_url: str) -> Iterator[Run]:
+    """Of the owner; `{db}` is the database, and sessions of the login are ended by `end`."""
+    owner = connect(settings_of(database_url))
+    name = owner.run("SELECT current_database()")[0][0]
+    yield lambda sql: owner.run(sql.format(db=name, login=LOGIN))
+    owner.close()
+
+
+END = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{login}'"
+FREEZE = "ALTER ROLE {login} IN DATABASE {db} SET default_transaction_read_only = on"
+THAW = "ALTER ROLE {login} IN DATABASE {db} RESET default_transaction_read_only"
+
+
+@pytest.fixture(params=["direct", "through a transaction pooler"])
+def reached(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> Iterator[str]:
+    with ExitStack() as stack:
+        if request.param != "direct":
+            url = stack.enter_context(pooled(url, tmp_path, pool_size=2))
+        yield url
+
+
+def test_while_a_database_is_read_only_it_is_read_and_then_written_again(
+    reached: str, run: Run
+) -> None:
+    """Sessions keep the mode in which they began, also those that a pooler keeps for others."""
+    with opened(reached) as database, opened(reached) as reader:
+        assert write(database)
+        require_usable(database)
+        run(FREEZE)
+        run(END)
+
+        assert read(reader)
+        for attempt in (write, require_usable):
+            with pytest.raises(StoreUnavailable, match=r"read-only \(SQLSTATE 25006\)"):
+                attempt(database)
+
+        run(THAW)
+        assert write(database)
+        assert write(reader)
+        require_usable(database)
+
+
+def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:
+    with Postgres(tmp_path, settings=UNSAFE_BUT_QUICK) as server, opened(server.url) as database:
+        migrate(settings_of(server.url))
+        assert write(database)
+        (server.cluster / "standby.signal").touch()
+        server.restart()
+
+        assert read(database)
+        for attempt in (write, require_usable):
+            with pytest.raises(StoreUnavailable, match=r"read-only \(SQLSTATE 25006\)"):
+                attempt(database)
+        newer = Migration("9000", "CREATE TABLE mailsync.newer (a int)", "1")
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            migrate(settings_of(server.url), [newer])
+
+        owner = connect(settings_of(server.url))
+        assert owner.run("SELECT pg_promote()") == [[True]]
+        owner.close()
+        assert write(database)
+
+
+FULL = "takes no more connections"
+
+
+def test_a_server_without_a_place_is_waited_for(url: str, run: Run) -> None:
+    with opened(url) as database:
+        assert write(database)
+        run("ALTER DATABASE {db} CONNECTION LIMIT 0")
+        run(END)
+        with pytest.raises(StoreUnavailable, match=FULL):
+            write(database)
+
+        run("ALTER DATABASE {db} CONNECTION LIMIT -1")
+        assert write(database)
+
+
+def test_a_pooler_without_a_place_is_waited_for(url: str, tmp_path: Path) -> None:
+    limits = ("max_client_conn = 1",)
+    with pooled(url, tmp_path, pool_size=1, settings=limits) as through:
+        other = soon(lambda: connect(settings_of(through)))
+        with opened(through) as database:
+            with pytest.raises(StoreUnavailable, match=FULL):
+                write(database)
+
+            other.close()
+            assert soon(lambda: write(database))
+
+
+@pytest.mark.parametrize(
+    ("settings", "query", "reason"),
+    [
+        (("query_wait_timeout = 1",), "", FULL),
+        ((), "?connect_timeout=1", "no session"),
+    ],
+    ids=["the pooler gives up", "we do"],
+)
+def test_a_pooler_whose_sessions_are_all_taken_is_not_waited_for_long(
+    url: str, tmp_path: Path, settings: tuple[str, ...], query: str, reason: str
+) -> None:
+    """The API has 29 seconds to answer."""
+    with (
+        pooled(url, tmp_path, pool_size=1, settings=settings) as through,
+        opened(through) as other,
+        opened(f"{through}{query}") as database,
+    ):
+        began = time.monotonic()
+        with other.transaction(), pytest.raises(StoreUnavailable, match=reason):
+            write(database)
+
+        assert time.monotonic() - began < 10
+        assert write(database)
+
+
+@contextmanager
+def a_server_that_says(answer: bytes) -> Iterator[str]:
+    """Accepts one connection after the other, reads once, answers, and listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as kept:
+
+        def serve() -> None:
+            while True:
+                try:
+                    accepted = kept.enter_context(listener.accept()[0])
+                except OSError:
+                    return
+                accepted.recv(1024)
+                accepted.sendall(answer)
+
+        Thread(target=serve, daemon=True).start()
+        port = listener.getsockname()[1]
+        yield f"postgresql://me:hunter2@127.0.0.1:{port}/hunter2?connect_timeout=1"
+
+
+def refused(code: str, words: str) -> bytes:
+    """An ErrorResponse as Supavisor sends it."""
+    fields = f"SFATAL\0VFATAL\0C{code}\0M{words}\0\0".encode()
+    return b"E" + (len(fields) + 4).to_bytes(4) + fields
+
+
+CLEARTEXT, GSS = (b"R" + (8).to_bytes(4) + method.to_bytes(4) for method in (3, 7))
+
+
+@pytest.mark.parametrize(
+    ("answer", "query", "error", "reason"),
+    [
+        (b"", "", StoreUnavailable, "does not answer"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "", StoreUnavailable, "does not answer"),
+        (refused("XX000", "Max client connections reached"), "", StoreUnavailable, FULL),
+        (refused("XX000", "Tenant or user not found"), "", SettingMissing, "refuses the login"),
+        (refused("28P01", "password of hunter2"), "", SettingMissing, "refuses the login"),
+        (GSS, "", SettingMissing, "kind of login"),
+        (CLEARTEXT, "&channel_binding=require", SettingMissing, "no channel binding"),
+    ],
+    ids=["silent", "HTTP", "Supavisor is full", "no tenant", "password", "GSS", "cleartext"],
+)
+def test_a_login_that_fails_is_named_without_a_word_of_the_url(
+    answer: bytes, query: str, error: type[Exception], reason: str
+) -> None:
+    began = time.monotonic()
+    with (
+        a_server_that_says(answer) as url,
+        opened(f"{url}{query}") as database,
+        pytest.raises(error, match=reason) as failed,
+    ):
+        write(database)
+
+    assert time.monotonic() - began < 10
+    assert "hunter2" not in str(failed.value)
+    assert "127.0.0.1" not in str(failed.value)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 63 + ".invalid", "[fe80::1%25x]"])
+def test_a_host_that_is_not_there_is_not_repeated(host: str) -> None:
+    with pytest.raises(StoreUnavailable, match="does not answer") as failed:
+        connect(settings_of(f"postgresql://me:hunter2@{host}/mail"))
+
+    assert host.strip("[]") not in str(failed.value)
