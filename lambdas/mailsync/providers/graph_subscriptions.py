@@ -15,6 +15,7 @@ from mailsync.model import PushChannel, RemoteId
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, mailbox_path
+from mailsync.providers.graph_messages import read_id
 from mailsync.providers.patience import Patience
 
 # Refused for good when renewed: it expired, was removed, or belongs to another app.
@@ -55,7 +56,7 @@ class GraphPush:
         answer = self._graph.send("POST", "/subscriptions", wanted)
         if answer.status != 201:
             raise refusal(answer, Asked.MAILBOX)
-        return PushChannel(RemoteId(_text(answer, "id")), _expiry(answer))
+        return PushChannel(read_id(answer.body), _expiry(answer))
 
     def extend(self, remote_id: RemoteId, until: datetime) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}
