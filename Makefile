@@ -1,7 +1,7 @@
 # The only door; CI goes through it too. `make help` lists what there is.
 
 MESSAGES ?= 3000#   how many messages the demo mailbox holds
-MBOX     ?=#        an mbox file, a Maildir or a folder of .eml files to fill it with instead
+MBOX     ?=#        an mbox file, a Maildir, a folder of .eml files or a message to fill it with
 HISTORIES ?= 2000#  how many random histories `make torture` runs
 MINUTES  ?= 30#    how long `make soak` goes on
 STAGE    ?= dev#    the stage of cdk.json that `make synth` writes and `make dashboard` shows

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from types import FrameType
 
@@ -19,7 +20,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 when all went well, 1 when the stack could not start."""
+    """The exit code: 0 when all went well, 1 when the stack could not start, 2 for wrong usage."""
     command, options = parse(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> int:
         with console.status("Starting Mailsync ..."):
             stack.start()
         console.print(f"Mailsync is up after {time.monotonic() - began:.1f} s.")
+        for line in _loaded(stack, options):
+            console.print(line, markup=False)
         return _stay_up(stack) if command == "up" else _demo(stack, options)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
@@ -37,6 +40,13 @@ def main(arguments: list[str]) -> int:
         return 130
     finally:
         stack.stop()
+
+
+def _loaded(stack: Stack, options: Options) -> Iterator[str]:
+    """What became of the mail of --mbox; nothing where none was read."""
+    report = stack.simulators.mail if stack.simulators else None
+    if report and options.mbox:
+        yield from report.lines(options.mbox, stack.data / "logs" / "simulators.log")
 
 
 def _stay_up(stack: Stack) -> int:

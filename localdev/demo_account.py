@@ -45,9 +45,9 @@ def connect(
     """Signs in with that simulated mailbox, or the first, by the OAuth code flow, browser-like.
 
     Raises:
-        StartFailed: some step of the sign-in was refused.
+        StartFailed: some step of the sign-in was refused, or there is no simulated mailbox.
     """
-    address = address or str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
+    address = address or _first_mailbox(provider)
     headers = {"Authorization": f"Bearer {token}"}
     trust = ssl.create_default_context(cafile=provider.ca_bundle)
     with httpx.Client(verify=trust, timeout=TIMEOUT_S) as browser:
@@ -57,6 +57,16 @@ def connect(
         inbox = _next(browser.get(callback))
     account_id = parse_qs(urlsplit(inbox).query)["accountId"][0]
     return DemoAccount(account_id, address, api_url, headers)
+
+
+def _first_mailbox(provider: Provider) -> str:
+    try:
+        return str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
+    except (httpx.HTTPError, ValueError, LookupError) as error:
+        raise StartFailed(
+            f"There is no simulated mailbox at {provider.graph_url} ({type(error).__name__}): give"
+            " --graph-url and --authority of simulators, or none; `up` lets you connect a real one."
+        ) from None
 
 
 def simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:

@@ -1,31 +1,37 @@
 """What can be chosen for a local stack, on the command line or in a test."""
 
 import argparse
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, NoReturn
+
+from localdev.engine.simulator_process import Provider
+from localdev.own_servers import HELP, NotUsable, OwnDatabase, own_database, own_provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Ports of 0 mean any free one.
 
-    graph_url, authority  Microsoft's endpoints; None: simulated ones
-    database_url          None: a Postgres server of the stack's own
-    database_port         where that one also listens on loopback; None: only on its socket
-    mbox                  mail for the simulated mailbox; None: `messages` generated ones
-    latency               of the simulators: `none` or `real`
-    simulator_host        the name of loopback in their links: 127.0.0.1 or localhost
-    cors_origins          whose pages may use the API from a browser
-    time_scale            multiplies waits of workflows and intervals of schedules
+    provider        Microsoft's servers, or others that stand in for them; None: the simulators
+    database        None: a Postgres server of the stack's own
+    database_port   where that one also listens on loopback; None: only on its socket
+    mbox            mail for the simulated mailbox; None: `messages` generated ones
+    latency         of the simulators: `none` or `real`
+    simulator_host  the name of loopback in their links: 127.0.0.1 or localhost
+    cors_origins    whose pages may use the API from a browser
+    time_scale      multiplies waits of workflows and intervals of schedules
+    app_inbox_url   where a person lands after a sign-in; None: in the dashboard
     """
 
     data: Path = Path(".mailsync/data")
     api_port: int = 3000
     aws_port: int = 4566
     dashboard_port: int = 8288
-    graph_url: str | None = None
-    authority: str | None = None
-    database_url: str | None = None
+    provider: Provider | None = None
+    database: OwnDatabase | None = None
     database_port: int | None = None
     mbox: Path | None = None
     messages: int = 3000
@@ -35,29 +41,74 @@ class Options:
     dev_login: bool = True
     schedule: bool = True
     cors_origins: tuple[str, ...] = ()
+    app_inbox_url: str | None = None
     fresh: bool = False
 
 
-def parse(arguments: list[str]) -> tuple[str, Options]:
-    """The command and its options. Ends the process on --help and on wrong usage."""
+def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> tuple[str, Options]:
+    """The command and its options.
+
+    Ends the process on --help, and with 2 and one sentence on wrong usage.
+    """
     common = _common_options()
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m localdev", description="Mailsync on this machine, without an AWS account."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{up,demo}")
-    commands.add_parser("up", parents=[common], help="start the stack and stay up until Ctrl-C")
-    commands.add_parser("demo", parents=[common], help="mirror a simulated mailbox and prove it")
+    for name, purpose in (
+        ("up", "start the stack and stay up until Ctrl-C"),
+        ("demo", "mirror a simulated mailbox and prove it"),
+    ):
+        commands.add_parser(
+            name,
+            parents=[common],
+            help=purpose,
+            description=f"{purpose[0].upper()}{purpose[1:]}.",
+            epilog=HELP,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
     chosen = vars(parser.parse_args(arguments))
-    if bool(chosen["graph_url"]) != bool(chosen["authority"]):
-        parser.error("--graph-url and --authority belong together.")
     known = {each.name for each in fields(Options)}
     options = {name: value for name, value in chosen.items() if name in known}
-    return chosen["command"], Options(**options)
+    try:
+        servers = _own_servers(chosen, environment)
+    except NotUsable as wrong:
+        parser.error(str(wrong))
+    return chosen["command"], Options(**options, **servers)
 
 
-def _common_options() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage, which is longer than a terminal is high."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _own_servers(
+    chosen: Mapping[str, str | None], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Raises NotUsable."""
+    given = {
+        "GRAPH_URL": chosen["graph_url"],
+        "MICROSOFT_AUTHORITY": chosen["authority"],
+        "DATABASE_URL": chosen["database_url"],
+    }
+    settings = {**environment, **{name: value for name, value in given.items() if value}}
+    provider = own_provider(settings)
+    if provider and chosen["mbox"]:
+        raise NotUsable(
+            "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
+            " leave one of them out."
+        )
+    return {
+        "provider": provider,
+        "database": own_database(settings),
+        "app_inbox_url": settings.get("APP_INBOX_URL") or None,
+    }
+
+
+def _common_options() -> _Parser:
     defaults = Options()
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = _Parser(add_help=False)
     add = parser.add_argument
     add("--data", type=Path, default=defaults.data, metavar="DIR", help="default: %(default)s")
     add("--api-port", type=_port, default=defaults.api_port, help="default: %(default)s; 0: any")
@@ -68,15 +119,25 @@ def _common_options() -> argparse.ArgumentParser:
         default=defaults.dashboard_port,
         help="default: %(default)s; 0: any",
     )
-    add("--graph-url", metavar="URL", help="Microsoft Graph instead of the simulator")
-    add("--authority", metavar="URL", help="Microsoft's identity platform with the tenant")
+    add(
+        "--graph-url",
+        metavar="URL",
+        help="Microsoft Graph, such as https://graph.microsoft.com/v1.0, instead of the simulator;"
+        " with it --authority, and the environment below",
+    )
+    add(
+        "--authority",
+        metavar="URL",
+        help="Microsoft's identity platform with the tenant, such as"
+        " https://login.microsoftonline.com/common",
+    )
     add("--database-url", metavar="URL", help="your Postgres instead of the stack's own")
     add("--database-port", type=_port, help="let the stack's own Postgres listen there, too")
     add(
         "--mbox",
         type=_existing,
         metavar="PATH",
-        help="an mbox file, Maildir or folder of .eml files",
+        help="an mbox file, Maildir, folder of .eml files or a single message for the simulator",
     )
     add("--messages", type=int, default=defaults.messages, help="default: %(default)s")
     add("--latency", choices=("none", "real"), default=defaults.latency, help="of the simulators")
@@ -104,7 +165,7 @@ def _port(text: str) -> int:
 
 
 def _existing(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = Path(text).expanduser().absolute()
     if not path.exists():
         raise argparse.ArgumentTypeError(f"there is no {text}")
     return path

@@ -5,7 +5,6 @@ wraps stored tokens, and the key of development sign-ins.
 """
 
 import json
-import os
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -143,7 +142,7 @@ class Stack:
 
     def _launch_simulators(self) -> None:
         """Only launched: they get ready while the database starts."""
-        if self.options.graph_url is None:
+        if self.options.provider is None:
             self.simulators = SimulatorProcess(
                 self._simulator_arguments(), root=ROOT, log=self.data / "logs" / "simulators.log"
             )
@@ -158,9 +157,9 @@ class Stack:
         return [*folder, *ports, *mail, "--latency", options.latency]
 
     def _open_database(self) -> None:
-        given = self.options.database_url or os.environ.get("DATABASE_URL")
+        given = self.options.database
         if given:
-            self.database_url = given
+            self.database_url = given.url
         else:
             server = Postgres(self.data / "postgres", tcp_port=self.options.database_port)
             self.postgres = self._exit.enter_context(server)
@@ -168,10 +167,8 @@ class Stack:
         own = self.postgres
         self.lambdas.settings.update(
             DATABASE_URL=own.url_of(FUNCTIONS_LOGIN) if own else self.database_url,
-            MIGRATION_DATABASE_URL=(
-                own.url if own else os.environ.get("MIGRATION_DATABASE_URL", "")
-            ),
-            DATABASE_CA_BUNDLE=os.environ.get("DATABASE_CA_BUNDLE", ""),
+            MIGRATION_DATABASE_URL=own.url if own else given.migration_url if given else "",
+            DATABASE_CA_BUNDLE=given.ca_bundle if given else "",
         )
 
     def _configure(self) -> None:
@@ -181,15 +178,11 @@ class Stack:
         arns = create_workflows(
             self.aws_url, WORKFLOWS, FUNCTIONS, time_scale=self.options.time_scale
         )
-        self.provider = self._provider()
+        self.provider = self.options.provider or self._simulated()
         self.lambdas.settings.update(
             **CREDENTIALS,
             AWS_ENDPOINT_URL=self.aws_url,
-            GRAPH_URL=self.provider.graph_url,
-            MICROSOFT_AUTHORITY=self.provider.authority,
-            MICROSOFT_CLIENT_ID=self.provider.client_id,
-            MICROSOFT_CLIENT_SECRET=self.provider.client_secret,
-            CA_BUNDLE=self.provider.ca_bundle or "",
+            **self.provider.settings,
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS,
             SYNC_ACCOUNTS_ARN=function_arn(WOKEN),
@@ -198,7 +191,7 @@ class Stack:
             JWT_SECRET=open_secret(self.data / "jwt-secret"),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
-            APP_INBOX_URL=os.environ.get("APP_INBOX_URL") or f"{self.dashboard.url}/accounts",
+            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/accounts",
             POWERTOOLS_SERVICE_NAME="mailsync-local",
         )
 
@@ -221,16 +214,9 @@ class Stack:
             seen_events=self.events.seen,
         )
 
-    def _provider(self) -> Provider:
-        if self.simulators:
-            return self.simulators.wait_until_ready()
-        return Provider(
-            graph_url=self.options.graph_url or "",
-            authority=self.options.authority or "",
-            client_id=os.environ.get("MICROSOFT_CLIENT_ID", ""),
-            client_secret=os.environ.get("MICROSOFT_CLIENT_SECRET", ""),
-            ca_bundle=os.environ.get("CA_BUNDLE"),
-        )
+    def _simulated(self) -> Provider:
+        assert self.simulators is not None
+        return self.simulators.wait_until_ready()
 
     def _migrate(self) -> None:
         answer = self.lambdas.invoke("migrate-database", b"{}")

@@ -16,7 +16,7 @@ from mailsync.store.migrate import migrate
 from tests.databases import copy_database
 
 # Whatever the developer's shell has set must not reach the tests.
-SETTINGS = ("AWS_", "DATABASE_", "MICROSOFT_", "MIGRATION_")
+SETTINGS = ("AWS_", "APP_INBOX_", "CA_BUNDLE", "DATABASE_", "GRAPH_", "MICROSOFT_", "MIGRATION_")
 for name in [each for each in os.environ if each.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
+from localdev.mail.report import LoadReport
 from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET
 
 READY_LIMIT_S = 300  # a large mbox is imported first
@@ -20,20 +21,44 @@ STOP_LIMIT_S = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Where mail and sign-in are; `ca_bundle` None: the system's certificates."""
+    """Where mail and sign-in are, and how the app signs in; with a certificate or with a secret.
+
+    tenants: as MICROSOFT_TENANTS. ca_bundle: None: the system's certificates.
+    """
 
     graph_url: str
     authority: str
     client_id: str
-    client_secret: str
+    client_secret: str = ""
+    client_certificate: str = ""
+    tenants: str = ""
     ca_bundle: str | None = None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """As functions are told."""
+        settings = {
+            "GRAPH_URL": self.graph_url,
+            "MICROSOFT_AUTHORITY": self.authority,
+            "MICROSOFT_CLIENT_ID": self.client_id,
+            "MICROSOFT_CLIENT_SECRET": self.client_secret,
+            "CA_BUNDLE": self.ca_bundle or "",
+        }
+        if self.client_certificate:
+            settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate
+        if self.tenants:
+            settings["MICROSOFT_TENANTS"] = self.tenants
+        return settings
 
 
 class SimulatorProcess:
     """`python -m localdev.simulators`, from construction to `stop`.
 
-    It prints one JSON line when it is ready; `wait_until_ready` reads it.
+    It prints one JSON line when it is ready; `wait_until_ready` reads it, and `mail` is then what
+    became of the user's own mail (None: none was given, or it was loaded earlier).
     """
+
+    mail: LoadReport | None = None
 
     def __init__(self, arguments: list[str], *, root: Path, log: Path) -> None:
         self._arguments = arguments
@@ -52,6 +77,9 @@ class SimulatorProcess:
         line = self._first_line()
         try:
             ready = json.loads(line)
+            if "failed" in ready:
+                raise StartFailed(ready["failed"])
+            self.mail = LoadReport.from_json(ready["mail"]) if ready["mail"] else None
             self._ports = [f"--{each}-port={ready[f'{each}Port']}" for each in ("graph", "entra")]
             return Provider(
                 graph_url=ready["graphUrl"],

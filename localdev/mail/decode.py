@@ -1,5 +1,9 @@
-"""Text out of mail: RFC 2047 headers and bodies in whatever charset they claim to be."""
+"""Text out of mail: RFC 2047 headers and bodies in whatever charset they claim to be.
 
+What comes out can always be encoded: it has neither NUL nor half a surrogate pair.
+"""
+
+import codecs
 import re
 from base64 import b64decode
 from quopri import decodestring
@@ -20,29 +24,58 @@ _ALIASES = {
     "ascii": "utf-8",
     "windows-31j": "cp932",
 }
+# Codecs of Python that no mail means, and that take very long over a long body.
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decoded_text(content: bytes, charset: str | None) -> str:
-    """Never fails: the claimed charset, then UTF-8, then Windows-1252, byte by byte."""
+    """Decode with the claimed charset, else as `guessed_text` does; never fails."""
+    return claimed_text(content, charset) or guessed_text(content)[0]
+
+
+def claimed_text(content: bytes, charset: str | None) -> str | None:
+    """The text in the charset that the mail claims (None: UTF-8); None when it is not in it."""
     claimed = (charset or "utf-8").strip("\"' ").lower()
-    for name in (_ALIASES.get(claimed, claimed), "utf-8", "cp1252"):
-        try:
-            return _without_nul(content.decode(name))
-        except (UnicodeDecodeError, LookupError, ValueError):
-            continue
-    return _without_nul(content.decode("latin-1"))
+    try:
+        codec = codecs.lookup(_ALIASES.get(claimed, claimed)).name
+        return None if codec in _NO_CHARSETS else well_formed(content.decode(codec))
+    except (LookupError, ValueError):
+        return None
+
+
+def guessed_text(content: bytes) -> tuple[str, str]:
+    """The text and the name of its charset: UTF-8 where it can be, else Windows-1252.
+
+    Some write a character beyond 16 bits as two halves in UTF-8 (CESU-8); they are joined.
+    """
+    try:
+        return well_formed(content.decode("utf-8", "surrogatepass")), "UTF-8"
+    except UnicodeDecodeError:
+        pass
+    try:
+        return well_formed(content.decode("cp1252")), "Windows-1252"
+    except UnicodeDecodeError:
+        return well_formed(content.decode("latin-1")), "Latin-1"
+
+
+def well_formed(text: str) -> str:
+    """The text without NUL, halves of a surrogate pair joined, and U+FFFD for one that is alone."""
+    text = text.replace("\x00", "")
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def decoded_header(value: str | None) -> str:
-    """One line of text from a header, with encoded words read and raw bytes made sense of.
+    """One line of text from a header, with encoded words and raw bytes decoded.
 
     White space between encoded words is no part of the text (RFC 2047 section 6.2). Words
     that split a character between them are joined as bytes before they are decoded.
     """
     if value is None:
         return ""
-    text = _raw_text(value)
-    text = re.sub(r"\s+", " ", _BETWEEN_WORDS.sub(r"\1", text.replace("\r", "")))
+    text = re.sub(r"\s+", " ", _BETWEEN_WORDS.sub(r"\1", raw_text(value).replace("\r", "")))
     pieces: list[str] = []
     pending, charset, end = b"", "", 0
     for word in _ENCODED_WORD.finditer(text):
@@ -55,14 +88,17 @@ def decoded_header(value: str | None) -> str:
         pending, charset, end = pending + _word_bytes(word[2], word[3]), name, word.end()
     if pending:
         pieces.append(decoded_text(pending, charset))
-    return re.sub(r"[\r\n]+", " ", "".join([*pieces, text[end:]])).strip()
+    return well_formed(re.sub(r"[\r\n]+", " ", "".join([*pieces, text[end:]]))).strip()
 
 
-def _raw_text(value: str) -> str:
-    """Bytes above 127 stand as surrogates in the parser's text; some mail is raw UTF-8."""
-    if value.isascii():
-        return value
-    return decoded_text(value.encode("utf-8", "surrogateescape"), "utf-8")
+def raw_text(value: str) -> str:
+    """A header's value with its bytes above 127, which the parser leaves as surrogates, decoded."""
+    return value if value.isascii() else guessed_text(raw_bytes(value))[0]
+
+
+def raw_bytes(value: str) -> bytes:
+    """What the parser has read."""
+    return value.encode("utf-8", "surrogateescape")
 
 
 def _word_bytes(encoding: str, text: str) -> bytes:
@@ -74,7 +110,3 @@ def _word_bytes(encoding: str, text: str) -> bytes:
     except ValueError:
         # One stray character at the end: all but it can be read.
         return b64decode(padded[: len(padded) // 4 * 4])
-
-
-def _without_nul(text: str) -> str:
-    return text.replace("\x00", "")

@@ -1,185 +1,216 @@
-"""The user's own mail: an mbox file, a Maildir or a folder of .eml files.
+"""The user's own mail: an mbox file, a Maildir, a folder of .eml files, or a single message.
 
-Nothing is dropped silently: a part that cannot be read is read tolerantly, and a message
-that cannot be read at all is reported with its cause. The old parser policy is used on
-purpose: the newer one raises on headers that real mail has.
+Nothing is dropped silently: what is broken is read as far as it can be and named as odd, and what
+is not loaded is named with its cause. Nothing raises for what a file holds.
 """
 
-import mailbox as stdlib_mailbox
+import os
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email import message_from_bytes, policy
-from email.message import Message
-from email.utils import getaddresses, parsedate_to_datetime
+from errno import EINVAL
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from stat import S_ISREG
 
-from localdev.mail.decode import decoded_header, decoded_text
-from localdev.mail.item import Address, MailItem
+from localdev.mail.decode import guessed_text
+from localdev.mail.item import MailItem
+from localdev.mail.mbox import Content, is_mbox, is_message, split_mbox, without_mark
+from localdev.mail.parse import read_mail
 
-_UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 _MAILDIR_PARTS = ("cur", "new")
+_STATUS = re.compile(rb"^Status:(.*)$", re.MULTILINE)
+_FLAGS = re.compile(r"[:;!]2,([A-Za-z]*)$")
+_NO_HEADER = "no header that mail has"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`source` is a file and, in an mbox, the message's number in it."""
+    """`source` is a file and, in an mbox, the message's number and where it begins.
+
+    cause: why it was not loaded, or, of a message that was, what is odd about it.
+    """
 
     source: str
     cause: str
 
+    def __str__(self) -> str:
+        """One line, whatever is in the name of a file."""
+        return re.sub(r"[^\S ]|[\x00-\x1f\x7f]", "?", f"{self.source}: {self.cause}")
+
 
 @dataclass(slots=True)
 class Loaded:
-    """`problems` fills up while `items` is consumed."""
+    """`problems` and `oddities` fill up while `items` is consumed.
+
+    problems: what was not loaded. oddities: messages that were, though something is wrong.
+    """
 
     items: Iterator[MailItem]
     problems: list[Problem] = field(default_factory=list)
+    oddities: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _RawMail:
+    source: str
+    content: bytes
+    folder: tuple[str, ...] = ()
+    is_read: bool = True
+    oddity: str = ""
 
 
 def load_mail(path: Path) -> Loaded:
-    """Raises FileNotFoundError when there is nothing at the path."""
+    """The mail at the path, read while it is consumed.
+
+    Raises FileNotFoundError when there is nothing at the path.
+    """
     if not path.exists():
         raise FileNotFoundError(f"{path} is neither an mbox file nor a folder of mail.")
     loaded = Loaded(iter(()))
-    loaded.items = _items(path, loaded.problems)
+    loaded.items = _items(path, loaded)
     return loaded
 
 
-def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
-    """One RFC 5322 message, with text, addresses and times as far as they can be made out."""
-    message = message_from_bytes(raw, policy=policy.compat32)
-    headers = _RawHeaders(message)
-    sent_at = _date(headers.first("Date"))
-    received_at = _received_at(headers) or sent_at or _UNDATED
-    body, body_type = _body(message)
-    senders = _addresses(headers, "From") or _addresses(headers, "Sender")
-    references = (headers.first("References") or headers.first("In-Reply-To") or "").split()
-    message_id = _one_line(headers.first("Message-ID")) or None
-    return MailItem(
-        subject=decoded_header(headers.first("Subject")),
-        body=body,
-        body_type="html" if body_type == "html" else "text",
-        received_at=received_at,
-        sent_at=sent_at or received_at,
-        folder=folder,
-        sender=senders[0] if senders else None,
-        to=_addresses(headers, "To"),
-        cc=_addresses(headers, "Cc"),
-        bcc=_addresses(headers, "Bcc"),
-        reply_to=_addresses(headers, "Reply-To"),
-        internet_message_id=message_id,
-        conversation=references[0] if references else message_id,
-        is_read=is_read,
-        has_attachments=any(_is_attachment(part) for part in message.walk()),
-        headers=tuple((name, decoded_header(value)) for name, value in headers.items),
-        mime=raw,
-    )
+def _items(path: Path, loaded: Loaded) -> Iterator[MailItem]:
+    files = _folder if path.is_dir() else _single_file
+    for mail in files(path, loaded.problems):
+        if not mail.content.strip():
+            loaded.problems.append(Problem(mail.source, "empty message"))
+        elif not is_message(mail.content):
+            loaded.problems.append(Problem(mail.source, f"it has {_NO_HEADER}"))
+        elif item := _item(mail, loaded):
+            yield item
 
 
-def _items(path: Path, problems: list[Problem]) -> Iterator[MailItem]:
-    for source, raw, folder, is_read in _raw_mail(path):
-        if not raw.strip():
-            problems.append(Problem(source, "empty message"))
-            continue
-        try:
-            yield parse_mail(raw, folder=folder, is_read=is_read)
-        except (ValueError, LookupError, TypeError, AttributeError) as failure:
-            problems.append(Problem(source, f"{type(failure).__name__}: {failure}"))
-
-
-def _raw_mail(path: Path) -> Iterator[tuple[str, bytes, tuple[str, ...], bool]]:
-    """Source, bytes, folder path and read state of each message."""
-    if path.is_file():
-        yield from _mbox(path)
-        return
-    for file in sorted(path.rglob("*")):
-        relative = file.relative_to(path)
-        if file.is_file() and file.parent.name in _MAILDIR_PARTS:
-            folder = _maildir_folder(relative.parts[:-2])
-            yield str(relative), file.read_bytes(), folder, "S" in file.name.partition(":2,")[2]
-        elif file.suffix.lower() == ".eml":
-            yield str(relative), file.read_bytes(), relative.parts[:-1], True
-
-
-def _mbox(path: Path) -> Iterator[tuple[str, bytes, tuple[str, ...], bool]]:
-    box = stdlib_mailbox.mbox(path, create=False)
+def _item(mail: _RawMail, loaded: Loaded) -> MailItem | None:
     try:
-        for number, key in enumerate(box.keys(), start=1):
-            raw = box.get_bytes(key)
-            status = re.search(rb"^Status: (.*)$", raw[:20_000], re.MULTILINE)
-            yield f"{path.name}#{number}", raw, (), status is None or b"R" in status[1]
-    finally:
-        box.close()
+        item, oddities = read_mail(mail.content, folder=mail.folder, is_read=mail.is_read)
+    except Exception as failure:
+        # The standard library's parsers raise much on bytes that no test has tried; one message
+        # must not keep the others out.
+        loaded.problems.append(Problem(mail.source, f"{type(failure).__name__}: {failure}"))
+        return None
+    if odd := [each for each in (mail.oddity, *oddities) if each]:
+        loaded.oddities.append(Problem(mail.source, "; ".join(odd)))
+    return item
+
+
+def _single_file(path: Path, problems: list[Problem]) -> Iterator[_RawMail]:
+    return _messages(path, path.name, (), problems)
+
+
+def _folder(path: Path, problems: list[Problem]) -> Iterator[_RawMail]:
+    def unreadable(error: OSError) -> None:
+        problems.append(Problem(_shown(error.filename), _unreadable(error)))
+
+    for name, folders, files in os.walk(path, onerror=unreadable):
+        folders.sort()
+        parent = Path(name)
+        parts = tuple(_shown(each) for each in parent.relative_to(path).parts)
+        for link in (each for each in folders if (parent / each).is_symlink()):
+            source = "/".join([*parts, _shown(link)])
+            problems.append(Problem(source, "it is a link to a folder, which is not followed"))
+        read = _maildir_message if _is_maildir_part(parent) else _file_of_folder
+        for file in sorted(files):
+            source = "/".join([*parts, _shown(file)])
+            yield from read(parent / file, source, parts, problems)
+
+
+def _is_maildir_part(folder: Path) -> bool:
+    return folder.name in _MAILDIR_PARTS and (folder.parent / "cur").is_dir()
+
+
+def _file_of_folder(
+    path: Path, source: str, parts: tuple[str, ...], problems: list[Problem]
+) -> Iterator[_RawMail]:
+    if path.suffix.lower() == ".eml":
+        yield from _messages(path, source, parts, problems)
+        return
+    # Beside the parts of a Maildir are files of the mail server and what is being delivered.
+    is_of_maildir = (path.parent / "cur").is_dir() or (path.parent.parent / "cur").is_dir()
+    if not is_of_maildir and not path.name.startswith("."):
+        problems.append(Problem(source, "its name does not end with .eml"))
+
+
+def _maildir_message(
+    path: Path, source: str, parts: tuple[str, ...], problems: list[Problem]
+) -> Iterator[_RawMail]:
+    flags = _FLAGS.search(path.name)
+    is_read = flags is not None and "S" in flags[1]
+    try:
+        content = without_mark(_regular(path).read_bytes())
+    except OSError as error:
+        problems.append(Problem(source, _unreadable(error)))
+        return
+    yield _RawMail(source, content, _maildir_folder(parts[:-1]), is_read)
+
+
+def _messages(
+    path: Path, source: str, folder: tuple[str, ...], problems: list[Problem]
+) -> Iterator[_RawMail]:
+    """Of an mbox file, or the one that a file is."""
+    try:
+        with _regular(path).open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                problems.append(Problem(source, "empty message"))
+                return
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+                if path.suffix.lower() == ".eml" and not is_mbox(content):
+                    yield _RawMail(source, without_mark(content), folder)
+                else:
+                    yield from _mbox(content, source, folder, problems)
+    except OSError as error:
+        problems.append(Problem(source, _unreadable(error)))
+
+
+def _mbox(
+    content: Content, source: str, folder: tuple[str, ...], problems: list[Problem]
+) -> Iterator[_RawMail]:
+    number = 0
+    for number, piece in enumerate(split_mbox(content), start=1):
+        if number == 1 and not (is_mbox(content) or is_message(content)):
+            before = f"{source} (bytes 0 to {piece.offset})"
+            problems.append(Problem(before, 'it stands before the first "From " line'))
+        status = _STATUS.search(piece.content[:20_000])
+        is_read = status is None or b"R" in status[1]
+        name = f"{source}#{number} (byte {piece.offset})"
+        yield _RawMail(name, piece.content, folder, is_read, piece.oddity)
+    if not number:
+        cause = f'it has no line that begins with "From ", and {_NO_HEADER}'
+        problems.append(Problem(source, cause))
+
+
+def _regular(path: Path) -> Path:
+    """The path, if a file is there: reading a pipe might never end. Raises OSError."""
+    if not S_ISREG(path.stat().st_mode):
+        raise OSError(EINVAL, "it is no regular file")
+    return path
+
+
+def _unreadable(error: OSError) -> str:
+    return f"it cannot be read ({error.strerror})"
 
 
 def _maildir_folder(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Maildir++ writes `Projects/Reports` as one folder `.Projects.Reports`."""
-    return tuple(name for part in parts for name in part.split(".") if name)
+    """Maildir++ writes `Projects/Entwürfe` as one folder, `.Projects.Entw&APw-rfe`."""
+    return tuple(_imap_name(name) for part in parts for name in part.split(".") if name)
 
 
-def _body(message: Message) -> tuple[str, str]:
-    """The richest text, HTML before plain, as Exchange keeps it; several plain parts are joined."""
-    texts: dict[str, list[str]] = {"html": [], "plain": []}
-    for part in message.walk():
-        kind = part.get_content_subtype()
-        if part.get_content_maintype() != "text" or kind not in texts or _is_attachment(part):
-            continue
-        payload: Any = part.get_payload(decode=True)
-        texts[kind].append(decoded_text(payload or b"", part.get_content_charset()))
-    if texts["html"]:
-        return texts["html"][0], "html"
-    return "\n".join(texts["plain"]), "plain"
+def _imap_name(name: str) -> str:
+    """Decode the modified UTF-7 of IMAP (RFC 3501, section 5.1.3); what is none stays."""
 
+    def decoded(word: re.Match[str]) -> str:
+        encoded = word[1].replace(",", "/")
+        return b64decode(encoded + "=" * (-len(encoded) % 4)).decode("utf-16-be") or "&"
 
-def _is_attachment(part: Message) -> bool:
-    if part.is_multipart() or part.get_content_disposition() == "inline":
-        return False
-    named = part.get_filename() is not None and part.get("Content-ID") is None
-    return part.get_content_disposition() == "attachment" or named
-
-
-class _RawHeaders:
-    """As they stand in the message: `Message.get` turns raw bytes into question marks."""
-
-    def __init__(self, message: Message) -> None:
-        self.items = [(name, str(value)) for name, value in message.raw_items()]
-
-    def all(self, wanted: str) -> list[str]:
-        return [value for name, value in self.items if name.lower() == wanted.lower()]
-
-    def first(self, wanted: str) -> str | None:
-        return next(iter(self.all(wanted)), None)
-
-
-def _addresses(headers: _RawHeaders, name: str) -> tuple[Address, ...]:
-    raw = [_one_line(value) for value in headers.all(name)]
-    return tuple(
-        Address(decoded_header(display_name), address)
-        for display_name, address in getaddresses(raw)
-        if address or display_name
-    )
-
-
-def _received_at(headers: _RawHeaders) -> datetime | None:
-    """When the last server took it in: the time behind the first Received header's semicolon."""
-    received = headers.first("Received") or ""
-    return _date(received.rpartition(";")[2]) if ";" in received else None
-
-
-def _date(text: str | None) -> datetime | None:
-    """In whole seconds UTC; None for a date that is missing, malformed or impossible."""
-    if not text:
-        return None
     try:
-        moment = parsedate_to_datetime(text.strip())
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return aware.astimezone(UTC).replace(microsecond=0)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
+        return re.sub("&([A-Za-z0-9+,]*)-", decoded, name)
+    except ValueError:
+        return name
 
 
-def _one_line(value: str | None) -> str:
-    return " ".join((value or "").split())
+def _shown(name: str) -> str:
+    """A file's name as text; Linux lets it be any bytes."""
+    return guessed_text(os.fsencode(name))[0]

@@ -1,4 +1,9 @@
-"""`python -m localdev.simulators`: one JSON line on stdout when it is ready, then until SIGTERM."""
+"""`python -m localdev.simulators`: one JSON line on stdout when it is ready, then until SIGTERM.
+
+The line has the addresses, and under `mail` what was loaded from --mbox. Where nothing was, it has
+only `failed`, a sentence, and the process ends with 1. What is odd or was not loaded is named on
+stderr, a line each.
+"""
 
 import argparse
 import json
@@ -9,6 +14,7 @@ from pathlib import Path
 
 from localdev.mail.generate import generate_mail
 from localdev.mail.load import load_mail
+from localdev.mail.report import LoadReport
 from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET
 from localdev.simulators.simulators import Simulators
 from localdev.simulators.switches import LATENCIES
@@ -16,7 +22,8 @@ from localdev.simulators.switches import LATENCIES
 _ACCOUNT = "ada@example.com"
 
 
-def main() -> None:
+def main() -> int:
+    """The exit code."""
     options = _options()
     simulators = Simulators(
         options.data,
@@ -27,14 +34,20 @@ def main() -> None:
         client_secret=options.client_secret,
     )
     simulators.service.latency = LATENCIES[options.latency]
+    mail: LoadReport | None = None
     for address in options.mailbox or [_ACCOUNT]:
-        _fill(simulators, address, options)
+        mail = _fill(simulators, address, options) or mail
+    if mail and not mail.loaded:
+        print(json.dumps({"failed": mail.nothing_found(options.mbox)}), flush=True)
+        return 1
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with simulators:
-        print(json.dumps(_addresses(simulators)), flush=True)
+        ready = {**_addresses(simulators), "mail": mail.to_json() if mail else None}
+        print(json.dumps(ready), flush=True)
         stopping.wait()
+    return 0
 
 
 def _options() -> argparse.Namespace:
@@ -45,7 +58,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--host", choices=("127.0.0.1", "localhost"), default="127.0.0.1")
     parser.add_argument("--mailbox", action="append", help=f"address, repeatable ({_ACCOUNT})")
     mail = parser.add_mutually_exclusive_group()
-    mail.add_argument("--mbox", type=Path, help="mbox file, Maildir or folder of .eml to load")
+    mail.add_argument(
+        "--mbox", type=Path, help="mbox file, Maildir, folder of .eml or one message to load"
+    )
     mail.add_argument("--messages", type=int, default=0, help="number of messages to generate")
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated mail")
     parser.add_argument("--latency", choices=sorted(LATENCIES), default="none")
@@ -54,18 +69,25 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> None:
-    """Mail is loaded into an empty mailbox only: a restart continues with what is there."""
+def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> LoadReport | None:
+    """Load mail into an empty mailbox only: a restart continues with what is there.
+
+    Returns what became of the mail of --mbox, or None when none was read.
+    """
     mailbox = simulators.add_mailbox(address)
     if any(folder.total for folder in mailbox.folders.all()):
-        return
-    if options.mbox:
-        loaded = load_mail(options.mbox)
-        mailbox.load(loaded.items)
-        for problem in loaded.problems:
-            print(f"{problem.source}: {problem.cause}", file=sys.stderr)
-    elif options.messages:
+        return None
+    if options.messages:
         mailbox.load(generate_mail(options.messages, owner=address, seed=options.seed))
+    if not options.mbox:
+        return None
+    loaded = load_mail(options.mbox)
+    stored = mailbox.load(loaded.items)
+    for each in loaded.problems:
+        print(f"not loaded: {each}", file=sys.stderr)
+    for each in loaded.oddities:
+        print(f"loaded and odd: {each}", file=sys.stderr)
+    return LoadReport.of(stored, loaded.problems, loaded.oddities)
 
 
 def _addresses(simulators: Simulators) -> dict[str, object]:
@@ -81,4 +103,4 @@ def _addresses(simulators: Simulators) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,11 +10,16 @@ from uuid import NAMESPACE_URL, uuid5
 from localdev.mail.item import Address, MailItem
 
 PREVIEW_CHARS = 255
+# The parser of the standard library raises at a section of any other name.
+_UNKNOWN_SECTION = re.compile(
+    r"<!\[(?!(?:if|else|endif|temp|cdata|ignore|include|rcdata)(?![-_.a-z0-9]))", re.IGNORECASE
+)
 
 
 def wire_time(moment: datetime) -> str:
     """UTC in whole seconds, as Graph writes it: `2026-01-31T09:30:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # isoformat, since strftime writes the year 150 with three digits.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def properties_of(item: MailItem) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def text_to_html(text: str) -> str:
 
 def html_to_text(markup: str) -> str:
     extractor = _TextExtractor()
-    extractor.feed(markup)
+    extractor.feed(_UNKNOWN_SECTION.sub("<! [", markup))
     extractor.close()
     return "".join(extractor.text).strip()
 

@@ -115,6 +115,7 @@ def test_the_sample_event_is_answered_and_refused() -> None:
         pytest.param(a_token(sub=None), id="without subject"),
         pytest.param(a_token(sub=""), id="empty subject"),
         pytest.param(a_token(sub=7), id="subject that is no text"),
+        pytest.param(a_token(sub="x" * 256), id="subject that no issuer may give"),
         pytest.param(a_token("another-secret-of-thirty-two-bytes-x"), id="another key"),
         pytest.param(a_token(SECRET * 2, "HS512"), id="another algorithm"),
         pytest.param(a_token("", "none"), id="unsigned"),

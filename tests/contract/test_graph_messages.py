@@ -92,7 +92,9 @@ def test_an_absurd_value_makes_the_message_unreadable_and_names_the_property(
     assert next(iter(absurd)) in change.detail
 
 
-@pytest.mark.parametrize("nameless", [{}, {"id": None}, {"id": ""}, {"id": 7}])
-def test_an_entry_without_an_id_makes_the_page_unusable(nameless: dict[str, Any]) -> None:
+@pytest.mark.parametrize("nameless", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": "é" * 501}])
+def test_an_entry_without_an_id_that_can_be_a_key_makes_the_page_unusable(
+    nameless: dict[str, Any],
+) -> None:
     with pytest.raises(ProviderUnavailable):
         read_change(nameless)

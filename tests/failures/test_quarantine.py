@@ -1,17 +1,22 @@
 """Messages that cannot be read or stored: each is put aside with its cause, and nothing else is."""
 
 import random
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from localdev.mail.item import Address
+from mailsync.settings import Settings
 from mailsync.steps.check import Outcome
+from mailsync.store.connection import Database
 from mailsync.store.page_rows import BODY_LIMIT_CHARS
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
+from tests.store.rows import rows
 
 CAUSES = "SELECT message_id, cause FROM mailsync.email_quarantine"
 SILENT = "SELECT message_id FROM mailsync.emails WHERE removed_at IS NOT NULL AND gone_at IS NULL"
@@ -33,6 +38,15 @@ ABSURD = {
     "flag": [],
     "hasAttachments": "no",
 }
+
+
+@pytest.fixture(autouse=True)
+def operators_own_index(owner: Settings) -> Iterator[None]:
+    """Makes Postgres refuse a long Message-ID: the product's own indexes take any."""
+    with closing(Database(owner)) as database:
+        rows(database, "CREATE INDEX operators_own ON mailsync.emails (internet_message_id)")
+        yield
+        rows(database, "DROP INDEX mailsync.operators_own")
 
 
 def put_aside(world: World) -> dict[str, str]:

@@ -18,12 +18,13 @@ from localdev.stack import Stack, forget_data
 
 PORTS = ("--api-port", "0", "--aws-port", "0", "--dashboard-port", "0")
 NOWHERE = ("--graph-url", "http://127.0.0.1:1/v1.0", "--authority", "https://localhost:1/common")
+APP = {"MICROSOFT_CLIENT_ID": "app", "MICROSOFT_CLIENT_SECRET": "secret"}
 
 
 def options(data: Path, *arguments: str) -> Options:
     """Of a stack on free ports, whose mail provider never answers."""
     everything = ("up", "--data", str(data), *PORTS, *NOWHERE)
-    return parse([*everything, *arguments])[1]
+    return parse([*everything, *arguments], APP)[1]
 
 
 def test_the_product_answers_those_who_have_a_token(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_fresh_forgets_what_stacks_stored_and_nothing_else(tmp_path: Path) -> No
 def test_sigterm_stops_everything_and_a_second_stack_is_refused(tmp_path: Path) -> None:
     arguments = ("--data", str(tmp_path), *PORTS, *NOWHERE)
     command = [sys.executable, "-m", "localdev", "up", *arguments]
-    environment = {**os.environ, "PYTHONPATH": "lambdas:."}
+    environment = {**os.environ, **APP, "PYTHONPATH": "lambdas:."}
     up = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert up.stdout is not None
     while b"Logs" not in (line := up.stdout.readline()):
@@ -125,7 +126,7 @@ def what_up_prints(data: Path, *options: str) -> Iterator[str]:
         [sys.executable, "-u", "-m", "localdev", "up", *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": "lambdas:."},
+        env={**os.environ, **APP, "PYTHONPATH": "lambdas:."},
     )
     assert up.stdout is not None
     printed = ""

@@ -1,15 +1,40 @@
 """Real mail is broken in many ways; all of it is loaded, and what is not is named."""
 
+import os
+import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
+import orjson
 import pytest
 
+from localdev.mail.addresses import parse_addresses
 from localdev.mail.generate import generate_mail
-from localdev.mail.item import MailItem
-from localdev.mail.load import load_mail, parse_mail
+from localdev.mail.item import Address, MailItem
+from localdev.mail.load import load_mail
+from localdev.mail.parse import parse_mail, read_mail
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.message import properties_of
 
 NASTY = Path(__file__).parent / "mail"
+SEPARATOR = b"From a@example.com Fri May  1 12:00:00 2026\n"
+# What a fuzzed message gets put into it, among changed, cut and doubled bytes.
+FRAGMENTS = (
+    b"\xff",
+    b"\x00",
+    b"\xed\xa0\x80",
+    b"\n\nFrom a@b Wed Nov 25 10:00:00 2026\n",
+    b"Content-Length: 12\n",
+    b"=?utf-7?Q?+2AA-?=",
+    b'\nContent-Type: text/html; charset="\xe9"\n\n<![foo[',
+    b"\nContent-Type: message/rfc822\n\n",
+    b"\nContent-Disposition: attachment; filename*99999999999999999999=x\n",
+    b"\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 x\n",
+    b"\nDate: Mon, 1 Jan 0150 00:00:00 +9999\n",
+    b'\nTo: "a\\" <b@c>, (((\n',
+)
 
 
 def nasty(name: str) -> MailItem:
@@ -57,6 +82,79 @@ def test_broken_headers_still_make_a_mail() -> None:
     assert mail.received_at.year == 1970
 
 
+def test_bytes_above_127_are_read_wherever_they_stand() -> None:
+    mail = nasty("bytes_in_ids")
+
+    assert mail.sender == Address("Jörg", "jörg@example.com")
+    assert mail.to == (Address("René @ home", "rené@example.com"),)
+    assert (mail.internet_message_id, mail.conversation) == (
+        "<été@example.com>",
+        "<début@example.com>",
+    )
+    assert mail.body.strip() == "hello"
+
+
+def test_half_a_surrogate_pair_is_replaced_and_a_whole_one_joined() -> None:
+    mail = nasty("half_surrogate")
+
+    assert mail.subject == "half \ufffd"
+    assert mail.body.strip() == "half \ufffd whole \U0001f600"
+
+
+def test_a_parameter_that_cannot_be_read_costs_no_message() -> None:
+    mail = nasty("broken_parameters")
+
+    assert (mail.body_type, mail.has_attachments) == ("html", True)
+    assert "<p>body</p>" in mail.body
+    assert properties_of(mail)["receivedDateTime"] == "0150-01-01T00:00:00Z"
+
+
+def test_parts_that_are_nested_too_deeply_are_one_text() -> None:
+    level = b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n'
+    nested = b"".join(level % (each, each) for each in range(3000))
+
+    mail, oddities = read_mail(b"From: a@example.com\nSubject: deep\n" + nested + b"\nend\n")
+
+    assert (mail.subject, mail.body[-4:]) == ("deep", "end\n")
+    assert "has parts that cannot be taken apart, so it is one text" in oddities
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            "sales@example.com <do-not-reply@example.com>",
+            [("sales@example.com", "do-not-reply@example.com")],
+        ),
+        (
+            "Ada@Work <ada@example.com>, bo@example.com",
+            [("Ada@Work", "ada@example.com"), ("", "bo@example.com")],
+        ),
+        ("Team: Ada <ada@x>, bo@y (Bo B.);", [("Ada", "ada@x"), ("Bo B.", "bo@y")]),
+        ("undisclosed-recipients:;", []),
+        ("Lovelace, Ada <ada@x>; bo@y", [("Lovelace, Ada", "ada@x"), ("", "bo@y")]),
+        ('"Ada \\"L\\"" <ada@x>', [('Ada "L"', "ada@x")]),
+        ('"Never closed <ada@x>, bo@y', [("Never closed", "ada@x"), ("", "bo@y")]),
+        ("Ada <ada@x> Bo <bo@y", [("Ada", "ada@x"), ("Bo", "bo@y")]),
+        ('"john doe"@example.com', [("", '"john doe"@example.com')]),
+        ("ada@[IPv6:2001::1]", [("", "ada@[IPv6:2001::1]")]),
+        ("<@a,@b:ada@x>", [("", "ada@x")]),
+        ("=?utf-8?Q?Foo: B=C3=A4r, (x)?= <ada@x>", [("Foo: Bär, (x)", "ada@x")]),
+        ("Ada Lovelace ada @ x", [("Ada Lovelace", "ada@x")]),
+        ("MAILER-DAEMON", [("", "MAILER-DAEMON")]),
+        ("<>", []),
+    ],
+)
+def test_addresses_are_read_as_mail_has_them(value: str, expected: list[tuple[str, str]]) -> None:
+    assert [(each.name, each.address) for each in parse_addresses(value)] == expected
+
+
+@pytest.mark.parametrize("piece", ['\\"', "(", "<", "=?", "a,"])
+def test_a_list_of_addresses_costs_time_by_its_length(piece: str) -> None:
+    """Quadratic, the first of these would take minutes."""
+    assert parse_addresses(piece * 20_000) is not None
+
+
 @pytest.mark.parametrize("layout", ["mbox", "maildir", "folder of eml"])
 def test_all_layouts_load_every_message(tmp_path: Path, layout: str) -> None:
     files = sorted(NASTY.glob("*.eml"))
@@ -77,15 +175,119 @@ def test_all_layouts_load_every_message(tmp_path: Path, layout: str) -> None:
     assert {item.folder for item in items} == {() if layout == "mbox" else ("Work",)}
 
 
-def test_what_cannot_be_loaded_is_reported_with_its_cause(tmp_path: Path) -> None:
-    (tmp_path / "empty.eml").write_bytes(b"")
+def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:
+    good = (NASTY / "html_and_text.eml").read_bytes()
+    (tmp_path / "Work" / "Old").mkdir(parents=True)
+    files = {
+        "empty.eml": b"",
+        "binary.eml": bytes(range(256)) * 9,
+        "notes.txt": b"notes",
+        ".DS_Store": b"\0",
+        "Work/a.EML": b"\xef\xbb\xbf\r\n" + good,
+        "Work/Old/with a separator.eml": SEPARATOR + good,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+
+    loaded = load_mail(tmp_path)
+
+    assert [(each.folder, each.subject) for each in loaded.items] == [
+        (("Work",), "Two bodies"),
+        (("Work", "Old"), "Two bodies"),
+    ]
+    assert [str(each) for each in loaded.problems] == [
+        "binary.eml: it has no header that mail has",
+        "empty.eml: empty message",
+        "notes.txt: its name does not end with .eml",
+    ]
+
+
+def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
+    good = (NASTY / "html_and_text.eml").read_bytes()
+    names = {
+        "cur/1:2,S": ((), True),
+        "cur/2;2,RS": ((), True),
+        "new/3": ((), False),
+        ".Work.Entw&APw-rfe/cur/4,S=9:2,": (("Work", "Entwürfe"), False),
+        ".A &- B.&nope-/new/5": (("A & B", "&nope-"), False),
+        os.fsdecode(b".Caf\xe9/cur/6\n\xff:2,S"): (("Café",), True),
+    }
+    for name in [*names, "tmp/7", "dovecot-uidlist", ".Work.Entw&APw-rfe/maildirfolder"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(good)
+        (tmp_path / name).parent.with_name("cur").mkdir(exist_ok=True)
+
+    loaded = load_mail(tmp_path)
+
+    found = sorted((each.folder, each.is_read) for each in loaded.items)
+    assert (found, loaded.problems) == (sorted(names.values()), [])
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone.eml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "linked").symlink_to(NASTY)
+    os.mkfifo(tmp_path / "pipe.eml")
 
     loaded = load_mail(tmp_path)
 
     assert list(loaded.items) == []
-    assert [(each.source, each.cause) for each in loaded.problems] == [
-        ("empty.eml", "empty message")
+    assert [str(each) for each in loaded.problems] == [
+        "linked: it is a link to a folder, which is not followed",
+        "gone.eml: it cannot be read (No such file or directory)",
+        "pipe.eml: it cannot be read (it is no regular file)",
     ]
+
+
+def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: httpx.Client) -> None:
+    stored = mailbox.load(load_mail(NASTY).items)
+
+    listed = graph.get("/me/mailFolders/inbox/messages?$top=100").json()["value"]
+
+    assert len(listed) == stored == len(list(NASTY.glob("*.eml")))
+
+
+def test_a_message_without_a_file_is_composed_whatever_its_addresses(
+    mailbox: Mailbox, graph: httpx.Client
+) -> None:
+    odd = Address('Jörg "J."\nX', "jörg@example.com"), Address("a@b", "no address")
+    item = replace(nasty("bytes_in_ids"), mime=None, sender=odd[0], to=odd, subject="é\nf")
+    message_id = mailbox.deliver(item)
+
+    composed = parse_mail(graph.get(f"/me/messages/{message_id}/$value").content)
+
+    assert composed.sender == Address('Jörg "J." X', "jörg@example.com")
+    assert [each.name for each in composed.to] == ['Jörg "J." X', "a@b"]
+    assert (composed.subject, composed.body) == ("é f", item.body)
+    assert composed.internet_message_id == item.internet_message_id
+
+
+def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    samples = [each.read_bytes() for each in sorted(NASTY.glob("*.eml"))]
+    for number in range(400):
+        content = b"".join(SEPARATOR + chance.choice(samples) for _ in range(1 + number % 3))
+        path = tmp_path / ("x.eml" if number % 5 == 0 else "x.mbox")
+        path.write_bytes(spoilt(chance, content))
+
+        loaded = load_mail(path)
+        items = list(loaded.items)
+
+        assert items or loaded.problems
+        for item in items:
+            assert orjson.dumps([properties_of(item), item.body])
+        assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
+
+
+def spoilt(chance: random.Random, content: bytes) -> bytes:
+    """With some bytes changed, cut out, doubled or put in."""
+    for _ in range(chance.choice((1, 2, 5, 20))):
+        at = chance.randrange(len(content) + 1)
+        until = at + chance.choice((1, 5, 100))
+        piece = content[at:until]
+        kind = chance.randrange(4)
+        middle = [bytes([chance.randrange(256)]), b"", piece * 2, chance.choice(FRAGMENTS)][kind]
+        content = content[:at] + middle + content[until:]
+    return content
 
 
 def test_generated_mail_is_the_same_for_the_same_seed() -> None:

@@ -4,7 +4,6 @@ Exit code 1 when a mirror differs from its mailbox at the end, or a process's me
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -104,16 +103,12 @@ def _soak(folder: Path, options: argparse.Namespace) -> Soak:
 
 @contextmanager
 def _running(folder: Path, simulators: Simulators) -> Iterator[Stack]:
-    os.environ["MICROSOFT_CLIENT_ID"] = CLIENT_ID
-    os.environ["MICROSOFT_CLIENT_SECRET"] = CLIENT_SECRET
-    os.environ["CA_BUNDLE"] = str(simulators.ca_bundle)
     options = Options(
         data=folder / "stack",
         api_port=0,
         aws_port=0,
         dashboard_port=0,
-        graph_url=simulators.graph_url,
-        authority=simulators.authority,
+        provider=_provider(simulators),
         time_scale=TICK_S / 60,
     )
     with Stack(options) as stack:
@@ -123,23 +118,26 @@ def _running(folder: Path, simulators: Simulators) -> Iterator[Stack]:
 def _connected(stack: Stack, simulators: Simulators, number: int) -> dict[str, Mailbox]:
     """Each mailbox by the id of its account, once its first sync is done."""
     connected: dict[str, Mailbox] = {}
-    provider = Provider(
-        graph_url=simulators.graph_url,
-        authority=simulators.authority,
-        client_id=CLIENT_ID,
-        client_secret=CLIENT_SECRET,
-        ca_bundle=str(simulators.ca_bundle),
-    )
     for each in range(number):
         mailbox = simulators.add_mailbox(f"soak-{each}@example.org")
         fill(mailbox)
-        account = connect(stack.api_url, provider, stack.token(), mailbox.address)
+        account = connect(stack.api_url, stack.provider, stack.token(), mailbox.address)
         while account.status()["runId"]:
             time.sleep(0.1)
         connected[account.id] = mailbox
         if not (each + 1) % 20:
             print(f"  {each + 1} of {number} mailboxes are connected and mirrored", flush=True)
     return connected
+
+
+def _provider(simulators: Simulators) -> Provider:
+    return Provider(
+        graph_url=simulators.graph_url,
+        authority=simulators.authority,
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        ca_bundle=str(simulators.ca_bundle),
+    )
 
 
 def _wait(seconds: float, stack: Stack, traffic: Traffic, forget: Callable[[], None]) -> None:

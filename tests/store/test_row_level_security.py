@@ -1,5 +1,8 @@
 """Every table is guarded, also those of later migrations, and the guard costs next to nothing."""
 
+import re
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from localdev.engine.postgres import Postgres
@@ -27,15 +30,24 @@ INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, ema
 SELECT 'user-' || n, 'microsoft', n, 'x' FROM generate_series(1, 20) AS n;
 INSERT INTO mailsync.email_folders (account_id, remote_id, display_name)
 SELECT id, n, n FROM mailsync.email_accounts, generate_series(1, 5) AS n;
-INSERT INTO mailsync.emails (account_id, folder_id, message_id, subject, to_recipients,
-       cc_recipients, bcc_recipients, reply_to, snippet, is_read, is_draft, is_flagged,
-       has_attachments, importance, categories, received_at, kind, row_hash, walk)
-SELECT account_id, id, id || '-' || n, '', '[]', '[]', '[]', '[]', '', true, false, false, false,
-       '', '[]', now() - n * interval '1 minute', '', gen_random_uuid(), 1
+INSERT INTO mailsync.emails (account_id, folder_id, message_id, internet_message_id, subject,
+       to_recipients, cc_recipients, bcc_recipients, reply_to, snippet, is_read, is_draft,
+       is_flagged, has_attachments, importance, categories, received_at, kind, row_hash, walk)
+SELECT account_id, id, id || '-' || n, '<' || n || '@' || id || '>', '', '[]', '[]', '[]', '[]',
+       '', true, false, false, false, '', '[]', now() - n * interval '1 minute', '',
+       gen_random_uuid(), 1
   FROM mailsync.email_folders, generate_series(1, 1000) AS n;
 ANALYZE mailsync.email_accounts, mailsync.email_folders, mailsync.emails"""
-LIST = """EXPLAIN SELECT id, subject FROM mailsync.emails
- WHERE account_id = '{}' AND folder_id = {} ORDER BY received_at DESC, id DESC LIMIT 50"""
+LIST = """SELECT id, subject FROM mailsync.emails
+ WHERE account_id = '{account}' AND folder_id = {folder} ORDER BY received_at DESC, id DESC
+ LIMIT 50"""
+MESSAGE_ID_CONDITIONS = (
+    "internet_message_id = '<7@{folder}>'",
+    "account_id = '{account}' AND internet_message_id = '<7@{folder}>' AND removed_at IS NULL",
+    "internet_message_id IN ('<7@{folder}>', '<8@{folder}>')",
+    "internet_message_id IN (SELECT 'the parent of ' || subject FROM mailsync.emails"
+    " WHERE folder_id = {folder} AND account_id = '{account}' LIMIT 9)",
+)
 
 
 def tables_where(database: Database, condition: str) -> set[str]:
@@ -88,11 +100,16 @@ def test_nobody_but_the_owner_creates_anything(database: Database, role: str) ->
     assert one(database, f"SELECT has_schema_privilege('{role}', 'mailsync', 'CREATE')") == [False]
 
 
-def test_the_list_of_a_folder_among_100_000_mails_is_an_index_scan(
+@pytest.fixture
+def plan_of(
     postgres: Postgres, database_url: str, database: Database
-) -> None:
+) -> Iterator[Callable[[str], str]]:
+    """How a statement is run for one of twenty users with 5,000 mails each, by a reader.
+
+    `{account}` and `{folder}` in it are that user's.
+    """
     rows(database, MANY)
-    account_id, folder_id = one(
+    account, folder = one(
         database,
         "SELECT a.id::text, f.id FROM mailsync.email_accounts a"
         " JOIN mailsync.email_folders f ON f.account_id = a.id WHERE user_id = 'user-7' LIMIT 1",
@@ -100,11 +117,29 @@ def test_the_list_of_a_folder_among_100_000_mails_is_an_index_scan(
     postgres.open_login(LOGIN, role="mailsync_reader")
     reader = Reader(database_url.replace("postgres@", f"{LOGIN}@"))
 
-    plan = "\n".join(
-        line for (line,) in reader.rows(LIST.format(account_id, folder_id), user="user-7")
-    )
+    def plan_of(statement: str) -> str:
+        explain = "EXPLAIN " + statement.format(account=account, folder=folder)
+        return "\n".join(line for (line,) in reader.rows(explain, user="user-7"))
+
+    yield plan_of
     reader.close()
+
+
+def test_the_list_of_a_folder_among_100_000_mails_is_an_index_scan(
+    plan_of: Callable[[str], str],
+) -> None:
+    plan = plan_of(LIST)
 
     assert "Index Scan using emails_list" in plan, plan
     assert "Sort" not in plan
     assert "SubPlan" not in plan  # asked once per statement, not once per row
+
+
+@pytest.mark.parametrize("condition", MESSAGE_ID_CONDITIONS)
+def test_a_message_among_100_000_is_found_by_its_message_id_through_the_index(
+    plan_of: Callable[[str], str], condition: str
+) -> None:
+    plan = plan_of(f"SELECT id, subject FROM mailsync.emails m WHERE {condition}")
+
+    assert re.search(r"Index Scan (using|on) emails_by_internet_id", plan), plan
+    assert "Seq Scan on emails" not in plan

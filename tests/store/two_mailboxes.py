@@ -42,7 +42,10 @@ def _fill(database: Database, user: str) -> None:
     mail.save_folders(run, [a_remote_folder("F1", display_name=user)], [])
     (folder,) = mail.folders(account_id)
     # The same ids in both mailboxes: what a join by them would mix up.
-    messages = [a_message(each, subject=user, body_html=user) for each in ("m1", "m2")]
+    messages = [
+        a_message(each, subject=user, body_html=user, internet_message_id=f"<{each}@example.org>")
+        for each in ("m1", "m2")
+    ]
     page = a_page(*map(Upsert, messages))
     mail.apply_page(run, a_page_write(folder, page, key_id=key_id))
     rows(

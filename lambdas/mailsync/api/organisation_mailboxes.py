@@ -11,14 +11,14 @@ from typing import Any
 from mailsync.access.vault import Vault
 from mailsync.api.problems import Problem, Refused, invalid_field
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider, RunId, SyncType
+from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncType
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
 from mailsync.workflow import Trigger
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"[^@\s/\\]{1,64}@[^@\s/\\]{1,255}")
-_USER = re.compile(r"\S{1,255}")
+_USER = re.compile(rf"\S{{1,{MAX_USER_ID_CHARS}}}")
 
 _NO_ORGANISATION = Problem(
     kind="organisations-not-enabled",

@@ -11,6 +11,7 @@ from typing import Any
 
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import (
+    MAX_REMOTE_ID_BYTES,
     Address,
     Change,
     Message,
@@ -93,10 +94,19 @@ def _unreadable(item: Json, malformed: _MalformedError) -> Unreadable:
 
 
 def read_id(item: Json) -> RemoteId:
-    """The id of a message or folder. Raises ProviderUnavailable when there is none."""
+    """The id of a message, folder, user or subscription.
+
+    Raises:
+        ProviderUnavailable: there is none, or it is too long to be one.
+    """
     remote_id = item.get("id")
     if not isinstance(remote_id, str) or not remote_id:
         raise ProviderUnavailable("Microsoft Graph sent an entry without an id; trying again.")
+    if len(remote_id.encode("utf-8", "surrogatepass")) > MAX_REMOTE_ID_BYTES:
+        raise ProviderUnavailable(
+            f"Microsoft Graph sent an entry with an id of more than {MAX_REMOTE_ID_BYTES:,} bytes;"
+            " trying again."
+        )
     return RemoteId(remote_id)
 
 

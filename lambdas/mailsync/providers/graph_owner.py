@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, mailbox_path
+from mailsync.providers.graph_messages import read_id
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings
 
@@ -93,7 +94,7 @@ def _find_owner(graph: GraphClient) -> Owner:
     if not read.ok:
         raise _not_read(read)
     address = found.body.get("mail") or found.body.get("userPrincipalName") or ""
-    return Owner(str(found.body.get("id") or ""), str(address))
+    return Owner(read_id(found.body), str(address))
 
 
 def _not_found(answer: Answer) -> Exception:

@@ -17,6 +17,7 @@ from mailsync.model import PushChannel, RemoteId
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
+from mailsync.providers.graph_messages import read_id
 from mailsync.providers.patience import Patience
 
 # Refused for good: it expired, was removed, or belongs to another app. Some answer so for a moment
@@ -66,7 +67,7 @@ class GraphPush:
         answer = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
         if answer.status != 201:
             raise refusal(answer, Asked.MAILBOX)
-        return PushChannel(RemoteId(_text(answer, "id")), _expiry(answer))
+        return PushChannel(read_id(answer.body), _expiry(answer))
 
     def extend(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}

@@ -1,0 +1,182 @@
+"""The messages of an mbox file, in whichever of its variants it is written.
+
+A line that begins with "From " separates messages, and may as well be a line of a body. Writers
+quote such lines (mboxo: `>From `; mboxrd: one more `>`), say how long a body is (mboxcl, mboxcl2:
+Content-Length), or do neither. So a line separates where it looks like a separator and a header
+follows; a Content-Length is believed where the message really ends there.
+
+Sources: RFC 4155; mbox(5) of qmail; Jonathan de Boyne Pollard, "mbox is a family of formats".
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from mmap import mmap
+
+Content = bytes | mmap
+
+_FROM = b"From "
+_FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
+_LINE = re.compile(rb"[^\n]*\n?")
+# The usual line has a sender and a date as asctime writes it; an odd one has a sender of one word,
+# with nothing or with some other date behind it.
+_USUAL = re.compile(rb"From .* (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .*\d\d:\d\d")
+_ODD = re.compile(rb"From (?:\S*@\S*|-|MAILER-DAEMON|\S+\s*$|\S+ .*(?:\d:\d\d|\b(?:19|20)\d\d\b))")
+_KNOWN_FIELD = re.compile(
+    rb"(?:arc-[a-z-]+|authentication-results|b?cc|content-(?:length|transfer-encoding|type)|date"
+    rb"|delivered-to|dkim-signature|envelope-to|from|in-reply-to|list-[a-z]+|message-id"
+    rb"|mime-version|received|references|reply-to|resent-[a-z]+|return-path|sender|status|subject"
+    rb"|to|x-[!-9;-~]+)[ \t]*:",
+    re.IGNORECASE,
+)
+_MAX_LINES = 50  # of a header, among which one that is known must be
+_MAX_LINE_BYTES = 998  # of RFC 5322, so that a long line costs no long look
+_START = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*")
+_HEADER_ENDS = re.compile(rb"^(?:\r?\n|From )", re.MULTILINE)
+_CONTENT_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,15})[ \t]*\r?$", re.I | re.M)
+_SEPARATOR_OR_END = re.compile(rb"(?:\r?\n){0,2}(?:(?<=\n)(?=From )|\Z)")
+_QUOTED_LINE = re.compile(rb"^>(>*From )", re.MULTILINE)
+_LAST_BLANK_LINE = re.compile(rb"(?<=\n)\r?\n\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One message. It begins in the file at `offset`, with its "From " line if it has one.
+
+    oddity: what is odd about it, as a predicate ("has a line ..."); empty: nothing.
+    """
+
+    content: bytes
+    offset: int
+    oddity: str = ""
+
+
+def without_mark(content: Content) -> bytes:
+    """The content behind a byte order mark and blank lines, which would end a header at once."""
+    return content[_start(content) :]
+
+
+def is_mbox(content: Content) -> bool:
+    """Whether the first line that is not blank is a separator."""
+    start = _start(content)
+    return content[start : start + len(_FROM)] == _FROM
+
+
+def is_message(content: Content) -> bool:
+    """Whether a header that mail has stands before the first blank line."""
+    return _has_known_field(content, _start(content))
+
+
+def split_mbox(content: Content) -> Iterator[Piece]:
+    """Split a file into its messages.
+
+    One that stands at the beginning without its "From " line is among them; what stands there and
+    is no message is left out, so that the first offset is not 0.
+    """
+    if content.find(b"\n") < 0:
+        content = content[:].replace(b"\r", b"\n")
+    start = _start(content)
+    if not is_mbox(content):
+        end, _ = _scan(content, start)
+        if is_message(content):
+            oddity = 'has no "From " line before it' if end < len(content) else ""
+            body = min(_body(content, start), end)
+            yield _piece(content, start, (start, body, _text_end(content, body, end)), oddity)
+        start = end
+    while start < len(content):
+        piece, start = _message(content, start)
+        yield piece
+
+
+def _message(content: Content, start: int) -> tuple[Piece, int]:
+    """The message whose "From " line is at `start`, and where the next one is, or the end."""
+    header = _next_line(content, start)
+    body = _body(content, header)
+    claimed = _CONTENT_LENGTH.search(content, header, body)
+    if claimed:
+        end = body + int(claimed[1])
+        if (following := _separator(content, end)) is not None:
+            # A writer that says the length and leaves "From " lines as they are (mboxcl2) quotes
+            # none.
+            is_quoted = not _FROM_LINE.search(content[body:end])
+            return _piece(content, start, (header, body, end), "", is_quoted=is_quoted), following
+    following, oddity = _scan(content, header)
+    end = _text_end(content, body, following)
+    if claimed:
+        oddity = f"says Content-Length {int(claimed[1])} and has {end - body} bytes"
+    return _piece(content, start, (header, body, end), oddity), following
+
+
+def _piece(
+    content: Content,
+    offset: int,
+    bounds: tuple[int, int, int],
+    oddity: str,
+    *,
+    is_quoted: bool = True,
+) -> Piece:
+    """`bounds`: where header and body begin, and where the body ends."""
+    header, body, end = bounds
+    fields = re.sub(rb"\A(?:>*From [^\n]*\n)+", b"", content[header:body])
+    text = content[body:end]
+    return Piece(fields + (_QUOTED_LINE.sub(rb"\1", text) if is_quoted else text), offset, oddity)
+
+
+def _text_end(content: Content, body: int, end: int) -> int:
+    """Before the blank line that stands between this message and the next one."""
+    blank = _LAST_BLANK_LINE.search(content, max(body, end - 2), end)
+    return blank.start() if blank else end
+
+
+def _scan(content: Content, start: int) -> tuple[int, str]:
+    """Where the next separator is, or the end, and what is odd about the way to it."""
+    oddity = ""
+    for found in _FROM_LINE.finditer(content, start + 1):
+        if _separates(content, found.start()):
+            return found.start(), oddity
+        oddity = oddity or f'has a line in its body that begins with "From ", byte {found.start()}'
+    return len(content), oddity
+
+
+def _separates(content: Content, at: int) -> bool:
+    after = _next_line(content, at)
+    line = content[at : min(after, at + _MAX_LINE_BYTES)]
+    follows_blank = content[at - 2 : at] == b"\n\n" or content[at - 3 : at] == b"\n\r\n"
+    looks_right = bool(_USUAL.match(line)) or (follows_blank and bool(_ODD.match(line)))
+    return looks_right and _has_known_field(content, after)
+
+
+def _separator(content: Content, at: int) -> int | None:
+    """Where the separator is, or the end, if there is one at `at` or up to two line ends later."""
+    found = _SEPARATOR_OR_END.match(content, at) if at <= len(content) else None
+    return found.end() if found else None
+
+
+def _has_known_field(content: Content, at: int) -> bool:
+    for line in islice(_LINE.finditer(content, at), _MAX_LINES):
+        if not line[0].strip() or line[0].startswith(_FROM):
+            return False
+        if _KNOWN_FIELD.match(line[0]):
+            return True
+    return False
+
+
+def _body(content: Content, header: int) -> int:
+    """Where the body begins that follows this header; a header may end with its message."""
+    for found in _HEADER_ENDS.finditer(content, header):
+        if found[0] != _FROM:
+            return found.end()
+        if found.start() > header and _separates(content, found.start()):
+            return found.start()
+    return len(content)
+
+
+def _start(content: Content) -> int:
+    found = _START.match(content)
+    return found.end() if found else 0
+
+
+def _next_line(content: Content, at: int) -> int:
+    end = content.find(b"\n", at)
+    return len(content) if end < 0 else end + 1

@@ -1,0 +1,62 @@
+"""What became of the user's own mail: from the process that loads it to whoever started it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from localdev.mail.load import Problem
+
+MAX_EXAMPLES = 5  # of each kind; the log has all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """`problems` and `oddities` are the first of so many; see `Loaded`."""
+
+    loaded: int
+    problem_count: int
+    problems: tuple[str, ...]
+    oddity_count: int
+    oddities: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, stored: int, problems: Sequence[Problem], oddities: Sequence[Problem]
+    ) -> "LoadReport":
+        return cls(
+            loaded=stored,
+            problem_count=len(problems),
+            problems=tuple(map(str, problems[:MAX_EXAMPLES])),
+            oddity_count=len(oddities),
+            oddities=tuple(map(str, oddities[:MAX_EXAMPLES])),
+        )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "LoadReport":
+        lists = {name: tuple(values[name]) for name in ("problems", "oddities")}
+        return cls(**{**values, **lists})
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def nothing_found(self, path: Path) -> str:
+        """One sentence on a source that has no message."""
+        cause = self.problems[0] if self.problems else "it is an empty folder"
+        return (
+            f"0 messages found in {path} ({cause}); give an mbox file, a Maildir, a folder of .eml"
+            " files or a single message."
+        )
+
+    def lines(self, path: Path, log: Path) -> Iterator[str]:
+        """For the terminal: how many messages there are, and examples of what is wrong."""
+        messages = "message" if self.loaded == 1 else "messages"
+        yield f"Loaded {self.loaded:,} {messages} of {path} into the simulated mailbox."
+        for count, examples, what in (
+            (self.problem_count, self.problems, "not loaded"),
+            (self.oddity_count, self.oddities, "loaded and odd"),
+        ):
+            for example in examples:
+                yield f"  {what}: {example}"
+            if count > len(examples):
+                yield f"  {what}: {count - len(examples):,} more, named in {log}"

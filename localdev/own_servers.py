@@ -1,0 +1,137 @@
+"""Servers of the user's own in the place of the simulators and of the stack's database.
+
+They are given by options and by the settings of deployed functions, in the environment. Everything
+is checked before anything starts. A relative path is one of the folder in which the command was
+started: functions run elsewhere.
+"""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from localdev.engine.simulator_process import Provider
+from mailsync.errors import SettingMissing
+from mailsync.settings import Settings
+
+HELP = """\
+environment, where the servers are your own (relative paths: of the folder you are in):
+  GRAPH_URL                     as --graph-url
+  MICROSOFT_AUTHORITY           as --authority
+  MICROSOFT_CLIENT_ID           the app registration; needed with the two above, and so is
+  MICROSOFT_CLIENT_SECRET       its secret, or else
+  MICROSOFT_CLIENT_CERTIFICATE  the PEM of its certificate and private key, or the file's name
+  MICROSOFT_TENANTS             organisations whose mailboxes administrators may connect
+  CA_BUNDLE                     PEM file of the authority that vouches for both servers, if it is
+                                no public one
+  DATABASE_URL                  as --database-url
+  MIGRATION_DATABASE_URL        the same database as the owner of the schema (default: that one)
+  DATABASE_CA_BUNDLE            PEM file of the authority that vouches for the database
+  APP_INBOX_URL                 where a person lands after a sign-in (default: the dashboard)
+"""
+_CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
+
+
+class NotUsable(Exception):
+    """What was given cannot work; the message is one sentence that names it and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnDatabase:
+    url: str
+    migration_url: str = ""
+    ca_bundle: str = ""
+
+
+def own_provider(environment: Mapping[str, str]) -> Provider | None:
+    """Mail and sign-in from GRAPH_URL and MICROSOFT_AUTHORITY; None when neither is given.
+
+    Raises:
+        NotUsable: one of them is missing, what belongs to them is, or a file cannot be used.
+    """
+    graph_url, authority = (environment.get(each) for each in ("GRAPH_URL", "MICROSOFT_AUTHORITY"))
+    if not graph_url and not authority:
+        return None
+    if not graph_url or not authority:
+        raise NotUsable(
+            "--graph-url (GRAPH_URL) and --authority (MICROSOFT_AUTHORITY) belong together: give"
+            f" {'--graph-url' if authority else '--authority'} too, or neither for the simulators."
+        )
+    if not environment.get("MICROSOFT_CLIENT_ID"):
+        raise NotUsable(
+            "--graph-url and --authority need an app registration: set MICROSOFT_CLIENT_ID, and"
+            " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
+        )
+    if not any(environment.get(each) for each in _CREDENTIALS):
+        raise NotUsable(
+            "MICROSOFT_CLIENT_ID needs the secret or the certificate of that app registration: set"
+            " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
+        )
+    settings = Settings(environment)
+    try:
+        return Provider(
+            graph_url=settings.graph_url,
+            authority=settings.microsoft_authority,
+            client_id=settings.microsoft_client_id,
+            client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),
+            client_certificate=_certificate(environment),
+            tenants=",".join(sorted(settings.microsoft_tenants)),
+            ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
+        )
+    except SettingMissing as wrong:
+        raise NotUsable(str(wrong)) from None
+
+
+def own_database(environment: Mapping[str, str]) -> OwnDatabase | None:
+    """The database of DATABASE_URL; None when none is given.
+
+    Raises:
+        NotUsable: DATABASE_CA_BUNDLE is no file of certificates.
+    """
+    if not environment.get("DATABASE_URL"):
+        return None
+    return OwnDatabase(
+        url=environment["DATABASE_URL"],
+        migration_url=environment.get("MIGRATION_DATABASE_URL", ""),
+        ca_bundle=_ca_bundle(environment, "DATABASE_CA_BUNDLE"),
+    )
+
+
+def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
+    """The whole path of the file that the setting names, or its PEM; empty when it is not set."""
+    value = environment.get(name, "").strip()
+    if not value:
+        return ""
+    is_text = value.startswith("-----BEGIN")
+    path = "" if is_text else str(_file(value, name))
+    try:
+        ssl.create_default_context(cafile=path or None, cadata=value if is_text else None)
+    except (OSError, ValueError):
+        raise NotUsable(
+            f"{name} must name a PEM file of certificates, and {path or 'its text'} is none."
+        ) from None
+    return path or value
+
+
+def _certificate(environment: Mapping[str, str]) -> str:
+    """The PEM itself, as functions read it; empty when it is not set."""
+    name = "MICROSOFT_CLIENT_CERTIFICATE"
+    value = environment.get(name, "").strip()
+    if value and not value.startswith("-----BEGIN"):
+        value = _file(value, name).read_text(errors="replace")
+    if value and not ("BEGIN CERTIFICATE" in value and "PRIVATE KEY-----" in value):
+        raise NotUsable(
+            f"{name} must be the PEM of the app's certificate and its private key, or the name of"
+            " its file."
+        )
+    return value
+
+
+def _file(value: str, name: str) -> Path:
+    """Raises NotUsable when there is no such file, or it cannot be read."""
+    path = Path(value).expanduser().absolute()
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise NotUsable(f"{name} names {path}, which cannot be read ({error.strerror}).") from None
+    return path

@@ -1,0 +1,119 @@
+"""A btree refuses entries of more than a third of a page, so text that it holds has a limit.
+
+A Message-ID has none, and is indexed by its hash.
+"""
+
+import random
+
+from mailsync.model import (
+    MAX_REMOTE_ID_BYTES,
+    MAX_USER_ID_CHARS,
+    Counts,
+    KnownFolder,
+    Provider,
+    RemoteId,
+    RunId,
+    RunRef,
+    SyncType,
+    SyncWish,
+    Unreadable,
+    Upsert,
+)
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.mail_store import MailStore
+from mailsync.store.run_store import RunStore
+from mailsync.sync.verify import Cause, Difference
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.store.rows import one, rows
+
+IN_A_BTREE = """
+SELECT DISTINCT c.relname || '.' || a.attname
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid
+  JOIN pg_am m ON m.oid = x.relam
+  JOIN pg_attribute a ON a.attrelid = i.indexrelid
+ WHERE c.relnamespace = 'mailsync'::regnamespace AND m.amname <> 'hash'
+   AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bytea'::regtype, 'jsonb'::regtype)"""
+# What limits each: a new column stands here with its limit, or takes a hash.
+LIMITED = {
+    "email_accounts.user_id": "MAX_USER_ID_CHARS",
+    "email_accounts.provider": "a check",
+    "email_accounts.provider_account_id": "MAX_REMOTE_ID_BYTES of a user and a tenant's uuid",
+    "email_folders.remote_id": "MAX_REMOTE_ID_BYTES",
+    "email_quarantine.message_id": "MAX_REMOTE_ID_BYTES",
+    "emails.message_id": "MAX_REMOTE_ID_BYTES",
+    "joined_keys.idempotency_key": "255 characters, refused by the API",
+    "joined_keys.run_id": "80 characters, the name of an execution",
+    "proof_differences.message_id": "MAX_REMOTE_ID_BYTES",
+    "provider_subscriptions.remote_id": "MAX_REMOTE_ID_BYTES",
+    "schema_migrations.version": "our own",
+    "self_tests.id": "80 characters, the name of an execution",
+    "sign_ins.state_hash": "32 bytes",
+    "sync_run_folders.run_id": "80 characters, the name of an execution",
+    "sync_runs.id": "80 characters, the name of an execution",
+    "sync_runs.idempotency_key": "255 characters, refused by the API",
+}
+
+
+def noise(chars: int, seed: int = 1) -> str:
+    """Text that does not compress, of two-byte characters."""
+    return "".join(chr(each) for each in random.Random(seed).choices(range(0x400, 0x800), k=chars))
+
+
+Folders = tuple[KnownFolder, KnownFolder]
+ANY_LENGTH = (1300, 3300, 1_000_000)
+LONGEST_ID = noise(MAX_REMOTE_ID_BYTES // 2)
+
+
+def a_run_of_the_longest_names(database: Database) -> RunRef:
+    credentials = CredentialStore(database)
+    credentials.add_data_key(b"wrapped")
+    account_id = credentials.connect_account(
+        user_id=noise(MAX_USER_ID_CHARS),
+        provider=Provider.MICROSOFT,
+        provider_account_id=f"{LONGEST_ID}.00000000-0000-0000-0000-000000000000",
+        email_address="ann@example.org",
+    )
+    runs, run_id, key = RunStore(database), RunId("r" * 80), noise(255)
+    wish = SyncWish(SyncType.INITIAL)
+    for each in (key, noise(255, seed=2)):  # the second joins
+        runs.enqueue(account_id, run_id, wish, "api", each)
+    epoch = runs.begin(account_id, run_id, "arn", SyncType.INITIAL, "api")
+    assert epoch is not None
+    return RunRef(account_id, run_id, epoch)
+
+
+def test_every_text_in_a_btree_has_a_limit(database: Database) -> None:
+    assert {name for (name,) in rows(database, IN_A_BTREE)} == LIMITED.keys()
+
+
+def test_at_its_limit_each_is_stored(database: Database) -> None:
+    run, mail = a_run_of_the_longest_names(database), MailStore(database)
+    mail.save_folders(run, [a_remote_folder(LONGEST_ID)], [])
+    (folder,) = mail.folders(run.account_id)
+    page = a_page(
+        Upsert(a_message(LONGEST_ID, folder=LONGEST_ID)),
+        Unreadable(RemoteId(LONGEST_ID[::-1]), "malformed", ""),
+    )
+
+    counts = mail.apply_page(run, a_page_write(folder, page))
+    mail.mark_repaired(run, folder.ref.id, [Difference(RemoteId(LONGEST_ID), Cause.MISSING)])
+    rows(
+        database,
+        "INSERT INTO mailsync.provider_subscriptions (account_id, remote_id, secret_hash,"
+        f" callback_url) VALUES ('{run.account_id}', '{LONGEST_ID}', '', '')",
+    )
+
+    assert counts == Counts(inserted=1, quarantined=1)
+    assert one(database, "SELECT count(*) FROM mailsync.joined_keys") == [1]
+    assert one(database, "SELECT count(*) FROM mailsync.proof_differences") == [1]
+
+
+def test_a_message_id_may_be_of_any_length(mail: MailStore, folders: Folders, run: RunRef) -> None:
+    page = a_page(
+        *(Upsert(a_message(str(chars), internet_message_id=noise(chars))) for chars in ANY_LENGTH)
+    )
+
+    counts = mail.apply_page(run, a_page_write(folders[0], page))
+
+    assert counts == Counts(inserted=len(ANY_LENGTH))
