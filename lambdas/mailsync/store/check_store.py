@@ -31,7 +31,8 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
 from mailsync.store.folder_store import CONFIRMED_S, known_folder, listed_counts
 from mailsync.store.rows import to_json
-from mailsync.store.run_store import CHECKER, LEASE_S, fail_run, read_account
+from mailsync.store.run_outcome import fail_run
+from mailsync.store.run_store import CHECKER, LEASE_S, read_account
 from mailsync.sync.due import next_sync_after_success_in_s, next_sync_in_s
 from mailsync.sync.verify import FolderCount
 

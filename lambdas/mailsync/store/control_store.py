@@ -14,7 +14,8 @@ from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.mail_store import PIECE
 from mailsync.store.rows import to_json
-from mailsync.store.run_store import CHECKER, announce, close_run
+from mailsync.store.run_outcome import announce, close_run
+from mailsync.store.run_store import CHECKER
 from mailsync.sync.due import EXECUTION_STOPPED, next_sync_in_s
 
 RUNS_PIECE = 500

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from random import random
 from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost, StoreRejected
@@ -18,15 +17,9 @@ from mailsync.model import (
     SyncWish,
 )
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.removal_store import removal_of
 from mailsync.store.rows import to_json
-from mailsync.sync.due import (
-    NEEDS_A_PERSON,
-    SUSPICIOUS_REMOVAL,
-    VERIFICATION_FAILED,
-    next_sync_after_success_in_s,
-    next_sync_in_s,
-)
+from mailsync.store.run_outcome import announce, complete_run, fail_run, fail_unverified, finish
+from mailsync.sync.due import VERIFICATION_FAILED
 
 LEASE_S = 15 * 60
 """Longer than any function and any pause between two of them."""
@@ -176,7 +169,7 @@ class RunStore:
                 seconds=LEASE_S,
             )
             if not lease:
-                _finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
+                finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
                 return None
             overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
             for stale, error in overtaken:
@@ -237,9 +230,9 @@ class RunStore:
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             unverified = tx.run("unproven_folders", run_id=run.run_id)[0][0]
             if unverified:
-                _fail_unverified(tx, run, unverified)
+                fail_unverified(tx, run, unverified)
             else:
-                _complete(tx, run)
+                complete_run(tx, run)
         if unverified:
             count_failure(VERIFICATION_FAILED)
         else:
@@ -291,94 +284,6 @@ def read_account(row: Sequence[Any]) -> Account:
         max_in_flight=max_in_flight,
         throttled_for_s=throttled_for_s,
     )
-
-
-def _finish(
-    tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
-) -> bool:
-    return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
-
-
-def _complete(tx: Transaction, run: RunRef) -> None:
-    has_news, is_pushed, has_changed, quiet_s = tx.run("news_of_run", run_id=run.run_id)[0]
-    wait_s = next_sync_after_success_in_s(
-        has_news=has_news,
-        is_pushed=is_pushed,
-        quiet_s=0.0 if has_changed else quiet_s,
-        spread=random(),  # noqa: S311
-    )
-    removal = removal_of(tx, run.account_id)
-    tx.run(
-        "account_completed",
-        account_id=run.account_id,
-        has_changed=has_changed,
-        next_in_s=wait_s,
-        error=SUSPICIOUS_REMOVAL if removal.is_suspicious else None,
-        error_message=removal.sentence if removal.is_suspicious else None,
-    )
-    close_run(tx, run.run_id, "completed", None, None)
-    announce(tx, run.account_id, "sync.completed", run.run_id, proven=True)
-
-
-def _fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
-    [[owner]] = tx.run("lease_owner", account_id=run.account_id)
-    fail_run(
-        tx,
-        run.account_id,
-        run.run_id,
-        owner=owner,
-        error=VERIFICATION_FAILED,
-        message=f"{folders} folders could not be verified. What is stored stays.",
-    )
-
-
-def close_run(
-    tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
-) -> bool:
-    """Gives the run its outcome and its unfinished folders the same; False when it has one."""
-    if not _finish(tx, run_id, status, error, text):
-        return False
-    tx.run("finish_run_folders", run_id=run_id, status=status)
-    return True
-
-
-def fail_run(
-    tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
-) -> bool | None:
-    """See `RunStore.fail`. Return whether it closes the account, None for a run that has its
-    outcome; to be counted after the commit."""
-    held = tx.run("lock_account_of_run", run_id=run_id)
-    if not held or not close_run(tx, run_id, "failed", error, message):
-        return None
-    [(failures, status, is_connected_anew)] = held
-    # What the run signed in with is not what the account has now.
-    is_outdated = error in NEEDS_A_PERSON and is_connected_anew
-    needs_person = error in NEEDS_A_PERSON and not is_outdated
-    wait_s = next_sync_in_s(failures=failures + 1, cause=error, spread=random())  # noqa: S311
-    changed = tx.run(
-        "account_failed",
-        account_id=account_id,
-        owner=owner,
-        error=error,
-        error_message=message,
-        needs_person=needs_person,
-        next_in_s=0.0 if is_outdated else wait_s,
-    )
-    announce(tx, account_id, "sync.failed", run_id, error=error)
-    closes = bool(changed) and needs_person and status == "active"
-    if closes:
-        announce(tx, account_id, "account.reauth_required", run_id, error=error)
-    return closes
-
-
-def announce(
-    tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
-) -> None:
-    """An event for those outside, true from the commit of this transaction."""
-    counters = tx.run("run_counters", run_id=run_id)[0][0]
-    said = {"accountId": account_id, "runId": run_id, **facts, "counters": counters}
-    detail = to_json({"schemaVersion": 1, **said})
-    tx.run("add_to_outbox", account_id=account_id, type=kind, detail=detail)
 
 
 def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> OpenRun | None:

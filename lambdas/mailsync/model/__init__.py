@@ -1,0 +1,95 @@
+"""The words of the product, as frozen values.
+
+Provider words (delta link, history id, UIDVALIDITY) never appear here: a provider turns them
+into a `Cursor`, which only it may look inside.
+"""
+
+from mailsync.model.account import (
+    SYNCABLE,
+    Access,
+    Account,
+    Credentials,
+    DataKey,
+    Notice,
+    NoticeKind,
+    Provider,
+    PushChannel,
+    Sealed,
+)
+from mailsync.model.folder import (
+    FolderListing,
+    FolderRef,
+    KnownFolder,
+    Position,
+    RemoteFolder,
+    Role,
+    TreeReading,
+)
+from mailsync.model.ids import (
+    MAX_REMOTE_ID_BYTES,
+    MAX_USER_ID_CHARS,
+    AccountId,
+    Cursor,
+    FolderId,
+    RemoteId,
+    RunId,
+)
+from mailsync.model.message import (
+    Address,
+    Change,
+    Counts,
+    Gone,
+    IdListing,
+    Message,
+    Page,
+    PagePlan,
+    PartialChange,
+    RemoteEntry,
+    Removal,
+    Unreadable,
+    Upsert,
+)
+from mailsync.model.run import RunRef, SyncType, SyncWish
+
+__all__ = [
+    "MAX_REMOTE_ID_BYTES",
+    "MAX_USER_ID_CHARS",
+    "SYNCABLE",
+    "Access",
+    "Account",
+    "AccountId",
+    "Address",
+    "Change",
+    "Counts",
+    "Credentials",
+    "Cursor",
+    "DataKey",
+    "FolderId",
+    "FolderListing",
+    "FolderRef",
+    "Gone",
+    "IdListing",
+    "KnownFolder",
+    "Message",
+    "Notice",
+    "NoticeKind",
+    "Page",
+    "PagePlan",
+    "PartialChange",
+    "Position",
+    "Provider",
+    "PushChannel",
+    "RemoteEntry",
+    "RemoteFolder",
+    "RemoteId",
+    "Removal",
+    "Role",
+    "RunId",
+    "RunRef",
+    "Sealed",
+    "SyncType",
+    "SyncWish",
+    "TreeReading",
+    "Unreadable",
+    "Upsert",
+]

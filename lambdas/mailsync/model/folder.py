@@ -1,0 +1,123 @@
+"""Folders, as the provider shows them and as the store knows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from mailsync.model.account import Sealed
+from mailsync.model.ids import FolderId, RemoteId
+
+
+class Role(StrEnum):
+    """What a folder is for, whatever its name in the user's language."""
+
+    INBOX = "inbox"
+    SENT = "sent"
+    DRAFTS = "drafts"
+    TRASH = "trash"
+    JUNK = "junk"
+    ARCHIVE = "archive"
+    OUTBOX = "outbox"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRef:
+    """A folder as the provider is asked for it."""
+
+    id: FolderId
+    remote_id: RemoteId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFolder:
+    """A folder as the provider shows it.
+
+    `total` and `unread` are the provider's own counts; None: it left them out.
+    """
+
+    remote_id: RemoteId
+    parent_remote_id: RemoteId | None
+    display_name: str
+    role: Role
+    total: int | None
+    unread: int | None
+    hidden: bool = False
+
+
+class TreeReading(StrEnum):
+    """How much of the folder tree is read.
+
+    QUICK: as much as changes are likely in; folders below parents that had their turn within the
+    hour may be left out. WHOLE: every folder that the provider names or counts. THOROUGH: hidden
+    folders below every other one as well, which no count may mention.
+    """
+
+    QUICK = "quick"
+    WHOLE = "whole"
+    THOROUGH = "thorough"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderListing:
+    """What one reading of the folder tree showed.
+
+    `folders` are those that exist now. A known folder that is missing from them was left out of
+    this reading, could not be read, or is in `gone`: the provider, asked by its id, says that it
+    does not exist. `omitted` exist by their ids, although the provider's list lacks them, so the
+    list was incomplete. `failures` names folders that could not be read whole, each with a
+    sentence. `is_whole`: no part of the tree was left for another reading.
+    """
+
+    folders: tuple[RemoteFolder, ...]
+    is_whole: bool = True
+    gone: frozenset[RemoteId] = frozenset()
+    omitted: frozenset[RemoteId] = frozenset()
+    failures: Mapping[RemoteId, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the sync stands in a folder.
+
+    `cursor` is sealed, for a provider may take it for a key to the mailbox; None: the walk has
+    not begun. `walk` numbers the walks of this folder from 1;
+    `walking` is True until the last page of the walk is stored. `page_size` is what was last
+    found to work, None for the default. `midway`: the next page goes on with a round of pages,
+    a walk or the changes since the round before. `fallback` is how many of the provider's feeds
+    have failed for this folder.
+    """
+
+    cursor: Sealed | None
+    walk: int
+    walking: bool
+    page_size: int | None = None
+    midway: bool = False
+    fallback: int = 0
+
+    @property
+    def begins_round(self) -> bool:
+        """The next page, and those after it, tell what has changed until now."""
+        return self.cursor is None or not self.midway
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFolder:
+    """A folder as the store knows it.
+
+    `remote_total` and `remote_unread` are the provider's counts of its last reading. `active_at`
+    is when a change was last found in the folder, `read_at` when its change feed was last read.
+    """
+
+    ref: FolderRef
+    parent_remote_id: RemoteId | None
+    display_name: str
+    role: Role
+    hidden: bool
+    selected: bool
+    position: Position
+    remote_total: int = 0
+    remote_unread: int = 0
+    active_at: datetime | None = None
+    read_at: datetime | None = None
