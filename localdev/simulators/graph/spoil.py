@@ -1,7 +1,9 @@
 """Faults of the script put to work: refusals, broken transport and forged pages."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from secrets import token_hex
+from typing import Any
 
 from localdev.http_server import Response
 from localdev.simulators.faults import Fault
@@ -35,9 +37,12 @@ def spoil_answer(response: Response, fault: Fault) -> Response:
 
 
 def spoil_page(answer: Answer, fault: Fault, own_url: str) -> Answer:
-    """Forge the page of a collection; `own_url` is the link that led to it."""
+    """Forge the page of a collection, or a single object; `own_url` is the link that led to it."""
     if fault.page is None or not isinstance(answer.document, dict):
         return answer
+    if "value" not in answer.document:
+        forged = list(_forged([answer.document], fault))
+        return replace(answer, document=forged[0]) if forged else answer
     document = dict(answer.document)
     match fault.page:
         case "duplicate":
@@ -51,4 +56,44 @@ def spoil_page(answer: Answer, fault: Fault, own_url: str) -> Answer:
                 document["@odata.nextLink"] = f"{own_url}&n={token_hex(4)}"
             if fault.page != "same link":
                 document["value"] = []
+        case "nothing":
+            document.pop("@odata.nextLink", None)
+            document |= {"value": [], **({"@odata.count": 0} if "@odata.count" in document else {})}
+        case _:
+            document = _with_items(document, list(_forged(document["value"], fault)))
     return replace(answer, document=document)
+
+
+def _with_items(document: dict[str, Any], items: list[Any]) -> dict[str, Any]:
+    """The page with these items; a list that says how many it holds does not count the others."""
+    if "@odata.count" in document:
+        document["@odata.count"] -= len(document["value"]) - len(items)
+    return {**document, "value": items}
+
+
+def _forged(items: list[Any], fault: Fault) -> Iterator[Any]:
+    """The items of a page, wrong in the way of the fault, or those that it leaves."""
+    for place, item in enumerate(items):
+        removal = "@removed" in item
+        if fault.about and item.get("id") not in fault.about:
+            yield item
+        elif fault.page == "less":
+            if not fault.about and place % 2:
+                yield item
+        elif fault.page == "partial":
+            kept = ("id", "@odata.type", "@odata.etag", "@odata.context", "@removed")
+            yield {name: value for name, value in item.items() if name in kept}
+        elif fault.page in ("no removals", "no changes"):
+            if removal is not (fault.page == "no removals"):
+                yield item
+        else:
+            yield _miscounted(item, fault)
+
+
+def _miscounted(item: Mapping[str, Any], fault: Fault) -> Mapping[str, Any]:
+    counts = {name: item[name] for name in ("totalItemCount", "unreadItemCount") if name in item}
+    if fault.page == "uncounted":
+        return {**item, **dict.fromkeys(counts)}
+    if fault.page == "miscounted":
+        return {**item, **{name: value + fault.off_by for name, value in counts.items()}}
+    return item
