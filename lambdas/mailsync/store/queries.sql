@@ -327,7 +327,9 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
          AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
                           WHERE f.account_id = a.id
                             AND (f.differing > 0 OR f.total > 0 AND NOT f.selected
-                                 OR f.gone_at < now() - make_interval(secs => :confirmed_s))),
+                                 OR f.gone_at < now() - make_interval(secs =>
+                                      CASE WHEN f.selected THEN cast(:confirmed_s AS float8)
+                                           ELSE :choice_s END))),
        coalesce(a.notified_at > now() - interval '1 day', false)
          AND EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s
                       WHERE s.account_id = a.id AND s.expires_at > now()),
@@ -462,7 +464,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid)
-   AND f.gone_at < now() - make_interval(secs => :confirmed_s)
+   AND f.gone_at < now() - make_interval(secs => CASE WHEN f.selected THEN cast(:confirmed_s AS float8)
+                                                      ELSE :choice_s END)
  ORDER BY f.id
 
 -- find_folder --
@@ -515,10 +518,12 @@ UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
    AND removed_at IS NULL
 
 -- drop_gone_folders --
--- Folders that are gone for the second time of asking, and hold nothing any more.
+-- Folders that are gone for the second time of asking, and hold nothing any more. The choice not to
+-- mirror one is kept for longer, should the folder come back.
 DELETE FROM mailsync.email_folders f
  WHERE account_id = cast(:account_id AS uuid)
-   AND gone_at < now() - make_interval(secs => :confirmed_s)
+   AND gone_at < now() - make_interval(secs => CASE WHEN selected THEN cast(:confirmed_s AS float8)
+                                                    ELSE :choice_s END)
    AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
    AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                     WHERE m.account_id = f.account_id AND m.folder_id = f.id)
