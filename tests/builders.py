@@ -8,6 +8,7 @@ from mailsync.model import (
     Address,
     Cursor,
     FolderId,
+    FolderListing,
     FolderRef,
     KnownFolder,
     Message,
@@ -72,6 +73,15 @@ def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> Kno
     }
     ref = FolderRef(FolderId(number), RemoteId(remote_id))
     return KnownFolder(ref=ref, **{**defaults, **fields})
+
+
+def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
+    """A whole reading of a mailbox that has these folders, and an inbox unless they hold one."""
+    if not any(each.role is Role.INBOX for each in folders):
+        folders = (a_remote_folder("inbox", role=Role.INBOX), *folders)
+    named = ("gone", "omitted")
+    ids = {name: frozenset(map(RemoteId, fields.pop(name, ()))) for name in named}
+    return FolderListing(folders, **ids, **fields)
 
 
 def connect_account(

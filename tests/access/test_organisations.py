@@ -21,7 +21,7 @@ from mailsync.errors import (
     ProviderUnavailable,
     SettingMissing,
 )
-from mailsync.model import AccountId, Credentials
+from mailsync.model import AccountId, Credentials, TreeReading
 from mailsync.providers.graph import GraphMailbox
 from mailsync.settings import Settings
 from tests.access.memory_store import MemoryStore
@@ -186,12 +186,12 @@ def test_an_outage_of_graph_costs_the_identity_platform_one_request(
 
     for _ in range(5):
         with pytest.raises(ProviderUnavailable), a_mailbox(simulators, vault, store) as mailbox:
-            mailbox.list_folders({})
+            mailbox.list_folders((), TreeReading.QUICK)
         tokens.append(store.saved.access)
     simulators.service.faults.clear()
 
     assert tokens[1] != tokens[0]
     assert tokens[1:] == [tokens[1]] * 5
     with a_mailbox(simulators, vault, store) as mailbox:
-        assert mailbox.list_folders({})
+        assert mailbox.list_folders((), TreeReading.QUICK).folders
     assert store.saved.access == tokens[1]

@@ -1,15 +1,80 @@
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from mailsync.model import AccountId, FolderId, KnownFolder, Page, RunId, RunRef, SyncType
+from mailsync.model import (
+    AccountId,
+    Counts,
+    FolderId,
+    KnownFolder,
+    Page,
+    RunId,
+    RunRef,
+    SyncType,
+    Upsert,
+)
 from mailsync.store.connection import Database
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
+from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_store import RunStore
-from tests.builders import a_page_write, a_remote_folder, connect_account
+from tests.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
 from tests.store.cluster import Cluster, cluster_in
+from tests.store.rows import let_time_pass, one, rows
 
 Apply = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """What is stored of a mailbox with the folders `first` and `second`, under a run's lease."""
+
+    database: Database
+    run: RunRef
+    first: FolderId
+    second: FolderId
+
+    @property
+    def mail(self) -> MailStore:
+        return MailStore(self.database)
+
+    @property
+    def folders(self) -> FolderStore:
+        return FolderStore(self.database)
+
+    @property
+    def removals(self) -> RemovalStore:
+        return RemovalStore(self.database)
+
+    def folder(self, folder_id: FolderId) -> KnownFolder:
+        return self.folders.folder(self.run.account_id, folder_id)
+
+    def apply(self, folder_id: FolderId, *changes: Any, **fields: Any) -> Counts | None:
+        """Store a page of changes behind the last one; by default nothing is left behind it."""
+        folder = self.folder(folder_id)
+        cursor = folder.position.cursor
+        page = a_page(
+            *changes, next_cursor=f"{(cursor.data if cursor else b'').decode()}+", **fields
+        )
+        return self.mail.apply_page(self.run, a_page_write(folder, page))
+
+    def fill(self, folder_id: FolderId, number: int) -> list[str]:
+        """Store so many messages in a folder that was never read; return their ids."""
+        remote_id = self.folder(folder_id).ref.remote_id
+        ids = [f"{remote_id}-{at:04}" for at in range(number)]
+        self.apply(folder_id, *(Upsert(a_message(each, remote_id)) for each in ids))
+        return ids
+
+    def one(self, sql: str) -> list[Any]:
+        return one(self.database, sql)
+
+    def rows(self, sql: str) -> list[list[Any]]:
+        return rows(self.database, sql)
+
+    def let_time_pass(self, hours: float) -> None:
+        let_time_pass(self.database, hours)
 
 
 @pytest.fixture
@@ -20,6 +85,16 @@ def runs(database: Database) -> RunStore:
 @pytest.fixture
 def mail(database: Database) -> MailStore:
     return MailStore(database)
+
+
+@pytest.fixture
+def folder_store(database: Database) -> FolderStore:
+    return FolderStore(database)
+
+
+@pytest.fixture
+def mirror(database: Database, run: RunRef, folders: tuple[KnownFolder, KnownFolder]) -> Mirror:
+    return Mirror(database, run, *(each.ref.id for each in folders))
 
 
 @pytest.fixture
@@ -36,19 +111,19 @@ def run(runs: RunStore, account_id: AccountId) -> RunRef:
 
 
 @pytest.fixture
-def folders(mail: MailStore, run: RunRef) -> tuple[KnownFolder, KnownFolder]:
+def folders(folder_store: FolderStore, run: RunRef) -> tuple[KnownFolder, KnownFolder]:
     """F1 and F2, neither of them walked yet."""
-    mail.save_folders(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
-    first, second = mail.folders(run.account_id)
+    folder_store.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
+    first, second = folder_store.folders(run.account_id)
     return first, second
 
 
 @pytest.fixture
-def apply(mail: MailStore, run: RunRef) -> Apply:
+def apply(mail: MailStore, folder_store: FolderStore, run: RunRef) -> Apply:
     """Stores a page in a folder as it stands now."""
 
     def apply_page(folder_id: FolderId, page: Page) -> object:
-        folder = mail.folder(run.account_id, folder_id)
+        folder = folder_store.folder(run.account_id, folder_id)
         return mail.apply_page(run, a_page_write(folder, page))
 
     return apply_page

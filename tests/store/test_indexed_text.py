@@ -9,6 +9,7 @@ from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     MAX_USER_ID_CHARS,
     Counts,
+    IdListing,
     KnownFolder,
     Provider,
     RemoteId,
@@ -21,6 +22,7 @@ from mailsync.model import (
 )
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.verify import Cause, Difference
@@ -88,16 +90,17 @@ def test_every_text_in_a_btree_has_a_limit(database: Database) -> None:
 
 
 def test_at_its_limit_each_is_stored(database: Database) -> None:
-    run, mail = a_run_of_the_longest_names(database), MailStore(database)
-    mail.save_folders(run, [a_remote_folder(LONGEST_ID)], [])
-    (folder,) = mail.folders(run.account_id)
+    run, folders = a_run_of_the_longest_names(database), FolderStore(database)
+    folders.save(run, [a_remote_folder(LONGEST_ID)], [])
+    (folder,) = folders.folders(run.account_id)
     page = a_page(
         Upsert(a_message(LONGEST_ID, folder=LONGEST_ID)),
         Unreadable(RemoteId(LONGEST_ID[::-1]), "malformed", ""),
     )
 
-    counts = mail.apply_page(run, a_page_write(folder, page))
-    mail.mark_repaired(run, folder.ref.id, [Difference(RemoteId(LONGEST_ID), Cause.MISSING)])
+    counts = MailStore(database).apply_page(run, a_page_write(folder, page))
+    left = [Difference(RemoteId(LONGEST_ID), Cause.MISSING)]
+    folders.mark_compared(run, folder.ref.id, IdListing(()), left)
     rows(
         database,
         "INSERT INTO mailsync.provider_subscriptions (account_id, remote_id, secret_hash,"

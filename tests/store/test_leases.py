@@ -8,7 +8,7 @@ from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
 from mailsync.model import AccountId, KnownFolder, RunId, RunRef, SyncType, SyncWish
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.mail_store import MailStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_store import RunStore
 from tests.builders import connect_account
 from tests.store.rows import one, rows
@@ -99,9 +99,12 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
 
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
-    runs: RunStore, run: RunRef, folders: tuple[KnownFolder, KnownFolder], mail: MailStore
+    runs: RunStore,
+    run: RunRef,
+    folders: tuple[KnownFolder, KnownFolder],
+    folder_store: FolderStore,
 ) -> None:
-    mail.mark_verified(run, [folders[0].ref.id])
+    folder_store.mark_verified(run, [folders[0].ref.id])
 
     assert not runs.complete(run)
     assert not runs.account(run.account_id).initial_sync_completed

@@ -1,11 +1,15 @@
 """Rows and cursor move together, and whichever folder is polled first, the rows are the same."""
 
+from dataclasses import replace
+
 import pytest
 
-from mailsync.errors import LeaseLost, SuspiciousRemoval
+from mailsync.errors import LeaseLost
 from mailsync.model import (
     Counts,
     KnownFolder,
+    PartialChange,
+    RemoteEntry,
     RemoteId,
     Removal,
     RunRef,
@@ -14,22 +18,24 @@ from mailsync.model import (
     Upsert,
 )
 from mailsync.store.connection import Database
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
-from tests.store.conftest import Apply
-from tests.store.rows import emails, one
+from tests.store.conftest import Apply, Mirror
+from tests.store.rows import emails, one, rows
 
 Folders = tuple[KnownFolder, KnownFolder]
 
 
 def test_a_page_stores_its_messages_and_moves_the_cursor(
-    apply: Apply, folders: Folders, mail: MailStore, run: RunRef, database: Database
+    apply: Apply, folders: Folders, folder_store: FolderStore, run: RunRef, database: Database
 ) -> None:
     counts = apply(folders[0].ref.id, a_page(Upsert(a_message("m1")), next_cursor="c1"))
 
     assert counts == Counts(inserted=1)
     assert emails(database) == {"m1": ("F1", False)}
-    assert mail.folder(run.account_id, folders[0].ref.id).position.cursor == Sealed(1, b"c1")
+    known = folder_store.folder(run.account_id, folders[0].ref.id)
+    assert known.position.cursor == Sealed(1, b"c1")
 
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(
@@ -72,23 +78,49 @@ def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
     assert emails(database) == {"m1": ("F2", False)}
 
 
-def test_a_removed_message_stays_until_it_is_known_to_be_gone(
-    apply: Apply, folders: Folders, mail: MailStore, run: RunRef, database: Database
+def test_a_removed_message_is_hidden_and_stays(
+    apply: Apply, folders: Folders, database: Database
 ) -> None:
     apply(folders[0].ref.id, a_page(Upsert(a_message("m1")), Upsert(a_message("m2"))))
-    apply(folders[0].ref.id, a_page(Removal(RemoteId("m1")), next_cursor="c2"))
 
+    counts = apply(folders[0].ref.id, a_page(Removal(RemoteId("m1")), next_cursor="c2"))
+
+    assert counts == Counts(removed=1)
     assert emails(database) == {"m1": ("F1", True), "m2": ("F1", False)}
-    assert mail.removed_ids(run, "", 10) == ("m1",)
-    assert mail.delete_emails(run, [RemoteId("m1"), RemoteId("m2")]) == 1
 
 
-def test_a_new_walk_removes_only_at_its_end_what_it_has_not_seen(
-    apply: Apply, folders: Folders, mail: MailStore, run: RunRef, database: Database
+def test_a_removed_message_that_is_reported_again_is_shown_under_its_number(
+    apply: Apply, folders: Folders, database: Database
+) -> None:
+    folder_id, numbers = folders[0].ref.id, "SELECT id FROM mailsync.emails"
+    apply(folder_id, a_page(Upsert(a_message("m1"))))
+    before = one(database, numbers)
+    apply(folder_id, a_page(Removal(RemoteId("m1")), next_cursor="c2"))
+
+    apply(folder_id, a_page(Upsert(a_message("m1")), next_cursor="c3"))
+
+    assert emails(database) == {"m1": ("F1", False)}
+    assert one(database, numbers) == before
+
+
+def test_a_message_that_moved_to_a_folder_that_is_not_mirrored_is_hidden(
+    apply: Apply, folders: Folders, database: Database
+) -> None:
+    apply(folders[0].ref.id, a_page(Upsert(a_message("m1"))))
+    rows(database, "UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F2'")
+
+    counts = apply(folders[0].ref.id, a_page(Upsert(a_message("m1", "F2")), next_cursor="c2"))
+
+    assert counts == Counts(removed=1)
+    assert emails(database) == {"m1": ("F1", True)}
+
+
+def test_a_new_walk_hides_only_at_its_end_what_it_has_not_seen(
+    apply: Apply, folders: Folders, folder_store: FolderStore, run: RunRef, database: Database
 ) -> None:
     folder_id = folders[0].ref.id
     apply(folder_id, a_page(Upsert(a_message("m1")), Upsert(a_message("m2"))))
-    mail.restart_walk(run, folder_id)
+    folder_store.restart_full_sync(run, folder_id)
 
     apply(folder_id, a_page(Upsert(a_message("m2")), has_more=True))
     assert emails(database) == {"m1": ("F1", False), "m2": ("F1", False)}
@@ -98,18 +130,50 @@ def test_a_new_walk_removes_only_at_its_end_what_it_has_not_seen(
     assert emails(database) == {"m1": ("F1", True), "m2": ("F1", False)}
 
 
-def test_a_walk_that_would_empty_a_full_folder_is_refused_with_its_page(
-    apply: Apply, folders: Folders, mail: MailStore, run: RunRef, database: Database
+@pytest.mark.parametrize(("remote_total", "hidden"), [(50, 0), (1, 50)])
+def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_folder_full(
+    remote_total: int, hidden: int, mirror: Mirror
 ) -> None:
-    folder_id = folders[0].ref.id
-    apply(folder_id, a_page(*(Upsert(a_message(f"m{each}")) for each in range(50))))
-    mail.save_remote_counts(run, [a_remote_folder("F1", total=50)])
-    mail.restart_walk(run, folder_id)
+    """Then nothing is hidden, and the next verification compares the folder by ids."""
+    folder_id = mirror.first
+    mirror.fill(folder_id, 50)
+    mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=remote_total)])
+    mirror.folders.restart_full_sync(mirror.run, folder_id)
 
-    with pytest.raises(SuspiciousRemoval):
-        apply(folder_id, a_page(Upsert(a_message("new"))))
-    assert sum(removed for _, removed in emails(database).values()) == 0
-    assert "new" not in emails(database)
+    counts = mirror.apply(folder_id, Upsert(a_message("new")))
+
+    assert counts == Counts(inserted=1, removed=hidden)
+    assert sum(removed for _, removed in emails(mirror.database).values()) == hidden
+    is_doubted = mirror.folders.recount(mirror.run)[folder_id].count.compared_at is None
+    assert is_doubted == (hidden == 0)
+
+
+def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirror: Mirror) -> None:
+    run, folder_id = mirror.run, mirror.first
+    mirror.apply(folder_id, *(Upsert(a_message(each, version="v1")) for each in ("m1", "m2")))
+    mirror.folders.restart_full_sync(run, folder_id, fallback=1)
+    named = [RemoteEntry(RemoteId("m1"), False, "v1"), RemoteEntry(RemoteId("m2"), False, "v2")]
+    page = a_page(*(PartialChange(each.remote_id, each) for each in named))
+    write = a_page_write(mirror.folder(folder_id), page)
+
+    unchanged = mirror.mail.unchanged(run, folder_id, named)
+    counts = mirror.mail.apply_page(run, replace(write, unchanged=unchanged))
+
+    assert unchanged == ("m1",)
+    assert counts == Counts(unchanged=1, removed=1)
+    assert emails(mirror.database) == {"m1": ("F1", False), "m2": ("F1", True)}
+
+
+def test_a_message_that_is_hidden_or_elsewhere_or_differs_is_not_unchanged(mirror: Mirror) -> None:
+    run, mail = mirror.run, mirror.mail
+    ids = [RemoteId(each) for each in ("m1", "m2", "m3")]
+    mirror.apply(mirror.first, *(Upsert(a_message(each, version="v1")) for each in ids[:2]))
+    mirror.apply(mirror.first, Removal(ids[0]))
+    entries = [RemoteEntry(each, False, "v1") for each in ids]
+
+    assert mail.unchanged(run, mirror.first, entries) == ("m2",)
+    assert mail.unchanged(run, mirror.second, entries) == ()
+    assert mail.unchanged(run, mirror.first, [RemoteEntry(ids[1], True, "v1")]) == ()
 
 
 def test_a_flag_does_not_write_the_body_again(

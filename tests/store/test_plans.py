@@ -53,7 +53,7 @@ def ours(database: Database) -> dict[str, Any]:
     [
         "recount",
         "sweep_size",
-        "forget_folders",
+        "hide_folders",
         "checked_folders",
         "folder_counts",
         "folder_status",

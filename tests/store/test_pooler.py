@@ -10,6 +10,7 @@ from mailsync.model import AccountId, Provider, RunId, RunRef, SyncType, Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
@@ -42,11 +43,12 @@ def mirror_one_account(url: str, number: int) -> tuple[AccountId, dict[str, str]
     )
     assert epoch is not None
     run, mail = RunRef(account_id, RunId(f"run-{number}"), epoch), MailStore(database)
-    mail.save_folders(run, [a_remote_folder("F1")], [])
+    folders = FolderStore(database)
+    folders.save(run, [a_remote_folder("F1")], [])
     for page_number in range(PAGES):
         message = a_message(f"m{page_number}", subject=f"{number}/{page_number}")
         page = a_page(Upsert(message), next_cursor=f"c{page_number}", has_more=True)
-        (folder,) = mail.folders(account_id)
+        (folder,) = folders.folders(account_id)
         assert mail.apply_page(run, a_page_write(folder, page, key_id=key_id)) is not None
     with database.transaction() as tx:
         found = tx._connection.run(

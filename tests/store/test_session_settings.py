@@ -14,6 +14,7 @@ from mailsync.errors import StoreRejected
 from mailsync.model import RunId, RunRef, SyncType, Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
@@ -115,12 +116,12 @@ def stored(url: str) -> dict[str, Any]:
     """What comes back of a message, its cursor, and when its account is due."""
     database = Database(Settings({"DATABASE_URL": url}))
     account_id = connect_account(database, f"user-{next(_runs)}")
-    runs, mail = RunStore(database), MailStore(database)
+    runs, mail, folders = RunStore(database), MailStore(database), FolderStore(database)
     epoch = runs.begin(account_id, RunId(account_id), "arn", SyncType.INITIAL, "test")
     assert epoch is not None
     run = RunRef(account_id, RunId(account_id), epoch)
-    mail.save_folders(run, [a_remote_folder("F1", display_name=SENT["text"])], [])
-    (folder,) = mail.folders(account_id)
+    folders.save(run, [a_remote_folder("F1", display_name=SENT["text"])], [])
+    (folder,) = folders.folders(account_id)
     message = a_message(account_id, subject=SENT["text"], received_at=SENT["moment"])
     page = a_page(Upsert(message), next_cursor="\x00\\A'é")
     outcome = mail.apply_page(run, a_page_write(folder, page))
@@ -132,7 +133,7 @@ def stored(url: str) -> dict[str, Any]:
             " WHERE m.account_id = cast(:id AS uuid)",
             id=account_id,
         )
-    (known,) = mail.folders(account_id)
+    (known,) = folders.folders(account_id)
     database.close()
     html = message.body_html
     assert found == [[SENT["text"], SENT["moment"], html, True, SENT["text"]]], found

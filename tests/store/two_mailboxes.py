@@ -3,6 +3,7 @@
 from mailsync.model import Provider, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
@@ -38,16 +39,16 @@ def _fill(database: Database, user: str) -> None:
     )
     epoch = RunStore(database).begin(account_id, RunId(user), user, SyncType.INITIAL, "test")
     assert epoch is not None
-    run, mail = RunRef(account_id, RunId(user), epoch), MailStore(database)
-    mail.save_folders(run, [a_remote_folder("F1", display_name=user)], [])
-    (folder,) = mail.folders(account_id)
+    run, folders = RunRef(account_id, RunId(user), epoch), FolderStore(database)
+    folders.save(run, [a_remote_folder("F1", display_name=user)], [])
+    (folder,) = folders.folders(account_id)
     # The same ids in both mailboxes: what a join by them would mix up.
     messages = [
         a_message(each, subject=user, body_html=user, internet_message_id=f"<{each}@example.org>")
         for each in ("m1", "m2")
     ]
     page = a_page(*map(Upsert, messages))
-    mail.apply_page(run, a_page_write(folder, page, key_id=key_id))
+    MailStore(database).apply_page(run, a_page_write(folder, page, key_id=key_id))
     rows(
         database,
         "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"

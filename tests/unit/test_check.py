@@ -1,16 +1,27 @@
-"""When a look is a proof, when it is a small sync, and when an execution must come."""
+"""When a check is a verification, when it is a small sync, and when an execution must come."""
 
 from dataclasses import replace
 
 import pytest
 
-from mailsync.model import FolderId, KnownFolder, Page, Position, RemoteId, Removal, Sealed
-from mailsync.sync.check import Verdict, judge
+from mailsync.model import (
+    FolderId,
+    FolderListing,
+    KnownFolder,
+    Page,
+    Position,
+    RemoteId,
+    Removal,
+    Role,
+    Sealed,
+)
+from mailsync.sync.check import CheckResult, classify
 from mailsync.sync.folders import FolderPlan
 from mailsync.sync.verify import FolderCount
-from tests.builders import a_known_folder, a_page, a_remote_folder
+from tests.builders import a_known_folder, a_listing, a_page, a_remote_folder
 
 SAME = FolderPlan((), ())
+WHOLE = a_listing(a_remote_folder("F1", role=Role.INBOX), a_remote_folder("F2"))
 EQUAL = FolderCount(remote=3, stored=3, quarantined=0, remote_unread=1, unread=1)
 
 
@@ -18,36 +29,53 @@ def folder(
     number: int, *, selected: bool = True, walking: bool = False, midway: bool = False
 ) -> KnownFolder:
     position = Position(Sealed(1, b"link"), 1, walking=walking, midway=midway)
-    return a_known_folder(number, f"F{number}", position=position, selected=selected)
+    role = Role.INBOX if number == 1 else Role.OTHER
+    return a_known_folder(number, f"F{number}", position=position, selected=selected, role=role)
 
 
-def verdict(
+def result(
     *,
     is_settled: bool = True,
+    listing: FolderListing = WHOLE,
     plan: FolderPlan = SAME,
     folders: tuple[KnownFolder, ...] = (folder(1), folder(2)),
     pages: dict[int, Page] | None = None,
+    waiting: tuple[int, ...] = (),
+    moved: tuple[str, ...] = (),
     count: FolderCount = EQUAL,
-) -> Verdict:
+) -> CheckResult:
     shown = {1: a_page(), 2: a_page()} if pages is None else pages
-    return judge(
+    return classify(
         is_settled=is_settled,
+        listing=listing,
         plan=plan,
         folders=folders,
         pages={FolderId(number): page for number, page in shown.items()},
+        waiting=[FolderId(each) for each in waiting],
+        moved=[RemoteId(each) for each in moved],
         counts=[EQUAL, count],
     )
 
 
 def test_nothing_is_new_where_nothing_changed_and_everything_agrees() -> None:
-    assert verdict() is Verdict.NOTHING_NEW
-    assert verdict(folders=()) is Verdict.NOTHING_NEW
+    assert result() is CheckResult.NOTHING_NEW
+    assert result(folders=()) is CheckResult.NOTHING_NEW
 
 
-def test_a_folder_that_is_not_mirrored_is_not_asked_for() -> None:
+def test_a_folder_that_is_not_mirrored_is_not_read() -> None:
     unselected = folder(3, selected=False, walking=True)
 
-    assert verdict(folders=(folder(1), folder(2), unselected)) is Verdict.NOTHING_NEW
+    assert result(folders=(folder(1), folder(2), unselected)) is CheckResult.NOTHING_NEW
+
+
+def test_a_folder_that_waits_for_its_turn_is_not_missed() -> None:
+    assert result(pages={1: a_page()}, waiting=(2,)) is CheckResult.NOTHING_NEW
+
+
+def test_a_count_that_is_wrong_as_ever_is_nothing_new() -> None:
+    wrong = FolderCount(4, 3, 0, remote_unread=-1, unread=1, offset=1, unread_offset=-2)
+
+    assert result(count=wrong) is CheckResult.NOTHING_NEW
 
 
 @pytest.mark.parametrize(
@@ -57,13 +85,24 @@ def test_a_folder_that_is_not_mirrored_is_not_asked_for() -> None:
         {"pages": {1: a_page(Removal(RemoteId("m1"))), 2: a_page()}},
         {"plan": FolderPlan((a_remote_folder("F1"),), ())},
         {"plan": FolderPlan((), (FolderId(9),))},
+        {"moved": ("F1",)},
         {"count": replace(EQUAL, remote=4)},
         {"count": replace(EQUAL, remote_unread=0)},
+        {"count": replace(EQUAL, offset=1)},
     ],
-    ids=["unsettled", "a change", "a rename", "a deletion", "a count", "a read state"],
+    ids=[
+        "unsettled",
+        "a change",
+        "a rename",
+        "a deletion",
+        "moved",
+        "a count",
+        "a read state",
+        "a right count",
+    ],
 )
 def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> None:
-    assert verdict(**seen) is Verdict.ONE_PAGE  # type: ignore[arg-type]
+    assert result(**seen) is CheckResult.ONE_PAGE  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -72,10 +111,24 @@ def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> No
         {"pages": {1: a_page(), 2: a_page(has_more=True)}},
         {"pages": {1: a_page()}},
         {"folders": (folder(1), folder(2, walking=True))},
+        {"folders": (folder(1), folder(2, walking=True)), "waiting": (2,)},
         {"folders": (folder(1), folder(2, midway=True))},
         {"plan": FolderPlan((a_remote_folder("new"),), ())},
+        {"listing": replace(WHOLE, omitted=frozenset({RemoteId("F3")}))},
+        {"listing": replace(WHOLE, failures={RemoteId("F2"): "No sub-folders."})},
+        {"listing": FolderListing((a_remote_folder("F2"),))},
     ],
-    ids=["a second page", "no answer", "a walk", "an old round", "a new folder"],
+    ids=[
+        "a second page",
+        "no page",
+        "a full sync",
+        "waiting full sync",
+        "an old round",
+        "a new folder",
+        "an omission",
+        "an unread folder",
+        "no inbox",
+    ],
 )
 def test_what_takes_more_than_a_page_needs_an_execution(seen: dict[str, object]) -> None:
-    assert verdict(**seen) is Verdict.MORE  # type: ignore[arg-type]
+    assert result(**seen) is CheckResult.MORE  # type: ignore[arg-type]

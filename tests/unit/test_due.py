@@ -1,3 +1,5 @@
+import pytest
+
 from mailsync.sync.due import (
     EXECUTION_DIED,
     FOLDERS_FAILED,
@@ -6,6 +8,7 @@ from mailsync.sync.due import (
     PUSHED_S,
     QUIET_S,
     USUAL_S,
+    VERIFICATION_FAILED,
     next_sync_after_success_in_s,
     next_sync_in_s,
     renewal_again_in_s,
@@ -21,8 +24,9 @@ def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least() -
     assert waits[-1] == LONGEST_S
 
 
-def test_one_bad_folder_does_not_make_the_mail_of_the_others_a_day_late() -> None:
-    waits = [next_sync_in_s(failures=each, cause=FOLDERS_FAILED, spread=0.5) for each in range(12)]
+@pytest.mark.parametrize("cause", [FOLDERS_FAILED, VERIFICATION_FAILED])
+def test_one_bad_folder_does_not_make_the_mail_of_the_others_a_day_late(cause: str) -> None:
+    waits = [next_sync_in_s(failures=each, cause=cause, spread=0.5) for each in range(12)]
 
     assert waits == sorted(waits)
     assert waits[-1] == LONGEST_PARTLY_S

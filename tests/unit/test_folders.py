@@ -1,45 +1,165 @@
 import time
+from datetime import timedelta
 
-from mailsync.model import FolderId, KnownFolder, Position, RemoteFolder, Role, Sealed
+import pytest
+
+from mailsync.model import (
+    FolderId,
+    FolderListing,
+    KnownFolder,
+    Position,
+    RemoteFolder,
+    RemoteId,
+    Role,
+    Sealed,
+)
 from mailsync.sync.folders import (
     BATCH_FOLDERS,
     BATCH_MESSAGES,
     SMALL_MESSAGES,
     biggest_first,
+    by_activity,
     diff_folders,
-    known_roles,
+    listing_fault,
+    moved_counts,
     small_walks,
 )
-from tests.builders import a_known_folder, a_remote_folder
+from tests.builders import A_MOMENT, a_known_folder, a_listing, a_remote_folder
+
+FIXED = (Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH)
+
+
+def folders_by_role(*roles: Role) -> tuple[list[RemoteFolder], list[KnownFolder]]:
+    remote = [a_remote_folder(each, role=each) for each in roles]
+    return remote, [a_known_folder(at, each, role=each) for at, each in enumerate(roles)]
 
 
 def test_an_unchanged_tree_needs_no_write() -> None:
-    plan = diff_folders([a_remote_folder("F1")], [a_known_folder(1, "F1")])
+    plan = diff_folders(FolderListing((a_remote_folder("F1"),)), [a_known_folder(1, "F1")])
 
     assert (plan.changed, plan.gone) == ((), ())
 
 
+def test_a_name_that_the_database_cannot_hold_is_equal_to_what_it_holds() -> None:
+    odd = a_remote_folder("F1", display_name="a\0b\ud83d")
+    known = a_known_folder(1, "F1", display_name="ab\ufffd")
+
+    assert diff_folders(FolderListing((odd,)), [known]).changed == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"display_name": "Bills"},
+        {"parent_remote_id": "F2"},
+        {"role": Role.ARCHIVE},
+        {"hidden": True},
+    ],
+)
+def test_a_folder_that_is_shown_otherwise_is_a_change(change: dict[str, object]) -> None:
+    remote = a_remote_folder("F1", **change)
+
+    assert diff_folders(FolderListing((remote,)), [a_known_folder(1, "F1")]).changed == (remote,)
+
+
 def test_a_new_a_renamed_and_a_moved_folder_are_changes() -> None:
-    remote = [
+    remote = (
         a_remote_folder("new"),
         a_remote_folder("renamed", display_name="Bills"),
         a_remote_folder("moved", parent_remote_id="new"),
-    ]
+    )
     known = [a_known_folder(1, "renamed"), a_known_folder(2, "moved")]
 
-    plan = diff_folders(remote, known)
+    plan = diff_folders(FolderListing(remote), known)
 
     assert [each.remote_id for each in plan.changed] == ["new", "renamed", "moved"]
 
 
 def test_a_folder_made_again_under_its_old_name_is_a_new_one_and_the_old_one_is_gone() -> None:
     plan = diff_folders(
-        [a_remote_folder("F2", display_name="Bills")],
-        [a_known_folder(1, "F1", display_name="Bills")],
+        a_listing(a_remote_folder("F2", display_name="Bills"), gone=["F1"]),
+        [a_known_folder(1, "F1", display_name="Bills"), a_known_folder(2, "inbox")],
     )
 
-    assert [each.remote_id for each in plan.changed] == ["F2"]
+    assert "F2" in [each.remote_id for each in plan.changed]
     assert plan.gone == (1,)
+
+
+def test_a_folder_that_is_merely_missing_from_the_listing_stays() -> None:
+    known = [a_known_folder(at, f"F{at}") for at in range(4)]
+    listing = a_listing(omitted=["F0"], failures={RemoteId("F1"): "403"}, is_whole=False)
+
+    assert diff_folders(listing, known).gone == ()
+
+
+@pytest.mark.parametrize("role", FIXED)
+def test_a_folder_that_every_mailbox_has_is_never_gone(role: Role) -> None:
+    listing = FolderListing((), gone=frozenset({RemoteId("F1")}))
+
+    assert diff_folders(listing, [a_known_folder(1, "F1", role=role)]).gone == ()
+
+
+def test_a_listing_with_every_folder_that_is_known_has_no_fault() -> None:
+    remote, known = folders_by_role(*FIXED, Role.ARCHIVE)
+
+    assert listing_fault(FolderListing(tuple(remote)), known) is None
+    assert listing_fault(FolderListing(tuple(remote)), []) is None
+
+
+def test_a_listing_without_folders_that_are_gone_unread_or_not_looked_for_has_no_fault() -> None:
+    remote, known = folders_by_role(*FIXED, Role.ARCHIVE, Role.JUNK, Role.OTHER)
+    failures = {RemoteId(Role.SENT): "403", RemoteId(Role.ARCHIVE): "500"}
+    shown = (remote[0], remote[2], remote[3])
+    listing = FolderListing(shown, False, frozenset({RemoteId(Role.JUNK)}), failures=failures)
+
+    assert listing_fault(listing, known) is None
+
+
+def test_a_listing_that_lacks_what_exists_is_at_fault() -> None:
+    remote, known = folders_by_role(*FIXED)
+    listing = FolderListing(tuple(remote), omitted=frozenset({RemoteId("F1"), RemoteId("F2")}))
+
+    assert listing_fault(listing, known) == "The list of folders lacks 2 that exist."
+
+
+@pytest.mark.parametrize("role", FIXED)
+def test_a_listing_without_a_folder_that_every_mailbox_has_is_at_fault(role: Role) -> None:
+    remote, known = folders_by_role(*FIXED)
+    shown = tuple(each for each in remote if each.role is not role)
+
+    for gone in (frozenset[RemoteId](), frozenset({RemoteId(role)})):
+        fault = listing_fault(FolderListing(shown, gone=gone), known)
+        assert fault is not None
+        assert f"lacks {role}," in fault
+
+
+def test_a_listing_without_an_inbox_is_at_fault_also_where_none_is_known() -> None:
+    assert listing_fault(FolderListing((a_remote_folder("F1"),)), []) is not None
+    assert listing_fault(FolderListing(()), []) is not None
+
+
+def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> None:
+    counts = {"same": (5, 2), "total": (6, 2), "unread": (5, -1), "new": (1, 1), "none": (0, 0)}
+    remote = [a_remote_folder(name, total=a, unread=b) for name, (a, b) in counts.items()]
+    known = [
+        a_known_folder(at, name, remote_total=5, remote_unread=2)
+        for at, name in enumerate(("same", "total", "unread", "left out"))
+    ]
+    uncounted = a_remote_folder("uncounted", total=None, unread=None)
+    listing = a_listing(*remote, uncounted)
+    known += [a_known_folder(8, "uncounted", remote_total=5), a_known_folder(9, "none")]
+
+    assert moved_counts(listing, known) == {"total", "unread"}
+
+
+def test_the_folder_in_which_something_changed_last_comes_first() -> None:
+    hours = (None, 3, 1, None, 2)
+    known = [
+        a_known_folder(at, active_at=A_MOMENT - timedelta(hours=ago) if ago else None)
+        for at, ago in enumerate(hours)
+    ]
+
+    assert [each.ref.id for each in by_activity(known)] == [2, 4, 1, 0, 3]
 
 
 def test_the_biggest_folder_starts_first() -> None:
@@ -47,10 +167,6 @@ def test_the_biggest_folder_starts_first() -> None:
     remote = [a_remote_folder("small", total=3), a_remote_folder("big", total=4000)]
 
     assert biggest_first(known, remote) == (2, 1)
-
-
-def test_known_roles_are_by_the_providers_id() -> None:
-    assert known_roles([a_known_folder(1, "F1", role=Role.INBOX)]) == {"F1": Role.INBOX}
 
 
 def batches(*totals: int) -> list[list[int]]:
@@ -79,26 +195,30 @@ def test_not_more_is_walked_at_once_than_a_function_does_quickly() -> None:
     assert SMALL_MESSAGES - 90 < walked <= SMALL_MESSAGES
 
 
-def test_folders_whose_walk_has_begun_or_ended_are_left_alone() -> None:
+def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_alone() -> None:
     sealed = Sealed(1, b"cursor")
     known = [
         a_known_folder(1, "begun", position=Position(sealed, 1, True)),
         a_known_folder(2, "walked", position=Position(sealed, 1, False)),
         a_known_folder(3, "unknown to the provider"),
+        a_known_folder(4, "failed", position=Position(None, 2, True, fallback=1)),
     ]
-    remote = [a_remote_folder("begun", total=1), a_remote_folder("walked", total=1)]
+    remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 
     assert list(small_walks(known, remote, page_size=100)) == []
 
 
 def test_ten_thousand_folders_are_compared_within_a_second() -> None:
-    """What grows with their square took five seconds of each look."""
+    """What grows with their square took five seconds of each check."""
     names = [f"F{number}" for number in range(10_000)]
-    remote = [a_remote_folder(each) for each in names]
+    remote = tuple(a_remote_folder(each) for each in names)
     known = [a_known_folder(number, each) for number, each in enumerate(names)]
+    listing = FolderListing(remote[1:], gone=frozenset({RemoteId("F0")}))
     began = time.process_time()
 
-    plan = diff_folders(remote[1:], known)
+    plan = diff_folders(listing, known)
+    listing_fault(listing, known)
+    moved_counts(listing, known)
 
     assert plan.gone == (FolderId(0),)
     assert time.process_time() - began < 1

@@ -1,4 +1,4 @@
-from mailsync.model import RemoteId, Removal, Touched, Unreadable, Upsert
+from mailsync.model import PartialChange, RemoteId, Removal, Unreadable, Upsert
 from mailsync.sync.plan import plan_page
 from tests.builders import a_message, a_page
 
@@ -22,15 +22,15 @@ def test_a_message_added_and_then_removed_in_one_page_is_removed() -> None:
 
 
 def test_a_message_that_changed_after_it_was_told_whole_is_asked_for() -> None:
-    plan = plan_page(a_page(Upsert(a_message("m1")), Touched(RemoteId("m1"))))
+    plan = plan_page(a_page(Upsert(a_message("m1")), PartialChange(RemoteId("m1"))))
 
-    assert (plan.upserts, plan.touched) == ((), ("m1",))
+    assert (plan.upserts, plan.partial) == ((), (PartialChange(RemoteId("m1")),))
 
 
 def test_a_message_that_is_told_whole_after_it_changed_need_not_be_asked_for() -> None:
-    plan = plan_page(a_page(Touched(RemoteId("m1")), Upsert(a_message("m1"))))
+    plan = plan_page(a_page(PartialChange(RemoteId("m1")), Upsert(a_message("m1"))))
 
-    assert (len(plan.upserts), plan.touched) == (1, ())
+    assert (len(plan.upserts), plan.partial) == (1, ())
 
 
 def test_an_unreadable_message_does_not_touch_the_others() -> None:

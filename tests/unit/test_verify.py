@@ -1,14 +1,24 @@
-from mailsync.model import Gone, Message, RemoteEntry, RemoteId, Unreadable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
 from mailsync.sync.verify import (
+    COMPARED_WITHIN,
     Cause,
     Difference,
     FolderCount,
     IdDifference,
+    StoredEntry,
     agrees,
     compare_ids,
+    due_for_comparison,
     what_stays,
 )
-from tests.builders import a_message
+from tests.builders import A_MOMENT, a_message
+
+LATER = A_MOMENT + timedelta(seconds=1)
 
 
 def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> FolderCount:
@@ -31,28 +41,84 @@ def test_a_read_state_that_differs_is_a_difference() -> None:
     assert not agrees(a_count(remote=10, stored=10, unread=1))
 
 
-def test_ids_are_compared_in_both_directions_and_by_their_read_state() -> None:
-    remote = [
-        RemoteEntry(RemoteId("same"), True),
-        RemoteEntry(RemoteId("missing"), False),
-        RemoteEntry(RemoteId("misread"), True),
-        RemoteEntry(RemoteId("odd"), False),
-    ]
-    stored = {RemoteId("same"): True, RemoteId("surplus"): True, RemoteId("misread"): False}
+def test_the_read_state_of_messages_that_are_not_stored_is_no_difference() -> None:
+    assert agrees(a_count(remote=10, stored=9, quarantined=1, unread=1))
 
-    difference = compare_ids(remote, stored, quarantined=frozenset({RemoteId("odd")}))
 
-    assert difference.missing == ("missing",)
-    assert difference.surplus == ("surplus",)
-    assert difference.misread == ("misread",)
+def test_a_count_agrees_as_long_as_it_is_wrong_by_what_is_known() -> None:
+    """A count of less than nothing, too."""
+    wrong = FolderCount(11, 10, 0, remote_unread=-2, unread=3, offset=1, unread_offset=-5)
+
+    assert wrong.excess == (1, -5)
+    assert agrees(wrong)
+    assert not agrees(replace(wrong, remote=10))
+    assert not agrees(replace(wrong, stored=11))
+    assert not agrees(replace(wrong, remote_unread=0))
+    assert agrees(replace(wrong, remote=12, quarantined=1, remote_unread=0))
+
+
+def listed(name: str, *, is_read: bool = True, version: str | None = "v") -> RemoteEntry:
+    return RemoteEntry(RemoteId(name), is_read, version, A_MOMENT)
+
+
+ROW = StoredEntry(is_read=True, version="v", modified_at=A_MOMENT)
+
+
+def differences(*entries: RemoteEntry, quarantined: str = "", **stored: StoredEntry) -> object:
+    """Without those fields that are empty."""
+    rows = {RemoteId(name): row for name, row in stored.items()}
+    found = compare_ids(entries, rows, frozenset(map(RemoteId, quarantined.split())))
+    assert found.is_none == (replace(found, unversioned=()) == IdDifference())
+    return {name: value for name in IdDifference.__slots__ if (value := getattr(found, name))}
+
+
+def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
+    entries = [listed(each) for each in ("same", "missing", "misread", "edited", "odd")]
+    misread, edited = replace(ROW, is_read=False), replace(ROW, version="older")
+
+    found = differences(
+        *entries, same=ROW, misread=misread, edited=edited, surplus=ROW, quarantined="odd"
+    )
+
+    assert found == {
+        "missing": ("missing",),
+        "changed": ("edited", "misread"),
+        "surplus": ("surplus",),
+    }
 
 
 def test_equal_folders_have_no_difference() -> None:
-    entry = RemoteEntry(RemoteId("m1"), True)
+    assert differences(listed("m1"), m1=ROW) == {}
+    assert differences() == {}
 
-    difference = compare_ids([entry], {RemoteId("m1"): True}, frozenset())
 
-    assert difference == IdDifference(missing=(), surplus=(), misread=())
+def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
+    away = replace(ROW, is_here=False)
+
+    assert differences(listed("m1"), m1=away) == {"returned": ("m1",)}
+    assert differences(listed("m1", version="newer"), m1=away) == {"changed": ("m1",)}
+    assert differences(m1=away) == {}
+
+
+def test_what_is_quarantined_and_no_longer_listed_is_released() -> None:
+    assert differences(listed("m1"), quarantined="m1 m2") == {"released": ("m2",)}
+
+
+def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_since() -> None:
+    before = replace(ROW, version=None)
+    unversioned = RemoteEntry(RemoteId("m1"), True, None, A_MOMENT)
+
+    assert differences(listed("m1"), m1=before) == {"unversioned": (listed("m1"),)}
+    assert differences(listed("m1"), m1=replace(before, modified_at=LATER)) == {"changed": ("m1",)}
+    assert differences(listed("m1"), m1=replace(before, modified_at=None)) == {"changed": ("m1",)}
+    assert differences(listed("m1", is_read=False), m1=before) == {"changed": ("m1",)}
+    assert differences(unversioned, m1=ROW) == {}
+    assert differences(unversioned, m1=replace(ROW, modified_at=LATER)) == {"changed": ("m1",)}
+
+
+def test_a_version_wins_over_the_time_of_the_last_modification() -> None:
+    """The provider may leave that out, and keeps it when only the read state changes."""
+    assert differences(listed("m1"), m1=replace(ROW, modified_at=LATER)) == {}
 
 
 def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
@@ -72,3 +138,41 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
         Difference(RemoteId("read"), Cause.MISREAD),
         Difference(RemoteId("unlisted"), Cause.SURPLUS),
     ]
+
+
+def due(now: datetime, **compared: datetime | None) -> list[int]:
+    """The numbers of the folders that are due, whose names are `f` and a number."""
+    counts = {
+        FolderId(int(name[1:])): replace(a_count(1, 1), compared_at=compared_at)
+        for name, compared_at in compared.items()
+    }
+    return list(due_for_comparison(counts, now=now))
+
+
+def test_a_folder_is_compared_within_a_week() -> None:
+    assert due(A_MOMENT + COMPARED_WITHIN, f24=A_MOMENT) == [24]
+    assert due(A_MOMENT + COMPARED_WITHIN - timedelta(seconds=1), f24=A_MOMENT) == []
+
+
+def test_a_folder_whose_count_has_moved_silently_is_compared_now_and_first() -> None:
+    week_ago = A_MOMENT - COMPARED_WITHIN
+
+    assert due(A_MOMENT, f1=week_ago, f2=None) == [2, 1]
+
+
+def test_the_folder_that_has_waited_longest_is_compared_first() -> None:
+    days = {"f1": 8, "f2": 10, "f3": 9, "f4": 1}
+
+    found = due(A_MOMENT, **{each: A_MOMENT - timedelta(days=ago) for each, ago in days.items()})
+
+    assert found == [2, 3, 1]
+
+
+@pytest.mark.parametrize("first", [1, 1_000])
+def test_folders_that_were_compared_together_are_due_at_different_hours(first: int) -> None:
+    together = {f"f{number}": A_MOMENT for number in range(first, first + 480)}
+    hours = [A_MOMENT + COMPARED_WITHIN - timedelta(hours=ago) for ago in range(24, -1, -1)]
+
+    counted = [len(due(hour, **together)) for hour in hours]
+
+    assert counted == [20 * each for each in range(25)]

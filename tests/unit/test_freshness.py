@@ -1,0 +1,102 @@
+"""Which change feeds a sync reads, and how much of the folder tree a check reads."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from mailsync.model import KnownFolder, RemoteId, TreeReading
+from mailsync.sync.freshness import (
+    ACTIVE_FOR,
+    READ_WITHIN,
+    SMALL_MAILBOX_FOLDERS,
+    THOROUGH_WITHIN,
+    feeds_to_read,
+    tree_reading,
+)
+from tests.builders import A_MOMENT, a_known_folder
+
+NOW = A_MOMENT
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+FIVE_MINUTES_S, TWELFTH = 300.0, 10
+
+
+def inactive(
+    number: int, ago: timedelta = MINUTE, active_at: datetime | None = None
+) -> KnownFolder:
+    return a_known_folder(number, f"F{number}", read_at=NOW - ago, active_at=active_at)
+
+
+MANY = [inactive(each) for each in range(12 * TWELFTH)]
+READ_LONG_AGO = inactive(900, READ_WITHIN)
+
+
+def read(folders: list[KnownFolder], *moved: str, since_s: float = 0.0) -> list[int]:
+    ids = [RemoteId(each) for each in moved]
+    return [each.ref.id for each in feeds_to_read(folders, ids, now=NOW, since_s=since_s)]
+
+
+def test_a_small_mailbox_is_read_whole() -> None:
+    few = MANY[:SMALL_MAILBOX_FOLDERS]
+
+    assert len(read(few)) == SMALL_MAILBOX_FOLDERS
+    assert read(MANY[: SMALL_MAILBOX_FOLDERS + 1]) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_read"),
+    [
+        (inactive(900, active_at=NOW - ACTIVE_FOR + SECOND), True),
+        (inactive(900, active_at=NOW - ACTIVE_FOR), False),
+        (a_known_folder(900, "F900", read_at=None), True),
+        (READ_LONG_AGO, True),
+        (inactive(900, READ_WITHIN - SECOND), False),
+    ],
+    ids=["active", "inactive", "never read", "overdue", "read within the hour"],
+)
+def test_in_a_large_mailbox_a_folder_is_read_where_a_change_is_likely_or_it_is_time(
+    folder: KnownFolder, is_read: bool
+) -> None:
+    assert read([*MANY, folder]) == ([900] if is_read else [])
+
+
+def test_a_folder_whose_count_has_moved_is_read() -> None:
+    assert read(MANY, "F7", "unknown") == [7]
+
+
+def test_inactive_folders_take_turns_the_one_that_was_read_longest_ago_first() -> None:
+    folders = [inactive(each, MINUTE * (each % 50)) for each in range(12 * TWELFTH)]
+
+    found = read(folders, since_s=FIVE_MINUTES_S)
+
+    assert len(found) == TWELFTH
+    assert [each % 50 for each in found] == [49, 49, 48, 48, 47, 47, 46, 46, 45, 45]
+
+
+def test_a_sync_that_a_person_asks_for_reads_every_folder() -> None:
+    assert len(read(MANY, since_s=float("inf"))) == len(MANY)
+
+
+def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
+    assert len(read(MANY, since_s=1.0)) == 1
+    assert len(read(MANY, since_s=7200.0)) == len(MANY)
+
+
+@pytest.mark.parametrize(
+    ("whole_ago", "thorough_ago", "reading"),
+    [
+        (None, None, TreeReading.THOROUGH),
+        (SECOND, None, TreeReading.THOROUGH),
+        (SECOND, THOROUGH_WITHIN, TreeReading.THOROUGH),
+        (None, SECOND, TreeReading.WHOLE),
+        (READ_WITHIN, READ_WITHIN, TreeReading.WHOLE),
+        (READ_WITHIN - SECOND, THOROUGH_WITHIN - SECOND, TreeReading.QUICK),
+    ],
+)
+def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
+    whole_ago: timedelta | None, thorough_ago: timedelta | None, reading: TreeReading
+) -> None:
+    whole_at, thorough_at = (
+        NOW - ago if ago is not None else None for ago in (whole_ago, thorough_ago)
+    )
+
+    assert tree_reading(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading
