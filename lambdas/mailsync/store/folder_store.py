@@ -107,11 +107,19 @@ class FolderStore:
                 **GONE_AFTER,
             )
 
-    def restart_full_sync(self, run: RunRef, folder_id: FolderId, *, fallback: int = 0) -> None:
-        """Forget the cursor; `fallback` is how many of the provider's feeds have failed."""
+    def restart_full_sync(
+        self, run: RunRef, folder_id: FolderId, *, fallback: int | None = None
+    ) -> None:
+        """Forget the cursor; `fallback` is how many of the provider's feeds have failed, None: as
+        many as before."""
         with Fenced(self._database, run) as tx:
             tx.run("restart_walk", folder_id=folder_id, fallback=fallback)
             tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
+
+    def retry_feeds(self, run: RunRef) -> None:
+        """Begin the feed anew in folders where it failed, a day after it did."""
+        with Fenced(self._database, run) as tx:
+            tx.run("retry_feeds", account_id=run.account_id)
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
         """Of these folders, or of all when none is named."""
