@@ -48,6 +48,10 @@ class Mirror:
     def removals(self) -> RemovalStore:
         return RemovalStore(self.database)
 
+    @property
+    def runs(self) -> RunStore:
+        return RunStore(self.database)
+
     def folder(self, folder_id: FolderId) -> KnownFolder:
         return self.folders.folder(self.run.account_id, folder_id)
 

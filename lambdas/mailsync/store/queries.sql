@@ -519,7 +519,7 @@ WITH gone AS (
    WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
      AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
   RETURNING id)
-UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
+UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id IN (SELECT id FROM gone)
    AND removed_at IS NULL
 
@@ -668,13 +668,13 @@ UPDATE mailsync.emails m SET walk = c.walk
 
 -- mark_removed --
 -- Messages that left this folder; one that another folder has already claimed is not touched.
-UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
+UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id AND removed_at IS NULL
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- hide_messages --
 -- Messages that left the folders that are mirrored.
-UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
+UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NULL
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
@@ -738,7 +738,7 @@ SELECT count(*), count(*) FILTER (WHERE m.walk < :walk), f.remote_total
 
 -- sweep_folder --
 -- The end of a walk: what it has not seen left the folder.
-UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
+UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
    AND removed_at IS NULL AND walk < :walk
 
@@ -808,14 +808,17 @@ SELECT message_id FROM mailsync.emails
 
 -- removal_size --
 -- How many messages an account has, hidden ones included; of how many the provider has said that they
--- are gone; and whether a person confirmed that since it first did.
+-- are gone; and of how many of these it did after a person last confirmed a removal.
 SELECT (SELECT coalesce(sum(f.total), 0) FROM mailsync.email_folders f
          WHERE f.account_id = a.id) + h.hidden,
-       h.gone, coalesce(a.removal_confirmed_at >= h.first_gone_at, false)
-  FROM mailsync.email_accounts a,
-       (SELECT count(*) AS hidden, count(gone_at) AS gone, min(gone_at) AS first_gone_at
-          FROM mailsync.emails
-         WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL) h
+       h.gone, h.unconfirmed
+  FROM mailsync.email_accounts a
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS hidden, count(gone_at) AS gone,
+              count(*) FILTER (WHERE gone_at > coalesce(a.removal_confirmed_at, '-infinity'))
+                AS unconfirmed
+         FROM mailsync.emails
+        WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL) h
  WHERE a.id = cast(:account_id AS uuid)
 
 -- postpone_removal --

@@ -17,17 +17,18 @@ from mailsync.sync.safety import CONFIRMED_AFTER, MOST_CONFIRMED_AFTER, is_most
 class Removal:
     """How much of a mailbox is hidden because the provider says that it is gone.
 
-    `wait_s` lies between the two answers that delete a message of it.
+    `unconfirmed` of it went after a person last said that the removal is meant. `wait_s` lies
+    between the two answers that delete a message of it.
     """
 
     stored: int
     gone: int
-    is_confirmed: bool
+    unconfirmed: int
 
     @property
     def is_suspicious(self) -> bool:
         """Most of the mailbox would go, and no person has said that this is meant."""
-        return is_most(stored=self.stored, removing=self.gone) and not self.is_confirmed
+        return is_most(stored=self.stored, removing=self.unconfirmed)
 
     @property
     def sentence(self) -> str:
@@ -76,5 +77,5 @@ class RemovalStore:
 
 
 def removal_of(tx: Transaction, account_id: AccountId) -> Removal:
-    stored, gone, is_confirmed = tx.run("removal_size", account_id=account_id)[0]
-    return Removal(int(stored), int(gone), is_confirmed)
+    stored, gone, unconfirmed = tx.run("removal_size", account_id=account_id)[0]
+    return Removal(int(stored), int(gone), int(unconfirmed))

@@ -1,0 +1,286 @@
+"""A message is hidden first, and deleted when the provider has said twice that it is gone."""
+
+from collections.abc import Callable, Collection
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from mailsync.errors import LeaseLost
+from mailsync.model import RemoteId, Removal, Upsert
+from mailsync.settings import Settings
+from mailsync.store import rows as encoded
+from mailsync.store.connection import Database
+from mailsync.store.queries import statements
+from mailsync.sync.safety import CONFIRMED_AFTER, MOST_CONFIRMED_AFTER, SMALLEST_SUSPECT
+from tests.builders import a_message
+from tests.previous import QUERIES
+from tests.store.conftest import Mirror
+from tests.store.rows import emails
+
+CONFIRM = "UPDATE mailsync.email_accounts SET removal_confirmed_at = now() RETURNING 1"
+ACCOUNT = "SELECT sync_status, last_error, failures FROM mailsync.email_accounts"
+VERIFIED = "UPDATE mailsync.email_folders SET verified_at = now() + interval '1 s' RETURNING 1"
+WALKED = "UPDATE mailsync.folder_cursors SET walking = false RETURNING 1"
+
+
+def hide(mirror: Mirror, names: Collection[str]) -> None:
+    mirror.apply(mirror.first, *(Removal(RemoteId(each)) for each in names))
+
+
+def due(mirror: Mirror) -> tuple[RemoteId, ...]:
+    mirror.removals.begin(mirror.run)
+    return mirror.removals.due(mirror.run, "", 1_000)
+
+
+def say_gone(mirror: Mirror, names: Collection[str]) -> int:
+    """The provider says that they are gone, as a sync asks it; return how many are deleted."""
+    wait_s = mirror.removals.begin(mirror.run).wait_s
+    return mirror.removals.confirm_gone(mirror.run, [RemoteId(each) for each in names], wait_s)
+
+
+def test_a_message_is_deleted_by_the_second_answer_two_hours_after_the_first(
+    mirror: Mirror,
+) -> None:
+    gone, kept = mirror.fill(mirror.first, 2)
+    hide(mirror, [gone])
+    assert due(mirror) == (gone,)
+    assert say_gone(mirror, [gone]) == 0
+
+    mirror.let_time_pass(1.9)
+    assert due(mirror) == ()
+    assert say_gone(mirror, [gone]) == 0
+
+    mirror.let_time_pass(0.2)
+    assert due(mirror) == (gone,)
+    assert say_gone(mirror, [gone]) == 1
+    assert emails(mirror.database) == {kept: ("F1", False)}
+
+
+def test_a_message_that_is_shown_is_never_deleted(mirror: Mirror) -> None:
+    shown = mirror.fill(mirror.first, 2)
+    for _ in range(3):
+        assert due(mirror) == ()
+        assert say_gone(mirror, shown) == 0
+        mirror.let_time_pass(25)
+
+    assert len(emails(mirror.database)) == 2
+
+
+def test_messages_are_asked_about_in_pieces_in_the_order_of_their_ids(mirror: Mirror) -> None:
+    names = mirror.fill(mirror.first, 5)
+    hide(mirror, names)
+    found = [mirror.removals.due(mirror.run, after, 2) for after in ("", names[1], names[3])]
+
+    assert found == [tuple(names[:2]), tuple(names[2:4]), tuple(names[4:])]
+
+
+def is_reported_again(mirror: Mirror, name: str) -> None:
+    mirror.apply(mirror.first, Upsert(a_message(name)))
+
+
+def is_fetched(mirror: Mirror, name: str) -> None:
+    mirror.mail.apply_messages(mirror.run, None, [a_message(name)])
+
+
+def is_listed(mirror: Mirror, name: str) -> None:
+    mirror.mail.show_again(mirror.run, mirror.first, [RemoteId(name)])
+
+
+def is_removed(mirror: Mirror, name: str) -> None:
+    hide(mirror, [name])
+
+
+def is_listed_no_more(mirror: Mirror, name: str) -> None:
+    mirror.mail.mark_removed(mirror.run, mirror.first, [RemoteId(name)])
+
+
+def is_not_walked(mirror: Mirror, name: str) -> None:
+    mirror.folders.restart_full_sync(mirror.run, mirror.first)
+    mirror.apply(mirror.first)
+
+
+def loses_its_folder(mirror: Mirror, name: str) -> None:
+    mirror.folders.save(mirror.run, [], [mirror.first])
+
+
+def is_moved_out_of_the_mirror(mirror: Mirror, name: str) -> None:
+    mirror.rows("UPDATE mailsync.email_folders SET selected = remote_id <> 'F2' RETURNING 1")
+    mirror.apply(mirror.first, Upsert(a_message(name, "F2")))
+
+
+Happens = Callable[[Mirror, str], None]
+WAYS_BACK = (is_reported_again, is_fetched, is_listed)
+WAYS_AWAY = (
+    is_removed,
+    is_listed_no_more,
+    is_not_walked,
+    loses_its_folder,
+    is_moved_out_of_the_mirror,
+)
+
+
+@pytest.mark.parametrize("comes_back", WAYS_BACK)
+def test_what_came_back_keeps_its_number_and_needs_two_answers_again(
+    comes_back: Happens, mirror: Mirror
+) -> None:
+    [name] = mirror.fill(mirror.first, 1)
+    number = mirror.one("SELECT id FROM mailsync.emails")
+    hide(mirror, [name])
+    say_gone(mirror, [name])
+    mirror.let_time_pass(3)
+
+    comes_back(mirror, name)
+    assert emails(mirror.database) == {name: ("F1", False)}
+    assert say_gone(mirror, [name]) == 0
+    hide(mirror, [name])
+
+    assert due(mirror) == (name,)
+    assert say_gone(mirror, [name]) == 0
+    assert mirror.one("SELECT id FROM mailsync.emails") == number
+
+
+@pytest.mark.parametrize("goes_away", WAYS_AWAY)
+def test_whichever_way_a_message_leaves_it_is_hidden_due_and_not_yet_known_to_be_gone(
+    goes_away: Happens, mirror: Mirror, settings: Settings
+) -> None:
+    """Also one that the version before has shown again, which knows nothing of first answers."""
+    [name] = mirror.fill(mirror.first, 1)
+    hide(mirror, [name])
+    say_gone(mirror, [name])
+    page = next(encoded.pieces([encoded.to_row(a_message(name))]))
+    with (
+        closing(Database(settings, known=statements(QUERIES))) as before,
+        before.transaction() as tx,
+    ):
+        tx.run("upsert_emails", account_id=mirror.run.account_id, folder_id=None, page=page)
+    mirror.let_time_pass(3)
+
+    goes_away(mirror, name)
+
+    assert emails(mirror.database) == {name: ("F1", True)}
+    assert due(mirror) == (name,)
+    assert say_gone(mirror, [name]) == 0
+
+
+def test_what_the_version_before_has_hidden_needs_two_answers(
+    mirror: Mirror, settings: Settings
+) -> None:
+    [name] = mirror.fill(mirror.first, 1)
+    left = {"folder_id": mirror.first, "ids": encoded.to_json([name])}
+    with (
+        closing(Database(settings, known=statements(QUERIES))) as before,
+        before.transaction() as tx,
+    ):
+        tx.run("mark_removed", account_id=mirror.run.account_id, **left)
+
+    assert due(mirror) == (name,)
+    assert [say_gone(mirror, [name])] == [0]
+    mirror.let_time_pass(2.1)
+    assert due(mirror) == (name,)
+    assert say_gone(mirror, [name]) == 1
+
+
+def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
+    mirror: Mirror,
+) -> None:
+    gone = mirror.fill(mirror.first, SMALLEST_SUSPECT)
+    hide(mirror, gone)
+    assert not mirror.removals.begin(mirror.run).is_suspicious, "nothing was said yet"
+    assert say_gone(mirror, gone) == 0
+
+    for hours in (2.1, 21.8):
+        mirror.let_time_pass(hours)
+        removal = mirror.removals.begin(mirror.run)
+        assert removal.is_suspicious
+        assert removal.wait_s == MOST_CONFIRMED_AFTER.total_seconds()
+        assert f"{len(gone)} of {len(gone)} messages" in removal.sentence
+        assert due(mirror) == ()
+        assert say_gone(mirror, gone) == 0
+    mirror.let_time_pass(0.2)
+
+    assert due(mirror) == tuple(gone)
+    assert say_gone(mirror, gone) == len(gone)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_suspicious"), [(20, 19, True), (20, 20, False), (19, 0, False)]
+)
+def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
+    first: int, second: int, is_suspicious: bool, mirror: Mirror
+) -> None:
+    gone = mirror.fill(mirror.first, first)
+    mirror.fill(mirror.second, second)
+    mirror.folders.save(mirror.run, [], [mirror.first])
+    say_gone(mirror, gone)
+    mirror.folders.recount(mirror.run)
+    mirror.let_time_pass(2.1)
+
+    assert mirror.removals.begin(mirror.run).is_suspicious == is_suspicious
+    assert (due(mirror) == ()) == is_suspicious
+    assert say_gone(mirror, gone) == (0 if is_suspicious else first)
+
+
+def test_a_removal_that_a_person_confirms_takes_two_hours(mirror: Mirror) -> None:
+    gone = mirror.fill(mirror.first, SMALLEST_SUSPECT)
+    hide(mirror, gone)
+    say_gone(mirror, gone)
+    mirror.let_time_pass(1)
+    mirror.rows(CONFIRM)
+
+    removal = mirror.removals.begin(mirror.run)
+    assert not removal.is_suspicious
+    assert removal.wait_s == CONFIRMED_AFTER.total_seconds()
+    assert say_gone(mirror, gone) == 0
+    mirror.let_time_pass(1.1)
+    assert say_gone(mirror, gone) == len(gone)
+
+
+def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
+    """A message about which the provider says nothing any more stays hidden for long."""
+    names = mirror.fill(mirror.first, SMALLEST_SUSPECT + 1)
+    stays, *others = names
+    hide(mirror, [stays])
+    say_gone(mirror, [stays])
+    mirror.let_time_pass(1)
+    mirror.rows(CONFIRM)
+    mirror.let_time_pass(1)
+    hide(mirror, others)
+    say_gone(mirror, others)
+    mirror.folders.recount(mirror.run)
+    mirror.let_time_pass(2.1)
+
+    assert mirror.removals.begin(mirror.run).is_suspicious
+    assert say_gone(mirror, others) == 0
+
+
+def test_without_the_lease_nothing_is_said_and_nothing_deleted(mirror: Mirror) -> None:
+    [name] = mirror.fill(mirror.first, 1)
+    hide(mirror, [name])
+    say_gone(mirror, [name])
+    mirror.let_time_pass(3)
+    late = replace(mirror.run, lease_epoch=mirror.run.lease_epoch - 1)
+
+    with pytest.raises(LeaseLost):
+        mirror.removals.begin(late)
+    with pytest.raises(LeaseLost):
+        mirror.removals.confirm_gone(late, [RemoteId(name)], 0.0)
+    assert emails(mirror.database) == {name: ("F1", True)}
+
+
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_the_account_says_that_most_of_the_mailbox_is_going_until_a_person_confirms_it(
+    is_confirmed: bool, mirror: Mirror
+) -> None:
+    gone = mirror.fill(mirror.first, SMALLEST_SUSPECT)
+    hide(mirror, gone)
+    say_gone(mirror, gone)
+    if is_confirmed:
+        mirror.rows(CONFIRM)
+    for sql in (WALKED, VERIFIED):
+        mirror.rows(sql)
+
+    assert mirror.runs.complete(mirror.run)
+
+    error = None if is_confirmed else "SuspiciousRemoval"
+    assert mirror.one(ACCOUNT) == ["completed", error, 0]
