@@ -1,0 +1,314 @@
+"""Folders: hidden with their mail, kept with their choice and their cursor, dropped at the end."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailsync.errors import FolderGone, LeaseLost
+from mailsync.model import (
+    IdListing,
+    KnownFolder,
+    RemoteEntry,
+    RemoteId,
+    Removal,
+    Unreadable,
+    Upsert,
+)
+from mailsync.sync.safety import CHOICE_KEPT
+from mailsync.sync.verify import (
+    COMPARED_AGAIN_AFTER,
+    Cause,
+    Difference,
+    FolderCount,
+    due_for_comparison,
+)
+from tests.builders import a_message, a_remote_folder
+from tests.store.conftest import Mirror
+from tests.store.rows import emails
+
+F1 = RemoteId("F1")
+COMPARED = "SELECT remote_id, compared_at IS NOT NULL FROM mailsync.email_folders"
+DIFFERING = "SELECT differing, (SELECT count(*) FROM mailsync.proof_differences)"
+READINGS = (
+    "SELECT tree_read_at > now() - interval '1 min', hidden_read_at > now() - interval '1 min'"
+    " FROM mailsync.email_accounts"
+)
+
+
+def hide_first(mirror: Mirror) -> None:
+    mirror.folders.save(mirror.run, [], [mirror.first])
+
+
+def known(mirror: Mirror) -> dict[str, KnownFolder]:
+    return {each.ref.remote_id: each for each in mirror.folders.folders(mirror.run.account_id)}
+
+
+def asked_about(mirror: Mirror) -> list[str]:
+    return [each.ref.remote_id for each in mirror.folders.hidden(mirror.run.account_id)]
+
+
+def count_of(mirror: Mirror) -> FolderCount:
+    return mirror.folders.recount(mirror.run)[mirror.first].count
+
+
+def test_a_folder_that_is_gone_is_hidden_with_its_mail_and_nothing_is_deleted(
+    mirror: Mirror,
+) -> None:
+    mirror.fill(mirror.first, 2)
+    mirror.fill(mirror.second, 1)
+
+    hide_first(mirror)
+
+    assert known(mirror).keys() == {"F2"}
+    assert mirror.folders.recount(mirror.run).keys() == {mirror.second}
+    assert emails(mirror.database) == {
+        "F1-0000": ("F1", True),
+        "F1-0001": ("F1", True),
+        "F2-0000": ("F2", False),
+    }
+
+
+def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_once(
+    mirror: Mirror,
+) -> None:
+    mirror.fill(mirror.first, 2)
+    mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F1'")
+    before = known(mirror)["F1"]
+    hide_first(mirror)
+    mirror.let_time_pass(24)
+
+    mirror.folders.save(mirror.run, [a_remote_folder("F1", display_name="Back")], [])
+
+    after = known(mirror)["F1"]
+    kept = replace(before, display_name="Back", read_at=after.read_at, active_at=after.active_at)
+    assert after == kept
+    assert not after.selected
+    assert sorted(map(tuple, mirror.rows(COMPARED))) == [("F1", False), ("F2", False)]
+
+
+def test_a_folder_that_is_renamed_is_compared_no_sooner_for_it(mirror: Mirror) -> None:
+    mirror.fill(mirror.first, 1)
+
+    mirror.folders.save(mirror.run, [a_remote_folder("F1", display_name="Renamed")], [])
+
+    assert dict(map(tuple, mirror.rows(COMPARED)))["F1"]
+    assert known(mirror)["F1"].display_name == "Renamed"
+
+
+def test_the_provider_is_asked_about_a_hidden_folder_again_after_two_hours(mirror: Mirror) -> None:
+    hide_first(mirror)
+    assert asked_about(mirror) == []
+    mirror.let_time_pass(1.9)
+    assert asked_about(mirror) == []
+    mirror.let_time_pass(0.2)
+    assert asked_about(mirror) == ["F1"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "gone", "has_mail", "is_dropped"),
+    [
+        (2.1, ["F1"], False, True),
+        (1.9, ["F1"], False, False),
+        (2.1, [], False, False),
+        (2.1, ["F2"], False, False),
+        (2.1, ["F1"], True, False),
+    ],
+    ids=["twice gone", "too soon", "not asked", "another one is gone", "its mail is still there"],
+)
+def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
+    hours: float, gone: list[str], has_mail: bool, is_dropped: bool, mirror: Mirror
+) -> None:
+    mirror.fill(mirror.first, 1 if has_mail else 0)
+    hide_first(mirror)
+    mirror.let_time_pass(hours)
+
+    mirror.folders.drop_gone(mirror.run, map(RemoteId, gone))
+
+    assert (mirror.one("SELECT count(*) FROM mailsync.email_folders") == [1]) == is_dropped
+
+
+def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror) -> None:
+    mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F1'")
+    hide_first(mirror)
+    month_h = CHOICE_KEPT / timedelta(hours=1)
+    for hours, left in ((month_h - 1, 2), (2, 1)):
+        mirror.let_time_pass(hours)
+        assert asked_about(mirror) == ([] if left == 2 else ["F1"])
+        mirror.folders.drop_gone(mirror.run, [F1])
+        assert mirror.one("SELECT count(*) FROM mailsync.email_folders") == [left]
+
+
+def test_a_folder_that_was_dropped_is_gone_for_its_step(mirror: Mirror) -> None:
+    hide_first(mirror)
+    assert mirror.folder(mirror.first).ref.remote_id == "F1"
+    mirror.let_time_pass(3)
+    mirror.folders.drop_gone(mirror.run, [F1])
+
+    with pytest.raises(FolderGone):
+        mirror.folder(mirror.first)
+
+
+def test_counts_that_the_provider_left_out_leave_those_of_before(mirror: Mirror) -> None:
+    counted = [a_remote_folder("F1", total=5, unread=-1), a_remote_folder("F2", total=2, unread=0)]
+    mirror.folders.save_remote_counts(mirror.run, counted)
+    half = [a_remote_folder("F1", total=None, unread=7), a_remote_folder("F2", unread=None)]
+    mirror.folders.save_remote_counts(mirror.run, half)
+
+    counts = {name: (each.remote_total, each.remote_unread) for name, each in known(mirror).items()}
+    assert counts == {"F1": (5, -1), "F2": (2, 0)}
+
+
+def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: Mirror) -> None:
+    names = mirror.fill(mirror.first, 3)
+    hidden = RemoteId(names[0])
+    mirror.apply(mirror.first, Removal(hidden), Upsert(a_message(names[1], is_read=True)))
+    odd = [Unreadable(RemoteId(each), "corrupt", "") for each in (names[1], "unstored")]
+    mirror.apply(mirror.first, *odd)
+    mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=4, unread=2)])
+
+    counted = mirror.folders.recount(mirror.run)[mirror.first]
+
+    assert replace(counted.count, compared_at=None) == FolderCount(4, 2, 1, 2, 1)
+    assert (counted.is_synced, counted.listed) == (True, None)
+
+
+def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
+    mirror: Mirror,
+) -> None:
+    for offsets in ((1, -5), (0, 0)):
+        mirror.folders.save_offsets(mirror.run, {mirror.first: offsets})
+        count = count_of(mirror)
+        assert (count.offset, count.unread_offset) == offsets
+        assert mirror.folders.recount(mirror.run)[mirror.second].count.offset == 0
+
+
+def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirror) -> None:
+    entries = tuple(RemoteEntry(RemoteId(each), each == "m1") for each in ("m1", "m2", "m3"))
+    for total, listed in ((3, (3, 2)), (None, None), (4, None)):
+        mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(entries, total), [])
+        assert mirror.folders.recount(mirror.run)[mirror.first].listed == listed
+        assert mirror.first in mirror.folders.verified(mirror.run)
+
+
+def test_what_stays_different_is_counted_named_and_settled_by_the_next_comparison(
+    mirror: Mirror,
+) -> None:
+    left = [Difference(RemoteId(f"m{each:03}"), Cause.SURPLUS) for each in range(120)]
+    state = f"{DIFFERING} FROM mailsync.email_folders WHERE remote_id = 'F1'"
+
+    mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)
+    assert mirror.one(state) == [120, 100]
+    mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left[:1])
+    assert mirror.one(state) == [1, 1]
+    mirror.folders.mark_verified(mirror.run, [mirror.first])
+    assert mirror.one(state) == [0, 0]
+
+
+def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
+    mirror: Mirror,
+) -> None:
+    def is_due(now: datetime) -> bool:
+        return due_for_comparison({mirror.first: count_of(mirror)}, now=now) == (mirror.first,)
+
+    mirror.fill(mirror.first, 1)
+    now = datetime.now(UTC)
+    mirror.folders.compare_later(mirror.run, [mirror.first, mirror.second])
+    assert not is_due(now)
+    assert is_due(now + COMPARED_AGAIN_AFTER)
+    assert mirror.folders.recount(mirror.run)[mirror.second].count.compared_at is None
+
+    mirror.folders.compare_soon(mirror.run, [mirror.first])
+    assert is_due(now)
+    mirror.folders.compare_later(mirror.run, [mirror.first])
+    assert is_due(now), "a folder that must be compared is left so"
+
+
+def test_a_full_sync_is_a_comparison_unless_one_is_demanded_since(mirror: Mirror) -> None:
+    assert count_of(mirror).compared_at is None
+    mirror.fill(mirror.first, 1)
+    compared_at = count_of(mirror).compared_at
+    assert compared_at is not None
+
+    mirror.folders.restart_full_sync(mirror.run, mirror.first)
+    mirror.apply(mirror.first, Upsert(a_message("F1-0000")))
+    assert count_of(mirror).compared_at == compared_at
+
+
+def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_read(
+    mirror: Mirror,
+) -> None:
+    mirror.fill(mirror.first, 1)
+    read = known(mirror)
+    assert read["F1"].active_at is None, "a full sync finds what is old"
+    assert read["F1"].read_at is not None
+    assert read["F2"].read_at is None
+
+    mirror.apply(mirror.first)
+    assert known(mirror)["F1"].active_at is None
+    mirror.apply(mirror.first, Removal(RemoteId("F1-0000")))
+    assert known(mirror)["F1"].active_at is not None
+
+
+def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
+    mirror.fill(mirror.first, 1)
+    mirror.folders.restart_full_sync(mirror.run, mirror.first, fallback=2)
+    begun = mirror.folder(mirror.first).position
+    assert (begun.cursor, begun.walk, begun.walking, begun.fallback) == (None, 2, True, 2)
+
+    mirror.apply(mirror.first)
+    mirror.folders.restart_full_sync(mirror.run, mirror.first)
+    assert mirror.folder(mirror.first).position.fallback == 2, "an expired cursor is no reason"
+
+    mirror.apply(mirror.first)
+    mirror.folders.restart_full_syncs(mirror.run, [mirror.first])
+    assert mirror.folder(mirror.first).position.fallback == 0
+
+
+def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_does_not_answer(
+    mirror: Mirror,
+) -> None:
+    for folder_id in (mirror.first, mirror.second):
+        mirror.folders.restart_full_sync(mirror.run, folder_id, fallback=1)
+        mirror.apply(folder_id)
+    mirror.apply(mirror.second, Unreadable(RemoteId("m1"), "unanswered", ""))
+    for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
+        mirror.let_time_pass(hours)
+        mirror.folders.retry_feeds(mirror.run)
+        found = {name: each.position.fallback for name, each in known(mirror).items()}
+        assert found == fallbacks
+
+
+@pytest.mark.parametrize("is_thorough", [True, False])
+def test_readings_of_the_tree_are_dated(is_thorough: bool, mirror: Mirror) -> None:
+    mirror.folders.save_tree_reading(mirror.run, is_thorough=is_thorough)
+
+    assert mirror.one(READINGS) == [True, is_thorough or None]
+
+
+def test_without_the_lease_no_folder_is_written(mirror: Mirror) -> None:
+    late = replace(mirror.run, lease_epoch=mirror.run.lease_epoch - 1)
+    store, ids = mirror.folders, [mirror.first]
+    writes = (
+        lambda: store.save(late, [a_remote_folder("F3")], ids),
+        lambda: store.save_remote_counts(late, [a_remote_folder("F1", total=9)]),
+        lambda: store.save_tree_reading(late, is_thorough=True),
+        lambda: store.drop_gone(late, [F1]),
+        lambda: store.restart_full_sync(late, mirror.first),
+        lambda: store.restart_full_syncs(late, ids),
+        lambda: store.retry_feeds(late),
+        lambda: store.save_page_size(late, mirror.first, 1),
+        lambda: store.recount(late),
+        lambda: store.mark_verified(late, ids),
+        lambda: store.mark_compared(late, mirror.first, IdListing(()), []),
+        lambda: store.compare_soon(late, ids),
+        lambda: store.compare_later(late, ids),
+        lambda: store.save_offsets(late, {mirror.first: (1, 1)}),
+    )
+    before = mirror.rows("SELECT f.*, c.* FROM mailsync.email_folders f, mailsync.folder_cursors c")
+
+    for write in writes:
+        with pytest.raises(LeaseLost):
+            write()
+    after = mirror.rows("SELECT f.*, c.* FROM mailsync.email_folders f, mailsync.folder_cursors c")
+    assert after == before
