@@ -79,9 +79,9 @@ def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
     """A whole reading of a mailbox that has these folders, and an inbox unless they hold one."""
     if not any(each.role is Role.INBOX for each in folders):
         folders = (a_remote_folder("inbox", role=Role.INBOX), *folders)
-    named = ("gone", "omitted")
-    ids = {name: frozenset(map(RemoteId, fields.pop(name, ()))) for name in named}
-    return FolderListing(folders, **ids, **fields)
+    for name in ("gone", "omitted"):
+        fields[name] = frozenset(map(RemoteId, fields.get(name, ())))
+    return FolderListing(folders, **fields)
 
 
 def connect_account(

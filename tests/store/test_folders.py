@@ -1,5 +1,6 @@
 """Folders: hidden with their mail, kept with their choice and their cursor, dropped at the end."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -289,7 +290,7 @@ def test_readings_of_the_tree_are_dated(is_thorough: bool, mirror: Mirror) -> No
 def test_without_the_lease_no_folder_is_written(mirror: Mirror) -> None:
     late = replace(mirror.run, lease_epoch=mirror.run.lease_epoch - 1)
     store, ids = mirror.folders, [mirror.first]
-    writes = (
+    writes: tuple[Callable[[], object], ...] = (
         lambda: store.save(late, [a_remote_folder("F3")], ids),
         lambda: store.save_remote_counts(late, [a_remote_folder("F1", total=9)]),
         lambda: store.save_tree_reading(late, is_thorough=True),

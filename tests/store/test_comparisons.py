@@ -1,0 +1,118 @@
+"""What a listing of a folder is compared with, and how rows that are equal to it are mended."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from mailsync.errors import LeaseLost
+from mailsync.model import RemoteEntry, RemoteId, Removal, Unreadable, Upsert
+from mailsync.sync.verify import StoredEntry
+from tests.builders import A_MOMENT, a_message
+from tests.store.conftest import Mirror
+from tests.store.rows import emails
+
+ROW = StoredEntry(is_read=False, version="v1", modified_at=A_MOMENT)
+WALKS = "SELECT message_id, walk FROM mailsync.emails"
+
+
+def ids(*names: str) -> list[RemoteId]:
+    return [RemoteId(each) for each in names]
+
+
+@pytest.fixture
+def compared(mirror: Mirror) -> Mirror:
+    """`here` and `hidden` are of the first folder, `elsewhere` and `other` of the second."""
+    for folder_id, remote_id, names in (
+        (mirror.first, "F1", ("here", "hidden")),
+        (mirror.second, "F2", ("elsewhere", "other")),
+    ):
+        of = {"version": "v1", "modified_at": A_MOMENT}
+        mirror.apply(folder_id, *(Upsert(a_message(each, remote_id, **of)) for each in names))
+    mirror.apply(mirror.first, Removal(RemoteId("hidden")))
+    return mirror
+
+
+def test_a_listing_is_compared_with_the_rows_of_its_folder_and_with_what_it_names_elsewhere(
+    compared: Mirror,
+) -> None:
+    away = replace(ROW, is_here=False)
+
+    found = compared.mail.entries(compared.run, compared.first, ids("here", "elsewhere", "unknown"))
+
+    assert found == {"here": ROW, "hidden": away, "elsewhere": away}
+
+
+def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(
+    compared: Mirror,
+) -> None:
+    numbers = "SELECT message_id, id FROM mailsync.emails ORDER BY 1"
+    before = compared.rows(numbers)
+    compared.folders.restart_full_sync(compared.run, compared.first)
+
+    shown = compared.mail.show_again(compared.run, compared.first, ids("hidden", "elsewhere"))
+
+    assert shown == 2
+    assert emails(compared.database) == {
+        "here": ("F1", False),
+        "hidden": ("F1", False),
+        "elsewhere": ("F1", False),
+        "other": ("F2", False),
+    }
+    assert compared.rows(numbers) == before
+    assert dict(map(tuple, compared.rows(WALKS))) == {
+        "here": 1,
+        "hidden": 2,
+        "elsewhere": 2,
+        "other": 1,
+    }, "a full sync that is under way must not take them for unseen"
+
+
+def test_a_version_is_saved_only_where_there_was_none(compared: Mirror) -> None:
+    compared.rows("UPDATE mailsync.emails SET version = NULL WHERE message_id = 'here'")
+    entries = [RemoteEntry(each, False, "v2") for each in ids("here", "other")]
+
+    compared.mail.save_versions(compared.run, entries)
+
+    versions = dict(map(tuple, compared.rows("SELECT message_id, version FROM mailsync.emails")))
+    assert versions == {"here": "v2", "hidden": "v1", "elsewhere": "v1", "other": "v1"}
+
+
+@pytest.mark.parametrize("version", [None, "v2"])
+def test_a_message_that_comes_with_another_version_is_stored_with_it(
+    version: str | None, compared: Mirror
+) -> None:
+    same = a_message("here", version=version, modified_at=A_MOMENT)
+
+    compared.apply(compared.first, Upsert(same))
+
+    found = compared.mail.entries(compared.run, compared.first, ())
+    assert found[RemoteId("here")] == replace(ROW, version=version)
+
+
+def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mirror) -> None:
+    for folder_id, name in ((compared.first, "odd"), (compared.second, "odder")):
+        compared.apply(folder_id, Unreadable(RemoteId(name), "corrupt", ""))
+
+    compared.mail.leave_quarantine(compared.run, ids("odd", "odder"), compared.first)
+
+    assert compared.mail.quarantined(compared.run, compared.first) == frozenset()
+    assert compared.mail.quarantined(compared.run, compared.second) == {"odder"}
+
+
+def test_without_the_lease_no_message_is_written(compared: Mirror) -> None:
+    late = replace(compared.run, lease_epoch=compared.run.lease_epoch - 1)
+    mail, before = compared.mail, compared.rows("SELECT * FROM mailsync.emails ORDER BY id")
+    writes: tuple[Callable[[], object], ...] = (
+        lambda: mail.show_again(late, compared.first, ids("hidden", "elsewhere")),
+        lambda: mail.save_versions(late, [RemoteEntry(RemoteId("here"), False, "v2")]),
+        lambda: mail.mark_removed(late, compared.first, ids("here")),
+        lambda: mail.apply_messages(late, None, [a_message("here", subject="new")]),
+        lambda: mail.leave_quarantine(late, ids("here")),
+        lambda: mail.drop_unselected(late),
+    )
+
+    for write in writes:
+        with pytest.raises(LeaseLost):
+            write()
+    assert compared.rows("SELECT * FROM mailsync.emails ORDER BY id") == before
