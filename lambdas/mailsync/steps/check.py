@@ -27,7 +27,6 @@ from mailsync.model import (
     KnownFolder,
     RunId,
     Sealed,
-    TreeReading,
 )
 from mailsync.steps.folder_tree import MailboxSnapshot, read_mailbox, sync_folders
 from mailsync.steps.mailbox import Mailbox, require_unthrottled, used
@@ -222,7 +221,7 @@ class _Work:
             cursors=_cursors(mailbox, check, seen),
             compared=compared,
             is_whole=seen.listing.is_whole,
-            is_thorough=seen.reading is TreeReading.THOROUGH,
+            reading=seen.reading,
         )
         self._worker.checks.end(check, end)
         return Outcome.IDLE

@@ -26,6 +26,7 @@ from mailsync.model import (
     RunRef,
     Sealed,
     SyncType,
+    TreeReading,
 )
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
@@ -77,13 +78,13 @@ class CheckEnd:
 
     `cursors` are those of the feeds that were read, None where the provider gave the same again.
     `compared` are complete listings of folders that equal their rows. `is_whole`: every folder was
-    listed, so the mailbox is verified as of now.
+    listed, so the mailbox is verified as of now. `reading` is how the folder tree was read.
     """
 
     cursors: Mapping[KnownFolder, Sealed | None] = field(default_factory=dict)
     compared: Mapping[FolderId, IdListing] = field(default_factory=dict)
     is_whole: bool = True
-    is_thorough: bool = False
+    reading: TreeReading = TreeReading.QUICK
 
 
 class CheckStore:
@@ -144,7 +145,8 @@ class CheckStore:
                 cursors=_cursor_rows(end.cursors),
                 compared=_compared_rows(end.compared),
                 is_whole=end.is_whole,
-                is_thorough=end.is_thorough,
+                is_tree_read=end.is_whole and end.reading is not TreeReading.QUICK,
+                is_thorough=end.reading is TreeReading.THOROUGH,
             )
             _demand(ended, check)
 

@@ -330,7 +330,9 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
                             AND (f.differing > 0 OR f.total > 0 AND NOT f.selected
                                  OR f.gone_at < now() - make_interval(secs =>
                                       CASE WHEN f.selected THEN cast(:confirmed_s AS float8)
-                                           ELSE :choice_s END)))
+                                           ELSE :choice_s END)
+                                AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                                                 WHERE m.account_id = a.id AND m.folder_id = f.id)))
          AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
                            JOIN mailsync.folder_cursors c ON c.folder_id = f.id
                           WHERE f.account_id = a.id AND c.fallback_at < now() - interval '1 day'
@@ -352,7 +354,7 @@ WITH ended AS (
   UPDATE mailsync.email_accounts
      SET lease_owner = NULL, lease_until = NULL, last_sync_at = now(),
          verified_at = CASE WHEN :is_whole THEN now() ELSE verified_at END,
-         tree_read_at = CASE WHEN :is_whole THEN now() ELSE tree_read_at END,
+         tree_read_at = CASE WHEN :is_tree_read THEN now() ELSE tree_read_at END,
          hidden_read_at = CASE WHEN :is_thorough THEN now() ELSE hidden_read_at END,
          next_sync_at = CASE WHEN notified_at > :began_at THEN now()
                              ELSE now() + make_interval(secs => :next_in_s) END,

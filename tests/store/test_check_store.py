@@ -1,0 +1,240 @@
+"""A check knows what is left to do, and its end says no more than was read."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailsync.model import (
+    FolderId,
+    IdListing,
+    RemoteEntry,
+    RemoteId,
+    Removal,
+    RunId,
+    Sealed,
+    TreeReading,
+    Unreadable,
+)
+from mailsync.store.check_store import Check, CheckEnd, CheckStore
+from mailsync.sync.verify import Cause, Difference, FolderCount
+from tests.builders import a_remote_folder
+from tests.store.conftest import Mirror
+
+Happens = Callable[[Mirror], object]
+ACCOUNT = (
+    "SELECT verified_at > now() - interval '1 hour', tree_read_at > now() - interval '1 hour',"
+    " hidden_read_at > now() - interval '1 hour' FROM mailsync.email_accounts"
+)
+CURSORS = (
+    "SELECT f.remote_id, convert_from(c.cursor_sealed, 'UTF8'), c.read_at > now() - interval '1 h'"
+    " FROM mailsync.folder_cursors c JOIN mailsync.email_folders f ON f.id = c.folder_id ORDER BY 1"
+)
+COMPARED = (
+    "SELECT compared_at > now() - interval '1 hour', list_total, list_unread"
+    " FROM mailsync.email_folders ORDER BY remote_id"
+)
+
+
+@pytest.fixture
+def synced(mirror: Mirror) -> Mirror:
+    """Both folders were mirrored and verified by a sync two hours ago."""
+    for folder_id in (mirror.first, mirror.second):
+        mirror.fill(folder_id, 2)
+    complete(mirror)
+    mirror.let_time_pass(2)
+    return mirror
+
+
+def complete(mirror: Mirror) -> None:
+    mirror.folders.recount(mirror.run)
+    mirror.folders.mark_verified(mirror.run, [mirror.first, mirror.second])
+    mirror.rows("UPDATE mailsync.sync_runs SET started_at = now() - interval '1 day' RETURNING 1")
+    assert mirror.runs.complete(mirror.run)
+
+
+def check_of(mirror: Mirror) -> Check:
+    check = CheckStore(mirror.database).begin(mirror.run.account_id, RunId("check"))
+    assert check is not None
+    return check
+
+
+def end(mirror: Mirror, check: Check, **what: object) -> None:
+    CheckStore(mirror.database).end(check, CheckEnd(**what))  # type: ignore[arg-type]
+
+
+def in_a_sync(mirror: Mirror, *happens: Happens) -> None:
+    """What happens in another sync, which ends well."""
+    hold = "UPDATE mailsync.email_accounts SET lease_owner = 'arn-1' RETURNING 1"
+    mirror.rows(hold)
+    mirror.rows("UPDATE mailsync.sync_runs SET status = 'running', finished_at = NULL RETURNING 1")
+    for each in happens:
+        each(mirror)
+    complete(mirror)
+
+
+def removed(mirror: Mirror) -> None:
+    mirror.apply(mirror.first, Removal(RemoteId("F1-0000")))
+
+
+def said_to_be_gone(mirror: Mirror) -> None:
+    wait_s = mirror.removals.begin(mirror.run).wait_s
+    ids = mirror.removals.due(mirror.run, "", 100)
+    mirror.removals.confirm_gone(mirror.run, ids, wait_s)
+
+
+def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
+    ids = mirror.removals.due(mirror.run, "", 100)
+    mirror.removals.confirm_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
+
+
+def folder_gone(mirror: Mirror) -> None:
+    mirror.folders.save(mirror.run, [], [mirror.first])
+
+
+def empty_folder_gone(mirror: Mirror) -> None:
+    mirror.folders.save(mirror.run, [a_remote_folder("F3")], [])
+    third = mirror.folders.folders(mirror.run.account_id)[-1].ref.id
+    mirror.folders.save(mirror.run, [], [third])
+
+
+def quarantined(mirror: Mirror) -> None:
+    mirror.apply(mirror.first, Unreadable(RemoteId("odd"), "corrupt", ""))
+
+
+def contradicted(mirror: Mirror) -> None:
+    left = [Difference(RemoteId("m"), Cause.MISSING)]
+    mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)
+
+
+def feed_failed(mirror: Mirror) -> None:
+    mirror.folders.restart_full_sync(mirror.run, mirror.first, fallback=1)
+    mirror.fill(mirror.first, 2)
+
+
+def hours(number: float) -> Happens:
+    return lambda mirror: mirror.let_time_pass(number)
+
+
+def test_after_a_sync_that_verified_everything_nothing_is_left_to_do(synced: Mirror) -> None:
+    assert check_of(synced).is_settled
+
+
+@pytest.mark.parametrize(
+    ("happened", "later_h", "is_settled"),
+    [
+        ([removed], 0, False),
+        ([removed, said_to_be_gone], 1.9, True),
+        ([removed, said_to_be_gone], 2.1, False),
+        ([removed, said_to_be_gone_with_most_of_the_mailbox], 23, True),
+        ([folder_gone, said_to_be_gone], 1.9, True),
+        ([folder_gone, said_to_be_gone], 2.1, False),
+        ([folder_gone, said_to_be_gone_with_most_of_the_mailbox], 23, True),
+        ([folder_gone, said_to_be_gone_with_most_of_the_mailbox], 25, False),
+        ([empty_folder_gone], 1.9, True),
+        ([empty_folder_gone], 2.1, False),
+        ([quarantined], 0.1, True),
+        ([quarantined], 0.2, False),
+        ([feed_failed], 23, True),
+        ([feed_failed], 25, False),
+    ],
+)
+def test_a_mailbox_is_settled_while_the_provider_need_not_be_asked_about_anything(
+    happened: list[Happens], later_h: float, is_settled: bool, synced: Mirror
+) -> None:
+    in_a_sync(synced, *happened)
+    synced.let_time_pass(later_h)
+
+    assert check_of(synced).is_settled == is_settled
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "email_accounts SET sync_status = 'failed'",
+        "email_accounts SET verified_at = NULL",
+        "email_folders SET differing = 1",
+        "email_folders SET selected = false",
+    ],
+)
+def test_a_mailbox_that_was_not_verified_or_holds_too_much_is_not_settled(
+    change: str, synced: Mirror
+) -> None:
+    synced.rows(f"UPDATE mailsync.{change} RETURNING 1")
+
+    assert not check_of(synced).is_settled
+
+
+def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
+    synced: Mirror,
+) -> None:
+    counted = [a_remote_folder("F1", total=5, unread=4), a_remote_folder("F2", total=2, unread=1)]
+
+    def change(mirror: Mirror) -> None:
+        mirror.folders.save_remote_counts(mirror.run, counted)
+        mirror.folders.save_offsets(mirror.run, {mirror.first: (2, 3)})
+        mirror.folders.save(mirror.run, [], [mirror.second])
+
+    in_a_sync(synced, quarantined, change)
+    check = check_of(synced)
+
+    assert [each.ref.remote_id for each in check.folders] == ["F1"]
+    count = check.counts[synced.first]
+    compared_at = count.compared_at
+    assert count == FolderCount(5, 2, 1, 4, 2, 2, 3, compared_at)
+    assert compared_at is not None
+    assert compared_at < datetime.now(UTC) - timedelta(hours=1)
+    assert check.folders[0].remote_total == 5
+    assert check.folders == synced.folders.folders(synced.run.account_id)
+
+
+def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
+    check = check_of(synced)
+
+    assert 7_200 <= check.since_s < 7_300
+    assert 7_200 <= check.quiet_s < 7_300
+    assert (check.tree_read_at, check.hidden_read_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("is_whole", "reading", "dated"),
+    [
+        (True, TreeReading.QUICK, [True, None, None]),
+        (True, TreeReading.WHOLE, [True, True, None]),
+        (True, TreeReading.THOROUGH, [True, True, True]),
+        (False, TreeReading.QUICK, [False, None, None]),
+    ],
+)
+def test_a_check_dates_what_it_has_read_and_nothing_else(
+    is_whole: bool, reading: TreeReading, dated: list[bool | None], synced: Mirror
+) -> None:
+    """A quick reading may show the whole tree, and still is no whole reading."""
+    end(synced, check_of(synced), is_whole=is_whole, reading=reading)
+
+    assert synced.one(ACCOUNT) == dated
+
+
+def test_a_check_moves_the_cursors_of_the_feeds_it_has_read(synced: Mirror) -> None:
+    check = check_of(synced)
+    first, _ = check.folders
+
+    end(synced, check, cursors={first: Sealed(1, b"new")})
+
+    assert synced.rows(CURSORS) == [["F1", "new", True], ["F2", "+", False]]
+
+
+def test_a_feed_that_is_at_the_same_place_was_read_all_the_same(synced: Mirror) -> None:
+    check = check_of(synced)
+
+    end(synced, check, cursors=dict.fromkeys(check.folders))
+
+    assert synced.rows(CURSORS) == [["F1", "+", True], ["F2", "+", True]]
+
+
+def test_a_check_dates_the_comparisons_it_has_made(synced: Mirror) -> None:
+    listing = IdListing((RemoteEntry(RemoteId("F1-0000"), False),), 1)
+    check = check_of(synced)
+
+    end(synced, check, compared={synced.first: listing, FolderId(999): listing})
+
+    assert synced.rows(COMPARED) == [[True, 1, 1], [False, None, None]]
