@@ -36,6 +36,17 @@ FILL = (
     " mailsync.emails, mailsync.email_quarantine",
 )
 
+GIVEN = {
+    "walk": 1,
+    "after": "",
+    "limit": 10,
+    "remote_ids": '["F1"]',
+    "checker": "a check",
+    "seconds": 60,
+    "confirmed_s": 7200.0,
+    "choice_s": 7200.0,
+}
+
 
 @pytest.fixture
 def ours(database: Database) -> dict[str, Any]:
@@ -52,6 +63,9 @@ def ours(database: Database) -> dict[str, Any]:
     "statement",
     [
         "recount",
+        "removed_ids",
+        "begin_check",
+        "drop_gone_folders",
         "sweep_size",
         "hide_folders",
         "checked_folders",
@@ -62,7 +76,7 @@ def ours(database: Database) -> dict[str, Any]:
 def test_mail_is_found_by_its_account_and_hardly_any_is_read_in_vain(
     statement: str, ours: dict[str, Any], database: Database
 ) -> None:
-    values = {**ours, "walk": 1, "ids": json.dumps([ours["folder_id"]])}
+    values = {**ours, **GIVEN, "ids": json.dumps([ours["folder_id"]])}
     sql = statements()[statement]
     named = {name: each for name, each in values.items() if f":{name}" in sql}
     with database.transaction() as tx:

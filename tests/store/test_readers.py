@@ -8,9 +8,12 @@ import pg8000.native
 import pytest
 
 from localdev.engine.postgres import Postgres
+from mailsync.model import RemoteId, Removal
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
+from tests.builders import a_remote_folder
 from tests.conftest import TEMPLATE
+from tests.store.conftest import Mirror
 from tests.store.pooler import pooled
 from tests.store.reader import LOGIN, Reader
 from tests.store.rows import one
@@ -126,3 +129,38 @@ def test_behind_a_pooler_a_name_lasts_for_one_transaction(reader_url: str, tmp_p
         second.close()
 
     assert found == 3 * [[["ann"]], [["bo"]], []]
+
+
+SHOWN = (
+    "SELECT (SELECT array_agg(message_id ORDER BY message_id) FROM mailsync.emails),"
+    " (SELECT array_agg(html ORDER BY html) FROM mailsync.email_bodies),"
+    " (SELECT array_agg(remote_id ORDER BY remote_id) FROM mailsync.email_folders)"
+)
+
+
+def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
+    mirror: Mirror, postgres: Postgres, database_url: str
+) -> None:
+    [gone, kept], [moved] = mirror.fill(mirror.first, 2), mirror.fill(mirror.second, 1)
+    postgres.open_login(LOGIN, role="mailsync_reader")
+    reader = Reader(database_url.replace("postgres@", f"{LOGIN}@"))
+
+    def shown() -> list[list[str]]:
+        return reader.rows(SHOWN, user="ann")[0]
+
+    def all_of(*ids: str) -> list[list[str]]:
+        folders = sorted({each[:2] for each in ids})
+        return [[*ids], [f"<p>{each}</p>" for each in ids], folders]
+
+    assert shown() == all_of(gone, kept, moved)
+    mirror.apply(mirror.first, Removal(RemoteId(gone)))
+    assert shown() == all_of(kept, moved)
+    mirror.folders.save(mirror.run, [], [mirror.second])
+    assert shown() == all_of(kept)
+    assert mirror.one("SELECT count(*) FROM mailsync.emails") == [3]
+
+    mirror.folders.save(mirror.run, [a_remote_folder("F2")], [])
+    mirror.mail.show_again(mirror.run, mirror.second, [RemoteId(moved)])
+    mirror.mail.show_again(mirror.run, mirror.first, [RemoteId(gone)])
+    assert shown() == all_of(gone, kept, moved)
+    reader.close()
