@@ -1,11 +1,22 @@
-"""Folders, probes, listings and single messages."""
+"""Probes, listings and single messages."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from mailsync.errors import FolderGone, ProviderThrottled, ProviderUnavailable
-from mailsync.model import Cursor, FolderId, FolderRef, Gone, Message, RemoteId, Role, Unreadable
+from mailsync.model import (
+    Cursor,
+    FolderId,
+    FolderRef,
+    Gone,
+    IdListing,
+    Message,
+    RemoteEntry,
+    RemoteId,
+    Unreadable,
+)
 from mailsync.providers.graph import GraphMailbox
 from tests.contract.scripted_graph import (
     ScriptedGraph,
@@ -20,17 +31,6 @@ INBOX = FolderRef(FolderId(1), RemoteId("F1"))
 NOT_FOUND = (404, error("ErrorItemNotFound"))
 
 
-def folder(remote_id: str, parent: str = "root", **more: object) -> dict[str, object]:
-    return {
-        "id": remote_id,
-        "parentFolderId": parent,
-        "displayName": remote_id.upper(),
-        "totalItemCount": 3,
-        "unreadItemCount": 1,
-        **more,
-    }
-
-
 def messages(*ids: str) -> list[RemoteId]:
     return [RemoteId(each) for each in ids]
 
@@ -38,55 +38,6 @@ def messages(*ids: str) -> list[RemoteId]:
 def a_probe_cursor(mailbox: GraphMailbox, graph: ScriptedGraph, link: str) -> Cursor:
     graph.answers = [answer({"value": [], "@odata.deltaLink": graph.url + link})]
     return mailbox.fetch_page(INBOX, None, limit=5).next_cursor
-
-
-def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
-    search = {**folder("s"), "@odata.type": "#microsoft.graph.mailSearchFolder"}
-    more = f"{graph.url}/me/mailFolders?$skip=2"
-    graph.answers = [
-        answer({"value": [folder("a"), search], "@odata.nextLink": more}),
-        batch((200, {"value": [folder("aa", "a")]}), (200, {"value": [folder("b")]})),
-        batch((200, {"value": [folder("aaa", "aa", isHidden=True)]}), (200, {"value": []})),
-        batch(NOT_FOUND),
-        batch(*[NOT_FOUND] * 7),
-    ]
-
-    found = mailbox.list_folders({})
-
-    tree = {each.remote_id: each.parent_remote_id for each in found}
-    assert tree == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
-    assert found[-1].hidden
-    assert (found[0].display_name, found[0].total, found[0].unread) == ("A", 3, 1)
-    assert len(graph.requests) == 5
-
-
-def test_a_tree_that_is_known_is_listed_in_one_request(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
-    known = {RemoteId(each): Role.OTHER for each in ("a", "b", "deleted")}
-    no_children: tuple[int, dict[str, object]] = (200, {"value": []})
-    top = (200, {"value": [folder("a")]})
-    graph.answers = [batch(top, (200, {"value": [folder("b", "a")]}), no_children, NOT_FOUND)]
-
-    found = mailbox.list_folders(known)
-
-    assert {each.remote_id: each.parent_remote_id for each in found} == {"a": None, "b": "a"}
-    assert len(graph.requests) == 1
-
-
-def test_roles_are_asked_for_only_when_a_folder_is_new(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
-    no_children: tuple[int, dict[str, object]] = (200, {"value": []})
-    top = (200, {"value": [folder("a"), folder("b")]})
-    roles = [(200, {"id": "a"}), *[NOT_FOUND] * 5, (200, {"id": "b"})]
-    graph.answers = [batch(top, no_children), batch(no_children), batch(*roles)]
-
-    found = mailbox.list_folders({RemoteId("a"): Role.INBOX})
-
-    assert [each.role for each in found] == [Role.INBOX, Role.OUTBOX]
 
 
 def test_a_probe_leaves_out_only_the_folder_that_failed(
@@ -107,20 +58,21 @@ def test_a_probe_leaves_out_only_the_folder_that_failed(
     assert all("maxpagesize=9" in each["headers"]["Prefer"] for each in items)
 
 
-def test_forty_one_folders_are_probed_in_three_requests(
+def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_requests(
     graph: ScriptedGraph, mailbox: GraphMailbox
 ) -> None:
     cursor = a_probe_cursor(mailbox, graph, "/x?1")
     good = (200, {"value": [], "@odata.deltaLink": f"{graph.url}/x?2"})
     graph.answers = [batch(*[good] * 20), batch(*[good] * 20), batch(good)]
-    before = mailbox.requests
+    requests, calls = mailbox.requests, len(graph.requests)
 
     pages = mailbox.probe(
         [(FolderRef(FolderId(n), RemoteId("F")), cursor) for n in range(41)], limit=9
     )
 
     assert len(pages) == 41
-    assert mailbox.requests - before == 3
+    assert len(graph.requests) - calls == 3
+    assert mailbox.requests - requests == 41
 
 
 def test_throttled_items_of_a_batch_are_asked_once_more(
@@ -179,43 +131,154 @@ def test_a_long_pause_is_left_to_the_caller(graph: ScriptedGraph, mailbox: Graph
     assert len(graph.requests) == 1
 
 
+CONTENT_FAILED = (500, error("ErrorContentConversionFailed"))
+FOUND = answer({"id": "F1"})
+
+
 def test_a_message_that_cannot_be_read_does_not_stop_the_others(
     graph: ScriptedGraph, mailbox: GraphMailbox
 ) -> None:
     graph.answers = [
         batch(
             (500, error("ErrorCorruptData")),
-            (400, error("ErrorInvalidIdMalformed")),
-            (200, {"id": "m3", "parentFolderId": "F1", "receivedDateTime": "yesterday"}),
+            (200, {"id": "m2", "parentFolderId": "F1", "receivedDateTime": "yesterday"}),
             (200, {"id": "default id", "parentFolderId": "F1"}),
+            (400, error("ErrorInvalidIdMalformed")),
             (200, {"id": "m5", "parentFolderId": "F1"}),
         )
     ]
 
-    *bad, good = mailbox.fetch_messages(messages("m1", "m2", "m3", "m4", "m5"))
+    *bad, gone, good = mailbox.fetch_messages(messages("m1", "m2", "m3", "m4", "m5"))
 
     causes = [each.cause for each in bad if isinstance(each, Unreadable)]
-    assert causes == ["corrupt", "invalid_id", "malformed", "other_id"]
+    assert causes == ["corrupt", "malformed", "other_id"]
+    assert gone == Gone(RemoteId("m4"))
     assert isinstance(good, Message)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        CONTENT_FAILED,
+        (500, {}),
+        (404, error("ResourceNotFound")),
+        (403, error("ErrorAccessDenied")),
+    ],
+)
+def test_a_message_that_does_not_answer_is_unanswered_where_another_one_does(
+    graph: ScriptedGraph, mailbox: GraphMailbox, failure: tuple[int, dict[str, object]]
+) -> None:
+    found = (200, {"id": "m2", "parentFolderId": "F1"})
+    graph.answers = [batch(failure, found), *[batch(failure)] * 2]
+
+    bad, good = mailbox.fetch_messages(messages("m1", "m2"))
+
+    assert isinstance(bad, Unreadable)
+    assert (bad.remote_id, bad.cause) == ("m1", "unanswered")
+    assert isinstance(good, Message)
+
+
+def test_of_messages_that_all_do_not_answer_a_simple_request_decides(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [*[batch(CONTENT_FAILED)] * 3, FOUND]
+    [found] = mailbox.fetch_messages(messages("m1"))
+    assert isinstance(found, Unreadable)
+    assert graph.requests[-1].path.endswith("/mailFolders/inbox")
+
+    graph.answers = [*[batch(CONTENT_FAILED)] * 3, refusal(500, "InternalServerError")]
+    with pytest.raises(ProviderUnavailable):
+        mailbox.fetch_messages(messages("m1"))
+
+
+def test_messages_are_fetched_one_by_one_where_others_are_at_work(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [answer({"id": each, "parentFolderId": "F1"}) for each in ("m1", "m2")]
+
+    found = mailbox.fetch_messages(messages("m1", "m2"), one_by_one=True)
+
+    assert [isinstance(each, Message) for each in found] == [True, True]
+    assert [each.method for each in graph.requests] == ["GET", "GET"]
 
 
 def test_a_listing_follows_its_pages_and_names_each_message_once(
     graph: ScriptedGraph, mailbox: GraphMailbox
 ) -> None:
-    one, two = {"id": "m1", "isRead": True}, {"id": "m2", "isRead": False}
+    modified = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    one = {"id": "m1", "isRead": True, "@odata.etag": "e1"}
+    two = {"id": "m2", "isRead": False, "lastModifiedDateTime": "2026-01-02T03:04:05Z"}
     link = f"{graph.url}/me/mailFolders/F1/messages?$skip=2"
     graph.answers = [
-        answer({"value": [one, two], "@odata.nextLink": link}),
+        answer({"value": [one, two], "@odata.count": 2, "@odata.nextLink": link}),
         answer({"value": [two]}),
     ]
 
-    entries = list(mailbox.list_ids(INBOX))
+    listing = mailbox.list_ids(INBOX)
 
-    assert [(each.remote_id, each.is_read) for each in entries] == [("m1", True), ("m2", False)]
+    first, second = messages("m1", "m2")
+    entries = (RemoteEntry(first, True, "e1"), RemoteEntry(second, False, None, modified))
+    assert listing == IdListing(entries, total=2)
+    assert listing.is_complete
 
 
-def test_a_listing_of_a_deleted_folder_says_so(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
-    graph.answers = [refusal(404, "ErrorItemNotFound")]
+@pytest.mark.parametrize("counted", [{"@odata.count": 3}, {}, {"@odata.count": "1"}])
+def test_a_listing_of_another_number_than_the_provider_counts_is_not_complete(
+    graph: ScriptedGraph, mailbox: GraphMailbox, counted: dict[str, object]
+) -> None:
+    graph.answers = [answer({"value": [{"id": "m1"}], **counted})]
 
+    assert not mailbox.list_ids(INBOX).is_complete
+
+
+def test_a_listing_whose_pages_lead_in_a_circle_ends(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    links = [f"{graph.url}/me/x?$skip={each}" for each in (1, 2, 1)]
+    graph.answers = [answer({"value": [], "@odata.nextLink": each}) for each in links]
+
+    with pytest.raises(ProviderUnavailable, match="same page link"):
+        mailbox.list_ids(INBOX)
+
+
+def test_a_folder_is_gone_only_if_it_is_gone_by_its_id(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    gone = refusal(404, "ErrorItemNotFound")
+    graph.answers = [gone]
     with pytest.raises(FolderGone):
         mailbox.list_ids(INBOX)
+
+    for by_id in (FOUND, refusal(500, "InternalServerError")):
+        graph.answers = [gone, by_id]
+        with pytest.raises(ProviderUnavailable):
+            mailbox.list_ids(INBOX)
+
+
+CROWDED = {"error": {"code": "ApplicationThrottled", "message": "MailboxConcurrency limit"}}
+
+
+def test_the_number_of_requests_in_flight_is_learnt_and_never_less_than_one(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    """As many items of a batch are worked on at once as it holds, and at most four."""
+    found = [(200, {"id": f"m{each}", "parentFolderId": "F1"}) for each in range(4)]
+    crowded = (429, CROWDED)
+    graph.answers = [
+        batch(found[0], found[1], crowded, crowded, Retry_After="0.01"),
+        batch(found[2], crowded, Retry_After="0.01"),
+        batch(found[3]),
+        *[batch(crowded, Retry_After="0.01")] * 9,
+    ]
+    assert mailbox.max_in_flight == 4
+
+    fetched = mailbox.fetch_messages(messages("m0", "m1", "m2", "m3"))
+    assert all(isinstance(each, Message) for each in fetched)
+    assert mailbox.max_in_flight == 2
+
+    with pytest.raises(ProviderThrottled):
+        mailbox.fetch_messages(messages("m0", "m1", "m2", "m3"))
+    assert mailbox.max_in_flight == 1
+    sizes = [len(json.loads(each.body)["requests"]) for each in graph.requests]
+    assert sizes[:4] == [4, 2, 1, 2]
+    assert sizes[-1] == 1

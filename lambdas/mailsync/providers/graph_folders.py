@@ -36,6 +36,7 @@ _MAX_PAGES = 100
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={PAGE_FOLDERS}"
 _FAULTS = (ProviderUnavailable, ProviderRejected, CursorExpired)
 _SEARCH_FOLDER = "#microsoft.graph.mailSearchFolder"
+_OTHER_FOLDER = "Microsoft Graph answers with another folder than was asked for; trying again."
 # Graph v1.0 does not say a folder's role, and its name is in the user's language.
 _ALIASES = {
     "inbox": Role.INBOX,
@@ -89,7 +90,8 @@ class _Tree:
     def read_roles(self) -> Mapping[RemoteId, Role]:
         """The roles that are known already suffice while no folder is new."""
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
-        is_new = not self._entries.keys() <= known.keys()
+        shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
+        is_new = not shown <= known.keys()
         is_known = Role.INBOX in known.values() and self._reading is not TreeReading.THOROUGH
         if is_known and not is_new:
             return known
@@ -115,8 +117,9 @@ class _Tree:
         found = {key: answer.body for key, answer in answers.items() if answer.ok}
         self._gone = {key for key, answer in answers.items() if is_gone(answer)}
         self._gone |= self._outside(found, roles)
+        unlisted = _below(self._failures, self._known.values())
         for remote_id, answer in answers.items():
-            self._take_answer(remote_id, answer)
+            self._take_answer(remote_id, answer, is_unlisted=remote_id in unlisted)
 
     def listing(self, roles: Mapping[RemoteId, Role]) -> FolderListing:
         return FolderListing(
@@ -224,20 +227,23 @@ class _Tree:
         link = answer.body.get("@odata.nextLink")
         return self._graph.path_of(link) if link else None
 
-    def _take_answer(self, remote_id: RemoteId, answer: Answer) -> None:
-        """What Graph says of a folder that is asked for by its id."""
+    def _take_answer(self, remote_id: RemoteId, answer: Answer, *, is_unlisted: bool) -> None:
+        """What Graph says of a folder that is asked for by its id; `is_unlisted`: one below a folder
+        whose sub-folders cannot be listed, so no list can be said to lack it."""
         if answer.throttled:
             raise refusal(answer, Asked.MAILBOX)
         was_listed = self._entries.pop(remote_id, None)
         if remote_id in self._gone:
             self._failures.pop(remote_id, None)
-        elif answer.ok:
+        elif answer.ok and answer.body.get("id") == remote_id:
             self._entries[remote_id] = {**(was_listed or {}), **answer.body}
             # The feed may leave out hidden folders by its nature.
-            if was_listed is None and answer.body.get("isHidden") is not True:
+            is_hidden = answer.body.get("isHidden") is True
+            if was_listed is None and not is_hidden and not is_unlisted:
                 self._omitted.add(remote_id)
         else:
-            self._failures.setdefault(remote_id, str(refusal(answer, Asked.MAILBOX)))
+            sentence = _OTHER_FOLDER if answer.ok else str(refusal(answer, Asked.MAILBOX))
+            self._failures.setdefault(remote_id, sentence)
             if was_listed:
                 self._entries[remote_id] = was_listed
 
@@ -254,7 +260,8 @@ class _Tree:
         fixed = [key for key, role in roles.items() if role in NEVER_GONE and key in entries]
         roots = {entries[key].get("parentFolderId") for key in fixed}
         inside = roots | self._entries.keys() | (self._known.keys() - self._gone - found.keys())
-        outside = set(found) if roots else set()
+        placed = {key for key, entry in found.items() if entry.get("parentFolderId")}
+        outside = placed if roots else set()
         while come := {key for key in outside if found[key].get("parentFolderId") in inside}:
             inside |= come
             outside -= come
@@ -266,7 +273,7 @@ class _Tree:
 
     def _folders(self, roles: Mapping[RemoteId, Role]) -> Iterator[RemoteFolder]:
         for remote_id, entry in self._entries.items():
-            if entry.get("@odata.type") == _SEARCH_FOLDER:
+            if _is_search_folder(entry):
                 continue
             total, unread = (_count(entry, f"{which}ItemCount") for which in ("total", "unread"))
             if total is None or unread is None:
@@ -302,6 +309,10 @@ def _below(parents: Iterable[RemoteId], known: Iterable[KnownFolder]) -> set[Rem
 
 def _folder(graph: GraphClient, remote_id: RemoteId) -> str:
     return f"{graph.mailbox}/mailFolders/{quote(remote_id, safe='')}"
+
+
+def _is_search_folder(entry: Json) -> bool:
+    return bool(entry.get("@odata.type") == _SEARCH_FOLDER)
 
 
 def _child_count(entry: Json) -> int:
