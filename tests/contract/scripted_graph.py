@@ -7,6 +7,7 @@ from typing import Any
 
 from localdev.http_server import Request, Response, Server
 from mailsync.model import Access
+from mailsync.providers.graph_messages import SELECTED
 
 
 class ScriptedGraph:
@@ -56,6 +57,12 @@ def batch(*items: tuple[int, Mapping[str, Any]], **headers: str) -> Response:
         for place, (status, body) in enumerate(items)
     ]
     return answer({"responses": responses[::-1]})
+
+
+def entry(remote_id: str, **fields: object) -> dict[str, object]:
+    """A message of a change feed, with all that is selected; null unless a test says otherwise."""
+    named = {"id": remote_id, "parentFolderId": "F", "@odata.etag": "e"}
+    return {**dict.fromkeys(SELECTED.split(",")), **named, **fields}
 
 
 def error(code: str) -> dict[str, Any]:

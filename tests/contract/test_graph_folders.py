@@ -231,10 +231,8 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
 def test_a_folder_without_a_count_has_failed_and_is_shown(
     graph: ScriptedGraph, mailbox: GraphMailbox, name: str
 ) -> None:
-    graph.answers = [
-        page(folder("inbox"), folder("a", **{name: None})),
-        batch((200, folder("a", **{name: None}))),
-    ]
+    uncounted = folder("a") | {name: None}
+    graph.answers = [page(folder("inbox"), uncounted), batch((200, uncounted))]
 
     found = mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
 

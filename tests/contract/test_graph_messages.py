@@ -1,17 +1,37 @@
 """JSON of Graph, as it comes and as it should not come."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mailsync.errors import ProviderUnavailable
-from mailsync.model import Address, Message, RemoteId, Removal, Touched, Unreadable, Upsert
-from mailsync.providers.graph_messages import SELECTED, read_change, read_message
+from mailsync.model import (
+    Address,
+    Change,
+    Message,
+    PartialChange,
+    RemoteEntry,
+    RemoteId,
+    Removal,
+    Unreadable,
+    Upsert,
+)
+from mailsync.providers.graph_messages import (
+    LEAN_SELECTED,
+    SELECTED,
+    read_change,
+    read_entry,
+    read_lean_change,
+    read_message,
+)
 
 IDS = {"id": "m1", "parentFolderId": "F1"}
+NAMED = PartialChange(RemoteId("m1"))
 ANN = {"emailAddress": {"name": "Ann", "address": "ann@example.org"}}
 FULL: dict[str, Any] = {
+    **dict.fromkeys(SELECTED.split(",")),
     **IDS,
     "@odata.etag": 'W/"1"',
     "@odata.type": "#microsoft.graph.eventMessageRequest",
@@ -39,6 +59,7 @@ def test_a_message_is_read_whole() -> None:
     assert (message.is_read, message.is_flagged, message.importance) == (True, True, "high")
     assert message.categories == ("Red",)
     assert message.received_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert message.version == 'W/"1"'
 
 
 def test_a_body_may_be_text() -> None:
@@ -57,11 +78,59 @@ def test_a_draft_or_a_contact_has_hardly_anything() -> None:
 def test_a_change_of_the_read_state_alone_only_names_the_message() -> None:
     change = read_change({**IDS, "@odata.type": "#microsoft.graph.message", "isRead": True})
 
-    assert change == Touched(RemoteId(IDS["id"]))
+    assert change == NAMED
 
 
-def test_a_removed_message_needs_no_more_than_its_id() -> None:
-    assert isinstance(read_change({"id": "m1", "@removed": {"reason": "deleted"}}), Removal)
+@pytest.mark.parametrize("name", ["@odata.etag", *SELECTED.split(",")[1:]])
+def test_an_entry_without_something_that_was_selected_only_names_the_message(name: str) -> None:
+    """Graph promises "at least" the changed properties ("Use delta query")."""
+    part = {key: value for key, value in FULL.items() if key != name}
+
+    assert read_change(part) == NAMED
+    if name not in ("from", "isDraft"):
+        assert read_change({**part, "isDraft": True}) == NAMED
+
+
+def test_a_draft_without_a_sender_is_whole() -> None:
+    draft = {key: value for key, value in FULL.items() if key != "from"} | {"isDraft": True}
+
+    assert isinstance(read_change(draft), Upsert)
+
+
+@pytest.mark.parametrize("read", [read_change, read_lean_change])
+def test_a_removed_message_needs_no_more_than_its_id(read: Callable[[Any], Change]) -> None:
+    assert read({"id": "m1", "@removed": {"reason": "deleted"}}) == Removal(RemoteId("m1"))
+
+
+LEAN: dict[str, Any] = {
+    **{name: FULL[name] for name in ("@odata.etag", *LEAN_SELECTED.split(","))},
+    "lastModifiedDateTime": "2026-01-02T03:04:05Z",
+}
+
+
+def test_an_entry_without_a_body_names_the_message_and_its_state() -> None:
+    modified = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    assert read_lean_change(LEAN) == PartialChange(
+        NAMED.remote_id, RemoteEntry(NAMED.remote_id, True, 'W/"1"', modified)
+    )
+
+
+@pytest.mark.parametrize("name", ["@odata.etag", "isRead", "lastModifiedDateTime"])
+def test_an_entry_that_does_not_tell_the_state_is_compared_with_no_row(name: str) -> None:
+    """A row of a release that stored no versions would be taken for equal to it."""
+    part = {key: value for key, value in LEAN.items() if key != name}
+
+    assert read_lean_change(part) == NAMED
+
+
+@pytest.mark.parametrize("odd", [None, 7, "a\nb"])
+def test_an_etag_that_is_no_word_is_no_version(odd: object) -> None:
+    assert read_entry({**LEAN, "@odata.etag": odd}).version is None
+
+
+def test_an_entry_of_a_list_has_no_time_that_is_none() -> None:
+    assert read_entry({**LEAN, "lastModifiedDateTime": "yesterday"}).modified_at is None
 
 
 @pytest.mark.parametrize(
@@ -92,9 +161,10 @@ def test_an_absurd_value_makes_the_message_unreadable_and_names_the_property(
     assert next(iter(absurd)) in change.detail
 
 
+@pytest.mark.parametrize("read", [read_change, read_lean_change, read_entry])
 @pytest.mark.parametrize("nameless", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": "é" * 501}])
 def test_an_entry_without_an_id_that_can_be_a_key_makes_the_page_unusable(
-    nameless: dict[str, Any],
+    nameless: dict[str, Any], read: Callable[[Any], object]
 ) -> None:
     with pytest.raises(ProviderUnavailable):
-        read_change(nameless)
+        read(nameless)

@@ -15,12 +15,22 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.model import Cursor, FolderId, FolderRef, RemoteId, Removal, Upsert
+from mailsync.model import (
+    Cursor,
+    FolderId,
+    FolderRef,
+    PartialChange,
+    RemoteEntry,
+    RemoteId,
+    Removal,
+    Upsert,
+)
+from mailsync.providers import FeedFailed
 from mailsync.providers.graph import GraphMailbox
 from mailsync.providers.graph_http import ANSWER_LIMIT_BYTES
 from mailsync.providers.patience import Patience
 from tests.access.identity_platform import IdentityPlatform
-from tests.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, refusal
+from tests.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
 
 INBOX = FolderRef(FolderId(1), RemoteId("in/box="))
 LAST = "/me/mailFolders('x')/messages/delta?$deltatoken=a%2Fb'"
@@ -81,7 +91,7 @@ def test_the_same_next_link_twice_is_not_followed_for_ever(
 
 def test_changes_keep_their_order(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
     gone = {"id": "m1", "@removed": {"reason": "deleted"}}
-    back = {"id": "m1", "@odata.etag": "e", "parentFolderId": "F", "subject": "\ud83d half"}
+    back = entry("m1", subject="\ud83d half")
     graph.answers = [page(graph, gone, back)]
 
     changes = mailbox.fetch_page(INBOX, None, limit=5).changes
@@ -201,7 +211,6 @@ def test_a_denial_is_believed_when_it_is_repeated(
         (refusal(404, "syncStateNotFound"), CursorExpired),
         (refusal(400, "BadRequest"), CursorExpired),
         (refusal(404, "ErrorItemNotFound"), FolderGone),
-        (refusal(404, "ErrorSyncFolderNotFound"), FolderGone),
         (refusal(404, "MailboxNotEnabledForRESTAPI"), ProviderRejected),
         (refusal(403, "ErrorQuotaExceeded"), CursorExpired),
         (refusal(503, "MailboxInfoStale"), ProviderUnavailable),
@@ -228,12 +237,145 @@ def test_an_answer_to_a_stored_link_has_one_meaning(
         mailbox.fetch_page(INBOX, cursor, limit=5)
 
 
+FOUND = answer({"id": INBOX.remote_id})
+
+
+@pytest.mark.parametrize(
+    ("by_id", "failure"),
+    [
+        (refusal(404, "ErrorItemNotFound"), FolderGone),
+        (refusal(404, "ErrorFolderNotFound"), FolderGone),
+        (refusal(404, "ResourceNotFound"), ProviderRejected),
+        (refusal(403, "ErrorAccessDenied"), ProviderRejected),
+        (refusal(500, "InternalServerError"), ProviderUnavailable),
+        (FOUND, ProviderUnavailable),
+    ],
+)
+@pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorSyncFolderNotFound", "Whatever"])
+def test_a_folder_whose_messages_are_not_found_is_gone_only_if_it_is_by_its_id(
+    graph: ScriptedGraph,
+    mailbox: GraphMailbox,
+    code: str,
+    by_id: Response,
+    failure: type[MailsyncError],
+) -> None:
+    cursor = cursor_of(mailbox, graph)
+    graph.answers = [refusal(404, code), by_id]
+
+    with pytest.raises(failure):
+        mailbox.fetch_page(INBOX, cursor, limit=5)
+    assert graph.requests[-1].path == "/v1.0/me/mailFolders/in%2Fbox%3D"
+
+
+FAILED = refusal(500, "ErrorInternalServerError")
+
+
+def test_a_feed_has_failed_when_a_page_of_one_message_fails_twice_in_a_mailbox_that_answers(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    for cursor in (None, cursor_of(mailbox, graph)):
+        graph.answers = [FAILED, FOUND, FAILED]
+        with pytest.raises(FeedFailed):
+            mailbox.fetch_page(INBOX, cursor, limit=1)
+
+        graph.answers = [FAILED, FOUND, page(graph)]
+        assert mailbox.fetch_page(INBOX, cursor, limit=1).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("limit", "fallback", "answers"),
+    [
+        (2, 0, [FAILED]),
+        (1, 0, [FAILED, FAILED]),
+        (1, 0, [FAILED, FOUND, refusal(503, "x", Retry_After="20")]),
+        (1, 2, [FAILED, FOUND, FAILED]),
+    ],
+    ids=["a larger page", "an outage", "throttled", "the last feed"],
+)
+def test_otherwise_it_is_tried_again(
+    graph: ScriptedGraph,
+    mailbox: GraphMailbox,
+    limit: int,
+    fallback: int,
+    answers: list[Response],
+) -> None:
+    graph.answers = answers
+
+    with pytest.raises((ProviderUnavailable, ProviderThrottled)):
+        mailbox.fetch_page(INBOX, None, limit=limit, fallback=fallback)
+
+
+def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    named = entry("m1", isRead=True)
+    graph.answers = [page(graph, named)]
+
+    first = mailbox.fetch_page(INBOX, None, limit=5, fallback=1)
+    again = mailbox.fetch_page(INBOX, first.next_cursor, limit=5)
+
+    state = RemoteEntry(RemoteId("m1"), True, "e")
+    assert first.changes == again.changes == (PartialChange(state.remote_id, state),)
+    assert graph.requests[0].path.endswith("/messages/delta")
+    assert "body" not in graph.requests[0].query
+    assert not first.is_final
+
+
+def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [answer({"value": [entry("m1")]})]
+
+    found = mailbox.fetch_page(INBOX, None, limit=5, fallback=7)
+
+    assert isinstance(found.changes[0], PartialChange)
+    assert (found.has_more, found.is_final) == (False, True)
+    assert graph.requests[0].path.endswith("/messages")
+    assert "body" not in graph.requests[0].query
+    with pytest.raises(CursorExpired, match="read as a list"):
+        mailbox.fetch_page(INBOX, found.next_cursor, limit=5)
+
+
+@pytest.mark.parametrize("fallback", [0, 1])
+@pytest.mark.parametrize(
+    "no_delta",
+    [
+        refusal(400, "BadRequest"),
+        refusal(404, "ResourceNotFound"),
+        refusal(405, "x"),
+        refusal(501, "NotImplemented"),
+        refusal(403, "ErrorQuotaExceeded"),
+    ],
+)
+def test_where_no_delta_can_be_had_the_folder_is_listed(
+    graph: ScriptedGraph, mailbox: GraphMailbox, no_delta: Response, fallback: int
+) -> None:
+    graph.answers = [no_delta, answer({"value": [entry("m1")]})]
+
+    found = mailbox.fetch_page(INBOX, None, limit=5, fallback=fallback)
+
+    assert isinstance(found.changes[0], PartialChange if fallback else Upsert)
+    assert found.is_final
+
+
+def test_nothing_is_sent_during_a_pause_that_is_longer_than_a_function_sleeps(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [refusal(429, "ApplicationThrottled", Retry_After="60"), page(graph)]
+    for _ in range(2):
+        with pytest.raises(ProviderThrottled) as raised:
+            mailbox.fetch_page(INBOX, None, limit=5)
+        assert raised.value.retry_after_s == pytest.approx(60, abs=1)
+
+    assert len(graph.requests) == 1
+    assert mailbox.throttled_for_s == pytest.approx(60, abs=1)
+
+
 def test_an_answer_beyond_the_limit_asks_for_a_smaller_page_and_passes_as_the_only_message(
     graph: ScriptedGraph, mailbox: GraphMailbox
 ) -> None:
     body = {"contentType": "html", "content": "x" * ANSWER_LIMIT_BYTES}
-    large = {"id": "m1", "@odata.etag": "e", "parentFolderId": "F", "body": body}
-    graph.answers = [page(graph, large)]
+    graph.answers = [page(graph, entry("m1", body=body))]
 
     with pytest.raises(ProviderUnavailable, match="than can be held"):
         mailbox.fetch_page(INBOX, None, limit=2)

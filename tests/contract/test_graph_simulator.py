@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.mail.item import MailItem
+from localdev.mail.item import Address, MailItem
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox
@@ -18,15 +18,17 @@ from mailsync.model import (
     FolderRef,
     Gone,
     Message,
+    PartialChange,
     RemoteId,
     Removal,
     Role,
-    Touched,
+    TreeReading,
     Upsert,
 )
 from mailsync.providers.graph import GraphMailbox
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+BO = Address("Bo", "bo@example.org")
 
 
 class FixedToken:
@@ -55,7 +57,8 @@ class Ann:
     def deliver(self, count: int, folder: str = "inbox") -> list[str]:
         times = [NOW + timedelta(minutes=each) for each in range(count)]
         mail = [
-            MailItem(subject="Hi", body="Body", received_at=each, sent_at=each) for each in times
+            MailItem(subject="Hi", sender=BO, body="Body", received_at=each, sent_at=each)
+            for each in times
         ]
         return [self.there.deliver(each, folder) for each in mail]
 
@@ -91,10 +94,12 @@ def test_a_walk_in_small_pages_shows_every_message_and_then_nothing(ann: Ann) ->
 
     changes, cursor = ann.walk("inbox", limit=5)
 
-    listed = {each.remote_id for each in ann.here.list_ids(ann.folder("inbox"))}
+    listing = ann.here.list_ids(ann.folder("inbox"))
+    listed = {each.remote_id for each in listing.entries}
     assert len(ids) == 23
     assert set(upserted(changes)) == listed
     assert len(listed) == 23
+    assert listing.is_complete
     assert ann.walk("inbox", cursor)[0] == []
 
 
@@ -105,7 +110,7 @@ def test_a_message_marked_as_read_is_only_named(ann: Ann) -> None:
 
     [change], _ = ann.walk("inbox", cursor)
 
-    assert change == Touched(RemoteId(message_id))
+    assert change == PartialChange(RemoteId(message_id))
 
 
 def test_a_moved_message_keeps_its_id_and_names_its_new_folder(ann: Ann) -> None:
@@ -151,7 +156,8 @@ def test_folders_of_all_levels_come_with_their_roles_and_counts(ann: Ann) -> Non
     outer = ann.there.folders.create("Outer")
     inner = ann.there.folders.create("Inner", parent=outer.id, hidden=True)
 
-    found = {each.remote_id: each for each in ann.here.list_folders({})}
+    listing = ann.here.list_folders((), TreeReading.THOROUGH)
+    found = {each.remote_id: each for each in listing.folders}
 
     inbox = found[ann.folder("inbox").remote_id]
     assert (inbox.role, inbox.total, inbox.unread) == (Role.INBOX, 2, 2)
@@ -171,7 +177,7 @@ def test_a_deleted_folder_is_gone_for_every_question(ann: Ann) -> None:
 
 def test_unknown_and_known_messages_are_told_apart(ann: Ann) -> None:
     ann.deliver(1)
-    [entry] = ann.here.list_ids(ann.folder("inbox"))
+    [entry] = ann.here.list_ids(ann.folder("inbox")).entries
     unknown = RemoteId(entry.remote_id[:-6] + "AAAAA=")
 
     gone, message = ann.here.fetch_messages([unknown, entry.remote_id])
@@ -183,7 +189,7 @@ def test_unknown_and_known_messages_are_told_apart(ann: Ann) -> None:
 @pytest.mark.parametrize(
     ("fault", "failure"),
     [
-        (Fault(status=429, code="ApplicationThrottled", retry_after=70), ProviderThrottled),
+        (Fault(status=429, code="ApplicationThrottled"), ProviderThrottled),
         (Fault(status=503, body=""), ProviderUnavailable),
         (Fault(truncate_json=True), ProviderUnavailable),
         (Fault(cut="mid body"), ProviderUnavailable),

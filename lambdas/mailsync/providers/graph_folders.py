@@ -228,8 +228,11 @@ class _Tree:
         return self._graph.path_of(link) if link else None
 
     def _take_answer(self, remote_id: RemoteId, answer: Answer, *, is_unlisted: bool) -> None:
-        """What Graph says of a folder that is asked for by its id; `is_unlisted`: one below a folder
-        whose sub-folders cannot be listed, so no list can be said to lack it."""
+        """What Graph says of a folder that is asked for by its id.
+
+        `is_unlisted`: it is below a folder whose sub-folders cannot be listed, so its absence from
+        the lists is no fault of theirs.
+        """
         if answer.throttled:
             raise refusal(answer, Asked.MAILBOX)
         was_listed = self._entries.pop(remote_id, None)

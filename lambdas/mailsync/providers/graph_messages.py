@@ -53,7 +53,7 @@ def read_lean_change(item: Json) -> Change:
     """Read one entry of a feed without bodies, which names a message and its state."""
     if "@removed" in item:
         return Removal(read_id(item))
-    return PartialChange(read_id(item), read_entry(item) if "@odata.etag" in item else None)
+    return PartialChange(read_id(item), read_entry(item) if item.keys() >= _STATE else None)
 
 
 def read_entry(item: Json) -> RemoteEntry:
@@ -256,3 +256,5 @@ ENTRY_SELECTED = "id,parentFolderId,isRead,lastModifiedDateTime"
 """The `$select` of a list that only names messages; the etag comes with it."""
 
 _WHOLE = frozenset(("@odata.etag", "parentFolderId", "body", *_PROPERTIES))
+_STATE = frozenset(("@odata.etag", "isRead", "lastModifiedDateTime"))
+"""What an entry must tell to be compared with a row; one without a version is compared by time."""
