@@ -99,6 +99,17 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(role: Role) -> None:
     assert diff_folders(listing, [a_known_folder(1, "F1", role=role)]).gone == ()
 
 
+@pytest.mark.parametrize("role", FIXED)
+def test_in_a_mailbox_that_was_made_anew_every_folder_is_another_one(role: Role) -> None:
+    """Its user is the same, so its account is, too."""
+    remote, _ = folders_by_role(*FIXED)
+    known = [a_known_folder(1, "of the mailbox before", role=role)]
+    listing = FolderListing(tuple(remote), gone=frozenset({known[0].ref.remote_id}))
+
+    assert diff_folders(listing, known).gone == (1,)
+    assert listing_fault(listing, known) is None
+
+
 def test_a_listing_with_every_folder_that_is_known_has_no_fault() -> None:
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE)
 

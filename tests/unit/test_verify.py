@@ -131,12 +131,14 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
         a_message("read", "F1", is_read=True),
         a_message("unlisted", "F1"),
         a_message("elsewhere", "F2"),
+        Unreadable(RemoteId("unlisted and odd"), "unanswered", ""),
     ]
 
     assert list(what_stays(listed, answers, RemoteId("F1"))) == [
         Difference(RemoteId("phantom"), Cause.MISSING),
         Difference(RemoteId("read"), Cause.MISREAD),
         Difference(RemoteId("unlisted"), Cause.SURPLUS),
+        Difference(RemoteId("unlisted and odd"), Cause.SURPLUS),
     ]
 
 

@@ -107,11 +107,11 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     What was `seen` already, under the lease that still holds, is not asked for again.
     """
     run = mailbox.run
-    asked, _ = mailbox.runs.run_settings(run)
+    asked, rounds = mailbox.runs.run_settings(run)
     if seen is None:
         seen = _snapshot(mailbox, asked.sync_type)
     listing = mirror_folders(mailbox, seen.reading, seen.listing)
-    if asked.sync_type is SyncType.FULL:
+    if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
         mailbox.folders.restart_full_syncs(run, asked.folder_ids)
     mailbox.folders.retry_feeds(run)
     drop_unselected(mailbox)

@@ -106,10 +106,9 @@ def _judge(
     )
     verified = _with_offsets(mailbox, counted, steady, mailbox.folders.verified(run))
     differing = tuple(sorted(counted.keys() - verified | set(new)))
-    due = _due(counted, verified)
-    if rounds:
-        mailbox.folders.compare_later(run, due)
-        due = ()
+    # Should the comparison fail, it is not tried again in the next check.
+    due = () if rounds else _due(counted, verified)
+    mailbox.folders.compare_later(run, due)
     logger.info("counts_compared", agreeing=len(verified), differing=len(differing), round=rounds)
     if may_repair and (differing or due):
         mailbox.run_folders.count_repair_round(run)

@@ -172,7 +172,7 @@ class FolderStore:
             tx.run("compare_soon", ids=rows.to_json(list(folders)))
 
     def compare_later(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """The comparison that is due failed; it is tried again some hours later."""
+        """Should the comparison that is due fail, it is tried again some hours later."""
         with Fenced(self._database, run) as tx:
             tx.run(
                 "compare_later",

@@ -905,7 +905,8 @@ UPDATE mailsync.email_folders SET compared_at = NULL
  WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- compare_later --
--- Folders that are due for a comparison and could not be compared; those that must be are left so.
+-- Folders that are about to be compared since they are due, should that fail; those that must be compared
+-- are left so.
 UPDATE mailsync.email_folders SET compared_at = now() - make_interval(secs => :ago_s)
  WHERE compared_at IS NOT NULL
    AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)

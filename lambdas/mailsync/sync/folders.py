@@ -34,8 +34,13 @@ class FolderPlan:
 
 
 def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> FolderPlan:
-    """A folder that was deleted and made again under its name has another id: both are in it."""
+    """A folder that was deleted and made again under its name has another id: both are in it.
+
+    One that every mailbox has is gone only where another one has taken its role: then the mailbox
+    itself was made anew.
+    """
     before = {folder.ref.remote_id: folder for folder in known}
+    kept = NEVER_GONE - {folder.role for folder in listing.folders}
     return FolderPlan(
         changed=tuple(
             folder for folder in listing.folders if _differs(folder, before.get(folder.remote_id))
@@ -43,7 +48,7 @@ def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> Folder
         gone=tuple(
             folder.ref.id
             for folder in known
-            if folder.ref.remote_id in listing.gone and folder.role not in NEVER_GONE
+            if folder.ref.remote_id in listing.gone and folder.role not in kept
         ),
     )
 
@@ -55,14 +60,14 @@ def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str |
     """
     if listing.omitted:
         return f"The list of folders lacks {len(listing.omitted)} that exist."
-    shown = {folder.remote_id for folder in listing.folders}
-    missing = {
+    shown = {folder.role for folder in listing.folders}
+    expected = {
         folder.role
         for folder in known
-        if folder.role in NEVER_GONE and folder.ref.remote_id not in shown | listing.failures.keys()
+        if folder.role in NEVER_GONE and folder.ref.remote_id not in listing.failures
     }
-    if missing or not any(folder.role is Role.INBOX for folder in listing.folders):
-        lacked = ", ".join(sorted(missing or {Role.INBOX}))
+    if missing := (expected | {Role.INBOX}) - shown:
+        lacked = ", ".join(sorted(missing))
         return f"The list of folders lacks {lacked}, which every mailbox has."
     return None
 

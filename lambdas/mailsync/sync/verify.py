@@ -151,7 +151,8 @@ class Cause(StrEnum):
     """How the provider contradicts itself about a message; what it says by id is what is stored.
 
     MISSING: listed in the folder, gone when asked for by id.
-    SURPLUS: not listed, in the folder when asked for by id.
+    SURPLUS: not listed, in the folder when asked for by id, or of unknown place since it cannot be
+    read.
     MISREAD: listed with another read state than it has by id.
     """
 
@@ -175,14 +176,23 @@ def what_stays(
 ) -> Iterator[Difference]:
     """Yield the answers by id that the listing of the folder does not bear out.
 
-    `listed` maps each listed id to its read state. What is unreadable is in quarantine.
+    `listed` maps each listed id to its read state. What is listed and unreadable is in quarantine.
     """
     for answer in answers:
-        if isinstance(answer, Gone):
-            if answer.remote_id in listed:
-                yield Difference(answer.remote_id, Cause.MISSING)
-        elif isinstance(answer, Message) and answer.folder_remote_id == folder:
-            if answer.remote_id not in listed:
-                yield Difference(answer.remote_id, Cause.SURPLUS)
-            elif listed[answer.remote_id] != answer.is_read:
-                yield Difference(answer.remote_id, Cause.MISREAD)
+        if cause := _contradiction(listed, answer, folder):
+            yield Difference(answer.remote_id, cause)
+
+
+def _contradiction(
+    listed: Mapping[RemoteId, bool], answer: Message | Gone | Unreadable, folder: RemoteId
+) -> Cause | None:
+    is_listed = answer.remote_id in listed
+    if isinstance(answer, Gone):
+        return Cause.MISSING if is_listed else None
+    if isinstance(answer, Unreadable):
+        return None if is_listed else Cause.SURPLUS
+    if answer.folder_remote_id != folder:
+        return None
+    if not is_listed:
+        return Cause.SURPLUS
+    return None if listed[answer.remote_id] == answer.is_read else Cause.MISREAD
