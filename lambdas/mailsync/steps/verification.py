@@ -168,9 +168,15 @@ def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...
 
 
 def _sentence(differing: Iterable[CountedFolder]) -> str:
-    counts = [folder.count for folder in differing]
-    messages = sum(max(abs(each.excess[0]), abs(each.excess[1])) for each in counts)
+    differences = [folder.count.difference for folder in differing]
+    folders, messages = len(differences), sum(differences)
+    subject = "1 folder" if folders == 1 else f"{folders} folders"
+    what = f"{subject}: the messages could not be compared with the provider's"
+    if messages:
+        verb = "differs" if folders == 1 else "differ"
+        number = "1 message" if messages == 1 else f"{messages} messages"
+        what = f"{subject} {verb} from the provider by {number}, at least,"
     return (
-        f"{len(counts)} folders differ from the provider by {messages} messages after"
-        f" {REPAIR_ROUNDS} comparisons. What is stored stays; they are compared again."
+        f"{what} after {REPAIR_ROUNDS} rounds of repairs. What is stored stays readable; the next"
+        " sync, within about an hour, tries again."
     )

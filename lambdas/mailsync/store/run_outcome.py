@@ -51,7 +51,10 @@ def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
         run.run_id,
         owner=owner,
         error=VERIFICATION_FAILED,
-        message=f"{folders} folders could not be verified. What is stored stays.",
+        message=(
+            f"{folders} of the folders could not be verified in this run. What is stored stays"
+            " readable; the next sync, within about an hour, tries again."
+        ),
     )
 
 
