@@ -14,8 +14,10 @@ from mailsync.events.outgoing import EventBus, publish_waiting
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.outbox_store import OutboxStore
 from mailsync.store.run_store import RunStore
+from tests.builders import a_remote_folder
 from tests.store.rows import rows
 
 ROOT = Path(__file__).parents[2]
@@ -55,17 +57,20 @@ def test_the_sample_event_keeps_to_its_schema() -> None:
 
 
 def test_each_outcome_is_told_once_as_its_schema_says(
-    runs: RunStore,
+    database: Database,
     account_id: AccountId,
     outbox: OutboxStore,
     bus: EventBus,
     local_bus: tuple[LocalBus, str],
 ) -> None:
-    done = run_of(runs, account_id, "run-1")
-    runs.complete(done)
-    run_of(runs, account_id, "run-2")
+    runs = RunStore(database)
+    runs.complete(run_of(runs, account_id, "run-1"))
+    unverified = run_of(runs, account_id, "run-2")
+    FolderStore(database).save(unverified, [a_remote_folder()], [])
+    runs.complete(unverified)
+    run_of(runs, account_id, "run-3")
     for _ in range(2):
-        runs.fail(account_id, RunId("run-2"), "arn-run-2", "AccessRevoked", "Sign in again.")
+        runs.fail(account_id, RunId("run-3"), "arn-run-3", "AccessRevoked", "Sign in again.")
     before = len(local_bus[0].seen())
 
     publish_waiting(outbox, bus)
@@ -73,12 +78,18 @@ def test_each_outcome_is_told_once_as_its_schema_says(
     told = local_bus[0].seen()[before:]
     for each in told:
         check(each["type"], each["detail"])
-    assert [(each["type"], each["detail"]["runId"]) for each in told] == [
-        ("sync.completed", "run-1"),
-        ("sync.failed", "run-2"),
-        ("account.reauth_required", "run-2"),
+    assert [(each["type"], each["detail"]["runId"], outcome(each)) for each in told] == [
+        ("sync.completed", "run-1", True),
+        ("sync.failed", "run-2", "VerificationFailed"),
+        ("sync.failed", "run-3", "AccessRevoked"),
+        ("account.reauth_required", "run-3", "AccessRevoked"),
     ]
     assert "ann@example.org" not in json.dumps(told)
+
+
+def outcome(event: Any) -> Any:
+    """What is proven, or the name of the failure."""
+    return event["detail"].get("proven", event["detail"].get("error"))
 
 
 def test_a_stopped_run_is_told_as_its_schema_says(
