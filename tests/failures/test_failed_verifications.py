@@ -38,7 +38,7 @@ def test_it_is_said_in_the_run_the_status_and_the_account(world: World) -> None:
     assert run
     assert status
     assert account
-    told = "1 folder differs from the provider by 1 message, at least"
+    told = "still differs from the provider (folders: 1, messages: 1)"
     shown = show(status, datetime.now(UTC))
     assert shown.last_error
     assert told in shown.last_error.message

@@ -43,19 +43,6 @@ def confirm(world: World) -> Removal | None:
     return ControlStore(world.database).confirm_removal(own)
 
 
-def test_it_waits_for_a_day_and_the_account_says_so(emptied: World) -> None:
-    assert emptied.one(ERROR) == ["SuspiciousRemoval"]
-    emptied.let_time_pass(hours=23)
-    assert emptied.sync() == "completed"
-    assert emptied.one(ROWS) == [36, 34, 34]
-
-    emptied.let_time_pass(hours=1)
-    assert emptied.sync() == "completed"
-
-    assert is_mirrored(emptied)
-    assert (emptied.one(ROWS), emptied.one(ERROR)) == ([2, 0, 0], [None])
-
-
 def test_confirmed_it_goes_with_the_next_sync_two_hours_after_the_first_answer(
     emptied: World,
 ) -> None:
@@ -69,6 +56,7 @@ def test_confirmed_it_goes_with_the_next_sync_two_hours_after_the_first_answer(
     emptied.let_time_pass(hours=2)
     assert emptied.sync() == "completed"
     assert emptied.one(ROWS) == [2, 0, 0]
+    assert is_mirrored(emptied)
 
 
 def test_what_has_come_back_until_then_is_shown_again_as_the_same_row(emptied: World) -> None:

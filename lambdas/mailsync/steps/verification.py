@@ -169,14 +169,8 @@ def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...
 
 def _sentence(differing: Iterable[CountedFolder]) -> str:
     differences = [folder.count.difference for folder in differing]
-    folders, messages = len(differences), sum(differences)
-    subject = "1 folder" if folders == 1 else f"{folders} folders"
-    what = f"{subject}: the messages could not be compared with the provider's"
-    if messages:
-        verb = "differs" if folders == 1 else "differ"
-        number = "1 message" if messages == 1 else f"{messages} messages"
-        what = f"{subject} {verb} from the provider by {number}, at least,"
     return (
-        f"{what} after {REPAIR_ROUNDS} rounds of repairs. What is stored stays readable; the next"
-        " sync, within about an hour, tries again."
+        f"After {REPAIR_ROUNDS} comparisons the mirror still differs from the provider (folders:"
+        f" {len(differences)}, messages: {sum(differences) or 'unknown'}). What is stored stays"
+        " readable, and is compared again by the next sync."
     )

@@ -51,10 +51,7 @@ def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
         run.run_id,
         owner=owner,
         error=VERIFICATION_FAILED,
-        message=(
-            f"{folders} of the folders could not be verified in this run. What is stored stays"
-            " readable; the next sync, within about an hour, tries again."
-        ),
+        message=f"Folders that could not be verified: {folders}. What is stored stays.",
     )
 
 
