@@ -14,7 +14,8 @@ class PendingRemoval(CamelModel):
     answer. A sync at `deleted_from` or later asks again, and deletes those of which the provider
     still says so: two hours after its first answer, or 24 where most of the mailbox would go.
     `needs_confirmation`: most of it would (`SuspiciousRemoval`), and a person can shorten the wait
-    by confirming the removal, which was last done at `confirmed_at`. `folders` are hidden folders.
+    by confirming the removal, which was last done at `confirmed_at`. `folders` are mirrored folders
+    that are hidden.
     """
 
     hidden: int

@@ -832,7 +832,7 @@ SELECT a.id::text, h.hidden, h.gone, h.unconfirmed,
 -- When the provider is asked again about messages that are gone: so long after it first said so.
 UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
  WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
-   AND confirm_at <> gone_at + make_interval(secs => :wait_s)
+   AND gone_at IS NOT NULL AND confirm_at IS DISTINCT FROM gone_at + make_interval(secs => :wait_s)
 
 -- confirm_gone --
 -- Hidden messages of which the provider just said that they are gone: deleted where it had said so
