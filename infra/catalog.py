@@ -249,6 +249,7 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/email/accounts", function="api"),
     Route(key="GET /api/email/accounts/{accountId}", function="api"),
     Route(key="PATCH /api/email/accounts/{accountId}", function="api"),
+    Route(key="POST /api/email/accounts/{accountId}/confirm-removal", function="api"),
     Route(key="GET /api/test-sync", function="api"),
     Route(key="GET /api/health", function="api", public=True),
     Route(key="GET /api/openapi.json", function="api", public=True),

@@ -24,7 +24,7 @@ INCOMPLETE = ("SchemaOutdated", "SettingMissing")
 """The deployment lacks something: one run is enough to know."""
 DEFECTS = (
     *("CursorExpired", "FolderGone", "FoldersFailed", "FunctionFailed", "ProviderRejected"),
-    *("StoreRejected", "SuspiciousRemoval", "Unexpected"),
+    *("StoreRejected", "Unexpected", "VerificationFailed"),
 )
 """A mailbox, or our code, is not as it should be; one that fails is asked ever more rarely."""
 OUTAGES = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")

@@ -7,6 +7,7 @@ from typing import Any
 
 from localdev.dashboard.rows import Account, Difference, Folder, Quarantined
 from localdev.dashboard.shown import shown
+from mailsync.store.removal_store import Removal
 
 
 def account_view(account: Account, now: datetime) -> dict[str, Any]:
@@ -22,6 +23,8 @@ def account_view(account: Account, now: datetime) -> dict[str, Any]:
         "syncStatus": account.sync_status,
         "initialSyncCompleted": account.initial_sync_completed,
         "verifiedAt": account.verified_at,
+        "comparedAt": account.compared_at,
+        "pendingRemoval": _pending(account.removal),
         "lastSyncAt": account.last_sync_at,
         "nextSyncAt": account.next_sync_at if account.status == "active" else None,
         "progress": progress,
@@ -42,7 +45,8 @@ def account_page(
     differences: Iterable[Difference],
     now: datetime,
 ) -> dict[str, Any]:
-    """`uneven` are folders whose counts differ now, `differences` the ids of the last proof."""
+    """`uneven` are folders whose counts differ now, `differences` the ids that the last comparison
+    could not explain."""
     folders = list(folders)
     return {
         **account_view(account, now),
@@ -50,6 +54,21 @@ def account_page(
         "quarantine": list(quarantine),
         "uneven": [_uneven(each) for each in folders if _differs(each)],
         "differences": list(differences),
+    }
+
+
+def _pending(removal: Removal) -> dict[str, Any] | None:
+    """As the API shows it; None when nothing is hidden."""
+    if not removal.hidden and not removal.folders:
+        return None
+    return {
+        "hidden": removal.hidden,
+        "gone": removal.gone,
+        "folders": removal.folders,
+        "goneSince": removal.gone_since,
+        "deletedFrom": removal.deleted_from,
+        "needsConfirmation": removal.is_suspicious,
+        "confirmedAt": removal.confirmed_at,
     }
 
 
@@ -69,7 +88,7 @@ def _folder(folder: Folder) -> dict[str, Any]:
 
 def _differs(folder: Folder) -> bool:
     """As far as both counts are known: while a folder is walked ours is not."""
-    counted = folder.total + folder.quarantined
+    counted = folder.total + folder.quarantined + folder.count_offset
     return folder.selected and not folder.walking and counted != folder.remote_total
 
 

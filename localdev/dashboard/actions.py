@@ -45,6 +45,7 @@ class Actions:
             "event": self._event,
             "pause": lambda asked: self._pause(asked, paused=True),
             "resume": lambda asked: self._pause(asked, paused=False),
+            "confirm-removal": self._confirm_removal,
         }
 
     def _sync(self, asked: Json) -> Json:
@@ -84,6 +85,10 @@ class Actions:
     def _pause(self, asked: Json, *, paused: bool) -> Json:
         path = f"/api/email/accounts/{text(asked, 'accountId')}"
         return self._api("PATCH", path, json={"paused": paused})
+
+    def _confirm_removal(self, asked: Json) -> Json:
+        path = f"/api/email/accounts/{text(asked, 'accountId')}/confirm-removal"
+        return self._api("POST", path)
 
     def _api(self, method: str, path: str, **arguments: Any) -> Json:
         token = self._sources.token()

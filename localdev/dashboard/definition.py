@@ -50,13 +50,15 @@ class Retrier:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`scope`: the states inside a Map, None for every other type."""
+    """`scope`: the states inside a Map, None for every other type. `seconds_path`: where the input
+    of a Wait says for how long, as names from the outside in."""
 
     name: str
     type: str
     ways: tuple[Way, ...]
     retriers: tuple[Retrier, ...]
     scope: "Scope | None" = None
+    seconds_path: tuple[str, ...] = ()
 
     def retrier_of(self, error: str) -> Retrier | None:
         """The rule that decides about this error; None when there is none."""
@@ -99,6 +101,7 @@ def _state(name: str, body: Mapping[str, Any]) -> State:
         ways=tuple(_ways(name, body)),
         retriers=tuple(_retrier(each) for each in body.get("Retry", ())),
         scope=_scope(inner) if inner else None,
+        seconds_path=tuple(body.get("SecondsPath", "$").split(".")[1:]),
     )
 
 

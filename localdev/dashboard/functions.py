@@ -20,7 +20,7 @@ from localdev.dashboard.definition import Scope
 from localdev.dashboard.picture import Edge, draw
 
 _PURPOSES = {
-    "mailbox-sync": "Mirrors one mailbox and proves that nothing is missing.",
+    "mailbox-sync": "Mirrors one mailbox and verifies that nothing is missing.",
     "test-sync": "The self-test: three steps, nothing of a mailbox is touched.",
 }
 _TRIGGERS = {

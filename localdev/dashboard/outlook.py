@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from localdev.dashboard.definition import Scope, State
 from localdev.dashboard.history import Status, Step
@@ -64,7 +65,7 @@ def what_next(
     its mailbox."""
     if run.status not in _OPEN:
         return _next_sync(run)
-    pending = [*_retries(steps, folders), *_ends_of_waits(steps, folders)]
+    pending = [*_retries(steps, folders), *_ends_of_waits(steps, scope, folders)]
     if pending:
         return min(pending, key=lambda each: each.at or run.created_at)
     working = [each for each in steps if each.status == "running" and each.type != "Map"]
@@ -79,13 +80,25 @@ def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Next
             yield Next(f"Attempt {number} of {label(step, folders)} begins then, or sooner.", at)
 
 
-def _ends_of_waits(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Next]:
+def _ends_of_waits(
+    steps: Iterable[Step], scope: Scope, folders: Mapping[int, str]
+) -> Iterator[Next]:
     """How long, the step before has put into the state."""
+    known = {each.name: each for each in scope.all_states()}
     for step in steps:
-        page = step.input.get("page") if isinstance(step.input, dict) else None
-        if step.status == "waiting" and step.type == "Wait" and page:
-            at = step.started_at + timedelta(seconds=page["waitSeconds"])
-            yield Next(f"{label(step, folders)} ends, and the folder goes on.", at)
+        if step.status == "waiting" and step.type == "Wait" and step.name in known:
+            seconds = _seconds(step.input, known[step.name].seconds_path)
+            if seconds is not None:
+                at = step.started_at + timedelta(seconds=seconds)
+                goes_on = "folder" if step.inside else "sync"
+                yield Next(f"{label(step, folders)} ends, and the {goes_on} goes on.", at)
+
+
+def _seconds(state: Any, path: Sequence[str]) -> float | None:
+    """None when the input of the step was not recorded, or is longer than the engine keeps."""
+    for name in path:
+        state = state.get(name) if isinstance(state, dict) else None
+    return float(state) if path and isinstance(state, int | float) else None
 
 
 def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]) -> Next:

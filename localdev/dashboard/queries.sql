@@ -68,19 +68,29 @@ SELECT p.folder_id, f.display_name, p.status, p.pages, p.inserted, p.updated, p.
 SELECT id, display_name FROM mailsync.email_folders WHERE account_id = cast(:account_id AS uuid)
 
 -- accounts --
--- Mailboxes with their progress: messages that are done with and those that the provider counts.
+-- Mailboxes with their progress: messages that are done with and those that the provider counts,
+-- without what it is known to count wrongly. The last seven columns are those of `removals`.
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.initial_sync_completed,
-       a.verified_at, a.last_sync_at, a.next_sync_at, a.last_error, a.last_error_message,
-       a.failures, r.id, r.started_at, w.inserted, coalesce(f.stored, 0), coalesce(f.remote, 0),
-       coalesce(f.walking, false), q.number
+       a.verified_at, f.compared_at, a.last_sync_at, a.next_sync_at, a.last_error,
+       a.last_error_message, a.failures, r.id, r.started_at, w.inserted, coalesce(f.stored, 0),
+       coalesce(f.remote, 0), coalesce(f.walking, false), q.number, h.hidden, h.gone, h.unconfirmed,
+       CASE WHEN h.gone < :smallest THEN 0
+            ELSE (SELECT count(*) FROM mailsync.emails m WHERE m.account_id = a.id) END,
+       h.gone_since,
+       CASE WHEN a.removal_confirmed_at >= h.gone_since THEN a.removal_confirmed_at END,
+       (SELECT count(*) FROM mailsync.email_folders g
+         WHERE g.account_id = a.id AND g.selected AND g.gone_at IS NOT NULL)
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
   LEFT JOIN LATERAL (
     SELECT coalesce(sum(p.inserted), 0)::int AS inserted
       FROM mailsync.sync_run_folders p WHERE p.run_id = r.id) w ON true
   LEFT JOIN LATERAL (
-    SELECT sum(f.total)::int AS stored, sum(f.remote_total)::int AS remote,
-           bool_or(c.walking) AS walking
+    SELECT sum(f.total)::int AS stored,
+           sum(greatest(0, f.remote_total - f.count_offset))::int AS remote,
+           bool_or(c.walking) AS walking,
+           CASE WHEN bool_and(f.compared_at IS NOT NULL AND f.list_total IS NOT NULL)
+                THEN min(f.compared_at) END AS compared_at
       FROM mailsync.email_folders f
       JOIN mailsync.folder_cursors c ON c.folder_id = f.id
      WHERE f.account_id = a.id AND f.selected AND f.gone_at IS NULL) f ON true
@@ -92,14 +102,22 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.initi
                                           WHERE m.account_id = q.account_id
                                             AND m.message_id = q.message_id
                                             AND m.removed_at IS NULL)) q ON true
+  LEFT JOIN LATERAL (
+    SELECT count(*) AS hidden, count(m.gone_at) AS gone, min(m.gone_at) AS gone_since,
+           count(*) FILTER (WHERE m.gone_at > coalesce(a.removal_confirmed_at, '-infinity'))
+             AS unconfirmed
+      FROM mailsync.emails m
+     WHERE m.account_id = a.id AND m.removed_at IS NOT NULL) h ON true
  WHERE a.id = coalesce(cast(:account_id AS uuid), a.id)
  ORDER BY a.email_address, a.id
  LIMIT 1000
 
 -- folders --
--- The folders of a mailbox, each with ours and the provider's count and what became of its proof. In
--- quarantine are those of which no older version is stored, as the proof counts them.
-SELECT f.id, parent.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
+-- The folders of a mailbox, each with ours and the provider's count, by how much the latter is wrong,
+-- and what became of its verification. In quarantine are those of which no older version is stored, as
+-- the verification counts them.
+SELECT f.id, parent.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.count_offset,
+       f.unread_offset,
        (SELECT count(*)::int FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
            AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
@@ -109,6 +127,7 @@ SELECT f.id, parent.id, f.display_name, f.role, f.total, f.unread, f.remote_tota
        c.walking, f.selected, f.hidden,
        CASE WHEN f.selected AND f.verified_at IS NOT NULL
             THEN greatest(f.verified_at, a.verified_at) ELSE f.verified_at END,
+       CASE WHEN f.list_total IS NOT NULL THEN f.compared_at END,
        f.error, f.error_message, f.differing
   FROM mailsync.email_folders f
   JOIN mailsync.email_accounts a ON a.id = f.account_id
@@ -138,8 +157,8 @@ SELECT d.message_id, f.display_name, d.cause, d.found_at
  LIMIT 200
 
 -- folder_account --
--- Whose folder that is.
-SELECT account_id::text FROM mailsync.email_folders WHERE id = :folder_id
+-- Whose folder that is, unless it is hidden.
+SELECT account_id::text FROM mailsync.email_folders WHERE id = :folder_id AND gone_at IS NULL
 
 -- dated_messages --
 -- Messages of a folder from the newest on, below a place in that order.
@@ -162,7 +181,7 @@ SELECT id, subject, from_name, from_address, received_at, is_read, is_flagged, h
  LIMIT :limit
 
 -- message --
--- What is stored of a message, without its body.
+-- What is stored of a message that is not hidden, without its body.
 SELECT m.id, m.account_id::text, a.email_address, m.folder_id, f.display_name, m.message_id,
        m.internet_message_id, m.subject, m.from_name, m.from_address, m.to_recipients,
        m.cc_recipients, m.bcc_recipients, m.reply_to, m.received_at, m.sent_at, m.is_read,
@@ -170,14 +189,14 @@ SELECT m.id, m.account_id::text, a.email_address, m.folder_id, f.display_name, m
   FROM mailsync.emails m
   JOIN mailsync.email_accounts a ON a.id = m.account_id
   JOIN mailsync.email_folders f ON f.id = m.folder_id
- WHERE m.id = :message_id
+ WHERE m.id = :message_id AND m.removed_at IS NULL
 
 -- body --
--- The text of a message, as HTML or plain.
+-- The text of a message that is not hidden, as HTML or plain.
 SELECT m.subject, b.html, b.text
   FROM mailsync.emails m
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
- WHERE m.id = :message_id
+ WHERE m.id = :message_id AND m.removed_at IS NULL
 
 -- sent_events --
 -- What was told to the application, from the newest on.

@@ -5,6 +5,7 @@ Every reading is one transaction that may not write, on one of a few connections
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from queue import LifoQueue
@@ -26,11 +27,14 @@ from localdev.dashboard.rows import (
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.queries import statements
+from mailsync.store.removal_store import Removal
+from mailsync.sync.safety import SMALLEST_SUSPECT
 
 CONNECTIONS = 4
 QUERIES = Path(__file__).with_name("queries.sql")
 ABOVE_ALL = 2**63 - 1
 """No id is higher."""
+REMOVAL_COLUMNS = len(fields(Removal))
 
 
 class NotFound(Exception):
@@ -130,13 +134,15 @@ class Readings:
 
     def accounts(self) -> list[Account]:
         """A thousand at most."""
-        return [Account(*row) for row in self._rows("accounts", account_id=None)]
+        found = self._rows("accounts", account_id=None, smallest=SMALLEST_SUSPECT)
+        return [_account(row) for row in found]
 
     def account(self, account_id: str) -> Account:
         """Raises NotFound."""
         if not _is_uuid(account_id):
             raise NotFound("There is no account of this id.")
-        return Account(*self._row("accounts", "account", account_id=account_id))
+        asked = {"account_id": account_id, "smallest": SMALLEST_SUSPECT}
+        return _account(self._row("accounts", "account", **asked))
 
     def folders(self, account_id: str) -> list[Folder]:
         return [Folder(*row) for row in self._rows("folders", account_id=account_id)]
@@ -177,6 +183,11 @@ class Readings:
 
     def sent_events(self, before: int, limit: int) -> list[SentEvent]:
         return [SentEvent(*row) for row in self._rows("sent_events", before=before, limit=limit)]
+
+
+def _account(row: list[Any]) -> Account:
+    values = [*row[:-REMOVAL_COLUMNS], Removal(*row[-REMOVAL_COLUMNS:])]
+    return Account(*values)
 
 
 def _is_uuid(text: str | None) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mailsync.store.removal_store import Removal
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -59,6 +61,7 @@ class Account:
     sync_status: str
     initial_sync_completed: bool
     verified_at: datetime | None
+    compared_at: datetime | None
     last_sync_at: datetime | None
     next_sync_at: datetime
     last_error: str | None
@@ -71,11 +74,13 @@ class Account:
     remote: int
     walking: bool
     quarantined: int
+    removal: Removal
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """`differing`: messages about which the provider contradicted itself at the last proof."""
+    """`verified_at`: the counts agreed; `compared_at`: ids and versions were compared. `differing`:
+    messages about which the provider contradicted itself then."""
 
     id: int
     parent_id: int | None
@@ -84,11 +89,14 @@ class Folder:
     total: int
     unread: int
     remote_total: int
+    count_offset: int
+    unread_offset: int
     quarantined: int
     walking: bool
     selected: bool
     hidden: bool
     verified_at: datetime | None
+    compared_at: datetime | None
     error: str | None
     error_message: str | None
     differing: int

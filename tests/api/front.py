@@ -15,6 +15,7 @@ from localdev.engine.lambda_host import LambdaHost
 from localdev.simulators.service import TENANT_ID
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
+from tests.api.hidden_mail import hide_mail
 from tests.api.issuer import Issuer, bearer, rsa_key
 
 CODE_ROOT = Path(__file__).parents[2] / "lambdas"
@@ -77,10 +78,12 @@ class Front:
         return bearer(self.key, "RS256", kid="k", **{"aud": AUDIENCE, "iss": ISSUER, **claims})
 
     def account(self, user_id: str) -> tuple[str, str]:
-        """A new account of the user, and a run of it that waits for its execution."""
+        """A new account of the user whose mail is nearly all gone, and a run of it that waits for
+        its execution."""
         number = str(uuid4())
         ((account_id,),) = self._database.run(ADD_ACCOUNT, user=user_id, number=number) or []
         self._database.run(ADD_RUN, id=number, account=account_id)
+        hide_mail(self._database.run, account_id, messages=22, gone=20)
         return str(account_id), number
 
     def stands(self, account_id: str) -> list[list[Any]]:

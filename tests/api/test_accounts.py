@@ -9,6 +9,7 @@ import pytest
 from mailsync.model import (
     AccountId,
     FolderId,
+    IdListing,
     RemoteId,
     RunId,
     RunRef,
@@ -16,7 +17,7 @@ from mailsync.model import (
 )
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.mail_store import MOST_DIFFERENCES, MailStore
+from mailsync.store.folder_store import MAX_DIFFERENCES, FolderStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.verify import Cause, Difference
 from tests.api.conftest import Ask, Connect, Sql
@@ -59,15 +60,15 @@ def test_ids_that_stay_different_are_shown_a_hundred_of_each_folder(
 ) -> None:
     first, second = (FolderId(each) for each in folder_ids(ask, account_id))
     many = [Difference(RemoteId(f"m{each:03}"), Cause.MISSING) for each in range(250)]
-    mail = MailStore(database)
-    mail.mark_repaired(run, first, many)
-    mail.mark_repaired(run, second, [Difference(RemoteId("s"), Cause.SURPLUS)])
+    folders, listing = FolderStore(database), IdListing(())
+    folders.mark_compared(run, first, listing, many)
+    folders.mark_compared(run, second, listing, [Difference(RemoteId("s"), Cause.SURPLUS)])
 
     shown = ask(f"GET {one(account_id)}").json
 
     assert [each["differing"] for each in shown["folders"]] == [250, 1]
     assert [each["messageId"] for each in shown["differences"]][:2] == ["m000", "m001"]
-    assert len(shown["differences"]) == MOST_DIFFERENCES + 1
+    assert len(shown["differences"]) == MAX_DIFFERENCES + 1
     assert shown["differences"][-1].items() >= {"folderId": second, "cause": "surplus"}.items()
 
 
@@ -165,9 +166,9 @@ def test_with_a_folder_that_is_not_the_account_s_nothing_is_changed(
 ) -> None:
     other = connect_account(user_id="bo")
     epoch = RunStore(database).begin(other, RunId("bo"), "arn", SyncType.AUTO, "api")
-    mail = MailStore(database)
-    mail.save_folders(RunRef(other, RunId("bo"), epoch or 0), [a_remote_folder("F9")], [])
-    theirs = mail.folders(other)[0].ref.id
+    folders = FolderStore(database)
+    folders.save(RunRef(other, RunId("bo"), epoch or 0), [a_remote_folder("F9")], [])
+    theirs = folders.folders(other)[0].ref.id
     first, _ = folder_ids(ask, run.account_id)
     choices = [{"id": each, "selected": False} for each in (first, theirs)]
 

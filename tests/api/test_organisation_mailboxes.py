@@ -12,7 +12,7 @@ from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.api.organisation_mailboxes import Wanted
 from mailsync.api.problems import Refused
-from mailsync.model import AccountId, RunId, RunRef, SyncType
+from mailsync.model import AccountId, RunId, RunRef, SyncType, TreeReading
 from mailsync.providers import graph_http, graph_owner
 from mailsync.steps.mailbox import open_mailbox
 from mailsync.store.connection import Database
@@ -68,11 +68,11 @@ def test_its_sync_names_the_mailbox_in_every_request(
     identity.service.log.clear()
 
     with open_mailbox(RunRef(account_id, run_id, epoch or 0)) as mailbox:
-        folders = mailbox.provider.list_folders({})
+        listing = mailbox.provider.list_folders((), TreeReading.WHOLE)
 
     paths = [each["path"] for each in identity.service.log.as_json()]
     user_id = identity.service.mailbox("ann@example.org").user_id
-    assert "Inbox" in [each.display_name for each in folders]
+    assert "Inbox" in [each.display_name for each in listing.folders]
     assert len(paths) > 5
     assert {each.split("/mailFolders")[0] for each in paths} == {f"/v1.0/users/{user_id}"}
 

@@ -8,7 +8,9 @@ from uuid import uuid4
 from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
+from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Sql
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
@@ -67,17 +69,17 @@ def test_a_run_that_begins_meanwhile_does_not_shift_the_pages(
 def test_a_run_is_shown_with_what_each_folder_did(
     ask: Ask, account_id: AccountId, database: Database
 ) -> None:
-    runs, mail = RunStore(database), MailStore(database)
+    runs, folders, parts = RunStore(database), FolderStore(database), RunFolderStore(database)
     epoch = runs.begin(account_id, RunId("r1"), "arn", SyncType.INITIAL, "api")
     assert epoch is not None
     run = RunRef(account_id, RunId("r1"), epoch)
-    mail.save_folders(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
-    first, second = mail.folders(account_id)
-    runs.begin_folder(run, first.ref.id)
+    folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
+    first, second = folders.folders(account_id)
+    parts.begin(run, first.ref.id)
     page = a_page(Upsert(a_message("m1")), Upsert(a_message("m2")))
     CredentialStore(database).add_data_key(b"wrapped")
-    mail.apply_page(run, a_page_write(first, page))
-    runs.fail_folder(run, second.ref.id, "ProviderRejected", "Graph says 400.")
+    MailStore(database).apply_page(run, a_page_write(first, page))
+    parts.fail(run, second.ref.id, "ProviderRejected", "Graph says 400.")
     runs.renew_lease(run, requests=7)
     runs.fail(account_id, run.run_id, "arn", "FoldersFailed", "Some folders failed.")
 

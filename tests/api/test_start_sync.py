@@ -10,7 +10,7 @@ import pytest
 
 from mailsync.model import AccountId, Provider, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
-from mailsync.store.mail_store import MailStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Connect, Sql
 from tests.builders import a_remote_folder
@@ -29,12 +29,13 @@ def executions() -> list[dict[str, Any]]:
 
 def mirrored(database: Database, account_id: AccountId, *names: str) -> list[int]:
     """The ids of folders that an earlier run has found."""
-    runs, mail, run_id = RunStore(database), MailStore(database), RunId(f"before-{account_id}")
+    runs, folders = RunStore(database), FolderStore(database)
+    run_id = RunId(f"before-{account_id}")
     epoch = runs.begin(account_id, run_id, "arn", SyncType.AUTO, "schedule")
     run = RunRef(account_id, run_id, epoch or 0)
-    mail.save_folders(run, [a_remote_folder(each) for each in names], [])
+    folders.save(run, [a_remote_folder(each) for each in names], [])
     runs.complete(run)
-    return [each.ref.id for each in mail.folders(account_id)]
+    return [each.ref.id for each in folders.folders(account_id)]
 
 
 def test_a_sync_is_accepted_and_its_execution_is_started(

@@ -10,6 +10,7 @@ from handlers.close_run import handler as close_run
 from mailsync.errors import LeaseLost
 from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Sql
@@ -52,9 +53,9 @@ def test_the_execution_ends_and_the_run_is_cancelled_at_once(
 def test_a_function_that_still_works_cannot_write(ask: Ask, run: RunRef, sql: Sql) -> None:
     from mailsync.store.connection import open_database
 
-    mail = MailStore(open_database())
-    mail.save_folders(run, [a_remote_folder("F1")], [])
-    (folder,) = mail.folders(run.account_id)
+    mail, folders = MailStore(open_database()), FolderStore(open_database())
+    folders.save(run, [a_remote_folder("F1")], [])
+    (folder,) = folders.folders(run.account_id)
     page = a_page(Upsert(a_message("late")))
 
     ask(STOP, query={"accountId": run.account_id})

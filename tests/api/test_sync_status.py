@@ -5,10 +5,21 @@ from uuid import uuid4
 
 import pytest
 
-from mailsync.model import AccountId, Message, RunId, RunRef, SyncType, Unreadable, Upsert
+from mailsync.model import (
+    AccountId,
+    IdListing,
+    Message,
+    RunId,
+    RunRef,
+    SyncType,
+    Unreadable,
+    Upsert,
+)
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
+from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Sql
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
@@ -24,21 +35,28 @@ def run(database: Database, account_id: AccountId) -> RunRef:
     assert epoch is not None
     run = RunRef(account_id, RunId("r1"), epoch)
     CredentialStore(database).add_data_key(b"wrapped")
-    mail = MailStore(database)
+    folders = FolderStore(database)
     remote = [a_remote_folder("F1", total=100)]
-    mail.save_folders(run, remote, [])
-    mail.save_remote_counts(run, remote)
-    (folder,) = mail.folders(account_id)
-    RunStore(database).begin_folder(run, folder.ref.id)
-    store(mail, run, a_message("m1"), a_message("m2"))
+    folders.save(run, remote, [])
+    folders.save_remote_counts(run, remote)
+    (folder,) = folders.folders(account_id)
+    RunFolderStore(database).begin(run, folder.ref.id)
+    store(database, run, a_message("m1"), a_message("m2"))
     return run
 
 
-def store(mail: MailStore, run: RunRef, *messages: Message, has_more: bool = True) -> None:
-    (folder,) = mail.folders(run.account_id)
+def store(database: Database, run: RunRef, *messages: Message, has_more: bool = True) -> None:
+    (folder,) = FolderStore(database).folders(run.account_id)
     bad = Unreadable(a_message("bad").remote_id, "too-large", "Too large to be stored.")
     page = a_page(*(Upsert(each) for each in messages), bad, has_more=has_more)
-    mail.apply_page(run, a_page_write(folder, page))
+    MailStore(database).apply_page(run, a_page_write(folder, page))
+
+
+def verify(database: Database, run: RunRef) -> None:
+    """As a sync whose counts agree with the provider's ends."""
+    folders = FolderStore(database)
+    folders.mark_verified(run, [each.ref.id for each in folders.folders(run.account_id)])
+    assert RunStore(database).complete(run)
 
 
 def test_a_mailbox_that_never_synced_shows_the_nine_fields_of_the_guide(
@@ -118,9 +136,8 @@ def test_a_message_of_which_an_older_version_is_stored_is_counted_once(
 def test_a_completed_sync_has_every_field_in_its_type(
     ask: Ask, run: RunRef, database: Database
 ) -> None:
-    mail = MailStore(database)
-    store(mail, run, a_message("m3"), has_more=False)
-    RunStore(database).complete(run)
+    store(database, run, a_message("m3"), has_more=False)
+    verify(database, run)
 
     answer = ask(STATUS, query={"accountId": run.account_id})
 
@@ -128,7 +145,82 @@ def test_a_completed_sync_has_every_field_in_its_type(
     assert (answer.json["status"], answer.json["syncStatus"]) == ("active", "completed")
     assert (answer.json["runId"], answer.json["rate"], answer.json["etaSeconds"]) == (None, 0, None)
     assert (answer.json["lastError"], answer.json["nextRetryAt"]) == (None, None)
+    assert answer.json["pendingRemoval"] is None
     assert "Retry-After" not in answer.headers
+
+
+def test_the_two_dates_say_that_counts_agreed_and_that_ids_were_compared(
+    ask: Ask, run: RunRef, database: Database
+) -> None:
+    store(database, run, a_message("m3"), has_more=False)
+    folders = FolderStore(database)
+    (folder,) = folders.folders(run.account_id)
+    folders.mark_verified(run, [folder.ref.id])
+    counted = dates(ask, run)
+
+    folders.mark_compared(run, folder.ref.id, IdListing((), total=0), [])
+    compared = dates(ask, run)
+    folders.compare_later(run, [folder.ref.id])
+
+    assert (counted[0] is None, counted[1]) == (False, None)
+    assert compared[1] is not None
+    assert dates(ask, run) == (compared[0], None), "a comparison that failed is none"
+
+
+def dates(ask: Ask, run: RunRef) -> tuple[str | None, str | None]:
+    """Of its only folder; the account's `comparedAt` is the same."""
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+    (folder,) = shown["folders"]
+    assert shown["comparedAt"] == folder["comparedAt"]
+    return folder["verifiedAt"], folder["comparedAt"]
+
+
+def test_a_folder_that_was_gone_and_has_come_back_is_not_verified(
+    ask: Ask, run: RunRef, database: Database, sql: Sql
+) -> None:
+    """Not by a check either that came while it was gone."""
+    store(database, run, a_message("m3"), has_more=False)
+    folders = FolderStore(database)
+    (folder,) = folders.folders(run.account_id)
+    folders.mark_verified(run, [folder.ref.id])
+    folders.save(run, [], [folder.ref.id])
+    sql("UPDATE mailsync.email_accounts SET verified_at = now()")
+    gone = ask(STATUS, query={"accountId": run.account_id}).json
+
+    folders.save(run, [a_remote_folder("F1")], [])
+
+    assert (gone["folders"], gone["pendingRemoval"]["folders"]) == ([], 1)
+    assert dates(ask, run) == (None, None)
+
+
+def test_a_count_that_the_provider_gets_wrong_is_not_waited_for(
+    ask: Ask, run: RunRef, database: Database
+) -> None:
+    store(database, run, a_message("m3"), has_more=False)
+    folders = FolderStore(database)
+    (folder,) = folders.folders(run.account_id)
+    folders.save_offsets(run, {folder.ref.id: (96, -1)})
+
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+
+    assert (shown["syncProgress"], shown["syncTotal"]) == (4, 4)
+    (view,) = shown["folders"]
+    assert (view["remoteTotal"], view["countOffset"], view["unreadOffset"]) == (100, 96, -1)
+
+
+def test_a_sync_that_could_not_be_verified_says_so_and_when_it_is_tried_again(
+    ask: Ask, run: RunRef, database: Database
+) -> None:
+    assert not RunStore(database).complete(run)
+
+    shown = ask(STATUS, query={"accountId": run.account_id}).json
+    account = ask(f"GET /api/email/accounts/{run.account_id}").json
+    ended = ask(f"GET /api/email/runs/{run.run_id}").json
+
+    assert (shown["syncStatus"], shown["verifiedAt"]) == ("failed", None)
+    assert shown["lastError"]["name"] == "VerificationFailed"
+    assert shown["lastError"] == account["lastError"] == ended["error"]
+    assert shown["nextRetryAt"] == account["nextSyncAt"] == ended["nextSyncAt"] is not None
 
 
 def test_a_failed_sync_shows_why_and_when_it_is_tried_again(

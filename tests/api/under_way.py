@@ -2,6 +2,7 @@
 
 from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask
@@ -17,8 +18,9 @@ def sync_under_way(ask: Ask, account_id: AccountId, database: Database) -> RunRe
     )
     assert epoch is not None
     run, mail = RunRef(account_id, run_id, epoch), MailStore(database)
-    mail.save_folders(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
-    for folder, names in zip(mail.folders(account_id), ["abc", "d"], strict=True):
+    folders = FolderStore(database)
+    folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
+    for folder, names in zip(folders.folders(account_id), ["abc", "d"], strict=True):
         mails = [Upsert(a_message(each, folder.ref.remote_id)) for each in names]
         mail.apply_page(run, a_page_write(folder, a_page(*mails)))
     return run

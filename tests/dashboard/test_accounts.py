@@ -1,8 +1,10 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localdev.dashboard.accounts import account_page, account_view
 from localdev.dashboard.rows import Account, Folder
+from mailsync.store.removal_store import NOTHING_HIDDEN
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
@@ -28,6 +30,8 @@ def an_account(**fields: Any) -> Account:
         "remote": 300,
         "walking": True,
         "quarantined": 5,
+        "compared_at": None,
+        "removal": NOTHING_HIDDEN,
     }
     return Account(**{**usual, **fields})
 
@@ -41,11 +45,14 @@ def a_folder(**fields: Any) -> Folder:
         "total": 8,
         "unread": 0,
         "remote_total": 10,
+        "count_offset": 0,
+        "unread_offset": 0,
         "quarantined": 2,
         "walking": False,
         "selected": True,
         "hidden": False,
         "verified_at": None,
+        "compared_at": None,
         "error": None,
         "error_message": None,
         "differing": 0,
@@ -70,12 +77,25 @@ def test_an_account_that_waits_for_a_person_has_no_next_sync() -> None:
     assert account_view(an_account(status="reauth_required"), NOW)["nextSyncAt"] is None
 
 
+def test_hidden_mail_is_shown_with_when_it_goes_and_whether_a_person_is_awaited() -> None:
+    some = replace(NOTHING_HIDDEN, hidden=31, gone=30, unconfirmed=30, stored=70, gone_since=NOW)
+    most = replace(some, stored=40)
+
+    waits = [account_view(an_account(removal=each), NOW)["pendingRemoval"] for each in (some, most)]
+
+    assert account_view(an_account(), NOW)["pendingRemoval"] is None
+    assert [each["needsConfirmation"] for each in waits] == [False, True]
+    assert [each["deletedFrom"] - NOW for each in waits] == [timedelta(hours=2), timedelta(days=1)]
+    assert (waits[0]["hidden"], waits[0]["gone"]) == (31, 30)
+
+
 def test_only_folders_whose_counts_differ_after_their_walk_are_called_different() -> None:
     folders = [
         a_folder(id=1),
         a_folder(id=2, total=7),
         a_folder(id=3, total=7, walking=True),
         a_folder(id=4, total=7, selected=False),
+        a_folder(id=5, total=7, count_offset=1),
     ]
 
     page = account_page(an_account(), folders, [], [], NOW)

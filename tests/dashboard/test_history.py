@@ -123,6 +123,28 @@ def test_a_wait_that_the_provider_asked_for_is_told_with_its_end(
     assert second.started_at >= first.started_at
 
 
+WAITS = {
+    "wait-for-token": "token",
+    "wait-for-folders": "work",
+    "honour-retry-after": "page",
+    "wait-for-counts": "verification",
+    "wait-for-repair": "repair",
+}
+"""Where the state before each has put how long it is."""
+
+
+def test_every_wait_of_the_workflow_is_told_with_its_end(scope: Scope) -> None:
+    assert {each.name for each in scope.all_states() if each.type == "Wait"} == WAITS.keys()
+
+    for name, result in WAITS.items():
+        state = {result: {"waitSeconds": 30}}
+        told = what_next(
+            A_RUN, [Step(1, name, "Wait", NOW, state, status="waiting")], scope, FOLDERS
+        )
+        assert told is not None
+        assert (told.at, told.what.split()[0]) == (NOW + timedelta(seconds=30), name)
+
+
 def test_a_caught_error_is_told_apart_from_the_failure_of_the_run(recorded: Recorded) -> None:
     steps = read_history(recorded("folders_failed"))
 

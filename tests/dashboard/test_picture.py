@@ -116,4 +116,5 @@ def test_labels_say_in_words_when_a_way_is_taken(scope: Scope) -> None:
     assert labels["more-pages?", "honour-retry-after"] == "page.hasMore and page.waitSeconds > 0"
     assert labels["anything-left?", "mark-complete"] == "otherwise"
     assert labels["sync-folder", "may-reset-folder?"] == "CursorExpired"
-    assert labels["sync-folder", "folder-failed"] == "any other error"
+    assert labels["sync-folder", "folder-failed"].endswith(" or any other error")
+    assert labels["reset-folder", "folder-failed"] == "any other error"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,6 +72,24 @@ def test_paging_shows_every_message_once_the_undated_ones_first(
     assert [each.received_at for each in seen[:9]] == [None] * 9
     times = [each.received_at for each in seen[9:] if each.received_at]
     assert times == sorted(times, reverse=True)
+
+
+def test_hidden_mail_and_hidden_folders_are_not_there(
+    readings: Readings, folder: int, settings: Settings
+) -> None:
+    first, *others = readings.messages(folder, (None, ABOVE_ALL), 50)
+    with closing(connect(settings)) as connection:
+        connection.run("UPDATE mailsync.emails SET removed_at = now() WHERE id = :id", id=first.id)
+        assert readings.messages(folder, (None, ABOVE_ALL), 50) == others
+        assert readings.account(ADA).removal.hidden == 1
+        for ask in (readings.message, readings.body):
+            with pytest.raises(NotFound):
+                ask(first.id)
+        connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
+
+    assert (readings.folders(ADA), readings.account(ADA).removal.folders) == ([], 1)
+    with pytest.raises(NotFound):
+        readings.messages(folder, (None, ABOVE_ALL), 50)
 
 
 def test_paging_shows_every_run_once_the_newest_first(readings: Readings, folder: int) -> None:

@@ -14,8 +14,10 @@ from mailsync.events.outgoing import EventBus, publish_waiting
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.outbox_store import OutboxStore
 from mailsync.store.run_store import RunStore
+from tests.builders import a_remote_folder
 from tests.store.rows import rows
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,14 @@ def run_of(runs: RunStore, account_id: AccountId, name: str) -> RunRef:
     return RunRef(account_id, RunId(name), epoch)
 
 
+def verify(database: Database, run: RunRef) -> None:
+    """The mailbox has one folder, which was read to its end and equals the provider's."""
+    folders = FolderStore(database)
+    folders.save(run, [a_remote_folder()], [])
+    rows(database, "UPDATE mailsync.folder_cursors SET walking = false")
+    folders.mark_verified(run, [each.ref.id for each in folders.folders(run.account_id)])
+
+
 def test_every_event_has_a_schema_and_every_rule_a_reader() -> None:
     inbound = {kind for each in catalog.EVENT_RULES for kind in each.detail_types}
 
@@ -55,17 +65,19 @@ def test_the_sample_event_keeps_to_its_schema() -> None:
 
 
 def test_each_outcome_is_told_once_as_its_schema_says(
-    runs: RunStore,
+    database: Database,
     account_id: AccountId,
     outbox: OutboxStore,
     bus: EventBus,
     local_bus: tuple[LocalBus, str],
 ) -> None:
-    done = run_of(runs, account_id, "run-1")
-    runs.complete(done)
-    run_of(runs, account_id, "run-2")
+    runs = RunStore(database)
+    verify(database, run := run_of(runs, account_id, "run-1"))
+    assert runs.complete(run)
+    assert not runs.complete(run_of(runs, account_id, "run-2")), "no folder was verified in it"
+    run_of(runs, account_id, "run-3")
     for _ in range(2):
-        runs.fail(account_id, RunId("run-2"), "arn-run-2", "AccessRevoked", "Sign in again.")
+        runs.fail(account_id, RunId("run-3"), "arn-run-3", "AccessRevoked", "Sign in again.")
     before = len(local_bus[0].seen())
 
     publish_waiting(outbox, bus)
@@ -73,12 +85,18 @@ def test_each_outcome_is_told_once_as_its_schema_says(
     told = local_bus[0].seen()[before:]
     for each in told:
         check(each["type"], each["detail"])
-    assert [(each["type"], each["detail"]["runId"]) for each in told] == [
-        ("sync.completed", "run-1"),
-        ("sync.failed", "run-2"),
-        ("account.reauth_required", "run-2"),
+    assert [(each["type"], each["detail"]["runId"], outcome(each)) for each in told] == [
+        ("sync.completed", "run-1", True),
+        ("sync.failed", "run-2", "VerificationFailed"),
+        ("sync.failed", "run-3", "AccessRevoked"),
+        ("account.reauth_required", "run-3", "AccessRevoked"),
     ]
     assert "ann@example.org" not in json.dumps(told)
+
+
+def outcome(event: Any) -> Any:
+    """What is proven, or the name of the failure."""
+    return event["detail"].get("proven", event["detail"].get("error"))
 
 
 def test_a_stopped_run_is_told_as_its_schema_says(

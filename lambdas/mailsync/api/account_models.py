@@ -7,6 +7,7 @@ from pydantic import ConfigDict, FailFast, Field, StrictBool, model_validator
 from pydantic.alias_generators import to_camel
 
 from mailsync.api.models import CamelModel, Failure, Number
+from mailsync.api.removal_models import PendingRemoval
 from mailsync.model import FolderId
 from mailsync.sync.verify import Cause
 
@@ -14,7 +15,12 @@ MOST_FOLDERS = 1000
 
 
 class AccountView(CamelModel):
-    """`next_sync_at` matters while the status is `active`."""
+    """`next_sync_at` matters while the status is `active`.
+
+    `verified_at`: when the counts of every folder last agreed with the provider's. `compared_at`:
+    since then the ids and versions of every folder were compared with the provider's, which is
+    done within a week; None: some are still to be compared.
+    """
 
     account_id: str
     email_address: str
@@ -24,6 +30,8 @@ class AccountView(CamelModel):
     last_sync_at: datetime | None
     initial_sync_completed: bool
     verified_at: datetime | None
+    compared_at: datetime | None
+    pending_removal: PendingRemoval | None
     next_sync_at: datetime
     last_error: Failure | None
     created_at: datetime
@@ -39,7 +47,11 @@ class AccountList(CamelModel):
 class FolderSelection(CamelModel):
     """A folder that is mirrored (`selected`) or not; `parent_id` None: none above it.
 
-    `differing`: how many messages the provider contradicts itself about, as of the last proof.
+    `remote_total` is the provider's own count; `count_offset` and `unread_offset`: by how much its
+    counts are wrong, as a comparison by ids has shown. `verified_at`: when the counts last agreed;
+    `compared_at`: when ids and versions were last compared, None: that is still to be done.
+    `differing`: how many messages the provider contradicted itself about then. A folder that is
+    gone at the provider is not listed; should it come back, its `selected` is as before.
     """
 
     id: int
@@ -51,7 +63,10 @@ class FolderSelection(CamelModel):
     total: int
     unread: int
     remote_total: int
+    count_offset: int
+    unread_offset: int
     verified_at: datetime | None
+    compared_at: datetime | None
     differing: int
 
 

@@ -19,7 +19,9 @@ from mailsync.api.documented import answers
 from mailsync.api.models import failure
 from mailsync.api.own import cannot_sync, require_own_account
 from mailsync.api.paging import Cursor, Limit, cut, read_cursor
-from mailsync.api.problems import Refused, unknown_folders
+from mailsync.api.problems import Problem, Refused, unknown_folders
+from mailsync.api.removal_models import RemovalConfirmed, pending, to_view
+from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
 from mailsync.store.connection import open_database
@@ -29,6 +31,13 @@ from mailsync.workflow import open_trigger
 
 PATH = "/api/email/accounts"
 ONE = f"{PATH}/<accountId>"
+_NOTHING_TO_CONFIRM = Problem(
+    kind="no-removal-to-confirm",
+    status=409,
+    title="No removal waits for a confirmation",
+    detail="Most of the mailbox is not gone, so there is nothing to confirm; look at pendingRemoval"
+    " of the account.",
+)
 
 AccountNumber = Annotated[UUID, Path(alias="accountId")]
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -71,6 +80,29 @@ def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDet
     return _detail(own)
 
 
+@router.post(
+    f"{ONE}/confirm-removal",
+    summary="Confirm that most of a mailbox may be deleted",
+    description="When the provider says that most of a mailbox is gone, the mail is hidden and its"
+    " deletion waits for 24 hours (`SuspiciousRemoval`). A person who knows that this is meant need"
+    " not wait: the next sync, which is due at once, asks the provider again and deletes what is"
+    " still gone, at the earliest two hours after the provider first said so. What goes after the"
+    " confirmation is not covered by it. Sent again, it changes nothing.",
+    responses=answers({200: RemovalConfirmed}, 404, 409, 422),
+)
+def confirm_removal(account_id: AccountNumber) -> RemovalConfirmed:
+    own = _own(account_id)
+    removal = ControlStore(open_database()).confirm_removal(own)
+    if removal is None:
+        raise Refused(_NOTHING_TO_CONFIRM)
+    logger.info("removal_confirmed", account_id=own.id, messages=removal.gone)
+    return RemovalConfirmed(
+        account_id=own.id,
+        pending_removal=to_view(removal),
+        message="The next sync asks the provider again, and deletes what is still gone.",
+    )
+
+
 def _own(account_id: UUID) -> OwnAccount:
     return OwnAccount(AccountId(str(account_id)), user_id(router.current_event))
 
@@ -100,6 +132,8 @@ def _view(account: AccountRow) -> AccountView:
         last_sync_at=account.last_sync_at,
         initial_sync_completed=account.initial_sync_completed,
         verified_at=account.verified_at,
+        compared_at=account.compared_at,
+        pending_removal=pending(account.removal),
         next_sync_at=account.next_sync_at,
         last_error=failure(account.last_error, account.last_error_message),
         created_at=account.created_at,
@@ -117,7 +151,10 @@ def _folder(folder: FolderChoice, number: dict[str, int]) -> FolderSelection:
         total=folder.total,
         unread=folder.unread,
         remote_total=folder.remote_total,
+        count_offset=folder.count_offset,
+        unread_offset=folder.unread_offset,
         verified_at=folder.verified_at,
+        compared_at=folder.compared_at,
         differing=folder.differing,
     )
 

@@ -1,6 +1,5 @@
 """What the API accepts and shows; camelCase outside, our words inside."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -69,50 +68,6 @@ class Failure(CamelModel):
 
 def failure(name: str | None, message: str | None) -> Failure | None:
     return Failure(name=name, message=message or "") if name else None
-
-
-class FolderView(CamelModel):
-    """`total` and `unread` count our rows, `remote_total` is the provider's own count.
-
-    `differing`: how many messages the provider contradicts itself about, as of the last proof.
-    """
-
-    id: int
-    display_name: str
-    role: str
-    total: int
-    unread: int
-    remote_total: int
-    quarantined: int
-    differing: int
-    walking: bool
-    verified_at: datetime | None
-    error: Failure | None
-
-
-class SyncStatusView(CamelModel):
-    """`rate` is in messages per second since the run started; `eta_seconds` None: unknown.
-
-    `next_retry_at` is set after a failure that is tried again by itself. `run_id` is the open
-    run, if there is one.
-    """
-
-    account_id: str
-    email_address: str
-    provider: str
-    status: str
-    sync_status: str
-    last_sync_at: datetime | None
-    initial_sync_completed: bool
-    sync_progress: int
-    sync_total: int
-    folders: tuple[FolderView, ...]
-    rate: float
-    eta_seconds: int | None
-    last_error: Failure | None
-    next_retry_at: datetime | None
-    verified_at: datetime | None
-    run_id: str | None
 
 
 class SelfTestStarted(CamelModel):

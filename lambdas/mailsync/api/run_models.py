@@ -51,6 +51,11 @@ class StepView(CamelModel):
 
 
 class RunDetail(RunView):
-    """With the folders that had something to do."""
+    """With the folders that had something to do.
+
+    `next_sync_at`: when the mailbox is synced next by itself, which is the next try of a run that
+    failed; None: a sync is under way, or the account is not active.
+    """
 
     steps: tuple[StepView, ...]
+    next_sync_at: datetime | None

@@ -61,8 +61,11 @@ def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
     found = HistoryStore(open_database()).run(name, user_id(router.current_event))
     if found is None:
         raise Refused(_UNKNOWN)
-    run, steps = found
-    return RunDetail(**_view(run).model_dump(), steps=tuple(_step(each) for each in steps))
+    return RunDetail(
+        **_view(found.row).model_dump(),
+        steps=tuple(_step(each) for each in found.steps),
+        next_sync_at=found.next_sync_at,
+    )
 
 
 def _run_name(text: str) -> str:

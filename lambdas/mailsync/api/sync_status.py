@@ -3,7 +3,9 @@
 import math
 from datetime import datetime
 
-from mailsync.api.models import FolderView, SyncStatusView, failure
+from mailsync.api.models import failure
+from mailsync.api.removal_models import pending
+from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 SYNCING = "syncing"
@@ -30,15 +32,17 @@ def show(account: AccountStatus, now: datetime) -> SyncStatusView:
         last_error=failure(account.last_error, account.last_error_message),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
+        compared_at=account.compared_at,
+        pending_removal=pending(account.removal),
         run_id=account.run_id,
     )
 
 
 def _progress(folders: tuple[FolderStatus, ...]) -> tuple[int, int]:
-    """Done and to do, in messages. While folders are walked the provider's counts may lag behind
-    ours, and nobody wants to read 105 of 100."""
+    """Done and to do, in messages, without those that the provider is known to count wrongly.
+    While folders are walked its counts may lag behind ours, and nobody wants to read 105 of 100."""
     progress = sum(each.total + each.quarantined for each in folders)
-    total = sum(each.remote_total for each in folders)
+    total = sum(max(0, each.remote_total - each.count_offset) for each in folders)
     if any(each.walking for each in folders):
         total = max(total, progress)
     return progress, total
@@ -58,9 +62,12 @@ def _folder(folder: FolderStatus) -> FolderView:
         total=folder.total,
         unread=folder.unread,
         remote_total=folder.remote_total,
+        count_offset=folder.count_offset,
+        unread_offset=folder.unread_offset,
         quarantined=folder.quarantined,
         differing=folder.differing,
         walking=folder.walking,
         verified_at=folder.verified_at,
+        compared_at=folder.compared_at,
         error=failure(folder.error, folder.error_message),
     )

@@ -13,9 +13,10 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from mailsync.api.caller import base_url, user_id
 from mailsync.api.documented import answers
 from mailsync.api.etag import etag
-from mailsync.api.models import SyncAccepted, SyncRequest, SyncStatusView, SyncStopped
+from mailsync.api.models import SyncAccepted, SyncRequest, SyncStopped
 from mailsync.api.own import cannot_sync, not_found
 from mailsync.api.problems import Problem, Refused, unknown_folders
+from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import SYNCING, show
 from mailsync.errors import AccountNotConnected
 from mailsync.log import logger

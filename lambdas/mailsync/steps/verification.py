@@ -167,9 +167,9 @@ def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...
 
 
 def _sentence(differing: Iterable[CountedFolder]) -> str:
-    counts = [folder.count for folder in differing]
-    messages = sum(max(abs(each.excess[0]), abs(each.excess[1])) for each in counts)
+    differences = [folder.count.difference for folder in differing]
     return (
         f"After {REPAIR_ROUNDS} comparisons the mirror still differs from the provider (folders:"
-        f" {len(counts)}, messages: {messages}). What is stored stays, and is compared again."
+        f" {len(differences)}, messages: {sum(differences) or 'unknown'}). What is stored stays"
+        " readable, and is compared again by the next sync."
     )

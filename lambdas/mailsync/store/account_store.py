@@ -5,13 +5,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailsync.model import AccountId
-from mailsync.store.connection import Database
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.removal_store import Removal, removals_of
 
 _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
+    """`verified_at`: when the counts of every folder last agreed with the provider's;
+    `compared_at`: since then the ids and versions of every folder were compared, None where some
+    are still to be."""
+
     id: str
     email_address: str
     provider: str
@@ -20,18 +25,17 @@ class AccountRow:
     last_sync_at: datetime | None
     initial_sync_completed: bool
     verified_at: datetime | None
+    compared_at: datetime | None
     last_error: str | None
     last_error_message: str | None
     next_sync_at: datetime
     created_at: datetime
+    removal: Removal
 
 
 @dataclass(frozen=True, slots=True)
 class FolderChoice:
-    """A folder, mirrored (`selected`) or not; `total` and `unread` count our rows.
-
-    `differing`: messages about which the provider contradicted itself at the last proof.
-    """
+    """A folder, mirrored (`selected`) or not; the other fields are as in `FolderStatus`."""
 
     id: int
     display_name: str
@@ -43,7 +47,10 @@ class FolderChoice:
     total: int
     unread: int
     remote_total: int
+    count_offset: int
+    unread_offset: int
     verified_at: datetime | None
+    compared_at: datetime | None
     differing: int
 
 
@@ -78,27 +85,34 @@ class AccountStore:
         """In the order in which they were connected, behind the position of an account."""
         at, number = after or _BEFORE_ALL
         with self._database.transaction() as tx:
-            found = tx.run(
-                "own_accounts", user_id=user_id, after_at=at, after_id=number, limit=limit
+            return _accounts(
+                tx, user_id, account_id=None, after_at=at, after_id=number, limit=limit
             )
-        return tuple(_account(each) for each in found)
 
     def account(self, account_id: AccountId, user_id: str) -> WholeAccount | None:
         with self._database.transaction() as tx:
-            found = tx.run("own_account", account_id=account_id, user_id=user_id)
+            at, number = _BEFORE_ALL
+            asked = {"account_id": account_id, "after_at": at, "after_id": number, "limit": 1}
+            found = _accounts(tx, user_id, **asked)
             if not found:
                 return None
             folders = tx.run("folder_choices", account_id=account_id)
             differences = tx.run("proof_differences", account_id=account_id)
         return WholeAccount(
-            row=_account(found[0]),
+            row=found[0],
             folders=tuple(_folder(each) for each in folders),
             differences=tuple(FoundDifference(*each) for each in differences),
         )
 
 
-def _account(row: list[Any]) -> AccountRow:
-    return AccountRow(*row)
+def _accounts(tx: Transaction, user_id: str, **asked: Any) -> tuple[AccountRow, ...]:
+    found = tx.run("own_accounts", user_id=user_id, **asked)
+    removals = removals_of(tx, [AccountId(row[0]) for row in found])
+    return tuple(_account([*row, removals[row[0]]]) for row in found)
+
+
+def _account(values: list[Any]) -> AccountRow:
+    return AccountRow(*values)
 
 
 def _folder(row: list[Any]) -> FolderChoice:

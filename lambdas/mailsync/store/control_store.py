@@ -13,10 +13,11 @@ from mailsync.errors import AccountNotFound
 from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.mail_store import PIECE
+from mailsync.store.removal_store import Removal, removal_of, schedule_removal
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import announce, close_run
 from mailsync.store.run_store import CHECKER
-from mailsync.sync.due import EXECUTION_STOPPED, next_sync_in_s
+from mailsync.sync.due import EXECUTION_STOPPED, SUSPICIOUS_REMOVAL, next_sync_in_s
 
 RUNS_PIECE = 500
 
@@ -82,6 +83,22 @@ class ControlStore:
             if chosen or (paused is False and held.status == "paused"):
                 held.tx.run("make_due", account_id=held.account_id)
         return Change(stopped=stopped)
+
+    def confirm_removal(self, own: OwnAccount) -> Removal | None:
+        """Note that most of the mailbox is meant to be gone; return what goes, None: not that much.
+
+        Messages of which the provider says so again, at least two hours after it first did, are
+        deleted by the next sync, which is due at once. What goes later is not confirmed by this.
+        """
+        with self._held(own) as held:
+            removal = removal_of(held.tx, held.account_id)
+            if removal.is_suspicious:
+                if not held.tx.run("find_open_run", account_id=held.account_id):
+                    held.tx.run("break_check", account_id=held.account_id, checker=CHECKER)
+                held.tx.run("confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL)
+                removal = removal_of(held.tx, held.account_id)
+                schedule_removal(held.tx, held.account_id, removal)
+        return removal if removal.is_large else None
 
     def disconnect(self, own: OwnAccount) -> RunId | None:
         """What it signs in with is deleted, its mail stays; returns the run that was stopped.

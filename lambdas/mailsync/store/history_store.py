@@ -30,6 +30,16 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeRun:
+    """A run with its part in each folder. `next_sync_at` is when its mailbox is synced next by
+    itself; None: a sync is under way, or none comes."""
+
+    row: RunRow
+    steps: tuple["StepRow", ...]
+    next_sync_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepRow:
     """A folder's part in a run; counts are of messages, but `pages` and `requests`."""
 
@@ -78,13 +88,14 @@ class HistoryStore:
             )
         return tuple(_run(each) for each in found)
 
-    def run(self, run_id: RunId, user_id: str) -> tuple[RunRow, tuple[StepRow, ...]] | None:
+    def run(self, run_id: RunId, user_id: str) -> WholeRun | None:
         with self._database.transaction() as tx:
             found = tx.run("own_run", run_id=run_id, user_id=user_id)
             if not found:
                 return None
             steps = tx.run("run_steps", run_id=run_id)
-        return _run(found[0]), tuple(_step(each) for each in steps)
+        *run, next_sync_at = found[0]
+        return WholeRun(_run(run), tuple(_step(each) for each in steps), next_sync_at)
 
 
 def _run(row: list[Any]) -> RunRow:

@@ -499,7 +499,8 @@ saved AS (
       ON CONFLICT (account_id, remote_id) DO UPDATE
      SET parent_remote_id = excluded.parent_remote_id, display_name = excluded.display_name,
          role = excluded.role, hidden = excluded.hidden, gone_at = NULL,
-         compared_at = CASE WHEN f.gone_at IS NULL THEN f.compared_at END
+         compared_at = CASE WHEN f.gone_at IS NULL THEN f.compared_at END,
+         verified_at = CASE WHEN f.gone_at IS NULL THEN f.verified_at END
   RETURNING id)
 INSERT INTO mailsync.folder_cursors (folder_id) SELECT id FROM saved
     ON CONFLICT DO NOTHING
@@ -808,26 +809,32 @@ SELECT message_id FROM mailsync.emails
  ORDER BY message_id
  LIMIT :limit
 
--- removal_size --
--- How many messages an account has, hidden ones included; of how many the provider has said that they
--- are gone; and of how many of these it did after a person last confirmed a removal.
-SELECT (SELECT coalesce(sum(f.total), 0) FROM mailsync.email_folders f
-         WHERE f.account_id = a.id) + h.hidden,
-       h.gone, h.unconfirmed
+-- removals --
+-- What is hidden in these accounts: messages; those of which the provider has said that they are gone,
+-- how many of these no person has confirmed, since when, and the last confirmation; mirrored folders.
+-- stored are all messages, hidden ones included, counted where so many are gone that it matters.
+SELECT a.id::text, h.hidden, h.gone, h.unconfirmed,
+       CASE WHEN h.gone < :smallest THEN 0
+            ELSE (SELECT count(*) FROM mailsync.emails m WHERE m.account_id = a.id) END,
+       h.gone_since,
+       CASE WHEN a.removal_confirmed_at >= h.gone_since THEN a.removal_confirmed_at END,
+       (SELECT count(*) FROM mailsync.email_folders f
+         WHERE f.account_id = a.id AND f.selected AND f.gone_at IS NOT NULL)
   FROM mailsync.email_accounts a
  CROSS JOIN LATERAL (
-       SELECT count(*) AS hidden, count(gone_at) AS gone,
-              count(*) FILTER (WHERE gone_at > coalesce(a.removal_confirmed_at, '-infinity'))
+       SELECT count(*) AS hidden, count(m.gone_at) AS gone, min(m.gone_at) AS gone_since,
+              count(*) FILTER (WHERE m.gone_at > coalesce(a.removal_confirmed_at, '-infinity'))
                 AS unconfirmed
-         FROM mailsync.emails
-        WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL) h
- WHERE a.id = cast(:account_id AS uuid)
+         FROM mailsync.emails m
+        WHERE m.account_id = a.id AND m.removed_at IS NOT NULL) h
+ WHERE a.id IN (SELECT cast(each AS uuid)
+                  FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
 
--- postpone_removal --
--- Most of the mailbox would go: the provider is asked again only when its word is good enough.
+-- schedule_removal --
+-- When the provider is asked again about messages that are gone: so long after it first said so.
 UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
  WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
-   AND gone_at > now() - make_interval(secs => :wait_s)
+   AND gone_at IS NOT NULL AND confirm_at IS DISTINCT FROM gone_at + make_interval(secs => :wait_s)
 
 -- confirm_gone --
 -- Hidden messages of which the provider just said that they are gone: deleted where it had said so
@@ -845,14 +852,12 @@ noted AS (
 DELETE FROM mailsync.emails m USING asked WHERE asked.id = m.id AND asked.is_confirmed
 
 -- confirm_removal --
--- A person says that most of the mailbox is meant to be gone.
-UPDATE mailsync.email_accounts SET removal_confirmed_at = now(), next_sync_at = now()
+-- A person says that most of the mailbox is meant to be gone; nobody is waited for any more.
+UPDATE mailsync.email_accounts
+   SET removal_confirmed_at = now(), next_sync_at = now(), updated_at = now(),
+       last_error = CASE WHEN last_error <> :error THEN last_error END,
+       last_error_message = CASE WHEN last_error <> :error THEN last_error_message END
  WHERE id = cast(:account_id AS uuid)
-
--- hurry_removal --
--- Messages whose removal was just confirmed: the provider is asked again as about any others.
-UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
- WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL AND gone_at IS NOT NULL
 
 -- recount --
 -- Counts of every folder from the rows themselves.
@@ -906,8 +911,9 @@ UPDATE mailsync.email_folders SET compared_at = NULL
 
 -- compare_later --
 -- Folders that are about to be compared since they are due, should that fail; those that must be compared
--- are left so.
-UPDATE mailsync.email_folders SET compared_at = now() - make_interval(secs => :ago_s)
+-- are left so. The time is no longer that of a comparison, so what the last one listed goes with it.
+UPDATE mailsync.email_folders
+   SET compared_at = now() - make_interval(secs => :ago_s), list_total = NULL, list_unread = NULL
  WHERE compared_at IS NOT NULL
    AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
@@ -994,10 +1000,13 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
  WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
 
 -- folder_status --
--- What the status shows of each folder, counted as the proof does. A check that finds nothing new
--- proves all of them at once and says so on the account alone.
-SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
+-- What the status shows of each folder, counted as the verification does. A check that finds nothing
+-- new verifies all of them at once and says so on the account alone. compared_at says when a folder is
+-- due for a comparison; it is the time of one only where what the provider listed is known.
+SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.count_offset,
+       f.unread_offset,
        greatest(f.verified_at, CASE WHEN f.verified_at IS NOT NULL THEN a.verified_at END),
+       CASE WHEN f.list_total IS NOT NULL THEN f.compared_at END,
        f.error, f.error_message, c.walking,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
@@ -1120,29 +1129,29 @@ events AS (
 SELECT 1 FROM gone
 
 -- own_accounts --
--- The accounts of a user in the order in which they were connected, after a position.
-SELECT id::text, email_address, provider, status, sync_status, last_sync_at,
-       initial_sync_completed, verified_at, last_error, last_error_message, next_sync_at, created_at
-  FROM mailsync.email_accounts
- WHERE user_id = :user_id
-   AND (created_at, id) > (cast(:after_at AS timestamptz), cast(:after_id AS uuid))
- ORDER BY created_at, id
+-- The accounts of a user in the order in which they were connected, after a position, or one of them.
+-- compared_at is that of the folder that was compared first, as in `folder_status`.
+SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
+       a.initial_sync_completed, a.verified_at,
+       (SELECT CASE WHEN bool_and(f.compared_at IS NOT NULL AND f.list_total IS NOT NULL)
+                    THEN min(f.compared_at) END
+          FROM mailsync.email_folders f
+         WHERE f.account_id = a.id AND f.selected AND f.gone_at IS NULL),
+       a.last_error, a.last_error_message, a.next_sync_at, a.created_at
+  FROM mailsync.email_accounts a
+ WHERE a.user_id = :user_id
+   AND (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))
+   AND (a.created_at, a.id) > (cast(:after_at AS timestamptz), cast(:after_id AS uuid))
+ ORDER BY a.created_at, a.id
  LIMIT :limit
 
--- own_account --
--- One of them.
-SELECT id::text, email_address, provider, status, sync_status, last_sync_at,
-       initial_sync_completed, verified_at, last_error, last_error_message, next_sync_at, created_at
-  FROM mailsync.email_accounts
- WHERE id = cast(:account_id AS uuid) AND user_id = :user_id
-
 -- folder_choices --
--- Every folder of an account, mirrored or not.
+-- Every folder of an account, mirrored or not; its dates as in `folder_status`.
 SELECT f.id, f.display_name, f.role, f.parent_remote_id, f.remote_id, f.selected, f.hidden, f.total,
-       f.unread, f.remote_total,
+       f.unread, f.remote_total, f.count_offset, f.unread_offset,
        CASE WHEN f.selected AND f.verified_at IS NOT NULL
             THEN greatest(f.verified_at, a.verified_at) ELSE f.verified_at END,
-       f.differing
+       CASE WHEN f.list_total IS NOT NULL THEN f.compared_at END, f.differing
   FROM mailsync.email_folders f
   JOIN mailsync.email_accounts a ON a.id = f.account_id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
@@ -1160,9 +1169,13 @@ SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at,
  LIMIT :limit
 
 -- own_run --
--- One run of a user.
+-- One run of a user, and when its mailbox is synced next, unless a sync is under way or none comes.
 SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
-       r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids
+       r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids,
+       CASE WHEN a.status = 'active'
+             AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs o
+                              WHERE o.account_id = a.id AND o.status IN ('queued', 'running'))
+            THEN a.next_sync_at END
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
  WHERE r.id = :run_id AND a.user_id = :user_id

@@ -3,27 +3,45 @@
 Every method is one transaction. Raises StoreUnavailable and StoreRejected.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from mailsync.model import AccountId, RemoteId, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import Fenced
-from mailsync.sync.safety import CONFIRMED_AFTER, MOST_CONFIRMED_AFTER, is_most
+from mailsync.sync.safety import (
+    CONFIRMED_AFTER,
+    MOST_CONFIRMED_AFTER,
+    SMALLEST_SUSPECT,
+    is_most,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """How much of a mailbox is hidden because the provider says that it is gone.
+    """How much of a mailbox is hidden, and going to be deleted; the columns of `removals`.
 
-    `unconfirmed` of it went after a person last said that the removal is meant. `wait_s` lies
-    between the two answers that delete a message of it.
+    `hidden` messages left their folders. Of these the provider, asked by id, has said that `gone`
+    are in no mirrored folder, first at `gone_since`. `unconfirmed` of them went after
+    `confirmed_at`, when a person last said that the removal is meant. `stored` are all messages,
+    hidden ones included; 0 where too few are gone to be suspicious. `folders` are mirrored folders
+    that are hidden.
     """
 
-    stored: int
+    hidden: int
     gone: int
     unconfirmed: int
+    stored: int
+    gone_since: datetime | None
+    confirmed_at: datetime | None
+    folders: int
+
+    @property
+    def is_large(self) -> bool:
+        """Most of the mailbox would go."""
+        return is_most(stored=self.stored, removing=self.gone)
 
     @property
     def is_suspicious(self) -> bool:
@@ -33,15 +51,25 @@ class Removal:
     @property
     def sentence(self) -> str:
         return (
-            f"{self.gone} of {self.stored} messages are gone at the provider. They are hidden, and"
-            " deleted when it says so again a day after it first did, or when a person confirms"
-            " the removal; those that come back are shown again."
+            f"{self.gone} of {self.stored} messages are in no folder at the provider any more."
+            " They are hidden here. Confirm the removal if it is meant; else they are deleted when"
+            " the provider says the same a day after it first did. What comes back is shown again."
         )
 
     @property
     def wait_s(self) -> float:
+        """Between the two answers of the provider that delete a message."""
         after = MOST_CONFIRMED_AFTER if self.is_suspicious else CONFIRMED_AFTER
         return after.total_seconds()
+
+    @property
+    def deleted_from(self) -> datetime | None:
+        """When the first of the messages may be deleted, by a sync that asks the provider again;
+        None: none is gone."""
+        return self.gone_since + timedelta(seconds=self.wait_s) if self.gone_since else None
+
+
+NOTHING_HIDDEN = Removal(0, 0, 0, 0, None, None, 0)
 
 
 class RemovalStore:
@@ -52,8 +80,8 @@ class RemovalStore:
         """Put off what is too much to believe; return how much is going."""
         with Fenced(self._database, run) as tx:
             removal = removal_of(tx, run.account_id)
-            if removal.is_suspicious:
-                tx.run("postpone_removal", account_id=run.account_id, wait_s=removal.wait_s)
+            if removal.is_large:
+                schedule_removal(tx, run.account_id, removal)
         return removal
 
     def due(self, run: RunRef, after: str, limit: int) -> tuple[RemoteId, ...]:
@@ -76,6 +104,18 @@ class RemovalStore:
             )
 
 
+def removals_of(tx: Transaction, account_ids: Iterable[AccountId]) -> dict[AccountId, Removal]:
+    """What is hidden in each of these accounts; nothing in one that was deleted meanwhile."""
+    ids = list(account_ids)
+    found = tx.run("removals", account_ids=rows.to_json(ids), smallest=SMALLEST_SUSPECT)
+    removals = {account_id: Removal(*row) for account_id, *row in found}
+    return {each: removals.get(each, NOTHING_HIDDEN) for each in ids}
+
+
 def removal_of(tx: Transaction, account_id: AccountId) -> Removal:
-    stored, gone, unconfirmed = tx.run("removal_size", account_id=account_id)[0]
-    return Removal(int(stored), int(gone), int(unconfirmed))
+    return removals_of(tx, [account_id])[account_id]
+
+
+def schedule_removal(tx: Transaction, account_id: AccountId, removal: Removal) -> None:
+    """The provider is asked again when its second answer is good enough."""
+    tx.run("schedule_removal", account_id=account_id, wait_s=removal.wait_s)

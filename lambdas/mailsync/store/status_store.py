@@ -6,13 +6,17 @@ from typing import Any
 
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
+from mailsync.store.removal_store import Removal, removal_of
 
 
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
     """`total` and `unread` are ours, `remote_total` the provider's; both may lag while syncing.
 
-    `differing`: messages about which the provider contradicted itself at the last proof.
+    `count_offset` and `unread_offset`: by how much the provider's counts are wrong. `verified_at`:
+    when the counts last agreed; `compared_at`: when ids and versions were last compared, None where
+    that is still to be done. `differing`: messages about which the provider contradicted itself at
+    the last comparison.
     """
 
     id: int
@@ -21,7 +25,10 @@ class FolderStatus:
     total: int
     unread: int
     remote_total: int
+    count_offset: int
+    unread_offset: int
     verified_at: datetime | None
+    compared_at: datetime | None
     error: str | None
     error_message: str | None
     walking: bool
@@ -49,6 +56,13 @@ class AccountStatus:
     run_started_at: datetime | None
     run_inserted: int
     folders: tuple[FolderStatus, ...]
+    removal: Removal
+
+    @property
+    def compared_at(self) -> datetime | None:
+        """When the folder that was compared first was; None: there are folders that were not."""
+        times = [each.compared_at for each in self.folders if each.compared_at]
+        return min(times) if times and len(times) == len(self.folders) else None
 
 
 class StatusStore:
@@ -64,6 +78,7 @@ class StatusStore:
             if not found:
                 return None
             folders = tx.run("folder_status", account_id=account_id)
+            removal = removal_of(tx, account_id)
         shown = tuple(FolderStatus(*each) for each in folders)
-        values: tuple[Any, ...] = (*found[0], shown)
+        values: tuple[Any, ...] = (*found[0], shown, removal)
         return AccountStatus(*values)

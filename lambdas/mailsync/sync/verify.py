@@ -40,13 +40,18 @@ class FolderCount:
         """By how much the provider counts more than we hold: messages, and unread ones."""
         return self.remote - self.stored - self.quarantined, self.remote_unread - self.unread
 
+    @property
+    def difference(self) -> int:
+        """How many messages differ at least, as far as counts tell; 0: they agree."""
+        total, unread = self.excess
+        if self.quarantined:
+            return abs(total - self.offset)
+        return max(abs(total - self.offset), abs(unread - self.unread_offset))
+
 
 def agrees(count: FolderCount) -> bool:
     """Whether the provider's count is what we hold, and the unread counts where all is stored."""
-    total, unread = count.excess
-    if total != count.offset:
-        return False
-    return count.quarantined > 0 or unread == count.unread_offset
+    return count.difference == 0
 
 
 def due_for_comparison(

@@ -1,4 +1,4 @@
-// One mailbox: its folders with the proof of each, what differs, and what is in quarantine.
+// One mailbox: its folders with the verification of each, what is hidden, differs or is in quarantine.
 
 import { accountButtons, next, speed, standing } from "./accounts.js";
 import { get } from "./data.js";
@@ -10,8 +10,8 @@ import { runsTable } from "./runs.js";
 
 const RECENT = 5;
 const FOLDER_COLUMNS = [
-  "Folder", "Stored, of the provider's", ["Unread", "number"], ["Quarantined", "number"], "Proof",
-  "Error",
+  "Folder", "Stored, of the provider's", ["Unread", "number"], ["Quarantined", "number"],
+  "Verified", "Compared", "Error",
 ];
 
 export default {
@@ -39,14 +39,16 @@ export default {
       facts(
         ["Mail", progress(account.progress, account.total, "Mail stored")],
         ["Speed", speed(account)],
-        ["First sync", account.initialSyncCompleted ? "complete and proven" : "not complete yet"],
-        ["Proven", time(account.verifiedAt, "not yet")],
+        ["First sync", account.initialSyncCompleted ? "complete and verified" : "not complete yet"],
+        ["Verified: counts agree", time(account.verifiedAt, "not yet")],
+        ["Compared: ids and versions", time(account.comparedAt, "not every folder yet")],
         ["Last sync", time(account.lastSyncAt)],
         ["Next sync", next(account)],
         ["Mailbox", el("a", { href: `/mailbox?accountId=${account.id}` }, "Open")],
       ),
+      hidden(account.pendingRemoval),
       el("h2", {}, "Folders"),
-      table("Folders and their proofs", FOLDER_COLUMNS, ordered(account.folders).map(folder)),
+      table("Folders and their verification", FOLDER_COLUMNS, ordered(account.folders).map(folder)),
       differences(account),
       quarantine(account.quarantine),
       el("h2", {}, "Newest runs"),
@@ -57,27 +59,57 @@ export default {
 
 const reason = ({ name, message }) => [el("strong", {}, name), message ? `: ${message}` : ""];
 
+function hidden(removal) {
+  if (!removal) return null;
+  const { hidden: messages, gone, folders, goneSince, deletedFrom, needsConfirmation } = removal;
+  return el(
+    "section",
+    { "aria-labelledby": "hidden", key: "hidden" },
+    el("h2", { id: "hidden" }, "Hidden mail"),
+    el(
+      "p",
+      {},
+      `Hidden because they left their folders: ${plural(messages, "message")}.`,
+      folders > 0 && ` Hidden because they are gone: ${plural(folders, "folder")}.`,
+    ),
+    gone > 0 &&
+      el(
+        "p",
+        {},
+        `The provider has said since `,
+        time(goneSince),
+        ` that ${plural(gone, "message")} of them are gone. They are deleted when it says so again at `,
+        time(deletedFrom),
+        " or later.",
+      ),
+    needsConfirmation &&
+      el("p", { class: "error" }, "Most of the mailbox would go. Confirm the removal if it is meant."),
+  );
+}
+
 function folder(row) {
   return el(
     "tr",
     { key: row.id },
     el("th", { scope: "row", style: { "--depth": row.depth } }, row.name),
-    el("td", {}, progress(row.total, row.remoteTotal, `Mail of ${row.name}`)),
+    el("td", {}, progress(row.total, row.remoteTotal - row.countOffset, `Mail of ${row.name}`)),
     el("td", { class: "number" }, number(row.unread)),
     el("td", { class: "number" }, number(row.quarantined)),
-    el("td", {}, proof(row)),
+    el("td", {}, verified(row)),
+    el("td", {}, time(row.comparedAt, "not yet")),
     el("td", { class: "error-cell" }, row.error ? reason(row.error) : ""),
   );
 }
 
-function proof(row) {
+function verified(row) {
   if (row.walking) return el("span", { class: "status is-live" }, "being read");
   if (row.differing) {
     return el("span", { class: "status is-warn" }, `${plural(row.differing, "difference")}`);
   }
-  const isEqual = row.total + row.quarantined === row.remoteTotal;
+  const isEqual = row.total + row.quarantined + row.countOffset === row.remoteTotal;
   if (row.verifiedAt && isEqual) {
-    return el("span", { class: "status is-good" }, `equal, ${clock(row.verifiedAt)}`);
+    const status = el("span", { class: "status is-good" }, `equal, ${clock(row.verifiedAt)}`);
+    return row.countOffset ? [status, ` (the provider counts ${number(row.remoteTotal)})`] : status;
   }
   return el("span", { class: "status is-wait" }, row.verifiedAt ? "changed since" : "not yet");
 }
@@ -87,7 +119,7 @@ function differences({ uneven, differences: ids }) {
   return [
     el("h2", {}, "Differences"),
     uneven.length > 0 && [
-      el("p", {}, "The counts differ; the next proof compares these folders message by message."),
+      el("p", {}, "The counts differ; the next sync compares these folders message by message."),
       el("ul", {}, uneven.map(unevenFolder)),
     ],
     ids.length > 0 && [

@@ -3,11 +3,12 @@
 import { actionButton } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
-import { distance, duration, number } from "./format.js";
+import { distance, duration, number, plural } from "./format.js";
 import { progress, status, table, time } from "./parts.js";
 
 const COLUMNS = [
-  "Account", "Status", "Mail", "Speed", "Proven", "Last sync", "Next sync", "Error", "Actions",
+  "Account", "Status", "Mail", "Speed", "Verified", "Compared", ["Hidden", "number"], "Last sync",
+  "Next sync", "Error", "Actions",
 ];
 
 export default {
@@ -36,6 +37,8 @@ function row(account, app) {
     el("td", {}, progress(account.progress, account.total, `Mail of ${account.address}`)),
     el("td", {}, speed(account) ?? "–"),
     el("td", {}, time(account.verifiedAt, "not yet")),
+    el("td", {}, time(account.comparedAt, "not yet")),
+    el("td", { class: "number" }, number(account.pendingRemoval?.hidden ?? 0)),
     el("td", {}, time(account.lastSyncAt)),
     el("td", {}, next(account)),
     el("td", { class: "error-cell", title: account.lastError?.message }, failure(account)),
@@ -65,7 +68,7 @@ export function next(account) {
   return isDue ? "due now" : [time(account.nextSyncAt), ` (${distance(account.nextSyncAt)})`];
 }
 
-/** Sync, cancel, pause and resume, as far as they make sense now. */
+/** Sync, cancel, pause, resume and confirm a removal, as far as they make sense now. */
 export function accountButtons(account, app) {
   const fields = { accountId: account.id };
   const started = (result) => [
@@ -82,5 +85,16 @@ export function accountButtons(account, app) {
     isPaused
       ? actionButton(app, "Resume", { name: "resume", fields, done: () => "Resumed." })
       : actionButton(app, "Pause", { name: "pause", fields, done: () => "Paused." }),
+    account.pendingRemoval?.needsConfirmation && confirmRemoval(account, app),
   ];
+}
+
+function confirmRemoval({ id, address, pendingRemoval }, app) {
+  const messages = plural(pendingRemoval.gone, "message");
+  return actionButton(app, "Confirm removal", {
+    name: "confirm-removal",
+    fields: { accountId: id },
+    confirm: `Is it meant that ${messages} of ${address} are gone? They will be deleted here, too.`,
+    done: (result) => result.message,
+  });
 }

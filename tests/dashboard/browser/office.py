@@ -9,12 +9,17 @@ from typing import Any
 import httpx
 
 from localdev.demo_account import DemoAccount, simulator
+from localdev.engine.dev_login import DEMO_USER
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
+from tests.api.hidden_mail import hide_mail
 
 LIMIT_S = 60
 SLOW = {"fixed_s": 0.5}
+EMPTIED = """
+INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address, status)
+VALUES (:user, 'microsoft', 'emptied', 'emptied@example.com', 'paused') RETURNING id::text"""
 SMALL_PAGES = "UPDATE mailsync.folder_cursors SET page_size = 3 RETURNING 1"
 
 
@@ -83,6 +88,21 @@ class Office:
             return connection.run(sql) or []
         finally:
             connection.close()
+
+    def emptied_account(self) -> str:
+        """A paused account of the demo user: 30 of its 40 messages are gone, and one more is
+        hidden."""
+        connection = connect_database(Settings({"DATABASE_URL": self.stack.database_url}))
+        try:
+            ((account_id,),) = connection.run(EMPTIED, user=DEMO_USER) or []
+            hide_mail(connection.run, account_id, messages=40, gone=30)
+        finally:
+            connection.close()
+        return str(account_id)
+
+    def is_removal_confirmed(self, account_id: str) -> bool:
+        asked = "SELECT removal_confirmed_at IS NOT NULL FROM mailsync.email_accounts WHERE id"
+        return bool(self.rows(f"{asked} = '{account_id}'")[0][0])
 
     def when(self, condition: Callable[[], Any]) -> Any:
         """What the condition gives once it is true."""

@@ -66,7 +66,7 @@ def test_all_mail_is_here_and_every_count_is_the_providers(office: Office, page:
     there = office.provider_counts(office.account.address)
     page.goto(f"/accounts/{office.account.id}")
 
-    folders = rows(page, "Folders and their proofs")
+    folders = rows(page, "Folders and their verification")
     expect(folders.first).to_be_visible()
     shown: dict[str, int] = {}
     for row in folders.all():
@@ -76,7 +76,7 @@ def test_all_mail_is_here_and_every_count_is_the_providers(office: Office, page:
         shown[name] = shown.get(name, 0) + ours
 
     assert shown == there
-    expect(page.get_by_text("complete and proven")).to_be_visible()
+    expect(page.get_by_text("complete and verified")).to_be_visible()
     assert len(listed_inbox(office, page)) == there["Inbox"]
 
 

@@ -134,6 +134,28 @@ def test_ids_that_differ_are_shown_with_their_cause(office: Office, page: Page) 
     expect(page.get_by_role("table", name="Folders and their")).to_contain_text("1 difference")
 
 
+def test_a_removal_is_confirmed_by_a_button_that_asks_once_more(office: Office, page: Page) -> None:
+    account_id = office.emptied_account()
+    hidden = page.get_by_role("region", name="Hidden mail")
+    button = page.get_by_role("button", name="Confirm removal")
+    page.goto(f"/accounts/{account_id}")
+    expect(hidden).to_contain_text("left their folders: 31 messages")
+    expect(hidden).to_contain_text("Most of the mailbox would go")
+
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    button.click()
+    assert not office.is_removal_confirmed(account_id)
+    page.once("dialog", lambda dialog: dialog.accept())
+    button.click()
+
+    expect(hidden).not_to_contain_text("Most of the mailbox would go")
+    expect(button).to_have_count(0)
+    assert office.is_removal_confirmed(account_id)
+    page.goto(f"/mailbox?accountId={account_id}")
+    listed = page.get_by_role("region", name="Messages of Inbox").get_by_role("listitem")
+    expect(listed).to_have_count(9)
+
+
 def test_a_run_that_one_function_did_says_that_it_has_no_steps(office: Office, page: Page) -> None:
     office.rows(INLINE_RUN.format(office.account.address))
 
