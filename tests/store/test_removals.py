@@ -11,6 +11,7 @@ from mailsync.model import RemoteId, Removal, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
+from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.queries import statements
 from mailsync.sync.safety import CONFIRMED_AFTER, MOST_CONFIRMED_AFTER, SMALLEST_SUSPECT
 from tests.builders import a_message
@@ -18,7 +19,6 @@ from tests.previous import QUERIES
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
 
-CONFIRM = "UPDATE mailsync.email_accounts SET removal_confirmed_at = now() RETURNING 1"
 ACCOUNT = "SELECT sync_status, last_error, failures FROM mailsync.email_accounts"
 VERIFIED = "UPDATE mailsync.email_folders SET verified_at = now() + interval '1 s' RETURNING 1"
 WALKED = "UPDATE mailsync.folder_cursors SET walking = false RETURNING 1"
@@ -37,6 +37,11 @@ def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     """The provider says that they are gone, as a sync asks it; return how many are deleted."""
     wait_s = mirror.removals.begin(mirror.run).wait_s
     return mirror.removals.confirm_gone(mirror.run, [RemoteId(each) for each in names], wait_s)
+
+
+def confirm(mirror: Mirror) -> None:
+    own = OwnAccount(mirror.run.account_id, "ann")
+    assert ControlStore(mirror.database).confirm_removal(own) is not None
 
 
 def test_a_message_is_deleted_by_the_second_answer_two_hours_after_the_first(
@@ -226,32 +231,53 @@ def test_a_removal_that_a_person_confirms_takes_two_hours(mirror: Mirror) -> Non
     hide(mirror, gone)
     say_gone(mirror, gone)
     mirror.let_time_pass(1)
-    mirror.rows(CONFIRM)
+    assert due(mirror) == ()
+
+    confirm(mirror)
 
     removal = mirror.removals.begin(mirror.run)
-    assert not removal.is_suspicious
+    assert (removal.is_large, removal.is_suspicious, removal.unconfirmed) == (True, False, 0)
     assert removal.wait_s == CONFIRMED_AFTER.total_seconds()
+    assert due(mirror) == ()
     assert say_gone(mirror, gone) == 0
     mirror.let_time_pass(1.1)
+    assert due(mirror) == tuple(gone)
     assert say_gone(mirror, gone) == len(gone)
 
 
 def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
     """A message about which the provider says nothing any more stays hidden for long."""
-    names = mirror.fill(mirror.first, SMALLEST_SUSPECT + 1)
-    stays, *others = names
-    hide(mirror, [stays])
-    say_gone(mirror, [stays])
-    mirror.let_time_pass(1)
-    mirror.rows(CONFIRM)
-    mirror.let_time_pass(1)
-    hide(mirror, others)
-    say_gone(mirror, others)
-    mirror.folders.recount(mirror.run)
+    names = mirror.fill(mirror.first, 2 * SMALLEST_SUSPECT + 1)
+    stays, *early = names[: SMALLEST_SUSPECT + 1]
+    late = names[SMALLEST_SUSPECT + 1 :]
+    hide(mirror, [stays, *early])
+    say_gone(mirror, [stays, *early])
+    confirm(mirror)
+    mirror.let_time_pass(2.1)
+    assert say_gone(mirror, early) == len(early)
+
+    hide(mirror, late)
+    say_gone(mirror, late)
     mirror.let_time_pass(2.1)
 
     assert mirror.removals.begin(mirror.run).is_suspicious
-    assert say_gone(mirror, others) == 0
+    assert say_gone(mirror, late) == 0
+
+
+def test_a_removal_says_how_much_is_going_and_from_when_on(mirror: Mirror) -> None:
+    gone = mirror.fill(mirror.first, SMALLEST_SUSPECT)
+    mirror.fill(mirror.second, 3)
+    mirror.folders.save(mirror.run, [], [mirror.first])
+    hidden = mirror.removals.begin(mirror.run)
+    assert (hidden.hidden, hidden.gone, hidden.folders) == (len(gone), 0, 1)
+    assert (hidden.gone_since, hidden.deleted_from) == (None, None)
+
+    say_gone(mirror, gone)
+
+    found = mirror.removals.begin(mirror.run)
+    assert (found.hidden, found.gone, found.stored) == (len(gone), len(gone), len(gone) + 3)
+    assert found.gone_since is not None
+    assert found.deleted_from == found.gone_since + MOST_CONFIRMED_AFTER
 
 
 def test_without_the_lease_nothing_is_said_and_nothing_deleted(mirror: Mirror) -> None:
@@ -276,7 +302,7 @@ def test_the_account_says_that_most_of_the_mailbox_is_going_until_a_person_confi
     hide(mirror, gone)
     say_gone(mirror, gone)
     if is_confirmed:
-        mirror.rows(CONFIRM)
+        confirm(mirror)
     for sql in (WALKED, VERIFIED):
         mirror.rows(sql)
 
