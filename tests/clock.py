@@ -1,4 +1,4 @@
-"""The clock of a test: what is stored becomes older, which to the product is the same as waiting."""
+"""The clock of a test: what is stored becomes older, which is to the product as if it had waited."""
 
 from collections.abc import Callable
 from typing import Any

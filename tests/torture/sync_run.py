@@ -2,6 +2,7 @@
 state machine."""
 
 import json
+import math
 import os
 import random
 import socket
@@ -9,9 +10,10 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from importlib import import_module
 from queue import LifoQueue
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
@@ -35,9 +37,12 @@ from tests.torture.orders import MAX_AT_ONCE, Ending, Order
 MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
 FUNCTION_S = 300.0
 SILENT_S, MAX_REVIVED = 60, 100
+MAX_ATTEMPTS = 3
+"""Of a state: what goes wrong all through a sync does so in each attempt alike."""
 LARGE_FOLDERS = freshness.SMALL_MAILBOX_FOLDERS
 _connect = connection.connect
 _connections: list[connection.Connection] = []
+_waits: list[float] = []
 
 
 class _Engine(Workflows):
@@ -61,10 +66,11 @@ def run(order: Order) -> Ending:
     _prepare(order)
     moments = Moments(order.fatal, plays=not order.is_forked)
     try:
-        return _run(order, moments)
+        ending = _run(order, moments)
     except Died:
         _forget_process()
-        return Ending(outcome="killed", moments=moments.count)
+        ending = Ending(outcome="killed", moments=moments.count)
+    return replace(ending, waited_s=sum(_waits))
 
 
 def load_handlers() -> dict[str, Callable[[Any, Any], Any]]:
@@ -82,11 +88,16 @@ def _prepare(order: Order) -> None:
     if order.is_forked or known != order.environment["DATABASE_URL"]:
         _forget_process(gently=order.is_forked)
     _engine.started = None
-    workflow.Workflows = lambda: _engine  # type: ignore[misc, assignment]
-    connection.connect = _remembered  # type: ignore[assignment]
+    _waits.clear()
+    _replace(workflow, "Workflows", lambda: _engine)
+    _replace(connection, "connect", _remembered)
     # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
-    patience.time = SimpleNamespace(sleep=lambda _: None)  # type: ignore[assignment]
-    freshness.SMALL_MAILBOX_FOLDERS = order.turns or LARGE_FOLDERS  # type: ignore[misc]
+    _replace(patience, "time", SimpleNamespace(sleep=lambda _: None))
+    _replace(freshness, "SMALL_MAILBOX_FOLDERS", order.turns or LARGE_FOLDERS)
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    setattr(module, name, value)
 
 
 def _remembered(settings: Settings, **how: Any) -> connection.Connection:
@@ -129,8 +140,12 @@ def _run(order: Order, moments: Moments) -> Ending:
 def _started(order: Order) -> str:
     """The name of the execution that a trigger starts; past it, one that nobody knows yet."""
     if not order.console:
-        _trigger().sync(AccountId(order.account_id), SyncType.AUTO, "torture")
+        _trigger().sync(AccountId(order.account_id), _sync_type(order), "torture")
     return _engine.started or str(uuid.uuid4())
+
+
+def _sync_type(order: Order) -> SyncType:
+    return SyncType.FULL if order.is_full else SyncType.AUTO
 
 
 def _trigger() -> Trigger:
@@ -138,7 +153,7 @@ def _trigger() -> Trigger:
 
 
 def _look(order: Order, moments: Moments) -> Ending:
-    """By `sync-accounts`, and by an execution only if that one asks for it, or if one is revived."""
+    """By `sync-accounts`, and by an execution if that asks for one, or if one is revived."""
     moments.watch()
     if order.revives:
         _trigger().revive_all(RunStore(open_database()).quiet_runs(SILENT_S, MAX_REVIVED))
@@ -160,8 +175,10 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
 
     at_once = order.at_once and order.dies == "function"
     arn = execution_arn(MACHINE_ARN, name)
-    execution = Execution(name, arn, invoke, arrange, at_once, _wait)
-    state = {"accountId": order.account_id, "syncType": "auto", "trigger": "torture"}
+    attempts = math.inf if order.is_forked else MAX_ATTEMPTS
+    execution = Execution(name, arn, invoke, arrange, at_once, _wait, attempts)
+    sync_type = SyncType.AUTO if order.dies == "look" else _sync_type(order)
+    state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
     try:
         execution.run(MAILBOX_SYNC.definition, state)
     except StateFailed as failure:
@@ -171,8 +188,9 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
 
 def _wait(seconds: float) -> None:
     """A Wait of the workflow: it passes at once, and the clock goes on all the same."""
+    _waits.append(seconds)
     with unwatched(), closing(_connect(Settings(os.environ))) as tables:
-        let_time_pass(lambda sql: tables.run(sql), seconds / 3600)
+        let_time_pass(tables.run, seconds / 3600)
 
 
 class _Functions:

@@ -117,7 +117,7 @@ class World:
 
     def let_time_pass(self, mirror: Mirror, hours: float) -> None:
         with self.opened(mirror) as tables:
-            let_time_pass(lambda sql: tables.run(sql), hours)
+            let_time_pass(tables.run, hours)
 
     def opened(self, mirror: Mirror) -> AbstractContextManager[pg8000.native.Connection]:
         """A connection to the mirror's database, past the product."""
