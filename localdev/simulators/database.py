@@ -118,6 +118,18 @@ class Database:
             self.write("INSERT INTO secret VALUES (?, ?)", name, made)
             return made
 
+    def copy(self) -> sqlite3.Connection:
+        """All of it in memory, for `restore`."""
+        copied = sqlite3.connect(":memory:", check_same_thread=False)
+        with self._lock:
+            self._connection.backup(copied)
+        return copied
+
+    def restore(self, copied: sqlite3.Connection) -> None:
+        """Everything is as it was when it was copied."""
+        with self._lock:
+            copied.backup(self._connection)
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

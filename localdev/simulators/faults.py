@@ -24,6 +24,7 @@ Forgery = Literal[
     "partial",
     "no removals",
     "no changes",
+    "removed",
     "miscounted",
     "uncounted",
     "old",
@@ -45,7 +46,8 @@ class Fault:
     Well-formed and wrong are: `nothing` (a complete answer without items, which counts none; of
     delta with the link of the end, so that every change until now is swallowed), `less` (some
     items are left out, and not counted), `partial` (of items there are only id and etag),
-    `no removals` and `no changes` (of delta, which never reports them again), `miscounted`
+    `no removals` and `no changes` (of delta, which never reports them again), `removed` (delta
+    reports as removed what is new or changed), `miscounted`
     (folders count `off_by` more messages, and unread ones), `uncounted` (folders do not say how
     many), `old` (an earlier answer to such a request, the oldest that is kept; see
     `Switches.answers_kept`). A single object is forged like an item. `about` names by id the items

@@ -40,10 +40,8 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.budget import CHECK_PATIENCE_S
+from tests.clock import let_time_pass
 from tests.torture.execution import Execution, StateFailed
-
-CLOCK = ("email_accounts", "email_folders", "folder_cursors", "emails", "email_quarantine")
-"""Tables with times that decide what is due."""
 
 
 class KeyService:
@@ -153,16 +151,7 @@ class World:
 
     def let_time_pass(self, hours: float) -> None:
         """As if all that is stored had happened so many hours earlier."""
-        for table in CLOCK:
-            shifted = self.rows(
-                "SELECT attname FROM pg_attribute"
-                f" WHERE attrelid = 'mailsync.{table}'::regclass AND NOT attisdropped"
-                " AND atttypid = 'timestamptz'::regtype"
-                " AND attname NOT IN ('received_at', 'sent_at', 'modified_at')"
-            )
-            ago = f"make_interval(secs => {hours * 3600})"
-            columns = ", ".join(f"{name} = {name} - {ago}" for (name,) in shifted)
-            self.rows(f"UPDATE mailsync.{table} SET {columns} RETURNING 1")
+        let_time_pass(self.rows, hours)
 
     def _wait(self, seconds: float) -> None:
         """A pause of the workflow, which passes at once."""

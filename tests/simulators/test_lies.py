@@ -76,6 +76,20 @@ def test_changes_may_be_swallowed_for_good(
         _, link = delta_round(graph, link)
 
 
+def test_what_is_there_may_be_reported_as_removed(
+    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, ids: list[str]
+) -> None:
+    _, link = delta_round(graph, INBOX_DELTA)
+    for message_id in ids[:2]:
+        mailbox.update(message_id, subject="changed")
+    forge(simulators, "/delta", "removed", about=ids[1:])
+
+    forged, link = delta_round(graph, link)
+
+    assert {each["id"]: "@removed" in each for each in forged} == {ids[0]: False, ids[1]: True}
+    assert delta_round(graph, link)[0] == []
+
+
 def test_items_may_be_reduced_to_their_ids_and_etags(
     simulators: Simulators, graph: httpx.Client, ids: list[str]
 ) -> None:

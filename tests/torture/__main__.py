@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localdev.engine.postgres import Postgres
-from tests.torture.crash_points import DEATHS, SCENARIOS, CrashPoints
+from tests.torture.crash_points import DEATHS, CrashPoints
+from tests.torture.scenarios import SCENARIOS
 from tests.torture.histories import falsified
 from tests.torture.world import World
 

@@ -26,17 +26,16 @@ SELECT m.message_id, json_build_object(
   FROM mailsync.emails m
   JOIN mailsync.email_folders f ON f.id = m.folder_id
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
- WHERE m.account_id = cast(:account AS uuid)"""
+ WHERE m.account_id = cast(:account AS uuid) AND m.removed_at IS NULL"""
 _FOLDERS = """
 SELECT f.remote_id, json_build_object(
          'name', f.display_name, 'parent', f.parent_remote_id, 'role', f.role,
          'hidden', f.hidden, 'total', f.total, 'unread', f.unread)
   FROM mailsync.email_folders f
- WHERE f.account_id = cast(:account AS uuid)"""
+ WHERE f.account_id = cast(:account AS uuid) AND f.gone_at IS NULL"""
 _MUST_BE_EMPTY = {
-    "messages that await the provider's word": "emails WHERE {owned} AND removed_at IS NOT NULL",
-    "folders that are gone": "email_folders WHERE {owned} AND gone_at IS NOT NULL",
-    "folders that are not proven": "email_folders WHERE {owned} AND verified_at IS NULL",
+    "folders that are not proven": "email_folders WHERE {owned} AND verified_at IS NULL"
+    " AND gone_at IS NULL",
     "walks under way": "folder_cursors JOIN mailsync.email_folders f ON f.id = folder_id"
     " WHERE {owned} AND walking",
     "messages in quarantine": "email_quarantine WHERE {owned}",
@@ -44,6 +43,10 @@ _MUST_BE_EMPTY = {
     "accounts that are not complete": "email_accounts WHERE id = cast(:account AS uuid) AND"
     " (NOT initial_sync_completed OR lease_owner IS NOT NULL OR sync_status <> 'completed'"
     " OR last_error IS NOT NULL)",
+}
+_HIDDEN = {
+    "hidden messages": "emails WHERE {owned} AND removed_at IS NOT NULL",
+    "hidden folders": "email_folders WHERE {owned} AND gone_at IS NOT NULL",
 }
 _OWNED = "account_id = cast(:account AS uuid)"
 _ROLES = {
@@ -57,17 +60,24 @@ _ROLES = {
 }
 
 
-def divergences(tables: Connection, account_id: str, mailbox: Mailbox) -> list[str]:
-    """One line for each thing in which the account's rows and the mailbox differ."""
+def divergences(
+    tables: Connection, account_id: str, mailbox: Mailbox, *, is_confirmed: bool = False
+) -> list[str]:
+    """One line for each thing in which the account's rows and the mailbox differ.
+
+    What is hidden counts as absent. `is_confirmed`: all that is gone has been gone for so long that
+    nothing may be hidden any more.
+    """
 
     def asked(sql: str) -> list[list[Any]]:
         return tables.run(sql, account=account_id) or []
 
+    must_be_empty = {**_MUST_BE_EMPTY, **(_HIDDEN if is_confirmed else {})}
     counts = (
         f"(SELECT count(*) FROM mailsync.{where.format(owned=_OWNED)})"
-        for where in _MUST_BE_EMPTY.values()
+        for where in must_be_empty.values()
     )
-    left = zip(_MUST_BE_EMPTY, asked(f"SELECT {', '.join(counts)}")[0], strict=True)
+    left = zip(must_be_empty, asked(f"SELECT {', '.join(counts)}")[0], strict=True)
     return [
         *_differences("folder", dict(asked(_FOLDERS)), _folders(mailbox)),
         *_differences("message", dict(asked(_MESSAGES)), _messages(mailbox)),

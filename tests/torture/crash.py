@@ -1,13 +1,15 @@
-"""Death at a chosen moment: SIGKILL just before or just after a call to the outside.
+"""Death at a chosen moment, just before or just after a call to the outside.
 
 Every HTTP request (Microsoft Graph, the key service) and every SQL statement, COMMIT included,
 is one call and has two moments, so that a call that took effect and one that did not both get
-their turn.
+their turn. A process of its own dies by SIGKILL. One that is to go on with other syncs only plays
+dead: nothing that it calls has an effect any more.
 """
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -22,31 +24,64 @@ CALLS = (
 )
 
 
-class Moments:
-    """Counts the moments of this process; at the one numbered `fatal` it is dead."""
+class Died(BaseException):
+    """The process plays dead."""
 
-    def __init__(self, fatal: int | None) -> None:
+
+class Moments:
+    """Counts the moments of this process; at the one numbered `fatal` it is dead.
+
+    `plays`: it only plays dead, until it is revived.
+    """
+
+    _watching: "Moments | None" = None
+
+    def __init__(self, fatal: int | None, *, plays: bool = False) -> None:
         self.count = 0
         self._fatal = fatal
+        self._plays = plays
+        self._is_dead = False
 
     def watch(self) -> None:
-        """From now on in this process; asked again, it changes nothing."""
+        """From now on in this process, in place of any other."""
+        Moments._watching = self
         for owner, name in CALLS:
             call = getattr(owner, name)
             if not hasattr(call, "__wrapped__"):
-                setattr(owner, name, self._watched(call))
+                setattr(owner, name, _watched(call))
 
-    def _watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(call)
-        def watched(*args: Any, **named: Any) -> Any:
-            self._pass()
-            result = call(*args, **named)
-            self._pass()
-            return result
+    def revive(self) -> None:
+        """Another process takes the place of the dead one."""
+        self._is_dead = False
 
-        return watched
-
-    def _pass(self) -> None:
+    def pass_one(self) -> None:
         self.count += 1
-        if self.count == self._fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self._is_dead or self.count == self._fatal:
+            if not self._plays:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self._is_dead = True
+            raise Died
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """For calls that are none of the product's."""
+    watching, Moments._watching = Moments._watching, None
+    try:
+        yield
+    finally:
+        Moments._watching = watching
+
+
+def _watched(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def watched(*args: Any, **named: Any) -> Any:
+        moments = Moments._watching
+        if moments is None:
+            return call(*args, **named)
+        moments.pass_one()
+        result = call(*args, **named)
+        moments.pass_one()
+        return result
+
+    return watched

@@ -7,6 +7,7 @@ allows. Source: Amazon States Language.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ class Execution:
     """`arrange` returns the items of a Map in the order in which they are begun.
 
     `at_once`: as many as its definition allows, so `invoke` is called by several threads. `waited`
-    gets the seconds of each Wait.
+    gets the seconds of each Wait. `max_attempts` bounds those of the definition.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Execution:
     arrange: Callable[[list[Json]], list[Json]]
     at_once: bool = False
     waited: Callable[[float], object] = lambda _: None
+    max_attempts: float = math.inf
 
     def run(self, definition: str, state_input: Json) -> Json:
         """The output. Raises StateFailed when the execution ends in a Fail."""
@@ -87,7 +89,9 @@ class Execution:
             except StateFailed as failure:
                 retriers = enumerate(state.get("Retry", ()))
                 found = next((each for each in retriers if _matches(each[1], failure)), None)
-                if found is None or tries[found[0]] >= found[1]["MaxAttempts"]:
+                if found is None:
+                    raise
+                if tries[found[0]] >= min(found[1]["MaxAttempts"], self.max_attempts):
                     raise
                 tries[found[0]] += 1
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from localdev.engine.postgres import Postgres
-from tests.torture.crash_points import DEATHS, SCENARIOS, CrashPoints
+from tests.torture.crash_points import DEATHS, CrashPoints
+from tests.torture.scenarios import SCENARIOS
 from tests.torture.histories import Mishap, Round, check_history, falsified
 from tests.torture.random_changes import Change
 from tests.torture.world import World

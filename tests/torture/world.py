@@ -19,7 +19,7 @@ import pg8000.native
 from moto.server import ThreadedMotoServer
 
 from localdev.engine.postgres import Postgres
-from localdev.simulators import Simulators
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
 from mailsync.access.admission import Admission
 from mailsync.access.vault import Vault
@@ -28,13 +28,15 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
+from tests.clock import let_time_pass
 from tests.databases import copy_database
-from tests.torture.sync_process import Ending, Order
+from tests.torture.orders import Ending, Order
 
 _AWS = {
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
+    "POWERTOOLS_METRICS_DISABLED": "true",
 }
 
 
@@ -107,11 +109,15 @@ class World:
             self._drop(database)
 
     def sync(self, mirror: Mirror, **asked: Any) -> Ending:
-        """Runs one sync in a process of its own; `asked` are fields of an Order."""
+        """Runs one sync in another process; `asked` are fields of an Order."""
         url = {"DATABASE_URL": self._url(mirror.database)}
         environment = {**self._environment, **url}
         order = Order(environment=environment, account_id=mirror.account_id, **asked)
         return self._syncs(order)
+
+    def let_time_pass(self, mirror: Mirror, hours: float) -> None:
+        with self.opened(mirror) as tables:
+            let_time_pass(tables.run, hours)
 
     def opened(self, mirror: Mirror) -> AbstractContextManager[pg8000.native.Connection]:
         """A connection to the mirror's database, past the product."""
@@ -164,20 +170,30 @@ class World:
         return {
             "GRAPH_URL": self.simulators.graph_url,
             "MICROSOFT_AUTHORITY": self.simulators.authority,
-            "MICROSOFT_CLIENT_ID": "torture",
-            "MICROSOFT_CLIENT_SECRET": "torture",
+            "MICROSOFT_CLIENT_ID": CLIENT_ID,
+            "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(self.simulators.ca_bundle),
         }
 
     def _sealing(
         self, mailbox: Mailbox, store: CredentialStore
     ) -> Callable[[AccountId], Credentials]:
-        lifetime = timedelta(days=1)
+        lifetime = timedelta(days=90)
         token = self.simulators.access_token(mailbox, lifetime_s=int(lifetime.total_seconds()))
         access = Access(token, datetime.now(UTC) + lifetime)
-        admission = Admission(access, grant="no grant is needed while the token lasts")
+        admission = Admission(access, grant=self._grant(mailbox))
         key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
         return lambda account_id: admission.sealed(account_id, key)
+
+    def _grant(self, mailbox: Mailbox) -> str:
+        """What a refused token is renewed with."""
+        consents, address = self.simulators.entra.consents, "http://localhost"
+        scope = "Mail.ReadWrite User.Read offline_access openid profile"
+        code = consents.issue_code(
+            user_id=mailbox.user_id, scope=scope, redirect_uri=address, challenge=None, nonce=None
+        )
+        consent_id, _ = consents.redeem_code(code, redirect_uri=address, verifier=None)
+        return consents.new_refresh_token(consent_id)
 
 
 @contextmanager

@@ -29,6 +29,10 @@ class EarlierAnswers:
             if len(self._kept) > MAX_KINDS:
                 self._kept.pop(next(iter(self._kept)))
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
     def oldest(self, request: Request, mailbox_id: str) -> Any:
         """The oldest document that is kept of this kind, None when there is none."""
         with self._lock:

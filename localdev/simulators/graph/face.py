@@ -66,7 +66,7 @@ class GraphFace:
         self._service = service
         self._signer = signer
         self._links = DeltaLinks(service.database)
-        self._earlier = EarlierAnswers()
+        self.earlier = EarlierAnswers()
 
     def __call__(self, request: Request) -> Response:
         if request.path.lower() == f"{VERSION}/$batch" and request.method == "POST":
@@ -131,9 +131,9 @@ class GraphFace:
     ) -> Answer:
         """The answer, or the earlier one that a fault wants; without one the right one."""
         most = self._service.switches.answers_kept
-        earlier = self._earlier.oldest(request, mailbox.user_id) if most else None
+        earlier = self.earlier.oldest(request, mailbox.user_id) if most else None
         if most and answer.document:
-            self._earlier.keep(request, mailbox.user_id, answer.document, most=most)
+            self.earlier.keep(request, mailbox.user_id, answer.document, most=most)
         if earlier and fault and fault.page == "old":
             return replace(answer, document=earlier)
         return answer

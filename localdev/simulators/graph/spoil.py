@@ -9,6 +9,7 @@ from localdev.http_server import Response
 from localdev.simulators.faults import Fault
 from localdev.simulators.graph.call import Answer
 from localdev.simulators.graph.errors import GraphError, retry_after
+from localdev.simulators.graph.shapes import removed_object
 
 _CLOSED_WITHOUT_ANSWER = -1
 _COUNTS = ("totalItemCount", "unreadItemCount")
@@ -93,6 +94,9 @@ def _forged(item: Mapping[str, Any], fault: Fault) -> Mapping[str, Any]:
         return item
     if fault.page == "partial":
         return {name: value for name, value in item.items() if name in _OF_A_PART}
+    if fault.page == "removed":
+        kind = str(item.get("@odata.type", "")).rpartition(".")[2]
+        return removed_object(kind, item["id"], "deleted")
     counts = {name: item[name] for name in _COUNTS if name in item}
     if fault.page == "uncounted":
         return {**item, **dict.fromkeys(counts)}

@@ -1,0 +1,178 @@
+"""One history, played: after each sync the law is asked, and at the end the schedule is on its own."""
+
+import sys
+from collections import Counter
+from itertools import count
+
+from localdev.simulators.faults import Fault, FaultScript
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.switches import Switches
+from mailsync.sync.due import SUSPICIOUS_REMOVAL
+from tests.clock import let_time_pass
+from tests.torture.comparison import divergences
+from tests.torture.law import Law, Seen, Sync, look
+from tests.torture.lies import Lie, Told
+from tests.torture.plots import ODDITIES, History, Round
+from tests.torture.stage import Stage
+
+LIES_LAST_H = 1.0
+CONFIRMED_H, DAY_H, COMPARED_H = 2.1, 24.1, 8 * 24.0
+LEASE_H, TICK_H = 0.3, 0.02
+MAX_TICKS = 12
+"""Of the schedule, until an account is settled."""
+
+
+class _Script(FaultScript):
+    """Faults and lies, and changes of the mailbox while a sync is under way."""
+
+    def __init__(self, mailbox: Mailbox, plan: Round, lies: list[Lie]) -> None:
+        super().__init__()
+        rules = [rule for lie in lies for rule in lie.rules(mailbox)]
+        self.add(*(each.rule() for each in plan.mishaps), *rules)
+        self._wrong = [rule.fault for rule in rules]
+        self._mailbox = mailbox
+        self._meanwhile = dict(plan.meanwhile or {})
+        self._requests = count(1)
+        self.told: list[tuple[str, Fault]] = []
+        self.has_changed = False
+        self.reads_folders = True
+
+    def next_for(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
+        if change := self._meanwhile.pop(next(self._requests), None):
+            change.apply(self._mailbox)
+            self.has_changed = True
+        fault = super().next_for(method, path, in_batch=in_batch)
+        if fault and any(fault is each for each in self._wrong):
+            self.told.append((path, fault))
+        if fault and "/mailFolders/delta" in path:
+            self.reads_folders = False
+        return fault
+
+
+class Play:
+    """`events` counts what happened."""
+
+    def __init__(self, stage: Stage, plot: History) -> None:
+        self.events: Counter[str] = Counter()
+        self._stage = stage
+        self._plot = plot
+        self._mailbox = stage.mirror.mailbox
+        self._service = stage.service
+        self._law = Law(self._mailbox)
+        self._lies: list[tuple[Lie, int]] = []
+        self._lied_h: float | None = None
+        self._has_lied_in_full = False
+
+    def run(self) -> None:
+        """Raises AssertionError with what is against the law."""
+        self._stage.set_back(is_synced=self._plot.is_synced)
+        for plan in self._plot.rounds:
+            self._play(plan)
+        self._service.faults = FaultScript()
+        self._switch()
+        self._recover()
+
+    def _play(self, plan: Round) -> None:
+        self._pass(plan.hours)
+        for change in plan.before:
+            change.apply(self._mailbox)
+        self._switch(largest_page=plan.page, **ODDITIES[plan.oddity])
+        script = _Script(self._mailbox, plan, self._lies_of(plan))
+        self._service.faults = script
+        asked = {
+            "fatal": plan.fatal,
+            "dies": plan.dies,
+            "folder_order": plan.folder_order,
+            "is_full": plan.is_full,
+            "at_once": plan.at_once,
+        }
+        self._sync(script, **asked, is_forked=plan.at_once and plan.dies == "function")
+
+    def _lies_of(self, plan: Round) -> list[Lie]:
+        """Those that go on, and those that begin; none an hour after the first one."""
+        if self._lied_h is None and plan.lies:
+            self._lied_h = 0.0
+        if self._lied_h is None or self._lied_h > LIES_LAST_H:
+            return []
+        told = [*self._lies, *((lie, lie.syncs) for lie in plan.lies)]
+        self._lies = [(lie, left - 1) for lie, left in told if left > 1]
+        return [lie for lie, _ in told]
+
+    def _sync(self, script: _Script | None = None, **asked: object) -> Seen:
+        before = self._look()
+        ending = self._stage.sync(turns=self._plot.turns, **asked)
+        after = self._look()
+        told = Told(tuple(script.told) if script else ())
+        is_still = script is None or not script.has_changed
+        switches = self._service.switches
+        reads_folders = script is None or script.reads_folders
+        is_flat = reads_folders and switches.flat_folder_delta and switches.has_delta
+        sync = Sync(before, after, told, ending.waited_s, is_still, is_flat)
+        self._count(sync, ending.outcome)
+        wrong = self._law.broken(sync)
+        assert not wrong, "\n".join([f"after a sync that ended as {ending.outcome}:", *wrong])
+        return after
+
+    def _count(self, sync: Sync, outcome: str) -> None:
+        self.events["syncs"] += 1
+        self.events["syncs that died"] += outcome == "killed"
+        self.events["runs completed"] += sync.has_completed
+        self.events["wrong answers"] += len(sync.told.lies)
+        self.events["syncs with wrong answers"] += bool(sync.told)
+        hidden = {key for key, row in sync.before.rows.items() if row.is_hidden}
+        now = sync.after.rows
+        self.events["rows shown again"] += sum(
+            key in now and not now[key].is_hidden for key in hidden
+        )
+        self.events["rows deleted"] += len(hidden - now.keys())
+        self._has_lied_in_full |= any(fault.page for _, fault in sync.told.lies)
+
+    def _recover(self) -> None:
+        """Nothing but the schedule and time; a comparison of ids only where lies were told that
+        no count can show."""
+        for name, waits in (
+            ("at once", ()),
+            ("after 2 h", (CONFIRMED_H, CONFIRMED_H)),
+            ("after a day", (DAY_H, CONFIRMED_H, DAY_H)),
+            ("after a week", (COMPARED_H, CONFIRMED_H, DAY_H)),
+        ):
+            if name == "after a week":
+                assert self._has_lied_in_full, "\n".join(wrong)
+            self._settle()
+            for hours in waits:
+                self._pass(hours)
+                self._settle()
+            wrong = self._wrong()
+            if not wrong:
+                self.events[f"exact {name}"] += 1
+                return
+        raise AssertionError("\n".join(["a week later:", *wrong]))
+
+    def _settle(self) -> None:
+        """Syncs of the schedule, each when it is due, until one ends well."""
+        for _ in range(MAX_TICKS):
+            seen = self._look()
+            waits = LEASE_H if seen.is_held else TICK_H
+            self._pass(max(waits, seen.due_in_s / 3600 + 0.001))
+            after = self._sync(dies="look", revives=True, is_forked=False)
+            if after.sync_status == "completed" and after.last_error in (None, SUSPICIOUS_REMOVAL):
+                return
+        raise AssertionError(f"{MAX_TICKS} syncs end as {after.sync_status}: {after.last_error}")
+
+    def _wrong(self) -> list[str]:
+        mirror = self._stage.mirror
+        return divergences(self._stage.tables, mirror.account_id, mirror.mailbox, is_confirmed=True)
+
+    def _look(self) -> Seen:
+        return look(self._stage.tables, self._stage.mirror.account_id)
+
+    def _pass(self, hours: float) -> None:
+        if hours > 0:
+            let_time_pass(self._stage.tables.run, hours)
+            if self._lied_h is not None:
+                self._lied_h += hours
+
+    def _switch(self, **switches: object) -> None:
+        self._service.switches = Switches(
+            requests_per_window=sys.maxsize, answers_kept=3, **switches
+        )

@@ -1,0 +1,114 @@
+"""Syncs that are killed at every moment, each with what happened to its mailbox before."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.mailbox import Mailbox
+from tests.torture.changes import change_everything
+from tests.torture.world import Mirror, World
+
+GONE = Fault(status=404, code="ErrorItemNotFound")
+CONFIRMED_H = 2.1
+"""Longer than what lies between the two answers that delete something."""
+COMPARED_H = 8 * 24
+"""Longer than the ids of a folder may wait for their comparison."""
+
+
+def _no_faults(_: Mailbox) -> Sequence[Rule]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`prepare` leads to the moment before the sync, during which the `faults` strike.
+
+    `shows` counts what it is about: before the sync, or after it if it `mends` what the pages
+    before it did not say. `messages` are those of the mailbox.
+    """
+
+    prepare: Callable[[World, Mirror], object]
+    shows: str
+    faults: Callable[[Mailbox], Sequence[Rule]] = _no_faults
+    mends: bool = False
+    messages: int = 40
+
+
+def _nothing(world: World, mirror: Mirror) -> None:
+    """The first sync."""
+
+
+def _changes(world: World, mirror: Mirror) -> None:
+    """A change of each kind."""
+    world.sync(mirror)
+    change_everything(mirror.mailbox)
+
+
+def _removals(world: World, mirror: Mirror) -> None:
+    """Messages and folders are hidden, and are deleted by the second answer."""
+    _changes(world, mirror)
+    world.sync(mirror)
+    world.let_time_pass(mirror, CONFIRMED_H)
+
+
+def _returns(world: World, mirror: Mirror) -> None:
+    """A folder was hidden in error with its mail, and a message of another one."""
+    world.sync(mirror)
+    mailbox = mirror.mailbox
+    folder = mailbox.folders.find("archive").id
+    message = mailbox.messages("inbox")[0].immutable_id
+    mailbox.move(message, "archive")
+    mailbox.move(message, "inbox")
+    lists = "/mailFolders(/delta)?[?]|/childFolders"
+    world.simulators.service.faults.add(
+        Rule(fault=Fault(page="less", about=(folder,)), path=lists, times=None),
+        Rule(fault=GONE, path=f"/mailFolders/{folder}", times=None),
+        Rule(fault=GONE, path=f"/messages/{message}", times=None),
+    )
+    world.sync(mirror)
+    world.simulators.service.faults.clear()
+
+
+def _silence(world: World, mirror: Mirror) -> None:
+    """Changes were never reported; a comparison of ids finds them a week later."""
+    world.sync(mirror)
+    mailbox = mirror.mailbox
+    moved, purged, flagged, changed = (each.immutable_id for each in mailbox.messages("inbox")[:4])
+    mailbox.move(moved, "archive")
+    mailbox.copy(changed, "inbox")
+    mailbox.purge(purged)
+    mailbox.update(flagged, flag={"flagStatus": "flagged"})
+    mailbox.update(changed, subject="changed in silence", isRead=True)
+    swallowed = Fault(page="nothing")
+    world.simulators.service.faults.add(Rule(fault=swallowed, path="/messages/delta", times=None))
+    world.sync(mirror)
+    world.simulators.service.faults.clear()
+    world.let_time_pass(mirror, COMPARED_H)
+
+
+def _broken_feed(mailbox: Mailbox) -> Sequence[Rule]:
+    """Two folders have no page, however small, and one not even without bodies."""
+    inbox, archive = (mailbox.folders.find(role).id for role in ("inbox", "archive"))
+    fault = Fault(status=500)
+    return (
+        Rule(fault=fault, path=f"{archive}/messages/delta[?].*body", times=None),
+        Rule(fault=fault, path=f"{inbox}/messages/delta", times=None),
+    )
+
+
+SCENARIOS = {
+    "initial": Scenario(_nothing, "SELECT 1"),
+    "incremental": Scenario(_changes, "SELECT count(*) FROM mailsync.emails"),
+    "removal": Scenario(_removals, "SELECT count(gone_at) FROM mailsync.email_folders"),
+    "return": Scenario(_returns, "SELECT sum(repair_rounds) FROM mailsync.sync_runs", mends=True),
+    "comparison": Scenario(
+        _silence, "SELECT sum(repair_rounds) FROM mailsync.sync_runs", mends=True, messages=15
+    ),
+    "fallback": Scenario(
+        _nothing,
+        "SELECT max(fallback) - 1 FROM mailsync.folder_cursors",
+        _broken_feed,
+        mends=True,
+        messages=15,
+    ),
+}

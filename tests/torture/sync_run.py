@@ -1,0 +1,272 @@
+"""One sync by the product's own trigger or schedule, and the real handlers in the order of the real
+state machine."""
+
+import json
+import math
+import os
+import random
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from importlib import import_module
+from queue import LifoQueue
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+from mailsync import workflow
+from mailsync.model import AccountId, SyncType
+from mailsync.providers import patience
+from mailsync.settings import Settings, load_settings
+from mailsync.steps import batch
+from mailsync.steps.mailbox import open_vault
+from mailsync.store import connection
+from mailsync.store.connection import open_database
+from mailsync.store.run_store import RunStore
+from mailsync.sync import freshness
+from mailsync.workflow import Trigger, Workflows, execution_arn
+from tests.clock import let_time_pass
+from tests.torture.crash import Died, Moments, unwatched
+from tests.torture.execution import Execution, Invoke, StateFailed
+from tests.torture.fork import Fork, Killed
+from tests.torture.orders import MAX_AT_ONCE, Ending, Order
+
+MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
+FUNCTION_S = 300.0
+SILENT_S, MAX_REVIVED = 60, 100
+MAX_ATTEMPTS = 3
+"""Of a state: what goes wrong all through a sync does so in each attempt alike."""
+LARGE_FOLDERS = freshness.SMALL_MAILBOX_FOLDERS
+_connect = connection.connect
+_connections: list[connection.Connection] = []
+_waits: list[float] = []
+
+
+class _Engine(Workflows):
+    """Step Functions to the trigger: what was started before is dead, what is asked for runs."""
+
+    started: str | None = None
+
+    def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
+        self.started = name
+        return execution_arn(machine_arn, name)
+
+    def status(self, arn: str) -> None:
+        return None
+
+
+_engine = _Engine()
+
+
+def run(order: Order) -> Ending:
+    """In this process; one that is no fork only plays dead, and is as new afterwards."""
+    _prepare(order)
+    moments = Moments(order.fatal, plays=not order.is_forked)
+    try:
+        ending = _run(order, moments)
+    except Died:
+        _forget_process()
+        ending = Ending(outcome="killed", moments=moments.count)
+    return replace(ending, waited_s=sum(_waits))
+
+
+def load_handlers() -> dict[str, Callable[[Any, Any], Any]]:
+    """The functions of the workflow by their placeholders in its definition."""
+    return {
+        f"${{{each.placeholder}}}": import_module(f"handlers.{each.module}").handler
+        for each in FUNCTIONS
+        if each.placeholder in MAILBOX_SYNC.definition
+    }
+
+
+def _prepare(order: Order) -> None:
+    known = os.environ.get("DATABASE_URL")
+    os.environ.update(order.environment, MAILBOX_SYNC_ARN=MACHINE_ARN)
+    if order.is_forked or known != order.environment["DATABASE_URL"]:
+        _forget_process(gently=order.is_forked)
+    _engine.started = None
+    _waits.clear()
+    _replace(workflow, "Workflows", lambda: _engine)
+    _replace(connection, "connect", _remembered)
+    # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
+    _replace(patience, "time", SimpleNamespace(sleep=lambda _: None))
+    _replace(freshness, "SMALL_MAILBOX_FOLDERS", order.turns or LARGE_FOLDERS)
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    setattr(module, name, value)
+
+
+def _remembered(settings: Settings, **how: Any) -> connection.Connection:
+    opened = _connect(settings, **how)
+    _connections.append(opened)
+    return opened
+
+
+def _forget_process(*, gently: bool = False) -> None:
+    """What a process has open and remembers. `gently`: it belongs to the process that forked."""
+    for opened in _connections:
+        if not gently:
+            with suppress(OSError, AttributeError):
+                opened._usock.shutdown(socket.SHUT_RDWR)
+            opened.close()
+    _connections.clear()
+    for remembered in (load_settings, open_database, open_vault, batch._workers):
+        remembered.cache_clear()
+
+
+def _run(order: Order, moments: Moments) -> Ending:
+    if order.dies == "look":
+        return _look(order, moments)
+    if order.dies == "execution":
+        moments.watch()
+        return _execute(order, _started(order), _Functions(moments).invoke, moments)
+    with unwatched():
+        name = _started(order)
+    if not order.is_forked:
+        moments.watch()
+        return _execute(order, name, _Functions(moments, are_mortal=True).invoke, moments)
+    open_database().close()
+    functions = _ForkedFunctions(order.fatal, at_once=MAX_AT_ONCE if order.at_once else 1)
+    try:
+        return _execute(order, name, functions.invoke, functions.moments)
+    finally:
+        functions.close()
+
+
+def _started(order: Order) -> str:
+    """The name of the execution that a trigger starts; past it, one that nobody knows yet."""
+    if not order.console:
+        _trigger().sync(AccountId(order.account_id), _sync_type(order), "torture")
+    return _engine.started or str(uuid.uuid4())
+
+
+def _sync_type(order: Order) -> SyncType:
+    return SyncType.FULL if order.is_full else SyncType.AUTO
+
+
+def _trigger() -> Trigger:
+    return Trigger(RunStore(open_database()), _engine, MACHINE_ARN)
+
+
+def _look(order: Order, moments: Moments) -> Ending:
+    """By `sync-accounts`, and by an execution if that asks for one, or if one is revived."""
+    moments.watch()
+    if order.revives:
+        _trigger().revive_all(RunStore(open_database()).quiet_runs(SILENT_S, MAX_REVIVED))
+    outcome = "revived"
+    if not _engine.started:
+        event = {"accountIds": [order.account_id]}
+        tally = import_module("handlers.sync_accounts").handler(event, _context())
+        outcome = ", ".join(sorted(tally["outcomes"]))
+    if _engine.started:
+        return _execute(order, _engine.started, _Functions(moments).invoke, moments)
+    return Ending(outcome=outcome, moments=moments.count)
+
+
+def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Ending:
+    def arrange(items: list[Any]) -> list[Any]:
+        if order.folder_order:
+            random.Random(order.folder_order).shuffle(items)
+        return items
+
+    at_once = order.at_once and order.dies == "function"
+    arn = execution_arn(MACHINE_ARN, name)
+    attempts = math.inf if order.is_forked else MAX_ATTEMPTS
+    execution = Execution(name, arn, invoke, arrange, at_once, _wait, attempts)
+    sync_type = SyncType.AUTO if order.dies == "look" else _sync_type(order)
+    state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
+    try:
+        execution.run(MAILBOX_SYNC.definition, state)
+    except StateFailed as failure:
+        return Ending(outcome=failure.error, moments=moments.count, cause=failure.cause)
+    return Ending(outcome="completed", moments=moments.count)
+
+
+def _wait(seconds: float) -> None:
+    """A Wait of the workflow: it passes at once, and the clock goes on all the same."""
+    _waits.append(seconds)
+    with unwatched(), closing(_connect(Settings(os.environ))) as tables:
+        let_time_pass(tables.run, seconds / 3600)
+
+
+class _Functions:
+    """The functions in this process; if they are mortal, a dead one is only a failed state."""
+
+    def __init__(self, moments: Moments, *, are_mortal: bool = False) -> None:
+        self.moments = moments
+        self._are_mortal = are_mortal
+        self._handlers = load_handlers()
+
+    def invoke(self, placeholder: str, payload: Any) -> Any:
+        event = json.loads(json.dumps(payload))
+        try:
+            return json.loads(json.dumps(self._handlers[placeholder](event, _context())))
+        except Died:
+            if not self._are_mortal:
+                raise
+            _forget_process()
+            self.moments.revive()
+            raise _killed() from None
+        except Exception as error:
+            cause = {"errorType": type(error).__name__, "errorMessage": str(error)}
+            raise StateFailed(type(error).__name__, json.dumps(cause)) from error
+
+
+class _ForkedFunctions:
+    """The functions in processes of their own, one of which is killed at the fatal moment."""
+
+    def __init__(self, fatal: int | None, *, at_once: int) -> None:
+        self.moments = Moments(fatal)
+        self._forks = ExitStack()
+        self._idle: LifoQueue[Fork] = LifoQueue()
+        # The one that is killed lies on top; one more than work at once takes its place.
+        for moments in (*(Moments(None) for _ in range(at_once)), self.moments):
+            self._idle.put(self._new_fork(moments))
+
+    def invoke(self, placeholder: str, payload: Any) -> Any:
+        fork = self._idle.get()
+        try:
+            outcome, count = fork.ask((placeholder, payload))
+        except Killed:
+            raise _killed() from None
+        self._idle.put(fork)
+        self.moments.count = max(count, self.moments.count)
+        if isinstance(outcome, StateFailed):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        self._forks.close()
+
+    def _new_fork(self, moments: Moments) -> Fork:
+        functions = _Functions(moments)
+
+        def answer(question: tuple[str, Any]) -> tuple[Any, int]:
+            moments.watch()
+            try:
+                outcome = functions.invoke(*question)
+            except StateFailed as failure:
+                outcome = failure
+            return outcome, moments.count
+
+        return self._forks.enter_context(Fork(answer))
+
+
+def _killed() -> StateFailed:
+    return StateFailed("Runtime.ExitError", "signal: killed")
+
+
+def _context() -> Any:
+    """What the handlers and Powertools read of Lambda's context object."""
+    deadline = time.monotonic() + FUNCTION_S
+    return SimpleNamespace(
+        function_name="torture",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:eu-central-1:000000000000:function:torture",
+        aws_request_id=str(uuid.uuid4()),
+        get_remaining_time_in_millis=lambda: int((deadline - time.monotonic()) * 1000),
+    )
