@@ -24,7 +24,7 @@ INCOMPLETE = ("SchemaOutdated", "SettingMissing")
 """The deployment lacks something: one run is enough to know."""
 DEFECTS = (
     *("CursorExpired", "FolderGone", "FoldersFailed", "FunctionFailed", "ProviderRejected"),
-    *("StoreRejected", "SuspiciousRemoval", "Unexpected"),
+    *("StoreRejected", "Unexpected", "VerificationFailed"),
 )
 """A mailbox, or our code, is not as it should be; one that fails is asked ever more rarely."""
 OUTAGES = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
@@ -143,7 +143,7 @@ def _of_mailboxes(told: ProductMetrics) -> Iterator[Watched]:
     yield Watched(
         name="DifferencesLeft",
         metric=told.of(metrics.DIFFERENCES_LEFT, _LONG),
-        says="A run ended without the proof of a folder. Compare the folder's counts.",
+        says="A folder differs from the provider after two repairs. Compare its counts.",
     )
     yield Watched(
         name="Throttled",
