@@ -167,12 +167,15 @@ SELECT account_id::text FROM mailsync.sync_runs
  WHERE id = :run_id AND status IN ('queued', 'running')
 
 -- quiet_runs --
--- Open runs that have not been heard of for a while; their execution may be dead.
-SELECT id, account_id::text, execution_arn
-  FROM mailsync.sync_runs
- WHERE status IN ('queued', 'running')
-   AND heartbeat_at < now() - make_interval(secs => cast(:seconds AS int))
- ORDER BY heartbeat_at
+-- Open runs that have not been heard of for a while; their execution may be dead. One that waits until
+-- its provider takes requests again is silent for long, and hundreds of them would hide the dead ones.
+SELECT r.id, r.account_id::text, r.execution_arn
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE r.status IN ('queued', 'running')
+   AND r.heartbeat_at < now() - make_interval(secs => cast(:seconds AS int))
+   AND (a.throttled_until IS NULL OR a.throttled_until < now())
+ ORDER BY r.heartbeat_at
  LIMIT :limit
 
 -- run_settings --
