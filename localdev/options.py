@@ -3,20 +3,29 @@
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from localdev.engine.simulator_process import Provider
 from localdev.own_servers import HELP, NotUsable, OwnDatabase, own_database, own_provider
+
+_SETTINGS = {
+    "graph_url": "GRAPH_URL",
+    "authority": "MICROSOFT_AUTHORITY",
+    "database_url": "DATABASE_URL",
+    "app_inbox_url": "APP_INBOX_URL",
+}
+"""Options that may be given in the environment as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Ports of 0 mean any free one.
 
-    provider        Microsoft's servers, or others that stand in for them; None: the simulators
-    database        None: a Postgres server of the stack's own
+    graph_url, authority  Microsoft's servers, or others in their place; None: the simulators
+    database_url    None: a Postgres server of the stack's own
+    environment     what belongs to servers of one's own, by the names of `own_servers.HELP`
     database_port   where that one also listens on loopback; None: only on its socket
     mbox            mail for the simulated mailbox; None: `messages` generated ones
     latency         of the simulators: `none` or `real`
@@ -30,8 +39,9 @@ class Options:
     api_port: int = 3000
     aws_port: int = 4566
     dashboard_port: int = 8288
-    provider: Provider | None = None
-    database: OwnDatabase | None = None
+    graph_url: str | None = None
+    authority: str | None = None
+    database_url: str | None = None
     database_port: int | None = None
     mbox: Path | None = None
     messages: int = 3000
@@ -43,6 +53,17 @@ class Options:
     cors_origins: tuple[str, ...] = ()
     app_inbox_url: str | None = None
     fresh: bool = False
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False)
+
+    @property
+    def provider(self) -> Provider | None:
+        """Raises NotUsable."""
+        return own_provider(self.graph_url, self.authority, self.environment)
+
+    @property
+    def database(self) -> OwnDatabase | None:
+        """Raises NotUsable."""
+        return own_database(self.database_url, self.environment)
 
 
 def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> tuple[str, Options]:
@@ -68,13 +89,16 @@ def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> 
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     chosen = vars(parser.parse_args(arguments))
+    for option, setting in _SETTINGS.items():
+        chosen[option] = chosen.get(option) or environment.get(setting) or None
     known = {each.name for each in fields(Options)}
     options = {name: value for name, value in chosen.items() if name in known}
+    made = Options(**options, environment=environment)
     try:
-        servers = _own_servers(chosen, environment)
+        _require_usable(made)
     except NotUsable as wrong:
         parser.error(str(wrong))
-    return chosen["command"], Options(**options, **servers)
+    return chosen["command"], made
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,27 +107,14 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def _own_servers(
-    chosen: Mapping[str, str | None], environment: Mapping[str, str]
-) -> dict[str, Any]:
+def _require_usable(options: Options) -> None:
     """Raises NotUsable."""
-    given = {
-        "GRAPH_URL": chosen["graph_url"],
-        "MICROSOFT_AUTHORITY": chosen["authority"],
-        "DATABASE_URL": chosen["database_url"],
-    }
-    settings = {**environment, **{name: value for name, value in given.items() if value}}
-    provider = own_provider(settings)
-    if provider and chosen["mbox"]:
+    if options.provider and options.mbox:
         raise NotUsable(
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )
-    return {
-        "provider": provider,
-        "database": own_database(settings),
-        "app_inbox_url": settings.get("APP_INBOX_URL") or None,
-    }
+    _ = options.database
 
 
 def _common_options() -> _Parser:

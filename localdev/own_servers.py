@@ -43,13 +43,14 @@ class OwnDatabase:
     ca_bundle: str = ""
 
 
-def own_provider(environment: Mapping[str, str]) -> Provider | None:
-    """Mail and sign-in from GRAPH_URL and MICROSOFT_AUTHORITY; None when neither is given.
+def own_provider(
+    graph_url: str | None, authority: str | None, environment: Mapping[str, str]
+) -> Provider | None:
+    """Mail and sign-in of these two servers, with the app of `environment`; None: none is given.
 
     Raises:
         NotUsable: one of them is missing, what belongs to them is, or a file cannot be used.
     """
-    graph_url, authority = (environment.get(each) for each in ("GRAPH_URL", "MICROSOFT_AUTHORITY"))
     if not graph_url and not authority:
         return None
     if not graph_url or not authority:
@@ -67,7 +68,7 @@ def own_provider(environment: Mapping[str, str]) -> Provider | None:
             "MICROSOFT_CLIENT_ID needs the secret or the certificate of that app registration: set"
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
-    settings = Settings(environment)
+    settings = Settings({**environment, "GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority})
     try:
         return Provider(
             graph_url=settings.graph_url,
@@ -82,16 +83,16 @@ def own_provider(environment: Mapping[str, str]) -> Provider | None:
         raise NotUsable(str(wrong)) from None
 
 
-def own_database(environment: Mapping[str, str]) -> OwnDatabase | None:
-    """The database of DATABASE_URL; None when none is given.
+def own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
+    """The database of this URL; None when none is given.
 
     Raises:
         NotUsable: DATABASE_CA_BUNDLE is no file of certificates.
     """
-    if not environment.get("DATABASE_URL"):
+    if not url:
         return None
     return OwnDatabase(
-        url=environment["DATABASE_URL"],
+        url=url,
         migration_url=environment.get("MIGRATION_DATABASE_URL", ""),
         ca_bundle=_ca_bundle(environment, "DATABASE_CA_BUNDLE"),
     )

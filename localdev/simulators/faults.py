@@ -9,11 +9,26 @@ import random
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-_FORGED_PAGES = ("empty", "ever empty", "same link", "no link", "duplicate")
+Forgery = Literal[
+    "empty",
+    "ever empty",
+    "same link",
+    "no link",
+    "duplicate",
+    "nothing",
+    "less",
+    "partial",
+    "no removals",
+    "no changes",
+    "miscounted",
+    "uncounted",
+    "old",
+]
+Cut = Literal["before answer", "mid body"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +39,18 @@ class Fault:
     (HTML, or "" for the empty 503). Without, the answer is worked out and then spoiled:
     cut off, `truncate_json` (a complete answer of half a document) or its page forged:
     `empty` keeps the link to this very page, `ever empty` leads to it by a new link each time,
-    `same link` repeats it below the items, `no link` drops it, `duplicate` serves every item
-    twice.
+    `same link` repeats it below the items, `no link` drops it (a list ends early and keeps its
+    count), `duplicate` serves every item twice.
+
+    Well-formed and wrong are: `nothing` (a complete answer without items, which counts none; of
+    delta with the link of the end, so that every change until now is swallowed), `less` (some
+    items are left out, and not counted), `partial` (of items there are only id and etag),
+    `no removals` and `no changes` (of delta, which never reports them again), `miscounted`
+    (folders count `off_by` more messages, and unread ones), `uncounted` (folders do not say how
+    many), `old` (an earlier answer to such a request, the oldest that is kept; see
+    `Switches.answers_kept`). A single object is forged like an item. `about` names by id the items
+    of which that is so; without it `less` leaves out every second one, and the others are about
+    all.
     """
 
     status: int | None = None
@@ -36,16 +61,15 @@ class Fault:
     body: str | None = None
     html: bool = False
     delay_s: float = 0
-    cut: Literal["before answer", "mid body"] | None = None
+    cut: Cut | None = None
     truncate_json: bool = False
-    page: Literal["empty", "ever empty", "same link", "no link", "duplicate"] | None = None
+    page: Forgery | None = None
+    about: Collection[str] = ()
+    off_by: int = 1
 
     def __post_init__(self) -> None:
-        if self.page not in (None, *_FORGED_PAGES) or self.cut not in (
-            None,
-            "before answer",
-            "mid body",
-        ):
+        known = self.page in (None, *get_args(Forgery)) and self.cut in (None, *get_args(Cut))
+        if not known:
             raise ValueError(f"no such fault: page={self.page!r} cut={self.cut!r}")
 
 
@@ -53,13 +77,15 @@ class Fault:
 class Rule:
     """`path` is a regular expression searched in path and query, decoded.
 
-    `nth` lets the first n-1 matching requests pass; `times` None strikes for ever; `rate`
-    strikes that share of the matching requests; `lasts_s` ends it after so many seconds.
+    `in_batch` says whether only items of a batch match, or only other requests. `nth` lets the
+    first n-1 matching requests pass; `times` None strikes for ever; `rate` strikes that share of
+    the matching requests; `lasts_s` ends it after so many seconds.
     """
 
     fault: Fault
     method: str | None = None
     path: str = ""
+    in_batch: bool | None = None
     nth: int = 1
     times: int | None = 1
     rate: float = 1
@@ -70,7 +96,7 @@ class Rule:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Rule":
-        """From `{"match": {method, path, nth}, "times", "rate", "lasts_s", "fault": {…}}`.
+        """From `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
 
         Raises TypeError or ValueError for anything unknown in it.
         """
@@ -78,10 +104,10 @@ class Rule:
         match = document.get("match", {})
         return cls(fault=Fault(**document["fault"]), **match, **rest)
 
-    def fits(self, method: str, path: str) -> bool:
+    def fits(self, method: str, path: str, *, in_batch: bool) -> bool:
         over = time.monotonic() > self.made_at + self.lasts_s
         named = self.method in (None, method) and re.search(self.path, path) is not None
-        return named and not over
+        return named and self.in_batch in (None, in_batch) and not over
 
     def strikes(self, chance: float) -> bool:
         self.seen += 1
@@ -109,9 +135,11 @@ class FaultScript:
         with self._lock:
             self._rules = []
 
-    def next_for(self, method: str, path: str) -> Fault | None:
+    def next_for(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
         with self._lock:
             for rule in self._rules:
-                if rule.fits(method, path) and rule.strikes(self._random.random()):
+                if rule.fits(method, path, in_batch=in_batch) and rule.strikes(
+                    self._random.random()
+                ):
                     return rule.fault
         return None

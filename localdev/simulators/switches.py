@@ -8,6 +8,8 @@ class Switches:
     """Behaviour of the simulated services; the defaults are what clients have observed.
 
     `app_mailboxes` are the addresses that an app without a user may read; None: all of them.
+    `has_delta` is False in a national cloud. `answers_kept` is how many earlier answers to the same
+    kind of request may be served again by the fault `old`.
 
     Sources: Microsoft Graph docs (delta-query-messages, throttling-limits,
     outlook-immutable-id) and public issue reports where the documentation is silent.
@@ -24,6 +26,8 @@ class Switches:
     window_retry_after_s: float | None = 10
     batch_items_carry_retry_after: bool = True
     throttled_as_denied: bool = False
+    has_delta: bool = True
+    answers_kept: int = 0
     flat_folder_delta: bool = True
     folder_delta_shows_hidden: bool = False
     folder_delta_shows_search: bool = True

@@ -131,6 +131,40 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
     assert world.waits == [45]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/mailFolders/delta", "/mailFolders.*/messages/delta", "count=true", "/me/messages/"],
+)
+def test_a_long_pause_is_kept_in_every_state(world: World, path: str) -> None:
+    world.sync()
+    world.rows(LOSE_ONE_OF_EACH_FOLDER)
+    world.remote.delete_permanently(world.remote.messages("inbox")[-1].immutable_id)
+    world.simulators.service.log.clear()
+    world.strike(path, status=429, code="ApplicationThrottled", retry_after=45)
+
+    assert world.sync() == "completed"
+
+    assert world.waits == [45]
+    asked = [each.status for each in world.simulators.service.log.records()]
+    refused = asked.index(429)
+    of_its_batch = 4 if "/messages" in path else 1
+    assert refused < world.asked_before_waits[0] <= refused + of_its_batch
+
+
+def test_a_long_pause_is_kept_by_a_check_and_by_the_execution_to_which_it_leaves_the_run(
+    world: World,
+) -> None:
+    world.sync()
+    world.strike("/mailFolders/delta", status=429, code="ApplicationThrottled", retry_after=45)
+    assert world.check().outcome is Outcome.HANDED_OVER
+    asked = len(world.simulators.service.log.records())
+
+    assert world.go_on(world.started[-1]) == "completed"
+
+    assert 40 < sum(world.waits) <= 46
+    assert world.asked_before_waits[0] == asked
+
+
 @pytest.mark.parametrize("code", ["MailboxNotEnabledForRESTAPI", "ErrorInvalidUser"])
 def test_a_mailbox_that_is_not_there_fails_by_name_and_keeps_its_rows(
     world: World, code: str

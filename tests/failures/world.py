@@ -90,7 +90,8 @@ class World:
 
     `at_once`: its Maps work on several folders at a time. `definition` may be that of an earlier
     release. `pauses` are the seconds that steps would have slept; they do sleep when several are at
-    work, since then waiting is the point. `waits` are those that were left to the workflow.
+    work, since then waiting is the point. `waits` are those that were left to the workflow,
+    `asked_before_waits` how many requests came before.
     """
 
     simulators: Simulators
@@ -105,6 +106,7 @@ class World:
         self.access = SimulatedAccess(self.simulators, self.remote)
         self.pauses: list[float] = []
         self.waits: list[float] = []
+        self.asked_before_waits: list[int] = []
         self._numbers = count(1)
         self.started: list[RunId] = []
         self.forget_keys()
@@ -167,6 +169,7 @@ class World:
     def _wait(self, seconds: float) -> None:
         """A pause of the workflow, which passes at once."""
         self.waits.append(seconds)
+        self.asked_before_waits.append(len(self.simulators.service.log.records()))
         self.rows(
             "UPDATE mailsync.email_accounts SET throttled_until ="
             f" throttled_until - make_interval(secs => {seconds}) RETURNING 1"

@@ -46,6 +46,12 @@ def test_four_connections_pass_and_the_fifth_is_refused(slow: Simulators, mailbo
     assert statuses(slow, mailbox, 6) == [200] * 4 + [429] * 2
 
 
+def test_other_apps_may_take_two_of_the_four(slow: Simulators, mailbox: Mailbox) -> None:
+    slow.service.set_switches(requests_in_flight=2)
+
+    assert statuses(slow, mailbox, 3) == [200] * 2 + [429]
+
+
 def test_a_refusal_says_when_to_come_back(
     slow: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 import pg8000.native
 
 from localdev.demo_account import connect
-from localdev.engine.simulator_process import Provider
 from localdev.options import Options
 from localdev.simulators import Simulators
 from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET
@@ -108,7 +107,13 @@ def _running(folder: Path, simulators: Simulators) -> Iterator[Stack]:
         api_port=0,
         aws_port=0,
         dashboard_port=0,
-        provider=_provider(simulators),
+        graph_url=simulators.graph_url,
+        authority=simulators.authority,
+        environment={
+            "MICROSOFT_CLIENT_ID": CLIENT_ID,
+            "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
+            "CA_BUNDLE": str(simulators.ca_bundle),
+        },
         time_scale=TICK_S / 60,
     )
     with Stack(options) as stack:
@@ -128,16 +133,6 @@ def _connected(stack: Stack, simulators: Simulators, number: int) -> dict[str, M
         if not (each + 1) % 20:
             print(f"  {each + 1} of {number} mailboxes are connected and mirrored", flush=True)
     return connected
-
-
-def _provider(simulators: Simulators) -> Provider:
-    return Provider(
-        graph_url=simulators.graph_url,
-        authority=simulators.authority,
-        client_id=CLIENT_ID,
-        client_secret=CLIENT_SECRET,
-        ca_bundle=str(simulators.ca_bundle),
-    )
 
 
 def _wait(seconds: float, stack: Stack, traffic: Traffic, forget: Callable[[], None]) -> None:

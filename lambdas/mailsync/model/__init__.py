@@ -17,6 +17,7 @@ from mailsync.model.account import (
     Sealed,
 )
 from mailsync.model.folder import (
+    NEVER_GONE,
     FolderListing,
     FolderRef,
     KnownFolder,
@@ -54,6 +55,7 @@ from mailsync.model.run import RunRef, SyncType, SyncWish
 __all__ = [
     "MAX_REMOTE_ID_BYTES",
     "MAX_USER_ID_CHARS",
+    "NEVER_GONE",
     "SYNCABLE",
     "Access",
     "Account",

@@ -22,6 +22,10 @@ class Role(StrEnum):
     OTHER = "other"
 
 
+NEVER_GONE = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
+"""Every mailbox has these, and its owner cannot delete them."""
+
+
 @dataclass(frozen=True, slots=True)
 class FolderRef:
     """A folder as the provider is asked for it."""

@@ -63,6 +63,11 @@ class MailProvider(Protocol):
         """How many requests at a time the provider was found to take, at least 1."""
         ...
 
+    @property
+    def throttled_for_s(self) -> float:
+        """Seconds until the provider, which asked for a pause, is sent another request."""
+        ...
+
     def list_folders(self, known: Sequence[KnownFolder], reading: TreeReading) -> FolderListing:
         """Read the mail folders of all levels, hidden ones too, without search folders.
 

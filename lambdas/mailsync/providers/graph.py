@@ -94,6 +94,10 @@ class GraphMailbox:
     def max_in_flight(self) -> int:
         return self._graph.max_in_flight
 
+    @property
+    def throttled_for_s(self) -> float:
+        return self._graph.throttled_for_s
+
     def close(self) -> None:
         self._graph.close()
 

@@ -14,7 +14,15 @@ from urllib.parse import quote
 
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import FolderListing, KnownFolder, RemoteFolder, RemoteId, Role, TreeReading
+from mailsync.model import (
+    NEVER_GONE,
+    FolderListing,
+    KnownFolder,
+    RemoteFolder,
+    RemoteId,
+    Role,
+    TreeReading,
+)
 from mailsync.providers.graph_errors import Answer, Asked, is_gone, refusal
 from mailsync.providers.graph_http import GraphClient, read_list
 from mailsync.providers.graph_messages import read_id
@@ -103,7 +111,11 @@ class _Tree:
         wanted = self._known.keys() | named | self._failures.keys()
         missing = sorted(wanted - listed - self._left_out)
         paths = [_folder(self._graph, remote_id) for remote_id in missing]
-        for remote_id, answer in zip(missing, self._graph.get_batch(paths), strict=True):
+        answers = dict(zip(missing, self._graph.get_batch(paths), strict=True))
+        found = {key: answer.body for key, answer in answers.items() if answer.ok}
+        self._gone = {key for key, answer in answers.items() if is_gone(answer)}
+        self._gone |= self._outside(found, roles)
+        for remote_id, answer in answers.items():
             self._take_answer(remote_id, answer)
 
     def listing(self, roles: Mapping[RemoteId, Role]) -> FolderListing:
@@ -217,9 +229,8 @@ class _Tree:
         if answer.throttled:
             raise refusal(answer, Asked.MAILBOX)
         was_listed = self._entries.pop(remote_id, None)
-        if is_gone(answer) or (answer.ok and not self._is_in_tree(answer.body)):
+        if remote_id in self._gone:
             self._failures.pop(remote_id, None)
-            self._gone.add(remote_id)
         elif answer.ok:
             self._entries[remote_id] = {**(was_listed or {}), **answer.body}
             # The feed may leave out hidden folders by its nature.
@@ -230,14 +241,24 @@ class _Tree:
             if was_listed:
                 self._entries[remote_id] = was_listed
 
-    def _is_in_tree(self, entry: Json) -> bool:
-        """A deleted folder may stay readable by its id, in a part of the mailbox without mail.
+    def _outside(
+        self, found: Mapping[RemoteId, Json], roles: Mapping[RemoteId, Role]
+    ) -> set[RemoteId]:
+        """Those of `found` that are outside the folder tree: a deleted folder may stay readable by
+        its id, in a part of the mailbox without mail.
 
-        The root of the tree is no entry of it, but the parent of some.
+        The root of the tree is no entry of it, but the parent of the folders that always exist.
+        Where none of them was read, nothing is taken to be outside.
         """
-        parents = {each.get("parentFolderId") for each in self._entries.values()}
-        parent = entry.get("parentFolderId")
-        return not parents or parent in parents | self._entries.keys() | self._known.keys()
+        entries = {**self._entries, **found}
+        fixed = [key for key, role in roles.items() if role in NEVER_GONE and key in entries]
+        roots = {entries[key].get("parentFolderId") for key in fixed}
+        inside = roots | self._entries.keys() | (self._known.keys() - self._gone - found.keys())
+        outside = set(found) if roots else set()
+        while come := {key for key in outside if found[key].get("parentFolderId") in inside}:
+            inside |= come
+            outside -= come
+        return outside
 
     def _is_folder(self, parent: object) -> bool:
         """Whether a parent is a folder of ours, and not the root of the tree."""

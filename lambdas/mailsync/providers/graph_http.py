@@ -8,6 +8,7 @@ of ids (Microsoft Graph docs, "Obtain immutable identifiers for Outlook resource
 
 import json
 import ssl
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
 from mailsync.providers.patience import Patience
 from mailsync.retry_after import retry_after_s
+from mailsync.sync.budget import LONGEST_PAUSE_S
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
@@ -70,7 +72,8 @@ class GraphClient:
     not arrive as whole JSON is NO_ANSWER.
 
     Every method raises what `AccessSource` raises: AccessRevoked when there is no access token to
-    be had until a person acts, ProviderThrottled and ProviderUnavailable for the moment.
+    be had until a person acts, ProviderThrottled and ProviderUnavailable for the moment; and
+    ProviderThrottled during a longer pause that Graph asked for, in which nothing is sent.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class GraphClient:
         self.mailbox = mailbox
         self.max_in_flight = min(max_in_flight or MAX_IN_FLIGHT, MAX_IN_FLIGHT)
         self._fewer = max(1, self.max_in_flight - 1)
+        self._throttled_until = 0.0
         self._base_url = base_url
         self._access = access
         self._patience = patience
@@ -98,6 +102,11 @@ class GraphClient:
             follow_redirects=False,
             trust_env=False,
         )
+
+    @property
+    def throttled_for_s(self) -> float:
+        """Seconds until the end of a pause that Graph asked for and that was not slept here."""
+        return max(0.0, self._throttled_until - time.monotonic())
 
     def close(self) -> None:
         self._http.close()
@@ -154,6 +163,7 @@ class GraphClient:
             if any(answers[at].is_crowded for at in pauses) or _is_share(refused, len(paths)):
                 self.max_in_flight = max(1, self.max_in_flight - 1)
             if not self._patience.waits(max(pauses.values()), repeat):
+                self._note_pause(answers)
                 break
             again = self._send_batches([paths[at] for at in pauses], page_size)
             repeat = 0 if sum(answer.throttled for answer in again) < refused else repeat + 1
@@ -166,8 +176,11 @@ class GraphClient:
         size = BATCH_LIMIT if self.max_in_flight == MAX_IN_FLIGHT else self.max_in_flight
         answers: list[Answer] = []
         for start in range(0, len(paths), size):
+            if self.throttled_for_s:
+                break
             answers += self._send_batch(paths[start : start + size], page_size)
-        return answers
+        unsent = Answer(429, retry_after_s=self.throttled_for_s)
+        return answers + [unsent] * (len(paths) - len(answers))
 
     def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
         """The answers after a refused token was renewed, also where single items refused it."""
@@ -193,6 +206,7 @@ class GraphClient:
             raise refusal(answer, Asked.MAILBOX)
         found = {item.get("id"): _item_answer(item) for item in read_list(answer, "responses")}
         _count_throttles(found.values())
+        self._note_pause(found.values(), longer_than_s=LONGEST_PAUSE_S)
         return [found.get(str(place), Answer(NO_ANSWER)) for place in range(len(paths))]
 
     def _ask(self, request: _Request, *, insists: bool) -> Answer:
@@ -201,12 +215,19 @@ class GraphClient:
         while self._patience.waits(_pause_s(answer, insists=insists), repeat):
             repeat += 1
             answer = self._admitted(request)
+        self._note_pause([answer])
         if answer.is_crowded:
             self.max_in_flight = min(self.max_in_flight, self._fewer)
         return answer
 
     def _admitted(self, request: _Request) -> Answer:
-        """The answer after a refused token was renewed, and a denial heard twice."""
+        """The answer after a refused token was renewed, and a denial heard twice.
+
+        Raises:
+            ProviderThrottled: a pause that Graph asked for before is not over.
+        """
+        if self.throttled_for_s:
+            raise refusal(Answer(429, retry_after_s=self.throttled_for_s), Asked.MAILBOX)
         access = self._access.current()
         answer = self._send(access, request)
         if answer.status == 401:
@@ -217,6 +238,13 @@ class GraphClient:
         if denied and self._patience.waits(_DENIED_PAUSE_S, repeat=0):
             return self._send(access, request)
         return answer
+
+    def _note_pause(self, answers: Iterable[Answer], *, longer_than_s: float = 0.0) -> None:
+        """Send nothing more until the longest pause is over that Graph asks for in these."""
+        asked = [each.retry_after_s or 0.0 for each in answers if each.throttled]
+        pause_s = max(asked, default=0.0)
+        if pause_s > longer_than_s:
+            self._throttled_until = max(self._throttled_until, time.monotonic() + pause_s)
 
     def _renewed(self, refused: Access) -> Access | None:
         """Another token than the refused one; None while that is too new to be renewed."""

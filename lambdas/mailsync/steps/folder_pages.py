@@ -79,7 +79,7 @@ def _paused(
     """A pause of the workflow in place of a failure that will pass; raises it where none helps."""
     pause_s = RECOVERY_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
-        mailbox.note_throttle(failure)
+        mailbox.note_limits(failure)
         pause_s = failure.retry_after_s
     if pause_s is None:
         raise failure

@@ -113,6 +113,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     listing = mirror_folders(mailbox, seen.reading, seen.listing)
     if asked.sync_type is SyncType.FULL:
         mailbox.folders.restart_full_syncs(run, asked.folder_ids)
+    mailbox.folders.retry_feeds(run)
     drop_unselected(mailbox)
     folders = [each for each in mailbox.folders.folders(run.account_id) if each.selected]
     synced = [each for each in folders if not each.position.walking]

@@ -75,14 +75,13 @@ class Mailbox:
     def sealed(self, folder_id: FolderId, cursor: Cursor) -> Sealed:
         return self.vault.seal(self._owner(folder_id), cursor)
 
-    def note_throttle(self, failure: ProviderThrottled) -> None:
-        """Keep every worker from the mailbox for as long as the provider asked, where that is
-        longer than a function sleeps."""
-        if failure.retry_after_s is not None and failure.retry_after_s > LONGEST_PAUSE_S:
-            self.runs.save_throttle(self.run, failure.retry_after_s)
-
-    def note_in_flight(self) -> None:
-        """Keep later workers from sending more at a time than was taken here."""
+    def note_limits(self, failure: ProviderThrottled | None = None) -> None:
+        """Keep other workers to what was learnt here: to a pause that the provider asked for, where
+        that is longer than a function sleeps, and to as many requests at a time as it took."""
+        asked_s = (failure.retry_after_s if failure else None) or 0.0
+        pause_s = max(asked_s, self.provider.throttled_for_s)
+        if pause_s > LONGEST_PAUSE_S:
+            self.runs.save_throttle(self.run, pause_s)
         if self.provider.max_in_flight < self.max_in_flight:
             self.runs.save_in_flight(self.run.account_id, self.provider.max_in_flight)
 
@@ -137,10 +136,9 @@ def used(mailbox: Mailbox) -> Iterator[None]:
     try:
         yield
     except ProviderThrottled as failure:
-        mailbox.note_in_flight()
-        mailbox.note_throttle(failure)
+        mailbox.note_limits(failure)
         raise
-    mailbox.note_in_flight()
+    mailbox.note_limits()
 
 
 @cache

@@ -171,6 +171,6 @@ def _sentence(differing: Iterable[CountedFolder]) -> str:
     counts = [folder.count for folder in differing]
     messages = sum(max(abs(each.excess[0]), abs(each.excess[1])) for each in counts)
     return (
-        f"{len(counts)} folders differ from the provider by {messages} messages after"
-        f" {REPAIR_ROUNDS} comparisons. What is stored stays; they are compared again."
+        f"After {REPAIR_ROUNDS} comparisons the mirror still differs from the provider (folders:"
+        f" {len(counts)}, messages: {messages}). What is stored stays, and is compared again."
     )

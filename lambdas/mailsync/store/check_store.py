@@ -29,7 +29,7 @@ from mailsync.model import (
 )
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
-from mailsync.store.folder_store import CONFIRMED_S, known_folder, listed_counts
+from mailsync.store.folder_store import GONE_AFTER, known_folder, listed_counts
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import fail_run
 from mailsync.store.run_store import CHECKER, LEASE_S, read_account
@@ -103,7 +103,7 @@ class CheckStore:
                 account_id=account_id,
                 checker=CHECKER,
                 seconds=CHECK_LEASE_S,
-                confirmed_s=CONFIRMED_S,
+                **GONE_AFTER,
             )
             if not found:
                 return None

@@ -24,7 +24,7 @@ from mailsync.model import (
 from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.fence import Fenced
-from mailsync.sync.safety import CONFIRMED_AFTER
+from mailsync.sync.safety import CHOICE_KEPT, CONFIRMED_AFTER
 from mailsync.sync.verify import (
     COMPARED_AGAIN_AFTER,
     COMPARED_WITHIN,
@@ -32,7 +32,11 @@ from mailsync.sync.verify import (
     FolderCount,
 )
 
-CONFIRMED_S = CONFIRMED_AFTER.total_seconds()
+GONE_AFTER = {
+    "confirmed_s": CONFIRMED_AFTER.total_seconds(),
+    "choice_s": CHOICE_KEPT.total_seconds(),
+}
+"""How long a folder is hidden before the provider is asked about it for the last time."""
 MAX_DIFFERENCES = 100
 """Kept of one folder; whoever looks for their cause needs examples, and the number."""
 
@@ -63,7 +67,7 @@ class FolderStore:
     def hidden(self, account_id: AccountId) -> tuple[KnownFolder, ...]:
         """Folders that were gone when the provider was asked, and about which it is asked again."""
         with self._database.transaction() as tx:
-            found = tx.run("hidden_folders", account_id=account_id, confirmed_s=CONFIRMED_S)
+            found = tx.run("hidden_folders", account_id=account_id, **GONE_AFTER)
         return tuple(known_folder(row) for row in found)
 
     def folder(self, account_id: AccountId, folder_id: FolderId) -> KnownFolder:
@@ -100,14 +104,22 @@ class FolderStore:
                 "drop_gone_folders",
                 account_id=run.account_id,
                 remote_ids=rows.to_json(sorted(gone)),
-                confirmed_s=CONFIRMED_S,
+                **GONE_AFTER,
             )
 
-    def restart_full_sync(self, run: RunRef, folder_id: FolderId, *, fallback: int = 0) -> None:
-        """Forget the cursor; `fallback` is how many of the provider's feeds have failed."""
+    def restart_full_sync(
+        self, run: RunRef, folder_id: FolderId, *, fallback: int | None = None
+    ) -> None:
+        """Forget the cursor; `fallback` is how many of the provider's feeds have failed, None: as
+        many as before."""
         with Fenced(self._database, run) as tx:
             tx.run("restart_walk", folder_id=folder_id, fallback=fallback)
             tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
+
+    def retry_feeds(self, run: RunRef) -> None:
+        """Begin the feed anew in folders where it failed, a day after it did."""
+        with Fenced(self._database, run) as tx:
+            tx.run("retry_feeds", account_id=run.account_id)
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
         """Of these folders, or of all when none is named; of each once in a run."""

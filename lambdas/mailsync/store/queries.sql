@@ -302,7 +302,8 @@ UPDATE mailsync.sync_queue
 -- The lease for a check of a mailbox, which leaves no run if there is nothing new; no row while another
 -- worker holds the account or is about to. An account that was closed has one too, unless its grant has
 -- ended. is_settled is true if the last sync verified every folder without a difference, the provider
--- need not be asked about any message or folder, and no mail awaits its deletion.
+-- need not be asked about any message or folder, no mail awaits its deletion, and no feed that failed is
+-- to be tried again.
 UPDATE mailsync.email_accounts a
    SET lease_epoch = lease_epoch + 1, lease_owner = :checker,
        lease_until = now() + make_interval(secs => cast(:seconds AS int))
@@ -330,7 +331,14 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
          AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
                           WHERE f.account_id = a.id
                             AND (f.differing > 0 OR f.total > 0 AND NOT f.selected
-                                 OR f.gone_at < now() - make_interval(secs => :confirmed_s))),
+                                 OR f.gone_at < now() - make_interval(secs =>
+                                      CASE WHEN f.selected THEN cast(:confirmed_s AS float8)
+                                           ELSE :choice_s END)))
+         AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
+                           JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+                          WHERE f.account_id = a.id AND c.fallback_at < now() - interval '1 day'
+                            AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
+                                             WHERE q.folder_id = f.id AND q.cause = 'unanswered')),
        coalesce(a.notified_at > now() - interval '1 day', false)
          AND EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s
                       WHERE s.account_id = a.id AND s.expires_at > now()),
@@ -465,7 +473,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid)
-   AND f.gone_at < now() - make_interval(secs => :confirmed_s)
+   AND f.gone_at < now() - make_interval(secs => CASE WHEN f.selected THEN cast(:confirmed_s AS float8)
+                                                      ELSE :choice_s END)
  ORDER BY f.id
 
 -- find_folder --
@@ -518,27 +527,43 @@ UPDATE mailsync.emails SET removed_at = now(), confirm_at = now()
    AND removed_at IS NULL
 
 -- drop_gone_folders --
--- Folders that are gone for the second time of asking, and hold nothing any more.
+-- Folders that are gone for the second time of asking, and hold nothing any more. The choice not to
+-- mirror one is kept for longer, should the folder come back.
 DELETE FROM mailsync.email_folders f
  WHERE account_id = cast(:account_id AS uuid)
-   AND gone_at < now() - make_interval(secs => :confirmed_s)
+   AND gone_at < now() - make_interval(secs => CASE WHEN selected THEN cast(:confirmed_s AS float8)
+                                                    ELSE :choice_s END)
    AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
    AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                     WHERE m.account_id = f.account_id AND m.folder_id = f.id)
 
 -- restart_walk --
--- Forgets the cursor and numbers a new walk; rows stay until its last page sweeps.
+-- Forgets the cursor and numbers a new walk; rows stay until its last page sweeps. fallback: another
+-- feed of the provider has failed.
 UPDATE mailsync.folder_cursors
-   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
-       fallback = :fallback, page_size = NULL, updated_at = now()
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
+       fallback = coalesce(cast(:fallback AS int), fallback),
+       fallback_at = CASE WHEN cast(:fallback AS int) IS NULL THEN fallback_at ELSE now() END,
+       updated_at = now()
  WHERE folder_id = :folder_id
+
+-- retry_feeds --
+-- Folders whose feed failed a day ago begin it anew, unless a message is known that it cannot get past.
+UPDATE mailsync.folder_cursors c
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
+       fallback = 0, fallback_at = NULL, updated_at = now()
+  FROM mailsync.email_folders f
+ WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid)
+   AND c.fallback_at < now() - interval '1 day' AND NOT c.midway
+   AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
+                    WHERE q.folder_id = c.folder_id AND q.cause = 'unanswered')
 
 -- restart_walks --
 -- A full resync: every folder is walked again, or those that were named. One that was in this run
 -- already is not: its steps may be repeated.
 UPDATE mailsync.folder_cursors c
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
-       fallback = 0, updated_at = now()
+       fallback = 0, fallback_at = NULL, updated_at = now()
   FROM mailsync.email_folders f, mailsync.sync_runs r
  WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid) AND r.id = :run_id
    AND c.cursor_sealed IS NOT NULL AND c.updated_at < r.started_at
@@ -1028,7 +1053,7 @@ settled AS (
   DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM changed))
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
-       fallback = 0, updated_at = now()
+       fallback = 0, fallback_at = NULL, updated_at = now()
  WHERE folder_id IN (SELECT id FROM changed)
 RETURNING folder_id
 

@@ -51,7 +51,7 @@ def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
         run.run_id,
         owner=owner,
         error=VERIFICATION_FAILED,
-        message=f"{folders} folders could not be verified. What is stored stays.",
+        message=f"Folders that could not be verified: {folders}. What is stored stays.",
     )
 
 

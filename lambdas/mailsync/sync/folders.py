@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mailsync.model import FolderId, FolderListing, KnownFolder, RemoteFolder, RemoteId, Role
+from mailsync.model import (
+    NEVER_GONE,
+    FolderId,
+    FolderListing,
+    KnownFolder,
+    RemoteFolder,
+    RemoteId,
+    Role,
+)
 from mailsync.storable import storable
 
 BATCH_FOLDERS = 20
@@ -11,8 +19,6 @@ BATCH_MESSAGES = 200
 """Asked for at once: about two pages, far less than is held in memory of one answer."""
 SMALL_MESSAGES = 1_000
 """Half a minute at the speed of Microsoft Graph; what is beyond is done by several functions."""
-NEVER_GONE = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
-"""Every mailbox has these, and its owner cannot delete them."""
 
 
 @dataclass(frozen=True, slots=True)

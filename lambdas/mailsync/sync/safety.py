@@ -14,6 +14,8 @@ CONFIRMED_AFTER = timedelta(hours=2)
 """Between the two answers by id that delete a message or a folder."""
 MOST_CONFIRMED_AFTER = timedelta(hours=24)
 """The same where most of a mailbox would go, unless a person confirms it."""
+CHOICE_KEPT = timedelta(days=30)
+"""The same for a folder that is not mirrored: the choice survives the folder's absence."""
 
 
 def is_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:

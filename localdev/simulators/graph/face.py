@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote, unquote_plus, urlsplit
 from uuid import uuid4
 
 import orjson
@@ -18,6 +18,7 @@ from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import run_batch
 from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.earlier import EarlierAnswers
 from localdev.simulators.graph.errors import (
     GraphError,
     bad_request,
@@ -65,6 +66,7 @@ class GraphFace:
         self._service = service
         self._signer = signer
         self._links = DeltaLinks(service.database)
+        self._earlier = EarlierAnswers()
 
     def __call__(self, request: Request) -> Response:
         if request.path.lower() == f"{VERSION}/$batch" and request.method == "POST":
@@ -85,7 +87,8 @@ class GraphFace:
 
     def _serve(self, request: Request, *, in_batch: bool) -> Response:
         began, visit, ids = time.monotonic(), Visit(), _ids(request)
-        fault = self._service.faults.next_for(request.method, _target(request))
+        faults = self._service.faults
+        fault = faults.next_for(request.method, _target(request), in_batch=in_batch)
         try:
             answer = self._answer(request, visit, fault)
             response = _response(answer, ids)
@@ -110,15 +113,30 @@ class GraphFace:
         with ExitStack() as held:
             held.enter_context(self.throttle.slot(mailbox.user_id, self._service.switches))
             _strike(fault)
-            handler, names = find_route(request.method, rest)
+            handler, names = find_route(request.method, rest, self._service.switches)
             if bearer.user_id is None:
                 self._check_app(bearer, mailbox, request.method, rest)
             else:
                 _check_scope(bearer, mailbox, writes=_writes_mail(request.method, rest))
             call = self._call(request, bearer, mailbox, owner, names)
             answer = _translated(handler, call)
+            if fault and fault.page == "nothing":
+                answer = _skipped(handler, call, answer)
             time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
+        answer = self._repeated(request, mailbox, answer, fault)
         return spoil_page(answer, fault, self._own_url(request)) if fault else answer
+
+    def _repeated(
+        self, request: Request, mailbox: Mailbox, answer: Answer, fault: Fault | None
+    ) -> Answer:
+        """The answer, or the earlier one that a fault wants; without one the right one."""
+        most = self._service.switches.answers_kept
+        earlier = self._earlier.oldest(request, mailbox.user_id) if most else None
+        if most and answer.document:
+            self._earlier.keep(request, mailbox.user_id, answer.document, most=most)
+        if earlier and fault and fault.page == "old":
+            return replace(answer, document=earlier)
+        return answer
 
     def _list_of_application(self, request: Request, bearer: Bearer, fault: Fault | None) -> Answer:
         """It is of no mailbox, so it counts against none."""
@@ -258,6 +276,20 @@ def _translated(handler: Any, call: Call) -> Answer:
     except (FolderNotFound, MessageNotFound, CannotDelete) as failure:
         raise translate(failure) from failure
     return replace(answer, headers={**answer.headers, **call.prefer.applied()})
+
+
+def _skipped(handler: Any, call: Call, answer: Answer) -> Answer:
+    """The last page of a delta round, for one that swallows the whole of it."""
+    link = _next_of_delta(answer)
+    while link:
+        answer = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))
+        link = _next_of_delta(answer)
+    return answer
+
+
+def _next_of_delta(answer: Answer) -> str | None:
+    link = answer.document.get("@odata.nextLink") if isinstance(answer.document, dict) else None
+    return link if link and "/delta?" in link else None
 
 
 def _json_body(request: Request) -> Any:

@@ -1,7 +1,9 @@
 """Faults of the script put to work: refusals, broken transport and forged pages."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from secrets import token_hex
+from typing import Any
 
 from localdev.http_server import Response
 from localdev.simulators.faults import Fault
@@ -9,6 +11,8 @@ from localdev.simulators.graph.call import Answer
 from localdev.simulators.graph.errors import GraphError, retry_after
 
 _CLOSED_WITHOUT_ANSWER = -1
+_COUNTS = ("totalItemCount", "unreadItemCount")
+_OF_A_PART = ("id", "@odata.type", "@odata.etag", "@odata.context", "@removed")
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
@@ -35,20 +39,63 @@ def spoil_answer(response: Response, fault: Fault) -> Response:
 
 
 def spoil_page(answer: Answer, fault: Fault, own_url: str) -> Answer:
-    """Forge the page of a collection; `own_url` is the link that led to it."""
+    """Forge the page of a collection, or a single object; `own_url` is the link that led to it."""
     if fault.page is None or not isinstance(answer.document, dict):
         return answer
+    if "value" not in answer.document:
+        return replace(answer, document=_forged(answer.document, fault))
     document = dict(answer.document)
-    match fault.page:
-        case "duplicate":
-            document["value"] = document["value"] * 2
-        case "no link":
-            document.pop("@odata.nextLink", None)
-        case "same link" | "empty" | "ever empty":
-            document.pop("@odata.deltaLink", None)
-            document["@odata.nextLink"] = own_url
-            if fault.page == "ever empty":
-                document["@odata.nextLink"] = f"{own_url}&n={token_hex(4)}"
-            if fault.page != "same link":
-                document["value"] = []
-    return replace(answer, document=document)
+    if fault.page in ("no link", "nothing"):
+        document.pop("@odata.nextLink", None)
+    if fault.page in ("same link", "empty", "ever empty"):
+        document.pop("@odata.deltaLink", None)
+        again = f"&n={token_hex(4)}" if fault.page == "ever empty" else ""
+        document["@odata.nextLink"] = own_url + again
+    return replace(answer, document=_with_items(document, _items(document, fault)))
+
+
+def _items(document: Mapping[str, Any], fault: Fault) -> list[Any]:
+    items: list[Any] = document["value"]
+    if fault.page in ("empty", "ever empty", "nothing"):
+        return []
+    if fault.page == "duplicate":
+        return items * 2
+    return [
+        _forged(item, fault)
+        for place, item in enumerate(items)
+        if not _is_left_out(item, place, fault)
+    ]
+
+
+def _with_items(document: dict[str, Any], items: list[Any]) -> dict[str, Any]:
+    """The page with these items; a list that says how many it holds does not count the others."""
+    lacking = len(document["value"]) - len(items)
+    if "@odata.count" in document and lacking > 0:
+        document["@odata.count"] = document["@odata.count"] - lacking if items else 0
+    return {**document, "value": items}
+
+
+def _is_concerned(item: Mapping[str, Any], fault: Fault) -> bool:
+    return not fault.about or item.get("id") in fault.about
+
+
+def _is_left_out(item: Mapping[str, Any], place: int, fault: Fault) -> bool:
+    if not _is_concerned(item, fault):
+        return False
+    if fault.page == "less":
+        return bool(fault.about) or place % 2 == 0
+    wanted = "no removals" if "@removed" in item else "no changes"
+    return fault.page == wanted
+
+
+def _forged(item: Mapping[str, Any], fault: Fault) -> Mapping[str, Any]:
+    if not _is_concerned(item, fault):
+        return item
+    if fault.page == "partial":
+        return {name: value for name, value in item.items() if name in _OF_A_PART}
+    counts = {name: item[name] for name in _COUNTS if name in item}
+    if fault.page == "uncounted":
+        return {**item, **dict.fromkeys(counts)}
+    if fault.page == "miscounted":
+        return {**item, **{name: value + fault.off_by for name, value in counts.items()}}
+    return item

@@ -27,10 +27,11 @@ alter table mailsync.email_folders
 update mailsync.email_folders set compared_at = now() - random() * interval '6 days';
 
 -- read_at is when the change feed was last read; fallback is how many of the provider's feeds have
--- failed for the folder.
+-- failed for the folder, the last one at fallback_at.
 alter table mailsync.folder_cursors
   add column read_at timestamptz,
-  add column fallback int not null default 0;
+  add column fallback int not null default 0,
+  add column fallback_at timestamptz;
 
 -- throttled_until: the provider asked for no request before. max_in_flight: how many requests at a
 -- time it was found to take, as of in_flight_at; null: as many as it documents. tree_read_at and
@@ -68,7 +69,8 @@ end $$;
 alter table mailsync.email_accounts
   drop column removal_confirmed_at, drop column hidden_read_at, drop column tree_read_at,
   drop column in_flight_at, drop column max_in_flight, drop column throttled_until;
-alter table mailsync.folder_cursors drop column fallback, drop column read_at;
+alter table mailsync.folder_cursors drop column fallback_at, drop column fallback,
+  drop column read_at;
 alter table mailsync.email_folders
   drop column active_at, drop column list_unread, drop column list_total,
   drop column unread_offset, drop column count_offset, drop column compared_at;

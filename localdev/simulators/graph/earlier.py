@@ -1,0 +1,43 @@
+"""Earlier answers, for a service that repeats one of them."""
+
+from collections import deque
+from threading import Lock
+from typing import Any
+
+from localdev.http_server import Request
+from localdev.simulators.graph.query import Query
+
+MAX_KINDS = 1_000
+_TOKENS = ("deltatoken", "skiptoken")
+
+Kind = tuple[str, ...]
+
+
+class EarlierAnswers:
+    """The last documents that each kind of request was answered with, of the newest kinds."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: dict[Kind, deque[Any]] = {}
+
+    def keep(self, request: Request, mailbox_id: str, document: Any, *, most: int) -> None:
+        """Keep at most so many documents of this kind."""
+        kind = _kind(request, mailbox_id)
+        with self._lock:
+            kept = self._kept.pop(kind, ())
+            self._kept[kind] = deque([*kept, document], maxlen=most)
+            if len(self._kept) > MAX_KINDS:
+                self._kept.pop(next(iter(self._kept)))
+
+    def oldest(self, request: Request, mailbox_id: str) -> Any:
+        """The oldest document that is kept of this kind, None when there is none."""
+        with self._lock:
+            kept = self._kept.get(_kind(request, mailbox_id))
+        return kept[0] if kept else None
+
+
+def _kind(request: Request, mailbox_id: str) -> Kind:
+    """Every page of a delta feed is of one kind, and of a list those at the same place."""
+    options = Query.parse(request.query).options.items()
+    named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)
+    return mailbox_id, request.method, request.path, *named
