@@ -8,11 +8,16 @@ of Step Functions, Lambda, API Gateway, CloudWatch and EventBridge Scheduler.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 
 from infra.catalog import SCHEDULES
+from mailsync.providers.graph import LIST_PAGE
+from mailsync.providers.graph_folders import PAGE_FOLDERS
+from mailsync.sync.freshness import READ_WITHIN, SMALL_MAILBOX_FOLDERS, THOROUGH_WITHIN
+from mailsync.sync.verify import COMPARED_WITHIN
 
 MEASURED = Path(__file__).with_name("measured.json")
 MINUTES_PER_MONTH = 30 * 24 * 60
@@ -23,10 +28,22 @@ GUIDE_STEPS = {100: 5, 1_000: 15, 10_000: 50}
 """The guide's own figures for a first sync, by the number of messages."""
 CHANGES_PER_DAY = 40
 """An assumption: how many checks of a mailbox in a day find something new."""
+CONFIRMATIONS_PER_DAY = 10
+"""An assumption: how many more find hidden mail that is due to be asked for the second time."""
 HANDED_OVER = 0.001
 """An assumption: the share of checks that need an execution, for more than a page or a failure."""
 SCHEDULED_CALLS = sum(MINUTES_PER_MONTH // each.every_minutes for each in SCHEDULES)
 """In a month, of all functions that the clock calls."""
+COMPARISONS = 30 / COMPARED_WITHIN.days
+"""Of the ids of a mailbox in a month; its large folders take an execution, the others a check."""
+BY_ID_PER_DELETION = 2
+"""Requests: one when the message has left its folder, one hours later."""
+GRAPH_PER_HOUR = 60_000
+"""Requests of an app to a mailbox (Microsoft Graph docs, "throttling limits": 10,000 in 10 min)."""
+FIXED_ALIASES = 7
+"""Names by which a thorough reading of the tree asks for the roles of folders."""
+MAILBOXES = ((12, 12), (100, 5), (512, 10), (1_000, 20))
+"""Folders, and those of them in which something changed within a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +77,15 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """`initial` by the number of messages; `idle` and `changed` are one check of one mailbox,
-    `execution` is one for a new message, and `tick` one call by the clock when nothing is due."""
+    `execution` is one for a new message, `comparison` one that compares the ids of the folders of
+    the largest mailbox that are too large for a check, and `tick` one call by the clock when nothing
+    is due."""
 
     initial: dict[int, Work]
     idle: Work
     changed: Work
     execution: Work
+    comparison: Work
     tick: Work
 
 
@@ -92,18 +112,54 @@ def bill(work: Work, prices: Prices, *, scheduled_calls: float = 0, free: bool =
     )
 
 
+@dataclass(frozen=True, slots=True)
+class CheckRequests:
+    """Of a mean check that finds nothing, in a mailbox whose tree has one change feed."""
+
+    tree: float
+    feeds: float
+
+    @property
+    def total(self) -> float:
+        return self.tree + self.feeds
+
+
+def check_requests(folders: int, active: int, *, every_minutes: float) -> CheckRequests:
+    """Of a mailbox of so many folders, of which some are `active`.
+
+    The tree is one request for 200 folders. Once an hour its top level is listed beside it, and
+    once a day each folder is asked for hidden ones below it, and for the roles. Feeds are read as
+    `feeds_to_read` chooses them.
+    """
+    checks_per_hour = 60 / every_minutes
+    hourly = READ_WITHIN.total_seconds() / 3600 * checks_per_hour
+    daily = THOROUGH_WITHIN.total_seconds() / 3600 * checks_per_hour
+    thorough = folders + FIXED_ALIASES
+    quiet = 0 if folders <= SMALL_MAILBOX_FOLDERS else folders - active
+    return CheckRequests(
+        tree=ceil(folders / PAGE_FOLDERS) * (1 + 1 / hourly) + thorough / daily,
+        feeds=folders - quiet + ceil(quiet * min(1.0, 1 / hourly)),
+    )
+
+
+def comparison_requests(messages_of_folders: Sequence[int]) -> int:
+    """Requests that list the ids of these folders once, as happens every week."""
+    return sum(max(1, ceil(messages / LIST_PAGE)) for messages in messages_of_folders)
+
+
 def month(measured: Measured, *, accounts: int, every_minutes: int) -> Work:
     """A month in which each mailbox is checked that often, whatever was found there before.
 
     Adaptive intervals and notifications, which make checks rarer, are left out: the dear side.
     """
     checks = accounts * MINUTES_PER_MONTH / every_minutes
-    changed = min(checks, accounts * CHANGES_PER_DAY * 30)
+    changed = min(checks, accounts * (CHANGES_PER_DAY + CONFIRMATIONS_PER_DAY) * 30)
     executions = checks * HANDED_OVER
     return (
         measured.idle.times(checks - changed)
         + measured.changed.times(changed)
         + measured.execution.times(executions)
+        + measured.comparison.times(accounts * COMPARISONS)
         + measured.tick.times(SCHEDULED_CALLS)
     )
 
@@ -120,14 +176,18 @@ def report(measured: Measured, prices: Prices) -> Iterator[str]:
     yield ""
     yield from _month_table(measured, prices)
     yield ""
+    yield from _requests_table(every_minutes=5)
+    yield ""
+    yield from _quota_table()
+    yield ""
     yield from _guide_lines(measured, prices)
 
 
 def load() -> Measured:
     """What was measured last."""
     found = json.loads(MEASURED.read_text())
-    checks = {name: Work(**found[name]) for name in ("idle", "changed", "execution", "tick")}
-    return Measured({int(size): Work(**work) for size, work in found["initial"].items()}, **checks)
+    initial = {int(size): Work(**work) for size, work in found.pop("initial").items()}
+    return Measured(initial, **{name: Work(**work) for name, work in found.items()})
 
 
 def save(measured: Measured) -> None:
@@ -162,6 +222,35 @@ def _month_table(measured: Measured, prices: Prices) -> Iterator[str]:
                 f" | ${cost.functions:,.2f} | ${cost.logs:,.2f} | **${cost.total:,.2f}**"
                 f" | ${service:,.0f} |"
             )
+
+
+def _requests_table(*, every_minutes: float) -> Iterator[str]:
+    yield (
+        "| folders | active within a day | requests per check | tree | feeds | per hour"
+        " | of what Graph allows |"
+    )
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for folders, active in MAILBOXES:
+        check = check_requests(folders, active, every_minutes=every_minutes)
+        hour = check.total * 60 / every_minutes
+        yield (
+            f"| {folders:,} | {active} | {check.total:.1f} | {check.tree:.1f} | {check.feeds:.0f}"
+            f" | {hour:,.0f} | {hour / GRAPH_PER_HOUR:.1%} |"
+        )
+
+
+def _quota_table() -> Iterator[str]:
+    """Half of the mail is taken to be in one folder, the rest in equal parts in the others."""
+    yield "| work | requests | when |"
+    yield "| --- | ---: | --- |"
+    for folders, messages in ((12, 10_000), (512, 100_000)):
+        rest = [messages // 2 // (folders - 1)] * (folders - 1)
+        listed = comparison_requests([messages // 2, *rest])
+        what = f"comparing the ids of {messages:,} messages in {folders} folders"
+        yield f"| {what} | {listed:,} | once a week |"
+    for deleted in (20, 8_000):
+        asked = f"{deleted * BY_ID_PER_DELETION:,}"
+        yield f"| deleting {deleted:,} messages | {asked} | half at once, half two hours later |"
 
 
 def _guide_lines(measured: Measured, prices: Prices) -> Iterator[str]:

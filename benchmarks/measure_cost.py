@@ -21,14 +21,19 @@ from localdev.engine.aws_resources import aws_client
 from localdev.engine.report import Report, read_reports
 from localdev.options import Options
 from localdev.stack import Stack
+from mailsync.settings import Settings
+from mailsync.store.connection import connect as connect_database
+from mailsync.sync.verify import COMPARED_IN_CHECK
 
 MAILBOXES = 25
-"""As many as one function looks at in a batch."""
+"""As many as one function checks in a batch."""
 FOLDERS = 12
 ROUNDS = 8
 START_AND_END = 2
 """Transitions of each execution; whether they are billed is not documented, so they are counted."""
 _OF_THE_API = ("api", "authorize", "connect")
+LONG_AGO = """
+UPDATE mailsync.email_folders SET compared_at = now() - interval '8 days' WHERE total > {largest}"""
 EVERY_MINUTE = ("start-due-syncs", "publish-events", "measure-backlog")
 
 
@@ -40,14 +45,16 @@ def measure() -> Measured:
             account, initial[messages] = _first_sync(stack)
             print(f"  first sync of {messages:,} messages: {initial[messages]}", flush=True)
             execution = _execution(stack, account)
+            comparison = _comparison(stack, account)
     print(f"  execution for one new message: {execution}", flush=True)
+    print(f"  execution that compares the ids: {comparison}", flush=True)
     with _stack(1) as stack:
         addresses, accounts = _connect_many(stack)
         idle = _checks(stack, accounts, "idle", lambda: None)
         changed = _checks(stack, accounts, "synced", lambda: _deliver(stack, addresses))
         tick = _tick(stack)
     print(f"  check without news: {idle}", f"  check with news: {changed}", sep="\n", flush=True)
-    return Measured(initial, idle, changed, execution, tick)
+    return Measured(initial, idle, changed, execution, comparison, tick)
 
 
 @contextmanager
@@ -74,8 +81,21 @@ def _first_sync(stack: Stack) -> tuple[DemoAccount, Work]:
 
 
 def _execution(stack: Stack, account: DemoAccount) -> Work:
-    """What a person's trigger, or a batch that hands over, starts when there is one new mail."""
+    """What a person's request, or a check that hands over, starts when there is one new mail."""
     simulator(stack.provider, "POST", "deliver", mailbox=account.address, subject="new")
+    used = _Used(stack)
+    account.sync()
+    return used.until(lambda: not account.status()["runId"])
+
+
+def _comparison(stack: Stack, account: DemoAccount) -> Work:
+    """The same without news, a week after the ids of the folders were compared that are too large
+    for a check."""
+    database = connect_database(Settings({"DATABASE_URL": stack.database_url}))
+    try:
+        database.run(LONG_AGO.format(largest=COMPARED_IN_CHECK))
+    finally:
+        database.close()
     used = _Used(stack)
     account.sync()
     return used.until(lambda: not account.status()["runId"])

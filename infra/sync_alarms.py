@@ -143,7 +143,7 @@ def _of_mailboxes(told: ProductMetrics) -> Iterator[Watched]:
     yield Watched(
         name="DifferencesLeft",
         metric=told.of(metrics.DIFFERENCES_LEFT, _LONG),
-        says="A run ended without the proof of a folder. Compare the folder's counts.",
+        says="A folder differs from the provider after two repairs. Compare its counts.",
     )
     yield Watched(
         name="Throttled",

@@ -1,11 +1,9 @@
 """`python -m localdev up` and `python -m localdev demo`."""
 
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from types import FrameType
 
 from rich.console import Console
 
@@ -15,6 +13,7 @@ from localdev.engine.failure import StartFailed
 from localdev.engine.reload import CodeWatch
 from localdev.options import Options, parse
 from localdev.stack import CODE_ROOT, Stack
+from localdev.stop_signals import StopSignals
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -22,8 +21,11 @@ console = Console(highlight=False, soft_wrap=True)
 def main(arguments: list[str]) -> int:
     """The exit code: 0 when all went well, 1 when the stack could not start, 2 for wrong usage."""
     command, options = parse(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    with StopSignals() as signals:
+        return _run(command, options, signals)
+
+
+def _run(command: str, options: Options, signals: StopSignals) -> int:
     stack = Stack(options)
     try:
         began = time.monotonic()
@@ -32,7 +34,7 @@ def main(arguments: list[str]) -> int:
         console.print(f"Mailsync is up after {time.monotonic() - began:.1f} s.")
         for line in _loaded(stack, options):
             console.print(line, markup=False)
-        return _stay_up(stack) if command == "up" else _demo(stack, options)
+        return _stay_up(stack, signals) if command == "up" else _demo(stack, options)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1
@@ -49,14 +51,14 @@ def _loaded(stack: Stack, options: Options) -> Iterator[str]:
         yield from report.lines(options.mbox, stack.data / "logs" / "simulators.log")
 
 
-def _stay_up(stack: Stack) -> int:
-    console.print(_welcome(stack))
+def _stay_up(stack: Stack, signals: StopSignals) -> int:
     watch = CodeWatch(
         stack.lambdas, CODE_ROOT, lambda changed: console.print(f"Reloaded: {', '.join(changed)}")
     )
     watch.start()
     with suppress(KeyboardInterrupt):
-        signal.pause()
+        console.print(_welcome(stack))
+        signals.wait()
     console.print("Stopping; what is stored stays.")
     watch.stop()
     return 0
@@ -98,10 +100,6 @@ def _welcome(stack: Stack) -> str:
     --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}
   or open {stack.api_url}/api/auth/microsoft in a browser and connect a mailbox yourself{warned}
 """
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

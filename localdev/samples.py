@@ -1,7 +1,8 @@
 """The sample events in `events/`, made to fit an account that exists, and what they must answer.
 
 They are one story: `mark-syncing` takes the lease under which the states after it work, one
-folder is marked as failed on the way, and `mark-complete` closes the run.
+folder is read from its beginning and marked as failed on the way, `repair-folder` verifies it, and
+`mark-complete` closes the run.
 """
 
 import json
@@ -23,14 +24,17 @@ LEASE_TAKER = "mark-syncing"
 ANSWERS: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
     LEASE_TAKER: {"acquired": True, "epoch": int},
-    "get-access-token": None,
-    "sync-folders": {"folderIds": list},
-    "sync-folder": {"hasMore": False, "waitSeconds": 0},
+    "get-access-token": {"waitSeconds": 0},
+    "sync-folders": {"folderIds": list, "atOnce": int, "waitSeconds": 0},
     "reset-folder": {"resets": 1},
+    "sync-folder": {"hasMore": False, "waitSeconds": 0},
     "folder-failed": None,
-    "recalculate-counts": {"folderIds": list, "differing": int, "failedFolders": 1},
-    "repair-folder": None,
-    "mark-complete": {"proven": bool},
+    "recalculate-counts": {
+        **{"folderIds": list, "differing": int, "failedFolders": 1, "unverified": int},
+        **{"hasNewFolders": False, "message": str, "atOnce": int, "waitSeconds": 0},
+    },
+    "repair-folder": {"waitSeconds": 0},
+    "mark-complete": {"proven": True},
     "mark-failed": None,
     "reach-database": {"database": "reached"},
     "reach-provider": {"status": int},

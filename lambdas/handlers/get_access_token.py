@@ -14,7 +14,8 @@ from mailsync.steps.waiting import or_wait
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    return or_wait(lambda: _renewed(RunRef.from_state(event)), {})
+    can_wait = event.get("canWait", False)
+    return or_wait(lambda: _renewed(RunRef.from_state(event)), {}, can_wait=can_wait)
 
 
 def _renewed(run: RunRef) -> dict[str, int]:

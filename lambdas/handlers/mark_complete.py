@@ -1,9 +1,10 @@
-"""State `mark-complete`: closes the run and releases the lease."""
+"""State `mark-complete`: closes the run, as failed if it is not verified, and frees the mailbox."""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from mailsync.errors import VerificationFailed
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import RunRef
@@ -16,6 +17,7 @@ from mailsync.store.run_store import RunStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     run = RunRef.from_state(event)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
-    proven = RunStore(open_database()).complete(run)
-    logger.info("sync_completed", proven=proven)
-    return {"proven": proven}
+    if not RunStore(open_database()).complete(run):
+        raise VerificationFailed("Some folders could not be verified. What is stored stays.")
+    logger.info("sync_completed", proven=True)
+    return {"proven": True}

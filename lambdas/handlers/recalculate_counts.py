@@ -23,4 +23,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             found = recalculate_counts(mailbox, remaining_s)
             return {**found.to_state(), "atOnce": mailbox.provider.max_in_flight}
 
-    return or_wait(counted, {**Verification().to_state(), "atOnce": 1})
+    nothing = {**Verification().to_state(), "atOnce": 1}
+    return or_wait(counted, nothing, can_wait=event.get("canWait", False))

@@ -23,4 +23,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             repair_folder(mailbox, FolderId(event["folderId"]), remaining_s)
         return {}
 
-    return or_wait(repaired, {})
+    return or_wait(repaired, {}, can_wait=event.get("canWait", False))

@@ -15,7 +15,9 @@ from mailsync.steps.waiting import or_wait
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return or_wait(lambda: _synced(RunRef.from_state(event)), {"folderIds": [], "atOnce": 1})
+    nothing = {"folderIds": [], "atOnce": 1}
+    can_wait = event.get("canWait", False)
+    return or_wait(lambda: _synced(RunRef.from_state(event)), nothing, can_wait=can_wait)
 
 
 def _synced(run: RunRef) -> dict[str, Any]:

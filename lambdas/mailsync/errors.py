@@ -13,7 +13,8 @@
     ├── SchemaOutdated         a migration is missing
     ├── SettingMissing         a setting is absent or malformed
     ├── StoreRejected          the database refuses a statement
-    └── StoreUnavailable       the database does not answer
+    ├── StoreUnavailable       the database does not answer
+    └── VerificationFailed     folders differ from the provider, or were not compared
 
 Only leaves are raised. The Lambda runtime reports the bare class name, and Step Functions
 matches nothing else, so each name here stands in a `Retry` or `Catch` of the workflow;
@@ -95,6 +96,10 @@ class StoreRejected(MailsyncError):
 
 class StoreUnavailable(MailsyncError):
     """The database refused or lost the connection; the transaction did not happen."""
+
+
+class VerificationFailed(MailsyncError):
+    """The run ended without the verification of every folder, and is stored as failed."""
 
 
 def leaves() -> frozenset[str]:

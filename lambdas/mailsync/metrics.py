@@ -70,7 +70,7 @@ FUNCTION_FAILED = "FunctionFailed"
 """A function was killed, timed out or could not be started."""
 UNEXPECTED = "Unexpected"
 """A failure without a name of ours: a defect."""
-OUTCOMES = frozenset({"FoldersFailed", "VerificationFailed", "ExecutionDied", "ExecutionStopped"})
+OUTCOMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
 """Names under which runs fail that no function raises."""
 FAILURES = tuple(sorted(leaves() | OUTCOMES | {FUNCTION_FAILED, UNEXPECTED}))
 """All values of the dimension `error`."""

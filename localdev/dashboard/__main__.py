@@ -1,7 +1,6 @@
 """`python -m localdev.dashboard --stage prod`: the dashboard of a deployed stage, until Ctrl-C."""
 
 import argparse
-import signal
 import sys
 from contextlib import suppress
 
@@ -9,6 +8,7 @@ from localdev.dashboard.deployed import deployed_sources
 from localdev.dashboard.server import Dashboard
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
+from localdev.stop_signals import StopSignals
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +19,6 @@ def main(arguments: list[str]) -> int:
         "--dashboard-port", type=int, default=Options().dashboard_port, help="0: any"
     )
     chosen = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sources = deployed_sources(chosen.stage)
         dashboard = Dashboard(port=chosen.dashboard_port)
@@ -28,9 +27,9 @@ def main(arguments: list[str]) -> int:
         return 1
     dashboard.start(sources)
     acts = "acts by MAILSYNC_TOKEN" if sources.token() else "only reads; MAILSYNC_TOKEN lets it act"
-    print(f"{dashboard.url} shows {chosen.stage} and {acts}. Ctrl-C ends it.", flush=True)
-    with suppress(KeyboardInterrupt):
-        signal.pause()
+    with StopSignals() as signals, suppress(KeyboardInterrupt):
+        print(f"{dashboard.url} shows {chosen.stage} and {acts}. Ctrl-C ends it.", flush=True)
+        signals.wait()
     dashboard.stop()
     return 0
 

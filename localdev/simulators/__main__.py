@@ -7,9 +7,7 @@ stderr, a line each.
 
 import argparse
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
 
 from localdev.mail.generate import generate_mail
@@ -18,6 +16,7 @@ from localdev.mail.report import LoadReport
 from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET
 from localdev.simulators.simulators import Simulators
 from localdev.simulators.switches import LATENCIES
+from localdev.stop_signals import StopSignals
 
 _ACCOUNT = "ada@example.com"
 
@@ -40,13 +39,10 @@ def main() -> int:
     if mail and not mail.loaded:
         print(json.dumps({"failed": mail.nothing_found(options.mbox)}), flush=True)
         return 1
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    with simulators:
+    with StopSignals(lambda: None) as signals, simulators:
         ready = {**_addresses(simulators), "mail": mail.to_json() if mail else None}
         print(json.dumps(ready), flush=True)
-        stopping.wait()
+        signals.wait()
     return 0
 
 

@@ -1,6 +1,7 @@
 """What a mailbox does between two syncs, told by Graph in its own ways: the rows follow."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -160,6 +161,30 @@ def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
     world.calm()
     world.sync()
     assert is_mirrored(world)
+
+
+def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tree is read again for the new one, and so is the state that begins full syncs."""
+    world.sync()
+    full_syncs = "SELECT folder_id, walk + 1 FROM mailsync.folder_cursors ORDER BY folder_id"
+    expected = world.rows(full_syncs)
+    compare: Callable[[Any], Any] = world._recalculate_counts
+    new: list[str] = []
+
+    def compare_later(event: Any) -> Any:
+        if not new:
+            new.append(world.remote.folders.create("new").id)
+            world.remote.deliver(a_mail(), new[0])
+        return compare(event)
+
+    monkeypatch.setattr(world, "_recalculate_counts", compare_later)
+
+    assert world.sync(SyncType.FULL) == "completed"
+
+    assert is_mirrored(world)
+    assert world.rows(full_syncs.replace(" + 1", ""))[:-1] == expected
 
 
 def test_no_request_ever_asks_for_what_graph_does_not_give(world: World) -> None:

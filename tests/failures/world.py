@@ -86,9 +86,10 @@ class SimulatedAccess:
 class World:
     """`sync` is one execution of the workflow; everything else looks at what came of it.
 
-    `at_once`: its Maps work on several folders at a time. `pauses` are the seconds that steps would
-    have slept; they do sleep when several are at work, since then waiting is the point. `waits`
-    are those that were left to the workflow, `asked_before_waits` how many requests came before.
+    `at_once`: its Maps work on several folders at a time. `definition` may be that of an earlier
+    release. `pauses` are the seconds that steps would have slept; they do sleep when several are at
+    work, since then waiting is the point. `waits` are those that were left to the workflow,
+    `asked_before_waits` how many requests came before.
     """
 
     simulators: Simulators
@@ -97,6 +98,7 @@ class World:
     database: Database
     account_id: AccountId
     at_once: bool = False
+    definition: str = MAILBOX_SYNC.definition
 
     def __post_init__(self) -> None:
         self.access = SimulatedAccess(self.simulators, self.remote)
@@ -134,7 +136,7 @@ class World:
         execution = Execution(run_id, run_id, self._invoke, list, self.at_once, self._wait)
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
         with suppress(StateFailed):
-            execution.run(MAILBOX_SYNC.definition, state)
+            execution.run(self.definition, state)
         status, error = self.one(
             f"SELECT status, error FROM mailsync.sync_runs WHERE id = '{run_id}'"
         )
@@ -244,7 +246,8 @@ class World:
             with self._mailbox(RunRef.from_state(event), event.get("atOnce")) as mailbox:
                 return {**work(mailbox), "atOnce": mailbox.provider.max_in_flight}
 
-        return or_wait(step, {**nothing, "atOnce": 1})
+        can_wait = event.get("canWait", "hasMore" in nothing)
+        return or_wait(step, {**nothing, "atOnce": 1}, can_wait=can_wait)
 
     @property
     def _runs(self) -> RunStore:

@@ -7,6 +7,8 @@ import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.close_run import handler
+from handlers.mark_complete import handler as mark_complete
+from mailsync.errors import VerificationFailed
 from mailsync.model import RunId, RunRef
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, open_database
@@ -65,3 +67,33 @@ def test_a_run_that_has_its_outcome_keeps_it(
     assert one(database, "SELECT error FROM mailsync.sync_runs") == ["AccessRevoked"]
     assert runs.open_run_account(RunId("never")) is None
     open_database().close()
+
+
+def test_a_run_that_knows_no_folder_is_not_completed(run: RunRef, database: Database) -> None:
+    """Whatever the workflow made of it: every mailbox has folders, so this one was not read."""
+    event = {"accountId": run.account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
+
+    with pytest.raises(VerificationFailed):
+        mark_complete(event, Context())
+
+    assert one(database, "SELECT status, error FROM mailsync.sync_runs") == [
+        *("failed", "VerificationFailed")
+    ]
+    assert one(database, ACCOUNT)[1:3] == ["failed", "VerificationFailed"]
+    open_database().close()
+
+
+def test_a_run_that_waits_for_its_provider_is_not_among_the_silent_ones(
+    run: RunRef, runs: RunStore, database: Database
+) -> None:
+    """A tick asks Step Functions after the hundred that are silent for longest, and no others."""
+    one(
+        database,
+        "UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '9 min' RETURNING 1",
+    )
+    runs.save_throttle(run, 3600)
+
+    assert runs.quiet_runs(60, 100) == ()
+
+    one(database, "UPDATE mailsync.email_accounts SET throttled_until = now() RETURNING 1")
+    assert [quiet.id for quiet in runs.quiet_runs(60, 100)] == [run.run_id]

@@ -33,7 +33,8 @@ class Execution:
     """`arrange` returns the items of a Map in the order in which they are begun.
 
     `at_once`: as many as its definition allows, so `invoke` is called by several threads. `waited`
-    gets the seconds of each Wait. `max_attempts` bounds those of the definition.
+    gets the seconds of each Wait, `left` each state that was left and the one that follows.
+    `max_attempts` bounds those of the definition.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Execution:
     arrange: Callable[[list[Json]], list[Json]]
     at_once: bool = False
     waited: Callable[[float], object] = lambda _: None
+    left: Callable[[str, str | None], object] = lambda *_: None
     max_attempts: float = math.inf
 
     def run(self, definition: str, state_input: Json) -> Json:
@@ -52,10 +54,12 @@ class Execution:
     def _run(self, machine: Json, data: Json, context: Json) -> Json:
         following: str | None = machine["StartAt"]
         while following is not None:
-            state = machine["States"][following]
-            if state["Type"] == "Succeed":
-                return data
+            name, state = following, machine["States"][following]
+            if state["Type"] == "Fail":
+                self.left(name, None)
+                raise StateFailed(_at(state["ErrorPath"], data), _at(state["CausePath"], data))
             data, following = self._enter(state, data, context)
+            self.left(name, following)
         return data
 
     def _enter(self, state: Json, data: Json, context: Json) -> tuple[Json, str | None]:
@@ -63,11 +67,11 @@ class Execution:
         if kind == "Choice":
             chosen = (each["Next"] for each in state["Choices"] if _holds(each, data))
             return data, next(chosen, None) or state["Default"]
+        if kind == "Succeed":
+            return data, None
         if kind == "Wait":
             self.waited(_at(state["SecondsPath"], data))
             return data, state["Next"]
-        if kind == "Fail":
-            raise StateFailed(_at(state["ErrorPath"], data), _at(state["CausePath"], data))
         work = {"Task": self._task, "Map": self._map, "Pass": self._pass}[kind]
         try:
             result = work(state, data, context)
@@ -102,7 +106,7 @@ class Execution:
             return self._run(state["ItemProcessor"], item_input, context)
 
         items = self.arrange(_at(state["ItemsPath"], data))
-        at_once = _at(state["MaxConcurrencyPath"], data)
+        at_once = _most_at_once(state, data) or max(1, len(items))
         with ThreadPoolExecutor(at_once if self.at_once else 1) as workers:
             iterations = [workers.submit(iterate, item) for item in items]
             try:
@@ -113,6 +117,15 @@ class Execution:
 
     def _pass(self, state: Json, data: Json, context: Json) -> Json:
         return _filled(state["Parameters"], data, context)
+
+
+def _most_at_once(state: Json, data: Json) -> int:
+    """How many iterations a Map may have at a time; 0: no limit."""
+    path = state.get("MaxConcurrencyPath")
+    number = _at(path, data) if path else state.get("MaxConcurrency", 0)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise StateFailed("States.Runtime", f"MaxConcurrency is {number!r}, not 0 or more.")
+    return number
 
 
 def _matches(route: Json, failure: StateFailed) -> bool:

@@ -1,10 +1,24 @@
 """The model of docs/cost.md, and that the page shows what it says."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from benchmarks.cost import Prices, Work, bill, load, month, report, service_price
+from benchmarks.cost import (
+    MAILBOXES,
+    Prices,
+    Work,
+    bill,
+    check_requests,
+    comparison_requests,
+    load,
+    month,
+    report,
+    service_price,
+)
+from mailsync.model import FolderId, FolderRef, KnownFolder, Position, RemoteId, Role
+from mailsync.sync.freshness import feeds_to_read
 
 DOCS = Path(__file__).parents[2] / "docs"
 PRICES = Prices()
@@ -51,3 +65,41 @@ def test_free_transitions_are_not_more_than_there_are() -> None:
 def test_the_service_is_counted_as_in_the_guide() -> None:
     assert service_price(accounts=100, every_minutes=15) == pytest.approx(97.92)
     assert service_price(accounts=10_000, every_minutes=5) == pytest.approx(29_376)
+
+
+@pytest.mark.parametrize(("folders", "active"), MAILBOXES)
+def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> None:
+    now, every = datetime(2026, 5, 1, tzinfo=UTC), timedelta(minutes=5)
+    read_at = {folder: now - every * (folder % 12) for folder in range(folders)}
+    read = []
+    for _ in range(24):
+        now += every
+        known = [a_folder(at, is_active=at < active, read_at=read_at[at]) for at in range(folders)]
+        chosen = feeds_to_read(known, (), now=now, since_s=every.total_seconds())
+        read_at |= {folder.ref.id: now for folder in chosen}
+        read.append(len(chosen))
+
+    assert sum(read) / len(read) == check_requests(folders, active, every_minutes=5).feeds
+    assert now - min(read_at.values()) <= timedelta(hours=1)
+
+
+def a_folder(number: int, *, is_active: bool, read_at: datetime) -> KnownFolder:
+    return KnownFolder(
+        ref=FolderRef(FolderId(number), RemoteId(str(number))),
+        parent_remote_id=None,
+        display_name="",
+        role=Role.OTHER,
+        hidden=False,
+        selected=True,
+        position=Position(None, walk=1, walking=False),
+        active_at=read_at if is_active else None,
+        read_at=read_at,
+    )
+
+
+def test_a_check_of_512_folders_costs_60_requests_at_most() -> None:
+    assert check_requests(512, 10, every_minutes=5).total <= 60
+
+
+def test_a_list_of_ids_is_a_request_for_a_thousand_and_one_at_least() -> None:
+    assert comparison_requests([0, 1, 1_000, 1_001]) == 1 + 1 + 1 + 2

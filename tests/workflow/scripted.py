@@ -1,4 +1,4 @@
-"""The real state machine on the local engine, with functions that do as a scenario says."""
+"""The real state machine with functions that do as a scenario says, on either interpreter."""
 
 import json
 from collections import defaultdict
@@ -6,20 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from localdev.engine.lambda_host import Answer
 from localdev.engine.names import function_name
+from tests.torture.execution import Execution, StateFailed
 
 # What each function returns when a scenario says nothing else.
 USUAL: dict[str, Any] = {
     "validate-account": {"provider": "microsoft"},
     "mark-syncing": {"acquired": True, "epoch": 7},
-    "sync-folders": {"folderIds": []},
+    "get-access-token": {"waitSeconds": 0},
+    "sync-folders": {"folderIds": [], "atOnce": 4, "waitSeconds": 0},
     "sync-folder": {"hasMore": False, "waitSeconds": 0},
-    "recalculate-counts": {"folderIds": [], "differing": 0, "failedFolders": 0},
+    "recalculate-counts": {
+        **{"folderIds": [], "differing": 0, "failedFolders": 0, "hasNewFolders": False},
+        **{"unverified": 0, "message": "", "atOnce": 4, "waitSeconds": 0},
+    },
+    "repair-folder": {"waitSeconds": 0},
     "mark-complete": {"proven": True},
 }
+NAMES = {f"${{{function.placeholder}}}": function.name for function in FUNCTIONS}
 Outcome = Mapping[str, Any] | str
-"""A result, or the name of the error that is raised."""
+"""What differs from the usual result, or the name of the error that is raised."""
+Says = Mapping[str, Sequence[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Scenario:
 
     name: str
     visits: set[str]
-    says: Mapping[str, Sequence[Outcome]] = field(default_factory=dict)
+    says: Says = field(default_factory=dict)
     fails_as: str | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
 
@@ -44,7 +53,15 @@ class ScriptedFunctions:
         self.calls: dict[str, list[tuple[str, Any]]] = defaultdict(list)
 
     def invoke(self, function: str, payload: bytes) -> Answer:
-        name, event = function_name(function), json.loads(payload)
+        outcome = self.outcome(function_name(function), json.loads(payload))
+        if isinstance(outcome, str):
+            error = {"errorType": outcome, "errorMessage": f"{outcome} as scripted"}
+            return Answer(200, json.dumps(error).encode(), {"X-Amz-Function-Error": "Unhandled"})
+        return Answer(200, json.dumps(outcome).encode(), {})
+
+    invoke_later = invoke
+
+    def outcome(self, name: str, event: Any) -> Outcome:
         scenario = self._scenarios[event.get("accountId") or event["input"]["accountId"]]
         folder = f"{name}/{event.get('folderId')}"
         key = folder if folder in scenario.says else name
@@ -53,13 +70,43 @@ class ScriptedFunctions:
             for called, sent in self.calls[scenario.name]
         )
         self.calls[scenario.name].append((name, event))
-        outcomes = scenario.says.get(key)
-        outcome = outcomes[min(earlier, len(outcomes) - 1)] if outcomes else USUAL.get(name, {})
+        outcomes = scenario.says.get(key, [{}])
+        outcome = outcomes[min(earlier, len(outcomes) - 1)]
         if isinstance(outcome, str):
-            error = {"errorType": outcome, "errorMessage": f"{outcome} as scripted"}
-            return Answer(200, json.dumps(error).encode(), {"X-Amz-Function-Error": "Unhandled"})
+            return outcome
         if name == "reset-folder":
-            outcome = {"resets": event["resets"] + 1}
-        return Answer(200, json.dumps(outcome).encode(), {})
+            return {"resets": event["resets"] + 1}
+        return {**USUAL.get(name, {}), **outcome}
 
-    invoke_later = invoke
+
+@dataclass(frozen=True)
+class Walk:
+    """One execution in this process: how it failed, whom it called, and the way that it took."""
+
+    error: str | None
+    calls: Sequence[str]
+    steps: Sequence[tuple[str, str | None]]
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> "Walk":
+        functions, steps = ScriptedFunctions([scenario]), list[tuple[str, str | None]]()
+
+        def invoke(placeholder: str, event: Any) -> Any:
+            outcome = functions.outcome(NAMES[placeholder], event)
+            if isinstance(outcome, str):
+                raise StateFailed(outcome, f"{outcome} as scripted")
+            return outcome
+
+        execution = Execution(
+            "run",
+            "arn",
+            invoke,
+            list,
+            left=lambda state, following: steps.append((state, following)),
+        )
+        error = None
+        try:
+            execution.run(MAILBOX_SYNC.definition, {"accountId": scenario.name})
+        except StateFailed as failure:
+            error = failure.error
+        return cls(error, [name for name, _ in functions.calls[scenario.name]], steps)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from infra import catalog
+from localdev.samples import ANSWERS, EVENTS
 from mailsync.errors import leaves
 
 SERVICE_ERRORS = {
@@ -134,3 +135,51 @@ def test_a_failed_sync_ends_in_a_fail_state_under_the_name_of_its_error() -> Non
         "ErrorPath": "$.error.Error",
         "CausePath": "$.error.Cause",
     }
+
+
+@WORKFLOWS
+def test_a_sample_event_is_what_its_state_sends(workflow: catalog.Workflow) -> None:
+    for name, state in states(workflow):
+        if state["Type"] == "Task":
+            sent = {key.removesuffix(".$") for key in payload(state)}
+            assert json.loads((EVENTS / f"{name}.json").read_text()).keys() == sent, name
+
+
+@WORKFLOWS
+def test_a_state_reads_only_what_its_function_returns(workflow: catalog.Workflow) -> None:
+    for name, state in states(workflow):
+        selected = state.get("ResultSelector", {}).values()
+        members = {path.removeprefix("$.Payload.") for path in selected}
+        assert members <= (ANSWERS.get(name) or {}).keys(), name
+
+
+def test_every_pause_that_a_function_returns_is_waited_for() -> None:
+    """A function returns a pause instead of a failure only to a definition that has a Wait."""
+    by_name = dict(states(catalog.MAILBOX_SYNC))
+    pausing = {name for name, returned in ANSWERS.items() if "waitSeconds" in (returned or {})}
+    waits = {name: state for name, state in by_name.items() if state["Type"] == "Wait"}
+
+    assert {state["Next"] for state in waits.values()} == pausing
+    told = {name for name, state in by_name.items() if "canWait" in payload(state)}
+    assert told == pausing - {"sync-folder"}, "which could wait in every release"
+    for state in waits.values():
+        results = by_name[state["Next"]]["ResultPath"]
+        assert state["SecondsPath"] == f"{results}.waitSeconds"
+
+
+def test_maps_run_in_this_execution_with_as_many_at_once_as_the_provider_takes() -> None:
+    """Another mode has other limits: inline is 40 at once, and 25,000 events of history."""
+    maps = [state for _, state in states(catalog.MAILBOX_SYNC) if state["Type"] == "Map"]
+
+    assert len(maps) == 2
+    for state in maps:
+        assert state["ItemProcessor"]["ProcessorConfig"] == {"Mode": "INLINE"}
+        assert state["MaxConcurrencyPath"] == state["ItemSelector"]["atOnce.$"]
+        assert "MaxConcurrency" not in state
+        # The state may hold 256 KiB, and the results of thousands of folders are not needed.
+        assert state["ResultPath"] is None
+
+
+def payload(state: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = state.get("Parameters", {}).get("Payload", {})
+    return found

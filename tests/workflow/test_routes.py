@@ -1,4 +1,4 @@
-"""Every state and every error route of `mailbox-sync`, executed by the local engine."""
+"""Every state and every route of `mailbox-sync`, walked by the local engine and in this process."""
 
 import json
 import time
@@ -12,17 +12,21 @@ import pytest
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import aws_client, create_workflows, forget_everything
-from tests.workflow.scripted import Scenario, ScriptedFunctions
-from tests.workflow.test_definitions import states
+from tests.workflow.scripted import Scenario, ScriptedFunctions, Walk
+from tests.workflow.test_definitions import machines, successors
 
-BEFORE = {"validate-account", "mark-syncing", "lease-acquired?", "get-access-token", "sync-folders"}
-DONE = {*BEFORE, "sync-each-folder", "recalculate-counts", "anything-left?", "mark-complete"}
+BEGUN = {"validate-account", "mark-syncing", "lease-acquired?", "get-access-token"}
+TREE = {*BEGUN, "token-had?", "sync-folders"}
+READ = {*TREE, "folders-read?", "sync-each-folder"}
+DONE = {*READ, "recalculate-counts", "anything-left?", "mark-complete"}
 FOLDER = {"sync-folder", "more-pages?", "folder-done"}
+REPAIRED = {"repair-folders", "repair-folder", "repaired?", "folder-repaired"}
 FAILED = {"mark-failed", "sync-failed"}
 ONE_FOLDER = {"sync-folders": [{"folderIds": [1]}]}
-MORE = {"hasMore": True, "waitSeconds": 0}
-REPAIR = {"folderIds": [1], "differing": 1, "failedFolders": 0}
-AGREED = {"folderIds": [], "differing": 0, "failedFolders": 0}
+MORE = {"hasMore": True}
+PAUSE = {"waitSeconds": 1}
+REPAIR = {"folderIds": [1], "differing": 1}
+UNVERIFIED = {"unverified": 1, "message": "1 folders differ from the provider by 1 messages."}
 
 SCENARIOS = [
     Scenario("nothing to page", DONE, calls={"sync-folder": 0}),
@@ -31,21 +35,37 @@ SCENARIOS = [
         DONE | FOLDER,
         {
             "sync-folders": [{"folderIds": [1, 2]}],
-            "sync-folder/2": [MORE, {"hasMore": False, "waitSeconds": 0}],
+            "sync-folder/2": [MORE, {}],
         },
         calls={"sync-folder": 3},
     ),
     Scenario(
-        "the provider names a pause",
-        DONE | FOLDER | {"honour-retry-after"},
+        "the provider asks for a pause in every state",
+        DONE
+        | FOLDER
+        | REPAIRED
+        | {"wait-for-token", "wait-for-folders", "wait-for-counts", "wait-for-repair"}
+        | {"honour-retry-after"},
         {
-            **ONE_FOLDER,
-            "sync-folder": [
-                {"hasMore": True, "waitSeconds": 1},
-                {"hasMore": False, "waitSeconds": 0},
-            ],
+            "get-access-token": [PAUSE, {}],
+            "sync-folders": [PAUSE, {"folderIds": [1]}],
+            "sync-folder": [MORE | PAUSE, {}],
+            "recalculate-counts": [PAUSE, REPAIR, {}],
+            "repair-folder": [PAUSE, {}],
         },
-        calls={"sync-folder": 2},
+        calls={
+            **{"get-access-token": 2, "sync-folders": 2, "sync-folder": 2},
+            **{"recalculate-counts": 3, "repair-folder": 2},
+        },
+    ),
+    Scenario(
+        "folders appear while others are read",
+        DONE | FOLDER,
+        {
+            "sync-folders": [{"folderIds": [1]}, {"folderIds": [2]}],
+            "recalculate-counts": [{"hasNewFolders": True}, {}],
+        },
+        calls={"sync-folders": 2, "sync-folder/1": 1, "sync-folder/2": 1},
     ),
     Scenario(
         "another execution is at work",
@@ -62,14 +82,14 @@ SCENARIOS = [
     ),
     Scenario(
         "the grant is withdrawn before anything is read",
-        BEFORE - {"sync-folders"} | FAILED,
+        BEGUN | FAILED,
         {"get-access-token": ["AccessRevoked"]},
         fails_as="AccessRevoked",
         calls={"get-access-token": 1},
     ),
     Scenario(
         "the grant is withdrawn while folders are read",
-        BEFORE | {"sync-each-folder", "sync-folder", "mailbox-stopped"} | FAILED,
+        READ | {"sync-folder", "mailbox-stopped"} | FAILED,
         {**ONE_FOLDER, "sync-folder": ["AccessRevoked"]},
         fails_as="AccessRevoked",
         calls={"sync-folder": 1, "folder-failed": 0},
@@ -79,11 +99,7 @@ SCENARIOS = [
         DONE | FOLDER,
         {
             **ONE_FOLDER,
-            "sync-folder": [
-                "StoreUnavailable",
-                "ProviderUnavailable",
-                {"hasMore": False, "waitSeconds": 0},
-            ],
+            "sync-folder": ["StoreUnavailable", "ProviderUnavailable", {}],
         },
         calls={"sync-folder": 3},
     ),
@@ -92,11 +108,7 @@ SCENARIOS = [
         DONE | FOLDER,
         {
             **ONE_FOLDER,
-            "sync-folder": [
-                "ProviderThrottled",
-                "Sandbox.Timedout",
-                {"hasMore": False, "waitSeconds": 0},
-            ],
+            "sync-folder": ["ProviderThrottled", "Sandbox.Timedout", {}],
         },
         calls={"sync-folder": 3},
     ),
@@ -106,7 +118,7 @@ SCENARIOS = [
         {
             "sync-folders": [{"folderIds": [1, 2]}],
             "sync-folder/2": ["ProviderRejected"],
-            "recalculate-counts": [{**AGREED, "failedFolders": 1}],
+            "recalculate-counts": [{"failedFolders": 1}],
         },
         fails_as="FoldersFailed",
         calls={"sync-folder": 2, "folder-failed": 1, "mark-complete": 0},
@@ -120,47 +132,39 @@ SCENARIOS = [
     Scenario(
         "a cursor expires",
         DONE | FOLDER | {"may-reset-folder?", "reset-folder"},
-        {**ONE_FOLDER, "sync-folder": ["CursorExpired", {"hasMore": False, "waitSeconds": 0}]},
+        {**ONE_FOLDER, "sync-folder": ["CursorExpired", {}]},
         calls={"sync-folder": 2, "reset-folder": 1},
     ),
     Scenario(
-        "a cursor that always expires is given up after two new walks",
+        "a cursor that always expires is given up after two full syncs",
         DONE | FOLDER - {"more-pages?"} | {"may-reset-folder?", "reset-folder", "folder-failed"},
         {**ONE_FOLDER, "sync-folder": ["CursorExpired"]},
         calls={"sync-folder": 3, "reset-folder": 2, "folder-failed": 1},
     ),
     Scenario(
-        "a folder is deleted meanwhile",
-        DONE | FOLDER - {"more-pages?"},
+        "a folder is deleted meanwhile, and no longer counts when the tree is read again",
+        DONE | FOLDER - {"more-pages?"} | {"folder-failed"},
         {**ONE_FOLDER, "sync-folder": ["FolderGone"]},
-        calls={"folder-failed": 0},
+        calls={"folder-failed": 1},
     ),
     Scenario(
-        "a walk cannot be restarted",
+        "a full sync cannot be restarted",
         DONE | FOLDER - {"more-pages?"} | {"may-reset-folder?", "reset-folder", "folder-failed"},
         {**ONE_FOLDER, "sync-folder": ["CursorExpired"], "reset-folder": ["StoreRejected"]},
         calls={"folder-failed": 1},
     ),
     Scenario(
-        "another execution takes the mailbox while a walk is restarted",
-        BEFORE
-        | {
-            "sync-each-folder",
-            "sync-folder",
-            "may-reset-folder?",
-            "reset-folder",
-            "mailbox-stopped",
-        }
-        | FAILED,
+        "another execution takes the mailbox while a full sync is restarted",
+        READ | {"sync-folder", "may-reset-folder?", "reset-folder", "mailbox-stopped"} | FAILED,
         {**ONE_FOLDER, "sync-folder": ["CursorExpired"], "reset-folder": ["LeaseLost"]},
         fails_as="LeaseLost",
     ),
     Scenario(
         "even the failure cannot be recorded",
-        BEFORE | {"sync-each-folder", "sync-folder", "folder-failed", "mailbox-stopped"} | FAILED,
+        READ | {"sync-folder", "folder-failed", "mailbox-stopped"} | FAILED,
         {
             **ONE_FOLDER,
-            "sync-folder": ["SuspiciousRemoval"],
+            "sync-folder": ["ProviderRejected"],
             "folder-failed": ["StoreRejected"],
             "mark-failed": ["StoreRejected"],
         },
@@ -169,17 +173,27 @@ SCENARIOS = [
     ),
     Scenario(
         "a folder differs and is repaired",
-        DONE | {"repair-folders", "repair-folder", "folder-repaired"},
-        {"recalculate-counts": [REPAIR, AGREED]},
+        DONE | REPAIRED,
+        {"recalculate-counts": [REPAIR, {}]},
         calls={"repair-folder": 1, "recalculate-counts": 2},
     ),
     Scenario(
-        "a folder that cannot be repaired does not stop the run",
-        DONE | {"repair-folders", "repair-folder", "folder-repaired"},
-        {
-            "recalculate-counts": [REPAIR, AGREED],
-            "repair-folder": ["ProviderRejected"],
-        },
+        "a folder that cannot be compared does not stop the run",
+        DONE | REPAIRED - {"repaired?"},
+        {"recalculate-counts": [REPAIR, {}], "repair-folder": ["ProviderRejected"]},
+    ),
+    Scenario(
+        "a folder that still differs is not green",
+        DONE - {"mark-complete"} | REPAIRED | {"not-verified"} | FAILED,
+        {"recalculate-counts": [REPAIR, UNVERIFIED]},
+        fails_as="VerificationFailed",
+        calls={"mark-complete": 0, "mark-failed": 1},
+    ),
+    Scenario(
+        "a run that turns out not to be verified when it is closed is not green",
+        DONE | FAILED,
+        {"mark-complete": ["VerificationFailed"]},
+        fails_as="VerificationFailed",
     ),
     Scenario(
         "the grant is withdrawn while a folder is repaired",
@@ -189,7 +203,7 @@ SCENARIOS = [
     ),
     Scenario(
         "the folder tree cannot be read",
-        BEFORE | FAILED,
+        TREE | FAILED,
         {"sync-folders": ["ProviderRejected"]},
         fails_as="ProviderRejected",
     ),
@@ -271,13 +285,31 @@ def test_the_workflow_when(scenario: Scenario, engine: Engine) -> None:
     assert (status, error) == ("FAILED" if scenario.fails_as else "SUCCEEDED", scenario.fails_as)
     assert entered == scenario.visits
     called = Counter(name for name, _ in engine.functions.calls[scenario.name])
-    assert {name: called[name] for name in scenario.calls} == scenario.calls
+    of_folders = Counter(
+        f"{name}/{event['folderId']}"
+        for name, event in engine.functions.calls[scenario.name]
+        if "folderId" in event
+    )
+    assert {name: (called | of_folders)[name] for name in scenario.calls} == scenario.calls
 
 
-def test_the_scenarios_reach_every_state() -> None:
-    visited = set().union(*(each.visits for each in SCENARIOS))
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
+def test_the_interpreter_of_this_process_walks_as_the_engine_does(scenario: Scenario) -> None:
+    walk = Walk.of(scenario)
 
-    assert visited == {name for name, _ in states(MAILBOX_SYNC)}
+    assert walk.error == scenario.fails_as
+    assert {state for state, _ in walk.steps} == scenario.visits
+
+
+def test_the_scenarios_walk_every_transition() -> None:
+    walked = {step for each in SCENARIOS for step in Walk.of(each).steps if step[1]}
+
+    assert walked == {
+        (name, following)
+        for machine in machines(json.loads(MAILBOX_SYNC.definition))
+        for name, state in machine["States"].items()
+        for following in successors(state)
+    }
 
 
 def test_an_execution_started_by_hand_needs_nothing_but_the_account(engine: Engine) -> None:

@@ -122,10 +122,10 @@ class FolderStore:
             tx.run("retry_feeds", account_id=run.account_id)
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
-        """Of these folders, or of all when none is named."""
+        """Of these folders, or of all when none is named; of each once in a run."""
         named = rows.to_json(folder_ids) if folder_ids else None
         with Fenced(self._database, run) as tx:
-            tx.run("restart_walks", account_id=run.account_id, ids=named)
+            tx.run("restart_walks", account_id=run.account_id, run_id=run.run_id, ids=named)
 
     def save_page_size(self, run: RunRef, folder_id: FolderId, page_size: int) -> None:
         with Fenced(self._database, run) as tx:

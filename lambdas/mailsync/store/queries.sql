@@ -167,12 +167,15 @@ SELECT account_id::text FROM mailsync.sync_runs
  WHERE id = :run_id AND status IN ('queued', 'running')
 
 -- quiet_runs --
--- Open runs that have not been heard of for a while; their execution may be dead.
-SELECT id, account_id::text, execution_arn
-  FROM mailsync.sync_runs
- WHERE status IN ('queued', 'running')
-   AND heartbeat_at < now() - make_interval(secs => cast(:seconds AS int))
- ORDER BY heartbeat_at
+-- Open runs that have not been heard of for a while; their execution may be dead. One that waits until
+-- its provider takes requests again is silent for long, and hundreds of them would hide the dead ones.
+SELECT r.id, r.account_id::text, r.execution_arn
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE r.status IN ('queued', 'running')
+   AND r.heartbeat_at < now() - make_interval(secs => cast(:seconds AS int))
+   AND (a.throttled_until IS NULL OR a.throttled_until < now())
+ ORDER BY r.heartbeat_at
  LIMIT :limit
 
 -- run_settings --
@@ -559,13 +562,14 @@ UPDATE mailsync.folder_cursors c
                     WHERE q.folder_id = c.folder_id AND q.cause = 'unanswered')
 
 -- restart_walks --
--- A full resync: every folder is walked again, or those that were named.
+-- A full resync: every folder is walked again, or those that were named. One that was in this run
+-- already is not: its steps may be repeated.
 UPDATE mailsync.folder_cursors c
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
        fallback = 0, fallback_at = NULL, updated_at = now()
-  FROM mailsync.email_folders f
- WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid)
-   AND c.cursor_sealed IS NOT NULL
+  FROM mailsync.email_folders f, mailsync.sync_runs r
+ WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid) AND r.id = :run_id
+   AND c.cursor_sealed IS NOT NULL AND c.updated_at < r.started_at
    AND (cast(:ids AS json) IS NULL
         OR f.id IN (SELECT cast(each AS bigint)
                       FROM json_array_elements_text(cast(:ids AS json)) AS each))
@@ -948,13 +952,15 @@ SELECT f.id
  WHERE r.id = :run_id AND f.verified_at >= r.started_at
 
 -- unproven_folders --
--- How many selected folders lack a proof from this run, or have never been walked to the end.
-SELECT count(*)
-  FROM mailsync.email_folders f
-  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
-  JOIN mailsync.sync_runs r ON r.id = :run_id
- WHERE f.account_id = r.account_id AND f.selected AND f.gone_at IS NULL
-   AND (c.walking OR f.verified_at IS NULL OR f.verified_at < r.started_at)
+-- How many selected folders lack a proof from this run, or have never been walked to the end. One while
+-- no folder is known: every mailbox has some, so its tree was not read.
+SELECT count(f.id) FILTER (WHERE f.selected AND f.gone_at IS NULL
+                             AND (c.walking OR f.verified_at IS NULL OR f.verified_at < r.started_at))
+       + CASE WHEN count(f.id) = 0 THEN 1 ELSE 0 END
+  FROM mailsync.sync_runs r
+  LEFT JOIN mailsync.email_folders f ON f.account_id = r.account_id
+  LEFT JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE r.id = :run_id
 
 -- folder_entries --
 -- Every message of a folder, hidden ones too, for the comparison by id.
