@@ -1,4 +1,4 @@
-"""The clock of a test: what is stored becomes older, which is to the product as if it had waited."""
+"""The clock of a test: what is stored becomes older, as if the product had waited."""
 
 from collections.abc import Callable
 from typing import Any

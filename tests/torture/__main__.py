@@ -10,8 +10,9 @@ from pathlib import Path
 
 from localdev.engine.postgres import Postgres
 from tests.torture.crash_points import DEATHS, CrashPoints
+from tests.torture.first_syncs import FirstSyncs
+from tests.torture.histories import Tally, falsified, stages
 from tests.torture.scenarios import SCENARIOS
-from tests.torture.histories import falsified
 from tests.torture.world import World
 
 PROGRESS_S = 10
@@ -33,21 +34,25 @@ class Progress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    began, seed = time.monotonic(), options.seed
+    began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as folder,
         Postgres(Path(folder) / "postgres") as postgres,
         World(postgres, Path(folder) / "simulators") as world,
     ):
         points, wrong_points = _try_points(world, options)
-        histories, wrong_history = _try_histories(world, options.histories, seed)
-    divergences = wrong_points + wrong_history
-    print(f"crash points tried  {points}")
-    print(f"histories tried     {histories}")
-    print(f"seed                {seed}")
-    print(f"duration            {time.monotonic() - began:.0f} s")
-    print(f"divergences         {divergences}")
-    return 1 if divergences else 0
+        failed = _try_first_syncs(world, options)
+        tally, wrong_history = _try_histories(world, options)
+    print(f"crash points tried         {points}")
+    print(f"first syncs under faults   {options.first_syncs}")
+    print(f"failed for good            {failed}")
+    print(f"histories tried            {tally.histories}")
+    for event, several in sorted(tally.events.items()):
+        print(f"  {event:<25}{several}")
+    print(f"seed                       {options.seed}")
+    print(f"duration                   {time.monotonic() - began:.0f} s")
+    print(f"divergences                {wrong_points + wrong_history}")
+    return 1 if wrong_points or failed or wrong_history else 0
 
 
 def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
@@ -66,41 +71,64 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
                 progress.say(f"moment {trial.point.moment} of {points.moments}")
                 if trial.wrong:
                     wrong += 1
-                    print(f"DIVERGENCE {COMMAND} --histories 0 {trial.point}")
-                    print(*(f"  {each}" for each in trial.wrong[:SHOWN]), sep="\n", flush=True)
+                    _show(f"--histories 0 --first-syncs 0 {trial.point}", trial.wrong)
     return tried, wrong
 
 
-def _try_histories(world: World, histories: int, seed: int) -> tuple[int, int]:
-    """How many were tried, and 1 when one was found that ends with a difference."""
-    tried = 0
+def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
+    """How many failed for good, or left a mirror that differs."""
+    if not options.first_syncs:
+        return 0
+    failed = 0
     progress = Progress()
+    with FirstSyncs(world) as syncs:
+        print(f"first syncs under faults: {options.first_syncs}", flush=True)
+        for trial in syncs.under_faults(options.first_syncs, seed=options.seed):
+            progress.say(str(trial))
+            if trial.wrong:
+                failed += 1
+                again = f"--first-syncs {options.first_syncs} --seed {options.seed}"
+                _show(f"--stride 0 --histories 0 {again}", (str(trial), *trial.wrong))
+        if wrong := syncs.in_two_slots():
+            failed += 1
+            _show("--stride 0 --histories 0 --first-syncs 1", ("two slots of four", *wrong))
+    return failed
 
-    def told(number: int) -> None:
-        nonlocal tried
-        tried = number
-        progress.say(f"history {number} of {histories}")
 
-    if not histories:
-        return 0, 0
-    print(f"random histories: {histories}", flush=True)
-    found = falsified(world, histories=histories, seed_number=seed, told=told)
+def _try_histories(world: World, options: argparse.Namespace) -> tuple[Tally, int]:
+    """What was played, and 1 when a history was found that breaks the law."""
+    tally, progress = Tally(), Progress()
+    number, seed = options.histories, options.seed
+    if not number:
+        return tally, 0
+
+    def told() -> None:
+        progress.say(f"history {tally.histories} of {number}")
+
+    print(f"random histories: {number}", flush=True)
+    with stages(world) as both:
+        found = falsified(both, number=number, seed_number=seed, told=told, tally=tally)
     if found is None:
-        return tried, 0
-    print(f"DIVERGENCE {COMMAND} --stride 0 --histories {histories} --seed {seed}")
-    print(found, flush=True)
-    return tried, 1
+        return tally, 0
+    _show(f"--stride 0 --first-syncs 0 --histories {number} --seed {seed}", (found,))
+    return tally, 1
+
+
+def _show(options: str, wrong: Sequence[str]) -> None:
+    print(f"DIVERGENCE {COMMAND} {options}")
+    print(*(f"  {each}" for each in wrong[:SHOWN]), sep="\n", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=COMMAND,
-        description="Kills syncs at every call and along random histories, resumes them, and"
-        " compares the tables with the mailbox.",
+        description="Kills syncs at every call, lets requests fail, and plays random histories with"
+        " wrong answers; compares the tables with the mailbox.",
     )
     add = parser.add_argument
     add("--histories", type=int, default=2000, metavar="N", help="random histories (2000)")
-    add("--seed", type=int, default=random.randrange(10**6), help="of the histories (random)")
+    add("--first-syncs", type=int, default=100, metavar="N", help="under random faults (100)")
+    add("--seed", type=int, default=random.randrange(10**6), help="of what is random (random)")
     add("--stride", type=int, default=1, metavar="N", help="every N-th moment (1); 0: none")
     add("--scenario", action="append", choices=SCENARIOS, help="only this sync is killed")
     add("--dies", action="append", choices=DEATHS, help="only this is what dies")

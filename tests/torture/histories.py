@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.torture.plots import History, histories
 from tests.torture.play import Play
+from tests.torture.plots import History, histories
 from tests.torture.stage import FEW, MANY, Stage
 from tests.torture.world import World
 

@@ -2,10 +2,10 @@
 
 - No row is deleted whose message the mailbox has held all the time, nor one of a folder; each keeps
   its id. Hidden it may be.
-- `verified_at` says that a folder was counted: if it moved, the rows that are shown are as many, and
-  as many of them unread, as the mailbox holds, but for what it names: messages in quarantine, those
-  about which the provider contradicts itself, and an offset of the provider's counts that a
-  comparison by ids has shown. Of an account it says so of every folder.
+- `verified_at` says that a folder was counted: if it moved, the mailbox holds as many messages as
+  are shown, and as many unread ones, but for what is named: messages in quarantine, those about
+  which the provider contradicts itself, and an offset of the provider's counts that a comparison
+  by ids has shown. Of an account it says so of every folder.
 - `compared_at` says that the ids were compared: if it moved, without a lie, the rows that are shown
   are those that the folder holds, each in its version.
 - A run is completed only if every folder was verified in it.
@@ -13,7 +13,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -153,7 +153,7 @@ class Sync:
 
     before: Seen
     after: Seen
-    told: Told = Told()
+    told: Told = field(default_factory=Told)
     waited_s: float = 0.0
     is_still: bool = True
     is_flat: bool = True
@@ -179,35 +179,37 @@ class Sync:
 
 
 class Law:
-    """Remembers the ids of the rows of one account, from sync to sync."""
+    """Remembers from sync to sync what the mailbox held."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
-        self._rows: dict[str, int] = {}
-        self._folders: dict[str, int] = {}
+        self._held = truth(mailbox)
 
     def broken(self, sync: Sync) -> list[str]:
         """What does not hold after a sync."""
         held, after = truth(self._mailbox), sync.after
-        wrong = [*self._lost(held, after), *_of_runs(sync)]
+        wrong = [*_lost(self._held, held, sync), *_of_runs(sync)]
         if after.status != "active":
             wrong.append(f"the account is {after.status}: {after.last_error}")
         if sync.is_still:
             wrong += _of_verification(held, sync)
         if sync.is_still and not sync.told and after.sync_status == "completed":
             wrong += _of_comparison(held, sync)
-        self._rows = {key: row.id for key, row in after.rows.items() if key in held.messages}
-        self._folders = {key: row.id for key, row in after.folders.items() if key in held.folders}
+        self._held = held
         return wrong
 
-    def _lost(self, held: Truth, after: Seen) -> Iterator[str]:
-        for kind, known, now, there in (
-            ("message", self._rows, after.rows, held.messages),
-            ("folder", self._folders, after.folders, held.folders),
-        ):
-            for key, number in known.items():
-                if key in there and (key not in now or now[key].id != number):
-                    yield f"LOST row {number} of {kind} {key[-12:]}, which the mailbox still holds"
+
+def _lost(earlier: Truth, held: Truth, sync: Sync) -> Iterator[str]:
+    """Rows that were deleted, or made anew, although the mailbox held before and after the sync
+    what they are of."""
+    before, after = sync.before, sync.after
+    for kind, rows, now, there in (
+        ("message", before.rows, after.rows, earlier.messages.keys() & held.messages),
+        ("folder", before.folders, after.folders, earlier.folders.keys() & held.folders),
+    ):
+        for key, row in rows.items():
+            if key in there and (key not in now or now[key].id != row.id):
+                yield f"LOST row {row.id} of {kind} {key[-12:]}, which the mailbox still holds"
 
 
 def _of_runs(sync: Sync) -> Iterator[str]:

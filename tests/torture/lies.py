@@ -1,7 +1,7 @@
-"""What a provider may say that is well-formed and wrong: to one request, in one sync, for an hour."""
+"""Answers that are well-formed and wrong: to one request, in one sync, or for an hour."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from localdev.simulators.faults import Fault, Rule

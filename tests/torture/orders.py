@@ -14,9 +14,10 @@ class Order:
 
     `is_forked`: each process that may die is one of its own, and is killed. `console` starts the
     execution past the trigger, as a person may; `is_full`: a person asks for a full sync.
-    `folder_order` seeds the order in which folders are worked on, 0 keeps it. `at_once`: several functions work on folders at the same time, in
-    processes of their own, and one of them dies. `revives`: the schedule first looks for runs whose
-    execution is dead. `turns`: so many folders make a mailbox large, so that they take turns.
+    `folder_order` seeds the order in which folders are worked on, 0 keeps it. `at_once`: several
+    functions work on folders at the same time, in processes of their own, and one of them dies.
+    `revives`: the schedule first looks for runs whose execution is dead. `turns`: a mailbox of more
+    folders is large, so that they take turns.
     """
 
     environment: dict[str, str]

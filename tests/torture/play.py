@@ -1,8 +1,9 @@
-"""One history, played: after each sync the law is asked, and at the end the schedule is on its own."""
+"""Plays one history: checks the law after each sync, and leaves the end to the schedule."""
 
 import sys
 from collections import Counter
 from itertools import count
+from typing import Any
 
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
@@ -98,7 +99,7 @@ class Play:
         self._lies = [(lie, left - 1) for lie, left in told if left > 1]
         return [lie for lie, _ in told]
 
-    def _sync(self, script: _Script | None = None, **asked: object) -> Seen:
+    def _sync(self, script: _Script | None = None, **asked: Any) -> Seen:
         before = self._look()
         ending = self._stage.sync(turns=self._plot.turns, **asked)
         after = self._look()
@@ -130,6 +131,7 @@ class Play:
     def _recover(self) -> None:
         """Nothing but the schedule and time; a comparison of ids only where lies were told that
         no count can show."""
+        wrong: list[str] = []
         for name, waits in (
             ("at once", ()),
             ("after 2 h", (CONFIRMED_H, CONFIRMED_H)),
@@ -172,7 +174,7 @@ class Play:
             if self._lied_h is not None:
                 self._lied_h += hours
 
-    def _switch(self, **switches: object) -> None:
+    def _switch(self, **switches: Any) -> None:
         self._service.switches = Switches(
             requests_per_window=sys.maxsize, answers_kept=3, **switches
         )

@@ -1,7 +1,6 @@
 """One mailbox with its mirror for many histories, set back to its beginning for each."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from sqlite3 import Connection as Copy
 from typing import Any, Self
@@ -44,9 +43,9 @@ class Stage:
             self.mirror: Mirror = opened.enter_context(self._world.connected(mailbox))
             self.tables = opened.enter_context(self._world.opened(self.mirror))
             self._names = [name for [name] in self.tables.run(_TABLES, kept=list(_KEPT))]
-            self._beginnings: Mapping[bool, _Beginning] = {False: self._copied("connected")}
+            connected = self._copied("connected", opened)
             self._world.sync(self.mirror, is_forked=False)
-            self._beginnings |= {True: self._copied("synced")}
+            self._beginnings = {False: connected, True: self._copied("synced", opened)}
             self._open = opened.pop_all()
         return self
 
@@ -76,10 +75,10 @@ class Stage:
         """One sync; `asked` are fields of an Order."""
         return self._world.sync(self.mirror, **asked)
 
-    def _copied(self, name: str) -> _Beginning:
+    def _copied(self, name: str, opened: ExitStack) -> _Beginning:
         schema = f"beginning_{name}"
         copies = "".join(
             f"CREATE TABLE {schema}.{each} AS TABLE mailsync.{each};" for each in self._names
         )
         self.tables.run(f"CREATE SCHEMA {schema}; {copies}")
-        return _Beginning(schema, self.service.database.copy())
+        return _Beginning(schema, opened.enter_context(closing(self.service.database.copy())))

@@ -176,7 +176,7 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
     at_once = order.at_once and order.dies == "function"
     arn = execution_arn(MACHINE_ARN, name)
     attempts = math.inf if order.is_forked else MAX_ATTEMPTS
-    execution = Execution(name, arn, invoke, arrange, at_once, _wait, attempts)
+    execution = Execution(name, arn, invoke, arrange, at_once, waited=_wait, max_attempts=attempts)
     sync_type = SyncType.AUTO if order.dies == "look" else _sync_type(order)
     state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
     try:

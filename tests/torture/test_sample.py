@@ -6,13 +6,16 @@ import pytest
 
 from localdev.engine.postgres import Postgres
 from tests.torture.crash_points import DEATHS, CrashPoints
-from tests.torture.scenarios import SCENARIOS
-from tests.torture.histories import Mishap, Round, check_history, falsified
+from tests.torture.first_syncs import FirstSyncs
+from tests.torture.histories import Stages, Tally, check_history, falsified, stages
+from tests.torture.plots import History, Mishap, Round
 from tests.torture.random_changes import Change
+from tests.torture.scenarios import SCENARIOS
 from tests.torture.world import World
 
-POINTS = 3
+POINTS = 2
 HISTORIES = 6
+FIRST_SYNCS = 4
 SEED = 20_26
 
 
@@ -20,6 +23,12 @@ SEED = 20_26
 def world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with World(postgres, tmp_path_factory.mktemp("simulators")) as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def mailboxes(world: World) -> Iterator[Stages]:
+    with stages(world) as mailboxes:
+        yield mailboxes
 
 
 @pytest.mark.parametrize("dies", DEATHS)
@@ -35,18 +44,31 @@ def test_a_sync_that_is_killed_loses_nothing_and_leaves_nothing_twice(
     assert {str(trial.point): trial.wrong for trial in trials if trial.wrong} == {}
 
 
-def test_after_any_history_the_tables_equal_the_mailbox(world: World) -> None:
-    assert falsified(world, histories=HISTORIES, seed_number=SEED, told=lambda _: None) is None
+def test_in_any_history_of_changes_and_wrong_answers_the_law_holds(mailboxes: Stages) -> None:
+    tally = Tally()
+    found = falsified(mailboxes, number=HISTORIES, seed_number=SEED, told=lambda: None, tally=tally)
+
+    assert found is None
+    assert tally.events["wrong answers"] > 0
+
+
+def test_first_syncs_complete_under_faults_and_in_two_slots_of_four(world: World) -> None:
+    with FirstSyncs(world, messages=30) as syncs:
+        trials = list(syncs.under_faults(FIRST_SYNCS, seed=SEED))
+
+        assert {str(trial): trial.wrong for trial in trials if trial.wrong} == {}
+        assert sum(trial.faults for trial in trials) > 0
+        assert syncs.in_two_slots() == []
 
 
 ONCE_FOUND = {
     # Away, changed there, back and read: only the read state was told, and taken for all.
-    "changed on a journey": [
+    "changed on a journey": (
         Round(),
         Round(before=(Change("changed there", 3, 3), Change("read", 3), Change("unread", 3))),
-    ],
+    ),
     # The same while the folder in between was not walked yet.
-    "changed on a journey before the first walk": [
+    "changed on a journey before the first walk": (
         Round(
             before=(Change("restore", 15, 30),),
             meanwhile={40: Change("changed there", 22, 8), 57: Change("unread", 4, 17)},
@@ -62,16 +84,16 @@ ONCE_FOUND = {
             page=3,
             folder_order=8,
         ),
-    ],
+    ),
     # One went and one came while a walk was interrupted: the walk tells the mailbox of its
     # beginning, in which the counts agree.
-    "as many as before": [
+    "as many as before": (
         Round(page=1, fatal=288),
         Round(before=(Change("renew id", 0),), dies="look"),
-    ],
+    ),
 }
 
 
 @pytest.mark.parametrize("found", ONCE_FOUND)
-def test_what_histories_once_found_stays_mended(world: World, found: str) -> None:
-    check_history(world, ONCE_FOUND[found])
+def test_what_histories_once_found_stays_mended(mailboxes: Stages, found: str) -> None:
+    check_history(mailboxes, History(rounds=ONCE_FOUND[found], is_synced=False))
