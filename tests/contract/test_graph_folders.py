@@ -155,6 +155,25 @@ def test_roles_are_asked_for_only_when_a_folder_is_new(
     assert [each.role for each in found.folders] == [Role.INBOX, Role.OUTBOX]
 
 
+def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    """Half a document comes in base64, and a body may be missing: neither is an answer."""
+    items = [
+        *({"id": str(at), "status": 404, "body": error("ErrorItemNotFound")} for at in range(5))
+    ]
+    torn = [{"id": "5", "status": 200, "body": "eyJpZCI6"}, {"id": "6", "status": 200}]
+    graph.answers = [
+        page(folder("inbox"), folder("a"), folder("b")),
+        answer({"responses": [*items, *torn]}),
+        batch((200, {"id": "a"}), (200, {"id": "b"})),
+    ]
+
+    found = mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
+
+    assert [each.role for each in found.folders] == [Role.INBOX, Role.ARCHIVE, Role.OUTBOX]
+
+
 @pytest.mark.parametrize("list_is_empty", [True, False])
 def test_what_no_list_shows_is_asked_for_by_its_id(
     graph: ScriptedGraph, mailbox: GraphMailbox, list_is_empty: bool

@@ -9,6 +9,10 @@ from tests.failures.world import World
 
 DIFFERENCES = "SELECT message_id, cause FROM mailsync.proof_differences ORDER BY message_id"
 INBOX = "SELECT differing, verified_at IS NOT NULL FROM mailsync.email_folders WHERE role = 'inbox'"
+VERIFIED_NOW = (
+    "SELECT verified_at > (SELECT max(started_at) FROM mailsync.sync_runs)"
+    " FROM mailsync.email_folders WHERE role = 'inbox'"
+)
 LISTING = r"/messages\?.*\$count=true"
 
 
@@ -73,9 +77,11 @@ def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(world: World) ->
     world.strike(path, status=200, body=listing, times=None)
 
     assert world.sync() == "VerificationFailed"
+    assert world.one(VERIFIED_NOW) == [False], "the folder is not called verified either"
 
     world.calm()
     assert world.sync() == "completed"
+    assert world.one(VERIFIED_NOW) == [True]
     assert is_mirrored(world)
 
 

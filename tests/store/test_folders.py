@@ -189,7 +189,7 @@ def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirr
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):
         mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(entries, total), [])
         assert mirror.folders.recount(mirror.run)[mirror.first].listed == listed
-        assert mirror.first in mirror.folders.verified(mirror.run)
+        assert mirror.first in mirror.folders.equal(mirror.run)
 
 
 def test_what_stays_different_is_counted_named_and_settled_by_the_next_comparison(

@@ -352,8 +352,10 @@ def _answer(response: httpx.Response, content: bytes) -> Answer:
 def _item_answer(item: Mapping[str, Any]) -> Answer:
     status, body, headers = item.get("status"), item.get("body"), item.get("headers")
     named = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
+    if not isinstance(status, int) or (status == 200 and not isinstance(body, dict)):
+        status = NO_ANSWER
     return Answer(
-        status if isinstance(status, int) else NO_ANSWER,
+        status,
         body if isinstance(body, dict) else {},
         retry_after_s(named.get("retry-after")),
     )

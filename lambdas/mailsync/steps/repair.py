@@ -14,10 +14,11 @@ from mailsync.sync.verify import Difference, IdDifference, compare_ids, what_sta
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
     """List the folder at the provider, compare it with the rows, and mend what differs.
 
-    Afterwards the folder is verified as of this listing: mail that arrives later is the next
-    run's, not a difference. Asked for by id, the provider has the last word; where it contradicts
-    its own listing, the id stays with its cause until the counts agree. What there is no time for
-    is left to the next comparison, and the folder is not verified until then.
+    Afterwards the folder equals this listing: mail that arrives later is the next run's, not a
+    difference. It is verified when its counts bear the listing out. Asked for by id, the provider
+    has the last word; where it contradicts its own listing, the id stays with its cause until the
+    counts agree. What there is no time for is left to the next comparison, and the folder does not
+    count as compared until then.
 
     Raises:
         ProviderUnavailable: the listing is incomplete.

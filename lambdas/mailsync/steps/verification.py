@@ -104,7 +104,8 @@ def _judge(
     mailbox.folders.mark_verified(
         run, (each for each, folder in counted.items() if _is_equal(folder))
     )
-    verified = _with_offsets(mailbox, counted, steady, mailbox.folders.verified(run))
+    verified = _with_offsets(mailbox, counted, steady, mailbox.folders.equal(run))
+    mailbox.folders.save_verified(run, sorted(verified))
     differing = tuple(sorted(counted.keys() - verified | set(new)))
     # Should the comparison fail, it is not tried again in the next check.
     due = () if rounds else _due(counted, verified)
@@ -130,9 +131,9 @@ def _is_equal(folder: CountedFolder) -> bool:
 
 
 def _with_offsets(
-    mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], verified: frozenset[FolderId]
+    mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], equal: frozenset[FolderId]
 ) -> frozenset[FolderId]:
-    """Return the verified folders without those whose counts differ for an unknown reason.
+    """Return those of the `equal` folders of whose counts every difference is explained.
 
     A folder that equals its complete list, while the provider counts another number, is counted
     wrongly there: by how much is kept, so that it is not compared in every sync. Where the
@@ -142,7 +143,7 @@ def _with_offsets(
     """
     off = {
         each: counted[each]
-        for each in verified & counted.keys() & steady
+        for each in equal & counted.keys() & steady
         if not agrees(counted[each].count)
     }
     offsets = {each: folder.count.excess for each, folder in off.items() if _is_miscounted(folder)}
@@ -152,7 +153,7 @@ def _with_offsets(
         for each, folder in off.items()
         if folder.listed and (each in offsets or folder.listed[0] == folder.count.remote)
     }
-    return verified - (off.keys() - explained)
+    return (equal & counted.keys()) - (off.keys() - explained)
 
 
 def _is_miscounted(folder: CountedFolder) -> bool:
@@ -162,7 +163,7 @@ def _is_miscounted(folder: CountedFolder) -> bool:
 
 
 def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
-    counts = {each: counted[each].count for each in verified & counted.keys()}
+    counts = {each: counted[each].count for each in verified}
     return due_for_comparison(counts, now=datetime.now(UTC))[:COMPARED_IN_RUN]
 
 

@@ -143,10 +143,15 @@ class FolderStore:
         with Fenced(self._database, run) as tx:
             tx.run("mark_verified", ids=rows.to_json(list(folders)))
 
-    def verified(self, run: RunRef) -> frozenset[FolderId]:
-        """The folders that were verified in this run."""
+    def save_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+        """They were compared, and every difference of their counts is explained."""
+        with Fenced(self._database, run) as tx:
+            tx.run("save_verified", ids=rows.to_json(list(folders)))
+
+    def equal(self, run: RunRef) -> frozenset[FolderId]:
+        """The folders that were equal in this run, by their counts or by their ids."""
         with self._database.transaction() as tx:
-            found = tx.run("verified_folders", run_id=run.run_id)
+            found = tx.run("equal_folders", run_id=run.run_id)
         return frozenset(FolderId(folder_id) for (folder_id,) in found)
 
     def mark_compared(
@@ -155,7 +160,6 @@ class FolderStore:
         """The folder equals its listing but for what is `left`, of which the first hundred ids
         are kept."""
         with Fenced(self._database, run) as tx:
-            tx.run("mark_verified", ids=rows.to_json([folder_id]))
             tx.run("mark_compared", folder_id=folder_id, **listed_counts(listing))
             if left:
                 tx.run(

@@ -903,10 +903,18 @@ UPDATE mailsync.email_folders
  WHERE id IN (SELECT id FROM proven)
 
 -- mark_compared --
--- The ids of a folder were just compared. What the provider listed is kept where the list was complete.
+-- The ids of a folder were just compared; what was different before is so no longer. What the provider
+-- listed is kept where the list was complete. The folder is verified once its counts are explained, too.
+WITH settled AS (DELETE FROM mailsync.proof_differences WHERE folder_id = :folder_id)
 UPDATE mailsync.email_folders
-   SET compared_at = now(), list_total = :total, list_unread = :unread
+   SET compared_at = now(), list_total = :total, list_unread = :unread, differing = 0, error = NULL,
+       error_message = NULL
  WHERE id = :folder_id
+
+-- save_verified --
+-- Folders that were compared, and of whose counts every difference is explained.
+UPDATE mailsync.email_folders SET verified_at = now()
+ WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- compare_soon --
 -- Folders whose counts moved without a reported change.
@@ -944,12 +952,12 @@ SELECT d.folder_id, d.message_id, d.cause, d.found_at
  ORDER BY d.folder_id, d.message_id
  LIMIT 1000
 
--- verified_folders --
--- The folders of which this run has shown that nothing is missing.
+-- equal_folders --
+-- The folders of which this run has shown that nothing is missing, by their counts or by their ids.
 SELECT f.id
   FROM mailsync.email_folders f
   JOIN mailsync.sync_runs r ON r.account_id = f.account_id
- WHERE r.id = :run_id AND f.verified_at >= r.started_at
+ WHERE r.id = :run_id AND greatest(f.verified_at, f.compared_at) >= r.started_at
 
 -- unproven_folders --
 -- How many selected folders lack a proof from this run, or have never been walked to the end. One while
