@@ -76,10 +76,13 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`initial` by the number of messages; `idle` and `changed` are one check of one mailbox,
+    """What the actions of the service take.
+
+    `initial` by the number of messages; `idle` and `changed` are one check of one mailbox,
     `execution` is one for a new message, `comparison` one that compares the ids of the folders of
     the largest mailbox that are too large for a check, and `tick` one call by the clock when
-    nothing is due."""
+    nothing is due.
+    """
 
     initial: dict[int, Work]
     idle: Work

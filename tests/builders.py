@@ -18,12 +18,16 @@ from mailsync.model import (
     RemoteFolder,
     RemoteId,
     Role,
+    RunRef,
     Sealed,
 )
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import PageWrite
+from mailsync.store.run_store import RunStore
 from mailsync.sync.plan import plan_page
+from tests.store.rows import rows
 
 A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -96,3 +100,16 @@ def connect_account(
         provider_account_id=f"{who}.tenant",
         email_address=f"{who}@example.org",
     )
+
+
+def complete_verified(database: Database, run: RunRef) -> None:
+    """Complete the run as if all folders were read to their end and equal the provider's.
+
+    A mailbox of which no folder is known gets one.
+    """
+    folders = FolderStore(database)
+    if not folders.folders(run.account_id):
+        folders.save(run, [a_remote_folder()], [])
+    rows(database, "UPDATE mailsync.folder_cursors SET walking = false RETURNING 1")
+    folders.mark_verified(run, [each.ref.id for each in folders.folders(run.account_id)])
+    assert RunStore(database).complete(run)

@@ -22,7 +22,13 @@ from mailsync.store.mail_store import MailStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Sql
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.builders import (
+    a_message,
+    a_page,
+    a_page_write,
+    a_remote_folder,
+    complete_verified,
+)
 from tests.guide import STATUS_FIELDS
 
 STATUS = "GET /api/email/sync"
@@ -50,13 +56,6 @@ def store(database: Database, run: RunRef, *messages: Message, has_more: bool = 
     bad = Unreadable(a_message("bad").remote_id, "too-large", "Too large to be stored.")
     page = a_page(*(Upsert(each) for each in messages), bad, has_more=has_more)
     MailStore(database).apply_page(run, a_page_write(folder, page))
-
-
-def verify(database: Database, run: RunRef) -> None:
-    """As a sync whose counts agree with the provider's ends."""
-    folders = FolderStore(database)
-    folders.mark_verified(run, [each.ref.id for each in folders.folders(run.account_id)])
-    assert RunStore(database).complete(run)
 
 
 def test_a_mailbox_that_never_synced_shows_the_nine_fields_of_the_guide(
@@ -137,7 +136,7 @@ def test_a_completed_sync_has_every_field_in_its_type(
     ask: Ask, run: RunRef, database: Database
 ) -> None:
     store(database, run, a_message("m3"), has_more=False)
-    verify(database, run)
+    complete_verified(database, run)
 
     answer = ask(STATUS, query={"accountId": run.account_id})
 

@@ -14,10 +14,9 @@ from mailsync.events.outgoing import EventBus, publish_waiting
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
-from mailsync.store.folder_store import FolderStore
 from mailsync.store.outbox_store import OutboxStore
 from mailsync.store.run_store import RunStore
-from tests.builders import a_remote_folder
+from tests.builders import complete_verified
 from tests.store.rows import rows
 
 ROOT = Path(__file__).parents[2]
@@ -39,14 +38,6 @@ def run_of(runs: RunStore, account_id: AccountId, name: str) -> RunRef:
     epoch = runs.begin(account_id, RunId(name), f"arn-{name}", SyncType.MANUAL, "test")
     assert epoch is not None
     return RunRef(account_id, RunId(name), epoch)
-
-
-def verify(database: Database, run: RunRef) -> None:
-    """The mailbox has one folder, which was read to its end and equals the provider's."""
-    folders = FolderStore(database)
-    folders.save(run, [a_remote_folder()], [])
-    rows(database, "UPDATE mailsync.folder_cursors SET walking = false")
-    folders.mark_verified(run, [each.ref.id for each in folders.folders(run.account_id)])
 
 
 def test_every_event_has_a_schema_and_every_rule_a_reader() -> None:
@@ -72,8 +63,7 @@ def test_each_outcome_is_told_once_as_its_schema_says(
     local_bus: tuple[LocalBus, str],
 ) -> None:
     runs = RunStore(database)
-    verify(database, run := run_of(runs, account_id, "run-1"))
-    assert runs.complete(run)
+    complete_verified(database, run_of(runs, account_id, "run-1"))
     assert not runs.complete(run_of(runs, account_id, "run-2")), "no folder was verified in it"
     run_of(runs, account_id, "run-3")
     for _ in range(2):

@@ -195,7 +195,7 @@ class World:
         return self._in_mailbox(event, lambda mailbox: {"expires": mailbox.access.current() and 1})
 
     def _sync_folders(self, event: Any) -> Any:
-        nothing = {"folderIds": []}
+        nothing: dict[str, Any] = {"folderIds": []}
         return self._in_mailbox(
             event, lambda mailbox: {"folderIds": sync_folders(mailbox)}, nothing
         )
@@ -223,10 +223,11 @@ class World:
         return self._in_mailbox(event, work, Verification().to_state())
 
     def _repair_folder(self, event: Any) -> Any:
-        folder_id = FolderId(event["folderId"])
-        return self._in_mailbox(
-            event, lambda mailbox: repair_folder(mailbox, folder_id, lambda: 200.0) or {}
-        )
+        def work(mailbox: Mailbox) -> dict[str, Any]:
+            repair_folder(mailbox, FolderId(event["folderId"]), lambda: 200.0)
+            return {}
+
+        return self._in_mailbox(event, work)
 
     def _mark_complete(self, event: Any) -> Any:
         return {"proven": self._runs.complete(RunRef.from_state(event))}

@@ -263,6 +263,10 @@ def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror:
 
     mirror.apply(mirror.first)
     mirror.folders.restart_full_syncs(mirror.run, [mirror.first])
+    assert mirror.folder(mirror.first).position.fallback == 2, "it was read in this run"
+
+    mirror.let_time_pass(1)
+    mirror.folders.restart_full_syncs(mirror.run, [mirror.first])
     assert mirror.folder(mirror.first).position.fallback == 0
 
 

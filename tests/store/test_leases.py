@@ -10,7 +10,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_store import RunStore
-from tests.builders import connect_account
+from tests.builders import complete_verified, connect_account
 from tests.store.rows import one, rows
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
@@ -63,12 +63,12 @@ def test_a_second_start_is_told_the_run_that_is_open(runs: RunStore, account_id:
 
 
 def test_an_idempotency_key_names_its_run_even_when_that_has_ended(
-    runs: RunStore, account_id: AccountId
+    runs: RunStore, account_id: AccountId, database: Database
 ) -> None:
     runs.enqueue(account_id, RunId("a"), MANUAL, "api", "key-1")
     epoch = begin(runs, account_id, "a")
     assert epoch is not None
-    runs.complete(RunRef(account_id, RunId("a"), epoch))
+    complete_verified(database, RunRef(account_id, RunId("a"), epoch))
 
     again = runs.enqueue(account_id, RunId("b"), MANUAL, "api", "key-1")
 
@@ -114,7 +114,8 @@ def test_a_run_is_completed_once_though_it_is_asked_twice(
     runs: RunStore, run: RunRef, database: Database
 ) -> None:
     """The function may die between its commit and its answer."""
-    assert runs.complete(run) is runs.complete(run)
+    complete_verified(database, run)
+    assert runs.complete(run)
 
     assert one(database, "SELECT count(*) FROM mailsync.outbox") == [1]
 

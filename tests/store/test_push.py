@@ -20,6 +20,7 @@ from mailsync.store.connection import Database
 from mailsync.store.push_store import Claim, PushStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.due import PUSHED_S, USUAL_S
+from tests.builders import complete_verified
 from tests.store.rows import one
 
 REMOTE_ID, SECRET = RemoteId("subscription-1"), "secret"
@@ -42,8 +43,8 @@ def push(database: Database, run: RunRef) -> PushStore:
     return store
 
 
-def wait_after(runs: RunStore, run: RunRef, database: Database) -> float:
-    runs.complete(run)
+def wait_after(run: RunRef, database: Database) -> float:
+    complete_verified(database, run)
     return float(one(database, WAIT)[0])
 
 
@@ -54,7 +55,7 @@ def is_about(seconds: float, wanted_s: float) -> bool:
 def test_a_mailbox_with_push_is_still_asked_by_the_schedule(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
-    assert is_about(wait_after(runs, run, database), PUSHED_S)
+    assert is_about(wait_after(run, database), PUSHED_S)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
 ) -> None:
     one(database, broken)
 
-    assert is_about(wait_after(runs, run, database), USUAL_S)
+    assert is_about(wait_after(run, database), USUAL_S)
 
 
 def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
@@ -79,20 +80,20 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     """The folder may have been asked already when the mail came."""
     assert push.receive([Notice(REMOTE_ID, SECRET, NoticeKind.CHANGED)]) == 1
 
-    assert wait_after(runs, run, database) <= 0
+    assert wait_after(run, database) <= 0
 
 
 def test_the_run_that_follows_settles_it(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
     push.receive([Notice(REMOTE_ID, SECRET, NoticeKind.CHANGED)])
-    runs.complete(run)
+    complete_verified(database, run)
     epoch = runs.begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "schedule")
     assert epoch is not None
 
     following = RunRef(run.account_id, RunId("run-2"), epoch)
 
-    assert is_about(wait_after(runs, following, database), PUSHED_S)
+    assert is_about(wait_after(following, database), PUSHED_S)
 
 
 def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_other(
