@@ -61,7 +61,7 @@ check: setup ## format, lint, types, import contracts, budgets
 test: setup ## every test that finishes in minutes; needs no network
 	@$(BIN)/pytest -n auto --dist loadgroup
 
-torture: setup ## kill the sync at every single call, then random histories; HISTORIES=N
+torture: setup ## kill the sync at every single call, first syncs under faults, random histories; HISTORIES=N
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES)
 
 soak: setup ## many mailboxes that change all the time, with failures; MINUTES=N
