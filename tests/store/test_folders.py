@@ -184,6 +184,13 @@ def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
         assert mirror.folders.recount(mirror.run)[mirror.second].count.offset == 0
 
 
+def test_a_full_sync_is_no_comparison_of_its_run(mirror: Mirror) -> None:
+    mirror.fill(mirror.first, 3)
+
+    assert count_of(mirror).compared_at is not None
+    assert mirror.first not in mirror.folders.equal(mirror.run)
+
+
 def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirror) -> None:
     entries = tuple(RemoteEntry(RemoteId(each), each == "m1") for each in ("m1", "m2", "m3"))
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):

@@ -109,7 +109,7 @@ def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
     walk = folder.position.walk
     stored, unseen, remote_total = tx.run("sweep_size", folder_id=folder.ref.id, walk=walk)[0]
     is_doubtful = is_suspicious(stored=stored, removing=unseen, remote_total=remote_total)
-    tx.run("full_sync_ended", folder_id=folder.ref.id, is_doubtful=is_doubtful)
+    tx.run("full_sync_ended", folder_id=folder.ref.id, run_id=run.run_id, is_doubtful=is_doubtful)
     if is_doubtful:
         logger.warning("removal_doubted", folder_id=folder.ref.id, unseen=unseen, stored=stored)
     if is_doubtful or not unseen:

@@ -692,10 +692,13 @@ SELECT remote_id FROM mailsync.email_folders
    AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
 
 -- full_sync_ended --
--- A full sync has read every message of the folder; what it did not show is doubted or not.
-UPDATE mailsync.email_folders
-   SET compared_at = CASE WHEN NOT :is_doubtful THEN coalesce(compared_at, now()) END
- WHERE id = :folder_id
+-- A full sync has read every message of the folder; what it did not show is doubted or not. The next
+-- comparison of ids waits as long as after another one, but this was none of this run.
+UPDATE mailsync.email_folders f
+   SET compared_at = CASE WHEN NOT :is_doubtful
+                          THEN coalesce(f.compared_at, r.started_at - interval '1 second') END
+  FROM mailsync.sync_runs r
+ WHERE f.id = :folder_id AND r.id = :run_id
 
 -- leave_quarantine --
 -- Messages that could not be stored and are gone now, from a folder or from everywhere.
