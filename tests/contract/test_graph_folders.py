@@ -155,6 +155,22 @@ def test_roles_are_asked_for_only_when_a_folder_is_new(
     assert [each.role for each in found.folders] == [Role.INBOX, Role.OUTBOX]
 
 
+def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    tree = page(folder("inbox"), folder("a"))
+    roles: list[Item] = [(200, {"id": "inbox"}), (200, {"id": "a"}), *[GONE] * 5]
+    graph.answers = [tree, tree, batch(*roles), tree]
+
+    whole, quick = (
+        mailbox.list_folders(known(inbox=None, a=None), reading)
+        for reading in (TreeReading.WHOLE, TreeReading.QUICK)
+    )
+
+    assert [each.role for each in whole.folders] == [Role.INBOX, Role.SENT]
+    assert [each.role for each in quick.folders] == [Role.INBOX, Role.OTHER], "not in every check"
+
+
 def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(
     graph: ScriptedGraph, mailbox: GraphMailbox
 ) -> None:

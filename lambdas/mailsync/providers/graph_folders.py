@@ -88,12 +88,16 @@ class _Tree:
             self._read_children(parents)
 
     def read_roles(self) -> Mapping[RemoteId, Role]:
-        """The roles that are known already suffice while no folder is new."""
+        """The roles that are known already suffice while no folder is new.
+
+        An alias that did not answer is asked for again in the next reading that is not QUICK: a
+        folder without its role is not protected as one that every mailbox has.
+        """
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
-        is_new = not shown <= known.keys()
-        is_known = Role.INBOX in known.values() and self._reading is not TreeReading.THOROUGH
-        if is_known and not is_new:
+        needed = {Role.INBOX} if self._reading is TreeReading.QUICK else set(_ALIASES.values())
+        is_known = needed <= set(known.values()) and self._reading is not TreeReading.THOROUGH
+        if is_known and shown <= known.keys():
             return known
         paths = [f"{self._graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
         roles: dict[RemoteId, Role] = {}
