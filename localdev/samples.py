@@ -1,8 +1,9 @@
 """The sample events in `events/`, made to fit an account that exists, and what they must answer.
 
 They are one story: `mark-syncing` takes the lease under which the states after it work, one
-folder is read from its beginning and marked as failed on the way, `repair-folder` verifies it, and
-`mark-complete` closes the run.
+folder is read from its beginning, `repair-folder` compares it, `recalculate-counts` verifies it,
+and `mark-complete` closes the run. `folder-failed` comes behind the verification, since a folder
+that failed is not verified.
 """
 
 import json
@@ -28,12 +29,12 @@ ANSWERS: Mapping[str, Mapping[str, Any] | None] = {
     "sync-folders": {"folderIds": list, "atOnce": int, "waitSeconds": 0},
     "reset-folder": {"resets": 1},
     "sync-folder": {"hasMore": False, "waitSeconds": 0},
-    "folder-failed": None,
+    "repair-folder": {"waitSeconds": 0},
     "recalculate-counts": {
-        **{"folderIds": list, "differing": int, "failedFolders": 1, "unverified": int},
+        **{"folderIds": list, "differing": int, "failedFolders": 0, "unverified": int},
         **{"hasNewFolders": False, "message": str, "atOnce": int, "waitSeconds": 0},
     },
-    "repair-folder": {"waitSeconds": 0},
+    "folder-failed": None,
     "mark-complete": {"proven": True},
     "mark-failed": None,
     "reach-database": {"database": "reached"},
