@@ -166,6 +166,7 @@ def test_the_issuer_s_keys_are_used_where_their_address_is_set(
         issuer.publish(key, "k")
         setting("JWT_SECRET", "")
         setting("JWT_JWKS_URL", issuer.url)
+        setting("JWT_AUDIENCE", "*")
 
         assert authorize(bearer(key, "ES256", kid="k"))["isAuthorized"] is True
         assert authorize(a_token())["isAuthorized"] is False

@@ -22,7 +22,7 @@ def audit(
     who: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
     if _logs_addresses():
         who["source_ip"] = event.request_context.http.source_ip
-    logger.info(name, audit=True, **who, **fields)
+    logger.info(name, audit=True, **who, **fields, stacklevel=3)
 
 
 def _logs_addresses() -> bool:
