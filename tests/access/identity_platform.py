@@ -34,7 +34,7 @@ class IdentityPlatform:
         self.nonce = ""
         self.scope = "https://graph.microsoft.com/Mail.Read User.Read"
         self.redeemed: list[dict[str, str]] = []
-        tls = _certificate(self.ca_bundle, folder / "key.pem")
+        tls = self_signed(self.ca_bundle, folder / "key.pem")
         self._server = _TlsServer(self._answer, tls).start()
         self.authority = f"https://{LOOPBACK}:{self._server.port}/common"
 
@@ -103,7 +103,7 @@ def _encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def _certificate(certificate_path: Path, key_path: Path) -> ssl.SSLContext:
+def self_signed(certificate_path: Path, key_path: Path) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "identity platform")])
     now = datetime.datetime.now(datetime.UTC)
