@@ -36,7 +36,8 @@ def said(answer: Answer) -> dict[str, str]:
 
 
 def state_of(begun: Answer) -> str:
-    return dict(parse_qsl(urlsplit(begun.json["authorizationUrl"]).query))["state"]
+    asked = parse_qsl(urlsplit(str(begun.json["authorizationUrl"])).query)
+    return dict(asked)["state"]
 
 
 @pytest.mark.parametrize("accept", [BROWSER, {"accept": "*/*"}, {"accept": ""}])
