@@ -50,6 +50,15 @@ def test_a_person_connects_a_mailbox_and_lands_in_the_inbox(app: Page, office: O
     expect(app).to_have_url(re.compile(LANDED.format(office.url)))
 
 
+def test_a_person_who_declines_is_told_so_by_the_application(app: Page, office: Office) -> None:
+    run(app, office, CONNECT)
+
+    app.get_by_role("button", name="Cancel").click()
+
+    expect(app).to_have_url(re.compile(rf"^{office.url}.*error=access_denied&error_description="))
+    expect(app.get_by_role("alert")).to_contain_text("the consent was declined")
+
+
 def test_a_page_confirms_the_connection_behind_its_address(
     app: Page, application: str, office: Office
 ) -> None:
