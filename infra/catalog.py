@@ -255,6 +255,7 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/openapi.json", function="api", public=True),
     Route(key="GET /api/auth/microsoft", function="connect"),
     Route(key="GET /api/auth/microsoft/callback", function="connect", public=True),
+    Route(key="POST /api/auth/microsoft/confirm", function="connect"),
     Route(key="POST /api/email/accounts/microsoft", function="connect"),
     Route(key="DELETE /api/email/accounts/{accountId}", function="connect"),
     Route(key="POST /api/webhooks/microsoft", function="webhook", public=True),

@@ -1,6 +1,7 @@
 """MailsyncApp: both stacks of one stage, held against the AWS Solutions rules of cdk-nag."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class MailsyncApp(cdk.App):
         stage = StageSettings.from_context(
             self.node.get_context("stage"), self.node.get_context("stages")
         )
+        for warning in stage.warnings:
+            print(f"Warning: {warning}", file=sys.stderr)
         env = cdk.Environment(account=account, region=region)
         self.stateful = StatefulStack(self, f"Mailsync-{stage.name}-Stateful", env=env, stage=stage)
         self.sync = SyncStack(

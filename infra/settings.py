@@ -11,6 +11,7 @@ from infra.catalog import FUNCTIONS
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASES = ("external", "aurora")
+ANY_AUDIENCE = "*"
 LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 
@@ -35,8 +36,12 @@ class StageSettings:
     microsoft_tenants     ids of organisations whose mailboxes administrators may connect
     jwt_jwks_url          where the issuer of the application's JWT publishes its keys; None: the
                           application signs with the JWT_SECRET of the settings secret
-    jwt_audience          what that JWT must say, several audiences with commas; None: not checked
-    jwt_issuer
+    jwt_audience          whom that JWT must be meant for, several with commas; with jwt_jwks_url it
+                          must be set, to "*" if every client of that issuer may call the API
+    jwt_issuer            who must have issued it; None of both: not checked
+    confirm_connections   whether a mailbox that was signed in to waits until its user confirms it
+                          with the JWT; recommended where hosts beside the API are not all trusted
+    log_source_ip         whether audit records name the IP address of the request
     public_url            the API's address if it has its own domain; None: the one AWS gives
     cors_origins          whose pages may use the API from a browser, as https://app.example.com
     reserved_concurrency  executions set aside per function, by its name in the catalog
@@ -60,6 +65,8 @@ class StageSettings:
     microsoft_tenants: str | None = None
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
+    confirm_connections: bool = False
+    log_source_ip: bool = True
     public_url: str | None = None
     cors_origins: Sequence[str] = ()
     reserved_concurrency: Mapping[str, int] = field(default_factory=dict)
@@ -68,6 +75,22 @@ class StageSettings:
     def service(self) -> str:
         """The stage's name among metrics; the functions are told it."""
         return f"mailsync-{self.name}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the stage may say and its operator should know; `make synth` prints it."""
+        found = (
+            (
+                self.jwt_jwks_url is not None and self.jwt_audience == ANY_AUDIENCE,
+                f'jwt_audience is "{ANY_AUDIENCE}": a token that the issuer of jwt_jwks_url made'
+                " for any of its clients is let in",
+            ),
+            (
+                self.log_level in ("WARN", "ERROR"),
+                f"log_level {self.log_level} drops the audit records of docs/security.md",
+            ),
+        )
+        return tuple(f"Stage {self.name!r}: {sentence}." for holds, sentence in found if holds)
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Mapping[str, Any]]) -> "StageSettings":
@@ -103,10 +126,27 @@ def _broken(stage: StageSettings) -> Iterator[str]:
             not (stage.alarm_email and stage.alarm_topic_arn),
             "give alarm_email or alarm_topic_arn, not both",
         ),
+        (
+            stage.jwt_jwks_url is None or bool(_audiences(stage)),
+            "jwt_jwks_url needs jwt_audience: the issuer signs for all of its clients with the same"
+            f' keys; "{ANY_AUDIENCE}" lets in every one of them',
+        ),
+        (
+            ANY_AUDIENCE not in _audiences(stage) or len(_audiences(stage)) == 1,
+            f'jwt_audience is "{ANY_AUDIENCE}" alone, or names audiences without it',
+        ),
+        (
+            all(type(each) is bool for each in (stage.confirm_connections, stage.log_source_ip)),
+            "confirm_connections and log_source_ip are true or false",
+        ),
         (not wrong, f"cors_origins must be origins, not {wrong}"),
         (not nowhere, f"reserved_concurrency names unknown functions: {sorted(nowhere)}"),
     )
     return (sentence for kept, sentence in rules if not kept)
+
+
+def _audiences(stage: StageSettings) -> list[str]:
+    return [each.strip() for each in (stage.jwt_audience or "").split(",") if each.strip()]
 
 
 def _is_capacity(least: float, most: float) -> bool:

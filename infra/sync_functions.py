@@ -171,5 +171,10 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
             "JWT_ISSUER": stage.jwt_issuer,
         }
     if any(route.function == spec.name for route in catalog.ROUTES):
-        values |= {"APP_INBOX_URL": stage.app_inbox_url, "PUBLIC_URL": stage.public_url}
+        values |= {
+            "APP_INBOX_URL": stage.app_inbox_url,
+            "PUBLIC_URL": stage.public_url,
+            "CONFIRM_CONNECTIONS": str(stage.confirm_connections).lower(),
+            "LOG_SOURCE_IP": str(stage.log_source_ip).lower(),
+        }
     return {name: value for name, value in values.items() if value is not None}

@@ -16,7 +16,13 @@ from mailsync.settings import load_settings
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     settings = load_settings()
     try:
-        answer = httpx.get(settings.graph_url, verify=settings.tls(), timeout=10)
+        answer = httpx.get(
+            settings.graph_url,
+            verify=settings.tls(),
+            timeout=10,
+            follow_redirects=False,
+            trust_env=False,
+        )
     except httpx.HTTPError as error:
         cause = type(error).__name__
         raise ProviderUnavailable(f"The provider of GRAPH_URL does not answer ({cause}).") from None

@@ -28,8 +28,13 @@ SYNC_ACCOUNTS_ARN        the function that looks at mailboxes that are due
 EVENT_BUS_NAME           the bus on which events are published
 JWT_JWKS_URL             where the issuer of the application's JWT publishes its keys, or else
 JWT_SECRET               the HS256 key that the application signs it with, at least 32 bytes
-JWT_AUDIENCE             what the JWT must be meant for, one of several with commas between them,
-JWT_ISSUER               and who must have issued it (default of both: not checked)
+JWT_AUDIENCE             what the JWT must be meant for, one of several with commas between them;
+                         with JWT_JWKS_URL it must be set, to * if every client of that issuer may
+                         call the API (default with JWT_SECRET: not checked)
+JWT_ISSUER               who must have issued it (default: not checked)
+CONFIRM_CONNECTIONS      true: a mailbox that was signed in to is connected when its user confirms
+                         it with the JWT (default: false, at once)
+LOG_SOURCE_IP            false: audit records name no IP address (default: true)
 PUBLIC_URL               where the API is reached, if not under its own host name; without it,
                          providers are not asked to notify us of changes
 APP_INBOX_URL            where a person lands after connecting a mailbox
@@ -59,6 +64,7 @@ _WEB_URL = re.compile(
     r"(?:[/?][!\"$-~]*)?"
 )
 """No user, no password and no fragment; libraries that are given one they cannot read quote it."""
+ANY_AUDIENCE = "*"
 HS256_KEY_BYTES = 32
 """As many as the hash has (RFC 7518, 3.2)."""
 
@@ -198,13 +204,33 @@ class Settings:
 
     @property
     def jwt_audiences(self) -> tuple[str, ...]:
-        """Each is enough; none: not checked."""
-        named = self._values.get("JWT_AUDIENCE", "").split(",")
-        return tuple(each.strip() for each in named if each.strip())
+        """Each is enough; none: not checked.
+
+        An issuer signs for all of its clients with the same keys, so with JWT_JWKS_URL one must be
+        named, or ANY_AUDIENCE.
+        """
+        named = [each.strip() for each in self._values.get("JWT_AUDIENCE", "").split(",")]
+        audiences = tuple(each for each in named if each)
+        if not audiences and self.jwt_jwks_url is not None:
+            raise SettingMissing(
+                "JWT_AUDIENCE is missing: with JWT_JWKS_URL a token of any client of that issuer"
+                " would be let in. Set it to your application's audience, or to * if that is meant."
+            )
+        if ANY_AUDIENCE in audiences and len(audiences) > 1:
+            raise SettingMissing("JWT_AUDIENCE must be * alone, or audiences without it.")
+        return () if audiences == (ANY_AUDIENCE,) else audiences
 
     @property
     def jwt_issuer(self) -> str | None:
         return self._values.get("JWT_ISSUER") or None
+
+    @property
+    def confirm_connections(self) -> bool:
+        return self._switch("CONFIRM_CONNECTIONS", default=False)
+
+    @property
+    def log_source_ip(self) -> bool:
+        return self._switch("LOG_SOURCE_IP", default=True)
 
     @property
     def public_url(self) -> str | None:
@@ -223,6 +249,12 @@ class Settings:
         if not has_scheme:
             raise SettingMissing("The setting APP_INBOX_URL must be a URL, such as https://....")
         return url
+
+    def _switch(self, name: str, *, default: bool) -> bool:
+        value = self._values.get(name, "").strip().lower() or str(default).lower()
+        if value not in ("true", "false"):
+            raise SettingMissing(f"The setting {name} must be 'true' or 'false'.")
+        return value == "true"
 
     def _required(self, name: str) -> str:
         value = self._values.get(name, "").strip()
@@ -245,6 +277,12 @@ class Settings:
 def _is_private(url: re.Match[str]) -> bool:
     """Whether nobody on the way can read what is sent there."""
     return url["scheme"] == "https" or url["host"].strip("[]") in LOOPBACK
+
+
+def is_private_url(url: str) -> bool:
+    """Return whether it is a well-formed https URL, or one of this machine."""
+    found = _WEB_URL.fullmatch(url)
+    return found is not None and _is_private(found)
 
 
 @cache

@@ -21,17 +21,20 @@ LOOPBACK = "127.0.0.1"
 
 class IdentityPlatform:
     """`refusal` is the body of a 400, `status` another answer, `headers` come with either;
-    `redeemed` is what was asked."""
+    `redeemed` is what was asked. `metadata` replaces what the platform says of itself;
+    `moved_to` is an address that it redirects every request to, with `status`."""
 
     def __init__(self, folder: Path) -> None:
         self.ca_bundle = folder / "ca.pem"
         self.refusal: dict[str, Any] | None = None
         self.status = 200
         self.headers: dict[str, str] = {}
+        self.metadata: dict[str, str] = {}
+        self.moved_to: str | None = None
         self.nonce = ""
         self.scope = "https://graph.microsoft.com/Mail.Read User.Read"
         self.redeemed: list[dict[str, str]] = []
-        tls = _certificate(self.ca_bundle, folder / "key.pem")
+        tls = self_signed(self.ca_bundle, folder / "key.pem")
         self._server = _TlsServer(self._answer, tls).start()
         self.authority = f"https://{LOOPBACK}:{self._server.port}/common"
 
@@ -39,12 +42,15 @@ class IdentityPlatform:
         self._server.stop()
 
     def _answer(self, request: Request) -> Response:
+        if self.moved_to:
+            return Response(self.status, b"", {"Location": self.moved_to})
         if request.path.endswith("/openid-configuration"):
             return _json(
                 {
                     "issuer": self.authority,
                     "authorization_endpoint": f"{self.authority}/authorize",
                     "token_endpoint": f"{self.authority}/token",
+                    **self.metadata,
                 }
             )
         self.redeemed.append(
@@ -97,7 +103,7 @@ def _encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def _certificate(certificate_path: Path, key_path: Path) -> ssl.SSLContext:
+def self_signed(certificate_path: Path, key_path: Path) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "identity platform")])
     now = datetime.datetime.now(datetime.UTC)

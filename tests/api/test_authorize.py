@@ -16,6 +16,7 @@ from handlers.authorize import handler
 from mailsync.api.bearer import LEEWAY_S, LONGEST_TOKEN
 from mailsync.api.caller import is_admin
 from mailsync.api.signing_keys import open_signing_keys
+from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
 from tests.api.issuer import Issuer, bearer, ec_key, rsa_key
 from tests.api.requests import Context, a_request, sample
@@ -166,9 +167,27 @@ def test_the_issuer_s_keys_are_used_where_their_address_is_set(
         issuer.publish(key, "k")
         setting("JWT_SECRET", "")
         setting("JWT_JWKS_URL", issuer.url)
+        setting("JWT_AUDIENCE", "*")
 
         assert authorize(bearer(key, "ES256", kid="k"))["isAuthorized"] is True
         assert authorize(a_token())["isAuthorized"] is False
+
+
+def test_a_token_that_the_issuer_made_for_another_client_is_refused(
+    setting: Callable[[str, str], None],
+) -> None:
+    key = ec_key()
+    with Issuer() as issuer:
+        issuer.publish(key, "k")
+        setting("JWT_SECRET", "")
+        setting("JWT_JWKS_URL", issuer.url)
+
+        with pytest.raises(SettingMissing, match="JWT_AUDIENCE"):
+            authorize(bearer(key, "ES256", kid="k", aud="another-client"))
+        assert issuer.requests == 0
+        setting("JWT_AUDIENCE", "inbox")
+        assert authorize(bearer(key, "ES256", kid="k", aud="another-client")) == NOBODY
+        assert authorize(bearer(key, "ES256", kid="k", aud="inbox"))["isAuthorized"] is True
 
 
 @profile(

@@ -28,6 +28,7 @@ OPEN = {
 OF_NO_ACCOUNT = {
     "GET /api/test-sync",
     "GET /api/auth/microsoft",
+    "POST /api/auth/microsoft/confirm",
     "GET /api/email/accounts",
     "POST /api/email/accounts/microsoft",
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from localdev.simulators import Simulators
+from mailsync.access.admission import access_of, grant_of
 from mailsync.model import AccountId, Credentials
 from mailsync.settings import load_settings
 from mailsync.steps.mailbox import open_vault
@@ -70,8 +71,8 @@ def mirrored(tick: Tick, running: Simulators, connect_account: Connect, sql: Sql
 
     def seal(account_id: AccountId) -> Credentials:
         return Credentials(
-            grant=key.seal(account_id, "{}"),
-            access=key.seal(account_id, token),
+            grant=key.seal(grant_of(account_id), "{}"),
+            access=key.seal(access_of(account_id), token),
             access_expires_at=datetime.now(UTC) + timedelta(hours=1),
         )
 

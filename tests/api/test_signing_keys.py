@@ -37,7 +37,7 @@ class Verifier:
 
     def __init__(self, url: str) -> None:
         self.now = 1_000_000.0
-        self._settings = Settings({"JWT_JWKS_URL": url})
+        self._settings = Settings({"JWT_JWKS_URL": url, "JWT_AUDIENCE": "*"})
         self._keys = PublishedKeys(url, ssl.create_default_context(), clock=lambda: self.now)
 
     def __call__(self, authorization: str) -> Caller | None:

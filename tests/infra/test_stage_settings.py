@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.settings import StageSettings
+from tests.infra import synthesis
 
 CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 INBOX = "https://app.example.com/inbox"
@@ -65,3 +66,49 @@ def test_an_origin_that_is_none_is_refused(origin: str) -> None:
 def test_what_no_stage_can_mean_is_refused(setting: str, values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=setting):
         StageSettings.from_context("test", {"test": {"app_inbox_url": INBOX, **values}})
+
+
+JWKS = "https://issuer.example.com/.well-known/jwks.json"
+
+
+def a_stage(**values: object) -> StageSettings:
+    return StageSettings.from_context("test", {"test": {"app_inbox_url": INBOX, **values}})
+
+
+@pytest.mark.parametrize("audience", [{}, {"jwt_audience": " , "}])
+def test_keys_of_an_issuer_need_the_audience_that_tells_its_clients_apart(
+    audience: dict[str, str],
+) -> None:
+    with pytest.raises(ValueError, match="jwt_jwks_url needs jwt_audience"):
+        a_stage(jwt_jwks_url=JWKS, **audience)
+
+
+def test_every_audience_is_let_in_by_its_own_word_and_under_a_warning() -> None:
+    (warning,) = a_stage(jwt_jwks_url=JWKS, jwt_audience="*").warnings
+
+    assert "any of its clients is let in" in warning
+    assert a_stage(jwt_jwks_url=JWKS, jwt_audience="inbox, admin").warnings == ()
+    assert a_stage().warnings == ()
+    with pytest.raises(ValueError, match="alone"):
+        a_stage(jwt_jwks_url=JWKS, jwt_audience="*, inbox")
+
+
+def test_a_log_level_that_drops_audit_records_is_warned_of() -> None:
+    assert ["audit records" in each for each in a_stage(log_level="ERROR").warnings] == [True]
+
+
+@pytest.mark.parametrize("setting", ["confirm_connections", "log_source_ip"])
+def test_a_switch_that_is_text_is_refused(setting: str) -> None:
+    """As "false" would be true."""
+    with pytest.raises(ValueError, match=setting):
+        a_stage(**{setting: "false"})
+
+
+def test_the_deployment_prints_its_warnings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = {"app_inbox_url": INBOX, "jwt_jwks_url": JWKS, "jwt_audience": "*"}
+
+    synthesis.app(tmp_path, {"stage": "test", "stages": {"test": stage}})
+
+    assert "Warning: Stage 'test': jwt_audience" in capsys.readouterr().err

@@ -13,3 +13,5 @@ ROOT = Path(__file__).resolve().parent
 STATEMACHINE = ROOT / "statemachine"
 EVENTS = ROOT / "events"
 QUERIES = ROOT / "queries.sql"
+SEALED = ROOT / "sealed"
+"""A database with values that were bound to their owner alone, and their key; not recorded anew."""

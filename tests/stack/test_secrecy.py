@@ -18,7 +18,8 @@ import pytest
 from localdev.__main__ import _welcome
 from localdev.demo_account import connect, simulator
 from localdev.engine.aws_resources import aws_client
-from mailsync.access.vault import Vault
+from mailsync.access.admission import access_of, grant_of
+from mailsync.access.vault import Column, Place, Vault
 from mailsync.model import AccountId, Sealed
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -79,7 +80,9 @@ def sign_ins(mirror: Mirror, session: Session) -> Iterator[str]:
             session.addresses.append(page.replace(state, "STATE"))
             if len(session.addresses) == 2:
                 refused = {"state": state, "error": "access_denied", "error_description": "AADSTS1"}
-                session.answers.append(browser.get(f"{begin}/callback", params=refused).text)
+                failed = browser.get(f"{begin}/callback", params=refused)
+                session.answers.append(failed.text)
+                session.addresses.append(failed.headers["location"])
         callback = browser.post(page, data={"account": mirror.account.address}).headers["location"]
         inbox = browser.get(callback)
     assert inbox.status_code == httpx.codes.FOUND
@@ -125,14 +128,14 @@ def opened(mirror: Mirror) -> Iterator[str]:
         vault = Vault(mirror.stack.lambdas.settings["TOKEN_KEY_ARN"], CredentialStore(database))
         for owner, grant_key, grant, access_key, access in mirror.rows(CREDENTIALS):
             account_id = AccountId(owner)
-            yield vault.open(account_id, Sealed(access_key, access))
-            granted = json.loads(vault.open(account_id, Sealed(grant_key, grant)))
+            yield vault.open(access_of(account_id), Sealed(access_key, access))
+            granted = json.loads(vault.open(grant_of(account_id), Sealed(grant_key, grant)))
             for kind in ("AccessToken", "RefreshToken", "IdToken"):
                 yield from (each["secret"] for each in granted[kind].values())
         for owner, key_id, sealed in mirror.rows(CURSORS):
-            yield vault.open(owner, Sealed(key_id, sealed))
+            yield vault.open(Place(Column.CURSOR, owner), Sealed(key_id, sealed))
         for owner, key_id, sealed in mirror.rows(SIGN_INS):
-            flow = json.loads(vault.open(owner, Sealed(key_id, sealed)))
+            flow = json.loads(vault.open(Place(Column.SIGN_IN, owner), Sealed(key_id, sealed)))
             yield from (flow["code_verifier"], flow["nonce"])
         database.close()
 
@@ -260,7 +263,7 @@ def test_no_address_that_we_hand_out_bears_a_key_or_mail(
     session: Session, mail: set[str], mirror: Mirror
 ) -> None:
     """But the state of a sign-in, which its own link has to bear."""
-    assert len(session.addresses) == 5
+    assert len(session.addresses) == 6
     assert leaked(session.keys | mail, "\n".join(session.addresses)) == []
 
 

@@ -46,6 +46,7 @@ LIMITED = {
     "emails.message_id": "MAX_REMOTE_ID_BYTES",
     "joined_keys.idempotency_key": "255 characters, refused by the API",
     "joined_keys.run_id": "80 characters, the name of an execution",
+    "pending_connections.token_hash": "32 bytes",
     "proof_differences.message_id": "MAX_REMOTE_ID_BYTES",
     "provider_subscriptions.remote_id": "MAX_REMOTE_ID_BYTES",
     "schema_migrations.version": "our own",

@@ -18,6 +18,7 @@ PRIVATE = {
     "folder_cursors",
     "joined_keys",
     "outbox",
+    "pending_connections",
     "schema_migrations",
     "provider_subscriptions",
     "self_tests",

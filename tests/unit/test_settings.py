@@ -7,6 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from mailsync.api.signing_keys import signing_keys
 from mailsync.errors import SettingMissing
 from mailsync.settings import Settings, load_settings
 
@@ -136,3 +137,33 @@ def test_the_url_of_migrations_is_named_by_the_setting_that_holds_it() -> None:
     assert own.database_setting(as_owner=False) == "DATABASE_URL"
     assert shared.database_setting(as_owner=True) == "DATABASE_URL"
     assert shared.migration_database_url == FUNCTIONS
+
+
+JWKS = {"JWT_JWKS_URL": "https://issuer.example.org/jwks.json"}
+
+
+@pytest.mark.parametrize("audience", [{}, {"JWT_AUDIENCE": ""}, {"JWT_AUDIENCE": " , "}])
+def test_an_issuers_keys_alone_let_nobody_in(audience: dict[str, str]) -> None:
+    """They sign for every client of that issuer; the authorizer ends with this before a request."""
+    settings = Settings({**JWKS, **audience})
+
+    with pytest.raises(SettingMissing, match="JWT_AUDIENCE is missing"):
+        _ = settings.jwt_audiences
+    with pytest.raises(SettingMissing, match="JWT_AUDIENCE is missing"):
+        signing_keys(settings)
+
+
+def test_every_audience_is_let_in_by_its_own_word_alone() -> None:
+    assert Settings({**JWKS, "JWT_AUDIENCE": "*"}).jwt_audiences == ()
+    assert Settings({**JWKS, "JWT_AUDIENCE": "inbox, admin"}).jwt_audiences == ("inbox", "admin")
+    assert Settings({"JWT_SECRET": "s" * 32}).jwt_audiences == ()
+    with pytest.raises(SettingMissing, match=r"\* alone"):
+        _ = Settings({**JWKS, "JWT_AUDIENCE": "*, inbox"}).jwt_audiences
+
+
+def test_a_switch_is_true_or_false() -> None:
+    assert Settings({}).confirm_connections is False
+    assert Settings({"CONFIRM_CONNECTIONS": "True"}).confirm_connections is True
+    assert Settings({"LOG_SOURCE_IP": ""}).log_source_ip is True
+    with pytest.raises(SettingMissing, match="CONFIRM_CONNECTIONS"):
+        _ = Settings({"CONFIRM_CONNECTIONS": "yes"}).confirm_connections

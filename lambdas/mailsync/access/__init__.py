@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mailsync.access.admission import Admission
+from mailsync.access.admission import Admission, access_of, grant_of
 from mailsync.access.vault import SealingKey, Vault
 from mailsync.errors import (
     AccessRevoked,
@@ -110,7 +110,7 @@ class StoredAccess:
             if stored and _is_fresh(stored) and _is_usable(stored, before, refused):
                 return stored
             _respect_pause(before)
-            grant = self._vault.open(self._account_id, before.grant) if before.grant else None
+            grant = _grant(self._account_id, before, self._vault)
             key = self._vault.sealing_key()
             with self._store.renewing(self._account_id) as renewal:
                 if renewal.credentials != before:
@@ -182,14 +182,20 @@ def last_access(
     if stored and _is_fresh(stored):
         return HeldAccess(stored)
     _respect_pause(credentials)
-    grant = vault.open(account_id, credentials.grant) if credentials.grant else None
+    grant = _grant(account_id, credentials, vault)
     return HeldAccess(_admission(settings, grant, credentials.organisation_id).access)
+
+
+def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
+    if credentials.grant is None:
+        return None
+    return vault.open(grant_of(account_id), credentials.grant)
 
 
 def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Access | None:
     if credentials.access is None or credentials.access_expires_at is None:
         return None
-    token = vault.open(account_id, credentials.access)
+    token = vault.open(access_of(account_id), credentials.access)
     return Access(token, credentials.access_expires_at)
 
 

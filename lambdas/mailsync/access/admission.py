@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mailsync.access.vault import SealingKey
+from mailsync.access.vault import Column, Place, SealingKey
 from mailsync.model import Access, AccountId, Credentials
 
 
@@ -18,9 +18,19 @@ class Admission:
     def sealed(self, account_id: AccountId, key: SealingKey) -> Credentials:
         """Everything under this one key, so that no older key is needed for the account."""
         return Credentials(
-            grant=None if self.grant is None else key.seal(account_id, self.grant),
-            access=key.seal(account_id, self.access.token),
+            grant=None if self.grant is None else key.seal(grant_of(account_id), self.grant),
+            access=key.seal(access_of(account_id), self.access.token),
             access_expires_at=self.access.expires_at,
             organisation_id=self.organisation_id,
             access_issued_at=datetime.now(UTC),
         )
+
+
+def grant_of(account_id: AccountId) -> Place:
+    """Where the grant of an account is stored."""
+    return Place(Column.GRANT, account_id)
+
+
+def access_of(account_id: AccountId) -> Place:
+    """Where the access token of an account is stored."""
+    return Place(Column.ACCESS, account_id)

@@ -28,7 +28,7 @@ from mailsync.errors import (
 )
 from mailsync.model import Access
 from mailsync.retry_after import retry_after_s
-from mailsync.settings import Settings
+from mailsync.settings import Settings, is_private_url
 
 SCOPES = ("Mail.Read", "User.Read")
 TIMEOUT_S = 15
@@ -60,6 +60,7 @@ def begin_sign_in(settings: Settings, redirect_uri: str) -> dict[str, Any]:
         flow: dict[str, Any] = app.initiate_auth_code_flow(
             list(SCOPES), redirect_uri=redirect_uri, prompt="select_account"
         )
+    _require_private(flow["auth_uri"])
     return flow
 
 
@@ -136,6 +137,10 @@ def admit(settings: Settings, organisation_id: str) -> Admission:
 class _HttpClient:
     """The HTTP client of one msal application, which tells what msal keeps to itself.
 
+    What it sends holds the app's secret, codes and refresh tokens, so it goes out by https alone
+    (or to this machine), whatever address the platform's own metadata names, and follows no
+    redirect: one with 307 would carry the form along.
+
     msal hands out neither the status of an answer nor its headers, and reads the plain text of a
     429 as broken JSON. `retry_after_s` is what the last answer asked for, None if nothing.
     """
@@ -145,18 +150,27 @@ class _HttpClient:
         self.retry_after_s: float | None = None
 
     def get(self, url: str, **parts: Any) -> Any:
-        return self._checked(self._session.get(url, timeout=TIMEOUT_S, **parts))
+        _require_private(url)
+        answer = self._session.get(url, timeout=TIMEOUT_S, allow_redirects=False, **parts)
+        return self._checked(answer)
 
     def post(self, url: str, **parts: Any) -> Any:
-        return self._checked(self._session.post(url, timeout=TIMEOUT_S, **parts))
+        _require_private(url)
+        answer = self._session.post(url, timeout=TIMEOUT_S, allow_redirects=False, **parts)
+        return self._checked(answer)
 
     def close(self) -> None:
         self._session.close()
 
     def _checked(self, response: Any) -> Any:
-        """Raises ProviderThrottled for an answer whose body does not matter any more."""
+        """Raises ProviderThrottled and ProviderUnavailable where the body does not matter."""
         self.retry_after_s = retry_after_s(response.headers.get("Retry-After"))
         status = response.status_code
+        if 300 <= status < 400:
+            raise ProviderUnavailable(
+                f"Microsoft's sign-in service leads elsewhere ({status}); the app's secret is not"
+                " sent there. The sync goes on later; if this stays, check MICROSOFT_AUTHORITY."
+            )
         if status == 429 or (status == 503 and self.retry_after_s is not None):
             raise ProviderThrottled(
                 f"Microsoft's sign-in service asks for a pause ({status}); the sync goes on then.",
@@ -222,6 +236,15 @@ def _credential(settings: Settings) -> str | dict[str, str]:
             " as PEM."
         ) from None
     return {"private_key": key, "public_certificate": certificate}
+
+
+def _require_private(url: str) -> None:
+    """Raises ProviderUnavailable for an address where somebody on the way could read along."""
+    if not is_private_url(url):
+        raise ProviderUnavailable(
+            "Microsoft's sign-in service names an address without https; nothing is sent there."
+            " The sync goes on later; if this stays, check MICROSOFT_AUTHORITY."
+        )
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """Secrets at rest: AES-256-GCM under a data key that only the key service can unwrap.
 
-A secret is bound to its owner: moved to another row it does not open. Data keys are shared by
-all accounts, so a sync costs no call of the key service while one is known (AWS KMS docs,
-"Envelope encryption"); they stay in memory for 10 minutes, and a new one is made every 30 days.
+A secret is bound to its column and its owner: moved to another column or row it does not open.
+Data keys are shared by all accounts, so a sync costs no call of the key service while one is known
+(AWS KMS docs, "Envelope encryption"); they stay in memory for 10 minutes, and a new one is made
+every 30 days.
 """
 
 import secrets
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -34,6 +36,34 @@ _REFUSED = frozenset(
 )
 
 
+class Column(StrEnum):
+    """Each column that holds sealed values. The texts are part of every binding: never edit one."""
+
+    GRANT = "email_credentials.grant_sealed"
+    ACCESS = "email_credentials.access_sealed"
+    CURSOR = "folder_cursors.cursor_sealed"
+    SIGN_IN = "sign_ins.flow_sealed"
+    PENDING_CONNECTION = "pending_connections.connection_sealed"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The one place where a sealed value opens; `owner` is an account id, for instance."""
+
+    column: Column
+    owner: str
+
+    @property
+    def binding(self) -> bytes:
+        """The associated data. No earlier binding holds a NUL, which Postgres' text refuses."""
+        return f"{self.column}\0{self.owner}".encode()
+
+    @property
+    def earlier_binding(self) -> bytes:
+        """What versions before migration 0016 bound: the owner alone."""
+        return self.owner.encode()
+
+
 class DataKeyStore(Protocol):
     def newest_data_key(self) -> DataKey | None: ...
 
@@ -51,9 +81,9 @@ class SealingKey:
     remembered_until: float
     cipher: AESGCM = field(repr=False)
 
-    def seal(self, owner: str, text: str) -> Sealed:
+    def seal(self, place: Place, text: str) -> Sealed:
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return Sealed(self.id, nonce + self.cipher.encrypt(nonce, text.encode(), owner.encode()))
+        return Sealed(self.id, nonce + self.cipher.encrypt(nonce, text.encode(), place.binding))
 
 
 class Vault:
@@ -78,20 +108,27 @@ class Vault:
         self._clock = clock
         self._known: dict[int, SealingKey] = {}
 
-    def seal(self, owner: str, text: str) -> Sealed:
-        """`owner` is whose secret it is, an account id for instance; it is not kept in it."""
-        return self.sealing_key().seal(owner, text)
+    def seal(self, place: Place, text: str) -> Sealed:
+        """Seal for this place alone; the place is not kept in the value."""
+        return self.sealing_key().seal(place, text)
 
-    def open(self, owner: str, sealed: Sealed) -> str:
-        """Raises AccessRevoked when the secret is damaged or was sealed for another owner."""
+    def open(self, place: Place, sealed: Sealed) -> str:
+        """Return the text of a value that was sealed for this place, or earlier for its owner.
+
+        Raises:
+            AccessRevoked: the value is damaged or was sealed for another place. It stays as it is.
+        """
         cipher = self._key(sealed.key_id).cipher
         nonce, ciphertext = sealed.data[:_NONCE_BYTES], sealed.data[_NONCE_BYTES:]
-        try:
-            return cipher.decrypt(nonce, ciphertext, owner.encode()).decode()
-        except (InvalidTag, ValueError):
-            raise AccessRevoked(
-                f"A stored secret of {owner} does not open with its key; connect it again."
-            ) from None
+        for binding in (place.binding, place.earlier_binding):
+            try:
+                return cipher.decrypt(nonce, ciphertext, binding).decode()
+            except (InvalidTag, ValueError):
+                continue
+        raise AccessRevoked(
+            f"A stored secret of {place.owner} does not open with its key ({place.column});"
+            " connect it again."
+        )
 
     def sealing_key(self) -> SealingKey:
         """The newest data key; a new one when there is none or it is older than 30 days."""

@@ -14,6 +14,7 @@ from mailsync.api.account_models import (
     DifferenceView,
     FolderSelection,
 )
+from mailsync.api.audit import audit
 from mailsync.api.caller import user_id
 from mailsync.api.documented import answers
 from mailsync.api.models import failure
@@ -21,7 +22,6 @@ from mailsync.api.own import cannot_sync, require_own_account
 from mailsync.api.paging import Cursor, Limit, cut, read_cursor
 from mailsync.api.problems import Problem, Refused, unknown_folders
 from mailsync.api.removal_models import RemovalConfirmed, pending, to_view
-from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
 from mailsync.store.connection import open_database
@@ -76,6 +76,15 @@ def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDet
         raise cannot_sync(change.conflict)
     if change.unknown:
         raise Refused(unknown_folders(change.unknown))
+    audit(
+        router.current_event,
+        "account_changed",
+        own.user_id,
+        account_id=own.id,
+        paused=patch.paused,
+        folders={str(folder_id): selected for folder_id, selected in patch.choices().items()},
+        run_id=change.stopped,
+    )
     _stop(change.stopped)
     return _detail(own)
 
@@ -95,7 +104,9 @@ def confirm_removal(account_id: AccountNumber) -> RemovalConfirmed:
     removal = ControlStore(open_database()).confirm_removal(own)
     if removal is None:
         raise Refused(_NOTHING_TO_CONFIRM)
-    logger.info("removal_confirmed", account_id=own.id, messages=removal.gone)
+    event = router.current_event
+    ids = {"account_id": own.id, "messages": removal.gone}
+    audit(event, "removal_confirmed", own.user_id, **ids)
     return RemovalConfirmed(
         account_id=own.id,
         pending_removal=to_view(removal),

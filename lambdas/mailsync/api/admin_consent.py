@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.pages import as_notice
 from mailsync.api.problems import Problem, Refused
+from mailsync.api.sign_in_errors import way_to_application
 
 _TITLE = "Your organisation agreed to the app"
 _DETAIL = (
@@ -39,4 +40,4 @@ def finish_admin_consent(event: APIGatewayProxyEventV2) -> Response[str]:
                 detail=of_admin_consent(query),
             )
         )
-    return as_notice(_TITLE, _DETAIL, event)
+    return as_notice(_TITLE, _DETAIL, event, way_to_application())

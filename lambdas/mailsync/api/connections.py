@@ -4,39 +4,42 @@ No validation by models here: the function would load pydantic for a handful of 
 """
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.access.vault import Vault
 from mailsync.api import removal
 from mailsync.api.admin_consent import finish_admin_consent, is_admin_consent
+from mailsync.api.audit import audit
 from mailsync.api.caller import base_url, is_admin, user_id
 from mailsync.api.organisation_mailboxes import Wanted, connect_mailbox
-from mailsync.api.pages import as_page_or_json
-from mailsync.api.problems import MALFORMED, Problem, Refused, answer_with_problems
-from mailsync.api.sign_in import SIGN_IN_S, SignIns
+from mailsync.api.problems import MALFORMED, Problem, Refused, answer_with_problems, invalid_field
+from mailsync.api.sign_in import SIGN_IN_S, Connected, SignIns
+from mailsync.api.sign_in_cookie import read_sign_in_cookie, sign_in_cookie
+from mailsync.api.sign_in_errors import (
+    BEGIN,
+    CALLBACK,
+    PRIVATE,
+    application_url,
+    end_failed_sign_in,
+)
+from mailsync.model import AccountId, RunId
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.run_store import RunStore
 from mailsync.workflow import Trigger, Workflows
 
-BEGIN = "/api/auth/microsoft"
-CALLBACK = "/api/auth/microsoft/callback"
+CONFIRM = "/api/auth/microsoft/confirm"
 ORGANISATION_MAILBOXES = "/api/email/accounts/microsoft"
-COOKIE = "mailsync_sign_in"
 
-_PRIVATE: dict[str, str | list[str]] = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-}
+_CONNECTION = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _RETURN_TO = Problem(
     kind="return-to-not-allowed",
     status=400,
@@ -56,7 +59,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 def build_app() -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver()
-    answer_with_problems(app, as_page_or_json)
+    answer_with_problems(app, end_failed_sign_in)
     app.include_router(router)
     app.include_router(removal.router)
     return app
@@ -70,10 +73,10 @@ def begin() -> Response[str]:
         raise Refused(_RETURN_TO)
     base = base_url(event, settings)
     begun = _sign_ins(settings).begin(user_id(event), base + CALLBACK)
-    cookies = [_cookie(begun.cookie, secure=base.startswith("https:"), seconds=SIGN_IN_S)]
+    cookies = [sign_in_cookie(begun.cookie, secure=_is_secure(base), seconds=SIGN_IN_S)]
     if "application/json" in event.headers.get("accept", ""):
         body = json.dumps({"authorizationUrl": begun.authorization_url})
-        return Response(HTTPStatus.OK, APPLICATION_JSON, body, _PRIVATE, cookies)
+        return Response(HTTPStatus.OK, APPLICATION_JSON, body, PRIVATE, cookies)
     return _redirect(begun.authorization_url, cookies)
 
 
@@ -82,13 +85,34 @@ def finish() -> Response[str]:
     event, settings = router.current_event, load_settings()
     if is_admin_consent(event.query_string_parameters):
         return finish_admin_consent(event)
-    cookie = event.resolved_cookies_field.get(COOKIE, "")
-    account_id = _sign_ins(settings).finish(event.query_string_parameters, cookie)
-    inbox = settings.app_inbox_url
-    glue = "&" if urlsplit(inbox).query else "?"
-    secure = base_url(event, settings).startswith("https:")
-    forget = _cookie("", secure=secure, seconds=0)
-    return _redirect(f"{inbox}{glue}{urlencode({'accountId': account_id})}", [forget])
+    application_url()  # missing, it must be named before anything is connected
+    secure = _is_secure(base_url(event, settings))
+    cookie = read_sign_in_cookie(event, secure=secure)
+    ended = _sign_ins(settings).finish(event.query_string_parameters, cookie)
+    if isinstance(ended, Connected):
+        _note_connected(event, ended)
+        location = application_url(accountId=ended.account_id)
+    else:
+        audit(event, "connection_pending", ended.user_id)
+        location = application_url(connection=ended.token)
+    return _redirect(location, [sign_in_cookie("", secure=secure, seconds=0)])
+
+
+@router.post(CONFIRM)
+def confirm() -> Response[str]:
+    """Connect the mailbox that a sign-in left to its user's word; the JWT is that word."""
+    event, settings = router.current_event, load_settings()
+    caller, body = user_id(event), _json_body(event)
+    token = body.get("connection") if isinstance(body, dict) else None
+    if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
+        raise Refused(invalid_field("connection"))
+    try:
+        connected = _sign_ins(settings).confirm(caller, token)
+    except Refused as refusal:
+        audit(event, "connection_refused", caller, problem=refusal.problem.kind)
+        raise
+    _note_connected(event, connected)
+    return _created(event, connected.account_id, connected.address, connected.run_id)
 
 
 @router.post(ORGANISATION_MAILBOXES)
@@ -103,15 +127,35 @@ def connect_organisation_mailbox() -> Response[str]:
     connected = connect_mailbox(
         wanted, settings=settings, credentials=credentials, vault=vault, trigger=_trigger(settings)
     )
-    status_url = f"{base_url(event, settings)}/api/email/sync?accountId={connected.account_id}"
+    audit(
+        event,
+        "organisation_account_connected",
+        caller,
+        account_id=connected.account_id,
+        for_user_id=wanted.user_id,
+        organisation_id=wanted.organisation_id,
+        run_id=connected.run_id,
+    )
+    return _created(event, connected.account_id, connected.address, connected.run_id)
+
+
+def _note_connected(event: APIGatewayProxyEventV2, connected: Connected) -> None:
+    ids = {"account_id": connected.account_id, "run_id": connected.run_id}
+    audit(event, "account_connected", connected.user_id, **ids)
+
+
+def _created(
+    event: APIGatewayProxyEventV2, account_id: AccountId, address: str, run_id: RunId
+) -> Response[str]:
+    status_url = f"{base_url(event, load_settings())}/api/email/sync?accountId={account_id}"
     body = {
         "success": True,
-        "accountId": connected.account_id,
-        "emailAddress": connected.address,
-        "runId": connected.run_id,
+        "accountId": account_id,
+        "emailAddress": address,
+        "runId": run_id,
         "statusUrl": status_url,
     }
-    headers = {**_PRIVATE, "Location": status_url}
+    headers = {**PRIVATE, "Location": status_url}
     return Response(HTTPStatus.CREATED, APPLICATION_JSON, json.dumps(body), headers)
 
 
@@ -132,19 +176,10 @@ def _trigger(settings: Settings) -> Trigger:
     return Trigger(RunStore(open_database()), Workflows(), settings.mailbox_sync_arn)
 
 
-def _cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
-    """Lax, for the provider sends the browser back by a navigation from its own site."""
-    return Cookie(
-        COOKIE,
-        value,
-        path="/api/auth",
-        secure=secure,
-        http_only=True,
-        max_age=seconds,
-        same_site=SameSite.LAX_MODE,
-    )
+def _is_secure(base: str) -> bool:
+    return base.startswith("https:")
 
 
 def _redirect(location: str, cookies: list[Any]) -> Response[str]:
-    headers = {**_PRIVATE, "Location": location}
+    headers = {**PRIVATE, "Location": location}
     return Response(HTTPStatus.FOUND, headers=headers, cookies=cookies)

@@ -56,6 +56,13 @@ _MAILBOX_WANTED = {
         "userId": {**_TEXT, "description": "For whom; the caller when it is left out."},
     },
 }
+_CONFIRMATION = {
+    "type": "object",
+    "required": ["connection"],
+    "properties": {
+        "connection": {**_TEXT, "description": "As it stood behind the inbox's address."}
+    },
+}
 _MAILBOX_CONNECTED = {
     "type": "object",
     "required": ["success", "accountId", "emailAddress", "runId", "statusUrl"],
@@ -168,6 +175,12 @@ def _organisation_answers() -> dict[str, Any]:
     return {str(key): each for key, each in said.items()}
 
 
+def _confirmation_answers() -> dict[str, Any]:
+    said = answers({201: None}, 400, 404, 413, 422)
+    said[201] |= {"content": _json(_MAILBOX_CONNECTED), "headers": {"Location": {"schema": _TEXT}}}
+    return {str(key): each for key, each in said.items()}
+
+
 def _removal_answers() -> dict[str, Any]:
     said = answers({200: None, 202: None}, 404, 422)
     for status in (200, 202):
@@ -236,8 +249,11 @@ _CONNECT: dict[str, Any] = {
             "operationId": "finish_sign_in",
             "summary": "Where Microsoft sends the browser back to",
             "description": "Connects the mailbox, starts its first sync and leads to the inbox of"
-            " the application. An administrator who agreed for a whole organisation is shown a"
-            " page that says so (200); nothing is connected by it.",
+            " the application with `accountId` behind its address; where the stage has connections"
+            " confirmed, with `connection` instead. What failed leads there too, with `error` and"
+            " `error_description`, unless application/json is asked for. An administrator who"
+            " agreed for a whole organisation is shown a page that says so (200); nothing is"
+            " connected by it.",
             "parameters": [
                 _query("state", "As it was sent to Microsoft."),
                 _query("code", "When access was granted."),
@@ -248,6 +264,16 @@ _CONNECT: dict[str, Any] = {
                 "200": {"description": "OK", "content": _json(_NOTICE) | {"text/html": _PAGE}},
                 **_connect_answers(400, 403, 502, public=True),
             },
+        }
+    },
+    "/api/auth/microsoft/confirm": {
+        "post": {
+            "operationId": "confirm_connection",
+            "summary": "Confirm a mailbox that the caller has signed in to",
+            "description": "Where the stage asks for it, within ten minutes and once: connects the"
+            " mailbox and starts its first sync. A connection of another user is forgotten.",
+            "requestBody": {"required": True, "content": _json(_CONFIRMATION)},
+            "responses": _confirmation_answers(),
         }
     },
     "/api/email/accounts/microsoft": {

@@ -10,7 +10,6 @@ from typing import Any
 
 from mailsync.access.vault import Vault
 from mailsync.api.problems import Problem, Refused, invalid_field
-from mailsync.log import logger
 from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncType
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
@@ -99,7 +98,6 @@ def connect_mailbox(
         seal=lambda account_id: admission.sealed(account_id, key),
     )
     run = trigger.sync(account_id, SyncType.INITIAL, "connect")
-    logger.info("organisation_account_connected", account_id=account_id, run_id=run.id)
     return Connected(account_id, run.id, owner.address)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
 
@@ -17,28 +18,43 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <h1>{title}</h1>
 <p>{detail}</p>
-<p>Request {request_id}</p>
+{way_on}<p>Request {request_id}</p>
 </html>
 """
+_WAY_ON = '<p><a href="{href}">{text}</a></p>\n'
 
 
-def as_page_or_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a person goes on from a page; `href` is our own or a setting's."""
+
+    href: str
+    text: str
+
+
+def as_page_or_json(
+    problem: Problem, event: APIGatewayProxyEventV2, way_on: Link | None = None
+) -> Response[str]:
     """HTML when the caller takes it, as a browser says, else a problem in JSON."""
-    if not _takes_html(event):
+    if not takes_html(event):
         return as_json(problem, event)
-    return _page(problem.status, problem.title, problem.detail, headers(problem), event)
+    return _page(
+        problem.status, problem.title, problem.detail, headers(problem), event, way_on=way_on
+    )
 
 
-def as_notice(title: str, detail: str, event: APIGatewayProxyEventV2) -> Response[str]:
+def as_notice(
+    title: str, detail: str, event: APIGatewayProxyEventV2, way_on: Link | None = None
+) -> Response[str]:
     """What a person who did nothing wrong is to know (200), as a page or in JSON."""
     never_kept: dict[str, str | list[str]] = {"Cache-Control": "no-store"}
-    if _takes_html(event):
-        return _page(HTTPStatus.OK, title, detail, never_kept, event)
+    if takes_html(event):
+        return _page(HTTPStatus.OK, title, detail, never_kept, event, way_on=way_on)
     body = json.dumps({"success": True, "message": f"{title}. {detail}"})
     return Response(HTTPStatus.OK, APPLICATION_JSON, body, never_kept)
 
 
-def _takes_html(event: APIGatewayProxyEventV2) -> bool:
+def takes_html(event: APIGatewayProxyEventV2) -> bool:
     return "text/html" in event.headers.get("accept", "")
 
 
@@ -48,10 +64,13 @@ def _page(
     detail: str,
     more: Mapping[str, str | list[str]],
     event: APIGatewayProxyEventV2,
+    *,
+    way_on: Link | None,
 ) -> Response[str]:
     page = _PAGE.format(
         title=escape(title),
         detail=escape(detail),
+        way_on=_WAY_ON.format(href=escape(way_on.href), text=escape(way_on.text)) if way_on else "",
         request_id=escape(event.request_context.request_id),
     )
     return Response(

@@ -42,6 +42,7 @@ class Problem:
     """`kind` is the last word of the urn; an empty `detail` stands for the error's own message.
 
     advice: what the caller can do, where that message speaks to the operator.
+    oauth_error: the identity platform's word or one of ours, where a sign-in was refused.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Problem:
     detail: str = ""
     advice: str = ""
     retry_after_s: int | None = None
+    oauth_error: str = ""
 
 
 class Refused(Exception):

@@ -12,9 +12,9 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from mailsync.api.audit import audit
 from mailsync.api.caller import user_id
 from mailsync.api.problems import Refused, invalid_field
-from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.steps.purge import purge
 from mailsync.steps.push import end_push
@@ -39,7 +39,8 @@ def remove_account(account_id: str) -> Response[str]:
     store = ControlStore(open_database())
     end_push(own)
     stopped = store.disconnect(own) if data == KEEP else store.begin_purge(own)
-    logger.info("account_removed", account_id=own.id, data=data)
+    event = router.current_event
+    audit(event, "account_removed", own.user_id, account_id=own.id, data=data, run_id=stopped)
     _stop(stopped)
     if data == KEEP:
         return _removed(own, "disconnected", "The account is disconnected; its mail stays.")

@@ -3,25 +3,30 @@
 A sign-in that waits for the provider lies in the database, sealed for its user and found only
 by the hashes of its state and of a cookie: who has just one of the two cannot finish it, and
 finishing takes it away.
+
+Where the stage asks for it, the mailbox is not connected then: it waits, sealed as well, until the
+user who began confirms it with the application's own JWT.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from secrets import token_urlsafe
 from typing import Any
 
-from mailsync.access.vault import Vault
+from mailsync.access.admission import Admission
+from mailsync.access.vault import Column, Place, Vault
 from mailsync.api.problems import Problem, Refused
 from mailsync.errors import AccessRevoked
-from mailsync.log import logger
-from mailsync.model import AccountId, Provider, SyncType
+from mailsync.model import Access, AccountId, Provider, RunId, SyncType
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore, SignIn
 from mailsync.workflow import Trigger
 
 SIGN_IN_S = 600
+CONFIRM_S = 600
 
 _UNKNOWN = Problem(
     kind="sign-in-unknown",
@@ -29,6 +34,13 @@ _UNKNOWN = Problem(
     title="This sign-in is not known here",
     detail="The sign-in is too old, was used already or began in another browser;"
     " start again from the application.",
+)
+_NOTHING_PENDING = Problem(
+    kind="connection-unknown",
+    status=404,
+    title="No mailbox waits for this confirmation",
+    detail="The connection is too old, was confirmed already or was begun by another user;"
+    " connect the mailbox again.",
 )
 
 
@@ -38,6 +50,51 @@ class Begun:
 
     authorization_url: str
     cookie: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """An account whose first sync is started."""
+
+    user_id: str
+    account_id: AccountId
+    address: str
+    run_id: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A mailbox that waits for `user_id`, who confirms it with the token."""
+
+    user_id: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mailbox:
+    """A mailbox that a person has signed in to."""
+
+    home_account_id: str
+    address: str
+    admission: Admission
+
+    def to_json(self) -> str:
+        access = self.admission.access
+        return json.dumps(
+            {
+                "homeAccountId": self.home_account_id,
+                "address": self.address,
+                "grant": self.admission.grant,
+                "access": access.token,
+                "accessExpiresAt": access.expires_at.isoformat(),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "_Mailbox":
+        kept = json.loads(text)
+        access = Access(kept["access"], datetime.fromisoformat(kept["accessExpiresAt"]))
+        return cls(kept["homeAccountId"], kept["address"], Admission(access, grant=kept["grant"]))
 
 
 class SignIns:
@@ -61,13 +118,13 @@ class SignIns:
             state_hash=_hash(flow["state"]),
             cookie_hash=_hash(cookie),
             user_id=user_id,
-            flow=self._vault.seal(user_id, json.dumps(flow)),
+            flow=self._vault.seal(Place(Column.SIGN_IN, user_id), json.dumps(flow)),
             seconds=SIGN_IN_S,
         )
         return Begun(flow["auth_uri"], cookie)
 
-    def finish(self, query: Mapping[str, str], cookie: str) -> AccountId:
-        """The account that was connected; its first sync is started.
+    def finish(self, query: Mapping[str, str], cookie: str) -> Connected | Pending:
+        """Connect the mailbox, or keep it until it is confirmed where the stage asks for that.
 
         `query` is the provider's answer as it came.
 
@@ -82,18 +139,51 @@ class SignIns:
         try:
             signed_in = finish_sign_in(self._settings, flow, dict(query))
         except SignInRefused as refusal:
-            raise Refused(_refusal(refusal)) from None
+            raise Refused(_refusal(refusal.code, str(refusal))) from None
+        mailbox = _Mailbox(signed_in.home_account_id, signed_in.address, signed_in.admission)
+        if self._settings.confirm_connections:
+            return self._keep(sign_in.user_id, mailbox)
+        return self._connect(sign_in.user_id, mailbox)
+
+    def confirm(self, user_id: str, token: str) -> Connected:
+        """Connect the mailbox that waits for this user under the token; it can be used once.
+
+        Raises:
+            Refused: nothing waits, or it waits for another user and is forgotten now (404).
+        """
+        pending = self._credentials.take_pending_connection(_hash(token))
+        if pending is None or pending.user_id != user_id:
+            raise Refused(_NOTHING_PENDING)
+        place = Place(Column.PENDING_CONNECTION, user_id)
+        try:
+            mailbox = _Mailbox.from_json(self._vault.open(place, pending.connection))
+        except AccessRevoked:  # no account has this grant yet
+            raise Refused(_NOTHING_PENDING) from None
+        return self._connect(user_id, mailbox)
+
+    def _keep(self, user_id: str, mailbox: _Mailbox) -> Pending:
+        token = token_urlsafe(32)
+        self._credentials.save_pending_connection(
+            token_hash=_hash(token),
+            user_id=user_id,
+            connection=self._vault.seal(
+                Place(Column.PENDING_CONNECTION, user_id), mailbox.to_json()
+            ),
+            seconds=CONFIRM_S,
+        )
+        return Pending(user_id, token)
+
+    def _connect(self, user_id: str, mailbox: _Mailbox) -> Connected:
         key = self._vault.sealing_key()
         account_id = self._credentials.connect_account(
-            user_id=sign_in.user_id,
+            user_id=user_id,
             provider=Provider.MICROSOFT,
-            provider_account_id=signed_in.home_account_id,
-            email_address=signed_in.address,
-            seal=lambda account_id: signed_in.admission.sealed(account_id, key),
+            provider_account_id=mailbox.home_account_id,
+            email_address=mailbox.address,
+            seal=lambda account_id: mailbox.admission.sealed(account_id, key),
         )
         run = self._trigger.sync(account_id, SyncType.INITIAL, "connect")
-        logger.info("account_connected", account_id=account_id, run_id=run.id)
-        return account_id
+        return Connected(user_id, account_id, mailbox.address, run.id)
 
     def _take(self, state: str, cookie: str) -> SignIn:
         found = self._credentials.take_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))
@@ -102,21 +192,23 @@ class SignIns:
         return found
 
     def _opened(self, sign_in: SignIn) -> dict[str, Any]:
+        place = Place(Column.SIGN_IN, sign_in.user_id)
         try:
-            flow: dict[str, Any] = json.loads(self._vault.open(sign_in.user_id, sign_in.flow))
+            flow: dict[str, Any] = json.loads(self._vault.open(place, sign_in.flow))
         except AccessRevoked:  # it is no grant that does not open here
             raise Refused(_UNKNOWN) from None
         return flow
 
 
-def _refusal(refusal: Exception) -> Problem:
+def _refusal(code: str, sentence: str) -> Problem:
     return Problem(
         kind="sign-in-refused",
         status=400,
         title="The mailbox was not connected",
-        detail=str(refusal),
+        detail=sentence,
+        oauth_error=code,
     )
 
 
 def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

@@ -110,7 +110,9 @@ class PublishedKeys:
         """Raises httpx.HTTPError, or ValueError for an answer that is no key set."""
         import httpx
 
-        with httpx.Client(verify=self._tls, timeout=TIMEOUT_S, trust_env=False) as http:
+        with httpx.Client(
+            verify=self._tls, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
+        ) as http:
             answer = http.get(self._url, headers={"Accept": "application/json"})
         document = answer.raise_for_status().json()
         keys = document.get("keys") if isinstance(document, dict) else None
@@ -126,8 +128,10 @@ def open_signing_keys() -> SigningKeys:
 
 
 def signing_keys(settings: Settings) -> SigningKeys:
-    """Raises SettingMissing when the settings name no key, two kinds of keys, or a weak one."""
+    """Raises SettingMissing when the settings name no key, two kinds of keys, or a weak one, and
+    when the keys of an issuer come without the audience that tells its clients apart."""
     url = settings.jwt_jwks_url
+    _ = settings.jwt_audiences
     return PublishedKeys(url, settings.tls()) if url else SharedSecret(settings.jwt_secret)
 
 

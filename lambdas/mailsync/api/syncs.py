@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from mailsync.api.audit import audit
 from mailsync.api.caller import base_url, user_id
 from mailsync.api.documented import answers
 from mailsync.api.etag import etag
@@ -94,7 +95,8 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     if run_id is None:
         return SyncStopped(account_id=own.id, run_id=None, message="No sync was running.")
     open_trigger().stop(run_id)
-    logger.info("sync_stopped", account_id=own.id, run_id=run_id)
+    event = router.current_event
+    audit(event, "sync_stopped", own.user_id, account_id=own.id, run_id=run_id)
     message = "The sync was stopped; what is stored stays."
     return SyncStopped(account_id=own.id, run_id=run_id, message=message)
 

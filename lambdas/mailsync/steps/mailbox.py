@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from mailsync.access import open_access
-from mailsync.access.vault import Vault
+from mailsync.access.vault import Column, Place, Vault
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import Account, Cursor, FolderId, KnownFolder, RunRef, Sealed
@@ -66,14 +66,14 @@ class Mailbox:
         if sealed is None:
             return None
         try:
-            return Cursor(self.vault.open(self._owner(folder.ref.id), sealed))
+            return Cursor(self.vault.open(self._place(folder.ref.id), sealed))
         except AccessRevoked:
             raise CursorExpired(
                 f"The stored cursor of folder {folder.ref.id} does not open; reading it again."
             ) from None
 
     def sealed(self, folder_id: FolderId, cursor: Cursor) -> Sealed:
-        return self.vault.seal(self._owner(folder_id), cursor)
+        return self.vault.seal(self._place(folder_id), cursor)
 
     def note_limits(self, failure: ProviderThrottled | None = None) -> None:
         """Keep other workers to what was learnt here: to a pause that the provider asked for, where
@@ -85,8 +85,8 @@ class Mailbox:
         if self.provider.max_in_flight < self.max_in_flight:
             self.runs.save_in_flight(self.run.account_id, self.provider.max_in_flight)
 
-    def _owner(self, folder_id: FolderId) -> str:
-        return f"{self.run.account_id}/{folder_id}"
+    def _place(self, folder_id: FolderId) -> Place:
+        return Place(Column.CURSOR, f"{self.run.account_id}/{folder_id}")
 
 
 def require_unthrottled(account: Account) -> None:

@@ -139,9 +139,14 @@ class ControlStore:
             return bool(tx.run("purge_account", account_id=account_id))
 
     def forget_left_access(self) -> int:
-        """Of accounts that were disconnected or purged while it was being renewed; how many."""
+        """Delete the tokens that nobody has a use for; return how many.
+
+        Those of accounts that were disconnected or purged while they were being renewed, and those
+        of mailboxes that nobody confirmed in time.
+        """
         with self._database.transaction() as tx:
-            return tx.changed("forget_left_credentials")
+            left = tx.changed("forget_left_credentials")
+            return left + tx.changed("forget_pending_connections")
 
     @contextmanager
     def _held(self, own: OwnAccount) -> Iterator[_Held]:

@@ -22,6 +22,14 @@ class SignIn:
     flow: Sealed
 
 
+@dataclass(frozen=True, slots=True)
+class PendingConnection:
+    """A mailbox that was signed in to and waits for the user who began."""
+
+    user_id: str
+    connection: Sealed
+
+
 class Renewal:
     """The credentials of one account while nobody else may renew them."""
 
@@ -128,6 +136,32 @@ class CredentialStore:
             return None
         user_id, key_id, data = found[0]
         return SignIn(user_id, Sealed(key_id, data))
+
+    def save_pending_connection(
+        self, *, token_hash: bytes, user_id: str, connection: Sealed, seconds: int
+    ) -> None:
+        """Keep it for so many seconds; `purge-accounts` deletes what nobody confirmed."""
+        with self._database.transaction() as tx:
+            tx.run(
+                "save_pending_connection",
+                token_hash=token_hash,
+                user_id=user_id,
+                key_id=connection.key_id,
+                sealed=connection.data,
+                seconds=seconds,
+            )
+
+    def take_pending_connection(self, token_hash: bytes) -> PendingConnection | None:
+        """Delete and return what waits under this token; None when there is nothing.
+
+        It is gone also for its own user when another one asks: a token that strayed is worthless.
+        """
+        with self._database.transaction() as tx:
+            found = tx.run("take_pending_connection", token_hash=token_hash)
+        if not found:
+            return None
+        user_id, key_id, data = found[0]
+        return PendingConnection(user_id, Sealed(key_id, data))
 
 
 def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:

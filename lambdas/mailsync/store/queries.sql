@@ -1279,6 +1279,25 @@ DELETE FROM mailsync.sign_ins
  WHERE state_hash = :state_hash AND cookie_hash = :cookie_hash AND expires_at > now()
 RETURNING user_id, flow_key_id, flow_sealed
 
+-- save_pending_connection --
+-- A mailbox that was signed in to, until the user who began confirms it.
+INSERT INTO mailsync.pending_connections
+       (token_hash, user_id, connection_key_id, connection_sealed, expires_at)
+VALUES (:token_hash, :user_id, :key_id, :sealed, now() + make_interval(secs => cast(:seconds AS int)))
+
+-- take_pending_connection --
+-- The mailbox that waits under this token, whoever asks for it; it can be taken once.
+DELETE FROM mailsync.pending_connections
+ WHERE token_hash = :token_hash AND expires_at > now()
+RETURNING user_id, connection_key_id, connection_sealed
+
+-- forget_pending_connections --
+-- Mailboxes that nobody confirmed in time, a thousand at once.
+DELETE FROM mailsync.pending_connections
+ WHERE token_hash IN
+       (SELECT token_hash FROM mailsync.pending_connections
+         WHERE expires_at <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED)
+
 -- write_self_test --
 -- A row of the self-test.
 INSERT INTO mailsync.self_tests (id) VALUES (:id) ON CONFLICT (id) DO NOTHING

@@ -18,9 +18,12 @@ export default {
 
   ticks: () => true,
 
-  render({ accounts }, _place, app) {
+  render({ accounts }, { query }, app) {
+    // As the API sends a person back whose sign-in failed; it is text, whoever wrote the address.
+    const failed = query.get("error") && (query.get("error_description") ?? query.get("error"));
     return [
       el("h1", {}, "Accounts"),
+      failed && el("p", { class: "error", role: "alert" }, `No mailbox was connected: ${failed}`),
       table("Accounts", COLUMNS, accounts.map((each) => row(each, app)), NONE),
     ];
   },

@@ -20,7 +20,7 @@ expect.set_options(timeout=WAIT_MS)
 
 GUIDE = (Path(__file__).parents[3] / "docs/api.md").read_text()
 TYPES = re.compile(r"(?<=\w): (?:string(?: \| null)?|RequestInit)\b")
-API, CONNECT, ORGANISATION, START, PROGRESS, LIST = (
+API, CONNECT, CONFIRM, ORGANISATION, START, PROGRESS, LIST = (
     TYPES.sub("", each) for each in re.findall(r"```ts\n(.*?)```", GUIDE, re.DOTALL)
 )
 LANDED = r"^{}.*accountId=[0-9a-f-]{{36}}"
@@ -48,6 +48,34 @@ def test_a_person_connects_a_mailbox_and_lands_in_the_inbox(app: Page, office: O
     app.get_by_role("button", name=office.account.address).click()
 
     expect(app).to_have_url(re.compile(LANDED.format(office.url)))
+
+
+def test_a_person_who_declines_is_told_so_by_the_application(app: Page, office: Office) -> None:
+    run(app, office, CONNECT)
+
+    app.get_by_role("button", name="Cancel").click()
+
+    expect(app).to_have_url(re.compile(rf"^{office.url}.*error=access_denied&error_description="))
+    expect(app.get_by_role("alert")).to_contain_text("the consent was declined")
+
+
+def test_a_page_confirms_the_connection_behind_its_address(
+    app: Page, application: str, office: Office
+) -> None:
+    office.stack.lambdas.settings["CONFIRM_CONNECTIONS"] = "true"
+    office.stack.lambdas.reload()
+    run(app, office, CONNECT)
+    app.get_by_role("button", name=office.account.address).click()
+    expect(app).to_have_url(re.compile(rf"^{office.url}.*connection="))
+    del office.stack.lambdas.settings["CONFIRM_CONNECTIONS"]
+    office.stack.lambdas.reload()
+
+    app.goto(f"{application}/?connection={app.url.partition('connection=')[2]}")
+    example = CONFIRM.replace("await api(", "return (await api(").replace("});", "})).json();")
+    body = run(app, office, example)
+
+    assert body.keys() >= FIRST
+    assert body["accountId"] == office.account.id
 
 
 def test_a_sync_is_started_watched_to_its_end_and_listed(app: Page, office: Office) -> None:

@@ -1,0 +1,33 @@
+"""Who did it: one log record for each act that a person answers for.
+
+`docs/security.md` lists the events. They bear `audit: true`, which a query of the log selects by.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from mailsync.errors import SettingMissing
+from mailsync.log import logger
+from mailsync.settings import load_settings
+
+
+def audit(
+    event: APIGatewayProxyEventV2, name: str, user_id: str | None = None, **fields: Any
+) -> None:
+    """Log an act with its user, and the address of the request where the stage logs addresses.
+
+    user_id: None: nobody is known to have sent the request.
+    """
+    who: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
+    if _logs_addresses():
+        who["source_ip"] = event.request_context.http.source_ip
+    logger.info(name, audit=True, **who, **fields, stacklevel=3)
+
+
+def _logs_addresses() -> bool:
+    """Not where the setting cannot be read: the act is done, and its record must not fail."""
+    try:
+        return load_settings().log_source_ip
+    except SettingMissing:
+        return False

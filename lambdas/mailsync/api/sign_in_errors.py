@@ -1,0 +1,93 @@
+"""How a sign-in that failed ends: back in the application, in OAuth's words (RFC 6749, 4.1.2.1).
+
+The address is APP_INBOX_URL, and both parameters are our own: nothing of the query that came is
+repeated. Only where there is no APP_INBOX_URL, or a program asks for JSON, the answer is our own.
+"""
+
+import re
+from http import HTTPStatus
+from urllib.parse import urlencode, urlsplit
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from mailsync.api.audit import audit
+from mailsync.api.pages import Link, as_page_or_json, takes_html
+from mailsync.api.problems import Problem
+from mailsync.errors import SettingMissing
+from mailsync.settings import load_settings
+
+BEGIN = "/api/auth/microsoft"
+CALLBACK = "/api/auth/microsoft/callback"
+PRIVATE: dict[str, str | list[str]] = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+# OAuth 2.0 (RFC 6749 4.1.2.1 and 5.2) and OpenID Connect Core 3.1.2.6; no other word is passed on.
+_OAUTH_ERRORS = frozenset(
+    {
+        *("access_denied", "consent_required", "interaction_required", "invalid_grant"),
+        *("invalid_request", "invalid_scope", "login_required", "server_error"),
+        *("temporarily_unavailable", "unauthorized_client"),
+    }
+)
+_NOT_IN_A_DESCRIPTION = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749, 4.1.2.1
+
+
+def application_url(**parameters: str) -> str:
+    """Return APP_INBOX_URL with these query parameters.
+
+    Raises:
+        SettingMissing: there is none.
+    """
+    inbox = load_settings().app_inbox_url
+    return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
+
+
+def way_to_application() -> Link:
+    """Return the link that a page of ours ends with."""
+    try:
+        return Link(load_settings().app_inbox_url, "Go to the application")
+    except SettingMissing:
+        return Link(BEGIN, "Connect the mailbox again")
+
+
+def end_failed_sign_in(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+    """Lead a browser back to the application; answer a program, and other routes, as usual."""
+    if event.path == CALLBACK:
+        audit(event, "sign_in_failed", problem=problem.kind)
+    if not _ends_in_application(problem, event):
+        return as_page_or_json(problem, event, way_to_application())
+    description = problem.detail
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        description += f" (request {event.request_context.request_id})"
+    try:
+        location = application_url(
+            error=_oauth_error(problem),
+            error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
+        )
+    except SettingMissing:
+        return as_page_or_json(problem, event, way_to_application())
+    return Response(HTTPStatus.FOUND, headers={**PRIVATE, "Location": location})
+
+
+def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
+    """An administrator who was asked to consent for an organisation may not even know it."""
+    if problem.kind == "admin-consent-refused":
+        return False
+    if event.path == BEGIN:
+        return takes_html(event) and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    wants_json = "json" in event.headers.get("accept", "") and not takes_html(event)
+    return event.path == CALLBACK and not wants_json
+
+
+def _oauth_error(problem: Problem) -> str:
+    if problem.oauth_error in _OAUTH_ERRORS:
+        return problem.oauth_error
+    if problem.oauth_error == "scope_missing":
+        return "invalid_scope"
+    if problem.retry_after_s is not None:
+        return "temporarily_unavailable"
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "server_error"
+    return "access_denied" if problem.kind == "sign-in-refused" else "invalid_request"

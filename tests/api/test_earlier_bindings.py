@@ -1,0 +1,178 @@
+"""Sealed values of the version before, which were bound to their owner alone.
+
+They open, and are bound to their column at their next write. `tests/previous/sealed` is a database
+that version 821b3a8 made by its own routes, as of migration 0012, with the key that sealed it.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from cryptography.exceptions import InvalidTag
+
+from localdev.engine.aws_resources import open_token_key
+from localdev.simulators import Simulators
+from localdev.simulators.service import TENANT_ID
+from mailsync.access.admission import access_of, grant_of
+from mailsync.access.vault import Column, Place, SealingKey, Vault
+from mailsync.errors import AccessRevoked
+from mailsync.model import AccountId, FolderId, RunRef, Sealed
+from mailsync.settings import Settings
+from mailsync.steps.mailbox import Mailbox, open_vault
+from mailsync.store.connection import Database, connect
+from mailsync.store.credential_store import CredentialStore
+from mailsync.store.migrate import migrate, migrations
+from tests.api.conftest import Ask, Sql
+from tests.api.requests import Answer
+from tests.api.test_key_rotation import sync_once
+from tests.previous import SEALED
+
+ANN = AccountId("aba3c38e-7a2d-447d-9e65-e62d8ebc179c")
+BO = AccountId("1ae9efb7-3251-42f9-9cfc-158f1a138194")
+OF_FOLDER = Place(Column.CURSOR, f"{ANN}/1")
+STORED = """SELECT grant_key_id, grant_sealed, access_key_id, access_sealed
+  FROM mailsync.email_credentials WHERE account_id = cast(:id AS uuid)"""
+EXPIRE = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
+
+
+@pytest.fixture
+def database_url(create_database: Callable[[str], str]) -> str:
+    """Of a database with two accounts that the version before has connected, migrated since."""
+    settings = Settings({"DATABASE_URL": create_database("template0")})
+    migrate(settings, [each for each in migrations() if each.version <= "0012"])
+    with closing(connect(settings, as_owner=True)) as connection:
+        connection.run((SEALED / "database.sql").read_text())
+    migrate(settings)
+    return settings.database_url
+
+
+@pytest.fixture
+def ask_connect(
+    ask_connect: Ask, aws_url: str, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> Ask:
+    """Under the key of the version before, in whose organisation the simulated mailboxes are."""
+    key = Path(shutil.copy(SEALED / "token-key.json", tmp_path))
+    environment.setenv("TOKEN_KEY_ARN", open_token_key(aws_url, key).arn)
+    environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
+    open_vault.cache_clear()
+    return ask_connect
+
+
+@pytest.fixture
+def vault(ask_connect: Ask) -> Vault:
+    return open_vault()
+
+
+def opens_under(binding: bytes, key: SealingKey, sealed: Sealed) -> bool:
+    try:
+        key.cipher.decrypt(sealed.data[:12], sealed.data[12:], binding)
+    except InvalidTag:
+        return False
+    return True
+
+
+def earlier(key: SealingKey, place: Place, text: str) -> Sealed:
+    """Sealed as the version before did: its own line of code."""
+    nonce = b"123456789012"
+    return Sealed(key.id, nonce + key.cipher.encrypt(nonce, text.encode(), place.owner.encode()))
+
+
+def test_each_value_that_the_version_before_sealed_opens(vault: Vault, sql: Sql) -> None:
+    grant_key, grant, access_key, access = sql(STORED, id=ANN)[0]
+    ((cursor_key, cursor),) = sql(
+        "SELECT cursor_key_id, cursor_sealed FROM mailsync.folder_cursors"
+    )
+    ((user, flow_key, flow),) = sql(
+        "SELECT user_id, flow_key_id, flow_sealed FROM mailsync.sign_ins"
+    )
+
+    assert "RefreshToken" in json.loads(vault.open(grant_of(ANN), Sealed(grant_key, grant)))
+    assert vault.open(access_of(ANN), Sealed(access_key, access)).count(".") == 2
+    assert "deltatoken=earlier" in vault.open(OF_FOLDER, Sealed(cursor_key, cursor))
+    sign_in = vault.open(Place(Column.SIGN_IN, user), Sealed(flow_key, flow))
+    assert "code_verifier" in json.loads(sign_in)
+
+
+def test_an_account_of_the_version_before_syncs_and_is_bound_to_its_columns_by_that(
+    vault: Vault, database: Database, sql: Sql, identity: Simulators
+) -> None:
+    """By the organisation's word: a grant names the port of the platform that gave it."""
+    sql(EXPIRE)
+    before = sql(STORED, id=BO)
+
+    sync_once(database, BO)
+
+    ((_, _, key_id, access),) = after = sql(STORED, id=BO)
+    key, renewed = open_vault().sealing_key(), Sealed(key_id, access)
+    assert before != after
+    assert opens_under(access_of(BO).binding, key, renewed)
+    assert not opens_under(BO.encode(), key, renewed)
+
+
+def test_a_grant_of_the_version_before_is_used_and_bound_to_its_column_by_that(
+    *, connected: Answer, vault: Vault, database: Database, sql: Sql
+) -> None:
+    store, key = CredentialStore(database), vault.sealing_key()
+    account_id = AccountId(connected.headers["Location"].split("accountId=")[1])
+    grant = store.credentials(account_id).grant
+    assert grant is not None
+    assert not opens_under(account_id.encode(), key, grant)
+    old = earlier(key, grant_of(account_id), vault.open(grant_of(account_id), grant))
+    sql(
+        "UPDATE mailsync.email_credentials SET grant_sealed = :old, access_expires_at = now()"
+        " WHERE account_id = cast(:id AS uuid)",
+        old=old.data,
+        id=account_id,
+    )
+
+    sync_once(database, account_id)
+
+    renewed = store.credentials(account_id).grant
+    assert renewed is not None
+    assert opens_under(grant_of(account_id).binding, key, renewed)
+    assert not opens_under(account_id.encode(), key, renewed)
+
+
+def test_a_cursor_is_bound_to_its_column_when_it_is_next_written(
+    vault: Vault, database: Database
+) -> None:
+    run = RunRef(ANN, cast(Any, "run"), 1)
+    mailbox = Mailbox(run, cast(Any, None), cast(Any, None), database, vault, 1)
+
+    sealed = mailbox.sealed(FolderId(1), cast(Any, "/next"))
+
+    assert opens_under(OF_FOLDER.binding, vault.sealing_key(), sealed)
+
+
+def test_a_value_in_another_column_of_its_owner_does_not_open_and_stays(
+    connected: Answer, vault: Vault, database: Database, sql: Sql
+) -> None:
+    """Who can write to the database could have the access token sent where the grant is sent."""
+    account_id = AccountId(connected.headers["Location"].split("accountId=")[1])
+    ((grant_key, grant, access_key, access),) = good = sql(STORED, id=account_id)
+    swap = """UPDATE mailsync.email_credentials SET grant_key_id = :gk, grant_sealed = :g,
+       access_key_id = :ak, access_sealed = :a WHERE account_id = cast(:id AS uuid)"""
+    sql(swap, gk=access_key, g=access, ak=grant_key, a=grant, id=account_id)
+    swapped = sql(STORED, id=account_id)
+
+    for expired in ("SELECT 1", EXPIRE):
+        sql(expired)
+        with pytest.raises(AccessRevoked, match="does not open"):
+            sync_once(database, account_id)
+        sql("UPDATE mailsync.email_accounts SET lease_owner = NULL")
+
+    assert sql(STORED, id=account_id) == swapped != good
+    sql(swap, gk=grant_key, g=grant, ak=access_key, a=access, id=account_id)
+    sync_once(database, account_id)
+
+
+def test_no_binding_can_be_taken_for_an_earlier_one() -> None:
+    """An earlier one is a user's id or ours, and Postgres' text holds no NUL."""
+    bindings = {Place(column, "owner").binding for column in Column}
+
+    assert len(bindings) == len(Column)
+    assert all(b"\0" in each for each in bindings)
