@@ -172,7 +172,7 @@ class Stack:
         )
 
     def _configure(self) -> None:
-        forget_everything(self.aws_url)
+        forget_everything()
         create_event_bus(self.aws_url)
         key = open_token_key(self.aws_url, self.data / "token-key.json")
         arns = create_workflows(

@@ -1,8 +1,9 @@
 """The dashboard's server, on one loopback port."""
 
-from localdev.dashboard.site import Site
+from localdev.dashboard.site import DATA, Site
 from localdev.dashboard.sources import Sources
 from localdev.engine.failure import StartFailed
+from localdev.guard import Guard
 from localdev.http_server import Request, Response, Server
 
 
@@ -17,7 +18,8 @@ class Dashboard:
     def __init__(self, *, port: int) -> None:
         self._site: Site | None = None
         try:
-            self._server = Server(self._answer, port=port)
+            guard = Guard(own_pages=True, windows=lambda path: not path.startswith(DATA))
+            self._server = Server(self._answer, port=port, guard=guard)
         except OSError as taken:
             raise StartFailed(f"Port {port} is in use: give another --dashboard-port.") from taken
 
