@@ -10,6 +10,7 @@ from typing import Any
 from infra.catalog import Function
 from infra.mailsync_app import CDK_JSON, MailsyncApp
 from localdev.containers.settings import filled
+from localdev.private_files import write_private
 
 STAGE = "dev"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
@@ -49,7 +50,7 @@ class LocalTemplate:
             variables["CA_BUNDLE"] = f"/var/task/{CA_BUNDLE}"
             code = self._assembly / resource["Metadata"]["aws:asset:path"]
             shutil.copyfile(ca_bundle, code / CA_BUNDLE)
-        self.file.write_text(json.dumps(self._document))
+        write_private(self.file, json.dumps(self._document))  # it holds secrets
 
     def logical_id(self, function: Function) -> str:
         return next(

@@ -101,9 +101,7 @@ def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | Non
     return f"The local stack does not offer this action of {service}."
 
 
-def signing_service(
-    method: str, target: str, headers: EnvironHeaders, body: bytes
-) -> str | None:
+def signing_service(method: str, target: str, headers: EnvironHeaders, body: bytes) -> str | None:
     """For which service the request was signed with our credentials; None when it was not.
 
     target: path and query as they were sent.

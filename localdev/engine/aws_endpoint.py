@@ -67,7 +67,7 @@ class AwsEndpoint:
         moto = _forgetting(moto)
         if bus:
             moto = _events_beside(moto, bus)
-        boto_client.boto3 = EngineClients()
+        boto_client.boto3 = EngineClients()  # type: ignore[attr-defined]
         application = restricted(_invocations_before(moto, host), lambda: self.port)
         self._server = _serve(application, port)
         os.environ["MOTO_PORT"] = str(self.port)

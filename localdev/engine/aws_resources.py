@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from infra.catalog import Function, Workflow
 from localdev.engine.definition import fill_placeholders, scale_waits
 from localdev.engine.names import ACCOUNT, REGION
+from localdev.private_files import write_private
 
 CREDENTIALS = {
     "AWS_REGION": REGION,
@@ -97,13 +97,3 @@ def create_event_bus(endpoint_url: str, name: str = EVENT_BUS) -> None:
 def forget_everything() -> None:
     """An earlier stack of this process may have left its state in moto's globals."""
     moto_api_backend.reset()
-
-
-def write_private(file: Path, text: str) -> None:
-    """Atomically, readable by nobody else."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    making = file.with_name(file.name + ".making")
-    making.unlink(missing_ok=True)
-    with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(text)
-    making.replace(file)

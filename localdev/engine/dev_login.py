@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from localdev.engine.aws_resources import write_private
 from localdev.http_server import Request
+from localdev.private_files import write_private
 
 DEMO_USER = "demo-user"
 TOKEN_LIFE_S = 8 * 3600

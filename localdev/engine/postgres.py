@@ -25,6 +25,7 @@ import pg8000.native
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
 from localdev.engine.system_user import copy_for_everybody, home_of, others_may_enter, system_user
+from localdev.private_files import open_private
 
 SOCKET = ".s.PGSQL.5432"
 RECOVERY_LIMIT_S = 600  # replaying the log after a crash may take long
@@ -112,7 +113,7 @@ class Postgres:
         if not (cluster / "PG_VERSION").exists():
             self._init_cluster(binaries, cluster)
         _release_stale_pid(cluster / "postmaster.pid")
-        with (self._folder / "postgres.log").open("ab") as log:
+        with open_private(self._folder / "postgres.log") as log:
             self._server = start_child(
                 self._command(binaries, cluster),
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
@@ -158,7 +159,7 @@ class Postgres:
             os.chown(making, *self._user)
         owner = ("-U", "postgres", "--auth=trust", "-E", "UTF8")
         locale = "--locale=C.UTF-8" if sys.platform == "linux" else "--no-locale"
-        with (self._folder / "postgres.log").open("ab") as log:
+        with open_private(self._folder / "postgres.log") as log:
             initdb = start_child(
                 [binaries / "initdb", "-D", making, *owner, locale],
                 env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},

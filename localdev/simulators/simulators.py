@@ -1,6 +1,7 @@
 """Both services on their ports, with one mailbox model behind them."""
 
 from pathlib import Path
+from secrets import token_urlsafe
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,7 @@ class Simulators:
     """Runs as a context manager; ports of 0 become free ones. Raises OSError for taken ones.
 
     host: by which of the loopback's names its own links call it.
+    client_secret: of the application; None: one that is made at the first start and kept.
     """
 
     def __init__(
@@ -32,19 +34,23 @@ class Simulators:
         entra_port: int = 0,
         host: str = "127.0.0.1",
         client_id: str = CLIENT_ID,
-        client_secret: str = CLIENT_SECRET,
+        client_secret: str | None = CLIENT_SECRET,
     ) -> None:
         self.service = Service(data)
         self._host = host
         self._client_id = client_id
+        self.control_secret = self._own_secret("control")
+        self.client_secret = client_secret or self._own_secret("client")
         self._signer = TokenSigner(self.service.database)
         tls, self.ca_bundle = server_tls(data)
         self.graph = GraphFace(self.service, self._signer)
         self.entra = EntraFace(
-            self.service, self._signer, client_id=client_id, client_secret=client_secret
+            self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
         self.notifier = Notifier(self.service)
-        self._control = Control(self.service, self.entra, self.notifier)
+        self._control = Control(
+            self.service, self.entra, self.notifier, secret=self.control_secret
+        )
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
         pages = Guard(own_pages=True, windows=is_page)
@@ -64,6 +70,10 @@ class Simulators:
     @property
     def control_url(self) -> str:
         return self.origin + PREFIX.rstrip("/")
+
+    @property
+    def control_headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.control_secret}"}
 
     @property
     def authority(self) -> str:
@@ -101,6 +111,9 @@ class Simulators:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _own_secret(self, name: str) -> str:
+        return self.service.database.secret(name, lambda: token_urlsafe(32).encode()).decode()
 
     def _dispatch(self, request: Request) -> Response:
         if request.path.startswith(PREFIX):
