@@ -126,7 +126,7 @@ class Stack:
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER.name,
-            sign_in=demo_sign_in(secret) if self.options.dev_login else None,
+            sign_in=demo_sign_in(secret) if self.options.signs_in else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
@@ -136,7 +136,7 @@ class Stack:
         self._exit.callback(endpoint.stop)
         self._exit.callback(self.lambdas.stop)
         self.aws_url = endpoint.url
-        self.dashboard = Dashboard(port=self.options.dashboard_port)
+        self.dashboard = Dashboard(port=self.options.dashboard_port, is_open=self.options.signs_in)
         self._exit.callback(self.dashboard.stop)
         return api
 
@@ -208,6 +208,7 @@ class Stack:
             client=lambda service: aws_client(service, self.aws_url),
             api_url=self.api_url,
             aws_url=self.aws_url,
+            dev_login=self.options.signs_in,
             token=self.token,
             provider=self.provider if self.simulators else None,
             event_bus=EVENT_BUS,

@@ -18,17 +18,22 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--dashboard-port", type=int, default=Options().dashboard_port, help="0: any"
     )
+    parser.add_argument(
+        "--show-bodies",
+        action="store_true",
+        help="let the text of mail be opened; each opening is reported on stderr",
+    )
     chosen = parser.parse_args(arguments)
     try:
-        sources = deployed_sources(chosen.stage)
-        dashboard = Dashboard(port=chosen.dashboard_port)
+        sources = deployed_sources(chosen.stage, show_bodies=chosen.show_bodies)
+        dashboard = Dashboard(port=chosen.dashboard_port, is_open=False)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1
     dashboard.start(sources)
     acts = "acts by MAILSYNC_TOKEN" if sources.token() else "only reads; MAILSYNC_TOKEN lets it act"
     with StopSignals() as signals, suppress(KeyboardInterrupt):
-        print(f"{dashboard.url} shows {chosen.stage} and {acts}. Ctrl-C ends it.", flush=True)
+        print(f"{dashboard.address} shows {chosen.stage} and {acts}. Ctrl-C ends it.", flush=True)
         signals.wait()
     dashboard.stop()
     return 0

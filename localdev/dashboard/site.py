@@ -1,13 +1,15 @@
 """Requests to answers: pages, data and actions of one stack."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localdev.dashboard.actions import Actions, Refused
+from localdev.dashboard.actions import Actions, Refused, begin_sign_in
 from localdev.dashboard.data import Data, Malformed, json_response
+from localdev.dashboard.entrance import Entrance
 from localdev.dashboard.executions import Executions
 from localdev.dashboard.pages import PROTECTION, page
 from localdev.dashboard.readings import NotFound, Readings
@@ -18,13 +20,22 @@ from mailsync.errors import MailsyncError
 
 DATA = "/data/"
 ACTIONS = "/data/actions/"
+SIGN_IN = "/data/sign-in"
+_NO_SECRET = (
+    "Open the address that the dashboard printed when it was started: it holds the secret that lets"
+    " you in."
+)
 
 
 class Site:
-    """Answers the requests that come to `port`, until `close`; every failure is a sentence."""
+    """Answers requests until `close`; every failure is a sentence.
 
-    def __init__(self, sources: Sources, port: int) -> None:
-        self._port = port
+    entrance: who gets data; None: whoever asks.
+    """
+
+    def __init__(self, sources: Sources, entrance: Entrance | None) -> None:
+        self._entrance = entrance
+        self._sources = sources
         self._readings = Readings(sources.settings)
         executions = Executions(sources.client("stepfunctions"), sources.machines)
         self._data = Data(sources, self._readings, executions)
@@ -53,6 +64,13 @@ class Site:
         return _protected(answer)
 
     def _route(self, request: Request) -> Response:
+        if self._entrance:
+            if welcome := self._entrance.welcome(request):
+                return welcome
+            if request.path.startswith(DATA) and not self._entrance.is_open_to(request):
+                return _error(401, _NO_SECRET)
+        if request.method == "GET" and request.path == SIGN_IN:
+            return begin_sign_in(self._sources)
         if request.method == "POST" and request.path.startswith(ACTIONS):
             return json_response(200, self._act(request))
         if request.method != "GET":
@@ -80,4 +98,4 @@ def _error(status: int, sentence: str) -> Response:
 
 
 def _protected(answer: Response) -> Response:
-    return Response(answer.status, answer.body, {**PROTECTION, **answer.headers})
+    return replace(answer, headers={**PROTECTION, **answer.headers})

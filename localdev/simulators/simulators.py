@@ -48,9 +48,7 @@ class Simulators:
             self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
         self.notifier = Notifier(self.service)
-        self._control = Control(
-            self.service, self.entra, self.notifier, secret=self.control_secret
-        )
+        self._control = Control(self.service, self.entra, self.notifier, secret=self.control_secret)
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
         pages = Guard(own_pages=True, windows=is_page)
