@@ -77,12 +77,12 @@ def _welcome(stack: Stack) -> str:
     curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
     as_anybody = " ".join(f"{name}={value}" for name, value in CREDENTIALS.items())
     database = _database(stack)
-    sign_in = "/api/auth/microsoft" if stack.options.signs_in else "/data/sign-in"
-    at = stack.api_url if stack.options.signs_in else stack.dashboard.url
+    sign_in = "/api/auth/microsoft" if stack.options.is_dev_login_on else "/data/sign-in"
+    at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
     warned = "; it warns of the simulator's certificate" if stack.simulators else ""
     return f"""Ctrl-C stops it and loses nothing.
 
-  Dashboard  {stack.dashboard.address}
+  Dashboard  {stack.dashboard.url_with_token}
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
   Graph      {stack.provider.graph_url}

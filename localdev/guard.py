@@ -1,8 +1,8 @@
 """Which requests a port of the local stack takes: those of programs, and of pages that it knows.
 
-Every page that a browser has open can send requests to loopback, and can give its own host name
-the address of loopback (DNS rebinding). Browsers say who asks in `Origin` and `Sec-Fetch-*`, which
-no page can change or leave out; programs send neither. Pure.
+Every page that is open in a browser can send requests to loopback, and can give its own host name
+the address of loopback (DNS rebinding). The browser names the page's origin in `Origin` and
+`Sec-Fetch-*`, which no page can change or leave out; programs send neither. Pure.
 
 Sources: W3C Fetch Metadata Request Headers; WHATWG Fetch, "Origin header"; RFC 9110, 7.2.
 """
@@ -24,31 +24,31 @@ class Headers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """own_pages: pages that the server itself serves may send requests.
-    origins: so may pages of these.
-    windows: whether a page of any site may lead a whole window to the path, which the other site
-        then cannot read: sign-ins come back this way.
+    """own_pages: take requests of pages that the server itself serves.
+    origins: take requests of pages of these origins.
+    navigations: returns whether a page of any site may navigate a whole window to the path. That
+        site cannot read what the window shows; sign-ins begin and end this way.
     """
 
     own_pages: bool = False
     origins: frozenset[str] = frozenset()
-    windows: Callable[[str], bool] = lambda _: False
+    navigations: Callable[[str], bool] = lambda _: False
 
     def rejection(self, method: str, path: str, headers: Headers, *, port: int) -> str | None:
-        """Why the request to this port is not answered, as a sentence; None when it is."""
+        """Return why the server rejects the request, as a sentence, or None if it takes it."""
         hosts = own_hosts(port)
         if headers.get("Host") not in hosts:
-            return f"This port answers under the name localhost:{port} only."
+            return f"The Host header must be localhost:{port}: other names may be DNS rebinding."
         origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
         if origin is None and site is None:
             return None
         if not (self.own_pages or self.origins):
-            return "This port answers programs only, no pages in a browser."
+            return "This port is for programs; requests of a browser are rejected."
         if self._is_known(origin, site, hosts):
             return None
-        if origin is None and _opens_a_window(method, headers) and self.windows(path):
+        if origin is None and _is_navigation(method, headers) and self.navigations(path):
             return None
-        return "Pages of other origins get no answer here."
+        return "Requests of pages of this origin are rejected."
 
     def _is_known(self, origin: str | None, site: str | None, hosts: frozenset[str]) -> bool:
         if origin in self.origins:
@@ -61,11 +61,11 @@ PROGRAMS_ONLY = Guard()
 
 
 def own_hosts(port: int) -> frozenset[str]:
-    """What clients of this port write into `Host`."""
+    """Return the values of `Host` under which clients reach this port of loopback."""
     bare = LOOPBACK_NAMES if port in _DEFAULT_PORTS else ()
     return frozenset((*(f"{name}:{port}" for name in LOOPBACK_NAMES), *bare))
 
 
-def _opens_a_window(method: str, headers: Headers) -> bool:
+def _is_navigation(method: str, headers: Headers) -> bool:
     way = headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")
     return method == "GET" and way == ("navigate", "document")

@@ -31,7 +31,7 @@ class Options:
     latency         of the simulators: `none` or `real`
     simulator_host  the name of loopback in their links: 127.0.0.1 or localhost
     cors_origins    whose pages may use the API from a browser
-    dev_login       who asks from this machine is the demo user; see `signs_in`
+    dev_login       sign programs of this machine in; see `is_dev_login_on`
     time_scale      multiplies waits of workflows and intervals of schedules
     app_inbox_url   where a person lands after a sign-in; None: in the dashboard
     """
@@ -57,9 +57,12 @@ class Options:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False)
 
     @property
-    def signs_in(self) -> bool:
-        """Whether programs of this machine are the demo user: every user of the machine runs some,
-        so never where mailboxes or the database may be real."""
+    def is_dev_login_on(self) -> bool:
+        """Whether the API takes programs of this machine for the demo user.
+
+        Other users of the machine run programs too, so it does not with a mail provider or a
+        database of the developer's, which may hold real mail.
+        """
         return self.dev_login and not (self.graph_url or self.authority or self.database_url)
 
     @property
@@ -164,7 +167,7 @@ def _common_options() -> _Parser:
         "--no-dev-login",
         dest="dev_login",
         action="store_false",
-        help="ask for a token always, as with a --graph-url or --database-url",
+        help="ask for a token always; so it is with servers of your own",
     )
     add("--no-schedule", dest="schedule", action="store_false", help="nothing starts by itself")
     add(

@@ -26,14 +26,15 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     try:
         sources = deployed_sources(chosen.stage, show_bodies=chosen.show_bodies)
-        dashboard = Dashboard(port=chosen.dashboard_port, is_open=False)
+        dashboard = Dashboard(port=chosen.dashboard_port, token_required=True)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1
     dashboard.start(sources)
     acts = "acts by MAILSYNC_TOKEN" if sources.token() else "only reads; MAILSYNC_TOKEN lets it act"
     with StopSignals() as signals, suppress(KeyboardInterrupt):
-        print(f"{dashboard.address} shows {chosen.stage} and {acts}. Ctrl-C ends it.", flush=True)
+        print(f"{dashboard.url_with_token} shows {chosen.stage} and {acts}. Ctrl-C ends it.")
+        sys.stdout.flush()
         signals.wait()
     dashboard.stop()
     return 0

@@ -131,12 +131,12 @@ class Data:
 
     def _without_text(self, message: AnyMessage) -> AnyMessage:
         """The message without the beginning of its text, where texts are not shown."""
-        return message if self._sources.bodies else replace(message, snippet="")
+        return message if self._sources.shows_bodies else replace(message, snippet="")
 
     def _body(self, _: Query, number: str) -> Response:
-        if not self._sources.bodies:
+        if not self._sources.shows_bodies:
             raise Refused(403, "Start the dashboard with --show-bodies to read the text of mail.")
-        self._sources.opened(self._readings.message(int(number)).account_id, int(number))
+        self._sources.report_opening(self._readings.message(int(number)).account_id, int(number))
         return Response(200, mail.document(*self._readings.body(int(number))), mail.HEADERS)
 
     def _changes(self, query: Query) -> Any:

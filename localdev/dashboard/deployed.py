@@ -53,8 +53,8 @@ def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
         client=boto3.client,
         api_url=outputs["ApiUrl"],
         token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
-        bodies=show_bodies,
-        opened=_report_opening,
+        shows_bodies=show_bodies,
+        report_opening=_report_opening,
     )
 
 

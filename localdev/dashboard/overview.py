@@ -9,17 +9,17 @@ from localdev.dashboard.sources import Sources
 def overview(
     sources: Sources, accounts: int, open_runs: int, known: list[Account]
 ) -> dict[str, Any]:
-    """Token and lines to try only where whoever asks the API is signed in anyway."""
+    """Include the token, and lines to try with it, only while dev login is on."""
     simulated = sources.provider is not None
-    token = sources.token() if sources.dev_login else None
+    token = sources.token() if sources.is_dev_login_on else None
     account_id = known[0].id if known else "ACCOUNT_ID"
     return {
         "stage": sources.stage,
         "simulated": simulated,
         "apiUrl": sources.api_url,
         "awsUrl": sources.aws_url,
-        "signInUrl": f"{sources.api_url}/api/auth/microsoft" if sources.dev_login else None,
-        "bodies": sources.bodies,
+        "signInUrl": f"{sources.api_url}/api/auth/microsoft" if sources.is_dev_login_on else None,
+        "showsBodies": sources.shows_bodies,
         "token": token,
         "accounts": accounts,
         "runsOpen": open_runs,

@@ -1,6 +1,8 @@
-"""Who may call the AWS endpoint, and for what: holders of this process' credentials, and only the
-actions that the stack and its documented examples use. None of them starts a container, which moto
-does for Batch and for functions of its own.
+"""Authentication and authorisation of the AWS endpoint.
+
+Requests carry a signature by this process' credentials and ask for one of the actions that the
+stack and its documented examples use. None of these starts a container, as moto does for Batch and
+for functions that it runs itself.
 
 Source: AWS IAM User Guide, "AWS Signature Version 4 for API requests".
 """
@@ -68,7 +70,8 @@ WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 def restricted(application: WsgiApplication, port: Callable[[], int]) -> WsgiApplication:
-    """The application for programs that sign with `CREDENTIALS`, without CORS; others get 403."""
+    """Wrap the application: 403 for requests that are not signed with `CREDENTIALS`, come from a
+    page or name another action; no CORS headers in any answer."""
 
     def answer(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         headers, body = EnvironHeaders(environ), read_body(environ)
@@ -90,8 +93,8 @@ def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | Non
     service = signing_service(environ["REQUEST_METHOD"], _target(environ), headers, body)
     if service is None:
         return (
-            "The request is not signed with the credentials of this stack; `make dev` prints them"
-            " at each start."
+            "The request is not signed with the credentials of this stack. It makes new ones at each"
+            " start, and `make dev` prints them."
         )
     path, action = environ["PATH_INFO"], headers.get("X-Amz-Target", "")
     if service == "lambda" and environ["REQUEST_METHOD"] == "POST" and INVOKE.match(path):
@@ -102,9 +105,9 @@ def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | Non
 
 
 def signing_service(method: str, target: str, headers: EnvironHeaders, body: bytes) -> str | None:
-    """For which service the request was signed with our credentials; None when it was not.
+    """Return the service for which our credentials signed the request, or None.
 
-    target: path and query as they were sent.
+    target: path and query as the client sent them.
     """
     found = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
     moment = headers.get("X-Amz-Date", "")
@@ -143,7 +146,7 @@ def _target(environ: Environ) -> str:
 
 
 def read_body(environ: Environ) -> bytes:
-    """The whole body, which the application can then read again."""
+    """Read the whole body and let the application read it again."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body

@@ -83,7 +83,7 @@ class HttpApi:
         origins = frozenset(cors_origins)
         self._cors = Cors(origins)
         guard = Guard(
-            own_pages=True, origins=origins, windows=lambda path: path.startswith(SIGN_IN)
+            own_pages=True, origins=origins, navigations=lambda path: path.startswith(SIGN_IN)
         )
         self._calls = ThreadPoolExecutor(max_workers=64, thread_name_prefix="integration")
         try:

@@ -31,7 +31,7 @@ from localdev.private_files import open_private
 SOCKET = ".s.PGSQL.5432"
 RECOVERY_LIMIT_S = 600  # replaying the log after a crash may take long
 STOP_LIMIT_S = 60
-# Whoever enters the socket's folder is the supervisor's user; whoever connects to a port may not be.
+# Only the supervisor's user enters the socket's folder; anybody connects to a port.
 _HBA = """\
 local all all trust
 host all all 127.0.0.1/32 scram-sha-256

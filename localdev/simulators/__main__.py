@@ -1,8 +1,8 @@
 """`python -m localdev.simulators`: one JSON line on stdout when it is ready, then until SIGTERM.
 
-The line has the addresses, the secrets of the control and of the application, and under `mail` what was loaded from --mbox. Where nothing was, it has
-only `failed`, a sentence, and the process ends with 1. What is odd or was not loaded is named on
-stderr, a line each.
+The line has the addresses, the secrets of the back door and of the application, and under `mail`
+what was loaded from --mbox. Where nothing was, it has only `failed`, a sentence, and the process
+ends with 1. What is odd or was not loaded is named on stderr, a line each.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The simulators' back door, `/_sim/…` on the Graph port: do what users, admins and bad days do.
 
-Requests carry the control secret as a bearer token; without it the answer is 401. `GET` reads state; every `POST` takes one JSON object and answers one. 400 says what is wrong.
+Requests carry the control secret as a bearer token; without it the answer is 401. `GET` reads
+state; every `POST` takes one JSON object and answers one. 400 says what is wrong.
 """
 
 import hmac

@@ -9,7 +9,7 @@ from localdev.guard import Guard
 from localdev.http_server import Request, Response, Server
 from localdev.simulators.control import PREFIX, Control
 from localdev.simulators.entra.certificates import server_tls
-from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET, EntraFace, is_page
+from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET, EntraFace, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.graph.face import VERSION, GraphFace
 from localdev.simulators.graph.notifications import Notifier
@@ -51,7 +51,7 @@ class Simulators:
         self._control = Control(self.service, self.entra, self.notifier, secret=self.control_secret)
         self._graph_server = Server(self._dispatch, port=graph_port)
         # A sign-in comes from the application's page, and its form from the page of this server.
-        pages = Guard(own_pages=True, windows=is_page)
+        pages = Guard(own_pages=True, navigations=is_browser_path)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls, guard=pages)
         self.graph.base_url = f"{self.origin}{VERSION}"
         self.entra.graph_origin = self.origin

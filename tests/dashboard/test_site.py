@@ -22,7 +22,7 @@ JSON = {"Content-Type": "application/json"}
 def dashboard(create_database: Callable[[str], str]) -> Iterator[httpx.Client]:
     """Of a stack with a database, whose engine and API do not answer."""
     settings = Settings({"DATABASE_URL": create_database(TEMPLATE)})
-    opened = Dashboard(port=0, is_open=True)
+    opened = Dashboard(port=0, token_required=False)
     opened.start(
         Sources(
             stage="prod",

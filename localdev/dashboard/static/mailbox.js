@@ -141,7 +141,7 @@ function reader(message, account, query, app) {
       ["Received", message.receivedAt && time(message.receivedAt)],
     ),
     app.overview.simulated && providerButtons(message, account, app),
-    app.overview.bodies === false ? el("p", { class: "fine" }, NO_BODIES) : body(message),
+    app.overview.showsBodies === false ? el("p", { class: "fine" }, NO_BODIES) : body(message),
   );
 }
 

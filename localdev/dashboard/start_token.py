@@ -1,8 +1,8 @@
-"""The way in where a dashboard shows real mail: a secret of this start, in the address it prints.
+"""The token of one start of the dashboard, which its printed URL carries, as Jupyter's does.
 
-The address sets a cookie and leads on to the same page without the secret, as Jupyter does. Pages
-hold no data and need no cookie: a sign-in that comes back from another site opens one, and only
-what the page then fetches bears a cookie with `SameSite=Strict`.
+That URL sets a cookie and redirects to the same page without the token. Only data needs the
+cookie. Pages hold none, and a sign-in that comes back from another site must be able to open one:
+a browser sends a cookie with `SameSite=Strict` only with what the page then fetches.
 """
 
 import hmac
@@ -13,8 +13,8 @@ from localdev.http_server import Request, Response
 _PARAMETER = "token"
 
 
-class Entrance:
-    """port: of the dashboard; cookies know no ports, so their names have it."""
+class StartToken:
+    """port: of the dashboard; it stands in the cookie's name, because cookies ignore ports."""
 
     def __init__(self, secret: str, port: int) -> None:
         self._secret = secret
@@ -22,11 +22,11 @@ class Entrance:
 
     @property
     def query(self) -> str:
-        """What the printed address ends with."""
+        """The end of the printed URL."""
         return f"?{_PARAMETER}={self._secret}"
 
-    def welcome(self, request: Request) -> Response | None:
-        """The answer to an address with the right secret; None to any other."""
+    def login_redirect(self, request: Request) -> Response | None:
+        """Return the redirect for a URL with the right token, None for any other."""
         asked = parse_qsl(request.query, keep_blank_values=True)
         if request.method != "GET" or not self._is_right(dict(asked).get(_PARAMETER, "")):
             return None
@@ -35,14 +35,14 @@ class Entrance:
         cookie = f"{self._cookie}={self._secret}; Path=/; HttpOnly; SameSite=Strict"
         return Response(303, headers={"Location": page}, cookies=(cookie,))
 
-    def is_open_to(self, request: Request) -> bool:
-        """Whether the request bears the cookie.
+    def is_presented_by(self, request: Request) -> bool:
+        """Return whether the request carries the cookie.
 
-        What else localhost has set may be malformed, so no library's parser reads it.
+        Other servers of localhost may have set malformed cookies, at which the standard library's
+        parser stops.
         """
-        pairs = (
-            each.strip().partition("=") for each in (request.headers.get("Cookie") or "").split(";")
-        )
+        cookies = request.headers.get("Cookie") or ""
+        pairs = (cookie.strip().partition("=") for cookie in cookies.split(";"))
         return any(name == self._cookie and self._is_right(value) for name, _, value in pairs)
 
     def _is_right(self, secret: str) -> bool:
