@@ -93,8 +93,8 @@ def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | Non
     service = signing_service(environ["REQUEST_METHOD"], _target(environ), headers, body)
     if service is None:
         return (
-            "The request is not signed with the credentials of this stack. It makes new ones at each"
-            " start, and `make dev` prints them."
+            "The request is not signed with the credentials of this stack, which makes new ones at"
+            " each start; `make dev` prints them."
         )
     path, action = environ["PATH_INFO"], headers.get("X-Amz-Target", "")
     if service == "lambda" and environ["REQUEST_METHOD"] == "POST" and INVOKE.match(path):

@@ -115,7 +115,7 @@ def test_what_it_prints_to_try_can_be_pasted(tmp_path: Path) -> None:
 
     assert shell.stderr == ""
     assert '"executionArn"' in shell.stdout
-    assert shell.stdout.endswith("local eu-west-1 stepfunctions\n")
+    assert re.search(r"LOCAL[0-9A-F]{16} eu-west-1 stepfunctions\n\Z", shell.stdout)
 
 
 @contextmanager
