@@ -23,6 +23,7 @@ from botocore.credentials import Credentials
 from werkzeug.datastructures import EnvironHeaders
 
 from localdev.engine.aws_resources import CREDENTIALS
+from localdev.engine.definition import foreign_resources
 from localdev.guard import PROGRAMS_ONLY
 
 INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
@@ -99,9 +100,21 @@ def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | Non
     path, action = environ["PATH_INFO"], headers.get("X-Amz-Target", "")
     if service == "lambda" and environ["REQUEST_METHOD"] == "POST" and INVOKE.match(path):
         return None
-    if path == SEEN_EVENTS or (path == "/" and action in _TARGETS.get(service, ())):
+    if path == SEEN_EVENTS:
         return None
+    if path == "/" and action in _TARGETS.get(service, ()):
+        return _denied_definition(body) if action.endswith(".CreateStateMachine") else None
     return f"The local stack does not offer this action of {service}."
+
+
+def _denied_definition(body: bytes) -> str | None:
+    try:
+        foreign = foreign_resources(json.loads(body)["definition"])
+    except (ValueError, TypeError, LookupError):
+        return None  # moto says what is wrong with it
+    if not foreign:
+        return None
+    return f"Workflows of the local stack call Lambda only, not {', '.join(sorted(foreign))}."
 
 
 def signing_service(method: str, target: str, headers: EnvironHeaders, body: bytes) -> str | None:

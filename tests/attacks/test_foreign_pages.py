@@ -12,7 +12,7 @@ from tests.attacks.victim import Victim
 
 SEND = """async ([url, options]) => {
   try {
-    const answer = await fetch(url, options);
+    const answer = await fetch(url, { ...options, signal: AbortSignal.timeout(10000) });
     return answer.type === "opaque" ? "sent" : await answer.text();
   } catch (error) {
     return "failed";
