@@ -55,6 +55,13 @@ class Victim:
         return str(begun.headers["location"])
 
     @property
+    def sign_in_url(self) -> str:
+        """Which the command tells a person to open."""
+        found = re.search(r"or open (\S+)", self.printed)
+        assert found
+        return found[1]
+
+    @property
     def bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
