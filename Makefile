@@ -24,6 +24,10 @@ ifdef MIGRATION_DATABASE_URL
 override MIGRATION_DATABASE_URL := $(value MIGRATION_DATABASE_URL)
 export MIGRATION_DATABASE_URL
 endif
+ifdef DASHBOARD_DATABASE_URL
+override DASHBOARD_DATABASE_URL := $(value DASHBOARD_DATABASE_URL)
+export DASHBOARD_DATABASE_URL
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev dashboard check test torture soak sam migrate synth lock clean
@@ -48,8 +52,8 @@ demo: setup ## connect a simulated mailbox, mirror it, change it, mirror that; M
 dev: setup ## the local stack stays up on :3000, its dashboard on :8288; follows code changes
 	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
 
-dashboard: setup ## the dashboard of a deployed stage on :8288; STAGE=prod, AWS credentials as usual
-	@$(BIN)/python -m localdev.dashboard --stage $(STAGE)
+dashboard: setup ## the dashboard of a deployed stage on :8288; STAGE=prod, AWS credentials as usual; BODIES=1 shows the text of mail
+	@$(BIN)/python -m localdev.dashboard --stage $(STAGE) $(if $(BODIES),--show-bodies)
 
 check: setup ## format, lint, types, import contracts, budgets
 	@$(BIN)/ruff format --check --quiet .

@@ -76,12 +76,13 @@ def _welcome(stack: Stack) -> str:
     account_id = account.id if account else "ACCOUNT_ID"
     curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
     as_anybody = " ".join(f"{name}={value}" for name, value in CREDENTIALS.items())
-    # One that was given may hold a password, and this may be the log of a CI.
-    database = stack.postgres.url if stack.postgres else "the one that you gave"
+    database = _database(stack)
+    sign_in = "/api/auth/microsoft" if stack.options.is_dev_login_on else "/data/sign-in"
+    at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
     warned = "; it warns of the simulator's certificate" if stack.simulators else ""
     return f"""Ctrl-C stops it and loses nothing.
 
-  Dashboard  {stack.dashboard.url}
+  Dashboard  {stack.dashboard.url_with_token}
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
   Graph      {stack.provider.graph_url}
@@ -98,8 +99,16 @@ def _welcome(stack: Stack) -> str:
   {as_anybody} \\
     aws --endpoint-url {stack.aws_url} stepfunctions list-executions \\
     --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}
-  or open {stack.api_url}/api/auth/microsoft in a browser and connect a mailbox yourself{warned}
+  or open {at}{sign_in} in a browser and connect a mailbox yourself{warned}
 """
+
+
+def _database(stack: Stack) -> str:
+    """Where it is; one that was given may hold a password, and this may be the log of a CI."""
+    if stack.postgres is None:
+        return "the one that you gave"
+    by_port = stack.options.database_port
+    return stack.postgres.network_url("postgres") if by_port else stack.postgres.url
 
 
 if __name__ == "__main__":

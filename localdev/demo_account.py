@@ -73,7 +73,11 @@ def simulator(provider: Provider, method: str, action: str, **fields: Any) -> An
     """An action of the simulators' back door, `/_sim/ACTION`."""
     url = urlsplit(provider.graph_url)
     answer = httpx.request(
-        method, f"{url.scheme}://{url.netloc}/_sim/{action}", json=fields, timeout=TIMEOUT_S
+        method,
+        f"{url.scheme}://{url.netloc}/_sim/{action}",
+        headers={"Authorization": f"Bearer {provider.control_secret}"},
+        json=fields,
+        timeout=TIMEOUT_S,
     )
     return answer.raise_for_status().json()
 

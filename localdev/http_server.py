@@ -5,6 +5,7 @@ small because two things are needed that frameworks hide: closing a connection i
 middle of an answer (a fault), and knowing when a client has gone away.
 """
 
+import json
 import ssl
 import sys
 import threading
@@ -15,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import Any
 from urllib.parse import urlsplit
+
+from localdev.guard import PROGRAMS_ONLY, Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ Application = Callable[[Request], Response]
 class Server(ThreadingHTTPServer):
     """Serves one application until `stop`; `port` is the real one when 0 was asked for.
 
+    guard: decides which requests reach the application; None: all do.
+
     Raises OSError at construction when the port is taken.
     """
 
@@ -59,8 +64,10 @@ class Server(ThreadingHTTPServer):
         port: int,
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
+        guard: Guard | None = PROGRAMS_ONLY,
     ) -> None:
         self.application = application
+        self.guard = guard
         self.tls = tls
         super().__init__((host, port), _Handler)
         self._thread = threading.Thread(
@@ -116,7 +123,17 @@ class _Handler(BaseHTTPRequestHandler):
             body=self._body(),
             client=self.client_address[0],
         )
-        self._answer(self.server.application(request))
+        self._answer(self._rejection(request) or self.server.application(request))
+
+    def _rejection(self, request: Request) -> Response | None:
+        guard, port = self.server.guard, self.server.port
+        sentence = guard and guard.rejection(
+            request.method, request.path, request.headers, port=port
+        )
+        if not sentence:
+            return None
+        body = json.dumps({"message": sentence}).encode()
+        return Response(403, body, {"Content-Type": "application/json"})
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":

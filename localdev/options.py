@@ -31,6 +31,7 @@ class Options:
     latency         of the simulators: `none` or `real`
     simulator_host  the name of loopback in their links: 127.0.0.1 or localhost
     cors_origins    whose pages may use the API from a browser
+    dev_login       sign programs of this machine in; see `is_dev_login_on`
     time_scale      multiplies waits of workflows and intervals of schedules
     app_inbox_url   where a person lands after a sign-in; None: in the dashboard
     """
@@ -54,6 +55,15 @@ class Options:
     app_inbox_url: str | None = None
     fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False)
+
+    @property
+    def is_dev_login_on(self) -> bool:
+        """Whether the API takes programs of this machine for the demo user.
+
+        Other users of the machine run programs too, so it does not with a mail provider or a
+        database of the developer's, which may hold real mail.
+        """
+        return self.dev_login and not (self.graph_url or self.authority or self.database_url)
 
     @property
     def provider(self) -> Provider | None:
@@ -153,7 +163,12 @@ def _common_options() -> _Parser:
     add("--messages", type=int, default=defaults.messages, help="default: %(default)s")
     add("--latency", choices=("none", "real"), default=defaults.latency, help="of the simulators")
     add("--time-scale", type=_scale, default=defaults.time_scale, help="0.1: waits are a tenth")
-    add("--no-dev-login", dest="dev_login", action="store_false", help="ask for a token always")
+    add(
+        "--no-dev-login",
+        dest="dev_login",
+        action="store_false",
+        help="ask for a token always; so it is with servers of your own",
+    )
     add("--no-schedule", dest="schedule", action="store_false", help="nothing starts by itself")
     add(
         "--cors-origins",

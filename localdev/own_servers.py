@@ -22,6 +22,7 @@ environment, where the servers are your own (relative paths: of the folder you a
   MICROSOFT_CLIENT_SECRET       its secret, or else
   MICROSOFT_CLIENT_CERTIFICATE  the PEM of its certificate and private key, or the file's name
   MICROSOFT_TENANTS             organisations whose mailboxes administrators may connect
+  SIMULATOR_SECRET              of simulators elsewhere: the controlSecret that they print
   CA_BUNDLE                     PEM file of the authority that vouches for both servers, if it is
                                 no public one
   DATABASE_URL                  as --database-url
@@ -78,6 +79,7 @@ def own_provider(
             client_certificate=_certificate(environment),
             tenants=",".join(sorted(settings.microsoft_tenants)),
             ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
+            control_secret=environment.get("SIMULATOR_SECRET", ""),
         )
     except SettingMissing as wrong:
         raise NotUsable(str(wrong)) from None

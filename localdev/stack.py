@@ -126,7 +126,7 @@ class Stack:
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER.name,
-            sign_in=demo_sign_in(secret) if self.options.dev_login else None,
+            sign_in=demo_sign_in(secret) if self.options.is_dev_login_on else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
@@ -136,7 +136,9 @@ class Stack:
         self._exit.callback(endpoint.stop)
         self._exit.callback(self.lambdas.stop)
         self.aws_url = endpoint.url
-        self.dashboard = Dashboard(port=self.options.dashboard_port)
+        self.dashboard = Dashboard(
+            port=self.options.dashboard_port, token_required=not self.options.is_dev_login_on
+        )
         self._exit.callback(self.dashboard.stop)
         return api
 
@@ -172,7 +174,7 @@ class Stack:
         )
 
     def _configure(self) -> None:
-        forget_everything(self.aws_url)
+        forget_everything()
         create_event_bus(self.aws_url)
         key = open_token_key(self.aws_url, self.data / "token-key.json")
         arns = create_workflows(
@@ -208,6 +210,7 @@ class Stack:
             client=lambda service: aws_client(service, self.aws_url),
             api_url=self.api_url,
             aws_url=self.aws_url,
+            is_dev_login_on=self.options.is_dev_login_on,
             token=self.token,
             provider=self.provider if self.simulators else None,
             event_bus=EVENT_BUS,

@@ -72,11 +72,11 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         fresh=True,
     )
     with Stack(chosen) as stack:
-        database = f"@localhost:{database_port}/mail"
+        assert stack.postgres is not None, "no other database was asked for"
         values = deployed_settings(
             stack,
-            database_url=f"postgresql://{FUNCTIONS_LOGIN}{database}",
-            owner_url=f"postgresql://postgres{database}",
+            database_url=stack.postgres.network_url(FUNCTIONS_LOGIN),
+            owner_url=stack.postgres.network_url("postgres"),
         )
         servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")
         ports = [database_port, *(urlsplit(values[name]).port or 0 for name in servers)]

@@ -19,6 +19,7 @@ import httpx
 from localdev.containers.template import ARCHITECTURE
 from localdev.engine.failure import StartFailed
 from localdev.engine.names import REGION
+from localdev.private_files import open_private
 
 # What `sam local` takes by itself for Python functions.
 AWS_IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
@@ -91,7 +92,7 @@ class Sam:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = [*self._command("start-api", template), "--port", str(port)]
-        with log.open("wb") as sink:
+        with open_private(log) as sink:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())
         try:
             _wait_until_listening(process, port, log)

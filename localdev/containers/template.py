@@ -10,6 +10,8 @@ from typing import Any
 from infra.catalog import Function
 from infra.mailsync_app import CDK_JSON, MailsyncApp
 from localdev.containers.settings import filled
+from localdev.engine.aws_resources import CREDENTIALS
+from localdev.private_files import write_private
 
 STAGE = "dev"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
@@ -38,18 +40,19 @@ class LocalTemplate:
     def fill(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
         """Gives each function the value of each variable that it has when it is deployed.
 
-        None gets one more but AWS_ENDPOINT_URL and CA_BUNDLE, which lead it to this machine; the
-        latter's file comes into its code folder, the only one that a container sees.
+        None gets one more but CA_BUNDLE and what leads it to this machine's AWS endpoint, with
+        credentials that are ours and win over those that `sam local` invents. The bundle's file
+        comes into its code folder, the only one that a container sees.
         """
         for resource in self._functions().values():
             variables = resource["Properties"].setdefault("Environment", {})
             variables = variables.setdefault("Variables", {})
             variables.update(filled(variables, values))
-            variables["AWS_ENDPOINT_URL"] = values["AWS_ENDPOINT_URL"]
+            variables.update({name: values[name] for name in ("AWS_ENDPOINT_URL", *CREDENTIALS)})
             variables["CA_BUNDLE"] = f"/var/task/{CA_BUNDLE}"
             code = self._assembly / resource["Metadata"]["aws:asset:path"]
             shutil.copyfile(ca_bundle, code / CA_BUNDLE)
-        self.file.write_text(json.dumps(self._document))
+        write_private(self.file, json.dumps(self._document))  # it holds secrets
 
     def logical_id(self, function: Function) -> str:
         return next(

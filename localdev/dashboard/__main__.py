@@ -18,17 +18,23 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--dashboard-port", type=int, default=Options().dashboard_port, help="0: any"
     )
+    parser.add_argument(
+        "--show-bodies",
+        action="store_true",
+        help="let the text of mail be opened; each opening is reported on stderr",
+    )
     chosen = parser.parse_args(arguments)
     try:
-        sources = deployed_sources(chosen.stage)
-        dashboard = Dashboard(port=chosen.dashboard_port)
+        sources = deployed_sources(chosen.stage, show_bodies=chosen.show_bodies)
+        dashboard = Dashboard(port=chosen.dashboard_port, token_required=True)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1
     dashboard.start(sources)
     acts = "acts by MAILSYNC_TOKEN" if sources.token() else "only reads; MAILSYNC_TOKEN lets it act"
     with StopSignals() as signals, suppress(KeyboardInterrupt):
-        print(f"{dashboard.url} shows {chosen.stage} and {acts}. Ctrl-C ends it.", flush=True)
+        print(f"{dashboard.url_with_token} shows {chosen.stage} and {acts}. Ctrl-C ends it.")
+        sys.stdout.flush()
         signals.wait()
     dashboard.stop()
     return 0

@@ -10,6 +10,7 @@ from infra.catalog import TEST_SYNC
 from localdev.dashboard.executions import Executions
 from localdev.dashboard.readings import Readings
 from localdev.dashboard.sources import Sources
+from localdev.http_server import Response
 
 TIMEOUT_S = 40
 _NO_ROUTE = {"message": "Not Found"}
@@ -106,6 +107,26 @@ class Actions:
             raise Refused(501, f"The API of this stack has no route {method} {path} yet.")
         sentence = document.get("detail") or document.get("message") or "The API refused that."
         raise Refused(answer.status_code, str(sentence))
+
+
+def begin_sign_in(sources: Sources) -> Response:
+    """Lead the browser to the mail provider, as the API leads a user who is signed in to it.
+
+    The API's cookie comes along: cookies of localhost go to each of its ports.
+    Raises Refused.
+    """
+    token = sources.token() if sources.stage == "local" else None
+    if token is None:
+        raise Refused(404, "Only the dashboard of a local stack connects mailboxes.")
+    answer = httpx.get(
+        f"{sources.api_url}/api/auth/microsoft",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=TIMEOUT_S,
+    )
+    if not answer.has_redirect_location:
+        raise Refused(502, f"The API began no sign-in: HTTP {answer.status_code}.")
+    cookies = tuple(answer.headers.get_list("set-cookie"))
+    return Response(303, headers={"Location": answer.headers["location"]}, cookies=cookies)
 
 
 def text(asked: Json, name: str) -> str:

@@ -2,20 +2,22 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from infra.catalog import WORKFLOWS
 from localdev.dashboard import mail
 from localdev.dashboard.accounts import account_page, account_view
+from localdev.dashboard.actions import Refused
 from localdev.dashboard.changes import Changes
 from localdev.dashboard.events import newest
 from localdev.dashboard.executions import Executions
 from localdev.dashboard.functions import function_views, workflow_view
 from localdev.dashboard.overview import overview
 from localdev.dashboard.readings import ABOVE_ALL, Readings
-from localdev.dashboard.rows import ListedMessage
+from localdev.dashboard.rows import ListedMessage, Message
 from localdev.dashboard.runs import Runs, Wanted
 from localdev.dashboard.shown import iso, to_json
 from localdev.dashboard.sources import Sources
@@ -26,6 +28,7 @@ LARGEST_PAGE = 200
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 Query = dict[str, str]
+AnyMessage = TypeVar("AnyMessage", Message, ListedMessage)
 
 
 class Malformed(Exception):
@@ -33,7 +36,7 @@ class Malformed(Exception):
 
 
 class Data:
-    """Raises Malformed, NotFound, and what readings and executions raise."""
+    """Raises Malformed, NotFound, Refused, and what readings and executions raise."""
 
     def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
         self._sources = sources
@@ -50,7 +53,7 @@ class Data:
             "accounts": self._accounts,
             "accounts/([^/]+)": self._account,
             r"folders/(\d{1,18})/messages": self._messages,
-            r"messages/(\d{1,18})": lambda _, number: self._readings.message(int(number)),
+            r"messages/(\d{1,18})": self._message,
             r"messages/(\d{1,18})/body": self._body,
             "changes": self._changes,
         }
@@ -120,9 +123,20 @@ class Data:
         before = _message_cursor(query.get("before"))
         found = self._readings.messages(int(folder_id), before, limit + 1)
         more = len(found) > limit
-        return {"messages": found[:limit], "next": _place(found[limit - 1]) if more else None}
+        shown = [self._without_text(each) for each in found[:limit]]
+        return {"messages": shown, "next": _place(found[limit - 1]) if more else None}
+
+    def _message(self, _: Query, number: str) -> Message:
+        return self._without_text(self._readings.message(int(number)))
+
+    def _without_text(self, message: AnyMessage) -> AnyMessage:
+        """The message without the beginning of its text, where texts are not shown."""
+        return message if self._sources.shows_bodies else replace(message, snippet="")
 
     def _body(self, _: Query, number: str) -> Response:
+        if not self._sources.shows_bodies:
+            raise Refused(403, "Start the dashboard with --show-bodies to read the text of mail.")
+        self._sources.report_opening(self._readings.message(int(number)).account_id, int(number))
         return Response(200, mail.document(*self._readings.body(int(number))), mail.HEADERS)
 
     def _changes(self, query: Query) -> Any:

@@ -1,11 +1,15 @@
 """A deployed stage as the dashboard's sources: found by its stacks' outputs, with plain boto3.
 
-Whoever runs it needs the rights to describe the two stacks, read the settings secret, read
-executions and reach the database. Nothing is written but through the product's API.
+Whoever runs it needs the rights to describe the two stacks and read executions, and a login of the
+database that may read: DASHBOARD_DATABASE_URL. Without it the login of the functions is taken, by
+the right to read the settings secret. Nothing is written but through the product's API.
 """
 
+import getpass
 import json
 import os
+import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -17,8 +21,10 @@ from localdev.engine.failure import StartFailed
 from mailsync.settings import Settings
 
 
-def deployed_sources(stage: str) -> Sources:
+def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
     """The stage in the account and region of the environment.
+
+    show_bodies: the text of mail may be opened, and each opening is reported on stderr.
 
     Raises:
         StartFailed: it is not there, AWS does not let us see it, or nobody says how to reach a
@@ -26,15 +32,16 @@ def deployed_sources(stage: str) -> Sources:
     """
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}
-        secret = _secret(outputs["SettingsSecretArn"])
+        given = os.environ.get("DASHBOARD_DATABASE_URL")
+        secret = {} if given else _secret(outputs["SettingsSecretArn"])
     except (BotoCoreError, ClientError) as refused:
         raise StartFailed(f"Stage {stage} cannot be read: {refused}.") from refused
     bundle = os.environ.get("DATABASE_CA_BUNDLE") or secret.get("DATABASE_CA_BUNDLE", "")
-    url = secret.get("DATABASE_URL") or os.environ.get("DATABASE_URL")
+    url = given or secret.get("DATABASE_URL") or os.environ.get("DATABASE_URL")
     if not url:
         raise StartFailed(
-            f"Stage {stage} has a database of its own: set DATABASE_URL, with a login of"
-            " mailsync_writer, on a machine within its VPC."
+            f"Stage {stage} has a database of its own: set DASHBOARD_DATABASE_URL, with a login"
+            " that may read (docs/database.md), on a machine within its VPC."
         )
     return Sources(
         stage=stage,
@@ -46,7 +53,15 @@ def deployed_sources(stage: str) -> Sources:
         client=boto3.client,
         api_url=outputs["ApiUrl"],
         token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
+        shows_bodies=show_bodies,
+        report_opening=_report_opening,
     )
+
+
+def _report_opening(account_id: str, message_id: int) -> None:
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    line = f"{at} {getpass.getuser()} opened message {message_id} of account {account_id}"
+    print(line, file=sys.stderr, flush=True)
 
 
 def _outputs(stack: str) -> dict[str, str]:

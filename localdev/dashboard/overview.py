@@ -9,15 +9,17 @@ from localdev.dashboard.sources import Sources
 def overview(
     sources: Sources, accounts: int, open_runs: int, known: list[Account]
 ) -> dict[str, Any]:
-    """Token and lines to try only where the token is a development one."""
+    """Include the token, and lines to try with it, only while dev login is on."""
     simulated = sources.provider is not None
-    token = sources.token() if sources.stage == "local" else None
+    token = sources.token() if sources.is_dev_login_on else None
     account_id = known[0].id if known else "ACCOUNT_ID"
     return {
         "stage": sources.stage,
         "simulated": simulated,
         "apiUrl": sources.api_url,
         "awsUrl": sources.aws_url,
+        "signInUrl": f"{sources.api_url}/api/auth/microsoft" if sources.is_dev_login_on else None,
+        "showsBodies": sources.shows_bodies,
         "token": token,
         "accounts": accounts,
         "runsOpen": open_runs,

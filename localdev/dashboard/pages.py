@@ -1,14 +1,9 @@
-"""The pages' own files, from `static/`, and who may ask for anything here at all.
-
-The dashboard listens on loopback only, yet a page from elsewhere could have a browser ask it: by
-a name that resolves to loopback, or by a form. So the host must be ours, and an action must come
-from our own pages or from no page.
-"""
+"""The pages' own files, from `static/`: they hold no data, which the pages fetch."""
 
 from http import HTTPStatus
 from pathlib import Path
 
-from localdev.http_server import Request, Response
+from localdev.http_server import Response
 
 STATIC = Path(__file__).with_name("static")
 POLICY = (
@@ -28,25 +23,6 @@ PROTECTION = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_NAMES = ("localhost", "127.0.0.1")
-
-
-def is_ours(request: Request, port: int) -> bool:
-    """Whether the browser believes to talk to this machine, and no other site made it ask."""
-    hosts = {f"{name}:{port}" for name in _NAMES}
-    if request.headers.get("Host") not in hosts:
-        return False
-    return request.method == "GET" or _from_our_page(request, hosts)
-
-
-def _from_our_page(request: Request, hosts: set[str]) -> bool:
-    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    kind = (request.headers.get("Content-Type") or "").partition(";")[0].strip()
-    return (
-        kind == "application/json"
-        and (origin is None or origin in {f"http://{host}" for host in hosts})
-        and site in (None, "same-origin")
-    )
 
 
 def page(path: str) -> Response:

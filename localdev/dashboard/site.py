@@ -1,30 +1,41 @@
 """Requests to answers: pages, data and actions of one stack."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localdev.dashboard.actions import Actions, Refused
+from localdev.dashboard.actions import Actions, Refused, begin_sign_in
 from localdev.dashboard.data import Data, Malformed, json_response
 from localdev.dashboard.executions import Executions
-from localdev.dashboard.pages import PROTECTION, is_ours, page
+from localdev.dashboard.pages import PROTECTION, page
 from localdev.dashboard.readings import NotFound, Readings
 from localdev.dashboard.simulation import Simulation
 from localdev.dashboard.sources import Sources
+from localdev.dashboard.start_token import StartToken
 from localdev.http_server import Request, Response
 from mailsync.errors import MailsyncError
 
 DATA = "/data/"
 ACTIONS = "/data/actions/"
+SIGN_IN = "/data/sign-in"
+_NO_TOKEN = (
+    "This dashboard shows real mail and needs its token: open the URL that it printed when it was"
+    " started."
+)
 
 
 class Site:
-    """Answers the requests that come to `port`, until `close`; every failure is a sentence."""
+    """Answers requests until `close`; every failure is a sentence.
 
-    def __init__(self, sources: Sources, port: int) -> None:
-        self._port = port
+    start_token: required for data; None: data needs no token.
+    """
+
+    def __init__(self, sources: Sources, start_token: StartToken | None) -> None:
+        self._start_token = start_token
+        self._sources = sources
         self._readings = Readings(sources.settings)
         executions = Executions(sources.client("stepfunctions"), sources.machines)
         self._data = Data(sources, self._readings, executions)
@@ -36,10 +47,8 @@ class Site:
         self._readings.close()
 
     def __call__(self, request: Request) -> Response:
-        if not is_ours(request, self._port):
-            return _protected(_error(403, "Only pages of this dashboard may ask that."))
         try:
-            answer = self._route(request)
+            answer = self._login_response(request) or self._route(request)
         except NotFound as missing:
             answer = _error(404, str(missing))
         except Malformed as malformed:
@@ -54,7 +63,19 @@ class Site:
             answer = _error(503, f"The API or a simulator does not answer ({broken}).")
         return _protected(answer)
 
+    def _login_response(self, request: Request) -> Response | None:
+        """Return the redirect that logs in, or 401 for data without the token; else None."""
+        if self._start_token is None:
+            return None
+        if redirect := self._start_token.login_redirect(request):
+            return redirect
+        if request.path.startswith(DATA) and not self._start_token.is_presented_by(request):
+            return _error(401, _NO_TOKEN)
+        return None
+
     def _route(self, request: Request) -> Response:
+        if request.method == "GET" and request.path == SIGN_IN:
+            return begin_sign_in(self._sources)
         if request.method == "POST" and request.path.startswith(ACTIONS):
             return json_response(200, self._act(request))
         if request.method != "GET":
@@ -82,4 +103,4 @@ def _error(status: int, sentence: str) -> Response:
 
 
 def _protected(answer: Response) -> Response:
-    return Response(answer.status, answer.body, {**PROTECTION, **answer.headers})
+    return replace(answer, headers={**PROTECTION, **answer.headers})

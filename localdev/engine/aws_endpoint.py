@@ -1,18 +1,17 @@
 """The AWS endpoint: moto's server as shipped, with Lambda's Invoke API answered by our host.
 
-Events that moto has taken are shown to the event bus, and GET /_local/events lists them.
+Events that moto has taken are shown to the event bus, and GET /_local/events lists them. Every
+request must be signed with the credentials of this process (`aws_access`).
 
 moto keeps its state, the port under which its Step Functions reach Lambda, and whether it runs
 state machines, in globals: one endpoint per process at a time.
 """
 
-import io
 import json
 import logging
 import os
-import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -22,21 +21,26 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.stepfunctions.parser.asl.utils import boto_client
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from localdev.engine.aws_access import (
+    INVOKE,
+    SEEN_EVENTS,
+    Environ,
+    StartResponse,
+    WsgiApplication,
+    read_body,
+    restricted,
+)
+from localdev.engine.aws_resources import aws_client
 from localdev.engine.event_bus import EventBus
 from localdev.engine.executions import forget_old_executions
 from localdev.engine.failure import StartFailed
 from localdev.engine.lambda_host import Answer
 
-_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
 _PUT_EVENTS = "AWSEvents.PutEvents"
 _START_EXECUTION = "AWSStepFunctions.StartExecution"
-_SEEN_EVENTS = "/_local/events"
-
-Environ = dict[str, Any]
-StartResponse = Callable[[str, list[tuple[str, str]]], object]
-WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class Functions(Protocol):
@@ -63,7 +67,9 @@ class AwsEndpoint:
         moto = _forgetting(moto)
         if bus:
             moto = _events_beside(moto, bus)
-        self._server = _serve(_invocations_before(moto, host), port)
+        boto_client.boto3 = EngineClients()  # type: ignore[attr-defined]
+        application = restricted(_invocations_before(moto, host), lambda: self.port)
+        self._server = _serve(application, port)
         os.environ["MOTO_PORT"] = str(self.port)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
@@ -84,6 +90,16 @@ class AwsEndpoint:
         self._server.server_close()
 
 
+class EngineClients:
+    """What moto's Step Functions see of boto3: clients of Lambda, with our credentials."""
+
+    def client(self, *, service_name: str, **settings: Any) -> Any:
+        """Raises PermissionError for any other service, so that the task fails."""
+        if service_name != "lambda":
+            raise PermissionError(f"The local stack runs no tasks of {service_name}.")
+        return aws_client("lambda", settings["endpoint_url"], config=settings["config"])
+
+
 def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
     try:
         return make_server(
@@ -95,12 +111,12 @@ def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
 
 def _invocations_before(moto: WsgiApplication, host: Functions) -> WsgiApplication:
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        match = _INVOKE.match(environ["PATH_INFO"])
+        match = INVOKE.match(environ["PATH_INFO"])
         if match is None:
             return moto(environ, start)
         later = environ.get("HTTP_X_AMZ_INVOCATION_TYPE") == "Event"
         run = host.invoke_later if later else host.invoke
-        answer = run(unquote(match[1]), _body(environ) or b"{}")
+        answer = run(unquote(match[1]), read_body(environ) or b"{}")
         start(f"{answer.status} {'OK' if answer.status < 300 else 'Error'}", _headers(answer))
         return [answer.payload]
 
@@ -124,25 +140,19 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
 
 def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == _SEEN_EVENTS:
+        if environ["PATH_INFO"] == SEEN_EVENTS:
             answer = json.dumps(bus.seen()).encode()
             start("200 OK", [("Content-Type", "application/json")])
             return [answer]
         if environ.get("HTTP_X_AMZ_TARGET") != _PUT_EVENTS:
             return moto(environ, start)
-        request = _body(environ)
-        environ["wsgi.input"] = io.BytesIO(request)
+        request = read_body(environ)
         answer = b"".join(moto(environ, start))
         if b'"Entries"' in answer:
             bus.take(request, answer)
         return [answer]
 
     return application
-
-
-def _body(environ: Environ) -> bytes:
-    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    return body
 
 
 def _headers(answer: Answer) -> list[tuple[str, str]]:

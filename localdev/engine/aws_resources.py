@@ -2,7 +2,7 @@
 
 import base64
 import json
-import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +10,21 @@ from typing import Any
 
 import boto3
 from moto.backends import get_backend
+from moto.moto_api._internal.models import moto_api_backend
 
 from infra.catalog import Function, Workflow
 from localdev.engine.definition import fill_placeholders, scale_waits
 from localdev.engine.names import ACCOUNT, REGION
+from localdev.private_files import write_private
 
 CREDENTIALS = {
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_ACCESS_KEY_ID": f"LOCAL{secrets.token_hex(8).upper()}",
+    "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
 }
+"""Made at each start, as the environment of a client: the endpoint of this process takes no
+other ones."""
 EVENT_BUS = "mailsync"
 
 
@@ -32,14 +36,15 @@ class TokenKey:
     arn: str
 
 
-def aws_client(service: str, endpoint_url: str) -> Any:
-    """A boto3 client of the local endpoint, whatever the environment says."""
+def aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
+    """A boto3 client with this process' credentials, whatever the environment says."""
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
         region_name=REGION,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        **settings,
     )
 
 
@@ -89,18 +94,6 @@ def create_event_bus(endpoint_url: str, name: str = EVENT_BUS) -> None:
     aws_client("events", endpoint_url).create_event_bus(Name=name)
 
 
-def forget_everything(endpoint_url: str) -> None:
+def forget_everything() -> None:
     """An earlier stack of this process may have left its state in moto's globals."""
-    import httpx
-
-    httpx.post(f"{endpoint_url}/moto-api/reset").raise_for_status()
-
-
-def write_private(file: Path, text: str) -> None:
-    """Atomically, readable by nobody else."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    making = file.with_name(file.name + ".making")
-    making.unlink(missing_ok=True)
-    with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(text)
-    making.replace(file)
+    moto_api_backend.reset()

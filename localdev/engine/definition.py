@@ -3,13 +3,14 @@
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from infra.catalog import Function
 from localdev.engine.names import function_arn
 
 _WAITS_S = frozenset({"IntervalSeconds", "MaxDelaySeconds", "Seconds"})
+_OF_LAMBDA = ("arn:aws:states:::lambda:invoke", "arn:aws:lambda:")
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
@@ -52,3 +53,21 @@ def _wait_s(name: str, value: float, scale: float) -> int:
     # The ceiling of the delay must stay above the first delay.
     least = 2 if name == "MaxDelaySeconds" else 1
     return max(least, math.floor(value * scale))
+
+
+def foreign_resources(definition: str) -> set[str]:
+    """Return what the definition calls beside functions, and would reach through the engine.
+
+    Raises ValueError when it is no JSON.
+    """
+    return set(_resources(json.loads(definition)))
+
+
+def _resources(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        resource = node.get("Resource")
+        if isinstance(resource, str) and not resource.startswith(_OF_LAMBDA):
+            yield resource
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from _resources(child)

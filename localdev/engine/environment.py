@@ -4,9 +4,11 @@ Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom run
 "Understanding the Lambda execution environment lifecycle".
 """
 
+import hmac
 import json
 import os
 import queue
+import secrets
 import signal
 import sys
 import threading
@@ -21,7 +23,9 @@ from localdev.engine.child import start_child
 from localdev.engine.names import REGION, function_arn
 from localdev.engine.report import report_line
 from localdev.http_server import Request, Response, Server
+from localdev.private_files import open_private
 
+RUNTIME = Path(__file__).with_name("runtime_main.py")
 INIT_LIMIT_S = 30  # Lambda: 10 s; a developer's machine may be busy
 LARGEST_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
 _GONE = Response(410, cut_at=-1)
@@ -66,12 +70,15 @@ class Environment:
         self._began_at: float | None = time.monotonic()  # None: it has started
         self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._current: _Invocation | None = None
+        # Whoever reached the API could take events, tokens in them, and answer in our place.
+        self._api = f"/{secrets.token_urlsafe(32)}/2018-06-01/runtime/"
         self._server = Server(self._answer, port=0).start()
         variables = {**_variables(function, code_root), **settings}
-        variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}"
-        with log.open("ab") as sink:
+        secret = self._api.split("/")[1]
+        variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
+        with open_private(log) as sink:
             self._process = start_child(
-                [sys.executable, "-m", "awslambdaric", function.handler],
+                [sys.executable, "-P", RUNTIME, function.handler],
                 env=variables,
                 cwd=code_root,
                 log=sink,
@@ -117,7 +124,9 @@ class Environment:
         self._server.stop()
 
     def _answer(self, request: Request) -> Response:
-        """The Runtime API; `next` is a long poll."""
+        """The Runtime API, at a path that only our process knows; `next` is a long poll."""
+        if not hmac.compare_digest(request.path[: len(self._api)].encode(), self._api.encode()):
+            return Response(404)
         if request.method == "GET":
             invocation = self._waiting.get()
             return self._next(invocation) if invocation else _GONE
@@ -151,8 +160,8 @@ class Environment:
             memory_mb=self.function.memory_mb,
             pid=self.pid,
         )
-        with self._log.open("a") as sink:
-            sink.write(line)
+        with open_private(self._log) as sink:
+            sink.write(line.encode())
 
     def _watch(self) -> None:
         self._process.wait()

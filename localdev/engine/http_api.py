@@ -24,10 +24,13 @@ from localdev.engine.http_event import (
     request_event,
 )
 from localdev.engine.lambda_host import Answer, LambdaHost
+from localdev.guard import Guard
 from localdev.http_server import Request, Response, Server
 
 INTEGRATION_LIMIT_S = 30
 LARGEST_BODY_BYTES = 10 * 1024 * 1024
+SIGN_IN = "/api/auth/"
+"""Paths to which a person comes from a page of another site: the application's, the provider's."""
 _PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
 
 
@@ -57,7 +60,8 @@ class HttpApi:
     authorizer: name of the function that is asked before every route that is not public.
     sign_in: makes the token under which a local request without one is made; None: nobody is
         signed in by himself.
-    cors_origins: whose pages may read the answers.
+    cors_origins: whose pages may send requests and read the answers; others get none, except that
+        a sign-in may begin and end in a window that they open.
 
     Raises StartFailed when the port is taken.
     """
@@ -76,10 +80,14 @@ class HttpApi:
         self._targets = sorted(map(_Target.of, routes), key=lambda each: each.generality)
         self._authorizer = authorizer
         self._sign_in = sign_in
-        self._cors = Cors(cors_origins)
+        origins = frozenset(cors_origins)
+        self._cors = Cors(origins)
+        guard = Guard(
+            own_pages=True, origins=origins, navigations=lambda path: path.startswith(SIGN_IN)
+        )
         self._calls = ThreadPoolExecutor(max_workers=64, thread_name_prefix="integration")
         try:
-            self._server = Server(self._answer, port=port)
+            self._server = Server(self._answer, port=port, guard=guard)
         except OSError as taken:
             raise StartFailed(f"Port {port} is in use: give another --api-port.") from taken
 

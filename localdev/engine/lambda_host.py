@@ -58,7 +58,7 @@ class LambdaHost:
         self._functions = {each.name: each for each in functions}
         self._code_root = code_root.resolve()
         self._logs = logs
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._reserved = dict(reserved_concurrency or {})
         self._lock = threading.Lock()
         self._idle: dict[str, list[Environment]] = defaultdict(list)

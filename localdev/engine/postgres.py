@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -25,10 +26,16 @@ import pg8000.native
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
 from localdev.engine.system_user import copy_for_everybody, home_of, others_may_enter, system_user
+from localdev.private_files import open_private
 
 SOCKET = ".s.PGSQL.5432"
 RECOVERY_LIMIT_S = 600  # replaying the log after a crash may take long
 STOP_LIMIT_S = 60
+# Only the supervisor's user enters the socket's folder; anybody connects to a port.
+_HBA = """\
+local all all trust
+host all all 127.0.0.1/32 scram-sha-256
+"""
 SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=200")
 
 
@@ -36,8 +43,8 @@ class Postgres:
     """The server on `folder`, from `start` to `stop`; `url` is a DATABASE_URL.
 
     settings: of the server, as `name=value`.
-    tcp_port: also listen there on loopback, without a password; None: only on a socket in a
-    folder that nobody else may enter.
+    tcp_port: also listen there on loopback, with a password that is made at each start (see
+    `network_url`); None: only on a socket in a folder that nobody else may enter.
 
     Raises (from `start`):
         StartFailed: another process supervises this folder, or the server ended at once.
@@ -59,6 +66,7 @@ class Postgres:
         self._server: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
         self._socket_folder = Path()
+        self._password = secrets.token_urlsafe(24)
 
     @property
     def url(self) -> str:
@@ -68,6 +76,11 @@ class Postgres:
         """The same database for another login than that of its owner."""
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
+    def network_url(self, login: str) -> str:
+        """The same database by `tcp_port`, for the owner or a login of `open_login`."""
+        address = f"localhost:{self._tcp_port}/{self._database}"
+        return f"postgresql://{login}:{self._password}@{address}"
+
     def open_login(self, name: str, *, role: str) -> None:
         """Lets a member of that role log in under that name; it may be there already."""
         connection = pg8000.native.Connection(
@@ -76,6 +89,7 @@ class Postgres:
         try:
             if not connection.run("SELECT 1 FROM pg_roles WHERE rolname = :name", name=name):
                 connection.run(f'CREATE ROLE "{name}" LOGIN IN ROLE "{role}"')
+            self._set_password(connection, name)
         finally:
             connection.close()
 
@@ -99,10 +113,15 @@ class Postgres:
         if self._user:
             os.chown(self._socket_folder, *self._user)
         try:
+            if (self.cluster / "pg_hba.conf").exists():  # an earlier version's trusts the network
+                (self.cluster / "pg_hba.conf").write_text(_HBA)
             self.restart()
         except BaseException:
             self.stop()
             raise
+
+    def _set_password(self, connection: pg8000.native.Connection, login: str) -> None:
+        connection.run(f"ALTER ROLE \"{login}\" PASSWORD '{self._password}'")
 
     def restart(self) -> None:
         """Start the server again after it ended for whatever reason; the URL stays the same."""
@@ -112,7 +131,7 @@ class Postgres:
         if not (cluster / "PG_VERSION").exists():
             self._init_cluster(binaries, cluster)
         _release_stale_pid(cluster / "postmaster.pid")
-        with (self._folder / "postgres.log").open("ab") as log:
+        with open_private(self._folder / "postgres.log") as log:
             self._server = start_child(
                 self._command(binaries, cluster),
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
@@ -158,7 +177,7 @@ class Postgres:
             os.chown(making, *self._user)
         owner = ("-U", "postgres", "--auth=trust", "-E", "UTF8")
         locale = "--locale=C.UTF-8" if sys.platform == "linux" else "--no-locale"
-        with (self._folder / "postgres.log").open("ab") as log:
+        with open_private(self._folder / "postgres.log") as log:
             initdb = start_child(
                 [binaries / "initdb", "-D", making, *owner, locale],
                 env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
@@ -168,6 +187,7 @@ class Postgres:
             )
         if initdb.wait() != 0:
             raise StartFailed(f"Postgres could not create its files: see {log.name}.")
+        (making / "pg_hba.conf").write_text(_HBA)
         making.rename(cluster)
 
     def _command(self, binaries: Path, cluster: Path) -> list[str | Path]:
@@ -196,6 +216,7 @@ class Postgres:
         found = "SELECT 1 FROM pg_database WHERE datname = :name"
         if not connection.run(found, name=self._database):
             connection.run(f'CREATE DATABASE "{self._database}"')
+        self._set_password(connection, "postgres")
         connection.close()
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
 from localdev.mail.report import LoadReport
-from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET
+from localdev.private_files import open_private
+from localdev.simulators.entra.face import CLIENT_ID
 
 READY_LIMIT_S = 300  # a large mbox is imported first
 STOP_LIMIT_S = 10
@@ -24,6 +25,7 @@ class Provider:
     """Where mail and sign-in are, and how the app signs in; with a certificate or with a secret.
 
     tenants: as MICROSOFT_TENANTS. ca_bundle: None: the system's certificates.
+    control_secret: of simulators; no function learns it.
     """
 
     graph_url: str
@@ -33,6 +35,7 @@ class Provider:
     client_certificate: str = ""
     tenants: str = ""
     ca_bundle: str | None = None
+    control_secret: str = ""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -65,7 +68,7 @@ class SimulatorProcess:
         self._root = root
         self._log = log
         self._ports: list[str] = []
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._process = self._start()
 
     @property
@@ -85,8 +88,9 @@ class SimulatorProcess:
                 graph_url=ready["graphUrl"],
                 authority=ready["authority"],
                 client_id=CLIENT_ID,
-                client_secret=CLIENT_SECRET,
+                client_secret=ready["clientSecret"],
                 ca_bundle=ready["caBundle"],
+                control_secret=ready["controlSecret"],
             )
         except (ValueError, KeyError) as unclear:
             raise StartFailed(f"The simulators did not start: see {self._log}.") from unclear
@@ -108,7 +112,7 @@ class SimulatorProcess:
             "PYTHONPATH": os.pathsep.join([str(self._root / "lambdas"), str(self._root)]),
         }
         command = [sys.executable, "-m", "localdev.simulators", *self._arguments, *self._ports]
-        with self._log.open("ab") as sink:
+        with open_private(self._log) as sink:
             return start_child(
                 command, env=environment, cwd=self._root, log=sink, stdout=subprocess.PIPE
             )

@@ -1,8 +1,8 @@
 """`python -m localdev.simulators`: one JSON line on stdout when it is ready, then until SIGTERM.
 
-The line has the addresses, and under `mail` what was loaded from --mbox. Where nothing was, it has
-only `failed`, a sentence, and the process ends with 1. What is odd or was not loaded is named on
-stderr, a line each.
+The line has the addresses, the secrets of the back door and of the application, and under `mail`
+what was loaded from --mbox. Where nothing was, it has only `failed`, a sentence, and the process
+ends with 1. What is odd or was not loaded is named on stderr, a line each.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from localdev.mail.generate import generate_mail
 from localdev.mail.load import load_mail
 from localdev.mail.report import LoadReport
-from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET
+from localdev.simulators.entra.face import CLIENT_ID
 from localdev.simulators.simulators import Simulators
 from localdev.simulators.switches import LATENCIES
 from localdev.stop_signals import StopSignals
@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated mail")
     parser.add_argument("--latency", choices=sorted(LATENCIES), default="none")
     parser.add_argument("--client-id", default=CLIENT_ID)
-    parser.add_argument("--client-secret", default=CLIENT_SECRET)
+    parser.add_argument("--client-secret", help="of the application; default: one of its own")
     return parser.parse_args()
 
 
@@ -90,6 +90,8 @@ def _addresses(simulators: Simulators) -> dict[str, object]:
     return {
         "graphUrl": simulators.graph_url,
         "controlUrl": simulators.control_url,
+        "controlSecret": simulators.control_secret,
+        "clientSecret": simulators.client_secret,
         "authority": simulators.authority,
         "caBundle": str(simulators.ca_bundle),
         "graphPort": int(simulators.graph_url.rsplit(":", 1)[1].split("/")[0]),

@@ -1,8 +1,10 @@
 """The simulators' back door, `/_sim/…` on the Graph port: do what users, admins and bad days do.
 
-`GET` reads state; every `POST` takes one JSON object and answers one. 400 says what is wrong.
+Requests carry the control secret as a bearer token; without it the answer is 401. `GET` reads
+state; every `POST` takes one JSON object and answers one. 400 says what is wrong.
 """
 
+import hmac
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -37,7 +39,10 @@ JsonObject = dict[str, Any]
 class Control:
     """Mailbox actions name their `mailbox` by address or user id."""
 
-    def __init__(self, service: Service, entra: EntraFace, notifier: Notifier) -> None:
+    def __init__(
+        self, service: Service, entra: EntraFace, notifier: Notifier, *, secret: str
+    ) -> None:
+        self._authorization = f"Bearer {secret}".encode()
         self._service = service
         self._consents = entra.consents
         self._notifier = notifier
@@ -60,6 +65,10 @@ class Control:
 
     def __call__(self, request: Request) -> Response:
         name = request.path.removeprefix(PREFIX)
+        given = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(given, self._authorization):
+            sentence = "the control secret is missing: the simulators say it when they are ready"
+            return _json(401, {"error": "Unauthorized", "message": sentence})
         arguments = dict(parse_qsl(request.query))
         try:
             arguments |= orjson.loads(request.body) if request.body else {}

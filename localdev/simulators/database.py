@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from localdev.private_files import open_private
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS mailbox (
     id TEXT PRIMARY KEY, address TEXT NOT NULL UNIQUE COLLATE NOCASE, display_name TEXT NOT NULL);
@@ -66,6 +68,9 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
+        open_private(path).close()  # SQLite gives its mode to the files that it makes beside it
+        for each in path.parent.glob(f"{path.name}-*"):
+            each.chmod(0o600)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")

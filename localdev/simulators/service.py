@@ -31,7 +31,7 @@ class Service:
     """All of it is kept in one folder and found again by the next process."""
 
     def __init__(self, data: Path) -> None:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data = data
         self.database = Database(data / "microsoft.sqlite")
         self.switches = Switches()

@@ -1,13 +1,15 @@
 """Both services on their ports, with one mailbox model behind them."""
 
 from pathlib import Path
+from secrets import token_urlsafe
 from types import TracebackType
 from typing import Self
 
+from localdev.guard import Guard
 from localdev.http_server import Request, Response, Server
 from localdev.simulators.control import PREFIX, Control
 from localdev.simulators.entra.certificates import server_tls
-from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET, EntraFace
+from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET, EntraFace, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.graph.face import VERSION, GraphFace
 from localdev.simulators.graph.notifications import Notifier
@@ -21,6 +23,7 @@ class Simulators:
     """Runs as a context manager; ports of 0 become free ones. Raises OSError for taken ones.
 
     host: by which of the loopback's names its own links call it.
+    client_secret: of the application; None: one that is made at the first start and kept.
     """
 
     def __init__(
@@ -31,21 +34,25 @@ class Simulators:
         entra_port: int = 0,
         host: str = "127.0.0.1",
         client_id: str = CLIENT_ID,
-        client_secret: str = CLIENT_SECRET,
+        client_secret: str | None = CLIENT_SECRET,
     ) -> None:
         self.service = Service(data)
         self._host = host
         self._client_id = client_id
+        self.control_secret = self._own_secret("control")
+        self.client_secret = client_secret or self._own_secret("client")
         self._signer = TokenSigner(self.service.database)
         tls, self.ca_bundle = server_tls(data)
         self.graph = GraphFace(self.service, self._signer)
         self.entra = EntraFace(
-            self.service, self._signer, client_id=client_id, client_secret=client_secret
+            self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
         self.notifier = Notifier(self.service)
-        self._control = Control(self.service, self.entra, self.notifier)
+        self._control = Control(self.service, self.entra, self.notifier, secret=self.control_secret)
         self._graph_server = Server(self._dispatch, port=graph_port)
-        self._entra_server = Server(self.entra, port=entra_port, tls=tls)
+        # A sign-in comes from the application's page, and its form from the page of this server.
+        pages = Guard(own_pages=True, navigations=is_browser_path)
+        self._entra_server = Server(self.entra, port=entra_port, tls=tls, guard=pages)
         self.graph.base_url = f"{self.origin}{VERSION}"
         self.entra.graph_origin = self.origin
         self.entra.base_url = f"https://{host}:{self._entra_server.port}"
@@ -61,6 +68,10 @@ class Simulators:
     @property
     def control_url(self) -> str:
         return self.origin + PREFIX.rstrip("/")
+
+    @property
+    def control_headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.control_secret}"}
 
     @property
     def authority(self) -> str:
@@ -98,6 +109,9 @@ class Simulators:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _own_secret(self, name: str) -> str:
+        return self.service.database.secret(name, lambda: token_urlsafe(32).encode()).decode()
 
     def _dispatch(self, request: Request) -> Response:
         if request.path.startswith(PREFIX):

@@ -22,7 +22,7 @@ JSON = {"Content-Type": "application/json"}
 def dashboard(create_database: Callable[[str], str]) -> Iterator[httpx.Client]:
     """Of a stack with a database, whose engine and API do not answer."""
     settings = Settings({"DATABASE_URL": create_database(TEMPLATE)})
-    opened = Dashboard(port=0)
+    opened = Dashboard(port=0, token_required=False)
     opened.start(
         Sources(
             stage="prod",
@@ -39,36 +39,36 @@ def dashboard(create_database: Callable[[str], str]) -> Iterator[httpx.Client]:
     opened.stop()
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost", "localhost:1", "evil.example:8288"])
-def test_a_name_that_was_made_to_point_here_gets_nothing(
-    dashboard: httpx.Client, host: str
-) -> None:
-    for path in ("/", "/data/overview"):
-        answer = dashboard.get(path, headers={"Host": host})
-
-        assert answer.status_code == 403
-        assert list(answer.json()) == ["error"]
-
-
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Content-Type": "text/plain"},
-        {"Content-Type": "application/x-www-form-urlencoded"},
-        {},
-        {**JSON, "Origin": "https://evil.example"},
-        {**JSON, "Origin": "null"},
-        {**JSON, "Sec-Fetch-Site": "cross-site"},
-        {**JSON, "Sec-Fetch-Site": "same-site"},
+        {"Host": "evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
     ],
+    ids=str,
 )
-def test_an_action_that_another_site_asks_for_is_refused(
+def test_pages_of_other_sites_get_neither_data_nor_actions(
     dashboard: httpx.Client, headers: dict[str, str]
 ) -> None:
-    answer = dashboard.post("/data/actions/test-sync", content=b"{}", headers=headers)
+    """`tests/localstack/test_guard.py` has all cases."""
+    for method, path in (("GET", "/data/overview"), ("POST", "/data/actions/test-sync")):
+        answer = dashboard.request(method, path, content=b"{}", headers=headers)
 
-    assert answer.status_code == 403
-    assert "pages of this dashboard" in answer.json()["error"]
+        assert (answer.status_code, list(answer.json())) == (403, ["message"])
+
+
+def test_a_link_elsewhere_may_lead_to_a_page_but_not_to_data(dashboard: httpx.Client) -> None:
+    """A sign-in that comes back from the mail provider ends on a page."""
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    }
+
+    assert dashboard.get("/accounts?accountId=4711", headers=link).status_code == 200
+    assert dashboard.get("/data/accounts", headers=link).status_code == 403
 
 
 def test_an_action_of_our_own_page_is_heard(dashboard: httpx.Client) -> None:
@@ -110,7 +110,7 @@ def test_every_view_has_an_address_and_a_missing_file_none(dashboard: httpx.Clie
         ("GET", "/data/accounts/4711", None, 404),
         ("GET", "/data/messages/999999999999999999", None, 404),
         ("GET", "/data/functions", None, 503),
-        ("DELETE", "/data/runs", None, 403),
+        ("DELETE", "/data/runs", None, 405),
         ("POST", "/data/actions/nothing", {}, 404),
         ("POST", "/data/actions/sync", [], 400),
         ("POST", "/data/actions/sync", {}, 422),

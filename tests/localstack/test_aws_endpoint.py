@@ -45,7 +45,7 @@ class OneTask(Workflow):
 @pytest.fixture
 def endpoint(host: LambdaHost) -> Iterator[AwsEndpoint]:
     server = AwsEndpoint(host, port=0)
-    forget_everything(server.url)
+    forget_everything()
     yield server
     server.stop()
 
@@ -136,7 +136,7 @@ def test_what_the_key_sealed_opens_after_a_restart(endpoint: AwsEndpoint, tmp_pa
     key = open_token_key(endpoint.url, file)
     sealed = kms.encrypt(KeyId=key.arn, Plaintext=b"token", EncryptionContext=context)
 
-    forget_everything(endpoint.url)
+    forget_everything()
     again = open_token_key(endpoint.url, file)
 
     blob = sealed["CiphertextBlob"]

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from infra.catalog import Function
@@ -191,3 +192,15 @@ def test_output_goes_to_the_function_s_log(host: LambdaHost, tmp_path: Path) -> 
     call(host, do="raise")
 
     assert "Folder 7 is gone." in (tmp_path / "logs" / "behave.log").read_text()
+
+
+def test_the_runtime_api_answers_the_function_s_own_process_only(host: LambdaHost) -> None:
+    """Another program could take events, and answer for the authorizer."""
+    seen = result(call(host, do="environment"))
+    address, _, secret = seen["AWS_LAMBDA_RUNTIME_API"].partition("/")
+
+    for prefix in ("", "/guessed", f"/{secret[:-1]}"):
+        url = f"http://{address}{prefix}/2018-06-01/runtime"
+        assert httpx.get(f"{url}/invocation/next", timeout=5).status_code == 404
+        assert httpx.post(f"{url}/init/error", content=b"{}", timeout=5).status_code == 404
+    assert result(call(host, n=1))["event"] == {"n": 1}

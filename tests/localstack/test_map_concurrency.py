@@ -77,7 +77,7 @@ def execution(functions: Gate, at_once: Any) -> Iterator[Any]:
     """What Step Functions says of it once it has ended."""
     endpoint = AwsEndpoint(functions, port=0)
     try:
-        forget_everything(endpoint.url)
+        forget_everything()
         client = aws_client("stepfunctions", endpoint.url)
         machine = client.create_state_machine(
             name="map", definition=DEFINITION, roleArn="arn:aws:iam::123456789012:role/map"

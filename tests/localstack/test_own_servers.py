@@ -144,6 +144,7 @@ def demo(folder: Path, simulators: Simulators, **settings: str) -> subprocess.Co
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(simulators.ca_bundle.relative_to(folder)),
+            "SIMULATOR_SECRET": simulators.control_secret,
             **settings,
         },
         capture_output=True,

@@ -92,11 +92,27 @@ def test_the_token_that_it_prints_opens_the_api(tmp_path: Path) -> None:
         found = re.search(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync", printed)
         assert found
         token, url = found.groups()
-        answer = httpx.get(
-            f"{url}/api/email/accounts", headers={"Authorization": f"Bearer {token}"}, timeout=30
-        )
+        accounts = f"{url}/api/email/accounts"
+        answer = httpx.get(accounts, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        without = httpx.get(accounts, timeout=30)
 
     assert (answer.status_code, answer.json()["accounts"]) == (200, [])
+    assert without.status_code == 401
+
+
+def test_without_dev_login_the_dashboard_hands_out_no_token(tmp_path: Path) -> None:
+    with what_up_prints(tmp_path, "--no-dev-login") as printed:
+        address = re.search(r"Dashboard +(\S+)", printed)
+        assert address
+        data = address[1].partition("?")[0] + "/data/overview"
+        stranger = httpx.get(data, timeout=30)
+        with httpx.Client(timeout=30) as person:
+            person.get(address[1])
+            overview = person.get(data).json()
+
+    assert "TOKEN" not in stranger.text
+    assert stranger.status_code == 401
+    assert (overview["token"], overview["curl"]) == (None, [])
 
 
 def test_what_it_prints_to_try_can_be_pasted(tmp_path: Path) -> None:
@@ -115,7 +131,7 @@ def test_what_it_prints_to_try_can_be_pasted(tmp_path: Path) -> None:
 
     assert shell.stderr == ""
     assert '"executionArn"' in shell.stdout
-    assert shell.stdout.endswith("local eu-west-1 stepfunctions\n")
+    assert re.search(r"LOCAL[0-9A-F]{16} eu-west-1 stepfunctions\n\Z", shell.stdout)
 
 
 @contextmanager

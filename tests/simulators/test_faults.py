@@ -10,8 +10,13 @@ from localdev.simulators.mailbox import Mailbox
 from tests.simulators.graph_client import INBOX_DELTA, a_mail, error_of
 
 
+def control(simulators: Simulators, method: str, action: str, **fields: Any) -> httpx.Response:
+    url = f"{simulators.control_url}/{action}"
+    return httpx.request(method, url, json=fields, headers=simulators.control_headers)
+
+
 def script(simulators: Simulators, *rules: dict[str, Any]) -> None:
-    answer = httpx.post(f"{simulators.control_url}/faults", json={"rules": list(rules)})
+    answer = control(simulators, "POST", "faults", rules=list(rules))
     assert answer.status_code == 200, answer.text
 
 
@@ -86,37 +91,35 @@ def test_items_of_a_batch_can_fail_one_by_one(simulators: Simulators, graph: htt
 
 
 def test_an_unknown_fault_is_refused(simulators: Simulators) -> None:
-    rules = {"rules": [{"fault": {"page": "upside down"}}]}
+    rules = [{"fault": {"page": "upside down"}}]
 
-    assert httpx.post(f"{simulators.control_url}/faults", json=rules).status_code == 400
+    assert control(simulators, "POST", "faults", rules=rules).status_code == 400
 
 
 def test_the_log_tells_what_was_asked(simulators: Simulators, graph: httpx.Client) -> None:
     link = graph.get(INBOX_DELTA).json()["@odata.deltaLink"]
     graph.get(link)
 
-    logged = httpx.get(f"{simulators.control_url}/requests").json()
+    logged = control(simulators, "GET", "requests").json()
 
     assert [(each["link"], each["status"]) for each in logged] == [(None, 200), ("delta", 200)]
     assert all("ImmutableId" in each["prefer"] for each in logged)
-    httpx.delete(f"{simulators.control_url}/requests")
-    assert httpx.get(f"{simulators.control_url}/requests").json() == []
+    control(simulators, "DELETE", "requests")
+    assert control(simulators, "GET", "requests").json() == []
 
 
 def test_the_back_door_changes_mailboxes_and_shows_them(
     simulators: Simulators, mailbox: Mailbox
 ) -> None:
     def act(action: str, **arguments: Any) -> Any:
-        url = f"{simulators.control_url}/{action}"
-        return httpx.post(url, json={"mailbox": mailbox.address, **arguments}).json()
+        fields = {"mailbox": mailbox.address, **arguments}
+        return control(simulators, "POST", action, **fields).json()
 
     message_id = act("deliver", subject="By the back door")["id"]
     act("mark-read", id=message_id)
     act("move", id=message_id, destination="archive")
 
-    stored = httpx.get(
-        f"{simulators.control_url}/messages",
-        params={"mailbox": mailbox.address, "folder": "archive"},
-    ).json()
+    asked = f"messages?mailbox={mailbox.address}&folder=archive"
+    stored = control(simulators, "GET", asked).json()
     assert [(each["immutable_id"], each["is_read"]) for each in stored] == [(message_id, True)]
     assert act("move", id="AAMk404", destination="archive")["error"] == "MessageNotFound"

@@ -189,7 +189,8 @@ def test_the_token_endpoint_fails_by_a_script_of_its_own(
     loop = {"status": 400, "code": "invalid_grant", "message": "AADSTS50196: A client loop."}
     busy = {"status": 429, "body": "Too Many Requests", "retry_after": 60}
     rules = [{"fault": loop}, {"fault": busy}]
-    httpx.post(f"{simulators.control_url}/token-faults", json={"rules": rules})
+    scripted = f"{simulators.control_url}/token-faults"
+    httpx.post(scripted, json={"rules": rules}, headers=simulators.control_headers)
     url = f"{simulators.authority}/oauth2/v2.0/token"
 
     first, second, third = (transport.post(url, data={}) for _ in range(3))

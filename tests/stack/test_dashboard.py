@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from moto.server import ThreadedMotoServer
 
 from localdev.dashboard.changes import WAIT_S
 from localdev.engine.aws_resources import CREDENTIALS, aws_client
@@ -170,19 +171,26 @@ def test_what_is_deployed_is_shown_with_its_retries_and_triggers(pages: httpx.Cl
     assert "" not in triggers.values()
 
 
-def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(mirror: Mirror) -> None:
-    """The stack plays the stage: its own engine and database behind outputs and a secret."""
-    deploy(mirror, "prod")
+def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(
+    mirror: Mirror, aws_url: str
+) -> None:
+    """The stack plays the stage: its own engine and database behind outputs and a secret.
+
+    moto's own server, in this process and so with the engine's state, offers what the stack's
+    endpoint does not.
+    """
+    deploy(mirror, aws_url, "prod")
     options = ("--stage", "prod", "--dashboard-port", "0")
     command = [sys.executable, "-m", "localdev.dashboard", *options]
-    aws = {**CREDENTIALS, "AWS_ENDPOINT_URL": mirror.stack.aws_url}
+    aws = {**CREDENTIALS, "AWS_ENDPOINT_URL": aws_url}
     process = subprocess.Popen(
         command, env={**os.environ, **aws, "PYTHONPATH": "lambdas:."}, stdout=subprocess.PIPE
     )
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split()[0].decode()
-        with httpx.Client(base_url=f"{url}/data/", timeout=60) as pages:
+        with httpx.Client(base_url=url.partition("?")[0] + "data/", timeout=60) as pages:
+            pages.get(url)
             found = get(pages, "runs", trigger="connect")["runs"][0]
             run = get(pages, f"runs/{found['id']}")
             refused = pages.post("actions/sync", json={"accountId": mirror.account.id})
@@ -197,10 +205,19 @@ def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(mirror: Mirror) -
     assert (refused.status_code, process.returncode) == (403, 0)
 
 
-def deploy(mirror: Mirror, stage: str) -> None:
+@pytest.fixture
+def aws_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def deploy(mirror: Mirror, aws_url: str, stage: str) -> None:
     """Both stacks, as far as their outputs are asked for."""
     settings = mirror.stack.lambdas.settings
-    client = aws_client("secretsmanager", mirror.stack.aws_url)
+    client = aws_client("secretsmanager", aws_url)
     secret = json.dumps({"DATABASE_URL": mirror.stack.database_url})
     arn = client.create_secret(Name=f"settings-{stage}", SecretString=secret)["ARN"]
     outputs = {
@@ -216,6 +233,6 @@ def deploy(mirror: Mirror, stage: str) -> None:
             "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
             "Outputs": {key: {"Value": value} for key, value in values.items()},
         }
-        aws_client("cloudformation", mirror.stack.aws_url).create_stack(
+        aws_client("cloudformation", aws_url).create_stack(
             StackName=f"Mailsync-{stage}-{name}", TemplateBody=json.dumps(template)
         )

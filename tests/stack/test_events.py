@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from localdev.engine.aws_resources import EVENT_BUS, aws_client
+from tests.aws_signature import signed_headers
 from tests.stack.conftest import Mirror
 from tests.stack.waiting import when
 
@@ -22,7 +23,8 @@ def outcome(mirror: Mirror, event_id: str) -> dict[str, str]:
     """What came of an event, as the local endpoint tells it."""
 
     def told() -> dict[str, str] | None:
-        seen = httpx.get(f"{mirror.stack.aws_url}/_local/events").json()
+        url = f"{mirror.stack.aws_url}/_local/events"
+        seen = httpx.get(url, headers=signed_headers("GET", url, service="events")).json()
         (event,) = (each for each in seen if each["id"] == event_id)
         outcome: dict[str, str] | None = event["outcome"]
         return outcome

@@ -260,7 +260,7 @@ def engine() -> Iterator[Engine]:
     """All scenarios are under way at once: some wait for seconds, and none knows of another."""
     functions = ScriptedFunctions(SCENARIOS)
     endpoint = AwsEndpoint(functions, port=0)
-    forget_everything(endpoint.url)
+    forget_everything()
     arns = create_workflows(endpoint.url, [MAILBOX_SYNC], FUNCTIONS, time_scale=0)
     client, machine = aws_client("stepfunctions", endpoint.url), arns[MAILBOX_SYNC.name]
     executions = {each.name: start(client, machine, each.name) for each in SCENARIOS}

@@ -11,6 +11,7 @@ import { mailTime, number } from "./format.js";
 import { choice, facts, pages, time, withQuery } from "./parts.js";
 
 const FIRST_ROLE = "inbox";
+const NO_BODIES = "The text of mail is shown when the dashboard is started with --show-bodies.";
 
 export default {
   title: ({ account, message }) => message?.subject || `Mailbox of ${account?.address ?? "nobody"}`,
@@ -140,13 +141,17 @@ function reader(message, account, query, app) {
       ["Received", message.receivedAt && time(message.receivedAt)],
     ),
     app.overview.simulated && providerButtons(message, account, app),
-    el("iframe", {
-      src: `/data/messages/${message.id}/body`,
-      title: "Body of the message",
-      sandbox: true,
-      referrerpolicy: "no-referrer",
-    }),
+    app.overview.showsBodies === false ? el("p", { class: "fine" }, NO_BODIES) : body(message),
   );
+}
+
+function body(message) {
+  return el("iframe", {
+    src: `/data/messages/${message.id}/body`,
+    title: "Body of the message",
+    sandbox: true,
+    referrerpolicy: "no-referrer",
+  });
 }
 
 function person({ name, address }) {

@@ -38,7 +38,8 @@ export default {
 };
 
 function steps(overview, app) {
-  const signIn = `${overview.apiUrl}/api/auth/microsoft`;
+  // A whole address, so that the browser goes there and no view is looked for.
+  const signIn = overview.signInUrl ?? `${location.origin}/data/sign-in`;
   return [
     el("h2", {}, "Try it"),
     el(

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from localdev.private_files import write_private
+
 _VALIDITY = timedelta(days=397)
 _RENEW_BEFORE = timedelta(days=30)
 
@@ -55,8 +57,7 @@ def _write_certificates(ca_file: Path, server_file: Path) -> None:
         .add_extension(authority, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    server_file.touch(mode=0o600)
-    server_file.write_bytes(_pem(server) + _private_pem(server_key))
+    write_private(server_file, (_pem(server) + _private_pem(server_key)).decode())
     ca_file.write_bytes(_pem(ca))
 
 

@@ -33,6 +33,11 @@ _OPENID_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
 _OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 
+def is_browser_path(path: str) -> bool:
+    """Whether people open it in a browser; all other endpoints are for programs."""
+    return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent"))
+
+
 class EntraFace:
     """An application for `Server`; both URLs are known once the servers have their ports."""
 

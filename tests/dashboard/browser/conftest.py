@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 def application() -> Iterator[str]:
     """The origin of somebody's application, which has one empty page."""
     page = Response(200, b"<!doctype html><title>App</title>", {"Content-Type": "text/html"})
-    server = Server(lambda _: page, port=0).start()
+    server = Server(lambda _: page, port=0, guard=None).start()
     yield f"http://localhost:{server.port}"
     server.stop()
 

@@ -45,7 +45,7 @@ def evil() -> Iterator[Evil]:
         noted.asked.append(request.path)
         return Response(200, b"alert(1)", {"Access-Control-Allow-Origin": "*"})
 
-    server = Server(note, port=0).start()
+    server = Server(note, port=0, guard=None).start()
     noted.url = f"http://127.0.0.1:{server.port}"
     yield noted
     server.stop()

@@ -1,0 +1,173 @@
+"""Authentication and authorisation of the AWS endpoint.
+
+Requests carry a signature by this process' credentials and ask for one of the actions that the
+stack and its documented examples use. None of these starts a container, as moto does for Batch and
+for functions that it runs itself.
+
+Source: AWS IAM User Guide, "AWS Signature Version 4 for API requests".
+"""
+
+import hmac
+import io
+import json
+import re
+import time
+from calendar import timegm
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Any
+
+from botocore.auth import SIGV4_TIMESTAMP, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from werkzeug.datastructures import EnvironHeaders
+
+from localdev.engine.aws_resources import CREDENTIALS
+from localdev.engine.definition import foreign_resources
+from localdev.guard import PROGRAMS_ONLY
+
+INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
+SEEN_EVENTS = "/_local/events"
+MAX_SKEW_S = 15 * 60
+ACTIONS = {
+    "states": (
+        "AWSStepFunctions",
+        "CreateStateMachine DescribeStateMachine ListStateMachines StartExecution StopExecution"
+        " DescribeExecution ListExecutions GetExecutionHistory",
+    ),
+    "events": (
+        "AWSEvents",
+        "CreateEventBus DescribeEventBus ListEventBuses PutEvents PutRule DescribeRule ListRules"
+        " DeleteRule PutTargets ListTargetsByRule RemoveTargets",
+    ),
+    "kms": ("TrentService", "CreateKey DescribeKey Encrypt Decrypt GenerateDataKey"),
+    "secretsmanager": ("secretsmanager", "CreateSecret GetSecretValue"),
+    "sqs": (
+        "AmazonSQS",
+        "CreateQueue GetQueueUrl GetQueueAttributes ListQueues ReceiveMessage DeleteMessage"
+        " PurgeQueue DeleteQueue",
+    ),
+    "logs": (
+        "Logs_20140328",
+        "CreateLogGroup DescribeLogGroups DeleteLogGroup DescribeLogStreams GetLogEvents"
+        " FilterLogEvents PutResourcePolicy",
+    ),
+}
+"""By the service of the signature: what precedes an action in `X-Amz-Target`, and the actions."""
+
+_TARGETS = {
+    service: {f"{prefix}.{action}" for action in actions.split()}
+    for service, (prefix, actions) in ACTIONS.items()
+}
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,]+)/(?P<day>\d{8})/(?P<region>[^/,]+)"
+    r"/(?P<service>[^/,]+)/aws4_request, ?SignedHeaders=(?P<signed>[^,]+)"
+    r", ?Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., object]
+WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+def restricted(application: WsgiApplication, port: Callable[[], int]) -> WsgiApplication:
+    """Wrap the application: 403 for requests that are not signed with `CREDENTIALS`, come from a
+    page or name another action; no CORS headers in any answer."""
+
+    def answer(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        headers, body = EnvironHeaders(environ), read_body(environ)
+        sentence = PROGRAMS_ONLY.rejection(
+            environ["REQUEST_METHOD"], environ["PATH_INFO"], headers, port=port()
+        )
+        sentence = sentence or _denial(environ, headers, body)
+        if sentence is None:
+            return application(environ, _without_cors(start))
+        denied = json.dumps({"__type": "AccessDeniedException", "message": sentence}).encode()
+        kind = ("Content-Type", "application/json"), ("X-Amzn-Errortype", "AccessDeniedException")
+        start("403 Forbidden", [*kind, ("Content-Length", str(len(denied)))])
+        return [denied]
+
+    return answer
+
+
+def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | None:
+    service = signing_service(environ["REQUEST_METHOD"], _target(environ), headers, body)
+    if service is None:
+        return (
+            "The request is not signed with the credentials of this stack, which makes new ones at"
+            " each start; `make dev` prints them."
+        )
+    path, action = environ["PATH_INFO"], headers.get("X-Amz-Target", "")
+    if service == "lambda" and environ["REQUEST_METHOD"] == "POST" and INVOKE.match(path):
+        return None
+    if path == SEEN_EVENTS:
+        return None
+    if path == "/" and action in _TARGETS.get(service, ()):
+        return _denied_definition(body) if action.endswith(".CreateStateMachine") else None
+    return f"The local stack does not offer this action of {service}."
+
+
+def _denied_definition(body: bytes) -> str | None:
+    try:
+        foreign = foreign_resources(json.loads(body)["definition"])
+    except (ValueError, TypeError, LookupError):
+        return None  # moto says what is wrong with it
+    if not foreign:
+        return None
+    return f"Workflows of the local stack call Lambda only, not {', '.join(sorted(foreign))}."
+
+
+def signing_service(method: str, target: str, headers: EnvironHeaders, body: bytes) -> str | None:
+    """Return the service for which our credentials signed the request, or None.
+
+    target: path and query as the client sent them.
+    """
+    found = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
+    moment = headers.get("X-Amz-Date", "")
+    if found is None or not _is_recent(moment) or not moment.startswith(found["day"]):
+        return None
+    names = found["signed"].split(";")
+    signed = {name: headers.get(name, "") for name in names}
+    digest = signed.get("x-amz-content-sha256")
+    if found["key"] != CREDENTIALS["AWS_ACCESS_KEY_ID"]:
+        return None
+    if not {"host", "x-amz-date"} <= signed.keys():
+        return None
+    if digest is not None and digest != sha256(body).hexdigest():
+        return None
+    request = AWSRequest(method, f"http://{signed['host']}{target}", signed, body)
+    request.context["timestamp"] = moment
+    ours = Credentials(found["key"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
+    signer = SigV4Auth(ours, found["service"], found["region"])
+    wanted = signer.signature(
+        signer.string_to_sign(request, signer.canonical_request(request)), request
+    )
+    return found["service"] if hmac.compare_digest(wanted, found["signature"]) else None
+
+
+def _is_recent(moment: str) -> bool:
+    try:
+        signed_at = timegm(time.strptime(moment, SIGV4_TIMESTAMP))
+    except ValueError:
+        return False
+    return abs(time.time() - signed_at) <= MAX_SKEW_S
+
+
+def _target(environ: Environ) -> str:
+    sent: str = environ["RAW_URI"]
+    return sent if sent.startswith("/") else "/"
+
+
+def read_body(environ: Environ) -> bytes:
+    """Read the whole body and let the application read it again."""
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
+
+
+def _without_cors(start: StartResponse) -> StartResponse:
+    def start_response(status: str, headers: list[tuple[str, str]], *rest: Any) -> object:
+        kept = [each for each in headers if not each[0].lower().startswith("access-control-")]
+        return start(status, kept, *rest)
+
+    return start_response

@@ -1,0 +1,22 @@
+"""AWS's runtime client in a function's process, for a Runtime API whose path holds a secret.
+
+`awslambdaric` itself takes the whole address for a host where it reports that a module cannot be
+imported. Started as a file, and not to be imported.
+"""
+
+import os
+import sys
+from typing import Any
+
+from awslambdaric import bootstrap
+from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
+_HOST, _, _SECRET = os.environ["AWS_LAMBDA_RUNTIME_API"].partition("/")
+
+
+class _Client(LambdaRuntimeClient):  # type: ignore[misc]
+    def call_rapid(self, http_method: str, endpoint: str, *rest: Any, **named: Any) -> None:
+        super().call_rapid(http_method, f"/{_SECRET}{endpoint}", *rest, **named)
+
+
+bootstrap.run(sys.argv[1], _Client(_HOST))

@@ -1,0 +1,71 @@
+"""Which requests a port of the local stack takes: those of programs, and of pages that it knows.
+
+Every page that is open in a browser can send requests to loopback, and can give its own host name
+the address of loopback (DNS rebinding). The browser names the page's origin in `Origin` and
+`Sec-Fetch-*`, which no page can change or leave out; programs send neither. Pure.
+
+Sources: W3C Fetch Metadata Request Headers; WHATWG Fetch, "Origin header"; RFC 9110, 7.2.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_DEFAULT_PORTS = (80, 443)
+_OWN = ("same-origin", "none")  # `none`: typed into the address bar, or a bookmark
+
+
+class Headers(Protocol):
+    """Names in any case."""
+
+    def get(self, name: str, /) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """own_pages: take requests of pages that the server itself serves.
+    origins: take requests of pages of these origins.
+    navigations: returns whether a page of any site may navigate a whole window to the path. That
+        site cannot read what the window shows; sign-ins begin and end this way.
+    """
+
+    own_pages: bool = False
+    origins: frozenset[str] = frozenset()
+    navigations: Callable[[str], bool] = lambda _: False
+
+    def rejection(self, method: str, path: str, headers: Headers, *, port: int) -> str | None:
+        """Return why the server rejects the request, as a sentence, or None if it takes it."""
+        hosts = own_hosts(port)
+        if headers.get("Host") not in hosts:
+            return f"The Host header must be localhost:{port}: other names may be DNS rebinding."
+        origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
+        if origin is None and site is None:
+            return None
+        if not (self.own_pages or self.origins):
+            return "This port is for programs; requests of a browser are rejected."
+        if self._is_known(origin, site, hosts):
+            return None
+        if origin is None and _is_navigation(method, headers) and self.navigations(path):
+            return None
+        return "Requests of pages of this origin are rejected."
+
+    def _is_known(self, origin: str | None, site: str | None, hosts: frozenset[str]) -> bool:
+        if origin in self.origins:
+            return True
+        own = {f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts}
+        return self.own_pages and site in (None, *_OWN) and origin in (None, *own)
+
+
+PROGRAMS_ONLY = Guard()
+
+
+def own_hosts(port: int) -> frozenset[str]:
+    """Return the values of `Host` under which clients reach this port of loopback."""
+    bare = LOOPBACK_NAMES if port in _DEFAULT_PORTS else ()
+    return frozenset((*(f"{name}:{port}" for name in LOOPBACK_NAMES), *bare))
+
+
+def _is_navigation(method: str, headers: Headers) -> bool:
+    way = headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")
+    return method == "GET" and way == ("navigate", "document")
