@@ -15,6 +15,7 @@ from mailsync.access.vault import Vault
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.providers import open_provider
+from mailsync.providers.answer_memory import AnswerMemory
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings, load_settings
 from mailsync.steps.check import Checked, Outcome, Worker, check_account
@@ -29,6 +30,9 @@ AT_ONCE = 5
 """Threads, and database connections, of one function: it mostly waits for providers."""
 ENOUGH_TIME_S = 90.0
 """For one mailbox whose provider hardly answers."""
+ANSWERS_BYTES = 32 * 2**20
+"""All answers that the mailboxes hold which are checked at once; an execution reads larger ones
+alone. Measured: one page of this size costs the function 700 MB while it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +110,17 @@ def _workers() -> "SimpleQueue[Worker]":
         with starting:
             trigger.take_over(account_id, run_id, TRIGGER)
 
+    memory = AnswerMemory(ANSWERS_BYTES)
     workers: SimpleQueue[Worker] = SimpleQueue()
     for _ in range(AT_ONCE):
         database = Database(settings)
         vault = Vault(settings.token_key_arn, CredentialStore(database), kms)
-        workers.put(Worker(database, _opener(settings, database, vault), start))
+        workers.put(Worker(database, _opener(settings, database, vault, memory), start))
     return workers
 
 
 def _opener(
-    settings: Settings, database: Database, vault: Vault
+    settings: Settings, database: Database, vault: Vault, memory: AnswerMemory
 ) -> Callable[[Check], AbstractContextManager[Mailbox]]:
     credentials = CredentialStore(database)
 
@@ -127,7 +132,7 @@ def _opener(
         )
         access = open_access(account.id, credentials, vault, settings, check.credentials)
         patience = Patience(total_s=CHECK_PATIENCE_S)
-        provider = open_provider(account, access, settings, patience)
+        provider = open_provider(account, access, settings, patience, memory)
         with closing(provider):
             yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)
 
