@@ -23,7 +23,7 @@ from mailsync.model import (
     TreeReading,
     Unreadable,
 )
-from mailsync.providers.answer_memory import AnswerMemory
+from mailsync.providers.answer_memory import MemoryShare
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings
 
@@ -140,12 +140,12 @@ def open_provider(
     access: AccessSource,
     settings: Settings,
     patience: Patience | None = None,
-    memory: AnswerMemory | None = None,
+    memory: MemoryShare | None = None,
 ) -> MailProvider:
     """Connects to the account's mailbox; imports only the provider that is asked for.
 
-    `memory`: what its answers are borrowed from until it is closed, where several mailboxes are
-    open at once; a call for which nothing is left raises ProviderUnavailable.
+    `memory`: what its answers are taken from until it is closed, where several mailboxes are open
+    at once; a call for which nothing is left raises ProviderUnavailable.
     """
     if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph import GraphMailbox

@@ -34,7 +34,7 @@ from mailsync.model import (
     Unreadable,
 )
 from mailsync.providers import AccessSource, FeedFailed, TooMuchAtOnce, graph_http
-from mailsync.providers.answer_memory import AnswerMemory
+from mailsync.providers.answer_memory import MemoryShare
 from mailsync.providers.graph_cursor import FALLBACKS, LISTED, Feed, Link, is_delta, link_of
 from mailsync.providers.graph_errors import (
     QUOTA_EXCEEDED,
@@ -79,7 +79,7 @@ class GraphMailbox:
         user: str | None = None,
         patience: Patience | None = None,
         max_in_flight: int | None = None,
-        memory: AnswerMemory | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
         self.requests = 0
         self._graph = GraphClient(

@@ -21,7 +21,7 @@ from mailsync.log import logger
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
 from mailsync.model import Access
 from mailsync.providers import AccessSource
-from mailsync.providers.answer_memory import AnswerMemory
+from mailsync.providers.answer_memory import MemoryShare
 from mailsync.providers.graph_answers import read_answer, read_item
 from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
 from mailsync.providers.patience import Patience
@@ -68,7 +68,7 @@ class GraphClient:
     read from the connection. `max_in_flight` is how many requests may be in flight at a time; it
     falls, never below 1, as Graph refuses some for being too many at once. No answer is read beyond
     `limit_bytes`, by default `ANSWER_LIMIT_BYTES`; `received_bytes` is the size of all, unpacked.
-    What they hold is borrowed from `memory`, if there is one, and given back by `close`.
+    What they hold is taken from `memory`, if there is one, and given back by `close`.
 
     What was throttled, or failed for the moment, is asked again after a pause, as far as
     `patience` goes: a listing of many requests must not begin anew for one of them. What does
@@ -92,10 +92,9 @@ class GraphClient:
         answers_in_s: float = _ANSWERS_IN_S,
         max_in_flight: int | None = None,
         limit_bytes: int | None = None,
-        memory: AnswerMemory | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
         self.received_bytes = self._batches_end = 0
-        self._borrowed = 0
         self._memory = memory
         self._limit_bytes = limit_bytes
         self.mailbox = mailbox
@@ -121,8 +120,7 @@ class GraphClient:
     def close(self) -> None:
         self._http.close()
         if self._memory:
-            self._memory.give_back(self._borrowed)
-        self._borrowed = 0
+            self._memory.close()
 
     def get(
         self, path: str, *, page_size: int | None = None, is_one_message: bool = False
@@ -310,25 +308,35 @@ class GraphClient:
 
     def _read(self, response: httpx.Response, limit_bytes: int) -> bytearray | None:
         """The body, unpacked; None as soon as it exceeds the limit."""
-        before = self._borrowed
-        encoding = response.headers.get("Content-Encoding")
-        content = read_body(response.iter_raw(), encoding, limit_bytes, hold=self._borrow)
-        if content is None and self._memory:
-            self._memory.give_back(self._borrowed - before)
-            self._borrowed = before
-        self.received_bytes += len(content or b"")
-        return content
+        taken = 0
 
-    def _borrow(self, size: int) -> None:
-        """Raises ProviderUnavailable when the function has no memory left for it."""
-        if self._memory is None:
-            return
-        if not self._memory.borrow(size):
+        def hold(size: int) -> None:
+            nonlocal taken
+            if self._memory and not self._memory.take(size):
+                raise _MemoryFull
+            taken += size
+
+        try:
+            encoding = response.headers.get("Content-Encoding")
+            content = read_body(response.iter_raw(), encoding, limit_bytes, hold=hold)
+        except _MemoryFull:
+            self._drop(taken)
             raise ProviderUnavailable(
                 "Microsoft Graph sent more at once than this function has memory for beside its"
                 " other mailboxes; trying again."
-            )
-        self._borrowed += size
+            ) from None
+        if content is None:
+            self._drop(taken)
+        self.received_bytes += len(content or b"")
+        return content
+
+    def _drop(self, size: int) -> None:
+        if self._memory:
+            self._memory.give_back(size)
+
+
+class _MemoryFull(Exception):
+    pass
 
 
 def _is_share(refused: int, asked: int) -> bool:

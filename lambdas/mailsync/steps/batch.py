@@ -30,9 +30,9 @@ AT_ONCE = 5
 """Threads, and database connections, of one function: it mostly waits for providers."""
 ENOUGH_TIME_S = 90.0
 """For one mailbox whose provider hardly answers."""
-ANSWERS_BYTES = 32 * 2**20
-"""All answers that the mailboxes hold which are checked at once; an execution reads larger ones
-alone. Measured: one page of this size costs the function 700 MB while it is stored."""
+SHARED_BYTES, OWN_BYTES = 28 * 2**20, 2**20
+"""What the answers of all mailboxes may hold that are checked at once, and of each besides. A mailbox
+that needs more is left to an execution, where it is alone (docs/operations.md, "Memory")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _workers() -> "SimpleQueue[Worker]":
         with starting:
             trigger.take_over(account_id, run_id, TRIGGER)
 
-    memory = AnswerMemory(ANSWERS_BYTES)
+    memory = AnswerMemory(SHARED_BYTES, own_bytes=OWN_BYTES)
     workers: SimpleQueue[Worker] = SimpleQueue()
     for _ in range(AT_ONCE):
         database = Database(settings)
@@ -132,7 +132,7 @@ def _opener(
         )
         access = open_access(account.id, credentials, vault, settings, check.credentials)
         patience = Patience(total_s=CHECK_PATIENCE_S)
-        provider = open_provider(account, access, settings, patience, memory)
+        provider = open_provider(account, access, settings, patience, memory.share())
         with closing(provider):
             yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)
 
