@@ -18,7 +18,7 @@ from tests.stack.conftest import Mirror
 from tests.stack.waiting import when
 
 MESSAGES = 3
-BODY = "x" * (ANSWER_LIMIT_BYTES // MESSAGES - 10_000) + "\N{GRINNING FACE}"
+BODY = "x" * (ANSWER_LIMIT_BYTES // MESSAGES - 100_000) + "\N{GRINNING FACE}"
 """In memory each character takes as much as the widest one, four bytes."""
 MAIL = {
     "subject": "Large",

@@ -30,9 +30,9 @@ AT_ONCE = 5
 """Threads, and database connections, of one function: it mostly waits for providers."""
 ENOUGH_TIME_S = 90.0
 """For one mailbox whose provider hardly answers."""
-SHARED_BYTES, OWN_BYTES = 28 * 2**20, 2**20
-"""What the answers of all mailboxes may hold that are checked at once, and of each besides. A mailbox
-that needs more is left to an execution, where it is alone (docs/operations.md, "Memory")."""
+SHARED_BYTES, OWN_BYTES = 32 * 2**20, 2**20
+"""What the answers of all mailboxes may hold that are checked at once, and of each besides. One that
+needs more is left to an execution, where it is alone (docs/operations.md, "Memory")."""
 
 
 @dataclass(frozen=True, slots=True)
