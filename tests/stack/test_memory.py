@@ -48,15 +48,7 @@ def people(mirror: Mirror) -> Iterator[list[DemoAccount]]:
     for each in accounts:
         when(lambda account=each: account.status()["initialSyncCompleted"])
         for _ in range(MESSAGES):
-            simulator(
-                provider,
-                "POST",
-                "deliver",
-                mailbox=each.address,
-                body=BODY,
-                body_type="html",
-                subject="L",
-            )
+            simulator(provider, "POST", "deliver", mailbox=each.address, **MAIL)
     yield accounts
     for each in accounts:
         url = f"{mirror.stack.api_url}/api/email/accounts/{each.id}?data=purge"
@@ -78,13 +70,14 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
     for each in people:
         when(lambda account=each: account.status()["runId"] is None)
 
+    import shutil
+
     assert not answer.failed, answer.payload
     tally = json.loads(answer.payload)["outcomes"]
     assert set(tally) <= {"synced", "handedOver"}
     assert sum(tally.values()) == AT_ONCE
     for name in ("sync-accounts", "sync-folders", "sync-folder"):
         used = max(each.used_mb for each in read_reports(log_of(mirror, name)))
-        print(name, used, tally)
         assert used < function(name).memory_mb
     stored = mirror.rows(BODIES.format(",".join(ids), len(BODY)))
     assert stored == [[AT_ONCE * MESSAGES]]

@@ -30,9 +30,9 @@ AT_ONCE = 5
 """Threads, and database connections, of one function: it mostly waits for providers."""
 ENOUGH_TIME_S = 90.0
 """For one mailbox whose provider hardly answers."""
-SHARED_BYTES, OWN_BYTES = 32 * 2**20, 2**20
-"""What the answers of all mailboxes may hold that are checked at once, and of each besides. One that
-needs more is left to an execution, where it is alone (docs/operations.md, "Memory")."""
+OWN_BYTES, LARGE_BYTES, LARGE_WAIT_S = 2**20, 32 * 2**20, 5.0
+"""What the answers of each mailbox may hold, and of one at a time. A mailbox that needs more, or that
+waits for so long, is left to an execution, where it is alone (docs/operations.md, "Memory")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _workers() -> "SimpleQueue[Worker]":
         with starting:
             trigger.take_over(account_id, run_id, TRIGGER)
 
-    memory = AnswerMemory(SHARED_BYTES, own_bytes=OWN_BYTES)
+    memory = AnswerMemory(own_bytes=OWN_BYTES, large_bytes=LARGE_BYTES, wait_s=LARGE_WAIT_S)
     workers: SimpleQueue[Worker] = SimpleQueue()
     for _ in range(AT_ONCE):
         database = Database(settings)
