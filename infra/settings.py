@@ -38,6 +38,7 @@ class StageSettings:
     jwt_audience          what that JWT must say, several audiences with commas; None: not checked
     jwt_issuer
     public_url            the API's address if it has its own domain; None: the one AWS gives
+    api_limits            calls of a user in an hour, such as "sync=120,connect=30" (docs/api.md)
     cors_origins          whose pages may use the API from a browser, as https://app.example.com
     reserved_concurrency  executions set aside per function, by its name in the catalog
     """
@@ -61,6 +62,7 @@ class StageSettings:
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
     public_url: str | None = None
+    api_limits: str | None = None
     cors_origins: Sequence[str] = ()
     reserved_concurrency: Mapping[str, int] = field(default_factory=dict)
 

@@ -171,5 +171,9 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
             "JWT_ISSUER": stage.jwt_issuer,
         }
     if any(route.function == spec.name for route in catalog.ROUTES):
-        values |= {"APP_INBOX_URL": stage.app_inbox_url, "PUBLIC_URL": stage.public_url}
+        values |= {
+            "APP_INBOX_URL": stage.app_inbox_url,
+            "PUBLIC_URL": stage.public_url,
+            "API_LIMITS": stage.api_limits,
+        }
     return {name: value for name, value in values.items() if value is not None}
