@@ -18,6 +18,7 @@ from mailsync.access.vault import Vault
 from mailsync.api import removal
 from mailsync.api.admin_consent import finish_admin_consent, is_admin_consent
 from mailsync.api.caller import base_url, is_admin, user_id
+from mailsync.api.json_text import read_json
 from mailsync.api.limits import Kind, spend
 from mailsync.api.organisation_mailboxes import Wanted, connect_mailbox
 from mailsync.api.pages import as_page_or_json
@@ -120,7 +121,7 @@ def connect_organisation_mailbox() -> Response[str]:
 
 def _json_body(event: APIGatewayProxyEventV2) -> Any:
     try:
-        return json.loads(event.decoded_body or "")
+        return read_json(event.decoded_body or "")
     except ValueError:
         raise Refused(MALFORMED) from None
 

@@ -119,4 +119,4 @@ def _refusal(refusal: Exception) -> Problem:
 
 
 def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

@@ -62,7 +62,8 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 def start_sync(
     asked: SyncRequest,
     idempotency_key: Annotated[
-        str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
+        str | None,
+        Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[^\x00]+$"),
     ] = None,
 ) -> Response[SyncAccepted]:
     settings, wish, user = load_settings(), asked.wish(), user_id(router.current_event)

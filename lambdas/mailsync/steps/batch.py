@@ -31,8 +31,8 @@ AT_ONCE = 5
 ENOUGH_TIME_S = 90.0
 """For one mailbox whose provider hardly answers."""
 OWN_BYTES, LARGE_BYTES, LARGE_WAIT_S = 2**20, 32 * 2**20, 5.0
-"""What the answers of each mailbox may hold, and of one at a time. One that needs more, or has waited
-for so long, is left to an execution, where it is alone (docs/operations.md, "Memory")."""
+"""What the answers of each mailbox may hold, and of one at a time. One that needs more, or that has
+waited for so long, is left to an execution, where it is alone (docs/operations.md, "Memory")."""
 
 
 @dataclass(frozen=True, slots=True)
