@@ -21,14 +21,16 @@ LOOPBACK = "127.0.0.1"
 
 class IdentityPlatform:
     """`refusal` is the body of a 400, `status` another answer, `headers` come with either;
-    `redeemed` is what was asked."""
+    `response` is the answer to everything; `redeemed` is what was asked."""
 
     def __init__(self, folder: Path) -> None:
         self.ca_bundle = folder / "ca.pem"
         self.refusal: dict[str, Any] | None = None
+        self.response: Response | None = None
         self.status = 200
         self.headers: dict[str, str] = {}
         self.nonce = ""
+        self.expires_in: Any = 3600
         self.scope = "https://graph.microsoft.com/Mail.Read User.Read"
         self.redeemed: list[dict[str, str]] = []
         tls = _certificate(self.ca_bundle, folder / "key.pem")
@@ -39,6 +41,8 @@ class IdentityPlatform:
         self._server.stop()
 
     def _answer(self, request: Request) -> Response:
+        if self.response:
+            return self.response
         if request.path.endswith("/openid-configuration"):
             return _json(
                 {
@@ -68,7 +72,7 @@ class IdentityPlatform:
         return {
             "token_type": "Bearer",
             "scope": self.scope,
-            "expires_in": 3600,
+            "expires_in": self.expires_in,
             "access_token": f"access-{number}",
             "refresh_token": f"refresh-{number}",
             "id_token": ".".join((_encoded({"alg": "none"}), _encoded(claims), "")),

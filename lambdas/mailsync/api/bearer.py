@@ -28,8 +28,8 @@ class Caller:
 def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
     """Whom the bearer token in an Authorization header names; None when it is no good.
 
-    The token must bear `sub`, of at most `MAX_USER_ID_CHARS` printable characters, and an `exp` to come, and one of
-    the audiences and the issuer of the settings where those are set.
+    The token must bear `sub`, of at most `MAX_USER_ID_CHARS` printable characters, an `exp` to
+    come, and one of the audiences and the issuer of the settings where those are set.
     """
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
