@@ -12,7 +12,7 @@ ACCEPT_ENCODING = "gzip"
 """What requests ask for. Nothing else is unpacked, nor anything packed twice."""
 SMALL_BODY_BYTES = 4 * 2**20
 """A limit for everything that is no mail: tokens, keys, users, subscriptions. Parsed, JSON takes up
-to 25 times its size (a list of small objects), and the functions that read these have 512 MB."""
+to 33 times its size (a list of small objects), and the functions that read these have 512 MB."""
 _PIECE_BYTES = 64 * 2**10
 _GZIP = 16 + zlib.MAX_WBITS
 

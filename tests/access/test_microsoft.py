@@ -148,7 +148,9 @@ def test_a_platform_that_does_not_speak_its_protocol_is_unavailable(
 
 
 @pytest.mark.parametrize(
-    "lifetime", [1e300, 10**30, "9" * 400, "9" * 4301, float("inf"), [], {}, None, "soon"], ids=str
+    "lifetime",
+    [1e300, 10**30, "9" * 400, "9" * 4301, float("inf"), [], {}, None, "soon"],
+    ids=lambda each: str(each)[:9],
 )
 def test_a_lifetime_that_is_none_is_a_wrong_answer_of_the_platform(
     settings: Settings, platform: IdentityPlatform, lifetime: object

@@ -21,6 +21,13 @@ from tests.api.front import AUDIENCE, ISSUER, Front
 from tests.api.requests import a_request, call
 
 DIGITS = "9" * 4301
+
+
+def short(value: str) -> str:
+    """The name of a case."""
+    return ascii(value)[:12]
+
+
 START, ORGANISATION = "POST /api/email/sync", "POST /api/email/accounts/microsoft"
 HOOK = "POST /api/webhooks/microsoft"
 NAMES = ["\0", "ann\0", "\ud800", "ann\udfff", "\x07", "x" * 256]
@@ -34,7 +41,7 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("body", BODIES, ids=short)
 def test_bodies_are_refused(ask: Ask, account_id: AccountId, body: str) -> None:
     assert ask(START, body=body.replace("ACCOUNT", account_id)).status == 422
 
@@ -51,7 +58,7 @@ def test_bodies_of_other_routes_are_refused(
         assert ask_connect(ORGANISATION, body=body, admin=True).status == 422
 
 
-@pytest.mark.parametrize("value", [DIGITS, f"-{DIGITS}", "1e400", "NaN", "\0"])
+@pytest.mark.parametrize("value", [DIGITS, f"-{DIGITS}", "1e400", "NaN", "\0"], ids=short)
 def test_queries_are_refused(ask: Ask, account_id: AccountId, value: str) -> None:
     for query in ({"limit": value}, {"cursor": value[:500]}):
         assert ask("GET /api/email/accounts", query=query).status == 422
@@ -60,7 +67,7 @@ def test_queries_are_refused(ask: Ask, account_id: AccountId, value: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "position", [f"[{DIGITS},1]", f'["2020-01-01T00:00:00Z",{DIGITS}]', "[" * 300]
+    "position", [f"[{DIGITS},1]", f'["2020-01-01T00:00:00Z",{DIGITS}]', "[" * 300], ids=short
 )
 def test_cursors_are_refused(ask: Ask, account_id: AccountId, position: str) -> None:
     cursor = urlsafe_b64encode(position.encode()).decode()[:500]
@@ -70,21 +77,21 @@ def test_cursors_are_refused(ask: Ask, account_id: AccountId, position: str) -> 
     assert ask("GET /api/email/runs", query=query).status == 422
 
 
-@pytest.mark.parametrize("key", ["\0", "a\0b", "\ud800"])
+@pytest.mark.parametrize("key", ["\0", "a\0b", "\ud800"], ids=short)
 def test_idempotency_keys_are_refused(ask: Ask, account_id: AccountId, key: str) -> None:
     headers = {"idempotency-key": key}
 
     assert ask(START, body={"accountId": account_id}, headers=headers).status == 422
 
 
-@pytest.mark.parametrize("name", [DIGITS, "%00", "\0", "\ud800"])
+@pytest.mark.parametrize("name", [DIGITS, "%00", "\0", "\ud800"], ids=short)
 def test_names_in_paths_are_not_found(ask: Ask, ask_connect: Ask, name: str) -> None:
     assert ask(f"GET /api/email/accounts/{name}").status in (404, 422)
     assert ask(f"GET /api/email/runs/{name}").status == 404
     assert ask_connect(f"DELETE /api/email/accounts/{name}").status in (404, 422)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=short)
 def test_a_user_whom_no_row_can_name_is_nobody(
     ask: Ask, ask_connect: Ask, account_id: AccountId, name: str
 ) -> None:
@@ -111,7 +118,9 @@ def test_the_state_and_the_cookie_of_a_sign_in_may_be_anything(ask_connect: Ask)
 
 
 @pytest.mark.parametrize(
-    "item", [DIGITS, f'{{"subscriptionId": {DIGITS}}}', '{"clientState": "\\ud800"}', "[" * 9999]
+    "item",
+    [DIGITS, f'{{"subscriptionId": {DIGITS}}}', '{"clientState": "\\ud800"}', "[" * 9999],
+    ids=short,
 )
 def test_notifications_are_refused_or_ignored(environment: object, item: str) -> None:
     from handlers.webhook import handler
@@ -122,7 +131,7 @@ def test_notifications_are_refused_or_ignored(environment: object, item: str) ->
 
 
 @pytest.mark.xdist_group("front")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=short)
 def test_the_authorizer_admits_nobody_whom_no_row_can_name(front: Front, name: str) -> None:
     answer = front.ask("GET /api/email/accounts", front.token(sub=name), "", "")
 
@@ -153,4 +162,3 @@ def test_text_that_is_no_utf8_leaves_the_connection_as_it_was(
             tx.run("take_call", user_id="\ud800", kind="k", per_hour=9)
         with database.transaction() as tx:
             assert tx.run("take_call", user_id="ann", kind="k", per_hour=9) == [[0]]
-

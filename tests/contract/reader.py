@@ -41,7 +41,7 @@ READERS: dict[str, Callable[[Settings], object]] = {
 
 
 def main(what: str, values: str) -> None:
-    import httpx, msal, requests  # noqa: E401, F401  # else they are part of the growth
+    import httpx  # noqa: F401  # else they are part of the growth
 
     settings = Settings(json.loads(values))
     before, began = most_held_mb(_PID), time.monotonic()

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -46,13 +47,18 @@ def people(mirror: Mirror) -> Iterator[list[DemoAccount]]:
         token = jwt.encode(claims, secret, algorithm="HS256")
         accounts.append(connect(mirror.stack.api_url, provider, token, address))
     for each in accounts:
-        when(lambda account=each: account.status()["initialSyncCompleted"])
+        when(partial(has_ended, each))
         for _ in range(MESSAGES):
             simulator(provider, "POST", "deliver", mailbox=each.address, **MAIL)
     yield accounts
     for each in accounts:
         url = f"{mirror.stack.api_url}/api/email/accounts/{each.id}?data=purge"
         assert httpx.delete(url, headers=each.headers, timeout=60).is_success
+
+
+def has_ended(account: DemoAccount) -> bool:
+    status = account.status()
+    return status["initialSyncCompleted"] and status["runId"] is None
 
 
 def log_of(mirror: Mirror, name: str) -> Path:
@@ -67,12 +73,10 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
     ids = [each.id for each in people]
     answer = mirror.stack.lambdas.invoke("sync-accounts", json.dumps({"accountIds": ids}).encode())
     simulator(mirror.stack.provider, "POST", "latency", model="none")
-    for each in people:
-        when(lambda account=each: account.status()["runId"] is None)
-
-    import shutil
-
     assert not answer.failed, answer.payload
+    for each in people:
+        when(partial(has_ended, each))
+
     tally = json.loads(answer.payload)["outcomes"]
     assert set(tally) <= {"synced", "handedOver"}
     assert sum(tally.values()) == AT_ONCE
