@@ -68,13 +68,25 @@ class Workflow:
         return (STATEMACHINES / self.file).read_text()
 
 
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Requests of one route, from everybody together: per second, and at once after a pause."""
+
+    rate: int
+    burst: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One HTTP API route key and the function behind it; `public` ones skip the authorizer."""
+    """One HTTP API route key and the function behind it; `public` ones skip the authorizer.
+
+    Each route has a throttle of its own, so that a flood of one leaves the others alone.
+    """
 
     key: str
     function: str
     public: bool = False
+    throttle: Throttle = Throttle(rate=50, burst=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +252,9 @@ MAILBOX_SYNC = Workflow(name="mailbox-sync", file="mailbox_sync.asl.json")
 TEST_SYNC = Workflow(name="test-sync", file="test_sync.asl.json")
 WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC, TEST_SYNC)
 
+_FEW = Throttle(rate=10, burst=20)
+"""Of what hardly anybody calls in good faith; the webhook has the rate of the notifications."""
+
 ROUTES: tuple[Route, ...] = (
     Route(key="POST /api/email/sync", function="api"),
     Route(key="GET /api/email/sync", function="api"),
@@ -250,11 +265,11 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/email/accounts/{accountId}", function="api"),
     Route(key="PATCH /api/email/accounts/{accountId}", function="api"),
     Route(key="POST /api/email/accounts/{accountId}/confirm-removal", function="api"),
-    Route(key="GET /api/test-sync", function="api"),
-    Route(key="GET /api/health", function="api", public=True),
-    Route(key="GET /api/openapi.json", function="api", public=True),
+    Route(key="GET /api/test-sync", function="api", throttle=_FEW),
+    Route(key="GET /api/health", function="api", public=True, throttle=_FEW),
+    Route(key="GET /api/openapi.json", function="api", public=True, throttle=_FEW),
     Route(key="GET /api/auth/microsoft", function="connect"),
-    Route(key="GET /api/auth/microsoft/callback", function="connect", public=True),
+    Route(key="GET /api/auth/microsoft/callback", function="connect", public=True, throttle=_FEW),
     Route(key="POST /api/auth/microsoft/confirm", function="connect"),
     Route(key="POST /api/email/accounts/microsoft", function="connect"),
     Route(key="DELETE /api/email/accounts/{accountId}", function="connect"),

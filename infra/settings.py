@@ -43,6 +43,7 @@ class StageSettings:
                           with the JWT; recommended where hosts beside the API are not all trusted
     log_source_ip         whether audit records name the IP address of the request
     public_url            the API's address if it has its own domain; None: the one AWS gives
+    api_limits            calls of a user in an hour, such as "sync=120,connect=30" (docs/api.md)
     cors_origins          whose pages may use the API from a browser, as https://app.example.com
     reserved_concurrency  executions set aside per function, by its name in the catalog
     """
@@ -68,6 +69,7 @@ class StageSettings:
     confirm_connections: bool = False
     log_source_ip: bool = True
     public_url: str | None = None
+    api_limits: str | None = None
     cors_origins: Sequence[str] = ()
     reserved_concurrency: Mapping[str, int] = field(default_factory=dict)
 

@@ -1,6 +1,7 @@
 """SyncApi: the routes of the catalog behind one authorizer."""
 
 import json
+from typing import cast
 
 import aws_cdk as cdk
 import jsii
@@ -72,7 +73,7 @@ class SyncApi(Construct):
             self, "Api", create_default_stage=False, cors_preflight=_cors(stage)
         )
         self._public_url = stage.public_url
-        self._add_stage(stage)
+        default_stage = self._add_stage(stage)
         authorizer = authorizers.HttpLambdaAuthorizer(
             "Authorizer",
             functions[catalog.AUTHORIZER.name].alias,
@@ -87,7 +88,9 @@ class SyncApi(Construct):
             for name in dict.fromkeys(route.function for route in catalog.ROUTES)
         }
         for route in catalog.ROUTES:
-            self._add_route(route, behind[route.function], authorizer)
+            added = self._add_route(route, behind[route.function], authorizer)
+            # A stage may set limits only of routes that exist.
+            default_stage.add_dependency(cast(cdk.CfnResource, added.node.default_child))
 
     @property
     def url(self) -> str:
@@ -101,26 +104,35 @@ class SyncApi(Construct):
         """Not to one behind a route: it would need the API, and the API needs it."""
         function.function.add_environment("PUBLIC_URL", self._public_url or self.url)
 
-    def _add_stage(self, stage: StageSettings) -> None:
+    def _add_stage(self, stage: StageSettings) -> apigateway.CfnStage:
         log_group = logs.LogGroup(
             self,
             "AccessLogs",
             retention=logs.RetentionDays[stage.log_retention],
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        self._api.add_stage(
+        added = self._api.add_stage(
             "DefaultStage",
             auto_deploy=True,
             throttle=apigateway.ThrottleSettings(rate_limit=50, burst_limit=100),
             access_log_settings=_AccessLog(log_group),
         )
+        resource = cast(apigateway.CfnStage, added.node.default_child)
+        resource.route_settings = {
+            route.key: {
+                "ThrottlingRateLimit": route.throttle.rate,
+                "ThrottlingBurstLimit": route.throttle.burst,
+            }
+            for route in catalog.ROUTES
+        }
+        return resource
 
     def _add_route(
         self,
         route: catalog.Route,
         integration: apigateway.HttpRouteIntegration,
         authorizer: apigateway.IHttpRouteAuthorizer,
-    ) -> None:
+    ) -> apigateway.HttpRoute:
         method, path = route.key.split(" ")
         (resource,) = self._api.add_routes(
             path=path,
@@ -137,3 +149,4 @@ class SyncApi(Construct):
                     " (callback), or is called by Microsoft and checks a secret (webhook).",
                 )
             )
+        return resource

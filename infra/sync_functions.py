@@ -176,5 +176,6 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
             "PUBLIC_URL": stage.public_url,
             "CONFIRM_CONNECTIONS": str(stage.confirm_connections).lower(),
             "LOG_SOURCE_IP": str(stage.log_source_ip).lower(),
+            "API_LIMITS": stage.api_limits,
         }
     return {name: value for name, value in values.items() if value is not None}

@@ -177,10 +177,14 @@ def _common_options() -> _Parser:
         metavar="URL,URL",
         help="whose pages may use the API from a browser",
     )
+    _add_keeping(parser)
+    return parser
+
+
+def _add_keeping(parser: argparse.ArgumentParser) -> None:
     keeping = parser.add_mutually_exclusive_group()
     keeping.add_argument("--fresh", action="store_true", help="forget what earlier runs stored")
     keeping.add_argument("--keep", dest="fresh", action="store_false", help="the default")
-    return parser
 
 
 def _port(text: str) -> int:

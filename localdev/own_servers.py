@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from localdev.engine.simulator_process import Provider
+from localdev.engine.simulator_process import CONTROL_SECRET, Provider
 from mailsync.errors import SettingMissing
 from mailsync.settings import Settings
 
@@ -79,7 +79,7 @@ def own_provider(
             client_certificate=_certificate(environment),
             tenants=",".join(sorted(settings.microsoft_tenants)),
             ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
-            control_secret=environment.get("SIMULATOR_SECRET", ""),
+            control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )
     except SettingMissing as wrong:
         raise NotUsable(str(wrong)) from None

@@ -1,4 +1,4 @@
-"""Schedule `purge-accounts`: goes on deleting the accounts that their owners have purged."""
+"""Schedule `purge-accounts`: goes on deleting purged accounts, and sweeps what calls have left."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from mailsync.metrics import metered
 from mailsync.steps.purge import purge_marked
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore
+from mailsync.store.limit_store import LimitStore
 
 BUDGET_S = 40.0
 
@@ -16,4 +17,5 @@ BUDGET_S = 40.0
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    return {"purged": purge_marked(ControlStore(open_database()), BUDGET_S)}
+    swept = LimitStore(open_database()).sweep()
+    return {"purged": purge_marked(ControlStore(open_database()), BUDGET_S), "swept": swept}

@@ -27,6 +27,6 @@ def retry_after_s(header: str | None, *, now: datetime | None = None) -> float |
 def _seconds_until(http_date: str, now: datetime) -> float:
     try:
         moment = parsedate_to_datetime(http_date)
-    except ValueError:
+        return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    except (ValueError, TypeError, OverflowError, IndexError):
         return math.nan
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()

@@ -37,6 +37,8 @@ CONFIRM_CONNECTIONS      true: a mailbox that was signed in to is connected when
 LOG_SOURCE_IP            false: audit records name no IP address (default: true)
 PUBLIC_URL               where the API is reached, if not under its own host name; without it,
                          providers are not asked to notify us of changes
+API_LIMITS               how often a user may call in an hour what starts work or writes rows, by
+                         kind, as in "sync=120,connect=30"; `CALLS_PER_HOUR` are the defaults
 APP_INBOX_URL            where a person lands after connecting a mailbox
 AWS_ENDPOINT_URL         read by boto3 itself
 """
@@ -54,9 +56,20 @@ from mailsync.errors import SettingMissing
 
 GRAPH_URL = "https://graph.microsoft.com/v1.0"
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com/common"
+CALLS_PER_HOUR: Mapping[str, int] = {
+    "sync": 120,
+    "full-sync": 12,
+    "control": 120,
+    "connect": 30,
+    "organisation": 600,
+    "self-test": 12,
+    "self-tests": 60,
+}
+"""Of one user; of all users together for `self-tests`. docs/api.md says which calls these are."""
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
 HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 """What DNS and Python's own encoding of names take (RFC 1035; 63 characters between dots)."""
 _WEB_URL = re.compile(
@@ -237,6 +250,20 @@ class Settings:
         if not self._values.get("PUBLIC_URL", "").strip():
             return None
         return self._https("PUBLIC_URL", default="").rstrip("/")
+
+    @property
+    def calls_per_hour(self) -> Mapping[str, int]:
+        """By kind, those that are not set by default."""
+        named = (each.partition("=") for each in self._values.get("API_LIMITS", "").split(","))
+        limits = {kind.strip(): number.strip() for kind, _, number in named if kind.strip()}
+        if not limits.keys() <= CALLS_PER_HOUR.keys() or not all(
+            _LIMIT.fullmatch(each) for each in limits.values()
+        ):
+            raise SettingMissing(
+                "API_LIMITS must be of the form 'sync=120,connect=30': kinds and whole numbers from"
+                f" 1 to 100000. The kinds are {', '.join(CALLS_PER_HOUR)}."
+            )
+        return {**CALLS_PER_HOUR, **{kind: int(number) for kind, number in limits.items()}}
 
     @property
     def app_inbox_url(self) -> str:

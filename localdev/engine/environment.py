@@ -21,12 +21,13 @@ from pathlib import Path
 from infra.catalog import Function
 from localdev.engine.child import start_child
 from localdev.engine.names import REGION, function_arn
-from localdev.engine.report import report_line
+from localdev.engine.report import most_held_mb, report_line
 from localdev.http_server import Request, Response, Server
 from localdev.private_files import open_private
 
 RUNTIME = Path(__file__).with_name("runtime_main.py")
 INIT_LIMIT_S = 30  # Lambda: 10 s; a developer's machine may be busy
+MEMORY_CHECK_S = 0.05
 LARGEST_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
 _GONE = Response(410, cut_at=-1)
 
@@ -72,6 +73,7 @@ class Environment:
         self._current: _Invocation | None = None
         # Whoever reached the API could take events, tokens in them, and answer in our place.
         self._api = f"/{secrets.token_urlsafe(32)}/2018-06-01/runtime/"
+        self._used_mb = 0
         self._server = Server(self._answer, port=0).start()
         variables = {**_variables(function, code_root), **settings}
         secret = self._api.split("/")[1]
@@ -103,10 +105,9 @@ class Environment:
         try:
             if not invocation.taken.wait(INIT_LIMIT_S):
                 raise queue.Empty
-            outcome = invocation.outcome.get(timeout=invocation.timeout_s)
+            outcome = self._outcome(invocation)
         except queue.Empty:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after "
             outcome = Outcome.error(
                 "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
@@ -114,6 +115,32 @@ class Environment:
         self._current = None
         self._report(invocation)
         return _within_limit(outcome)
+
+    def _outcome(self, invocation: _Invocation) -> Outcome:
+        """Wait for the outcome, and kill a process that outgrows its memory, as Lambda does.
+
+        The kernel keeps the most that the process ever held, so no peak is missed between two
+        looks. Raises queue.Empty when the time is over.
+        """
+        deadline = time.monotonic() + invocation.timeout_s
+        while True:
+            left_s = deadline - time.monotonic()
+            try:
+                outcome = invocation.outcome.get(timeout=max(0.0, min(left_s, MEMORY_CHECK_S)))
+            except queue.Empty:
+                if left_s <= 0:
+                    raise
+                outcome = None
+            self._used_mb = most_held_mb(self.pid) or self._used_mb
+            if self._used_mb > self.function.memory_mb:
+                self._kill()
+                return _out_of_memory(invocation)
+            if outcome:
+                return outcome
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """End the process at once, as Lambda does with an environment that is not needed."""
@@ -158,7 +185,7 @@ class Environment:
             duration_s=time.monotonic() - invocation.taken_at,
             init_s=init_s,
             memory_mb=self.function.memory_mb,
-            pid=self.pid,
+            used_mb=min(self._used_mb, self.function.memory_mb),
         )
         with open_private(self._log) as sink:
             sink.write(line.encode())
@@ -173,6 +200,12 @@ class Environment:
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
         return Outcome.error("Runtime.ExitError", message)
+
+
+def _out_of_memory(invocation: _Invocation) -> Outcome:
+    """As Step Functions sees it (awslabs/aws-deployment-framework #758)."""
+    message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
+    return Outcome.error("Runtime.OutOfMemory", message)
 
 
 def _within_limit(outcome: Outcome) -> Outcome:

@@ -32,7 +32,7 @@ class Report:
 
 
 def report_line(
-    request_id: str, *, duration_s: float, init_s: float, memory_mb: int, pid: int
+    request_id: str, *, duration_s: float, init_s: float, memory_mb: int, used_mb: int
 ) -> str:
     """`init_s` is 0 where the environment was warm."""
     parts = [
@@ -40,7 +40,7 @@ def report_line(
         f"Duration: {duration_s * 1000:.2f} ms",
         f"Billed Duration: {math.ceil((duration_s + init_s) * 1000)} ms",
         f"Memory Size: {memory_mb} MB",
-        f"Max Memory Used: {_most_held_mb(pid)} MB",
+        f"Max Memory Used: {used_mb} MB",
     ]
     if init_s:
         parts.append(f"Init Duration: {init_s * 1000:.2f} ms")
@@ -55,8 +55,8 @@ def read_reports(log: Path) -> list[Report]:
     ]
 
 
-def _most_held_mb(pid: int) -> int:
-    """0 where the process is gone, or where the system does not tell."""
+def most_held_mb(pid: int) -> int:
+    """The most that a process ever held; 0 where it is gone, or where the system does not tell."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

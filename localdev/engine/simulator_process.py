@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import selectors
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from localdev.simulators.entra.face import CLIENT_ID
 
 READY_LIMIT_S = 300  # a large mbox is imported first
 STOP_LIMIT_S = 10
+CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
+"""Of the simulators that this process starts, until it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ class SimulatorProcess:
                 client_id=CLIENT_ID,
                 client_secret=ready["clientSecret"],
                 ca_bundle=ready["caBundle"],
-                control_secret=ready["controlSecret"],
+                control_secret=CONTROL_SECRET,
             )
         except (ValueError, KeyError) as unclear:
             raise StartFailed(f"The simulators did not start: see {self._log}.") from unclear
@@ -109,6 +112,7 @@ class SimulatorProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
+            "SIMULATOR_SECRET": CONTROL_SECRET,
             "PYTHONPATH": os.pathsep.join([str(self._root / "lambdas"), str(self._root)]),
         }
         command = [sys.executable, "-m", "localdev.simulators", *self._arguments, *self._ports]

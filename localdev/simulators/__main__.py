@@ -7,6 +7,7 @@ ends with 1. What is odd or was not loaded is named on stderr, a line each.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def main() -> int:
         host=options.host,
         client_id=options.client_id,
         client_secret=options.client_secret,
+        control_secret=os.environ.get("SIMULATOR_SECRET"),
     )
     simulators.service.latency = LATENCIES[options.latency]
     mail: LoadReport | None = None

@@ -24,6 +24,7 @@ class Simulators:
 
     host: by which of the loopback's names its own links call it.
     client_secret: of the application; None: one that is made at the first start and kept.
+    control_secret: of the back door `/_sim/`; None: the same.
     """
 
     def __init__(
@@ -35,11 +36,12 @@ class Simulators:
         host: str = "127.0.0.1",
         client_id: str = CLIENT_ID,
         client_secret: str | None = CLIENT_SECRET,
+        control_secret: str | None = None,
     ) -> None:
         self.service = Service(data)
         self._host = host
         self._client_id = client_id
-        self.control_secret = self._own_secret("control")
+        self.control_secret = control_secret or self._own_secret("control")
         self.client_secret = client_secret or self._own_secret("client")
         self._signer = TokenSigner(self.service.database)
         tls, self.ca_bundle = server_tls(data)

@@ -21,17 +21,20 @@ LOOPBACK = "127.0.0.1"
 
 class IdentityPlatform:
     """`refusal` is the body of a 400, `status` another answer, `headers` come with either;
-    `redeemed` is what was asked. `metadata` replaces what the platform says of itself;
-    `moved_to` is an address that it redirects every request to, with `status`."""
+    `response` is the answer to everything; `redeemed` is what was asked. `metadata` replaces what
+    the platform says of itself; `moved_to` is an address that it redirects every request to, with
+    `status`."""
 
     def __init__(self, folder: Path) -> None:
         self.ca_bundle = folder / "ca.pem"
         self.refusal: dict[str, Any] | None = None
+        self.response: Response | None = None
         self.status = 200
         self.headers: dict[str, str] = {}
         self.metadata: dict[str, str] = {}
         self.moved_to: str | None = None
         self.nonce = ""
+        self.expires_in: Any = 3600
         self.scope = "https://graph.microsoft.com/Mail.Read User.Read"
         self.redeemed: list[dict[str, str]] = []
         tls = self_signed(self.ca_bundle, folder / "key.pem")
@@ -42,6 +45,8 @@ class IdentityPlatform:
         self._server.stop()
 
     def _answer(self, request: Request) -> Response:
+        if self.response:
+            return self.response
         if self.moved_to:
             return Response(self.status, b"", {"Location": self.moved_to})
         if request.path.endswith("/openid-configuration"):
@@ -74,7 +79,7 @@ class IdentityPlatform:
         return {
             "token_type": "Bearer",
             "scope": self.scope,
-            "expires_in": 3600,
+            "expires_in": self.expires_in,
             "access_token": f"access-{number}",
             "refresh_token": f"refresh-{number}",
             "id_token": ".".join((_encoded({"alg": "none"}), _encoded(claims), "")),

@@ -147,6 +147,21 @@ def test_a_platform_that_does_not_speak_its_protocol_is_unavailable(
         refresh(settings, grant)
 
 
+@pytest.mark.parametrize(
+    "lifetime",
+    [1e300, 10**30, "9" * 400, "9" * 4301, float("inf"), [], {}, None, "soon"],
+    ids=lambda each: str(each)[:9],
+)
+def test_a_lifetime_that_is_none_is_a_wrong_answer_of_the_platform(
+    settings: Settings, platform: IdentityPlatform, lifetime: object
+) -> None:
+    grant = signed_in(settings, platform).admission.grant
+    platform.expires_in = lifetime
+
+    with pytest.raises(ProviderUnavailable):
+        refresh(settings, grant)
+
+
 def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
     settings: Settings, platform: IdentityPlatform
 ) -> None:

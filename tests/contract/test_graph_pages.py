@@ -222,6 +222,7 @@ def test_a_denial_is_believed_when_it_is_repeated(
         (Response(200, b"<html>sign in to this wifi</html>"), ProviderUnavailable),
         (Response(200, b'{"value": [{"id": "a"'), ProviderUnavailable),
         (Response(200, b"{}"), ProviderUnavailable),
+        (Response(200, b'{"value": [' + b"9" * 4301 + b"]}"), ProviderUnavailable),
         (Response(200, b'{"value": []}'), ProviderUnavailable),
         (Response(200, b'{"value": []}', cut_at=5), ProviderUnavailable),
         (Response(200, cut_at=-1), ProviderUnavailable),

@@ -196,6 +196,22 @@ def test_pages_that_would_not_fit_into_memory_are_asked_for_in_smaller_ones(
     assert world.one("SELECT count(*) FROM mailsync.email_quarantine") == [0]
 
 
+def test_a_message_that_is_never_held_is_quarantined_and_the_others_arrive(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the feed it is not had, nor by its id; the folder is read by the next feed."""
+    monkeypatch.setattr(graph_http, "ANSWER_LIMIT_BYTES", LARGE_CHARS)
+    monkeypatch.setattr(graph_http, "MESSAGE_LIMIT_BYTES", 2 * LARGE_CHARS)
+    too_large = world.remote.deliver(a_mail("bomb", body="x" * 3 * LARGE_CHARS))
+    world.remote.deliver(a_mail("after it", minutes=1))
+
+    assert world.sync() == "completed"
+
+    quarantined = "SELECT message_id, cause FROM mailsync.email_quarantine"
+    assert world.rows(quarantined) == [[too_large, "too_large"]]
+    assert world.one("SELECT count(*) FROM mailsync.emails") == [37]
+
+
 @pytest.mark.parametrize(("limit", "largest_page"), [(4 * LARGE_CHARS, 16), (1, 2)])
 def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch, limit: int, largest_page: int

@@ -63,11 +63,27 @@ def test_routes_have_no_metrics_of_their_own(sync: Template) -> None:
     assert not settings.get("DetailedMetricsEnabled")
 
 
-def test_requests_are_throttled_for_all_together(sync: Template) -> None:
-    limits = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["DefaultRouteSettings"]
+def test_each_route_is_throttled_for_itself(sync: Template) -> None:
+    """So a flood of the public ones starves neither users nor notifications."""
+    limits = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["RouteSettings"]
 
-    assert limits["ThrottlingRateLimit"] == 50
-    assert limits["ThrottlingBurstLimit"] == 100
+    assert limits == {
+        each.key: {
+            "ThrottlingRateLimit": each.throttle.rate,
+            "ThrottlingBurstLimit": each.throttle.burst,
+        }
+        for each in catalog.ROUTES
+    }
+    public = {each.key: each.throttle for each in catalog.ROUTES if each.public}
+    notifications = public.pop("POST /api/webhooks/microsoft")
+    assert notifications == catalog.Throttle(rate=50, burst=100)
+    assert all(each.rate <= 10 for each in public.values())
+
+
+def test_a_stage_names_its_routes_only_after_they_were_made(sync: Template) -> None:
+    stage = sync.only("AWS::ApiGatewayV2::Stage")
+
+    assert set(stage["DependsOn"]) >= sync.of_type("AWS::ApiGatewayV2::Route").keys()
 
 
 def test_pages_of_other_origins_may_use_the_api_only_if_the_stage_names_them(

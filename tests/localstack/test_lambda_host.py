@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,6 +103,20 @@ def test_a_call_over_its_time_is_killed(tmp_path: Path) -> None:
     assert result(answer)["errorType"] == "Sandbox.Timedout"
     assert wait_until_gone(pid)
     host.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process holds")
+def test_a_function_that_outgrows_its_memory_is_killed(host: LambdaHost, tmp_path: Path) -> None:
+    pid = result(call(host))["pid"]
+    assert result(call(host, do="hoard", megabytes=300)) == 300 * 2**20
+
+    killed = result(call(host, do="hoard", megabytes=512))
+
+    assert killed["errorType"] == "Runtime.OutOfMemory"
+    assert killed["errorMessage"].endswith("Runtime exited with error: signal: killed")
+    assert wait_until_gone(pid)
+    assert read_reports(tmp_path / "logs" / "behave.log")[-1].used_mb == 512
+    assert result(call(host, n=1))["pid"] != pid
 
 
 def test_an_environment_killed_from_outside_ends_its_call(host: LambdaHost) -> None:

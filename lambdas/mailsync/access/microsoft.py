@@ -27,11 +27,20 @@ from mailsync.errors import (
     SettingMissing,
 )
 from mailsync.model import Access
+from mailsync.response_body import (
+    ACCEPT_ENCODING,
+    SMALL_BODY_BYTES,
+    UnreadableBody,
+    read_body,
+)
 from mailsync.retry_after import retry_after_s
 from mailsync.settings import Settings, is_private_url
 
 SCOPES = ("Mail.Read", "User.Read")
 TIMEOUT_S = 15
+_READ_BYTES = 64 * 2**10
+_UNREADABLE = (ValueError, KeyError, RuntimeError, TypeError, OverflowError)
+"""What msal and we raise for an answer that is not as documented."""
 _PEM = re.compile(
     r"-----BEGIN (?:RSA )?(?P<what>PRIVATE KEY|CERTIFICATE)-----.*?-----END [A-Z ]+-----",
     re.DOTALL,
@@ -134,6 +143,9 @@ def admit(settings: Settings, organisation_id: str) -> Admission:
         return Admission(_access(answer), organisation_id=organisation_id)
 
 
+_OPTIONS = {"timeout": TIMEOUT_S, "allow_redirects": False, "stream": True}
+
+
 class _HttpClient:
     """The HTTP client of one msal application, which tells what msal keeps to itself.
 
@@ -151,19 +163,38 @@ class _HttpClient:
 
     def get(self, url: str, **parts: Any) -> Any:
         _require_private(url)
-        answer = self._session.get(url, timeout=TIMEOUT_S, allow_redirects=False, **parts)
-        return self._checked(answer)
+        return self._read(self._session.get(url, **_OPTIONS, **parts))
 
     def post(self, url: str, **parts: Any) -> Any:
         _require_private(url)
-        answer = self._session.post(url, timeout=TIMEOUT_S, allow_redirects=False, **parts)
-        return self._checked(answer)
+        return self._read(self._session.post(url, **_OPTIONS, **parts))
 
     def close(self) -> None:
         self._session.close()
 
-    def _checked(self, response: Any) -> Any:
-        """Raises ProviderThrottled and ProviderUnavailable where the body does not matter."""
+    def _read(self, response: Any) -> Any:
+        """The answer with its body, of `SMALL_BODY_BYTES` at most.
+
+        Raises:
+            ValueError: the body is larger, or cannot be unpacked.
+            ProviderThrottled, ProviderUnavailable: the body does not matter any more.
+        """
+        from urllib3.exceptions import HTTPError
+
+        with response:
+            self._check(response)
+            raw = response.raw.stream(_READ_BYTES, decode_content=False)
+            encoding = response.headers.get("Content-Encoding")
+            try:
+                body = read_body(raw, encoding, SMALL_BODY_BYTES)
+            except (UnreadableBody, HTTPError) as error:
+                raise ValueError(type(error).__name__) from None
+        if body is None:
+            raise ValueError("too large")
+        response._content = bytes(body)  # what `text` reads, instead of the connection
+        return response
+
+    def _check(self, response: Any) -> None:
         self.retry_after_s = retry_after_s(response.headers.get("Retry-After"))
         status = response.status_code
         if 300 <= status < 400:
@@ -176,7 +207,6 @@ class _HttpClient:
                 f"Microsoft's sign-in service asks for a pause ({status}); the sync goes on then.",
                 retry_after_s=self.retry_after_s,
             )
-        return response
 
 
 @contextmanager
@@ -194,6 +224,7 @@ def _app(
     cache, credential = msal.SerializableTokenCache(), _credential(settings)
     with requests.Session() as session, _translated():
         session.trust_env = False
+        session.headers["Accept-Encoding"] = ACCEPT_ENCODING
         session.verify = settings.ca_bundle or True
         http = _HttpClient(session)
         if grant:
@@ -265,7 +296,7 @@ def _translated() -> Iterator[None]:
     unavailable = (msal.exceptions.MsalError, requests.RequestException)
     try:
         yield
-    except (*unavailable, ValueError, KeyError, RuntimeError) as error:
+    except (*unavailable, *_UNREADABLE) as error:
         raise ProviderUnavailable(
             f"Microsoft's sign-in service failed ({type(error).__name__}); trying again."
         ) from None

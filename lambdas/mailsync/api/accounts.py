@@ -17,6 +17,7 @@ from mailsync.api.account_models import (
 from mailsync.api.audit import audit
 from mailsync.api.caller import user_id
 from mailsync.api.documented import answers
+from mailsync.api.limits import Kind, spend
 from mailsync.api.models import failure
 from mailsync.api.own import cannot_sync, require_own_account
 from mailsync.api.paging import Cursor, Limit, cut, read_cursor
@@ -71,6 +72,7 @@ def show_account(account_id: AccountNumber) -> AccountDetail:
 )
 def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDetail:
     own = _own(account_id)
+    spend(own.user_id, Kind.CONTROL)
     change = ControlStore(open_database()).change(own, patch.paused, patch.choices())
     if change.conflict:
         raise cannot_sync(change.conflict)
@@ -101,6 +103,7 @@ def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDet
 )
 def confirm_removal(account_id: AccountNumber) -> RemovalConfirmed:
     own = _own(account_id)
+    spend(own.user_id, Kind.CONTROL)
     removal = ControlStore(open_database()).confirm_removal(own)
     if removal is None:
         raise Refused(_NOTHING_TO_CONFIRM)

@@ -7,7 +7,7 @@ import jwt
 
 from mailsync.api.signing_keys import SigningKeys
 from mailsync.log import logger
-from mailsync.model import MAX_USER_ID_CHARS
+from mailsync.model import is_storable_name
 from mailsync.settings import Settings
 
 LONGEST_TOKEN = 8192
@@ -28,8 +28,8 @@ class Caller:
 def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
     """Whom the bearer token in an Authorization header names; None when it is no good.
 
-    The token must bear `sub`, of at most `MAX_USER_ID_CHARS`, and an `exp` to come, and one of
-    the audiences and the issuer of the settings where those are set.
+    The token must bear `sub`, of at most `MAX_USER_ID_CHARS` printable characters, an `exp` to
+    come, and one of the audiences and the issuer of the settings where those are set.
     """
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
@@ -41,8 +41,8 @@ def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Call
         # By its name only: the text may quote the token.
         logger.info("token_refused", reason=type(error).__name__)
         return None
-    if not 0 < len(claims["sub"]) <= MAX_USER_ID_CHARS:
-        logger.info("token_refused", reason="SubjectLength")
+    if not is_storable_name(claims["sub"]):
+        logger.info("token_refused", reason="SubjectNotStorable")
         return None
     return Caller(claims["sub"], _is_admin(claims))
 

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import Problem, Refused
+from mailsync.model import is_storable_name
 from mailsync.settings import Settings
 
 _NOBODY = Problem(
@@ -16,9 +17,10 @@ _NOBODY = Problem(
 
 
 def user_id(event: APIGatewayProxyEventV2) -> str:
-    """The user whom the authorizer named. Raises Refused (401) when it named nobody."""
+    """The user whom the authorizer named. Raises Refused (401) when it named nobody, or somebody
+    whom no row can name."""
     named = _said(event).get("userId")
-    if not named:
+    if not named or not is_storable_name(str(named)):
         raise Refused(_NOBODY)
     return str(named)
 

@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.caller import user_id
 from mailsync.api.documented import answers
+from mailsync.api.limits import EVERYBODY, Kind, spend
 from mailsync.api.models import Health, SelfTestStarted
 from mailsync.log import logger
 from mailsync.settings import load_settings
@@ -22,7 +23,8 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     responses=answers({200: SelfTestStarted}),
 )
 def start_self_test() -> SelfTestStarted:
-    user_id(router.current_event)
+    spend(user_id(router.current_event), Kind.SELF_TEST)
+    spend(EVERYBODY, Kind.SELF_TESTS)
     name = str(uuid4())
     arn = Workflows().start(load_settings().test_sync_arn, name, {})
     logger.info("self_test_started", execution=name)

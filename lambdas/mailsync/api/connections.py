@@ -18,6 +18,8 @@ from mailsync.api import removal
 from mailsync.api.admin_consent import finish_admin_consent, is_admin_consent
 from mailsync.api.audit import audit
 from mailsync.api.caller import base_url, is_admin, user_id
+from mailsync.api.json_text import read_json
+from mailsync.api.limits import Kind, spend
 from mailsync.api.organisation_mailboxes import Wanted, connect_mailbox
 from mailsync.api.problems import MALFORMED, Problem, Refused, answer_with_problems, invalid_field
 from mailsync.api.sign_in import SIGN_IN_S, Connected, SignIns
@@ -71,8 +73,9 @@ def begin() -> Response[str]:
     return_to = event.query_string_parameters.get("returnTo")
     if return_to is not None and return_to != settings.app_inbox_url:
         raise Refused(_RETURN_TO)
-    base = base_url(event, settings)
-    begun = _sign_ins(settings).begin(user_id(event), base + CALLBACK)
+    base, user = base_url(event, settings), user_id(event)
+    spend(user, Kind.CONNECT)
+    begun = _sign_ins(settings).begin(user, base + CALLBACK)
     cookies = [sign_in_cookie(begun.cookie, secure=_is_secure(base), seconds=SIGN_IN_S)]
     if "application/json" in event.headers.get("accept", ""):
         body = json.dumps({"authorizationUrl": begun.authorization_url})
@@ -121,6 +124,7 @@ def connect_organisation_mailbox() -> Response[str]:
     caller = user_id(event)
     if not is_admin(event):
         raise Refused(_NOT_ADMIN)
+    spend(caller, Kind.ORGANISATION)
     wanted = Wanted.from_body(_json_body(event), caller)
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
@@ -161,7 +165,7 @@ def _created(
 
 def _json_body(event: APIGatewayProxyEventV2) -> Any:
     try:
-        return json.loads(event.decoded_body or "")
+        return read_json(event.decoded_body or "")
     except ValueError:
         raise Refused(MALFORMED) from None
 

@@ -25,7 +25,7 @@ def answers(
 
 def problem(status: int) -> dict[str, Any]:
     content = {}
-    if status not in (403, 429):
+    if status != 403:
         content[CONTENT_TYPE] = {"schema": PROBLEM}
     if status in _BY_GATEWAY:
         content["application/json"] = {"schema": GATEWAY}

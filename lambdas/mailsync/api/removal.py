@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.audit import audit
 from mailsync.api.caller import user_id
+from mailsync.api.limits import Kind, spend
 from mailsync.api.problems import Refused, invalid_field
 from mailsync.model import AccountId, RunId
 from mailsync.steps.purge import purge
@@ -36,6 +37,7 @@ def remove_account(account_id: str) -> Response[str]:
     """A death before the account's own transaction leaves one that can be removed again."""
     deadline = time.monotonic() + BUDGET_S
     own, data = _own(account_id), _data()
+    spend(own.user_id, Kind.CONTROL)
     store = ControlStore(open_database())
     end_push(own)
     stopped = store.disconnect(own) if data == KEEP else store.begin_purge(own)

@@ -4,6 +4,7 @@ The algorithms follow from the setting, never from the token: where the issuer's
 nothing signed with HS256 is believed, and the other way round (RFC 8725, 2.1 and 3.1).
 """
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from mailsync.log import logger
+from mailsync.response_body import ACCEPT_ENCODING, SMALL_BODY_BYTES, UnreadableBody, read_body
 from mailsync.settings import Settings, load_settings
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
@@ -97,7 +99,13 @@ class PublishedKeys:
         self._asked_at = now
         try:
             published = self._published()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            UnreadableBody,
+            ValueError,
+            RecursionError,
+        ) as error:
             logger.error(
                 "signing_keys_unavailable", error=type(error).__name__, known=len(self._keys)
             )
@@ -110,11 +118,16 @@ class PublishedKeys:
         """Raises httpx.HTTPError, or ValueError for an answer that is no key set."""
         import httpx
 
-        with httpx.Client(
+        accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
+        client = httpx.Client(
             verify=self._tls, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
-        ) as http:
-            answer = http.get(self._url, headers={"Accept": "application/json"})
-        document = answer.raise_for_status().json()
+        )
+        with client as http, http.stream("GET", self._url, headers=accepted) as answer:
+            encoding = answer.raise_for_status().headers.get("Content-Encoding")
+            body = read_body(answer.iter_raw(), encoding, SMALL_BODY_BYTES)
+        if body is None:
+            raise ValueError("too large")
+        document = json.loads(body)
         keys = document.get("keys") if isinstance(document, dict) else None
         if not isinstance(keys, list):
             raise ValueError("no key set")

@@ -14,6 +14,7 @@ from mailsync.api.audit import audit
 from mailsync.api.caller import base_url, user_id
 from mailsync.api.documented import answers
 from mailsync.api.etag import etag
+from mailsync.api.limits import Kind, spend
 from mailsync.api.models import SyncAccepted, SyncRequest, SyncStopped
 from mailsync.api.own import cannot_sync, not_found
 from mailsync.api.problems import Problem, Refused, unknown_folders
@@ -62,11 +63,15 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 def start_sync(
     asked: SyncRequest,
     idempotency_key: Annotated[
-        str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
+        str | None,
+        Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[^\x00]+$"),
     ] = None,
 ) -> Response[SyncAccepted]:
+    settings, wish, user = load_settings(), asked.wish(), user_id(router.current_event)
+    spend(user, Kind.SYNC)
+    if wish.sync_type is SyncType.FULL:
+        spend(user, Kind.FULL_SYNC)
     account = _own_account(asked.account_id)
-    settings, wish = load_settings(), asked.wish()
     run = _run(account, wish, idempotency_key)
     if run.repeats not in (None, wish):
         raise Refused(_KEY_REUSED)
@@ -91,6 +96,7 @@ def start_sync(
 )
 def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStopped:
     own = OwnAccount(AccountId(str(account_id)), user_id(router.current_event))
+    spend(own.user_id, Kind.CONTROL)
     run_id = ControlStore(open_database()).cancel(own)
     if run_id is None:
         return SyncStopped(account_id=own.id, run_id=None, message="No sync was running.")

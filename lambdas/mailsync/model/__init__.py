@@ -34,6 +34,7 @@ from mailsync.model.ids import (
     FolderId,
     RemoteId,
     RunId,
+    is_storable_name,
 )
 from mailsync.model.message import (
     Address,
@@ -94,4 +95,5 @@ __all__ = [
     "TreeReading",
     "Unreadable",
     "Upsert",
+    "is_storable_name",
 ]

@@ -16,3 +16,8 @@ about 150; Microsoft says to reserve 512 ("EWS identifiers in Exchange")."""
 MAX_USER_ID_CHARS = 255
 """Of a user of the application: the limit of OpenID Connect Core 1.0, section 2, for `sub`."""
 Cursor = NewType("Cursor", str)
+
+
+def is_storable_name(user_id: str) -> bool:
+    """Whether a row can name this user: printable, so without NUL and halves of surrogate pairs."""
+    return 0 < len(user_id) <= MAX_USER_ID_CHARS and user_id.isprintable()

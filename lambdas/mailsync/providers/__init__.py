@@ -23,6 +23,7 @@ from mailsync.model import (
     TreeReading,
     Unreadable,
 )
+from mailsync.providers.answer_memory import MemoryShare
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings
 
@@ -42,6 +43,13 @@ class AccessSource(Protocol):
 
 class FeedFailed(Exception):
     """A folder's feed cannot get past a message; read the folder anew by the next fallback.
+
+    Not a failure of a sync, so the workflow does not know it.
+    """
+
+
+class TooMuchAtOnce(Exception):
+    """The messages asked for are more than is held in memory at once; ask for fewer.
 
     Not a failure of a sync, so the workflow does not know it.
     """
@@ -115,8 +123,12 @@ class MailProvider(Protocol):
         """Fetch each of the messages as it is now, in the order of the ids, one answer per id.
 
         A message for which the provider fails while the mailbox answers is Unreadable, with the
-        cause `unanswered`. `one_by_one` is for steps that share the mailbox with others: it keeps
-        one request in flight, where several at once would be refused together.
+        cause `unanswered`, and one that is larger than is ever held with `too_large`. `one_by_one`
+        is for steps that share the mailbox with others: it keeps one request in flight, where
+        several at once would be refused together.
+
+        Raises:
+            TooMuchAtOnce: never for a single id.
         """
         ...
 
@@ -124,9 +136,17 @@ class MailProvider(Protocol):
 
 
 def open_provider(
-    account: Account, access: AccessSource, settings: Settings, patience: Patience | None = None
+    account: Account,
+    access: AccessSource,
+    settings: Settings,
+    patience: Patience | None = None,
+    memory: MemoryShare | None = None,
 ) -> MailProvider:
-    """Connects to the account's mailbox; imports only the provider that is asked for."""
+    """Connects to the account's mailbox; imports only the provider that is asked for.
+
+    `memory`: what its answers are taken from until it is closed, where several mailboxes are open
+    at once; a call for which nothing is left raises ProviderUnavailable.
+    """
     if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph import GraphMailbox
 
@@ -137,6 +157,7 @@ def open_provider(
             user=_graph_user(account),
             patience=patience,
             max_in_flight=account.max_in_flight,
+            memory=memory,
         )
     raise ProviderRejected(f"Accounts of provider '{account.provider}' cannot be synced yet.")
 

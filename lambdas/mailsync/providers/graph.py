@@ -33,7 +33,8 @@ from mailsync.model import (
     TreeReading,
     Unreadable,
 )
-from mailsync.providers import AccessSource, FeedFailed
+from mailsync.providers import AccessSource, FeedFailed, TooMuchAtOnce, graph_http
+from mailsync.providers.answer_memory import MemoryShare
 from mailsync.providers.graph_cursor import FALLBACKS, LISTED, Feed, Link, is_delta, link_of
 from mailsync.providers.graph_errors import (
     QUOTA_EXCEEDED,
@@ -78,6 +79,7 @@ class GraphMailbox:
         user: str | None = None,
         patience: Patience | None = None,
         max_in_flight: int | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
         self.requests = 0
         self._graph = GraphClient(
@@ -88,6 +90,7 @@ class GraphMailbox:
             patience=patience or Patience(),
             on_request=self._count,
             max_in_flight=max_in_flight,
+            memory=memory,
         )
 
     @property
@@ -110,8 +113,8 @@ class GraphMailbox:
         if cursor is None:
             return self._first_page(folder, limit, FALLBACKS[min(fallback, len(FALLBACKS) - 1)])
         link = link_of(cursor)
-        answer = self._graph.get(link.path, page_size=limit)
-        if limit == 1 and answer.is_passing and not answer.throttled:
+        answer = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
+        if limit == 1 and answer.may_be_its_message:
             answer = self._insist(link, answer)
         if not answer.ok:
             raise self._page_refused(folder, answer, Asked.CURSOR)
@@ -170,14 +173,11 @@ class GraphMailbox:
     ) -> Sequence[Message | Gone | Unreadable]:
         """Graph works on four items of a batch at once: all that a mailbox may have in flight."""
         paths = [self._message_path(remote_id) for remote_id in ids]
-        if one_by_one:
-            answers = [self._graph.get(path) for path in paths]
-        else:
-            batch = zip(paths, self._graph.get_batch(paths), strict=True)
-            answers = [
-                self._graph.get(path) if answer.status == TOO_LARGE else answer
-                for path, answer in batch
-            ]
+        answers = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
+        if not one_by_one and any(answer.status == TOO_LARGE for answer in answers):
+            if len(paths) > 1:
+                raise TooMuchAtOnce
+            answers = self._get_one_by_one(paths)
         found = [_message(*pair) for pair in zip(ids, answers, strict=True)]
         if answers and not any(found):
             self._require_mailbox(answers[0])
@@ -186,18 +186,29 @@ class GraphMailbox:
             for remote_id, answer, message in zip(ids, answers, found, strict=True)
         ]
 
+    def _get_one_by_one(self, paths: Sequence[str]) -> list[Answer]:
+        """Raises TooMuchAtOnce when several together exceed the limit of one answer."""
+        answers: list[Answer] = []
+        end = self._graph.received_bytes + graph_http.ANSWER_LIMIT_BYTES
+        for path in paths:
+            answers.append(self._graph.get(path, is_one_message=True))
+            if self._graph.received_bytes > end and len(paths) > 1:
+                raise TooMuchAtOnce
+        return answers
+
     def _count(self, requests: int) -> None:
         self.requests += requests
 
     def _first_page(self, folder: FolderRef, limit: int, feed: Feed) -> Page:
         link = self._beginning(folder, feed, limit)
-        answer = self._graph.get(link.path, page_size=None if feed.is_list else limit)
-        if limit == 1 and answer.is_passing and not answer.throttled:
+        page_size = None if feed.is_list else limit
+        answer = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
+        if limit == 1 and answer.may_be_its_message:
             answer = self._insist(link, answer)
         lacks_delta = answer.status in _NO_DELTA or answer.code == QUOTA_EXCEEDED
         if lacks_delta and not feed.is_list:
             link = self._beginning(folder, Feed.LEAN_LIST if feed.is_lean else Feed.LIST, limit)
-            listed = self._graph.get(link.path)
+            listed = self._graph.get(link.path, is_one_message=limit == 1)
             answer = listed if listed.ok else answer
         if not answer.ok:
             raise self._page_refused(folder, answer, Asked.MAILBOX)
@@ -210,8 +221,9 @@ class GraphMailbox:
             FeedFailed: it fails again. There is no way to go on behind it in this feed.
         """
         self._require_mailbox(failed)
-        answer = self._graph.get(link.path, page_size=None if link.feed.is_list else 1)
-        if answer.is_passing and not answer.throttled and link.feed is not FALLBACKS[-1]:
+        page_size = None if link.feed.is_list else 1
+        answer = self._graph.get(link.path, page_size=page_size, is_one_message=True)
+        if answer.may_be_its_message and link.feed is not FALLBACKS[-1]:
             raise FeedFailed
         return answer
 
@@ -296,4 +308,5 @@ def _message(remote_id: RemoteId, answer: Answer) -> Message | Gone | Unreadable
 
 def _unanswered(remote_id: RemoteId, answer: Answer) -> Unreadable:
     """The mailbox answers other requests, so it is this message."""
-    return Unreadable(remote_id, "unanswered", str(refusal(answer, Asked.MAILBOX)))
+    cause = "too_large" if answer.status == TOO_LARGE else "unanswered"
+    return Unreadable(remote_id, cause, str(refusal(answer, Asked.MAILBOX)))

@@ -63,6 +63,11 @@ class Answer:
         return self.throttled or (failed and self.code not in UNREADABLE)
 
     @property
+    def may_be_its_message(self) -> bool:
+        """Whether the failure of an answer that is one message may concern this message alone."""
+        return self.status == TOO_LARGE or (self.is_passing and not self.throttled)
+
+    @property
     def code(self) -> str:
         """The error's code, empty when there is none."""
         error = self.body.get("error")

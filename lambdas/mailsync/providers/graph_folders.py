@@ -28,6 +28,8 @@ from mailsync.providers.graph_http import GraphClient, read_list
 from mailsync.providers.graph_messages import read_id
 
 Json = Mapping[str, Any]
+MAX_COUNT = 2**31
+"""What a count's column holds."""
 
 PAGE_FOLDERS = 200
 PARENTS_PER_CHECK = 20
@@ -327,5 +329,6 @@ def _child_count(entry: Json) -> int:
 
 
 def _count(entry: Json, name: str) -> int | None:
+    """None for what is no count; some of Graph's are negative."""
     count = entry.get(name)
-    return count if isinstance(count, int) else None
+    return count if isinstance(count, int) and abs(count) < MAX_COUNT else None

@@ -6,7 +6,6 @@ IdType="ImmutableId"`: it counts per request, and a single one without it would 
 of ids (Microsoft Graph docs, "Obtain immutable identifiers for Outlook resources").
 """
 
-import json
 import ssl
 import time
 import uuid
@@ -16,16 +15,17 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
-import orjson
 
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
 from mailsync.model import Access
 from mailsync.providers import AccessSource
+from mailsync.providers.answer_memory import MemoryShare
+from mailsync.providers.graph_answers import read_answer, read_item
 from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
 from mailsync.providers.patience import Patience
-from mailsync.retry_after import retry_after_s
+from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
 from mailsync.sync.budget import LONGEST_PAUSE_S
 
 BATCH_LIMIT = 20
@@ -34,7 +34,11 @@ MAX_IN_FLIGHT = 4
 """Requests of one app to one mailbox at a time (Microsoft Graph docs, "throttling limits"); as many
 items of a batch are worked on at once. Other apps of a tenant may use some of them."""
 ANSWER_LIMIT_BYTES = 32 * 2**20
-"""Of a page or a batch. In memory its text is up to four times as large, and is held twice."""
+"""Of one answer, unpacked, and of all batches of one call together. In memory its text is up to
+four times as large, and is held twice."""
+MESSAGE_LIMIT_BYTES = 2 * ANSWER_LIMIT_BYTES
+"""Of the answer that is a single message: nothing smaller can be asked for. A body at the limit of
+what is stored has 16 to 96 MB, the latter if each of its characters is escaped."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
 _ANSWERS_IN_S = 45.0
 _CONNECTS_IN_S = 10.0
@@ -46,16 +50,13 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """`limited`: its answer may be too large, since it can be asked for in smaller pieces.
-
-    `requests` is how many it is to Graph's quota.
-    """
+    """`limit_bytes` is how large its answer may be, `requests` how many it is to Graph's quota."""
 
     method: str
     path: str
     headers: Mapping[str, str]
+    limit_bytes: int
     content: Any = None
-    limited: bool = False
     requests: int = 1
 
 
@@ -65,7 +66,9 @@ class GraphClient:
 
     `mailbox` is how paths name the mailbox, `/me` or `/users/ID`. `answers_in_s` bounds a single
     read from the connection. `max_in_flight` is how many requests may be in flight at a time; it
-    falls, never below 1, as Graph refuses some for being too many at once.
+    falls, never below 1, as Graph refuses some for being too many at once. No answer is read beyond
+    `limit_bytes`, by default `ANSWER_LIMIT_BYTES`; `received_bytes` is the size of all, unpacked.
+    What they hold is taken from `memory`, if there is one, and given back by `close`.
 
     What was throttled, or failed for the moment, is asked again after a pause, as far as
     `patience` goes: a listing of many requests must not begin anew for one of them. What does
@@ -73,7 +76,8 @@ class GraphClient:
 
     Every method raises what `AccessSource` raises: AccessRevoked when there is no access token to
     be had until a person acts, ProviderThrottled and ProviderUnavailable for the moment; and
-    ProviderThrottled during a longer pause that Graph asked for, in which nothing is sent.
+    ProviderThrottled during a longer pause that Graph asked for, in which nothing is sent, and
+    ProviderUnavailable when `memory` has no room for the answer.
     """
 
     def __init__(
@@ -87,7 +91,12 @@ class GraphClient:
         on_request: Callable[[int], None],
         answers_in_s: float = _ANSWERS_IN_S,
         max_in_flight: int | None = None,
+        limit_bytes: int | None = None,
+        memory: MemoryShare | None = None,
     ) -> None:
+        self.received_bytes = self._batches_end = 0
+        self._memory = memory
+        self._limit_bytes = limit_bytes
         self.mailbox = mailbox
         self.max_in_flight = min(max_in_flight or MAX_IN_FLIGHT, MAX_IN_FLIGHT)
         self._fewer = max(1, self.max_in_flight - 1)
@@ -110,34 +119,39 @@ class GraphClient:
 
     def close(self) -> None:
         self._http.close()
+        if self._memory:
+            self._memory.close()
 
-    def get(self, path: str, *, page_size: int | None = None) -> Answer:
+    def get(
+        self, path: str, *, page_size: int | None = None, is_one_message: bool = False
+    ) -> Answer:
         """A page is not insisted on when it fails: a smaller one may pass.
 
-        One of more than a message is TOO_LARGE beyond `ANSWER_LIMIT_BYTES`.
+        The answer is TOO_LARGE beyond the limit, or `MESSAGE_LIMIT_BYTES` if it is one message.
         """
-        headers = {"Prefer": prefer(page_size)}
-        can_shrink = page_size is not None and page_size > 1
-        return self._ask(_Request("GET", path, headers, limited=can_shrink), insists=not page_size)
+        limit_bytes = MESSAGE_LIMIT_BYTES if is_one_message else self._limit()
+        request = _Request("GET", path, {"Prefer": prefer(page_size)}, limit_bytes)
+        return self._ask(request, insists=not page_size)
 
     def get_batch(self, paths: Sequence[str], *, page_size: int | None = None) -> list[Answer]:
         """The answers in the order of the paths, 20 of them per call.
 
         Items fail one by one, and only those are asked again. What was left out of the answer
-        comes back as NO_ANSWER, and all of a batch as TOO_LARGE if it exceeds
-        `ANSWER_LIMIT_BYTES`.
+        comes back as NO_ANSWER. All of a batch is TOO_LARGE if the answers of this call together
+        would exceed the limit with it.
 
         Raises:
             ProviderThrottled, ProviderRejected: the batch as a whole was refused.
         """
         answers: list[Answer] = []
+        self._batches_end = self.received_bytes + self._limit()
         for start in range(0, len(paths), BATCH_LIMIT):
             answers += self._get_again(paths[start : start + BATCH_LIMIT], page_size)
         return answers
 
     def send(self, method: str, path: str, content: Any = None) -> Answer:
         """A request that writes, so it is repeated only when it was refused untouched."""
-        return self._ask(_Request(method, path, {}, content), insists=False)
+        return self._ask(_Request(method, path, {}, self._limit(), content), insists=False)
 
     def path_of(self, link: object) -> str:
         """The path of a link that Graph handed out, relative to the base URL, otherwise verbatim.
@@ -198,13 +212,14 @@ class GraphClient:
             {"id": str(place), "method": "GET", "url": path, "headers": headers}
             for place, path in enumerate(paths)
         ]
-        request = _Request("POST", "/$batch", {}, {"requests": items}, True, len(paths))
-        answer = self._ask(request, insists=True)
+        left_bytes = self._batches_end - self.received_bytes
+        request = _Request("POST", "/$batch", {}, left_bytes, {"requests": items}, len(paths))
+        answer = self._ask(request, insists=True) if left_bytes > 0 else Answer(TOO_LARGE)
         if answer.status == TOO_LARGE:
             return [answer] * len(paths)
         if not answer.ok:
             raise refusal(answer, Asked.MAILBOX)
-        found = {item.get("id"): _item_answer(item) for item in read_list(answer, "responses")}
+        found = {item.get("id"): read_item(item) for item in read_list(answer, "responses")}
         _count_throttles(found.values())
         self._note_pause(found.values(), longer_than_s=LONGEST_PAUSE_S)
         return [found.get(str(place), Answer(NO_ANSWER)) for place in range(len(paths))]
@@ -256,6 +271,7 @@ class GraphClient:
         headers = {
             "Authorization": f"Bearer {access.token}",
             "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
             "Prefer": prefer(None),
             "client-request-id": request_id,
             **request.headers,
@@ -267,15 +283,15 @@ class GraphClient:
             with self._http.stream(
                 request.method, url, headers=headers, json=request.content
             ) as response:
-                content = _read(response, ANSWER_LIMIT_BYTES if request.limited else None)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+                content = self._read(response, request.limit_bytes)
+        except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
             return Answer(NO_ANSWER)
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
             return Answer(TOO_LARGE)
-        answer = _answer(response, content)
+        answer = read_answer(response.status_code, response.headers, content)
         _count_throttles([answer])
         if not answer.ok:
             logger.warning(
@@ -286,6 +302,41 @@ class GraphClient:
                 request_id=response.headers.get("request-id"),
             )
         return answer
+
+    def _limit(self) -> int:
+        return self._limit_bytes or ANSWER_LIMIT_BYTES
+
+    def _read(self, response: httpx.Response, limit_bytes: int) -> bytearray | None:
+        """The body, unpacked; None as soon as it exceeds the limit."""
+        taken = 0
+
+        def hold(size: int) -> None:
+            nonlocal taken
+            if self._memory and not self._memory.take(size):
+                raise _MemoryFull
+            taken += size
+
+        try:
+            encoding = response.headers.get("Content-Encoding")
+            content = read_body(response.iter_raw(), encoding, limit_bytes, hold=hold)
+        except _MemoryFull:
+            self._drop(taken)
+            raise ProviderUnavailable(
+                "Microsoft Graph sent more at once than this function has memory for beside its"
+                " other mailboxes; trying again."
+            ) from None
+        if content is None:
+            self._drop(taken)
+        self.received_bytes += len(content or b"")
+        return content
+
+    def _drop(self, size: int) -> None:
+        if self._memory:
+            self._memory.give_back(size)
+
+
+class _MemoryFull(Exception):
+    pass
 
 
 def _is_share(refused: int, asked: int) -> bool:
@@ -328,52 +379,6 @@ def _pauses_s(answers: Sequence[Answer], *, insists: bool) -> dict[int, float]:
     """The same for those answers of a batch that it concerns, by their places."""
     found = ((at, _pause_s(answer, insists=insists)) for at, answer in enumerate(answers))
     return {at: pause for at, pause in found if pause is not None}
-
-
-def _read(response: httpx.Response, limit_bytes: int | None) -> bytes | None:
-    """The body, unpacked; None as soon as it exceeds the limit."""
-    content = bytearray()
-    for piece in response.iter_bytes():
-        content += piece
-        if limit_bytes is not None and len(content) > limit_bytes:
-            return None
-    return bytes(content)
-
-
-def _answer(response: httpx.Response, content: bytes) -> Answer:
-    body = _parse(content)
-    if response.status_code == 200 and body is None:
-        return Answer(NO_ANSWER)
-    return Answer(
-        response.status_code, body or {}, retry_after_s(response.headers.get("Retry-After"))
-    )
-
-
-def _item_answer(item: Mapping[str, Any]) -> Answer:
-    status, body, headers = item.get("status"), item.get("body"), item.get("headers")
-    named = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
-    if not isinstance(status, int) or (status == 200 and not isinstance(body, dict)):
-        status = NO_ANSWER
-    return Answer(
-        status,
-        body if isinstance(body, dict) else {},
-        retry_after_s(named.get("retry-after")),
-    )
-
-
-def _parse(content: bytes) -> dict[str, Any] | None:
-    """The JSON object, None if it is none.
-
-    Mail may hold half a surrogate pair, which JSON can escape and orjson refuses.
-    """
-    try:
-        parsed = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        try:
-            parsed = json.loads(content)
-        except (ValueError, RecursionError):
-            return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _split(link: object) -> SplitResult:

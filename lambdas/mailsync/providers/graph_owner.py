@@ -14,6 +14,7 @@ from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, mailbox_path
 from mailsync.providers.graph_messages import read_id
 from mailsync.providers.patience import Patience
+from mailsync.response_body import SMALL_BODY_BYTES
 from mailsync.settings import Settings
 
 ANSWERS_IN_S = 8.0
@@ -79,6 +80,7 @@ def look_up(address: str, access: AccessSource, settings: Settings) -> Owner:
         patience=Patience(total_s=_PATIENCE_S),
         on_request=lambda _: None,
         answers_in_s=ANSWERS_IN_S,
+        limit_bytes=SMALL_BODY_BYTES,
     )
     try:
         return _find_owner(graph)

@@ -19,6 +19,7 @@ from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
 from mailsync.providers.graph_messages import read_id
 from mailsync.providers.patience import Patience
+from mailsync.response_body import SMALL_BODY_BYTES
 
 # Refused for good: it expired, was removed, or belongs to another app. Some answer so for a moment
 # and go on notifying, so nothing relies on it.
@@ -50,6 +51,7 @@ class GraphPush:
             ca_bundle=ca_bundle,
             patience=patience or Patience(),
             on_request=lambda _: None,
+            limit_bytes=SMALL_BODY_BYTES,
         )
         self._owner = owner
         self._is_app_only = user is not None

@@ -15,6 +15,7 @@ from mailsync.access.vault import Vault
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.providers import open_provider
+from mailsync.providers.answer_memory import AnswerMemory
 from mailsync.providers.patience import Patience
 from mailsync.settings import Settings, load_settings
 from mailsync.steps.check import Checked, Outcome, Worker, check_account
@@ -29,6 +30,9 @@ AT_ONCE = 5
 """Threads, and database connections, of one function: it mostly waits for providers."""
 ENOUGH_TIME_S = 90.0
 """For one mailbox whose provider hardly answers."""
+OWN_BYTES, LARGE_BYTES, LARGE_WAIT_S = 2**20, 32 * 2**20, 5.0
+"""What the answers of each mailbox may hold, and of one at a time. One that needs more, or that has
+waited for so long, is left to an execution, where it is alone (docs/operations.md, "Memory")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +110,17 @@ def _workers() -> "SimpleQueue[Worker]":
         with starting:
             trigger.take_over(account_id, run_id, TRIGGER)
 
+    memory = AnswerMemory(own_bytes=OWN_BYTES, large_bytes=LARGE_BYTES, wait_s=LARGE_WAIT_S)
     workers: SimpleQueue[Worker] = SimpleQueue()
     for _ in range(AT_ONCE):
         database = Database(settings)
         vault = Vault(settings.token_key_arn, CredentialStore(database), kms)
-        workers.put(Worker(database, _opener(settings, database, vault), start))
+        workers.put(Worker(database, _opener(settings, database, vault, memory), start))
     return workers
 
 
 def _opener(
-    settings: Settings, database: Database, vault: Vault
+    settings: Settings, database: Database, vault: Vault, memory: AnswerMemory
 ) -> Callable[[Check], AbstractContextManager[Mailbox]]:
     credentials = CredentialStore(database)
 
@@ -127,7 +132,7 @@ def _opener(
         )
         access = open_access(account.id, credentials, vault, settings, check.credentials)
         patience = Patience(total_s=CHECK_PATIENCE_S)
-        provider = open_provider(account, access, settings, patience)
+        provider = open_provider(account, access, settings, patience, memory.share())
         with closing(provider):
             yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)
 

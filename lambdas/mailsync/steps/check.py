@@ -175,12 +175,14 @@ class _Work:
         except LeaseLost:
             raise
         except PASSING as failure:
-            return self._hand_over(check, type(failure).__name__)
+            cause = type(failure).__name__
         except MailsyncError as failure:
             return self._fail(check, failure, str(failure))
         except Exception as failure:
             logger.exception("check_broke", account_id=self._account_id)
             return self._fail(check, failure, _UNEXPECTED)
+        # Here: the failure holds the pages that were read until it is forgotten.
+        return self._hand_over(check, cause)
 
     def _check(self, check: Check, mailbox: Mailbox) -> Outcome:
         reading = tree_reading(

@@ -42,7 +42,9 @@ def sync_folder(
     """
     mailbox.run_folders.begin(mailbox.run, folder_id)
     slowest_s, empty_pages, is_of_now = 0.0, 0, False
+    page: Page | None
     while may_go_on(remaining_s(), slowest_s):
+        page = None  # else two are in memory during the next request
         started = time.monotonic()
         folder = mailbox.folders.folder(mailbox.run.account_id, folder_id)
         try:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mailsync.log import logger
 from mailsync.model import Gone, Message, RemoteId, Unreadable
+from mailsync.providers import TooMuchAtOnce
 from mailsync.steps.mailbox import Mailbox
 from mailsync.sync.budget import SHUTDOWN_S
 
@@ -40,12 +41,29 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
             if not has_time(remaining_s()):
                 logger.info("removals_left_for_later")
                 return deleted
-            found = mailbox.provider.fetch_messages(batch)
-            _, gone = take_answers(mailbox, found)
-            deleted += mailbox.removals.confirm_gone(mailbox.run, gone, removal.wait_s)
+            for found in fetch_in_parts(mailbox, batch):
+                _, gone = take_answers(mailbox, found)
+                deleted += mailbox.removals.confirm_gone(mailbox.run, gone, removal.wait_s)
     if deleted:
         logger.info("removed_deleted", messages=deleted)
     return deleted
+
+
+def fetch_in_parts(
+    mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
+) -> Iterator[Sequence[Found]]:
+    """Fetch messages by their ids, in parts that can be held in memory; yield each part."""
+    parts = [ids]
+    while parts:
+        part = parts.pop(0)
+        found: Sequence[Found] = ()
+        try:
+            found = mailbox.provider.fetch_messages(part, one_by_one=one_by_one)
+        except TooMuchAtOnce:
+            half = len(part) // 2
+            parts[:0] = [part[:half], part[half:]]
+        if found:
+            yield found
 
 
 def take_answers(

@@ -6,7 +6,7 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import FolderId, IdListing, KnownFolder, Message, RemoteId, Unreadable
 from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.removals import Found, batches, has_time, take_answers
+from mailsync.steps.removals import Found, batches, fetch_in_parts, has_time, take_answers
 from mailsync.sync.safety import is_most
 from mailsync.sync.verify import Difference, IdDifference, compare_ids, what_stays
 
@@ -88,12 +88,13 @@ def _require_credible(
     surplus = difference.surplus
     if not is_most(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
         return
-    for found in mailbox.provider.fetch_messages(next(batches(surplus)), one_by_one=True):
-        if isinstance(found, Message) and found.folder_remote_id == folder.ref.remote_id:
-            raise ProviderUnavailable(
-                f"The provider's list of folder {folder.ref.id} lacks messages that are in it;"
-                " trying again."
-            )
+    for part in fetch_in_parts(mailbox, next(batches(surplus)), one_by_one=True):
+        for found in part:
+            if isinstance(found, Message) and found.folder_remote_id == folder.ref.remote_id:
+                raise ProviderUnavailable(
+                    f"The provider's list of folder {folder.ref.id} lacks messages that are in it;"
+                    " trying again."
+                )
 
 
 def _mended(
@@ -107,19 +108,19 @@ def _mended(
     for batch in batches(wanted):
         if not has_time(remaining_s()):
             return
-        found = mailbox.provider.fetch_messages(batch, one_by_one=True)
-        mailbox.mail.apply_messages(
-            mailbox.run,
-            folder,
-            [each for each in found if isinstance(each, Message)],
-            [each for each in found if isinstance(each, Unreadable)],
-        )
-        yield found
+        for found in fetch_in_parts(mailbox, batch, one_by_one=True):
+            mailbox.mail.apply_messages(
+                mailbox.run,
+                folder,
+                [each for each in found if isinstance(each, Message)],
+                [each for each in found if isinstance(each, Unreadable)],
+            )
+            yield found
     for batch in batches(surplus):
         if not has_time(remaining_s()):
             return
-        found = mailbox.provider.fetch_messages(batch, one_by_one=True)
-        _, gone = take_answers(mailbox, found)
-        if gone:
-            mailbox.mail.mark_removed(mailbox.run, folder.ref.id, sorted(gone))
-        yield found
+        for found in fetch_in_parts(mailbox, batch, one_by_one=True):
+            _, gone = take_answers(mailbox, found)
+            if gone:
+                mailbox.mail.mark_removed(mailbox.run, folder.ref.id, sorted(gone))
+            yield found

@@ -14,6 +14,7 @@ from mailsync.model import (
     RemoteId,
     Unreadable,
 )
+from mailsync.providers import TooMuchAtOnce
 from mailsync.steps.mailbox import Mailbox
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
@@ -85,9 +86,12 @@ def _completed(
     fetched: list[Message | Gone | Unreadable] = []
     chars, at_once = 0, 1 if one_by_one else FETCHED_AT_ONCE
     for start in range(0, len(wanted), at_once):
-        found = mailbox.provider.fetch_messages(
-            wanted[start : start + at_once], one_by_one=one_by_one
-        )
+        try:
+            found = mailbox.provider.fetch_messages(
+                wanted[start : start + at_once], one_by_one=one_by_one
+            )
+        except TooMuchAtOnce:
+            raise PageTooLarge from None
         fetched += found
         chars += sum(body_chars(each) for each in found if isinstance(each, Message))
         if chars > FETCHED_CHARS and may_shrink:

@@ -13,7 +13,7 @@ So functions that run on recover with the database.
 
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
@@ -235,6 +235,7 @@ class Transaction:
 
     def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
         """Runs a statement of `queries.sql` by its name."""
+        _require_text(statement, parameters.values())
         self.statements += 1
         try:
             rows = self._connection.run(self._known[statement], **parameters)
@@ -262,6 +263,21 @@ class Transaction:
             self._connection.run("ROLLBACK TO SAVEPOINT block")
             raise
         self._connection.run("RELEASE SAVEPOINT block")
+
+
+def _require_text(statement: str, values: Iterable[Any]) -> None:
+    """Raises StoreRejected for text that is no UTF-8: the driver finds out in the middle of a
+    message to the database, and the connection is of no use after that."""
+    for value in values:
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise StoreRejected(
+                    f"A value of {statement} has half a surrogate pair in it, which no database"
+                    " holds; nothing was stored.",
+                    blames_values=True,
+                ) from None
 
 
 class Database:

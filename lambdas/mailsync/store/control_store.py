@@ -182,6 +182,7 @@ def _stop(held: _Held, why: str) -> RunId | None:
         held.tx.run("break_check", account_id=held.account_id, checker=CHECKER)
         return None
     run_id = RunId(found[0][0])
+    held.tx.run("forget_stopped_runs", account_id=held.account_id)
     close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED, why)
     wait_s = next_sync_in_s(failures=held.failures, cause=EXECUTION_STOPPED, spread=random())  # noqa: S311
     held.tx.run("account_stopped", account_id=held.account_id, next_in_s=wait_s)

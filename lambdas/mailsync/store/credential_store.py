@@ -117,7 +117,7 @@ class CredentialStore:
     ) -> None:
         """Open for so many seconds; some of those that were never finished are forgotten."""
         with self._database.transaction() as tx:
-            tx.run("forget_sign_ins")
+            tx.run("forget_sign_ins", limit=100)
             tx.run(
                 "save_sign_in",
                 state_hash=state_hash,

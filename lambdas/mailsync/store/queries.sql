@@ -1132,6 +1132,14 @@ DELETE FROM mailsync.sync_runs
                LIMIT :limit
                  FOR UPDATE OF r SKIP LOCKED)
 
+-- forget_stopped_runs --
+-- Runs of an account that a person stopped more than a week ago, some at once.
+DELETE FROM mailsync.sync_runs
+ WHERE id IN (SELECT id FROM mailsync.sync_runs
+               WHERE account_id = cast(:account_id AS uuid) AND status = 'cancelled'
+                 AND created_at < now() - interval '7 days'
+               LIMIT 100 FOR UPDATE SKIP LOCKED)
+
 -- purge_account --
 -- The account itself with all that is left of it, once its mail and what it signs in with are gone.
 -- It is held already: an event that was put into the outbox meanwhile would not be seen.
@@ -1267,11 +1275,49 @@ VALUES (:state_hash, :user_id, :cookie_hash, :flow_key_id, :flow_sealed,
         now() + make_interval(secs => cast(:seconds AS int)))
 
 -- forget_sign_ins --
--- Sign-ins that nobody finished in time, a hundred at once.
+-- Sign-ins that nobody finished in time, some at once.
 DELETE FROM mailsync.sign_ins
  WHERE state_hash IN
        (SELECT state_hash FROM mailsync.sign_ins
-         WHERE expires_at <= now() ORDER BY expires_at LIMIT 100 FOR UPDATE SKIP LOCKED)
+         WHERE expires_at <= now() ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+
+-- forget_joined_keys --
+-- Of requests that joined a run more than a day ago, some at once.
+DELETE FROM mailsync.joined_keys
+ WHERE (account_id, idempotency_key) IN
+       (SELECT account_id, idempotency_key FROM mailsync.joined_keys
+         WHERE created_at < now() - interval '1 day' LIMIT :limit FOR UPDATE SKIP LOCKED)
+
+-- forget_self_tests --
+-- Rows of self-tests that died before they read them, some at once.
+DELETE FROM mailsync.self_tests
+ WHERE id IN
+       (SELECT id FROM mailsync.self_tests
+         WHERE written_at < now() - interval '1 hour' LIMIT :limit FOR UPDATE SKIP LOCKED)
+
+-- take_call --
+-- One call of a user's allowance; the seconds until there is one, 0: it is taken. Each call moves
+-- whole_at on by its share of an hour, and none moves it beyond an hour from now (GCRA).
+WITH asked AS (SELECT make_interval(secs => 3600.0 / cast(:per_hour AS int)) AS share),
+taken AS (
+  INSERT INTO mailsync.call_limits AS l (user_id, kind, whole_at)
+  SELECT :user_id, :kind, now() + share FROM asked
+  ON CONFLICT (user_id, kind) DO UPDATE
+     SET whole_at = greatest(l.whole_at, now()) + (SELECT share FROM asked)
+   WHERE l.whole_at + (SELECT share FROM asked) <= now() + interval '1 hour'
+  RETURNING 1)
+SELECT CASE WHEN EXISTS (SELECT 1 FROM taken) THEN 0
+            ELSE greatest(1, coalesce(
+              (SELECT ceil(extract(epoch FROM l.whole_at + share - interval '1 hour' - now()))
+                 FROM mailsync.call_limits l, asked
+                WHERE l.user_id = :user_id AND l.kind = :kind), 1)) END
+
+-- forget_whole_limits --
+-- Allowances that are whole again, some at once.
+DELETE FROM mailsync.call_limits
+ WHERE (user_id, kind) IN
+       (SELECT user_id, kind FROM mailsync.call_limits
+         WHERE whole_at <= now() LIMIT :limit FOR UPDATE SKIP LOCKED)
 
 -- take_sign_in --
 -- The sign-in of this state and browser; it can be taken once.

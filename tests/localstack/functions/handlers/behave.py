@@ -21,6 +21,9 @@ def handler(event: dict[str, Any], context: Any) -> Any:
             os._exit(3)
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "hoard":
+            hoard = b"x" * (event["megabytes"] * 2**20)
+            return len(hoard)
         case "large":
             return "x" * (7 * 1024 * 1024)
         case "environment":
