@@ -140,18 +140,7 @@ def _common_options() -> _Parser:
         default=defaults.dashboard_port,
         help="default: %(default)s; 0: any",
     )
-    add(
-        "--graph-url",
-        metavar="URL",
-        help="Microsoft Graph, such as https://graph.microsoft.com/v1.0, instead of the simulator;"
-        " with it --authority, and the environment below",
-    )
-    add(
-        "--authority",
-        metavar="URL",
-        help="Microsoft's identity platform with the tenant, such as"
-        " https://login.microsoftonline.com/common",
-    )
+    _add_provider(parser)
     add("--database-url", metavar="URL", help="your Postgres instead of the stack's own")
     add("--database-port", type=_port, help="let the stack's own Postgres listen there, too")
     add(
@@ -179,6 +168,22 @@ def _common_options() -> _Parser:
     )
     _add_keeping(parser)
     return parser
+
+
+def _add_provider(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--graph-url",
+        metavar="URL",
+        help="Microsoft Graph, such as https://graph.microsoft.com/v1.0, instead of the simulator;"
+        " with it --authority, and the environment below",
+    )
+    add(
+        "--authority",
+        metavar="URL",
+        help="Microsoft's identity platform with the tenant, such as"
+        " https://login.microsoftonline.com/common",
+    )
 
 
 def _add_keeping(parser: argparse.ArgumentParser) -> None:
