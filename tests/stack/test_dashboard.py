@@ -174,11 +174,7 @@ def test_what_is_deployed_is_shown_with_its_retries_and_triggers(pages: httpx.Cl
 def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(
     mirror: Mirror, aws_url: str
 ) -> None:
-    """The stack plays the stage: its own engine and database behind outputs and a secret.
-
-    moto's own server, in this process and so with the engine's state, offers what the stack's
-    endpoint does not.
-    """
+    """The stack plays the stage: its own engine and database behind outputs and a secret."""
     deploy(mirror, aws_url, "prod")
     options = ("--stage", "prod", "--dashboard-port", "0")
     command = [sys.executable, "-m", "localdev.dashboard", *options]
@@ -207,6 +203,8 @@ def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(
 
 @pytest.fixture
 def aws_url() -> Iterator[str]:
+    """Of moto's own server, which offers what the stack's endpoint does not; the state of both is
+    that of this process."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
