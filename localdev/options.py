@@ -152,12 +152,7 @@ def _common_options() -> _Parser:
     add("--messages", type=int, default=defaults.messages, help="default: %(default)s")
     add("--latency", choices=("none", "real"), default=defaults.latency, help="of the simulators")
     add("--time-scale", type=_scale, default=defaults.time_scale, help="0.1: waits are a tenth")
-    add(
-        "--no-dev-login",
-        dest="dev_login",
-        action="store_false",
-        help="ask for a token always; so it is with servers of your own",
-    )
+    add("--no-dev-login", dest="dev_login", action="store_false", help="ask for a token always")
     add("--no-schedule", dest="schedule", action="store_false", help="nothing starts by itself")
     add(
         "--cors-origins",

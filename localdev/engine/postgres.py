@@ -216,7 +216,8 @@ class Postgres:
         found = "SELECT 1 FROM pg_database WHERE datname = :name"
         if not connection.run(found, name=self._database):
             connection.run(f'CREATE DATABASE "{self._database}"')
-        self._set_password(connection, "postgres")
+        if self._tcp_port:
+            self._set_password(connection, "postgres")
         connection.close()
 
 

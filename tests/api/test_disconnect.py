@@ -156,7 +156,7 @@ def test_what_a_request_has_no_time_to_purge_the_schedule_deletes(
     assert ask(f"GET {one(run.account_id)}").status == 404
     assert connect_account() != run.account_id
     assert sql("SELECT count(*) FROM mailsync.emails") == [[2]]
-    assert handler({}, Context()) == {"purged": 1}  # type: ignore[arg-type]
+    assert handler({}, Context()) == {"purged": 1, "swept": 0}  # type: ignore[arg-type]
     assert sql("SELECT count(*) FROM mailsync.emails") == [[0]]
     assert sql("SELECT count(*) FROM mailsync.email_accounts") == [[1]]
 
@@ -249,12 +249,12 @@ def test_whoever_renews_its_access_at_this_moment_is_not_waited_for(
         began = time.monotonic()
         answer = remove(ask, account_id, data)
         assert time.monotonic() - began < 2
-        assert handler({}, context) == {"purged": 0}  # type: ignore[arg-type]
+        assert handler({}, context) == {"purged": 0, "swept": 0}  # type: ignore[arg-type]
     renewer.close()
 
     assert answer.json["status"] == {"keep": "disconnected", "purge": "purging"}[data]
     assert sql(LEFT) == [[1, 0]]
-    assert handler({}, context) == {"purged": int(data == "purge")}  # type: ignore[arg-type]
+    assert handler({}, context) == {"purged": int(data == "purge"), "swept": 0}  # type: ignore[arg-type]
     assert sql(LEFT) == [[0, 0]]
 
 

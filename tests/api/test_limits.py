@@ -40,6 +40,7 @@ PARTS: dict[str, dict[str, Any]] = {
     f"DELETE {ONE}": {},
     TEST: {},
     BEGIN: {"headers": {"accept": "application/json"}},
+    "POST /api/auth/microsoft/confirm": {"body": {"connection": "none"}},
     ORGANISATION: {
         "body": {"tenantId": TENANT_ID, "emailAddress": "ann@example.org"},
         "admin": True,

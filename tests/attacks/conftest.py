@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from localdev.http_server import Request, Response, Server
 from tests.attacks.victim import Victim, victim
@@ -37,12 +37,11 @@ def real(create_database: Callable[[str], str]) -> Iterator[Victim]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
     rules = f"--host-resolver-rules=MAP {EVIL} 127.0.0.1"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program(), args=[*arguments(), rules])
-        yield opened
-        opened.close()
+    opened = playwright.chromium.launch(executable_path=program(), args=[*arguments(), rules])
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -203,7 +203,8 @@ def test_a_deployed_stage_is_found_by_its_stacks_and_only_read(
 
 @pytest.fixture
 def aws_url() -> Iterator[str]:
-    """moto's own server, with the engine's state, offers what the stack's endpoint does not."""
+    """Of moto's own server, which offers what the stack's endpoint does not; the state of both is
+    that of this process."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -38,6 +38,8 @@ SELECT DISTINCT c.relname || '.' || a.attname
    AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bytea'::regtype, 'jsonb'::regtype)"""
 # What limits each: a new column stands here with its limit, or takes a hash.
 LIMITED = {
+    "call_limits.kind": "our own",
+    "call_limits.user_id": "MAX_USER_ID_CHARS",
     "email_accounts.user_id": "MAX_USER_ID_CHARS",
     "email_accounts.provider": "a check",
     "email_accounts.provider_account_id": "MAX_REMOTE_ID_BYTES of a user and a tenant's uuid",

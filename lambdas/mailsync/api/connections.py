@@ -105,7 +105,9 @@ def finish() -> Response[str]:
 def confirm() -> Response[str]:
     """Connect the mailbox that a sign-in left to its user's word; the JWT is that word."""
     event, settings = router.current_event, load_settings()
-    caller, body = user_id(event), _json_body(event)
+    caller = user_id(event)
+    spend(caller, Kind.CONTROL)
+    body = _json_body(event)
     token = body.get("connection") if isinstance(body, dict) else None
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
         raise Refused(invalid_field("connection"))

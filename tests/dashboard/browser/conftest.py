@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
 
 from localdev.demo_account import connect
 from localdev.http_server import Response, Server
@@ -17,11 +17,10 @@ REFUSAL = "Failed to load resource"
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program(), args=arguments())
-        yield opened
-        opened.close()
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    opened = playwright.chromium.launch(executable_path=program(), args=arguments())
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")
