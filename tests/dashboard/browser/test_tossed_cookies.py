@@ -58,7 +58,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Application], int]]:
     servers: list[Server] = []
 
     def start(application: Application) -> int:
-        servers.append(Server(application, port=0, tls=tls).start())
+        servers.append(Server(application, port=0, tls=tls, guard=None).start())
         return servers[-1].port
 
     yield start
