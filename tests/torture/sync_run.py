@@ -13,8 +13,11 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from importlib import import_module
 from queue import LifoQueue
+from threading import Lock
 from types import ModuleType, SimpleNamespace
 from typing import Any
+
+from pg8000.exceptions import DatabaseError
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from mailsync import workflow
@@ -39,10 +42,12 @@ FUNCTION_S = 300.0
 SILENT_S, MAX_REVIVED = 60, 100
 MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
+DEADLOCK = "40P01"
 LARGE_FOLDERS = freshness.SMALL_MAILBOX_FOLDERS
 _connect = connection.connect
 _connections: list[connection.Connection] = []
 _waits: list[float] = []
+_ageing = Lock()
 
 
 class _Engine(Workflows):
@@ -187,10 +192,18 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
 
 
 def _wait(seconds: float) -> None:
-    """A Wait of the workflow: it passes at once, and the clock goes on all the same."""
+    """A Wait of the workflow: it passes at once, and the clock goes on all the same.
+
+    Ageing locks every row, in another order than functions that write at the same time.
+    """
     _waits.append(seconds)
-    with unwatched(), closing(_connect(Settings(os.environ))) as tables:
-        let_time_pass(tables.run, seconds / 3600)
+    with _ageing, unwatched(), closing(_connect(Settings(os.environ))) as tables:
+        while True:
+            try:
+                return let_time_pass(tables.run, seconds / 3600)
+            except DatabaseError as error:
+                if error.args[0]["C"] != DEADLOCK:
+                    raise
 
 
 class _Functions:
