@@ -90,7 +90,7 @@ class SyncApi(Construct):
         for route in catalog.ROUTES:
             added = self._add_route(route, behind[route.function], authorizer)
             # A stage may set limits only of routes that exist.
-            default_stage.add_dependency(cast(cdk.CfnResource, added.node.default_child))
+            default_stage.add_resource_dependency(cast(cdk.CfnResource, added.node.default_child))
 
     @property
     def url(self) -> str:
