@@ -8,7 +8,7 @@ from infra import catalog
 from infra.dead_letters import dead_letters
 from infra.sync_functions import SyncFunction, SyncFunctions
 
-LONGEST_WAIT = cdk.Duration.minutes(10)
+MAX_WAIT = cdk.Duration.minutes(10)
 """As long as the mailboxes of a batch are claimed; whoever came later would find them due again."""
 
 
@@ -24,7 +24,7 @@ class SyncBatches(Construct):
         self.lost_batches = dead_letters(self, "LostBatches")
         self._alias.configure_async_invoke(
             retry_attempts=2,
-            max_event_age=LONGEST_WAIT,
+            max_event_age=MAX_WAIT,
             on_failure=destinations.SqsDestination(self.lost_batches),
         )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.events.outgoing import KEPT_DAYS, MOST_FORGOTTEN, EventBus, publish_waiting
+from mailsync.events.outgoing import KEPT_DAYS, MAX_FORGOTTEN, EventBus, publish_waiting
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.settings import load_settings
@@ -17,6 +17,6 @@ from mailsync.store.outbox_store import OutboxStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
     done = publish_waiting(outbox, EventBus(load_settings().event_bus_name))
-    forgotten = outbox.forget(days=KEPT_DAYS, limit=MOST_FORGOTTEN)
+    forgotten = outbox.forget(days=KEPT_DAYS, limit=MAX_FORGOTTEN)
     logger.info("events_published", published=done.published, refused=done.refused)
     return {"published": done.published, "refused": done.refused, "forgotten": forgotten}

@@ -5,7 +5,7 @@ costs no call (Amazon CloudWatch docs, "Using the embedded metric format with La
 that is killed or times out prints nothing: metrics are for alarms and graphs, the rows are the
 truth. Each metric has the dimension `service`, as `mailsync-prod`, and `RunsFailed` has `error`.
 Each combination costs about $0.30 a month, so nothing that grows with the mailboxes is a
-dimension: `MOST_SERIES` is all there can be.
+dimension: `MAX_SERIES` is all there can be.
 """
 
 import threading
@@ -74,7 +74,7 @@ OUTCOMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
 """Names under which runs fail that no function raises."""
 FAILURES = tuple(sorted(leaves() | OUTCOMES | {FUNCTION_FAILED, UNEXPECTED}))
 """All values of the dimension `error`."""
-MOST_SERIES = len(METRICS) - 1 + len(FAILURES)
+MAX_SERIES = len(METRICS) - 1 + len(FAILURES)
 """Combinations of name and dimensions that one stage can have."""
 
 _PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")

@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-LONGEST_RETRY_AFTER_S = 3600.0
+MAX_RETRY_AFTER_S = 3600.0
 
 
 def retry_after_s(header: str | None, *, now: datetime | None = None) -> float | None:
@@ -21,7 +21,7 @@ def retry_after_s(header: str | None, *, now: datetime | None = None) -> float |
         seconds = _seconds_until(header, now or datetime.now(UTC))
     if not math.isfinite(seconds):
         return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
 
 
 def _seconds_until(http_date: str, now: datetime) -> float:

@@ -24,7 +24,7 @@ from localdev.dashboard.sources import Sources
 from localdev.http_server import Response
 
 PAGE = 50
-LARGEST_PAGE = 200
+MAX_PAGE = 200
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 Query = dict[str, str]
@@ -148,7 +148,7 @@ def json_response(status: int, document: Any) -> Response:
 
 
 def _limit(query: Query) -> int:
-    return max(1, min(_number(query, "limit", PAGE), LARGEST_PAGE))
+    return max(1, min(_number(query, "limit", PAGE), MAX_PAGE))
 
 
 def _number(query: Query, name: str, default: int) -> int:

@@ -9,7 +9,7 @@ from localdev.dashboard.definition import Scope, State
 from localdev.dashboard.history import Status, Step
 from localdev.dashboard.rows import OneRun
 
-_MOST_TELLING: tuple[Status, ...] = ("waiting", "running", "failed", "caught", "succeeded")
+_BY_PRIORITY: tuple[Status, ...] = ("waiting", "running", "failed", "caught", "succeeded")
 _OPEN = ("queued", "running")
 
 
@@ -34,7 +34,7 @@ def states(steps: Iterable[Step]) -> dict[str, Status]:
     found: dict[str, Status] = {}
     for (name, _), status in last.items():
         known = found.get(name, status)
-        found[name] = min(known, status, key=_MOST_TELLING.index)
+        found[name] = min(known, status, key=_BY_PRIORITY.index)
     return found
 
 

@@ -12,7 +12,7 @@ from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import Provider
 
-LARGEST_DELIVERY = 1000
+MAX_DELIVERY = 1000
 SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
 BODY = "Delivered by the dashboard, to be seen in the next sync."
 _TOKEN_EXPIRED = {"status": 401, "code": "InvalidAuthenticationToken", "message": "Expired."}
@@ -68,8 +68,8 @@ class Simulation:
 
     def _deliver(self, asked: Json) -> Json:
         count = number(asked, "count", 1)
-        if not 1 <= count <= LARGEST_DELIVERY:
-            raise Refused(422, f"From 1 to {LARGEST_DELIVERY} mails can be delivered at once.")
+        if not 1 <= count <= MAX_DELIVERY:
+            raise Refused(422, f"From 1 to {MAX_DELIVERY} mails can be delivered at once.")
         address, folder = text(asked, "address"), asked.get("folder") or "inbox"
         subject = asked.get("subject") or "A new mail"
         subjects = [f"{subject} {each + 1}" if count > 1 else subject for each in range(count)]

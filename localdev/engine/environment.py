@@ -28,7 +28,7 @@ from localdev.private_files import open_private
 RUNTIME = Path(__file__).with_name("runtime_main.py")
 INIT_LIMIT_S = 30  # Lambda: 10 s; a developer's machine may be busy
 MEMORY_CHECK_S = 0.05
-LARGEST_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
+MAX_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
 _GONE = Response(410, cut_at=-1)
 
 
@@ -209,12 +209,12 @@ def _out_of_memory(invocation: _Invocation) -> Outcome:
 
 
 def _within_limit(outcome: Outcome) -> Outcome:
-    if len(outcome.payload) <= LARGEST_RESPONSE_BYTES:
+    if len(outcome.payload) <= MAX_RESPONSE_BYTES:
         return outcome
     return Outcome.error(
         "Function.ResponseSizeTooLarge",
         "Response payload size exceeded maximum allowed payload size "
-        f"({LARGEST_RESPONSE_BYTES} bytes).",
+        f"({MAX_RESPONSE_BYTES} bytes).",
     )
 
 

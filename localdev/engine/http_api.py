@@ -28,7 +28,7 @@ from localdev.guard import Guard
 from localdev.http_server import Request, Response, Server
 
 INTEGRATION_LIMIT_S = 30
-LARGEST_BODY_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 SIGN_IN = "/api/auth/"
 """Paths to which a person comes from a page of another site: the application's, the provider's."""
 _PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
@@ -110,7 +110,7 @@ class HttpApi:
         found = self._find(request)
         if found is None:
             return message(404, "Not Found")
-        if len(request.body) > LARGEST_BODY_BYTES:
+        if len(request.body) > MAX_BODY_BYTES:
             return message(413, "Request Entity Too Large")
         route, parameters = found
         if self._sign_in and "authorization" not in request.headers and is_signed_in(request):

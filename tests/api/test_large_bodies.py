@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.api.problems import LARGEST_BODY_BYTES
+from mailsync.api.problems import MAX_BODY_BYTES
 from mailsync.model import AccountId
 from tests.api.conftest import Ask
 
@@ -16,7 +16,7 @@ START, ORGANISATION = "POST /api/email/sync", "POST /api/email/accounts/microsof
 def test_a_body_that_nobody_needs_is_not_even_parsed(
     ask: Ask, ask_connect: Ask, account_id: AccountId
 ) -> None:
-    over = "[" * (LARGEST_BODY_BYTES + 1)
+    over = "[" * (MAX_BODY_BYTES + 1)
 
     for answer in (
         ask(START, body=over),
@@ -42,12 +42,12 @@ def test_a_choice_among_as_many_folders_as_may_be_named_is_no_large_body(
 
 def bodies() -> dict[str, Any]:
     """As much as can be wrong in a body that is just not too large."""
-    many = (LARGEST_BODY_BYTES - 100) // 14
+    many = (MAX_BODY_BYTES - 100) // 14
     return {
         "names": {f"k{each:06}": 0 for each in range(many)},
         "items": {"folders": [{}] * (many * 3)},
         "items of other kinds": {"folders": ["x"] * (many * 2)},
-        "a name": {"x" * (LARGEST_BODY_BYTES - 100): 0},
+        "a name": {"x" * (MAX_BODY_BYTES - 100): 0},
     }
 
 

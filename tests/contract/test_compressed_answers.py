@@ -23,7 +23,7 @@ from tests.contract.scripted_graph import ScriptedGraph
 MB = 2**20
 GIGABYTE = 1024 * MB
 UNREAD = "ProviderUnavailable"
-MOST_MB = {"page": 60, "ids": 60, "page of one": 100, "messages": 100, "token": 25, "keys": 25}
+MAX_MB = {"page": 60, "ids": 60, "page of one": 100, "messages": 100, "token": 25, "keys": 25}
 """By how much a function may grow: by what is read until the limit, and a little."""
 
 
@@ -66,7 +66,7 @@ class _Issuer(Issuer):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process holds")
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip", ""])
-@pytest.mark.parametrize("what", MOST_MB)
+@pytest.mark.parametrize("what", MAX_MB)
 def test_an_answer_that_unpacks_to_a_gigabyte_is_not_held(
     graph: ScriptedGraph, tmp_path: Path, what: str, encoding: str
 ) -> None:
@@ -85,7 +85,7 @@ def test_an_answer_that_unpacks_to_a_gigabyte_is_not_held(
     platform.stop()
 
     assert found["outcome"] == ("None" if what == "keys" else UNREAD)
-    assert found["grown_mb"] < MOST_MB[what]
+    assert found["grown_mb"] < MAX_MB[what]
 
 
 @given(st.binary(max_size=300), st.integers(1, 40), st.integers(1, 5))

@@ -9,7 +9,7 @@ import pytest
 from mailsync.batches import BATCH, Batches
 from mailsync.model import AccountId
 from mailsync.steps import batch
-from mailsync.steps.batch import ENOUGH_TIME_S, sync_accounts
+from mailsync.steps.batch import MIN_TIME_S, sync_accounts
 from mailsync.steps.check import Worker
 from mailsync.store.check_store import CheckStore
 from mailsync.store.run_store import RunStore
@@ -80,7 +80,7 @@ def test_what_lambda_refuses_is_due_again_at_once(claimed: World) -> None:
 
 
 def test_a_mailbox_for_which_no_time_is_left_is_due_again_at_once(one_worker: World) -> None:
-    tally = sync_accounts([one_worker.account_id], remaining_s=lambda: ENOUGH_TIME_S - 1)
+    tally = sync_accounts([one_worker.account_id], remaining_s=lambda: MIN_TIME_S - 1)
 
     assert tally.outcomes == {"putBack": 1}
     assert one_worker.one(IS_DUE) == [True]

@@ -13,7 +13,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.queries import statements
 from mailsync.store.run_store import RunStore
-from mailsync.sync.due import CLAIMED_FOR_S, MOST_PER_TICK
+from mailsync.sync.due import CLAIMED_FOR_S, MAX_PER_TICK
 from tests.store.rows import rows
 
 ACCOUNTS = 20_000
@@ -111,7 +111,7 @@ def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
     waiting = [AccountId(each) for (each,) in rows(database, ACTIVE)]
     runs, ticks = RunStore(database), []
     while waiting:
-        claimed = list(runs.claim_due(MOST_PER_TICK, CLAIMED_FOR_S))
+        claimed = list(runs.claim_due(MAX_PER_TICK, CLAIMED_FOR_S))
         first_time = [each for each in claimed if each in set(waiting)]
         assert first_time == waiting[: len(first_time)] == claimed[: len(first_time)]
         waiting = waiting[len(first_time) :]

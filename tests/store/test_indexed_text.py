@@ -67,7 +67,7 @@ def noise(chars: int, seed: int = 1) -> str:
 
 Folders = tuple[KnownFolder, KnownFolder]
 ANY_LENGTH = (1300, 3300, 1_000_000)
-LONGEST_ID = noise(MAX_REMOTE_ID_BYTES // 2)
+MAX_ID = noise(MAX_REMOTE_ID_BYTES // 2)
 
 
 def a_run_of_the_longest_names(database: Database) -> RunRef:
@@ -76,7 +76,7 @@ def a_run_of_the_longest_names(database: Database) -> RunRef:
     account_id = credentials.connect_account(
         user_id=noise(MAX_USER_ID_CHARS),
         provider=Provider.MICROSOFT,
-        provider_account_id=f"{LONGEST_ID}.00000000-0000-0000-0000-000000000000",
+        provider_account_id=f"{MAX_ID}.00000000-0000-0000-0000-000000000000",
         email_address="ann@example.org",
     )
     runs, run_id, key = RunStore(database), RunId("r" * 80), noise(255)
@@ -94,20 +94,20 @@ def test_every_text_in_a_btree_has_a_limit(database: Database) -> None:
 
 def test_at_its_limit_each_is_stored(database: Database) -> None:
     run, folders = a_run_of_the_longest_names(database), FolderStore(database)
-    folders.save(run, [a_remote_folder(LONGEST_ID)], [])
+    folders.save(run, [a_remote_folder(MAX_ID)], [])
     (folder,) = folders.folders(run.account_id)
     page = a_page(
-        Upsert(a_message(LONGEST_ID, folder=LONGEST_ID)),
-        Unreadable(RemoteId(LONGEST_ID[::-1]), "malformed", ""),
+        Upsert(a_message(MAX_ID, folder=MAX_ID)),
+        Unreadable(RemoteId(MAX_ID[::-1]), "malformed", ""),
     )
 
     counts = MailStore(database).apply_page(run, a_page_write(folder, page))
-    left = [Difference(RemoteId(LONGEST_ID), Cause.MISSING)]
+    left = [Difference(RemoteId(MAX_ID), Cause.MISSING)]
     folders.mark_compared(run, folder.ref.id, IdListing(()), left)
     rows(
         database,
         "INSERT INTO mailsync.provider_subscriptions (account_id, remote_id, secret_hash,"
-        f" callback_url) VALUES ('{run.account_id}', '{LONGEST_ID}', '', '')",
+        f" callback_url) VALUES ('{run.account_id}', '{MAX_ID}', '', '')",
     )
 
     assert counts == Counts(inserted=1, quarantined=1)

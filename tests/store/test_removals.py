@@ -13,7 +13,7 @@ from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.queries import statements
-from mailsync.sync.safety import CONFIRMED_AFTER, MOST_CONFIRMED_AFTER, SMALLEST_SUSPECT
+from mailsync.sync.safety import CONFIRMED_AFTER, SMALLEST_SUSPECT, SUSPICIOUS_CONFIRMED_AFTER
 from tests.builders import a_message
 from tests.previous import QUERIES
 from tests.store.conftest import Mirror
@@ -198,7 +198,7 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
         mirror.let_time_pass(hours)
         removal = mirror.removals.begin(mirror.run)
         assert removal.is_suspicious
-        assert removal.wait_s == MOST_CONFIRMED_AFTER.total_seconds()
+        assert removal.wait_s == SUSPICIOUS_CONFIRMED_AFTER.total_seconds()
         assert f"{len(gone)} of {len(gone)} messages" in removal.sentence
         assert due(mirror) == ()
         assert say_gone(mirror, gone) == 0
@@ -277,7 +277,7 @@ def test_a_removal_says_how_much_is_going_and_from_when_on(mirror: Mirror) -> No
     found = mirror.removals.begin(mirror.run)
     assert (found.hidden, found.gone, found.stored) == (len(gone), len(gone), len(gone) + 3)
     assert found.gone_since is not None
-    assert found.deleted_from == found.gone_since + MOST_CONFIRMED_AFTER
+    assert found.deleted_from == found.gone_since + SUSPICIOUS_CONFIRMED_AFTER
 
 
 def test_without_the_lease_nothing_is_said_and_nothing_deleted(mirror: Mirror) -> None:

@@ -22,7 +22,7 @@ from mailsync.sync.freshness import feeds_to_read
 
 DOCS = Path(__file__).parents[2] / "docs"
 PRICES = Prices()
-MOST_TRANSITIONS = 50
+MAX_TRANSITIONS = 50
 """Of a first sync of 10,000 messages."""
 
 
@@ -38,7 +38,7 @@ def test_a_month_stays_below_what_was_set_for_it(
 
 
 def test_a_first_sync_of_ten_thousand_messages_takes_few_transitions() -> None:
-    assert load().initial[10_000].transitions <= MOST_TRANSITIONS
+    assert load().initial[10_000].transitions <= MAX_TRANSITIONS
 
 
 def test_the_page_shows_the_tables_of_the_model() -> None:

@@ -3,8 +3,8 @@ import pytest
 from mailsync.sync.due import (
     EXECUTION_DIED,
     FOLDERS_FAILED,
-    LONGEST_PARTLY_S,
-    LONGEST_S,
+    MAX_BACKOFF_S,
+    MAX_PARTIAL_BACKOFF_S,
     PUSHED_S,
     QUIET_S,
     USUAL_S,
@@ -21,7 +21,7 @@ def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least() -
 
     assert waits[0] == USUAL_S
     assert waits == sorted(waits)
-    assert waits[-1] == LONGEST_S
+    assert waits[-1] == MAX_BACKOFF_S
 
 
 @pytest.mark.parametrize("cause", [FOLDERS_FAILED, VERIFICATION_FAILED])
@@ -29,7 +29,7 @@ def test_one_bad_folder_does_not_make_the_mail_of_the_others_a_day_late(cause: s
     waits = [next_sync_in_s(failures=each, cause=cause, spread=0.5) for each in range(12)]
 
     assert waits == sorted(waits)
-    assert waits[-1] == LONGEST_PARTLY_S
+    assert waits[-1] == MAX_PARTIAL_BACKOFF_S
 
 
 def test_mailboxes_that_failed_together_come_back_apart() -> None:

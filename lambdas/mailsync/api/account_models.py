@@ -11,7 +11,7 @@ from mailsync.api.removal_models import PendingRemoval
 from mailsync.model import FolderId
 from mailsync.sync.verify import Cause
 
-MOST_FOLDERS = 1000
+MAX_FOLDERS = 1000
 
 
 class AccountView(CamelModel):
@@ -103,7 +103,7 @@ class AccountPatch(CamelModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
     paused: StrictBool | None = None
-    folders: Annotated[tuple[FolderPatch, ...], FailFast(), Field(max_length=MOST_FOLDERS)] = ()
+    folders: Annotated[tuple[FolderPatch, ...], FailFast(), Field(max_length=MAX_FOLDERS)] = ()
 
     @model_validator(mode="after")
     def _names_each_folder_once(self) -> "AccountPatch":

@@ -10,7 +10,7 @@ from mailsync.log import logger
 from mailsync.model import is_storable_name
 from mailsync.settings import Settings
 
-LONGEST_TOKEN = 8192
+MAX_TOKEN_CHARS = 8192
 """Characters; an HTTP API takes 10,240 bytes for all headers together."""
 LEEWAY_S = 30
 """By how much the clocks of issuer and verifier may differ: for `exp`, `nbf` and `iat`."""
@@ -33,7 +33,7 @@ def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Call
     """
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token.isascii() or len(token) > LONGEST_TOKEN:
+    if scheme.lower() != "bearer" or not token.isascii() or len(token) > MAX_TOKEN_CHARS:
         return None
     try:
         claims = _claims(token, settings, keys)

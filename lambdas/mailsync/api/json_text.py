@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-_LONGEST_INT = 20
+_MAX_INT_DIGITS = 20
 """Digits, with a sign; no field of ours takes a number of more than 16."""
 
 
@@ -18,4 +18,4 @@ def read_json(text: str) -> Any:
 
 
 def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INT else float(digits)
+    return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)

@@ -16,9 +16,9 @@ from mailsync.api.problems import Problem, Refused
 
 Position = tuple[datetime, str]
 Row = TypeVar("Row")
-MOST_AT_ONCE = 100
+MAX_AT_ONCE = 100
 
-Limit = Annotated[int, Query(ge=1, le=MOST_AT_ONCE, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_AT_ONCE, description="How many at most.")]
 Cursor = Annotated[
     str | None,
     Query(max_length=500, description="The nextCursor of the page before; opaque."),

@@ -135,16 +135,16 @@ _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     UnicodeDecodeError: MALFORMED,
     RecursionError: MALFORMED,
 }
-LARGEST_BODY_BYTES = 128 * 1024
+MAX_BODY_BYTES = 128 * 1024
 """A choice among a thousand folders has some fifty thousand."""
 _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
-    detail=f"Send at most {LARGEST_BODY_BYTES} bytes in one request.",
+    detail=f"Send at most {MAX_BODY_BYTES} bytes in one request.",
 )
-_MOST_FAULTS = 10
-_LONGEST_NAME = 100
+_MAX_FAULTS = 10
+_MAX_NAME_CHARS = 100
 _UNEXPECTED = Problem(
     kind="unexpected",
     status=500,
@@ -196,12 +196,12 @@ def headers(problem: Problem) -> dict[str, str | list[str]]:
 
 
 def too_large(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a function answers to a body of more than `LARGEST_BODY_BYTES`; None: it is not.
+    """What a function answers to a body of more than `MAX_BODY_BYTES`; None: it is not.
 
     Asked before anything is parsed: a list of all that is wrong in some megabytes takes longer
     than the gateway waits, and is longer than Lambda may answer.
     """
-    if len(event.get("body") or "") <= LARGEST_BODY_BYTES:
+    if len(event.get("body") or "") <= MAX_BODY_BYTES:
         return None
     answer = as_json(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
     return {
@@ -261,10 +261,8 @@ def _of_product_error(error: MailsyncError) -> Problem:
 def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if any(each["type"] == "json_invalid" for each in errors):
         return MALFORMED
-    named = [f"{str(each['loc'][-1])[:_LONGEST_NAME]} ({each['msg']})" for each in errors]
-    faults = "; ".join(
-        [*named[:_MOST_FAULTS], *(["and more"] if len(named) > _MOST_FAULTS else [])]
-    )
+    named = [f"{str(each['loc'][-1])[:_MAX_NAME_CHARS]} ({each['msg']})" for each in errors]
+    faults = "; ".join([*named[:_MAX_FAULTS], *(["and more"] if len(named) > _MAX_FAULTS else [])])
     return Problem(
         kind="invalid-field",
         status=422,

@@ -24,7 +24,7 @@ from mailsync.providers.graph_notifications import (
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
 
-LARGEST_BODY_BYTES = 2 * 1024 * 1024
+MAX_BODY_BYTES = 2 * 1024 * 1024
 """Some thousand notifications in one request; the provider sends a handful."""
 
 _TEXT = "text/plain; charset=utf-8"
@@ -43,7 +43,7 @@ _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
-    detail=f"Send at most {LARGEST_BODY_BYTES} bytes in one request.",
+    detail=f"Send at most {MAX_BODY_BYTES} bytes in one request.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -74,7 +74,7 @@ def microsoft() -> Response[str]:
 def _body(event: APIGatewayProxyEventV2) -> bytes:
     """Raises Refused (413) before anything is decoded, NotANotification when it cannot be."""
     text = event.raw_event.get("body") or ""
-    if len(text) > LARGEST_BODY_BYTES:
+    if len(text) > MAX_BODY_BYTES:
         raise Refused(_TOO_LARGE)
     try:
         return base64.b64decode(text) if event.is_base64_encoded else text.encode()

@@ -14,11 +14,11 @@ from mailsync.log import logger
 from mailsync.store.outbox_store import OutboxEvent, OutboxStore
 
 SOURCE = "mailsync"
-MOST_PER_CALL = 10
-MOST_CALLS = 100
+MAX_PER_CALL = 10
+MAX_CALLS = 100
 """Of one invocation; what is left waits for the next."""
 KEPT_DAYS = 30
-MOST_FORGOTTEN = 1000
+MAX_FORGOTTEN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def publish_waiting(outbox: OutboxStore, bus: EventBus) -> Published:
     Ends when a round has published nothing, so that what the bus refuses is not asked for ever.
     """
     published = refused = progress = last = 0
-    for _ in range(MOST_CALLS):
-        handed = outbox.hand_on(bus.put, after=last, limit=MOST_PER_CALL)
+    for _ in range(MAX_CALLS):
+        handed = outbox.hand_on(bus.put, after=last, limit=MAX_PER_CALL)
         published, refused = published + handed.published, refused + handed.refused
         progress += handed.published
         if handed.last is not None:

@@ -26,7 +26,7 @@ from mailsync.providers.graph_answers import read_answer, read_item
 from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
 from mailsync.providers.patience import Patience
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
-from mailsync.sync.budget import LONGEST_PAUSE_S
+from mailsync.sync.budget import MAX_PAUSE_S
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""
@@ -221,7 +221,7 @@ class GraphClient:
             raise refusal(answer, Asked.MAILBOX)
         found = {item.get("id"): read_item(item) for item in read_list(answer, "responses")}
         _count_throttles(found.values())
-        self._note_pause(found.values(), longer_than_s=LONGEST_PAUSE_S)
+        self._note_pause(found.values(), longer_than_s=MAX_PAUSE_S)
         return [found.get(str(place), Answer(NO_ANSWER)) for place in range(len(paths))]
 
     def _ask(self, request: _Request, *, insists: bool) -> Answer:

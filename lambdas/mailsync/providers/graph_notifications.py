@@ -14,9 +14,9 @@ import orjson
 
 from mailsync.model import Notice, NoticeKind, RemoteId
 
-LONGEST_TOKEN = 2_048
+MAX_TOKEN_CHARS = 2_048
 """Characters; those seen have about a hundred."""
-_LONGEST_STATE = 128
+_MAX_STATE_CHARS = 128
 _ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
 _LIFECYCLE = {
     "reauthorizationRequired": NoticeKind.LAPSING,
@@ -41,7 +41,7 @@ def handshake(raw_query: str) -> str | None:
     if "validationToken" not in raw_query:
         return None
     found = parse_qs(raw_query).get("validationToken", [""])[0]
-    if not found or len(found) > LONGEST_TOKEN:
+    if not found or len(found) > MAX_TOKEN_CHARS:
         raise NotANotification
     return html.escape(found)
 
@@ -70,7 +70,7 @@ def _notice(item: Any) -> Notice | None:
     remote_id, secret = item.get("subscriptionId"), item.get("clientState")
     if not isinstance(remote_id, str) or not _ID.fullmatch(remote_id):
         return None
-    if not isinstance(secret, str) or len(secret) > _LONGEST_STATE:
+    if not isinstance(secret, str) or len(secret) > _MAX_STATE_CHARS:
         return None
     event = item.get("lifecycleEvent")
     kind = NoticeKind.CHANGED if event is None else _LIFECYCLE.get(str(event))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from random import random
 
-from mailsync.sync.budget import LONGEST_PAUSE_S, MOST_PAUSES, STEP_PATIENCE_S, pause_s
+from mailsync.sync.budget import MAX_PAUSE_S, MAX_PAUSES, STEP_PATIENCE_S, pause_s
 
 
 class Patience:
@@ -26,10 +26,10 @@ class Patience:
         `asked_s` is the provider's figure, None when it gave none. `repeat` counts the pauses
         that this request has had.
         """
-        if asked_s is None or repeat >= MOST_PAUSES:
+        if asked_s is None or repeat >= MAX_PAUSES:
             return False
         pause = pause_s(asked_s, repeat=repeat, spread=random())  # noqa: S311
-        if pause > min(LONGEST_PAUSE_S, self._left_s):
+        if pause > min(MAX_PAUSE_S, self._left_s):
             return False
         self._left_s -= pause
         self._sleep(pause)

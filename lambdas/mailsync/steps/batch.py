@@ -28,7 +28,7 @@ from mailsync.workflow import open_trigger
 
 AT_ONCE = 5
 """Threads, and database connections, of one function: it mostly waits for providers."""
-ENOUGH_TIME_S = 90.0
+MIN_TIME_S = 90.0
 """For one mailbox whose provider hardly answers."""
 OWN_BYTES, LARGE_BYTES, LARGE_WAIT_S = 2**20, 32 * 2**20, 5.0
 """What the answers of each mailbox may hold, and of one at a time. One that needs more, or that has
@@ -59,7 +59,7 @@ def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], fl
     """Check each mailbox; those for which the time is too short are due again at once."""
 
     def one(account_id: AccountId) -> Checked:
-        if remaining_s() < ENOUGH_TIME_S:
+        if remaining_s() < MIN_TIME_S:
             return Checked(Outcome.PUT_BACK)
         worker = workers.get()
         try:

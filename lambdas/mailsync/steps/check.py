@@ -34,7 +34,7 @@ from mailsync.steps.repair import compare_folder
 from mailsync.steps.verification import recalculate_counts
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
 from mailsync.store.connection import Database
-from mailsync.sync.check import MOST_FOLDERS, CheckResult, classify
+from mailsync.sync.check import MAX_FOLDERS, CheckResult, classify
 from mailsync.sync.folders import diff_folders
 from mailsync.sync.freshness import tree_reading
 from mailsync.sync.verify import COMPARED_IN_CHECK, FolderCount, due_for_comparison
@@ -167,7 +167,7 @@ class _Work:
         try:
             if not check.account.initial_sync_completed:
                 return self._hand_over(check, "first sync")
-            if len(check.folders) > MOST_FOLDERS:
+            if len(check.folders) > MAX_FOLDERS:
                 return self._hand_over(check, "many folders")
             require_unthrottled(check.account)
             with self._worker.opened(check) as self._mailbox, used(self._mailbox):

@@ -19,7 +19,7 @@ from mailsync.store.mail_store import MailStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.budget import LONGEST_PAUSE_S
+from mailsync.sync.budget import MAX_PAUSE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Mailbox:
         that is longer than a function sleeps, and to as many requests at a time as it took."""
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
-        if pause_s > LONGEST_PAUSE_S:
+        if pause_s > MAX_PAUSE_S:
             self.runs.save_throttle(self.run, pause_s)
         if self.provider.max_in_flight < self.max_in_flight:
             self.runs.save_in_flight(self.run.account_id, self.provider.max_in_flight)

@@ -28,8 +28,8 @@ from mailsync.store.run_store import RunStore
 
 LASTS = timedelta(minutes=4_200)
 """Asked for; Microsoft grants 4,230 minutes in places, 10,080 in others."""
-MOST_AT_ONCE = 100
-ENOUGH_TIME_S = 45
+MAX_AT_ONCE = 100
+MIN_TIME_S = 45
 """For one mailbox: a new token, a call of ours by the provider in between, and its leftovers."""
 LEFTOVERS_S = 20.0
 """How long a tick looks for what notifies us in vain, over all its mailboxes. Microsoft allows 40
@@ -46,7 +46,7 @@ class Renewals:
 
 
 def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
-    """Makes and renews what is due, at most `MOST_AT_ONCE`, while there is time.
+    """Makes and renews what is due, at most `MAX_AT_ONCE`, while there is time.
 
     A mailbox whose provider refuses is put off and counted; the others have their turn.
     """
@@ -56,7 +56,7 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
     for provider in PUSHING:
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing(provider, callback_url)
-        while renewed + failed < MOST_AT_ONCE and remaining_s() > ENOUGH_TIME_S:
+        while renewed + failed < MAX_AT_ONCE and remaining_s() > MIN_TIME_S:
             claim = store.claim(provider, callback_url, CLAIMED_FOR_S)
             if claim is None:
                 break

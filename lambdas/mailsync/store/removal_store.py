@@ -13,8 +13,8 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import Fenced
 from mailsync.sync.safety import (
     CONFIRMED_AFTER,
-    MOST_CONFIRMED_AFTER,
     SMALLEST_SUSPECT,
+    SUSPICIOUS_CONFIRMED_AFTER,
     is_most,
 )
 
@@ -59,7 +59,7 @@ class Removal:
     @property
     def wait_s(self) -> float:
         """Between the two answers of the provider that delete a message."""
-        after = MOST_CONFIRMED_AFTER if self.is_suspicious else CONFIRMED_AFTER
+        after = SUSPICIOUS_CONFIRMED_AFTER if self.is_suspicious else CONFIRMED_AFTER
         return after.total_seconds()
 
     @property

@@ -12,7 +12,7 @@ from mailsync.store.connection import JsonBytes
 from mailsync.sync.verify import Difference
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
-LARGEST_STATEMENT_BYTES = 2_000_000
+MAX_STATEMENT_BYTES = 2_000_000
 Row = dict[str, Any]
 
 
@@ -68,7 +68,7 @@ def pieces(rows: Sequence[Row]) -> Iterator[JsonBytes]:
     piece: list[bytes] = []
     size = 0
     for each in encoded:
-        if piece and size + len(each) > LARGEST_STATEMENT_BYTES:
+        if piece and size + len(each) > MAX_STATEMENT_BYTES:
             yield JsonBytes(b"[" + b",".join(piece) + b"]")
             piece, size = [], 0
         piece.append(each)

@@ -1,10 +1,10 @@
 """When a function must stop asking for more, and how long it may pause."""
 
 SHUTDOWN_S = 20.0
-LONGEST_WAIT_S = 3600
-LONGEST_PAUSE_S = 10.0
+MAX_WAIT_S = 3600
+MAX_PAUSE_S = 10.0
 """From here a Wait state is cheaper: its transitions cost as much as 11 s of a 512 MB function."""
-MOST_PAUSES = 2
+MAX_PAUSES = 2
 """Of one request; doubled, they add up to less than `SHUTDOWN_S`."""
 STEP_PATIENCE_S = 60.0
 """All pauses of a step; a fifth of the time-out of the functions that ask a provider."""
@@ -30,7 +30,7 @@ def pause_s(asked_s: float, *, repeat: int, spread: float) -> float:
 def wait_seconds(retry_after_s: float) -> int:
     """Whole seconds for the Wait state, at least 1 and at most 3600; after a longer one the
     provider is asked again."""
-    return max(1, min(LONGEST_WAIT_S, int(-(-retry_after_s // 1))))
+    return max(1, min(MAX_WAIT_S, int(-(-retry_after_s // 1))))
 
 
 def smaller_page(size: int) -> int:

@@ -7,7 +7,7 @@ from mailsync.model import FolderId, FolderListing, KnownFolder, Page, RemoteId
 from mailsync.sync.folders import FolderPlan, listing_fault
 from mailsync.sync.verify import FolderCount, agrees
 
-MOST_FOLDERS = 1_000
+MAX_FOLDERS = 1_000
 """Of a mailbox that is checked. 20 folders are one call for the tree and one for the changes,
 0.9 s at 88 ms per response and four at once; 24 other mailboxes wait in the same function."""
 

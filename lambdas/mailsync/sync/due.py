@@ -1,6 +1,6 @@
 """When a mailbox is asked again, and when its provider is told again to notify us."""
 
-MOST_PER_TICK = 3000
+MAX_PER_TICK = 3000
 """Mailboxes that a tick claims, the oldest first: half as many again as come due in a minute where
 10,000 are asked every 5. 10,000 that an outage left behind are spread over four minutes."""
 CLAIMED_FOR_S = 600
@@ -14,8 +14,8 @@ PUSHED_S = 15 * 60
 """The same for a mailbox whose provider notifies us: some notifications never arrive."""
 _QUIET_SHARE = 12
 """A mailbox that has been quiet for an hour is asked after the twelfth part of it, and so on."""
-LONGEST_S = 24 * 60 * 60
-LONGEST_PARTLY_S = 60 * 60
+MAX_BACKOFF_S = 24 * 60 * 60
+MAX_PARTIAL_BACKOFF_S = 60 * 60
 """The same where the mailbox is synced but for some folders, or not verified."""
 
 EXECUTION_DIED = "ExecutionDied"
@@ -53,7 +53,9 @@ def next_sync_in_s(*, failures: int, cause: str | None, spread: float) -> float:
     if cause == EXECUTION_DIED and failures <= 1:
         return 0.0
     doubled: float = USUAL_S * 2 ** min(failures, 10)
-    longest = LONGEST_PARTLY_S if cause in (FOLDERS_FAILED, VERIFICATION_FAILED) else LONGEST_S
+    longest = (
+        MAX_PARTIAL_BACKOFF_S if cause in (FOLDERS_FAILED, VERIFICATION_FAILED) else MAX_BACKOFF_S
+    )
     return min(longest, doubled) * (0.9 + 0.2 * spread)
 
 

@@ -8,11 +8,11 @@ the provider, asked by the id of each message or folder, has said twice that it 
 from datetime import timedelta
 
 SMALLEST_SUSPECT = 20
-LARGEST_SHARE = 0.5
+MAX_SHARE = 0.5
 
 CONFIRMED_AFTER = timedelta(hours=2)
 """Between the two answers by id that delete a message or a folder."""
-MOST_CONFIRMED_AFTER = timedelta(hours=24)
+SUSPICIOUS_CONFIRMED_AFTER = timedelta(hours=24)
 """The same where most of a mailbox would go, unless a person confirms it."""
 CHOICE_KEPT = timedelta(days=30)
 """The same for a folder that is not mirrored: the choice survives the folder's absence."""
@@ -29,4 +29,4 @@ def is_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
 
 def is_most(*, stored: int, removing: int) -> bool:
     """Whether so many of `stored` messages are most of them; a handful never is."""
-    return removing >= SMALLEST_SUSPECT and removing > stored * LARGEST_SHARE
+    return removing >= SMALLEST_SUSPECT and removing > stored * MAX_SHARE

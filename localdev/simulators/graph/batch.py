@@ -16,7 +16,7 @@ import orjson
 from localdev.http_server import Request, Response
 from localdev.simulators.graph.errors import bad_request
 
-MOST_REQUESTS = 20
+MAX_REQUESTS = 20
 DISPATCHED_AT_ONCE = 4
 
 Serve = Callable[[Request], Response]
@@ -48,8 +48,8 @@ def _items(body: bytes) -> list[dict[str, Any]]:
         raise bad_request("Invalid batch payload format.") from None
     if not valid or not all(isinstance(each, str) for each in ids):
         raise bad_request("Invalid batch payload format.")
-    if not 1 <= len(items) <= MOST_REQUESTS:
-        raise bad_request(f"Number of batch request steps must be 1 to {MOST_REQUESTS}.")
+    if not 1 <= len(items) <= MAX_REQUESTS:
+        raise bad_request(f"Number of batch request steps must be 1 to {MAX_REQUESTS}.")
     if len(set(ids)) != len(ids):
         raise bad_request("Batch request ids must be unique.")
     for at, item in enumerate(items):

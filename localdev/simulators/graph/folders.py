@@ -4,7 +4,7 @@ from typing import Any
 
 from localdev.simulators.folders import Folder
 from localdev.simulators.graph.call import Answer, Call
-from localdev.simulators.graph.query import DEFAULT_PAGE, LARGEST_LIST_PAGE
+from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
 from localdev.simulators.graph.shapes import folder_object
 
 
@@ -25,7 +25,7 @@ def get_folder(call: Call) -> Answer:
 
 
 def _page_of_children(call: Call, parent: str, path: str) -> Answer:
-    top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=LARGEST_LIST_PAGE)
+    top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
     skip = call.query.number("skip", default=0)
     select = call.query.select("mailFolder")
     wanted = [each for each in call.mailbox.folders.children(parent) if _is_asked(call, each)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.simulators.graph.call import Answer, Call
 from localdev.simulators.graph.errors import GraphError, bad_request
-from localdev.simulators.graph.query import DEFAULT_PAGE, LARGEST_LIST_PAGE
+from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
 from localdev.simulators.graph.shapes import message_object
 from localdev.simulators.mailbox import (
     COLUMNS,
@@ -25,7 +25,7 @@ _WRITABLE = frozenset(
 def list_messages(call: Call) -> Answer:
     """One folder, or the whole mailbox when no folder is named; `$skip` pages through it."""
     where, values, path = _scope(call)
-    top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=LARGEST_LIST_PAGE)
+    top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
     skip = call.query.number("skip", default=0)
     order = "DESC" if call.query.newest_first(ascending_allowed=True) else "ASC"
     operator, received_at = call.query.received_since() or (">=", "")

@@ -21,7 +21,7 @@ from localdev.simulators.service import TENANT_ID, Service
 
 ANSWER_LIMIT_S = 3
 KEPT_S = 4 * 60 * 60
-MOST_IN_ONE = 50
+MAX_IN_ONE = 50
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 _PAUSE_S = 0.05
 _CHANGE_TYPES = {
@@ -157,10 +157,10 @@ class Notifier:
         ):
             due[row["url"]].append(row)
         for url, rows in due.items():
-            for start in range(0, len(rows), MOST_IN_ONE):
+            for start in range(0, len(rows), MAX_IN_ONE):
                 if self._ended.is_set():
                     return
-                self._post(url, rows[start : start + MOST_IN_ONE])
+                self._post(url, rows[start : start + MAX_IN_ONE])
 
     def _post(self, url: str, rows: list[Row]) -> None:
         body = orjson.dumps({"value": [orjson.loads(row["body"]) for row in rows]})

@@ -59,7 +59,7 @@ FOLDER_PROPERTIES = frozenset(
     )
 )
 DEFAULT_PAGE = 10
-LARGEST_LIST_PAGE = 1000
+MAX_LIST_PAGE = 1000
 _RECEIVED = re.compile(r"receivedDateTime (ge|gt) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 _DISPLAY_NAME = re.compile(r"displayName eq '((?:[^']|'')*)'")
 

@@ -32,7 +32,7 @@ SUBSCRIPTIONS = "subscriptions"
 
 HANDSHAKE_LIMIT_S = 10
 SHORTEST_MINUTES = 45
-LONGEST_STATE = 128
+MAX_STATE_CHARS = 128
 CHANGE_TYPES = frozenset({"created", "updated", "deleted"})
 _RESOURCE = re.compile(
     r"/?(?:me|users/(?P<user>[^/]+))"
@@ -61,8 +61,8 @@ def create_subscription(call: Call) -> Answer:
     change_types = _change_types(wanted)
     folder_id = _folder_id(call, str(wanted.get("resource") or ""))
     state = wanted.get("clientState")
-    if state is not None and len(str(state)) > LONGEST_STATE:
-        raise _invalid(f"clientState must not exceed {LONGEST_STATE} characters.")
+    if state is not None and len(str(state)) > MAX_STATE_CHARS:
+        raise _invalid(f"clientState must not exceed {MAX_STATE_CHARS} characters.")
     expires_at = _expires_at(call, wanted)
     url = str(wanted.get("notificationUrl") or "")
     lifecycle_url = wanted.get("lifecycleNotificationUrl")
