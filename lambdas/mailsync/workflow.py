@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.log import logger
-from mailsync.model import AccountId, FolderId, RunId, SyncType, SyncWish
+from mailsync.model import AccountId, FolderId, RunId, SyncScope, SyncType
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import OpenRun, QuietRun, RunStore
@@ -115,22 +115,22 @@ class Trigger:
     ) -> OpenRun:
         """The run that now works on the account; its execution is started.
 
-        A run that was there already is not what was asked for: `wish` says what it is.
+        A run that was there already is not what was asked for: `scope` says what it is.
 
         Raises:
             StoreUnavailable: runs of this account ended as fast as they were found.
         """
-        wish = SyncWish(sync_type, folder_ids)
+        scope = SyncScope(sync_type, folder_ids)
         for _ in range(_TRIES):
             wanted = RunId(str(uuid4()))
-            run = self._runs.enqueue(account_id, wanted, wish, trigger, idempotency_key)
+            run = self._runs.enqueue(account_id, wanted, scope, trigger, idempotency_key)
             if run.status not in _OPEN:
                 return self._named(run)
             execution = None if run.id == wanted else self._status(run.id)
             if execution == _RUNNING:
                 return self._named(run)
             if _never_began(run.execution_arn, execution):
-                self._start(run.id, account_id, run.wish.sync_type, trigger)
+                self._start(run.id, account_id, run.scope.sync_type, trigger)
                 return self._named(run)
             if idempotency_key and run.repeats is None:
                 self._runs.forget_joined(account_id, run.id, idempotency_key)

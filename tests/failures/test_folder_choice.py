@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsync.model import FolderId, RunId, SyncType, SyncWish
+from mailsync.model import FolderId, RunId, SyncScope, SyncType
 from mailsync.steps.check import Outcome
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.run_store import RunStore
@@ -147,9 +147,9 @@ def test_a_choice_stops_the_run_so_that_each_has_one_selection(world: World) -> 
 def test_only_the_folders_that_were_named_are_walked_again(world: World) -> None:
     world.sync()
     number = FolderId(folder_ids(world)["Archive"])
-    wish = SyncWish(SyncType.FULL, (number,))
+    scope = SyncScope(SyncType.FULL, (number,))
     run_id = RunId("run-2")
-    RunStore(world.database).enqueue(world.account_id, run_id, wish, "api")
+    RunStore(world.database).enqueue(world.account_id, run_id, scope, "api")
 
     assert world.sync() == "completed"
 

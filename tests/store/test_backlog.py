@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.errors import LeaseLost
-from mailsync.model import AccountId, RunId, RunRef, SyncType, SyncWish
+from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
 from mailsync.store.backlog_store import Backlog, BacklogStore
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
@@ -74,7 +74,7 @@ def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
 ) -> None:
     """So it is when executions cannot be started."""
     assert runs.claim_due(10, 600) == (account_id,)
-    runs.enqueue(account_id, RunId("run-1"), SyncWish(SyncType.AUTO), "schedule")
+    runs.enqueue(account_id, RunId("run-1"), SyncScope(SyncType.AUTO), "schedule")
     one(database, LONG_AGO)
 
     assert 900 <= backlog.now().overdue_s < 930

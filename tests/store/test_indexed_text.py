@@ -15,8 +15,8 @@ from mailsync.model import (
     RemoteId,
     RunId,
     RunRef,
+    SyncScope,
     SyncType,
-    SyncWish,
     Unreadable,
     Upsert,
 )
@@ -80,9 +80,9 @@ def a_run_of_the_longest_names(database: Database) -> RunRef:
         email_address="ann@example.org",
     )
     runs, run_id, key = RunStore(database), RunId("r" * 80), noise(255)
-    wish = SyncWish(SyncType.INITIAL)
+    scope = SyncScope(SyncType.INITIAL)
     for each in (key, noise(255, seed=2)):  # the second joins
-        runs.enqueue(account_id, run_id, wish, "api", each)
+        runs.enqueue(account_id, run_id, scope, "api", each)
     epoch = runs.begin(account_id, run_id, "arn", SyncType.INITIAL, "api")
     assert epoch is not None
     return RunRef(account_id, run_id, epoch)

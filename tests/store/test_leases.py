@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
-from mailsync.model import AccountId, KnownFolder, RunId, RunRef, SyncType, SyncWish
+from mailsync.model import AccountId, KnownFolder, RunId, RunRef, SyncScope, SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
@@ -15,7 +15,7 @@ from tests.store.rows import one, rows
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
 
-MANUAL = SyncWish(SyncType.MANUAL)
+MANUAL = SyncScope(SyncType.MANUAL)
 
 
 def begin(runs: RunStore, account_id: AccountId, name: str) -> int | None:
@@ -95,7 +95,7 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
         answer = asked.result(timeout=10)
 
     other.close()
-    assert (answer.id, answer.repeats) == ("a", SyncWish(SyncType.FULL))
+    assert (answer.id, answer.repeats) == ("a", SyncScope(SyncType.FULL))
 
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from mailsync.model import FolderId, SyncType, SyncWish
+from mailsync.model import FolderId, SyncScope, SyncType
 
 
 class CamelModel(BaseModel):
@@ -33,10 +33,10 @@ class SyncRequest(CamelModel):
             raise ValueError("folders need the syncType full")
         return self
 
-    def wish(self) -> SyncWish:
+    def scope(self) -> SyncScope:
         if not self.folders:
-            return SyncWish(self.sync_type)
-        return SyncWish(SyncType.FULL, tuple(FolderId(each) for each in sorted({*self.folders})))
+            return SyncScope(self.sync_type)
+        return SyncScope(SyncType.FULL, tuple(FolderId(each) for each in sorted({*self.folders})))
 
 
 class SyncAccepted(CamelModel):

@@ -22,7 +22,7 @@ from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import SYNCING, show
 from mailsync.errors import AccountNotConnected
 from mailsync.log import logger
-from mailsync.model import SYNCABLE, AccountId, SyncType, SyncWish
+from mailsync.model import SYNCABLE, AccountId, SyncScope, SyncType
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore, OwnAccount
@@ -67,13 +67,13 @@ def start_sync(
         Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[^\x00]+$"),
     ] = None,
 ) -> Response[SyncAccepted]:
-    settings, wish, user = load_settings(), asked.wish(), user_id(router.current_event)
+    settings, scope, user = load_settings(), asked.scope(), user_id(router.current_event)
     spend(user, Kind.SYNC)
-    if wish.sync_type is SyncType.FULL:
+    if scope.sync_type is SyncType.FULL:
         spend(user, Kind.FULL_SYNC)
     account = _own_account(asked.account_id)
-    run = _run(account, wish, idempotency_key)
-    if run.repeats not in (None, wish):
+    run = _run(account, scope, idempotency_key)
+    if run.repeats not in (None, scope):
         raise Refused(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{base_url(router.current_event, settings)}{PATH}?accountId={account.id}"
@@ -82,7 +82,7 @@ def start_sync(
         execution_arn=run.execution_arn or "",
         status=run.status,
         status_url=status_url,
-        message=_message(run, wish),
+        message=_message(run, scope),
     )
     return Response(HTTPStatus.ACCEPTED, APPLICATION_JSON, accepted, {"Location": status_url})
 
@@ -120,16 +120,16 @@ def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Respon
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)
 
 
-def _run(account: AccountStatus, wish: SyncWish, key: str | None) -> OpenRun:
+def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> OpenRun:
     """A key that was answered before is answered again, whatever now is against a new run."""
     try:
-        _require_possible(account, wish)
+        _require_possible(account, scope)
     except (AccountNotConnected, Refused):
         before = RunStore(open_database()).run_of_key(account.id, key) if key else None
         if before is None:
             raise
         return before
-    return open_trigger().sync(account.id, wish.sync_type, "api", key, folder_ids=wish.folder_ids)
+    return open_trigger().sync(account.id, scope.sync_type, "api", key, folder_ids=scope.folder_ids)
 
 
 def _own_account(account_id: UUID) -> AccountStatus:
@@ -141,13 +141,13 @@ def _own_account(account_id: UUID) -> AccountStatus:
     return account
 
 
-def _message(run: OpenRun, wish: SyncWish) -> str:
-    if run.status in _MESSAGES and wish.sync_type is SyncType.FULL and run.wish != wish:
+def _message(run: OpenRun, scope: SyncScope) -> str:
+    if run.status in _MESSAGES and scope.sync_type is SyncType.FULL and run.scope != scope:
         return _OTHER_RUNS
     return _MESSAGES.get(run.status, _ENDED)
 
 
-def _require_possible(account: AccountStatus, wish: SyncWish) -> None:
+def _require_possible(account: AccountStatus, scope: SyncScope) -> None:
     """Raises AccountNotConnected, and Refused for folders that are not the account's."""
     if account.status != "active":
         raise cannot_sync(account.status)
@@ -155,5 +155,5 @@ def _require_possible(account: AccountStatus, wish: SyncWish) -> None:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet; connect one of Microsoft 365."
         )
-    if unknown := {*wish.folder_ids} - {each.id for each in account.folders}:
+    if unknown := {*scope.folder_ids} - {each.id for each in account.folders}:
         raise Refused(unknown_folders(unknown))

@@ -51,7 +51,7 @@ from mailsync.model.message import (
     Unreadable,
     Upsert,
 )
-from mailsync.model.run import RunRef, SyncType, SyncWish
+from mailsync.model.run import RunRef, SyncScope, SyncType
 
 __all__ = [
     "MAX_REMOTE_ID_BYTES",
@@ -90,8 +90,8 @@ __all__ = [
     "RunId",
     "RunRef",
     "Sealed",
+    "SyncScope",
     "SyncType",
-    "SyncWish",
     "TreeReading",
     "Unreadable",
     "Upsert",

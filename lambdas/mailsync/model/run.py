@@ -18,7 +18,7 @@ class SyncType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncWish:
+class SyncScope:
     """What a run is asked for. `folder_ids`, sorted, limit a `full` one to these; empty: all."""
 
     sync_type: SyncType

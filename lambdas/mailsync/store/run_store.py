@@ -13,8 +13,8 @@ from mailsync.model import (
     Provider,
     RunId,
     RunRef,
+    SyncScope,
     SyncType,
-    SyncWish,
 )
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
@@ -32,15 +32,15 @@ CHECKER = "sync-accounts"
 class OpenRun:
     """`execution_arn` is None while the execution has not begun.
 
-    `wish` is what it does, and `repeats` what was asked for when the Idempotency-Key of this
+    `scope` is what it does, and `repeats` what was asked for when the Idempotency-Key of this
     request was first answered with it; None: there is no key, or it is new.
     """
 
     id: RunId
     execution_arn: str | None
     status: str
-    wish: SyncWish
-    repeats: SyncWish | None = None
+    scope: SyncScope
+    repeats: SyncScope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class RunStore:
         self,
         account_id: AccountId,
         run_id: RunId,
-        wish: SyncWish,
+        scope: SyncScope,
         trigger: str,
         idempotency_key: str | None = None,
     ) -> OpenRun:
@@ -94,18 +94,18 @@ class RunStore:
         Raises AccountNotFound when the account was deleted meanwhile.
         """
         try:
-            found = self._enqueued(account_id, run_id, wish, trigger, idempotency_key)
+            found = self._enqueued(account_id, run_id, scope, trigger, idempotency_key)
         except StoreRejected:
             self.account(account_id)
             raise
         # The run that barred ours may have ended between the two statements: then ask again.
-        return found or self.enqueue(account_id, run_id, wish, trigger, idempotency_key)
+        return found or self.enqueue(account_id, run_id, scope, trigger, idempotency_key)
 
     def _enqueued(
         self,
         account_id: AccountId,
         run_id: RunId,
-        wish: SyncWish,
+        scope: SyncScope,
         trigger: str,
         idempotency_key: str | None,
     ) -> OpenRun | None:
@@ -117,11 +117,11 @@ class RunStore:
                 "enqueue_run",
                 account_id=account_id,
                 run_id=run_id,
-                **_columns(wish),
+                **_columns(scope),
                 trigger=trigger,
                 idempotency_key=idempotency_key,
             ):
-                return OpenRun(run_id, None, "queued", wish)
+                return OpenRun(run_id, None, "queued", scope)
             joined = tx.run("find_open_run", account_id=account_id)
             if joined and idempotency_key:
                 tx.run(
@@ -129,7 +129,7 @@ class RunStore:
                     account_id=account_id,
                     key=idempotency_key,
                     run_id=joined[0][0],
-                    **_columns(wish),
+                    **_columns(scope),
                 )
         return _open_run(joined[0]) if joined else None
 
@@ -212,7 +212,7 @@ class RunStore:
         with self._database.transaction() as tx:
             tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)
 
-    def run_settings(self, run: RunRef) -> tuple[SyncWish, int]:
+    def run_settings(self, run: RunRef) -> tuple[SyncScope, int]:
         """What the run was asked to do, and how many rounds of repairs it has had."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
@@ -301,13 +301,13 @@ def _open_run(row: list[Any]) -> OpenRun:
     return OpenRun(RunId(run_id), execution_arn, status, _wish(sync_type, folder_ids))
 
 
-def _columns(wish: SyncWish) -> dict[str, Any]:
-    folder_ids = to_json(wish.folder_ids) if wish.folder_ids else None
-    return {"sync_type": wish.sync_type, "folder_ids": folder_ids}
+def _columns(scope: SyncScope) -> dict[str, Any]:
+    folder_ids = to_json(scope.folder_ids) if scope.folder_ids else None
+    return {"sync_type": scope.sync_type, "folder_ids": folder_ids}
 
 
-def _wish(sync_type: str, folder_ids: list[int] | None) -> SyncWish:
-    return SyncWish(SyncType(sync_type), tuple(FolderId(each) for each in folder_ids or ()))
+def _wish(sync_type: str, folder_ids: list[int] | None) -> SyncScope:
+    return SyncScope(SyncType(sync_type), tuple(FolderId(each) for each in folder_ids or ()))
 
 
 def _is_uuid(text: str) -> bool:
