@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.model import AccountId, Provider, PushChannel, RemoteId
+from mailsync.model import AccountId, Provider, RemoteId, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
@@ -85,7 +85,7 @@ def account_id(connect_account: Connect, database: Database, sql: Sql) -> Accoun
     store.add_missing(Provider.MICROSOFT, CALLBACK)
     claim = store.claim(Provider.MICROSOFT, CALLBACK, 600)
     assert claim
-    store.made(claim, PushChannel(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET)
+    store.made(claim, Subscription(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET)
     rest(sql)
     return found
 
@@ -104,13 +104,13 @@ def rest(sql: Sql) -> None:
 
 
 def a_notice(**changes: Any) -> dict[str, Any]:
-    notice = {
+    notification = {
         "subscriptionId": SUBSCRIPTION,
         "clientState": SECRET,
         "changeType": "created",
         "resource": "Users/1/Messages/2",
     }
-    return {name: value for name, value in {**notice, **changes}.items() if value is not None}
+    return {name: value for name, value in {**notification, **changes}.items() if value is not None}
 
 
 def a_lifecycle_event(event: str, **changes: Any) -> dict[str, Any]:

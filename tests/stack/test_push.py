@@ -142,14 +142,17 @@ def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(
     pushed: Mirror,
 ) -> None:
     subscription = simulator(pushed.stack.provider, "GET", "subscriptions")[0]
-    notice = {"subscriptionId": subscription["id"], "clientState": subscription["client_state"]}
+    notification = {
+        "subscriptionId": subscription["id"],
+        "clientState": subscription["client_state"],
+    }
     before = pushed.rows(RUNS)[0][0]
     pushed.simulate("deliver", subject="Told a thousand times")
 
     with httpx.Client(base_url=pushed.stack.api_url, timeout=60) as client:
         with ThreadPoolExecutor(4) as pool:
             send = [
-                pool.submit(client.post, "/api/webhooks/microsoft", json={"value": [notice]})
+                pool.submit(client.post, "/api/webhooks/microsoft", json={"value": [notification]})
                 for _ in range(1000)
             ]
             assert client.get("/api/health").status_code == 200

@@ -99,9 +99,9 @@ def notifications(mirror: Mirror) -> Iterator[str]:
     assert not mirror.stack.lambdas.invoke("renew-subscriptions", b"{}").failed
     for each in simulator(mirror.stack.provider, "GET", "subscriptions"):
         yield each["client_state"]
-        notice = {"subscriptionId": each["id"], "clientState": each["client_state"]}
+        notification = {"subscriptionId": each["id"], "clientState": each["client_state"]}
         url = f"{mirror.stack.api_url}/api/webhooks/microsoft"
-        assert httpx.post(url, json={"value": [notice]}).status_code == httpx.codes.ACCEPTED
+        assert httpx.post(url, json={"value": [notification]}).status_code == httpx.codes.ACCEPTED
 
 
 def be_told_too_much(mirror: Mirror) -> None:

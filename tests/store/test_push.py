@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.model import (
-    Notice,
-    NoticeKind,
+    Notification,
+    NotificationKind,
     Provider,
-    PushChannel,
     RemoteId,
     RunId,
     RunRef,
+    Subscription,
     SyncType,
 )
 from mailsync.settings import Settings
@@ -38,7 +38,7 @@ def push(database: Database, run: RunRef) -> PushStore:
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
     claim = Claim(run.account_id, None, until)
-    assert store.made(claim, PushChannel(REMOTE_ID, expires_at), SECRET)
+    assert store.made(claim, Subscription(REMOTE_ID, expires_at), SECRET)
     one(database, LONG_AGO)
     return store
 
@@ -78,7 +78,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
     """The folder may have been asked already when the mail came."""
-    assert push.receive([Notice(REMOTE_ID, SECRET, NoticeKind.CHANGED)]) == 1
+    assert push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.CHANGED)]) == 1
 
     assert wait_after(run, database) <= 0
 
@@ -86,7 +86,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
 def test_the_run_that_follows_settles_it(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
-    push.receive([Notice(REMOTE_ID, SECRET, NoticeKind.CHANGED)])
+    push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.CHANGED)])
     complete_verified(database, run)
     epoch = runs.begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "schedule")
     assert epoch is not None
@@ -99,13 +99,13 @@ def test_the_run_that_follows_settles_it(
 def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_other(
     run: RunRef, push: PushStore, database: Database, settings: Settings
 ) -> None:
-    """Whoever disconnects holds the account first; to hold its channel first is a deadlock."""
+    """Whoever disconnects holds the account first; to hold its subscription first is a deadlock."""
     other = Database(settings)
-    notice = Notice(REMOTE_ID, SECRET, NoticeKind.REMOVED)
+    notification = Notification(REMOTE_ID, SECRET, NotificationKind.REMOVED)
     with ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
-            said = provider.submit(PushStore(other).receive, [notice])
+            said = provider.submit(PushStore(other).receive, [notification])
             assert wait([said], timeout=0.5).done == set()
             tx.run("forget_subscription", account_id=run.account_id)
         said.result(timeout=10)
@@ -125,9 +125,9 @@ def test_of_many_ticks_at_once_one_renews(push: PushStore, database: Database) -
 def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
     push: PushStore, database: Database
 ) -> None:
-    """A notification had it claimed twice; one of the two channels would be forgotten."""
+    """A notification had it claimed twice; one of the two subscriptions would be forgotten."""
     one(database, "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
-    channel = PushChannel(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
+    subscription = Subscription(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
     claims = []
     for _ in range(2):
         one(database, "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1")
@@ -136,8 +136,8 @@ def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
     first, second = claims
     assert first
     assert second
-    assert not push.made(first, channel, SECRET)
-    assert push.made(second, channel, SECRET)
+    assert not push.made(first, subscription, SECRET)
+    assert push.made(second, subscription, SECRET)
 
 
 def test_a_failure_under_a_claim_that_is_no_longer_good_takes_nothing_from_the_next(
@@ -156,7 +156,7 @@ def test_a_failure_under_a_claim_that_is_no_longer_good_takes_nothing_from_the_n
     push.failed(late, "ProviderUnavailable")
     push.gone(late)
 
-    channel = PushChannel(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
+    subscription = Subscription(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
     failures = "SELECT failures FROM mailsync.provider_subscriptions"
     assert one(database, failures) == [0]
-    assert push.made(current, channel, SECRET)
+    assert push.made(current, subscription, SECRET)

@@ -63,11 +63,11 @@ def microsoft() -> Response[str]:
         token = handshake(event.raw_event.get("rawQueryString", ""))
         if token is not None:
             return Response(HTTPStatus.OK, _TEXT, token, _NEVER_A_PAGE)
-        notices = read_notifications(_body(event))
+        notifications = read_notifications(_body(event))
     except NotANotification:
         raise Refused(_MALFORMED) from None
-    genuine = PushStore(open_database()).receive(notices)
-    logger.info("notified", genuine=genuine, ignored=len(notices) - genuine)
+    genuine = PushStore(open_database()).receive(notifications)
+    logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
     return Response(HTTPStatus.ACCEPTED, _TEXT, "", _NEVER_A_PAGE)
 
 

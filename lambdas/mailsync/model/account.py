@@ -79,25 +79,25 @@ class DataKey:
 
 
 @dataclass(frozen=True, slots=True)
-class PushChannel:
-    """What a provider set up to notify us of one mailbox, and until when it does."""
+class Subscription:
+    """The provider's push channel for one mailbox; it ends at `expires_at` unless renewed."""
 
     remote_id: RemoteId
     expires_at: datetime
 
 
-class NoticeKind(StrEnum):
-    """What a notification says about its mailbox or its channel."""
+class NotificationKind(StrEnum):
+    """What a notification reports of its mailbox or its subscription."""
 
     CHANGED = "changed"
-    LAPSING = "lapsing"
+    EXPIRING = "expiring"
     REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """A notification as it came in; it proves by the channel's secret that it is not forged."""
+class Notification:
+    """A notification as received. `secret` is the client state, which shows that it is genuine."""
 
     remote_id: RemoteId
     secret: str = field(repr=False)
-    kind: NoticeKind
+    kind: NotificationKind

@@ -18,8 +18,8 @@ from mailsync.model import (
     Message,
     Page,
     Provider,
-    PushChannel,
     RemoteId,
+    Subscription,
     TreeReading,
     Unreadable,
 )
@@ -172,7 +172,7 @@ class PushProvider(Protocol):
     Every method may raise what those of `MailProvider` raise.
     """
 
-    def open(self, callback_url: str, secret: str, until: datetime) -> PushChannel:
+    def open(self, callback_url: str, secret: str, until: datetime) -> Subscription:
         """Has `callback_url` notified of changes of mail; each notification bears the secret.
 
         The provider calls `callback_url` before this returns, and may grant less time.
@@ -180,11 +180,11 @@ class PushProvider(Protocol):
         ...
 
     def extend(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
-        """Until when it will notify us now; None when no such channel leads to `callback_url`."""
+        """Return when it expires now, or None if none of this id leads to `callback_url`."""
         ...
 
     def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
-        """Yield, page by page, the channels of this mailbox that lead to one of these addresses.
+        """Yield the pages of this mailbox' subscriptions that lead to one of these addresses.
 
         An empty page says nothing about the next one. The provider may leave some out, and name
         some that it has ended.

@@ -12,16 +12,16 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from mailsync.model import Notice, NoticeKind, RemoteId
+from mailsync.model import Notification, NotificationKind, RemoteId
 
 MAX_TOKEN_CHARS = 2_048
 """Characters; those seen have about a hundred."""
 _MAX_STATE_CHARS = 128
 _ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
 _LIFECYCLE = {
-    "reauthorizationRequired": NoticeKind.LAPSING,
-    "subscriptionRemoved": NoticeKind.REMOVED,
-    "missed": NoticeKind.CHANGED,
+    "reauthorizationRequired": NotificationKind.EXPIRING,
+    "subscriptionRemoved": NotificationKind.REMOVED,
+    "missed": NotificationKind.CHANGED,
 }
 
 
@@ -46,8 +46,8 @@ def handshake(raw_query: str) -> str | None:
     return html.escape(found)
 
 
-def read_notifications(body: bytes) -> Sequence[Notice]:
-    """The notices of one request, each kind of each subscription once.
+def read_notifications(body: bytes) -> Sequence[Notification]:
+    """The notifications of one request, each kind of each subscription once.
 
     An item that is not as it should be is left out; so is a lifecycle event of a later invention.
 
@@ -64,7 +64,7 @@ def read_notifications(body: bytes) -> Sequence[Notice]:
     return tuple(dict.fromkeys(each for each in map(_notice, items) if each))
 
 
-def _notice(item: Any) -> Notice | None:
+def _notice(item: Any) -> Notification | None:
     if not isinstance(item, dict):
         return None
     remote_id, secret = item.get("subscriptionId"), item.get("clientState")
@@ -73,5 +73,5 @@ def _notice(item: Any) -> Notice | None:
     if not isinstance(secret, str) or len(secret) > _MAX_STATE_CHARS:
         return None
     event = item.get("lifecycleEvent")
-    kind = NoticeKind.CHANGED if event is None else _LIFECYCLE.get(str(event))
-    return Notice(RemoteId(remote_id), secret, kind) if kind else None
+    kind = NotificationKind.CHANGED if event is None else _LIFECYCLE.get(str(event))
+    return Notification(RemoteId(remote_id), secret, kind) if kind else None

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mailsync.errors import ProviderUnavailable
-from mailsync.model import PushChannel, RemoteId
+from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
@@ -56,7 +56,7 @@ class GraphPush:
         self._owner = owner
         self._is_app_only = user is not None
 
-    def open(self, callback_url: str, secret: str, until: datetime) -> PushChannel:
+    def open(self, callback_url: str, secret: str, until: datetime) -> Subscription:
         """Only mail is named, so folders that change without it are left to the schedule."""
         wanted = {
             "changeType": "created,updated,deleted",
@@ -69,7 +69,7 @@ class GraphPush:
         answer = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
         if answer.status != 201:
             raise refusal(answer, Asked.MAILBOX)
-        return PushChannel(read_id(answer.body), _expiry(answer))
+        return Subscription(read_id(answer.body), _expiry(answer))
 
     def extend(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}

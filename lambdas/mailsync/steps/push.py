@@ -14,7 +14,7 @@ from mailsync.access import last_access, open_access
 from mailsync.access.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
-from mailsync.model import AccountId, PushChannel, RemoteId
+from mailsync.model import AccountId, RemoteId, Subscription
 from mailsync.providers import PUSHING, PushProvider, open_push, webhook_path
 from mailsync.providers.patience import Patience
 from mailsync.settings import load_settings
@@ -71,8 +71,8 @@ def end_push(own: OwnAccount) -> None:
     """End the notifications of this account at its provider, as far as possible in `END_S`.
 
     Looks for those that no row holds, too, and leaves another account's alone. To be called before
-    the account's credentials are deleted, and its channel with them; that must not depend on it,
-    so nothing is raised for what the provider or the key service does.
+    the account's credentials are deleted, and its subscription with them; that must not depend on
+    it, so nothing is raised for what the provider or the key service does.
     What the provider keeps expires within 70 hours, and what it sends until then is ignored.
     """
     claim = PushStore(open_database()).withdraw(own.id, own.user_id)
@@ -123,7 +123,7 @@ def _renew(store: PushStore, leftovers: Leftovers, claim: Claim, callback_url: s
 
 @dataclass(frozen=True, slots=True)
 class _Renewal:
-    """Of the channel of one mailbox, which this tick has claimed."""
+    """Of the subscription of one mailbox, which this tick has claimed."""
 
     store: PushStore
     leftovers: Leftovers
@@ -139,7 +139,7 @@ class _Renewal:
             self._end_leftovers(named=None)
 
     def _extend(self) -> bool:
-        """Return False for a channel that must be made: none, gone, or to another address."""
+        """Return False for a subscription that must be made: none, gone, or to another address."""
         remote_id = self.claim.remote_id
         if remote_id is None or self.claim.callback_url != self.callback_url:
             return False
@@ -147,25 +147,25 @@ class _Renewal:
         if expires_at is None:
             self.store.gone(self.claim)
             return False
-        self.store.renewed(self.claim.account_id, PushChannel(remote_id, expires_at))
+        self.store.renewed(self.claim.account_id, Subscription(remote_id, expires_at))
         logger.info("push_renewed", account_id=self.claim.account_id)
         return True
 
     def _make(self) -> None:
-        """Make a new channel, and then end what it replaces: "gone" may have been a mistake.
+        """Make a new subscription, and then end what it replaces: "gone" may have been a mistake.
 
         A death in between leaves one that no row holds; the next claim looks for it.
         """
         secret = token_urlsafe(32)
-        channel = self._open(secret)
-        if not self.store.made(self.claim, channel, secret):
-            self.push.end(channel.remote_id)
+        subscription = self._open(secret)
+        if not self.store.made(self.claim, subscription, secret):
+            self.push.end(subscription.remote_id)
             return
         logger.info("push_opened", account_id=self.claim.account_id)
         replaced = self.claim.remote_id
-        self._end_leftovers(named=replaced if replaced != channel.remote_id else None)
+        self._end_leftovers(named=replaced if replaced != subscription.remote_id else None)
 
-    def _open(self, secret: str) -> PushChannel:
+    def _open(self, secret: str) -> Subscription:
         """Make room once when it is refused: leftovers count, and may be all that is in its way.
 
         Microsoft documents 409 for a second subscription to the same mailbox, and at most 1,000 of

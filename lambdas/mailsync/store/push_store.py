@@ -1,6 +1,6 @@
 """How the provider notifies us of each mailbox, and what its notifications mean for the rows.
 
-A channel's secret is kept as a hash only: the provider says it, we compare.
+A subscription's secret is kept as a hash only: the provider says it, we compare.
 """
 
 import hashlib
@@ -11,7 +11,14 @@ from hmac import compare_digest
 from random import random
 from typing import Any
 
-from mailsync.model import AccountId, Notice, NoticeKind, Provider, PushChannel, RemoteId
+from mailsync.model import (
+    AccountId,
+    Notification,
+    NotificationKind,
+    Provider,
+    RemoteId,
+    Subscription,
+)
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
 from mailsync.sync.due import renewal_again_in_s, renewal_in_s
@@ -24,10 +31,11 @@ MIN_RENEWAL_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A mailbox whose channel one worker makes, renews when `remote_id` is not None, or ends.
+    """A mailbox whose subscription one worker makes, renews when `remote_id` is not None, or ends.
 
-    `until`, the moment from which others may claim it, tells it from any other claim. The channel
-    led to `callback_url` before, and could not be made or renewed `failures` times since.
+    `until`, the moment from which others may claim it, tells it from any other claim. The
+    subscription led to `callback_url` before, and could not be made or renewed `failures` times
+    since.
     """
 
     account_id: AccountId
@@ -44,7 +52,7 @@ class PushStore:
         self._database = database
 
     def add_missing(self, provider: Provider, callback_url: str) -> int:
-        """The number of mailboxes that are now to have a channel and had none before."""
+        """The number of mailboxes that are now to have a subscription and had none before."""
         with self._database.transaction() as tx:
             return tx.changed("add_subscriptions", provider=provider, callback_url=callback_url)
 
@@ -62,7 +70,7 @@ class PushStore:
             )
         return _claim(found)
 
-    def made(self, claim: Claim, channel: PushChannel, secret: str) -> bool:
+    def made(self, claim: Claim, subscription: Subscription, secret: str) -> bool:
         """Makes the mailbox due as well: nobody was told what changed before this moment.
 
         False, and nothing is kept, when the account was disconnected meanwhile or somebody else
@@ -74,21 +82,21 @@ class PushStore:
                 "subscription_made",
                 account_id=claim.account_id,
                 claimed_until=claim.until,
-                remote_id=channel.remote_id,
+                remote_id=subscription.remote_id,
                 secret_hash=_hash(secret),
-                expires_at=channel.expires_at,
-                next_in_s=_renewal_in_s(channel.expires_at),
+                expires_at=subscription.expires_at,
+                next_in_s=_renewal_in_s(subscription.expires_at),
             )
         return kept > 0
 
-    def renewed(self, account_id: AccountId, channel: PushChannel) -> None:
+    def renewed(self, account_id: AccountId, subscription: Subscription) -> None:
         with self._database.transaction() as tx:
             tx.run(
                 "subscription_renewed",
                 account_id=account_id,
-                remote_id=channel.remote_id,
-                expires_at=channel.expires_at,
-                next_in_s=_renewal_in_s(channel.expires_at),
+                remote_id=subscription.remote_id,
+                expires_at=subscription.expires_at,
+                next_in_s=_renewal_in_s(subscription.expires_at),
             )
 
     def gone(self, claim: Claim) -> None:
@@ -97,7 +105,7 @@ class PushStore:
             tx.run("subscription_gone", account_id=claim.account_id, claimed_until=claim.until)
 
     def failed(self, claim: Claim, error: str) -> None:
-        """Tried again ever more rarely, but several times before the channel expires."""
+        """Tried again ever more rarely, but several times before the subscription expires."""
         failures = claim.failures + 1
         wait_s = renewal_again_in_s(failures=failures, spread=random())  # noqa: S311
         with self._database.transaction() as tx:
@@ -120,7 +128,7 @@ class PushStore:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
 
     def unheld(self, claim: Claim, remote_ids: Sequence[RemoteId]) -> list[RemoteId]:
-        """Return those channels of the claim's mailbox that no account uses.
+        """Return those subscriptions of the claim's mailbox that no account uses.
 
         Return none while another claim may be making one for the same mailbox.
         """
@@ -136,12 +144,12 @@ class PushStore:
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
 
-    def receive(self, notices: Sequence[Notice]) -> int:
-        """The number of notices that were genuine; the others have no effect at all."""
-        if not notices:
+    def receive(self, notifications: Sequence[Notification]) -> int:
+        """The number of notifications that were genuine; the others have no effect at all."""
+        if not notifications:
             return 0
         with self._database.transaction() as tx:
-            remote_ids = to_json(sorted({each.remote_id for each in notices}))
+            remote_ids = to_json(sorted({each.remote_id for each in notifications}))
             known = {
                 remote_id: (account_id, secret_hash)
                 for remote_id, account_id, secret_hash in tx.run(
@@ -150,7 +158,7 @@ class PushStore:
             }
             genuine = [
                 each
-                for each in notices
+                for each in notifications
                 if each.remote_id in known
                 and compare_digest(known[each.remote_id][1], _hash(each.secret))
             ]
@@ -166,19 +174,21 @@ def _claim(found: Sequence[Sequence[Any]]) -> Claim | None:
     return Claim(AccountId(account_id), held, until, callback_url, failures)
 
 
-def _apply(tx: Transaction, notices: Sequence[Notice], accounts: dict[RemoteId, AccountId]) -> None:
-    """Nobody was told what changed while a channel was gone, so its mailbox is due as well.
+def _apply(
+    tx: Transaction, notifications: Sequence[Notification], accounts: dict[RemoteId, AccountId]
+) -> None:
+    """Nobody was told what changed while a subscription was gone, so its mailbox is due as well.
 
-    Accounts before channels, in the order in which whoever disconnects an account locks them.
+    Accounts before subscriptions, in the order in which whoever disconnects an account locks them.
     """
     of_kind = {
-        kind: sorted({each.remote_id for each in notices if each.kind is kind})
-        for kind in NoticeKind
+        kind: sorted({each.remote_id for each in notifications if each.kind is kind})
+        for kind in NotificationKind
     }
-    removed = of_kind[NoticeKind.REMOVED]
-    _notify(tx, [accounts[each] for each in (*of_kind[NoticeKind.CHANGED], *removed)])
-    if lapsing := of_kind[NoticeKind.LAPSING]:
-        tx.run("renew_subscriptions_now", remote_ids=to_json(lapsing))
+    removed = of_kind[NotificationKind.REMOVED]
+    _notify(tx, [accounts[each] for each in (*of_kind[NotificationKind.CHANGED], *removed)])
+    if expiring := of_kind[NotificationKind.EXPIRING]:
+        tx.run("renew_subscriptions_now", remote_ids=to_json(expiring))
     if removed:
         tx.run("subscriptions_removed", remote_ids=to_json(removed))
 
