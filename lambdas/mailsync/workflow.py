@@ -47,8 +47,8 @@ class Workflows:
         from botocore.config import Config
 
         # The gateway gives up after 29 s: all attempts together stay under that.
-        patience = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-        return boto3.client("stepfunctions", config=patience)
+        limits = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
+        return boto3.client("stepfunctions", config=limits)
 
     def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
         """Starts an execution and returns its ARN; one of the same name is not started again."""

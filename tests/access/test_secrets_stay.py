@@ -19,7 +19,7 @@ from mailsync.api.signing_keys import PublishedKeys
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import Access
 from mailsync.providers.graph_http import GraphClient
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings, is_private_url, load_settings
 from tests.access.identity_platform import IdentityPlatform
 from tests.access.test_microsoft import REDIRECT_URI, signed_in
@@ -92,7 +92,7 @@ def _graph(settings: Settings, platform: IdentityPlatform) -> object:
         mailbox="/me",
         access=access,
         ca_bundle=settings.ca_bundle,
-        patience=Patience(sleep=lambda _: None),
+        budget=RetryBudget(sleep=lambda _: None),
         on_request=lambda _: None,
     )
     answers = [

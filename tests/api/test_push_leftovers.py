@@ -163,7 +163,7 @@ def test_a_list_that_fails_or_lacks_something_keeps_nobody_from_being_notified(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     """What is replaced is known by its id, so it needs no list."""
-    monkeypatch.setattr("mailsync.providers.patience.MAX_PAUSES", 0)
+    monkeypatch.setattr("mailsync.providers.retry_budget.MAX_PAUSES", 0)
     subscribed.provider.service.set_switches(subscriptions_page=1)
     subscribed.strike("PATCH", ONE, GONE["404"])
     subscribed.strike("GET", LIST, fault, times=None)

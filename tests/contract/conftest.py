@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailsync.providers.graph import GraphMailbox
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from tests.contract.scripted_graph import ScriptedGraph, TwoTokens
 
 
@@ -28,7 +28,7 @@ def access() -> TwoTokens:
 
 @pytest.fixture
 def mailbox(graph: ScriptedGraph, access: TwoTokens) -> Iterator[GraphMailbox]:
-    patience = Patience(sleep=lambda _: None)
-    mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, patience=patience)
+    budget = RetryBudget(sleep=lambda _: None)
+    mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, budget=budget)
     yield mailbox
     mailbox.close()

@@ -14,7 +14,7 @@ from mailsync.access.microsoft import admit
 from mailsync.api.signing_keys import PublishedKeys
 from mailsync.model import FolderId, FolderRef, RemoteId
 from mailsync.providers.graph import GraphMailbox
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
 from tests.contract.scripted_graph import TwoTokens
 
@@ -23,9 +23,9 @@ TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 
 
 def _graph(settings: Settings, ask: Callable[[GraphMailbox], object]) -> object:
-    patience = Patience(sleep=lambda _: None)
+    budget = RetryBudget(sleep=lambda _: None)
     url, access = settings.graph_url, TwoTokens()
-    mailbox = GraphMailbox(base_url=url, access=access, ca_bundle=None, patience=patience)
+    mailbox = GraphMailbox(base_url=url, access=access, ca_bundle=None, budget=budget)
     with closing(mailbox):
         return ask(mailbox)
 

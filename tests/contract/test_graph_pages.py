@@ -28,7 +28,7 @@ from mailsync.model import (
 from mailsync.providers import FeedFailed
 from mailsync.providers.graph import GraphMailbox
 from mailsync.providers.graph_http import ANSWER_LIMIT_BYTES
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from tests.access.identity_platform import IdentityPlatform
 from tests.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
 
@@ -130,10 +130,10 @@ def test_a_host_whose_certificate_nobody_vouches_for_gets_no_token(
     access: TwoTokens, tmp_path: Path
 ) -> None:
     host = IdentityPlatform(tmp_path)
-    url, patience = host.authority, Patience(sleep=lambda _: None)
+    url, budget = host.authority, RetryBudget(sleep=lambda _: None)
 
     def ask(ca_bundle: str | None) -> None:
-        mailbox = GraphMailbox(base_url=url, access=access, ca_bundle=ca_bundle, patience=patience)
+        mailbox = GraphMailbox(base_url=url, access=access, ca_bundle=ca_bundle, budget=budget)
         with closing(mailbox), pytest.raises(MailsyncError):
             mailbox.fetch_page(INBOX, None, limit=5)
 

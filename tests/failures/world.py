@@ -24,7 +24,7 @@ from mailsync.errors import MailsyncError
 from mailsync.failure import read_failure
 from mailsync.model import Access, AccountId, FolderId, RunId, RunRef, SyncType
 from mailsync.providers.graph import GraphMailbox
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
 from mailsync.steps.check import Checked, Worker, check_account
 from mailsync.steps.folder_pages import sync_folder
@@ -39,7 +39,7 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.budget import CHECK_PATIENCE_S
+from mailsync.sync.budget import CHECK_RETRY_S
 from tests.clock import let_time_pass
 from tests.torture.execution import Execution, StateFailed
 
@@ -258,13 +258,13 @@ class World:
     def _mailbox(self, run: RunRef, at_once: int | None) -> Iterator[Mailbox]:
         """As a function opens it: a client of its own, and a connection if others are at work."""
         database = Database(self.settings) if self.at_once else self.database
-        patience = Patience(None if self.at_once else self.pauses.append)
+        budget = RetryBudget(None if self.at_once else self.pauses.append)
         runs = RunStore(database)
         try:
             account = runs.active_account(self.account_id)
             runs.renew_lease(run)
             require_unthrottled(account)
-            mailbox = self._open(run, database, patience, at_once or account.max_in_flight)
+            mailbox = self._open(run, database, budget, at_once or account.max_in_flight)
             with closing(mailbox.provider), used(mailbox):
                 yield mailbox
             runs.renew_lease(run, requests=mailbox.provider.requests)
@@ -274,19 +274,19 @@ class World:
 
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
-        patience = Patience(self.pauses.append, total_s=CHECK_PATIENCE_S)
-        mailbox = self._open(check.run, self.database, patience, check.account.max_in_flight)
+        budget = RetryBudget(self.pauses.append, total_s=CHECK_RETRY_S)
+        mailbox = self._open(check.run, self.database, budget, check.account.max_in_flight)
         with closing(mailbox.provider):
             yield mailbox
 
     def _open(
-        self, run: RunRef, database: Database, patience: Patience, in_flight: int | None
+        self, run: RunRef, database: Database, budget: RetryBudget, in_flight: int | None
     ) -> Mailbox:
         provider = GraphMailbox(
             base_url=self.simulators.graph_url,
             access=self.access,
             ca_bundle=str(self.simulators.ca_bundle),
-            patience=patience,
+            budget=budget,
             max_in_flight=in_flight,
         )
         vault = self._vault

@@ -22,7 +22,7 @@ from pg8000.exceptions import DatabaseError
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from mailsync import workflow
 from mailsync.model import AccountId, SyncType
-from mailsync.providers import patience
+from mailsync.providers import retry_budget
 from mailsync.settings import Settings, load_settings
 from mailsync.steps import batch
 from mailsync.steps.mailbox import open_vault
@@ -97,7 +97,7 @@ def _prepare(order: Order) -> None:
     _replace(workflow, "Workflows", lambda: _engine)
     _replace(connection, "connect", _remembered)
     # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
-    _replace(patience, "time", SimpleNamespace(sleep=lambda _: None))
+    _replace(retry_budget, "time", SimpleNamespace(sleep=lambda _: None))
     _replace(freshness, "SMALL_MAILBOX_FOLDERS", order.turns or LARGE_FOLDERS)
 
 

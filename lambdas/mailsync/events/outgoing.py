@@ -41,8 +41,8 @@ class EventBus:
         from botocore.config import Config
 
         # The outbox's rows are locked meanwhile: all attempts together stay under half a minute.
-        patience = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
-        return boto3.client("events", config=patience)
+        limits = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
+        return boto3.client("events", config=limits)
 
     def put(self, events: Sequence[OutboxEvent]) -> list[int]:
         """The ids of the events that the bus took."""

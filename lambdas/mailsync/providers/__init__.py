@@ -24,7 +24,7 @@ from mailsync.model import (
     Unreadable,
 )
 from mailsync.providers.answer_memory import MemoryShare
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
 
 
@@ -139,7 +139,7 @@ def open_provider(
     account: Account,
     access: AccessSource,
     settings: Settings,
-    patience: Patience | None = None,
+    budget: RetryBudget | None = None,
     memory: MemoryShare | None = None,
 ) -> MailProvider:
     """Connects to the account's mailbox; imports only the provider that is asked for.
@@ -155,7 +155,7 @@ def open_provider(
             access=access,
             ca_bundle=settings.ca_bundle,
             user=_graph_user(account),
-            patience=patience,
+            budget=budget,
             max_in_flight=account.max_in_flight,
             memory=memory,
         )
@@ -199,7 +199,10 @@ class PushProvider(Protocol):
 
 
 def open_push(
-    account: Account, access: AccessSource, settings: Settings, patience: Patience | None = None
+    account: Account,
+    access: AccessSource,
+    settings: Settings,
+    budget: RetryBudget | None = None,
 ) -> PushProvider:
     """Raises ProviderRejected for a provider that is not in `PUSHING`."""
     if account.provider is Provider.MICROSOFT:
@@ -212,7 +215,7 @@ def open_push(
             ca_bundle=settings.ca_bundle,
             owner=user_of(account.remote_id),
             user=_graph_user(account),
-            patience=patience,
+            budget=budget,
         )
     raise ProviderRejected(f"The provider '{account.provider}' does not notify of changes.")
 

@@ -55,7 +55,7 @@ from mailsync.providers.graph_messages import (
     read_lean_change,
     read_message,
 )
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 
 LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
@@ -77,7 +77,7 @@ class GraphMailbox:
         access: AccessSource,
         ca_bundle: str | None,
         user: str | None = None,
-        patience: Patience | None = None,
+        budget: RetryBudget | None = None,
         max_in_flight: int | None = None,
         memory: MemoryShare | None = None,
     ) -> None:
@@ -87,7 +87,7 @@ class GraphMailbox:
             mailbox=mailbox_path(user),
             access=access,
             ca_bundle=ca_bundle,
-            patience=patience or Patience(),
+            budget=budget or RetryBudget(),
             on_request=self._count,
             max_in_flight=max_in_flight,
             memory=memory,

@@ -24,7 +24,7 @@ from mailsync.providers import AccessSource
 from mailsync.providers.answer_memory import MemoryShare
 from mailsync.providers.graph_answers import read_answer, read_item
 from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
 from mailsync.sync.budget import MAX_PAUSE_S
 
@@ -71,7 +71,7 @@ class GraphClient:
     What they hold is taken from `memory`, if there is one, and given back by `close`.
 
     What was throttled, or failed for the moment, is asked again after a pause, as far as
-    `patience` goes: a listing of many requests must not begin anew for one of them. What does
+    `budget` goes: a listing of many requests must not begin anew for one of them. What does
     not arrive as whole JSON is NO_ANSWER.
 
     Every method raises what `AccessSource` raises: AccessRevoked when there is no access token to
@@ -87,7 +87,7 @@ class GraphClient:
         mailbox: str,
         access: AccessSource,
         ca_bundle: str | None,
-        patience: Patience,
+        budget: RetryBudget,
         on_request: Callable[[int], None],
         answers_in_s: float = _ANSWERS_IN_S,
         max_in_flight: int | None = None,
@@ -103,7 +103,7 @@ class GraphClient:
         self._throttled_until = 0.0
         self._base_url = base_url
         self._access = access
-        self._patience = patience
+        self._budget = budget
         self._on_request = on_request
         self._http = httpx.Client(
             verify=ssl.create_default_context(cafile=ca_bundle),
@@ -176,7 +176,7 @@ class GraphClient:
             refused = sum(answers[at].throttled for at in pauses)
             if any(answers[at].is_crowded for at in pauses) or _is_share(refused, len(paths)):
                 self.max_in_flight = max(1, self.max_in_flight - 1)
-            if not self._patience.waits(max(pauses.values()), repeat):
+            if not self._budget.pause(max(pauses.values()), repeat):
                 self._note_pause(answers)
                 break
             again = self._send_batches([paths[at] for at in pauses], page_size)
@@ -227,7 +227,7 @@ class GraphClient:
     def _ask(self, request: _Request, *, insists: bool) -> Answer:
         answer = self._admitted(request)
         repeat = 0
-        while self._patience.waits(_pause_s(answer, insists=insists), repeat):
+        while self._budget.pause(_pause_s(answer, insists=insists), repeat):
             repeat += 1
             answer = self._admitted(request)
         self._note_pause([answer])
@@ -250,7 +250,7 @@ class GraphClient:
             return self._send(renewed, request) if renewed else answer
         # Too many requests at once are sometimes answered as denied instead of throttled.
         denied = answer.status == 403 and answer.code == "ErrorAccessDenied"
-        if denied and self._patience.waits(_DENIED_PAUSE_S, repeat=0):
+        if denied and self._budget.pause(_DENIED_PAUSE_S, repeat=0):
             return self._send(access, request)
         return answer
 

@@ -13,14 +13,14 @@ from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, mailbox_path
 from mailsync.providers.graph_messages import read_id
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
 from mailsync.settings import Settings
 
 ANSWERS_IN_S = 8.0
 """A person waits for the answer, and the API gives up after 29 s: as long as this, asked again
 once, and what came before it leave time for an answer in words."""
-_PATIENCE_S = 4.0
+_RETRY_S = 4.0
 
 _UNKNOWN = "The organisation has no user of this address; correct it."
 _HIDDEN = (
@@ -77,7 +77,7 @@ def look_up(address: str, access: AccessSource, settings: Settings) -> Owner:
         mailbox=mailbox_path(address),
         access=access,
         ca_bundle=settings.ca_bundle,
-        patience=Patience(total_s=_PATIENCE_S),
+        budget=RetryBudget(total_s=_RETRY_S),
         on_request=lambda _: None,
         answers_in_s=ANSWERS_IN_S,
         limit_bytes=SMALL_BODY_BYTES,

@@ -18,7 +18,7 @@ from mailsync.providers import AccessSource
 from mailsync.providers.graph_errors import Answer, Asked, refusal
 from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
 from mailsync.providers.graph_messages import read_id
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
 
 # Refused for good: it expired, was removed, or belongs to another app. Some answer so for a moment
@@ -42,14 +42,14 @@ class GraphPush:
         ca_bundle: str | None,
         owner: str,
         user: str | None = None,
-        patience: Patience | None = None,
+        budget: RetryBudget | None = None,
     ) -> None:
         self._graph = GraphClient(
             base_url=base_url,
             mailbox=mailbox_path(user),
             access=access,
             ca_bundle=ca_bundle,
-            patience=patience or Patience(),
+            budget=budget or RetryBudget(),
             on_request=lambda _: None,
             limit_bytes=SMALL_BODY_BYTES,
         )

@@ -16,14 +16,14 @@ from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.providers import open_provider
 from mailsync.providers.answer_memory import AnswerMemory
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings, load_settings
 from mailsync.steps.check import Checked, Outcome, Worker, check_account
 from mailsync.steps.mailbox import Mailbox
 from mailsync.store.check_store import TRIGGER, Check, CheckStore
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.sync.budget import CHECK_PATIENCE_S
+from mailsync.sync.budget import CHECK_RETRY_S
 from mailsync.workflow import open_trigger
 
 AT_ONCE = 5
@@ -131,8 +131,8 @@ def _opener(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
         access = open_access(account.id, credentials, vault, settings, check.credentials)
-        patience = Patience(total_s=CHECK_PATIENCE_S)
-        provider = open_provider(account, access, settings, patience, memory.share())
+        budget = RetryBudget(total_s=CHECK_RETRY_S)
+        provider = open_provider(account, access, settings, budget, memory.share())
         with closing(provider):
             yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)
 

@@ -16,7 +16,7 @@ from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
 from mailsync.model import AccountId, RemoteId, Subscription
 from mailsync.providers import PUSHING, PushProvider, open_push, webhook_path
-from mailsync.providers.patience import Patience
+from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import load_settings
 from mailsync.steps.mailbox import open_vault
 from mailsync.steps.push_leftovers import Leftovers
@@ -100,7 +100,7 @@ def _end(database: Database, leftovers: Leftovers, claim: Claim) -> None:
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
         access = last_access(account_id, credentials, vault, settings)
-        with closing(open_push(account, access, settings, Patience(total_s=0))) as push:
+        with closing(open_push(account, access, settings, RetryBudget(total_s=0))) as push:
             leftovers.end(push, claim, named=claim.remote_id, callback_urls=[claim.callback_url])
         logger.info("push_ended", account_id=account_id)
     except Exception as failure:

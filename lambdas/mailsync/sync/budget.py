@@ -6,9 +6,9 @@ MAX_PAUSE_S = 10.0
 """From here a Wait state is cheaper: its transitions cost as much as 11 s of a 512 MB function."""
 MAX_PAUSES = 2
 """Of one request; doubled, they add up to less than `SHUTDOWN_S`."""
-STEP_PATIENCE_S = 60.0
+STEP_RETRY_S = 60.0
 """All pauses of a step; a fifth of the time-out of the functions that ask a provider."""
-CHECK_PATIENCE_S = 5.0
+CHECK_RETRY_S = 5.0
 """The same of a look at a mailbox: others wait behind it, and an execution can wait for longer."""
 _SHORTEST_PAUSE_S = 0.05
 
