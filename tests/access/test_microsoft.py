@@ -39,7 +39,7 @@ def test_a_sign_in_asks_for_mail_to_read_and_proves_itself_with_pkce(
     found = signed_in(settings, platform)
 
     assert (found.home_account_id, found.address) == ("ann.tenant", "ann@example.org")
-    assert found.admission.access.token == "access-1"
+    assert found.tokens.access.token == "access-1"
     sent = platform.redeemed[0]
     assert sent["redirect_uri"] == REDIRECT_URI
     assert len(sent["code_verifier"]) >= 43
@@ -56,7 +56,7 @@ def test_secrets_of_a_sign_in_are_not_printed(
 
 
 def test_each_renewal_uses_the_newest_grant(settings: Settings, platform: IdentityPlatform) -> None:
-    first = refresh(settings, signed_in(settings, platform).admission.grant)
+    first = refresh(settings, signed_in(settings, platform).tokens.grant)
     second = refresh(settings, first.grant)
 
     used = [each.get("refresh_token") for each in platform.redeemed]
@@ -81,7 +81,7 @@ def test_a_refused_renewal_names_its_reason_and_nobody(
     number: int,
     failure: type[MailsyncError],
 ) -> None:
-    grant = signed_in(settings, platform).admission.grant
+    grant = signed_in(settings, platform).tokens.grant
     platform.refusal = {
         "error": error,
         "error_codes": [number],
@@ -96,7 +96,7 @@ def test_a_refused_renewal_names_its_reason_and_nobody(
 def test_a_renewal_after_a_refused_one_is_not_answered_from_memory(
     settings: Settings, platform: IdentityPlatform
 ) -> None:
-    grant = signed_in(settings, platform).admission.grant
+    grant = signed_in(settings, platform).tokens.grant
     platform.refusal = {"error": "invalid_grant"}
     with pytest.raises(AccessRevoked):
         refresh(settings, grant)
@@ -128,7 +128,7 @@ def test_the_pause_that_the_platform_asks_for_is_known_though_msal_hides_it(
     headers: dict[str, str],
     wait_s: float | None,
 ) -> None:
-    grant = signed_in(settings, platform).admission.grant
+    grant = signed_in(settings, platform).tokens.grant
     platform.status, platform.refusal, platform.headers = status, refusal, headers
 
     with pytest.raises(ProviderThrottled) as caught:
@@ -140,7 +140,7 @@ def test_the_pause_that_the_platform_asks_for_is_known_though_msal_hides_it(
 def test_a_platform_that_does_not_speak_its_protocol_is_unavailable(
     settings: Settings, platform: IdentityPlatform, status: int
 ) -> None:
-    grant = signed_in(settings, platform).admission.grant
+    grant = signed_in(settings, platform).tokens.grant
     platform.status = status
 
     with pytest.raises(ProviderUnavailable):
@@ -155,7 +155,7 @@ def test_a_platform_that_does_not_speak_its_protocol_is_unavailable(
 def test_a_lifetime_that_is_none_is_a_wrong_answer_of_the_platform(
     settings: Settings, platform: IdentityPlatform, lifetime: object
 ) -> None:
-    grant = signed_in(settings, platform).admission.grant
+    grant = signed_in(settings, platform).tokens.grant
     platform.expires_in = lifetime
 
     with pytest.raises(ProviderUnavailable):

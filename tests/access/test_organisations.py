@@ -12,7 +12,7 @@ from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.access import MIN_AGE, open_access
-from mailsync.access.microsoft import admit
+from mailsync.access.microsoft import app_only_tokens
 from mailsync.access.vault import Vault
 from mailsync.errors import (
     AccessRevoked,
@@ -80,26 +80,26 @@ def a_mailbox(simulators: Simulators, vault: Vault, store: MemoryStore) -> Itera
 
 
 def test_an_admitted_app_reads_a_mailbox_of_the_organisation(simulators: Simulators) -> None:
-    admission = admit(app(simulators), TENANT_ID)
+    tokens = app_only_tokens(app(simulators), TENANT_ID)
 
-    assert may_read(simulators, admission.access.token) == 200
-    assert (admission.grant, admission.organisation_id) == (None, TENANT_ID)
+    assert may_read(simulators, tokens.access.token) == 200
+    assert (tokens.grant, tokens.organisation_id) == (None, TENANT_ID)
 
 
 def test_an_app_with_a_certificate_needs_no_secret(simulators: Simulators) -> None:
     pem = app_certificate()
     simulators.entra.app_login.upload(pem)
 
-    admission = admit(certified(simulators, pem), TENANT_ID)
+    tokens = app_only_tokens(certified(simulators, pem), TENANT_ID)
 
-    assert may_read(simulators, admission.access.token) == 200
+    assert may_read(simulators, tokens.access.token) == 200
 
 
 def test_a_certificate_is_preferred_to_a_secret(simulators: Simulators) -> None:
     both = app(simulators, MICROSOFT_CLIENT_CERTIFICATE=app_certificate())
 
     with pytest.raises(ProviderRejected, match="AADSTS700027"):
-        admit(both, TENANT_ID)
+        app_only_tokens(both, TENANT_ID)
 
 
 def test_a_certificate_that_has_expired_is_named_with_its_setting(simulators: Simulators) -> None:
@@ -107,7 +107,7 @@ def test_a_certificate_that_has_expired_is_named_with_its_setting(simulators: Si
     simulators.entra.app_login.upload(pem)
 
     with pytest.raises(ProviderRejected, match=r"AADSTS1000502.*MICROSOFT_CLIENT_CERTIFICATE"):
-        admit(certified(simulators, pem), TENANT_ID)
+        app_only_tokens(certified(simulators, pem), TENANT_ID)
 
 
 @pytest.mark.parametrize("part", ["PRIVATE KEY", "CERTIFICATE"])
@@ -117,13 +117,13 @@ def test_a_certificate_without_its_key_or_the_key_alone_is_a_wrong_setting(
     half = app_certificate().replace(part, "OTHER")
 
     with pytest.raises(SettingMissing, match="MICROSOFT_CLIENT_CERTIFICATE") as caught:
-        admit(certified(simulators, half), TENANT_ID)
+        app_only_tokens(certified(simulators, half), TENANT_ID)
     assert half[30:60] not in str(caught.value)
 
 
 def test_a_wrong_secret_is_not_the_organisations_fault(simulators: Simulators) -> None:
     with pytest.raises(ProviderRejected, match=r"AADSTS7000215.*MICROSOFT_CLIENT_SECRET"):
-        admit(app(simulators, MICROSOFT_CLIENT_SECRET="wrong"), TENANT_ID)
+        app_only_tokens(app(simulators, MICROSOFT_CLIENT_SECRET="wrong"), TENANT_ID)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_an_organisation_that_does_not_admit_the_app_needs_a_person(
     simulators.service.set_switches(tenant_consented=consented)
 
     with pytest.raises(failure):
-        admit(app(simulators), tenant)
+        app_only_tokens(app(simulators), tenant)
 
 
 def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_ends(
@@ -164,7 +164,7 @@ def test_a_token_about_to_end_is_replaced(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     simulators.service.set_switches(token_lifetime_s=EXPIRES_SOON_S)
-    store.saved = admit(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
+    store.saved = app_only_tokens(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
     before = store.saved
     simulators.service.set_switches(token_lifetime_s=3600)
 
@@ -178,7 +178,7 @@ def test_an_outage_of_graph_costs_the_identity_platform_one_request(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     """However often functions ask Graph in it, each with an access of its own."""
-    store.saved = admit(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
+    store.saved = app_only_tokens(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
     store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_AGE)
     outage = Fault(status=401, code="InvalidAuthenticationToken", message="Signing key is invalid.")
     simulators.service.faults.add(Rule(fault=outage, times=None))

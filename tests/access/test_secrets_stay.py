@@ -14,7 +14,7 @@ import pytest
 
 from localdev.http_server import Request, Response, Server
 from mailsync.access import HeldAccess
-from mailsync.access.microsoft import admit, begin_sign_in, finish_sign_in, refresh
+from mailsync.access.microsoft import app_only_tokens, begin_sign_in, finish_sign_in, refresh
 from mailsync.api.signing_keys import PublishedKeys
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import Access
@@ -74,7 +74,7 @@ def _finish(settings: Settings, platform: IdentityPlatform) -> object:
 def _refresh(settings: Settings, platform: IdentityPlatform) -> object:
     moved_to, platform.moved_to = platform.moved_to, None
     status, platform.status = platform.status, 200
-    grant = signed_in(settings, platform).admission.grant
+    grant = signed_in(settings, platform).tokens.grant
     platform.moved_to, platform.status = moved_to, status
     return refresh(settings, grant)
 
@@ -82,7 +82,7 @@ def _refresh(settings: Settings, platform: IdentityPlatform) -> object:
 def _admit(settings: Settings, platform: IdentityPlatform) -> object:
     tenant = platform.authority.replace("/common", f"/{ORGANISATION}")
     platform.metadata = {"token_endpoint": f"{tenant}/token", **platform.metadata}
-    return admit(settings, ORGANISATION)
+    return app_only_tokens(settings, ORGANISATION)
 
 
 def _graph(settings: Settings, platform: IdentityPlatform) -> object:

@@ -30,7 +30,7 @@ class Worker:
         flow = begin_sign_in(self.settings, "https://app.example/callback")
         self.platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
         found = finish_sign_in(self.settings, flow, {"code": "c", "state": flow["state"]})
-        sealed = found.admission.sealed(ACCOUNT, self.vault.sealing_key())
+        sealed = found.tokens.sealed(ACCOUNT, self.vault.sealing_key())
         now = datetime.now(UTC)
         self.store.saved = replace(
             sealed,

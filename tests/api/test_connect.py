@@ -13,7 +13,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
-from mailsync.access.admission import access_of, grant_of
+from mailsync.access.token_set import access_of, grant_of
 from mailsync.access.vault import Vault
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore

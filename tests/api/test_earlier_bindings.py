@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from localdev.engine.aws_resources import open_token_key
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.access.admission import access_of, grant_of
+from mailsync.access.token_set import access_of, grant_of
 from mailsync.access.vault import Column, Place, SealingKey, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import AccountId, FolderId, RunRef, Sealed

@@ -9,7 +9,7 @@ import pytest
 from handlers.get_access_token import handler as get_access_token
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.access.admission import grant_of
+from mailsync.access.token_set import grant_of
 from mailsync.access.vault import Vault
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.steps.mailbox import open_vault

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localdev.simulators import Simulators
-from mailsync.access.admission import access_of, grant_of
+from mailsync.access.token_set import access_of, grant_of
 from mailsync.model import AccountId, Credentials
 from mailsync.settings import load_settings
 from mailsync.steps.mailbox import open_vault

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from localdev.engine.report import most_held_mb
-from mailsync.access.microsoft import admit
+from mailsync.access.microsoft import app_only_tokens
 from mailsync.api.signing_keys import PublishedKeys
 from mailsync.model import FolderId, FolderRef, RemoteId
 from mailsync.providers.graph import GraphMailbox
@@ -35,7 +35,7 @@ READERS: dict[str, Callable[[Settings], object]] = {
     "page of one": lambda each: _graph(each, lambda graph: graph.fetch_page(INBOX, None, limit=1)),
     "ids": lambda each: _graph(each, lambda graph: graph.list_ids(INBOX)),
     "messages": lambda each: _graph(each, lambda graph: graph.fetch_messages([RemoteId("m")])),
-    "token": lambda each: admit(each, TENANT),
+    "token": lambda each: app_only_tokens(each, TENANT),
     "keys": lambda each: PublishedKeys(each.jwt_jwks_url or "", each.tls()).named("k"),
 }
 

@@ -21,7 +21,7 @@ from moto.server import ThreadedMotoServer
 from localdev.engine.postgres import Postgres
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
-from mailsync.access.admission import Admission
+from mailsync.access.token_set import TokenSet
 from mailsync.access.vault import Vault
 from mailsync.model import Access, AccountId, Credentials, Provider
 from mailsync.settings import Settings
@@ -181,9 +181,9 @@ class World:
         lifetime = timedelta(days=90)
         token = self.simulators.access_token(mailbox, lifetime_s=int(lifetime.total_seconds()))
         access = Access(token, datetime.now(UTC) + lifetime)
-        admission = Admission(access, grant=self._grant(mailbox))
+        tokens = TokenSet(access, grant=self._grant(mailbox))
         key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
-        return lambda account_id: admission.sealed(account_id, key)
+        return lambda account_id: tokens.sealed(account_id, key)
 
     def _grant(self, mailbox: Mailbox) -> str:
         """What a refused token is renewed with."""

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mailsync.access.admission import Admission, access_of, grant_of
+from mailsync.access.token_set import TokenSet, access_of, grant_of
 from mailsync.access.vault import SealingKey, Vault
 from mailsync.errors import (
     AccessRevoked,
@@ -128,7 +128,7 @@ class StoredAccess:
         self, grant: str | None, key: SealingKey, renewal: Renewal
     ) -> Access | AccessRevoked | ProviderThrottled:
         try:
-            renewed = _admission(self._settings, grant, renewal.credentials.organisation_id)
+            renewed = _tokens(self._settings, grant, renewal.credentials.organisation_id)
         except ProviderThrottled as throttled:
             wait_s = PAUSE_S if throttled.retry_after_s is None else throttled.retry_after_s
             renewal.postpone(datetime.now(UTC) + timedelta(seconds=wait_s))
@@ -183,7 +183,7 @@ def last_access(
         return HeldAccess(stored)
     _respect_pause(credentials)
     grant = _grant(account_id, credentials, vault)
-    return HeldAccess(_admission(settings, grant, credentials.organisation_id).access)
+    return HeldAccess(_tokens(settings, grant, credentials.organisation_id).access)
 
 
 def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
@@ -219,12 +219,12 @@ def _respect_pause(credentials: Credentials) -> None:
         )
 
 
-def _admission(settings: Settings, grant: str | None, organisation_id: str | None) -> Admission:
-    from mailsync.access.microsoft import admit, refresh
+def _tokens(settings: Settings, grant: str | None, organisation_id: str | None) -> TokenSet:
+    from mailsync.access.microsoft import app_only_tokens, refresh
 
     if organisation_id is None:
         return refresh(settings, grant)
-    return admit(settings, organisation_id)
+    return app_only_tokens(settings, organisation_id)
 
 
 def _is_fresh(access: Access) -> bool:

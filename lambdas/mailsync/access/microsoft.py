@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
 from mailsync.access import microsoft_refusals as refusals
-from mailsync.access.admission import Admission
 from mailsync.access.microsoft_refusals import SignInRefused
+from mailsync.access.token_set import TokenSet
 from mailsync.errors import (
     AccessRevoked,
     ProviderThrottled,
@@ -53,7 +53,7 @@ class SignedIn:
 
     home_account_id: str
     address: str
-    admission: Admission
+    tokens: TokenSet
 
 
 def begin_sign_in(settings: Settings, redirect_uri: str) -> dict[str, Any]:
@@ -99,11 +99,11 @@ def finish_sign_in(
         return SignedIn(
             home_account_id=app.get_accounts()[0]["home_account_id"],
             address=str(claims.get("preferred_username") or claims.get("email") or ""),
-            admission=Admission(_access(answer), grant=cache.serialize()),
+            tokens=TokenSet(_access(answer), grant=cache.serialize()),
         )
 
 
-def refresh(settings: Settings, grant: str | None) -> Admission:
+def refresh(settings: Settings, grant: str | None) -> TokenSet:
     """A new access token for a grant, and the grant to use next time.
 
     Raises:
@@ -123,10 +123,10 @@ def refresh(settings: Settings, grant: str | None) -> Admission:
             )
         if "access_token" not in answer:
             raise refusals.of_renewal(answer, http.retry_after_s)
-        return Admission(_access(answer), grant=cache.serialize())
+        return TokenSet(_access(answer), grant=cache.serialize())
 
 
-def admit(settings: Settings, organisation_id: str) -> Admission:
+def app_only_tokens(settings: Settings, organisation_id: str) -> TokenSet:
     """A new access token of the application itself, for every mailbox it may read there.
 
     Raises:
@@ -140,7 +140,7 @@ def admit(settings: Settings, organisation_id: str) -> Admission:
         answer = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in answer:
             raise refusals.of_organisation(answer, http.retry_after_s)
-        return Admission(_access(answer), organisation_id=organisation_id)
+        return TokenSet(_access(answer), organisation_id=organisation_id)
 
 
 _OPTIONS = {"timeout": TIMEOUT_S, "allow_redirects": False, "stream": True}

@@ -77,16 +77,16 @@ def connect_mailbox(
         ProviderRejected, ProviderUnavailable, StoreUnavailable: nothing is connected.
     """
     from mailsync.access import HeldAccess
-    from mailsync.access.microsoft import admit
+    from mailsync.access.microsoft import app_only_tokens
     from mailsync.providers.graph_owner import MailboxRefused, account_of, look_up
 
     if not settings.microsoft_tenants:
         raise Refused(_NO_ORGANISATION)
     if wanted.organisation_id not in settings.microsoft_tenants:
         raise Refused(_OTHER_ORGANISATION)
-    admission = admit(settings, wanted.organisation_id)
+    tokens = app_only_tokens(settings, wanted.organisation_id)
     try:
-        owner = look_up(wanted.address, HeldAccess(admission.access), settings)
+        owner = look_up(wanted.address, HeldAccess(tokens.access), settings)
     except MailboxRefused as refusal:
         raise Refused(_refusal(refusal)) from None
     key = vault.sealing_key()
@@ -95,7 +95,7 @@ def connect_mailbox(
         provider=Provider.MICROSOFT,
         provider_account_id=account_of(owner.user_id, wanted.organisation_id),
         email_address=owner.address,
-        seal=lambda account_id: admission.sealed(account_id, key),
+        seal=lambda account_id: tokens.sealed(account_id, key),
     )
     run = trigger.sync(account_id, SyncType.INITIAL, "connect")
     return Connected(account_id, run.id, owner.address)

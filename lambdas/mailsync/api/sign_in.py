@@ -16,7 +16,7 @@ from datetime import datetime
 from secrets import token_urlsafe
 from typing import Any
 
-from mailsync.access.admission import Admission
+from mailsync.access.token_set import TokenSet
 from mailsync.access.vault import Column, Place, Vault
 from mailsync.api.problems import Problem, Refused
 from mailsync.errors import AccessRevoked
@@ -76,15 +76,15 @@ class _Mailbox:
 
     home_account_id: str
     address: str
-    admission: Admission
+    tokens: TokenSet
 
     def to_json(self) -> str:
-        access = self.admission.access
+        access = self.tokens.access
         return json.dumps(
             {
                 "homeAccountId": self.home_account_id,
                 "address": self.address,
-                "grant": self.admission.grant,
+                "grant": self.tokens.grant,
                 "access": access.token,
                 "accessExpiresAt": access.expires_at.isoformat(),
             }
@@ -94,7 +94,7 @@ class _Mailbox:
     def from_json(cls, text: str) -> "_Mailbox":
         kept = json.loads(text)
         access = Access(kept["access"], datetime.fromisoformat(kept["accessExpiresAt"]))
-        return cls(kept["homeAccountId"], kept["address"], Admission(access, grant=kept["grant"]))
+        return cls(kept["homeAccountId"], kept["address"], TokenSet(access, grant=kept["grant"]))
 
 
 class SignIns:
@@ -140,7 +140,7 @@ class SignIns:
             signed_in = finish_sign_in(self._settings, flow, dict(query))
         except SignInRefused as refusal:
             raise Refused(_refusal(refusal.code, str(refusal))) from None
-        mailbox = _Mailbox(signed_in.home_account_id, signed_in.address, signed_in.admission)
+        mailbox = _Mailbox(signed_in.home_account_id, signed_in.address, signed_in.tokens)
         if self._settings.confirm_connections:
             return self._keep(sign_in.user_id, mailbox)
         return self._connect(sign_in.user_id, mailbox)
@@ -180,7 +180,7 @@ class SignIns:
             provider=Provider.MICROSOFT,
             provider_account_id=mailbox.home_account_id,
             email_address=mailbox.address,
-            seal=lambda account_id: mailbox.admission.sealed(account_id, key),
+            seal=lambda account_id: mailbox.tokens.sealed(account_id, key),
         )
         run = self._trigger.sync(account_id, SyncType.INITIAL, "connect")
         return Connected(user_id, account_id, mailbox.address, run.id)

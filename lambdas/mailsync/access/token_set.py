@@ -1,4 +1,4 @@
-"""What a mailbox is read with, from the sign-in to the sealed row."""
+"""The tokens of a mailbox, from the sign-in to the sealed row."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,8 +8,11 @@ from mailsync.model import Access, AccountId, Credentials
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """An access token, and how the next one is had: by a grant, or in an organisation's name."""
+class TokenSet:
+    """An access token and what the next one is requested with.
+
+    That is the grant of a person, or `organisation_id`: then the application has the token itself.
+    """
 
     access: Access
     grant: str | None = field(default=None, repr=False)
