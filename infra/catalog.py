@@ -307,7 +307,7 @@ PUBLISHER = "publish-events"
 CLOSED_ITSELF = ("FAILED", "SUCCEEDED")
 
 
-WOKEN = "sync-accounts"
+INVOKED_ASYNC = "sync-accounts"
 """Called by `start-due-syncs` without waiting for its answer."""
 
 

@@ -20,7 +20,7 @@ class SyncBatches(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
         super().__init__(scope, construct_id)
-        self._alias = functions[catalog.WOKEN].alias
+        self._alias = functions[catalog.INVOKED_ASYNC].alias
         self.lost_batches = dead_letters(self, "LostBatches")
         self._alias.configure_async_invoke(
             retry_attempts=2,

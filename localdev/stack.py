@@ -13,11 +13,11 @@ from infra.catalog import (
     AUTHORIZER,
     EVENT_RULES,
     FUNCTIONS,
+    INVOKED_ASYNC,
     MAILBOX_SYNC,
     ROUTES,
     SCHEDULES,
     TEST_SYNC,
-    WOKEN,
     WORKFLOWS,
 )
 from localdev.dashboard.server import Dashboard
@@ -187,7 +187,7 @@ class Stack:
             **self.provider.settings,
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS,
-            SYNC_ACCOUNTS_ARN=function_arn(WOKEN),
+            SYNC_ACCOUNTS_ARN=function_arn(INVOKED_ASYNC),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC.name],
             TEST_SYNC_ARN=arns[TEST_SYNC.name],
             JWT_SECRET=open_secret(self.data / "jwt-secret"),

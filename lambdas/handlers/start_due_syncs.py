@@ -1,4 +1,4 @@
-"""Schedule `start-due-syncs`: has due mailboxes looked at, then revives or closes silent runs."""
+"""Schedule `start-due-syncs`: has due mailboxes looked at, then recovers or closes silent runs."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ SILENT_S, MAX_RECOVERED = 60, 100
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    # In this order: a look needs no Step Functions and is not to wait for them.
-    runs, trigger = RunStore(open_database()), open_trigger()
+    # Checks come first: they need no Step Functions, so they must not wait for them.
+    runs, checks = RunStore(open_database()), CheckStore(open_database())
     due = runs.claim_due(MAX_PER_TICK, CLAIMED_FOR_S)
-    batches = Batches(CheckStore(open_database()), load_settings().sync_accounts_arn).wake(due)
-    quiet = runs.quiet_runs(SILENT_S, MAX_RECOVERED)
-    logger.info("tick", quiet=len(quiet), due=len(due), batches=batches)
-    trigger.revive_all(quiet)
-    return {"quiet": len(quiet), "due": len(due)}
+    batches = Batches(checks, load_settings().sync_accounts_arn).invoke_async(due)
+    stale = runs.stale_runs(SILENT_S, MAX_RECOVERED)
+    logger.info("tick", quiet=len(stale), due=len(due), batches=batches)
+    open_trigger().recover_all(stale)
+    return {"quiet": len(stale), "due": len(due)}

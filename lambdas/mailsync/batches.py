@@ -1,7 +1,7 @@
 """Handing mailboxes that are due to the function `sync-accounts`, some at a time.
 
-Postgres is the queue; an invocation only wakes somebody up. Whatever becomes of it, a claim ends
-by itself and the mailbox is due again.
+Postgres is the queue, and an invocation only starts a worker. If it is lost, its claim expires and
+the mailbox is due again.
 """
 
 import json
@@ -30,8 +30,10 @@ class Batches:
 
         return boto3.client("lambda")
 
-    def wake(self, account_ids: Sequence[AccountId]) -> int:
-        """How many batches were accepted. Those that Lambda refuses are due again at once.
+    def invoke_async(self, account_ids: Sequence[AccountId]) -> int:
+        """Invoke `sync-accounts` for these accounts and return the number of batches.
+
+        Accounts that Lambda does not accept are due again at once.
 
         Raises:
             botocore's ClientError or BotoCoreError: Lambda refuses or does not answer.
@@ -41,7 +43,7 @@ class Batches:
             try:
                 self._invoke(account_ids[start : start + BATCH])
             except Exception:
-                self._checks.put_back(account_ids[start:])
+                self._checks.release_claims(account_ids[start:])
                 raise
         return len(starts)
 

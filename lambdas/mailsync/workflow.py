@@ -17,7 +17,7 @@ from mailsync.log import logger
 from mailsync.model import AccountId, FolderId, RunId, SyncScope, SyncType
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.run_store import OpenRun, QuietRun, RunStore
+from mailsync.store.run_store import OpenRun, RunStore, StaleRun
 from mailsync.sync.due import EXECUTION_DIED, EXECUTION_STOPPED
 
 _TRIES = 3
@@ -137,11 +137,11 @@ class Trigger:
             self.close(account_id, run.id)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
-    def take_over(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
+    def start_handed_over(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
         """Starts the execution of a run that was begun without one, or that waits for it."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)
 
-    def revive(self, run: QuietRun) -> None:
+    def recover(self, run: StaleRun) -> None:
         """Starts a run that was never started; closes one whose execution is dead."""
         execution = self._status(run.id)
         if execution == _RUNNING:
@@ -151,14 +151,14 @@ class Trigger:
         else:
             self.close(run.account_id, run.id)
 
-    def revive_all(self, runs: Iterable[QuietRun]) -> None:
+    def recover_all(self, runs: Iterable[StaleRun]) -> None:
         """Every one has its turn; then the first failure is raised, if there was any."""
         failures = []
         for run in runs:
             try:
-                self.revive(run)
+                self.recover(run)
             except Exception as failure:
-                logger.warning("run_not_revived", run_id=run.id, cause=type(failure).__name__)
+                logger.warning("run_not_recovered", run_id=run.id, cause=type(failure).__name__)
                 failures.append(failure)
         if failures:
             raise failures[0]

@@ -8,11 +8,11 @@ from infra.catalog import (
     AUTHORIZER,
     EVENT_RULES,
     FUNCTIONS,
+    INVOKED_ASYNC,
     PUBLISHER,
     ROUTES,
     RUN_CLOSER,
     SCHEDULES,
-    WOKEN,
     WORKFLOWS,
     Function,
 )
@@ -35,7 +35,7 @@ _TRIGGERS = {
 _CALLED_WHEN = {
     RUN_CLOSER: "an execution ended without closing its run",
     PUBLISHER: "an execution closed its run",
-    WOKEN: "mailboxes are due",
+    INVOKED_ASYNC: "mailboxes are due",
     AUTHORIZER.name: "every route that is not public",
 }
 

@@ -60,13 +60,13 @@ def test_the_schedule_closes_it_and_the_mailbox_is_due(
     end_execution(dead)
     sql(SILENT)
 
-    open_trigger().revive_all(RunStore(database).quiet_runs(60, 10))
+    open_trigger().recover_all(RunStore(database).stale_runs(60, 10))
 
     assert sql(RUNS, run_id=dead) == [["failed", "ExecutionDied"]]
     assert sql("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [[True]]
 
 
-def test_one_that_cannot_be_revived_holds_up_no_other(
+def test_one_that_cannot_be_recovered_holds_up_no_other(
     ask: Ask,
     connect_account: Connect,
     database: Database,
@@ -88,7 +88,7 @@ def test_one_that_cannot_be_revived_holds_up_no_other(
 
     environment.setattr(trigger._workflows, "status", refuses)
     with pytest.raises(SettingMissing):
-        trigger.revive_all(RunStore(database).quiet_runs(60, 10))
+        trigger.recover_all(RunStore(database).stale_runs(60, 10))
 
     assert sql(RUNS, run_id=second) == [["failed", "ExecutionDied"]]
 

@@ -63,7 +63,7 @@ def waking(world: World, accepts: int) -> tuple[Batches, Lambda]:
 def test_mailboxes_are_handed_out_in_batches(claimed: World) -> None:
     batches, host = waking(claimed, accepts=9)
 
-    assert batches.wake([claimed.account_id] * (2 * BATCH + 1)) == 3
+    assert batches.invoke_async([claimed.account_id] * (2 * BATCH + 1)) == 3
 
     assert [len(each) for each in host.events] == [BATCH, BATCH, 1]
     assert claimed.one(IS_DUE) == [False]
@@ -73,7 +73,7 @@ def test_what_lambda_refuses_is_due_again_at_once(claimed: World) -> None:
     batches, host = waking(claimed, accepts=1)
 
     with pytest.raises(Refused):
-        batches.wake([NOBODY] * BATCH + [claimed.account_id])
+        batches.invoke_async([NOBODY] * BATCH + [claimed.account_id])
 
     assert len(host.events) == 1
     assert claimed.one(IS_DUE) == [True]

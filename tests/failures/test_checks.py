@@ -313,15 +313,15 @@ def test_a_check_that_died_bars_nobody(synced: World) -> None:
     assert synced.sync() == "completed"
 
 
-def test_the_run_of_a_check_that_died_is_revived_under_its_name(synced: World) -> None:
+def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World) -> None:
     checks, check = a_check(synced)
     assert checks.open_run(check)
     synced.rows("UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 min' RETURNING 1")
 
     runs = RunStore(synced.database)
     trigger = a_trigger(synced)
-    [quiet] = runs.quiet_runs(60, 10)
-    trigger.revive(quiet)
+    [quiet] = runs.stale_runs(60, 10)
+    trigger.recover(quiet)
 
     assert synced.started == [check.run.run_id]
     assert synced.go_on(check.run.run_id) == "completed"

@@ -191,7 +191,7 @@ def test_what_a_function_is_told_of_exists(deployed: Deployed) -> None:
         "TOKEN_KEY_ARN": keys,
         "MAILBOX_SYNC_ARN": machines,
         "TEST_SYNC_ARN": machines,
-        "SYNC_ACCOUNTS_ARN": {deployed.live(catalog.WOKEN)},
+        "SYNC_ACCOUNTS_ARN": {deployed.live(catalog.INVOKED_ASYNC)},
         "EVENT_BUS_NAME": set(deployed.ids("AWS::Events::EventBus")),
     }
 

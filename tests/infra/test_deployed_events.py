@@ -49,14 +49,14 @@ def test_an_event_is_tried_thrice_and_one_that_is_lost_is_kept(sync: Template) -
     assert answering["MaximumEventAgeInSeconds"] <= 3600
     assert answering["DestinationConfig"]["OnFailure"]["Destination"] == kept
     assert target["DeadLetterConfig"]["Arn"] == kept
-    assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.WOKEN}
+    assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.INVOKED_ASYNC}
 
 
 def test_a_batch_is_tried_thrice_while_its_claim_lasts_and_one_that_is_lost_is_kept(
     sync: Template,
 ) -> None:
     (queue,) = (key for key in sync.of_type("AWS::SQS::Queue") if "LostBatches" in key)
-    woken = asynchronous(sync, catalog.WOKEN)
+    woken = asynchronous(sync, catalog.INVOKED_ASYNC)
 
     assert woken["MaximumRetryAttempts"] == 2
     assert woken["MaximumEventAgeInSeconds"] == CLAIMED_FOR_S

@@ -101,7 +101,7 @@ def test_only_the_tick_may_invoke_a_function_and_only_the_one_that_it_wakes(
     allowed = sync.may("lambda:InvokeFunction")
 
     assert set(allowed) == touching(Touch.FUNCTIONS) == {"start-due-syncs"}
-    woken = {"Ref": sync.alias(catalog.function(catalog.WOKEN))}
+    woken = {"Ref": sync.alias(catalog.function(catalog.INVOKED_ASYNC))}
     assert [each["Resource"] for each in allowed.values()] == [woken]
 
 

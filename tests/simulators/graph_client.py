@@ -1,4 +1,4 @@
-"""Graph as a careful client uses it: rounds followed link by link."""
+"""Graph as a savepoints client uses it: rounds followed link by link."""
 
 from datetime import UTC, datetime, timedelta
 from ssl import create_default_context

@@ -93,7 +93,7 @@ def test_a_run_that_waits_for_its_provider_is_not_among_the_silent_ones(
     )
     runs.save_throttle(run, 3600)
 
-    assert runs.quiet_runs(60, 100) == ()
+    assert runs.stale_runs(60, 100) == ()
 
     one(database, "UPDATE mailsync.email_accounts SET throttled_until = now() RETURNING 1")
-    assert [quiet.id for quiet in runs.quiet_runs(60, 100)] == [run.run_id]
+    assert [quiet.id for quiet in runs.stale_runs(60, 100)] == [run.run_id]

@@ -50,7 +50,7 @@ class Moments:
             if not hasattr(call, "__wrapped__"):
                 setattr(owner, name, _watched(call))
 
-    def revive(self) -> None:
+    def recover(self) -> None:
         """Another process takes the place of the dead one."""
         self._is_dead = False
 

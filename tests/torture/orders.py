@@ -16,8 +16,8 @@ class Order:
     execution past the trigger, as a person may; `is_full`: a person asks for a full sync.
     `folder_order` seeds the order in which folders are worked on, 0 keeps it. `at_once`: several
     functions work on folders at the same time, in processes of their own, and one of them dies.
-    `revives`: the schedule first looks for runs whose execution is dead. `turns`: a mailbox of more
-    folders is large, so that they take turns.
+    `recovers`: the schedule first looks for runs whose execution is dead. `turns`: a mailbox of
+    more folders is large, so that they take turns.
     """
 
     environment: dict[str, str]
@@ -29,7 +29,7 @@ class Order:
     is_full: bool = False
     folder_order: int = 0
     at_once: bool = False
-    revives: bool = False
+    recovers: bool = False
     turns: int | None = None
 
 

@@ -156,7 +156,7 @@ class Play:
             seen = self._look()
             waits = LEASE_H if seen.is_held else TICK_H
             self._pass(max(waits, seen.due_in_s / 3600 + 0.001))
-            after = self._sync(dies="look", revives=True, is_forked=False)
+            after = self._sync(dies="look", recovers=True, is_forked=False)
             if after.sync_status == "completed" and after.last_error in (None, SUSPICIOUS_REMOVAL):
                 return
         raise AssertionError(f"{MAX_TICKS} syncs end as {after.sync_status}: {after.last_error}")

@@ -160,8 +160,8 @@ def _trigger() -> Trigger:
 def _look(order: Order, moments: Moments) -> Ending:
     """By `sync-accounts`, and by an execution if that asks for one, or if one is revived."""
     moments.watch()
-    if order.revives:
-        _trigger().revive_all(RunStore(open_database()).quiet_runs(SILENT_S, MAX_RECOVERED))
+    if order.recovers:
+        _trigger().recover_all(RunStore(open_database()).stale_runs(SILENT_S, MAX_RECOVERED))
     outcome = "revived"
     if not _engine.started:
         event = {"accountIds": [order.account_id]}
@@ -222,7 +222,7 @@ class _Functions:
             if not self._are_mortal:
                 raise
             _forget_process()
-            self.moments.revive()
+            self.moments.recover()
             raise _killed() from None
         except Exception as error:
             cause = {"errorType": type(error).__name__, "errorMessage": str(error)}

@@ -101,7 +101,7 @@ class Position:
     fallback: int = 0
 
     @property
-    def begins_round(self) -> bool:
+    def starts_round(self) -> bool:
         """The next page, and those after it, tell what has changed until now."""
         return self.cursor is None or not self.midway
 

@@ -92,7 +92,7 @@ def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], fl
 def _put_back(workers: "SimpleQueue[Worker]", account_ids: Sequence[AccountId]) -> None:
     worker = workers.get()
     try:
-        CheckStore(worker.database).put_back(account_ids)
+        CheckStore(worker.database).release_claims(account_ids)
     finally:
         workers.put(worker)
 
@@ -108,7 +108,7 @@ def _workers() -> "SimpleQueue[Worker]":
 
     def start(account_id: AccountId, run_id: RunId) -> None:
         with starting:
-            trigger.take_over(account_id, run_id, TRIGGER)
+            trigger.start_handed_over(account_id, run_id, TRIGGER)
 
     memory = AnswerMemory(own_bytes=OWN_BYTES, large_bytes=LARGE_BYTES, wait_s=LARGE_WAIT_S)
     workers: SimpleQueue[Worker] = SimpleQueue()

@@ -41,7 +41,7 @@ def sync_folder(
     up those of the workflow.
     """
     mailbox.run_folders.begin(mailbox.run, folder_id)
-    slowest_s, empty_pages, is_of_now = 0.0, 0, False
+    slowest_s, empty_pages, started_in_this_sync = 0.0, 0, False
     page: Page | None
     while may_go_on(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
@@ -60,8 +60,8 @@ def sync_folder(
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, failure, progressed=slowest_s > 0)
-        is_of_now |= folder.position.begins_round
-        if counts is not None and ends_here(page, is_of_now=is_of_now):
+        started_in_this_sync |= folder.position.starts_round
+        if counts is not None and ends_here(page, started_in_this_sync=started_in_this_sync):
             return FolderProgress(False)
         empty_pages = 0 if page.changes else empty_pages + 1
         if empty_pages > EMPTY_PAGES:
@@ -70,9 +70,13 @@ def sync_folder(
     return FolderProgress(True)
 
 
-def ends_here(page: Page, *, is_of_now: bool) -> bool:
-    """Whether the folder is up to date; `is_of_now`: the page's round began in this sync."""
-    return not page.has_more and (is_of_now or page.is_final)
+def ends_here(page: Page, *, started_in_this_sync: bool) -> bool:
+    """Return whether the folder is up to date behind this page.
+
+    A delta round reports changes up to the moment it started, and one that was resumed may be hours
+    old. `started_in_this_sync` says that this one is not.
+    """
+    return not page.has_more and (started_in_this_sync or page.is_final)
 
 
 def _paused(

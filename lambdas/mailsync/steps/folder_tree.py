@@ -172,8 +172,8 @@ def _apply(
             cause = type(failure).__name__
             logger.warning("folder_left", folder_id=folder.ref.id, cause=cause)
             continue
-        is_of_now = folder.position.begins_round
-        if counts is not None and ends_here(page, is_of_now=is_of_now):
+        started_in_this_sync = folder.position.starts_round
+        if counts is not None and ends_here(page, started_in_this_sync=started_in_this_sync):
             done.add(folder.ref.id)
     return frozenset(done)
 

@@ -207,11 +207,11 @@ class CheckStore:
             left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
             _demand(left, check)
 
-    def put_back(self, account_ids: Sequence[AccountId]) -> None:
+    def release_claims(self, account_ids: Sequence[AccountId]) -> None:
         """Accounts that were claimed and not looked at are due again."""
         if account_ids:
             with self._database.transaction() as tx:
-                tx.run("put_back", ids=to_json(list(account_ids)))
+                tx.run("release_claims", ids=to_json(list(account_ids)))
 
 
 def _fence(check: Check) -> dict[str, Any]:

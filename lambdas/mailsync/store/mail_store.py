@@ -72,7 +72,9 @@ class MailStore:
         Raises:
             LeaseLost: another execution owns the mailbox.
         """
-        counts = page_rows.setting_aside(lambda careful: self._apply_page(run, write, careful))
+        counts = page_rows.retry_with_savepoints(
+            lambda savepoints: self._apply_page(run, write, savepoints)
+        )
         _tell(counts)
         return counts
 
@@ -87,12 +89,12 @@ class MailStore:
         to `folder`. Without `folder` all of them must name a known one, and what is unreadable
         must be in quarantine already."""
 
-        def write(careful: bool) -> Counts:
+        def write(savepoints: bool) -> Counts:
             with Fenced(self._database, run) as tx:
-                counts = page_rows.save_messages(tx, run, folder, messages, careful=careful)
+                counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
                 return counts + page_rows.quarantine(tx, run, folder, unreadable)
 
-        counts = page_rows.setting_aside(write)
+        counts = page_rows.retry_with_savepoints(write)
         _tell(counts)
         return counts
 
@@ -170,12 +172,12 @@ class MailStore:
             found = tx.run("quarantined_ids", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(each) for (each,) in found)
 
-    def _apply_page(self, run: RunRef, write: PageWrite, careful: bool) -> Counts | None:
+    def _apply_page(self, run: RunRef, write: PageWrite, savepoints: bool) -> Counts | None:
         folder, plan = write.folder, write.plan
         with Fenced(self._database, run) as tx:
             if not self._advance(tx, write):
                 return None
-            counts = page_rows.save_messages(tx, run, folder, plan.upserts, careful=careful)
+            counts = page_rows.save_messages(tx, run, folder, plan.upserts, savepoints=savepoints)
             counts += page_rows.stamp(tx, run, write.unchanged)
             counts += page_rows.remove(tx, run, folder, plan)
             counts += page_rows.quarantine(tx, run, folder, plan.unreadable)

@@ -22,13 +22,14 @@ of this size. Measured: a body at the limit costs a function 100 to 310 MB while
 T = TypeVar("T")
 
 
-def setting_aside(write: Callable[[bool], T]) -> T:
-    """What `write` returns: asked to take no care at first, and if values are refused, to take it.
+def retry_with_savepoints(write: Callable[[bool], T]) -> T:
+    """Write without savepoints; if Postgres rejects a value, write again with a savepoint per row.
 
-    Taking care costs a savepoint per statement, and hardly any page needs it.
+    `write` gets whether it is to set savepoints. Hardly any page needs them, and each costs a
+    statement. Returns what `write` returned.
 
     Raises:
-        StoreRejected: not for the values of a message.
+        StoreRejected: for another reason than the values of a message.
     """
     try:
         return write(False)
@@ -44,9 +45,9 @@ def save_messages(
     folder: KnownFolder | None,
     messages: Sequence[Message],
     *,
-    careful: bool,
+    savepoints: bool,
 ) -> Counts:
-    """Inserts or refreshes; with `careful`, what the database refuses goes into quarantine."""
+    """Insert or update the messages; with `savepoints`, quarantine those that Postgres rejects."""
     folder_id = folder.ref.id if folder else None
     counts = Counts()
     if folder and (left := _left_the_mirror(tx, run, folder, messages)):
@@ -59,7 +60,7 @@ def save_messages(
     sent = _differing(
         tx, run, folder, [rows.to_row(each) for each in messages if each not in large]
     )
-    upsert = _upsert_carefully if careful else _upsert
+    upsert = _upsert_with_savepoints if savepoints else _upsert
     saved, refused = upsert(tx, run, folder_id, sent)
     refused += [
         rows.quarantine_row(each.remote_id, each.folder_remote_id, "too_large", _TOO_LARGE)
@@ -177,7 +178,7 @@ def _upsert(
     return counts, []
 
 
-def _upsert_carefully(
+def _upsert_with_savepoints(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
 ) -> tuple[Counts, list[Row]]:
     """Halves what is refused until single messages are left; returns their quarantine rows."""
@@ -192,8 +193,8 @@ def _upsert_carefully(
             remote_id, folder = row["message_id"], row["folder_remote_id"]
             return Counts(), [rows.quarantine_row(remote_id, folder, "refused", str(rejected))]
     half = len(sent) // 2
-    first, refused_first = _upsert_carefully(tx, run, folder_id, sent[:half])
-    second, refused_second = _upsert_carefully(tx, run, folder_id, sent[half:])
+    first, refused_first = _upsert_with_savepoints(tx, run, folder_id, sent[:half])
+    second, refused_second = _upsert_with_savepoints(tx, run, folder_id, sent[half:])
     return first + second, refused_first + refused_second
 
 

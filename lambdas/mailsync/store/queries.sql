@@ -166,7 +166,7 @@ DELETE FROM mailsync.joined_keys
 SELECT account_id::text FROM mailsync.sync_runs
  WHERE id = :run_id AND status IN ('queued', 'running')
 
--- quiet_runs --
+-- stale_runs --
 -- Open runs that have not been heard of for a while; their execution may be dead. One that waits until
 -- its provider takes requests again is silent for long, and hundreds of them would hide the dead ones.
 SELECT r.id, r.account_id::text, r.execution_arn
@@ -290,7 +290,7 @@ claimed AS (
   RETURNING q.account_id)
 SELECT due.account_id::text FROM due JOIN claimed USING (account_id) ORDER BY due.due_at
 
--- put_back --
+-- release_claims --
 -- Accounts that were claimed and not looked at are due again at once.
 UPDATE mailsync.sync_queue
    SET due_at = now()

@@ -44,7 +44,7 @@ class OpenRun:
 
 
 @dataclass(frozen=True, slots=True)
-class QuietRun:
+class StaleRun:
     """An open run that has given no sign of life for a while."""
 
     id: RunId
@@ -257,10 +257,10 @@ class RunStore:
             found = tx.run("open_run_account", run_id=run_id)
         return AccountId(found[0][0]) if found else None
 
-    def quiet_runs(self, seconds: int, limit: int) -> tuple[QuietRun, ...]:
+    def stale_runs(self, seconds: int, limit: int) -> tuple[StaleRun, ...]:
         with self._database.transaction() as tx:
-            found = tx.run("quiet_runs", seconds=seconds, limit=limit)
-        return tuple(QuietRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
+            found = tx.run("stale_runs", seconds=seconds, limit=limit)
+        return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
 
     def claim_due(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
         """Those that have been due for longest; each is put off by `wait_s`, so nobody else claims

@@ -50,7 +50,7 @@ def classify(
         return CheckResult.MORE
     if listing.failures or listing_fault(listing, folders):
         return CheckResult.MORE
-    if any(each.walking or not each.begins_round for each in positions):
+    if any(each.walking or not each.starts_round for each in positions):
         return CheckResult.MORE
     if any(page is None or page.has_more for page in seen):
         return CheckResult.MORE
