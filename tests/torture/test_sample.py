@@ -9,6 +9,7 @@ from localdev.engine.postgres import Postgres
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import FirstSyncs
 from tests.torture.histories import Stages, Tally, check_history, falsified, stages
+from tests.torture.lies import Lie
 from tests.torture.plots import History, Mishap, Round
 from tests.torture.random_changes import Change
 from tests.torture.scenarios import SCENARIOS
@@ -90,6 +91,13 @@ ONCE_FOUND = {
     "as many as before": (
         Round(page=1, fatal=288),
         Round(before=(Change("renew id", 0),), dies="look"),
+    ),
+    # Listed where it had moved to, and by its id still where it was: it was missing in a folder
+    # that was verified.
+    "as it was": (
+        Round(lies=(Lie("every message was removed", about=0),)),
+        Round(),
+        Round(before=(Change("move", 0, 4),), lies=(Lie("a message is as it was"),)),
     ),
 }
 

@@ -131,6 +131,7 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
         a_message("read", "F1", is_read=True),
         a_message("unlisted", "F1"),
         a_message("elsewhere", "F2"),
+        a_message("moved", "F2"),
         Unreadable(RemoteId("unlisted and odd"), "unanswered", ""),
     ]
 
@@ -138,6 +139,7 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
         Difference(RemoteId("phantom"), Cause.MISSING),
         Difference(RemoteId("read"), Cause.MISREAD),
         Difference(RemoteId("unlisted"), Cause.SURPLUS),
+        Difference(RemoteId("elsewhere"), Cause.MISSING),
         Difference(RemoteId("unlisted and odd"), Cause.SURPLUS),
     ]
 

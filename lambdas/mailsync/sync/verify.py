@@ -155,7 +155,7 @@ def compare_ids(
 class Cause(StrEnum):
     """How the provider contradicts itself about a message; what it says by id is what is stored.
 
-    MISSING: listed in the folder, gone when asked for by id.
+    MISSING: listed in the folder, gone or in another one when asked for by id.
     SURPLUS: not listed, in the folder when asked for by id, or of unknown place since it cannot be
     read.
     MISREAD: listed with another read state than it has by id.
@@ -192,12 +192,10 @@ def _contradiction(
     listed: Mapping[RemoteId, bool], answer: Message | Gone | Unreadable, folder: RemoteId
 ) -> Cause | None:
     is_listed = answer.remote_id in listed
-    if isinstance(answer, Gone):
-        return Cause.MISSING if is_listed else None
     if isinstance(answer, Unreadable):
         return None if is_listed else Cause.SURPLUS
-    if answer.folder_remote_id != folder:
-        return None
+    if isinstance(answer, Gone) or answer.folder_remote_id != folder:
+        return Cause.MISSING if is_listed else None
     if not is_listed:
         return Cause.SURPLUS
     return None if listed[answer.remote_id] == answer.is_read else Cause.MISREAD
