@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from infra.catalog import Touch
+from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction
@@ -51,7 +51,7 @@ class AuroraDatabase(Construct):
 
     def allow_connect(self, function: SyncFunction) -> None:
         """As the owner of the schema or as `mailsync_functions`, never as both."""
-        owns = Touch.SCHEMA in function.spec.touches
+        owns = Capability.SCHEMA in function.spec.needs
         user = OWNER if owns else FUNCTIONS
         function.role.add_to_policy(
             iam.PolicyStatement(actions=["rds-db:connect"], resources=[self._user_arn(user)])

@@ -11,8 +11,8 @@ from pathlib import Path
 STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
 
 
-class Touch(StrEnum):
-    """What a function may reach beside its own memory; permissions and settings follow from it."""
+class Capability(StrEnum):
+    """What a function is allowed to reach. Its permissions and settings follow from it."""
 
     DATABASE = "database"
     SCHEMA = "schema"  # the login of the database's owner
@@ -22,7 +22,7 @@ class Touch(StrEnum):
     WORKFLOWS = "workflows"  # start executions and describe them
     STOP_WORKFLOWS = "stop workflows"  # end executions
     WORKFLOW_NAMES = "workflow names"  # know the machines, by which executions are named
-    FUNCTIONS = "functions"  # wake `sync-accounts`
+    FUNCTIONS = "functions"  # invoke `sync-accounts`
     EVENT_BUS = "event bus"  # put events on it
     APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
     PUBLIC_URL = "public URL"  # where the API is reached from outside
@@ -34,7 +34,7 @@ class Function:
 
     name: str
     purpose: str
-    touches: frozenset[Touch] = field(default_factory=frozenset)
+    needs: frozenset[Capability] = field(default_factory=frozenset)
     timeout_s: int = 30
     memory_mb: int = 512
 
@@ -105,90 +105,92 @@ class EventRule:
     function: str
 
 
-_STORE = frozenset({Touch.DATABASE})
-_MAIL = frozenset({Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.OPEN_TOKENS, Touch.SEAL_TOKENS})
+_STORE = frozenset({Capability.DATABASE})
+_MAIL = frozenset(
+    {Capability.DATABASE, Capability.PROVIDER_LOGIN, Capability.OPEN_TOKENS, Capability.SEAL_TOKENS}
+)
 
 AUTHORIZER = Function(
     name="authorize",
     purpose="Verifies the application's JWT and names the user.",
-    touches=frozenset({Touch.APP_IDENTITY}),
+    needs=frozenset({Capability.APP_IDENTITY}),
     timeout_s=10,
 )
 
 FUNCTIONS: tuple[Function, ...] = (
     # mailbox-sync, in the order of its states
-    Function(name="validate-account", purpose="The account exists and may sync.", touches=_STORE),
-    Function(name="mark-syncing", purpose="Takes the lease and opens the run.", touches=_STORE),
+    Function(name="validate-account", purpose="The account exists and may sync.", needs=_STORE),
+    Function(name="mark-syncing", purpose="Takes the lease and opens the run.", needs=_STORE),
     Function(
         name="get-access-token",
         purpose="Makes sure a token can be had.",
-        touches=_MAIL,
+        needs=_MAIL,
         timeout_s=60,
     ),
     Function(
         name="sync-folders",
         purpose="Mirrors the folder tree and applies changes of one page.",
-        touches=_MAIL,
+        needs=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
     Function(
         name="sync-folder",
         purpose="Pages through one folder until its time budget is spent.",
-        touches=_MAIL,
+        needs=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
-    Function(name="reset-folder", purpose="Starts a new walk of a folder.", touches=_STORE),
-    Function(name="folder-failed", purpose="Records why a folder failed.", touches=_STORE),
+    Function(name="reset-folder", purpose="Starts a new walk of a folder.", needs=_STORE),
+    Function(name="folder-failed", purpose="Records why a folder failed.", needs=_STORE),
     Function(
         name="recalculate-counts",
         purpose="Recounts and compares every folder with the provider.",
-        touches=_MAIL,
+        needs=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
     Function(
         name="repair-folder",
         purpose="Compares one folder id by id and mends the difference.",
-        touches=_MAIL,
+        needs=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
-    Function(name="mark-complete", purpose="Closes a run that succeeded.", touches=_STORE),
-    Function(name="mark-failed", purpose="Closes a run that failed.", touches=_STORE),
+    Function(name="mark-complete", purpose="Closes a run that succeeded.", needs=_STORE),
+    Function(name="mark-failed", purpose="Closes a run that failed.", needs=_STORE),
     # test-sync
-    Function(name="reach-database", purpose="Self-test: the database answers.", touches=_STORE),
+    Function(name="reach-database", purpose="Self-test: the database answers.", needs=_STORE),
     Function(
         name="reach-provider",
         purpose="Self-test: the mail provider answers.",
-        touches=frozenset({Touch.PROVIDER_LOGIN}),
+        needs=frozenset({Capability.PROVIDER_LOGIN}),
     ),
-    Function(name="write-and-read", purpose="Self-test: a row is stored and read.", touches=_STORE),
+    Function(name="write-and-read", purpose="Self-test: a row is stored and read.", needs=_STORE),
     # HTTP API
     Function(
         name="api",
         purpose="Start, stop and show syncs, manage accounts, run the self-test.",
-        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS, Touch.STOP_WORKFLOWS}),
+        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS, Capability.STOP_WORKFLOWS}),
     ),
     Function(
         name="connect",
         purpose="Connects mailboxes, of persons and organisations, and disconnects them.",
-        touches=frozenset(
+        needs=frozenset(
             {
-                Touch.DATABASE,
-                Touch.PROVIDER_LOGIN,
-                Touch.OPEN_TOKENS,
-                Touch.SEAL_TOKENS,
-                Touch.WORKFLOWS,
-                Touch.STOP_WORKFLOWS,
+                Capability.DATABASE,
+                Capability.PROVIDER_LOGIN,
+                Capability.OPEN_TOKENS,
+                Capability.SEAL_TOKENS,
+                Capability.WORKFLOWS,
+                Capability.STOP_WORKFLOWS,
             }
         ),
     ),
     Function(
         name="webhook",
         purpose="Makes a mailbox due when its provider says that it changed.",
-        touches=_STORE,
+        needs=_STORE,
         timeout_s=10,
     ),
     AUTHORIZER,
@@ -196,54 +198,54 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="start-due-syncs",
         purpose="Has mailboxes looked at that are due; closes runs whose execution died.",
-        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS, Touch.FUNCTIONS}),
+        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS, Capability.FUNCTIONS}),
         timeout_s=60,
     ),
     Function(
         name="measure-backlog",
         purpose="Tells how far behind we are, for alarms and graphs.",
-        touches=_STORE,
+        needs=_STORE,
     ),
     Function(
         name="sync-accounts",
         purpose="Looks at a batch of mailboxes and syncs those with little new.",
-        touches=_MAIL | {Touch.WORKFLOWS},
+        needs=_MAIL | {Capability.WORKFLOWS},
         timeout_s=180,
         memory_mb=1024,
     ),
     Function(
         name="purge-accounts",
         purpose="Deletes purged accounts, and tokens that a disconnection had to leave.",
-        touches=_STORE,
+        needs=_STORE,
         timeout_s=60,
     ),
     Function(
         name="renew-subscriptions",
         purpose="Has providers notify us of changes, and go on doing so.",
-        touches=_MAIL | {Touch.PUBLIC_URL},
+        needs=_MAIL | {Capability.PUBLIC_URL},
         timeout_s=110,
     ),
     Function(
         name="close-run",
         purpose="Closes the run of an execution that ended without doing so.",
-        touches=frozenset({Touch.DATABASE, Touch.WORKFLOW_NAMES}),
+        needs=frozenset({Capability.DATABASE, Capability.WORKFLOW_NAMES}),
     ),
     # events
     Function(
         name="receive-event",
         purpose="Starts the sync or the self-test that an event asks for.",
-        touches=frozenset({Touch.DATABASE, Touch.WORKFLOWS}),
+        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS}),
     ),
     Function(
         name="publish-events",
         purpose="Puts what waits in the outbox on the event bus.",
-        touches=frozenset({Touch.DATABASE, Touch.EVENT_BUS}),
+        needs=frozenset({Capability.DATABASE, Capability.EVENT_BUS}),
         timeout_s=60,
     ),
     Function(
         name="migrate-database",
         purpose="Brings the schema up to date.",
-        touches=_STORE | {Touch.SCHEMA},
+        needs=_STORE | {Capability.SCHEMA},
         timeout_s=300,
     ),
 )

@@ -1,6 +1,6 @@
 """SyncFunctions: every function of the catalog, each alone with its role, log group and alias."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import aws_cdk as cdk
@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import catalog
-from infra.catalog import Touch
+from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
 
@@ -110,6 +110,12 @@ class SyncFunctions(Construct):
     def __iter__(self) -> Iterator[SyncFunction]:
         return iter(self._functions.values())
 
+    def grant(self, allow: Mapping[Capability, Callable[[SyncFunction], None]]) -> None:
+        """Call what `allow` has for each capability that a function needs, with the function."""
+        for function in self:
+            for capability in sorted(function.spec.needs):
+                allow[capability](function)
+
 
 def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
     """Writes to its own log group only; AWS's managed policy would allow every group."""
@@ -128,7 +134,7 @@ def _place(
     spec: catalog.Function, network: PrivateNetwork | None, role: iam.Role
 ) -> dict[str, Any]:
     """Within the network, if there is one; the authorizer needs nothing in it and starts sooner."""
-    if network is None or not spec.touches & {Touch.DATABASE, Touch.PROVIDER_LOGIN}:
+    if network is None or not spec.needs & {Capability.DATABASE, Capability.PROVIDER_LOGIN}:
         return {}
     _allow_network(role)
     return {
@@ -158,13 +164,13 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
         "POWERTOOLS_SERVICE_NAME": stage.service,
         "SETTINGS_VERSION": stage.settings_version,
     }
-    if Touch.PROVIDER_LOGIN in spec.touches:
+    if Capability.PROVIDER_LOGIN in spec.needs:
         values |= {
             "GRAPH_URL": stage.graph_url,
             "MICROSOFT_AUTHORITY": stage.microsoft_authority,
             "MICROSOFT_TENANTS": stage.microsoft_tenants,
         }
-    if Touch.APP_IDENTITY in spec.touches:
+    if Capability.APP_IDENTITY in spec.needs:
         values |= {
             "JWT_JWKS_URL": stage.jwt_jwks_url,
             "JWT_AUDIENCE": stage.jwt_audience,

@@ -1,12 +1,11 @@
 """What may be replaced at any time: functions, workflows, API, clock, events, alarms."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.catalog import Touch
+from infra.catalog import Capability
 from infra.database_migration import DatabaseMigration
 from infra.execution_events import ExecutionEvents
 from infra.lambda_bundle import lambda_code
@@ -15,7 +14,7 @@ from infra.stateful_stack import StatefulStack
 from infra.sync_api import SyncApi
 from infra.sync_batches import SyncBatches
 from infra.sync_events import SyncEvents
-from infra.sync_functions import SyncFunction, SyncFunctions
+from infra.sync_functions import SyncFunctions
 from infra.sync_schedules import SyncSchedules
 from infra.sync_watch import SyncWatch
 from infra.sync_workflows import SyncWorkflows
@@ -54,27 +53,21 @@ class SyncStack(cdk.Stack):
         )
 
         allow = {
-            Touch.DATABASE: stateful.allow_use_database,
-            Touch.SCHEMA: stateful.allow_migrate,
-            Touch.PROVIDER_LOGIN: stateful.settings_secret.allow_read,
-            Touch.APP_IDENTITY: stateful.settings_secret.allow_read,
-            Touch.OPEN_TOKENS: stateful.token_key.allow_open,
-            Touch.SEAL_TOKENS: stateful.token_key.allow_seal,
-            Touch.WORKFLOWS: workflows.allow_start,
-            Touch.STOP_WORKFLOWS: workflows.allow_stop,
-            Touch.WORKFLOW_NAMES: workflows.tell_names,
-            Touch.FUNCTIONS: batches.allow_wake,
-            Touch.EVENT_BUS: events.allow_put,
-            Touch.PUBLIC_URL: api.tell_url,
+            Capability.DATABASE: stateful.allow_use_database,
+            Capability.SCHEMA: stateful.allow_migrate,
+            Capability.PROVIDER_LOGIN: stateful.settings_secret.allow_read,
+            Capability.APP_IDENTITY: stateful.settings_secret.allow_read,
+            Capability.OPEN_TOKENS: stateful.token_key.allow_open,
+            Capability.SEAL_TOKENS: stateful.token_key.allow_seal,
+            Capability.WORKFLOWS: workflows.allow_start,
+            Capability.STOP_WORKFLOWS: workflows.allow_stop,
+            Capability.WORKFLOW_NAMES: workflows.tell_names,
+            Capability.FUNCTIONS: batches.allow_wake,
+            Capability.EVENT_BUS: events.allow_put,
+            Capability.PUBLIC_URL: api.tell_url,
         }
-        _grant(functions, allow)
+        functions.grant(allow)
         cdk.CfnOutput(self, "ApiUrl", value=api.url)
         cdk.CfnOutput(self, "EventBusName", value=events.bus.event_bus_name)
         cdk.CfnOutput(self, "MailboxSyncArn", value=workflows.mailbox_sync.state_machine_arn)
         cdk.CfnOutput(self, "TestSyncArn", value=workflows.test_sync.state_machine_arn)
-
-
-def _grant(functions: SyncFunctions, allow: Mapping[Touch, Callable[[SyncFunction], None]]) -> None:
-    for each in functions:
-        for touch in sorted(each.spec.touches):
-            allow[touch](each)

@@ -1,24 +1,24 @@
-"""Least privilege: what a function may do follows from what the catalog says it touches."""
+"""Least privilege: what a function may do follows from what the catalog says it needs."""
 
 import pytest
 
 from infra import catalog
-from infra.catalog import Touch
+from infra.catalog import Capability
 from tests.infra.template import Template, as_list, role_of
 
-HAVING_SETTINGS = (Touch.DATABASE, Touch.PROVIDER_LOGIN, Touch.APP_IDENTITY)
+HAVING_SETTINGS = (Capability.DATABASE, Capability.PROVIDER_LOGIN, Capability.APP_IDENTITY)
 
 
-def touching(*touches: Touch) -> set[str]:
-    return {each.name for each in catalog.FUNCTIONS if each.touches & set(touches)}
+def touching(*needs: Capability) -> set[str]:
+    return {each.name for each in catalog.FUNCTIONS if each.needs & set(needs)}
 
 
 @pytest.mark.parametrize(
     ("action", "touch"),
-    [("kms:Decrypt", Touch.OPEN_TOKENS), ("kms:GenerateDataKey", Touch.SEAL_TOKENS)],
+    [("kms:Decrypt", Capability.OPEN_TOKENS), ("kms:GenerateDataKey", Capability.SEAL_TOKENS)],
 )
 def test_only_functions_that_touch_tokens_may_use_the_key_and_only_for_mail_tokens(
-    sync: Template, action: str, touch: Touch
+    sync: Template, action: str, touch: Capability
 ) -> None:
     allowed = sync.may(action)
 
@@ -30,12 +30,12 @@ def test_only_functions_that_touch_tokens_may_use_the_key_and_only_for_mail_toke
 
 
 @pytest.mark.parametrize(
-    ("secret", "touches"),
-    [("Settings", HAVING_SETTINGS), ("Migration", (Touch.SCHEMA,))],
+    ("secret", "needs"),
+    [("Settings", HAVING_SETTINGS), ("Migration", (Capability.SCHEMA,))],
     ids=["settings", "owner's login"],
 )
 def test_only_functions_that_need_a_secret_may_read_it(
-    sync: Template, stateful: Template, secret: str, touches: tuple[Touch, ...]
+    sync: Template, stateful: Template, secret: str, needs: tuple[Capability, ...]
 ) -> None:
     (logical_id,) = (
         key for key in stateful.of_type("AWS::SecretsManager::Secret") if key.startswith(secret)
@@ -50,19 +50,19 @@ def test_only_functions_that_need_a_secret_may_read_it(
         if stateful.referred(resource) == {"Ref": logical_id}
     }
 
-    assert readers == touching(*touches)
+    assert readers == touching(*needs)
 
 
 @pytest.mark.parametrize(
     ("action", "touch"),
     [
-        ("StartExecution", Touch.WORKFLOWS),
-        ("DescribeExecution", Touch.WORKFLOWS),
-        ("StopExecution", Touch.STOP_WORKFLOWS),
+        ("StartExecution", Capability.WORKFLOWS),
+        ("DescribeExecution", Capability.WORKFLOWS),
+        ("StopExecution", Capability.STOP_WORKFLOWS),
     ],
 )
 def test_only_functions_that_touch_workflows_may_control_executions(
-    sync: Template, action: str, touch: Touch
+    sync: Template, action: str, touch: Capability
 ) -> None:
     allowed = sync.may(f"states:{action}")
 
@@ -90,7 +90,7 @@ def test_only_functions_that_touch_the_bus_may_put_events_and_on_ours_only(sync:
     (bus,) = sync.of_type("AWS::Events::EventBus")
     allowed = sync.may("events:PutEvents")
 
-    assert set(allowed) == touching(Touch.EVENT_BUS)
+    assert set(allowed) == touching(Capability.EVENT_BUS)
     for statement in allowed.values():
         assert statement["Resource"] == {"Fn::GetAtt": [bus, "Arn"]}
 
@@ -100,7 +100,7 @@ def test_only_the_tick_may_invoke_a_function_and_only_the_one_that_it_wakes(
 ) -> None:
     allowed = sync.may("lambda:InvokeFunction")
 
-    assert set(allowed) == touching(Touch.FUNCTIONS) == {"start-due-syncs"}
+    assert set(allowed) == touching(Capability.FUNCTIONS) == {"start-due-syncs"}
     woken = {"Ref": sync.alias(catalog.function(catalog.INVOKED_ASYNC))}
     assert [each["Resource"] for each in allowed.values()] == [woken]
 
@@ -131,15 +131,15 @@ def test_no_function_may_do_everything_or_anything_everywhere_except_tracing(
 def test_a_function_is_told_of_a_resource_only_if_it_may_use_it(sync: Template) -> None:
     told_by = {
         "SETTINGS_SECRET_ARN": touching(*HAVING_SETTINGS),
-        "MIGRATION_SECRET_ARN": touching(Touch.SCHEMA),
-        "TOKEN_KEY_ARN": touching(Touch.OPEN_TOKENS, Touch.SEAL_TOKENS),
-        "MAILBOX_SYNC_ARN": touching(Touch.WORKFLOWS, Touch.WORKFLOW_NAMES),
-        "SYNC_ACCOUNTS_ARN": touching(Touch.FUNCTIONS),
-        "EVENT_BUS_NAME": touching(Touch.EVENT_BUS),
-        "TEST_SYNC_ARN": touching(Touch.WORKFLOWS, Touch.WORKFLOW_NAMES),
-        "GRAPH_URL": touching(Touch.PROVIDER_LOGIN),
-        "MICROSOFT_AUTHORITY": touching(Touch.PROVIDER_LOGIN),
-        "PUBLIC_URL": touching(Touch.PUBLIC_URL),
+        "MIGRATION_SECRET_ARN": touching(Capability.SCHEMA),
+        "TOKEN_KEY_ARN": touching(Capability.OPEN_TOKENS, Capability.SEAL_TOKENS),
+        "MAILBOX_SYNC_ARN": touching(Capability.WORKFLOWS, Capability.WORKFLOW_NAMES),
+        "SYNC_ACCOUNTS_ARN": touching(Capability.FUNCTIONS),
+        "EVENT_BUS_NAME": touching(Capability.EVENT_BUS),
+        "TEST_SYNC_ARN": touching(Capability.WORKFLOWS, Capability.WORKFLOW_NAMES),
+        "GRAPH_URL": touching(Capability.PROVIDER_LOGIN),
+        "MICROSOFT_AUTHORITY": touching(Capability.PROVIDER_LOGIN),
+        "PUBLIC_URL": touching(Capability.PUBLIC_URL),
     }
     for setting, names in told_by.items():
         told = {

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from infra import catalog
-from infra.catalog import Touch
+from infra.catalog import Capability
 from tests.infra import synthesis
 from tests.infra.template import Resource, Template, as_list, role_of
 
 OWN = {"app_inbox_url": "https://app.example.com/inbox", "database": "aurora"}
 STAGE = {"stage": "own", "stages": {"own": OWN}}
 FUNCTIONS, OWNER = "mailsync_functions", "mailsync_owner"
-USERS = {each.name: FUNCTIONS for each in catalog.FUNCTIONS if Touch.DATABASE in each.touches}
+USERS = {each.name: FUNCTIONS for each in catalog.FUNCTIONS if Capability.DATABASE in each.needs}
 USERS["migrate-database"] = OWNER
 NETWORK_ACTIONS = {
     "ec2:AssignPrivateIpAddresses",
