@@ -197,7 +197,7 @@ FUNCTIONS: tuple[Function, ...] = (
     # schedules and deployment
     Function(
         name="start-due-syncs",
-        purpose="Has mailboxes looked at that are due; closes runs whose execution died.",
+        purpose="Has due mailboxes checked; closes runs whose execution died.",
         needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS, Capability.FUNCTIONS}),
         timeout_s=60,
     ),

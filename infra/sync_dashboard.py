@@ -61,7 +61,7 @@ class SyncDashboard(Construct):
             self._graph("Messages stored", metrics.MESSAGES_STORED),
             self._graph("Provider", metrics.PROVIDER_REQUESTS, right=(metrics.PROVIDER_THROTTLES,)),
             self._graph(
-                "The proof",
+                "Verification",
                 *(metrics.DIFFERENCES_FOUND, metrics.DIFFERENCES_LEFT),
                 right=(metrics.QUARANTINED, metrics.CONTRADICTED),
             ),

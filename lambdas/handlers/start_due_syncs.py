@@ -1,4 +1,4 @@
-"""Schedule `start-due-syncs`: has due mailboxes looked at, then recovers or closes silent runs."""
+"""Schedule `start-due-syncs`: has due mailboxes checked, then recovers or closes stale runs."""
 
 from typing import Any
 

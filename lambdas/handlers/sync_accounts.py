@@ -1,4 +1,4 @@
-"""Invoked by `start-due-syncs`: looks at a batch of mailboxes and syncs those with little new."""
+"""Invoked by `start-due-syncs`: checks a batch of mailboxes and syncs those with few changes."""
 
 from dataclasses import asdict
 from typing import Any

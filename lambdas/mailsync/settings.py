@@ -24,7 +24,7 @@ CA_BUNDLE                PEM file that verifies providers (default: the system's
 TOKEN_KEY_ARN            KMS key that wraps the data key of stored tokens
 MAILBOX_SYNC_ARN         state machines
 TEST_SYNC_ARN
-SYNC_ACCOUNTS_ARN        the function that looks at mailboxes that are due
+SYNC_ACCOUNTS_ARN        the function that checks mailboxes that are due
 EVENT_BUS_NAME           the bus on which events are published
 JWT_JWKS_URL             where the issuer of the application's JWT publishes its keys, or else
 JWT_SECRET               the HS256 key that the application signs it with, at least 32 bytes

@@ -208,7 +208,7 @@ class CheckStore:
             _demand(left, check)
 
     def release_claims(self, account_ids: Sequence[AccountId]) -> None:
-        """Accounts that were claimed and not looked at are due again."""
+        """Make accounts due again that were claimed and not checked."""
         if account_ids:
             with self._database.transaction() as tx:
                 tx.run("release_claims", ids=to_json(list(account_ids)))

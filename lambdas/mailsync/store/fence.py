@@ -1,4 +1,4 @@
-"""The transaction of a sync: it proves first that its execution still holds the mailbox."""
+"""The transaction of a sync. It checks first that its execution still holds the lease."""
 
 from contextlib import AbstractContextManager
 

@@ -291,7 +291,7 @@ claimed AS (
 SELECT due.account_id::text FROM due JOIN claimed USING (account_id) ORDER BY due.due_at
 
 -- release_claims --
--- Accounts that were claimed and not looked at are due again at once.
+-- Accounts that were claimed and not checked are due again at once.
 UPDATE mailsync.sync_queue
    SET due_at = now()
  WHERE account_id IN (SELECT cast(each AS uuid)
@@ -410,7 +410,7 @@ UPDATE mailsync.email_accounts
 RETURNING 1
 
 -- show_syncing --
--- From now on there is something that the next proof must look at.
+-- From now on there is something that the next verification must see.
 UPDATE mailsync.email_accounts SET sync_status = 'syncing' WHERE id = cast(:account_id AS uuid)
 
 -- release_check --
@@ -897,13 +897,13 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
 
 -- mark_verified --
 -- Folders of which it was just shown that nothing is missing, or different any more.
-WITH proven AS (
+WITH verified AS (
   SELECT cast(each AS bigint) AS id FROM json_array_elements_text(cast(:ids AS json)) AS each),
 settled AS (
-  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM proven))
+  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM verified))
 UPDATE mailsync.email_folders
    SET verified_at = now(), differing = 0, error = NULL, error_message = NULL
- WHERE id IN (SELECT id FROM proven)
+ WHERE id IN (SELECT id FROM verified)
 
 -- mark_compared --
 -- The ids of a folder were just compared; what was different before is so no longer. What the provider
@@ -963,8 +963,8 @@ SELECT f.id
  WHERE r.id = :run_id AND greatest(f.verified_at, f.compared_at) >= r.started_at
 
 -- unproven_folders --
--- How many selected folders lack a proof from this run, or have never been walked to the end. One while
--- no folder is known: every mailbox has some, so its tree was not read.
+-- The number of selected folders that were not verified in this run, or are in the middle of a full sync.
+-- One while no folder is known: every mailbox has some, so its tree was not read.
 SELECT count(f.id) FILTER (WHERE f.selected AND f.gone_at IS NULL
                              AND (c.walking OR f.verified_at IS NULL OR f.verified_at < r.started_at))
        + CASE WHEN count(f.id) = 0 THEN 1 ELSE 0 END

@@ -25,7 +25,7 @@ LEASE_S = 15 * 60
 """Longer than any function and any pause between two of them."""
 
 CHECKER = "sync-accounts"
-"""Who holds the lease of a mailbox that is looked at without an execution."""
+"""The owner of the lease while a mailbox is checked without an execution."""
 
 
 @dataclass(frozen=True, slots=True)
