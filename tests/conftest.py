@@ -30,7 +30,10 @@ _numbers = count(1)
 
 # A stack, CDK, an engine: what these folders set up is dear, and one process does it for a group.
 # pytest-xdist begins with the groups of the most tests, and those are the longest as well.
-GROUPS = {"infra": "deployment", "stack": "deployment", "workflow": "workflow", "events": "events"}
+GROUPS = {
+    **{"infra": "deployment", "stack": "deployment", "workflow": "workflow", "events": "events"},
+    "attacks": "attacks",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist writes the groups into the ids
