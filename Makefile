@@ -30,7 +30,7 @@ export DASHBOARD_DATABASE_URL
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev dashboard check test torture soak sam migrate synth lock clean
+.PHONY: help setup demo dev dashboard check quick test torture soak sam migrate synth lock clean
 
 help: ## this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ check: setup ## format, lint, types, import contracts, budgets
 	@$(BIN)/mypy lambdas infra localdev app.py tests
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.budgets
+
+quick: setup ## the tests that need no server: seconds
+	@$(BIN)/pytest -n auto tests/unit tests/properties
 
 test: setup ## every test that finishes in minutes; needs no network
 	@$(BIN)/pytest -n auto --dist loadgroup

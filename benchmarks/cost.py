@@ -131,7 +131,7 @@ def check_requests(folders: int, active: int, *, every_minutes: float) -> CheckR
     """Of a mailbox of so many folders, of which some are `active`.
 
     The tree is one request for 200 folders. Once an hour its top level is listed beside it, and
-    once a day each folder is asked for hidden ones below it, and for the roles. Feeds are read as
+    once a day hidden folders below each folder, and the roles, are requested. Feeds are read as
     `feeds_to_read` chooses them.
     """
     checks_per_hour = 60 / every_minutes

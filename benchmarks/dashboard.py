@@ -78,6 +78,7 @@ def main() -> int:
             dashboard_port=0,
             schedule=False,
             messages=100,
+            environment={"API_LIMITS": "connect=100000"},  # one user connects all mailboxes
         )
         with Stack(options) as stack:
             account = connect(stack.api_url, stack.provider, stack.token())

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from localdev.engine.simulator_process import Provider
-from localdev.own_servers import HELP, NotUsable, OwnDatabase, own_database, own_provider
+from localdev.own_servers import (
+    API_SETTINGS,
+    HELP,
+    NotUsable,
+    OwnDatabase,
+    own_database,
+    own_provider,
+)
 
 _SETTINGS = {
     "graph_url": "GRAPH_URL",
@@ -25,7 +32,8 @@ class Options:
 
     graph_url, authority  Microsoft's servers, or others in their place; None: the simulators
     database_url    None: a Postgres server of the stack's own
-    environment     what belongs to servers of one's own, by the names of `own_servers.HELP`
+    environment     settings of servers of one's own and of the API, by the names of
+                    `own_servers.HELP`
     database_port   where that one also listens on loopback; None: only on its socket
     mbox            mail for the simulated mailbox; None: `messages` generated ones
     latency         of the simulators: `none` or `real`
@@ -64,6 +72,11 @@ class Options:
         database of the developer's, which may hold real mail.
         """
         return self.dev_login and not (self.graph_url or self.authority or self.database_url)
+
+    @property
+    def api_settings(self) -> dict[str, str]:
+        """Settings that the API's functions get from the environment, as a stage would set them."""
+        return {name: self.environment[name] for name in API_SETTINGS if name in self.environment}
 
     @property
     def provider(self) -> Provider | None:

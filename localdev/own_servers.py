@@ -29,7 +29,11 @@ environment, where the servers are your own (relative paths: of the folder you a
   MIGRATION_DATABASE_URL        the same database as the owner of the schema (default: that one)
   DATABASE_CA_BUNDLE            PEM file of the authority that vouches for the database
   APP_INBOX_URL                 where a person lands after a sign-in (default: the dashboard)
+environment, of the API with any servers:
+  API_LIMITS                    calls of a user in an hour, such as sync=1000,connect=1000
+  CONFIRM_CONNECTIONS           true: the application confirms each new mailbox
 """
+API_SETTINGS = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 

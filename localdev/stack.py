@@ -195,6 +195,7 @@ class Stack:
             # Without an application to return to, a person lands in the dashboard.
             APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/accounts",
             POWERTOOLS_SERVICE_NAME="mailsync-local",
+            **self.options.api_settings,
         )
 
     def _sources(self) -> Sources:

@@ -51,7 +51,7 @@ def _unpacked(raw: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     elif encoding == ACCEPT_ENCODING:
         yield from _gunzipped(raw)
     else:
-        raise UnreadableBody("The Content-Encoding is not the one that was asked for.")
+        raise UnreadableBody("The Content-Encoding is not one that the request accepts.")
 
 
 def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:

@@ -57,7 +57,7 @@ from mailsync.errors import SettingMissing
 GRAPH_URL = "https://graph.microsoft.com/v1.0"
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com/common"
 CALLS_PER_HOUR: Mapping[str, int] = {
-    "sync": 120,
+    "sync": 300,
     "full-sync": 12,
     "control": 120,
     "connect": 30,

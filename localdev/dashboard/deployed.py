@@ -1,6 +1,6 @@
 """A deployed stage as the dashboard's sources: found by its stacks' outputs, with plain boto3.
 
-Whoever runs it needs the rights to describe the two stacks and read executions, and a login of the
+Its user needs the rights to describe the two stacks and read executions, and a login of the
 database that may read: DASHBOARD_DATABASE_URL. Without it the login of the functions is taken, by
 the right to read the settings secret. Nothing is written but through the product's API.
 """

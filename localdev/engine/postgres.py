@@ -44,7 +44,7 @@ class Postgres:
 
     settings: of the server, as `name=value`.
     tcp_port: also listen there on loopback, with a password that is made at each start (see
-    `network_url`); None: only on a socket in a folder that nobody else may enter.
+    `network_url`); None: only on a socket in a folder with mode 0700.
 
     Raises (from `start`):
         StartFailed: another process supervises this folder, or the server ended at once.

@@ -3,12 +3,10 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+
+from tests.up import up
 
 _LISTENING = "0A"
 
@@ -71,6 +71,14 @@ class Victim:
         ports = _listening_ports(self.pid) - {self.database_port}
         return {port: "https" if port == tls else "http" for port in ports}
 
+    def wait_for_first_sync(self) -> None:
+        """Functions that it needed at the same time end with it, and their ports with them."""
+        found = re.search(r"/api/email/sync\?accountId=[^']+", self.printed)
+        assert found
+        url = self.url("API") + found[0]
+        while httpx.get(url, headers=self.bearer, timeout=30).json()["runId"]:
+            time.sleep(0.1)
+
     def runs_of(self, function: str) -> int:
         """How many invocations of the function have ended."""
         log = self.data / "logs" / f"{function}.log"
@@ -92,22 +100,13 @@ def victim(*options: str) -> Iterator[Victim]:
         database_port = probe.getsockname()[1]
     ports = [f"--{each}-port=0" for each in ("api", "aws", "dashboard")]
     ports += [] if "--database-url" in options else [f"--database-port={database_port}"]
-    command = [sys.executable, "-u", "-m", "localdev", "up", "--data", str(folder / "data"), *ports]
-    command += ["--messages", "20", "--no-schedule", *options]
-    environment = {**os.environ, "PYTHONPATH": "lambdas:."}
-    up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert up.stdout is not None
-    printed = ""
     try:
-        while "  or open" not in printed:
-            line = up.stdout.readline()
-            assert line, f"the stack ended: {printed}"
-            printed += line
-        yield Victim(up.pid, folder / "data", database_port, printed)
+        arguments = ("--data", str(folder / "data"), *ports, "--messages", "20", "--no-schedule")
+        with up(*arguments, *options) as (pid, printed):
+            stack = Victim(pid, folder / "data", database_port, printed)
+            stack.wait_for_first_sync()
+            yield stack
     finally:
-        up.send_signal(signal.SIGTERM)
-        up.wait(30)
-        up.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -130,6 +130,16 @@ def test_the_help_names_every_setting_that_is_read(
     assert len(read) > 5
 
 
+def test_settings_of_the_api_come_from_the_environment() -> None:
+    given = {"API_LIMITS": "sync=1", "CONFIRM_CONNECTIONS": "true", "HOME": "/"}
+
+    chosen = options(**given)
+
+    assert chosen.api_settings == {
+        name: given[name] for name in ("API_LIMITS", "CONFIRM_CONNECTIONS")
+    }
+
+
 def demo(folder: Path, simulators: Simulators, **settings: str) -> subprocess.CompletedProcess[str]:
     """The demo as it is started in that folder, against these simulators."""
     ports = (each for name in ("api", "aws", "dashboard") for each in (f"--{name}-port", "0"))

@@ -15,6 +15,7 @@ from localdev.engine.failure import StartFailed
 from localdev.engine.postgres import lock_folder
 from localdev.options import Options, parse
 from localdev.stack import Stack, forget_data
+from tests.up import up
 
 PORTS = ("--api-port", "0", "--aws-port", "0", "--dashboard-port", "0")
 NOWHERE = ("--graph-url", "http://127.0.0.1:1/v1.0", "--authority", "https://localhost:1/common")
@@ -138,21 +139,5 @@ def test_what_it_prints_to_try_can_be_pasted(tmp_path: Path) -> None:
 def what_up_prints(data: Path, *options: str) -> Iterator[str]:
     """By a stack without a mail provider, which runs until the end of the block."""
     arguments = ("--data", str(data), "--no-schedule", *options, *PORTS, *NOWHERE)
-    up = subprocess.Popen(
-        [sys.executable, "-u", "-m", "localdev", "up", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **APP, "PYTHONPATH": "lambdas:."},
-    )
-    assert up.stdout is not None
-    printed = ""
-    try:
-        while "  or open" not in printed:
-            line = up.stdout.readline()
-            assert line, f"the stack ended: {printed}"
-            printed += line
+    with up(*arguments, **APP) as (_, printed):
         yield printed
-    finally:
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0
-        up.stdout.close()

@@ -113,6 +113,7 @@ def _running(folder: Path, simulators: Simulators) -> Iterator[Stack]:
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(simulators.ca_bundle),
+            "API_LIMITS": "connect=100000",  # one user connects all mailboxes
         },
         time_scale=TICK_S / 60,
     )

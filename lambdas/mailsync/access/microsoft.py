@@ -270,7 +270,7 @@ def _credential(settings: Settings) -> str | dict[str, str]:
 
 
 def _require_private(url: str) -> None:
-    """Raises ProviderUnavailable for an address where somebody on the way could read along."""
+    """Raise ProviderUnavailable unless the address is https or on loopback."""
     if not is_private_url(url):
         raise ProviderUnavailable(
             "Microsoft's sign-in service names an address without https; nothing is sent there."

@@ -1,6 +1,6 @@
-"""Who did it: one log record for each act that a person answers for.
+"""Audit records: one line in the log for each act of a person.
 
-`docs/security.md` lists the events. They bear `audit: true`, which a query of the log selects by.
+`docs/security.md` lists the events. Each has `audit: true`, so a query of the log can select them.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ def audit(
 ) -> None:
     """Log an act with its user, and the address of the request where the stage logs addresses.
 
-    user_id: None: nobody is known to have sent the request.
+    user_id: None if the sender of the request is unknown.
     """
     who: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
     if _logs_addresses():
@@ -26,7 +26,7 @@ def audit(
 
 
 def _logs_addresses() -> bool:
-    """Not where the setting cannot be read: the act is done, and its record must not fail."""
+    """Return the setting; False if it cannot be read, since the act is done by then."""
     try:
         return load_settings().log_source_ip
     except SettingMissing:

@@ -251,7 +251,7 @@ _CONNECT: dict[str, Any] = {
             "description": "Connects the mailbox, starts its first sync and leads to the inbox of"
             " the application with `accountId` behind its address; where the stage has connections"
             " confirmed, with `connection` instead. What failed leads there too, with `error` and"
-            " `error_description`, unless application/json is asked for. An administrator who"
+            " `error_description`, unless the request accepts JSON only. An administrator who"
             " agreed for a whole organisation is shown a page that says so (200); nothing is"
             " connected by it.",
             "parameters": [

@@ -72,7 +72,10 @@ def end_failed_sign_in(problem: Problem, event: APIGatewayProxyEventV2) -> Respo
 
 
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
-    """An administrator who was asked to consent for an organisation may not even know it."""
+    """Return whether the browser is redirected to the application.
+
+    Not after a declined admin consent: that administrator may not know the application.
+    """
     if problem.kind == "admin-consent-refused":
         return False
     if event.path == BEGIN:

@@ -142,7 +142,7 @@ def open_provider(
     budget: RetryBudget | None = None,
     memory: MemoryShare | None = None,
 ) -> MailProvider:
-    """Connects to the account's mailbox; imports only the provider that is asked for.
+    """Connect to the account's mailbox; import only its provider.
 
     `memory`: what its answers are taken from until it is closed, where several mailboxes are open
     at once; a call for which nothing is left raises ProviderUnavailable.

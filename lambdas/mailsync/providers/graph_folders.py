@@ -38,7 +38,7 @@ _MAX_PAGES = 100
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={PAGE_FOLDERS}"
 _FAULTS = (ProviderUnavailable, ProviderRejected, CursorExpired)
 _SEARCH_FOLDER = "#microsoft.graph.mailSearchFolder"
-_OTHER_FOLDER = "Microsoft Graph answers with another folder than was asked for; trying again."
+_OTHER_FOLDER = "Microsoft Graph returned another folder than the one requested; trying again."
 # Graph v1.0 does not say a folder's role, and its name is in the user's language.
 _ALIASES = {
     "inbox": Role.INBOX,
@@ -92,7 +92,7 @@ class _Tree:
     def read_roles(self) -> Mapping[RemoteId, Role]:
         """The roles that are known already suffice while no folder is new.
 
-        An alias that did not answer is asked for again in the next reading that is not QUICK: a
+        An alias whose request failed is requested again in the next reading that is not QUICK: a
         folder without its role is not protected as one that every mailbox has.
         """
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
@@ -234,7 +234,7 @@ class _Tree:
         return self._graph.path_of(link) if link else None
 
     def _take_answer(self, remote_id: RemoteId, answer: Answer, *, is_unlisted: bool) -> None:
-        """What Graph says of a folder that is asked for by its id.
+        """Add the response to a request of one folder by its id.
 
         `is_unlisted`: it is below a folder whose sub-folders cannot be listed, so its absence from
         the lists is no fault of theirs.

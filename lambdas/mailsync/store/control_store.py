@@ -139,10 +139,10 @@ class ControlStore:
             return bool(tx.run("purge_account", account_id=account_id))
 
     def forget_left_access(self) -> int:
-        """Delete the tokens that nobody has a use for; return how many.
+        """Delete tokens that are no longer needed, and return how many.
 
         Those of accounts that were disconnected or purged while they were being renewed, and those
-        of mailboxes that nobody confirmed in time.
+        of mailboxes that were not confirmed in time.
         """
         with self._database.transaction() as tx:
             left = tx.changed("forget_left_credentials")

@@ -140,7 +140,7 @@ class CredentialStore:
     def save_pending_connection(
         self, *, token_hash: bytes, user_id: str, connection: Sealed, seconds: int
     ) -> None:
-        """Keep it for so many seconds; `purge-accounts` deletes what nobody confirmed."""
+        """Store it for `seconds`; `purge-accounts` deletes it if it was not confirmed by then."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_pending_connection",

@@ -36,7 +36,7 @@ GONE_AFTER = {
     "confirmed_s": CONFIRMED_AFTER.total_seconds(),
     "choice_s": CHOICE_KEPT.total_seconds(),
 }
-"""How long a folder is hidden before the provider is asked about it for the last time."""
+"""How long a folder is hidden before its id is requested for the last time."""
 MAX_DIFFERENCES = 100
 """Kept of one folder; whoever looks for their cause needs examples, and the number."""
 

@@ -1,4 +1,4 @@
-"""How often a user may still call what starts work or writes rows."""
+"""The calls that users may still make in this hour."""
 
 from mailsync.store.connection import Database
 
@@ -21,9 +21,9 @@ class LimitStore:
         return int(wait_s)
 
     def sweep(self) -> int:
-        """Delete what calls have left that counts no more; return how many rows, some at a time.
+        """Delete expired rows that calls have left, a thousand of each kind; return how many.
 
-        That is allowances that are whole again, sign-ins that nobody finished, Idempotency-Keys
+        That is allowances that are whole again, expired sign-ins, Idempotency-Keys
         of requests that joined a run more than a day ago, and rows of self-tests that died.
         """
         with self._database.transaction() as tx:

@@ -177,9 +177,9 @@ def _claim(found: Sequence[Sequence[Any]]) -> Claim | None:
 def _apply(
     tx: Transaction, notifications: Sequence[Notification], accounts: dict[RemoteId, AccountId]
 ) -> None:
-    """Nobody was told what changed while a subscription was gone, so its mailbox is due as well.
+    """A mailbox whose subscription is gone is due too: changes since then were not notified.
 
-    Accounts before subscriptions, in the order in which whoever disconnects an account locks them.
+    Accounts before subscriptions, in the order in which a disconnection locks them.
     """
     of_kind = {
         kind: sorted({each.remote_id for each in notifications if each.kind is kind})

@@ -838,7 +838,7 @@ SELECT a.id::text, h.hidden, h.gone, h.unconfirmed,
                   FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
 
 -- schedule_removal --
--- When the provider is asked again about messages that are gone: so long after it first said so.
+-- When messages that are gone are requested by id again: `wait_s` after the first answer.
 UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
  WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
    AND gone_at IS NOT NULL AND confirm_at IS DISTINCT FROM gone_at + make_interval(secs => :wait_s)
@@ -859,7 +859,7 @@ noted AS (
 DELETE FROM mailsync.emails m USING asked WHERE asked.id = m.id AND asked.is_confirmed
 
 -- confirm_removal --
--- A person says that most of the mailbox is meant to be gone; nobody is waited for any more.
+-- A person confirms that most of the mailbox may be deleted.
 UPDATE mailsync.email_accounts
    SET removal_confirmed_at = now(), next_sync_at = now(), updated_at = now(),
        last_error = CASE WHEN last_error <> :error THEN last_error END,
@@ -1275,7 +1275,7 @@ VALUES (:state_hash, :user_id, :cookie_hash, :flow_key_id, :flow_sealed,
         now() + make_interval(secs => cast(:seconds AS int)))
 
 -- forget_sign_ins --
--- Sign-ins that nobody finished in time, some at once.
+-- Expired sign-ins, a limited number at once.
 DELETE FROM mailsync.sign_ins
  WHERE state_hash IN
        (SELECT state_hash FROM mailsync.sign_ins
@@ -1313,7 +1313,7 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM taken) THEN 0
                 WHERE l.user_id = :user_id AND l.kind = :kind), 1)) END
 
 -- forget_whole_limits --
--- Allowances that are whole again, some at once.
+-- Allowances that are whole again, a limited number at once.
 DELETE FROM mailsync.call_limits
  WHERE (user_id, kind) IN
        (SELECT user_id, kind FROM mailsync.call_limits
@@ -1332,13 +1332,13 @@ INSERT INTO mailsync.pending_connections
 VALUES (:token_hash, :user_id, :key_id, :sealed, now() + make_interval(secs => cast(:seconds AS int)))
 
 -- take_pending_connection --
--- The mailbox that waits under this token, whoever asks for it; it can be taken once.
+-- The mailbox that waits under this token. It can be taken once, by any user.
 DELETE FROM mailsync.pending_connections
  WHERE token_hash = :token_hash AND expires_at > now()
 RETURNING user_id, connection_key_id, connection_sealed
 
 -- forget_pending_connections --
--- Mailboxes that nobody confirmed in time, a thousand at once.
+-- Mailboxes that were not confirmed in time, a thousand at once.
 DELETE FROM mailsync.pending_connections
  WHERE token_hash IN
        (SELECT token_hash FROM mailsync.pending_connections

@@ -117,5 +117,5 @@ def removal_of(tx: Transaction, account_id: AccountId) -> Removal:
 
 
 def schedule_removal(tx: Transaction, account_id: AccountId, removal: Removal) -> None:
-    """The provider is asked again when its second answer is good enough."""
+    """Schedule the second request by id for when its answer may delete."""
     tx.run("schedule_removal", account_id=account_id, wait_s=removal.wait_s)
