@@ -14,10 +14,10 @@ from math import ceil
 from pathlib import Path
 
 from infra.catalog import SCHEDULES
-from mailsync.providers.graph import LIST_PAGE
-from mailsync.providers.graph_folders import PAGE_FOLDERS
-from mailsync.sync.freshness import READ_WITHIN, SMALL_MAILBOX_FOLDERS, THOROUGH_WITHIN
-from mailsync.sync.verify import COMPARED_WITHIN
+from mailsync.decisions.freshness import READ_WITHIN, SMALL_MAILBOX_FOLDERS, THOROUGH_WITHIN
+from mailsync.decisions.verify import COMPARED_WITHIN
+from mailsync.providers.graph.folders import PAGE_FOLDERS
+from mailsync.providers.graph.provider import LIST_PAGE
 
 MEASURED = Path(__file__).with_name("measured.json")
 MINUTES_PER_MONTH = 30 * 24 * 60

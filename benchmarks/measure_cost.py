@@ -21,9 +21,9 @@ from localdev.engine.aws_resources import aws_client
 from localdev.engine.report import Report, read_reports
 from localdev.options import Options
 from localdev.stack import Stack
+from mailsync.decisions.verify import COMPARED_IN_CHECK
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
-from mailsync.sync.verify import COMPARED_IN_CHECK
 
 MAILBOXES = 25
 """As many as one function checks in a batch."""

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from mailsync.decisions.plan import plan_page
 from mailsync.model import (
     AccountId,
     Address,
@@ -26,7 +27,6 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.run_store import RunStore
-from mailsync.sync.plan import plan_page
 from tests.store.rows import rows
 
 A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -4,14 +4,14 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import RunId
+from mailsync.runs.trigger import Trigger, Workflows
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
-from mailsync.sync.due import EXECUTION_DIED, EXECUTION_STOPPED
-from mailsync.workflow import Trigger, Workflows
 
 
 @logger.inject_lambda_context(clear_state=True)

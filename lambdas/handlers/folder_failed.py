@@ -4,10 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.failure import read_failure
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
+from mailsync.runs.failure import read_failure
 from mailsync.store.connection import open_database
 from mailsync.store.run_folder_store import RunFolderStore
 

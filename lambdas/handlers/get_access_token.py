@@ -7,8 +7,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import RunRef
-from mailsync.steps.mailbox import open_mailbox
-from mailsync.steps.waiting import or_wait
+from mailsync.sync.mailbox import open_mailbox
+from mailsync.sync.waiting import or_wait
 
 
 @logger.inject_lambda_context(clear_state=True)

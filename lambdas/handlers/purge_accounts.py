@@ -6,10 +6,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import metered
-from mailsync.steps.purge import purge_marked
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore
 from mailsync.store.limit_store import LimitStore
+from mailsync.sync.purge import purge_marked
 
 BUDGET_S = 40.0
 

@@ -7,10 +7,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.events.incoming import Receiver
 from mailsync.log import logger
 from mailsync.metrics import metered
+from mailsync.runs.trigger import Trigger, Workflows
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
-from mailsync.workflow import Trigger, Workflows
 
 
 @logger.inject_lambda_context(clear_state=True)

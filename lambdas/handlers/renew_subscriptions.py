@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.settings import load_settings
-from mailsync.steps.push import Renewals, renew_push
+from mailsync.sync.push import Renewals, renew_push
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -4,15 +4,15 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.batches import Batches
+from mailsync.decisions.due import CLAIMED_FOR_S, MAX_PER_TICK
 from mailsync.log import logger
 from mailsync.metrics import metered
+from mailsync.runs.batches import Batches
+from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.check_store import CheckStore
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
-from mailsync.sync.due import CLAIMED_FOR_S, MAX_PER_TICK
-from mailsync.workflow import open_trigger
 
 SILENT_S, MAX_RECOVERED = 60, 100
 

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import AccountId
-from mailsync.steps.batch import sync_accounts
+from mailsync.sync.batch import sync_accounts
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -7,9 +7,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
-from mailsync.steps.folder_pages import sync_folder
-from mailsync.steps.mailbox import open_mailbox
-from mailsync.steps.waiting import or_wait
+from mailsync.sync.folder_pages import sync_folder
+from mailsync.sync.mailbox import open_mailbox
+from mailsync.sync.waiting import or_wait
 
 
 @logger.inject_lambda_context(clear_state=True)

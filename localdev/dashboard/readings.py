@@ -24,11 +24,11 @@ from localdev.dashboard.rows import (
     RunFolder,
     SentEvent,
 )
+from mailsync.decisions.safety import SMALLEST_SUSPECT
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.queries import statements
 from mailsync.store.removal_store import Removal
-from mailsync.sync.safety import SMALLEST_SUSPECT
 
 CONNECTIONS = 4
 QUERIES = Path(__file__).with_name("queries.sql")

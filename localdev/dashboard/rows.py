@@ -104,7 +104,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`cause` is one of `mailsync.sync.verify.Cause`."""
+    """`cause` is one of `mailsync.decisions.verify.Cause`."""
 
     message_id: str
     folder: str

@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from mailsync.access.vault import Vault
+from mailsync.credentials.vault import Vault
 from mailsync.settings import Settings
 from tests.access.identity_platform import CLIENT_ID, IdentityPlatform
 from tests.access.memory_store import MemoryStore

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from mailsync.access.microsoft import (
+from mailsync.credentials.microsoft import (
     SignedIn,
     begin_sign_in,
     finish_sign_in,
     refresh,
 )
-from mailsync.access.microsoft_refusals import SignInRefused
+from mailsync.credentials.microsoft_refusals import SignInRefused
 from mailsync.errors import (
     AccessRevoked,
     MailsyncError,

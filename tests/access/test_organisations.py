@@ -11,9 +11,9 @@ import pytest
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
-from mailsync.access import MIN_AGE, open_access
-from mailsync.access.microsoft import app_only_tokens
-from mailsync.access.vault import Vault
+from mailsync.credentials import MIN_AGE, open_access
+from mailsync.credentials.microsoft import app_only_tokens
+from mailsync.credentials.vault import Vault
 from mailsync.errors import (
     AccessRevoked,
     MailsyncError,
@@ -22,7 +22,7 @@ from mailsync.errors import (
     SettingMissing,
 )
 from mailsync.model import AccountId, Credentials, TreeReading
-from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.settings import Settings
 from tests.access.memory_store import MemoryStore
 from tests.app_certificate import app_certificate

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mailsync.access import microsoft_codes
-from mailsync.access.microsoft_codes import CODES, SUBERRORS, Kind
-from mailsync.access.microsoft_refusals import (
+from mailsync.credentials import microsoft_codes
+from mailsync.credentials.microsoft_codes import CODES, SUBERRORS, Kind
+from mailsync.credentials.microsoft_refusals import (
     SignInRefused,
     of_organisation,
     of_renewal,

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Request, Response, Server
-from mailsync.access import HeldAccess
-from mailsync.access.microsoft import app_only_tokens, begin_sign_in, finish_sign_in, refresh
 from mailsync.api.signing_keys import PublishedKeys
+from mailsync.credentials import HeldAccess
+from mailsync.credentials.microsoft import app_only_tokens, begin_sign_in, finish_sign_in, refresh
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import Access
-from mailsync.providers.graph_http import GraphClient
+from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings, is_private_url, load_settings
 from tests.access.identity_platform import IdentityPlatform
@@ -29,9 +29,9 @@ LAMBDAS = Path(__file__).parents[2] / "lambdas"
 REDIRECTS = (301, 302, 303, 307, 308)
 ORGANISATION = "72f988bf-0000-4000-8000-000000000000"
 CLIENTS = {
-    "mailsync/access/microsoft.py",
+    "mailsync/credentials/microsoft.py",
     "mailsync/api/signing_keys.py",
-    "mailsync/providers/graph_http.py",
+    "mailsync/providers/graph/http.py",
     "handlers/reach_provider.py",
 }
 """Every module that asks another host by HTTP; AWS' own client and Postgres' driver are not HTTP

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.access import MIN_AGE, PAUSE_S, StoredAccess, open_access
-from mailsync.access.microsoft import begin_sign_in, finish_sign_in
-from mailsync.access.vault import Vault
+from mailsync.credentials import MIN_AGE, PAUSE_S, StoredAccess, open_access
+from mailsync.credentials.microsoft import begin_sign_in, finish_sign_in
+from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
 from mailsync.model import Access, AccountId
 from mailsync.settings import Settings

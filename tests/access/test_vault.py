@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
-from mailsync.access.vault import REMEMBERED_S, Column, Place, Vault
+from mailsync.credentials.vault import REMEMBERED_S, Column, Place, Vault
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import Sealed
 from tests.access.memory_store import MemoryStore

@@ -17,9 +17,9 @@ from localdev.simulators.service import TENANT_ID
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings, load_settings
-from mailsync.steps.mailbox import open_vault
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.sync.mailbox import open_vault
 from tests.api.conformance import documented
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.front import Front

@@ -6,6 +6,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from mailsync.decisions.verify import Cause, Difference
 from mailsync.model import (
     AccountId,
     FolderId,
@@ -19,7 +20,6 @@ from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import MAX_DIFFERENCES, FolderStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.verify import Cause, Difference
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.under_way import sync_under_way
 from tests.builders import a_remote_folder

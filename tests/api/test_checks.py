@@ -6,9 +6,9 @@ from typing import Any
 import boto3
 import pytest
 
+from mailsync.runs.trigger import Workflows
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from mailsync.workflow import Workflows
 from tests.api.conftest import Ask, Connect
 
 PROBLEM = "application/problem+json"

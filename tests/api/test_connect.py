@@ -13,8 +13,8 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
-from mailsync.access.token_set import access_of, grant_of
-from mailsync.access.vault import Vault
+from mailsync.credentials.token_set import access_of, grant_of
+from mailsync.credentials.vault import Vault
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Ask, Sql

@@ -11,13 +11,13 @@ import boto3
 import pytest
 
 from handlers.start_due_syncs import handler
-from mailsync.batches import Batches
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId
+from mailsync.runs.batches import Batches
+from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
-from mailsync.workflow import open_trigger
 from tests.api.conftest import Ask, Connect, Sql
 from tests.store.test_closing import Context
 

@@ -14,13 +14,13 @@ from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId, RunRef
+from mailsync.runs.trigger import Workflows
 from mailsync.settings import Settings, load_settings
-from mailsync.steps import push
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.rows import to_json
-from mailsync.workflow import Workflows
+from mailsync.sync import push
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.renewing import NOTHING, ONE_MADE, tick

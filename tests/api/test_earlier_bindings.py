@@ -17,15 +17,15 @@ from cryptography.exceptions import InvalidTag
 from localdev.engine.aws_resources import open_token_key
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.access.token_set import access_of, grant_of
-from mailsync.access.vault import Column, Place, SealingKey, Vault
+from mailsync.credentials.token_set import access_of, grant_of
+from mailsync.credentials.vault import Column, Place, SealingKey, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import AccountId, FolderId, RunRef, Sealed
 from mailsync.settings import Settings
-from mailsync.steps.mailbox import Mailbox, open_vault
 from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate, migrations
+from mailsync.sync.mailbox import Mailbox, open_vault
 from tests.api.conftest import Ask, Sql
 from tests.api.requests import Answer
 from tests.api.test_key_rotation import sync_once

@@ -9,13 +9,13 @@ import pytest
 from handlers.get_access_token import handler as get_access_token
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.access.token_set import grant_of
-from mailsync.access.vault import Vault
+from mailsync.credentials.token_set import grant_of
+from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId, RunId, SyncType
-from mailsync.steps.mailbox import open_vault
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.run_store import RunStore
+from mailsync.sync.mailbox import open_vault
 from tests.api.conftest import Ask, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.requests import Context

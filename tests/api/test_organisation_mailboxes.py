@@ -13,10 +13,11 @@ from localdev.simulators.service import TENANT_ID
 from mailsync.api.organisation_mailboxes import Wanted
 from mailsync.api.problems import Refused
 from mailsync.model import AccountId, RunId, RunRef, SyncType, TreeReading
-from mailsync.providers import graph_http, graph_owner
-from mailsync.steps.mailbox import open_mailbox
+from mailsync.providers.graph import http as graph_http
+from mailsync.providers.graph import owner as graph_owner
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
+from mailsync.sync.mailbox import open_mailbox
 from tests.api.conftest import Ask, Sql
 from tests.api.connecting import BEGIN, CALLBACK, NOTHING, ONE_OF_EACH, choose, cookie_of, stored
 from tests.api.requests import Answer

@@ -12,11 +12,11 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault
 from localdev.simulators.service import TENANT_ID
-from mailsync.access import HeldAccess, last_access
+from mailsync.credentials import HeldAccess, last_access
 from mailsync.errors import StoreUnavailable
 from mailsync.settings import load_settings
-from mailsync.steps import push
 from mailsync.store.push_store import PushStore
+from mailsync.sync import push
 from tests.api.conftest import Ask, Sql
 from tests.api.renewing import NOTHING, ONE_FAILED, ONE_MADE, tick
 from tests.api.subscribed import ALL, LIST, ONE, Subscribed

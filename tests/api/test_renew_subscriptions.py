@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from localdev.simulators import Simulators
-from mailsync.access.token_set import access_of, grant_of
+from mailsync.credentials.token_set import access_of, grant_of
 from mailsync.model import AccountId, Credentials
 from mailsync.settings import load_settings
-from mailsync.steps.mailbox import open_vault
+from mailsync.sync.mailbox import open_vault
 from tests.api import renewing
 from tests.api.conftest import Connect, Sql
 from tests.api.renewing import NOTHING, ONE_FAILED, ONE_MADE

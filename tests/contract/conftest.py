@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from tests.contract.scripted_graph import ScriptedGraph, TwoTokens
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import closing
 
 from localdev.engine.report import most_held_mb
-from mailsync.access.microsoft import app_only_tokens
 from mailsync.api.signing_keys import PublishedKeys
+from mailsync.credentials.microsoft import app_only_tokens
 from mailsync.model import FolderId, FolderRef, RemoteId
-from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
 from tests.contract.scripted_graph import TwoTokens

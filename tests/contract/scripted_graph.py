@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.http_server import Request, Response, Server
 from mailsync.model import Access
-from mailsync.providers.graph_messages import SELECTED
+from mailsync.providers.graph.messages import SELECTED
 
 
 class ScriptedGraph:

@@ -9,9 +9,9 @@ import pytest
 from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import FolderListing, KnownFolder, RemoteId, Role, TreeReading
-from mailsync.providers.graph import GraphMailbox
-from mailsync.providers.graph_folders import PARENTS_PER_CHECK
-from mailsync.providers.graph_http import BATCH_LIMIT
+from mailsync.providers.graph.folders import PARENTS_PER_CHECK
+from mailsync.providers.graph.http import BATCH_LIMIT
+from mailsync.providers.graph.provider import GraphMailbox
 from tests.builders import a_known_folder
 from tests.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 

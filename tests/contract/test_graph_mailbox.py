@@ -17,7 +17,7 @@ from mailsync.model import (
     RemoteId,
     Unreadable,
 )
-from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.graph.provider import GraphMailbox
 from tests.contract.scripted_graph import (
     ScriptedGraph,
     TwoTokens,

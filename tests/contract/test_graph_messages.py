@@ -18,7 +18,7 @@ from mailsync.model import (
     Unreadable,
     Upsert,
 )
-from mailsync.providers.graph_messages import (
+from mailsync.providers.graph.messages import (
     LEAN_SELECTED,
     SELECTED,
     read_change,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Response
-from mailsync.access import HeldAccess
+from mailsync.credentials import HeldAccess
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -26,8 +26,8 @@ from mailsync.model import (
     Upsert,
 )
 from mailsync.providers import FeedFailed
-from mailsync.providers.graph import GraphMailbox
-from mailsync.providers.graph_http import ANSWER_LIMIT_BYTES
+from mailsync.providers.graph.http import ANSWER_LIMIT_BYTES
+from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from tests.access.identity_platform import IdentityPlatform
 from tests.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal

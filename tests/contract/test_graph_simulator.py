@@ -25,7 +25,7 @@ from mailsync.model import (
     TreeReading,
     Upsert,
 )
-from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.graph.provider import GraphMailbox
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 BO = Address("Bo", "bo@example.org")

@@ -7,10 +7,10 @@ import pytest
 from mailsync.errors import StoreUnavailable
 from mailsync.events.incoming import Receiver
 from mailsync.model import AccountId, Provider
+from mailsync.runs.trigger import Trigger, Workflows
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
-from mailsync.workflow import Trigger, Workflows
 from tests.builders import connect_account
 from tests.store.rows import one, rows
 

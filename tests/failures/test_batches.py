@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from mailsync.batches import BATCH, Batches
 from mailsync.model import AccountId
-from mailsync.steps import batch
-from mailsync.steps.batch import MIN_TIME_S, sync_accounts
-from mailsync.steps.check import Worker
+from mailsync.runs.batches import BATCH, Batches
 from mailsync.store.check_store import CheckStore
 from mailsync.store.run_store import RunStore
+from mailsync.sync import batch
+from mailsync.sync.batch import MIN_TIME_S, sync_accounts
+from mailsync.sync.check import Worker
 from tests.failures.world import World
 
 DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1"

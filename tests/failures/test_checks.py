@@ -6,13 +6,13 @@ import pytest
 
 from mailsync.errors import AccessRevoked, LeaseLost
 from mailsync.model import AccountId, RunId, SyncType
-from mailsync.steps import check as check_step
-from mailsync.steps.check import Outcome
+from mailsync.runs.trigger import Trigger, Workflows
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_store import RunStore
-from mailsync.workflow import Trigger, Workflows
+from mailsync.sync import check as check_step
+from mailsync.sync.check import Outcome
 from tests.failures.mirror import is_mirrored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail

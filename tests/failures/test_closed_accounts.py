@@ -6,9 +6,9 @@ import pytest
 
 from mailsync.errors import AccessRevoked, MailsyncError, ProviderUnavailable
 from mailsync.model import RunId
-from mailsync.steps.check import Outcome
 from mailsync.store.check_store import CheckStore
 from mailsync.store.run_store import RunStore
+from mailsync.sync.check import Outcome
 from tests.failures.mirror import is_mirrored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail

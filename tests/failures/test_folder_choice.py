@@ -3,9 +3,9 @@
 import pytest
 
 from mailsync.model import FolderId, RunId, SyncScope, SyncType
-from mailsync.steps.check import Outcome
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.run_store import RunStore
+from mailsync.sync.check import Outcome
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail

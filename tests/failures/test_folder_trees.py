@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from mailsync.steps.check import Outcome
+from mailsync.sync.check import Outcome
 from tests.failures.mirror import is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail

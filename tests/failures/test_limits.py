@@ -8,10 +8,10 @@ import pytest
 from localdev.mail.generate import generate_mail
 from localdev.simulators.switches import Latency
 from mailsync.errors import AccessRevoked
-from mailsync.providers import graph_http
-from mailsync.steps import store_page
-from mailsync.steps.check import Outcome
-from mailsync.steps.store_page import PAGE_SIZE
+from mailsync.providers.graph import http as graph_http
+from mailsync.sync import store_page
+from mailsync.sync.check import Outcome
+from mailsync.sync.store_page import PAGE_SIZE
 from tests.failures.mirror import is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail

@@ -9,8 +9,8 @@ import pytest
 
 from mailsync.model import SyncType
 from mailsync.settings import Settings
-from mailsync.steps.folder_pages import EMPTY_PAGES
 from mailsync.store.connection import Database
+from mailsync.sync.folder_pages import EMPTY_PAGES
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail

@@ -10,9 +10,9 @@ import pytest
 
 from localdev.mail.item import Address
 from mailsync.settings import Settings
-from mailsync.steps.check import Outcome
 from mailsync.store.connection import Database
 from mailsync.store.page_rows import BODY_LIMIT_CHARS
+from mailsync.sync.check import Outcome
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail

@@ -19,27 +19,27 @@ from infra.catalog import MAILBOX_SYNC
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox as RemoteMailbox
-from mailsync.access.vault import Vault
+from mailsync.credentials.vault import Vault
+from mailsync.decisions.budget import CHECK_RETRY_S
 from mailsync.errors import MailsyncError
-from mailsync.failure import read_failure
 from mailsync.model import Access, AccountId, FolderId, RunId, RunRef, SyncType
-from mailsync.providers.graph import GraphMailbox
+from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.runs.failure import read_failure
 from mailsync.settings import Settings
-from mailsync.steps.check import Checked, Worker, check_account
-from mailsync.steps.folder_pages import sync_folder
-from mailsync.steps.folder_tree import sync_folders
-from mailsync.steps.mailbox import Mailbox, require_unthrottled, used
-from mailsync.steps.repair import repair_folder
-from mailsync.steps.verification import Verification, recalculate_counts
-from mailsync.steps.waiting import or_wait
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.budget import CHECK_RETRY_S
+from mailsync.sync.check import Checked, Worker, check_account
+from mailsync.sync.folder_pages import sync_folder
+from mailsync.sync.folder_tree import sync_folders
+from mailsync.sync.mailbox import Mailbox, require_unthrottled, used
+from mailsync.sync.repair import repair_folder
+from mailsync.sync.verification import Verification, recalculate_counts
+from mailsync.sync.waiting import or_wait
 from tests.clock import let_time_pass
 from tests.torture.execution import Execution, StateFailed
 

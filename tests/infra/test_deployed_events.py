@@ -1,5 +1,5 @@
 from infra import catalog
-from mailsync.sync.due import CLAIMED_FOR_S
+from mailsync.decisions.due import CLAIMED_FOR_S
 from tests.infra.template import Resource, Template
 
 

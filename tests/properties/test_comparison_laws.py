@@ -7,8 +7,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailsync.decisions.verify import FolderCount, IdDifference, StoredEntry, agrees, compare_ids
 from mailsync.model import RemoteEntry, RemoteId
-from mailsync.sync.verify import FolderCount, IdDifference, StoredEntry, agrees, compare_ids
 from tests.builders import A_MOMENT
 
 IDS = st.sampled_from([RemoteId(each) for each in "abcdef"])

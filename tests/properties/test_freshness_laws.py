@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.sync.freshness import READ_WITHIN, SMALL_MAILBOX_FOLDERS, feeds_to_read
+from mailsync.decisions.freshness import READ_WITHIN, SMALL_MAILBOX_FOLDERS, feeds_to_read
 from tests.builders import A_MOMENT, a_known_folder
 
 CHECKS_S = st.lists(st.integers(30, 1200), min_size=1, max_size=40)

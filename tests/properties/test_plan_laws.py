@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailsync.decisions.plan import plan_page
 from mailsync.model import Change, PartialChange, RemoteId, Removal, Unreadable, Upsert
-from mailsync.sync.plan import plan_page
 from tests.builders import a_message, a_page
 
 IDS = st.sampled_from(["a", "b", "c"])

@@ -13,8 +13,8 @@ import pytest
 from infra.catalog import function
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.report import read_reports
-from mailsync.providers.graph_http import ANSWER_LIMIT_BYTES
-from mailsync.steps.batch import AT_ONCE
+from mailsync.providers.graph.http import ANSWER_LIMIT_BYTES
+from mailsync.sync.batch import AT_ONCE
 from tests.stack.conftest import Mirror
 from tests.stack.waiting import when
 

@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-from mailsync.steps.store_page import PAGE_SIZE
+from mailsync.sync.store_page import PAGE_SIZE
 from tests.guide import STATUS_FIELDS
 from tests.small_stack import MESSAGES
 from tests.stack.comparison import in_mailbox, stored

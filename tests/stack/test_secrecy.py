@@ -18,8 +18,8 @@ import pytest
 from localdev.__main__ import _welcome
 from localdev.demo_account import connect, simulator
 from localdev.engine.aws_resources import aws_client
-from mailsync.access.token_set import access_of, grant_of
-from mailsync.access.vault import Column, Place, Vault
+from mailsync.credentials.token_set import access_of, grant_of
+from mailsync.credentials.vault import Column, Place, Vault
 from mailsync.model import AccountId, Sealed
 from mailsync.settings import Settings
 from mailsync.store.connection import Database

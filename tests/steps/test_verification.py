@@ -2,8 +2,8 @@
 
 import pytest
 
+from mailsync.decisions.verify import COMPARED_AGAIN_AFTER, COMPARED_IN_RUN, COMPARED_WITHIN
 from mailsync.model import FolderId, SyncType
-from mailsync.sync.verify import COMPARED_AGAIN_AFTER, COMPARED_IN_RUN, COMPARED_WITHIN
 from tests.failures.mirror import is_mirrored
 from tests.failures.world import World
 

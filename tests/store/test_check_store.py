@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailsync.decisions.verify import Cause, Difference, FolderCount
 from mailsync.model import (
     FolderId,
     IdListing,
@@ -17,7 +18,6 @@ from mailsync.model import (
     Unreadable,
 )
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
-from mailsync.sync.verify import Cause, Difference, FolderCount
 from tests.builders import a_remote_folder
 from tests.store.conftest import Mirror
 

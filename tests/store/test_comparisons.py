@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from mailsync.decisions.verify import StoredEntry
 from mailsync.errors import LeaseLost
 from mailsync.model import RemoteEntry, RemoteId, Removal, Unreadable, Upsert
-from mailsync.sync.verify import StoredEntry
 from tests.builders import A_MOMENT, a_message
 from tests.store.conftest import Mirror
 from tests.store.rows import emails

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from mailsync.decisions.due import CLAIMED_FOR_S, MAX_PER_TICK
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.queries import statements
 from mailsync.store.run_store import RunStore
-from mailsync.sync.due import CLAIMED_FOR_S, MAX_PER_TICK
 from tests.store.rows import rows
 
 ACCOUNTS = 20_000

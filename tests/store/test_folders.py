@@ -6,6 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailsync.decisions.safety import CHOICE_KEPT
+from mailsync.decisions.verify import (
+    COMPARED_AGAIN_AFTER,
+    Cause,
+    Difference,
+    FolderCount,
+    due_for_comparison,
+)
 from mailsync.errors import FolderGone, LeaseLost
 from mailsync.model import (
     IdListing,
@@ -15,14 +23,6 @@ from mailsync.model import (
     Removal,
     Unreadable,
     Upsert,
-)
-from mailsync.sync.safety import CHOICE_KEPT
-from mailsync.sync.verify import (
-    COMPARED_AGAIN_AFTER,
-    Cause,
-    Difference,
-    FolderCount,
-    due_for_comparison,
 )
 from tests.builders import a_message, a_remote_folder
 from tests.store.conftest import Mirror

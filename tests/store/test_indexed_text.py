@@ -5,6 +5,7 @@ A Message-ID has none, and is indexed by its hash.
 
 import random
 
+from mailsync.decisions.verify import Cause, Difference
 from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     MAX_USER_ID_CHARS,
@@ -25,7 +26,6 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.verify import Cause, Difference
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.rows import one, rows
 

@@ -4,10 +4,10 @@ import pytest
 
 from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId, Provider
-from mailsync.steps.purge import purge_marked
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.credential_store import CredentialStore
+from mailsync.sync.purge import purge_marked
 from tests.store.rows import one
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailsync.decisions.due import PUSHED_S, USUAL_S
 from mailsync.model import (
     Notification,
     NotificationKind,
@@ -19,7 +20,6 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.push_store import Claim, PushStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.due import PUSHED_S, USUAL_S
 from tests.builders import complete_verified
 from tests.store.rows import one
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from mailsync.decisions.safety import CONFIRMED_AFTER, SMALLEST_SUSPECT, SUSPICIOUS_CONFIRMED_AFTER
 from mailsync.errors import LeaseLost
 from mailsync.model import RemoteId, Removal, Upsert
 from mailsync.settings import Settings
@@ -13,7 +14,6 @@ from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.queries import statements
-from mailsync.sync.safety import CONFIRMED_AFTER, SMALLEST_SUSPECT, SUSPICIOUS_CONFIRMED_AFTER
 from tests.builders import a_message
 from tests.previous import QUERIES
 from tests.store.conftest import Mirror

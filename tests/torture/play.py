@@ -8,7 +8,7 @@ from typing import Any
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.switches import Switches
-from mailsync.sync.due import SUSPICIOUS_REMOVAL
+from mailsync.decisions.due import SUSPICIOUS_REMOVAL
 from tests.clock import let_time_pass
 from tests.torture.comparison import divergences
 from tests.torture.law import Law, Seen, Sync, look

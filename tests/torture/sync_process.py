@@ -42,7 +42,7 @@ def _forked(order: Order) -> Ending:
 def _warm_up() -> None:
     """Loads once what each fork would load late."""
     load_handlers()
-    import_module("mailsync.providers.graph")
+    import_module("mailsync.providers.graph.provider")
     boto3.client("kms", region_name="eu-central-1")
     httpx.Client().close()
     gc.freeze()

@@ -20,17 +20,17 @@ from typing import Any
 from pg8000.exceptions import DatabaseError
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
-from mailsync import workflow
+from mailsync.decisions import freshness
 from mailsync.model import AccountId, SyncType
 from mailsync.providers import retry_budget
+from mailsync.runs import trigger as workflow
+from mailsync.runs.trigger import Trigger, Workflows, execution_arn
 from mailsync.settings import Settings, load_settings
-from mailsync.steps import batch
-from mailsync.steps.mailbox import open_vault
 from mailsync.store import connection
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
-from mailsync.sync import freshness
-from mailsync.workflow import Trigger, Workflows, execution_arn
+from mailsync.sync import batch
+from mailsync.sync.mailbox import open_vault
 from tests.clock import let_time_pass
 from tests.torture.crash import Died, Moments, unwatched
 from tests.torture.execution import Execution, Invoke, StateFailed

@@ -21,8 +21,8 @@ from moto.server import ThreadedMotoServer
 from localdev.engine.postgres import Postgres
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
-from mailsync.access.token_set import TokenSet
-from mailsync.access.vault import Vault
+from mailsync.credentials.token_set import TokenSet
+from mailsync.credentials.vault import Vault
 from mailsync.model import Access, AccountId, Credentials, Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database

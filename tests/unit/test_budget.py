@@ -1,6 +1,6 @@
 import pytest
 
-from mailsync.sync import budget
+from mailsync.decisions import budget
 
 
 def test_no_page_is_begun_that_may_not_end_before_the_time_out() -> None:

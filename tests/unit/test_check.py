@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from mailsync.decisions.check import CheckResult, classify
+from mailsync.decisions.folders import FolderPlan
+from mailsync.decisions.verify import FolderCount
 from mailsync.model import (
     FolderId,
     FolderListing,
@@ -15,9 +18,6 @@ from mailsync.model import (
     Role,
     Sealed,
 )
-from mailsync.sync.check import CheckResult, classify
-from mailsync.sync.folders import FolderPlan
-from mailsync.sync.verify import FolderCount
 from tests.builders import a_known_folder, a_listing, a_page, a_remote_folder
 
 SAME = FolderPlan((), ())

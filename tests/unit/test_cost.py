@@ -17,8 +17,8 @@ from benchmarks.cost import (
     report,
     service_price,
 )
+from mailsync.decisions.freshness import feeds_to_read
 from mailsync.model import FolderId, FolderRef, KnownFolder, Position, RemoteId, Role
-from mailsync.sync.freshness import feeds_to_read
 
 DOCS = Path(__file__).parents[2] / "docs"
 PRICES = Prices()

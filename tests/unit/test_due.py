@@ -1,6 +1,6 @@
 import pytest
 
-from mailsync.sync.due import (
+from mailsync.decisions.due import (
     EXECUTION_DIED,
     FOLDERS_FAILED,
     MAX_BACKOFF_S,

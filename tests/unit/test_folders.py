@@ -3,17 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailsync.model import (
-    FolderId,
-    FolderListing,
-    KnownFolder,
-    Position,
-    RemoteFolder,
-    RemoteId,
-    Role,
-    Sealed,
-)
-from mailsync.sync.folders import (
+from mailsync.decisions.folders import (
     BATCH_FOLDERS,
     BATCH_MESSAGES,
     SMALL_MESSAGES,
@@ -23,6 +13,16 @@ from mailsync.sync.folders import (
     listing_fault,
     moved_counts,
     small_walks,
+)
+from mailsync.model import (
+    FolderId,
+    FolderListing,
+    KnownFolder,
+    Position,
+    RemoteFolder,
+    RemoteId,
+    Role,
+    Sealed,
 )
 from tests.builders import A_MOMENT, a_known_folder, a_listing, a_remote_folder
 

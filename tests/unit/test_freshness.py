@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mailsync.model import KnownFolder, RemoteId, TreeReading
-from mailsync.sync.freshness import (
+from mailsync.decisions.freshness import (
     ACTIVE_FOR,
     READ_WITHIN,
     SMALL_MAILBOX_FOLDERS,
@@ -13,6 +12,7 @@ from mailsync.sync.freshness import (
     feeds_to_read,
     tree_reading,
 )
+from mailsync.model import KnownFolder, RemoteId, TreeReading
 from tests.builders import A_MOMENT, a_known_folder
 
 NOW = A_MOMENT

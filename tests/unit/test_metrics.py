@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra import catalog
+from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
 from mailsync.metrics import (
     FAILURES,
     MAX_SERIES,
@@ -18,7 +19,6 @@ from mailsync.metrics import (
     failure_name,
     metered,
 )
-from mailsync.sync.due import EXECUTION_DIED, EXECUTION_STOPPED
 from tests.emf import counting, told
 
 HANDLERS = Path(__file__).parents[2] / "lambdas/handlers"

@@ -1,5 +1,5 @@
+from mailsync.decisions.plan import plan_page
 from mailsync.model import PartialChange, RemoteId, Removal, Unreadable, Upsert
-from mailsync.sync.plan import plan_page
 from tests.builders import a_message, a_page
 
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.sync.safety import SMALLEST_SUSPECT, is_most, is_suspicious
+from mailsync.decisions.safety import SMALLEST_SUSPECT, is_most, is_suspicious
 
 NUMBERS = st.integers(0, 300)
 

@@ -3,8 +3,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
-from mailsync.sync.verify import (
+from mailsync.decisions.verify import (
     COMPARED_WITHIN,
     Cause,
     Difference,
@@ -16,6 +15,7 @@ from mailsync.sync.verify import (
     due_for_comparison,
     what_stays,
 )
+from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
 from tests.builders import A_MOMENT, a_message
 
 LATER = A_MOMENT + timedelta(seconds=1)

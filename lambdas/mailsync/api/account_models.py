@@ -8,8 +8,8 @@ from pydantic.alias_generators import to_camel
 
 from mailsync.api.models import CamelModel, Failure, Number
 from mailsync.api.removal_models import PendingRemoval
+from mailsync.decisions.verify import Cause
 from mailsync.model import FolderId
-from mailsync.sync.verify import Cause
 
 MAX_FOLDERS = 1000
 

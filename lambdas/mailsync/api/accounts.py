@@ -23,12 +23,12 @@ from mailsync.api.own import cannot_sync, require_own_account
 from mailsync.api.paging import Cursor, Limit, cut, read_cursor
 from mailsync.api.problems import Problem, Refused, unknown_folders
 from mailsync.api.removal_models import RemovalConfirmed, pending, to_view
+from mailsync.decisions.verify import Cause
 from mailsync.model import AccountId, RunId
+from mailsync.runs.trigger import open_trigger
 from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore, OwnAccount
-from mailsync.sync.verify import Cause
-from mailsync.workflow import open_trigger
 
 PATH = "/api/email/accounts"
 ONE = f"{PATH}/<accountId>"

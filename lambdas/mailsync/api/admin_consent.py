@@ -28,7 +28,7 @@ def is_admin_consent(query: Mapping[str, str]) -> bool:
 
 def finish_admin_consent(event: APIGatewayProxyEventV2) -> Response[str]:
     """Raises Refused (400) when the administrator did not agree."""
-    from mailsync.access.microsoft_refusals import of_admin_consent
+    from mailsync.credentials.microsoft_refusals import of_admin_consent
 
     query = event.query_string_parameters
     if "error" in query or query["admin_consent"].lower() != "true":

@@ -9,10 +9,10 @@ from mailsync.api.documented import answers
 from mailsync.api.limits import EVERYBODY, Kind, spend
 from mailsync.api.models import Health, SelfTestStarted
 from mailsync.log import logger
+from mailsync.runs.trigger import Workflows
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.migrate import require_usable
-from mailsync.workflow import Workflows
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 

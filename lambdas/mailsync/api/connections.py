@@ -13,7 +13,6 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.access.vault import Vault
 from mailsync.api import removal
 from mailsync.api.admin_consent import finish_admin_consent, is_admin_consent
 from mailsync.api.audit import audit
@@ -31,12 +30,13 @@ from mailsync.api.sign_in_errors import (
     application_url,
     end_failed_sign_in,
 )
+from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId, RunId
+from mailsync.runs.trigger import Trigger, Workflows
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.run_store import RunStore
-from mailsync.workflow import Trigger, Workflows
 
 CONFIRM = "/api/auth/microsoft/confirm"
 ORGANISATION_MAILBOXES = "/api/email/accounts/microsoft"

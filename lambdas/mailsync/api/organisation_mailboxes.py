@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.access.vault import Vault
 from mailsync.api.problems import Problem, Refused, invalid_field
+from mailsync.credentials.vault import Vault
 from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncType
+from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
-from mailsync.workflow import Trigger
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"[^@\s/\\]{1,64}@[^@\s/\\]{1,255}")
@@ -76,9 +76,9 @@ def connect_mailbox(
         AccessRevoked: the organisation does not admit the application.
         ProviderRejected, ProviderUnavailable, StoreUnavailable: nothing is connected.
     """
-    from mailsync.access import HeldAccess
-    from mailsync.access.microsoft import app_only_tokens
-    from mailsync.providers.graph_owner import MailboxRefused, account_of, look_up
+    from mailsync.credentials import HeldAccess
+    from mailsync.credentials.microsoft import app_only_tokens
+    from mailsync.providers.graph.owner import MailboxRefused, account_of, look_up
 
     if not settings.microsoft_tenants:
         raise Refused(_NO_ORGANISATION)

@@ -17,11 +17,11 @@ from mailsync.api.caller import user_id
 from mailsync.api.limits import Kind, spend
 from mailsync.api.problems import Refused, invalid_field
 from mailsync.model import AccountId, RunId
-from mailsync.steps.purge import purge
-from mailsync.steps.push import end_push
+from mailsync.runs.trigger import open_trigger
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore, OwnAccount
-from mailsync.workflow import open_trigger
+from mailsync.sync.purge import purge
+from mailsync.sync.push import end_push
 
 PATH = "/api/email/accounts/<account_id>"
 KEEP, PURGE = "keep", "purge"

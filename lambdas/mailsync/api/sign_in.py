@@ -16,14 +16,14 @@ from datetime import datetime
 from secrets import token_urlsafe
 from typing import Any
 
-from mailsync.access.token_set import TokenSet
-from mailsync.access.vault import Column, Place, Vault
 from mailsync.api.problems import Problem, Refused
+from mailsync.credentials.token_set import TokenSet
+from mailsync.credentials.vault import Column, Place, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import Access, AccountId, Provider, RunId, SyncType
+from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore, SignIn
-from mailsync.workflow import Trigger
 
 SIGN_IN_S = 600
 CONFIRM_S = 600
@@ -110,7 +110,7 @@ class SignIns:
 
     def begin(self, user_id: str, redirect_uri: str) -> Begun:
         """A sign-in of this user, open for `SIGN_IN_S` seconds."""
-        from mailsync.access.microsoft import begin_sign_in
+        from mailsync.credentials.microsoft import begin_sign_in
 
         flow = begin_sign_in(self._settings, redirect_uri)
         cookie = token_urlsafe(32)
@@ -131,8 +131,8 @@ class SignIns:
         Raises:
             Refused: the sign-in is unknown (403), or the provider did not grant access (400).
         """
-        from mailsync.access.microsoft import finish_sign_in
-        from mailsync.access.microsoft_refusals import SignInRefused
+        from mailsync.credentials.microsoft import finish_sign_in
+        from mailsync.credentials.microsoft_refusals import SignInRefused
 
         sign_in = self._take(query.get("state", ""), cookie)
         flow = self._opened(sign_in)

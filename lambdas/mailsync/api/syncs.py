@@ -23,12 +23,12 @@ from mailsync.api.sync_status import SYNCING, show
 from mailsync.errors import AccountNotConnected
 from mailsync.log import logger
 from mailsync.model import SYNCABLE, AccountId, SyncScope, SyncType
+from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.run_store import OpenRun, RunStore
 from mailsync.store.status_store import AccountStatus, StatusStore
-from mailsync.workflow import open_trigger
 
 PATH = "/api/email/sync"
 POLL_AGAIN_S = 2

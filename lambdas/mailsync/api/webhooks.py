@@ -16,7 +16,7 @@ from mailsync.api.problems import Problem, Refused, answer_with_problems
 from mailsync.log import logger
 from mailsync.model import Provider
 from mailsync.providers import webhook_path
-from mailsync.providers.graph_notifications import (
+from mailsync.providers.graph.notifications import (
     NotANotification,
     handshake,
     read_notifications,

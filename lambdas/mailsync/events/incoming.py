@@ -12,8 +12,8 @@ from typing import Any
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.log import logger
 from mailsync.model import SYNCABLE, AccountId, Provider, SyncType
+from mailsync.runs.trigger import Trigger, Workflows
 from mailsync.store.run_store import RunStore
-from mailsync.workflow import Trigger, Workflows
 
 SELF_TEST = "test/sync"
 PROVIDERS = {

@@ -148,7 +148,7 @@ def open_provider(
     at once; a call for which nothing is left raises ProviderUnavailable.
     """
     if account.provider is Provider.MICROSOFT:
-        from mailsync.providers.graph import GraphMailbox
+        from mailsync.providers.graph.provider import GraphMailbox
 
         return GraphMailbox(
             base_url=settings.graph_url,
@@ -206,8 +206,8 @@ def open_push(
 ) -> PushProvider:
     """Raises ProviderRejected for a provider that is not in `PUSHING`."""
     if account.provider is Provider.MICROSOFT:
-        from mailsync.providers.graph_owner import user_of
-        from mailsync.providers.graph_subscriptions import GraphPush
+        from mailsync.providers.graph.owner import user_of
+        from mailsync.providers.graph.subscriptions import GraphPush
 
         return GraphPush(
             base_url=settings.graph_url,
@@ -222,7 +222,7 @@ def open_push(
 
 def _graph_user(account: Account) -> str | None:
     """Whom paths must name, since a token of the application itself names nobody."""
-    from mailsync.providers.graph_owner import user_of
+    from mailsync.providers.graph.owner import user_of
 
     return user_of(account.remote_id) if account.organisation_id else None
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from random import random
 
-from mailsync.sync.budget import MAX_PAUSE_S, MAX_PAUSES, STEP_RETRY_S, pause_s
+from mailsync.decisions.budget import MAX_PAUSE_S, MAX_PAUSES, STEP_RETRY_S, pause_s
 
 
 class RetryBudget:

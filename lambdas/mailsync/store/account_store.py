@@ -56,7 +56,7 @@ class FolderChoice:
 
 @dataclass(frozen=True, slots=True)
 class FoundDifference:
-    """`cause` is one of `mailsync.sync.verify.Cause`."""
+    """`cause` is one of `mailsync.decisions.verify.Cause`."""
 
     folder_id: int
     message_id: str

@@ -13,6 +13,8 @@ from datetime import datetime
 from random import random
 from typing import Any
 
+from mailsync.decisions.due import next_sync_after_success_in_s, next_sync_in_s
+from mailsync.decisions.verify import FolderCount
 from mailsync.errors import LeaseLost
 from mailsync.metrics import count_failure
 from mailsync.model import (
@@ -34,8 +36,6 @@ from mailsync.store.folder_store import GONE_AFTER, known_folder, listed_counts
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import fail_run
 from mailsync.store.run_store import CHECKER, LEASE_S, read_account
-from mailsync.sync.due import next_sync_after_success_in_s, next_sync_in_s
-from mailsync.sync.verify import FolderCount
 
 CHECK_LEASE_S = 60
 """Longer than a check, and over before Lambda calls a function again that died."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from random import random
 
+from mailsync.decisions.due import EXECUTION_STOPPED, SUSPICIOUS_REMOVAL, next_sync_in_s
 from mailsync.errors import AccountNotFound
 from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
@@ -17,7 +18,6 @@ from mailsync.store.removal_store import Removal, removal_of, schedule_removal
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import announce, close_run
 from mailsync.store.run_store import CHECKER
-from mailsync.sync.due import EXECUTION_STOPPED, SUSPICIOUS_REMOVAL, next_sync_in_s
 
 RUNS_PIECE = 500
 

@@ -1,6 +1,6 @@
 """Sealed secrets: grants, access tokens, data keys and sign-ins under way.
 
-This module never sees a secret in the clear; `mailsync.access` seals and opens them.
+This module never sees a secret in the clear; `mailsync.credentials` seals and opens them.
 """
 
 from collections.abc import Callable, Iterator

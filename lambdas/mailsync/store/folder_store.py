@@ -7,6 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mailsync.decisions.safety import CHOICE_KEPT, CONFIRMED_AFTER
+from mailsync.decisions.verify import (
+    COMPARED_AGAIN_AFTER,
+    COMPARED_WITHIN,
+    Difference,
+    FolderCount,
+)
 from mailsync.errors import FolderGone
 from mailsync.model import (
     AccountId,
@@ -24,13 +31,6 @@ from mailsync.model import (
 from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.fence import Fenced
-from mailsync.sync.safety import CHOICE_KEPT, CONFIRMED_AFTER
-from mailsync.sync.verify import (
-    COMPARED_AGAIN_AFTER,
-    COMPARED_WITHIN,
-    Difference,
-    FolderCount,
-)
 
 GONE_AFTER = {
     "confirmed_s": CONFIRMED_AFTER.total_seconds(),

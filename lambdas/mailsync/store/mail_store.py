@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mailsync.decisions.verify import StoredEntry
 from mailsync.metrics import MESSAGES_STORED, count
 from mailsync.model import (
     Counts,
@@ -26,7 +27,6 @@ from mailsync.model import (
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import Fenced
-from mailsync.sync.verify import StoredEntry
 
 PIECE = 2000
 """Messages that one transaction deletes; a second or so, bodies included."""

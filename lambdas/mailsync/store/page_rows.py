@@ -7,13 +7,13 @@ stored: none holds up its page.
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from mailsync.decisions.safety import is_suspicious
 from mailsync.errors import StoreRejected
 from mailsync.log import logger
 from mailsync.model import Counts, KnownFolder, Message, PagePlan, RemoteId, RunRef, Unreadable
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
 from mailsync.store.rows import Row
-from mailsync.sync.safety import is_suspicious
 
 BODY_LIMIT_CHARS = 16 * 2**20
 """Exchange Online takes messages of 36 MB by default, attachments included, so nobody writes text

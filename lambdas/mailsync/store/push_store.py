@@ -11,6 +11,7 @@ from hmac import compare_digest
 from random import random
 from typing import Any
 
+from mailsync.decisions.due import renewal_again_in_s, renewal_in_s
 from mailsync.model import (
     AccountId,
     Notification,
@@ -21,7 +22,6 @@ from mailsync.model import (
 )
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
-from mailsync.sync.due import renewal_again_in_s, renewal_in_s
 
 CLAIMED_FOR_S = 600
 """A claim ends by itself, should its worker die."""

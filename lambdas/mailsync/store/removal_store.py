@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mailsync.model import AccountId, RemoteId, RunRef
-from mailsync.store import rows
-from mailsync.store.connection import Database, Transaction
-from mailsync.store.fence import Fenced
-from mailsync.sync.safety import (
+from mailsync.decisions.safety import (
     CONFIRMED_AFTER,
     SMALLEST_SUSPECT,
     SUSPICIOUS_CONFIRMED_AFTER,
     is_most,
 )
+from mailsync.model import AccountId, RemoteId, RunRef
+from mailsync.store import rows
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.fence import Fenced
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
+from mailsync.decisions.verify import Difference
 from mailsync.model import Address, Message, RemoteFolder
 from mailsync.storable import storable
 from mailsync.store.connection import JsonBytes
-from mailsync.sync.verify import Difference
 
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
 MAX_STATEMENT_BYTES = 2_000_000

@@ -3,17 +3,17 @@
 from random import random
 from typing import Any
 
-from mailsync.model import AccountId, RunId, RunRef
-from mailsync.store.connection import Transaction
-from mailsync.store.removal_store import removal_of
-from mailsync.store.rows import to_json
-from mailsync.sync.due import (
+from mailsync.decisions.due import (
     NEEDS_A_PERSON,
     SUSPICIOUS_REMOVAL,
     VERIFICATION_FAILED,
     next_sync_after_success_in_s,
     next_sync_in_s,
 )
+from mailsync.model import AccountId, RunId, RunRef
+from mailsync.store.connection import Transaction
+from mailsync.store.removal_store import removal_of
+from mailsync.store.rows import to_json
 
 
 def finish(

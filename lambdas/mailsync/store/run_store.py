@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mailsync.decisions.due import VERIFICATION_FAILED
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost, StoreRejected
 from mailsync.metrics import RUNS_COMPLETED, count, count_failure
 from mailsync.model import (
@@ -19,7 +20,6 @@ from mailsync.model import (
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import announce, complete_run, fail_run, fail_unverified, finish
-from mailsync.sync.due import VERIFICATION_FAILED
 
 LEASE_S = 15 * 60
 """Longer than any function and any pause between two of them."""

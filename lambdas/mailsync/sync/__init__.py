@@ -1,1 +1,1 @@
-"""What the sync decides: pure functions of their arguments, without clock, network or SQL."""
+"""The states that do more than one thing: where provider, decisions and store meet."""

@@ -1,60 +1,299 @@
-"""What a check of a mailbox found: nothing, little, or work for an execution."""
+"""A check of one mailbox, and the whole sync of it where that is little.
 
-from collections.abc import Collection, Iterable, Mapping
-from enum import Enum, auto
+The steps are those of the workflow. What they cannot do in one go, and what has to be waited for,
+is left to an execution that goes on in the same run.
+"""
 
-from mailsync.model import FolderId, FolderListing, KnownFolder, Page, RemoteId
-from mailsync.sync.folders import FolderPlan, listing_fault
-from mailsync.sync.verify import FolderCount, agrees
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import uuid4
 
-MAX_FOLDERS = 1_000
-"""Of a mailbox that is checked. 20 folders are one call for the tree and one for the changes,
-0.9 s at 88 ms per response and four at once; 24 other mailboxes wait in the same function."""
+from mailsync.decisions.check import MAX_FOLDERS, CheckResult, classify
+from mailsync.decisions.folders import diff_folders
+from mailsync.decisions.freshness import tree_reading
+from mailsync.decisions.verify import COMPARED_IN_CHECK, FolderCount, due_for_comparison
+from mailsync.errors import (
+    AccessRevoked,
+    LeaseLost,
+    MailsyncError,
+    ProviderThrottled,
+    ProviderUnavailable,
+    StoreUnavailable,
+)
+from mailsync.log import logger
+from mailsync.model import (
+    AccountId,
+    FolderId,
+    IdListing,
+    KnownFolder,
+    RunId,
+    Sealed,
+)
+from mailsync.store.check_store import Check, CheckEnd, CheckStore
+from mailsync.store.connection import Database
+from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox, sync_folders
+from mailsync.sync.mailbox import Mailbox, require_unthrottled, used
+from mailsync.sync.repair import compare_folder
+from mailsync.sync.verification import recalculate_counts
+
+PASSING = (ProviderThrottled, ProviderUnavailable, StoreUnavailable)
+"""What the workflow tries again by itself."""
 
 
-class CheckResult(Enum):
-    NOTHING_NEW = auto()
-    ONE_PAGE = auto()
-    """What is new stands on the pages that were read."""
-    MORE = auto()
-    """A folder needs a full sync, has more pages, or could not be read."""
+_UNEXPECTED = (
+    "An unexpected error in Mailsync; the function's log has it. The mail stays, and the next sync"
+    " tries again."
+)
 
 
-def classify(
-    *,
-    is_settled: bool,
-    listing: FolderListing,
-    plan: FolderPlan,
-    folders: Iterable[KnownFolder],
-    pages: Mapping[FolderId, Page],
-    waiting: Collection[FolderId],
-    moved: Collection[RemoteId],
-    counts: Iterable[FolderCount],
-) -> CheckResult:
-    """Decide what a check leads to.
+class Outcome(StrEnum):
+    IDLE = "idle"
+    SYNCED = "synced"
+    HANDED_OVER = "handedOver"
+    FAILED = "failed"
+    BUSY = "busy"
+    """Another worker has the mailbox, or is about to."""
+    LOST = "lost"
+    """Not even the failure could be stored; the claim ends by itself."""
+    CLOSED = "closed"
+    """There is still no access token for an account that was closed."""
+    PUT_BACK = "putBack"
+    """Not checked, and due again."""
 
-    `folders` are all that are known, `pages` what their feeds brought, but for those `waiting`
-    for a later check. `moved` are folders whose counts at the provider have moved. `counts` are
-    those of the mirrored folders that were listed.
 
-    There is nothing new only where that is also a verification: the last sync verified every
-    folder (`is_settled`), no feed that was read reports a change, the tree is the same, and each
-    count agrees with the provider's of now.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of a check and what it cost; `statements` are round trips to the database."""
+
+    outcome: Outcome
+    requests: int = 0
+    statements: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What one thread works with; its database session is its own.
+
+    `opened` opens the mailbox of a check, `start` starts the execution of a run.
     """
-    folders = tuple(folders)
-    known = {folder.ref.remote_id for folder in folders}
-    mirrored = [folder for folder in folders if folder.selected]
-    seen = [pages.get(folder.ref.id) for folder in mirrored if folder.ref.id not in waiting]
-    positions = [folder.position for folder in mirrored]
-    if any(folder.remote_id not in known for folder in plan.changed):
-        return CheckResult.MORE
-    if listing.failures or listing_fault(listing, folders):
-        return CheckResult.MORE
-    if any(each.walking or not each.starts_round for each in positions):
-        return CheckResult.MORE
-    if any(page is None or page.has_more for page in seen):
-        return CheckResult.MORE
-    is_same = not (plan.changed or plan.gone or moved or any(page.changes for page in seen if page))
-    if is_settled and is_same and all(agrees(count) for count in counts):
-        return CheckResult.NOTHING_NEW
-    return CheckResult.ONE_PAGE
+
+    database: Database
+    opened: Callable[[Check], AbstractContextManager[Mailbox]]
+    start: Callable[[AccountId, RunId], None]
+
+    @property
+    def checks(self) -> CheckStore:
+        return CheckStore(self.database)
+
+
+def check_account(
+    worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
+) -> Checked:
+    """Check the mailbox, and sync it where that is little; never raises.
+
+    A failure that will pass is left to an execution; any other is a failed sync of this mailbox.
+    """
+    began, before = time.monotonic(), worker.database.statements
+    work = _Work(worker, account_id, remaining_s)
+    try:
+        outcome = work.run()
+    except Exception as failure:
+        logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
+        outcome = Outcome.LOST
+    checked = Checked(
+        outcome, work.requests, worker.database.statements - before, time.monotonic() - began
+    )
+    if outcome is not Outcome.IDLE:
+        logger.info(
+            "account_checked",
+            account_id=account_id,
+            outcome=outcome,
+            requests=checked.requests,
+            statements=checked.statements,
+            seconds=round(checked.seconds, 3),
+        )
+    return checked
+
+
+class _Work:
+    """One check, from its lease to its outcome."""
+
+    def __init__(
+        self, worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
+    ) -> None:
+        self._worker = worker
+        self._remaining_s = remaining_s
+        self._account_id = account_id
+        self._mailbox: Mailbox | None = None
+
+    @property
+    def requests(self) -> int:
+        return self._mailbox.provider.requests if self._mailbox else 0
+
+    def run(self) -> Outcome:
+        check = self._worker.checks.begin(self._account_id, RunId(str(uuid4())))
+        if check is None:
+            return Outcome.BUSY
+        try:
+            if check.is_of_closed_account and not self._reopened(check):
+                return Outcome.CLOSED
+            return self._guarded(check)
+        except LeaseLost:
+            return Outcome.BUSY
+
+    def _reopened(self, check: Check) -> bool:
+        """Whether there is an access token again for an account that was closed.
+
+        That is the reason for which accounts are closed, so the account is active again with it.
+        """
+        try:
+            with self._worker.opened(check) as mailbox:
+                mailbox.access.current()
+        except MailsyncError as failure:
+            message = str(failure) if isinstance(failure, AccessRevoked) else None
+            self._worker.checks.stay_closed(check, message)
+            cause = type(failure).__name__
+            logger.info("account_stays_closed", account_id=self._account_id, cause=cause)
+            return False
+        self._worker.checks.reopen(check)
+        logger.info("account_reopened", account_id=self._account_id)
+        return True
+
+    def _guarded(self, check: Check) -> Outcome:
+        try:
+            if not check.account.initial_sync_completed:
+                return self._hand_over(check, "first sync")
+            if len(check.folders) > MAX_FOLDERS:
+                return self._hand_over(check, "many folders")
+            require_unthrottled(check.account)
+            with self._worker.opened(check) as self._mailbox, used(self._mailbox):
+                return self._check(check, self._mailbox)
+        except LeaseLost:
+            raise
+        except PASSING as failure:
+            cause = type(failure).__name__
+        except MailsyncError as failure:
+            return self._fail(check, failure, str(failure))
+        except Exception as failure:
+            logger.exception("check_broke", account_id=self._account_id)
+            return self._fail(check, failure, _UNEXPECTED)
+        # Here: the failure holds the pages that were read until it is forgotten.
+        return self._hand_over(check, cause)
+
+    def _check(self, check: Check, mailbox: Mailbox) -> Outcome:
+        reading = tree_reading(
+            now=check.began_at, whole_at=check.tree_read_at, thorough_at=check.hidden_read_at
+        )
+        seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_s)
+        counts = dict(_counts(check, seen))
+        result = classify(
+            is_settled=check.is_settled,
+            listing=seen.listing,
+            plan=diff_folders(seen.listing, check.folders),
+            folders=check.folders,
+            pages=seen.pages,
+            waiting=seen.waiting,
+            moved=seen.moved,
+            counts=counts.values(),
+        )
+        if result is CheckResult.NOTHING_NEW:
+            return self._end(check, mailbox, seen, counts)
+        if result is CheckResult.MORE:
+            return self._hand_over(check, "more than a page")
+        if not self._worker.checks.open_run(check):
+            return Outcome.BUSY
+        return self._sync(check, mailbox, seen)
+
+    def _end(
+        self,
+        check: Check,
+        mailbox: Mailbox,
+        seen: MailboxSnapshot,
+        counts: Mapping[FolderId, FolderCount],
+    ) -> Outcome:
+        """Compare the ids of some folders that are due; then there is nothing new."""
+        compared = _compare(check, mailbox, counts)
+        if compared is None:
+            return self._hand_over(check, "ids to compare")
+        end = CheckEnd(
+            cursors=_cursors(mailbox, check, seen),
+            compared=compared,
+            is_whole=seen.listing.is_whole,
+            reading=seen.reading,
+        )
+        self._worker.checks.end(check, end)
+        return Outcome.IDLE
+
+    def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> Outcome:
+        if sync_folders(mailbox, seen):
+            return self._hand_over(check, "more than a page")
+        if not recalculate_counts(mailbox, self._remaining_s).is_done:
+            return self._hand_over(check, "counts differ")
+        mailbox.runs.renew_lease(check.run, requests=self.requests)
+        if not mailbox.runs.complete(check.run):
+            return Outcome.FAILED
+        logger.info("sync_completed")
+        return Outcome.SYNCED
+
+    def _hand_over(self, check: Check, cause: str) -> Outcome:
+        """Should the start fail, the run waits in the database until a tick starts it."""
+        if not self._worker.checks.hand_over(check):
+            return Outcome.BUSY
+        logger.info("handed_over", account_id=self._account_id, cause=cause)
+        try:
+            self._worker.start(check.run.account_id, check.run.run_id)
+        except Exception as failure:
+            logger.warning("execution_not_started", cause=type(failure).__name__)
+        return Outcome.HANDED_OVER
+
+    def _fail(self, check: Check, failure: Exception, message: str) -> Outcome:
+        error = type(failure).__name__
+        self._worker.checks.fail(check, error, message)
+        logger.error("sync_failed", error=error)
+        return Outcome.FAILED
+
+
+def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCount]]:
+    """The counts of the mirrored folders that were listed, the provider's as of now."""
+    remote = {folder.remote_id: folder for folder in seen.listing.folders}
+    for folder in check.folders:
+        shown = remote.get(folder.ref.remote_id)
+        if folder.selected and shown and shown.total is not None and shown.unread is not None:
+            ours = check.counts[folder.ref.id]
+            yield folder.ref.id, replace(ours, remote=shown.total, remote_unread=shown.unread)
+
+
+def _compare(
+    check: Check, mailbox: Mailbox, counts: Mapping[FolderId, FolderCount]
+) -> Mapping[FolderId, IdListing] | None:
+    """The listings of small folders that are due and equal their rows; None: they are not equal,
+    or a folder that is due is too large to be compared in a check."""
+    folders = {folder.ref.id: folder for folder in check.folders}
+    compared: dict[FolderId, IdListing] = {}
+    room = COMPARED_IN_CHECK
+    for folder_id in due_for_comparison(counts, now=check.began_at):
+        room -= max(counts[folder_id].remote, counts[folder_id].stored)
+        if room < 0:
+            return compared or None
+        listing, difference = compare_folder(mailbox, folders[folder_id])
+        if not difference.is_none:
+            return None
+        compared[folder_id] = listing
+    return compared
+
+
+def _cursors(
+    mailbox: Mailbox, check: Check, seen: MailboxSnapshot
+) -> Mapping[KnownFolder, Sealed | None]:
+    """The cursors that the provider gave for the feeds that were read; None: it is the same."""
+    return {
+        folder: mailbox.sealed(folder.ref.id, page.next_cursor)
+        if page.next_cursor != mailbox.cursor(folder)
+        else None
+        for folder in check.folders
+        if (page := seen.pages.get(folder.ref.id))
+    }

@@ -23,9 +23,9 @@ from mailsync.model import (
     Role,
     TreeReading,
 )
-from mailsync.providers.graph_errors import Answer, Asked, is_gone, refusal
-from mailsync.providers.graph_http import GraphClient, read_list
-from mailsync.providers.graph_messages import read_id
+from mailsync.providers.graph.errors import Answer, Asked, is_gone, refusal
+from mailsync.providers.graph.http import GraphClient, read_list
+from mailsync.providers.graph.messages import read_id
 
 Json = Mapping[str, Any]
 MAX_COUNT = 2**31

@@ -16,7 +16,7 @@ from enum import Enum
 
 from mailsync.errors import CursorExpired
 from mailsync.model import Cursor
-from mailsync.providers.graph_messages import ENTRY_SELECTED, LEAN_SELECTED, SELECTED
+from mailsync.providers.graph.messages import ENTRY_SELECTED, LEAN_SELECTED, SELECTED
 
 
 class Feed(Enum):

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mailsync.decisions.budget import wait_seconds
 from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
-from mailsync.sync.budget import wait_seconds
 
 
 def or_wait(

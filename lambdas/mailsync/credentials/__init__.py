@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mailsync.access.token_set import TokenSet, access_of, grant_of
-from mailsync.access.vault import SealingKey, Vault
+from mailsync.credentials.token_set import TokenSet, access_of, grant_of
+from mailsync.credentials.vault import SealingKey, Vault
 from mailsync.errors import (
     AccessRevoked,
     MailsyncError,
@@ -220,7 +220,7 @@ def _respect_pause(credentials: Credentials) -> None:
 
 
 def _tokens(settings: Settings, grant: str | None, organisation_id: str | None) -> TokenSet:
-    from mailsync.access.microsoft import app_only_tokens, refresh
+    from mailsync.credentials.microsoft import app_only_tokens, refresh
 
     if organisation_id is None:
         return refresh(settings, grant)

@@ -10,9 +10,9 @@ Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exc
 from dataclasses import dataclass
 
 from mailsync.providers import AccessSource
-from mailsync.providers.graph_errors import Answer, Asked, refusal
-from mailsync.providers.graph_http import GraphClient, mailbox_path
-from mailsync.providers.graph_messages import read_id
+from mailsync.providers.graph.errors import Answer, Asked, refusal
+from mailsync.providers.graph.http import GraphClient, mailbox_path
+from mailsync.providers.graph.messages import read_id
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
 from mailsync.settings import Settings

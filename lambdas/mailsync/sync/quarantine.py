@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from mailsync.log import logger
 from mailsync.model import Message, Unreadable
-from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.removals import has_time
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.removals import has_time
 
 MAX_TRIED = 1_000
 """Of one mailbox in one run; others wait for the next."""

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
-from mailsync.access import microsoft_refusals as refusals
-from mailsync.access.microsoft_refusals import SignInRefused
-from mailsync.access.token_set import TokenSet
+from mailsync.credentials import microsoft_refusals as refusals
+from mailsync.credentials.microsoft_refusals import SignInRefused
+from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import (
     AccessRevoked,
     ProviderThrottled,

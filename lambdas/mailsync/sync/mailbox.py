@@ -5,8 +5,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 
-from mailsync.access import open_access
-from mailsync.access.vault import Column, Place, Vault
+from mailsync.credentials import open_access
+from mailsync.credentials.vault import Column, Place, Vault
+from mailsync.decisions.budget import MAX_PAUSE_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import Account, Cursor, FolderId, KnownFolder, RunRef, Sealed
@@ -19,7 +20,6 @@ from mailsync.store.mail_store import MailStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
-from mailsync.sync.budget import MAX_PAUSE_S
 
 
 @dataclass(frozen=True, slots=True)

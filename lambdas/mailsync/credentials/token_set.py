@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mailsync.access.vault import Column, Place, SealingKey
+from mailsync.credentials.vault import Column, Place, SealingKey
 from mailsync.model import Access, AccountId, Credentials
 
 

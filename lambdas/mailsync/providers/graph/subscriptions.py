@@ -15,9 +15,9 @@ from urllib.parse import quote
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessSource
-from mailsync.providers.graph_errors import Answer, Asked, refusal
-from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
-from mailsync.providers.graph_messages import read_id
+from mailsync.providers.graph.errors import Answer, Asked, refusal
+from mailsync.providers.graph.http import GraphClient, mailbox_path, read_list
+from mailsync.providers.graph.messages import read_id
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
 

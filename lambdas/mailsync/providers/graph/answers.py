@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from mailsync.providers.graph_errors import NO_ANSWER, Answer
+from mailsync.providers.graph.errors import NO_ANSWER, Answer
 from mailsync.retry_after import retry_after_s
 
 

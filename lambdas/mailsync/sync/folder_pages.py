@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailsync.decisions.budget import larger_page, may_go_on, smaller_page, wait_seconds
 from mailsync.errors import CursorExpired, ProviderThrottled, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import FolderId, KnownFolder, Page
 from mailsync.providers import FeedFailed
-from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.store_page import PAGE_SIZE, PageTooLarge, page_size, store_page
-from mailsync.sync.budget import larger_page, may_go_on, smaller_page, wait_seconds
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.store_page import PAGE_SIZE, PageTooLarge, page_size, store_page
 
 EMPTY_PAGES = 100
 """In a row with more behind them. Some are normal (microsoft-graph-docs-contrib #1316), a link that

@@ -5,6 +5,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mailsync.decisions.folders import (
+    biggest_first,
+    by_activity,
+    diff_folders,
+    moved_counts,
+    small_walks,
+)
+from mailsync.decisions.freshness import feeds_to_read
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
@@ -18,17 +26,9 @@ from mailsync.model import (
     SyncType,
     TreeReading,
 )
-from mailsync.steps.folder_pages import ends_here
-from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.store_page import PAGE_SIZE, PageTooLarge, store_page
-from mailsync.sync.folders import (
-    biggest_first,
-    by_activity,
-    diff_folders,
-    moved_counts,
-    small_walks,
-)
-from mailsync.sync.freshness import feeds_to_read
+from mailsync.sync.folder_pages import ends_here
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.store_page import PAGE_SIZE, PageTooLarge, store_page
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mailsync.decisions.plan import plan_page
 from mailsync.log import logger
 from mailsync.model import (
     Counts,
@@ -15,10 +16,9 @@ from mailsync.model import (
     Unreadable,
 )
 from mailsync.providers import TooMuchAtOnce
-from mailsync.steps.mailbox import Mailbox
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
-from mailsync.sync.plan import plan_page
+from mailsync.sync.mailbox import Mailbox
 
 PAGE_SIZE = 100
 FETCHED_AT_ONCE = 20

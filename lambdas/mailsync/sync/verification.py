@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from mailsync.decisions.folders import listing_fault
+from mailsync.decisions.verify import COMPARED_IN_RUN, REPAIR_ROUNDS, agrees, due_for_comparison
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count
 from mailsync.model import FolderId, FolderListing, KnownFolder, TreeReading
-from mailsync.steps.folder_tree import drop_unselected, mirror_folders
-from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.quarantine import retry_quarantined
-from mailsync.steps.removals import verify_removed
 from mailsync.store.folder_store import CountedFolder
-from mailsync.sync.folders import listing_fault
-from mailsync.sync.verify import COMPARED_IN_RUN, REPAIR_ROUNDS, agrees, due_for_comparison
+from mailsync.sync.folder_tree import drop_unselected, mirror_folders
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.quarantine import retry_quarantined
+from mailsync.sync.removals import verify_removed
 
 LISTING_FAILED = "FolderNotRead"
 """Why a folder failed that the provider did not show whole."""

@@ -33,10 +33,11 @@ from mailsync.model import (
     TreeReading,
     Unreadable,
 )
-from mailsync.providers import AccessSource, FeedFailed, TooMuchAtOnce, graph_http
+from mailsync.providers import AccessSource, FeedFailed, TooMuchAtOnce
 from mailsync.providers.answer_memory import MemoryShare
-from mailsync.providers.graph_cursor import FALLBACKS, LISTED, Feed, Link, is_delta, link_of
-from mailsync.providers.graph_errors import (
+from mailsync.providers.graph import http as graph_http
+from mailsync.providers.graph.cursor import FALLBACKS, LISTED, Feed, Link, is_delta, link_of
+from mailsync.providers.graph.errors import (
     QUOTA_EXCEEDED,
     TOO_LARGE,
     UNREADABLE,
@@ -45,9 +46,9 @@ from mailsync.providers.graph_errors import (
     is_gone,
     refusal,
 )
-from mailsync.providers.graph_folders import read_folders
-from mailsync.providers.graph_http import GraphClient, mailbox_path, read_list
-from mailsync.providers.graph_messages import (
+from mailsync.providers.graph.folders import read_folders
+from mailsync.providers.graph.http import GraphClient, mailbox_path, read_list
+from mailsync.providers.graph.messages import (
     ENTRY_SELECTED,
     SELECTED,
     read_change,

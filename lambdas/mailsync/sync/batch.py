@@ -10,21 +10,21 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
-from mailsync.access import open_access
-from mailsync.access.vault import Vault
+from mailsync.credentials import open_access
+from mailsync.credentials.vault import Vault
+from mailsync.decisions.budget import CHECK_RETRY_S
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.providers import open_provider
 from mailsync.providers.answer_memory import AnswerMemory
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.runs.trigger import open_trigger
 from mailsync.settings import Settings, load_settings
-from mailsync.steps.check import Checked, Outcome, Worker, check_account
-from mailsync.steps.mailbox import Mailbox
 from mailsync.store.check_store import TRIGGER, Check, CheckStore
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.sync.budget import CHECK_RETRY_S
-from mailsync.workflow import open_trigger
+from mailsync.sync.check import Checked, Outcome, Worker, check_account
+from mailsync.sync.mailbox import Mailbox
 
 AT_ONCE = 5
 """Threads, and database connections, of one function: it mostly waits for providers."""

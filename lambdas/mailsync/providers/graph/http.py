@@ -16,17 +16,17 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
+from mailsync.decisions.budget import MAX_PAUSE_S
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
 from mailsync.model import Access
 from mailsync.providers import AccessSource
 from mailsync.providers.answer_memory import MemoryShare
-from mailsync.providers.graph_answers import read_answer, read_item
-from mailsync.providers.graph_errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
+from mailsync.providers.graph.answers import read_answer, read_item
+from mailsync.providers.graph.errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
-from mailsync.sync.budget import MAX_PAUSE_S
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (Microsoft Graph docs, "Combine multiple HTTP requests")."""

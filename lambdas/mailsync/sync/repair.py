@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from mailsync.decisions.safety import is_most
+from mailsync.decisions.verify import Difference, IdDifference, compare_ids, what_stays
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import FolderId, IdListing, KnownFolder, Message, RemoteId, Unreadable
-from mailsync.steps.mailbox import Mailbox
-from mailsync.steps.removals import Found, batches, fetch_in_parts, has_time, take_answers
-from mailsync.sync.safety import is_most
-from mailsync.sync.verify import Difference, IdDifference, compare_ids, what_stays
+from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.removals import Found, batches, fetch_in_parts, has_time, take_answers
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:

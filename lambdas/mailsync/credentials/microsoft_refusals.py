@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mailsync.access.microsoft_codes import (
+from mailsync.credentials.microsoft_codes import (
     CODES,
     ERRORS,
     OTHERWISE,

@@ -9,11 +9,11 @@ deleted only by a second answer, hours after the first.
 
 from collections.abc import Callable, Iterator, Sequence
 
+from mailsync.decisions.budget import SHUTDOWN_S
 from mailsync.log import logger
 from mailsync.model import Gone, Message, RemoteId, Unreadable
 from mailsync.providers import TooMuchAtOnce
-from mailsync.steps.mailbox import Mailbox
-from mailsync.sync.budget import SHUTDOWN_S
+from mailsync.sync.mailbox import Mailbox
 
 Found = Message | Gone | Unreadable
 BATCH = 20

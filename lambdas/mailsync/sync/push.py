@@ -10,21 +10,21 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from threading import Thread
 
-from mailsync.access import last_access, open_access
-from mailsync.access.vault import Vault
+from mailsync.credentials import last_access, open_access
+from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
 from mailsync.model import AccountId, RemoteId, Subscription
 from mailsync.providers import PUSHING, PushProvider, open_push, webhook_path
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import load_settings
-from mailsync.steps.mailbox import open_vault
-from mailsync.steps.push_leftovers import Leftovers
 from mailsync.store.connection import Database, open_database
 from mailsync.store.control_store import OwnAccount
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.push_store import CLAIMED_FOR_S, Claim, PushStore
 from mailsync.store.run_store import RunStore
+from mailsync.sync.mailbox import open_vault
+from mailsync.sync.push_leftovers import Leftovers
 
 LASTS = timedelta(minutes=4_200)
 """Asked for; Microsoft grants 4,230 minutes in places, 10,080 in others."""

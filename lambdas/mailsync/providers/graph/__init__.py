@@ -1,0 +1,1 @@
+"""Microsoft Graph: Outlook and Microsoft 365 mailboxes."""

@@ -1,0 +1,134 @@
+"""Start syncs, and keep to one live execution per mailbox.
+
+A run is written before its execution is started, and the execution has the run's id as its name.
+A crash between the two leaves a queued run; the next trigger starts it under the same name.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from uuid import uuid4
+
+from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
+from mailsync.decisions.open_run import Action, next_action
+from mailsync.errors import SettingMissing, StoreUnavailable
+from mailsync.log import logger
+from mailsync.model import AccountId, RunId, SyncScope, SyncType
+from mailsync.runs.step_functions import StepFunctions, execution_arn
+from mailsync.settings import load_settings
+from mailsync.store.connection import open_database
+from mailsync.store.run_store import OpenRun, RunStore, StaleRun
+
+_MAX_ATTEMPTS = 3
+
+
+class Trigger:
+    """Start the sync of a mailbox, or join the one in progress."""
+
+    def __init__(self, runs: RunStore, step_functions: StepFunctions, machine_arn: str) -> None:
+        self._runs = runs
+        self._step_functions = step_functions
+        self._machine_arn = machine_arn
+
+    def sync(
+        self,
+        account_id: AccountId,
+        scope: SyncScope,
+        trigger: str,
+        idempotency_key: str | None = None,
+    ) -> OpenRun:
+        """Return the run that now works on the account, its execution started.
+
+        A run that existed before may have another scope; `OpenRun.scope` holds it.
+
+        Raises:
+            StoreUnavailable: each run that was found ended before it could be joined.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            new_id = RunId(str(uuid4()))
+            run = self._runs.enqueue(account_id, new_id, scope, trigger, idempotency_key)
+            action = self._action(run, is_new=run.id == new_id)
+            if action is Action.CLOSE:
+                self._runs.forget_joined(account_id, run.id, idempotency_key)
+                self.close(account_id, run.id)
+                continue
+            if action is Action.START:
+                self._start(run.id, account_id, run.scope.sync_type, trigger)
+            arn = execution_arn(self._machine_arn, run.id)
+            return replace(run, execution_arn=run.execution_arn or arn)
+        raise StoreUnavailable("No run of this account could be started or joined; try again.")
+
+    def start_handed_over(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
+        """Start the execution of a run that a check opened and could not finish."""
+        self._start(run_id, account_id, SyncType.AUTO, trigger)
+
+    def recover(self, run: StaleRun) -> None:
+        """Start a stale run that was never started; close one whose execution is dead."""
+        action = next_action(
+            has_ended=False,
+            has_begun=run.execution_arn is not None,
+            execution_status=self._status(run.id),
+        )
+        if action is Action.START:
+            self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
+        elif action is Action.CLOSE:
+            self.close(run.account_id, run.id)
+
+    def recover_all(self, runs: Iterable[StaleRun]) -> None:
+        """Recover each run, then raise the first failure, if there was one."""
+        failures = []
+        for run in runs:
+            try:
+                self.recover(run)
+            except Exception as failure:
+                logger.warning("run_not_recovered", run_id=run.id, cause=type(failure).__name__)
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+    def stop(self, run_id: RunId) -> None:
+        """Stop the execution of a run that is closed already.
+
+        Such an execution can write nothing and ends by itself: stopping it saves time only, so a
+        failure to stop it is logged and not raised.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            arn = execution_arn(self._machine_arn, run_id)
+            self._step_functions.stop(arn, EXECUTION_STOPPED)
+        except (BotoCoreError, ClientError, SettingMissing) as error:
+            logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
+
+    def close(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
+        """Fail a run whose execution ended without recording an outcome; free the mailbox."""
+        logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
+        self._runs.fail(
+            account_id,
+            run_id,
+            execution_arn(self._machine_arn, run_id),
+            cause,
+            "The execution was stopped or died. The stored mail stays; the next sync continues"
+            " from there.",
+        )
+
+    def _action(self, run: OpenRun, *, is_new: bool) -> Action:
+        return next_action(
+            has_ended=run.has_ended,
+            has_begun=run.execution_arn is not None,
+            execution_status=None if is_new or run.has_ended else self._status(run.id),
+        )
+
+    def _status(self, run_id: RunId) -> str | None:
+        return self._step_functions.status(execution_arn(self._machine_arn, run_id))
+
+    def _start(
+        self, run_id: RunId, account_id: AccountId, sync_type: SyncType, trigger: str
+    ) -> None:
+        state = {"accountId": account_id, "syncType": sync_type, "trigger": trigger}
+        self._step_functions.start(self._machine_arn, run_id, state)
+
+
+def open_trigger() -> Trigger:
+    """Return the trigger that this process's settings describe."""
+    machine_arn = load_settings().mailbox_sync_arn
+    return Trigger(RunStore(open_database()), StepFunctions(), machine_arn)

@@ -1,1 +1,0 @@
-"""The states that do more than one thing: where provider, decisions and store meet."""
