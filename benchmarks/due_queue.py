@@ -17,8 +17,8 @@ from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import migrate
-from mailsync.store.queries import statements
 from mailsync.store.run_store import RunStore
+from mailsync.store.statements import statements
 
 LIMIT_MS = 100
 CLAIMED_FOR_S = 600

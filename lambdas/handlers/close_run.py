@@ -8,8 +8,7 @@ from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import RunId
-from mailsync.runs.trigger import Trigger, Workflows
-from mailsync.settings import load_settings
+from mailsync.runs.trigger import open_trigger
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
@@ -18,11 +17,11 @@ from mailsync.store.run_store import RunStore
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     ended = event["detail"]
-    runs, run_id = RunStore(open_database()), RunId(ended["name"])
-    account_id = runs.open_run_account(run_id)
+    run_id = RunId(ended["name"])
+    account_id = RunStore(open_database()).open_run_account(run_id)
     logger.append_keys(account_id=account_id, run_id=run_id)
     if account_id is None:
         return {"closed": False}
     cause = EXECUTION_STOPPED if ended["status"] == "ABORTED" else EXECUTION_DIED
-    Trigger(runs, Workflows(), load_settings().mailbox_sync_arn).close(account_id, run_id, cause)
+    open_trigger().close(account_id, run_id, cause)
     return {"closed": True}

@@ -8,7 +8,7 @@ from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.store.connection import open_database
-from mailsync.store.run_store import RunStore
+from mailsync.store.lease_store import LeaseStore
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -16,7 +16,7 @@ from mailsync.store.run_store import RunStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     asked = event["input"]
     logger.append_keys(account_id=asked["accountId"], run_id=event["runId"])
-    epoch = RunStore(open_database()).begin(
+    epoch = LeaseStore(open_database()).begin(
         AccountId(asked["accountId"]),
         RunId(event["runId"]),
         event["executionArn"],

@@ -10,8 +10,8 @@ from mailsync.metrics import metered
 from mailsync.runs.batches import Batches
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
-from mailsync.store.check_store import CheckStore
 from mailsync.store.connection import open_database
+from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
 
 SILENT_S, MAX_RECOVERED = 60, 100
@@ -21,9 +21,9 @@ SILENT_S, MAX_RECOVERED = 60, 100
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     # Checks come first: they need no Step Functions, so they must not wait for them.
-    runs, checks = RunStore(open_database()), CheckStore(open_database())
-    due = runs.claim_due(MAX_PER_TICK, CLAIMED_FOR_S)
-    batches = Batches(checks, load_settings().sync_accounts_arn).invoke_async(due)
+    runs, queue = RunStore(open_database()), QueueStore(open_database())
+    due = queue.claim_due(MAX_PER_TICK, CLAIMED_FOR_S)
+    batches = Batches(queue, load_settings().sync_accounts_arn).invoke_async(due)
     stale = runs.stale_runs(SILENT_S, MAX_RECOVERED)
     logger.info("tick", quiet=len(stale), due=len(due), batches=batches)
     open_trigger().recover_all(stale)

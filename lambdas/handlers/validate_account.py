@@ -7,13 +7,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.model import AccountId
+from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import open_database
-from mailsync.store.run_store import RunStore
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     logger.append_keys(account_id=event["accountId"])
-    account = RunStore(open_database()).active_account(AccountId(event["accountId"]))
+    account = AccountStore(open_database()).active_account(AccountId(event["accountId"]))
     return {"provider": account.provider}

@@ -27,8 +27,8 @@ from localdev.dashboard.rows import (
 from mailsync.decisions.safety import SMALLEST_SUSPECT
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.queries import statements
 from mailsync.store.removal_store import Removal
+from mailsync.store.statements import statements
 
 CONNECTIONS = 4
 QUERIES = Path(__file__).with_name("queries.sql")

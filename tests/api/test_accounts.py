@@ -19,7 +19,8 @@ from mailsync.model import (
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import MAX_DIFFERENCES, FolderStore
-from mailsync.store.run_store import RunStore
+from mailsync.store.lease_store import LeaseStore
+from mailsync.store.queue_store import QueueStore
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.under_way import sync_under_way
 from tests.builders import a_remote_folder
@@ -116,12 +117,12 @@ def test_pausing_stops_the_sync_and_none_is_due_until_it_is_resumed(
     assert (paused.status, paused.json["status"]) == (200, "paused")
     assert not executions_running(sql)
     assert sql("SELECT status FROM mailsync.sync_runs") == [["cancelled"]]
-    assert RunStore(database).claim_due(10, 60) == ()
+    assert QueueStore(database).claim_due(10, 60) == ()
 
     resumed = ask(f"PATCH {one(run.account_id)}", body={"paused": False})
 
     assert resumed.json["status"] == "active"
-    assert RunStore(database).claim_due(10, 60) == (run.account_id,)
+    assert QueueStore(database).claim_due(10, 60) == (run.account_id,)
 
 
 def test_an_account_without_access_can_neither_be_paused_nor_resumed(
@@ -146,7 +147,7 @@ def test_a_choice_of_folders_stops_the_sync_and_the_next_one_is_due(
 
     assert [each["selected"] for each in answer.json["folders"]] == [True, False]
     assert not executions_running(sql)
-    assert RunStore(database).claim_due(10, 60) == (run.account_id,)
+    assert QueueStore(database).claim_due(10, 60) == (run.account_id,)
     positions = sql(
         "SELECT walk, cursor_sealed, walking FROM mailsync.folder_cursors ORDER BY folder_id"
     )
@@ -165,7 +166,7 @@ def test_with_a_folder_that_is_not_the_account_s_nothing_is_changed(
     ask: Ask, run: RunRef, connect_account: Connect, database: Database, sql: Sql
 ) -> None:
     other = connect_account(user_id="bo")
-    epoch = RunStore(database).begin(other, RunId("bo"), "arn", SyncType.AUTO, "api")
+    epoch = LeaseStore(database).begin(other, RunId("bo"), "arn", SyncType.AUTO, "api")
     folders = FolderStore(database)
     folders.save(RunRef(other, RunId("bo"), epoch or 0), [a_remote_folder("F9")], [])
     theirs = folders.folders(other)[0].ref.id

@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
-from mailsync.runs.trigger import Workflows
+from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from tests.api.conftest import Ask, Connect
@@ -170,7 +170,7 @@ def test_a_service_of_aws_that_does_not_answer_is_worth_another_try_and_not_quot
 
 
 def test_step_functions_have_less_time_than_the_gateway(environment: pytest.MonkeyPatch) -> None:
-    patience = Workflows()._client.meta.config
+    patience = StepFunctions()._client.meta.config
 
     attempts = patience.retries["total_max_attempts"]
     assert attempts * (patience.connect_timeout + patience.read_timeout) < GATEWAY_S
@@ -184,7 +184,7 @@ def test_what_nobody_expected_is_neither_told_nor_logged_in_its_own_words(
     def fail(*_: object) -> None:
         raise LookupError("hunter2")
 
-    monkeypatch.setattr(Workflows, "start", fail)
+    monkeypatch.setattr(StepFunctions, "start", fail)
 
     with caplog.at_level(logging.INFO):
         answer = ask("GET /api/test-sync")

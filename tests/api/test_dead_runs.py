@@ -79,14 +79,14 @@ def test_one_that_cannot_be_recovered_holds_up_no_other(
     sql(SILENT)
     sql("UPDATE mailsync.sync_runs SET heartbeat_at = '2026-01-01' WHERE id = :it", it=first)
     trigger = open_trigger()
-    status = trigger._workflows.status
+    status = trigger._step_functions.status
 
     def refuses(arn: str) -> str | None:
         if arn.endswith(first):
             raise SettingMissing("Step Functions refuses the call.")
         return status(arn)
 
-    environment.setattr(trigger._workflows, "status", refuses)
+    environment.setattr(trigger._step_functions, "status", refuses)
     with pytest.raises(SettingMissing):
         trigger.recover_all(RunStore(database).stale_runs(60, 10))
 

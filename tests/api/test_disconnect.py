@@ -14,7 +14,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId, RunRef
-from mailsync.runs.trigger import Workflows
+from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
@@ -268,7 +268,7 @@ def test_step_functions_that_do_not_stop_the_sync_keep_nobody(
     def refuse(*_: object) -> None:
         raise throttled
 
-    monkeypatch.setattr(Workflows, "stop", refuse)
+    monkeypatch.setattr(StepFunctions, "stop", refuse)
 
     answer = remove(ask, run.account_id, data)
 

@@ -6,6 +6,7 @@ import pytest
 
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.store.connection import Database
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.requests import Answer
@@ -19,8 +20,7 @@ def running(ask: Ask, account_id: AccountId, database: Database) -> RunId:
     """A run under way that nobody gave a key."""
     started = start(ask, account_id, None).json
     run_id = RunId(started["runId"])
-    runs = RunStore(database)
-    runs.begin(account_id, run_id, started["executionArn"], SyncType.MANUAL, "api")
+    LeaseStore(database).begin(account_id, run_id, started["executionArn"], SyncType.MANUAL, "api")
     return run_id
 
 

@@ -14,7 +14,7 @@ from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.run_store import RunStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.sync.mailbox import open_vault
 from tests.api.conftest import Ask, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
@@ -48,8 +48,8 @@ def accounts(ask_connect: Ask, environment: pytest.MonkeyPatch, identity: Simula
 def sync_once(database: Database, account_id: str) -> None:
     """As far as the token, in a function that has just been started."""
     open_vault.cache_clear()
-    runs, run_id = RunStore(database), RunId(str(uuid4()))
-    epoch = runs.begin(AccountId(account_id), run_id, run_id, SyncType.AUTO, "test")
+    run_id = RunId(str(uuid4()))
+    epoch = LeaseStore(database).begin(AccountId(account_id), run_id, run_id, SyncType.AUTO, "test")
     state = {"accountId": account_id, "runId": run_id, "leaseEpoch": epoch}
     get_access_token(state, Context())  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ from mailsync.model import AccountId, RunId, RunRef, SyncType, TreeReading
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
 from mailsync.store.connection import Database
-from mailsync.store.run_store import RunStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.sync.mailbox import open_mailbox
 from tests.api.conftest import Ask, Sql
 from tests.api.connecting import BEGIN, CALLBACK, NOTHING, ONE_OF_EACH, choose, cookie_of, stored
@@ -65,7 +65,7 @@ def test_its_sync_names_the_mailbox_in_every_request(
     admitted: Answer, identity: Simulators, database: Database
 ) -> None:
     account_id, run_id = AccountId(admitted.json["accountId"]), RunId(admitted.json["runId"])
-    epoch = RunStore(database).begin(account_id, run_id, "arn", SyncType.INITIAL, "connect")
+    epoch = LeaseStore(database).begin(account_id, run_id, "arn", SyncType.INITIAL, "connect")
     identity.service.log.clear()
 
     with open_mailbox(RunRef(account_id, run_id, epoch or 0)) as mailbox:

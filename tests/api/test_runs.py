@@ -9,6 +9,7 @@ from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
@@ -21,7 +22,9 @@ MOST = 50
 
 def an_ended_run(database: Database, account_id: AccountId, name: str) -> RunRef:
     runs = RunStore(database)
-    epoch = runs.begin(account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "schedule")
+    epoch = LeaseStore(database).begin(
+        account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "schedule"
+    )
     assert epoch is not None
     run = RunRef(account_id, RunId(name), epoch)
     runs.complete(run)
@@ -70,7 +73,7 @@ def test_a_run_is_shown_with_what_each_folder_did(
     ask: Ask, account_id: AccountId, database: Database
 ) -> None:
     runs, folders, parts = RunStore(database), FolderStore(database), RunFolderStore(database)
-    epoch = runs.begin(account_id, RunId("r1"), "arn", SyncType.INITIAL, "api")
+    epoch = LeaseStore(database).begin(account_id, RunId("r1"), "arn", SyncType.INITIAL, "api")
     assert epoch is not None
     run = RunRef(account_id, RunId("r1"), epoch)
     folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
@@ -80,7 +83,7 @@ def test_a_run_is_shown_with_what_each_folder_did(
     CredentialStore(database).add_data_key(b"wrapped")
     MailStore(database).apply_page(run, a_page_write(first, page))
     parts.fail(run, second.ref.id, "ProviderRejected", "Graph says 400.")
-    runs.renew_lease(run, requests=7)
+    LeaseStore(database).renew(run, requests=7)
     runs.fail(account_id, run.run_id, "arn", "FoldersFailed", "Some folders failed.")
 
     shown = ask("GET /api/email/runs/r1").json

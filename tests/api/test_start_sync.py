@@ -11,6 +11,7 @@ import pytest
 from mailsync.model import AccountId, Provider, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Connect, Sql
 from tests.builders import a_remote_folder
@@ -31,7 +32,7 @@ def mirrored(database: Database, account_id: AccountId, *names: str) -> list[int
     """The ids of folders that an earlier run has found."""
     runs, folders = RunStore(database), FolderStore(database)
     run_id = RunId(f"before-{account_id}")
-    epoch = runs.begin(account_id, run_id, "arn", SyncType.AUTO, "schedule")
+    epoch = LeaseStore(database).begin(account_id, run_id, "arn", SyncType.AUTO, "schedule")
     run = RunRef(account_id, run_id, epoch or 0)
     folders.save(run, [a_remote_folder(each) for each in names], [])
     runs.complete(run)
@@ -77,7 +78,7 @@ def test_the_status_url_is_under_the_public_url(
 def test_a_running_sync_is_joined(ask: Ask, connect_account: Connect, database: Database) -> None:
     account_id = connect_account()
     first = ask(START, body={"accountId": account_id}).json
-    RunStore(database).begin(
+    LeaseStore(database).begin(
         account_id, RunId(first["runId"]), first["executionArn"], SyncType.MANUAL, "api"
     )
 

@@ -11,6 +11,7 @@ from mailsync.errors import LeaseLost
 from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Sql
@@ -28,7 +29,7 @@ def run(ask: Ask, account_id: AccountId, database: Database) -> RunRef:
     """A sync that was started and holds the lease."""
     accepted = ask(START, body={"accountId": account_id}).json
     run_id = RunId(accepted["runId"])
-    epoch = RunStore(database).begin(
+    epoch = LeaseStore(database).begin(
         account_id, run_id, accepted["executionArn"], SyncType.MANUAL, "api"
     )
     assert epoch is not None
@@ -87,7 +88,7 @@ def test_a_run_that_was_stopped_before_it_began_does_not_begin(
     accepted = ask(START, body={"accountId": account_id}).json
     ask(STOP, query={"accountId": account_id})
 
-    epoch = RunStore(database).begin(
+    epoch = LeaseStore(database).begin(
         account_id, RunId(accepted["runId"]), accepted["executionArn"], SyncType.MANUAL, "api"
     )
 

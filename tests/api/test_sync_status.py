@@ -18,6 +18,7 @@ from mailsync.model import (
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
@@ -37,7 +38,7 @@ STATUS = "GET /api/email/sync"
 @pytest.fixture
 def run(database: Database, account_id: AccountId) -> RunRef:
     """A run at work on a folder of 100 messages, of which 2 are stored and 1 is quarantined."""
-    epoch = RunStore(database).begin(account_id, RunId("r1"), "arn", SyncType.INITIAL, "api")
+    epoch = LeaseStore(database).begin(account_id, RunId("r1"), "arn", SyncType.INITIAL, "api")
     assert epoch is not None
     run = RunRef(account_id, RunId("r1"), epoch)
     CredentialStore(database).add_data_key(b"wrapped")

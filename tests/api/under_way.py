@@ -3,8 +3,8 @@
 from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
-from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 
@@ -13,7 +13,7 @@ def sync_under_way(ask: Ask, account_id: AccountId, database: Database) -> RunRe
     """It has stored three messages in F1 and one in F2; the first data key must be there."""
     accepted = ask("POST /api/email/sync", body={"accountId": account_id}).json
     run_id = RunId(accepted["runId"])
-    epoch = RunStore(database).begin(
+    epoch = LeaseStore(database).begin(
         account_id, run_id, accepted["executionArn"], SyncType.MANUAL, "api"
     )
     assert epoch is not None

@@ -12,7 +12,7 @@ from localdev.dashboard.readings import ABOVE_ALL, QUERIES, NotFound, Readings
 from localdev.dashboard.rows import ListedMessage, Run
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from mailsync.store.queries import statements
+from mailsync.store.statements import statements
 
 CODE = Path(__file__).parent.parent.parent / "localdev" / "dashboard"
 ADA, BOB = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"

@@ -7,8 +7,10 @@ import pytest
 from mailsync.errors import StoreUnavailable
 from mailsync.events.incoming import Receiver
 from mailsync.model import AccountId, Provider
-from mailsync.runs.trigger import Trigger, Workflows
+from mailsync.runs.step_functions import StepFunctions
+from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
+from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
 from tests.builders import connect_account
@@ -17,7 +19,7 @@ from tests.store.rows import one, rows
 MACHINE = "arn:aws:states:r:1:stateMachine:mailbox-sync"
 
 
-class RunningForEver(Workflows):
+class RunningForEver(StepFunctions):
     """Executions that start and do not end."""
 
     def __init__(self) -> None:
@@ -37,8 +39,8 @@ def workflows() -> RunningForEver:
 
 
 @pytest.fixture
-def receiver(runs: RunStore, workflows: RunningForEver) -> Receiver:
-    return Receiver(runs, Trigger(runs, workflows, MACHINE), workflows)
+def receiver(database: Database, runs: RunStore, workflows: RunningForEver) -> Receiver:
+    return Receiver(AccountStore(database), Trigger(runs, workflows, MACHINE), workflows)
 
 
 def answer(receiver: Receiver, kind: str, detail: Any, event_id: str = "e-1") -> dict[str, str]:
@@ -127,8 +129,9 @@ def test_an_account_of_another_provider_or_one_that_must_sign_in_is_refused(
 def test_a_database_that_does_not_answer_is_raised_so_that_lambda_tries_again(
     workflows: RunningForEver,
 ) -> None:
-    away = RunStore(Database(Settings({"DATABASE_URL": "postgresql://u@localhost:1/none"})))
-    receiver = Receiver(away, Trigger(away, workflows, MACHINE), workflows)
+    away = Database(Settings({"DATABASE_URL": "postgresql://u@localhost:1/none"}))
+    trigger = Trigger(RunStore(away), workflows, MACHINE)
+    receiver = Receiver(AccountStore(away), trigger, workflows)
 
     detail = {"accountId": "00000000-0000-4000-8000-000000000000"}
     with pytest.raises(StoreUnavailable):

@@ -14,6 +14,7 @@ from mailsync.events.outgoing import EventBus, publish_waiting
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.outbox_store import OutboxStore
 from mailsync.store.run_store import RunStore
 from tests.builders import complete_verified
@@ -34,8 +35,10 @@ def check(kind: str, detail: Any) -> None:
     ).validate(detail)
 
 
-def run_of(runs: RunStore, account_id: AccountId, name: str) -> RunRef:
-    epoch = runs.begin(account_id, RunId(name), f"arn-{name}", SyncType.MANUAL, "test")
+def run_of(database: Database, account_id: AccountId, name: str) -> RunRef:
+    epoch = LeaseStore(database).begin(
+        account_id, RunId(name), f"arn-{name}", SyncType.MANUAL, "test"
+    )
     assert epoch is not None
     return RunRef(account_id, RunId(name), epoch)
 
@@ -63,9 +66,9 @@ def test_each_outcome_is_told_once_as_its_schema_says(
     local_bus: tuple[LocalBus, str],
 ) -> None:
     runs = RunStore(database)
-    complete_verified(database, run_of(runs, account_id, "run-1"))
-    assert not runs.complete(run_of(runs, account_id, "run-2")), "no folder was verified in it"
-    run_of(runs, account_id, "run-3")
+    complete_verified(database, run_of(database, account_id, "run-1"))
+    assert not runs.complete(run_of(database, account_id, "run-2")), "no folder was verified in it"
+    run_of(database, account_id, "run-3")
     for _ in range(2):
         runs.fail(account_id, RunId("run-3"), "arn-run-3", "AccessRevoked", "Sign in again.")
     before = len(local_bus[0].seen())
@@ -92,7 +95,7 @@ def outcome(event: Any) -> Any:
 def test_a_stopped_run_is_told_as_its_schema_says(
     runs: RunStore, account_id: AccountId, database: Database
 ) -> None:
-    run_of(runs, account_id, "run-1")
+    run_of(database, account_id, "run-1")
     ControlStore(database).cancel(OwnAccount(account_id, "ann"))
 
     told = rows(database, "SELECT type, detail FROM mailsync.outbox")
@@ -104,9 +107,9 @@ def test_a_stopped_run_is_told_as_its_schema_says(
 def test_a_run_whose_mailbox_was_taken_over_is_told_as_failed(
     runs: RunStore, account_id: AccountId, database: Database
 ) -> None:
-    run_of(runs, account_id, "run-1")
+    run_of(database, account_id, "run-1")
     rows(database, "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 hour'")
-    run_of(runs, account_id, "run-2")
+    run_of(database, account_id, "run-2")
 
     told = rows(database, "SELECT type, detail FROM mailsync.outbox")
 

@@ -9,7 +9,7 @@ import pytest
 from mailsync.model import AccountId
 from mailsync.runs.batches import BATCH, Batches
 from mailsync.store.check_store import CheckStore
-from mailsync.store.run_store import RunStore
+from mailsync.store.queue_store import QueueStore
 from mailsync.sync import batch
 from mailsync.sync.batch import MIN_TIME_S, sync_accounts
 from mailsync.sync.check import Worker
@@ -41,7 +41,7 @@ class Lambda:
 @pytest.fixture
 def claimed(world: World) -> World:
     world.rows(DUE)
-    assert RunStore(world.database).claim_due(10, 600) == (world.account_id,)
+    assert QueueStore(world.database).claim_due(10, 600) == (world.account_id,)
     return world
 
 
@@ -54,7 +54,7 @@ def one_worker(claimed: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def waking(world: World, accepts: int) -> tuple[Batches, Lambda]:
-    batches, host = Batches(CheckStore(world.database), "arn"), Lambda(accepts)
+    batches, host = Batches(QueueStore(world.database), "arn"), Lambda(accepts)
     named: Any = batches
     named._client = host
     return batches, host

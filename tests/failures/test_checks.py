@@ -5,11 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from mailsync.errors import AccessRevoked, LeaseLost
-from mailsync.model import AccountId, RunId, SyncType
-from mailsync.runs.trigger import Trigger, Workflows
+from mailsync.model import AccountId, RunId, SyncScope, SyncType
+from mailsync.runs.step_functions import StepFunctions
+from mailsync.runs.trigger import Trigger
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync import check as check_step
 from mailsync.sync.check import Outcome
@@ -46,8 +48,9 @@ def runs_of(world: World) -> list[list[str]]:
 
 
 def begin(world: World, run_id: str = "other") -> int | None:
-    runs = RunStore(world.database)
-    return runs.begin(world.account_id, RunId(run_id), ARN, SyncType.MANUAL, "api")
+    return LeaseStore(world.database).begin(
+        world.account_id, RunId(run_id), ARN, SyncType.MANUAL, "api"
+    )
 
 
 def in_the_middle(world: World, happens: Callable[[], object]) -> Outcome:
@@ -249,7 +252,7 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
     trigger = a_trigger(synced)
 
     def asked() -> None:
-        trigger.sync(synced.account_id, SyncType.MANUAL, "api")
+        trigger.sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
 
     assert in_the_middle(synced, asked) is Outcome.BUSY
 
@@ -272,7 +275,7 @@ def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: 
     assert checks.open_run(check)
     trigger = a_trigger(synced)
 
-    joined = trigger.sync(synced.account_id, SyncType.MANUAL, "api")
+    joined = trigger.sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
 
     assert joined.id == check.run.run_id
     assert begin(synced, joined.id) == check.run.lease_epoch + 1
@@ -349,7 +352,7 @@ def test_a_notification_during_a_check_makes_the_mailbox_due_at_its_end(synced: 
     assert synced.one("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [True]
 
 
-class Engine(Workflows):
+class Engine(StepFunctions):
     """Step Functions in which nothing runs; what is asked for is noted."""
 
     def __init__(self, started: list[RunId]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from mailsync.errors import AccessRevoked, MailsyncError, ProviderUnavailable
 from mailsync.model import RunId
 from mailsync.store.check_store import CheckStore
-from mailsync.store.run_store import RunStore
+from mailsync.store.queue_store import QueueStore
 from mailsync.sync.check import Outcome
 from tests.failures.mirror import is_mirrored
 from tests.failures.world import World
@@ -47,7 +47,7 @@ def closed(synced: World) -> World:
 
 
 def claimed(world: World) -> int:
-    return len(RunStore(world.database).claim_due(10, 600))
+    return len(QueueStore(world.database).claim_due(10, 600))
 
 
 def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: World) -> None:

@@ -34,7 +34,7 @@ def test_it_is_said_in_the_run_the_status_and_the_account(world: World) -> None:
     newest = world.one("SELECT max(id) FROM mailsync.sync_runs")[0]
     run = HistoryStore(world.database).run(RunId(newest), "ann")
     status = StatusStore(world.database).status(world.account_id, "ann")
-    account = AccountStore(world.database).account(world.account_id, "ann")
+    account = AccountStore(world.database).account_of_user(world.account_id, "ann")
     assert run
     assert status
     assert account

@@ -4,6 +4,7 @@ import pytest
 
 from mailsync.model import FolderId, RunId, SyncScope, SyncType
 from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.check import Outcome
 from tests.failures.mirror import in_mailbox, is_mirrored, stored
@@ -135,7 +136,9 @@ def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> No
 def test_a_choice_stops_the_run_so_that_each_has_one_selection(world: World) -> None:
     world.sync()
     runs = RunStore(world.database)
-    runs.begin(world.account_id, RunId("under-way"), "arn", SyncType.AUTO, "test")
+    LeaseStore(world.database).begin(
+        world.account_id, RunId("under-way"), "arn", SyncType.AUTO, "test"
+    )
 
     choose(world, False)
 

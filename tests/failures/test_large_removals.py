@@ -5,8 +5,8 @@ import pytest
 from mailsync.model import RemoteId, RunId, RunRef, SyncType
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.removal_store import Removal, RemovalStore, removal_of
-from mailsync.store.run_store import RunStore
 from tests.failures.mirror import is_mirrored
 from tests.failures.world import World
 from tests.simulators.graph_client import a_mail
@@ -94,7 +94,7 @@ def test_what_goes_after_the_confirmation_is_not_covered_by_it(world: World) -> 
 def test_mail_of_a_hidden_folder_is_not_counted_twice(world: World) -> None:
     """Or most of the mailbox would look like less than half, where a sync dies before it counts."""
     assert world.sync() == "completed"
-    epoch = RunStore(world.database).begin(
+    epoch = LeaseStore(world.database).begin(
         world.account_id, RunId("dies"), "arn", SyncType.AUTO, "test"
     )
     run = RunRef(world.account_id, RunId("dies"), epoch or 0)

@@ -27,10 +27,12 @@ from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.failure import read_failure
 from mailsync.settings import Settings
+from mailsync.store.account_store import AccountStore
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.check import Checked, Worker, check_account
@@ -182,12 +184,14 @@ class World:
             raise StateFailed(type(error).__name__, cause) from error
 
     def _validate_account(self, event: Any) -> Any:
-        return {"provider": self._runs.active_account(self.account_id).provider}
+        return {"provider": AccountStore(self.database).active_account(self.account_id).provider}
 
     def _mark_syncing(self, event: Any) -> Any:
         run_id, arn, asked = RunId(event["runId"]), event["executionArn"], event["input"]
         sync_type = SyncType(asked["syncType"])
-        epoch = self._runs.begin(self.account_id, run_id, arn, sync_type, asked["trigger"])
+        epoch = LeaseStore(self.database).begin(
+            self.account_id, run_id, arn, sync_type, asked["trigger"]
+        )
         assert epoch is not None, "the run before has not ended"
         return {"acquired": True, "epoch": epoch}
 
@@ -259,15 +263,14 @@ class World:
         """As a function opens it: a client of its own, and a connection if others are at work."""
         database = Database(self.settings) if self.at_once else self.database
         budget = RetryBudget(None if self.at_once else self.pauses.append)
-        runs = RunStore(database)
         try:
-            account = runs.active_account(self.account_id)
-            runs.renew_lease(run)
+            account = AccountStore(database).active_account(self.account_id)
+            LeaseStore(database).renew(run)
             require_unthrottled(account)
             mailbox = self._open(run, database, budget, at_once or account.max_in_flight)
             with closing(mailbox.provider), used(mailbox):
                 yield mailbox
-            runs.renew_lease(run, requests=mailbox.provider.requests)
+            LeaseStore(database).renew(run, requests=mailbox.provider.requests)
         finally:
             if database is not self.database:
                 database.close()

@@ -5,13 +5,14 @@ import shutil
 
 from infra.catalog import STATEMACHINES, WORKFLOWS
 from localdev import samples
-from mailsync.store.queries import PRODUCT
+from mailsync.store.statements import statements
 from tests.previous import EVENTS, QUERIES, STATEMACHINE
 from tests.workflow.test_definitions import states
 
 
 def main() -> None:
-    shutil.copyfile(PRODUCT, QUERIES)
+    recorded = (f"-- {name} --\n{text}\n" for name, text in statements().items())
+    QUERIES.write_text("\n".join(recorded))
     for folder in (STATEMACHINE, EVENTS):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

@@ -17,6 +17,7 @@ from mailsync.model import (
 )
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_store import RunStore
@@ -107,9 +108,11 @@ def account_id(database: Database) -> AccountId:
 
 
 @pytest.fixture
-def run(runs: RunStore, account_id: AccountId) -> RunRef:
+def run(database: Database, account_id: AccountId) -> RunRef:
     """A run that holds the lease."""
-    epoch = runs.begin(account_id, RunId("run-1"), "arn-1", SyncType.INITIAL, "test")
+    epoch = LeaseStore(database).begin(
+        account_id, RunId("run-1"), "arn-1", SyncType.INITIAL, "test"
+    )
     assert epoch is not None
     return RunRef(account_id, RunId("run-1"), epoch)
 

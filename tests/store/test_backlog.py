@@ -6,6 +6,8 @@ from mailsync.errors import LeaseLost
 from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
 from mailsync.store.backlog_store import Backlog, BacklogStore
 from mailsync.store.connection import Database
+from mailsync.store.lease_store import LeaseStore
+from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
 from tests.builders import complete_verified, connect_account
 from tests.emf import counting, told
@@ -53,7 +55,7 @@ def test_a_claim_does_not_hide_that_nobody_looks_at_a_mailbox(
 ) -> None:
     """So it is when batches are lost: the queue alone would show it as put off, again and again."""
     one(database, OVERDUE.format(1_900, "active", account_id))
-    assert runs.claim_due(10, 600) == (account_id,)
+    assert QueueStore(database).claim_due(10, 600) == (account_id,)
 
     assert backlog.now().due == 1
     assert 1_900 <= backlog.now().overdue_s < 1_930
@@ -73,7 +75,7 @@ def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
     backlog: BacklogStore, runs: RunStore, account_id: AccountId, database: Database
 ) -> None:
     """So it is when executions cannot be started."""
-    assert runs.claim_due(10, 600) == (account_id,)
+    assert QueueStore(database).claim_due(10, 600) == (account_id,)
     runs.enqueue(account_id, RunId("run-1"), SyncScope(SyncType.AUTO), "schedule")
     one(database, LONG_AGO)
 
@@ -98,7 +100,9 @@ def test_an_outcome_is_counted_once_however_often_it_is_told(
     with counting(monkeypatch):
         for _ in range(2):
             runs.fail(run.account_id, run.run_id, "arn-1", "ProviderRejected", "said so")
-        epoch = runs.begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "test")
+        epoch = LeaseStore(database).begin(
+            run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "test"
+        )
         assert epoch is not None
         second = RunRef(run.account_id, RunId("run-2"), epoch)
         complete_verified(database, second)
@@ -119,7 +123,7 @@ def test_a_run_that_lost_its_lease_to_another_is_counted_by_that_name(
 ) -> None:
     one(database, EXPIRE)
     with counting(monkeypatch):
-        runs.begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "test")
+        LeaseStore(database).begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "test")
         with pytest.raises(LeaseLost):
             runs.complete(run)
 

@@ -9,6 +9,7 @@ from mailsync.model import AccountId, Credentials, RunId, RunRef, SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.migrate import migrate, migrations
 from mailsync.store.run_store import RunStore
 from tests.emf import counting, told
@@ -43,6 +44,7 @@ def test_each_account_that_the_version_before_closed_is_tried_again_within_the_h
 
 
 def test_accounts_that_are_closed_are_counted_once_each(
+    database: Database,
     runs: RunStore,
     run: RunRef,
     monkeypatch: pytest.MonkeyPatch,
@@ -52,7 +54,7 @@ def test_accounts_that_are_closed_are_counted_once_each(
     with counting(monkeypatch):
         runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
         runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
-        runs.begin(account_id, RunId("again"), "arn-2", SyncType.AUTO, "test")
+        LeaseStore(database).begin(account_id, RunId("again"), "arn-2", SyncType.AUTO, "test")
         runs.fail(account_id, RunId("again"), "arn-2", "AccessRevoked", "Sign in again.")
 
     counted = told(capsys.readouterr().out)

@@ -12,6 +12,7 @@ from mailsync.errors import VerificationFailed
 from mailsync.model import RunId, RunRef
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, open_database
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one
 
@@ -91,7 +92,7 @@ def test_a_run_that_waits_for_its_provider_is_not_among_the_silent_ones(
         database,
         "UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '9 min' RETURNING 1",
     )
-    runs.save_throttle(run, 3600)
+    LeaseStore(database).save_throttle(run, 3600)
 
     assert runs.stale_runs(60, 100) == ()
 

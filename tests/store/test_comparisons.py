@@ -8,6 +8,8 @@ import pytest
 from mailsync.decisions.verify import StoredEntry
 from mailsync.errors import LeaseLost
 from mailsync.model import RemoteEntry, RemoteId, Removal, Unreadable, Upsert
+from mailsync.store.quarantine_store import QuarantineStore
+from mailsync.store.removal_store import RemovalStore
 from tests.builders import A_MOMENT, a_message
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
@@ -50,7 +52,9 @@ def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(
     before = compared.rows(numbers)
     compared.folders.restart_full_sync(compared.run, compared.first)
 
-    shown = compared.mail.show_again(compared.run, compared.first, ids("hidden", "elsewhere"))
+    shown = RemovalStore(compared.database).show_again(
+        compared.run, compared.first, ids("hidden", "elsewhere")
+    )
 
     assert shown == 2
     assert emails(compared.database) == {
@@ -94,21 +98,23 @@ def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mir
     for folder_id, name in ((compared.first, "odd"), (compared.second, "odder")):
         compared.apply(folder_id, Unreadable(RemoteId(name), "corrupt", ""))
 
-    compared.mail.leave_quarantine(compared.run, ids("odd", "odder"), compared.first)
+    QuarantineStore(compared.database).leave(compared.run, ids("odd", "odder"), compared.first)
 
-    assert compared.mail.quarantined(compared.run, compared.first) == frozenset()
-    assert compared.mail.quarantined(compared.run, compared.second) == {"odder"}
+    assert QuarantineStore(compared.database).ids(compared.run, compared.first) == frozenset()
+    assert QuarantineStore(compared.database).ids(compared.run, compared.second) == {"odder"}
 
 
 def test_without_the_lease_no_message_is_written(compared: Mirror) -> None:
     late = replace(compared.run, lease_epoch=compared.run.lease_epoch - 1)
     mail, before = compared.mail, compared.rows("SELECT * FROM mailsync.emails ORDER BY id")
     writes: tuple[Callable[[], object], ...] = (
-        lambda: mail.show_again(late, compared.first, ids("hidden", "elsewhere")),
+        lambda: RemovalStore(compared.database).show_again(
+            late, compared.first, ids("hidden", "elsewhere")
+        ),
         lambda: mail.save_versions(late, [RemoteEntry(RemoteId("here"), False, "v2")]),
-        lambda: mail.mark_removed(late, compared.first, ids("here")),
+        lambda: RemovalStore(compared.database).mark_removed(late, compared.first, ids("here")),
         lambda: mail.apply_messages(late, None, [a_message("here", subject="new")]),
-        lambda: mail.leave_quarantine(late, ids("here")),
+        lambda: QuarantineStore(compared.database).leave(late, ids("here")),
         lambda: mail.drop_unselected(late),
     )
 

@@ -12,8 +12,9 @@ from mailsync.decisions.due import CLAIMED_FOR_S, MAX_PER_TICK
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.queries import statements
+from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
+from mailsync.store.statements import statements
 from tests.store.rows import rows
 
 ACCOUNTS = 20_000
@@ -72,17 +73,17 @@ def test_ten_ticks_at_once_never_claim_a_mailbox_twice_and_forget_none(
 
     def tick(_: int) -> list[AccountId]:
         database = Database(settings)
-        claimed = [each for _ in range(6) for each in RunStore(database).claim_due(100, 600)]
+        claimed = [each for _ in range(6) for each in QueueStore(database).claim_due(100, 600)]
         database.close()
         return claimed
 
     with ThreadPoolExecutor(10) as pool:
         claimed = Counter(each for found in pool.map(tick, range(10)) for each in found)
-    claimed.update(RunStore(queue).claim_due(ACCOUNTS, 600))
+    claimed.update(QueueStore(queue).claim_due(ACCOUNTS, 600))
 
     assert max(claimed.values()) == 1
     assert len(claimed) >= 1960  # of 2000 that were due a fiftieth is paused
-    assert RunStore(queue).claim_due(ACCOUNTS, 600) == ()
+    assert QueueStore(queue).claim_due(ACCOUNTS, 600) == ()
 
 
 @pytest.mark.parametrize("status", ["paused", "reauth_required", "disconnected", "purging"])
@@ -91,16 +92,16 @@ def test_who_is_not_active_is_not_in_the_queue_and_comes_back_when_it_is(
 ) -> None:
     becomes = "UPDATE mailsync.email_accounts SET status = '{}' RETURNING 1"
     rows(database, becomes.format(status))
-    assert runs.claim_due(10, 60.0) == ()
+    assert QueueStore(database).claim_due(10, 60.0) == ()
 
     rows(database, becomes.format("active"))
-    assert runs.claim_due(10, 60.0) == (account_id,)
+    assert QueueStore(database).claim_due(10, 60.0) == (account_id,)
 
 
 def test_what_is_claimed_comes_in_the_order_in_which_it_fell_due(queue: Database) -> None:
     expected = [each for (each,) in rows(queue, ACTIVE)]
 
-    assert list(RunStore(queue).claim_due(500, 600)) == expected[:500]
+    assert list(QueueStore(queue).claim_due(500, 600)) == expected[:500]
 
 
 def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
@@ -109,9 +110,9 @@ def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
     """Every seventh fails and is due again at once: it stands behind those that still wait."""
     fill(database, 10_000, "now() - make_interval(mins => 10, secs => n)")
     waiting = [AccountId(each) for (each,) in rows(database, ACTIVE)]
-    runs, ticks = RunStore(database), []
+    ticks = []
     while waiting:
-        claimed = list(runs.claim_due(MAX_PER_TICK, CLAIMED_FOR_S))
+        claimed = list(QueueStore(database).claim_due(MAX_PER_TICK, CLAIMED_FOR_S))
         first_time = [each for each in claimed if each in set(waiting)]
         assert first_time == waiting[: len(first_time)] == claimed[: len(first_time)]
         waiting = waiting[len(first_time) :]

@@ -24,6 +24,7 @@ from mailsync.model import (
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
@@ -83,7 +84,7 @@ def a_run_of_the_longest_names(database: Database) -> RunRef:
     scope = SyncScope(SyncType.INITIAL)
     for each in (key, noise(255, seed=2)):  # the second joins
         runs.enqueue(account_id, run_id, scope, "api", each)
-    epoch = runs.begin(account_id, run_id, "arn", SyncType.INITIAL, "api")
+    epoch = LeaseStore(database).begin(account_id, run_id, "arn", SyncType.INITIAL, "api")
     assert epoch is not None
     return RunRef(account_id, run_id, epoch)
 

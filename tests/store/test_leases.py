@@ -7,8 +7,11 @@ import pytest
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
 from mailsync.model import AccountId, KnownFolder, RunId, RunRef, SyncScope, SyncType
 from mailsync.settings import Settings
+from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
+from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
 from tests.builders import complete_verified, connect_account
 from tests.store.rows import one, rows
@@ -18,8 +21,8 @@ EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s
 MANUAL = SyncScope(SyncType.MANUAL)
 
 
-def begin(runs: RunStore, account_id: AccountId, name: str) -> int | None:
-    return runs.begin(account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "test")
+def begin(database: Database, account_id: AccountId, name: str) -> int | None:
+    return LeaseStore(database).begin(account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "test")
 
 
 def test_of_many_executions_exactly_one_gets_the_lease(
@@ -28,7 +31,7 @@ def test_of_many_executions_exactly_one_gets_the_lease(
     def contend(number: int) -> int | None:
         database = Database(settings)
         try:
-            return begin(RunStore(database), account_id, f"run-{number}")
+            return begin(database, account_id, f"run-{number}")
         finally:
             database.close()
 
@@ -38,19 +41,21 @@ def test_of_many_executions_exactly_one_gets_the_lease(
     assert sum(epoch is not None for epoch in epochs) == 1
 
 
-def test_the_same_execution_gets_its_own_lease_again(runs: RunStore, account_id: AccountId) -> None:
-    assert begin(runs, account_id, "run-1") == begin(runs, account_id, "run-1")
+def test_the_same_execution_gets_its_own_lease_again(
+    database: Database, account_id: AccountId
+) -> None:
+    assert begin(database, account_id, "run-1") == begin(database, account_id, "run-1")
 
 
 def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
     runs: RunStore, run: RunRef, database: Database
 ) -> None:
     one(database, EXPIRE)
-    epoch = begin(runs, run.account_id, "run-2")
+    epoch = begin(database, run.account_id, "run-2")
 
     assert epoch == run.lease_epoch + 1
     with pytest.raises(LeaseLost):
-        runs.renew_lease(run)
+        LeaseStore(database).renew(run)
     statuses = dict(rows(database, "SELECT id, status FROM mailsync.sync_runs"))
     assert statuses == {"run-1": "failed", "run-2": "running"}
 
@@ -66,7 +71,7 @@ def test_an_idempotency_key_names_its_run_even_when_that_has_ended(
     runs: RunStore, account_id: AccountId, database: Database
 ) -> None:
     runs.enqueue(account_id, RunId("a"), MANUAL, "api", "key-1")
-    epoch = begin(runs, account_id, "a")
+    epoch = begin(database, account_id, "a")
     assert epoch is not None
     complete_verified(database, RunRef(account_id, RunId("a"), epoch))
 
@@ -95,10 +100,11 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
         answer = asked.result(timeout=10)
 
     other.close()
-    assert (answer.id, answer.repeats) == ("a", SyncScope(SyncType.FULL))
+    assert (answer.id, answer.first_scope) == ("a", SyncScope(SyncType.FULL))
 
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
+    database: Database,
     runs: RunStore,
     run: RunRef,
     folders: tuple[KnownFolder, KnownFolder],
@@ -107,7 +113,7 @@ def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
     folder_store.mark_verified(run, [folders[0].ref.id])
 
     assert not runs.complete(run)
-    assert not runs.account(run.account_id).initial_sync_completed
+    assert not AccountStore(database).account(run.account_id).initial_sync_completed
 
 
 def test_a_run_is_completed_once_though_it_is_asked_twice(
@@ -126,7 +132,7 @@ def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
     runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
 
     with pytest.raises(AccountNotConnected):
-        runs.active_account(run.account_id)
+        AccountStore(database).active_account(run.account_id)
     assert one(database, "SELECT status, sync_status FROM mailsync.email_accounts") == [
         "reauth_required",
         "failed",
@@ -149,20 +155,20 @@ def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_
         "failed",
     ]
     assert rows(database, "SELECT type FROM mailsync.outbox") == [["sync.failed"]]
-    assert runs.claim_due(10, 60.0) == (run.account_id,)
+    assert QueueStore(database).claim_due(10, 60.0) == (run.account_id,)
 
 
-def test_due_accounts_are_claimed_once(runs: RunStore, account_id: AccountId) -> None:
-    assert runs.claim_due(10, 60.0) == (account_id,)
-    assert runs.claim_due(10, 60.0) == ()
+def test_due_accounts_are_claimed_once(database: Database, account_id: AccountId) -> None:
+    assert QueueStore(database).claim_due(10, 60.0) == (account_id,)
+    assert QueueStore(database).claim_due(10, 60.0) == ()
 
 
 @pytest.mark.parametrize("unknown", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])
 def test_an_unknown_account_is_not_found_whatever_its_id_looks_like(
-    runs: RunStore, unknown: str
+    database: Database, unknown: str
 ) -> None:
     with pytest.raises(AccountNotFound):
-        runs.account(AccountId(unknown))
+        AccountStore(database).account(AccountId(unknown))
 
 
 @pytest.mark.parametrize("key", [None, "key"])

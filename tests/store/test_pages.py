@@ -20,6 +20,7 @@ from mailsync.model import (
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
+from mailsync.store.quarantine_store import QuarantineStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.conftest import Apply, Mirror
 from tests.store.rows import emails, one, rows
@@ -198,11 +199,11 @@ def test_what_postgres_cannot_hold_is_replaced_and_the_rest_kept(
 
 
 def test_an_unreadable_message_is_named_and_forgotten_when_it_can_be_read(
-    apply: Apply, folders: Folders, mail: MailStore, run: RunRef
+    database: Database, apply: Apply, folders: Folders, mail: MailStore, run: RunRef
 ) -> None:
     folder_id = folders[0].ref.id
     apply(folder_id, a_page(Unreadable(RemoteId("m1"), "corrupt", "no body")))
-    assert mail.quarantined(run, folder_id) == {"m1"}
+    assert QuarantineStore(database).ids(run, folder_id) == {"m1"}
 
     apply(folder_id, a_page(Upsert(a_message("m1")), next_cursor="c2"))
-    assert mail.quarantined(run, folder_id) == frozenset()
+    assert QuarantineStore(database).ids(run, folder_id) == frozenset()

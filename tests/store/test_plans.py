@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailsync.store.connection import Database
-from mailsync.store.queries import statements
+from mailsync.store.statements import statements
 from tests.store.rows import one, rows
 
 OTHERS, IN_THEIR_FOLDERS, IN_OURS = 500, 5, 2000

@@ -11,8 +11,8 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
-from mailsync.store.run_store import RunStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.pooler import pooled
 
@@ -38,7 +38,7 @@ def mirror_one_account(url: str, number: int) -> tuple[AccountId, dict[str, str]
         provider_account_id=str(number),
         email_address=f"{number}@example.org",
     )
-    epoch = RunStore(database).begin(
+    epoch = LeaseStore(database).begin(
         account_id, RunId(f"run-{number}"), f"arn-{number}", SyncType.INITIAL, "test"
     )
     assert epoch is not None

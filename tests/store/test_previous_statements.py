@@ -4,7 +4,7 @@ import pg8000.native
 
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from mailsync.store.queries import statements
+from mailsync.store.statements import statements
 from tests.previous import QUERIES
 
 

@@ -18,6 +18,7 @@ from mailsync.model import (
 )
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.push_store import Claim, PushStore
 from mailsync.store.run_store import RunStore
 from tests.builders import complete_verified
@@ -88,7 +89,9 @@ def test_the_run_that_follows_settles_it(
 ) -> None:
     push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.CHANGED)])
     complete_verified(database, run)
-    epoch = runs.begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "schedule")
+    epoch = LeaseStore(database).begin(
+        run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "schedule"
+    )
     assert epoch is not None
 
     following = RunRef(run.account_id, RunId("run-2"), epoch)

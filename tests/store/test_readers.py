@@ -11,6 +11,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.model import RemoteId, Removal
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
+from mailsync.store.removal_store import RemovalStore
 from tests.builders import a_remote_folder
 from tests.conftest import TEMPLATE
 from tests.store.conftest import Mirror
@@ -160,7 +161,7 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
     assert mirror.one("SELECT count(*) FROM mailsync.emails") == [3]
 
     mirror.folders.save(mirror.run, [a_remote_folder("F2")], [])
-    mirror.mail.show_again(mirror.run, mirror.second, [RemoteId(moved)])
-    mirror.mail.show_again(mirror.run, mirror.first, [RemoteId(gone)])
+    RemovalStore(mirror.database).show_again(mirror.run, mirror.second, [RemoteId(moved)])
+    RemovalStore(mirror.database).show_again(mirror.run, mirror.first, [RemoteId(gone)])
     assert shown() == all_of(gone, kept, moved)
     reader.close()

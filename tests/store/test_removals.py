@@ -13,7 +13,8 @@ from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
-from mailsync.store.queries import statements
+from mailsync.store.removal_store import RemovalStore
+from mailsync.store.statements import statements
 from tests.builders import a_message
 from tests.previous import QUERIES
 from tests.store.conftest import Mirror
@@ -89,7 +90,7 @@ def is_fetched(mirror: Mirror, name: str) -> None:
 
 
 def is_listed(mirror: Mirror, name: str) -> None:
-    mirror.mail.show_again(mirror.run, mirror.first, [RemoteId(name)])
+    RemovalStore(mirror.database).show_again(mirror.run, mirror.first, [RemoteId(name)])
 
 
 def is_removed(mirror: Mirror, name: str) -> None:
@@ -97,7 +98,7 @@ def is_removed(mirror: Mirror, name: str) -> None:
 
 
 def is_listed_no_more(mirror: Mirror, name: str) -> None:
-    mirror.mail.mark_removed(mirror.run, mirror.first, [RemoteId(name)])
+    RemovalStore(mirror.database).mark_removed(mirror.run, mirror.first, [RemoteId(name)])
 
 
 def is_not_walked(mirror: Mirror, name: str) -> None:

@@ -15,8 +15,8 @@ from mailsync.model import RunId, RunRef, SyncType, Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
-from mailsync.store.run_store import RunStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
 from tests.store.pooler import pooled
 
@@ -116,8 +116,10 @@ def stored(url: str) -> dict[str, Any]:
     """What comes back of a message, its cursor, and when its account is due."""
     database = Database(Settings({"DATABASE_URL": url}))
     account_id = connect_account(database, f"user-{next(_runs)}")
-    runs, mail, folders = RunStore(database), MailStore(database), FolderStore(database)
-    epoch = runs.begin(account_id, RunId(account_id), "arn", SyncType.INITIAL, "test")
+    mail, folders = MailStore(database), FolderStore(database)
+    epoch = LeaseStore(database).begin(
+        account_id, RunId(account_id), "arn", SyncType.INITIAL, "test"
+    )
     assert epoch is not None
     run = RunRef(account_id, RunId(account_id), epoch)
     folders.save(run, [a_remote_folder("F1", display_name=SENT["text"])], [])

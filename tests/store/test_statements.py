@@ -1,10 +1,10 @@
-"""The rules of `queries.sql`, and of who may run a statement."""
+"""The rules of `queries/`, and of who may run a statement."""
 
 import re
 from pathlib import Path
 
 from mailsync.store.migrate import migrations
-from mailsync.store.queries import statements
+from mailsync.store.statements import statements
 
 PRODUCT = Path(__file__).resolve().parent.parent.parent / "lambdas"
 SCHEMA = "".join(each.statements for each in migrations())

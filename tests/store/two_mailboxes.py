@@ -4,8 +4,8 @@ from mailsync.model import Provider, RunId, RunRef, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
-from mailsync.store.run_store import RunStore
 from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.rows import rows
 
@@ -37,7 +37,7 @@ def _fill(database: Database, user: str) -> None:
         provider_account_id=user,
         email_address=f"{user}@example.org",
     )
-    epoch = RunStore(database).begin(account_id, RunId(user), user, SyncType.INITIAL, "test")
+    epoch = LeaseStore(database).begin(account_id, RunId(user), user, SyncType.INITIAL, "test")
     assert epoch is not None
     run, folders = RunRef(account_id, RunId(user), epoch), FolderStore(database)
     folders.save(run, [a_remote_folder("F1", display_name=user)], [])

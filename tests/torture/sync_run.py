@@ -21,10 +21,11 @@ from pg8000.exceptions import DatabaseError
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from mailsync.decisions import freshness
-from mailsync.model import AccountId, SyncType
+from mailsync.model import AccountId, SyncScope, SyncType
 from mailsync.providers import retry_budget
 from mailsync.runs import trigger as workflow
-from mailsync.runs.trigger import Trigger, Workflows, execution_arn
+from mailsync.runs.step_functions import StepFunctions, execution_arn
+from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings, load_settings
 from mailsync.store import connection
 from mailsync.store.connection import open_database
@@ -50,7 +51,7 @@ _waits: list[float] = []
 _ageing = Lock()
 
 
-class _Engine(Workflows):
+class _Engine(StepFunctions):
     """Step Functions to the trigger: what was started before is dead, what is asked for runs."""
 
     started: str | None = None
@@ -94,7 +95,7 @@ def _prepare(order: Order) -> None:
         _forget_process(gently=order.is_forked)
     _engine.started = None
     _waits.clear()
-    _replace(workflow, "Workflows", lambda: _engine)
+    _replace(workflow, "StepFunctions", lambda: _engine)
     _replace(connection, "connect", _remembered)
     # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
     _replace(retry_budget, "time", SimpleNamespace(sleep=lambda _: None))
@@ -145,7 +146,7 @@ def _run(order: Order, moments: Moments) -> Ending:
 def _started(order: Order) -> str:
     """The name of the execution that a trigger starts; past it, one that nobody knows yet."""
     if not order.console:
-        _trigger().sync(AccountId(order.account_id), _sync_type(order), "torture")
+        _trigger().sync(AccountId(order.account_id), SyncScope(_sync_type(order)), "torture")
     return _engine.started or str(uuid.uuid4())
 
 

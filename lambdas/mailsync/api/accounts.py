@@ -48,7 +48,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 def list_accounts(limit: Limit = 20, cursor: Cursor = None) -> AccountList:
     after = read_cursor(cursor, lambda text: str(UUID(text)))
     user = user_id(router.current_event)
-    found = AccountStore(open_database()).accounts(user, after, limit + 1)
+    found = AccountStore(open_database()).accounts_of_user(user, after, limit + 1)
     page, next_cursor = cut(found, limit, lambda row: (row.created_at, row.id))
     return AccountList(accounts=tuple(_view(each) for each in page), next_cursor=next_cursor)
 

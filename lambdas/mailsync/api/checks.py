@@ -9,7 +9,7 @@ from mailsync.api.documented import answers
 from mailsync.api.limits import EVERYBODY, Kind, spend
 from mailsync.api.models import Health, SelfTestStarted
 from mailsync.log import logger
-from mailsync.runs.trigger import Workflows
+from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.migrate import require_usable
@@ -26,7 +26,7 @@ def start_self_test() -> SelfTestStarted:
     spend(user_id(router.current_event), Kind.SELF_TEST)
     spend(EVERYBODY, Kind.SELF_TESTS)
     name = str(uuid4())
-    arn = Workflows().start(load_settings().test_sync_arn, name, {})
+    arn = StepFunctions().start(load_settings().test_sync_arn, name, {})
     logger.info("self_test_started", execution=name)
     return SelfTestStarted(execution_arn=arn, event_id=name)
 

@@ -32,7 +32,8 @@ from mailsync.api.sign_in_errors import (
 )
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId, RunId
-from mailsync.runs.trigger import Trigger, Workflows
+from mailsync.runs.step_functions import StepFunctions
+from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
@@ -179,7 +180,7 @@ def _sign_ins(settings: Settings) -> SignIns:
 
 
 def _trigger(settings: Settings) -> Trigger:
-    return Trigger(RunStore(open_database()), Workflows(), settings.mailbox_sync_arn)
+    return Trigger(RunStore(open_database()), StepFunctions(), settings.mailbox_sync_arn)
 
 
 def _is_secure(base: str) -> bool:

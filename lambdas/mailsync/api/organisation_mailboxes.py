@@ -10,7 +10,7 @@ from typing import Any
 
 from mailsync.api.problems import Problem, Refused, invalid_field
 from mailsync.credentials.vault import Vault
-from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncType
+from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
@@ -97,7 +97,7 @@ def connect_mailbox(
         email_address=owner.address,
         seal=lambda account_id: tokens.sealed(account_id, key),
     )
-    run = trigger.sync(account_id, SyncType.INITIAL, "connect")
+    run = trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
     return Connected(account_id, run.id, owner.address)
 
 

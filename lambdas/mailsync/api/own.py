@@ -14,7 +14,7 @@ CANNOT_SYNC = {
 
 def require_own_account(account_id: AccountId, user_id: str) -> WholeAccount:
     """Raises AccountNotFound."""
-    found = AccountStore(open_database()).account(account_id, user_id)
+    found = AccountStore(open_database()).account_of_user(account_id, user_id)
     if found is None:
         raise not_found()
     return found

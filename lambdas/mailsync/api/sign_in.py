@@ -20,7 +20,7 @@ from mailsync.api.problems import Problem, Refused
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Column, Place, Vault
 from mailsync.errors import AccessRevoked
-from mailsync.model import Access, AccountId, Provider, RunId, SyncType
+from mailsync.model import Access, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore, SignIn
@@ -182,7 +182,7 @@ class SignIns:
             email_address=mailbox.address,
             seal=lambda account_id: mailbox.tokens.sealed(account_id, key),
         )
-        run = self._trigger.sync(account_id, SyncType.INITIAL, "connect")
+        run = self._trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
         return Connected(user_id, account_id, mailbox.address, run.id)
 
     def _take(self, state: str, cookie: str) -> SignIn:

@@ -73,7 +73,7 @@ def start_sync(
         spend(user, Kind.FULL_SYNC)
     account = _own_account(asked.account_id)
     run = _run(account, scope, idempotency_key)
-    if run.repeats not in (None, scope):
+    if run.first_scope not in (None, scope):
         raise Refused(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{base_url(router.current_event, settings)}{PATH}?accountId={account.id}"
@@ -129,7 +129,7 @@ def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> OpenRun:
         if before is None:
             raise
         return before
-    return open_trigger().sync(account.id, scope.sync_type, "api", key, folder_ids=scope.folder_ids)
+    return open_trigger().sync(account.id, scope, "api", key)
 
 
 def _own_account(account_id: UUID) -> AccountStatus:

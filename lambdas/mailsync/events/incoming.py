@@ -11,9 +11,10 @@ from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.log import logger
-from mailsync.model import SYNCABLE, AccountId, Provider, SyncType
-from mailsync.runs.trigger import Trigger, Workflows
-from mailsync.store.run_store import RunStore
+from mailsync.model import SYNCABLE, AccountId, Provider, SyncScope, SyncType
+from mailsync.runs.step_functions import StepFunctions
+from mailsync.runs.trigger import Trigger
+from mailsync.store.account_store import AccountStore
 
 SELF_TEST = "test/sync"
 PROVIDERS = {
@@ -58,16 +59,18 @@ def read_request(kind: str, detail: Any) -> Asked | Refused:
 class Receiver:
     """Answers events; what has to be tried again is raised, as StoreUnavailable or by boto3."""
 
-    def __init__(self, runs: RunStore, trigger: Trigger, workflows: Workflows) -> None:
-        self._runs = runs
+    def __init__(
+        self, accounts: AccountStore, trigger: Trigger, step_functions: StepFunctions
+    ) -> None:
+        self._accounts = accounts
         self._trigger = trigger
-        self._workflows = workflows
+        self._step_functions = step_functions
 
     def answer(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
         """`runId` and `status` of the run, `executionArn` of the self-test, or `refused`."""
         event_id, kind = str(event["id"]), str(event["detail-type"])
         if kind == SELF_TEST:
-            arn = self._workflows.start(self_test_arn, event_id, {})
+            arn = self._step_functions.start(self_test_arn, event_id, {})
             logger.info("self_test_started", execution=event_id)
             return {"executionArn": arn}
         asked = read_request(kind, event.get("detail"))
@@ -79,13 +82,15 @@ class Receiver:
 
     def _start(self, asked: Asked, event_id: str) -> dict[str, str] | Refused:
         try:
-            account = self._runs.active_account(asked.account_id)
+            account = self._accounts.active_account(asked.account_id)
         except (AccountNotFound, AccountNotConnected) as cannot:
             return Refused(str(cannot))
         if account.provider != asked.provider:
             return Refused(
                 f"The account is one of {account.provider}; send the event of that name."
             )
-        run = self._trigger.sync(account.id, asked.sync_type, "event", f"event:{event_id}")
+        run = self._trigger.sync(
+            account.id, SyncScope(asked.sync_type), "event", f"event:{event_id}"
+        )
         logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
         return {"runId": run.id, "status": run.status}

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from mailsync.model import AccountId
-from mailsync.store.check_store import CheckStore
+from mailsync.store.queue_store import QueueStore
 
 BATCH = 25
 """A batch lasts some 3 s when nothing is new: long enough that what an invocation costs by itself
@@ -20,8 +20,8 @@ does not count, short enough that a function that dies keeps few waiting."""
 class Batches:
     """`sync-accounts`, by Lambda's API."""
 
-    def __init__(self, checks: CheckStore, function_arn: str) -> None:
-        self._checks = checks
+    def __init__(self, queue: QueueStore, function_arn: str) -> None:
+        self._queue = queue
         self._function_arn = function_arn
 
     @cached_property
@@ -43,7 +43,7 @@ class Batches:
             try:
                 self._invoke(account_ids[start : start + BATCH])
             except Exception:
-                self._checks.release_claims(account_ids[start:])
+                self._queue.release_claims(account_ids[start:])
                 raise
         return len(starts)
 

@@ -48,7 +48,8 @@ class Trigger:
             run = self._runs.enqueue(account_id, new_id, scope, trigger, idempotency_key)
             action = self._action(run, is_new=run.id == new_id)
             if action is Action.CLOSE:
-                self._runs.forget_joined(account_id, run.id, idempotency_key)
+                if idempotency_key and run.first_scope is None:
+                    self._runs.forget_joined(account_id, run.id, idempotency_key)
                 self.close(account_id, run.id)
                 continue
             if action is Action.START:

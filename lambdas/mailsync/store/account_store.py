@@ -1,10 +1,13 @@
 """What the API shows of a user's accounts, and of the choice of their folders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from mailsync.model import AccountId
+from mailsync.errors import AccountNotConnected, AccountNotFound
+from mailsync.model import Account, AccountId, Provider
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.removal_store import Removal, removals_of
 
@@ -79,7 +82,26 @@ class AccountStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def accounts(
+    def account(self, account_id: AccountId) -> Account:
+        """Raises AccountNotFound when there is none, whatever the id looks like."""
+        if not _is_uuid(account_id):
+            raise AccountNotFound("There is no account of this id.")
+        with self._database.transaction() as tx:
+            found = tx.run("find_account", account_id=account_id)
+        if not found:
+            raise AccountNotFound(f"There is no account {account_id}.")
+        return read_account(found[0])
+
+    def active_account(self, account_id: AccountId) -> Account:
+        """The account, if it may be synced. Raises AccountNotFound and AccountNotConnected."""
+        account = self.account(account_id)
+        if account.status != "active":
+            raise AccountNotConnected(
+                f"Account {account_id} is {account.status}; connect or resume it first."
+            )
+        return account
+
+    def accounts_of_user(
         self, user_id: str, after: tuple[datetime, str] | None, limit: int
     ) -> tuple[AccountRow, ...]:
         """In the order in which they were connected, behind the position of an account."""
@@ -89,7 +111,7 @@ class AccountStore:
                 tx, user_id, account_id=None, after_at=at, after_id=number, limit=limit
             )
 
-    def account(self, account_id: AccountId, user_id: str) -> WholeAccount | None:
+    def account_of_user(self, account_id: AccountId, user_id: str) -> WholeAccount | None:
         with self._database.transaction() as tx:
             at, number = _BEFORE_ALL
             asked = {"account_id": account_id, "after_at": at, "after_id": number, "limit": 1}
@@ -117,3 +139,27 @@ def _account(values: list[Any]) -> AccountRow:
 
 def _folder(row: list[Any]) -> FolderChoice:
     return FolderChoice(*row)
+
+
+def read_account(row: Sequence[Any]) -> Account:
+    """From the columns of `find_account`."""
+    number, provider, status, is_complete, remote_id, organisation_id, *limits = row
+    max_in_flight, throttled_for_s = limits
+    return Account(
+        id=AccountId(number),
+        provider=Provider(provider),
+        status=status,
+        initial_sync_completed=is_complete,
+        remote_id=remote_id,
+        organisation_id=organisation_id,
+        max_in_flight=max_in_flight,
+        throttled_for_s=throttled_for_s,
+    )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -7,7 +7,7 @@ for a dead one, and what a check cannot do itself is left to an execution of the
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import random
@@ -30,12 +30,13 @@ from mailsync.model import (
     SyncType,
     TreeReading,
 )
+from mailsync.store.account_store import read_account
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
 from mailsync.store.folder_store import GONE_AFTER, known_folder, listed_counts
+from mailsync.store.lease_store import CHECKER, LEASE_S
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import fail_run
-from mailsync.store.run_store import CHECKER, LEASE_S, read_account
 
 CHECK_LEASE_S = 60
 """Longer than a check, and over before Lambda calls a function again that died."""
@@ -206,12 +207,6 @@ class CheckStore:
         with self._database.transaction() as tx:
             left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
             _demand(left, check)
-
-    def release_claims(self, account_ids: Sequence[AccountId]) -> None:
-        """Make accounts due again that were claimed and not checked."""
-        if account_ids:
-            with self._database.transaction() as tx:
-                tx.run("release_claims", ids=to_json(list(account_ids)))
 
 
 def _fence(check: Check) -> dict[str, Any]:

@@ -25,9 +25,9 @@ from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreU
 from mailsync.settings import Settings, load_settings
 from mailsync.store.database_url import Target, read_database_url
 from mailsync.store.iam_token import iam_token
-from mailsync.store.queries import statements
 from mailsync.store.session import BEGIN, END_STALE_SESSION
 from mailsync.store.sqlstate import error_of, read_only
+from mailsync.store.statements import statements
 
 READ_TIMEOUT_S = 150
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
@@ -234,7 +234,7 @@ class Transaction:
         self._known = known
 
     def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
-        """Runs a statement of `queries.sql` by its name."""
+        """Runs a statement of `queries/` by its name."""
         _require_text(statement, parameters.values())
         self.statements += 1
         try:
@@ -283,7 +283,7 @@ def _require_text(statement: str, values: Iterable[Any]) -> None:
 class Database:
     """The process's connection; opened when first needed, opened anew when it broke.
 
-    known: the statements that it runs, by name; None: those of `queries.sql`.
+    known: the statements that it runs, by name; None: those of `queries/`.
     """
 
     statements: int

@@ -13,11 +13,11 @@ from mailsync.decisions.due import EXECUTION_STOPPED, SUSPICIOUS_REMOVAL, next_s
 from mailsync.errors import AccountNotFound
 from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
+from mailsync.store.lease_store import CHECKER
 from mailsync.store.mail_store import PIECE
 from mailsync.store.removal_store import Removal, removal_of, schedule_removal
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import announce, close_run
-from mailsync.store.run_store import CHECKER
 
 RUNS_PIECE = 500
 

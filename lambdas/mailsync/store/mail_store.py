@@ -98,26 +98,6 @@ class MailStore:
         _tell(counts)
         return counts
 
-    def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Hide messages that left this folder; how many."""
-        with Fenced(self._database, run) as tx:
-            return tx.changed(
-                "mark_removed",
-                account_id=run.account_id,
-                folder_id=folder_id,
-                ids=rows.to_json(ids),
-            )
-
-    def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Show messages that are in this folder after all, in the state that is stored."""
-        with Fenced(self._database, run) as tx:
-            return tx.changed(
-                "show_again",
-                account_id=run.account_id,
-                folder_id=folder_id,
-                ids=rows.to_json(ids),
-            )
-
     def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
         """Of messages that were stored without a version and are equal to what is listed."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
@@ -148,29 +128,6 @@ class MailStore:
             for entry in entries
             if (row := stored.get(entry.remote_id)) and row.is_here and row.equals(entry)
         )
-
-    def leave_quarantine(
-        self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
-    ) -> None:
-        """Messages that are gone, from everywhere or from one folder."""
-        with Fenced(self._database, run) as tx:
-            tx.run(
-                "leave_quarantine",
-                account_id=run.account_id,
-                folder_id=folder_id,
-                ids=rows.to_json(list(ids)),
-            )
-
-    def due_in_quarantine(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
-        """Messages worth another try: 10 minutes after the first one, doubling to a day."""
-        with self._database.transaction() as tx:
-            found = tx.run("due_in_quarantine", account_id=run.account_id, limit=limit)
-        return tuple(RemoteId(each) for (each,) in found)
-
-    def quarantined(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
-        with self._database.transaction() as tx:
-            found = tx.run("quarantined_ids", account_id=run.account_id, folder_id=folder_id)
-        return frozenset(RemoteId(each) for (each,) in found)
 
     def _apply_page(self, run: RunRef, write: PageWrite, savepoints: bool) -> Counts | None:
         folder, plan = write.folder, write.plan

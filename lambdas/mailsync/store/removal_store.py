@@ -3,7 +3,7 @@
 Every method is one transaction. Raises StoreUnavailable and StoreRejected.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from mailsync.decisions.safety import (
     SUSPICIOUS_CONFIRMED_AFTER,
     is_most,
 )
-from mailsync.model import AccountId, RemoteId, RunRef
+from mailsync.model import AccountId, FolderId, RemoteId, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import Fenced
@@ -83,6 +83,26 @@ class RemovalStore:
             if removal.is_large:
                 schedule_removal(tx, run.account_id, removal)
         return removal
+
+    def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
+        """Hide messages that left this folder; how many."""
+        with Fenced(self._database, run) as tx:
+            return tx.changed(
+                "mark_removed",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                ids=rows.to_json(ids),
+            )
+
+    def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
+        """Show messages that are in this folder after all, in the state that is stored."""
+        with Fenced(self._database, run) as tx:
+            return tx.changed(
+                "show_again",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                ids=rows.to_json(ids),
+            )
 
     def due(self, run: RunRef, after: str, limit: int) -> tuple[RemoteId, ...]:
         """Hidden messages about which the provider is to be asked now, in the order of id."""

@@ -1,4 +1,4 @@
-"""From messages to the JSON that the statements of `queries.sql` take apart."""
+"""From messages to the JSON that the statements of `queries/` take apart."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence

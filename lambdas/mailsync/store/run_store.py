@@ -1,46 +1,43 @@
 """Accounts, leases and runs: who works on which mailbox, and how it ended."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mailsync.decisions.due import VERIFICATION_FAILED
-from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost, StoreRejected
+from mailsync.errors import LeaseLost, StoreRejected
 from mailsync.metrics import RUNS_COMPLETED, count, count_failure
 from mailsync.model import (
-    Account,
     AccountId,
     FolderId,
-    Provider,
     RunId,
     RunRef,
     SyncScope,
     SyncType,
 )
+from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
-from mailsync.store.run_outcome import announce, complete_run, fail_run, fail_unverified, finish
-
-LEASE_S = 15 * 60
-"""Longer than any function and any pause between two of them."""
-
-CHECKER = "sync-accounts"
-"""The owner of the lease while a mailbox is checked without an execution."""
+from mailsync.store.run_outcome import complete_run, fail_run, fail_unverified
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """`execution_arn` is None while the execution has not begun.
+    """A run as `enqueue` found or made it.
 
-    `scope` is what it does, and `repeats` what was asked for when the Idempotency-Key of this
-    request was first answered with it; None: there is no key, or it is new.
+    `execution_arn` is None until the execution has recorded itself. `scope` is what the run
+    syncs. `first_scope` is what the first request with the same Idempotency-Key asked for; None
+    without a key, or for a new one.
     """
 
     id: RunId
     execution_arn: str | None
     status: str
     scope: SyncScope
-    repeats: SyncScope | None = None
+    first_scope: SyncScope | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status not in ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +58,6 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def account(self, account_id: AccountId) -> Account:
-        """Raises AccountNotFound when there is none, whatever the id looks like."""
-        if not _is_uuid(account_id):
-            raise AccountNotFound("There is no account of this id.")
-        with self._database.transaction() as tx:
-            found = tx.run("find_account", account_id=account_id)
-        if not found:
-            raise AccountNotFound(f"There is no account {account_id}.")
-        return read_account(found[0])
-
-    def active_account(self, account_id: AccountId) -> Account:
-        """The account, if it may be synced. Raises AccountNotFound and AccountNotConnected."""
-        account = self.account(account_id)
-        if account.status != "active":
-            raise AccountNotConnected(
-                f"Account {account_id} is {account.status}; connect or resume it first."
-            )
-        return account
-
     def enqueue(
         self,
         account_id: AccountId,
@@ -96,7 +74,7 @@ class RunStore:
         try:
             found = self._enqueued(account_id, run_id, scope, trigger, idempotency_key)
         except StoreRejected:
-            self.account(account_id)
+            AccountStore(self._database).account(account_id)
             raise
         # The run that barred ours may have ended between the two statements: then ask again.
         return found or self.enqueue(account_id, run_id, scope, trigger, idempotency_key)
@@ -138,79 +116,10 @@ class RunStore:
         with self._database.transaction() as tx:
             return _run_of_key(tx, account_id, idempotency_key)
 
-    def forget_joined(self, account_id: AccountId, run_id: RunId, idempotency_key: str) -> None:
-        """Of a request that has joined a dead run, and is yet to be answered."""
+    def forget_joined(self, account_id: AccountId, run_id: RunId, key: str) -> None:
+        """Forget that this Idempotency-Key joined the run, which turned out to be dead."""
         with self._database.transaction() as tx:
-            tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=idempotency_key)
-
-    def begin(
-        self,
-        account_id: AccountId,
-        run_id: RunId,
-        execution_arn: str,
-        sync_type: SyncType,
-        trigger: str,
-    ) -> int | None:
-        """The epoch of the lease, or None when another execution holds it.
-
-        The same execution may begin again after a retry and gets the same epoch; None too when
-        its run was stopped meanwhile. A check that is under way loses the mailbox to it.
-        """
-        with self._database.transaction() as tx:
-            tx.run("lock_account", account_id=account_id)
-            if tx.run("ended_run", run_id=run_id):
-                return None
-            lease = tx.run(
-                "take_lease",
-                account_id=account_id,
-                run_id=run_id,
-                owner=execution_arn,
-                checker=CHECKER,
-                seconds=LEASE_S,
-            )
-            if not lease:
-                finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
-                return None
-            overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
-            for stale, error in overtaken:
-                announce(tx, account_id, "sync.failed", stale, error=error)
-            tx.run(
-                "open_run",
-                run_id=run_id,
-                account_id=account_id,
-                execution_arn=execution_arn,
-                sync_type=sync_type,
-                trigger=trigger,
-            )
-        for _, error in overtaken:
-            count_failure(error)
-        return int(lease[0][0])
-
-    def renew_lease(self, run: RunRef, *, requests: int = 0) -> None:
-        """Raises LeaseLost when another execution took the mailbox."""
-        with self._database.transaction() as tx:
-            if not tx.run(
-                "renew_lease", account_id=run.account_id, epoch=run.lease_epoch, seconds=LEASE_S
-            ):
-                raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
-            tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
-
-    def save_throttle(self, run: RunRef, wait_s: float) -> None:
-        """No request is sent for so many seconds, whoever works on the mailbox; the lease lasts
-        for longer."""
-        with self._database.transaction() as tx:
-            tx.run(
-                "save_throttle",
-                account_id=run.account_id,
-                epoch=run.lease_epoch,
-                wait_s=wait_s,
-                lease_s=float(LEASE_S),
-            )
-
-    def save_in_flight(self, account_id: AccountId, in_flight: int) -> None:
-        """So many requests at a time, and no more, were found to be taken."""
-        with self._database.transaction() as tx:
-            tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)
+            tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
     def run_settings(self, run: RunRef) -> tuple[SyncScope, int]:
         """What the run was asked to do, and how many rounds of repairs it has had."""
@@ -262,29 +171,6 @@ class RunStore:
             found = tx.run("stale_runs", seconds=seconds, limit=limit)
         return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
 
-    def claim_due(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
-        """Those that have been due for longest; each is put off by `wait_s`, so nobody else claims
-        it too, and one that is forgotten comes back by itself."""
-        with self._database.transaction() as tx:
-            found = tx.run("claim_due_accounts", limit=limit, next_in_s=wait_s)
-        return tuple(AccountId(each) for (each,) in found)
-
-
-def read_account(row: Sequence[Any]) -> Account:
-    """From the columns of `find_account`."""
-    number, provider, status, is_complete, remote_id, organisation_id, *limits = row
-    max_in_flight, throttled_for_s = limits
-    return Account(
-        id=AccountId(number),
-        provider=Provider(provider),
-        status=status,
-        initial_sync_completed=is_complete,
-        remote_id=remote_id,
-        organisation_id=organisation_id,
-        max_in_flight=max_in_flight,
-        throttled_for_s=throttled_for_s,
-    )
-
 
 def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> OpenRun | None:
     """Holds the key until the transaction ends: of two at once, one is answered first."""
@@ -293,7 +179,7 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> OpenRun | N
     if not found:
         return None
     *run, sync_type, folder_ids = found[0]
-    return replace(_open_run(run), repeats=_wish(sync_type, folder_ids))
+    return replace(_open_run(run), first_scope=_wish(sync_type, folder_ids))
 
 
 def _open_run(row: list[Any]) -> OpenRun:
@@ -308,13 +194,3 @@ def _columns(scope: SyncScope) -> dict[str, Any]:
 
 def _wish(sync_type: str, folder_ids: list[int] | None) -> SyncScope:
     return SyncScope(SyncType(sync_type), tuple(FolderId(each) for each in folder_ids or ()))
-
-
-def _is_uuid(text: str) -> bool:
-    from uuid import UUID
-
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

@@ -20,9 +20,10 @@ from mailsync.providers.answer_memory import AnswerMemory
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import Settings, load_settings
-from mailsync.store.check_store import TRIGGER, Check, CheckStore
+from mailsync.store.check_store import TRIGGER, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
+from mailsync.store.queue_store import QueueStore
 from mailsync.sync.check import Checked, Outcome, Worker, check_account
 from mailsync.sync.mailbox import Mailbox
 
@@ -92,7 +93,7 @@ def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], fl
 def _put_back(workers: "SimpleQueue[Worker]", account_ids: Sequence[AccountId]) -> None:
     worker = workers.get()
     try:
-        CheckStore(worker.database).release_claims(account_ids)
+        QueueStore(worker.database).release_claims(account_ids)
     finally:
         workers.put(worker)
 

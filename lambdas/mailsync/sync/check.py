@@ -233,7 +233,7 @@ class _Work:
             return self._hand_over(check, "more than a page")
         if not recalculate_counts(mailbox, self._remaining_s).is_done:
             return self._hand_over(check, "counts differ")
-        mailbox.runs.renew_lease(check.run, requests=self.requests)
+        mailbox.leases.renew(check.run, requests=self.requests)
         if not mailbox.runs.complete(check.run):
             return Outcome.FAILED
         logger.info("sync_completed")

@@ -13,10 +13,13 @@ from mailsync.log import logger
 from mailsync.model import Account, Cursor, FolderId, KnownFolder, RunRef, Sealed
 from mailsync.providers import AccessSource, MailProvider, open_provider
 from mailsync.settings import load_settings
+from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
+from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
@@ -45,8 +48,16 @@ class Mailbox:
         return FolderStore(self.database)
 
     @property
+    def quarantine(self) -> QuarantineStore:
+        return QuarantineStore(self.database)
+
+    @property
     def removals(self) -> RemovalStore:
         return RemovalStore(self.database)
+
+    @property
+    def leases(self) -> LeaseStore:
+        return LeaseStore(self.database)
 
     @property
     def runs(self) -> RunStore:
@@ -81,9 +92,9 @@ class Mailbox:
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
         if pause_s > MAX_PAUSE_S:
-            self.runs.save_throttle(self.run, pause_s)
+            self.leases.save_throttle(self.run, pause_s)
         if self.provider.max_in_flight < self.max_in_flight:
-            self.runs.save_in_flight(self.run.account_id, self.provider.max_in_flight)
+            self.leases.save_in_flight(self.run.account_id, self.provider.max_in_flight)
 
     def _place(self, folder_id: FolderId) -> Place:
         return Place(Column.CURSOR, f"{self.run.account_id}/{folder_id}")
@@ -113,10 +124,9 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     """
     settings = load_settings()
     database = open_database()
-    runs = RunStore(database)
-    account = runs.active_account(run.account_id)
+    account = AccountStore(database).active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
-    runs.renew_lease(run)
+    LeaseStore(database).renew(run)
     require_unthrottled(account)
     credentials = CredentialStore(database)
     vault = open_vault()
@@ -127,7 +137,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     mailbox = Mailbox(run, access, provider, database, vault, provider.max_in_flight)
     with closing(provider), used(mailbox):
         yield mailbox
-    runs.renew_lease(run, requests=provider.requests)
+    LeaseStore(database).renew(run, requests=provider.requests)
 
 
 @contextmanager

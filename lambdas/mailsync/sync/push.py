@@ -18,11 +18,11 @@ from mailsync.model import AccountId, RemoteId, Subscription
 from mailsync.providers import PUSHING, PushProvider, open_push, webhook_path
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import load_settings
+from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
 from mailsync.store.control_store import OwnAccount
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.push_store import CLAIMED_FOR_S, Claim, PushStore
-from mailsync.store.run_store import RunStore
 from mailsync.sync.mailbox import open_vault
 from mailsync.sync.push_leftovers import Leftovers
 
@@ -96,7 +96,7 @@ def end_push(own: OwnAccount) -> None:
 def _end(database: Database, leftovers: Leftovers, claim: Claim) -> None:
     settings, account_id = load_settings(), claim.account_id
     try:
-        account = RunStore(database).account(account_id)
+        account = AccountStore(database).account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
         access = last_access(account_id, credentials, vault, settings)
@@ -200,7 +200,7 @@ def _until() -> datetime:
 @contextmanager
 def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
-    account = RunStore(open_database()).account(account_id)
+    account = AccountStore(open_database()).account(account_id)
     access = open_access(account_id, credentials, open_vault(), settings)
     with closing(open_push(account, access, settings)) as push:
         yield push

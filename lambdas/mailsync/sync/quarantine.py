@@ -17,7 +17,7 @@ def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Non
     They are fetched one by one: some are here for their size.
     """
     run, mail = mailbox.run, mailbox.mail
-    due = mail.due_in_quarantine(run, MAX_TRIED)
+    due = mailbox.quarantine.due(run, MAX_TRIED)
     if not due:
         return
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
@@ -32,5 +32,5 @@ def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Non
         elif isinstance(found, Message) and found.folder_remote_id in here:
             mail.apply_messages(run, None, [found])
         else:
-            mail.leave_quarantine(run, [remote_id])
+            mailbox.quarantine.leave(run, [remote_id])
     logger.info("quarantine_retried", tried=tried)

@@ -23,13 +23,13 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     Raises:
         ProviderUnavailable: the listing is incomplete.
     """
-    run, mail = mailbox.run, mailbox.mail
+    run = mailbox.run
     folder = mailbox.folders.folder(run.account_id, folder_id)
     listing, difference = compare_folder(mailbox, folder)
     if difference.returned:
-        mail.show_again(run, folder_id, difference.returned)
+        mailbox.removals.show_again(run, folder_id, difference.returned)
     if difference.released:
-        mail.leave_quarantine(run, difference.released, folder_id)
+        mailbox.quarantine.leave(run, difference.released, folder_id)
     wanted = difference.missing + difference.changed
     listed = {entry.remote_id: entry.is_read for entry in listing.entries}
     left: list[Difference] = []
@@ -69,7 +69,7 @@ def compare_folder(mailbox: Mailbox, folder: KnownFolder) -> tuple[IdListing, Id
     difference = compare_ids(
         listing.entries,
         mail.entries(run, folder.ref.id, ids),
-        mail.quarantined(run, folder.ref.id),
+        mailbox.quarantine.ids(run, folder.ref.id),
     )
     if difference.unversioned:
         mail.save_versions(run, difference.unversioned)
@@ -122,5 +122,5 @@ def _mended(
         for found in fetch_in_parts(mailbox, batch, one_by_one=True):
             _, gone = take_answers(mailbox, found)
             if gone:
-                mailbox.mail.mark_removed(mailbox.run, folder.ref.id, sorted(gone))
+                mailbox.removals.mark_removed(mailbox.run, folder.ref.id, sorted(gone))
             yield found

@@ -1,0 +1,132 @@
+-- Accounts: as a sync needs them, and as their users see and change them.
+
+-- find_account --
+-- One account without its secrets. A limit on requests in flight that was learnt grows by one an hour.
+SELECT a.id::text, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
+       c.organisation_id,
+       a.max_in_flight + floor(extract(epoch FROM now() - a.in_flight_at) / 3600)::int,
+       greatest(0, extract(epoch FROM a.throttled_until - now()))::float8
+  FROM mailsync.email_accounts a
+  LEFT JOIN mailsync.email_credentials c ON c.account_id = a.id
+ WHERE a.id = cast(:account_id AS uuid)
+
+-- save_account --
+-- A connected mailbox; one that was known keeps its data and becomes active again.
+INSERT INTO mailsync.email_accounts AS a (user_id, provider, provider_account_id, email_address)
+VALUES (:user_id, :provider, :provider_account_id, :email_address)
+    ON CONFLICT (user_id, provider, provider_account_id) DO UPDATE
+   SET email_address = excluded.email_address, status = 'active', failures = 0,
+       last_error = NULL, last_error_message = NULL, next_sync_at = now(),
+       connected_at = clock_timestamp(), updated_at = now()
+RETURNING id::text
+
+-- lock_account --
+-- The account, held until this transaction ends; who changes accounts and runs begins with it.
+SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
+
+-- account_status --
+-- What the status shows of an account, for its owner only.
+SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
+       a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
+       a.failures, r.id, r.started_at,
+       (SELECT coalesce(sum(p.inserted), 0)::int FROM mailsync.sync_run_folders p
+         WHERE p.run_id = r.id)
+  FROM mailsync.email_accounts a
+  LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
+ WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
+
+-- lock_own_account --
+-- An account of this user, held until this transaction ends.
+SELECT status, failures
+  FROM mailsync.email_accounts
+ WHERE id = cast(:account_id AS uuid) AND user_id = :user_id
+   FOR UPDATE
+
+-- account_stopped --
+-- A person stopped the sync: the lease is free, and the next sync comes by itself later.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL, sync_status = 'idle',
+       next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
+ WHERE id = cast(:account_id AS uuid)
+
+-- set_account_status --
+-- What a person decided about an account.
+UPDATE mailsync.email_accounts SET status = :status, updated_at = now()
+ WHERE id = cast(:account_id AS uuid)
+
+-- make_due --
+-- The next sync is at once.
+UPDATE mailsync.email_accounts SET next_sync_at = now() WHERE id = cast(:account_id AS uuid)
+
+-- disown_account --
+-- Nobody's account from now on: its mailbox may be connected anew while its rows are deleted.
+UPDATE mailsync.email_accounts
+   SET status = 'purging', user_id = '', provider_account_id = id::text, email_address = '',
+       updated_at = now()
+ WHERE id = cast(:account_id AS uuid)
+
+-- purging_accounts --
+-- Accounts that are being deleted.
+SELECT id::text FROM mailsync.email_accounts WHERE status = 'purging' ORDER BY updated_at
+
+-- purge_emails --
+-- A piece of the mail of an account that is being deleted.
+DELETE FROM mailsync.emails
+ WHERE id IN (SELECT m.id
+                FROM mailsync.emails m
+                JOIN mailsync.email_accounts a ON a.id = m.account_id AND a.status = 'purging'
+               WHERE m.account_id = cast(:account_id AS uuid)
+               LIMIT :limit
+                 FOR UPDATE OF m SKIP LOCKED)
+
+-- purge_runs --
+-- A piece of its history.
+DELETE FROM mailsync.sync_runs
+ WHERE id IN (SELECT r.id
+                FROM mailsync.sync_runs r
+                JOIN mailsync.email_accounts a ON a.id = r.account_id AND a.status = 'purging'
+               WHERE r.account_id = cast(:account_id AS uuid)
+               LIMIT :limit
+                 FOR UPDATE OF r SKIP LOCKED)
+
+-- purge_account --
+-- The account itself with all that is left of it, once its mail and what it signs in with are gone.
+-- It is held already: an event that was put into the outbox meanwhile would not be seen.
+WITH gone AS (
+  DELETE FROM mailsync.email_accounts a
+   WHERE id = cast(:account_id AS uuid) AND status = 'purging'
+     AND NOT EXISTS (SELECT 1 FROM mailsync.emails m WHERE m.account_id = a.id)
+     AND NOT EXISTS (SELECT 1 FROM mailsync.email_credentials c WHERE c.account_id = a.id)
+  RETURNING id),
+events AS (
+  DELETE FROM mailsync.outbox WHERE account_id IN (SELECT id FROM gone))
+SELECT 1 FROM gone
+
+-- own_accounts --
+-- The accounts of a user in the order in which they were connected, after a position, or one of them.
+-- compared_at is that of the folder that was compared first, as in `folder_status`.
+SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
+       a.initial_sync_completed, a.verified_at,
+       (SELECT CASE WHEN bool_and(f.compared_at IS NOT NULL AND f.list_total IS NOT NULL)
+                    THEN min(f.compared_at) END
+          FROM mailsync.email_folders f
+         WHERE f.account_id = a.id AND f.selected AND f.gone_at IS NULL),
+       a.last_error, a.last_error_message, a.next_sync_at, a.created_at
+  FROM mailsync.email_accounts a
+ WHERE a.user_id = :user_id
+   AND (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))
+   AND (a.created_at, a.id) > (cast(:after_at AS timestamptz), cast(:after_id AS uuid))
+ ORDER BY a.created_at, a.id
+ LIMIT :limit
+
+-- folder_choices --
+-- Every folder of an account, mirrored or not; its dates as in `folder_status`.
+SELECT f.id, f.display_name, f.role, f.parent_remote_id, f.remote_id, f.selected, f.hidden, f.total,
+       f.unread, f.remote_total, f.count_offset, f.unread_offset,
+       CASE WHEN f.selected AND f.verified_at IS NOT NULL
+            THEN greatest(f.verified_at, a.verified_at) ELSE f.verified_at END,
+       CASE WHEN f.list_total IS NOT NULL THEN f.compared_at END, f.differing
+  FROM mailsync.email_folders f
+  JOIN mailsync.email_accounts a ON a.id = f.account_id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
+ ORDER BY f.id

@@ -1,0 +1,154 @@
+-- Checks: a mailbox under a lease, without a run until there is something to store.
+
+-- begin_check --
+-- The lease for a check of a mailbox, which leaves no run if there is nothing new; no row while another
+-- worker holds the account or is about to. An account that was closed has one too, unless its grant has
+-- ended. is_settled is true if the last sync verified every folder without a difference, the provider
+-- need not be asked about any message or folder, no mail awaits its deletion, and no feed that failed is
+-- to be tried again.
+UPDATE mailsync.email_accounts a
+   SET lease_epoch = lease_epoch + 1, lease_owner = :checker,
+       lease_until = now() + make_interval(secs => cast(:seconds AS int))
+ WHERE a.id = cast(:account_id AS uuid)
+   AND (a.status = 'active'
+        OR a.status = 'reauth_required'
+           AND EXISTS (SELECT 1 FROM mailsync.email_credentials c
+                        WHERE c.account_id = a.id AND c.refused_at IS NULL))
+   AND (a.lease_owner IS NULL OR a.lease_until < now())
+   AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs r
+                    WHERE r.account_id = a.id AND r.status IN ('queued', 'running'))
+RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
+       (SELECT c.organisation_id FROM mailsync.email_credentials c WHERE c.account_id = a.id),
+       a.max_in_flight + floor(extract(epoch FROM now() - a.in_flight_at) / 3600)::int,
+       greatest(0, extract(epoch FROM a.throttled_until - now()))::float8,
+       now(),
+       a.sync_status = 'completed' AND a.verified_at IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                          WHERE m.account_id = a.id AND m.removed_at IS NOT NULL
+                            AND coalesce(m.confirm_at, m.removed_at) <= now())
+         AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
+                          WHERE q.account_id = a.id
+                            AND q.last_tried_at < now() - least(interval '1 day',
+                                  interval '5 minutes' * 2 ^ least(q.attempts, 9)))
+         AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
+                          WHERE f.account_id = a.id
+                            AND (f.differing > 0 OR f.total > 0 AND NOT f.selected
+                                 OR f.gone_at < now() - make_interval(secs =>
+                                      CASE WHEN f.selected THEN cast(:confirmed_s AS float8)
+                                           ELSE :choice_s END)
+                                AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                                                 WHERE m.account_id = a.id AND m.folder_id = f.id)))
+         AND NOT EXISTS (SELECT 1 FROM mailsync.email_folders f
+                           JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+                          WHERE f.account_id = a.id AND c.fallback_at < now() - interval '1 day'
+                            AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
+                                             WHERE q.folder_id = f.id AND q.cause = 'unanswered')),
+       coalesce(a.notified_at > now() - interval '1 day', false)
+         AND EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s
+                      WHERE s.account_id = a.id AND s.expires_at > now()),
+       extract(epoch FROM now() - a.changed_at)::float8,
+       coalesce(extract(epoch FROM now() - a.last_sync_at), 0)::float8, a.tree_read_at,
+       a.hidden_read_at, a.failures
+
+-- end_check --
+-- Nothing new in the mailbox: it is as it was verified to be, and verified as of now if the whole
+-- folder tree was read. What the provider notified us of meanwhile may have come too late for this
+-- check. The cursors move all the same, since a provider honours the newest few only. No row when
+-- another worker took the lease.
+WITH ended AS (
+  UPDATE mailsync.email_accounts
+     SET lease_owner = NULL, lease_until = NULL, last_sync_at = now(),
+         verified_at = CASE WHEN :is_whole THEN now() ELSE verified_at END,
+         tree_read_at = CASE WHEN :is_tree_read THEN now() ELSE tree_read_at END,
+         hidden_read_at = CASE WHEN :is_thorough THEN now() ELSE hidden_read_at END,
+         next_sync_at = CASE WHEN notified_at > :began_at THEN now()
+                             ELSE now() + make_interval(secs => :next_in_s) END,
+         updated_at = now()
+   WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+  RETURNING 1),
+moved AS (
+  UPDATE mailsync.folder_cursors c
+     SET cursor_key_id = coalesce(n.key_id, c.cursor_key_id),
+         cursor_sealed = coalesce(decode(n.cursor, 'base64'), c.cursor_sealed),
+         read_at = now(), updated_at = now()
+    FROM json_to_recordset(cast(:cursors AS json)) AS n
+         (folder_id bigint, walk int, key_id bigint, cursor text)
+   WHERE c.folder_id = n.folder_id AND c.walk = n.walk AND NOT c.walking
+     AND EXISTS (SELECT 1 FROM ended)),
+compared AS (
+  UPDATE mailsync.email_folders f
+     SET compared_at = now(), list_total = n.total, list_unread = n.unread
+    FROM json_to_recordset(cast(:compared AS json)) AS n (folder_id bigint, total int, unread int)
+   WHERE f.id = n.folder_id AND EXISTS (SELECT 1 FROM ended))
+SELECT 1 FROM ended
+
+-- reopen_account --
+-- The identity platform gives a closed account an access token again; the check goes on. No row when
+-- another one took the lease or changed the account.
+UPDATE mailsync.email_accounts
+   SET status = 'active', failures = 0, last_error = NULL, last_error_message = NULL,
+       next_sync_at = now(), updated_at = now()
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+   AND status = 'reauth_required'
+RETURNING 1
+
+-- stay_closed --
+-- There is still no access token for a closed account; it is tried again later. No row when another
+-- one took the lease.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL, failures = failures + 1,
+       last_error_message = coalesce(:error_message, last_error_message),
+       next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+RETURNING 1
+
+-- keep_checked --
+-- The check goes on with its lease; no row when another one took it. An update of no key, so that
+-- whoever asks for a run at this moment does not wait.
+UPDATE mailsync.email_accounts
+   SET lease_until = now() + make_interval(secs => cast(:seconds AS int)),
+       updated_at = now()
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+RETURNING 1
+
+-- show_syncing --
+-- From now on there is something that the next verification must see.
+UPDATE mailsync.email_accounts SET sync_status = 'syncing' WHERE id = cast(:account_id AS uuid)
+
+-- release_check --
+-- The lease of a check goes back; no row when another one took it.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL
+ WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
+RETURNING 1
+
+-- open_check_run --
+-- A check that found something to store becomes a run, as old as the check; nothing when another run
+-- was asked for meanwhile.
+INSERT INTO mailsync.sync_runs
+       (id, account_id, sync_type, trigger, status, created_at, started_at)
+VALUES (:run_id, cast(:account_id AS uuid), :sync_type, :trigger, 'running', :began_at, :began_at)
+    ON CONFLICT DO NOTHING
+RETURNING id
+
+-- hand_over_run --
+-- What a check has begun is left to an execution, which has its own rounds of repairs.
+UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
+ WHERE id = :run_id AND status = 'running'
+
+-- checked_folders --
+-- The folders of an account that exist, in the columns of `known_folders`, with our counts.
+SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
+       f.remote_total, f.remote_unread, f.active_at, c.read_at, f.total, f.unread, f.count_offset,
+       f.unread_offset, f.compared_at,
+       (SELECT count(*) FROM mailsync.email_quarantine q
+         WHERE q.folder_id = f.id
+           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
+                                       WHERE m.account_id = q.account_id
+                                         AND m.message_id = q.message_id
+                                         AND m.removed_at IS NULL))
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
+ ORDER BY f.id

@@ -1,0 +1,189 @@
+-- Folders, and the position of the sync in each.
+
+-- save_tree_reading --
+-- The whole folder tree was read, thoroughly or not.
+UPDATE mailsync.email_accounts
+   SET tree_read_at = now(),
+       hidden_read_at = CASE WHEN :is_thorough THEN now() ELSE hidden_read_at END
+ WHERE id = cast(:account_id AS uuid)
+
+-- known_folders --
+-- The folders of an account that exist, each with the position of the sync in it.
+SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
+       f.remote_total, f.remote_unread, f.active_at, c.read_at
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL
+ ORDER BY f.id
+
+-- hidden_folders --
+-- Folders of which the provider said that they are gone, and which it is to be asked about again.
+SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
+       f.remote_total, f.remote_unread, f.active_at, c.read_at
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid)
+   AND f.gone_at < now() - make_interval(secs => CASE WHEN f.selected THEN cast(:confirmed_s AS float8)
+                                                      ELSE :choice_s END)
+ ORDER BY f.id
+
+-- find_folder --
+-- One folder of an account with its position.
+SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
+       c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
+       f.remote_total, f.remote_unread, f.active_at, c.read_at
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id
+
+-- save_folders --
+-- New and changed folders; each has a cursor row from its first moment. One that was hidden comes back
+-- with its cursor, and a comparison by ids shows its mail again.
+WITH remote AS (
+  SELECT * FROM json_to_recordset(cast(:folders AS json)) AS r
+         (remote_id text, parent_remote_id text, display_name text, role text, hidden boolean)),
+saved AS (
+  INSERT INTO mailsync.email_folders AS f
+         (account_id, remote_id, parent_remote_id, display_name, role, hidden)
+  SELECT cast(:account_id AS uuid), remote_id, parent_remote_id, display_name, role, hidden
+    FROM remote ORDER BY remote_id
+      ON CONFLICT (account_id, remote_id) DO UPDATE
+     SET parent_remote_id = excluded.parent_remote_id, display_name = excluded.display_name,
+         role = excluded.role, hidden = excluded.hidden, gone_at = NULL,
+         compared_at = CASE WHEN f.gone_at IS NULL THEN f.compared_at END,
+         verified_at = CASE WHEN f.gone_at IS NULL THEN f.verified_at END
+  RETURNING id)
+INSERT INTO mailsync.folder_cursors (folder_id) SELECT id FROM saved
+    ON CONFLICT DO NOTHING
+
+-- save_remote_counts --
+-- What the provider counts in each folder.
+UPDATE mailsync.email_folders f
+   SET remote_total = r.total, remote_unread = r.unread
+  FROM json_to_recordset(cast(:folders AS json)) AS r (remote_id text, total int, unread int)
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.remote_id = r.remote_id
+   AND r.total IS NOT NULL AND r.unread IS NOT NULL
+   AND (f.remote_total, f.remote_unread) IS DISTINCT FROM (r.total, r.unread)
+
+-- hide_folders --
+-- Folders of which the provider says that they are gone: hidden with their mail, and kept until it has
+-- said so again.
+WITH gone AS (
+  UPDATE mailsync.email_folders SET gone_at = now()
+   WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
+     AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+  RETURNING id)
+UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND folder_id IN (SELECT id FROM gone)
+   AND removed_at IS NULL
+
+-- drop_gone_folders --
+-- Folders that are gone for the second time of asking, and hold nothing any more. The choice not to
+-- mirror one is kept for longer, should the folder come back.
+DELETE FROM mailsync.email_folders f
+ WHERE account_id = cast(:account_id AS uuid)
+   AND gone_at < now() - make_interval(secs => CASE WHEN selected THEN cast(:confirmed_s AS float8)
+                                                    ELSE :choice_s END)
+   AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+   AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                    WHERE m.account_id = f.account_id AND m.folder_id = f.id)
+
+-- restart_walk --
+-- Forgets the cursor and numbers a new walk; rows stay until its last page sweeps. fallback: another
+-- feed of the provider has failed.
+UPDATE mailsync.folder_cursors
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
+       fallback = coalesce(cast(:fallback AS int), fallback),
+       fallback_at = CASE WHEN cast(:fallback AS int) IS NULL THEN fallback_at ELSE now() END,
+       updated_at = now()
+ WHERE folder_id = :folder_id
+
+-- retry_feeds --
+-- Folders whose feed failed a day ago begin it anew, unless a message is known that it cannot get past.
+UPDATE mailsync.folder_cursors c
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
+       fallback = 0, fallback_at = NULL, updated_at = now()
+  FROM mailsync.email_folders f
+ WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid)
+   AND c.fallback_at < now() - interval '1 day' AND NOT c.midway
+   AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
+                    WHERE q.folder_id = c.folder_id AND q.cause = 'unanswered')
+
+-- restart_walks --
+-- A full resync: every folder is walked again, or those that were named. One that was in this run
+-- already is not: its steps may be repeated.
+UPDATE mailsync.folder_cursors c
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
+       fallback = 0, fallback_at = NULL, updated_at = now()
+  FROM mailsync.email_folders f, mailsync.sync_runs r
+ WHERE f.id = c.folder_id AND f.account_id = cast(:account_id AS uuid) AND r.id = :run_id
+   AND c.cursor_sealed IS NOT NULL AND c.updated_at < r.started_at
+   AND (cast(:ids AS json) IS NULL
+        OR f.id IN (SELECT cast(each AS bigint)
+                      FROM json_array_elements_text(cast(:ids AS json)) AS each))
+
+-- advance_cursor --
+-- Moves the position from where the page was asked; no row when another worker was quicker.
+UPDATE mailsync.folder_cursors
+   SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
+       walking = walking AND :has_more, midway = :has_more, read_at = now(), updated_at = now()
+ WHERE folder_id = :folder_id AND walk = :walk AND cursor_sealed IS NOT DISTINCT FROM :cursor
+RETURNING 1
+
+-- save_page_size --
+-- The page size that was last found to work.
+UPDATE mailsync.folder_cursors SET page_size = :page_size WHERE folder_id = :folder_id
+
+-- add_progress --
+-- What a page added, for those who watch; the recount at the end of the run is the truth. is_active:
+-- the page reported changes, not what a full sync finds.
+UPDATE mailsync.email_folders
+   SET total = greatest(0, total + :added),
+       active_at = CASE WHEN :is_active THEN now() ELSE active_at END
+ WHERE id = :folder_id
+
+-- folder_status --
+-- What the status shows of each folder, counted as the verification does. A check that finds nothing
+-- new verifies all of them at once and says so on the account alone. compared_at says when a folder is
+-- due for a comparison; it is the time of one only where what the provider listed is known.
+SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.count_offset,
+       f.unread_offset,
+       greatest(f.verified_at, CASE WHEN f.verified_at IS NOT NULL THEN a.verified_at END),
+       CASE WHEN f.list_total IS NOT NULL THEN f.compared_at END,
+       f.error, f.error_message, c.walking,
+       (SELECT count(*) FROM mailsync.email_quarantine q
+         WHERE q.folder_id = f.id
+           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
+                                       WHERE m.account_id = q.account_id
+                                         AND m.message_id = q.message_id
+                                         AND m.removed_at IS NULL)),
+       f.differing
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+  JOIN mailsync.email_accounts a ON a.id = f.account_id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
+ ORDER BY f.id
+
+-- existing_folders --
+-- Those of these folders that the account has.
+SELECT id FROM mailsync.email_folders
+ WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
+   AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+
+-- select_folders --
+-- Which folders are mirrored; where that changes, the next walk begins anew, and what was different
+-- is no question any more.
+WITH changed AS (
+  UPDATE mailsync.email_folders f SET selected = c.selected, verified_at = NULL, differing = 0
+    FROM json_to_recordset(cast(:choices AS json)) AS c (id bigint, selected boolean)
+   WHERE f.account_id = cast(:account_id AS uuid) AND f.id = c.id AND f.selected <> c.selected
+  RETURNING f.id),
+settled AS (
+  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM changed))
+UPDATE mailsync.folder_cursors
+   SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
+       fallback = 0, fallback_at = NULL, updated_at = now()
+ WHERE folder_id IN (SELECT id FROM changed)
+RETURNING folder_id

@@ -1,0 +1,32 @@
+-- Events, written with what they report and published later.
+
+-- add_to_outbox --
+-- An event that is to be published; it is true from the moment this transaction commits.
+INSERT INTO mailsync.outbox (account_id, type, detail)
+VALUES (cast(:account_id AS uuid), :type,
+        jsonb_build_object('eventId', gen_random_uuid()) || cast(:detail AS jsonb))
+
+-- claim_outbox --
+-- The next waiting event of each account, locked until it is marked; a later one of the same
+-- account waits for it, so that two publishers never turn their order round.
+SELECT o.id, o.type, o.detail, o.created_at
+  FROM mailsync.outbox o
+ WHERE o.published_at IS NULL AND o.id > :after
+   AND NOT EXISTS (SELECT FROM mailsync.outbox earlier
+                    WHERE earlier.account_id = o.account_id AND earlier.published_at IS NULL
+                      AND earlier.id < o.id)
+ ORDER BY o.id
+ LIMIT :limit
+   FOR UPDATE OF o SKIP LOCKED
+
+-- mark_published --
+-- Events that the bus has taken.
+UPDATE mailsync.outbox SET published_at = now() WHERE id = ANY(cast(:ids AS bigint[]))
+
+-- forget_published --
+-- Events that were published long ago, some at a time.
+DELETE FROM mailsync.outbox
+ WHERE id IN (SELECT id FROM mailsync.outbox
+               WHERE published_at < now() - make_interval(days => cast(:days AS int))
+               ORDER BY published_at
+               LIMIT :limit)

@@ -1,0 +1,128 @@
+-- Subscriptions to the provider's notifications.
+
+-- add_subscriptions --
+-- A row for each mailbox that is mirrored and whose provider has not been asked to notify us yet.
+INSERT INTO mailsync.provider_subscriptions (account_id, callback_url)
+SELECT a.id, :callback_url
+  FROM mailsync.email_accounts a
+ WHERE a.provider = :provider AND a.status = 'active' AND a.initial_sync_completed
+   AND NOT EXISTS (SELECT 1 FROM mailsync.provider_subscriptions s WHERE s.account_id = a.id)
+    ON CONFLICT DO NOTHING
+
+-- claim_subscription --
+-- One that must be made or renewed, put off so that no other tick takes it too. One that leads to
+-- another address is made anew; what it led to is returned, and its id stays until another is made.
+-- A mailbox that is being synced is left in peace.
+WITH due AS (
+  SELECT s.account_id, s.callback_url
+    FROM mailsync.provider_subscriptions s
+    JOIN mailsync.email_accounts a ON a.id = s.account_id
+   WHERE (s.next_try_at <= now() OR s.callback_url <> :callback_url)
+     AND a.provider = :provider AND a.status = 'active' AND a.initial_sync_completed
+     AND (a.lease_owner IS NULL OR a.lease_until < now())
+   ORDER BY s.next_try_at
+     FOR UPDATE OF s SKIP LOCKED
+   LIMIT 1)
+UPDATE mailsync.provider_subscriptions s
+   SET next_try_at = now() + make_interval(secs => cast(:next_in_s AS int)),
+       callback_url = :callback_url, updated_at = now()
+  FROM due
+ WHERE s.account_id = due.account_id
+RETURNING s.account_id::text, s.remote_id, s.next_try_at, due.callback_url, s.failures
+
+-- subscription_made --
+-- The provider notifies us from now on; nothing when the claim, known by its end, is no longer good:
+-- the account was disconnected meanwhile or is about to be, or somebody else has claimed it.
+UPDATE mailsync.provider_subscriptions
+   SET remote_id = :remote_id, secret_hash = :secret_hash, expires_at = :expires_at,
+       next_try_at = now() + make_interval(secs => :next_in_s),
+       failures = 0, last_error = NULL, updated_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND next_try_at = cast(:claimed_until AS timestamptz)
+
+-- subscription_renewed --
+-- The provider will go on notifying us; nothing when that one was removed or replaced meanwhile.
+UPDATE mailsync.provider_subscriptions
+   SET expires_at = :expires_at, next_try_at = now() + make_interval(secs => :next_in_s),
+       failures = 0, last_error = NULL, updated_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND remote_id = :remote_id
+
+-- subscription_gone --
+-- The provider says that there is none of this id. It counts as a failure until another is made, so
+-- that the next claim looks for both if this worker dies in between.
+UPDATE mailsync.provider_subscriptions
+   SET failures = failures + 1, updated_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND next_try_at = cast(:claimed_until AS timestamptz)
+
+-- subscription_failed --
+-- It could not be made or renewed; what there is goes on until it expires. Nothing when the claim is
+-- no longer good, as above: the next one must not lose its own.
+UPDATE mailsync.provider_subscriptions
+   SET failures = :failures, last_error = :error,
+       next_try_at = now() + make_interval(secs => :next_in_s), updated_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND next_try_at = cast(:claimed_until AS timestamptz)
+
+-- withdraw_subscription --
+-- What a user's account is about to lose; put off, so that no tick renews it meanwhile, and what one
+-- is making at this moment is not kept.
+UPDATE mailsync.provider_subscriptions s
+   SET next_try_at = now() + interval '1 minute', updated_at = now()
+  FROM mailsync.email_accounts a
+ WHERE a.id = s.account_id AND a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
+RETURNING s.account_id::text, s.remote_id, s.next_try_at, s.callback_url, s.failures
+
+-- unheld_subscriptions --
+-- Those of one mailbox that no row holds, so that no account uses them. None while a claim other than
+-- the caller's may be making one for the same mailbox, which another user may have connected too:
+-- such a claim ends within `claimed_for_s`, and its subscription is in no row yet.
+WITH claimed AS MATERIALIZED (
+  SELECT s.account_id
+    FROM mailsync.provider_subscriptions s
+   WHERE s.next_try_at > now()
+     AND s.next_try_at <= now() + make_interval(secs => cast(:claimed_for_s AS int))
+     AND NOT (s.account_id = cast(:account_id AS uuid)
+              AND s.next_try_at = cast(:claimed_until AS timestamptz)))
+SELECT listed.id
+  FROM json_array_elements_text(cast(:remote_ids AS json)) AS listed (id)
+ WHERE NOT EXISTS (
+       SELECT 1 FROM mailsync.provider_subscriptions s WHERE s.remote_id = listed.id)
+   AND NOT EXISTS (
+       SELECT 1
+         FROM claimed
+         JOIN mailsync.email_accounts a ON a.id = claimed.account_id
+         JOIN mailsync.email_accounts own USING (provider, provider_account_id)
+        WHERE own.id = cast(:account_id AS uuid))
+
+-- forget_subscription --
+-- From now on its notifications mean nothing.
+DELETE FROM mailsync.provider_subscriptions WHERE account_id = cast(:account_id AS uuid)
+
+-- find_subscriptions --
+-- Whose subscriptions these are, and how their notifications are told from forged ones.
+SELECT remote_id, account_id::text, secret_hash
+  FROM mailsync.provider_subscriptions
+ WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+
+-- renew_subscriptions_now --
+-- These are about to lapse.
+UPDATE mailsync.provider_subscriptions SET next_try_at = now()
+ WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+
+-- subscriptions_removed --
+-- The provider has removed these; they are to be made anew.
+UPDATE mailsync.provider_subscriptions
+   SET remote_id = NULL, secret_hash = NULL, expires_at = NULL, next_try_at = now(),
+       updated_at = now()
+ WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
+
+-- notify_accounts --
+-- Something changed in these mailboxes: they are due, unless somebody paused them. One that fails
+-- is not asked every minute, whatever arrives. Locked in order, since several are told at once.
+UPDATE mailsync.email_accounts
+   SET notified_at = now(),
+       next_sync_at = least(next_sync_at, now() + make_interval(mins => least(failures, 10)))
+ WHERE id IN (SELECT id FROM mailsync.email_accounts
+               WHERE id IN (SELECT cast(each AS uuid)
+                              FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
+                 AND status = 'active'
+               ORDER BY id
+                 FOR NO KEY UPDATE)

@@ -1,0 +1,59 @@
+-- Messages that are hidden until the provider has said twice that they are gone.
+
+-- removed_ids --
+-- Hidden messages about which the provider is to be asked now.
+SELECT message_id FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
+   AND coalesce(confirm_at, removed_at) <= now() AND message_id > :after
+ ORDER BY message_id
+ LIMIT :limit
+
+-- removals --
+-- What is hidden in these accounts: messages; those of which the provider has said that they are gone,
+-- how many of these no person has confirmed, since when, and the last confirmation; mirrored folders.
+-- stored are all messages, hidden ones included, counted where so many are gone that it matters.
+SELECT a.id::text, h.hidden, h.gone, h.unconfirmed,
+       CASE WHEN h.gone < :smallest THEN 0
+            ELSE (SELECT count(*) FROM mailsync.emails m WHERE m.account_id = a.id) END,
+       h.gone_since,
+       CASE WHEN a.removal_confirmed_at >= h.gone_since THEN a.removal_confirmed_at END,
+       (SELECT count(*) FROM mailsync.email_folders f
+         WHERE f.account_id = a.id AND f.selected AND f.gone_at IS NOT NULL)
+  FROM mailsync.email_accounts a
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS hidden, count(m.gone_at) AS gone, min(m.gone_at) AS gone_since,
+              count(*) FILTER (WHERE m.gone_at > coalesce(a.removal_confirmed_at, '-infinity'))
+                AS unconfirmed
+         FROM mailsync.emails m
+        WHERE m.account_id = a.id AND m.removed_at IS NOT NULL) h
+ WHERE a.id IN (SELECT cast(each AS uuid)
+                  FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
+
+-- schedule_removal --
+-- When messages that are gone are requested by id again: `wait_s` after the first answer.
+UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
+ WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
+   AND gone_at IS NOT NULL AND confirm_at IS DISTINCT FROM gone_at + make_interval(secs => :wait_s)
+
+-- confirm_gone --
+-- Hidden messages of which the provider just said that they are gone: deleted where it had said so
+-- before, at least so long ago.
+WITH asked AS MATERIALIZED (
+  SELECT m.id, m.gone_at <= now() - make_interval(secs => :wait_s) AS is_confirmed
+    FROM mailsync.emails m
+   WHERE m.account_id = cast(:account_id AS uuid) AND m.removed_at IS NOT NULL
+     AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))),
+noted AS (
+  UPDATE mailsync.emails m
+     SET gone_at = coalesce(m.gone_at, now()),
+         confirm_at = coalesce(m.gone_at, now()) + make_interval(secs => :wait_s)
+    FROM asked WHERE asked.id = m.id AND asked.is_confirmed IS NOT TRUE)
+DELETE FROM mailsync.emails m USING asked WHERE asked.id = m.id AND asked.is_confirmed
+
+-- confirm_removal --
+-- A person confirms that most of the mailbox may be deleted.
+UPDATE mailsync.email_accounts
+   SET removal_confirmed_at = now(), next_sync_at = now(), updated_at = now(),
+       last_error = CASE WHEN last_error <> :error THEN last_error END,
+       last_error_message = CASE WHEN last_error <> :error THEN last_error_message END
+ WHERE id = cast(:account_id AS uuid)

@@ -1,0 +1,199 @@
+-- Runs: enqueued, begun, finished, and the Idempotency-Keys that name them.
+
+-- enqueue_run --
+-- A run that was asked for and not yet started; nothing when one is open already.
+INSERT INTO mailsync.sync_runs (id, account_id, sync_type, folder_ids, trigger, idempotency_key)
+VALUES (:run_id, cast(:account_id AS uuid), :sync_type, cast(:folder_ids AS jsonb), :trigger,
+        :idempotency_key)
+    ON CONFLICT DO NOTHING
+RETURNING id
+
+-- lock_account_of_run --
+-- The same, for the account of a run, and whether it was connected anew since that run began.
+SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at)
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE r.id = :run_id
+   FOR UPDATE OF a
+
+-- completed_run --
+-- A run that ended well.
+SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status = 'completed'
+
+-- ended_run --
+-- A run that has its outcome.
+SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status NOT IN ('queued', 'running')
+
+-- open_run --
+-- The run begins, or goes on after a retry.
+INSERT INTO mailsync.sync_runs AS r
+       (id, account_id, execution_arn, sync_type, trigger, status, started_at)
+VALUES (:run_id, cast(:account_id AS uuid), :execution_arn, :sync_type, :trigger, 'running', now())
+    ON CONFLICT (id) DO UPDATE
+   SET execution_arn = excluded.execution_arn, status = 'running', heartbeat_at = now(),
+       started_at = coalesce(r.started_at, now())
+
+-- close_stale_run --
+-- The open run of another execution, whose lease has just been taken from it.
+UPDATE mailsync.sync_runs
+   SET status = 'failed', error = 'LeaseLost', finished_at = now(),
+       error_message = 'The execution died; another one took over.'
+ WHERE account_id = cast(:account_id AS uuid) AND id <> :run_id AND status IN ('queued', 'running')
+RETURNING id, error
+
+-- find_open_run --
+-- The run that works on an account now, or is about to.
+SELECT id, execution_arn, status, sync_type, folder_ids
+  FROM mailsync.sync_runs
+ WHERE account_id = cast(:account_id AS uuid) AND status IN ('queued', 'running')
+
+-- lock_key --
+-- One request of an account with this Idempotency-Key at a time, until this transaction ends.
+SELECT pg_advisory_xact_lock(
+         hashtextextended(concat_ws(' ', cast(:account_id AS text), cast(:key AS text)), 0))
+
+-- find_run_by_key --
+-- The run that an earlier request with this Idempotency-Key started or joined, and what that one
+-- asked for.
+SELECT id, execution_arn, status, sync_type, folder_ids, sync_type, folder_ids
+  FROM mailsync.sync_runs
+ WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key
+ UNION ALL
+SELECT r.id, r.execution_arn, r.status, r.sync_type, r.folder_ids, k.sync_type, k.folder_ids
+  FROM mailsync.joined_keys k
+  JOIN mailsync.sync_runs r ON r.id = k.run_id
+ WHERE k.account_id = cast(:account_id AS uuid) AND k.idempotency_key = :key
+
+-- keep_joined_key --
+-- The run that a request with this Idempotency-Key has joined, and what it asked for; some old ones
+-- of the account are forgotten.
+WITH forgotten AS (
+  DELETE FROM mailsync.joined_keys
+   WHERE (account_id, idempotency_key) IN
+         (SELECT account_id, idempotency_key FROM mailsync.joined_keys
+           WHERE account_id = cast(:account_id AS uuid) AND created_at < now() - interval '1 day'
+           LIMIT 100 FOR UPDATE SKIP LOCKED))
+INSERT INTO mailsync.joined_keys (account_id, idempotency_key, run_id, sync_type, folder_ids)
+VALUES (cast(:account_id AS uuid), :key, :run_id, :sync_type, cast(:folder_ids AS jsonb))
+
+-- forget_joined_key --
+-- The run that it joined turned out to be dead, so the request is to have another one.
+DELETE FROM mailsync.joined_keys
+ WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key AND run_id = :run_id
+
+-- open_run_account --
+-- The account of a run that has no outcome yet.
+SELECT account_id::text FROM mailsync.sync_runs
+ WHERE id = :run_id AND status IN ('queued', 'running')
+
+-- stale_runs --
+-- Open runs that have not been heard of for a while; their execution may be dead. One that waits until
+-- its provider takes requests again is silent for long, and hundreds of them would hide the dead ones.
+SELECT r.id, r.account_id::text, r.execution_arn
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE r.status IN ('queued', 'running')
+   AND r.heartbeat_at < now() - make_interval(secs => cast(:seconds AS int))
+   AND (a.throttled_until IS NULL OR a.throttled_until < now())
+ ORDER BY r.heartbeat_at
+ LIMIT :limit
+
+-- run_settings --
+-- What the run was asked to do.
+SELECT sync_type, repair_rounds, folder_ids FROM mailsync.sync_runs WHERE id = :run_id
+
+-- count_repair_round --
+-- One more round of repairs in this run.
+UPDATE mailsync.sync_runs SET repair_rounds = repair_rounds + 1 WHERE id = :run_id
+
+-- run_heartbeat --
+-- A sign of life, with the requests that were sent since the last one.
+UPDATE mailsync.sync_runs
+   SET heartbeat_at = now(), requests = requests + :requests
+ WHERE id = :run_id
+
+-- finish_run --
+-- The outcome of a run; what has an outcome keeps it.
+UPDATE mailsync.sync_runs
+   SET status = :status, error = :error, error_message = :error_message, finished_at = now()
+ WHERE id = :run_id AND status IN ('queued', 'running')
+RETURNING account_id::text
+
+-- account_completed --
+-- The mailbox is up to date and verified. error is what a person should know all the same.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL, sync_status = 'completed', last_sync_at = now(),
+       initial_sync_completed = true, verified_at = now(),
+       last_error = :error, last_error_message = :error_message, failures = 0,
+       changed_at = CASE WHEN :has_changed THEN now() ELSE changed_at END,
+       next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
+ WHERE id = cast(:account_id AS uuid)
+
+-- account_failed --
+-- The mailbox could not be synced; the data stays, the next run goes on from the cursors.
+UPDATE mailsync.email_accounts
+   SET lease_owner = NULL, lease_until = NULL, sync_status = 'failed',
+       status = CASE WHEN :needs_person AND status = 'active' THEN 'reauth_required' ELSE status END,
+       last_error = :error, last_error_message = :error_message, failures = failures + 1,
+       next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
+ WHERE id = cast(:account_id AS uuid) AND (lease_owner IS NULL OR lease_owner = :owner)
+RETURNING failures
+
+-- run_counters --
+-- What a run did to the rows, over all its folders.
+SELECT jsonb_build_object(
+         'folders', count(*), 'failedFolders', count(*) FILTER (WHERE status = 'failed'),
+         'inserted', coalesce(sum(inserted), 0), 'updated', coalesce(sum(updated), 0),
+         'removed', coalesce(sum(removed), 0), 'quarantined', coalesce(sum(quarantined), 0))
+  FROM mailsync.sync_run_folders WHERE run_id = :run_id
+
+-- forget_stopped_runs --
+-- Runs of an account that a person stopped more than a week ago, some at once.
+DELETE FROM mailsync.sync_runs
+ WHERE id IN (SELECT id FROM mailsync.sync_runs
+               WHERE account_id = cast(:account_id AS uuid) AND status = 'cancelled'
+                 AND created_at < now() - interval '7 days'
+               LIMIT 100 FOR UPDATE SKIP LOCKED)
+
+-- account_runs --
+-- The runs of a user's account, the newest first, before a position.
+SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
+       r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
+   AND (r.created_at, r.id) < (cast(:before_at AS timestamptz), :before_id)
+ ORDER BY r.created_at DESC, r.id DESC
+ LIMIT :limit
+
+-- own_run --
+-- One run of a user, and when its mailbox is synced next, unless a sync is under way or none comes.
+SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
+       r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids,
+       CASE WHEN a.status = 'active'
+             AND NOT EXISTS (SELECT 1 FROM mailsync.sync_runs o
+                              WHERE o.account_id = a.id AND o.status IN ('queued', 'running'))
+            THEN a.next_sync_at END
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+ WHERE r.id = :run_id AND a.user_id = :user_id
+
+-- forget_joined_keys --
+-- Of requests that joined a run more than a day ago, some at once.
+DELETE FROM mailsync.joined_keys
+ WHERE (account_id, idempotency_key) IN
+       (SELECT account_id, idempotency_key FROM mailsync.joined_keys
+         WHERE created_at < now() - interval '1 day' LIMIT :limit FOR UPDATE SKIP LOCKED)
+
+-- news_of_run --
+-- Whether the provider has notified us since the run began, whether it can be relied upon to, whether
+-- the run changed any row, and for how long no other did.
+SELECT coalesce(a.notified_at > r.started_at, false),
+       coalesce(a.notified_at > now() - interval '1 day' AND s.expires_at > now(), false),
+       EXISTS (SELECT 1 FROM mailsync.sync_run_folders p
+                WHERE p.run_id = r.id AND p.inserted + p.updated + p.removed > 0),
+       extract(epoch FROM now() - a.changed_at)::float8
+  FROM mailsync.sync_runs r
+  JOIN mailsync.email_accounts a ON a.id = r.account_id
+  LEFT JOIN mailsync.provider_subscriptions s ON s.account_id = a.id
+ WHERE r.id = :run_id

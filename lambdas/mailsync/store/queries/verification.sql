@@ -1,0 +1,108 @@
+-- Counts and ids compared with the provider's.
+
+-- recount --
+-- Counts of every folder from the rows themselves.
+UPDATE mailsync.email_folders f
+   SET total = s.total, unread = s.unread
+  FROM (SELECT f.id, count(m.id) AS total, count(m.id) FILTER (WHERE NOT m.is_read) AS unread
+          FROM mailsync.email_folders f
+          LEFT JOIN mailsync.emails m
+            ON m.account_id = f.account_id AND m.folder_id = f.id AND m.removed_at IS NULL
+         WHERE f.account_id = cast(:account_id AS uuid)
+         GROUP BY f.id) s
+ WHERE s.id = f.id AND (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread)
+
+-- folder_counts --
+-- Each selected folder's counts, ours and the provider's, and how many are in quarantine and not
+-- stored. Each of those is looked up by its own id: with the folder in the condition, the planner
+-- reads the whole folder for each.
+SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
+       (SELECT count(*) FROM mailsync.email_quarantine q
+         WHERE q.folder_id = f.id
+           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
+                                       WHERE m.account_id = q.account_id
+                                         AND m.message_id = q.message_id
+                                         AND m.removed_at IS NULL)),
+       f.count_offset, f.unread_offset, f.compared_at, c.walking, f.list_total, f.list_unread
+  FROM mailsync.email_folders f
+  JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
+ ORDER BY f.id
+
+-- mark_verified --
+-- Folders of which it was just shown that nothing is missing, or different any more.
+WITH verified AS (
+  SELECT cast(each AS bigint) AS id FROM json_array_elements_text(cast(:ids AS json)) AS each),
+settled AS (
+  DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM verified))
+UPDATE mailsync.email_folders
+   SET verified_at = now(), differing = 0, error = NULL, error_message = NULL
+ WHERE id IN (SELECT id FROM verified)
+
+-- mark_compared --
+-- The ids of a folder were just compared; what was different before is so no longer. What the provider
+-- listed is kept where the list was complete. The folder is verified once its counts are explained, too.
+WITH settled AS (DELETE FROM mailsync.proof_differences WHERE folder_id = :folder_id)
+UPDATE mailsync.email_folders
+   SET compared_at = now(), list_total = :total, list_unread = :unread, differing = 0, error = NULL,
+       error_message = NULL
+ WHERE id = :folder_id
+
+-- save_verified --
+-- Folders that were compared, and of whose counts every difference is explained.
+UPDATE mailsync.email_folders SET verified_at = now()
+ WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+
+-- compare_soon --
+-- Folders whose counts moved without a reported change.
+UPDATE mailsync.email_folders SET compared_at = NULL
+ WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+
+-- compare_later --
+-- Folders that are about to be compared since they are due, should that fail; those that must be compared
+-- are left so. The time is no longer that of a comparison, so what the last one listed goes with it.
+UPDATE mailsync.email_folders
+   SET compared_at = now() - make_interval(secs => :ago_s), list_total = NULL, list_unread = NULL
+ WHERE compared_at IS NOT NULL
+   AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
+
+-- save_offsets --
+-- By how much the provider's counts of these folders are wrong.
+UPDATE mailsync.email_folders f SET count_offset = o.total, unread_offset = o.unread
+  FROM json_to_recordset(cast(:offsets AS json)) AS o (folder_id bigint, total int, unread int)
+ WHERE f.id = o.folder_id AND (f.count_offset, f.unread_offset) IS DISTINCT FROM (o.total, o.unread)
+
+-- save_differences --
+-- What stays different in a folder: how many messages, and which, as far as their ids are kept.
+WITH saved AS (
+  INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)
+  SELECT cast(:account_id AS uuid), :folder_id, message_id, cause
+    FROM json_to_recordset(cast(:differences AS json)) AS d (message_id text, cause text))
+UPDATE mailsync.email_folders SET differing = :number WHERE id = :folder_id
+
+-- proof_differences --
+-- The messages about which the provider contradicts itself, a hundred of each folder at most.
+SELECT d.folder_id, d.message_id, d.cause, d.found_at
+  FROM mailsync.proof_differences d
+  JOIN mailsync.email_folders f ON f.id = d.folder_id AND f.selected AND f.gone_at IS NULL
+ WHERE d.account_id = cast(:account_id AS uuid)
+ ORDER BY d.folder_id, d.message_id
+ LIMIT 1000
+
+-- equal_folders --
+-- The folders of which this run has shown that nothing is missing, by their counts or by their ids.
+SELECT f.id
+  FROM mailsync.email_folders f
+  JOIN mailsync.sync_runs r ON r.account_id = f.account_id
+ WHERE r.id = :run_id AND greatest(f.verified_at, f.compared_at) >= r.started_at
+
+-- unproven_folders --
+-- The number of selected folders that were not verified in this run, or are in the middle of a full sync.
+-- One while no folder is known: every mailbox has some, so its tree was not read.
+SELECT count(f.id) FILTER (WHERE f.selected AND f.gone_at IS NULL
+                             AND (c.walking OR f.verified_at IS NULL OR f.verified_at < r.started_at))
+       + CASE WHEN count(f.id) = 0 THEN 1 ELSE 0 END
+  FROM mailsync.sync_runs r
+  LEFT JOIN mailsync.email_folders f ON f.account_id = r.account_id
+  LEFT JOIN mailsync.folder_cursors c ON c.folder_id = f.id
+ WHERE r.id = :run_id
