@@ -53,17 +53,17 @@ dev: setup ## the local stack stays up on :3000, its dashboard on :8288; follows
 	@$(BIN)/python -m localdev up --messages $(MESSAGES) $(if $(MBOX),--mbox "$(MBOX)")
 
 dashboard: setup ## the dashboard of a deployed stage on :8288; STAGE=prod, AWS credentials as usual; BODIES=1 shows the text of mail
-	@$(BIN)/python -m localdev.dashboard --stage $(STAGE) $(if $(BODIES),--show-bodies)
+	@$(BIN)/python -m dashboard --stage $(STAGE) $(if $(BODIES),--show-bodies)
 
 check: setup ## format, lint, types, import contracts, budgets
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy lambdas infra localdev app.py tests
+	@$(BIN)/mypy lambdas infra localdev dashboard app.py tests
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m tests.budgets
+	@$(BIN)/python -m tests.support.budgets
 
 quick: setup ## the tests that need no server: seconds
-	@$(BIN)/pytest -n auto tests/unit tests/properties
+	@$(BIN)/pytest -n auto tests/unit tests/unit
 
 test: setup ## every test that finishes in minutes; needs no network
 	@$(BIN)/pytest -n auto --dist loadgroup
@@ -72,7 +72,7 @@ torture: setup ## kill the sync at every single call, first syncs under faults, 
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES)
 
 soak: setup ## many mailboxes that change all the time, with failures; MINUTES=N
-	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+	@$(BIN)/python -m tests.torture.soak --minutes $(MINUTES)
 
 sam: setup ## each function in a container by `sam local`; SAM=PATH, IMAGE=NAME, FUNCTION=NAME
 	@$(BIN)/python -m localdev.containers $(if $(SAM),--sam "$(SAM)") $(if $(IMAGE),--image "$(IMAGE)") \

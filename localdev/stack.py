@@ -9,6 +9,8 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
+from dashboard.server import Dashboard
+from dashboard.sources import Sources
 from infra.catalog import (
     AUTHORIZER,
     EVENT_RULES,
@@ -20,8 +22,6 @@ from infra.catalog import (
     TEST_SYNC,
     WORKFLOWS,
 )
-from localdev.dashboard.server import Dashboard
-from localdev.dashboard.sources import Sources
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
     CREDENTIALS,

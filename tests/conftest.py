@@ -14,7 +14,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.migrate import migrate
-from tests.databases import copy_database
+from tests.support.databases import copy_database
 
 # Whatever the developer's shell has set must not reach the tests.
 SETTINGS = ("AWS_", "APP_INBOX_", "CA_BUNDLE", "DATABASE_", "GRAPH_", "MICROSOFT_", "MIGRATION_")
@@ -31,7 +31,7 @@ _numbers = count(1)
 # A stack, CDK, an engine: what these folders set up is dear, and one process does it for a group.
 # pytest-xdist begins with the groups of the most tests, and those are the longest as well.
 GROUPS = {
-    **{"infra": "deployment", "stack": "deployment", "workflow": "workflow", "events": "events"},
+    **{"deploy": "deployment", "stack": "deployment", "workflow": "workflow", "events": "events"},
     "attacks": "attacks",
 }
 
@@ -40,7 +40,7 @@ GROUPS = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "aws_cdk" in sys.modules:
         raise pytest.UsageError(
-            "A test loads CDK on import: tests/infra/synthesis.py says why not."
+            "A test loads CDK on import: tests/deploy/synthesis.py says why not."
         )
     # What takes seconds and belongs to no group goes first, so that the end is short for everybody.
     items.sort(key=lambda item: item.path.parent.name != "torture")

@@ -17,8 +17,9 @@ from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from tests.api.hidden_mail import hide_mail
 from tests.api.issuer import Issuer, bearer, rsa_key
+from tests.support.paths import ROOT
 
-CODE_ROOT = Path(__file__).parents[2] / "lambdas"
+CODE_ROOT = ROOT / "lambdas"
 ADD_ACCOUNT = """
 INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address)
 VALUES (:user, 'microsoft', :number, 'someone@example.org') RETURNING id::text"""

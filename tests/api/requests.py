@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-EVENTS = Path(__file__).parents[2] / "events"
+from tests.support.paths import ROOT
+
+EVENTS = ROOT / "events"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from localdev.simulators.service import TENANT_ID
 from mailsync.model import AccountId
 from tests.api.conftest import Ask, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
-from tests.simulators.graph_client import app_client, graph_client
-from tests.simulators.subscriber import Subscriber
+from tests.providers.simulators.graph_client import app_client, graph_client
+from tests.providers.simulators.subscriber import Subscriber
 
 ANN = "ann@example.org"
 ONE, ALL, LIST = "/subscriptions/", "/subscriptions$", r"/subscriptions(\?|$)"

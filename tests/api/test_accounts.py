@@ -23,7 +23,7 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.queue_store import QueueStore
 from tests.api.conftest import Ask, Connect, Sql
 from tests.api.under_way import sync_under_way
-from tests.builders import a_remote_folder
+from tests.support.builders import a_remote_folder
 
 ACCOUNTS = "/api/email/accounts"
 

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from io import StringIO
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,8 +16,9 @@ from tests.api.conftest import Ask, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.hidden_mail import hide_mail
 from tests.api.requests import Answer
+from tests.support.paths import ROOT
 
-GUIDE = (Path(__file__).parents[2] / "docs/security.md").read_text()
+GUIDE = (ROOT / "docs/security.md").read_text()
 ONE = "/api/email/accounts/{}"
 IP = "192.0.2.7"
 Act = Callable[["Hands"], dict[str, Any]]

@@ -26,7 +26,7 @@ from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.renewing import NOTHING, ONE_MADE, tick
 from tests.api.requests import Answer, Context
 from tests.api.under_way import sync_under_way
-from tests.simulators.subscriber import Subscriber
+from tests.providers.simulators.subscriber import Subscriber
 
 TABLES = (
     *("email_accounts", "email_credentials", "email_folders", "folder_cursors", "emails"),

@@ -1,7 +1,7 @@
 """Sealed values of the version before, which were bound to their owner alone.
 
-They open, and are bound to their column at their next write. `tests/previous/sealed` is a database
-that version 821b3a8 made by its own routes, as of migration 0012, with the key that sealed it.
+They open, and are bound to their column at their next write. `tests/deploy/previous/sealed` is a
+database that version 821b3a8 made by its own routes, as of migration 0012, with its key.
 """
 
 import json
@@ -29,7 +29,7 @@ from mailsync.sync.mailbox import Mailbox, open_vault
 from tests.api.conftest import Ask, Sql
 from tests.api.requests import Answer
 from tests.api.test_key_rotation import sync_once
-from tests.previous import SEALED
+from tests.deploy.previous import SEALED
 
 ANN = AccountId("aba3c38e-7a2d-447d-9e65-e62d8ebc179c")
 BO = AccountId("1ae9efb7-3251-42f9-9cfc-158f1a138194")

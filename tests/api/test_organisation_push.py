@@ -13,8 +13,8 @@ from tests.api.conftest import Ask, Sql
 from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
 from tests.api.renewing import NOTHING, ONE_FAILED, ONE_MADE, tick
 from tests.api.requests import a_request, call
-from tests.simulators.graph_client import a_mail
-from tests.simulators.subscriber import Subscriber
+from tests.providers.simulators.graph_client import a_mail
+from tests.providers.simulators.subscriber import Subscriber
 
 CONNECT = "POST /api/email/accounts/microsoft"
 BODY = {"tenantId": TENANT_ID, "emailAddress": "ann@example.org", "userId": "ann"}

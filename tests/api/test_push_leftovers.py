@@ -20,7 +20,7 @@ from mailsync.sync import push
 from tests.api.conftest import Ask, Sql
 from tests.api.renewing import NOTHING, ONE_FAILED, ONE_MADE, tick
 from tests.api.subscribed import ALL, LIST, ONE, Subscribed
-from tests.simulators.subscriber import Subscriber
+from tests.providers.simulators.subscriber import Subscriber
 
 GONE = {str(status): Fault(status=status, code="NotFound") for status in (400, 404, 410)}
 AWAY = {**GONE, "503": Fault(status=503, body="")}

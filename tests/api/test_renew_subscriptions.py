@@ -16,7 +16,7 @@ from mailsync.sync.mailbox import open_vault
 from tests.api import renewing
 from tests.api.conftest import Connect, Sql
 from tests.api.renewing import NOTHING, ONE_FAILED, ONE_MADE
-from tests.simulators.subscriber import Subscriber
+from tests.providers.simulators.subscriber import Subscriber
 
 Tick = Callable[[], dict[str, int]]
 ROWS = (

@@ -14,7 +14,7 @@ from mailsync.store.mail_store import MailStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Sql
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
 RUNS = "GET /api/email/runs"
 MOST = 50

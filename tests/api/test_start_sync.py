@@ -14,7 +14,7 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Connect, Sql
-from tests.builders import a_remote_folder
+from tests.support.builders import a_remote_folder
 
 START = "POST /api/email/sync"
 ACCOUNT = "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"

@@ -16,7 +16,7 @@ from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Sql
 from tests.api.requests import EVENTS, Context
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
 START, STOP = "POST /api/email/sync", "DELETE /api/email/sync"
 RUN = "SELECT status, error, finished_at IS NOT NULL FROM mailsync.sync_runs"

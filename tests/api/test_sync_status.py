@@ -23,14 +23,14 @@ from mailsync.store.mail_store import MailStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Ask, Sql
-from tests.builders import (
+from tests.support.builders import (
     a_message,
     a_page,
     a_page_write,
     a_remote_folder,
     complete_verified,
 )
-from tests.guide import STATUS_FIELDS
+from tests.support.guide import STATUS_FIELDS
 
 STATUS = "GET /api/email/sync"
 

@@ -6,7 +6,7 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from tests.api.conftest import Ask
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
 
 def sync_under_way(ask: Ask, account_id: AccountId, database: Database) -> RunRef:

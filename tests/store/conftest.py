@@ -21,9 +21,9 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_store import RunStore
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
 from tests.store.cluster import Cluster, cluster_in
 from tests.store.rows import let_time_pass, one, rows
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
 
 Apply = Callable[..., object]
 

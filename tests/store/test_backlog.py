@@ -9,9 +9,9 @@ from mailsync.store.connection import Database
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
-from tests.builders import complete_verified, connect_account
-from tests.emf import counting, told
 from tests.store.rows import one
+from tests.support.builders import complete_verified, connect_account
+from tests.support.emf import counting, told
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
 OVERDUE = (

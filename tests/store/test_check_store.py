@@ -18,8 +18,8 @@ from mailsync.model import (
     Unreadable,
 )
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
-from tests.builders import a_remote_folder
 from tests.store.conftest import Mirror
+from tests.support.builders import a_remote_folder
 
 Happens = Callable[[Mirror], object]
 ACCOUNT = (

@@ -12,8 +12,8 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.migrate import migrate, migrations
 from mailsync.store.run_store import RunStore
-from tests.emf import counting, told
 from tests.store.rows import one, rows
+from tests.support.emf import counting, told
 
 CLOSED_BEFORE = """
 WITH account AS (

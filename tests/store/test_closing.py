@@ -1,7 +1,6 @@
 """Runs whose execution is over are closed once, and their mailbox is free again."""
 
 import json
-from pathlib import Path
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -15,8 +14,9 @@ from mailsync.store.connection import Database, open_database
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one
+from tests.support.paths import ROOT
 
-SAMPLE = Path(__file__).resolve().parent.parent.parent / "events" / "close-run.json"
+SAMPLE = ROOT / "events" / "close-run.json"
 ACCOUNT = (
     "SELECT lease_owner, sync_status, last_error, failures, next_sync_at <= now()"
     " FROM mailsync.email_accounts"

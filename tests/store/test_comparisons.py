@@ -10,9 +10,9 @@ from mailsync.errors import LeaseLost
 from mailsync.model import RemoteEntry, RemoteId, Removal, Unreadable, Upsert
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
-from tests.builders import A_MOMENT, a_message
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
+from tests.support.builders import A_MOMENT, a_message
 
 ROW = StoredEntry(is_read=False, version="v1", modified_at=A_MOMENT)
 WALKS = "SELECT message_id, walk FROM mailsync.emails"

@@ -1,7 +1,6 @@
 """Every SQL example of docs/database.md, in the order of the page and by whom it says."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from tests.store.cluster import Cluster
 from tests.store.reader import Reader
 from tests.store.rows import rows
 from tests.store.two_mailboxes import fill
+from tests.support.paths import ROOT
 
-GUIDE = (Path(__file__).parents[2] / "docs/database.md").read_text()
+GUIDE = (ROOT / "docs/database.md").read_text()
 EXAMPLES = re.findall(r"```sql\n-- as the (\w+)([^\n]*)\n(.*?)```", GUIDE, re.DOTALL)
 
 

@@ -24,9 +24,9 @@ from mailsync.model import (
     Unreadable,
     Upsert,
 )
-from tests.builders import a_message, a_remote_folder
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
+from tests.support.builders import a_message, a_remote_folder
 
 F1 = RemoteId("F1")
 COMPARED = "SELECT remote_id, compared_at IS NOT NULL FROM mailsync.email_folders"

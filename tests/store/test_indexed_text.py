@@ -27,8 +27,8 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.rows import one, rows
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
 IN_A_BTREE = """
 SELECT DISTINCT c.relname || '.' || a.attname

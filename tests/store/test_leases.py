@@ -13,8 +13,8 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
-from tests.builders import complete_verified, connect_account
 from tests.store.rows import one, rows
+from tests.support.builders import complete_verified, connect_account
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
 

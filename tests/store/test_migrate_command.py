@@ -16,8 +16,8 @@ from mailsync import migrate as command
 from mailsync.settings import load_settings
 from mailsync.store.migrate import migrations
 from tests.store.cluster import PASSWORD, Cluster
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 EVERY = ", ".join(each.version for each in migrations())
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = 'mailsync'"
 

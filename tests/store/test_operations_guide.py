@@ -2,7 +2,6 @@
 
 import ast
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from mailsync.store.connection import Database, connect
 from mailsync.store.run_store import RunStore
 from tests.store.rows import rows
 from tests.store.two_mailboxes import fill
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
 PAGES = RUNBOOK + (ROOT / "docs/troubleshooting.md").read_text()
 EXAMPLES = re.findall(r"```sql\n(.*?)```", PAGES, re.DOTALL)

@@ -21,9 +21,9 @@ from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.quarantine_store import QuarantineStore
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.conftest import Apply, Mirror
 from tests.store.rows import emails, one, rows
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
 Folders = tuple[KnownFolder, KnownFolder]
 

@@ -5,7 +5,7 @@ import pg8000.native
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from mailsync.store.statements import statements
-from tests.previous import QUERIES
+from tests.deploy.previous import QUERIES
 
 
 def test_every_statement_of_the_previous_version_runs_on_todays_schema(settings: Settings) -> None:

@@ -21,8 +21,8 @@ from mailsync.store.connection import Database
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.push_store import Claim, PushStore
 from mailsync.store.run_store import RunStore
-from tests.builders import complete_verified
 from tests.store.rows import one
+from tests.support.builders import complete_verified
 
 REMOTE_ID, SECRET = RemoteId("subscription-1"), "secret"
 WAIT = "SELECT extract(epoch FROM next_sync_at - now())::float8 FROM mailsync.email_accounts"

@@ -12,13 +12,13 @@ from mailsync.model import RemoteId, Removal
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.removal_store import RemovalStore
-from tests.builders import a_remote_folder
 from tests.conftest import TEMPLATE
 from tests.store.conftest import Mirror
 from tests.store.pooler import pooled
 from tests.store.reader import LOGIN, Reader
 from tests.store.rows import one
 from tests.store.two_mailboxes import OWNER, USERS, fill
+from tests.support.builders import a_remote_folder
 
 NOT_ALLOWED = "42501"
 DUPLICATES = "SELECT message_id, count(*) FROM {} GROUP BY message_id HAVING count(*) > 1"

@@ -15,10 +15,10 @@ from mailsync.store.connection import Database
 from mailsync.store.control_store import ControlStore, OwnAccount
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.statements import statements
-from tests.builders import a_message
-from tests.previous import QUERIES
+from tests.deploy.previous import QUERIES
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
+from tests.support.builders import a_message
 
 ACCOUNT = "SELECT sync_status, last_error, failures FROM mailsync.email_accounts"
 VERIFIED = "UPDATE mailsync.email_folders SET verified_at = now() + interval '1 s' RETURNING 1"

@@ -17,8 +17,8 @@ from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
 from tests.store.pooler import pooled
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
 
 LOGIN = "login_with_settings"
 NASTY = {

@@ -1,12 +1,12 @@
 """The rules of `queries/`, and of who may run a statement."""
 
 import re
-from pathlib import Path
 
 from mailsync.store.migrate import migrations
 from mailsync.store.statements import statements
+from tests.support.paths import ROOT
 
-PRODUCT = Path(__file__).resolve().parent.parent.parent / "lambdas"
+PRODUCT = ROOT / "lambdas"
 SCHEMA = "".join(each.statements for each in migrations())
 SOURCES = {path: path.read_text() for path in PRODUCT.rglob("*.py")}
 

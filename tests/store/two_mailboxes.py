@@ -6,8 +6,8 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
-from tests.builders import a_message, a_page, a_page_write, a_remote_folder
 from tests.store.rows import rows
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
 USERS = ("ann", "bo")
 # Where each readable table says whose row it is.

@@ -9,7 +9,7 @@ from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.switches import Switches
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL
-from tests.clock import let_time_pass
+from tests.support.clock import let_time_pass
 from tests.torture.comparison import divergences
 from tests.torture.law import Law, Seen, Sync, look
 from tests.torture.lies import Lie, Told

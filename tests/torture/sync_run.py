@@ -32,7 +32,7 @@ from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 from mailsync.sync import batch
 from mailsync.sync.mailbox import open_vault
-from tests.clock import let_time_pass
+from tests.support.clock import let_time_pass
 from tests.torture.crash import Died, Moments, unwatched
 from tests.torture.execution import Execution, Invoke, StateFailed
 from tests.torture.fork import Fork, Killed

@@ -28,8 +28,8 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
-from tests.clock import let_time_pass
-from tests.databases import copy_database
+from tests.support.clock import let_time_pass
+from tests.support.databases import copy_database
 from tests.torture.orders import Ending, Order
 
 _AWS = {

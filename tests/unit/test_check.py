@@ -18,7 +18,7 @@ from mailsync.model import (
     Role,
     Sealed,
 )
-from tests.builders import a_known_folder, a_listing, a_page, a_remote_folder
+from tests.support.builders import a_known_folder, a_listing, a_page, a_remote_folder
 
 SAME = FolderPlan((), ())
 WHOLE = a_listing(a_remote_folder("F1", role=Role.INBOX), a_remote_folder("F2"))

@@ -1,7 +1,6 @@
 """The model of docs/cost.md, and that the page shows what it says."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,9 @@ from benchmarks.cost import (
 )
 from mailsync.decisions.freshness import feeds_to_read
 from mailsync.model import FolderId, FolderRef, KnownFolder, Position, RemoteId, Role
+from tests.support.paths import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 PRICES = Prices()
 MAX_TRANSITIONS = 50
 """Of a first sync of 10,000 messages."""

@@ -24,7 +24,7 @@ from mailsync.model import (
     Role,
     Sealed,
 )
-from tests.builders import A_MOMENT, a_known_folder, a_listing, a_remote_folder
+from tests.support.builders import A_MOMENT, a_known_folder, a_listing, a_remote_folder
 
 FIXED = (Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH)
 

@@ -13,7 +13,7 @@ from mailsync.decisions.freshness import (
     tree_reading,
 )
 from mailsync.model import KnownFolder, RemoteId, TreeReading
-from tests.builders import A_MOMENT, a_known_folder
+from tests.support.builders import A_MOMENT, a_known_folder
 
 NOW = A_MOMENT
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

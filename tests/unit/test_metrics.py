@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -19,9 +18,10 @@ from mailsync.metrics import (
     failure_name,
     metered,
 )
-from tests.emf import counting, told
+from tests.support.emf import counting, told
+from tests.support.paths import ROOT
 
-HANDLERS = Path(__file__).parents[2] / "lambdas/handlers"
+HANDLERS = ROOT / "lambdas/handlers"
 DOLLARS_PER_SERIES = 0.30
 
 

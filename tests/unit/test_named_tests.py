@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 DOCUMENTS = ("docs/security.md", "docs/guarantees.md", "docs/database.md", "docs/api.md")
 NAMED = re.compile(r"`((?:tests/)?[\w/]*test_\w+\.py)`")
 

@@ -1,6 +1,6 @@
 from mailsync.decisions.plan import plan_page
 from mailsync.model import PartialChange, RemoteId, Removal, Unreadable, Upsert
-from tests.builders import a_message, a_page
+from tests.support.builders import a_message, a_page
 
 
 def test_a_message_that_stands_twice_in_a_page_is_written_once_as_it_was_last() -> None:

@@ -16,7 +16,7 @@ from mailsync.decisions.verify import (
     what_stays,
 )
 from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
-from tests.builders import A_MOMENT, a_message
+from tests.support.builders import A_MOMENT, a_message
 
 LATER = A_MOMENT + timedelta(seconds=1)
 

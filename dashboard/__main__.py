@@ -1,0 +1,44 @@
+"""`python -m dashboard --stage prod`: the dashboard of a deployed stage, until Ctrl-C."""
+
+import argparse
+import sys
+from contextlib import suppress
+
+from dashboard.deployed import deployed_sources
+from dashboard.server import Dashboard
+from localdev.engine.failure import StartFailed
+from localdev.options import Options
+from localdev.stop_signals import StopSignals
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 after Ctrl-C, 1 when the stage cannot be read or the port is taken."""
+    parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
+    parser.add_argument("--stage", required=True, help="of cdk.json, such as prod")
+    parser.add_argument(
+        "--dashboard-port", type=int, default=Options().dashboard_port, help="0: any"
+    )
+    parser.add_argument(
+        "--show-bodies",
+        action="store_true",
+        help="let the text of mail be opened; each opening is reported on stderr",
+    )
+    chosen = parser.parse_args(arguments)
+    try:
+        sources = deployed_sources(chosen.stage, show_bodies=chosen.show_bodies)
+        dashboard = Dashboard(port=chosen.dashboard_port, token_required=True)
+    except StartFailed as failed:
+        print(failed, file=sys.stderr)
+        return 1
+    dashboard.start(sources)
+    acts = "acts by MAILSYNC_TOKEN" if sources.token() else "only reads; MAILSYNC_TOKEN lets it act"
+    with StopSignals() as signals, suppress(KeyboardInterrupt):
+        print(f"{dashboard.url_with_token} shows {chosen.stage} and {acts}. Ctrl-C ends it.")
+        sys.stdout.flush()
+        signals.wait()
+    dashboard.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,153 @@
+"""What a person does in the dashboard that the product's API allows."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from dashboard.executions import Executions
+from dashboard.readings import Readings
+from dashboard.sources import Sources
+from infra.catalog import TEST_SYNC
+from localdev.http_server import Response
+
+TIMEOUT_S = 40
+_NO_ROUTE = {"message": "Not Found"}
+"""What an HTTP API itself answers to a path that it does not know."""
+
+Json = dict[str, Any]
+Action = Callable[[Json], Json]
+
+
+class Refused(Exception):
+    """It was not done; `status` is the HTTP status to say so with."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Actions:
+    """Each takes and returns a JSON object.
+
+    Raises Refused, NotFound, and httpx.TransportError when nobody answers.
+    """
+
+    def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
+        self._sources = sources
+        self._readings = readings
+        self._executions = executions
+        self.known: Mapping[str, Action] = {
+            "sync": self._sync,
+            "cancel": self._cancel,
+            "rerun": self._rerun,
+            "test-sync": self._test_sync,
+            "event": self._event,
+            "pause": lambda asked: self._pause(asked, paused=True),
+            "resume": lambda asked: self._pause(asked, paused=False),
+            "confirm-removal": self._confirm_removal,
+        }
+
+    def _sync(self, asked: Json) -> Json:
+        body = {"accountId": text(asked, "accountId"), "syncType": asked.get("syncType", "manual")}
+        return self._api("POST", "/api/email/sync", json=body)
+
+    def _cancel(self, asked: Json) -> Json:
+        account_id = text(asked, "accountId")
+        return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
+
+    def _rerun(self, asked: Json) -> Json:
+        """The same again; what was not a full sync becomes a manual one."""
+        run_id = text(asked, "runId")
+        if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
+            return self._test_sync({})
+        run = self._readings.run(run_id)
+        sync_type = "full" if run.sync_type == "full" else "manual"
+        return self._sync({"accountId": run.account_id, "syncType": sync_type})
+
+    def _test_sync(self, _: Json) -> Json:
+        return self._api("GET", "/api/test-sync")
+
+    def _event(self, asked: Json) -> Json:
+        if self._sources.event_bus is None:
+            raise Refused(501, "The dashboard puts no events on the bus of this stack.")
+        entry = {
+            "EventBusName": self._sources.event_bus,
+            "Source": "dashboard",
+            "DetailType": text(asked, "type"),
+            "Detail": json.dumps(asked.get("detail") or {}),
+        }
+        (taken,) = self._sources.client("events").put_events(Entries=[entry])["Entries"]
+        if "EventId" not in taken:
+            raise Refused(422, taken.get("ErrorMessage") or "The bus refused the event.")
+        return {"eventId": taken["EventId"]}
+
+    def _pause(self, asked: Json, *, paused: bool) -> Json:
+        path = f"/api/email/accounts/{text(asked, 'accountId')}"
+        return self._api("PATCH", path, json={"paused": paused})
+
+    def _confirm_removal(self, asked: Json) -> Json:
+        path = f"/api/email/accounts/{text(asked, 'accountId')}/confirm-removal"
+        return self._api("POST", path)
+
+    def _api(self, method: str, path: str, **arguments: Any) -> Json:
+        token = self._sources.token()
+        if token is None:
+            raise Refused(
+                403, "Start the dashboard with a user's token in MAILSYNC_TOKEN for that."
+            )
+        headers = {"Authorization": f"Bearer {token}"}
+        url = self._sources.api_url + path
+        answer = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **arguments)
+        document = _object(answer)
+        if answer.is_success:
+            return document
+        if document == _NO_ROUTE:
+            raise Refused(501, f"The API of this stack has no route {method} {path} yet.")
+        sentence = document.get("detail") or document.get("message") or "The API refused that."
+        raise Refused(answer.status_code, str(sentence))
+
+
+def begin_sign_in(sources: Sources) -> Response:
+    """Lead the browser to the mail provider, as the API leads a user who is signed in to it.
+
+    The API's cookie comes along: cookies of localhost go to each of its ports.
+    Raises Refused.
+    """
+    token = sources.token() if sources.stage == "local" else None
+    if token is None:
+        raise Refused(404, "Only the dashboard of a local stack connects mailboxes.")
+    answer = httpx.get(
+        f"{sources.api_url}/api/auth/microsoft",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=TIMEOUT_S,
+    )
+    if not answer.has_redirect_location:
+        raise Refused(502, f"The API began no sign-in: HTTP {answer.status_code}.")
+    cookies = tuple(answer.headers.get_list("set-cookie"))
+    return Response(303, headers={"Location": answer.headers["location"]}, cookies=cookies)
+
+
+def text(asked: Json, name: str) -> str:
+    """Raises Refused when the action was not told this."""
+    value = asked.get(name)
+    if not isinstance(value, str) or not value:
+        raise Refused(422, f"The action needs {name}, as text.")
+    return value
+
+
+def number(asked: Json, name: str, default: int | None = None) -> int:
+    """Raises Refused when the action was not told this and has no default for it."""
+    value = asked.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refused(422, f"The action needs {name}, as a whole number.")
+    return value
+
+
+def _object(answer: httpx.Response) -> Json:
+    try:
+        document = answer.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,109 @@
+"""Which state stands in which layer and column of the picture. Pure.
+
+Layers from top to bottom, as in Sugiyama, Tagawa and Toda, "Methods for visual understanding of
+hierarchical system structures" (1981): every way but a repeating one leads downwards. In the first
+column stands the way on which nothing fails.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+from dashboard.definition import Scope, Way
+
+
+class Place(NamedTuple):
+    layer: int
+    column: int
+
+
+def arrange(scope: Scope) -> dict[str, Place]:
+    """The place of every state, counted from 0; no two states share one."""
+    ways = [way for state in scope.states for way in state.ways]
+    down = _without_repeating(scope.start, ways)
+    layers = _layers([state.name for state in scope.states], down)
+    return _columns(scope, layers, down)
+
+
+def _without_repeating(start: str, ways: Iterable[Way]) -> list[Way]:
+    """The ways that close no circle; those on which nothing fails are followed first."""
+    leaving = defaultdict(list)
+    for way in sorted(ways, key=lambda each: each.kind == "catch"):
+        leaving[way.source].append(way)
+    down: list[Way] = []
+    path: list[str] = []
+    seen: set[str] = set()
+
+    def follow(name: str) -> None:
+        seen.add(name)
+        path.append(name)
+        for way in leaving[name]:
+            if way.target not in path:
+                down.append(way)
+                if way.target not in seen:
+                    follow(way.target)
+        path.pop()
+
+    follow(start)
+    return down
+
+
+def _layers(names: Iterable[str], down: Iterable[Way]) -> dict[str, int]:
+    """Each state as far below the first one as the longest way to it."""
+    sources = defaultdict(list)
+    for way in down:
+        sources[way.target].append(way.source)
+
+    @cache
+    def layer(name: str) -> int:
+        return max((layer(each) + 1 for each in sources[name]), default=0)
+
+    return {name: layer(name) for name in names}
+
+
+def _columns(scope: Scope, layers: Mapping[str, int], down: list[Way]) -> dict[str, Place]:
+    """Each state below one that leads to it, where that place is free."""
+    rank = _ranks(scope, down)
+    places: dict[str, Place] = {}
+    for name in sorted(layers, key=lambda each: (layers[each], rank[each])):
+        sources = [way for way in down if way.target == name]
+        usual = [way for way in sources if way.kind != "catch"] or sources
+        column = min((places[way.source].column for way in usual), default=0)
+        while Place(layers[name], column) in places.values():
+            column += 1
+        places[name] = Place(layers[name], column)
+    return places
+
+
+def _ranks(scope: Scope, down: list[Way]) -> dict[str, tuple[bool, bool, int, int]]:
+    """Who may choose a column first: what is reached without a failure, ends without one, and
+    has the longest way still before it."""
+    usual = [way for way in down if way.kind != "catch"]
+    reached = _closure({scope.start}, [(way.source, way.target) for way in usual])
+    good = {each.name for each in scope.states if each.type != "Fail" and not _next(each.ways)}
+    ends_well = _closure(good, [(way.target, way.source) for way in usual])
+    depth = _layers(
+        [state.name for state in scope.states],
+        [Way(way.target, way.source, way.kind) for way in usual],
+    )
+    return {
+        state.name: (
+            state.name not in reached,
+            state.name not in ends_well,
+            -depth[state.name],
+            number,
+        )
+        for number, state in enumerate(scope.states)
+    }
+
+
+def _next(ways: Iterable[Way]) -> bool:
+    return any(way.kind != "catch" for way in ways)
+
+
+def _closure(first: set[str], steps: list[tuple[str, str]]) -> set[str]:
+    found = set(first)
+    while more := {end for start, end in steps if start in found} - found:
+        found |= more
+    return found

@@ -1,0 +1,54 @@
+"""Tells who waits that something has happened; looks only while somebody waits."""
+
+import threading
+import time
+from typing import Any
+
+from dashboard.executions import Executions
+from dashboard.readings import Readings
+
+LOOK_EVERY_S = 0.5
+REST = 4
+"""How much longer than a look its rest is at least: many open runs take long to look at."""
+WAIT_S = 20
+
+
+class Changes:
+    """However many wait, tables and executions are looked at twice a second together, at most."""
+
+    def __init__(self, readings: Readings, executions: Executions) -> None:
+        self._readings = readings
+        self._executions = executions
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        # Above every version that an earlier dashboard on this port has given to a page.
+        self._version = int(time.time() * 1000)
+        self._seen: tuple[Any, ...] = ()
+        self._next_look = 0.0
+
+    def stop(self) -> None:
+        """Nobody waits any longer."""
+        self._stopped.set()
+
+    def wait(self, since: int) -> int:
+        """The version as soon as it is not `since` any more, after 20 s in any case."""
+        deadline = time.monotonic() + WAIT_S
+        while (version := self._look()) == since and time.monotonic() < deadline:
+            if self._stopped.wait(LOOK_EVERY_S / 2):
+                break
+        return version
+
+    def _look(self) -> int:
+        with self._lock:
+            began = time.monotonic()
+            if began >= self._next_look:
+                seen = self._readings.pulse(), self._pulses()
+                self._version += seen != self._seen
+                self._seen = seen
+                ended = time.monotonic()
+                self._next_look = ended + max(LOOK_EVERY_S, REST * (ended - began))
+            return self._version
+
+    def _pulses(self) -> list[tuple[str, int]]:
+        running = self._executions.running_self_tests()
+        return [self._executions.pulse(arn) for arn in self._readings.open_executions() + running]

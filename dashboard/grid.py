@@ -1,0 +1,141 @@
+"""Coordinates of the picture, when every state has its place. Pure.
+
+A way straight down to the next layer is one line. Every other one leaves through the gap below
+its layer; when it goes farther than to the next layer it runs in a lane beside the columns, which
+it shares with all ways to the same state. So no line ever crosses a state.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from dashboard.arrange import Place
+from dashboard.definition import Way
+
+GAP_X = 28
+GAP_Y = 24
+TRACK = 9
+LANE = 14
+PORT = 14
+MARGIN = 4
+
+Point = tuple[float, float]
+Size = tuple[float, float]
+Lane = tuple[str, bool]
+"""The state that it leads to, and whether upwards; those are on the left."""
+
+
+class Grid:
+    """x grows to the right and y downwards, both from 0; `width` and `height` hold everything."""
+
+    def __init__(
+        self, places: Mapping[str, Place], sizes: Mapping[str, Size], ways: Iterable[Way]
+    ) -> None:
+        self._places = places
+        self._sizes = sizes
+        self._ways = list(ways)
+        lanes = dict.fromkeys(self._lane(way) for way in self._ways if self._is_long(way))
+        self._tracks = self._used_tracks()
+        self._place_columns([each for each in lanes if each[1]], [x for x in lanes if not x[1]])
+        self._place_layers()
+
+    def corner(self, name: str) -> Point:
+        """The upper left one of that state."""
+        return self._center(name) - self._sizes[name][0] / 2, self._top(name)
+
+    def line(self, way: Way) -> tuple[Point, ...]:
+        """From the lower edge of the source to the upper edge of the target."""
+        start_x = self._center(way.source) + self._port(way, self._leaving(way.source))
+        end_x = self._center(way.target) + self._port(self._entry(way), self._entering(way.target))
+        start = (start_x, self._top(way.source) + self._sizes[way.source][1])
+        end = (end_x, self._top(way.target))
+        if self._is_straight(way):
+            return start, end
+        out = self._track_y(self._places[way.source].layer + 1, way)
+        if not self._is_long(way):
+            return start, (start_x, out), (end_x, out), end
+        lane_x = self._lanes[self._lane(way)]
+        into = self._track_y(self._places[way.target].layer, self._lane(way))
+        return start, (start_x, out), (lane_x, out), (lane_x, into), (end_x, into), end
+
+    def _is_long(self, way: Way) -> bool:
+        return self._places[way.target].layer != self._places[way.source].layer + 1
+
+    def _is_straight(self, way: Way) -> bool:
+        columns = self._places[way.source].column, self._places[way.target].column
+        return not self._is_long(way) and columns[0] == columns[1]
+
+    def _lane(self, way: Way) -> Lane:
+        return way.target, self._places[way.target].layer <= self._places[way.source].layer
+
+    def _entry(self, way: Way) -> Way | Lane:
+        return self._lane(way) if self._is_long(way) else way
+
+    def _used_tracks(self) -> dict[int, list[Way | Lane]]:
+        """What runs through each gap; gap n is above layer n."""
+        tracks: dict[int, list[Way | Lane]] = defaultdict(list)
+        for way in self._ways:
+            if not self._is_straight(way):
+                tracks[self._places[way.source].layer + 1].append(way)
+            if self._is_long(way):
+                gap = tracks[self._places[way.target].layer]
+                gap += [] if self._lane(way) in gap else [self._lane(way)]
+        return tracks
+
+    def _place_columns(self, up: list[Lane], down: list[Lane]) -> None:
+        widths: dict[int, float] = defaultdict(float)
+        for name, place in self._places.items():
+            widths[place.column] = max(widths[place.column], self._sizes[name][0])
+        x = float(MARGIN + LANE * len(up))
+        self._lanes = {lane: x - LANE * (number + 1) for number, lane in enumerate(up)}
+        self._centers = {}
+        for column in range(max(widths) + 1):
+            self._centers[column] = x + widths[column] / 2
+            x += widths[column] + GAP_X
+        x -= GAP_X
+        self._lanes |= {lane: x + LANE * (number + 1) for number, lane in enumerate(down)}
+        self.width = x + LANE * len(down) + MARGIN
+
+    def _place_layers(self) -> None:
+        heights: dict[int, float] = defaultdict(float)
+        for name, place in self._places.items():
+            heights[place.layer] = max(heights[place.layer], self._sizes[name][1])
+        self._tops: list[float] = []
+        self._gaps: list[float] = []
+        y = 0.0
+        for layer in range(max(heights) + 1):
+            self._gaps.append(y)
+            y += max(TRACK * (len(self._tracks[layer]) + 1), GAP_Y if layer else MARGIN)
+            self._tops.append(y)
+            y += heights[layer]
+        self._gaps.append(y)
+        self.height = y + TRACK * len(self._tracks[len(self._tops)]) + MARGIN
+
+    def _center(self, name: str) -> float:
+        return self._centers[self._places[name].column]
+
+    def _top(self, name: str) -> float:
+        return self._tops[self._places[name].layer]
+
+    def _track_y(self, gap: int, user: Way | Lane) -> float:
+        return self._gaps[gap] + TRACK * (self._tracks[gap].index(user) + 1)
+
+    def _leaving(self, name: str) -> list[Way | Lane]:
+        """The ways out of a state, from left to right."""
+        found = [way for way in self._ways if way.source == name]
+        return [*sorted(found, key=lambda way: self._far_x(way, way.target))]
+
+    def _entering(self, name: str) -> list[Way | Lane]:
+        found = [way for way in self._ways if way.target == name]
+        found.sort(key=lambda way: self._far_x(way, way.source))
+        return list(dict.fromkeys(self._entry(way) for way in found))
+
+    def _far_x(self, way: Way, other: str) -> float:
+        return self._lanes[self._lane(way)] if self._is_long(way) else self._center(other)
+
+    def _port(self, user: Way | Lane, users: list[Way | Lane]) -> float:
+        """How far beside the middle of a state; the straight line keeps the middle."""
+        straight = [
+            n for n, each in enumerate(users) if isinstance(each, Way) and self._is_straight(each)
+        ]
+        middle = straight[0] if straight else (len(users) - 1) / 2
+        return (users.index(user) - middle) * PORT

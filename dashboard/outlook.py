@@ -1,0 +1,120 @@
+"""How a run stands: the colour of every state, and what happens next and when. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from dashboard.definition import Scope, State
+from dashboard.history import Status, Step
+from dashboard.rows import OneRun
+
+_BY_PRIORITY: tuple[Status, ...] = ("waiting", "running", "failed", "caught", "succeeded")
+_OPEN = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """`at` is None where nobody can know; a time is the latest possible one."""
+
+    what: str
+    at: datetime | None = None
+
+
+def label(step: Step, folders: Mapping[int, str]) -> str:
+    """`sync-folder: Inbox` inside a Map, the name alone elsewhere."""
+    if step.inside and step.folder_id is not None:
+        return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
+    return step.name
+
+
+def states(steps: Iterable[Step]) -> dict[str, Status]:
+    """Of every state that was entered: its last visit, and of several folders the worst one."""
+    last = {(each.name, each.folder_id): each.status for each in steps}
+    found: dict[str, Status] = {}
+    for (name, _), status in last.items():
+        known = found.get(name, status)
+        found[name] = min(known, status, key=_BY_PRIORITY.index)
+    return found
+
+
+def expect_retries(steps: Iterable[Step], scope: Scope) -> None:
+    """Sets when the next attempt of each waiting step begins at the latest."""
+    known = {each.name: each for each in scope.all_states()}
+    for step in steps:
+        state = known.get(step.name)
+        if step.status == "waiting" and step.attempts and state:
+            step.attempts[-1].next_attempt_at = _next_attempt_at(step, state)
+
+
+def _next_attempt_at(step: Step, state: State) -> datetime | None:
+    last = step.attempts[-1]
+    retrier = state.retrier_of(last.error or "")
+    if retrier is None or last.finished_at is None:
+        return None
+    retries = sum(state.retrier_of(each.error or "") is retrier for each in step.attempts)
+    if retries > retrier.attempts:
+        return None
+    return last.finished_at + timedelta(seconds=retrier.longest_wait_s(retries))
+
+
+def what_next(
+    run: OneRun, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
+) -> Next | None:
+    """Of an open run what it waits for, or else what is at work; of a closed one the next sync of
+    its mailbox."""
+    if run.status not in _OPEN:
+        return _next_sync(run)
+    pending = [*_retries(steps, folders), *_ends_of_waits(steps, scope, folders)]
+    if pending:
+        return min(pending, key=lambda each: each.at or run.created_at)
+    working = [each for each in steps if each.status == "running" and each.type != "Map"]
+    return _next_step(working, scope, folders)
+
+
+def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Next]:
+    for step in steps:
+        at = step.attempts[-1].next_attempt_at if step.attempts else None
+        if step.status == "waiting" and at:
+            number = len(step.attempts) + 1
+            yield Next(f"Attempt {number} of {label(step, folders)} begins then, or sooner.", at)
+
+
+def _ends_of_waits(
+    steps: Iterable[Step], scope: Scope, folders: Mapping[int, str]
+) -> Iterator[Next]:
+    """How long, the step before has put into the state."""
+    known = {each.name: each for each in scope.all_states()}
+    for step in steps:
+        if step.status == "waiting" and step.type == "Wait" and step.name in known:
+            seconds = _seconds(step.input, known[step.name].seconds_path)
+            if seconds is not None:
+                at = step.started_at + timedelta(seconds=seconds)
+                goes_on = "folder" if step.inside else "sync"
+                yield Next(f"{label(step, folders)} ends, and the {goes_on} goes on.", at)
+
+
+def _seconds(state: Any, path: Sequence[str]) -> float | None:
+    """None when the input of the step was not recorded, or is longer than the engine keeps."""
+    for name in path:
+        state = state.get(name) if isinstance(state, dict) else None
+    return float(state) if path and isinstance(state, int | float) else None
+
+
+def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]) -> Next:
+    if not working:
+        return Next("The execution is about to begin; the schedule starts it if it does not.")
+    names = ", ".join(label(each, folders) for each in working[:4])
+    known = {each.name: each for each in scope.all_states()}
+    ways = known[working[0].name].ways if len(working) == 1 else ()
+    then = "".join(f", then {way.target}" for way in ways if way.kind == "next")
+    return Next(f"{names}{then}")
+
+
+def _next_sync(run: OneRun) -> Next | None:
+    sentences = {
+        "active": Next("The next sync of this mailbox starts by itself.", run.next_sync_at),
+        "paused": Next("The account is paused; nothing happens until it is resumed."),
+        "reauth_required": Next("The mail provider refuses access; connect the mailbox again."),
+    }
+    return sentences.get(run.account_status)

@@ -1,0 +1,88 @@
+"""A state machine as a picture: where each state stands and how the lines run. Pure."""
+
+from dataclasses import dataclass, replace
+
+from dashboard.arrange import arrange
+from dashboard.definition import Kind, Scope, State, Way
+from dashboard.grid import Grid, Point, Size
+
+HEIGHT = 36
+LETTER = 8
+INSET = 40
+FRAME = 16
+TITLE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`x` and `y` are its upper left corner; `inside`: the Map whose frame contains it."""
+
+    name: str
+    type: str
+    x: float
+    y: float
+    width: float
+    height: float
+    inside: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    source: str
+    target: str
+    points: tuple[Point, ...]
+    label: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    width: float
+    height: float
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+
+def draw(scope: Scope, inside: str | None = None) -> Picture:
+    """The picture of these states; a Map frames the picture of its own ones."""
+    inner = {each.name: draw(each.scope, each.name) for each in scope.states if each.scope}
+    sizes = {each.name: _size(each, inner.get(each.name)) for each in scope.states}
+    ways = _merged(scope)
+    grid = Grid(arrange(scope), sizes, ways)
+    nodes = [
+        Node(each.name, each.type, *grid.corner(each.name), *sizes[each.name], inside)
+        for each in scope.states
+    ]
+    edges = [Edge(way.source, way.target, grid.line(way), way.label, way.kind) for way in ways]
+    for frame in nodes[:]:
+        if frame.name in inner:
+            content = _moved(inner[frame.name], frame.x + FRAME, frame.y + TITLE)
+            nodes += content.nodes
+            edges += content.edges
+    return Picture(grid.width, grid.height, tuple(nodes), tuple(edges))
+
+
+def _size(state: State, content: Picture | None) -> Size:
+    width = float(len(state.name) * LETTER + INSET)
+    if content is None:
+        return width, HEIGHT
+    return max(width, content.width + 2 * FRAME), content.height + TITLE + FRAME
+
+
+def _merged(scope: Scope) -> list[Way]:
+    """One line for the ways of a kind between two states, with all that it is taken for."""
+    merged: dict[tuple[str, str, Kind], Way] = {}
+    for way in (way for state in scope.states for way in state.ways):
+        key = (way.source, way.target, way.kind)
+        known = merged.get(key)
+        merged[key] = replace(way, label=f"{known.label} or {way.label}") if known else way
+    return list(merged.values())
+
+
+def _moved(picture: Picture, x: float, y: float) -> Picture:
+    nodes = tuple(replace(each, x=each.x + x, y=each.y + y) for each in picture.nodes)
+    edges = tuple(
+        replace(each, points=tuple((px + x, py + y) for px, py in each.points))
+        for each in picture.edges
+    )
+    return replace(picture, nodes=nodes, edges=edges)

@@ -1,0 +1,176 @@
+"""Runs for the pages: those of mailboxes from the tables, self-tests from the engine."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from dashboard.executions import Execution, Executions
+from dashboard.functions import picture_view
+from dashboard.history import Step, read_history
+from dashboard.outlook import expect_retries, label, states, what_next
+from dashboard.readings import NotFound, Readings
+from dashboard.rows import OneRun, Run
+from dashboard.shown import milliseconds, shown, to_json
+from infra.catalog import MAILBOX_SYNC, TEST_SYNC
+
+SELF_TEST = "self-test"
+"""The trigger of every test-sync."""
+
+_STATUSES = {
+    "RUNNING": "running",
+    "SUCCEEDED": "completed",
+    "ABORTED": "cancelled",
+    "FAILED": "failed",
+    "TIMED_OUT": "failed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which runs: None lets all through; only those below `before`, from the newest on."""
+
+    account_id: str | None = None
+    status: str | None = None
+    trigger: str | None = None
+    before: tuple[datetime, str]
+    limit: int
+
+
+class Runs:
+    def __init__(self, readings: Readings, executions: Executions) -> None:
+        self._readings = readings
+        self._executions = executions
+        self._pictures: dict[str, orjson.Fragment] = {}
+
+    def page(self, wanted: Wanted) -> list[dict[str, Any]]:
+        """At most `limit` of them."""
+        stored = self._readings.runs(
+            account_id=wanted.account_id,
+            status=wanted.status,
+            trigger=wanted.trigger,
+            before=wanted.before,
+            limit=wanted.limit,
+        )
+        found = [_summary(each) for each in stored] + self._self_tests(wanted)
+        found.sort(key=lambda each: (each["createdAt"], each["id"]), reverse=True)
+        return found[: wanted.limit]
+
+    def _self_tests(self, wanted: Wanted) -> list[dict[str, Any]]:
+        if wanted.account_id or wanted.trigger not in (None, SELF_TEST):
+            return []
+        return [
+            _self_test(each)
+            for each in self._executions.newest(TEST_SYNC.name)
+            if (each.started_at, each.name) < wanted.before
+            and wanted.status in (None, _STATUSES[each.status])
+        ]
+
+    def one(self, run_id: str) -> dict[str, Any]:
+        """Raises NotFound."""
+        try:
+            run, folders, names = self._readings.whole_run(run_id)
+        except NotFound:
+            return self._one_self_test(run_id)
+        execution = self._execution(run)
+        steps = self._steps(MAILBOX_SYNC.name, execution)
+        scope = self._executions.definition(MAILBOX_SYNC.name)
+        return {
+            **_summary(run),
+            "executionArn": run.execution_arn,
+            "historyLost": execution is None and _had_steps(run),
+            "inOneFunction": run.started_at is not None and not _had_steps(run),
+            "states": states(steps),
+            "steps": [_step(each, names) for each in steps],
+            "folders": folders,
+            "next": what_next(run, steps, scope, names),
+            "picture": self._picture(MAILBOX_SYNC.name),
+        }
+
+    def _execution(self, run: OneRun) -> Execution | None:
+        """None for a run that one function did by itself, too."""
+        if run.started_at and not _had_steps(run):
+            return None
+        arn = run.execution_arn or self._executions.arn(MAILBOX_SYNC.name, run.id)
+        return self._executions.find(arn)
+
+    def _picture(self, workflow: str) -> orjson.Fragment:
+        """Drawn once: it is that of the definition, whatever a run did."""
+        if workflow not in self._pictures:
+            picture = picture_view(self._executions.definition(workflow))
+            self._pictures[workflow] = orjson.Fragment(to_json(picture))
+        return self._pictures[workflow]
+
+    def _one_self_test(self, run_id: str) -> dict[str, Any]:
+        execution = self._executions.find(self._executions.arn(TEST_SYNC.name, run_id))
+        if execution is None:
+            raise NotFound("There is no run of this id.")
+        steps = self._steps(TEST_SYNC.name, execution)
+        return {
+            **_self_test(execution),
+            "executionArn": execution.arn,
+            "historyLost": False,
+            "inOneFunction": False,
+            "states": states(steps),
+            "steps": [_step(each, {}) for each in steps],
+            "folders": [],
+            "next": None,
+            "picture": self._picture(TEST_SYNC.name),
+        }
+
+    def _steps(self, workflow: str, execution: Execution | None) -> list[Step]:
+        if execution is None:
+            return []
+        steps = read_history(self._executions.history(execution))
+        expect_retries(steps, self._executions.definition(workflow))
+        return steps
+
+
+def _had_steps(run: OneRun) -> bool:
+    """Whether an execution did it; a scheduled sync may be done by one function."""
+    return run.execution_arn is not None and run.execution_arn.startswith("arn:")
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "workflow": MAILBOX_SYNC.name,
+        "accountId": run.account_id,
+        "address": run.address,
+        "status": run.status,
+        "trigger": run.trigger,
+        "syncType": run.sync_type,
+        "createdAt": run.created_at,
+        "startedAt": run.started_at,
+        "finishedAt": run.finished_at,
+        "durationMs": milliseconds(run.started_at, run.finished_at),
+        "error": run.error,
+        "errorMessage": run.error_message,
+    }
+
+
+def _self_test(execution: Execution) -> dict[str, Any]:
+    return {
+        "id": execution.name,
+        "workflow": TEST_SYNC.name,
+        "accountId": None,
+        "address": None,
+        "status": _STATUSES[execution.status],
+        "trigger": SELF_TEST,
+        "syncType": None,
+        "createdAt": execution.started_at,
+        "startedAt": execution.started_at,
+        "finishedAt": execution.stopped_at,
+        "durationMs": milliseconds(execution.started_at, execution.stopped_at),
+        "error": execution.error,
+        "errorMessage": execution.cause,
+    }
+
+
+def _step(step: Step, names: dict[int, str]) -> dict[str, Any]:
+    return {
+        **shown(step),
+        "label": label(step, names),
+        "durationMs": milliseconds(step.started_at, step.finished_at),
+    }

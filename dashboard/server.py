@@ -1,0 +1,54 @@
+"""The dashboard's server, on one loopback port."""
+
+import secrets
+
+from dashboard.site import DATA, Site
+from dashboard.sources import Sources
+from dashboard.start_token import StartToken
+from localdev.engine.failure import StartFailed
+from localdev.guard import Guard
+from localdev.http_server import Request, Response, Server
+
+
+class Dashboard:
+    """Holds its port from construction, and answers from `start` until `stop`.
+
+    port: 0 for any free one.
+    token_required: data needs the token of `url_with_token`; without it every program of this
+        machine may read and act.
+
+    Raises StartFailed when the port is taken.
+    """
+
+    def __init__(self, *, port: int, token_required: bool) -> None:
+        self._site: Site | None = None
+        try:
+            guard = Guard(own_pages=True, navigations=lambda path: not path.startswith(DATA))
+            self._server = Server(self._answer, port=port, guard=guard)
+        except OSError as taken:
+            raise StartFailed(f"Port {port} is in use: give another --dashboard-port.") from taken
+        self._start_token: StartToken | None = None
+        if token_required:
+            self._start_token = StartToken(secrets.token_urlsafe(32), self._server.port)
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self._server.port}"
+
+    @property
+    def url_with_token(self) -> str:
+        """The URL to print for the person who started the dashboard."""
+        return f"{self.url}/{self._start_token.query}" if self._start_token else self.url
+
+    def start(self, sources: Sources) -> None:
+        self._site = Site(sources, self._start_token)
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+        if self._site:
+            self._site.close()
+
+    def _answer(self, request: Request) -> Response:
+        assert self._site is not None, "requests are taken only after the start"
+        return self._site(request)

@@ -1,0 +1,106 @@
+"""Requests to answers: pages, data and actions of one stack."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dashboard.actions import Actions, Refused, begin_sign_in
+from dashboard.data import Data, Malformed, json_response
+from dashboard.executions import Executions
+from dashboard.pages import PROTECTION, page
+from dashboard.readings import NotFound, Readings
+from dashboard.simulation import Simulation
+from dashboard.sources import Sources
+from dashboard.start_token import StartToken
+from localdev.http_server import Request, Response
+from mailsync.errors import MailsyncError
+
+DATA = "/data/"
+ACTIONS = "/data/actions/"
+SIGN_IN = "/data/sign-in"
+_NO_TOKEN = (
+    "This dashboard shows real mail and needs its token: open the URL that it printed when it was"
+    " started."
+)
+
+
+class Site:
+    """Answers requests until `close`; every failure is a sentence.
+
+    start_token: required for data; None: data needs no token.
+    """
+
+    def __init__(self, sources: Sources, start_token: StartToken | None) -> None:
+        self._start_token = start_token
+        self._sources = sources
+        self._readings = Readings(sources.settings)
+        executions = Executions(sources.client("stepfunctions"), sources.machines)
+        self._data = Data(sources, self._readings, executions)
+        actions = Actions(sources, self._readings, executions)
+        self._actions = {**actions.known, **Simulation(sources, self._readings).known}
+
+    def close(self) -> None:
+        self._data.changes.stop()
+        self._readings.close()
+
+    def __call__(self, request: Request) -> Response:
+        try:
+            answer = self._login_response(request) or self._route(request)
+        except NotFound as missing:
+            answer = _error(404, str(missing))
+        except Malformed as malformed:
+            answer = _error(400, str(malformed))
+        except Refused as refused:
+            answer = _error(refused.status, str(refused))
+        except MailsyncError as broken:
+            answer = _error(503, str(broken))
+        except (BotoCoreError, ClientError) as broken:
+            answer = _error(503, f"AWS did not do what it was asked for: {broken}.")
+        except httpx.TransportError as broken:
+            answer = _error(503, f"The API or a simulator does not answer ({broken}).")
+        return _protected(answer)
+
+    def _login_response(self, request: Request) -> Response | None:
+        """Return the redirect that logs in, or 401 for data without the token; else None."""
+        if self._start_token is None:
+            return None
+        if redirect := self._start_token.login_redirect(request):
+            return redirect
+        if request.path.startswith(DATA) and not self._start_token.is_presented_by(request):
+            return _error(401, _NO_TOKEN)
+        return None
+
+    def _route(self, request: Request) -> Response:
+        if request.method == "GET" and request.path == SIGN_IN:
+            return begin_sign_in(self._sources)
+        if request.method == "POST" and request.path.startswith(ACTIONS):
+            return json_response(200, self._act(request))
+        if request.method != "GET":
+            return _error(405, "Only GET is answered here.")
+        if not request.path.startswith(DATA):
+            return page(request.path)
+        found = self._data(request.path.removeprefix(DATA), request.query)
+        return found or _error(404, "There is nothing of this name.")
+
+    def _act(self, request: Request) -> Any:
+        action = self._actions.get(request.path.removeprefix(ACTIONS))
+        if action is None:
+            raise Refused(404, "There is no action of this name.")
+        try:
+            asked = json.loads(request.body or b"{}")
+        except ValueError:
+            asked = None
+        if not isinstance(asked, dict):
+            raise Malformed("An action takes one JSON object.")
+        return action(asked)
+
+
+def _error(status: int, sentence: str) -> Response:
+    return json_response(status, {"error": sentence})
+
+
+def _protected(answer: Response) -> Response:
+    return replace(answer, headers={**PROTECTION, **answer.headers})

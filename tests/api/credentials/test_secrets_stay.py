@@ -1,0 +1,248 @@
+"""No request in which a secret travels follows a redirect or leaves by plain http.
+
+A trap listens where the other side would have the request go; nothing may reach it.
+"""
+
+import ast
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from localdev.http_server import Request, Response, Server
+from mailsync.api.signing_keys import PublishedKeys
+from mailsync.credentials import HeldAccess
+from mailsync.credentials.microsoft import app_only_tokens, begin_sign_in, finish_sign_in, refresh
+from mailsync.errors import MailsyncError, ProviderUnavailable
+from mailsync.model import Access
+from mailsync.providers.graph.http import GraphClient
+from mailsync.providers.retry_budget import RetryBudget
+from mailsync.settings import Settings, is_private_url, load_settings
+from tests.api.credentials.identity_platform import IdentityPlatform
+from tests.api.credentials.test_microsoft import REDIRECT_URI, signed_in
+from tests.api.requests import Context
+from tests.support.paths import ROOT
+
+LAMBDAS = ROOT / "lambdas"
+REDIRECTS = (301, 302, 303, 307, 308)
+ORGANISATION = "72f988bf-0000-4000-8000-000000000000"
+CLIENTS = {
+    "mailsync/credentials/microsoft.py",
+    "mailsync/api/signing_keys.py",
+    "mailsync/providers/graph/http.py",
+    "handlers/reach_provider.py",
+}
+"""Every module that asks another host by HTTP; AWS' own client and Postgres' driver are not HTTP
+clients of ours. A new one stands here, and below under a redirect."""
+_LIBRARIES = {"aiohttp", "http", "httpx", "requests", "urllib3"}
+
+
+class Trap:
+    """Somebody else's server, in the clear; `caught` is what it was sent."""
+
+    def __init__(self) -> None:
+        self.caught: list[str] = []
+        self._server = Server(self._answer, port=0).start()
+        self.url = f"http://127.0.0.1:{self._server.port}/v1.0"
+        self.stop = self._server.stop
+
+    def _answer(self, request: Request) -> Response:
+        self.caught.append(f"{request.method} {request.path} {request.headers} {request.body!r}")
+        keys = json.dumps({"keys": [], "value": []}).encode()
+        return Response(200, keys, {"Content-Type": "application/json"})
+
+
+@pytest.fixture
+def trap() -> Iterator[Trap]:
+    trap = Trap()
+    yield trap
+    trap.stop()
+
+
+Ask = Callable[[Settings, IdentityPlatform], object]
+
+
+def _finish(settings: Settings, platform: IdentityPlatform) -> object:
+    moved_to, platform.moved_to = platform.moved_to, None
+    flow = begin_sign_in(settings, REDIRECT_URI)
+    platform.moved_to = moved_to
+    return finish_sign_in(settings, flow, {"state": flow["state"], "code": "c"})
+
+
+def _refresh(settings: Settings, platform: IdentityPlatform) -> object:
+    moved_to, platform.moved_to = platform.moved_to, None
+    status, platform.status = platform.status, 200
+    grant = signed_in(settings, platform).tokens.grant
+    platform.moved_to, platform.status = moved_to, status
+    return refresh(settings, grant)
+
+
+def _admit(settings: Settings, platform: IdentityPlatform) -> object:
+    tenant = platform.authority.replace("/common", f"/{ORGANISATION}")
+    platform.metadata = {"token_endpoint": f"{tenant}/token", **platform.metadata}
+    return app_only_tokens(settings, ORGANISATION)
+
+
+def _graph(settings: Settings, platform: IdentityPlatform) -> object:
+    access = HeldAccess(Access("token", datetime.now(UTC) + timedelta(hours=1)))
+    graph = GraphClient(
+        base_url=platform.authority,
+        mailbox="/me",
+        access=access,
+        ca_bundle=settings.ca_bundle,
+        budget=RetryBudget(sleep=lambda _: None),
+        on_request=lambda _: None,
+    )
+    answers = [
+        graph.get("/me/messages"),
+        graph.send("POST", "/subscriptions", {"clientState": "s"}),
+    ]
+    graph.close()
+    assert {each.status for each in answers} == {platform.status}
+    return None
+
+
+def _keys(settings: Settings, platform: IdentityPlatform) -> object:
+    keys = PublishedKeys(platform.authority, settings.tls())
+    assert keys.named("k") is None
+    return None
+
+
+def _self_test(settings: Settings, platform: IdentityPlatform) -> object:
+    from handlers.reach_provider import handler
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GRAPH_URL", platform.authority)
+        environment.setenv("CA_BUNDLE", str(platform.ca_bundle))
+        load_settings.cache_clear()
+        assert handler({}, Context()) == {"status": platform.status}  # type: ignore[arg-type]
+    load_settings.cache_clear()
+    return None
+
+
+ASK: dict[str, Ask] = {
+    "begin a sign-in": lambda settings, _: begin_sign_in(settings, REDIRECT_URI),
+    "redeem a code": _finish,
+    "redeem a refresh token": _refresh,
+    "redeem the app's secret": _admit,
+    "ask Graph": _graph,
+    "fetch the issuer's keys": _keys,
+    "the self-test": _self_test,
+}
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+@pytest.mark.parametrize("ask", ASK)
+def test_no_client_follows_a_redirect(
+    settings: Settings, platform: IdentityPlatform, trap: Trap, ask: str, status: int
+) -> None:
+    settings = with_graph(settings, platform)
+    platform.status, platform.moved_to = status, trap.url
+
+    with suppress(ProviderUnavailable):
+        ASK[ask](settings, platform)
+
+    assert trap.caught == []
+
+
+def with_graph(settings: Settings, platform: IdentityPlatform) -> Settings:
+    return Settings({**settings._values, "GRAPH_URL": platform.authority})
+
+
+@pytest.mark.parametrize(
+    "ask", ["redeem a code", "redeem a refresh token", "redeem the app's secret"]
+)
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_no_form_is_carried_along_when_the_token_endpoint_alone_leads_elsewhere(
+    settings: Settings, platform: IdentityPlatform, trap: Trap, ask: str, status: int
+) -> None:
+    """The metadata are read before; only the request with the secret in it is redirected."""
+    platform.status, platform.headers = status, {"Location": trap.url}
+
+    with pytest.raises(ProviderUnavailable, match="leads elsewhere"):
+        ASK[ask](with_graph(settings, platform), platform)
+
+    assert len(platform.redeemed) > 0
+    assert trap.caught == []
+
+
+@pytest.mark.parametrize("endpoint", ["http://login.example.org/token", "ftp://a/token", "token"])
+@pytest.mark.parametrize("ask", ["redeem a code", "redeem the app's secret"])
+def test_metadata_that_name_an_address_without_https_are_not_believed(
+    settings: Settings, platform: IdentityPlatform, ask: str, endpoint: str
+) -> None:
+    platform.metadata = {"token_endpoint": endpoint}
+
+    with pytest.raises(ProviderUnavailable):
+        ASK[ask](with_graph(settings, platform), platform)
+    assert platform.redeemed == []
+
+
+def test_nobody_is_sent_to_a_sign_in_page_without_https(
+    settings: Settings, platform: IdentityPlatform
+) -> None:
+    platform.metadata = {"authorization_endpoint": "http://login.example.org/authorize"}
+
+    with pytest.raises(ProviderUnavailable, match="without https"):
+        begin_sign_in(settings, REDIRECT_URI)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"])
+@pytest.mark.parametrize("ask", ["redeem the app's secret", "ask Graph", "the self-test"])
+def test_no_proxy_of_the_environment_is_asked(
+    *,
+    settings: Settings,
+    platform: IdentityPlatform,
+    trap: Trap,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: str,
+    name: str,
+) -> None:
+    monkeypatch.setenv(name, trap.url.removesuffix("/v1.0"))
+    platform.status = 429
+
+    with suppress(MailsyncError):
+        ASK[ask](with_graph(settings, platform), platform)
+
+    assert trap.caught == []
+
+
+@pytest.mark.parametrize(
+    ("url", "is_private"),
+    [
+        ("https://login.example.org/token?a=b", True),
+        ("http://127.0.0.1:9/token", True),
+        ("http://[::1]/token", True),
+        ("http://login.example.org", False),
+        ("http://localhost.example.org", False),
+        ("http://127.0.0.1@example.org", False),
+        ("https://ann:b@example.org", False),
+        ("HTTP://example.org", False),
+    ],
+)
+def test_plain_http_is_for_this_machine(url: str, *, is_private: bool) -> None:
+    assert is_private_url(url) is is_private
+
+
+def test_every_client_stands_in_the_list() -> None:
+    found = {
+        str(path.relative_to(LAMBDAS))
+        for path in LAMBDAS.rglob("*.py")
+        if _LIBRARIES & _imported(path) and path.name != "problems.py"
+    }
+
+    assert found == CLIENTS
+
+
+def _imported(path: Path) -> set[str]:
+    """Whose members are called, not only their names: `http.HTTPStatus` asks nobody."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {each.name.partition(".")[0] for each in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module not in (None, "http"):
+            names.add(str(node.module).partition(".")[0])
+    return names

@@ -1,0 +1,155 @@
+"""The access token of an account, with several workers asking for it."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailsync.credentials import MIN_AGE, PAUSE_S, StoredAccess, open_access
+from mailsync.credentials.microsoft import begin_sign_in, finish_sign_in
+from mailsync.credentials.vault import Vault
+from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
+from mailsync.model import Access, AccountId
+from mailsync.settings import Settings
+from tests.api.credentials.identity_platform import IdentityPlatform
+from tests.api.credentials.memory_store import MemoryStore
+
+ACCOUNT = AccountId("account-1")
+
+
+class Worker:
+    """Opens the account's access as each function does, with a vault of its own."""
+
+    def __init__(
+        self, platform: IdentityPlatform, settings: Settings, store: MemoryStore, vault: Vault
+    ) -> None:
+        self.platform, self.settings, self.store, self.vault = platform, settings, store, vault
+
+    def connect(self, *, minutes_left: int, age: timedelta = MIN_AGE) -> None:
+        flow = begin_sign_in(self.settings, "https://app.example/callback")
+        self.platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
+        found = finish_sign_in(self.settings, flow, {"code": "c", "state": flow["state"]})
+        sealed = found.tokens.sealed(ACCOUNT, self.vault.sealing_key())
+        now = datetime.now(UTC)
+        self.store.saved = replace(
+            sealed,
+            access_expires_at=now + timedelta(minutes=minutes_left),
+            access_issued_at=now - age,
+        )
+
+    def open(self) -> StoredAccess:
+        return open_access(ACCOUNT, self.store, self.vault, self.settings)
+
+
+@pytest.fixture
+def worker(
+    platform: IdentityPlatform, settings: Settings, store: MemoryStore, vault: Vault
+) -> Worker:
+    return Worker(platform, settings, store, vault)
+
+
+def test_a_stored_token_is_used_while_it_has_more_than_five_minutes_left(worker: Worker) -> None:
+    worker.connect(minutes_left=6)
+
+    assert worker.open().current().token == "access-1"
+    assert len(worker.platform.redeemed) == 1
+
+
+def test_a_token_about_to_expire_is_renewed_and_stored_for_the_others(worker: Worker) -> None:
+    worker.connect(minutes_left=4)
+
+    assert worker.open().current().token == "access-2"
+    assert worker.open().current().token == "access-2"
+    assert len(worker.platform.redeemed) == 2
+
+
+def test_a_refused_token_is_renewed_once_for_all_workers(worker: Worker) -> None:
+    worker.connect(minutes_left=60)
+    one, other = worker.open(), worker.open()
+    refused = one.current()
+
+    assert one.renew(refused).token == "access-2"
+    assert other.renew(refused).token == "access-2"
+    assert len(worker.platform.redeemed) == 2
+
+
+def test_a_token_that_is_refused_though_it_was_just_issued_is_not_renewed(worker: Worker) -> None:
+    """In an outage of Graph each mailbox would else renew with each request."""
+    worker.connect(minutes_left=60)
+    refused = worker.open().current()
+    newest = worker.open().renew(refused)
+
+    assert [worker.open().renew(newest).token for _ in range(5)] == ["access-2"] * 5
+    assert len(worker.platform.redeemed) == 2
+
+
+def test_a_pause_that_one_worker_was_asked_for_is_respected_by_all(worker: Worker) -> None:
+    worker.connect(minutes_left=1)
+    worker.platform.status, worker.platform.headers = 429, {"Retry-After": "60"}
+    for _ in range(3):
+        with pytest.raises(ProviderThrottled) as caught:
+            worker.open().current()
+        assert 50 < (caught.value.retry_after_s or 0) <= 60
+    assert len(worker.platform.redeemed) == 2
+    worker.platform.status = 200
+
+    worker.store.end_pause()
+
+    assert worker.open().current().token == "access-3"
+    assert worker.store.saved is not None
+    assert worker.store.saved.renew_after is None
+
+
+def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
+    worker.connect(minutes_left=1)
+    worker.platform.refusal = {"error": "invalid_grant", "error_codes": [50196]}
+
+    with pytest.raises(ProviderThrottled) as caught:
+        worker.open().current()
+    assert caught.value.retry_after_s == PAUSE_S
+
+
+@pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])
+def test_only_the_end_of_a_grant_is_remembered_of_a_refusal(
+    worker: Worker, number: int, has_ended: bool
+) -> None:
+    worker.connect(minutes_left=1)
+    worker.platform.refusal = {"error": "invalid_grant", "error_codes": [number]}
+
+    with pytest.raises(AccessRevoked):
+        worker.open().current()
+    assert worker.store.has_ended is has_ended
+
+
+def test_a_renewal_that_somebody_else_finished_first_is_not_repeated(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one wins between our reading and our lock."""
+    worker.connect(minutes_left=1)
+    original = worker.store.renewing
+
+    def beaten(account_id: AccountId) -> object:
+        monkeypatch.setattr(worker.store, "renewing", original)
+        worker.open().current()
+        return original(account_id)
+
+    monkeypatch.setattr(worker.store, "renewing", beaten)
+
+    assert worker.open().current().token == "access-2"
+    assert len(worker.platform.redeemed) == 2
+
+
+def test_a_refused_grant_leaves_what_is_stored(worker: Worker) -> None:
+    worker.connect(minutes_left=1)
+    before = worker.store.saved
+    worker.platform.refusal = {"error": "invalid_grant"}
+
+    with pytest.raises(AccessRevoked):
+        worker.open().current()
+    assert worker.store.saved == before
+
+
+def test_an_account_without_credentials_is_not_connected(worker: Worker) -> None:
+    with pytest.raises(AccountNotConnected):
+        worker.open().renew(Access("any", datetime.now(UTC)))

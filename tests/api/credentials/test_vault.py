@@ -1,0 +1,107 @@
+"""Secrets at rest, under a key of the real KMS protocol."""
+
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from mailsync.credentials.vault import REMEMBERED_S, Column, Place, Vault
+from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
+from mailsync.model import Sealed
+from tests.api.credentials.memory_store import MemoryStore
+
+GRANT = Place(Column.GRANT, "account-1")
+
+
+def test_a_sealed_secret_opens_in_another_process(
+    vault: Vault, kms: Any, key_arn: str, store: MemoryStore
+) -> None:
+    sealed = vault.seal(GRANT, "grant \u4f60")
+
+    assert Vault(key_arn, store, kms).open(GRANT, sealed) == "grant \u4f60"
+    assert b"grant" not in sealed.data
+
+
+def test_a_secret_does_not_open_for_another_account(vault: Vault) -> None:
+    sealed = vault.seal(GRANT, "grant")
+
+    with pytest.raises(AccessRevoked):
+        vault.open(Place(Column.GRANT, "account-2"), sealed)
+
+
+@pytest.mark.parametrize("place", [0, 12, -1])
+def test_a_changed_secret_does_not_open(vault: Vault, place: int) -> None:
+    data = bytearray(vault.seal(GRANT, "grant").data)
+    data[place] ^= 1
+
+    with pytest.raises(AccessRevoked):
+        vault.open(GRANT, Sealed(1, bytes(data)))
+
+
+def test_the_same_secret_never_looks_the_same(vault: Vault) -> None:
+    assert vault.seal(GRANT, "grant") != vault.seal(GRANT, "grant")
+
+
+def test_a_data_key_is_remembered_for_ten_minutes(
+    kms: Any, key_arn: str, store: MemoryStore
+) -> None:
+    now = [0.0]
+    sealed = Vault(key_arn, store, kms).seal(GRANT, "grant")
+    vault = Vault(key_arn, store, kms, clock=lambda: now[0])
+    vault.open(GRANT, sealed)
+    wrapped = store.keys.pop(1)
+
+    now[0] = REMEMBERED_S - 1
+    assert vault.open(GRANT, sealed) == "grant"
+    now[0] = REMEMBERED_S
+    with pytest.raises(KeyError):
+        vault.open(GRANT, sealed)
+    store.keys[1] = wrapped
+    assert vault.open(GRANT, sealed) == "grant"
+
+
+def test_a_data_key_is_replaced_after_thirty_days_and_still_opens(
+    vault: Vault, kms: Any, key_arn: str, store: MemoryStore
+) -> None:
+    old = vault.seal(GRANT, "old")
+    store.age_keys(timedelta(days=31))
+    later = Vault(key_arn, store, kms)
+
+    new = later.seal(GRANT, "new")
+
+    assert (old.key_id, new.key_id) == (1, 2)
+    assert later.open(GRANT, old) == "old"
+    assert later.seal(GRANT, "newer").key_id == 2
+
+
+def test_a_data_key_is_wrapped_for_this_purpose_only(
+    vault: Vault, kms: Any, store: MemoryStore
+) -> None:
+    vault.seal(GRANT, "grant")
+
+    with pytest.raises(kms.exceptions.InvalidCiphertextException):
+        kms.decrypt(CiphertextBlob=store.keys[1].wrapped, EncryptionContext={"purpose": "x"})
+
+
+def test_a_key_that_does_not_exist_is_a_wrong_setting(
+    kms: Any, key_arn: str, store: MemoryStore
+) -> None:
+    vault = Vault(f"{key_arn[:-4]}0000", store, kms)
+
+    with pytest.raises(SettingMissing, match="TOKEN_KEY_ARN"):
+        vault.seal(GRANT, "grant")
+
+
+def test_a_silent_key_service_is_asked_again_later(key_arn: str, store: MemoryStore) -> None:
+    nobody = boto3.client(
+        "kms",
+        endpoint_url="http://127.0.0.1:9",
+        region_name="eu-central-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+
+    with pytest.raises(StoreUnavailable):
+        Vault(key_arn, store, nobody).seal(GRANT, "grant")
+    nobody.close()

@@ -1,0 +1,148 @@
+"""From the outbox to the bus: at least once, each by one publisher, in order per account."""
+
+from collections.abc import Collection, Sequence
+from contextlib import closing
+
+import pytest
+
+from localdev.engine.event_bus import EventBus as LocalBus
+from mailsync.events.outgoing import EventBus, publish_waiting
+from mailsync.model import AccountId
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.outbox_store import OutboxEvent, OutboxStore
+from tests.store.rows import rows
+from tests.support.builders import connect_account
+
+WAITING = "SELECT detail->>'n' FROM mailsync.outbox WHERE published_at IS NULL ORDER BY id"
+
+
+class Crash(Exception):
+    """The function dies after the bus has answered."""
+
+
+class Recorder:
+    """Takes every event, except that it refuses the given numbers the first time."""
+
+    def __init__(self, refuse: Collection[int] = ()) -> None:
+        self.taken: list[int] = []
+        self._refuse = set(refuse)
+
+    def put(self, events: Sequence[OutboxEvent]) -> list[int]:
+        numbers = {each.id: int(each.detail["n"]) for each in events}
+        refused = self._refuse & set(numbers.values())
+        self._refuse -= refused
+        self.taken += [each for each in numbers.values() if each not in refused]
+        return [each for each, number in numbers.items() if number not in refused]
+
+
+class ScriptedBus(Recorder, EventBus):
+    """The same in the place of EventBridge."""
+
+
+def write(database: Database, account_id: AccountId, *numbers: int) -> None:
+    with database.transaction() as tx:
+        for each in numbers:
+            detail = f'{{"n": {each}}}'
+            tx.run("add_to_outbox", account_id=account_id, type="sync.failed", detail=detail)
+
+
+def test_a_crash_between_put_and_mark_repeats_the_event_under_its_id(
+    database: Database, outbox: OutboxStore, account_id: AccountId
+) -> None:
+    write(database, account_id, 1)
+    told: list[str] = []
+
+    def put_and_die(events: Sequence[OutboxEvent]) -> list[int]:
+        told.extend(each.detail["eventId"] for each in events)
+        raise Crash
+
+    for _ in range(2):
+        with pytest.raises(Crash):
+            outbox.hand_on(put_and_die, after=0, limit=10)
+
+    assert rows(database, WAITING) == [["1"]]
+    assert len(told) == 2
+    assert len(set(told)) == 1
+
+
+def test_what_the_bus_refuses_waits_and_holds_back_its_own_account_only(
+    database: Database, outbox: OutboxStore, account_id: AccountId
+) -> None:
+    other = connect_account(database, "ben")
+    write(database, account_id, 1, 2)
+    write(database, other, 3, 4)
+    refusing = ScriptedBus(refuse=[1])
+
+    first = outbox.hand_on(refusing.put, after=0, limit=10)
+
+    assert (first.published, first.refused) == (1, 1)
+    assert rows(database, WAITING) == [["1"], ["2"], ["4"]]
+    publish_waiting(outbox, refusing)
+    assert refusing.taken.index(1) < refusing.taken.index(2)
+    assert sorted(refusing.taken) == [1, 2, 3, 4]
+
+
+def test_a_bus_that_takes_nothing_is_not_asked_for_ever(
+    database: Database, outbox: OutboxStore, account_id: AccountId
+) -> None:
+    class Refusing(EventBus):
+        def put(self, events: Sequence[OutboxEvent]) -> list[int]:
+            return []
+
+    write(database, account_id, 1, 2)
+
+    done = publish_waiting(outbox, Refusing("none"))
+
+    assert (done.published, done.refused) == (0, 1)
+
+
+def test_two_publishers_at_once_publish_each_event_once_and_in_order(
+    settings: Settings, database: Database, outbox: OutboxStore, account_id: AccountId
+) -> None:
+    """The second comes while the first is between its claim and its mark, and does not wait."""
+    write(database, account_id, 1, 2)
+    first, second = ScriptedBus(), ScriptedBus()
+
+    def put_while_another_publishes(events: Sequence[OutboxEvent]) -> list[int]:
+        write(other, connect_account(other, "ben"), 3)
+        publish_waiting(OutboxStore(other), second)
+        return first.put(events)
+
+    with closing(Database(settings)) as other:
+        outbox.hand_on(put_while_another_publishes, after=0, limit=10)
+        assert (first.taken, second.taken) == ([1], [3])
+        publish_waiting(OutboxStore(other), second)
+
+    assert second.taken == [3, 2]
+    assert rows(database, WAITING) == []
+
+
+def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
+    database: Database, outbox: OutboxStore, bus: EventBus, local_bus: tuple[LocalBus, str]
+) -> None:
+    """The local endpoint refuses a call of eleven, as EventBridge does."""
+    for n in range(11):
+        write(database, connect_account(database, f"user-{n}"), n)
+    before = len(local_bus[0].seen())
+
+    assert publish_waiting(outbox, bus).published == 11
+
+    told = local_bus[0].seen()[before:]
+    assert sorted(each["detail"]["n"] for each in told) == list(range(11))
+    assert rows(database, WAITING) == []
+
+
+def test_events_published_long_ago_are_forgotten_some_at_a_time(
+    database: Database, outbox: OutboxStore, account_id: AccountId
+) -> None:
+    write(database, account_id, 1, 2, 3, 4)
+    rows(
+        database,
+        "UPDATE mailsync.outbox SET published_at = now() - interval '31 days'"
+        " WHERE detail->>'n' <> '4'",
+    )
+
+    assert outbox.forget(days=30, limit=2) == 2
+    assert outbox.forget(days=30, limit=2) == 1
+    assert rows(database, WAITING) == [["4"]]

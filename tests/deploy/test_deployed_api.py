@@ -1,0 +1,115 @@
+"""The API is the catalog's routes, and only the public ones are open."""
+
+import json
+
+from infra import catalog
+from infra.settings import StageSettings
+from tests.deploy.template import Template
+
+
+def test_exactly_the_routes_of_the_catalog_exist(sync: Template) -> None:
+    deployed = [
+        each["Properties"]["RouteKey"] for each in sync.of_type("AWS::ApiGatewayV2::Route").values()
+    ]
+
+    assert sorted(deployed) == sorted(each.key for each in catalog.ROUTES)
+
+
+def test_every_route_that_is_not_public_asks_the_authorizer(sync: Template) -> None:
+    (authorizer,) = sync.of_type("AWS::ApiGatewayV2::Authorizer")
+    public = {each.key for each in catalog.ROUTES if each.public}
+
+    for resource in sync.of_type("AWS::ApiGatewayV2::Route").values():
+        properties = resource["Properties"]
+        if properties["RouteKey"] in public:
+            assert properties["AuthorizationType"] == "NONE"
+        else:
+            assert properties["AuthorizationType"] == "CUSTOM"
+            assert properties["AuthorizerId"] == {"Ref": authorizer}
+
+
+def test_every_route_reaches_the_alias_of_its_function(sync: Template) -> None:
+    function_of = {each.key: catalog.function(each.function) for each in catalog.ROUTES}
+
+    for resource in sync.of_type("AWS::ApiGatewayV2::Route").values():
+        properties = resource["Properties"]
+        integration = properties["Target"]["Fn::Join"][1][1]["Ref"]
+        uri = sync.resources[integration]["Properties"]["IntegrationUri"]
+        assert uri == {"Ref": sync.alias(function_of[properties["RouteKey"]])}
+
+
+def test_a_verdict_of_the_authorizer_is_kept_for_five_minutes_per_token(sync: Template) -> None:
+    properties = sync.only("AWS::ApiGatewayV2::Authorizer")["Properties"]
+
+    assert properties["EnableSimpleResponses"] is True
+    assert properties["AuthorizerResultTtlInSeconds"] == 300
+    assert properties["IdentitySource"] == ["$request.header.Authorization"]
+
+
+def test_the_access_log_never_holds_a_path_or_query(sync: Template) -> None:
+    """The query of the OAuth callback carries the sign-in code."""
+    settings = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["AccessLogSettings"]
+
+    logged = set(json.loads(settings["Format"]).values())
+
+    assert "$context.requestId" in logged
+    assert not logged & {"$context.path", "$context.protocol", "$context.identity.sourceIp"}
+
+
+def test_routes_have_no_metrics_of_their_own(sync: Template) -> None:
+    """Alarms and dashboard look at the whole API, and each of some hundred would cost $0.30."""
+    settings = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["DefaultRouteSettings"]
+
+    assert not settings.get("DetailedMetricsEnabled")
+
+
+def test_each_route_is_throttled_for_itself(sync: Template) -> None:
+    """So a flood of the public ones starves neither users nor notifications."""
+    limits = sync.only("AWS::ApiGatewayV2::Stage")["Properties"]["RouteSettings"]
+
+    assert limits == {
+        each.key: {
+            "ThrottlingRateLimit": each.throttle.rate,
+            "ThrottlingBurstLimit": each.throttle.burst,
+        }
+        for each in catalog.ROUTES
+    }
+    public = {each.key: each.throttle for each in catalog.ROUTES if each.public}
+    notifications = public.pop("POST /api/webhooks/microsoft")
+    assert notifications == catalog.Throttle(rate=50, burst=100)
+    assert all(each.rate <= 10 for each in public.values())
+
+
+def test_a_stage_names_its_routes_only_after_they_were_made(sync: Template) -> None:
+    stage = sync.only("AWS::ApiGatewayV2::Stage")
+
+    assert set(stage["DependsOn"]) >= sync.of_type("AWS::ApiGatewayV2::Route").keys()
+
+
+def test_pages_of_other_origins_may_use_the_api_only_if_the_stage_names_them(
+    sync: Template,
+) -> None:
+    import aws_cdk as cdk
+    from aws_cdk import aws_lambda as lambda_
+
+    from infra.sync_api import SyncApi
+    from infra.sync_functions import SyncFunctions
+
+    app = cdk.App()
+    stage = StageSettings(
+        name="test", app_inbox_url="https://app.example.com/", cors_origins=["https://a.example"]
+    )
+    stack = cdk.Stack(app, "Test")
+    code = lambda_.Code.from_inline("pass")
+    functions = SyncFunctions(stack, "F", stage=stage, code=code, network=None)
+    SyncApi(stack, "Api", functions=functions, stage=stage)
+    named = Template(app.synth().get_stack_by_name("Test").template)
+
+    cors = named.only("AWS::ApiGatewayV2::Api")["Properties"]["CorsConfiguration"]
+
+    assert cors["AllowOrigins"] == ["https://a.example"]
+    assert {"DELETE", "PATCH"} <= set(cors["AllowMethods"])
+    assert cors["AllowCredentials"] is True  # the cookie of a sign-in
+    assert set(cors["AllowHeaders"]) >= {"authorization", "content-type", "if-none-match"}
+    assert set(cors["ExposeHeaders"]) == {"etag", "location", "retry-after"}
+    assert "CorsConfiguration" not in sync.only("AWS::ApiGatewayV2::Api")["Properties"]

@@ -1,0 +1,64 @@
+"""What must survive a deletion does, and the secret's values are in no template."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import synthesis
+from tests.deploy.template import Template
+
+
+@pytest.mark.parametrize("kind", ["AWS::KMS::Key", "AWS::SecretsManager::Secret"])
+def test_key_and_secret_are_kept_when_their_stack_is_deleted_or_changed(
+    stateful: Template, kind: str
+) -> None:
+    kept = stateful.of_type(kind).values()
+
+    assert kept
+    for resource in kept:
+        assert resource["DeletionPolicy"] == "Retain"
+        assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_token_key_rotates(stateful: Template) -> None:
+    assert stateful.only("AWS::KMS::Key")["Properties"]["EnableKeyRotation"] is True
+
+
+def test_the_stateful_stack_cannot_be_deleted_by_mistake(assembly: Path) -> None:
+    artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+
+    assert artifacts["Mailsync-prod-Stateful"]["properties"]["terminationProtection"] is True
+    assert "Mailsync-prod-Stateful" in artifacts["Mailsync-prod-Sync"]["dependencies"]
+
+
+def test_the_template_names_the_secret_settings_and_holds_none_of_their_values(
+    stateful: Template,
+) -> None:
+    settings, migration = (
+        each["Properties"] for each in stateful.of_type("AWS::SecretsManager::Secret").values()
+    )
+    template = json.loads(settings["GenerateSecretString"]["SecretStringTemplate"])
+
+    assert "SecretString" not in settings
+    assert set(template) == {"DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET"}
+    assert set(template.values()) == {""}
+    assert json.loads(migration["SecretString"]) == {"MIGRATION_DATABASE_URL": ""}
+
+
+def test_a_finding_of_cdk_nag_that_nobody_acknowledged_fails_the_synthesis(tmp_path: Path) -> None:
+    from aws_cdk import aws_sqs as sqs
+
+    app = synthesis.app(tmp_path)
+    sqs.Queue(app.sync, "WithoutTls")
+
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+
+
+def test_a_named_account_and_region_raise_no_finding(tmp_path: Path) -> None:
+    """References become literals there, and findings are acknowledged by their text."""
+    synthesis.app(tmp_path, account="111122223333", region="eu-west-1").synth()
+
+    template = json.loads((tmp_path / "Mailsync-dev-Sync.template.json").read_text())
+    assert "arn:aws:states:eu-west-1:111122223333:execution:" in json.dumps(template)

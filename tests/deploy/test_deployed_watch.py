@@ -1,0 +1,206 @@
+"""What the operator sees: alarms that say what to do, who is told, one dashboard."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailsync.metrics import FAILURES, METRICS
+from tests.deploy import synthesis
+from tests.deploy.template import Resource, Template
+from tests.support.paths import ROOT
+
+DOLLARS_PER_ALARM_METRIC = 0.10
+
+
+def alarms(template: Template) -> list[Resource]:
+    found = template.of_type("AWS::CloudWatch::Alarm").values()
+    return [each["Properties"] for each in found]
+
+
+def watched(alarm: Resource) -> list[Resource]:
+    """The metrics behind an alarm."""
+    if "MetricName" in alarm:
+        return [alarm]
+    return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
+
+
+def told(metric: Resource) -> tuple[str, dict[str, Any]]:
+    return metric["MetricName"], {
+        each["Name"]: each["Value"] for each in metric.get("Dimensions", [])
+    }
+
+
+def other_stage(folder: Path, **settings: object) -> Template:
+    stages = {"other": {"app_inbox_url": "https://app.example.com/", **settings}}
+    synthesis.app(folder, {"stage": "other", "stages": stages}).synth()
+    document = json.loads((folder / "Mailsync-other-Sync.template.json").read_text())
+    return Template(document)
+
+
+@pytest.fixture(scope="session")
+def with_email(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A stage whose alarms are written to somebody; its synthesis had no finding of cdk-nag."""
+    return other_stage(
+        tmp_path_factory.mktemp("email"), alarm_email="ops@example.com", log_level="DEBUG"
+    )
+
+
+def test_every_name_under_which_a_run_fails_has_one_alarm_or_is_nobody_s_call() -> None:
+    from infra.sync_alarms import NOT_OURS
+
+    groups = [*groups_with_an_alarm(), NOT_OURS]
+    named = [each for group in groups for each in group]
+
+    assert sorted(named) == sorted(FAILURES)
+    assert max(len(group) for group in groups) <= 10, "metrics of one alarm"
+
+
+def test_alarms_watch_failures_of_their_group_under_the_names_that_functions_tell(
+    sync: Template,
+) -> None:
+    by_errors = {
+        frozenset(told(each)[1]["error"] for each in watched(alarm))
+        for alarm in alarms(sync)
+        if all(each["MetricName"] == "RunsFailed" for each in watched(alarm))
+    }
+
+    assert by_errors == {frozenset(group) for group in groups_with_an_alarm()}
+
+
+def groups_with_an_alarm() -> list[tuple[str, ...]]:
+    from infra.sync_alarms import DEATHS, DEFECTS, INCOMPLETE, OUTAGES
+
+    return [INCOMPLETE, DEFECTS, OUTAGES, DEATHS]
+
+
+def test_every_metric_of_ours_on_alarms_is_one_that_functions_of_this_stage_tell(
+    sync: Template,
+) -> None:
+    ours = [
+        told(metric)
+        for alarm in alarms(sync)
+        for metric in watched(alarm)
+        if metric["Namespace"] == "Mailsync"
+    ]
+    services = {
+        properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+        for _, properties in sync.functions()
+    }
+
+    assert {name for name, _ in ours} < {each.name for each in METRICS}
+    assert {dimensions["service"] for _, dimensions in ours} == services == {"mailsync-prod"}
+
+
+def test_each_alarm_says_what_to_do_and_names_its_section_of_the_runbook(sync: Template) -> None:
+    from infra.sync_alarms import RUNBOOK
+
+    headings = re.findall(r"^### (\w+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
+    named = set()
+    for alarm in alarms(sync):
+        sentence, section = alarm["AlarmDescription"].rsplit(f"{RUNBOOK}, ", 1)
+        assert sentence.strip().endswith(".")
+        named.add(section.removesuffix("."))
+
+    assert named == set(headings)
+
+
+def test_many_accounts_that_close_at_once_raise_an_alarm(sync: Template) -> None:
+    """One is a person who changed a password; ten are an outage or a withdrawn consent."""
+    ((alarm, stat),) = (
+        (alarm, each["MetricStat"])
+        for alarm in alarms(sync)
+        for each in alarm.get("Metrics", ())
+        if each.get("MetricStat", {}).get("Metric", {}).get("MetricName") == "AccountsClosed"
+    )
+
+    assert (alarm["Threshold"], stat["Period"], stat["Stat"]) == (10, 3600, "Sum")
+
+
+def test_silence_raises_an_alarm_only_where_the_clock_should_measure(
+    sync: Template, tmp_path: Path
+) -> None:
+    def breaching(template: Template) -> list[str]:
+        rising = [each for each in alarms(template) if each["TreatMissingData"] == "breaching"]
+        return [metric["MetricName"] for each in rising for metric in watched(each)]
+
+    assert breaching(sync) == ["OldestOverdue"]
+    assert breaching(other_stage(tmp_path, schedule_enabled=False)) == []
+
+
+def test_alarms_cost_at_most_five_dollars_a_month(sync: Template) -> None:
+    metrics = sum(len(watched(each)) for each in alarms(sync))
+
+    assert metrics * DOLLARS_PER_ALARM_METRIC <= 5
+
+
+def test_alarms_tell_nobody_unless_the_stage_names_somebody(sync: Template) -> None:
+    assert not any(each.get("AlarmActions") for each in alarms(sync))
+    assert not sync.of_type("AWS::SNS::Topic")
+
+
+def test_an_address_is_told_of_rise_and_end_by_a_topic_that_only_cloudwatch_feeds(
+    with_email: Template,
+) -> None:
+    ((topic, resource),) = with_email.of_type("AWS::SNS::Topic").items()
+    ((key, _),) = with_email.of_type("AWS::KMS::Key").items()
+    policy = with_email.only("AWS::SNS::TopicPolicy")["Properties"]["PolicyDocument"]
+
+    for alarm in alarms(with_email):
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}]
+    assert resource["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": [key, "Arn"]}
+    allowed = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
+    assert [each["Principal"] for each in allowed] == [{"Service": "cloudwatch.amazonaws.com"}]
+    assert with_email.only("AWS::SNS::Subscription")["Properties"]["Protocol"] == "email"
+
+
+def test_cloudwatch_may_use_the_key_of_the_topic(with_email: Template) -> None:
+    """With the key that AWS manages for SNS, alarms are raised and never arrive."""
+    statements = with_email.only("AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
+    (granted,) = (
+        each for each in statements if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    )
+
+    assert granted["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+
+
+def test_a_topic_that_exists_is_told_as_it_is(tmp_path: Path) -> None:
+    arn = "arn:aws:sns:eu-west-1:111122223333:pager"
+    named = other_stage(tmp_path, alarm_topic_arn=arn)
+
+    assert {str(each["AlarmActions"]) for each in alarms(named)} == {str([arn])}
+    assert not named.of_type("AWS::SNS::Topic")
+
+
+def test_the_log_level_of_the_stage_is_the_functions(sync: Template, with_email: Template) -> None:
+    for template, level in ((sync, "INFO"), (with_email, "DEBUG")):
+        for _, properties in template.functions():
+            assert properties["LoggingConfig"]["ApplicationLogLevel"] == level
+
+
+def test_another_settings_version_starts_every_function_anew(
+    sync: Template, tmp_path: Path
+) -> None:
+    def versions(template: Template) -> set[str]:
+        return set(template.of_type("AWS::Lambda::Version"))
+
+    first, second = (
+        other_stage(tmp_path / version, settings_version=version) for version in ("1", "2")
+    )
+
+    assert len(versions(first)) == len(versions(second)) == len(versions(sync))
+    assert not versions(first) & versions(second)
+
+
+def test_the_dashboard_shows_every_metric_and_every_function(sync: Template) -> None:
+    body = json.dumps(sync.only("AWS::CloudWatch::Dashboard")["Properties"]["DashboardBody"])
+
+    for each in METRICS:
+        assert each.name in body, each
+    for failure in FAILURES:
+        assert failure in body, failure
+    for spec, _ in sync.functions():
+        assert spec.name in body, spec
+    assert "ConsumedCapacity" in body

@@ -1,0 +1,63 @@
+"""docs/deploy.md names what exists: settings, secrets, outputs, make targets, files."""
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from infra.settings import StageSettings
+from tests.deploy.template import Template
+from tests.support.paths import ROOT
+
+GUIDE = (ROOT / "docs/deploy.md").read_text()
+EXAMPLES = "\n".join(re.findall(r"^```\w*\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE))
+
+
+def table_after(heading: str) -> set[str]:
+    """The names in the first column of the table that begins with this line."""
+    table = GUIDE.split(f"{heading}\n", 1)[1].split("\n\n", 1)[0]
+    return {name for row in table.splitlines()[1:] for name in re.findall(r"`(\w+)`", cell(row))}
+
+
+def cell(row: str) -> str:
+    return row.split("|")[1]
+
+
+def test_every_setting_of_a_stage_is_explained_and_no_other() -> None:
+    settings = {each.name for each in fields(StageSettings)} - {"name"}
+
+    assert table_after("| setting | is | default |") == settings
+
+
+def test_every_field_of_the_settings_secret_is_explained(stateful: Template) -> None:
+    settings = next(
+        each["Properties"]["GenerateSecretString"]
+        for each in stateful.of_type("AWS::SecretsManager::Secret").values()
+        if "GenerateSecretString" in each["Properties"]
+    )
+    filled = json.loads(settings["SecretStringTemplate"]).keys()
+
+    explained = table_after("| field | |")
+    assert filled | {settings["GenerateStringKey"]} <= explained
+
+
+def test_every_output_is_named(sync: Template, stateful: Template) -> None:
+    own = {name for name in stateful.outputs if not name.startswith("PublishOutput")}
+
+    for name in own | sync.outputs.keys():
+        assert f"`{name}`" in GUIDE
+
+
+def test_every_make_target_and_every_file_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+
+    for target in re.findall(r"make ([a-z]+)", EXAMPLES):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for path in re.findall(r"`((?:tests|events|docs)/[\w./]*)`", GUIDE):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_stacks_have_the_names_that_the_commands_use(assembly: Path) -> None:
+    stacks = {each.name.split(".")[0] for each in assembly.glob("*.template.json")}
+
+    assert set(re.findall(r"Mailsync-prod-\w+", EXAMPLES)) == stacks

@@ -1,0 +1,144 @@
+"""The code asset: complete, small, for the right processor, rebuilt exactly when it must be.
+
+The bundles are real; the first run fetches wheels from uv's cache or the package registry.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from infra.lambda_bundle import LambdaBundle
+
+LAMBDAS = ROOT / "lambdas"
+HERE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+ELF_MACHINE = {"x86_64": 0x3E, "arm64": 0xB7}
+LIBRARIES = [
+    "aws_lambda_powertools.event_handler",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    *("handlers", "httpx", "jwt", "mailsync", "msal", "orjson", "pg8000", "pydantic"),
+]
+
+
+@pytest.fixture(scope="module")
+def bundles() -> type[LambdaBundle]:
+    """Not on import: tests/deploy/synthesis.py says why."""
+    from infra.lambda_bundle import LambdaBundle
+
+    return LambdaBundle
+
+
+@pytest.fixture(scope="module")
+def bundle(bundles: type[LambdaBundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for the processor of this machine."""
+    folder = tmp_path_factory.mktemp("bundle")
+    bundles(architecture=HERE).write(folder)
+    return folder
+
+
+@pytest.fixture
+def lambdas(tmp_path: Path) -> Path:
+    """A copy of the sources that a test may change."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(LAMBDAS, tmp_path / "lambdas", ignore=ignored))
+
+
+def test_everything_the_functions_need_is_imported_from_the_bundle(bundle: Path) -> None:
+    """boto3 and jmespath stand last on the path, as in Lambda."""
+    from infra.lambda_bundle import PYTHON_VERSION
+
+    if f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON_VERSION:
+        pytest.skip("the wheels are for Lambda's Python")
+    runtime = next(path for path in sys.path if path.endswith("site-packages"))
+    program = f"""
+import importlib, sys
+sys.path[:0], sys.path[len(sys.path):] = [{str(bundle)!r}], [{runtime!r}]
+for name in {LIBRARIES!r}:
+    assert importlib.import_module(name).__file__.startswith({str(bundle)!r}), name
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_bundle_fits_well_into_lambdas_limit_of_250_megabytes(bundle: Path) -> None:
+    size_bytes = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+
+    assert 20_000_000 < size_bytes < 60_000_000
+
+
+def test_what_the_lambda_runtime_brings_is_left_to_it(bundle: Path) -> None:
+    present = {path.name for path in bundle.iterdir()}
+
+    assert not present & {"boto3", "botocore", "s3transfer", "jmespath"}
+    assert not present & {"infra", "localdev", "bin", ".lock"}
+
+
+def test_what_the_bundle_shares_with_botocore_suits_botocore(bundle: Path) -> None:
+    """botocore declares python-dateutil<3 and urllib3<3; Lambda gives it ours."""
+    present = {path.name for path in bundle.iterdir()}
+
+    assert any(name.startswith("python_dateutil-2.") for name in present)
+    assert any(name.startswith("urllib3-2.") for name in present)
+
+
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_every_native_library_is_for_the_architecture_asked_for(
+    bundles: type[LambdaBundle], tmp_path: Path, architecture: str
+) -> None:
+    bundles(architecture=architecture).write(tmp_path)
+
+    libraries = list(tmp_path.rglob("*.so"))
+    assert libraries
+    for path in libraries:
+        assert int.from_bytes(path.read_bytes()[18:20], "little") == ELF_MACHINE[architecture]
+
+
+def test_a_changed_source_or_lock_or_architecture_makes_another_asset(
+    bundles: type[LambdaBundle], lambdas: Path
+) -> None:
+    def fingerprint(architecture: str = "arm64") -> str:
+        return bundles(architecture=architecture, lambdas=lambdas).fingerprint()
+
+    seen = [fingerprint(), fingerprint("x86_64")]
+    (lambdas / "mailsync" / "added.sql").write_text("select 1")
+    seen.append(fingerprint())
+    with (lambdas / "requirements.lock").open("a") as lock:
+        lock.write("# changed\n")
+    seen.append(fingerprint())
+
+    assert len(set(seen)) == 4
+
+
+def test_bytecode_left_behind_by_a_run_does_not_make_another_asset(
+    bundles: type[LambdaBundle], lambdas: Path
+) -> None:
+    before = bundles(architecture="arm64", lambdas=lambdas).fingerprint()
+    cache = lambdas / "mailsync" / "__pycache__"
+    cache.mkdir()
+    (cache / "model.cpython-313.pyc").write_bytes(b"bytecode")
+
+    assert bundles(architecture="arm64", lambdas=lambdas).fingerprint() == before
+
+
+def test_a_dependency_whose_hash_is_not_the_locked_one_is_refused(
+    bundles: type[LambdaBundle], lambdas: Path, tmp_path: Path
+) -> None:
+    wrong = "--hash=sha256:" + "0" * 64
+    (lambdas / "requirements.lock").write_text(f"six==1.17.0 {wrong}\n")
+    cache = tmp_path / "cache"
+
+    with pytest.raises(subprocess.CalledProcessError):
+        bundles(architecture="arm64", lambdas=lambdas, cache=cache).write(tmp_path / "out")
+    assert list(cache.iterdir()) == []

@@ -1,0 +1,190 @@
+"""Pages that a developer has open in Chromium attack each port of `make dev`."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Response
+
+from tests.local.attacks.conftest import EVIL
+from tests.local.attacks.victim import Victim
+
+SEND = """async ([url, options]) => {
+  try {
+    const answer = await fetch(url, { ...options, signal: AbortSignal.timeout(10000) });
+    return answer.type === "opaque" ? "sent" : await answer.text();
+  } catch (error) {
+    return "failed";
+  }
+}"""
+SUBMIT = """([action, fields]) => {
+  const form = Object.assign(document.createElement("form"), { action, method: "POST" });
+  for (const [name, value] of Object.entries(fields))
+    form.append(Object.assign(document.createElement("input"), { name, value }));
+  document.body.append(form);
+  form.submit();
+}"""
+POST = {"method": "POST", "mode": "no-cors", "body": "{}"}
+TASK = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::aws-sdk:batch:registerJobDefinition",
+    "Parameters": {"JobDefinitionName": "owned", "Type": "container"},
+    "End": True,
+}
+
+
+def send(page: Page, url: str, **options: Any) -> Any:
+    return page.evaluate(SEND, [url, options])
+
+
+def navigated(page: Page, url: str) -> Response:
+    """The answer to a link that the page follows by itself."""
+    with page.expect_navigation() as navigation:
+        page.evaluate("url => { location.href = url }", url)
+    return navigation.value
+
+
+def statuses(page: Page, act: Any) -> dict[str, set[int]]:
+    """By URL, of each answer that reaches the browser while `act` runs, also of those it hides."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    sent: dict[str, str] = {}
+    answered: list[tuple[str, int]] = []
+    session.on(
+        "Network.requestWillBeSent",
+        lambda event: sent.update({event["requestId"]: event["request"]["url"]}),
+    )
+    session.on(
+        "Network.responseReceivedExtraInfo",
+        lambda event: answered.append((event["requestId"], event["statusCode"])),
+    )
+    act()
+    session.detach()
+    found: dict[str, set[int]] = {}
+    for request, status in answered:
+        found.setdefault(sent[request], set()).add(status)
+    return found
+
+
+def test_each_port_rejects_what_a_foreign_page_sends(simulated: Victim, evil_page: Page) -> None:
+    urls = [f"{scheme}://localhost:{port}/" for port, scheme in simulated.http_ports().items()]
+    assert len(urls) >= 6  # API, AWS, dashboard, Graph, sign-in, and a Runtime API at least
+
+    def attack() -> None:
+        for url in urls:
+            send(evil_page, url, mode="no-cors")
+            send(evil_page, url, **POST)
+            send(evil_page, url, headers={"X-Amz-Target": "AWSStepFunctions.ListStateMachines"})
+
+    assert statuses(evil_page, attack) == {url: {403} for url in urls}
+
+
+def test_each_port_rejects_a_name_that_was_made_to_resolve_to_it(
+    simulated: Victim, browser: Browser
+) -> None:
+    context = browser.new_context(ignore_https_errors=True)
+    page = context.new_page()
+    for port, scheme in simulated.http_ports().items():
+        opened = page.goto(f"{scheme}://{EVIL}:{port}/")
+
+        assert opened is not None
+        assert (port, opened.status) == (port, 403)
+        assert "Host header" in send(page, "/data/accounts")  # the page may read its own origin
+    context.close()
+
+
+def test_no_page_invokes_a_function(simulated: Victim, evil_page: Page) -> None:
+    invoke = f"{simulated.url('AWS')}/2015-03-31/functions/purge-accounts/invocations"
+
+    send(evil_page, invoke, **POST)
+
+    assert simulated.runs_of("purge-accounts") == 0
+
+
+def test_no_page_makes_the_engine_call_another_service(simulated: Victim, evil_page: Page) -> None:
+    definition = json.dumps({"StartAt": "own", "States": {"own": TASK}})
+    machine = {"name": "owned", "definition": definition, "roleArn": "arn:aws:iam::1:role/owned"}
+    headers = {
+        "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/eu-west-1/states/aws4_request,"
+        " SignedHeaders=host, Signature=0",
+        "X-Amz-Target": "AWSStepFunctions.CreateStateMachine",
+        "Content-Type": "application/x-amz-json-1.0",
+    }
+
+    answer = send(
+        evil_page, simulated.url("AWS"), method="POST", headers=headers, body=json.dumps(machine)
+    )
+
+    assert answer == "failed"
+
+
+def test_no_page_reaches_the_simulators_back_door(simulated: Victim, evil_page: Page) -> None:
+    origin = simulated.url("Graph").removesuffix("/v1.0")
+    before = simulated.simulated_mails()
+
+    mail = {"mailbox": "ada@example.com", "subject": "Forged"}
+    send(evil_page, f"{origin}/_sim/deliver", method="POST", mode="no-cors", body=json.dumps(mail))
+
+    assert simulated.simulated_mails() == before
+
+
+def test_no_page_starts_a_sync_or_the_self_test(simulated: Victim, evil_page: Page) -> None:
+    """Nor by a window that it opens: a GET of the self-test starts an execution."""
+    api, before = simulated.url("API"), simulated.runs_of("reach-database")
+
+    send(evil_page, f"{api}/api/test-sync", mode="no-cors")
+
+    assert navigated(evil_page, f"{api}/api/test-sync").status == 403
+    assert simulated.runs_of("reach-database") == before
+
+
+def test_no_page_takes_the_event_of_a_function_or_answers_for_it(
+    simulated: Victim, evil_page: Page
+) -> None:
+    known = {httpx.URL(simulated.url(each)).port for each in ("API", "AWS", "Dashboard", "Graph")}
+    runtimes = [port for port, scheme in simulated.http_ports().items() if port not in known]
+    for port in runtimes:
+        path = f"http://127.0.0.1:{port}/2018-06-01/runtime"
+        evil_page.evaluate(
+            "url => { fetch(`${url}/invocation/next`, {mode: 'no-cors'}).catch(() => {}) }", path
+        )
+        send(evil_page, f"{path}/init/error", **POST)
+
+    answer = httpx.get(f"{simulated.url('API')}/api/health", timeout=20)
+
+    assert answer.status_code == 200
+
+
+def test_no_page_consents_at_the_sign_in(simulated: Victim, evil_page: Page) -> None:
+    """Where it could choose a mailbox, and have the code sent to its own server."""
+    asked = {
+        "client_id": httpx.URL(simulated.authority).params["client_id"],
+        "redirect_uri": evil_page.url,
+        "response_type": "code",
+        "account": "ada@example.com",
+    }
+    with evil_page.expect_navigation() as navigation:
+        evil_page.evaluate(SUBMIT, [simulated.authority.partition("?")[0], asked])
+
+    assert (navigation.value.status, "code=" in evil_page.url) == (403, False)
+
+
+@pytest.mark.parametrize("name", ["localhost", EVIL])
+def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
+    real: Victim, browser: Browser, evil_port: int, name: str
+) -> None:
+    """Even in the browser that holds its cookie."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(real.url("Dashboard"))
+    page.get_by_role("navigation").get_by_role("link", name="Accounts").click()
+    page.get_by_text("ada@example.com").first.wait_for()
+    data = real.url("Dashboard").partition("?")[0] + "data/accounts"
+
+    page.goto(f"http://{name}:{evil_port}/")
+    answer = send(page, data, credentials="include")
+    opened = navigated(page, data)
+    context.close()
+
+    assert (answer, opened.status) == ("failed", 403)

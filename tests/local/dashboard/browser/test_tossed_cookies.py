@@ -1,0 +1,188 @@
+"""A sibling of the API's host, in Chromium: it must not bind a victim's mailbox to its own user.
+
+The attacker, Mallory, is a user of the same application and controls evil.example.org; the API is
+api.example.org. He begins a sign-in of his own, sets its cookie in the victim's browser by every
+means that a sibling has, and has the victim open the link: Ann agrees at Microsoft's own page.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from localdev.engine.dev_login import DEMO_USER
+from localdev.http_server import Application, Request, Response, Server
+from tests.api.credentials.identity_platform import self_signed
+from tests.local.dashboard.browser.chromium import arguments, program
+from tests.local.dashboard.browser.conftest import WAIT_MS
+from tests.local.dashboard.browser.office import Office
+
+pytestmark = pytest.mark.xdist_group("browser")
+expect.set_options(timeout=WAIT_MS)
+
+RESOLVE = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
+FORWARDED = ("Accept", "Authorization", "Content-Type", "Cookie")
+ACCOUNTS = "SELECT count(*) FROM mailsync.email_accounts WHERE user_id = '{}'"
+WAITING = "SELECT count(*) FROM mailsync.pending_connections"
+# What a sibling sends as Set-Cookie; {0} is the name of the cookie and {1} its value.
+TOSSED = (
+    "{0}={1}; Path=/; Domain=example.org; Secure",
+    "{0}={1}; Path=/api/auth; Domain=example.org",
+    "{0}={1}; Path=/api/auth/microsoft/callback; Domain=example.org",
+    "mailsync_sign_in={1}; Path=/; Domain=example.org",
+    "\u2000{0}={1}; Path=/; Domain=example.org",
+    "\xa0{0}={1}; Path=/; Domain=example.org",
+    "={0}={1}; Path=/; Domain=example.org",
+    "{0}={1}; Path=/; Secure",
+)
+
+
+@dataclass(frozen=True)
+class Hosts:
+    api: str
+    evil: str
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[Application], int]]:
+    """Starts an application under https and returns its port."""
+    tls = self_signed(tmp_path / "ca.pem", tmp_path / "key.pem")
+    servers: list[Server] = []
+
+    def start(application: Application) -> int:
+        servers.append(Server(application, port=0, tls=tls, guard=None).start())
+        return servers[-1].port
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def tossed() -> list[str]:
+    """The Set-Cookie headers of evil.example.org; empty until the attacker has begun."""
+    return []
+
+
+@pytest.fixture
+def hosts(
+    office: Office, serve: Callable[[Application], int], tossed: list[str]
+) -> Iterator[Hosts]:
+    """The real API as a deployment has it, under https and its own host name."""
+
+    def api(request: Request) -> Response:
+        sent = request.headers
+        headers = {name: sent[name].encode("latin-1") for name in FORWARDED if name in sent}
+        answer = httpx.request(
+            request.method,
+            f"{office.stack.api_url}{request.path}?{request.query}",
+            headers=httpx.Headers([(name.encode(), each) for name, each in headers.items()]),
+            content=request.body,
+            timeout=60,
+        )
+        said = {
+            name: answer.headers[name]
+            for name in ("content-type", "location")
+            if name in answer.headers
+        }
+        return Response(
+            answer.status_code, answer.content, said, tuple(answer.headers.get_list("set-cookie"))
+        )
+
+    def evil(_: Request) -> Response:
+        page = b"<!doctype html><title>Evil</title>"
+        utf8 = tuple(each.encode().decode("latin-1") for each in tossed)
+        return Response(200, page, {"Content-Type": "text/html"}, utf8)
+
+    hosts = Hosts(
+        f"https://api.example.org:{serve(api)}", f"https://evil.example.org:{serve(evil)}"
+    )
+    settings = office.stack.lambdas.settings
+    before = settings["PUBLIC_URL"]
+    settings["PUBLIC_URL"] = hosts.api
+    office.stack.lambdas.reload()
+    yield hosts
+    settings["PUBLIC_URL"] = before
+    settings.pop("CONFIRM_CONNECTIONS", None)
+    office.stack.lambdas.reload()
+
+
+@pytest.fixture
+def victim(browser: Browser) -> Iterator[Page]:
+    """A browser that finds these hosts, without any cookie."""
+    chromium = browser.browser_type.launch(executable_path=program(), args=[*arguments(), RESOLVE])
+    page = chromium.new_context(ignore_https_errors=True).new_page()
+    page.set_default_timeout(WAIT_MS)
+    yield page
+    chromium.close()
+
+
+def headers_of(office: Office, user: str) -> dict[str, str]:
+    said = {"sub": user, "exp": int(time.time()) + 600}
+    token = jwt.encode(said, office.stack.lambdas.settings["JWT_SECRET"], algorithm="HS256")
+    return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+
+
+def begun_by_mallory(office: Office, hosts: Hosts, tossed: list[str]) -> str:
+    """The link that the victim is to open; the cookie lies on the sibling host by then."""
+    api = office.stack.api_url
+    begun = httpx.get(
+        f"{api}/api/auth/microsoft", headers=headers_of(office, "mallory"), timeout=60
+    )
+    name, value = begun.headers["set-cookie"].split(";")[0].split("=", 1)
+    tossed += [each.format(name, value) for each in TOSSED]
+    return str(begun.json()["authorizationUrl"])
+
+
+def agree(page: Page, office: Office) -> None:
+    page.get_by_role("button", name=office.account.address).click()
+
+
+def test_a_tossed_cookie_and_an_attackers_link_connect_nothing(
+    office: Office, hosts: Hosts, victim: Page, tossed: list[str]
+) -> None:
+    link = begun_by_mallory(office, hosts, tossed)
+    victim.goto(hosts.evil)
+    for each in tossed:
+        victim.evaluate("(each) => { document.cookie = each }", each)
+
+    victim.goto(link)
+    agree(victim, office)
+
+    expect(victim).to_have_url(re.compile(rf"^{office.url}.*error=invalid_request"))
+    assert office.rows(ACCOUNTS.format("mallory")) == [[0]]
+
+
+def test_in_the_same_browser_an_own_sign_in_goes_on_and_may_wait_for_a_confirmation(
+    office: Office, hosts: Hosts, victim: Page, tossed: list[str]
+) -> None:
+    """Chromium takes and returns the cookie with the prefix; a sibling cannot spoil it."""
+    office.stack.lambdas.settings["CONFIRM_CONNECTIONS"] = "true"
+    office.stack.lambdas.reload()
+    victim.goto(f"{hosts.api}/api/health")
+    asked: Any = {"headers": headers_of(office, DEMO_USER)}
+    begun = victim.evaluate(
+        "async (asked) => (await fetch('/api/auth/microsoft', asked)).json()", asked
+    )
+    begun_by_mallory(office, hosts, tossed)
+    victim.goto(hosts.evil)
+
+    victim.goto(begun["authorizationUrl"])
+    agree(victim, office)
+
+    expect(victim).to_have_url(re.compile(rf"^{office.url}.*connection="))
+    connection = victim.url.partition("connection=")[2]
+    confirm = f"{office.stack.api_url}/api/auth/microsoft/confirm"
+    body = json.dumps({"connection": connection})
+    confirmed = httpx.post(confirm, content=body, headers=headers_of(office, DEMO_USER), timeout=60)
+    assert (confirmed.status_code, confirmed.json()["accountId"]) == (201, office.account.id)
+    assert office.rows(WAITING) == [[0]]
+    office.at_rest()

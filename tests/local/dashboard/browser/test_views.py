@@ -1,0 +1,195 @@
+"""Every view by itself: accessible in light and dark, steady while it changes, quick when long."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.local.dashboard.browser.office import Office
+from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+SCREENS = ROOT / "build" / "dashboard"
+PHONE: ViewportSize = {"width": 375, "height": 812}
+WIDER_THAN_ITSELF = """() => [document.documentElement, ...document.querySelectorAll(".scroll")]
+  .filter((each) => each.scrollWidth > each.clientWidth)
+  .map((each) => each.ariaLabel ?? "the page")"""
+INLINE_RUN = """
+INSERT INTO mailsync.sync_runs (id, account_id, sync_type, trigger, status, started_at, finished_at)
+SELECT 'in-one-function', id, 'auto', 'schedule', 'completed', now(), now()
+  FROM mailsync.email_accounts WHERE email_address = '{}' RETURNING 1"""
+PHANTOM = """
+INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)
+SELECT account_id, id, 'AAkALg-phantom', 'missing' FROM mailsync.email_folders
+ WHERE account_id = '{}' AND role = 'archive' RETURNING 1"""
+PHANTOM_COUNTED = """
+UPDATE mailsync.email_folders SET differing = 1
+ WHERE account_id = '{}' AND role = 'archive' RETURNING 1"""
+GRAVE = ("serious", "critical")
+
+
+def newest_run(office: Office) -> str:
+    return str(office.data("runs")["runs"][0]["id"])
+
+
+def opened_step(office: Office) -> str:
+    run = office.data(f"runs/{newest_run(office)}")
+    return f"/runs/{run['id']}?step={run['steps'][0]['id']}"
+
+
+def first_message(office: Office) -> str:
+    found = office.rows("SELECT account_id, folder_id, id FROM mailsync.emails ORDER BY id LIMIT 1")
+    return "/mailbox?accountId={}&folder={}&message={}".format(*found[0])
+
+
+VIEWS: dict[str, Callable[[Office], str]] = {
+    "start": lambda _: "/",
+    "functions": lambda _: "/functions",
+    "runs": lambda _: "/runs",
+    "run": opened_step,
+    "events": lambda _: "/events",
+    "accounts": lambda _: "/accounts",
+    "account": lambda office: f"/accounts/{office.account.id}",
+    "mailbox": first_message,
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_view_has_no_serious_barrier_in_light_or_dark(
+    office: Office, page: Page, name: str
+) -> None:
+    page.goto(VIEWS[name](office))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.get_by_role("button", name="Simulator").click()
+    expect(page.get_by_role("button", name="Deliver")).to_be_visible()
+
+    found = barriers(page)
+    photograph(page, name)
+
+    assert found == []
+
+
+def barriers(page: Page) -> list[str]:
+    """Each serious finding with where it is; colours are judged in dark, too."""
+    light = Axe().run(page).response
+    page.emulate_media(color_scheme="dark")
+    dark = Axe().run(page, options={"runOnly": ["color-contrast"]}).response
+    return [
+        f"{each['id']}: {each['nodes'][0]['html']}"
+        for each in light["violations"] + dark["violations"]
+        if each["impact"] in GRAVE
+    ]
+
+
+def photograph(page: Page, name: str) -> None:
+    """For whoever wants to look: build/dashboard/NAME.light.png and .dark.png."""
+    page.get_by_role("button", name="Simulator").click()
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=SCREENS / f"{name}.{scheme}.png")
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_view_fits_a_phone_and_nothing_in_it_scrolls_sideways(
+    office: Office, page: Page, name: str
+) -> None:
+    page.set_viewport_size(PHONE)
+
+    page.goto(VIEWS[name](office))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.screenshot(path=SCREENS / f"{name}.phone.png", full_page=True)
+
+    assert page.evaluate(WIDER_THAN_ITSELF) == []
+
+
+def test_on_a_phone_each_value_has_its_heading_and_a_message_stands_alone(
+    office: Office, page: Page
+) -> None:
+    page.set_viewport_size(PHONE)
+
+    page.goto(first_message(office))
+    expect(page.get_by_role("region", name="Message", exact=True)).to_be_visible()
+    expect(page.get_by_role("navigation", name="Folders")).to_be_hidden()
+    page.goto("/runs")
+    cells = page.get_by_role("table").locator("tbody > tr").first.locator("td")
+    expect(cells.first).to_be_visible()
+
+    assert cells.evaluate_all("cells => cells.map((each) => each.dataset.label)") == [
+        *("Status", "Run", "Account", "Why", "Started", "Duration", "Error")
+    ]
+
+
+def test_ids_that_differ_are_shown_with_their_cause(office: Office, page: Page) -> None:
+    for change in (PHANTOM, PHANTOM_COUNTED):
+        office.rows(change.format(office.account.id))
+
+    page.goto(f"/accounts/{office.account.id}")
+
+    shown = page.get_by_role("table", name="Messages that differ").locator("tbody > tr")
+    expect(shown).to_contain_text(["Archivemissing: in the provider's list, gone when asked"])
+    expect(shown).to_contain_text(["AAkALg-phantom"])
+    expect(page.get_by_role("table", name="Folders and their")).to_contain_text("1 difference")
+
+
+def test_a_removal_is_confirmed_by_a_button_that_asks_once_more(office: Office, page: Page) -> None:
+    account_id = office.emptied_account()
+    hidden = page.get_by_role("region", name="Hidden mail")
+    button = page.get_by_role("button", name="Confirm removal")
+    page.goto(f"/accounts/{account_id}")
+    expect(hidden).to_contain_text("left their folders: 31 messages")
+    expect(hidden).to_contain_text("Most of the mailbox would go")
+
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    button.click()
+    assert not office.is_removal_confirmed(account_id)
+    page.once("dialog", lambda dialog: dialog.accept())
+    button.click()
+
+    expect(hidden).not_to_contain_text("Most of the mailbox would go")
+    expect(button).to_have_count(0)
+    assert office.is_removal_confirmed(account_id)
+    page.goto(f"/mailbox?accountId={account_id}")
+    listed = page.get_by_role("region", name="Messages of Inbox").get_by_role("listitem")
+    expect(listed).to_have_count(9)
+
+
+def test_a_run_that_one_function_did_says_that_it_has_no_steps(office: Office, page: Page) -> None:
+    office.rows(INLINE_RUN.format(office.account.address))
+
+    page.goto("/runs/in-one-function")
+
+    expect(page.get_by_text("done in one function; no steps were recorded")).to_be_visible()
+    expect(page.get_by_role("table", name="Steps in the order")).to_have_count(0)
+    expect(page.get_by_text("forgets them")).to_have_count(0)
+
+
+def test_a_change_keeps_focus_scroll_and_what_is_typed(office: Office, page: Page) -> None:
+    page.goto("/runs")
+    page.get_by_role("button", name="Simulator").click()
+    subject = page.get_by_label("Subject")
+    subject.fill("Half a sen")
+    expect(page.locator("tbody tr a").first).to_be_visible()
+    before = page.locator("tbody tr").count()
+
+    office.account.sync()
+    expect(page.locator("tbody tr")).to_have_count(before + 1)
+
+    expect(subject).to_be_focused()
+    expect(subject).to_have_value("Half a sen")
+
+
+def test_every_view_is_reached_by_keyboard_alone(page: Page) -> None:
+    page.goto("/")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    for name in ("Mailsync", "Functions", "Runs"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name=name, exact=True).first).to_be_focused()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    expect(page.get_by_role("main")).to_be_focused()

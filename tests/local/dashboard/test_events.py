@@ -1,0 +1,48 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dashboard.events import newest
+from dashboard.rows import SentEvent
+
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+
+
+def a_sent_event(number: int, *, at: datetime) -> SentEvent:
+    return SentEvent(number, at, "sync.completed", {"runId": f"r{number}"})
+
+
+def a_seen_event(*, at: datetime, **fields: Any) -> dict[str, Any]:
+    usual = {"id": "e1", "type": "email/microsoft.sync", "source": "shop", "detail": {}}
+    return {**usual, "time": at.isoformat(), "outcome": {"runId": "r9"}, **fields}
+
+
+def test_what_came_and_what_went_stand_in_one_list_newest_first() -> None:
+    sent = [a_sent_event(2, at=NOW), a_sent_event(1, at=NOW - timedelta(seconds=9))]
+    seen = [a_seen_event(at=NOW - timedelta(seconds=5))]
+
+    found = newest(sent, seen, below=NOW + timedelta(seconds=1), limit=10)
+
+    assert [(each.direction, each.run_id) for each in found] == [
+        ("out", "r2"),
+        ("in", "r9"),
+        ("out", "r1"),
+    ]
+
+
+def test_an_event_of_our_own_is_not_shown_twice() -> None:
+    seen = [a_seen_event(at=NOW, source="mailsync", type="sync.completed")]
+
+    assert newest([], seen, below=NOW + timedelta(seconds=1), limit=10) == []
+
+
+def test_an_event_names_the_self_test_that_it_started_and_none_when_it_was_refused() -> None:
+    arn = "arn:aws:states:eu-west-1:123456789012:execution:test-sync:t1"
+    seen = [
+        a_seen_event(at=NOW, outcome={"executionArn": arn}),
+        a_seen_event(at=NOW, outcome={"refused": "No such account."}),
+        a_seen_event(at=NOW, outcome=None),
+    ]
+
+    found = newest([], seen, below=NOW + timedelta(seconds=1), limit=10)
+
+    assert [each.run_id for each in found] == ["t1", None, None]

@@ -1,0 +1,120 @@
+"""The picture shows every state and every way, and can be read."""
+
+from itertools import combinations, pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dashboard.definition import Kind, Scope, State, Way, read_definition
+from dashboard.picture import Node, Picture, draw
+from infra.catalog import WORKFLOWS, Workflow
+
+EVERY_WORKFLOW = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda each: each.name)
+KINDS: tuple[Kind, ...] = ("next", "default", "choice", "catch")
+
+
+def overlap(one: Node, other: Node) -> bool:
+    return (
+        one.x < other.x + other.width
+        and other.x < one.x + one.width
+        and one.y < other.y + other.height
+        and other.y < one.y + one.height
+    )
+
+
+def crossings(picture: Picture) -> list[str]:
+    """Lines that run through a state; a Map's own lines are inside of it."""
+    scopes = {node.name: node.inside for node in picture.nodes}
+    return [
+        f"{edge.source} -> {edge.target} through {node.name}"
+        for edge in picture.edges
+        for node in picture.nodes
+        if node.inside == scopes[edge.source]
+        for (x1, y1), (x2, y2) in pairwise(edge.points)
+        if overlap(node, Node("", "", min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2), ""))
+    ]
+
+
+@EVERY_WORKFLOW
+def test_every_state_and_every_way_is_drawn(workflow: Workflow) -> None:
+    scope = read_definition(workflow.definition)
+
+    picture = draw(scope)
+
+    states = list(scope.all_states())
+    assert {each.name for each in picture.nodes} == {each.name for each in states}
+    ways = {(way.source, way.target, way.kind) for each in states for way in each.ways}
+    assert {(each.source, each.target, each.kind) for each in picture.edges} == ways
+
+
+@EVERY_WORKFLOW
+def test_no_states_overlap_and_a_map_frames_its_own(workflow: Workflow) -> None:
+    picture = draw(read_definition(workflow.definition))
+
+    nodes = {node.name: node for node in picture.nodes}
+    for one, other in combinations(picture.nodes, 2):
+        assert (
+            one.name in (other.name, other.inside)
+            or other.name == one.inside
+            or not overlap(one, other)
+        )
+    for node in picture.nodes:
+        frame = nodes[node.inside] if node.inside else None
+        right, bottom = (
+            (frame.x + frame.width, frame.y + frame.height)
+            if frame
+            else (picture.width, picture.height)
+        )
+        assert node.x + node.width <= right
+        assert node.y + node.height <= bottom
+
+
+@EVERY_WORKFLOW
+def test_no_line_crosses_a_state(workflow: Workflow) -> None:
+    assert crossings(draw(read_definition(workflow.definition))) == []
+
+
+@st.composite
+def machines(draw_from: st.DrawFn) -> Scope:
+    """Any states, each reachable, with any further ways between them."""
+    names = [f"state-{number}" for number in range(draw_from(st.integers(1, 9)))]
+    kinds = st.sampled_from(KINDS)
+    ways = [
+        Way(draw_from(st.sampled_from(names[:number])), name, draw_from(kinds))
+        for number, name in enumerate(names)
+        if number
+    ]
+    places = st.sampled_from(names)
+    ways += draw_from(st.lists(st.builds(Way, places, places, kinds), max_size=9))
+    states = [
+        State(name, "Task", tuple(way for way in ways if way.source == name), ()) for name in names
+    ]
+    return Scope(names[0], tuple(states))
+
+
+@given(scope=machines())
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_machine_no_line_crosses_a_state(scope: Scope) -> None:
+    picture = draw(scope)
+
+    assert crossings(picture) == []
+    assert not any(overlap(*pair) for pair in combinations(picture.nodes, 2))
+
+
+def test_the_way_without_failures_is_one_straight_column(scope: Scope) -> None:
+    nodes = {node.name: node for node in draw(scope).nodes}
+    column = ("validate-account", "get-access-token", "sync-each-folder", "mark-complete")
+
+    assert len({nodes[name].x + nodes[name].width / 2 for name in column}) == 1
+    assert nodes["mark-failed"].x > nodes["mark-complete"].x + nodes["mark-complete"].width
+
+
+def test_labels_say_in_words_when_a_way_is_taken(scope: Scope) -> None:
+    labels = {(each.source, each.target): each.label for each in draw(scope).edges}
+
+    assert labels["more-pages?", "honour-retry-after"] == "page.hasMore and page.waitSeconds > 0"
+    assert labels["anything-left?", "mark-complete"] == "otherwise"
+    assert labels["sync-folder", "may-reset-folder?"] == "CursorExpired"
+    assert labels["sync-folder", "folder-failed"].endswith(" or any other error")
+    assert labels["reset-folder", "folder-failed"] == "any other error"

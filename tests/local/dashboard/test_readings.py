@@ -1,0 +1,149 @@
+"""What the dashboard reads of the tables, on a real database filled by SQL."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from dashboard.readings import ABOVE_ALL, QUERIES, NotFound, Readings
+from dashboard.rows import ListedMessage, Run
+from mailsync.settings import Settings
+from mailsync.store.connection import connect
+from mailsync.store.statements import statements
+from tests.support.paths import ROOT
+
+CODE = ROOT / "dashboard"
+ADA, BOB = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+END = datetime(9999, 1, 1, tzinfo=UTC)
+ACCOUNTS = f"""
+INSERT INTO mailsync.email_accounts (id, user_id, provider, provider_account_id, email_address)
+VALUES ('{ADA}', 'u1', 'microsoft', 'a', 'ada@example.com'),
+       ('{BOB}', 'u2', 'microsoft', 'b', 'bob@example.com')"""
+FOLDER = f"""
+INSERT INTO mailsync.email_folders (account_id, remote_id, display_name, role, total)
+VALUES ('{ADA}', 'inbox', 'Inbox', 'inbox', 40) RETURNING id"""
+MESSAGES = f"""
+INSERT INTO mailsync.emails (account_id, folder_id, message_id, subject, to_recipients,
+       cc_recipients, bcc_recipients, reply_to, snippet, is_read, is_draft, is_flagged,
+       has_attachments, importance, categories, received_at, kind, row_hash, walk)
+SELECT '{ADA}', :folder, 'm' || n, 'Mail ' || n, '[]', '[]', '[]', '[]', '', true, false, false,
+       false, 'normal', '[]', CASE WHEN n > 9 THEN now() - make_interval(mins => n / 3) END,
+       'message', gen_random_uuid(), 1
+  FROM generate_series(1, 40) n"""
+RUNS = f"""
+INSERT INTO mailsync.sync_runs (id, account_id, sync_type, status, created_at)
+SELECT 'r' || n, cast(CASE WHEN n % 4 = 0 THEN '{BOB}' ELSE '{ADA}' END AS uuid), 'manual',
+       CASE WHEN n % 3 = 0 THEN 'failed' ELSE 'completed' END,
+       now() - make_interval(mins => n / 4)
+  FROM generate_series(1, 40) n"""
+
+
+@pytest.fixture
+def readings(settings: Settings) -> Iterator[Readings]:
+    opened = Readings(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def folder(settings: Settings) -> int:
+    """Of Ada: forty messages, nine without a time, the others with three of each time; and runs."""
+    connection = connect(settings)
+    connection.run(ACCOUNTS)
+    number = int(connection.run(FOLDER)[0][0])
+    connection.run(MESSAGES, folder=number)
+    connection.run(RUNS)
+    connection.close()
+    return number
+
+
+def test_paging_shows_every_message_once_the_undated_ones_first(
+    readings: Readings, folder: int
+) -> None:
+    seen: list[ListedMessage] = []
+    before: tuple[datetime | None, int] = (None, ABOVE_ALL)
+    while page := readings.messages(folder, before, 7):
+        seen += page
+        before = page[-1].received_at, page[-1].id
+
+    assert len(seen) == len({each.id for each in seen}) == 40
+    assert [each.received_at for each in seen[:9]] == [None] * 9
+    times = [each.received_at for each in seen[9:] if each.received_at]
+    assert times == sorted(times, reverse=True)
+
+
+def test_hidden_mail_and_hidden_folders_are_not_there(
+    readings: Readings, folder: int, settings: Settings
+) -> None:
+    first, *others = readings.messages(folder, (None, ABOVE_ALL), 50)
+    with closing(connect(settings)) as connection:
+        connection.run("UPDATE mailsync.emails SET removed_at = now() WHERE id = :id", id=first.id)
+        assert readings.messages(folder, (None, ABOVE_ALL), 50) == others
+        assert readings.account(ADA).removal.hidden == 1
+        for ask in (readings.message, readings.body):
+            with pytest.raises(NotFound):
+                ask(first.id)
+        connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
+
+    assert (readings.folders(ADA), readings.account(ADA).removal.folders) == ([], 1)
+    with pytest.raises(NotFound):
+        readings.messages(folder, (None, ABOVE_ALL), 50)
+
+
+def test_paging_shows_every_run_once_the_newest_first(readings: Readings, folder: int) -> None:
+    seen: list[Run] = []
+    before = (END, "")
+    while page := readings.runs(before=before, limit=7):
+        seen += page
+        before = page[-1].created_at, page[-1].id
+
+    assert len(seen) == len({each.id for each in seen}) == 40
+    assert seen == sorted(seen, key=lambda each: (each.created_at, each.id), reverse=True)
+
+
+def test_runs_are_filtered_by_account_and_status(readings: Readings, folder: int) -> None:
+    found = readings.runs(account_id=BOB, status="failed", before=(END, ""), limit=50)
+
+    assert {each.id for each in found} == {"r12", "r24", "r36"}
+    assert {each.address for each in found} == {"bob@example.com"}
+    assert readings.runs(account_id="nobody", before=(END, ""), limit=50) == []
+
+
+def test_what_does_not_exist_is_said_to_be_missing(readings: Readings) -> None:
+    for ask in (
+        lambda: readings.run("r1"),
+        lambda: readings.account("no uuid"),
+        lambda: readings.account(ADA),
+        lambda: readings.messages(1, (None, ABOVE_ALL), 7),
+        lambda: readings.message(1),
+        lambda: readings.body(1),
+    ):
+        with pytest.raises(NotFound, match="There is no"):
+            ask()
+
+
+def test_every_statement_is_used_and_only_reads() -> None:
+    asked = re.compile(r"\.(?:run|_rows?)\(\s*\"([a-z_]+)\"")
+    used = {name for path in CODE.glob("*.py") for name in asked.findall(path.read_text())}
+    reading = statements(QUERIES)
+
+    assert used == reading.keys()
+    assert {name for name, text in reading.items() if not text.startswith("SELECT")} == {
+        "read_only"
+    }
+
+
+def test_a_transaction_of_the_dashboard_cannot_write(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mailsync.errors import StoreUnavailable
+
+    writing = {**statements(QUERIES), "totals": "DELETE FROM mailsync.outbox RETURNING 1, 2"}
+    monkeypatch.setattr("dashboard.readings.statements", lambda _: writing)
+    readings = Readings(settings)
+
+    with pytest.raises(StoreUnavailable, match="25006"):
+        readings.totals()
+    readings.close()

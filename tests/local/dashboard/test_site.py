@@ -1,0 +1,135 @@
+"""Who may ask the dashboard for what, and what it says when something behind it is missing."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from dashboard.server import Dashboard
+from dashboard.sources import Sources
+from infra.catalog import WORKFLOWS
+from localdev.engine.aws_resources import aws_client
+from mailsync.settings import Settings
+from tests.conftest import TEMPLATE
+
+NOWHERE = "http://127.0.0.1:1"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def dashboard(create_database: Callable[[str], str]) -> Iterator[httpx.Client]:
+    """Of a stack with a database, whose engine and API do not answer."""
+    settings = Settings({"DATABASE_URL": create_database(TEMPLATE)})
+    opened = Dashboard(port=0, token_required=False)
+    opened.start(
+        Sources(
+            stage="prod",
+            settings=settings,
+            machines={
+                each.name: f"arn:aws:states:::stateMachine:{each.name}" for each in WORKFLOWS
+            },
+            client=lambda service: aws_client(service, NOWHERE),
+            api_url=NOWHERE,
+        )
+    )
+    with httpx.Client(base_url=opened.url, timeout=60) as client:
+        yield client
+    opened.stop()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+    ids=str,
+)
+def test_pages_of_other_sites_get_neither_data_nor_actions(
+    dashboard: httpx.Client, headers: dict[str, str]
+) -> None:
+    """`tests/local/engine/test_guard.py` has all cases."""
+    for method, path in (("GET", "/data/overview"), ("POST", "/data/actions/test-sync")):
+        answer = dashboard.request(method, path, content=b"{}", headers=headers)
+
+        assert (answer.status_code, list(answer.json())) == (403, ["message"])
+
+
+def test_a_link_elsewhere_may_lead_to_a_page_but_not_to_data(dashboard: httpx.Client) -> None:
+    """A sign-in that comes back from the mail provider ends on a page."""
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    }
+
+    assert dashboard.get("/accounts?accountId=4711", headers=link).status_code == 200
+    assert dashboard.get("/data/accounts", headers=link).status_code == 403
+
+
+def test_an_action_of_our_own_page_is_heard(dashboard: httpx.Client) -> None:
+    own = {**JSON, "Origin": str(dashboard.base_url), "Sec-Fetch-Site": "same-origin"}
+
+    answer = dashboard.post("/data/actions/test-sync", content=b"{}", headers=own)
+
+    assert answer.status_code == 403
+    assert "MAILSYNC_TOKEN" in answer.json()["error"]
+
+
+def test_every_answer_is_protected_and_pages_load_only_their_own(dashboard: httpx.Client) -> None:
+    for path in ("/", "/runs/4711", "/data/accounts", "/data/nothing", "/style.css"):
+        headers = dashboard.get(path).headers
+
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "Access-Control-Allow-Origin" not in headers
+    assert "default-src 'self'" in dashboard.get("/runs").headers["Content-Security-Policy"]
+
+
+def test_every_view_has_an_address_and_a_missing_file_none(dashboard: httpx.Client) -> None:
+    start = dashboard.get("/")
+
+    assert start.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert dashboard.get("/accounts/4711").content == start.content
+    assert dashboard.get("/nothing.js").status_code == 404
+    assert dashboard.get("/../queries.sql").content == start.content
+    assert dashboard.get("/%2e%2e/queries.sql").content == start.content
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/data/nothing", None, 404),
+        ("GET", "/data/runs?limit=x", None, 400),
+        ("GET", "/data/runs?before=yesterday", None, 400),
+        ("GET", "/data/accounts/4711", None, 404),
+        ("GET", "/data/messages/999999999999999999", None, 404),
+        ("GET", "/data/functions", None, 503),
+        ("DELETE", "/data/runs", None, 405),
+        ("POST", "/data/actions/nothing", {}, 404),
+        ("POST", "/data/actions/sync", [], 400),
+        ("POST", "/data/actions/sync", {}, 422),
+        ("POST", "/data/actions/deliver", {"address": "a@example.com"}, 409),
+        ("POST", "/data/actions/event", {"type": "test/sync", "detail": {}}, 501),
+    ],
+)
+def test_whatever_goes_wrong_is_one_sentence(
+    dashboard: httpx.Client, method: str, path: str, body: Any, status: int
+) -> None:
+    content = None if body is None else json.dumps(body)
+    answer = dashboard.request(method, path, content=content, headers=JSON if content else {})
+
+    assert answer.status_code == status
+    assert answer.json()["error"].endswith(".")
+
+
+def test_a_real_stage_shows_no_token(dashboard: httpx.Client) -> None:
+    overview = dashboard.get("/data/overview").json()
+
+    assert (overview["stage"], overview["simulated"]) == ("prod", False)
+    assert (overview["token"], overview["curl"]) == (None, [])

@@ -1,0 +1,221 @@
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.catalog import Function
+from localdev.engine.lambda_host import Answer, LambdaHost
+from localdev.engine.names import function_arn
+from localdev.engine.report import read_reports
+from tests.local.engine.conftest import CODE_ROOT
+
+
+def call(host: LambdaHost, **event: Any) -> Answer:
+    return host.invoke(function_arn("behave"), json.dumps(event).encode())
+
+
+def result(answer: Answer) -> Any:
+    return json.loads(answer.payload)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until_gone(pid: int) -> bool:
+    deadline = time.monotonic() + 5
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not is_alive(pid)
+
+
+def test_a_warm_environment_is_used_again(host: LambdaHost) -> None:
+    first, second = result(call(host, n=1)), result(call(host, n=2))
+
+    assert second["event"] == {"n": 2}
+    assert second["pid"] == first["pid"]
+    assert second["requestId"] != first["requestId"]
+    assert second["arn"] == function_arn("behave")
+    assert 5_000 < second["remainingMs"] <= 10_000
+
+
+def test_calls_at_the_same_time_run_in_different_processes(host: LambdaHost) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: call(host, do="sleep", seconds=0.5), range(2)))
+
+    assert len({result(each)["pid"] for each in answers}) == 2
+
+
+def test_a_function_sees_what_lambda_sets_and_the_stack_s_settings(host: LambdaHost) -> None:
+    seen = result(call(host, do="environment"))
+
+    assert seen["AWS_LAMBDA_FUNCTION_NAME"] == "behave"
+    assert seen["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "512"
+    assert seen["LAMBDA_TASK_ROOT"] == str(CODE_ROOT)
+    assert (seen["AWS_REGION"], seen["TZ"], seen["FAVOURITE"]) == ("eu-west-1", ":UTC", "tea")
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ({"do": "raise"}, "FolderGone"),
+        ({"do": "exit"}, "Runtime.ExitError"),
+        ({"do": "kill"}, "Runtime.ExitError"),
+        ({"do": "large"}, "Function.ResponseSizeTooLarge"),
+    ],
+)
+def test_a_failure_has_lambda_s_name_and_the_next_call_works(
+    host: LambdaHost, event: dict[str, str], error: str
+) -> None:
+    answer = call(host, **event)
+
+    assert (answer.status, answer.headers["X-Amz-Function-Error"]) == (200, "Unhandled")
+    assert result(answer)["errorType"] == error
+    assert result(call(host, n=1))["event"] == {"n": 1}
+
+
+def test_a_module_that_cannot_be_imported_is_named(host: LambdaHost) -> None:
+    answer = host.invoke("broken", b"{}")
+
+    assert result(answer)["errorType"] == "Runtime.ImportModuleError"
+    assert "no_such_module" in result(answer)["errorMessage"]
+
+
+def test_a_call_over_its_time_is_killed(tmp_path: Path) -> None:
+    quick = Function(name="behave", purpose="", timeout_s=1)
+    host = LambdaHost([quick], code_root=CODE_ROOT, logs=tmp_path, settings={})
+    (pid,) = [result(call(host))["pid"]]
+
+    answer = call(host, do="sleep", seconds=30)
+
+    assert result(answer)["errorType"] == "Sandbox.Timedout"
+    assert wait_until_gone(pid)
+    host.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process holds")
+def test_a_function_that_outgrows_its_memory_is_killed(host: LambdaHost, tmp_path: Path) -> None:
+    pid = result(call(host))["pid"]
+    assert result(call(host, do="hoard", megabytes=300)) == 300 * 2**20
+
+    killed = result(call(host, do="hoard", megabytes=512))
+
+    assert killed["errorType"] == "Runtime.OutOfMemory"
+    assert killed["errorMessage"].endswith("Runtime exited with error: signal: killed")
+    assert wait_until_gone(pid)
+    assert read_reports(tmp_path / "logs" / "behave.log")[-1].used_mb == 512
+    assert result(call(host, n=1))["pid"] != pid
+
+
+def test_an_environment_killed_from_outside_ends_its_call(host: LambdaHost) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(call, host, do="sleep", seconds=30)
+        while not host.pids("behave", busy=True):
+            time.sleep(0.02)
+        os.kill(host.pids("behave", busy=True)[0], signal.SIGKILL)
+
+        assert result(answer.result(5))["errorType"] == "Runtime.ExitError"
+
+
+def test_an_environment_that_died_while_idle_is_replaced(host: LambdaHost) -> None:
+    pid = result(call(host))["pid"]
+    os.kill(pid, signal.SIGKILL)
+    while host.pids("behave"):
+        time.sleep(0.02)
+
+    assert result(call(host))["pid"] != pid
+
+
+def test_unknown_functions_and_spent_concurrency_are_refused(host: LambdaHost) -> None:
+    unknown, full = host.invoke("nobody", b"{}"), host.invoke("serve", b"{}")
+
+    assert (unknown.status, unknown.headers["X-Amzn-Errortype"]) == (
+        404,
+        "ResourceNotFoundException",
+    )
+    assert (full.status, full.headers["X-Amzn-Errortype"]) == (429, "TooManyRequestsException")
+
+
+def test_an_event_whose_function_dies_is_run_thrice(tmp_path: Path) -> None:
+    host = LambdaHost(
+        [Function(name="behave", purpose="")],
+        code_root=CODE_ROOT,
+        logs=tmp_path,
+        settings={},
+        time_scale=0.001,
+    )
+
+    accepted = host.invoke_later("behave", b'{"do": "kill"}')
+    log = tmp_path / "behave.log"
+    deadline = time.monotonic() + 20
+    while not log.exists() or log.read_text().count("called") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    host.stop()
+
+    assert (accepted.status, accepted.payload) == (202, b"")
+    assert log.read_text().count("called") == 3
+
+
+def test_changed_code_is_used_by_the_next_call(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    shutil.copytree(CODE_ROOT, code, ignore=shutil.ignore_patterns("__pycache__"))
+    function = Function(name="behave", purpose="")
+    host = LambdaHost([function], code_root=code, logs=tmp_path, settings={})
+    call(host)
+
+    (code / "handlers" / "behave.py").write_text("def handler(event, context): return 'new'")
+    host.reload()
+
+    assert result(call(host)) == "new"
+    host.stop()
+
+
+def test_stop_leaves_no_process(host: LambdaHost) -> None:
+    pid = result(call(host))["pid"]
+
+    host.stop()
+
+    assert wait_until_gone(pid)
+    assert host.invoke("behave", b"{}").status == 429
+
+
+def test_each_call_reports_what_it_would_be_billed_by(host: LambdaHost, tmp_path: Path) -> None:
+    for _ in range(2):
+        call(host, do="sleep", seconds=0.2)
+
+    cold, warm = read_reports(tmp_path / "logs" / "behave.log")
+    assert 200 <= warm.duration_ms <= warm.billed_ms <= warm.duration_ms + 1
+    assert cold.billed_ms > cold.duration_ms + 10, "the start of its environment is billed too"
+    assert warm.memory_mb == 512
+    assert 10 < cold.used_mb <= warm.used_mb
+
+
+def test_output_goes_to_the_function_s_log(host: LambdaHost, tmp_path: Path) -> None:
+    call(host, do="raise")
+
+    assert "Folder 7 is gone." in (tmp_path / "logs" / "behave.log").read_text()
+
+
+def test_the_runtime_api_answers_the_function_s_own_process_only(host: LambdaHost) -> None:
+    """Another program could take events, and answer for the authorizer."""
+    seen = result(call(host, do="environment"))
+    address, _, secret = seen["AWS_LAMBDA_RUNTIME_API"].partition("/")
+
+    for prefix in ("", "/guessed", f"/{secret[:-1]}"):
+        url = f"http://{address}{prefix}/2018-06-01/runtime"
+        assert httpx.get(f"{url}/invocation/next", timeout=5).status_code == 404
+        assert httpx.post(f"{url}/init/error", content=b"{}", timeout=5).status_code == 404
+    assert result(call(host, n=1))["event"] == {"n": 1}

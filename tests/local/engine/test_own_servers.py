@@ -1,0 +1,184 @@
+"""A local stack against servers of the user's own: checked at start, by paths as they are typed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from localdev.mail.generate import generate_mail
+from localdev.options import Options, parse
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
+from localdev.stack import CODE_ROOT, ROOT
+from mailsync.settings import Settings
+from tests.support.app_certificate import app_certificate
+
+SERVERS = (
+    "--graph-url",
+    "https://graph.example.org/v1.0",
+    "--authority",
+    "https://id.example.org/t",
+)
+APP = {"MICROSOFT_CLIENT_ID": "app", "MICROSOFT_CLIENT_SECRET": "pass-word"}
+DATABASE = {"DATABASE_URL": "postgresql://ann@db.example.org/mail"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command is started; it has a folder `pem` with an authority and a certificate."""
+    (tmp_path / "pem").mkdir()
+    pem = app_certificate()
+    (tmp_path / "pem/app.pem").write_text(pem)
+    (tmp_path / "pem/ca.pem").write_text(pem[: pem.index("-----BEGIN PRIVATE")])
+    (tmp_path / "pem/no.pem").write_text("no certificate")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def options(*arguments: str, **environment: str) -> Options:
+    return parse(["up", *arguments], environment)[1]
+
+
+def test_without_servers_of_ones_own_their_settings_are_left_alone() -> None:
+    assert options(**APP, CA_BUNDLE="nowhere.pem") == Options()
+
+
+def test_the_environment_may_name_the_servers_and_an_option_wins() -> None:
+    graph_url, authority = SERVERS[1::2]
+    environment = {"GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority, **APP}
+
+    by_environment = options(**environment).provider
+    by_option = options("--authority", "https://other.example.org/t", **environment).provider
+
+    assert by_environment == options(*SERVERS, **APP).provider
+    assert by_option is not None
+    assert (by_option.graph_url, by_option.authority) == (graph_url, "https://other.example.org/t")
+
+
+def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folder: Path) -> None:
+    chosen = options(
+        *SERVERS,
+        MICROSOFT_CLIENT_ID="app",
+        MICROSOFT_CLIENT_CERTIFICATE="pem/app.pem",
+        CA_BUNDLE="pem/ca.pem",
+        DATABASE_CA_BUNDLE="./pem/ca.pem",
+        **DATABASE,
+    )
+
+    assert chosen.provider is not None
+    assert chosen.database is not None
+    ca_bundle = str(folder / "pem/ca.pem")
+    assert (chosen.provider.ca_bundle, chosen.database.ca_bundle) == (ca_bundle, ca_bundle)
+    certificate = Settings(chosen.provider.settings).microsoft_client_certificate
+    assert certificate == (folder / "pem/app.pem").read_text().strip()
+    assert options("--mbox", "pem").mbox == folder / "pem"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (SERVERS[:2], APP, "give --authority too"),
+        (SERVERS[2:], APP, "give --graph-url too"),
+        ((), {"GRAPH_URL": SERVERS[1], **APP}, "give --authority too"),
+        (("--graph-url", "graph.example.org", *SERVERS[2:]), APP, "GRAPH_URL must be an https"),
+        (SERVERS, {}, "set MICROSOFT_CLIENT_ID"),
+        (SERVERS, {"MICROSOFT_CLIENT_SECRET": "pass-word"}, "set MICROSOFT_CLIENT_ID"),
+        (SERVERS, {"MICROSOFT_CLIENT_ID": "app"}, "MICROSOFT_CLIENT_SECRET or"),
+        (SERVERS, {**APP, "CA_BUNDLE": "nowhere.pem"}, "CA_BUNDLE names {folder}/nowhere.pem"),
+        (SERVERS, {**APP, "CA_BUNDLE": "pem"}, "CA_BUNDLE names {folder}/pem"),
+        (SERVERS, {**APP, "CA_BUNDLE": "pem/no.pem"}, "{folder}/pem/no.pem is none"),
+        (SERVERS, {**APP, "MICROSOFT_CLIENT_CERTIFICATE": "x.pem"}, "names {folder}/x.pem"),
+        (SERVERS, {**APP, "MICROSOFT_CLIENT_CERTIFICATE": "pem/ca.pem"}, "and its private key"),
+        (SERVERS, {**APP, "MICROSOFT_TENANTS": "ours"}, "MICROSOFT_TENANTS must list"),
+        ((), {**DATABASE, "DATABASE_CA_BUNDLE": "x.pem"}, "DATABASE_CA_BUNDLE names {folder}"),
+        ((), {**DATABASE, "DATABASE_CA_BUNDLE": "-----BEGIN x"}, "its text is none"),
+        ((*SERVERS, "--mbox", "pem"), APP, "leave one of them out"),
+        (("--mbox", "nowhere.mbox"), {}, "there is no nowhere.mbox"),
+    ],
+)
+def test_what_cannot_work_is_said_at_start_in_one_sentence(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    said: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options(*arguments, **environment)
+
+    sentence = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.format(folder=folder) in sentence
+    assert sentence.count("\n") == 1
+    assert APP["MICROSOFT_CLIENT_SECRET"] not in sentence
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_the_help_names_every_setting_that_is_read(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = (ROOT / "localdev" / name for name in ("own_servers.py", "options.py"))
+    read = set(re.findall(r'"([A-Z]+_[A-Z_]+)"', "".join(each.read_text() for each in sources)))
+
+    with pytest.raises(SystemExit):
+        parse([command, "--help"])
+
+    shown = capsys.readouterr().out
+    assert {name for name in read if name not in shown} == set()
+    assert len(read) > 5
+
+
+def test_settings_of_the_api_come_from_the_environment() -> None:
+    given = {"API_LIMITS": "sync=1", "CONFIRM_CONNECTIONS": "true", "HOME": "/"}
+
+    chosen = options(**given)
+
+    assert chosen.api_settings == {
+        name: given[name] for name in ("API_LIMITS", "CONFIRM_CONNECTIONS")
+    }
+
+
+def demo(folder: Path, simulators: Simulators, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The demo as it is started in that folder, against these simulators."""
+    ports = (each for name in ("api", "aws", "dashboard") for each in (f"--{name}-port", "0"))
+    return subprocess.run(
+        [sys.executable, "-m", "localdev", "demo", *ports, "--time-scale", "0.1", "--data", "data"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{CODE_ROOT}:{ROOT}",
+            "GRAPH_URL": simulators.graph_url,
+            "MICROSOFT_AUTHORITY": simulators.authority,
+            "MICROSOFT_CLIENT_ID": CLIENT_ID,
+            "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
+            "CA_BUNDLE": str(simulators.ca_bundle.relative_to(folder)),
+            "SIMULATOR_SECRET": simulators.control_secret,
+            **settings,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_demo_runs_against_servers_whose_authority_is_named_by_a_relative_path(
+    tmp_path: Path,
+) -> None:
+    with Simulators(tmp_path / "elsewhere") as simulators:
+        simulators.add_mailbox("ada@example.com").load(generate_mail(40, owner="ada@example.com"))
+        shown = demo(tmp_path, simulators)
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert '"syncTotal": 41' in shown.stdout
+    assert (tmp_path / "data" / "postgres").is_dir()
+
+
+def test_the_demo_says_that_it_needs_a_simulated_mailbox(tmp_path: Path) -> None:
+    with Simulators(tmp_path / "elsewhere") as simulators:
+        shown = demo(tmp_path, simulators, GRAPH_URL="http://127.0.0.1:1/v1.0")
+
+    assert shown.returncode == 1
+    assert shown.stderr.count("\n") == 1
+    assert "no simulated mailbox at http://127.0.0.1:1/v1.0 (ConnectError)" in shown.stderr

@@ -1,0 +1,97 @@
+"""Events in both directions, through the local endpoint as any program of the user reaches it."""
+
+import json
+from typing import Any
+
+import httpx
+
+from localdev.engine.aws_resources import EVENT_BUS, aws_client
+from tests.local.stack.conftest import Mirror
+from tests.local.stack.waiting import when
+from tests.support.aws_signature import signed_headers
+
+
+def put(mirror: Mirror, kind: str, detail: dict[str, Any]) -> str:
+    """The id of the event that the bus took."""
+    entry = {"Source": "my.app", "DetailType": kind, "Detail": json.dumps(detail)}
+    client = aws_client("events", mirror.stack.aws_url)
+    answer = client.put_events(Entries=[{"EventBusName": EVENT_BUS, **entry}])
+    return str(answer["Entries"][0]["EventId"])
+
+
+def outcome(mirror: Mirror, event_id: str) -> dict[str, str]:
+    """What came of an event, as the local endpoint tells it."""
+
+    def told() -> dict[str, str] | None:
+        url = f"{mirror.stack.aws_url}/_local/events"
+        seen = httpx.get(url, headers=signed_headers("GET", url, service="events")).json()
+        (event,) = (each for each in seen if each["id"] == event_id)
+        outcome: dict[str, str] | None = event["outcome"]
+        return outcome
+
+    return when(told)
+
+
+def test_an_event_starts_the_sync_of_its_account(mirror: Mirror) -> None:
+    mirror.finished()
+
+    started = outcome(mirror, put(mirror, "email/microsoft.sync", {"accountId": mirror.account.id}))
+
+    mirror.finished()
+    found = mirror.rows(
+        f"SELECT status, trigger, sync_type FROM mailsync.sync_runs WHERE id = '{started['runId']}'"
+    )
+    assert found == [["completed", "event", "manual"]]
+
+
+def test_an_event_starts_the_self_test(mirror: Mirror) -> None:
+    event_id = put(mirror, "test/sync", {})
+
+    arn = outcome(mirror, event_id)["executionArn"]
+
+    client = aws_client("stepfunctions", mirror.stack.aws_url)
+    when(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING")
+    assert client.describe_execution(executionArn=arn)["status"] == "SUCCEEDED"
+    assert arn.endswith(f":{event_id}")
+
+
+def test_an_event_that_can_never_work_is_refused_in_words(mirror: Mirror) -> None:
+    refused = outcome(mirror, put(mirror, "email/gmail.sync", {"accountId": mirror.account.id}))
+
+    assert refused == {"refused": "Mailboxes of google cannot be synced yet."}
+
+
+def test_the_end_of_a_sync_reaches_a_queue_that_listens(mirror: Mirror) -> None:
+    queue = listen(mirror, "sync.completed")
+    run = mirror.synced()
+
+    assert not mirror.stack.lambdas.invoke("publish-events", b"{}").failed
+
+    heard = [json.loads(each["Body"]) for each in receive(mirror, queue)]
+    (event,) = (each for each in heard if each["detail"]["runId"] == run["id"])
+    assert (event["source"], event["detail-type"]) == ("mailsync", "sync.completed")
+    assert event["detail"]["accountId"] == mirror.account.id
+    assert event["detail"]["eventId"] in {
+        each["detail"].get("eventId") for each in mirror.stack.events.seen()
+    }
+
+
+def listen(mirror: Mirror, kind: str) -> str:
+    """The URL of a queue to which a rule made by plain boto3 sends these events."""
+    sqs, events = (aws_client(each, mirror.stack.aws_url) for each in ("sqs", "events"))
+    url = str(sqs.create_queue(QueueName="listener")["QueueUrl"])
+    wanted = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    pattern = json.dumps({"detail-type": [kind]})
+    events.put_rule(Name="listener", EventBusName=EVENT_BUS, EventPattern=pattern)
+    target = {"Id": "queue", "Arn": wanted["Attributes"]["QueueArn"]}
+    events.put_targets(Rule="listener", EventBusName=EVENT_BUS, Targets=[target])
+    return url
+
+
+def receive(mirror: Mirror, url: str) -> list[dict[str, Any]]:
+    """All that stands in the queue."""
+    sqs = aws_client("sqs", mirror.stack.aws_url)
+    found: list[dict[str, Any]] = []
+    while more := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        found += more
+    return found

@@ -1,0 +1,98 @@
+"""A deployment in mid-sync: executions of the version before, today's functions."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC, WORKFLOWS, Workflow
+from localdev.engine.aws_resources import aws_client
+from localdev.engine.definition import fill_placeholders
+from localdev.engine.dev_login import DEMO_USER
+from localdev.samples import ANSWERS, Samples
+from tests.deploy.previous import EVENTS, STATEMACHINE
+from tests.local.stack.comparison import in_mailbox, stored
+from tests.local.stack.conftest import Mirror
+from tests.local.stack.waiting import when
+from tests.workflow.test_definitions import machines
+
+INPUT = {"accountId", "syncType", "trigger"}
+Task = dict[str, Any]
+
+
+def previous(workflow: Workflow) -> str:
+    return (STATEMACHINE / workflow.file).read_text()
+
+
+def tasks() -> dict[str, Task]:
+    """Each Task of the previous definitions by its name."""
+    return {
+        name: state
+        for workflow in WORKFLOWS
+        for machine in machines(json.loads(previous(workflow)))
+        for name, state in machine["States"].items()
+        if state["Type"] == "Task"
+    }
+
+
+def read_of_answer(node: Any) -> Iterator[str]:
+    """The members of a function's answer that a Task of the definition picks."""
+    for path in node.get("ResultSelector", {}).values():
+        if isinstance(path, str) and path.startswith("$.Payload."):
+            yield path.removeprefix("$.Payload.")
+
+
+def test_the_recorded_payloads_are_those_that_the_recorded_definitions_send() -> None:
+    recorded = {path.stem: json.loads(path.read_text()) for path in EVENTS.glob("*.json")}
+    sent = {
+        name: {key.removesuffix(".$") for key in task["Parameters"].get("Payload", {})}
+        for name, task in tasks().items()
+    }
+
+    assert {name: set(payload) for name, payload in recorded.items()} == sent
+    assert set(recorded["mark-syncing"]["input"]) == INPUT
+
+
+def test_an_execution_begun_under_the_previous_definition_ends_well(mirror: Mirror) -> None:
+    mirror.finished()
+    mirror.simulate("deliver", subject="Arrived in mid-deployment")
+    client = aws_client("stepfunctions", mirror.stack.aws_url)
+    machine = client.create_state_machine(
+        name="previous-mailbox-sync",
+        definition=fill_placeholders(previous(MAILBOX_SYNC), FUNCTIONS),
+        roleArn="arn:aws:iam::123456789012:role/previous",
+    )["stateMachineArn"]
+
+    arn = client.start_execution(
+        stateMachineArn=machine,
+        name="begun-before-the-deployment",
+        input=json.dumps({"accountId": mirror.account.id}),
+    )["executionArn"]
+    when(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING")
+
+    found = client.describe_execution(executionArn=arn)
+    assert found["status"] == "SUCCEEDED", found
+    assert stored(mirror) == in_mailbox(mirror)
+
+
+def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
+    mirror: Mirror,
+) -> None:
+    folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
+    samples = Samples(
+        mirror.account.id, DEMO_USER, folder["id"], events=EVENTS, run_id="of-the-previous-version"
+    )
+
+    for name in [each for each in ANSWERS if each in tasks()]:
+        answer = mirror.stack.lambdas.invoke(name, samples.event(name))
+        assert not answer.failed, (name, answer.payload)
+        assert set(read_of_answer(tasks()[name])) <= (json.loads(answer.payload) or {}).keys()
+        assert samples.complaint(name, answer.payload) is None
+
+    assert mirror.synced()["status"] == "completed"
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda each: each.name)
+def test_no_function_that_the_previous_definition_calls_is_gone(workflow: Workflow) -> None:
+    assert "${" not in fill_placeholders(previous(workflow), FUNCTIONS)

@@ -1,0 +1,85 @@
+"""Every function answers its sample event with no more settings than its deployment gives it.
+
+On the local stack all functions share all settings; only here, and in the containers of
+`make sam`, would one fail that the catalog keeps from something it needs.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra import catalog
+from localdev.containers.settings import deployed_settings, filled
+from localdev.engine.aws_resources import CREDENTIALS
+from localdev.engine.dev_login import DEMO_USER
+from localdev.engine.environment import Environment, Outcome
+from localdev.samples import ANSWERS, EVENTS, Samples
+from localdev.stack import CODE_ROOT
+from tests.deploy import synthesis
+from tests.deploy.template import Template
+from tests.local.stack.comparison import in_mailbox, stored
+from tests.local.stack.conftest import Mirror
+
+FROM_OUTSIDE = ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)
+"""What leads a function to this machine: AWS itself gives it these, or needs none."""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """The variables in each function's environment, by its name."""
+    folder = tmp_path_factory.mktemp("cdk.out")
+    synthesis.app(folder).synth()
+    template = Template(json.loads((folder / "Mailsync-dev-Sync.template.json").read_text()))
+    return {
+        spec.name: properties.get("Environment", {}).get("Variables", {})
+        for spec, properties in template.functions()
+    }
+
+
+def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
+    names = {each.name for each in catalog.FUNCTIONS}
+
+    assert {path.stem for path in EVENTS.glob("*.json")} == names
+    assert ANSWERS.keys() == names
+
+
+def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
+    mirror: Mirror, told: dict[str, dict[str, object]], tmp_path: Path
+) -> None:
+    folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
+    samples = Samples(mirror.account.id, DEMO_USER, folder["id"])
+    own = mirror.stack.lambdas.settings
+    values = deployed_settings(
+        mirror.stack,
+        database_url=own["DATABASE_URL"],
+        owner_url=own["MIGRATION_DATABASE_URL"],
+    )
+
+    for name in ANSWERS:
+        settings = filled(told[name], values) | {each: values[each] for each in FROM_OUTSIDE}
+        outcome = run(catalog.function(name), samples.event(name), settings, tmp_path)
+        assert not outcome.failed, (name, outcome.payload)
+        assert samples.complaint(name, outcome.payload) is None
+
+    mirror.finished()
+    assert mirror.synced()["status"] == "completed"
+    assert stored(mirror) == in_mailbox(mirror)
+
+
+def run(
+    function: catalog.Function, event: bytes, settings: dict[str, str], folder: Path
+) -> Outcome:
+    log = folder / f"{function.name}.log"
+    environment = Environment(function, code_root=CODE_ROOT, settings=settings, log=log)
+    try:
+        return environment.run(event)
+    finally:
+        environment.stop()
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"null", b'{"hasMore": true, "waitSeconds": 0}', b'{"errorType": "KeyError"}']
+)
+def test_an_answer_that_does_not_fit_is_named(payload: bytes) -> None:
+    assert Samples("a", "u", 1).complaint("sync-folder", payload)

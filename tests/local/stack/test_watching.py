@@ -1,0 +1,62 @@
+"""What an operator sees of a sync on AWS stands in the functions' output: logs and metrics."""
+
+import json
+import re
+from typing import Any
+
+from infra import catalog
+from tests.local.stack.conftest import Mirror
+from tests.support.emf import told
+
+IN_THE_WORKFLOW = {
+    each.name for each in catalog.FUNCTIONS if each.placeholder in catalog.MAILBOX_SYNC.definition
+}
+# Begins before there is a run to name.
+BEFORE_THE_RUN = "validate-account"
+
+
+def printed(mirror: Mirror) -> dict[str, str]:
+    logs = mirror.stack.data / "logs"
+    return {path.stem: path.read_text() for path in logs.glob("*.log")}
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(each) for each in text.splitlines() if each.startswith('{"level"')]
+
+
+def test_every_line_of_the_workflow_s_functions_names_run_and_account(mirror: Mirror) -> None:
+    run_id = mirror.synced()["id"]
+    found = printed(mirror)
+
+    said = {name: lines(found.get(name, "")) for name in IN_THE_WORKFLOW - {BEFORE_THE_RUN}}
+    assert sum(map(len, said.values())) > 4
+    for name, each in ((name, each) for name, listed in said.items() for each in listed):
+        assert {"run_id", "account_id"} <= each.keys(), (name, each)
+        assert re.fullmatch(r"[a-z_]+", each["message"]), (name, each)
+    assert run_id in {each["run_id"] for each in said["mark-complete"]}
+
+
+def test_a_sync_tells_its_outcome_and_its_requests_without_any_id(mirror: Mirror) -> None:
+    before = told("".join(printed(mirror).values()))
+    run = mirror.synced()
+    text = "".join(printed(mirror).values())
+
+    after = told(text)
+    assert after["RunsCompleted",] == before["RunsCompleted",] + 1
+    assert after["ProviderRequests",] - before["ProviderRequests",] >= run["requests"] > 0
+    metrics = [each for each in text.splitlines() if each.startswith('{"_aws"')]
+    assert {json.loads(each)["service"] for each in metrics} == {"mailsync-local"}
+    assert not any(mirror.account.id in each or run["id"] in each for each in metrics)
+
+
+def test_the_backlog_is_told(mirror: Mirror) -> None:
+    mirror.finished()
+
+    answer = mirror.stack.lambdas.invoke("measure-backlog", b"{}")
+
+    assert not answer.failed
+    assert json.loads(answer.payload).keys() == {
+        *("due", "overdue_s", "unpublished_s", "quarantined", "contradicted", "to_reconnect")
+    }
+    levels = {name for name, *_ in told(printed(mirror)["measure-backlog"])}
+    assert "OldestOverdue" in levels

@@ -1,0 +1,400 @@
+"""Pages of changes, whatever Graph answers."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from localdev.http_server import Response
+from mailsync.credentials import HeldAccess
+from mailsync.errors import (
+    CursorExpired,
+    FolderGone,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+from mailsync.model import (
+    Cursor,
+    FolderId,
+    FolderRef,
+    PartialChange,
+    RemoteEntry,
+    RemoteId,
+    Removal,
+    Upsert,
+)
+from mailsync.providers import FeedFailed
+from mailsync.providers.graph.http import ANSWER_LIMIT_BYTES
+from mailsync.providers.graph.provider import GraphMailbox
+from mailsync.providers.retry_budget import RetryBudget
+from tests.api.credentials.identity_platform import IdentityPlatform
+from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
+
+INBOX = FolderRef(FolderId(1), RemoteId("in/box="))
+LAST = "/me/mailFolders('x')/messages/delta?$deltatoken=a%2Fb'"
+
+
+def page(
+    graph: ScriptedGraph, *items: object, link: str = LAST, kind: str = "deltaLink"
+) -> Response:
+    return answer({"value": list(items), f"@odata.{kind}": graph.url + link})
+
+
+def cursor_of(mailbox: GraphMailbox, graph: ScriptedGraph) -> Cursor:
+    graph.answers = [page(graph)]
+    return mailbox.fetch_page(INBOX, None, limit=5).next_cursor
+
+
+def test_every_request_of_a_chain_asks_for_immutable_ids_and_a_page_size_but_never_top(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [page(graph)]
+
+    first = mailbox.fetch_page(INBOX, None, limit=7)
+    mailbox.fetch_page(INBOX, first.next_cursor, limit=3)
+
+    sizes = [each.headers["Prefer"] for each in graph.requests]
+    assert sizes == [f'IdType="ImmutableId", odata.maxpagesize={n}' for n in (7, 3)]
+    assert graph.requests[0].path == "/v1.0/me/mailFolders/in%2Fbox%3D/messages/delta"
+    assert "isRead" in graph.requests[0].query
+    assert "top" not in graph.requests[0].query
+    assert mailbox.requests == 2
+
+
+def test_a_link_is_asked_for_verbatim(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+    mailbox.fetch_page(INBOX, cursor_of(mailbox, graph), limit=5)
+
+    asked = graph.requests[-1]
+    assert f"{asked.path}?{asked.query}" == "/v1.0" + LAST
+
+
+def test_an_empty_page_may_have_more_behind_it(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+    graph.answers = [page(graph, link="/me/x?$skiptoken=1", kind="nextLink")]
+
+    found = mailbox.fetch_page(INBOX, None, limit=5)
+
+    assert found.has_more
+    assert found.changes == ()
+
+
+def test_the_same_next_link_twice_is_not_followed_for_ever(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [page(graph, link="/me/x?$skiptoken=1", kind="nextLink")]
+    first = mailbox.fetch_page(INBOX, None, limit=5)
+
+    with pytest.raises(ProviderUnavailable, match="same page link"):
+        mailbox.fetch_page(INBOX, first.next_cursor, limit=5)
+
+
+def test_changes_keep_their_order(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+    gone = {"id": "m1", "@removed": {"reason": "deleted"}}
+    back = entry("m1", subject="\ud83d half")
+    graph.answers = [page(graph, gone, back)]
+
+    changes = mailbox.fetch_page(INBOX, None, limit=5).changes
+
+    assert changes[0] == Removal(RemoteId("m1"))
+    assert isinstance(changes[1], Upsert)
+    assert changes[1].message.subject == "\ud83d half"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/v1.0/me/x",
+        "http://127.0.0.1:1/v1.0/me/x",
+        "{origin}/beta/me/x",
+        "{origin}/v1.0evil/x",
+        "{origin}@evil.example/v1.0/me/x",
+        "//evil.example/v1.0/me",
+        "http://[/v1.0/me",
+        7,
+    ],
+)
+def test_a_link_that_leads_elsewhere_is_refused_before_the_token_goes_there(
+    graph: ScriptedGraph, mailbox: GraphMailbox, link: object
+) -> None:
+    if isinstance(link, str):
+        link = link.format(origin=graph.url.removesuffix("/v1.0"))
+    graph.answers = [answer({"value": [], "@odata.nextLink": link})]
+
+    with pytest.raises(ProviderRejected, match="leads away"):
+        mailbox.fetch_page(INBOX, None, limit=5)
+    assert len(graph.requests) == 1
+
+
+def test_a_host_whose_certificate_nobody_vouches_for_gets_no_token(
+    access: TwoTokens, tmp_path: Path
+) -> None:
+    host = IdentityPlatform(tmp_path)
+    url, budget = host.authority, RetryBudget(sleep=lambda _: None)
+
+    def ask(ca_bundle: str | None) -> None:
+        mailbox = GraphMailbox(base_url=url, access=access, ca_bundle=ca_bundle, budget=budget)
+        with closing(mailbox), pytest.raises(MailsyncError):
+            mailbox.fetch_page(INBOX, None, limit=5)
+
+    ask(None)
+    before = len(host.redeemed)
+    ask(str(host.ca_bundle))
+    host.stop()
+
+    assert before == 0
+    assert host.redeemed  # it is only the certificate that stood between them
+
+
+def test_a_cursor_of_another_selection_of_properties_is_expired(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    cursor = cursor_of(mailbox, graph)
+
+    with pytest.raises(CursorExpired, match="another selection"):
+        mailbox.fetch_page(INBOX, Cursor(f"00000000 {cursor.split()[1]}"), limit=5)
+    assert len(graph.requests) == 1
+
+
+def test_a_refused_token_is_renewed_once(
+    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
+) -> None:
+    graph.answers = [refusal(401, "InvalidAuthenticationToken"), page(graph)]
+
+    mailbox.fetch_page(INBOX, None, limit=5)
+
+    sent = [each.headers["Authorization"] for each in graph.requests]
+    assert sent == ["Bearer token-0", "Bearer token-1"]
+
+
+def test_a_renewed_token_that_is_refused_too_is_an_outage(
+    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
+) -> None:
+    """Only the identity platform closes an account."""
+    graph.answers = [refusal(401, "InvalidAuthenticationToken")]
+
+    with pytest.raises(ProviderUnavailable, match="401 InvalidAuthenticationToken"):
+        mailbox.fetch_page(INBOX, None, limit=5)
+    assert (access.renewed, len(graph.requests)) == (1, 2)
+
+
+def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
+    graph: ScriptedGraph,
+) -> None:
+    too_new = HeldAccess(TwoTokens().current())
+    graph.answers = [refusal(401, "InvalidAuthenticationToken")]
+
+    with (
+        closing(GraphMailbox(base_url=graph.url, access=too_new, ca_bundle=None)) as mailbox,
+        pytest.raises(ProviderUnavailable),
+    ):
+        mailbox.fetch_page(INBOX, None, limit=5)
+    assert len(graph.requests) == 1
+
+
+def test_a_denial_is_believed_when_it_is_repeated(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    """A burst of requests is sometimes answered with 403 instead of 429."""
+    graph.answers = [refusal(403, "ErrorAccessDenied"), page(graph)]
+    assert mailbox.fetch_page(INBOX, None, limit=5).changes == ()
+
+    graph.answers = [refusal(403, "ErrorAccessDenied")]
+    with pytest.raises(ProviderRejected, match=r"Mail\.Read"):
+        mailbox.fetch_page(INBOX, None, limit=5)
+
+
+@pytest.mark.parametrize(
+    ("response", "failure"),
+    [
+        (refusal(410, "SyncStateNotFound"), CursorExpired),
+        (refusal(404, "syncStateNotFound"), CursorExpired),
+        (refusal(400, "BadRequest"), CursorExpired),
+        (refusal(404, "ErrorItemNotFound"), FolderGone),
+        (refusal(404, "MailboxNotEnabledForRESTAPI"), ProviderRejected),
+        (refusal(403, "ErrorQuotaExceeded"), CursorExpired),
+        (refusal(503, "MailboxInfoStale"), ProviderUnavailable),
+        (refusal(503, "x", Retry_After="2"), ProviderThrottled),
+        (refusal(504, "UnknownError"), ProviderUnavailable),
+        (Response(404, b"<html>no</html>"), ProviderUnavailable),
+        (Response(503), ProviderUnavailable),
+        (Response(302, headers={"Location": "https://evil.example/"}), ProviderUnavailable),
+        (Response(200, b"<html>sign in to this wifi</html>"), ProviderUnavailable),
+        (Response(200, b'{"value": [{"id": "a"'), ProviderUnavailable),
+        (Response(200, b"{}"), ProviderUnavailable),
+        (Response(200, b'{"value": [' + b"9" * 4301 + b"]}"), ProviderUnavailable),
+        (Response(200, b'{"value": []}'), ProviderUnavailable),
+        (Response(200, b'{"value": []}', cut_at=5), ProviderUnavailable),
+        (Response(200, cut_at=-1), ProviderUnavailable),
+    ],
+)
+def test_an_answer_to_a_stored_link_has_one_meaning(
+    graph: ScriptedGraph, mailbox: GraphMailbox, response: Response, failure: type[MailsyncError]
+) -> None:
+    cursor = cursor_of(mailbox, graph)
+    graph.answers = [response]
+
+    with pytest.raises(failure):
+        mailbox.fetch_page(INBOX, cursor, limit=5)
+
+
+FOUND = answer({"id": INBOX.remote_id})
+
+
+@pytest.mark.parametrize(
+    ("by_id", "failure"),
+    [
+        (refusal(404, "ErrorItemNotFound"), FolderGone),
+        (refusal(404, "ErrorFolderNotFound"), FolderGone),
+        (refusal(404, "ResourceNotFound"), ProviderRejected),
+        (refusal(403, "ErrorAccessDenied"), ProviderRejected),
+        (refusal(500, "InternalServerError"), ProviderUnavailable),
+        (FOUND, ProviderUnavailable),
+    ],
+)
+@pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorSyncFolderNotFound", "Whatever"])
+def test_a_folder_whose_messages_are_not_found_is_gone_only_if_it_is_by_its_id(
+    graph: ScriptedGraph,
+    mailbox: GraphMailbox,
+    code: str,
+    by_id: Response,
+    failure: type[MailsyncError],
+) -> None:
+    cursor = cursor_of(mailbox, graph)
+    graph.answers = [refusal(404, code), by_id]
+
+    with pytest.raises(failure):
+        mailbox.fetch_page(INBOX, cursor, limit=5)
+    assert graph.requests[-1].path == "/v1.0/me/mailFolders/in%2Fbox%3D"
+
+
+FAILED = refusal(500, "ErrorInternalServerError")
+
+
+def test_a_feed_has_failed_when_a_page_of_one_message_fails_twice_in_a_mailbox_that_answers(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    for cursor in (None, cursor_of(mailbox, graph)):
+        graph.answers = [FAILED, FOUND, FAILED]
+        with pytest.raises(FeedFailed):
+            mailbox.fetch_page(INBOX, cursor, limit=1)
+
+        graph.answers = [FAILED, FOUND, page(graph)]
+        assert mailbox.fetch_page(INBOX, cursor, limit=1).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("limit", "fallback", "answers"),
+    [
+        (2, 0, [FAILED]),
+        (1, 0, [FAILED, FAILED]),
+        (1, 0, [FAILED, FOUND, refusal(503, "x", Retry_After="20")]),
+        (1, 2, [FAILED, FOUND, FAILED]),
+    ],
+    ids=["a larger page", "an outage", "throttled", "the last feed"],
+)
+def test_otherwise_it_is_tried_again(
+    graph: ScriptedGraph,
+    mailbox: GraphMailbox,
+    limit: int,
+    fallback: int,
+    answers: list[Response],
+) -> None:
+    graph.answers = answers
+
+    with pytest.raises((ProviderUnavailable, ProviderThrottled)):
+        mailbox.fetch_page(INBOX, None, limit=limit, fallback=fallback)
+
+
+def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    named = entry("m1", isRead=True)
+    graph.answers = [page(graph, named)]
+
+    first = mailbox.fetch_page(INBOX, None, limit=5, fallback=1)
+    again = mailbox.fetch_page(INBOX, first.next_cursor, limit=5)
+
+    state = RemoteEntry(RemoteId("m1"), True, "e")
+    assert first.changes == again.changes == (PartialChange(state.remote_id, state),)
+    assert graph.requests[0].path.endswith("/messages/delta")
+    assert "body" not in graph.requests[0].query
+    assert not first.is_final
+
+
+def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [answer({"value": [entry("m1")]})]
+
+    found = mailbox.fetch_page(INBOX, None, limit=5, fallback=7)
+
+    assert isinstance(found.changes[0], PartialChange)
+    assert (found.has_more, found.is_final) == (False, True)
+    assert graph.requests[0].path.endswith("/messages")
+    assert "body" not in graph.requests[0].query
+    with pytest.raises(CursorExpired, match="read as a list"):
+        mailbox.fetch_page(INBOX, found.next_cursor, limit=5)
+
+
+@pytest.mark.parametrize("fallback", [0, 1])
+@pytest.mark.parametrize(
+    "no_delta",
+    [
+        refusal(400, "BadRequest"),
+        refusal(404, "ResourceNotFound"),
+        refusal(405, "x"),
+        refusal(501, "NotImplemented"),
+        refusal(403, "ErrorQuotaExceeded"),
+    ],
+)
+def test_where_no_delta_can_be_had_the_folder_is_listed(
+    graph: ScriptedGraph, mailbox: GraphMailbox, no_delta: Response, fallback: int
+) -> None:
+    graph.answers = [no_delta, answer({"value": [entry("m1")]})]
+
+    found = mailbox.fetch_page(INBOX, None, limit=5, fallback=fallback)
+
+    assert isinstance(found.changes[0], PartialChange if fallback else Upsert)
+    assert found.is_final
+
+
+def test_nothing_is_sent_during_a_pause_that_is_longer_than_a_function_sleeps(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [refusal(429, "ApplicationThrottled", Retry_After="60"), page(graph)]
+    for _ in range(2):
+        with pytest.raises(ProviderThrottled) as raised:
+            mailbox.fetch_page(INBOX, None, limit=5)
+        assert raised.value.retry_after_s == pytest.approx(60, abs=1)
+
+    assert len(graph.requests) == 1
+    assert mailbox.throttled_for_s == pytest.approx(60, abs=1)
+
+
+def test_an_answer_beyond_the_limit_asks_for_a_smaller_page_and_passes_as_the_only_message(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    body = {"contentType": "html", "content": "x" * ANSWER_LIMIT_BYTES}
+    graph.answers = [page(graph, entry("m1", body=body))]
+
+    with pytest.raises(ProviderUnavailable, match="than can be held"):
+        mailbox.fetch_page(INBOX, None, limit=2)
+    assert len(mailbox.fetch_page(INBOX, None, limit=1).changes) == 1
+
+
+def test_a_throttled_request_tells_the_pause(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+    graph.answers = [refusal(429, "ApplicationThrottled", Retry_After="2.128")]
+
+    with pytest.raises(ProviderThrottled) as caught:
+        mailbox.fetch_page(INBOX, None, limit=5)
+    assert caught.value.retry_after_s == 2.128
+
+
+def test_a_bad_request_without_a_stored_link_is_our_own_fault(
+    graph: ScriptedGraph, mailbox: GraphMailbox
+) -> None:
+    graph.answers = [refusal(400, "ErrorInvalidUrlQuery")]
+
+    with pytest.raises(ProviderRejected, match="ErrorInvalidUrlQuery"):
+        mailbox.fetch_page(INBOX, None, limit=5)

@@ -1,0 +1,38 @@
+"""One mailbox behind running simulators, and a client that asks for it as the product does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from localdev.simulators import Simulators
+from localdev.simulators.mailbox import Mailbox
+from tests.providers.simulators.graph_client import IMMUTABLE, graph_client
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    """Shared by a module; each test has a mailbox of its own in it."""
+    with Simulators(tmp_path_factory.mktemp("simulators")) as running:
+        yield running
+
+
+@pytest.fixture
+def simulators(running: Simulators) -> Iterator[Simulators]:
+    defaults = running.service.switches
+    yield running
+    running.service.switches = defaults
+    running.service.faults.clear()
+    running.service.log.clear()
+
+
+@pytest.fixture
+def mailbox(simulators: Simulators, tmp_path: Path) -> Mailbox:
+    return simulators.add_mailbox(f"{tmp_path.name.lower()}@example.com", "Ada Lovelace")
+
+
+@pytest.fixture
+def graph(simulators: Simulators, mailbox: Mailbox) -> Iterator[httpx.Client]:
+    with graph_client(simulators, mailbox, Prefer=IMMUTABLE) as client:
+        yield client

@@ -1,0 +1,125 @@
+"""Bad days on demand: each rule strikes what it names, as often as it says."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from localdev.simulators import Simulators
+from localdev.simulators.mailbox import Mailbox
+from tests.providers.simulators.graph_client import INBOX_DELTA, a_mail, error_of
+
+
+def control(simulators: Simulators, method: str, action: str, **fields: Any) -> httpx.Response:
+    url = f"{simulators.control_url}/{action}"
+    return httpx.request(method, url, json=fields, headers=simulators.control_headers)
+
+
+def script(simulators: Simulators, *rules: dict[str, Any]) -> None:
+    answer = control(simulators, "POST", "faults", rules=list(rules))
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_rule_strikes_the_nth_matching_request_so_many_times(
+    simulators: Simulators, graph: httpx.Client
+) -> None:
+    fault = {"status": 503, "code": "MailboxInfoStale", "retry_after": 2}
+    match = {"path": r"/mailFolders/\w+$", "nth": 2}
+    script(simulators, {"match": match, "times": 2, "fault": fault})
+
+    answers = [graph.get("/me/mailFolders/inbox") for _ in range(4)]
+
+    assert [each.status_code for each in answers] == [200, 503, 503, 200]
+    assert error_of(answers[1]) == (503, "MailboxInfoStale")
+    assert answers[1].headers["Retry-After"] == "2"
+    assert graph.get("/me").status_code == 200
+
+
+@pytest.mark.parametrize("cut", ["before answer", "mid body"])
+def test_a_connection_can_be_cut(simulators: Simulators, graph: httpx.Client, cut: str) -> None:
+    script(simulators, {"fault": {"cut": cut}})
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        graph.get("/me")
+
+    assert graph.get("/me").status_code == 200
+
+
+def test_bodies_can_be_empty_html_or_half(simulators: Simulators, graph: httpx.Client) -> None:
+    script(simulators, {"fault": {"status": 503, "body": ""}})
+    script(simulators, {"fault": {"status": 502, "html": True}})
+    script(simulators, {"fault": {"truncate_json": True}})
+
+    empty, page, half = (graph.get("/me") for _ in range(3))
+
+    assert (empty.status_code, empty.content) == (503, b"")
+    assert page.headers["Content-Type"] == "text/html"
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        half.json()
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [("empty", (0, True)), ("same link", (10, True)), ("no link", (10, False))],
+)
+def test_pages_can_be_forged(
+    simulators: Simulators,
+    graph: httpx.Client,
+    mailbox: Mailbox,
+    page: str,
+    expected: tuple[int, bool],
+) -> None:
+    mailbox.load(a_mail(minutes=minute) for minute in range(11))
+    script(simulators, {"fault": {"page": page}})
+
+    forged = graph.get(INBOX_DELTA).json()
+
+    assert (len(forged["value"]), "@odata.nextLink" in forged) == expected
+    if expected[1]:
+        assert len(graph.get(forged["@odata.nextLink"]).json()["value"]) == 10
+
+
+def test_items_of_a_batch_can_fail_one_by_one(simulators: Simulators, graph: httpx.Client) -> None:
+    script(simulators, {"match": {"path": "/drafts"}, "fault": {"status": 429, "retry_after": 3}})
+    urls = ("/me/mailFolders/inbox", "/me/mailFolders/drafts")
+    requests = [{"id": url, "method": "GET", "url": url} for url in urls]
+
+    answers = graph.post("/$batch", json={"requests": requests}).json()["responses"]
+
+    assert {each["id"]: each["status"] for each in answers} == {urls[0]: 200, urls[1]: 429}
+    assert answers[1]["headers"]["Retry-After"] == "3"
+
+
+def test_an_unknown_fault_is_refused(simulators: Simulators) -> None:
+    rules = [{"fault": {"page": "upside down"}}]
+
+    assert control(simulators, "POST", "faults", rules=rules).status_code == 400
+
+
+def test_the_log_tells_what_was_asked(simulators: Simulators, graph: httpx.Client) -> None:
+    link = graph.get(INBOX_DELTA).json()["@odata.deltaLink"]
+    graph.get(link)
+
+    logged = control(simulators, "GET", "requests").json()
+
+    assert [(each["link"], each["status"]) for each in logged] == [(None, 200), ("delta", 200)]
+    assert all("ImmutableId" in each["prefer"] for each in logged)
+    control(simulators, "DELETE", "requests")
+    assert control(simulators, "GET", "requests").json() == []
+
+
+def test_the_back_door_changes_mailboxes_and_shows_them(
+    simulators: Simulators, mailbox: Mailbox
+) -> None:
+    def act(action: str, **arguments: Any) -> Any:
+        fields = {"mailbox": mailbox.address, **arguments}
+        return control(simulators, "POST", action, **fields).json()
+
+    message_id = act("deliver", subject="By the back door")["id"]
+    act("mark-read", id=message_id)
+    act("move", id=message_id, destination="archive")
+
+    asked = f"messages?mailbox={mailbox.address}&folder=archive"
+    stored = control(simulators, "GET", asked).json()
+    assert [(each["immutable_id"], each["is_read"]) for each in stored] == [(message_id, True)]
+    assert act("move", id="AAMk404", destination="archive")["error"] == "MessageNotFound"

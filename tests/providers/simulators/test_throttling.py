@@ -1,0 +1,145 @@
+"""Four in flight for one mailbox, whoever asks, and what becomes of batches."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import httpx
+import pytest
+
+from localdev.simulators import Simulators
+from localdev.simulators.mailbox import Mailbox
+from localdev.simulators.switches import LATENCIES, Latency
+from tests.providers.simulators.graph_client import a_mail, error_of, graph_client
+
+
+@pytest.fixture
+def slow(simulators: Simulators) -> Iterator[Simulators]:
+    simulators.service.latency = Latency(fixed_s=0.4)
+    yield simulators
+    simulators.service.latency = LATENCIES["none"]
+
+
+def statuses(simulators: Simulators, mailbox: Mailbox, width: int) -> list[int]:
+    """Of so many requests at once, each on a connection of its own."""
+
+    together = Barrier(width)
+
+    def ask(_: int) -> int:
+        with graph_client(simulators, mailbox) as graph:
+            together.wait(timeout=20)
+            return graph.get("/me").status_code
+
+    with ThreadPoolExecutor(width) as pool:
+        return sorted(pool.map(ask, range(width)))
+
+
+def batch_of(*urls: str, **more: object) -> dict[str, object]:
+    requests = [
+        {"id": str(number), "method": "GET", "url": url, **more} for number, url in enumerate(urls)
+    ]
+    return {"requests": requests}
+
+
+def test_four_connections_pass_and_the_fifth_is_refused(slow: Simulators, mailbox: Mailbox) -> None:
+    assert statuses(slow, mailbox, 4) == [200] * 4
+    assert statuses(slow, mailbox, 6) == [200] * 4 + [429] * 2
+
+
+def test_other_apps_may_take_two_of_the_four(slow: Simulators, mailbox: Mailbox) -> None:
+    slow.service.set_switches(requests_in_flight=2)
+
+    assert statuses(slow, mailbox, 3) == [200] * 2 + [429]
+
+
+def test_a_refusal_says_when_to_come_back(
+    slow: Simulators, graph: httpx.Client, mailbox: Mailbox
+) -> None:
+    slow.service.set_switches(requests_in_flight=0, retry_after_s=2.128)
+
+    refused = graph.get("/me")
+
+    assert error_of(refused) == (429, "ApplicationThrottled")
+    assert refused.headers["Retry-After"] == "2.128"
+
+
+def test_mailboxes_do_not_throttle_each_other(slow: Simulators, mailbox: Mailbox) -> None:
+    other = slow.add_mailbox("other@example.com")
+    with ThreadPoolExecutor(2) as pool:
+        both = pool.map(lambda one: statuses(slow, one, 4), (mailbox, other))
+
+        assert list(both) == [[200] * 4] * 2
+
+
+def test_the_window_counts_refused_requests_too(
+    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
+) -> None:
+    simulators.service.set_switches(requests_per_window=3)
+
+    answers = [graph.get("/me").status_code for _ in range(5)]
+
+    assert answers == [200, 200, 200, 429, 429]
+
+
+def test_a_batch_of_twenty_runs_four_at_a_time(
+    slow: Simulators, graph: httpx.Client, mailbox: Mailbox
+) -> None:
+    slow.service.latency = Latency(fixed_s=0.02)
+
+    answer = graph.post("/$batch", json=batch_of(*["/me"] * 20)).json()
+
+    assert [each["status"] for each in answer["responses"]] == [200] * 20
+    in_flight = [record.in_flight for record in slow.service.log.records()]
+    assert len(in_flight) == 20
+    assert max(in_flight) <= 3
+
+
+def test_a_batch_beside_other_requests_has_refused_items(
+    slow: Simulators, graph: httpx.Client, mailbox: Mailbox
+) -> None:
+    slow.service.set_switches(requests_in_flight=2)
+
+    answer = graph.post("/$batch", json=batch_of(*["/me"] * 4))
+
+    refused = [each for each in answer.json()["responses"] if each["status"] == 429]
+    assert answer.status_code == 200
+    assert refused
+    assert {each["headers"]["Retry-After"] for each in refused} == {"1"}
+
+
+def test_prefer_counts_per_item_only(graph: httpx.Client, mailbox: Mailbox) -> None:
+    message_id = mailbox.deliver(a_mail())
+    url = f"/me/messages/{message_id}?$select=id"
+    prefer = {"headers": {"Prefer": 'IdType="ImmutableId"'}}
+
+    plain, immutable = (
+        graph.post("/$batch", json=batch).json()["responses"][0]["body"]["id"]
+        for batch in (batch_of(url), batch_of(url, **prefer))
+    )
+
+    assert plain == mailbox.message(message_id).default_id
+    assert immutable == message_id
+
+
+def test_what_depends_on_a_failure_fails_with_424(graph: httpx.Client) -> None:
+    requests = [
+        {"id": "a", "method": "GET", "url": "/me/messages/AAMk404"},
+        {"id": "b", "method": "GET", "url": "/me", "dependsOn": ["a"]},
+    ]
+
+    answer = graph.post("/$batch", json={"requests": requests}).json()
+
+    assert [each["status"] for each in answer["responses"]] == [404, 424]
+
+
+@pytest.mark.parametrize("batch", [batch_of(*["/me"] * 21), batch_of(), {"requests": [{}]}])
+def test_a_malformed_batch_is_refused_as_a_whole(
+    graph: httpx.Client, batch: dict[str, object]
+) -> None:
+    assert graph.post("/$batch", json=batch).status_code == 400
+
+
+def test_batch_ids_are_unique(graph: httpx.Client) -> None:
+    twice = {"requests": [{"id": "1", "method": "GET", "url": "/me"}] * 2}
+
+    assert graph.post("/$batch", json=twice).status_code == 400

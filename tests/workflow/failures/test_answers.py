@@ -1,0 +1,79 @@
+"""Answers that go wrong for a moment: the run ends as if they had not."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from tests.providers.simulators.graph_client import a_mail
+from tests.workflow.failures.mirror import is_mirrored
+from tests.workflow.failures.world import World
+
+NEXT, AGAIN = "skiptoken", "deltatoken"
+IN_A_MOMENT = format_datetime(datetime.now(UTC) + timedelta(seconds=5), usegmt=True)
+THROTTLED: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
+PASSING: dict[str, dict[str, Any]] = {
+    "2: page link superseded": {"status": 410, "code": "SyncStateNotFound"},
+    "3: no root folder": {"status": 410, "code": "SyncStateNotFound", "message": "root folder"},
+    "4: badly formed token": {"status": 400, "code": "BadRequest"},
+    "4: malformed id": {"status": 400, "code": "ErrorInvalidIdMalformed"},
+    "10: empty page": {"page": "empty"},
+    "11: same link": {"page": "same link"},
+    "12: no link": {"page": "no link"},
+    "13: every item twice": {"page": "duplicate", "times": None},
+    "22: throttled": {**THROTTLED, "retry_after": 1},
+    "24: fractional": {**THROTTLED, "retry_after": 0.128},
+    "24: HTTP date": {**THROTTLED, "headers": {"Retry-After": IN_A_MOMENT}},
+    "24: pause unsaid": THROTTLED,
+    "24: long pause": {**THROTTLED, "retry_after": 120},
+    "25: throttled as denied": {"status": 403, "code": "ErrorAccessDenied"},
+    "26: mailbox fails over": {"status": 503, "code": "MailboxInfoStale"},
+    "26: with a pause": {"status": 503, "code": "MailboxInfoStale", "retry_after": 3},
+    "27: nothing said": {"status": 503, "body": "", "times": 3},
+    "28: gateway": {"status": 504, "times": 3},
+    "28: bandwidth": {"status": 509},
+    "49: token refused": {"status": 401, "code": "InvalidAuthenticationToken"},
+    "a proxy's page": {"status": 502, "html": True},
+    "a proxy's 404": {"status": 404, "html": True},
+    "half a document": {"truncate_json": True},
+    "cut off": {"cut": "mid body"},
+    "hung up": {"cut": "before answer"},
+}
+LOSE_ONE = (
+    "DELETE FROM mailsync.emails"
+    " WHERE message_id = (SELECT min(message_id) FROM mailsync.emails) RETURNING 1"
+)
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
+def test_a_first_sync_survives_it(world: World, fault: dict[str, Any]) -> None:
+    world.switch(largest_page=5)
+    struck = world.strike(NEXT, **fault)
+
+    assert world.sync() == "completed"
+
+    assert struck.struck >= (fault.get("times", 1) or 1)
+    assert is_mirrored(world)
+    assert world.one("SELECT initial_sync_completed FROM mailsync.email_accounts") == [True]
+
+
+@pytest.mark.parametrize(
+    "path", ["/mailFolders/delta", r"/mailFolders\?", "mailFolders/inbox", AGAIN, r"\$top=1000"]
+)
+def test_every_step_survives_it(world: World, path: str) -> None:
+    """Probes, folder lists and listings as well as pages: row 23 in batches, row 24 elsewhere."""
+    world.sync()
+    world.remote.deliver(a_mail("new"))
+    world.remote.folders.create("New")
+    world.rows(LOSE_ONE)
+    struck = [
+        world.strike(path, **THROTTLED, retry_after=1),
+        world.strike(path, **THROTTLED),
+        world.strike(path, status=503, body=""),
+    ]
+
+    assert world.sync() == "completed"
+
+    assert [each.struck for each in struck] == [1, 1, 1]
+    assert is_mirrored(world)

@@ -1,0 +1,377 @@
+"""A look at a mailbox without an execution: cheap when nothing is new, exact always."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailsync.errors import AccessRevoked, LeaseLost
+from mailsync.model import AccountId, RunId, SyncScope, SyncType
+from mailsync.runs.step_functions import StepFunctions
+from mailsync.runs.trigger import Trigger
+from mailsync.store.check_store import Check, CheckEnd, CheckStore
+from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
+from mailsync.store.run_store import RunStore
+from mailsync.sync import check as check_step
+from mailsync.sync.check import Outcome
+from tests.providers.simulators.graph_client import a_mail
+from tests.workflow.failures.mirror import is_mirrored
+from tests.workflow.failures.world import World
+
+RUNS = "SELECT status, error, trigger, execution_arn FROM mailsync.sync_runs ORDER BY created_at"
+ACCOUNT = "SELECT sync_status, status, lease_owner FROM mailsync.email_accounts"
+AGED = (
+    "UPDATE mailsync.email_accounts SET last_sync_at = last_sync_at - interval '1 hour',"
+    " verified_at = verified_at - interval '1 hour', next_sync_at = now() RETURNING 1"
+)
+STAMPS = (
+    "SELECT last_sync_at > now() - interval '1 minute', verified_at > now() - interval '1 minute',"
+    " next_sync_at > now() + interval '4 minutes' FROM mailsync.email_accounts"
+)
+EVENTS = "SELECT type FROM mailsync.outbox ORDER BY id"
+ONE_ROW_LESS = "DELETE FROM mailsync.emails WHERE id = (SELECT min(id) FROM mailsync.emails)"
+WRONG_TOTAL = "UPDATE mailsync.email_folders SET total = total + 1 WHERE role = 'inbox'"
+ARN = "an-execution"
+
+
+@pytest.fixture
+def synced(world: World) -> World:
+    """A mailbox that is mirrored and proven, an hour ago; it is due."""
+    assert world.sync() == "completed"
+    world.rows(AGED)
+    return world
+
+
+def runs_of(world: World) -> list[list[str]]:
+    return world.rows(RUNS)[1:]
+
+
+def begin(world: World, run_id: str = "other") -> int | None:
+    return LeaseStore(world.database).begin(
+        world.account_id, RunId(run_id), ARN, SyncType.MANUAL, "api"
+    )
+
+
+def in_the_middle(world: World, happens: Callable[[], object]) -> Outcome:
+    """The outcome of a check during whose first request something else happens."""
+    current = world.access.current
+
+    def interrupted() -> object:
+        world.access.current = current  # type: ignore[method-assign]
+        happens()
+        return current()
+
+    world.access.current = interrupted  # type: ignore[method-assign,assignment]
+    return world.check().outcome
+
+
+def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
+    synced: World,
+) -> None:
+    events = synced.rows(EVENTS)
+    log = synced.simulators.service.log
+    log.clear()
+
+    checked = synced.check()
+
+    assert checked.outcome is Outcome.IDLE
+    # The tree is one request, and so is each folder's feed; the feeds are one call.
+    assert checked.requests == 1 + len(synced.remote.folders.all())
+    assert [record.in_batch for record in log.records()].count(False) == 1
+    assert checked.statements == 8
+    assert runs_of(synced) == []
+    assert synced.rows(EVENTS) == events
+    assert synced.one(STAMPS) == [True, True, True]
+    assert synced.one(ACCOUNT) == ["completed", "active", None]
+
+
+def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
+    synced: World,
+) -> None:
+    links = "SELECT folder_id, cursor_sealed FROM mailsync.folder_cursors"
+    before = {tuple(each) for each in synced.rows(links)}
+    assert [synced.check().outcome for _ in range(3)] == [Outcome.IDLE] * 3
+    assert before.isdisjoint(tuple(each) for each in synced.rows(links))
+    synced.remote.deliver(a_mail("new"))
+
+    assert synced.check().outcome is Outcome.SYNCED
+    assert is_mirrored(synced)
+
+
+@pytest.mark.parametrize("change", ["deliver", "read", "move", "delete"])
+def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, change: str) -> None:
+    first = synced.remote.messages("inbox")[0].immutable_id
+    changes: dict[str, Callable[[], object]] = {
+        "deliver": lambda: synced.remote.deliver(a_mail("new")),
+        "read": lambda: synced.remote.update(first, isRead=True),
+        "move": lambda: synced.remote.move(first, "archive"),
+        "delete": lambda: synced.remote.delete_permanently(first),
+    }
+    changes[change]()
+
+    checked = synced.check()
+
+    assert checked.outcome is Outcome.SYNCED
+    assert is_mirrored(synced)
+    assert runs_of(synced) == [["completed", None, "schedule", None]]
+    assert synced.rows(EVENTS)[-1] == ["sync.completed"]
+    assert synced.started == []
+    assert synced.check().outcome is Outcome.IDLE
+
+
+def backlog(world: World) -> None:
+    world.switch(largest_page=5)
+    for number in range(8):
+        world.remote.deliver(a_mail(f"new {number}"))
+
+
+def new_folder(world: World) -> None:
+    fresh = world.remote.folders.create("Fresh")
+    world.remote.move(world.remote.messages("inbox")[0].immutable_id, fresh.id)
+
+
+def lost_position(world: World) -> None:
+    world.remote.expire_delta_links()
+
+
+def outage(world: World) -> None:
+    world.strike(status=503, times=None)
+
+
+def throttling(world: World) -> None:
+    world.switch(retry_after_s=60)
+    world.strike(status=429, times=None)
+
+
+def missing_row(world: World) -> None:
+    """Whatever took it away, the count tells."""
+    world.rows(f"{ONE_ROW_LESS} RETURNING 1")
+    world.rows(f"{WRONG_TOTAL} RETURNING 1")
+
+
+@pytest.mark.parametrize(
+    "happened", [backlog, new_folder, lost_position, outage, throttling, missing_row]
+)
+def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
+    synced: World, happened: Callable[[World], None]
+) -> None:
+    happened(synced)
+
+    assert synced.check().outcome is Outcome.HANDED_OVER
+
+    synced.calm()
+    [run_id] = synced.started
+    assert synced.go_on(run_id) == "completed"
+    assert is_mirrored(synced)
+    assert [each[:3] for each in runs_of(synced)] == [["completed", None, "schedule"]]
+
+
+def test_a_mailbox_that_was_never_complete_is_left_to_an_execution_unasked(world: World) -> None:
+    checked = world.check()
+
+    assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
+    assert world.go_on(world.started[0]) == "completed"
+
+
+def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
+    synced: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at it would outlast its function, and take the other mailboxes with it."""
+    synced.remote.deliver(a_mail("new"))
+    monkeypatch.setattr(check_step, "MAX_FOLDERS", 3)
+
+    checked = synced.check()
+
+    assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
+    assert synced.go_on(synced.started[0]) == "completed"
+    assert is_mirrored(synced)
+
+
+def test_a_count_that_differs_is_never_taken_for_nothing_new(synced: World) -> None:
+    synced.rows(f"{WRONG_TOTAL} RETURNING 1")
+
+    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.check().outcome is Outcome.IDLE
+
+
+@pytest.mark.parametrize(
+    "unsettled",
+    [
+        "UPDATE mailsync.emails SET removed_at = now() WHERE id = (SELECT min(id) FROM"
+        " mailsync.emails) RETURNING 1",
+        "UPDATE mailsync.email_accounts SET sync_status = 'syncing' RETURNING 1",
+        "UPDATE mailsync.email_accounts SET verified_at = NULL RETURNING 1",
+    ],
+)
+def test_what_the_last_sync_did_not_settle_is_not_believed(synced: World, unsettled: str) -> None:
+    synced.rows(unsettled)
+
+    assert synced.check().outcome is Outcome.SYNCED
+    assert is_mirrored(synced)
+
+
+def test_a_withdrawn_grant_fails_the_mailbox_under_its_name(synced: World) -> None:
+    synced.access.refusal = AccessRevoked("Sign in again.")
+
+    assert synced.check().outcome is Outcome.FAILED
+
+    assert runs_of(synced) == [["failed", "AccessRevoked", "schedule", None]]
+    assert synced.one(ACCOUNT) == ["failed", "reauth_required", None]
+    assert synced.rows(EVENTS)[-2:] == [["sync.failed"], ["account.reauth_required"]]
+
+
+def test_an_error_that_nobody_foresaw_fails_one_mailbox_and_tells_no_secret(synced: World) -> None:
+    def breaks() -> None:
+        raise KeyError("a secret")
+
+    assert in_the_middle(synced, breaks) is Outcome.FAILED
+
+    assert runs_of(synced) == [["failed", "KeyError", "schedule", None]]
+    [message] = synced.one("SELECT last_error_message FROM mailsync.email_accounts")
+    assert "secret" not in message
+
+
+def test_an_execution_takes_the_mailbox_from_a_check_and_the_check_writes_nothing(
+    synced: World,
+) -> None:
+    """A person who asks for a sync never waits for a look."""
+    before = synced.one("SELECT last_sync_at FROM mailsync.email_accounts")
+
+    assert in_the_middle(synced, lambda: begin(synced)) is Outcome.BUSY
+
+    assert synced.one(ACCOUNT) == ["syncing", "active", ARN]
+    assert synced.one("SELECT last_sync_at FROM mailsync.email_accounts") == before
+    assert runs_of(synced) == [["running", None, "api", ARN]]
+
+
+def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
+    synced: World,
+) -> None:
+    synced.remote.deliver(a_mail("new"))
+    trigger = a_trigger(synced)
+
+    def asked() -> None:
+        trigger.sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
+
+    assert in_the_middle(synced, asked) is Outcome.BUSY
+
+    assert synced.one(ACCOUNT) == ["completed", "active", None]
+    [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
+    assert synced.go_on(RunId(run_id)) == "completed"
+    assert is_mirrored(synced)
+
+
+def test_a_mailbox_on_which_an_execution_works_is_not_looked_at(synced: World) -> None:
+    begin(synced)
+
+    checked = synced.check()
+
+    assert (checked.outcome, checked.requests) == (Outcome.BUSY, 0)
+
+
+def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: World) -> None:
+    checks, check = a_check(synced)
+    assert checks.open_run(check)
+    trigger = a_trigger(synced)
+
+    joined = trigger.sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
+
+    assert joined.id == check.run.run_id
+    assert begin(synced, joined.id) == check.run.lease_epoch + 1
+    with pytest.raises(LeaseLost):
+        FolderStore(synced.database).drop_gone(check.run, [])
+    with pytest.raises(LeaseLost):
+        checks.fail(check, "ProviderRejected", "Too late.")
+    assert runs_of(synced) == [["running", None, "schedule", ARN]]
+
+
+def test_another_run_does_not_take_the_mailbox_from_the_run_of_a_check(synced: World) -> None:
+    """Started in the console, say; as with any two executions, the second ends at once."""
+    checks, check = a_check(synced)
+    assert checks.open_run(check)
+
+    assert begin(synced, "from the console") is None
+
+
+def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
+    checks, check = a_check(synced)
+    assert checks.hand_over(check)
+
+    with pytest.raises(LeaseLost):
+        FolderStore(synced.database).drop_gone(check.run, [])
+    with pytest.raises(LeaseLost):
+        checks.end(check, CheckEnd())
+    with pytest.raises(LeaseLost):
+        checks.hand_over(check)
+
+
+def test_a_check_that_died_bars_nobody(synced: World) -> None:
+    """Executions at once, and the next check after a minute."""
+    checks, _ = a_check(synced)
+    assert checks.begin(synced.account_id, RunId("too early")) is None
+    synced.rows("UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
+    assert checks.begin(synced.account_id, RunId("a minute later")) is not None
+
+    assert synced.sync() == "completed"
+
+
+def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World) -> None:
+    checks, check = a_check(synced)
+    assert checks.open_run(check)
+    synced.rows("UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 min' RETURNING 1")
+
+    runs = RunStore(synced.database)
+    trigger = a_trigger(synced)
+    [quiet] = runs.stale_runs(60, 10)
+    trigger.recover(quiet)
+
+    assert synced.started == [check.run.run_id]
+    assert synced.go_on(check.run.run_id) == "completed"
+
+
+@pytest.mark.parametrize("paused", [True, None], ids=["paused", "other folders"])
+def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None) -> None:
+    own = OwnAccount(synced.account_id, "ann")
+    [[folder]] = synced.rows("SELECT id FROM mailsync.email_folders WHERE role = 'archive'")
+    choices = {} if paused else {folder: False}
+
+    happens = lambda: ControlStore(synced.database).change(own, paused, choices)  # noqa: E731
+    assert in_the_middle(synced, happens) is Outcome.BUSY
+
+    assert synced.one(STAMPS)[:2] == [False, False]
+    if not paused:
+        assert synced.one("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [True]
+
+
+def test_a_notification_during_a_check_makes_the_mailbox_due_at_its_end(synced: World) -> None:
+    told = "UPDATE mailsync.email_accounts SET notified_at = clock_timestamp() RETURNING 1"
+
+    assert in_the_middle(synced, lambda: synced.rows(told)) is Outcome.IDLE
+
+    assert synced.one("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [True]
+
+
+class Engine(StepFunctions):
+    """Step Functions in which nothing runs; what is asked for is noted."""
+
+    def __init__(self, started: list[RunId]) -> None:
+        self._started = started
+
+    def start(self, machine_arn: str, name: str, state: dict[str, object]) -> str:
+        self._started.append(RunId(name))
+        return name
+
+    def status(self, arn: str) -> None:
+        return None
+
+
+def a_trigger(world: World) -> Trigger:
+    return Trigger(RunStore(world.database), Engine(world.started), "a:stateMachine:m")
+
+
+def a_check(world: World) -> tuple[CheckStore, Check]:
+    checks = CheckStore(world.database)
+    check = checks.begin(AccountId(world.account_id), RunId("checked"))
+    assert check is not None
+    return checks, check

@@ -1,0 +1,173 @@
+"""Who closes an account, and how one that was closed opens again without a person."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailsync.errors import AccessRevoked, MailsyncError, ProviderUnavailable
+from mailsync.model import RunId
+from mailsync.store.check_store import CheckStore
+from mailsync.store.queue_store import QueueStore
+from mailsync.sync.check import Outcome
+from tests.providers.simulators.graph_client import a_mail
+from tests.workflow.failures.mirror import is_mirrored
+from tests.workflow.failures.world import World
+
+ACCOUNT = "SELECT status, last_error_message, failures FROM mailsync.email_accounts"
+CREDENTIALS = """
+INSERT INTO mailsync.email_credentials (account_id, organisation_id)
+SELECT id, 'an organisation' FROM mailsync.email_accounts RETURNING 1"""
+BY_THE_VERSION_BEFORE = """
+UPDATE mailsync.email_accounts
+   SET status = 'reauth_required', sync_status = 'failed', failures = 1, next_sync_at = now(),
+       last_error = 'AccessRevoked', last_error_message = 'Microsoft Graph answered 401'
+          ' InvalidAuthenticationToken to a new access token; connect the mailbox again.'
+RETURNING 1"""
+ENDED = "UPDATE mailsync.email_credentials SET refused_at = now() RETURNING 1"
+TOUCH = "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1"
+DUE_IN_MINUTES = "SELECT extract(epoch FROM due_at - now()) / 60 FROM mailsync.sync_queue"
+RUNS = "SELECT status, error FROM mailsync.sync_runs ORDER BY created_at"
+EVENTS = "SELECT type FROM mailsync.outbox ORDER BY id"
+
+
+@pytest.fixture
+def synced(world: World) -> World:
+    """A mailbox that is mirrored, and has a new mail since."""
+    world.rows(CREDENTIALS)
+    assert world.sync() == "completed"
+    world.remote.deliver(a_mail("new"))
+    return world
+
+
+@pytest.fixture
+def closed(synced: World) -> World:
+    """Closed in an outage by the version before, and due."""
+    synced.rows(BY_THE_VERSION_BEFORE)
+    return synced
+
+
+def claimed(world: World) -> int:
+    return len(QueueStore(world.database).claim_due(10, 600))
+
+
+def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: World) -> None:
+    """As on 15 March 2021, for hours, while tokens were renewed without trouble."""
+    synced.strike(status=401, code="InvalidAuthenticationToken", times=None)
+
+    assert synced.check().outcome is Outcome.HANDED_OVER
+    [run_id] = synced.started
+    assert synced.go_on(run_id) == "ProviderUnavailable"
+    status, sentence, _ = synced.one(ACCOUNT)
+    assert (status, "an outage" in sentence) == ("active", True)
+    synced.calm()
+
+    assert synced.check().outcome is Outcome.SYNCED
+    assert synced.one(ACCOUNT) == ["active", None, 0]
+    assert is_mirrored(synced)
+
+
+def test_one_folder_whose_items_refuse_the_token_closes_no_account(synced: World) -> None:
+    synced.strike("childFolders", status=401, code="InvalidAuthenticationToken", times=1)
+
+    assert synced.check().outcome is Outcome.SYNCED
+    assert is_mirrored(synced)
+
+
+def test_an_account_that_an_outage_closed_opens_by_itself_and_goes_on(closed: World) -> None:
+    assert claimed(closed) == 1
+
+    assert closed.check().outcome is Outcome.SYNCED
+
+    assert closed.one(ACCOUNT) == ["active", None, 0]
+    assert is_mirrored(closed)
+    assert closed.rows(EVENTS)[-1] == ["sync.completed"]
+
+
+def test_an_account_that_opens_before_its_first_sync_is_left_to_an_execution(world: World) -> None:
+    world.rows(CREDENTIALS)
+    world.rows(BY_THE_VERSION_BEFORE)
+
+    assert world.check().outcome is Outcome.HANDED_OVER
+    assert world.go_on(world.started[0]) == "completed"
+    assert world.one(ACCOUNT) == ["active", None, 0]
+
+
+def test_while_there_is_no_token_it_stays_closed_without_noise_and_is_tried_ever_later(
+    closed: World,
+) -> None:
+    before = closed.rows(RUNS), closed.rows(EVENTS)
+    closed.access.refusal = AccessRevoked("The rules for sign-ins forbid it.")
+
+    waits = []
+    for _ in range(12):
+        assert closed.check().outcome is Outcome.CLOSED
+        waits.append(float(closed.one(DUE_IN_MINUTES)[0]))
+
+    assert closed.one(ACCOUNT)[:2] == ["reauth_required", "The rules for sign-ins forbid it."]
+    assert (closed.rows(RUNS), closed.rows(EVENTS)) == before
+    assert 15 < waits[0] < 25
+    assert 0.9 * 24 * 60 - 1 < waits[-1] < 1.1 * 24 * 60
+    closed.access.refusal = None
+    assert closed.check().outcome is Outcome.SYNCED
+
+
+def test_an_outage_of_the_identity_platform_leaves_it_as_it_was(closed: World) -> None:
+    [_, sentence, _] = closed.one(ACCOUNT)
+    closed.access.refusal = ProviderUnavailable("No answer.")
+
+    assert closed.check().outcome is Outcome.CLOSED
+    assert closed.one(ACCOUNT)[:2] == ["reauth_required", sentence]
+    assert closed.started == []
+
+
+def test_an_account_whose_grant_has_ended_waits_for_its_person(closed: World) -> None:
+    closed.rows(ENDED)
+    closed.rows(TOUCH)
+
+    assert claimed(closed) == 0
+    assert closed.check().outcome is Outcome.BUSY
+    assert closed.one(ACCOUNT)[0] == "reauth_required"
+
+
+def test_the_end_of_a_grant_that_is_found_while_it_is_tried_takes_it_out_of_the_queue(
+    closed: World,
+) -> None:
+    def ends() -> MailsyncError:
+        closed.rows(ENDED)
+        return AccessRevoked("The password was changed.", is_final=True)
+
+    assert refused_in_the_middle(closed, ends) is Outcome.CLOSED
+    assert closed.rows("SELECT 1 FROM mailsync.sync_queue") == []
+
+
+@pytest.mark.parametrize("status", ["active", "paused", "disconnected"])
+def test_what_a_person_does_meanwhile_counts(closed: World, status: str) -> None:
+    becomes = f"UPDATE mailsync.email_accounts SET status = '{status}' RETURNING 1"
+
+    current = closed.access.current
+
+    def granted() -> object:
+        closed.rows(becomes)
+        return current()
+
+    closed.access.current = granted  # type: ignore[method-assign,assignment]
+
+    assert closed.check().outcome is Outcome.BUSY
+    assert closed.one(ACCOUNT)[0] == status
+
+
+def test_a_try_that_died_bars_nobody(closed: World) -> None:
+    checks = CheckStore(closed.database)
+    assert checks.begin(closed.account_id, RunId("died")) is not None
+    assert checks.begin(closed.account_id, RunId("too early")) is None
+    closed.rows("UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
+
+    assert closed.check().outcome is Outcome.SYNCED
+
+
+def refused_in_the_middle(world: World, refusal: Callable[[], MailsyncError]) -> Outcome:
+    def refused() -> object:
+        raise refusal()
+
+    world.access.current = refused  # type: ignore[method-assign,assignment]
+    return world.check().outcome

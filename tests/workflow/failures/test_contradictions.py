@@ -1,0 +1,95 @@
+"""The provider lists one thing and says another by id: the id stays, with its cause."""
+
+import json
+
+from mailsync.store.backlog_store import BacklogStore
+from tests.workflow.failures.mirror import is_mirrored, stored
+from tests.workflow.failures.test_mailbox_changes import newest
+from tests.workflow.failures.world import World
+
+DIFFERENCES = "SELECT message_id, cause FROM mailsync.proof_differences ORDER BY message_id"
+INBOX = "SELECT differing, verified_at IS NOT NULL FROM mailsync.email_folders WHERE role = 'inbox'"
+VERIFIED_NOW = (
+    "SELECT verified_at > (SELECT max(started_at) FROM mailsync.sync_runs)"
+    " FROM mailsync.email_folders WHERE role = 'inbox'"
+)
+LISTING = r"/messages\?.*\$count=true"
+
+
+def lose(world: World, message_id: str) -> None:
+    """Behind everybody's back, so that the counts differ."""
+    world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{message_id}' RETURNING 1")
+
+
+def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(world: World) -> None:
+    world.sync()
+    phantom = newest(world)
+    lose(world, phantom)
+    world.strike(f"/me/messages/{phantom}", status=404, code="ErrorItemNotFound", times=None)
+
+    assert world.sync() == "completed"
+    assert world.rows(DIFFERENCES) == [[phantom, "missing"]]
+    assert world.one(INBOX) == [1, True]
+
+    world.calm()
+    world.sync()
+    assert is_mirrored(world)
+    assert world.rows(DIFFERENCES) == []
+    assert world.one(INBOX) == [0, True]
+
+
+def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
+    """What Graph would answer if it listed all but these, and counted so, too."""
+    entries = [
+        {
+            "@odata.etag": f'W/"{each.change_key}"',
+            "id": each.immutable_id,
+            "isRead": each.is_read,
+            "lastModifiedDateTime": each.properties["lastModifiedDateTime"],
+        }
+        for each in world.remote.messages(folder)
+        if each.immutable_id not in without
+    ]
+    return json.dumps({"@odata.count": len(entries), "value": entries})
+
+
+def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(world: World) -> None:
+    world.sync()
+    kept = newest(world)
+    listing = listing_of(world, "inbox", without=frozenset({kept}))
+    world.strike(f"{world.remote.folders.find('inbox').id}{LISTING}", status=200, body=listing)
+    world.remote.database.write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
+
+    assert world.sync() == "completed"
+
+    assert world.rows(DIFFERENCES) == [[kept, "surplus"]]
+    assert BacklogStore(world.database).now().contradicted == 1
+    assert kept in stored(world)
+
+
+def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(world: World) -> None:
+    """It may lack others as well: here one that is missing from the rows."""
+    world.sync()
+    lost, kept, *_ = (each.immutable_id for each in world.remote.messages("inbox"))
+    lose(world, lost)
+    listing = listing_of(world, "inbox", without=frozenset({lost, kept}))
+    path = f"{world.remote.folders.find('inbox').id}{LISTING}"
+    world.strike(path, status=200, body=listing, times=None)
+
+    assert world.sync() == "VerificationFailed"
+    assert world.one(VERIFIED_NOW) == [False], "the folder is not called verified either"
+
+    world.calm()
+    assert world.sync() == "completed"
+    assert world.one(VERIFIED_NOW) == [True]
+    assert is_mirrored(world)
+
+
+def test_a_difference_that_the_repair_has_mended_does_not_stay(world: World) -> None:
+    world.sync()
+    lose(world, newest(world))
+
+    world.sync()
+
+    assert is_mirrored(world)
+    assert world.rows(DIFFERENCES) == []

@@ -1,0 +1,162 @@
+"""A person chooses folders: what is not selected is not mirrored, whichever way its mail moves."""
+
+import pytest
+
+from mailsync.model import FolderId, RunId, SyncScope, SyncType
+from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.lease_store import LeaseStore
+from mailsync.store.run_store import RunStore
+from mailsync.sync.check import Outcome
+from tests.providers.simulators.graph_client import a_mail
+from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
+from tests.workflow.failures.world import World
+
+WALKS = """
+SELECT remote_id, walk FROM mailsync.email_folders JOIN mailsync.folder_cursors ON id = folder_id"""
+
+
+def folder_ids(world: World) -> dict[str, int]:
+    """The account's folders by the name that the simulator gives them."""
+    found = world.rows("SELECT display_name, id FROM mailsync.email_folders")
+    return {name: number for name, number in found}
+
+
+def choose(world: World, selected: bool, name: str = "Archive") -> None:
+    number = FolderId(folder_ids(world)[name])
+    own = OwnAccount(world.account_id, "ann")
+    change = ControlStore(world.database).change(own, None, {number: selected})
+    assert not change.unknown
+
+
+def mirrors_all_but(world: World, name: str = "archive") -> bool:
+    hidden = world.remote.folders.find(name).id
+    visible = {key: each for key, each in in_mailbox(world).items() if each["folder"] != hidden}
+    assert stored(world) == visible
+    return True
+
+
+@pytest.fixture
+def chosen(world: World) -> World:
+    """Mirrored once, then without the folder Archive."""
+    assert world.sync() == "completed"
+    choose(world, False)
+    assert world.sync() == "completed"
+    return world
+
+
+def test_the_mail_of_a_folder_leaves_with_it_and_the_rest_is_proven(chosen: World) -> None:
+    assert mirrors_all_but(chosen)
+    assert chosen.one("SELECT initial_sync_completed, failures FROM mailsync.email_accounts") == [
+        True,
+        0,
+    ]
+
+
+def test_mail_that_moves_into_an_unselected_folder_leaves(chosen: World) -> None:
+    moved = chosen.remote.messages("inbox")[0].immutable_id
+    chosen.remote.move(moved, "archive")
+
+    assert chosen.sync() == "completed"
+    assert moved not in stored(chosen)
+    assert mirrors_all_but(chosen)
+
+
+def test_mail_that_moves_out_of_an_unselected_folder_comes(chosen: World) -> None:
+    moved = chosen.remote.messages("archive")[0].immutable_id
+    chosen.remote.move(moved, "inbox")
+
+    assert chosen.sync() == "completed"
+    assert moved in stored(chosen)
+    assert mirrors_all_but(chosen)
+
+
+def test_mail_that_went_through_an_unselected_folder_stays(chosen: World) -> None:
+    moved = chosen.remote.messages("inbox")[0].immutable_id
+    chosen.remote.move(moved, "archive")
+    chosen.remote.move(moved, "inbox")
+    chosen.remote.deliver(a_mail("unseen"), "archive")
+
+    assert chosen.sync() == "completed"
+    assert moved in stored(chosen)
+    assert mirrors_all_but(chosen)
+
+
+def test_a_folder_that_is_selected_again_is_read_anew(chosen: World) -> None:
+    chosen.remote.deliver(a_mail("meanwhile"), "archive")
+    choose(chosen, True)
+
+    assert chosen.sync() == "completed"
+    assert is_mirrored(chosen)
+
+
+def test_a_choice_that_was_taken_back_before_the_next_sync_loses_nothing(world: World) -> None:
+    world.sync()
+    choose(world, False)
+    choose(world, True)
+
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+
+
+def test_a_look_at_a_quiet_mailbox_drops_the_mail_of_a_folder(world: World) -> None:
+    """Nothing else is new in it, so nothing else would ever begin a sync."""
+    world.sync()
+    choose(world, False)
+
+    assert world.check().outcome is Outcome.SYNCED
+    assert mirrors_all_but(world)
+    assert world.check().outcome is Outcome.IDLE
+
+
+def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
+    world: World,
+) -> None:
+    world.sync()
+    world.rows(
+        "WITH archive AS (UPDATE mailsync.email_folders SET differing = 1"
+        " WHERE display_name = 'Archive' RETURNING account_id, id)"
+        " INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)"
+        " SELECT account_id, id, 'm', 'surplus' FROM archive RETURNING 1"
+    )
+    choose(world, False)
+    assert world.sync() == "completed"
+
+    assert world.check().outcome is Outcome.IDLE
+    assert world.rows("SELECT 1 FROM mailsync.proof_differences") == []
+
+
+def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> None:
+    made = chosen.remote.folders.create("New", parent="archive")
+    chosen.remote.deliver(a_mail("new"), made.id)
+
+    assert chosen.sync() == "completed"
+    assert mirrors_all_but(chosen)
+
+
+def test_a_choice_stops_the_run_so_that_each_has_one_selection(world: World) -> None:
+    world.sync()
+    runs = RunStore(world.database)
+    LeaseStore(world.database).begin(
+        world.account_id, RunId("under-way"), "arn", SyncType.AUTO, "test"
+    )
+
+    choose(world, False)
+
+    assert runs.open_run_account(RunId("under-way")) is None
+    assert world.sync() == "completed"
+    assert mirrors_all_but(world)
+
+
+def test_only_the_folders_that_were_named_are_walked_again(world: World) -> None:
+    world.sync()
+    number = FolderId(folder_ids(world)["Archive"])
+    scope = SyncScope(SyncType.FULL, (number,))
+    run_id = RunId("run-2")
+    RunStore(world.database).enqueue(world.account_id, run_id, scope, "api")
+
+    assert world.sync() == "completed"
+
+    archive = world.remote.folders.find("archive").id
+    assert {walk for name, walk in world.rows(WALKS) if name != archive} == {1}
+    assert dict(world.rows(WALKS))[archive] == 2
+    assert is_mirrored(world)

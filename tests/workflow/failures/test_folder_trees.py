@@ -1,0 +1,169 @@
+"""The folder tree: what cannot be read of it, clouds without delta, and what a check costs."""
+
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from mailsync.sync.check import Outcome
+from tests.providers.simulators.graph_client import a_mail
+from tests.workflow.failures.mirror import is_mirrored, stored
+from tests.workflow.failures.world import World
+
+FAILED = "SELECT error FROM mailsync.sync_run_folders WHERE status = 'failed'"
+CHECK_H = 5 / 60
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 403, "code": "ErrorAccessDenied"},
+        {"status": 404, "code": "ErrorSyncFolderNotFound"},
+        {"status": 404, "code": "ErrorItemNotFound"},
+        {"status": 500, "code": "ErrorInternalServerError"},
+    ],
+)
+def test_children_that_cannot_be_listed_stop_no_other_folder(
+    world: World, fault: dict[str, Any]
+) -> None:
+    world.switch(flat_folder_delta=False)
+    world.sync()
+    before = stored(world)
+    archive = world.remote.folders.find("archive").id
+    world.strike(f"{archive}/childFolders", **fault, times=None)
+    new = [world.remote.deliver(a_mail("new"), folder.id) for folder in world.remote.folders.all()]
+
+    world.sync()
+    assert {*before, *new} == stored(world).keys()
+
+    world.calm()
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+
+
+def test_a_folder_without_counts_stops_no_other_and_is_not_verified(world: World) -> None:
+    world.sync()
+    archive = world.remote.folders.find("archive").id
+    world.strike("/mailFolders", page="uncounted", about=[archive], times=None)
+    new = [world.remote.deliver(a_mail("new"), folder) for folder in ("inbox", "archive")]
+
+    assert world.sync() == "FoldersFailed"
+    assert world.rows(FAILED) == [["FolderNotRead"]]
+    assert {*new} <= stored(world).keys()
+
+    world.calm()
+    assert world.sync() == "completed"
+
+
+def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
+    """National clouds (Microsoft Graph docs, "Use delta query", limitations)."""
+    world.switch(has_delta=False)
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+
+    world.remote.deliver(a_mail("new"))
+    world.remote.update(world.remote.messages("inbox")[1].immutable_id, isRead=True)
+    world.remote.delete_permanently(world.remote.messages("inbox")[2].immutable_id)
+    world.remote.move(world.remote.messages("archive")[0].immutable_id, "inbox")
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+
+
+@pytest.mark.parametrize(
+    ("feed", "fallback"), [(r"/messages/delta\?.*body", 1), ("/messages/delta", 2)]
+)
+def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
+    world: World, feed: str, fallback: int
+) -> None:
+    bad = world.remote.messages("inbox")[5].immutable_id
+    inbox = world.remote.folders.find("inbox").id
+    world.strike(f"{inbox}.*{feed}", status=500, times=None)
+    world.strike(f"/me/messages/{bad}", status=500, code="ErrorContentConversionFailed", times=None)
+
+    assert world.sync() == "completed"
+    new = world.remote.deliver(a_mail("new"))
+    assert world.sync() == "completed"
+    assert new in stored(world)
+    assert world.rows("SELECT message_id, cause FROM mailsync.email_quarantine") == [
+        [bad, "unanswered"]
+    ]
+    assert world.one("SELECT max(fallback) FROM mailsync.folder_cursors") == [fallback]
+
+    world.calm()
+    for _ in range(2):
+        world.let_time_pass(25)
+        assert world.sync() == "completed"
+    assert is_mirrored(world)
+    assert world.one("SELECT max(fallback) FROM mailsync.folder_cursors") == [0]
+
+
+def test_a_name_that_cannot_be_stored_is_not_new_in_every_check(world: World) -> None:
+    world.remote.folders.rename("archive", "A\0rchive")
+    world.sync()
+
+    assert [world.check().outcome for _ in range(3)] == [Outcome.IDLE] * 3
+
+
+def check_of_an_idle_mailbox(world: World) -> int:
+    """The requests of the next check of the schedule."""
+    world.let_time_pass(CHECK_H)
+    checked = world.check()
+    assert checked.outcome is Outcome.IDLE
+    return checked.requests
+
+
+@pytest.mark.parametrize("is_flat", [True, False])
+def test_a_check_of_512_folders_costs_60_requests_on_average(world: World, is_flat: bool) -> None:
+    world.switch(flat_folder_delta=is_flat)
+    for parent in range(16):
+        above = world.remote.folders.create(f"P{parent}").id
+        for child in range(31):
+            world.remote.folders.create(f"C{child}", parent=above)
+    assert world.sync() == "completed"
+    world.let_time_pass(30)
+    world.sync()
+
+    # The first check of a day asks every folder for hidden ones below it.
+    daily, *usual = [check_of_an_idle_mailbox(world) for _ in range(13)]
+
+    assert (daily + 287 * sum(usual) / 12) / 288 <= (60 if is_flat else 66)
+
+
+def test_a_quiet_folder_among_hundreds_is_read_within_the_hour(world: World) -> None:
+    for at in range(100):
+        world.remote.folders.create(f"F{at}")
+    world.sync()
+    world.let_time_pass(30)
+    world.sync()
+    quiet = world.remote.folders.all()[-1].id
+    message = world.remote.deliver(a_mail("in a quiet folder"), quiet)
+    world.check()
+    assert message in stored(world)
+
+    world.remote.update(message, flag={"flagStatus": "flagged"})
+    world.rows(
+        "UPDATE mailsync.email_folders SET active_at = now() - interval '2 days' RETURNING 1"
+    )
+    for _ in range(12):
+        world.let_time_pass(CHECK_H)
+        world.check()
+
+    assert is_mirrored(world)
+
+
+def test_two_slots_of_four_are_enough_and_the_tree_is_read_once_for_each_state(
+    world: World,
+) -> None:
+    world.at_once = True
+    world.switch(requests_in_flight=2)
+    for at in range(12):
+        folder = world.remote.folders.create(f"F{at}")
+        for _ in range(4):
+            world.remote.deliver(a_mail(), folder.id)
+
+    assert world.sync() == "completed"
+
+    asked = [unquote(each.path) for each in world.simulators.service.log.records()]
+    assert is_mirrored(world)
+    assert len([path for path in asked if path.endswith("/mailFolders/delta")]) <= 2

@@ -1,0 +1,242 @@
+"""Positions that are lost and folders that cannot be followed: walked again, or by plain lists."""
+
+import json
+from contextlib import closing
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from mailsync.model import SyncType
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.sync.folder_pages import EMPTY_PAGES
+from tests.providers.simulators.graph_client import a_mail
+from tests.store.rows import rows
+from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
+from tests.workflow.failures.world import World
+
+WALKS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"
+FAILED = "SELECT role, error FROM mailsync.email_folders WHERE error <> ''"
+PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
+A_MONTH_PASSES = (
+    "UPDATE mailsync.data_keys SET created_at = created_at - interval '31 days' RETURNING 1"
+)
+NEWEST_KEY = "SELECT max(id) FROM mailsync.data_keys"
+KEYS_IN_USE = "SELECT DISTINCT cursor_key_id FROM mailsync.folder_cursors"
+FULL: dict[str, Any] = {"status": 403, "code": "ErrorQuotaExceeded", "times": None}
+
+
+def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
+    world: World,
+) -> None:
+    """Row 1."""
+    world.sync()
+    world.remote.purge(world.remote.messages("inbox")[3].immutable_id)
+    world.remote.deliver(a_mail("new"))
+    world.remote.expire_delta_links()
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+    assert world.rows(WALKS) == [[2, False]]
+
+
+def test_no_position_is_lost_when_the_data_key_is_replaced_and_all_are_sealed_anew(
+    world: World, owner: Settings
+) -> None:
+    """By the next sync, or by a look that finds nothing; nobody else may touch the keys."""
+    world.sync()
+    with closing(Database(owner)) as database:
+        for work in (world.sync, world.check):
+            rows(database, A_MONTH_PASSES)
+            world.forget_keys()
+            (before,) = world.one(NEWEST_KEY)
+            work()
+            (newest,) = world.one(NEWEST_KEY)
+            assert newest > before
+            assert world.rows(KEYS_IN_USE) == [[newest]]
+    assert world.rows(WALKS) == [[1, False]]
+    assert is_mirrored(world)
+
+
+def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(world: World) -> None:
+    """Row 4: walked again twice in a run, then it is somebody's to look at."""
+    world.sync()
+    before = stored(world)
+    world.remote.expire_delta_links()
+    world.switch(largest_page=5)
+    world.strike("skiptoken", status=410, code="SyncStateNotFound", times=None)
+
+    assert world.sync() == "FoldersFailed"
+
+    assert stored(world) == before
+    causes = world.rows("SELECT DISTINCT error FROM mailsync.email_folders WHERE error <> ''")
+    assert causes == [["CursorExpired"]]
+
+
+def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(world: World) -> None:
+    """Row 10: a few are normal, each with another link."""
+    struck = world.strike("skiptoken", page="ever empty", times=EMPTY_PAGES)
+    world.switch(largest_page=5)
+    assert world.sync() == "completed"
+    assert struck.struck == EMPTY_PAGES
+    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [1]
+    assert is_mirrored(world)
+
+    before = stored(world)
+    world.remote.expire_delta_links()
+    world.strike("skiptoken", page="ever empty", times=None)
+
+    assert world.sync() == "FoldersFailed"
+    assert stored(world) == before
+    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [3]
+
+
+def test_a_folder_that_never_comes_holds_up_only_itself(world: World) -> None:
+    """Row 27: neither feed nor list, in no page size."""
+    world.strike(f"{world.remote.folders.find('inbox').id}/messages", status=503, times=None)
+
+    assert world.sync() == "FoldersFailed"
+    waiting = in_mailbox(world).keys() - stored(world).keys()
+    assert waiting == {each.immutable_id for each in world.remote.messages("inbox")}
+    assert world.rows(FAILED) == [["inbox", "ProviderUnavailable"]]
+
+    world.calm()
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+
+
+def test_a_full_sync_that_would_empty_a_full_folder_hides_nothing(world: World) -> None:
+    """The folder is compared by ids instead."""
+    archive = world.remote.folders.find("archive").id
+    for folder, mails in ((archive, 20), ("inbox", 40)):
+        for number in range(mails):
+            world.remote.deliver(a_mail(f"mail {number}"), folder)
+    world.sync()
+    before = stored(world)
+    new = world.remote.deliver(a_mail("new"))
+    path = f"/me/mailFolders/{archive}/messages/delta"
+    link = f"{world.simulators.graph_url}{path}?$deltatoken=forged"
+    nothing = json.dumps({"value": [], "@odata.deltaLink": link})
+    world.strike(path, status=200, body=nothing, times=None)
+
+    assert world.sync(SyncType.FULL) == "completed"
+
+    assert stored(world).keys() == before.keys() | {new}
+    asked = world.simulators.service.log.records()
+    assert [each for each in asked if archive in unquote(each.path) and "count=" in each.query]
+
+
+@pytest.mark.parametrize("page", ["same link", "empty"])
+def test_a_link_that_leads_to_itself_for_ever_is_left_for_a_new_walk(
+    world: World, page: str
+) -> None:
+    """Rows 10 and 11: seven page sizes, down to one message, then a walk with another link."""
+    world.switch(largest_page=5)
+    struck = world.strike("skiptoken", page=page, times=7)
+
+    assert world.sync() == "completed"
+
+    assert struck.struck == 7
+    assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [2]
+    assert is_mirrored(world)
+
+
+def test_a_first_sync_that_broke_off_goes_on_where_it_stopped(world: World) -> None:
+    """Row 39: complete only when the last page is stored."""
+    world.switch(largest_page=5)
+    broken = world.strike("skiptoken", status=403, code="ErrorSomething", times=None)
+    assert world.sync() == "FoldersFailed"
+    assert world.one(PROVEN) == [False]
+    assert 0 < len(stored(world)) < len(in_mailbox(world))
+
+    broken.times = 0
+    before = len(world.simulators.service.log.records())
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+    assert world.one(PROVEN) == [True]
+    asked = world.simulators.service.log.records()[before:]
+    assert not [each for each in asked if "messages/delta" in each.path and each.link is None]
+
+
+def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
+    world: World,
+) -> None:
+    """Row 21: every folder is walked whole as long as Exchange can keep no chain."""
+    world.strike("/delta", **FULL)
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+
+    world.remote.purge(world.remote.messages("inbox")[0].immutable_id)
+    world.remote.update(world.remote.messages("inbox")[1].immutable_id, subject="changed")
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+    assert world.one(PROVEN) == [True]
+
+    world.calm()
+    world.sync()
+    world.remote.deliver(a_mail("new"))
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
+    assert world.rows(WALKS) == [[3, False]]
+
+
+def test_a_mailbox_that_becomes_full_goes_on_by_lists(world: World) -> None:
+    """Row 21, with a chain begun before; and a list whose second link is left out, row 12."""
+    world.sync()
+    world.remote.purge(world.remote.messages("inbox")[5].immutable_id)
+    world.remote.deliver(a_mail("new"))
+    world.strike("/delta", **FULL)
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+
+
+def test_a_list_that_breaks_off_early_loses_nothing(world: World) -> None:
+    """Row 12: what a listing did not show is asked for by id."""
+    world.sync()
+    world.rows("UPDATE mailsync.folder_cursors SET page_size = 5 RETURNING 1")
+    world.strike("/delta", **FULL)
+    world.strike("orderby", page="no link", times=None)
+
+    world.sync()
+
+    assert is_mirrored(world)
+
+
+def test_a_cursor_that_does_not_open_is_walked_anew(world: World) -> None:
+    """Changed in the table, or of another folder: what was sealed for one opens for no other."""
+    world.sync()
+    world.rows(
+        "UPDATE mailsync.folder_cursors SET cursor_sealed ="
+        " (SELECT cursor_sealed FROM mailsync.folder_cursors ORDER BY folder_id LIMIT 1)"
+        " RETURNING 1"
+    )
+    world.remote.deliver(a_mail("new"))
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+    assert world.rows("SELECT walk FROM mailsync.folder_cursors ORDER BY folder_id") == [
+        [1],
+        *[[2]] * (len(world.remote.folders.all()) - 1),
+    ]
+
+
+def test_a_folder_that_seems_gone_has_failed_and_keeps_its_mail(world: World) -> None:
+    """Rows 37 and 40: its messages are answered with 404 while it is still listed with mail."""
+    world.sync()
+    before = stored(world)
+    inbox = world.remote.folders.find("inbox").id
+    world.remote.deliver(a_mail("new"))
+    world.strike(f"{inbox}.*/messages", status=404, code="ErrorItemNotFound", times=None)
+
+    assert world.sync() == "FoldersFailed"
+    assert stored(world) == before
+
+    world.calm()
+    assert world.sync() == "completed"
+    assert is_mirrored(world)

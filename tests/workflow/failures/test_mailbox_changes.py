@@ -1,0 +1,202 @@
+"""What a mailbox does between two syncs, told by Graph in its own ways: the rows follow."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mailsync.model import SyncType
+from tests.providers.simulators.graph_client import a_mail
+from tests.workflow.failures.mirror import is_mirrored, stored
+from tests.workflow.failures.world import World
+
+WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.sync_run_folders"
+
+
+def newest(world: World, folder: str = "inbox") -> str:
+    return world.remote.messages(folder)[0].immutable_id
+
+
+def read(world: World) -> None:
+    """Rows 5 and 6: a read state comes alone, without an etag."""
+    world.remote.update(newest(world), isRead=True)
+    world.remote.update(world.remote.messages("inbox")[1].immutable_id, isRead=False)
+
+
+def move_up(world: World) -> None:
+    """Rows 15 and 16: one of the two moves is told by its source first, the other by its goal."""
+    world.remote.move(newest(world, "archive"), "inbox")
+
+
+def move_down(world: World) -> None:
+    world.remote.move(newest(world, "inbox"), "archive")
+
+
+def move_older(world: World) -> None:
+    """Row 13: mail that is older than its new folder's is told twice."""
+    world.remote.deliver(a_mail("old", minutes=-(10**6)))
+    world.remote.move(world.remote.messages("inbox")[-1].immutable_id, "deleteditems")
+
+
+def move_there_and_back(world: World) -> None:
+    """Row 17: told as removed, and never as added again."""
+    moved = newest(world)
+    world.remote.move(moved, "archive")
+    world.remote.move(moved, "inbox")
+
+
+def change_on_a_journey(world: World) -> None:
+    """Rows 5 and 17: away, changed there and back, of which only the read state is told; nor does
+    the folder in between tell it, for it was never mirrored."""
+    travelled = world.remote.messages("inbox")[0]
+    passing = world.remote.folders.create("Passing")
+    world.remote.move(travelled.immutable_id, passing.id)
+    world.remote.update(travelled.immutable_id, subject="changed on a journey")
+    world.remote.move(travelled.immutable_id, "inbox")
+    world.remote.update(travelled.immutable_id, isRead=not travelled.is_read)
+    world.remote.purge_folder(passing.id)
+
+
+def delete(world: World) -> None:
+    """Row 17: what is purged stays readable by its id; the folder that it names decides."""
+    world.remote.delete_permanently(newest(world))
+    world.remote.purge(world.remote.messages("archive")[0].immutable_id)
+    world.remote.delete(world.remote.messages("inbox")[1].immutable_id)
+
+
+def change_id(world: World) -> None:
+    """Row 19: an import gives a message another immutable id."""
+    world.remote.renew_immutable_id(newest(world))
+
+
+def draft(world: World) -> None:
+    """Row 45: a draft has no sender."""
+    world.remote.deliver(a_mail("draft", sender=None, is_draft=True))
+
+
+def rename(world: World) -> None:
+    """Row 36: a folder's role does not come from its name."""
+    world.remote.folders.rename("inbox", "Posteingang")
+
+
+def hide(world: World) -> None:
+    """Row 35: hidden folders, below others, which their parent does not count."""
+    hidden = world.remote.folders.create("Hidden", parent="archive", hidden=True)
+    deep = world.remote.folders.create("Deep", parent=hidden.id)
+    world.remote.deliver(a_mail("deep"), deep.id)
+
+
+def delete_folder(world: World) -> None:
+    """Row 38: it becomes a child of Deleted Items, with its mail."""
+    world.remote.delete_folder("archive")
+
+
+def purge_folder(world: World) -> None:
+    """Row 37: gone with its children and their mail."""
+    world.remote.purge_folder("archive")
+
+
+CHANGES = (
+    *(read, move_up, move_down, move_older, move_there_and_back),
+    *(change_on_a_journey, delete, change_id, draft),
+    *(rename, hide, delete_folder, purge_folder),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "sync_type"),
+    [
+        *((each, SyncType.AUTO) for each in CHANGES),
+        *((each, SyncType.FULL) for each in (move_there_and_back, delete, purge_folder)),
+    ],
+)
+def test_the_rows_follow(
+    world: World, change: Callable[[World], None], sync_type: SyncType
+) -> None:
+    world.sync()
+    change(world)
+
+    assert world.sync(sync_type) == "completed"
+
+    assert is_mirrored(world)
+
+
+def test_replayed_changes_write_nothing(world: World) -> None:
+    """Row 14."""
+    world.sync()
+    world.remote.update(newest(world), categories=["Red"])
+    world.remote.move(newest(world, "archive"), "inbox")
+    world.sync()
+    world.switch(replayed_changes=100)
+    before = world.one(WRITTEN)
+
+    assert world.sync() == "completed"
+
+    assert is_mirrored(world)
+    assert world.one(WRITTEN) == before
+
+
+def test_a_read_state_of_an_unknown_message_brings_the_message(world: World) -> None:
+    """Row 5."""
+    world.sync()
+    world.remote.update(newest(world), isRead=not world.remote.messages("inbox")[0].is_read)
+    world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{newest(world)}' RETURNING 1")
+
+    world.sync()
+
+    assert newest(world) in stored(world)
+    assert is_mirrored(world)
+
+
+def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
+    """Row 30: a race between a page and the message that it names."""
+    world.sync()
+    world.remote.update(newest(world), isRead=not world.remote.messages("inbox")[0].is_read)
+    world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{newest(world)}' RETURNING 1")
+    world.strike("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
+
+    assert world.sync() == "completed"
+    assert newest(world) not in stored(world)
+
+    world.calm()
+    world.sync()
+    assert is_mirrored(world)
+
+
+def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tree is read again for the new one, and so is the state that begins full syncs."""
+    world.sync()
+    full_syncs = "SELECT folder_id, walk + 1 FROM mailsync.folder_cursors ORDER BY folder_id"
+    expected = world.rows(full_syncs)
+    compare: Callable[[Any], Any] = world._recalculate_counts
+    new: list[str] = []
+
+    def compare_later(event: Any) -> Any:
+        if not new:
+            new.append(world.remote.folders.create("new").id)
+            world.remote.deliver(a_mail(), new[0])
+        return compare(event)
+
+    monkeypatch.setattr(world, "_recalculate_counts", compare_later)
+
+    assert world.sync(SyncType.FULL) == "completed"
+
+    assert is_mirrored(world)
+    assert world.rows(full_syncs.replace(" + 1", ""))[:-1] == expected
+
+
+def test_no_request_ever_asks_for_what_graph_does_not_give(world: World) -> None:
+    """Rows 7 to 9, 18, 20 and 32 to 34: options that cut a history, ids that change."""
+    world.sync()
+    move_there_and_back(world)
+    world.sync(SyncType.FULL)
+
+    asked = world.simulators.service.log.records()
+    deltas = [each for each in asked if "/delta" in each.path]
+    assert deltas
+    assert all('IdType="ImmutableId"' in each.prefer for each in asked)
+    assert not [each for each in deltas if "$top" in each.query]
+    assert not [each for each in asked if "$filter" in each.query or "$expand" in each.query]
+    assert not [each for each in asked if each.path.endswith("/me/messages/delta")]

@@ -1,0 +1,252 @@
+"""Messages that cannot be read or stored: each is put aside with its cause, and nothing else is."""
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from localdev.mail.item import Address
+from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.page_rows import BODY_LIMIT_CHARS
+from mailsync.sync.check import Outcome
+from tests.providers.simulators.graph_client import a_mail
+from tests.store.rows import rows
+from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
+from tests.workflow.failures.world import World
+
+CAUSES = "SELECT message_id, cause FROM mailsync.email_quarantine"
+SILENT = "SELECT message_id FROM mailsync.emails WHERE removed_at IS NOT NULL AND gone_at IS NULL"
+PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
+A_DAY_LATER = (
+    "UPDATE mailsync.email_quarantine SET last_tried_at = last_tried_at - interval '25 hours'"
+    " RETURNING 1"
+)
+# Postgres refuses an index entry of more than a third of a page, and this does not compress.
+UNSTORABLE = "".join(chr(each) for each in random.Random(1).choices(range(0x4E00, 0x9FFF), k=9000))
+
+
+ABSURD = {
+    "receivedDateTime": "yesterday",
+    "sentDateTime": "10000-01-01T00:00:00Z",
+    "subject": {"not": "text"},
+    "toRecipients": "everybody",
+    "categories": [1, 2],
+    "flag": [],
+    "hasAttachments": "no",
+}
+
+
+@pytest.fixture(autouse=True)
+def operators_own_index(owner: Settings) -> Iterator[None]:
+    """Makes Postgres refuse a long Message-ID: the product's own indexes take any."""
+    with closing(Database(owner)) as database:
+        rows(database, "CREATE INDEX operators_own ON mailsync.emails (internet_message_id)")
+        yield
+        rows(database, "DROP INDEX mailsync.operators_own")
+
+
+def put_aside(world: World) -> dict[str, str]:
+    return {message_id: cause for message_id, cause in world.rows(CAUSES)}
+
+
+def unstorable(world: World, minutes: int) -> str:
+    item = a_mail("unstorable", minutes=minutes, internet_message_id=UNSTORABLE)
+    return world.remote.deliver(item)
+
+
+def with_value(world: World, name: str, value: Any) -> str:
+    message_id = world.remote.deliver(a_mail("with value"))
+    world.remote.update(message_id, **{name: value})
+    return message_id
+
+
+def test_a_page_that_the_database_refuses_is_stored_without_the_messages_it_refuses(
+    world: World,
+) -> None:
+    refused = {unstorable(world, minutes) for minutes in (1, 2, 30)}
+
+    assert world.sync() == "completed"
+
+    assert put_aside(world) == dict.fromkeys(refused, "refused")
+    expected = in_mailbox(world)
+    assert stored(world) == {each: expected[each] for each in expected.keys() - refused}
+    assert world.one(PROVEN) == [True]
+
+
+def test_items_with_absurd_values_do_not_stop_their_page(world: World) -> None:
+    """Row 31, inside a page."""
+    world.sync()
+    absurd = {with_value(world, name, value) for name, value in ABSURD.items()}
+    good = world.remote.deliver(a_mail("good"))
+
+    assert world.sync() == "completed"
+
+    assert put_aside(world) == dict.fromkeys(absurd, "malformed")
+    assert good in stored(world)
+    assert world.one(PROVEN) == [True]
+
+
+def test_a_message_that_exchange_cannot_read_is_put_aside(world: World) -> None:
+    """Row 31, asked for by its id."""
+    world.sync()
+    lost = world.remote.messages("inbox")[0].immutable_id
+    world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{lost}' RETURNING 1")
+    world.strike("/me/messages/", status=500, code="ErrorCorruptData", times=None)
+
+    assert world.sync() == "completed"
+
+    assert put_aside(world) == {lost: "corrupt"}
+    assert stored(world).keys() == in_mailbox(world).keys() - {lost}
+
+
+def test_a_body_beyond_the_limit_is_put_aside_and_one_below_is_stored(world: World) -> None:
+    large = world.remote.deliver(a_mail("large", body="x" * 60_000_000, body_type="html"))
+    body = "é" * (BODY_LIMIT_CHARS // 8)
+    small = world.remote.deliver(a_mail("small", body=body, body_type="html"))
+
+    assert world.sync() == "completed"
+
+    assert put_aside(world) == {large: "too_large"}
+    assert stored(world)[small]["html"] == body
+
+
+def test_mail_at_the_edge_is_stored_as_it_is(world: World) -> None:
+    crowd = tuple(Address(f"Person {n}", f"p{n}@example.com") for n in range(5_000))
+    nested = "<div>" * 50_000 + "deep"
+    plain = a_mail("edge")
+    for item in (
+        replace(plain, to=crowd, cc=crowd),
+        replace(plain, body=nested, body_type="html"),
+        replace(plain, received_at=plain.received_at.replace(year=1000)),
+        replace(plain, received_at=plain.received_at.replace(year=9999)),
+        replace(plain, subject=""),
+    ):
+        world.remote.deliver(item)
+    # What Exchange shows where a draft has no date.
+    with_value(world, "sentDateTime", "0001-01-01T00:00:00Z")
+
+    assert world.sync() == "completed"
+
+    assert put_aside(world) == {}
+    assert is_mirrored(world)
+
+
+def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
+    message_id = with_value(world, "receivedDateTime", "yesterday")
+    refused = unstorable(world, 1)
+    world.sync()
+    # Behind the back of the change feed: nothing is told of it.
+    for mended, name, value in (
+        (message_id, "receivedDateTime", "2026-05-01T12:00:00Z"),
+        (refused, "internetMessageId", "<short@example.com>"),
+    ):
+        world.remote.database.write(
+            "UPDATE message SET properties = json_set(properties, ?, ?) WHERE immutable_id = ?",
+            *(f"$.{name}", value, mended),
+        )
+
+    world.sync()
+    assert put_aside(world).keys() == {message_id, refused}
+
+    world.rows(A_DAY_LATER)
+    assert world.sync() == "completed"
+    assert put_aside(world) == {}
+    assert is_mirrored(world)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool) -> None:
+    message_id = unstorable(world, 1)
+    world.sync()
+    world.remote.purge(message_id)
+    if not is_told:
+        world.remote.database.write("DELETE FROM change WHERE immutable_id = ?", message_id)
+
+    assert world.sync() == "completed"
+
+    assert put_aside(world) == {}
+    assert is_mirrored(world)
+
+
+def test_what_was_put_aside_may_move(world: World) -> None:
+    """Whichever folder is told first: its new one puts it aside, its old one forgets it there."""
+    message_id = unstorable(world, 1)
+    other = world.remote.deliver(a_mail("x", internet_message_id=UNSTORABLE), "archive")
+    world.sync()
+    world.remote.move(message_id, "archive")
+    world.remote.move(other, "inbox")
+
+    assert world.sync() == "completed"
+
+    found = world.rows(
+        "SELECT q.message_id, f.role FROM mailsync.email_quarantine q"
+        " JOIN mailsync.email_folders f ON f.id = q.folder_id"
+    )
+    assert sorted(found) == sorted([[message_id, "archive"], [other, "inbox"]])
+    assert world.one("SELECT max(repair_rounds) FROM mailsync.sync_runs") == [0]
+    assert world.one(PROVEN) == [True]
+
+
+def test_the_last_version_that_could_be_stored_stays(world: World) -> None:
+    world.sync()
+    message_id = world.remote.messages("inbox")[0].immutable_id
+    before = stored(world)[message_id]
+    world.remote.update(message_id, internetMessageId=UNSTORABLE)
+
+    world.sync()
+    world.remote.expire_delta_links()
+    assert world.sync() == "completed"
+
+    assert put_aside(world) == {message_id: "refused"}
+    assert stored(world)[message_id] == before
+
+
+def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(world: World) -> None:
+    silent = unstorable(world, 1)
+    world.sync()
+    world.rows(A_DAY_LATER)
+    new = world.remote.deliver(a_mail("new"))
+    world.strike(f"/me/messages/{silent}", status=500, times=None)
+
+    assert world.sync() == "completed"
+    assert put_aside(world) == {silent: "unanswered"}
+    assert new in stored(world)
+    assert world.check().outcome is Outcome.IDLE
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
+    world: World, status: int
+) -> None:
+    world.sync()
+    gone, silent = (each.immutable_id for each in world.remote.messages("inbox")[:2])
+    for each in (gone, silent):
+        world.remote.delete_permanently(each)
+    world.strike(f"/me/messages/{silent}", status=status, times=None)
+
+    assert world.sync() == "completed"
+    assert world.rows(SILENT) == [[silent]]
+
+    world.calm()
+    assert world.check().outcome is Outcome.SYNCED
+    assert world.rows(SILENT) == []
+    assert is_mirrored(world)
+
+
+def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_does(
+    world: World,
+) -> None:
+    world.sync()
+    world.remote.delete_permanently(world.remote.messages("inbox")[0].immutable_id)
+    world.strike("/me/messages/", status=500, times=None)
+    world.strike("/mailFolders/inbox", status=500, times=None)
+
+    assert world.sync() == "ProviderUnavailable"
+
+    world.calm()
+    assert world.sync() == "completed"
+    assert is_mirrored(world)
