@@ -20,7 +20,7 @@ Json = dict[str, Any]
 Action = Callable[[Json], Json]
 
 
-class Refused(Exception):
+class ActionFailed(Exception):
     """It was not done; `status` is the HTTP status to say so with."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -31,7 +31,7 @@ class Refused(Exception):
 class Actions:
     """Each takes and returns a JSON object.
 
-    Raises Refused, NotFound, and httpx.TransportError when nobody answers.
+    Raises ActionFailed, NotFound, and httpx.TransportError when nobody answers.
     """
 
     def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
@@ -71,7 +71,7 @@ class Actions:
 
     def _event(self, asked: Json) -> Json:
         if self._sources.event_bus is None:
-            raise Refused(501, "The dashboard puts no events on the bus of this stack.")
+            raise ActionFailed(501, "The dashboard puts no events on the bus of this stack.")
         entry = {
             "EventBusName": self._sources.event_bus,
             "Source": "dashboard",
@@ -80,7 +80,7 @@ class Actions:
         }
         (taken,) = self._sources.client("events").put_events(Entries=[entry])["Entries"]
         if "EventId" not in taken:
-            raise Refused(422, taken.get("ErrorMessage") or "The bus refused the event.")
+            raise ActionFailed(422, taken.get("ErrorMessage") or "The bus refused the event.")
         return {"eventId": taken["EventId"]}
 
     def _pause(self, asked: Json, *, paused: bool) -> Json:
@@ -94,7 +94,7 @@ class Actions:
     def _api(self, method: str, path: str, **arguments: Any) -> Json:
         token = self._sources.token()
         if token is None:
-            raise Refused(
+            raise ActionFailed(
                 403, "Start the dashboard with a user's token in MAILSYNC_TOKEN for that."
             )
         headers = {"Authorization": f"Bearer {token}"}
@@ -104,44 +104,44 @@ class Actions:
         if answer.is_success:
             return document
         if document == _NO_ROUTE:
-            raise Refused(501, f"The API of this stack has no route {method} {path} yet.")
+            raise ActionFailed(501, f"The API of this stack has no route {method} {path} yet.")
         sentence = document.get("detail") or document.get("message") or "The API refused that."
-        raise Refused(answer.status_code, str(sentence))
+        raise ActionFailed(answer.status_code, str(sentence))
 
 
 def begin_sign_in(sources: Sources) -> Response:
     """Lead the browser to the mail provider, as the API leads a user who is signed in to it.
 
     The API's cookie comes along: cookies of localhost go to each of its ports.
-    Raises Refused.
+    Raises ActionFailed.
     """
     token = sources.token() if sources.stage == "local" else None
     if token is None:
-        raise Refused(404, "Only the dashboard of a local stack connects mailboxes.")
+        raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
     answer = httpx.get(
         f"{sources.api_url}/api/auth/microsoft",
         headers={"Authorization": f"Bearer {token}"},
         timeout=TIMEOUT_S,
     )
     if not answer.has_redirect_location:
-        raise Refused(502, f"The API began no sign-in: HTTP {answer.status_code}.")
+        raise ActionFailed(502, f"The API began no sign-in: HTTP {answer.status_code}.")
     cookies = tuple(answer.headers.get_list("set-cookie"))
     return Response(303, headers={"Location": answer.headers["location"]}, cookies=cookies)
 
 
 def text(asked: Json, name: str) -> str:
-    """Raises Refused when the action was not told this."""
+    """Raises ActionFailed when the action was not told this."""
     value = asked.get(name)
     if not isinstance(value, str) or not value:
-        raise Refused(422, f"The action needs {name}, as text.")
+        raise ActionFailed(422, f"The action needs {name}, as text.")
     return value
 
 
 def number(asked: Json, name: str, default: int | None = None) -> int:
-    """Raises Refused when the action was not told this and has no default for it."""
+    """Raises ActionFailed when the action was not told this and has no default for it."""
     value = asked.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Refused(422, f"The action needs {name}, as a whole number.")
+        raise ActionFailed(422, f"The action needs {name}, as a whole number.")
     return value
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from dashboard import mail
 from dashboard.accounts import account_page, account_view
-from dashboard.actions import Refused
+from dashboard.actions import ActionFailed
 from dashboard.changes import Changes
 from dashboard.events import newest
 from dashboard.executions import Executions
@@ -36,7 +36,7 @@ class Malformed(Exception):
 
 
 class Data:
-    """Raises Malformed, NotFound, Refused, and what readings and executions raise."""
+    """Raises Malformed, NotFound, ActionFailed, and what readings and executions raise."""
 
     def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
         self._sources = sources
@@ -135,7 +135,9 @@ class Data:
 
     def _body(self, _: Query, number: str) -> Response:
         if not self._sources.shows_bodies:
-            raise Refused(403, "Start the dashboard with --show-bodies to read the text of mail.")
+            raise ActionFailed(
+                403, "Start the dashboard with --show-bodies to read the text of mail."
+            )
         self._sources.report_opening(self._readings.message(int(number)).account_id, int(number))
         return Response(200, mail.document(*self._readings.body(int(number))), mail.HEADERS)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.actions import Action, Json, Refused, number, text
+from dashboard.actions import Action, ActionFailed, Json, number, text
 from dashboard.readings import Readings
 from dashboard.sources import Sources
 from localdev.demo_account import connect, simulator
@@ -41,7 +41,7 @@ class Simulation:
     @property
     def _provider(self) -> Provider:
         if self._sources.provider is None:
-            raise Refused(409, "Only a simulated mailbox can be told that; this mail is real.")
+            raise ActionFailed(409, "Only a simulated mailbox can be told that; this mail is real.")
         return self._sources.provider
 
     def _tell(self, action: str, **fields: Any) -> Json:
@@ -49,7 +49,7 @@ class Simulation:
             answer: Json = simulator(self._provider, "POST", action, **fields)
         except httpx.HTTPStatusError as refused:
             reason = refused.response.json()
-            raise Refused(409, f"{reason['error']}: {reason['message']}") from None
+            raise ActionFailed(409, f"{reason['error']}: {reason['message']}") from None
         return answer
 
     def _connect(self, asked: Json) -> Json:
@@ -63,13 +63,13 @@ class Simulation:
         try:
             account = connect(self._sources.api_url, self._provider, token, address)
         except StartFailed as failed:
-            raise Refused(502, str(failed)) from failed
+            raise ActionFailed(502, str(failed)) from failed
         return {"accountId": account.id, "address": account.address}
 
     def _deliver(self, asked: Json) -> Json:
         count = number(asked, "count", 1)
         if not 1 <= count <= MAX_DELIVERY:
-            raise Refused(422, f"From 1 to {MAX_DELIVERY} mails can be delivered at once.")
+            raise ActionFailed(422, f"From 1 to {MAX_DELIVERY} mails can be delivered at once.")
         address, folder = text(asked, "address"), asked.get("folder") or "inbox"
         subject = asked.get("subject") or "A new mail"
         subjects = [f"{subject} {each + 1}" if count > 1 else subject for each in range(count)]

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dashboard.actions import Actions, Refused, begin_sign_in
+from dashboard.actions import ActionFailed, Actions, begin_sign_in
 from dashboard.data import Data, Malformed, json_response
 from dashboard.executions import Executions
 from dashboard.pages import PROTECTION, page
@@ -53,7 +53,7 @@ class Site:
             answer = _error(404, str(missing))
         except Malformed as malformed:
             answer = _error(400, str(malformed))
-        except Refused as refused:
+        except ActionFailed as refused:
             answer = _error(refused.status, str(refused))
         except MailsyncError as broken:
             answer = _error(503, str(broken))
@@ -88,7 +88,7 @@ class Site:
     def _act(self, request: Request) -> Any:
         action = self._actions.get(request.path.removeprefix(ACTIONS))
         if action is None:
-            raise Refused(404, "There is no action of this name.")
+            raise ActionFailed(404, "There is no action of this name.")
         try:
             asked = json.loads(request.body or b"{}")
         except ValueError:

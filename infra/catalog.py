@@ -141,7 +141,7 @@ FUNCTIONS: tuple[Function, ...] = (
         timeout_s=300,
         memory_mb=1024,
     ),
-    Function(name="reset-folder", purpose="Starts a new walk of a folder.", needs=_STORE),
+    Function(name="reset-folder", purpose="Begins a new full sync of a folder.", needs=_STORE),
     Function(name="folder-failed", purpose="Records why a folder failed.", needs=_STORE),
     Function(
         name="recalculate-counts",

@@ -58,7 +58,7 @@ def _cors(stage: StageSettings) -> apigateway.CorsPreflightOptions | None:
 
 
 class SyncApi(Construct):
-    """An HTTP API. A verdict of the authorizer holds for 300 seconds per Authorization header."""
+    """An HTTP API. A decision of the authorizer holds for 300 seconds per Authorization header."""
 
     def __init__(
         self,

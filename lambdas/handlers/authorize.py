@@ -14,7 +14,7 @@ from mailsync.settings import load_settings
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    # What the gateway keeps the verdict for, and so what has to be judged.
+    # What the gateway keeps the decision for, and so what has to be judged.
     authorization = (event.get("identitySource") or [""])[0]
     caller = caller_of(authorization, load_settings(), open_signing_keys())
     logger.info("caller_checked", authorized=caller is not None)

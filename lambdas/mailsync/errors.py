@@ -48,7 +48,7 @@ class AccountNotFound(MailsyncError):
 
 
 class CursorExpired(MailsyncError):
-    """The provider no longer honours the cursor; walk the folder again from the start."""
+    """The provider no longer honours the cursor; the folder needs a full sync."""
 
 
 class FolderGone(MailsyncError):

@@ -13,7 +13,7 @@ ACCEPT_ENCODING = "gzip"
 SMALL_BODY_BYTES = 4 * 2**20
 """A limit for everything that is no mail: tokens, keys, users, subscriptions. Parsed, JSON takes up
 to 33 times its size (a list of small objects), and the functions that read these have 512 MB."""
-_PIECE_BYTES = 64 * 2**10
+_CHUNK_BYTES = 64 * 2**10
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -55,7 +55,7 @@ def _unpacked(raw: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces of at most `_PIECE_BYTES`; a body may be of several members (RFC 1952, 2.2)."""
+    """Pieces of at most `_CHUNK_BYTES`; a body may be of several members (RFC 1952, 2.2)."""
     member, is_empty = zlib.decompressobj(_GZIP), True
     for each in raw:
         packed, is_empty = each, is_empty and not each
@@ -72,6 +72,6 @@ def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
 
 def _inflated(member: Any, packed: bytes) -> bytes:
     try:
-        return bytes(member.decompress(packed, _PIECE_BYTES))
+        return bytes(member.decompress(packed, _CHUNK_BYTES))
     except zlib.error:
         raise UnreadableBody("The body is no gzip.") from None

@@ -58,10 +58,10 @@ class EventBus:
     def take(self, request: bytes, answer: bytes) -> None:
         """What moto has answered to a PutEvents; entries without an EventId were refused."""
         entries, answers = json.loads(request)["Entries"], json.loads(answer)["Entries"]
-        for entry, verdict in zip(entries, answers, strict=True):
+        for entry, decision in zip(entries, answers, strict=True):
             bus = entry.get("EventBusName", "default").rpartition("/")[2]
-            if "EventId" in verdict and bus == self.name:
-                self._deliver(verdict["EventId"], entry)
+            if "EventId" in decision and bus == self.name:
+                self._deliver(decision["EventId"], entry)
 
     def _deliver(self, event_id: str, entry: Mapping[str, Any]) -> None:
         event = SeenEvent(

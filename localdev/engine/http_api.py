@@ -134,10 +134,10 @@ class HttpApi:
         answer = self._invoke(self._authorizer, authorizer_event(event))
         if answer is None or answer.failed:
             return message(500, "Internal Server Error")
-        verdict = json.loads(answer.payload)
-        if not isinstance(verdict, dict) or verdict.get("isAuthorized") is not True:
+        decision = json.loads(answer.payload)
+        if not isinstance(decision, dict) or decision.get("isAuthorized") is not True:
             return message(403, "Forbidden")
-        event["requestContext"]["authorizer"] = {"lambda": verdict.get("context") or {}}
+        event["requestContext"]["authorizer"] = {"lambda": decision.get("context") or {}}
         return None
 
     def _integrate(self, function: str, event: dict[str, Any]) -> Response:

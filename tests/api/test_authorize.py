@@ -88,11 +88,11 @@ def test_only_the_application_s_own_claim_names_an_administrator(
     claims: dict[str, Any], admin: str
 ) -> None:
     """A user writes his own `user_metadata` on Supabase, but not his `app_metadata`."""
-    verdict = authorize(a_token(**claims))
+    decision = authorize(a_token(**claims))
 
-    assert verdict["context"] == {"userId": "ann", "admin": admin}
+    assert decision["context"] == {"userId": "ann", "admin": admin}
     event = APIGatewayProxyEventV2(a_request("GET /api/health"))
-    event.raw_event["requestContext"]["authorizer"] = {"lambda": verdict["context"]}
+    event.raw_event["requestContext"]["authorizer"] = {"lambda": decision["context"]}
     assert is_admin(event) is (admin == "true")
 
 

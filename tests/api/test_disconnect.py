@@ -17,7 +17,7 @@ from mailsync.model import AccountId, RunRef
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.rows import to_json
 from mailsync.sync import push
@@ -148,7 +148,7 @@ def test_what_a_request_has_no_time_to_purge_the_schedule_deletes(
     from mailsync.api import removal
 
     monkeypatch.setattr(removal, "BUDGET_S", 0)
-    monkeypatch.setattr("mailsync.store.control_store.PIECE", 2)
+    monkeypatch.setattr("mailsync.store.control_store.DELETE_BATCH", 2)
 
     answer = remove(ask, run.account_id, "purge")
 
@@ -304,7 +304,7 @@ def test_a_death_that_nobody_repeats_costs_the_notifications_of_a_minute(
     due = "UPDATE mailsync.provider_subscriptions SET next_try_at = now()"
     sql(due)
 
-    push.end_push(OwnAccount(account_id, "ann"))
+    push.end_push(AccountOfCaller(account_id, "ann"))
 
     assert tick() == NOTHING
     sql(due)
@@ -331,7 +331,7 @@ def test_what_a_tick_makes_while_a_disconnection_begins_is_ended_by_it_too(
     """The provider was told of what there was; the account may lose its tokens at any moment."""
     identity.notifier.expire(identity.service.mailbox("ann@example.org").user_id)
     sql("UPDATE mailsync.provider_subscriptions SET next_try_at = now()")
-    subscriber.at_handshake = lambda: push.end_push(OwnAccount(account_id, "ann"))
+    subscriber.at_handshake = lambda: push.end_push(AccountOfCaller(account_id, "ann"))
 
     tick()
 
@@ -343,7 +343,7 @@ def test_an_event_that_becomes_true_while_the_account_is_deleted_goes_with_it(
 ) -> None:
     """A run that fails at this moment holds the account and puts its event into the outbox."""
     store, other = ControlStore(database), Database(settings)
-    store.begin_purge(OwnAccount(account_id, "ann"))
+    store.begin_purge(AccountOfCaller(account_id, "ann"))
     while store.purge_piece(account_id):
         pass
 

@@ -11,7 +11,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.api.organisation_mailboxes import Wanted
-from mailsync.api.problems import Refused
+from mailsync.api.problems import ApiError
 from mailsync.model import AccountId, RunId, RunRef, SyncType, TreeReading
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
@@ -122,7 +122,7 @@ def test_an_organisation_that_is_not_listed_is_refused_in_words(
     ],
 )
 def test_a_field_that_cannot_be_right_is_named(body: Any, named: str) -> None:
-    with pytest.raises(Refused, match=named) as refused:
+    with pytest.raises(ApiError, match=named) as refused:
         Wanted.from_body(body, "ann")
     assert refused.value.problem.status == 422
 

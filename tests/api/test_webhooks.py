@@ -13,7 +13,7 @@ import pytest
 from mailsync.model import AccountId, Provider, RemoteId, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.push_store import PushStore
 from tests.api.conformance import documented
 from tests.api.conftest import Ask, Connect, Sql
@@ -315,7 +315,7 @@ def test_the_secret_is_neither_logged_nor_stored_and_the_resource_is_not_either(
 def test_a_forgotten_subscription_says_nothing_any_more(
     ask: Ask, state: Any, database: Database, account_id: AccountId, sql: Sql
 ) -> None:
-    ControlStore(database).disconnect(OwnAccount(account_id, "ann"))
+    ControlStore(database).disconnect(AccountOfCaller(account_id, "ann"))
     sql("UPDATE mailsync.email_accounts SET status = 'active'")
 
     assert ask(body={"value": [a_notice()]}).status == 202

@@ -117,11 +117,11 @@ def hours(number: float) -> Happens:
 
 
 def test_after_a_sync_that_verified_everything_nothing_is_left_to_do(synced: Mirror) -> None:
-    assert check_of(synced).is_settled
+    assert check_of(synced).is_fully_verified
 
 
 @pytest.mark.parametrize(
-    ("happened", "later_h", "is_settled"),
+    ("happened", "later_h", "is_fully_verified"),
     [
         ([removed], 0, False),
         ([removed, said_to_be_gone], 1.9, True),
@@ -140,12 +140,12 @@ def test_after_a_sync_that_verified_everything_nothing_is_left_to_do(synced: Mir
     ],
 )
 def test_a_mailbox_is_settled_while_the_provider_need_not_be_asked_about_anything(
-    happened: list[Happens], later_h: float, is_settled: bool, synced: Mirror
+    happened: list[Happens], later_h: float, is_fully_verified: bool, synced: Mirror
 ) -> None:
     in_a_sync(synced, *happened)
     synced.let_time_pass(later_h)
 
-    assert check_of(synced).is_settled == is_settled
+    assert check_of(synced).is_fully_verified == is_fully_verified
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_mailbox_that_was_not_verified_or_holds_too_much_is_not_settled(
 ) -> None:
     synced.rows(f"UPDATE mailsync.{change} RETURNING 1")
 
-    assert not check_of(synced).is_settled
+    assert not check_of(synced).is_fully_verified
 
 
 def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(

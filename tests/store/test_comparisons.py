@@ -15,7 +15,7 @@ from tests.store.rows import emails
 from tests.support.builders import A_MOMENT, a_message
 
 ROW = StoredEntry(is_read=False, version="v1", modified_at=A_MOMENT)
-WALKS = "SELECT message_id, walk FROM mailsync.emails"
+GENERATIONS = "SELECT message_id, walk FROM mailsync.emails"
 
 
 def ids(*names: str) -> list[RemoteId]:
@@ -64,7 +64,7 @@ def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(
         "other": ("F2", False),
     }
     assert compared.rows(numbers) == before
-    assert dict(map(tuple, compared.rows(WALKS))) == {
+    assert dict(map(tuple, compared.rows(GENERATIONS))) == {
         "here": 1,
         "hidden": 2,
         "elsewhere": 2,

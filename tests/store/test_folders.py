@@ -262,7 +262,12 @@ def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror:
     mirror.fill(mirror.first, 1)
     mirror.folders.restart_full_sync(mirror.run, mirror.first, fallback=2)
     begun = mirror.folder(mirror.first).position
-    assert (begun.cursor, begun.walk, begun.walking, begun.fallback) == (None, 2, True, 2)
+    assert (begun.cursor, begun.generation, begun.full_sync_running, begun.fallback) == (
+        None,
+        2,
+        True,
+        2,
+    )
 
     mirror.apply(mirror.first)
     mirror.folders.restart_full_sync(mirror.run, mirror.first)

@@ -5,7 +5,7 @@ import pytest
 from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId, Provider
 from mailsync.store.connection import Database
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.credential_store import CredentialStore
 from mailsync.sync.purge import purge_marked
 from tests.store.rows import one
@@ -31,7 +31,7 @@ def test_an_account_that_cannot_be_deleted_now_holds_no_other_up_and_is_not_kept
             provider_account_id="uid.utid",
             email_address="a@example.org",
         )
-        store.begin_purge(OwnAccount(account_id, user_id))
+        store.begin_purge(AccountOfCaller(account_id, user_id))
     first, _ = store.purging()
 
     with pytest.raises(StoreUnavailable):

@@ -12,7 +12,7 @@ from mailsync.model import RemoteId, Removal, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.statements import statements
 from tests.deploy.previous import QUERIES
@@ -22,7 +22,7 @@ from tests.support.builders import a_message
 
 ACCOUNT = "SELECT sync_status, last_error, failures FROM mailsync.email_accounts"
 VERIFIED = "UPDATE mailsync.email_folders SET verified_at = now() + interval '1 s' RETURNING 1"
-WALKED = "UPDATE mailsync.folder_cursors SET walking = false RETURNING 1"
+FULL_SYNCS_ENDED = "UPDATE mailsync.folder_cursors SET walking = false RETURNING 1"
 
 
 def hide(mirror: Mirror, names: Collection[str]) -> None:
@@ -41,7 +41,7 @@ def say_gone(mirror: Mirror, names: Collection[str]) -> int:
 
 
 def confirm(mirror: Mirror) -> None:
-    own = OwnAccount(mirror.run.account_id, "ann")
+    own = AccountOfCaller(mirror.run.account_id, "ann")
     assert ControlStore(mirror.database).confirm_removal(own) is not None
 
 
@@ -154,7 +154,7 @@ def test_whichever_way_a_message_leaves_it_is_hidden_due_and_not_yet_known_to_be
     [name] = mirror.fill(mirror.first, 1)
     hide(mirror, [name])
     say_gone(mirror, [name])
-    page = next(encoded.pieces([encoded.to_row(a_message(name))]))
+    page = next(encoded.chunks([encoded.to_row(a_message(name))]))
     with (
         closing(Database(settings, known=statements(QUERIES))) as before,
         before.transaction() as tx,
@@ -304,7 +304,7 @@ def test_the_account_says_that_most_of_the_mailbox_is_going_until_a_person_confi
     say_gone(mirror, gone)
     if is_confirmed:
         confirm(mirror)
-    for sql in (WALKED, VERIFIED):
+    for sql in (FULL_SYNCS_ENDED, VERIFIED):
         mirror.rows(sql)
 
     assert mirror.runs.complete(mirror.run)

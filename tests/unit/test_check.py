@@ -26,16 +26,18 @@ EQUAL = FolderCount(remote=3, stored=3, quarantined=0, remote_unread=1, unread=1
 
 
 def folder(
-    number: int, *, selected: bool = True, walking: bool = False, midway: bool = False
+    number: int, *, selected: bool = True, full_sync_running: bool = False, mid_round: bool = False
 ) -> KnownFolder:
-    position = Position(Sealed(1, b"link"), 1, walking=walking, midway=midway)
+    position = Position(
+        Sealed(1, b"link"), 1, full_sync_running=full_sync_running, mid_round=mid_round
+    )
     role = Role.INBOX if number == 1 else Role.OTHER
     return a_known_folder(number, f"F{number}", position=position, selected=selected, role=role)
 
 
 def result(
     *,
-    is_settled: bool = True,
+    is_fully_verified: bool = True,
     listing: FolderListing = WHOLE,
     plan: FolderPlan = SAME,
     folders: tuple[KnownFolder, ...] = (folder(1), folder(2)),
@@ -46,7 +48,7 @@ def result(
 ) -> CheckResult:
     shown = {1: a_page(), 2: a_page()} if pages is None else pages
     return classify(
-        is_settled=is_settled,
+        is_fully_verified=is_fully_verified,
         listing=listing,
         plan=plan,
         folders=folders,
@@ -63,7 +65,7 @@ def test_nothing_is_new_where_nothing_changed_and_everything_agrees() -> None:
 
 
 def test_a_folder_that_is_not_mirrored_is_not_read() -> None:
-    unselected = folder(3, selected=False, walking=True)
+    unselected = folder(3, selected=False, full_sync_running=True)
 
     assert result(folders=(folder(1), folder(2), unselected)) is CheckResult.NOTHING_NEW
 
@@ -81,7 +83,7 @@ def test_a_count_that_is_wrong_as_ever_is_nothing_new() -> None:
 @pytest.mark.parametrize(
     "seen",
     [
-        {"is_settled": False},
+        {"is_fully_verified": False},
         {"pages": {1: a_page(Removal(RemoteId("m1"))), 2: a_page()}},
         {"plan": FolderPlan((a_remote_folder("F1"),), ())},
         {"plan": FolderPlan((), (FolderId(9),))},
@@ -110,9 +112,9 @@ def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> No
     [
         {"pages": {1: a_page(), 2: a_page(has_more=True)}},
         {"pages": {1: a_page()}},
-        {"folders": (folder(1), folder(2, walking=True))},
-        {"folders": (folder(1), folder(2, walking=True)), "waiting": (2,)},
-        {"folders": (folder(1), folder(2, midway=True))},
+        {"folders": (folder(1), folder(2, full_sync_running=True))},
+        {"folders": (folder(1), folder(2, full_sync_running=True)), "waiting": (2,)},
+        {"folders": (folder(1), folder(2, mid_round=True))},
         {"plan": FolderPlan((a_remote_folder("new"),), ())},
         {"listing": replace(WHOLE, omitted=frozenset({RemoteId("F3")}))},
         {"listing": replace(WHOLE, failures={RemoteId("F2"): "No sub-folders."})},

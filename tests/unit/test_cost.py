@@ -91,7 +91,7 @@ def a_folder(number: int, *, is_active: bool, read_at: datetime) -> KnownFolder:
         role=Role.OTHER,
         hidden=False,
         selected=True,
-        position=Position(None, walk=1, walking=False),
+        position=Position(None, generation=1, full_sync_running=False),
         active_at=read_at if is_active else None,
         read_at=read_at,
     )

@@ -12,7 +12,7 @@ from mailsync.decisions.folders import (
     diff_folders,
     listing_fault,
     moved_counts,
-    small_walks,
+    small_full_syncs,
 )
 from mailsync.model import (
     FolderId,
@@ -187,7 +187,7 @@ def batches(*totals: int) -> list[list[int]]:
     for number, total in enumerate(totals):
         known.append(a_known_folder(number, f"F{number}"))
         remote.append(a_remote_folder(f"F{number}", total=total))
-    found = small_walks(known, remote, page_size=100)
+    found = small_full_syncs(known, remote, page_size=100)
     return [[totals[FolderId(each.ref.id)] for each in batch] for batch in found]
 
 
@@ -216,7 +216,7 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
     ]
     remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 
-    assert list(small_walks(known, remote, page_size=100)) == []
+    assert list(small_full_syncs(known, remote, page_size=100)) == []
 
 
 def test_ten_thousand_folders_are_compared_within_a_second() -> None:

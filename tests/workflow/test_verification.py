@@ -12,7 +12,7 @@ AGES = (
     "SELECT id, extract(epoch FROM now() - compared_at) / 3600 FROM mailsync.email_folders"
     " WHERE selected ORDER BY id"
 )
-WALKS = (
+GENERATIONS = (
     "SELECT f.display_name, c.walk FROM mailsync.email_folders f"
     " JOIN mailsync.folder_cursors c ON c.folder_id = f.id"
 )
@@ -78,7 +78,7 @@ def test_no_folder_is_compared_before_it_is_due(world: World) -> None:
 def test_a_folder_that_appears_in_a_full_sync_restarts_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, count = dict(map(tuple, world.rows(WALKS))), world._recalculate_counts
+    before, count = dict(map(tuple, world.rows(GENERATIONS))), world._recalculate_counts
 
     def appear_and_count(event: object) -> object:
         if "Late" not in {each.display_name for each in world.remote.folders.all()}:
@@ -88,7 +88,7 @@ def test_a_folder_that_appears_in_a_full_sync_restarts_no_other(
     monkeypatch.setattr(world, "_recalculate_counts", appear_and_count)
     assert world.sync(SyncType.FULL) == "completed"
 
-    assert dict(map(tuple, world.rows(WALKS))) == {
+    assert dict(map(tuple, world.rows(GENERATIONS))) == {
         **{name: walk + 1 for name, walk in before.items()},
         "Late": 1,
     }

@@ -16,19 +16,19 @@ from mailsync.api.account_models import (
 )
 from mailsync.api.audit import audit
 from mailsync.api.caller import user_id
+from mailsync.api.caller_account import cannot_sync, require_caller_account
 from mailsync.api.documented import answers
 from mailsync.api.limits import Kind, spend
 from mailsync.api.models import failure
-from mailsync.api.own import cannot_sync, require_own_account
 from mailsync.api.paging import Cursor, Limit, cut, read_cursor
-from mailsync.api.problems import Problem, Refused, unknown_folders
+from mailsync.api.problems import ApiError, Problem, unknown_folders
 from mailsync.api.removal_models import RemovalConfirmed, pending, to_view
 from mailsync.decisions.verify import Cause
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_trigger
 from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 
 PATH = "/api/email/accounts"
 ONE = f"{PATH}/<accountId>"
@@ -59,7 +59,7 @@ def list_accounts(limit: Limit = 20, cursor: Cursor = None) -> AccountList:
     responses=answers({200: AccountDetail}, 404, 422),
 )
 def show_account(account_id: AccountNumber) -> AccountDetail:
-    return _detail(_own(account_id))
+    return _detail(_caller_account(account_id))
 
 
 @router.patch(
@@ -71,13 +71,13 @@ def show_account(account_id: AccountNumber) -> AccountDetail:
     responses=answers({200: AccountDetail}, 400, 404, 409, 413, 415, 422),
 )
 def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDetail:
-    own = _own(account_id)
+    own = _caller_account(account_id)
     spend(own.user_id, Kind.CONTROL)
     change = ControlStore(open_database()).change(own, patch.paused, patch.choices())
     if change.conflict:
         raise cannot_sync(change.conflict)
     if change.unknown:
-        raise Refused(unknown_folders(change.unknown))
+        raise ApiError(unknown_folders(change.unknown))
     audit(
         router.current_event,
         "account_changed",
@@ -102,11 +102,11 @@ def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDet
     responses=answers({200: RemovalConfirmed}, 404, 409, 422),
 )
 def confirm_removal(account_id: AccountNumber) -> RemovalConfirmed:
-    own = _own(account_id)
+    own = _caller_account(account_id)
     spend(own.user_id, Kind.CONTROL)
     removal = ControlStore(open_database()).confirm_removal(own)
     if removal is None:
-        raise Refused(_NOTHING_TO_CONFIRM)
+        raise ApiError(_NOTHING_TO_CONFIRM)
     event = router.current_event
     ids = {"account_id": own.id, "messages": removal.gone}
     audit(event, "removal_confirmed", own.user_id, **ids)
@@ -117,8 +117,8 @@ def confirm_removal(account_id: AccountNumber) -> RemovalConfirmed:
     )
 
 
-def _own(account_id: UUID) -> OwnAccount:
-    return OwnAccount(AccountId(str(account_id)), user_id(router.current_event))
+def _caller_account(account_id: UUID) -> AccountOfCaller:
+    return AccountOfCaller(AccountId(str(account_id)), user_id(router.current_event))
 
 
 def _stop(run_id: RunId | None) -> None:
@@ -126,8 +126,8 @@ def _stop(run_id: RunId | None) -> None:
         open_trigger().stop(run_id)
 
 
-def _detail(own: OwnAccount) -> AccountDetail:
-    account = require_own_account(own.id, own.user_id)
+def _detail(own: AccountOfCaller) -> AccountDetail:
+    account = require_caller_account(own.id, own.user_id)
     number = {each.remote_id: each.id for each in account.folders}
     return AccountDetail(
         **_view(account.row).model_dump(),

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.pages import as_notice
-from mailsync.api.problems import Problem, Refused
+from mailsync.api.problems import ApiError, Problem
 from mailsync.api.sign_in_errors import way_to_application
 
 _TITLE = "Your organisation agreed to the app"
@@ -27,12 +27,12 @@ def is_admin_consent(query: Mapping[str, str]) -> bool:
 
 
 def finish_admin_consent(event: APIGatewayProxyEventV2) -> Response[str]:
-    """Raises Refused (400) when the administrator did not agree."""
+    """Raises ApiError (400) when the administrator did not agree."""
     from mailsync.credentials.microsoft_refusals import of_admin_consent
 
     query = event.query_string_parameters
     if "error" in query or query["admin_consent"].lower() != "true":
-        raise Refused(
+        raise ApiError(
             Problem(
                 kind="admin-consent-refused",
                 status=400,

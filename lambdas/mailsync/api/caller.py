@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.problems import Problem, Refused
+from mailsync.api.problems import ApiError, Problem
 from mailsync.model import is_storable_name
 from mailsync.settings import Settings
 
@@ -17,11 +17,11 @@ _NOBODY = Problem(
 
 
 def user_id(event: APIGatewayProxyEventV2) -> str:
-    """The user whom the authorizer named. Raises Refused (401) when it named nobody, or somebody
+    """The user whom the authorizer named. Raises ApiError (401) when it named nobody, or somebody
     whom no row can name."""
     named = _said(event).get("userId")
     if not named or not is_storable_name(str(named)):
-        raise Refused(_NOBODY)
+        raise ApiError(_NOBODY)
     return str(named)
 
 

@@ -20,7 +20,7 @@ from mailsync.api.caller import base_url, is_admin, user_id
 from mailsync.api.json_text import read_json
 from mailsync.api.limits import Kind, spend
 from mailsync.api.organisation_mailboxes import Wanted, connect_mailbox
-from mailsync.api.problems import MALFORMED, Problem, Refused, answer_with_problems, invalid_field
+from mailsync.api.problems import MALFORMED, ApiError, Problem, answer_with_problems, invalid_field
 from mailsync.api.sign_in import SIGN_IN_S, Connected, SignIns
 from mailsync.api.sign_in_cookie import read_sign_in_cookie, sign_in_cookie
 from mailsync.api.sign_in_errors import (
@@ -73,7 +73,7 @@ def begin() -> Response[str]:
     event, settings = router.current_event, load_settings()
     return_to = event.query_string_parameters.get("returnTo")
     if return_to is not None and return_to != settings.app_inbox_url:
-        raise Refused(_RETURN_TO)
+        raise ApiError(_RETURN_TO)
     base, user = base_url(event, settings), user_id(event)
     spend(user, Kind.CONNECT)
     begun = _sign_ins(settings).begin(user, base + CALLBACK)
@@ -111,10 +111,10 @@ def confirm() -> Response[str]:
     body = _json_body(event)
     token = body.get("connection") if isinstance(body, dict) else None
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
-        raise Refused(invalid_field("connection"))
+        raise ApiError(invalid_field("connection"))
     try:
         connected = _sign_ins(settings).confirm(caller, token)
-    except Refused as refusal:
+    except ApiError as refusal:
         audit(event, "connection_refused", caller, problem=refusal.problem.kind)
         raise
     _note_connected(event, connected)
@@ -126,7 +126,7 @@ def connect_organisation_mailbox() -> Response[str]:
     event, settings = router.current_event, load_settings()
     caller = user_id(event)
     if not is_admin(event):
-        raise Refused(_NOT_ADMIN)
+        raise ApiError(_NOT_ADMIN)
     spend(caller, Kind.ORGANISATION)
     wanted = Wanted.from_body(_json_body(event), caller)
     credentials = CredentialStore(open_database())
@@ -170,7 +170,7 @@ def _json_body(event: APIGatewayProxyEventV2) -> Any:
     try:
         return read_json(event.decoded_body or "")
     except ValueError:
-        raise Refused(MALFORMED) from None
+        raise ApiError(MALFORMED) from None
 
 
 def _sign_ins(settings: Settings) -> SignIns:

@@ -6,7 +6,7 @@ from spending the operator's money and everybody's turn.
 
 from enum import StrEnum
 
-from mailsync.api.problems import Problem, Refused
+from mailsync.api.problems import ApiError, Problem
 from mailsync.log import logger
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
@@ -29,12 +29,12 @@ class Kind(StrEnum):
 
 
 def spend(user_id: str, kind: Kind) -> None:
-    """Take one call of the user's allowance. Raises Refused (429) when it is used up."""
+    """Take one call of the user's allowance. Raises ApiError (429) when it is used up."""
     per_hour = load_settings().calls_per_hour[kind]
     wait_s = LimitStore(open_database()).take(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)
-        raise Refused(_used_up(per_hour, wait_s))
+        raise ApiError(_used_up(per_hour, wait_s))
 
 
 def _used_up(per_hour: int, wait_s: int) -> Problem:

@@ -18,7 +18,7 @@ Number = Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
 
 
 class SyncRequest(CamelModel):
-    """`folders` are walked again from their beginning, and only these; all of a `full` sync."""
+    """`folders` are read again from their beginning, and only these; all of a `full` sync."""
 
     account_id: UUID
     sync_type: SyncType = SyncType.MANUAL

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.api.problems import Problem, Refused, invalid_field
+from mailsync.api.problems import ApiError, Problem, invalid_field
 from mailsync.credentials.vault import Vault
 from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import Trigger
@@ -43,7 +43,7 @@ class Wanted:
 
     @classmethod
     def from_body(cls, body: Any, caller: str) -> "Wanted":
-        """Raises Refused (422) and names the field at fault."""
+        """Raises ApiError (422) and names the field at fault."""
         fields = body if isinstance(body, dict) else {}
         return cls(
             _field(fields, "userId", _USER) if "userId" in fields else caller,
@@ -72,7 +72,7 @@ def connect_mailbox(
     A mailbox that the user has already keeps its data, whoever let the application in before.
 
     Raises:
-        Refused: the organisation is not allowed (403), or its mailbox cannot be read (422).
+        ApiError: the organisation is not allowed (403), or its mailbox cannot be read (422).
         AccessRevoked: the organisation does not admit the application.
         ProviderRejected, ProviderUnavailable, StoreUnavailable: nothing is connected.
     """
@@ -81,14 +81,14 @@ def connect_mailbox(
     from mailsync.providers.graph.owner import MailboxRefused, account_of, look_up
 
     if not settings.microsoft_tenants:
-        raise Refused(_NO_ORGANISATION)
+        raise ApiError(_NO_ORGANISATION)
     if wanted.organisation_id not in settings.microsoft_tenants:
-        raise Refused(_OTHER_ORGANISATION)
+        raise ApiError(_OTHER_ORGANISATION)
     tokens = app_only_tokens(settings, wanted.organisation_id)
     try:
         owner = look_up(wanted.address, HeldAccess(tokens.access), settings)
     except MailboxRefused as refusal:
-        raise Refused(_refusal(refusal)) from None
+        raise ApiError(_refusal(refusal)) from None
     key = vault.sealing_key()
     account_id = credentials.connect_account(
         user_id=wanted.user_id,
@@ -106,7 +106,7 @@ def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: b
     text = (value.lower() if lower else value) if isinstance(value, str) else ""
     # Neither a URL nor a row takes halves of a surrogate pair or NUL.
     if not form.fullmatch(text) or not text.isprintable():
-        raise Refused(invalid_field(name))
+        raise ApiError(invalid_field(name))
     return text
 
 

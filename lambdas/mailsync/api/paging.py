@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from mailsync.api.problems import Problem, Refused
+from mailsync.api.problems import ApiError, Problem
 
 Position = tuple[datetime, str]
 Row = TypeVar("Row")
@@ -33,7 +33,7 @@ _INVALID = Problem(
 
 
 def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Position | None:
-    """The position that a cursor names. Raises Refused (422) when it was not made here.
+    """The position that a cursor names. Raises ApiError (422) when it was not made here.
 
     `read_id` returns the id in it, or raises ValueError when it is none.
     """
@@ -47,7 +47,7 @@ def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Position |
         # Postgres knows no offset of 16 hours or more, and Python no year 10,000.
         return moment.astimezone(UTC), name
     except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error):
-        raise Refused(_INVALID) from None
+        raise ApiError(_INVALID) from None
 
 
 def cut(

@@ -54,7 +54,7 @@ class Problem:
     oauth_error: str = ""
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """The request is answered with a problem; nothing in the product failed."""
 
     def __init__(self, problem: Problem) -> None:
@@ -234,7 +234,7 @@ def _is_multipart(event: APIGatewayProxyEventV2) -> bool:
 
 def problem_of(error: Exception) -> Problem:
     match error:
-        case Refused():
+        case ApiError():
             return error.problem
         case MailsyncError():
             return _of_product_error(error)

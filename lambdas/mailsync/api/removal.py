@@ -15,11 +15,11 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from mailsync.api.audit import audit
 from mailsync.api.caller import user_id
 from mailsync.api.limits import Kind, spend
-from mailsync.api.problems import Refused, invalid_field
+from mailsync.api.problems import ApiError, invalid_field
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_trigger
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.sync.purge import purge
 from mailsync.sync.push import end_push
 
@@ -36,7 +36,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 def remove_account(account_id: str) -> Response[str]:
     """A death before the account's own transaction leaves one that can be removed again."""
     deadline = time.monotonic() + BUDGET_S
-    own, data = _own(account_id), _data()
+    own, data = _caller_account(account_id), _data()
     spend(own.user_id, Kind.CONTROL)
     store = ControlStore(open_database())
     end_push(own)
@@ -51,18 +51,18 @@ def remove_account(account_id: str) -> Response[str]:
     return _removed(own, "purging", "The account is gone; its last mail is being deleted.")
 
 
-def _own(account_id: str) -> OwnAccount:
+def _caller_account(account_id: str) -> AccountOfCaller:
     try:
         number = UUID(account_id)
     except ValueError:
-        raise Refused(invalid_field("accountId")) from None
-    return OwnAccount(AccountId(str(number)), user_id(router.current_event))
+        raise ApiError(invalid_field("accountId")) from None
+    return AccountOfCaller(AccountId(str(number)), user_id(router.current_event))
 
 
 def _data() -> str:
     said = router.current_event.query_string_parameters.get("data", KEEP)
     if said not in (KEEP, PURGE):
-        raise Refused(invalid_field("data"))
+        raise ApiError(invalid_field("data"))
     return said
 
 
@@ -71,7 +71,7 @@ def _stop(run_id: RunId | None) -> None:
         open_trigger().stop(run_id)
 
 
-def _removed(own: OwnAccount, status: str, message: str) -> Response[str]:
+def _removed(own: AccountOfCaller, status: str, message: str) -> Response[str]:
     body = {"success": True, "accountId": own.id, "status": status, "message": message}
     code = HTTPStatus.ACCEPTED if status == "purging" else HTTPStatus.OK
     return Response(code, APPLICATION_JSON, json.dumps(body), {"Cache-Control": "no-store"})

@@ -29,8 +29,9 @@ class RunList(CamelModel):
     next_cursor: str | None
 
 
-class StepView(CamelModel):
-    """A folder's part in a run; `inserted` to `quarantined` count messages, `resets` new walks."""
+class RunFolderView(CamelModel):
+    """A folder's part in a run. `inserted` to `quarantined` count messages, `resets` full syncs that
+    began in it."""
 
     folder_id: int
     display_name: str
@@ -57,5 +58,5 @@ class RunDetail(RunView):
     failed; None: a sync is under way, or the account is not active.
     """
 
-    steps: tuple[StepView, ...]
+    steps: tuple[RunFolderView, ...]
     next_sync_at: datetime | None

@@ -8,15 +8,15 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.caller import user_id
+from mailsync.api.caller_account import require_caller_account
 from mailsync.api.documented import answers
 from mailsync.api.models import failure
-from mailsync.api.own import require_own_account
 from mailsync.api.paging import Cursor, Limit, cut, read_cursor
-from mailsync.api.problems import Problem, Refused
-from mailsync.api.run_models import RunDetail, RunList, RunView, StepView
+from mailsync.api.problems import ApiError, Problem
+from mailsync.api.run_models import RunDetail, RunFolderView, RunList, RunView
 from mailsync.model import AccountId, RunId
 from mailsync.store.connection import open_database
-from mailsync.store.history_store import HistoryStore, RunRow, StepRow
+from mailsync.store.history_store import HistoryStore, RunFolderRow, RunRow
 
 # What Step Functions takes as the name of an execution (API reference, StartExecution).
 _NAME = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,80}""")
@@ -43,7 +43,7 @@ def list_runs(
     number = AccountId(str(account_id))
     found = HistoryStore(open_database()).runs(number, user, before, limit + 1)
     if not found:
-        require_own_account(number, user)
+        require_caller_account(number, user)
     page, next_cursor = cut(found, limit, lambda row: (row.created_at, row.id))
     return RunList(runs=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
@@ -57,13 +57,13 @@ def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
     try:
         name = RunId(_run_name(run_id))
     except ValueError:
-        raise Refused(_UNKNOWN) from None
+        raise ApiError(_UNKNOWN) from None
     found = HistoryStore(open_database()).run(name, user_id(router.current_event))
     if found is None:
-        raise Refused(_UNKNOWN)
+        raise ApiError(_UNKNOWN)
     return RunDetail(
         **_view(found.row).model_dump(),
-        steps=tuple(_step(each) for each in found.steps),
+        steps=tuple(_run_folder(each) for each in found.steps),
         next_sync_at=found.next_sync_at,
     )
 
@@ -92,8 +92,8 @@ def _view(run: RunRow) -> RunView:
     )
 
 
-def _step(step: StepRow) -> StepView:
-    return StepView(
+def _run_folder(step: RunFolderRow) -> RunFolderView:
+    return RunFolderView(
         folder_id=step.folder_id,
         display_name=step.display_name,
         role=step.role,

@@ -16,7 +16,7 @@ from datetime import datetime
 from secrets import token_urlsafe
 from typing import Any
 
-from mailsync.api.problems import Problem, Refused
+from mailsync.api.problems import ApiError, Problem
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Column, Place, Vault
 from mailsync.errors import AccessRevoked
@@ -129,7 +129,7 @@ class SignIns:
         `query` is the provider's answer as it came.
 
         Raises:
-            Refused: the sign-in is unknown (403), or the provider did not grant access (400).
+            ApiError: the sign-in is unknown (403), or the provider did not grant access (400).
         """
         from mailsync.credentials.microsoft import finish_sign_in
         from mailsync.credentials.microsoft_refusals import SignInRefused
@@ -139,7 +139,7 @@ class SignIns:
         try:
             signed_in = finish_sign_in(self._settings, flow, dict(query))
         except SignInRefused as refusal:
-            raise Refused(_refusal(refusal.code, str(refusal))) from None
+            raise ApiError(_refusal(refusal.code, str(refusal))) from None
         mailbox = _Mailbox(signed_in.home_account_id, signed_in.address, signed_in.tokens)
         if self._settings.confirm_connections:
             return self._keep(sign_in.user_id, mailbox)
@@ -149,16 +149,16 @@ class SignIns:
         """Connect the mailbox that waits for this user under the token; it can be used once.
 
         Raises:
-            Refused: nothing waits, or it waits for another user and is forgotten now (404).
+            ApiError: nothing waits, or it waits for another user and is forgotten now (404).
         """
         pending = self._credentials.take_pending_connection(_hash(token))
         if pending is None or pending.user_id != user_id:
-            raise Refused(_NOTHING_PENDING)
+            raise ApiError(_NOTHING_PENDING)
         place = Place(Column.PENDING_CONNECTION, user_id)
         try:
             mailbox = _Mailbox.from_json(self._vault.open(place, pending.connection))
         except AccessRevoked:  # no account has this grant yet
-            raise Refused(_NOTHING_PENDING) from None
+            raise ApiError(_NOTHING_PENDING) from None
         return self._connect(user_id, mailbox)
 
     def _keep(self, user_id: str, mailbox: _Mailbox) -> Pending:
@@ -188,7 +188,7 @@ class SignIns:
     def _take(self, state: str, cookie: str) -> SignIn:
         found = self._credentials.take_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))
         if found is None:
-            raise Refused(_UNKNOWN)
+            raise ApiError(_UNKNOWN)
         return found
 
     def _opened(self, sign_in: SignIn) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class SignIns:
         try:
             flow: dict[str, Any] = json.loads(self._vault.open(place, sign_in.flow))
         except AccessRevoked:  # it is no grant that does not open here
-            raise Refused(_UNKNOWN) from None
+            raise ApiError(_UNKNOWN) from None
         return flow
 
 

@@ -8,7 +8,7 @@ are compared byte by byte, because some parsers strip what a sibling can put bef
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.problems import Problem, Refused
+from mailsync.api.problems import ApiError, Problem
 
 NAME = "mailsync_sign_in"
 
@@ -42,12 +42,12 @@ def read_sign_in_cookie(event: APIGatewayProxyEventV2, *, secure: bool) -> str:
     """Return the cookie's value, "" if there is none.
 
     Raises:
-        Refused: there are two of that name (403): a browser keeps one, unless another host or
+        ApiError: there are two of that name (403): a browser keeps one, unless another host or
             path has set the second.
     """
     values = [value for name, value in _cookies(event) if name == _name(secure=secure)]
     if len(values) > 1:
-        raise Refused(_SEVERAL)
+        raise ApiError(_SEVERAL)
     return values[0] if values else ""
 
 

@@ -40,7 +40,7 @@ def show(account: AccountStatus, now: datetime) -> SyncStatusView:
 
 def _progress(folders: tuple[FolderStatus, ...]) -> tuple[int, int]:
     """Done and to do, in messages, without those that the provider is known to count wrongly.
-    While folders are walked its counts may lag behind ours, and nobody wants to read 105 of 100."""
+    During a full sync the provider's counts may lag behind ours; 105 of 100 would mislead."""
     progress = sum(each.total + each.quarantined for each in folders)
     total = sum(max(0, each.remote_total - each.count_offset) for each in folders)
     if any(each.walking for each in folders):

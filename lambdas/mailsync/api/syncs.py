@@ -12,12 +12,12 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.audit import audit
 from mailsync.api.caller import base_url, user_id
+from mailsync.api.caller_account import cannot_sync, not_found
 from mailsync.api.documented import answers
 from mailsync.api.etag import etag
 from mailsync.api.limits import Kind, spend
 from mailsync.api.models import SyncAccepted, SyncRequest, SyncStopped
-from mailsync.api.own import cannot_sync, not_found
-from mailsync.api.problems import Problem, Refused, unknown_folders
+from mailsync.api.problems import ApiError, Problem, unknown_folders
 from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import SYNCING, show
 from mailsync.errors import AccountNotConnected
@@ -26,7 +26,7 @@ from mailsync.model import SYNCABLE, AccountId, SyncScope, SyncType
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.run_store import OpenRun, RunStore
 from mailsync.store.status_store import AccountStatus, StatusStore
 
@@ -71,10 +71,10 @@ def start_sync(
     spend(user, Kind.SYNC)
     if scope.sync_type is SyncType.FULL:
         spend(user, Kind.FULL_SYNC)
-    account = _own_account(asked.account_id)
+    account = _caller_account(asked.account_id)
     run = _run(account, scope, idempotency_key)
     if run.first_scope not in (None, scope):
-        raise Refused(_KEY_REUSED)
+        raise ApiError(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{base_url(router.current_event, settings)}{PATH}?accountId={account.id}"
     accepted = SyncAccepted(
@@ -95,7 +95,7 @@ def start_sync(
     responses=answers({200: SyncStopped}, 404, 422),
 )
 def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStopped:
-    own = OwnAccount(AccountId(str(account_id)), user_id(router.current_event))
+    own = AccountOfCaller(AccountId(str(account_id)), user_id(router.current_event))
     spend(own.user_id, Kind.CONTROL)
     run_id = ControlStore(open_database()).cancel(own)
     if run_id is None:
@@ -114,7 +114,7 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     responses=answers({200: SyncStatusView, 304: None}, 404, 422),
 )
 def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Response[SyncStatusView]:
-    view = show(_own_account(account_id), datetime.now(UTC))
+    view = show(_caller_account(account_id), datetime.now(UTC))
     waits = view.status == SYNCING or view.run_id is not None
     headers: dict[str, str | list[str]] = {"Retry-After": str(POLL_AGAIN_S)} if waits else {}
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)
@@ -124,7 +124,7 @@ def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> OpenRun:
     """A key that was answered before is answered again, whatever now is against a new run."""
     try:
         _require_possible(account, scope)
-    except (AccountNotConnected, Refused):
+    except (AccountNotConnected, ApiError):
         before = RunStore(open_database()).run_of_key(account.id, key) if key else None
         if before is None:
             raise
@@ -132,7 +132,7 @@ def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> OpenRun:
     return open_trigger().sync(account.id, scope, "api", key)
 
 
-def _own_account(account_id: UUID) -> AccountStatus:
+def _caller_account(account_id: UUID) -> AccountStatus:
     """Raises AccountNotFound, in the same way whether it is missing or another user's."""
     store = StatusStore(open_database())
     account = store.status(AccountId(str(account_id)), user_id(router.current_event))
@@ -148,7 +148,7 @@ def _message(run: OpenRun, scope: SyncScope) -> str:
 
 
 def _require_possible(account: AccountStatus, scope: SyncScope) -> None:
-    """Raises AccountNotConnected, and Refused for folders that are not the account's."""
+    """Raises AccountNotConnected, and ApiError for folders that are not the account's."""
     if account.status != "active":
         raise cannot_sync(account.status)
     if account.provider not in SYNCABLE:
@@ -156,4 +156,4 @@ def _require_possible(account: AccountStatus, scope: SyncScope) -> None:
             f"Mailboxes of {account.provider} cannot be synced yet; connect one of Microsoft 365."
         )
     if unknown := {*scope.folder_ids} - {each.id for each in account.folders}:
-        raise Refused(unknown_folders(unknown))
+        raise ApiError(unknown_folders(unknown))

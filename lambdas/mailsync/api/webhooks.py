@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.problems import Problem, Refused, answer_with_problems
+from mailsync.api.problems import ApiError, Problem, answer_with_problems
 from mailsync.log import logger
 from mailsync.model import Provider
 from mailsync.providers import webhook_path
@@ -65,17 +65,17 @@ def microsoft() -> Response[str]:
             return Response(HTTPStatus.OK, _TEXT, token, _NEVER_A_PAGE)
         notifications = read_notifications(_body(event))
     except NotANotification:
-        raise Refused(_MALFORMED) from None
+        raise ApiError(_MALFORMED) from None
     genuine = PushStore(open_database()).receive(notifications)
     logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
     return Response(HTTPStatus.ACCEPTED, _TEXT, "", _NEVER_A_PAGE)
 
 
 def _body(event: APIGatewayProxyEventV2) -> bytes:
-    """Raises Refused (413) before anything is decoded, NotANotification when it cannot be."""
+    """Raises ApiError (413) before anything is decoded, NotANotification when it cannot be."""
     text = event.raw_event.get("body") or ""
     if len(text) > MAX_BODY_BYTES:
-        raise Refused(_TOO_LARGE)
+        raise ApiError(_TOO_LARGE)
     try:
         return base64.b64decode(text) if event.is_base64_encoded else text.encode()
     except (binascii.Error, UnicodeEncodeError):

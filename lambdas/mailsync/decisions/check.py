@@ -22,7 +22,7 @@ class CheckResult(Enum):
 
 def classify(
     *,
-    is_settled: bool,
+    is_fully_verified: bool,
     listing: FolderListing,
     plan: FolderPlan,
     folders: Iterable[KnownFolder],
@@ -37,9 +37,9 @@ def classify(
     for a later check. `moved` are folders whose counts at the provider have moved. `counts` are
     those of the mirrored folders that were listed.
 
-    There is nothing new only where that is also a verification: the last sync verified every
-    folder (`is_settled`), no feed that was read reports a change, the tree is the same, and each
-    count agrees with the provider's of now.
+    NOTHING_NEW is also a verification. It needs that the last sync verified every folder
+    (`is_fully_verified`), that no change feed reports a change, that the folder tree is the same,
+    and that each count agrees with the provider's current one.
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}
@@ -50,11 +50,11 @@ def classify(
         return CheckResult.MORE
     if listing.failures or listing_fault(listing, folders):
         return CheckResult.MORE
-    if any(each.walking or not each.starts_round for each in positions):
+    if any(each.full_sync_running or not each.starts_round for each in positions):
         return CheckResult.MORE
     if any(page is None or page.has_more for page in seen):
         return CheckResult.MORE
     is_same = not (plan.changed or plan.gone or moved or any(page.changes for page in seen if page))
-    if is_settled and is_same and all(agrees(count) for count in counts):
+    if is_fully_verified and is_same and all(agrees(count) for count in counts):
         return CheckResult.NOTHING_NEW
     return CheckResult.ONE_PAGE

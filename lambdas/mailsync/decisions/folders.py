@@ -112,7 +112,7 @@ def biggest_first(
     return tuple(folder.ref.id for folder in ordered)
 
 
-def small_walks(
+def small_full_syncs(
     folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder], *, page_size: int
 ) -> Iterator[tuple[KnownFolder, ...]]:
     """Batches of folders whose full sync has not begun and will not be longer than a page.
@@ -123,7 +123,7 @@ def small_walks(
     small = [
         folder
         for folder in folders
-        if folder.position.walking
+        if folder.position.full_sync_running
         and folder.position.cursor is None
         and folder.position.fallback == 0
         and total.get(folder.ref.remote_id, page_size) < page_size

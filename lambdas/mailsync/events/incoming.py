@@ -25,7 +25,7 @@ PROVIDERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedSync:
     """A sync that an event asks for."""
 
     account_id: AccountId
@@ -34,26 +34,26 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class InvalidEvent:
     """`reason` is a sentence for whoever sent the event; it repeats nothing that he sent."""
 
     reason: str
 
 
-def read_request(kind: str, detail: Any) -> Asked | Refused:
+def read_request(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
     """The sync that an event of this detail type asks for; `manual` when it does not say which."""
     provider = PROVIDERS.get(kind)
     if provider is None:
-        return Refused("No function answers events of this detail type.")
+        return InvalidEvent("No function answers events of this detail type.")
     if provider not in SYNCABLE:
-        return Refused(f"Mailboxes of {provider} cannot be synced yet.")
-    asked = detail if isinstance(detail, dict) else {}
-    account_id, sync_type = asked.get("accountId"), asked.get("syncType", SyncType.MANUAL)
+        return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet.")
+    requested = detail if isinstance(detail, dict) else {}
+    account_id, sync_type = requested.get("accountId"), requested.get("syncType", SyncType.MANUAL)
     if not isinstance(account_id, str):
-        return Refused("The detail must have an accountId, the uuid of an account.")
+        return InvalidEvent("The detail must have an accountId, the uuid of an account.")
     if sync_type not in list(SyncType):
-        return Refused(f"The syncType must be one of {', '.join(SyncType)}.")
-    return Asked(AccountId(account_id), SyncType(sync_type), provider)
+        return InvalidEvent(f"The syncType must be one of {', '.join(SyncType)}.")
+    return RequestedSync(AccountId(account_id), SyncType(sync_type), provider)
 
 
 class Receiver:
@@ -73,24 +73,26 @@ class Receiver:
             arn = self._step_functions.start(self_test_arn, event_id, {})
             logger.info("self_test_started", execution=event_id)
             return {"executionArn": arn}
-        asked = read_request(kind, event.get("detail"))
-        outcome = asked if isinstance(asked, Refused) else self._start(asked, event_id)
-        if isinstance(outcome, Refused):
+        outcome: RequestedSync | InvalidEvent | dict[str, str]
+        outcome = read_request(kind, event.get("detail"))
+        if isinstance(outcome, RequestedSync):
+            outcome = self._start(outcome, event_id)
+        if isinstance(outcome, InvalidEvent):
             logger.warning("event_refused", event_id=event_id, reason=outcome.reason)
             return {"refused": outcome.reason}
         return outcome
 
-    def _start(self, asked: Asked, event_id: str) -> dict[str, str] | Refused:
+    def _start(self, requested: RequestedSync, event_id: str) -> dict[str, str] | InvalidEvent:
         try:
-            account = self._accounts.active_account(asked.account_id)
+            account = self._accounts.active_account(requested.account_id)
         except (AccountNotFound, AccountNotConnected) as cannot:
-            return Refused(str(cannot))
-        if account.provider != asked.provider:
-            return Refused(
+            return InvalidEvent(str(cannot))
+        if account.provider != requested.provider:
+            return InvalidEvent(
                 f"The account is one of {account.provider}; send the event of that name."
             )
         run = self._trigger.sync(
-            account.id, SyncScope(asked.sync_type), "event", f"event:{event_id}"
+            account.id, SyncScope(requested.sync_type), "event", f"event:{event_id}"
         )
         logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
         return {"runId": run.id, "status": run.status}

@@ -83,27 +83,28 @@ class FolderListing:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the sync stands in a folder.
+    """The position of the sync in the change feed of a folder.
 
-    `cursor` is sealed, for a provider may take it for a key to the mailbox; None: the walk has
-    not begun. `walk` numbers the walks of this folder from 1;
-    `walking` is True until the last page of the walk is stored. `page_size` is what was last
-    found to work, None for the default. `midway`: the next page goes on with a round of pages,
-    a walk or the changes since the round before. `fallback` is how many of the provider's feeds
-    have failed for this folder.
+    cursor: sealed, since a provider's link may grant access to the mailbox; None before the first
+        page of a full sync.
+    generation: the number of the folder's full sync, from 1.
+    full_sync_running: True until the last page of that full sync is stored.
+    page_size: the size that last worked; None for the default.
+    mid_round: the cursor stands inside a round; the next page continues it.
+    fallback: how many of the provider's feeds have failed for this folder.
     """
 
     cursor: Sealed | None
-    walk: int
-    walking: bool
+    generation: int
+    full_sync_running: bool
     page_size: int | None = None
-    midway: bool = False
+    mid_round: bool = False
     fallback: int = 0
 
     @property
     def starts_round(self) -> bool:
-        """The next page, and those after it, tell what has changed until now."""
-        return self.cursor is None or not self.midway
+        """Whether the next page is the first of a round, which reports changes up to now."""
+        return self.cursor is None or not self.mid_round
 
 
 @dataclass(frozen=True, slots=True)

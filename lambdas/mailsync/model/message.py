@@ -99,7 +99,7 @@ class Page:
 
     `next_cursor` is set on every page, also the last. `has_more` is False when the folder is
     up to date as of the round's first page; an empty page may still have more behind it.
-    `is_final`: nothing goes on behind it, the next round is a new walk.
+    `is_final`: the cursor leads nowhere; the next round is a new full sync.
     """
 
     changes: tuple[Change, ...]

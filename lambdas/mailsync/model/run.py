@@ -9,7 +9,7 @@ from mailsync.model.ids import AccountId, FolderId, RunId
 
 
 class SyncType(StrEnum):
-    """What a trigger asks for; only `full` walks every folder again."""
+    """The type of a sync. Only `full` reads every folder from its beginning."""
 
     INITIAL = "initial"
     MANUAL = "manual"

@@ -128,7 +128,7 @@ class AccountStore:
 
 
 def _accounts(tx: Transaction, user_id: str, **asked: Any) -> tuple[AccountRow, ...]:
-    found = tx.run("own_accounts", user_id=user_id, **asked)
+    found = tx.run("accounts_of_user", user_id=user_id, **asked)
     removals = removals_of(tx, [AccountId(row[0]) for row in found])
     return tuple(_account([*row, removals[row[0]]]) for row in found)
 

@@ -47,8 +47,8 @@ TRIGGER = "schedule"
 class Check:
     """A mailbox that is being checked.
 
-    `is_settled`: the last sync verified every folder, and no removal and no message in quarantine
-    is due to be asked about. `quiet_s`: for so long no sync has changed a row. `since_s`: the last
+    `is_fully_verified`: the last sync verified every folder, and no hidden or quarantined
+    message is due for a request by its id. `quiet_s`: for so long no sync has changed a row. `since_s`: the last
     sync was so long ago. The provider's side of `counts` is that of the last reading. `failures`:
     so many syncs in a row have failed.
     """
@@ -56,7 +56,7 @@ class Check:
     run: RunRef
     account: Account
     began_at: datetime
-    is_settled: bool
+    is_fully_verified: bool
     is_pushed: bool
     quiet_s: float
     since_s: float
@@ -111,13 +111,13 @@ class CheckStore:
                 return None
             folders = tx.run("checked_folders", account_id=account_id)
             credentials = tx.run("find_credentials", account_id=account_id)
-        epoch, *account, began_at, is_settled, is_pushed, quiet_s, since_s = found[0][:-3]
+        epoch, *account, began_at, is_fully_verified, is_pushed, quiet_s, since_s = found[0][:-3]
         whole, thorough, failures = found[0][-3:]
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
             account=read_account([account_id, *account]),
             began_at=began_at,
-            is_settled=is_settled,
+            is_fully_verified=is_fully_verified,
             is_pushed=is_pushed,
             quiet_s=quiet_s,
             since_s=since_s,
@@ -252,7 +252,7 @@ def _cursor_rows(cursors: Mapping[KnownFolder, Sealed | None]) -> Any:
     def row(folder: KnownFolder, sealed: Sealed | None) -> dict[str, Any]:
         return {
             "folder_id": folder.ref.id,
-            "walk": folder.position.walk,
+            "walk": folder.position.generation,
             "key_id": sealed.key_id if sealed else None,
             "cursor": base64.b64encode(sealed.data).decode() if sealed else None,
         }

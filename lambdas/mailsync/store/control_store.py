@@ -14,7 +14,7 @@ from mailsync.errors import AccountNotFound
 from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.lease_store import CHECKER
-from mailsync.store.mail_store import PIECE
+from mailsync.store.mail_store import DELETE_BATCH
 from mailsync.store.removal_store import Removal, removal_of, schedule_removal
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import announce, close_run
@@ -25,7 +25,7 @@ _CHANGED = "The account was paused or its choice of folders changed; what is sto
 
 
 @dataclass(frozen=True, slots=True)
-class OwnAccount:
+class AccountOfCaller:
     """An account as the user who asks names it; whether it is his, the store finds out."""
 
     id: AccountId
@@ -56,13 +56,13 @@ class ControlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def cancel(self, own: OwnAccount) -> RunId | None:
+    def cancel(self, own: AccountOfCaller) -> RunId | None:
         """Ends the open run as `cancelled`; None when there is none."""
         with self._held(own) as held:
             return _stop(held, "A person stopped the sync; what is stored stays.")
 
     def change(
-        self, own: OwnAccount, paused: bool | None, choices: Mapping[FolderId, bool]
+        self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
     ) -> Change:
         """Pauses or resumes (None: neither), and chooses which folders are mirrored.
 
@@ -84,7 +84,7 @@ class ControlStore:
                 held.tx.run("make_due", account_id=held.account_id)
         return Change(stopped=stopped)
 
-    def confirm_removal(self, own: OwnAccount) -> Removal | None:
+    def confirm_removal(self, own: AccountOfCaller) -> Removal | None:
         """Note that most of the mailbox is meant to be gone; return what goes, None: not that much.
 
         Messages of which the provider says so again, at least two hours after it first did, are
@@ -100,7 +100,7 @@ class ControlStore:
                 schedule_removal(held.tx, held.account_id, removal)
         return removal if removal.is_large else None
 
-    def disconnect(self, own: OwnAccount) -> RunId | None:
+    def disconnect(self, own: AccountOfCaller) -> RunId | None:
         """What it signs in with is deleted, its mail stays; returns the run that was stopped.
 
         What is being renewed at this moment is deleted by `forget_left_access`. Its provider's
@@ -112,7 +112,7 @@ class ControlStore:
             held.tx.run("set_account_status", account_id=held.account_id, status="disconnected")
         return stopped
 
-    def begin_purge(self, own: OwnAccount) -> RunId | None:
+    def begin_purge(self, own: AccountOfCaller) -> RunId | None:
         """Nobody's account from now on, to be deleted by `purge_piece`; returns the stopped run."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
@@ -128,7 +128,7 @@ class ControlStore:
     def purge_piece(self, account_id: AccountId) -> bool:
         """Deletes mail or runs of an account that is being purged; whether any may be left."""
         with self._database.transaction() as tx:
-            if tx.changed("purge_emails", account_id=account_id, limit=PIECE):
+            if tx.changed("purge_emails", account_id=account_id, limit=DELETE_BATCH):
                 return True
             return tx.changed("purge_runs", account_id=account_id, limit=RUNS_PIECE) > 0
 
@@ -149,9 +149,9 @@ class ControlStore:
             return left + tx.changed("forget_pending_connections")
 
     @contextmanager
-    def _held(self, own: OwnAccount) -> Iterator[_Held]:
+    def _held(self, own: AccountOfCaller) -> Iterator[_Held]:
         with self._database.transaction() as tx:
-            found = tx.run("lock_own_account", account_id=own.id, user_id=own.user_id)
+            found = tx.run("lock_caller_account", account_id=own.id, user_id=own.user_id)
             if not found:
                 raise AccountNotFound("The user has no account of this id.")
             status, failures = found[0]

@@ -113,7 +113,7 @@ class FolderStore:
         """Forget the cursor; `fallback` is how many of the provider's feeds have failed, None: as
         many as before."""
         with Fenced(self._database, run) as tx:
-            tx.run("restart_walk", folder_id=folder_id, fallback=fallback)
+            tx.run("restart_full_sync", folder_id=folder_id, fallback=fallback)
             tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
 
     def retry_feeds(self, run: RunRef) -> None:
@@ -125,7 +125,7 @@ class FolderStore:
         """Of these folders, or of all when none is named; of each once in a run."""
         named = rows.to_json(folder_ids) if folder_ids else None
         with Fenced(self._database, run) as tx:
-            tx.run("restart_walks", account_id=run.account_id, run_id=run.run_id, ids=named)
+            tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)
 
     def save_page_size(self, run: RunRef, folder_id: FolderId, page_size: int) -> None:
         with Fenced(self._database, run) as tx:
@@ -205,7 +205,7 @@ def listed_counts(listing: IdListing) -> dict[str, int | None]:
 def known_folder(row: Sequence[Any]) -> KnownFolder:
     """From a row of `known_folders`."""
     number, remote, parent, name, role, hidden, selected, *rest = row
-    key_id, cursor, walk, walking, size, midway, fallback, *counts = rest
+    key_id, cursor, generation, full_sync_running, size, mid_round, fallback, *counts = rest
     total, unread, active_at, read_at = counts
     return KnownFolder(
         ref=FolderRef(FolderId(number), RemoteId(remote)),
@@ -216,10 +216,10 @@ def known_folder(row: Sequence[Any]) -> KnownFolder:
         selected=selected,
         position=Position(
             cursor=Sealed(key_id, cursor) if cursor is not None else None,
-            walk=walk,
-            walking=walking,
+            generation=generation,
+            full_sync_running=full_sync_running,
             page_size=size,
-            midway=midway,
+            mid_round=mid_round,
             fallback=fallback,
         ),
         remote_total=total,
@@ -231,7 +231,7 @@ def known_folder(row: Sequence[Any]) -> KnownFolder:
 
 def _counted(*row: Any) -> CountedFolder:
     remote, stored, remote_unread, unread, quarantined, *rest = row
-    offset, unread_offset, compared_at, walking, list_total, list_unread = rest
+    offset, unread_offset, compared_at, full_sync_running, list_total, list_unread = rest
     return CountedFolder(
         count=FolderCount(
             remote=remote,
@@ -243,6 +243,6 @@ def _counted(*row: Any) -> CountedFolder:
             unread_offset=unread_offset,
             compared_at=compared_at,
         ),
-        is_synced=not walking,
+        is_synced=not full_sync_running,
         listed=None if list_total is None else (list_total, list_unread),
     )

@@ -35,12 +35,12 @@ class WholeRun:
     itself; None: a sync is under way, or none comes."""
 
     row: RunRow
-    steps: tuple["StepRow", ...]
+    steps: tuple["RunFolderRow", ...]
     next_sync_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class StepRow:
+class RunFolderRow:
     """A folder's part in a run; counts are of messages, but `pages` and `requests`."""
 
     folder_id: int
@@ -90,17 +90,17 @@ class HistoryStore:
 
     def run(self, run_id: RunId, user_id: str) -> WholeRun | None:
         with self._database.transaction() as tx:
-            found = tx.run("own_run", run_id=run_id, user_id=user_id)
+            found = tx.run("run_of_user", run_id=run_id, user_id=user_id)
             if not found:
                 return None
-            steps = tx.run("run_steps", run_id=run_id)
+            steps = tx.run("run_folders", run_id=run_id)
         *run, next_sync_at = found[0]
-        return WholeRun(_run(run), tuple(_step(each) for each in steps), next_sync_at)
+        return WholeRun(_run(run), tuple(_run_folder(each) for each in steps), next_sync_at)
 
 
 def _run(row: list[Any]) -> RunRow:
     return RunRow(*row)
 
 
-def _step(row: list[Any]) -> StepRow:
-    return StepRow(*row)
+def _run_folder(row: list[Any]) -> RunFolderRow:
+    return RunFolderRow(*row)

@@ -28,7 +28,7 @@ from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import Fenced
 
-PIECE = 2000
+DELETE_BATCH = 2000
 """Messages that one transaction deletes; a second or so, bodies included."""
 
 
@@ -54,13 +54,13 @@ class MailStore:
         self._database = database
 
     def drop_unselected(self, run: RunRef) -> int:
-        """Delete the mail of folders that are not mirrored, piece by piece; how many rows."""
+        """Delete the mail of folders that are not mirrored, batch by batch; how many rows."""
         dropped = 0
         while True:
             with Fenced(self._database, run) as tx:
-                piece = tx.changed("drop_unselected", account_id=run.account_id, limit=PIECE)
-            dropped += piece
-            if piece < PIECE:
+                batch = tx.changed("drop_unselected", account_id=run.account_id, limit=DELETE_BATCH)
+            dropped += batch
+            if batch < DELETE_BATCH:
                 return dropped
 
     def apply_page(self, run: RunRef, write: PageWrite) -> Counts | None:
@@ -75,7 +75,7 @@ class MailStore:
         counts = page_rows.retry_with_savepoints(
             lambda savepoints: self._apply_page(run, write, savepoints)
         )
-        _tell(counts)
+        _count_stored(counts)
         return counts
 
     def apply_messages(
@@ -95,7 +95,7 @@ class MailStore:
                 return counts + page_rows.quarantine(tx, run, folder, unreadable)
 
         counts = page_rows.retry_with_savepoints(write)
-        _tell(counts)
+        _count_stored(counts)
         return counts
 
     def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
@@ -138,7 +138,7 @@ class MailStore:
             counts += page_rows.stamp(tx, run, write.unchanged)
             counts += page_rows.remove(tx, run, folder, plan)
             counts += page_rows.quarantine(tx, run, folder, plan.unreadable)
-            if folder.position.walking and not write.page.has_more:
+            if folder.position.full_sync_running and not write.page.has_more:
                 counts += page_rows.sweep(tx, run, folder)
             _count(tx, run, write, counts)
         return counts
@@ -150,7 +150,7 @@ class MailStore:
             tx.run(
                 "advance_cursor",
                 folder_id=write.folder.ref.id,
-                walk=position.walk,
+                generation=position.generation,
                 cursor=position.cursor.data if position.cursor else None,
                 next_key_id=write.next_cursor.key_id,
                 next_cursor=write.next_cursor.data,
@@ -166,16 +166,16 @@ def _entry(row: Sequence[Any], *, is_here: bool) -> StoredEntry:
 
 
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> None:
-    walking = write.folder.position.walking
-    if not (write.page.changes or walking):
+    full_sync_running = write.folder.position.full_sync_running
+    if not (write.page.changes or full_sync_running):
         return  # a probe that found nothing is not worth a row
     folder_id = write.folder.ref.id
-    if counts.inserted or counts.removed or not walking:
+    if counts.inserted or counts.removed or not full_sync_running:
         tx.run(
             "add_progress",
             folder_id=folder_id,
             added=counts.inserted - counts.removed,
-            is_active=not walking,
+            is_active=not full_sync_running,
         )
     tx.run(
         "count_page",
@@ -191,6 +191,6 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> No
     )
 
 
-def _tell(counts: Counts | None) -> None:
+def _count_stored(counts: Counts | None) -> None:
     if counts and (stored := counts.inserted + counts.updated):
         count(MESSAGES_STORED, stored)

@@ -97,7 +97,7 @@ def quarantine(
 def stamp(tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]) -> Counts:
     """Messages that a page names in the state in which they are stored."""
     if unchanged:
-        tx.run("stamp_walk", account_id=run.account_id, ids=rows.to_json(sorted(unchanged)))
+        tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_json(sorted(unchanged)))
     return Counts(unchanged=len(unchanged))
 
 
@@ -107,8 +107,10 @@ def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
     Then nothing is hidden, and the folder is compared id by id: asked about each message, the
     provider has the last word.
     """
-    walk = folder.position.walk
-    stored, unseen, remote_total = tx.run("sweep_size", folder_id=folder.ref.id, walk=walk)[0]
+    generation = folder.position.generation
+    stored, unseen, remote_total = tx.run(
+        "sweep_size", folder_id=folder.ref.id, generation=generation
+    )[0]
     is_doubtful = is_suspicious(stored=stored, removing=unseen, remote_total=remote_total)
     tx.run("full_sync_ended", folder_id=folder.ref.id, run_id=run.run_id, is_doubtful=is_doubtful)
     if is_doubtful:
@@ -117,7 +119,10 @@ def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
         return Counts()
     return Counts(
         removed=tx.changed(
-            "sweep_folder", account_id=run.account_id, folder_id=folder.ref.id, walk=walk
+            "sweep_folder",
+            account_id=run.account_id,
+            folder_id=folder.ref.id,
+            generation=generation,
         )
     )
 
@@ -146,8 +151,10 @@ def body_chars(message: Message) -> int:
 def _differing(
     tx: Transaction, run: RunRef, folder: KnownFolder | None, sent: list[Row]
 ) -> list[Row]:
-    """Those rows that are not stored like that; a first walk need not ask."""
-    if not sent or (folder and folder.position.walk == 1 and folder.position.walking):
+    """Those rows that are not stored like that; the first full sync of a folder need not ask."""
+    if not sent or (
+        folder and folder.position.generation == 1 and folder.position.full_sync_running
+    ):
         return sent
     folder_id = folder.ref.id if folder else None
     known = {
@@ -158,7 +165,7 @@ def _differing(
     }
     same = {message_id for message_id, each in known.items() if all(each)}
     if same:
-        tx.run("stamp_walk", account_id=run.account_id, ids=rows.to_json(sorted(same)))
+        tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_json(sorted(same)))
     return [
         rows.without_body(row) if known.get(row["message_id"], (False, False))[1] else row
         for row in sent
@@ -170,9 +177,9 @@ def _upsert(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
 ) -> tuple[Counts, list[Row]]:
     counts = Counts()
-    for piece in rows.pieces(sent):
+    for chunk in rows.chunks(sent):
         inserted, updated = tx.run(
-            "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=piece
+            "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=chunk
         )[0]
         counts += Counts(inserted=inserted, updated=updated)
     return counts, []

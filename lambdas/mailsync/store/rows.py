@@ -62,19 +62,19 @@ def without_body(row: Row) -> Row:
     return {**row, "body_hash": None, "html": None, "text": None}
 
 
-def pieces(rows: Sequence[Row]) -> Iterator[JsonBytes]:
+def chunks(rows: Sequence[Row]) -> Iterator[JsonBytes]:
     """The rows as JSON arrays of at most about 2 MB; a single larger row stands alone."""
     encoded = [orjson.dumps(row) for row in rows]
-    piece: list[bytes] = []
+    chunk: list[bytes] = []
     size = 0
     for each in encoded:
-        if piece and size + len(each) > MAX_STATEMENT_BYTES:
-            yield JsonBytes(b"[" + b",".join(piece) + b"]")
-            piece, size = [], 0
-        piece.append(each)
+        if chunk and size + len(each) > MAX_STATEMENT_BYTES:
+            yield JsonBytes(b"[" + b",".join(chunk) + b"]")
+            chunk, size = [], 0
+        chunk.append(each)
         size += len(each)
-    if piece:
-        yield JsonBytes(b"[" + b",".join(piece) + b"]")
+    if chunk:
+        yield JsonBytes(b"[" + b",".join(chunk) + b"]")
 
 
 def keys(rows: Iterable[Row]) -> JsonBytes:

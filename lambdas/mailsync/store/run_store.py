@@ -137,7 +137,7 @@ class RunStore:
                 if tx.run("completed_run", run_id=run.run_id):
                     return True
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
-            unverified = tx.run("unproven_folders", run_id=run.run_id)[0][0]
+            unverified = tx.run("unverified_folders", run_id=run.run_id)[0][0]
             if unverified:
                 fail_unverified(tx, run, unverified)
             else:

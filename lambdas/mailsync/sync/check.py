@@ -191,7 +191,7 @@ class _Work:
         seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_s)
         counts = dict(_counts(check, seen))
         result = classify(
-            is_settled=check.is_settled,
+            is_fully_verified=check.is_fully_verified,
             listing=seen.listing,
             plan=diff_folders(seen.listing, check.folders),
             folders=check.folders,

@@ -10,7 +10,7 @@ from mailsync.decisions.folders import (
     by_activity,
     diff_folders,
     moved_counts,
-    small_walks,
+    small_full_syncs,
 )
 from mailsync.decisions.freshness import feeds_to_read
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
@@ -57,7 +57,7 @@ def read_mailbox(
     """
     listing = mailbox.provider.list_folders(by_activity(known), reading)
     moved = moved_counts(listing, known)
-    synced = [each for each in known if each.selected and not each.position.walking]
+    synced = [each for each in known if each.selected and not each.position.full_sync_running]
     chosen = feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
     pages = _probe(mailbox, chosen)
     waiting = {each.ref.id for each in synced} - {each.ref.id for each in chosen}
@@ -116,10 +116,10 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     mailbox.folders.retry_feeds(run)
     drop_unselected(mailbox)
     folders = [each for each in mailbox.folders.folders(run.account_id) if each.selected]
-    synced = [each for each in folders if not each.position.walking]
+    synced = [each for each in folders if not each.position.full_sync_running]
     done = _apply(mailbox, synced, seen.pages)
     mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
-    for batch in small_walks(folders, listing.folders, page_size=PAGE_SIZE):
+    for batch in small_full_syncs(folders, listing.folders, page_size=PAGE_SIZE):
         pages = mailbox.provider.probe([(each.ref, None) for each in batch], limit=PAGE_SIZE)
         done |= _apply(mailbox, batch, pages)
     waiting = seen.waiting & {each.ref.id for each in synced}

@@ -20,7 +20,7 @@ from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
-from mailsync.store.control_store import OwnAccount
+from mailsync.store.control_store import AccountOfCaller
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.push_store import CLAIMED_FOR_S, Claim, PushStore
 from mailsync.sync.mailbox import open_vault
@@ -67,7 +67,7 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
     return Renewals(renewed, failed)
 
 
-def end_push(own: OwnAccount) -> None:
+def end_push(own: AccountOfCaller) -> None:
     """End the notifications of this account at its provider, as far as possible in `END_S`.
 
     Looks for those that no row holds, too, and leaves another account's alone. To be called before

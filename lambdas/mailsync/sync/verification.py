@@ -80,7 +80,7 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
         and (earlier.remote_total, earlier.remote_unread) == (each.remote_total, each.remote_unread)
     )
     open_folders = {each: counted[each] for each in counted.keys() - failed}
-    return _judge(mailbox, open_folders, steady, len(failed))
+    return _classify(mailbox, open_folders, steady, len(failed))
 
 
 def _fail_unread(mailbox: Mailbox, known: Iterable[KnownFolder], listing: FolderListing) -> None:
@@ -90,7 +90,7 @@ def _fail_unread(mailbox: Mailbox, known: Iterable[KnownFolder], listing: Folder
             mailbox.run_folders.fail(mailbox.run, folder.ref.id, LISTING_FAILED, sentence)
 
 
-def _judge(
+def _classify(
     mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], failed: int
 ) -> Verification:
     """`steady` are folders whose counts at the provider did not move since the last reading."""
@@ -106,22 +106,22 @@ def _judge(
     )
     verified = _with_offsets(mailbox, counted, steady, mailbox.folders.equal(run))
     mailbox.folders.save_verified(run, sorted(verified))
-    differing = tuple(sorted(counted.keys() - verified | set(new)))
+    mismatched = tuple(sorted(counted.keys() - verified | set(new)))
     # Should the comparison fail, it is not tried again in the next check.
     due = () if rounds else _due(counted, verified)
     mailbox.folders.compare_later(run, due)
-    logger.info("counts_compared", agreeing=len(verified), differing=len(differing), round=rounds)
-    if may_repair and (differing or due):
+    logger.info("counts_compared", agreeing=len(verified), mismatched=len(mismatched), round=rounds)
+    if may_repair and (mismatched or due):
         mailbox.run_folders.count_repair_round(run)
-        if differing:
-            count(DIFFERENCES_FOUND, len(differing))
-        return Verification(differing + due, failed)
-    if differing:
-        count(DIFFERENCES_LEFT, len(differing))
+        if mismatched:
+            count(DIFFERENCES_FOUND, len(mismatched))
+        return Verification(mismatched + due, failed)
+    if mismatched:
+        count(DIFFERENCES_LEFT, len(mismatched))
     return Verification(
         failed_folders=failed,
-        unverified=len(differing),
-        message=_sentence(counted[each] for each in differing),
+        unverified=len(mismatched),
+        message=_sentence(counted[each] for each in mismatched),
     )
 
 
@@ -167,8 +167,8 @@ def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...
     return due_for_comparison(counts, now=datetime.now(UTC))[:COMPARED_IN_RUN]
 
 
-def _sentence(differing: Iterable[CountedFolder]) -> str:
-    differences = [folder.count.difference for folder in differing]
+def _sentence(mismatched: Iterable[CountedFolder]) -> str:
+    differences = [folder.count.difference for folder in mismatched]
     return (
         f"After {REPAIR_ROUNDS} comparisons the mirror still differs from the provider (folders:"
         f" {len(differences)}, messages: {sum(differences) or 'unknown'}). What is stored stays"

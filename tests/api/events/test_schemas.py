@@ -12,7 +12,7 @@ from mailsync.events.incoming import PROVIDERS, SELF_TEST
 from mailsync.events.outgoing import EventBus, publish_waiting
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.outbox_store import OutboxStore
 from mailsync.store.run_store import RunStore
@@ -95,7 +95,7 @@ def test_a_stopped_run_is_told_as_its_schema_says(
     runs: RunStore, account_id: AccountId, database: Database
 ) -> None:
     run_of(database, account_id, "run-1")
-    ControlStore(database).cancel(OwnAccount(account_id, "ann"))
+    ControlStore(database).cancel(AccountOfCaller(account_id, "ann"))
 
     told = rows(database, "SELECT type, detail FROM mailsync.outbox")
 

@@ -278,14 +278,14 @@ DELETE FROM mailsync.email_folders f
    AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                     WHERE m.account_id = f.account_id AND m.folder_id = f.id)
 
--- restart_walk --
+-- restart_full_sync --
 -- Forgets the cursor and numbers a new walk; rows stay until its last page sweeps.
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
        updated_at = now()
  WHERE folder_id = :folder_id
 
--- restart_walks --
+-- restart_full_syncs --
 -- A full resync: every folder is walked again, or those that were named.
 UPDATE mailsync.folder_cursors c
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
@@ -383,7 +383,7 @@ healed AS (
    WHERE q.account_id = cast(:account_id AS uuid) AND q.message_id = page.message_id)
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM saved
 
--- stamp_walk --
+-- stamp_generation --
 -- Unchanged messages that a walk has seen; whatever put them into quarantine has been undone.
 WITH healed AS (
   DELETE FROM mailsync.email_quarantine
@@ -548,7 +548,7 @@ SELECT f.id
   JOIN mailsync.sync_runs r ON r.account_id = f.account_id
  WHERE r.id = :run_id AND f.verified_at >= r.started_at
 
--- unproven_folders --
+-- unverified_folders --
 -- How many selected folders lack a proof from this run, or have never been walked to the end.
 SELECT count(*)
   FROM mailsync.email_folders f
@@ -588,7 +588,7 @@ SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.verifi
  WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
  ORDER BY f.id
 
--- lock_own_account --
+-- lock_caller_account --
 -- An account of this user, held until this transaction ends.
 SELECT status, failures
   FROM mailsync.email_accounts
@@ -674,7 +674,7 @@ WITH gone AS (
   RETURNING id)
 DELETE FROM mailsync.outbox WHERE account_id IN (SELECT id FROM gone)
 
--- own_accounts --
+-- accounts_of_user --
 -- The accounts of a user in the order in which they were connected, after a position.
 SELECT id::text, email_address, provider, status, sync_status, last_sync_at,
        initial_sync_completed, verified_at, last_error, last_error_message, next_sync_at, created_at
@@ -710,7 +710,7 @@ SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at,
  ORDER BY r.created_at DESC, r.id DESC
  LIMIT :limit
 
--- own_run --
+-- run_of_user --
 -- One run of a user.
 SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
        r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids

@@ -9,7 +9,7 @@ from mailsync.model import AccountId, RunId, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
@@ -332,7 +332,7 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
 
 @pytest.mark.parametrize("paused", [True, None], ids=["paused", "other folders"])
 def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None) -> None:
-    own = OwnAccount(synced.account_id, "ann")
+    own = AccountOfCaller(synced.account_id, "ann")
     [[folder]] = synced.rows("SELECT id FROM mailsync.email_folders WHERE role = 'archive'")
     choices = {} if paused else {folder: False}
 

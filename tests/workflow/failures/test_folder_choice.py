@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.model import FolderId, RunId, SyncScope, SyncType
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.check import Outcome
@@ -11,7 +11,7 @@ from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.workflow.failures.world import World
 
-WALKS = """
+GENERATIONS = """
 SELECT remote_id, walk FROM mailsync.email_folders JOIN mailsync.folder_cursors ON id = folder_id"""
 
 
@@ -23,7 +23,7 @@ def folder_ids(world: World) -> dict[str, int]:
 
 def choose(world: World, selected: bool, name: str = "Archive") -> None:
     number = FolderId(folder_ids(world)[name])
-    own = OwnAccount(world.account_id, "ann")
+    own = AccountOfCaller(world.account_id, "ann")
     change = ControlStore(world.database).change(own, None, {number: selected})
     assert not change.unknown
 
@@ -157,6 +157,6 @@ def test_only_the_folders_that_were_named_are_walked_again(world: World) -> None
     assert world.sync() == "completed"
 
     archive = world.remote.folders.find("archive").id
-    assert {walk for name, walk in world.rows(WALKS) if name != archive} == {1}
-    assert dict(world.rows(WALKS))[archive] == 2
+    assert {walk for name, walk in world.rows(GENERATIONS) if name != archive} == {1}
+    assert dict(world.rows(GENERATIONS))[archive] == 2
     assert is_mirrored(world)

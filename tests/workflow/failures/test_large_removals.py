@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.model import RemoteId, RunId, RunRef, SyncType
-from mailsync.store.control_store import ControlStore, OwnAccount
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.removal_store import Removal, RemovalStore, removal_of
@@ -39,7 +39,7 @@ def removal(world: World) -> Removal:
 
 
 def confirm(world: World) -> Removal | None:
-    own = OwnAccount(world.account_id, "ann")
+    own = AccountOfCaller(world.account_id, "ann")
     return ControlStore(world.database).confirm_removal(own)
 
 

@@ -16,7 +16,7 @@ from tests.store.rows import rows
 from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.workflow.failures.world import World
 
-WALKS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"
+GENERATIONS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"
 FAILED = "SELECT role, error FROM mailsync.email_folders WHERE error <> ''"
 PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
 A_MONTH_PASSES = (
@@ -39,7 +39,7 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
     assert world.sync() == "completed"
 
     assert is_mirrored(world)
-    assert world.rows(WALKS) == [[2, False]]
+    assert world.rows(GENERATIONS) == [[2, False]]
 
 
 def test_no_position_is_lost_when_the_data_key_is_replaced_and_all_are_sealed_anew(
@@ -56,7 +56,7 @@ def test_no_position_is_lost_when_the_data_key_is_replaced_and_all_are_sealed_an
             (newest,) = world.one(NEWEST_KEY)
             assert newest > before
             assert world.rows(KEYS_IN_USE) == [[newest]]
-    assert world.rows(WALKS) == [[1, False]]
+    assert world.rows(GENERATIONS) == [[1, False]]
     assert is_mirrored(world)
 
 
@@ -180,7 +180,7 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
     world.remote.deliver(a_mail("new"))
     assert world.sync() == "completed"
     assert is_mirrored(world)
-    assert world.rows(WALKS) == [[3, False]]
+    assert world.rows(GENERATIONS) == [[3, False]]
 
 
 def test_a_mailbox_that_becomes_full_goes_on_by_lists(world: World) -> None:

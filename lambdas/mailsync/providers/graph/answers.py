@@ -1,4 +1,4 @@
-"""From what arrived over HTTP to an `Answer`, whatever it was that arrived."""
+"""From what arrived over HTTP to an `GraphResponse`, whatever it was that arrived."""
 
 import json
 from collections.abc import Mapping
@@ -6,26 +6,26 @@ from typing import Any
 
 import orjson
 
-from mailsync.providers.graph.errors import NO_ANSWER, Answer
+from mailsync.providers.graph.errors import NO_ANSWER, GraphResponse
 from mailsync.retry_after import retry_after_s
 
 
-def read_answer(status: int, headers: Mapping[str, str], content: bytearray) -> Answer:
+def read_answer(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
     """The answer to a request; a 200 that is no JSON object is NO_ANSWER."""
     body = _parse(content)
     if status == 200 and body is None:
-        return Answer(NO_ANSWER)
-    return Answer(status, body or {}, retry_after_s(headers.get("Retry-After")))
+        return GraphResponse(NO_ANSWER)
+    return GraphResponse(status, body or {}, retry_after_s(headers.get("Retry-After")))
 
 
-def read_item(item: Mapping[str, Any]) -> Answer:
+def read_item(item: Mapping[str, Any]) -> GraphResponse:
     """The answer to one item of a batch."""
     status, body, headers = item.get("status"), item.get("body"), item.get("headers")
     named = headers if isinstance(headers, dict) else {}
     retry_after = {name.lower(): str(value) for name, value in named.items()}.get("retry-after")
     if not isinstance(status, int) or (status == 200 and not isinstance(body, dict)):
         status = NO_ANSWER
-    return Answer(
+    return GraphResponse(
         status,
         body if isinstance(body, dict) else {},
         retry_after_s(retry_after),

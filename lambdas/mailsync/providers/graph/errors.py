@@ -1,4 +1,4 @@
-"""What a refusal of Microsoft Graph means to the product: the one table.
+"""What a to_error of Microsoft Graph means to the product: the one table.
 
 Sources: Microsoft Graph docs, "Error responses and resource types", "Throttling guidance" and
 "Use delta query to track changes"; the codes that those do not list were reported in
@@ -20,8 +20,8 @@ from mailsync.errors import (
 )
 
 
-class Asked(Enum):
-    """What a request named, which decides what a refusal is about."""
+class Target(Enum):
+    """What a request named, which decides what a to_error is about."""
 
     MAILBOX = "the mailbox"
     CURSOR = "a stored link of a folder"
@@ -34,7 +34,7 @@ TOO_LARGE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GraphResponse:
     """The answer to a request or to one item of a batch; `body` is empty if it was not JSON."""
 
     status: int
@@ -116,7 +116,7 @@ _GONE = frozenset(
 )
 
 
-def is_gone(answer: Answer) -> bool:
+def is_gone(answer: GraphResponse) -> bool:
     """Whether Graph says of a known id that nothing has it.
 
     Other 404s are outages: in one of 2018 each folder's messages were answered with
@@ -125,7 +125,7 @@ def is_gone(answer: Answer) -> bool:
     return (answer.status, answer.code) in _GONE
 
 
-def refusal(answer: Answer, asked: Asked) -> MailsyncError:
+def to_error(answer: GraphResponse, target: Target) -> MailsyncError:
     """The failure that an answer other than 200 stands for."""
     said = f"Microsoft Graph answered {answer.status} {answer.code or 'without a code'}"
     if answer.status == NO_ANSWER:
@@ -134,8 +134,8 @@ def refusal(answer: Answer, asked: Asked) -> MailsyncError:
         said = "Microsoft Graph sent more at once than can be held in memory"
     if answer.throttled:
         return ProviderThrottled(f"{said}: too many requests.", retry_after_s=answer.retry_after_s)
-    if _is_expired(answer, asked):
-        return CursorExpired(f"{said} to a stored link; the folder is walked again.")
+    if _is_expired(answer, target):
+        return CursorExpired(f"{said} to a stored link; the folder needs a full sync.")
     if answer.status == 401:
         # Only the identity platform decides about a grant: on 15 March 2021 Graph refused good
         # tokens of everybody for hours ("Signing key is invalid").
@@ -150,18 +150,18 @@ def refusal(answer: Answer, asked: Asked) -> MailsyncError:
     return ProviderRejected(f"{said}: {sentence}.")
 
 
-def _is_expired(answer: Answer, asked: Asked) -> bool:
+def _is_expired(answer: GraphResponse, target: Target) -> bool:
     """A stored link is the whole request, so nothing else can be malformed when it is refused.
 
-    A new walk finds another way into a mailbox that is full.
+    A new full sync finds another way into a mailbox that is full.
     """
     if answer.code.lower() in _EXPIRED or answer.status == 410:
         return True
     refused = answer.status == 400 or answer.code == QUOTA_EXCEEDED
-    return asked is Asked.CURSOR and refused
+    return target is Target.CURSOR and refused
 
 
-def _not_found(said: str, answer: Answer) -> MailsyncError:
+def _not_found(said: str, answer: GraphResponse) -> MailsyncError:
     if not answer.code:
         return ProviderUnavailable(f"{said}, as a proxy would; trying again.")
     return ProviderRejected(f"{said}: there is no such thing in the mailbox.")

@@ -23,7 +23,7 @@ from mailsync.model import (
     Role,
     TreeReading,
 )
-from mailsync.providers.graph.errors import Answer, Asked, is_gone, refusal
+from mailsync.providers.graph.errors import GraphResponse, Target, is_gone, to_error
 from mailsync.providers.graph.http import GraphClient, read_list
 from mailsync.providers.graph.messages import read_id
 
@@ -105,7 +105,7 @@ class _Tree:
         roles: dict[RemoteId, Role] = {}
         for role, answer in zip(_ALIASES.values(), self._graph.get_batch(paths), strict=True):
             if answer.throttled:
-                raise refusal(answer, Asked.MAILBOX)
+                raise to_error(answer, Target.MAILBOX)
             if answer.ok and isinstance(remote_id := answer.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
         # An alias that did not answer leaves the role where it was.
@@ -144,7 +144,7 @@ class _Tree:
                 return True
             answer = self._graph.get(path, page_size=PAGE_FOLDERS)
             if answer.throttled:
-                raise refusal(answer, Asked.MAILBOX)
+                raise to_error(answer, Target.MAILBOX)
             try:
                 path = self._add(answer)
             except _FAULTS as fault:
@@ -208,7 +208,7 @@ class _Tree:
             following = {}
             for parent, answer in zip(paths.values(), answers, strict=True):
                 if answer.throttled:
-                    raise refusal(answer, Asked.MAILBOX)
+                    raise to_error(answer, Target.MAILBOX)
                 try:
                     if link := self._add(answer):
                         following[link] = parent
@@ -218,14 +218,14 @@ class _Tree:
                 return
             paths = following
 
-    def _add(self, answer: Answer) -> str | None:
+    def _add(self, answer: GraphResponse) -> str | None:
         """Keep the entries of a page; return the path of the next one, None after the last.
 
         Raises:
             ProviderUnavailable, ProviderRejected, CursorExpired: this is no page of folders.
         """
         if not answer.ok:
-            raise refusal(answer, Asked.MAILBOX)
+            raise to_error(answer, Target.MAILBOX)
         for entry in read_list(answer, "value"):
             if "@removed" not in entry:
                 remote_id = read_id(entry)
@@ -233,14 +233,16 @@ class _Tree:
         link = answer.body.get("@odata.nextLink")
         return self._graph.path_of(link) if link else None
 
-    def _take_answer(self, remote_id: RemoteId, answer: Answer, *, is_unlisted: bool) -> None:
+    def _take_answer(
+        self, remote_id: RemoteId, answer: GraphResponse, *, is_unlisted: bool
+    ) -> None:
         """Add the response to a request of one folder by its id.
 
         `is_unlisted`: it is below a folder whose sub-folders cannot be listed, so its absence from
         the lists is no fault of theirs.
         """
         if answer.throttled:
-            raise refusal(answer, Asked.MAILBOX)
+            raise to_error(answer, Target.MAILBOX)
         was_listed = self._entries.pop(remote_id, None)
         if remote_id in self._gone:
             self._failures.pop(remote_id, None)
@@ -251,7 +253,7 @@ class _Tree:
             if was_listed is None and not is_hidden and not is_unlisted:
                 self._omitted.add(remote_id)
         else:
-            sentence = _OTHER_FOLDER if answer.ok else str(refusal(answer, Asked.MAILBOX))
+            sentence = _OTHER_FOLDER if answer.ok else str(to_error(answer, Target.MAILBOX))
             self._failures.setdefault(remote_id, sentence)
             if was_listed:
                 self._entries[remote_id] = was_listed

@@ -24,7 +24,7 @@ from mailsync.model import Access
 from mailsync.providers import AccessSource
 from mailsync.providers.answer_memory import MemoryShare
 from mailsync.providers.graph.answers import read_answer, read_item
-from mailsync.providers.graph.errors import NO_ANSWER, TOO_LARGE, Answer, Asked, refusal
+from mailsync.providers.graph.errors import NO_ANSWER, TOO_LARGE, GraphResponse, Target, to_error
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
 
@@ -124,7 +124,7 @@ class GraphClient:
 
     def get(
         self, path: str, *, page_size: int | None = None, is_one_message: bool = False
-    ) -> Answer:
+    ) -> GraphResponse:
         """A page is not insisted on when it fails: a smaller one may pass.
 
         The answer is TOO_LARGE beyond the limit, or `MESSAGE_LIMIT_BYTES` if it is one message.
@@ -133,7 +133,9 @@ class GraphClient:
         request = _Request("GET", path, {"Prefer": prefer(page_size)}, limit_bytes)
         return self._ask(request, insists=not page_size)
 
-    def get_batch(self, paths: Sequence[str], *, page_size: int | None = None) -> list[Answer]:
+    def get_batch(
+        self, paths: Sequence[str], *, page_size: int | None = None
+    ) -> list[GraphResponse]:
         """The answers in the order of the paths, 20 of them per call.
 
         Items fail one by one, and only those are asked again. What was left out of the answer
@@ -143,13 +145,13 @@ class GraphClient:
         Raises:
             ProviderThrottled, ProviderRejected: the batch as a whole was refused.
         """
-        answers: list[Answer] = []
+        answers: list[GraphResponse] = []
         self._batches_end = self.received_bytes + self._limit()
         for start in range(0, len(paths), BATCH_LIMIT):
             answers += self._get_again(paths[start : start + BATCH_LIMIT], page_size)
         return answers
 
-    def send(self, method: str, path: str, content: Any = None) -> Answer:
+    def send(self, method: str, path: str, content: Any = None) -> GraphResponse:
         """A request that writes, so it is repeated only when it was refused untouched."""
         return self._ask(_Request(method, path, {}, self._limit(), content), insists=False)
 
@@ -168,7 +170,7 @@ class GraphClient:
         path = url.path.removeprefix(base.path)
         return f"{path}?{url.query}" if url.query else path
 
-    def _get_again(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
+    def _get_again(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
         """Ask for the refused items alone, with fewer in flight, as long as that gets on."""
         answers = self._send_batches(paths, page_size)
         repeat = 0
@@ -185,18 +187,18 @@ class GraphClient:
                 answers[at] = answer
         return answers
 
-    def _send_batches(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
+    def _send_batches(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
         """Graph works on four items of a batch at once, so fewer may be in one where it must."""
         size = BATCH_LIMIT if self.max_in_flight == MAX_IN_FLIGHT else self.max_in_flight
-        answers: list[Answer] = []
+        answers: list[GraphResponse] = []
         for start in range(0, len(paths), size):
             if self.throttled_for_s:
                 break
             answers += self._send_batch(paths[start : start + size], page_size)
-        unsent = Answer(429, retry_after_s=self.throttled_for_s)
+        unsent = GraphResponse(429, retry_after_s=self.throttled_for_s)
         return answers + [unsent] * (len(paths) - len(answers))
 
-    def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
+    def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
         """The answers after a refused token was renewed, also where single items refused it."""
         answers = self._send_items(paths, page_size)
         refused = [at for at, answer in enumerate(answers) if answer.status == 401]
@@ -206,7 +208,7 @@ class GraphClient:
                 answers[at] = answer
         return answers
 
-    def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[Answer]:
+    def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
         headers = {"Prefer": prefer(page_size)}
         items = [
             {"id": str(place), "method": "GET", "url": path, "headers": headers}
@@ -214,17 +216,17 @@ class GraphClient:
         ]
         left_bytes = self._batches_end - self.received_bytes
         request = _Request("POST", "/$batch", {}, left_bytes, {"requests": items}, len(paths))
-        answer = self._ask(request, insists=True) if left_bytes > 0 else Answer(TOO_LARGE)
+        answer = self._ask(request, insists=True) if left_bytes > 0 else GraphResponse(TOO_LARGE)
         if answer.status == TOO_LARGE:
             return [answer] * len(paths)
         if not answer.ok:
-            raise refusal(answer, Asked.MAILBOX)
+            raise to_error(answer, Target.MAILBOX)
         found = {item.get("id"): read_item(item) for item in read_list(answer, "responses")}
         _count_throttles(found.values())
         self._note_pause(found.values(), longer_than_s=MAX_PAUSE_S)
-        return [found.get(str(place), Answer(NO_ANSWER)) for place in range(len(paths))]
+        return [found.get(str(place), GraphResponse(NO_ANSWER)) for place in range(len(paths))]
 
-    def _ask(self, request: _Request, *, insists: bool) -> Answer:
+    def _ask(self, request: _Request, *, insists: bool) -> GraphResponse:
         answer = self._admitted(request)
         repeat = 0
         while self._budget.pause(_pause_s(answer, insists=insists), repeat):
@@ -235,14 +237,14 @@ class GraphClient:
             self.max_in_flight = min(self.max_in_flight, self._fewer)
         return answer
 
-    def _admitted(self, request: _Request) -> Answer:
+    def _admitted(self, request: _Request) -> GraphResponse:
         """The answer after a refused token was renewed, and a denial heard twice.
 
         Raises:
             ProviderThrottled: a pause that Graph asked for before is not over.
         """
         if self.throttled_for_s:
-            raise refusal(Answer(429, retry_after_s=self.throttled_for_s), Asked.MAILBOX)
+            raise to_error(GraphResponse(429, retry_after_s=self.throttled_for_s), Target.MAILBOX)
         access = self._access.current()
         answer = self._send(access, request)
         if answer.status == 401:
@@ -254,7 +256,7 @@ class GraphClient:
             return self._send(access, request)
         return answer
 
-    def _note_pause(self, answers: Iterable[Answer], *, longer_than_s: float = 0.0) -> None:
+    def _note_pause(self, answers: Iterable[GraphResponse], *, longer_than_s: float = 0.0) -> None:
         """Send nothing more until the longest pause is over that Graph asks for in these."""
         asked = [each.retry_after_s or 0.0 for each in answers if each.throttled]
         pause_s = max(asked, default=0.0)
@@ -266,7 +268,7 @@ class GraphClient:
         renewed = self._access.renew(refused)
         return None if renewed.token == refused.token else renewed
 
-    def _send(self, access: Access, request: _Request) -> Answer:
+    def _send(self, access: Access, request: _Request) -> GraphResponse:
         request_id = str(uuid.uuid4())
         headers = {
             "Authorization": f"Bearer {access.token}",
@@ -287,10 +289,10 @@ class GraphClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
-            return Answer(NO_ANSWER)
+            return GraphResponse(NO_ANSWER)
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
-            return Answer(TOO_LARGE)
+            return GraphResponse(TOO_LARGE)
         answer = read_answer(response.status_code, response.headers, content)
         _count_throttles([answer])
         if not answer.ok:
@@ -344,7 +346,7 @@ def _is_share(refused: int, asked: int) -> bool:
     return 2 <= refused < asked and refused * 4 >= asked
 
 
-def _count_throttles(answers: Iterable[Answer]) -> None:
+def _count_throttles(answers: Iterable[GraphResponse]) -> None:
     throttled = sum(each.throttled for each in answers)
     if throttled:
         count(PROVIDER_THROTTLES, throttled)
@@ -360,7 +362,7 @@ def prefer(page_size: int | None) -> str:
     return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable
 
 
-def read_list(answer: Answer, name: str) -> list[Mapping[str, Any]]:
+def read_list(answer: GraphResponse, name: str) -> list[Mapping[str, Any]]:
     """Raises ProviderUnavailable when the answer has no list of objects under this name."""
     found = answer.body.get(name)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
@@ -368,14 +370,14 @@ def read_list(answer: Answer, name: str) -> list[Mapping[str, Any]]:
     return found
 
 
-def _pause_s(answer: Answer, *, insists: bool) -> float | None:
+def _pause_s(answer: GraphResponse, *, insists: bool) -> float | None:
     """How long to wait before the same request is sent again; None when that is of no use."""
     if answer.throttled and answer.retry_after_s is not None:
         return answer.retry_after_s
     return _UNSAID_PAUSE_S if insists and answer.is_passing else None
 
 
-def _pauses_s(answers: Sequence[Answer], *, insists: bool) -> dict[int, float]:
+def _pauses_s(answers: Sequence[GraphResponse], *, insists: bool) -> dict[int, float]:
     """The same for those answers of a batch that it concerns, by their places."""
     found = ((at, _pause_s(answer, insists=insists)) for at, answer in enumerate(answers))
     return {at: pause for at, pause in found if pause is not None}

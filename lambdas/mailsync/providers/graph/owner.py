@@ -10,7 +10,7 @@ Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exc
 from dataclasses import dataclass
 
 from mailsync.providers import AccessSource
-from mailsync.providers.graph.errors import Answer, Asked, refusal
+from mailsync.providers.graph.errors import GraphResponse, Target, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import read_id
 from mailsync.providers.retry_budget import RetryBudget
@@ -99,17 +99,17 @@ def _find_owner(graph: GraphClient) -> Owner:
     return Owner(read_id(found.body), str(address))
 
 
-def _not_found(answer: Answer) -> Exception:
+def _not_found(answer: GraphResponse) -> Exception:
     if answer.status == 404 and answer.code in _MISSING_USER:
         return MailboxRefused(_UNKNOWN)
     if answer.status == 403:
         return MailboxRefused(_HIDDEN)
-    return refusal(answer, Asked.MAILBOX)
+    return to_error(answer, Target.MAILBOX)
 
 
-def _not_read(answer: Answer) -> Exception:
+def _not_read(answer: GraphResponse) -> Exception:
     if answer.code == "MailboxNotEnabledForRESTAPI" or answer.code in _MISSING_USER:
         return MailboxRefused(_INACTIVE)
     if answer.status == 403:
         return MailboxRefused(_OUT_OF_SCOPE if _POLICY in str(answer.body) else _DENIED)
-    return refusal(answer, Asked.MAILBOX)
+    return to_error(answer, Target.MAILBOX)

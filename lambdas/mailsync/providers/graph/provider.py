@@ -41,10 +41,10 @@ from mailsync.providers.graph.errors import (
     QUOTA_EXCEEDED,
     TOO_LARGE,
     UNREADABLE,
-    Answer,
-    Asked,
+    GraphResponse,
+    Target,
     is_gone,
-    refusal,
+    to_error,
 )
 from mailsync.providers.graph.folders import read_folders
 from mailsync.providers.graph.http import GraphClient, mailbox_path, read_list
@@ -118,7 +118,7 @@ class GraphMailbox:
         if limit == 1 and answer.may_be_its_message:
             answer = self._insist(link, answer)
         if not answer.ok:
-            raise self._page_refused(folder, answer, Asked.CURSOR)
+            raise self._page_error(folder, answer, Target.CURSOR)
         if limit == 1 and self._leads_to(answer, link):
             raise CursorExpired(
                 "A page link leads to itself, whatever the page size; reading the folder again."
@@ -139,7 +139,7 @@ class GraphMailbox:
         for (folder_id, link), answer in zip(links.items(), answers, strict=True):
             try:
                 if not answer.ok:
-                    raise refusal(answer, Asked.CURSOR)
+                    raise to_error(answer, Target.CURSOR)
                 pages[folder_id] = self._page(link, answer)
             except MailsyncError as failure:
                 logger.info("folder_not_probed", folder_id=folder_id, cause=type(failure).__name__)
@@ -159,7 +159,7 @@ class GraphMailbox:
             seen.add(path)
             answer = self._graph.get(path)
             if not answer.ok:
-                raise self._page_refused(folder, answer, Asked.MAILBOX)
+                raise self._page_error(folder, answer, Target.MAILBOX)
             for item in read_list(answer, "value"):
                 entry = read_entry(item)
                 entries[entry.remote_id] = entry
@@ -187,9 +187,9 @@ class GraphMailbox:
             for remote_id, answer, message in zip(ids, answers, found, strict=True)
         ]
 
-    def _get_one_by_one(self, paths: Sequence[str]) -> list[Answer]:
+    def _get_one_by_one(self, paths: Sequence[str]) -> list[GraphResponse]:
         """Raises TooMuchAtOnce when several together exceed the limit of one answer."""
-        answers: list[Answer] = []
+        answers: list[GraphResponse] = []
         end = self._graph.received_bytes + graph_http.ANSWER_LIMIT_BYTES
         for path in paths:
             answers.append(self._graph.get(path, is_one_message=True))
@@ -212,10 +212,10 @@ class GraphMailbox:
             listed = self._graph.get(link.path, is_one_message=limit == 1)
             answer = listed if listed.ok else answer
         if not answer.ok:
-            raise self._page_refused(folder, answer, Asked.MAILBOX)
+            raise self._page_error(folder, answer, Target.MAILBOX)
         return self._page(link, answer)
 
-    def _insist(self, link: Link, failed: Answer) -> Answer:
+    def _insist(self, link: Link, failed: GraphResponse) -> GraphResponse:
         """The page of a single message again, after it failed and the mailbox answers.
 
         Raises:
@@ -228,16 +228,18 @@ class GraphMailbox:
             raise FeedFailed
         return answer
 
-    def _require_mailbox(self, failed: Answer) -> None:
+    def _require_mailbox(self, failed: GraphResponse) -> None:
         """Raises what a failed answer means when the mailbox does not answer a simple request."""
         answer = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
         if not answer.ok:
-            raise refusal(failed, Asked.MAILBOX)
+            raise to_error(failed, Target.MAILBOX)
 
-    def _page_refused(self, folder: FolderRef, answer: Answer, asked: Asked) -> MailsyncError:
+    def _page_error(
+        self, folder: FolderRef, answer: GraphResponse, target: Target
+    ) -> MailsyncError:
         """A folder is gone only if Graph says so of the folder, not of its messages."""
         if answer.status != 404:
-            return refusal(answer, asked)
+            return to_error(answer, target)
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
         if found.ok:
             return ProviderUnavailable(
@@ -246,9 +248,9 @@ class GraphMailbox:
             )
         if is_gone(found):
             return FolderGone(f"Microsoft Graph does not know the folder any more ({found.code}).")
-        return refusal(found, Asked.MAILBOX)
+        return to_error(found, Target.MAILBOX)
 
-    def _page(self, link: Link, answer: Answer) -> Page:
+    def _page(self, link: Link, answer: GraphResponse) -> Page:
         read = read_lean_change if link.feed.is_lean else read_change
         changes = tuple(read(item) for item in read_list(answer, "value"))
         more, last = (answer.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
@@ -277,7 +279,7 @@ class GraphMailbox:
     def _message_path(self, remote_id: RemoteId) -> str:
         return f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}?$select={SELECTED}"
 
-    def _leads_to(self, answer: Answer, link: Link) -> bool:
+    def _leads_to(self, answer: GraphResponse, link: Link) -> bool:
         more = answer.body.get("@odata.nextLink")
         return more is not None and self._graph.path_of(more) == link.path
 
@@ -286,7 +288,7 @@ def _same_link() -> ProviderUnavailable:
     return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")
 
 
-def _message(remote_id: RemoteId, answer: Answer) -> Message | Gone | Unreadable | None:
+def _message(remote_id: RemoteId, answer: GraphResponse) -> Message | Gone | Unreadable | None:
     """What Graph says of a message; None when its failure may concern this one alone.
 
     Raises:
@@ -303,11 +305,11 @@ def _message(remote_id: RemoteId, answer: Answer) -> Message | Gone | Unreadable
     if is_gone(answer):
         return Gone(remote_id)
     if answer.throttled or answer.status == 401:
-        raise refusal(answer, Asked.MAILBOX)
+        raise to_error(answer, Target.MAILBOX)
     return None
 
 
-def _unanswered(remote_id: RemoteId, answer: Answer) -> Unreadable:
+def _unanswered(remote_id: RemoteId, answer: GraphResponse) -> Unreadable:
     """The mailbox answers other requests, so it is this message."""
     cause = "too_large" if answer.status == TOO_LARGE else "unanswered"
-    return Unreadable(remote_id, cause, str(refusal(answer, Asked.MAILBOX)))
+    return Unreadable(remote_id, cause, str(to_error(answer, Target.MAILBOX)))

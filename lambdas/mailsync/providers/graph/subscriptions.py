@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessSource
-from mailsync.providers.graph.errors import Answer, Asked, refusal
+from mailsync.providers.graph.errors import GraphResponse, Target, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path, read_list
 from mailsync.providers.graph.messages import read_id
 from mailsync.providers.retry_budget import RetryBudget
@@ -68,7 +68,7 @@ class GraphPush:
         }
         answer = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
         if answer.status != 201:
-            raise refusal(answer, Asked.MAILBOX)
+            raise to_error(answer, Target.MAILBOX)
         return Subscription(read_id(answer.body), _expiry(answer))
 
     def extend(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
@@ -77,7 +77,7 @@ class GraphPush:
         if answer.status in _GONE:
             return None
         if not answer.ok:
-            raise refusal(answer, Asked.MAILBOX)
+            raise to_error(answer, Target.MAILBOX)
         is_another = answer.body.get("id", remote_id) != remote_id
         leads_elsewhere = answer.body.get("notificationUrl", callback_url) != callback_url
         return None if is_another or leads_elsewhere else _expiry(answer)
@@ -92,7 +92,7 @@ class GraphPush:
         for _ in range(MAX_LIST_PAGES):
             answer = self._graph.get(path)
             if not answer.ok:
-                raise refusal(answer, Asked.MAILBOX)
+                raise to_error(answer, Target.MAILBOX)
             listed = read_list(answer, "value")
             yield [
                 RemoteId(each["id"])
@@ -113,7 +113,7 @@ class GraphPush:
     def end(self, remote_id: RemoteId) -> bool:
         answer = self._graph.send("DELETE", _path(remote_id))
         if answer.status != 204 and answer.status not in _GONE:
-            raise refusal(answer, Asked.MAILBOX)
+            raise to_error(answer, Target.MAILBOX)
         return answer.status == 204
 
     def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:
@@ -138,14 +138,14 @@ def _wire_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _expiry(answer: Answer) -> datetime:
+def _expiry(answer: GraphResponse) -> datetime:
     try:
         return datetime.fromisoformat(_text(answer, "expirationDateTime")).astimezone(UTC)
     except ValueError:
         raise _left_out("expirationDateTime") from None
 
 
-def _text(answer: Answer, name: str) -> str:
+def _text(answer: GraphResponse, name: str) -> str:
     value: Any = answer.body.get(name)
     if not isinstance(value, str) or not value:
         raise _left_out(name)

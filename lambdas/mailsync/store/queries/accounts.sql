@@ -35,7 +35,7 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
  WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
 
--- lock_own_account --
+-- lock_caller_account --
 -- An account of this user, held until this transaction ends.
 SELECT status, failures
   FROM mailsync.email_accounts
@@ -102,7 +102,7 @@ events AS (
   DELETE FROM mailsync.outbox WHERE account_id IN (SELECT id FROM gone))
 SELECT 1 FROM gone
 
--- own_accounts --
+-- accounts_of_user --
 -- The accounts of a user in the order in which they were connected, after a position, or one of them.
 -- compared_at is that of the folder that was compared first, as in `folder_status`.
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,

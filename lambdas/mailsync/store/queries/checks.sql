@@ -3,7 +3,7 @@
 -- begin_check --
 -- The lease for a check of a mailbox, which leaves no run if there is nothing new; no row while another
 -- worker holds the account or is about to. An account that was closed has one too, unless its grant has
--- ended. is_settled is true if the last sync verified every folder without a difference, the provider
+-- ended. is_fully_verified is true if the last sync verified every folder without a difference, the provider
 -- need not be asked about any message or folder, no mail awaits its deletion, and no feed that failed is
 -- to be tried again.
 UPDATE mailsync.email_accounts a

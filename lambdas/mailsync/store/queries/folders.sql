@@ -90,8 +90,8 @@ DELETE FROM mailsync.email_folders f
    AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                     WHERE m.account_id = f.account_id AND m.folder_id = f.id)
 
--- restart_walk --
--- Forgets the cursor and numbers a new walk; rows stay until its last page sweeps. fallback: another
+-- restart_full_sync --
+-- Forgets the cursor and begins a new generation; rows stay until its last page sweeps. fallback: another
 -- feed of the provider has failed.
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
@@ -111,8 +111,8 @@ UPDATE mailsync.folder_cursors c
    AND NOT EXISTS (SELECT 1 FROM mailsync.email_quarantine q
                     WHERE q.folder_id = c.folder_id AND q.cause = 'unanswered')
 
--- restart_walks --
--- A full resync: every folder is walked again, or those that were named. One that was in this run
+-- restart_full_syncs --
+-- A full sync: every folder begins a new generation, or those that were named. One that was in this run
 -- already is not: its steps may be repeated.
 UPDATE mailsync.folder_cursors c
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
@@ -129,7 +129,7 @@ UPDATE mailsync.folder_cursors c
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
        walking = walking AND :has_more, midway = :has_more, read_at = now(), updated_at = now()
- WHERE folder_id = :folder_id AND walk = :walk AND cursor_sealed IS NOT DISTINCT FROM :cursor
+ WHERE folder_id = :folder_id AND walk = :generation AND cursor_sealed IS NOT DISTINCT FROM :cursor
 RETURNING 1
 
 -- save_page_size --
@@ -173,14 +173,14 @@ SELECT id FROM mailsync.email_folders
    AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- select_folders --
--- Which folders are mirrored; where that changes, the next walk begins anew, and what was different
+-- Which folders are mirrored; where that changes, the next sync begins a new generation, and what was different
 -- is no question any more.
 WITH changed AS (
   UPDATE mailsync.email_folders f SET selected = c.selected, verified_at = NULL, differing = 0
     FROM json_to_recordset(cast(:choices AS json)) AS c (id bigint, selected boolean)
    WHERE f.account_id = cast(:account_id AS uuid) AND f.id = c.id AND f.selected <> c.selected
   RETURNING f.id),
-settled AS (
+resolved AS (
   DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM changed))
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,

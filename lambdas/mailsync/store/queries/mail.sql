@@ -71,14 +71,14 @@ bodies AS (
       ON CONFLICT (email_id) DO UPDATE
      SET body_hash = excluded.body_hash, html = excluded.html, text = excluded.text
    WHERE b.body_hash IS DISTINCT FROM excluded.body_hash),
-healed AS (
+resolved AS (
   DELETE FROM mailsync.email_quarantine q USING page
    WHERE q.account_id = cast(:account_id AS uuid) AND q.message_id = page.message_id)
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM saved
 
--- stamp_walk --
--- Unchanged messages that a walk has seen; whatever put them into quarantine has been undone.
-WITH healed AS (
+-- stamp_generation --
+-- Unchanged messages that a full sync has seen; whatever put them into quarantine has been undone.
+WITH resolved AS (
   DELETE FROM mailsync.email_quarantine
    WHERE account_id = cast(:account_id AS uuid)
      AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json))))
@@ -115,8 +115,8 @@ UPDATE mailsync.email_folders f
  WHERE f.id = :folder_id AND r.id = :run_id
 
 -- sweep_size --
--- How many rows a folder holds and how many of them its finished walk has not seen.
-SELECT count(*), count(*) FILTER (WHERE m.walk < :walk), f.remote_total
+-- How many rows a folder holds and how many of them its finished full sync has not seen.
+SELECT count(*), count(*) FILTER (WHERE m.walk < :generation), f.remote_total
   FROM mailsync.email_folders f
   LEFT JOIN mailsync.emails m
     ON m.account_id = f.account_id AND m.folder_id = f.id AND m.removed_at IS NULL
@@ -124,10 +124,10 @@ SELECT count(*), count(*) FILTER (WHERE m.walk < :walk), f.remote_total
  GROUP BY f.remote_total
 
 -- sweep_folder --
--- The end of a walk: what it has not seen left the folder.
+-- The end of a full sync: what it has not seen left the folder.
 UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
-   AND removed_at IS NULL AND walk < :walk
+   AND removed_at IS NULL AND walk < :generation
 
 -- folder_entries --
 -- Every message of a folder, hidden ones too, for the comparison by id.

@@ -29,7 +29,7 @@ VALUES (:run_id, :folder_id, 1, :requests, :inserted, :updated, :unchanged, :rem
        finished_at = excluded.finished_at, error = NULL, error_message = NULL
 
 -- count_reset --
--- A folder is walked again within this run.
+-- A folder begins a new full sync within this run.
 UPDATE mailsync.sync_run_folders SET resets = resets + 1
  WHERE run_id = :run_id AND folder_id = :folder_id
 
@@ -54,7 +54,7 @@ SELECT p.folder_id
   JOIN mailsync.email_folders f ON f.id = p.folder_id AND f.gone_at IS NULL
  WHERE p.run_id = :run_id AND p.status = 'failed'
 
--- run_steps --
+-- run_folders --
 -- What each folder did in a run.
 SELECT p.folder_id, f.display_name, f.role, p.status, p.attempts, p.pages, p.requests, p.inserted,
        p.updated, p.unchanged, p.removed, p.quarantined, p.resets, p.error, p.error_message,

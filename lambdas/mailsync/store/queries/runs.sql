@@ -166,7 +166,7 @@ SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at,
  ORDER BY r.created_at DESC, r.id DESC
  LIMIT :limit
 
--- own_run --
+-- run_of_user --
 -- One run of a user, and when its mailbox is synced next, unless a sync is under way or none comes.
 SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
        r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids,

@@ -33,7 +33,7 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
 -- Folders of which it was just shown that nothing is missing, or different any more.
 WITH verified AS (
   SELECT cast(each AS bigint) AS id FROM json_array_elements_text(cast(:ids AS json)) AS each),
-settled AS (
+resolved AS (
   DELETE FROM mailsync.proof_differences WHERE folder_id IN (SELECT id FROM verified))
 UPDATE mailsync.email_folders
    SET verified_at = now(), differing = 0, error = NULL, error_message = NULL
@@ -42,7 +42,7 @@ UPDATE mailsync.email_folders
 -- mark_compared --
 -- The ids of a folder were just compared; what was different before is so no longer. What the provider
 -- listed is kept where the list was complete. The folder is verified once its counts are explained, too.
-WITH settled AS (DELETE FROM mailsync.proof_differences WHERE folder_id = :folder_id)
+WITH resolved AS (DELETE FROM mailsync.proof_differences WHERE folder_id = :folder_id)
 UPDATE mailsync.email_folders
    SET compared_at = now(), list_total = :total, list_unread = :unread, differing = 0, error = NULL,
        error_message = NULL
@@ -96,7 +96,7 @@ SELECT f.id
   JOIN mailsync.sync_runs r ON r.account_id = f.account_id
  WHERE r.id = :run_id AND greatest(f.verified_at, f.compared_at) >= r.started_at
 
--- unproven_folders --
+-- unverified_folders --
 -- The number of selected folders that were not verified in this run, or are in the middle of a full sync.
 -- One while no folder is known: every mailbox has some, so its tree was not read.
 SELECT count(f.id) FILTER (WHERE f.selected AND f.gone_at IS NULL

@@ -12,7 +12,7 @@ CANNOT_SYNC = {
 }
 
 
-def require_own_account(account_id: AccountId, user_id: str) -> WholeAccount:
+def require_caller_account(account_id: AccountId, user_id: str) -> WholeAccount:
     """Raises AccountNotFound."""
     found = AccountStore(open_database()).account_of_user(account_id, user_id)
     if found is None:
