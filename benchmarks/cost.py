@@ -138,10 +138,10 @@ def check_requests(folders: int, active: int, *, every_minutes: float) -> CheckR
     hourly = READ_WITHIN.total_seconds() / 3600 * checks_per_hour
     daily = THOROUGH_WITHIN.total_seconds() / 3600 * checks_per_hour
     thorough = folders + FIXED_ALIASES
-    quiet = 0 if folders <= SMALL_MAILBOX_FOLDERS else folders - active
+    inactive = 0 if folders <= SMALL_MAILBOX_FOLDERS else folders - active
     return CheckRequests(
         tree=ceil(folders / PAGE_FOLDERS) * (1 + 1 / hourly) + thorough / daily,
-        feeds=folders - quiet + ceil(quiet * min(1.0, 1 / hourly)),
+        feeds=folders - inactive + ceil(inactive * min(1.0, 1 / hourly)),
     )
 
 

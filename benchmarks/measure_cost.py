@@ -1,6 +1,6 @@
 """`python -m benchmarks.measure_cost`: counts what syncs and checks are billed by.
 
-Runs local stacks, writes `benchmarks/measured.json`, and takes seven minutes of a quiet machine.
+Runs local stacks, writes `benchmarks/measured.json`, and takes seven minutes of an idle machine.
 The functions are real processes with the memory sizes of the catalog, and the simulated Graph
 answers as slowly as the real one was measured to (`Latency`). What is not as on AWS: a function
 has a whole core of this machine, where Lambda gives one of 1 GB about half of one.
@@ -38,7 +38,7 @@ EVERY_MINUTE = ("start-due-syncs", "publish-events", "measure-backlog")
 
 
 def measure() -> Measured:
-    """Some minutes on a quiet machine; on a busy one the seconds are longer."""
+    """Some minutes on an idle machine; on a busy one the seconds are longer."""
     initial = {}
     for messages in GUIDE_STEPS:
         with _stack(messages) as stack:

@@ -25,6 +25,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     due = queue.claim_due(MAX_PER_TICK, CLAIMED_FOR_S)
     batches = Batches(queue, load_settings().sync_accounts_arn).invoke_async(due)
     stale = runs.stale_runs(SILENT_S, MAX_RECOVERED)
-    logger.info("tick", quiet=len(stale), due=len(due), batches=batches)
+    logger.info("tick", stale=len(stale), due=len(due), batches=batches)
     open_trigger().recover_all(stale)
-    return {"quiet": len(stale), "due": len(due)}
+    return {"stale": len(stale), "due": len(due)}

@@ -192,7 +192,7 @@ def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
     check = check_of(synced)
 
     assert 7_200 <= check.since_s < 7_300
-    assert 7_200 <= check.quiet_s < 7_300
+    assert 7_200 <= check.unchanged_for_s < 7_300
     assert (check.tree_read_at, check.hidden_read_at) == (None, None)
 
 

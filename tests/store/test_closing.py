@@ -97,4 +97,4 @@ def test_a_run_that_waits_for_its_provider_is_not_among_the_silent_ones(
     assert runs.stale_runs(60, 100) == ()
 
     one(database, "UPDATE mailsync.email_accounts SET throttled_until = now() RETURNING 1")
-    assert [quiet.id for quiet in runs.stale_runs(60, 100)] == [run.run_id]
+    assert [run.id for run in runs.stale_runs(60, 100)] == [run.run_id]

@@ -6,7 +6,7 @@ from mailsync.decisions.due import (
     MAX_BACKOFF_S,
     MAX_PARTIAL_BACKOFF_S,
     PUSHED_S,
-    QUIET_S,
+    INACTIVE_S,
     USUAL_S,
     VERIFICATION_FAILED,
     next_sync_after_success_in_s,
@@ -47,7 +47,7 @@ def test_an_execution_that_died_is_taken_up_at_once_but_not_for_ever() -> None:
 
 def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:
     waits = [
-        next_sync_after_success_in_s(has_news=False, is_pushed=each, quiet_s=0, spread=0.5)
+        next_sync_after_success_in_s(has_news=False, is_pushed=each, unchanged_for_s=0, spread=0.5)
         for each in (False, True)
     ]
 
@@ -58,17 +58,20 @@ def test_a_quiet_mailbox_is_asked_ever_more_rarely_but_every_quarter_of_an_hour_
     hours = (0, 1, 2, 3, 24, 24 * 365)
     waits = [
         next_sync_after_success_in_s(
-            has_news=False, is_pushed=False, quiet_s=each * 3600, spread=0.5
+            has_news=False, is_pushed=False, unchanged_for_s=each * 3600, spread=0.5
         )
         for each in hours
     ]
 
-    assert waits == [USUAL_S, USUAL_S, 600, QUIET_S, QUIET_S, QUIET_S]
-    assert QUIET_S == 15 * 60
+    assert waits == [USUAL_S, USUAL_S, 600, INACTIVE_S, INACTIVE_S, INACTIVE_S]
+    assert INACTIVE_S == 15 * 60
 
 
 def test_what_came_while_a_sync_was_under_way_is_asked_for_at_once() -> None:
-    assert next_sync_after_success_in_s(has_news=True, is_pushed=True, quiet_s=0, spread=0.9) == 0
+    assert (
+        next_sync_after_success_in_s(has_news=True, is_pushed=True, unchanged_for_s=0, spread=0.9)
+        == 0
+    )
 
 
 def test_a_subscription_is_renewed_before_half_of_it_is_over_and_then_often_enough() -> None:

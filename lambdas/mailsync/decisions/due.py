@@ -8,12 +8,12 @@ CLAIMED_FOR_S = 600
 
 USUAL_S = 5 * 60
 """From one sync of a mailbox to the next while it changes."""
-QUIET_S = 15 * 60
+INACTIVE_S = 15 * 60
 """The same for a mailbox in which nothing has happened for hours: what arrives waits no longer."""
 PUSHED_S = 15 * 60
 """The same for a mailbox whose provider notifies us: some notifications never arrive."""
-_QUIET_SHARE = 12
-"""A mailbox that has been quiet for an hour is asked after the twelfth part of it, and so on."""
+_INACTIVE_SHARE = 12
+"""A mailbox that has been inactive for an hour is asked after the twelfth part of it, and so on."""
 MAX_BACKOFF_S = 24 * 60 * 60
 MAX_PARTIAL_BACKOFF_S = 60 * 60
 """The same where the mailbox is synced but for some folders, or not verified."""
@@ -60,18 +60,18 @@ def next_sync_in_s(*, failures: int, cause: str | None, spread: float) -> float:
 
 
 def next_sync_after_success_in_s(
-    *, has_news: bool, is_pushed: bool, quiet_s: float, spread: float
+    *, has_news: bool, is_pushed: bool, unchanged_for_s: float, spread: float
 ) -> float:
     """Seconds until the next sync of a mailbox that is up to date; `spread` as above.
 
     `has_news`: a notification came while the sync was under way, so it may have come too late
     for it. `is_pushed`: notifications do arrive; they are hints, so it is asked all the same.
-    `quiet_s`: for so long no sync has changed a row. Up to an hour of that it is asked every 5
+    `unchanged_for_s`: for so long no sync has changed a row. Up to an hour of that it is asked every 5
     minutes, then ever less often, from three hours on every 15.
     """
     if has_news:
         return 0.0
-    interval = min(QUIET_S, max(USUAL_S, quiet_s / _QUIET_SHARE))
+    interval = min(INACTIVE_S, max(USUAL_S, unchanged_for_s / _INACTIVE_SHARE))
     return (PUSHED_S if is_pushed else interval) * (0.9 + 0.2 * spread)
 
 

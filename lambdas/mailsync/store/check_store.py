@@ -47,10 +47,12 @@ TRIGGER = "schedule"
 class Check:
     """A mailbox that is being checked.
 
-    `is_fully_verified`: the last sync verified every folder, and no hidden or quarantined
-    message is due for a request by its id. `quiet_s`: for so long no sync has changed a row. `since_s`: the last
-    sync was so long ago. The provider's side of `counts` is that of the last reading. `failures`:
-    so many syncs in a row have failed.
+    is_fully_verified: the last sync verified every folder, and no hidden or quarantined message
+        is due for a request by its id.
+    unchanged_for_s: seconds since a sync last changed a row.
+    since_s: seconds since the last sync.
+    counts: by folder; the provider's side is that of the last reading.
+    failures: how many syncs have failed in a row.
     """
 
     run: RunRef
@@ -58,7 +60,7 @@ class Check:
     began_at: datetime
     is_fully_verified: bool
     is_pushed: bool
-    quiet_s: float
+    unchanged_for_s: float
     since_s: float
     tree_read_at: datetime | None
     hidden_read_at: datetime | None
@@ -111,7 +113,9 @@ class CheckStore:
                 return None
             folders = tx.run("checked_folders", account_id=account_id)
             credentials = tx.run("find_credentials", account_id=account_id)
-        epoch, *account, began_at, is_fully_verified, is_pushed, quiet_s, since_s = found[0][:-3]
+        epoch, *account, began_at, is_fully_verified, is_pushed, unchanged_for_s, since_s = found[
+            0
+        ][:-3]
         whole, thorough, failures = found[0][-3:]
         return Check(
             run=RunRef(account_id, run_id, int(epoch)),
@@ -119,7 +123,7 @@ class CheckStore:
             began_at=began_at,
             is_fully_verified=is_fully_verified,
             is_pushed=is_pushed,
-            quiet_s=quiet_s,
+            unchanged_for_s=unchanged_for_s,
             since_s=since_s,
             tree_read_at=whole,
             hidden_read_at=thorough,
@@ -134,7 +138,7 @@ class CheckStore:
         wait_s = next_sync_after_success_in_s(
             has_news=False,
             is_pushed=check.is_pushed,
-            quiet_s=check.quiet_s,
+            unchanged_for_s=check.unchanged_for_s,
             spread=random(),  # noqa: S311
         )
         with self._database.transaction() as tx:

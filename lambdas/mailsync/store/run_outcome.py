@@ -23,11 +23,11 @@ def finish(
 
 
 def complete_run(tx: Transaction, run: RunRef) -> None:
-    has_news, is_pushed, has_changed, quiet_s = tx.run("news_of_run", run_id=run.run_id)[0]
+    has_news, is_pushed, has_changed, unchanged_for_s = tx.run("news_of_run", run_id=run.run_id)[0]
     wait_s = next_sync_after_success_in_s(
         has_news=has_news,
         is_pushed=is_pushed,
-        quiet_s=0.0 if has_changed else quiet_s,
+        unchanged_for_s=0.0 if has_changed else unchanged_for_s,
         spread=random(),  # noqa: S311
     )
     removal = removal_of(tx, run.account_id)

@@ -323,8 +323,8 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
 
     runs = RunStore(synced.database)
     trigger = a_trigger(synced)
-    [quiet] = runs.stale_runs(60, 10)
-    trigger.recover(quiet)
+    [inactive] = runs.stale_runs(60, 10)
+    trigger.recover(inactive)
 
     assert synced.started == [check.run.run_id]
     assert synced.go_on(check.run.run_id) == "completed"

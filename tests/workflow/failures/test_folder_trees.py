@@ -136,8 +136,8 @@ def test_a_quiet_folder_among_hundreds_is_read_within_the_hour(world: World) -> 
     world.sync()
     world.let_time_pass(30)
     world.sync()
-    quiet = world.remote.folders.all()[-1].id
-    message = world.remote.deliver(a_mail("in a quiet folder"), quiet)
+    inactive = world.remote.folders.all()[-1].id
+    message = world.remote.deliver(a_mail("in an inactive folder"), inactive)
     world.check()
     assert message in stored(world)
 
