@@ -44,7 +44,7 @@ ANSWERS: Mapping[str, Mapping[str, Any] | None] = {
     "connect": {"statusCode": 200},
     "webhook": {"statusCode": 202},
     "authorize": {"isAuthorized": False},
-    "start-due-syncs": {"quiet": int, "due": int},
+    "start-due-syncs": {"stale": int, "due": int},
     "sync-accounts": {},
     "measure-backlog": {},
     "purge-accounts": {"purged": 0},

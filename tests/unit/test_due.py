@@ -3,10 +3,10 @@ import pytest
 from mailsync.decisions.due import (
     EXECUTION_DIED,
     FOLDERS_FAILED,
+    INACTIVE_S,
     MAX_BACKOFF_S,
     MAX_PARTIAL_BACKOFF_S,
     PUSHED_S,
-    INACTIVE_S,
     USUAL_S,
     VERIFICATION_FAILED,
     next_sync_after_success_in_s,
