@@ -30,8 +30,8 @@ class RunList(CamelModel):
 
 
 class RunFolderView(CamelModel):
-    """A folder's part in a run. `inserted` to `quarantined` count messages, `resets` full syncs that
-    began in it."""
+    """What a run did in one folder: messages by what became of them, and `resets`, the full syncs
+    that began in the run."""
 
     folder_id: int
     display_name: str

@@ -64,10 +64,10 @@ def next_sync_after_success_in_s(
 ) -> float:
     """Seconds until the next sync of a mailbox that is up to date; `spread` as above.
 
-    `has_news`: a notification came while the sync was under way, so it may have come too late
-    for it. `is_pushed`: notifications do arrive; they are hints, so it is asked all the same.
-    `unchanged_for_s`: for so long no sync has changed a row. Up to an hour of that it is asked every 5
-    minutes, then ever less often, from three hours on every 15.
+    has_news: a notification arrived during the sync, possibly too late for it; sync again at once.
+    is_pushed: notifications arrive. They are hints, so the mailbox is synced all the same.
+    unchanged_for_s: seconds since a sync last changed a row. The interval is 5 minutes up to an
+        hour of that, then a twelfth of it, at most 15 minutes.
     """
     if has_news:
         return 0.0
