@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import count_levels, metered
+from mailsync.metrics import count_gauges, metered
 from mailsync.store.backlog_store import BacklogStore
 from mailsync.store.connection import open_database
 
@@ -15,6 +15,6 @@ from mailsync.store.connection import open_database
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
     backlog = asdict(BacklogStore(open_database()).now())
-    count_levels(**backlog)
+    count_gauges(**backlog)
     logger.info("backlog", **backlog)
     return backlog

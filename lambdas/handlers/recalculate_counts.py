@@ -9,7 +9,7 @@ from mailsync.metrics import metered
 from mailsync.model import RunRef
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.verification import Verification, recalculate_counts
-from mailsync.sync.waiting import or_wait
+from mailsync.sync.waiting import wait_if_throttled
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -24,4 +24,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             return {**found.to_state(), "atOnce": mailbox.provider.max_in_flight}
 
     nothing = {**Verification().to_state(), "atOnce": 1}
-    return or_wait(counted, nothing, can_wait=event.get("canWait", False))
+    return wait_if_throttled(counted, nothing, can_wait=event.get("canWait", False))

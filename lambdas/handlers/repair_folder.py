@@ -9,7 +9,7 @@ from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.repair import repair_folder
-from mailsync.sync.waiting import or_wait
+from mailsync.sync.waiting import wait_if_throttled
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -23,4 +23,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             repair_folder(mailbox, FolderId(event["folderId"]), remaining_s)
         return {}
 
-    return or_wait(repaired, {}, can_wait=event.get("canWait", False))
+    return wait_if_throttled(repaired, {}, can_wait=event.get("canWait", False))

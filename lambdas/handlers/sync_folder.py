@@ -9,7 +9,7 @@ from mailsync.metrics import metered
 from mailsync.model import FolderId, RunRef
 from mailsync.sync.folder_pages import sync_folder
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.waiting import or_wait
+from mailsync.sync.waiting import wait_if_throttled
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -23,4 +23,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             progress = sync_folder(mailbox, FolderId(event["folderId"]), remaining_s)
         return {"hasMore": progress.has_more, "waitSeconds": progress.wait_seconds}
 
-    return or_wait(synced, {"hasMore": True})
+    return wait_if_throttled(synced, {"hasMore": True})

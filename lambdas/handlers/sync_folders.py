@@ -9,7 +9,7 @@ from mailsync.metrics import metered
 from mailsync.model import RunRef
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.waiting import or_wait
+from mailsync.sync.waiting import wait_if_throttled
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -17,7 +17,7 @@ from mailsync.sync.waiting import or_wait
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     nothing = {"folderIds": [], "atOnce": 1}
     can_wait = event.get("canWait", False)
-    return or_wait(lambda: _synced(RunRef.from_state(event)), nothing, can_wait=can_wait)
+    return wait_if_throttled(lambda: _synced(RunRef.from_state(event)), nothing, can_wait=can_wait)
 
 
 def _synced(run: RunRef) -> dict[str, Any]:

@@ -27,12 +27,12 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`is_level`: how much there is now, told once a minute; others add up."""
+    """`is_gauge`: how much there is now, told once a minute; others add up."""
 
     name: str
     unit: Literal["Count", "Seconds"]
     meaning: str
-    is_level: bool = False
+    is_gauge: bool = False
 
 
 RUNS_COMPLETED = Metric("RunsCompleted", "Count", "runs that ended well")
@@ -87,7 +87,7 @@ def count(metric: Metric, amount: float = 1) -> None:
     _add(metric, None, amount)
 
 
-def count_levels(
+def count_gauges(
     *,
     due: int,
     overdue_s: float,

@@ -2,7 +2,7 @@
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import AccountId
-from mailsync.store.account_store import AccountStore, WholeAccount
+from mailsync.store.account_store import AccountStore, AccountWithFolders
 from mailsync.store.connection import open_database
 
 CANNOT_SYNC = {
@@ -12,7 +12,7 @@ CANNOT_SYNC = {
 }
 
 
-def require_caller_account(account_id: AccountId, user_id: str) -> WholeAccount:
+def require_caller_account(account_id: AccountId, user_id: str) -> AccountWithFolders:
     """Raises AccountNotFound."""
     found = AccountStore(open_database()).account_of_user(account_id, user_id)
     if found is None:

@@ -78,7 +78,7 @@ def connect_mailbox(
     """
     from mailsync.credentials import HeldAccess
     from mailsync.credentials.microsoft import app_only_tokens
-    from mailsync.providers.graph.owner import MailboxRefused, account_of, look_up
+    from mailsync.providers.graph.owner import MailboxUnavailable, account_of, look_up_owner
 
     if not settings.microsoft_tenants:
         raise ApiError(_NO_ORGANISATION)
@@ -86,8 +86,8 @@ def connect_mailbox(
         raise ApiError(_OTHER_ORGANISATION)
     tokens = app_only_tokens(settings, wanted.organisation_id)
     try:
-        owner = look_up(wanted.address, HeldAccess(tokens.access), settings)
-    except MailboxRefused as refusal:
+        owner = look_up_owner(wanted.address, HeldAccess(tokens.access), settings)
+    except MailboxUnavailable as refusal:
         raise ApiError(_refusal(refusal)) from None
     key = vault.sealing_key()
     account_id = credentials.connect_account(

@@ -22,7 +22,7 @@ from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import SYNCING, show
 from mailsync.errors import AccountNotConnected
 from mailsync.log import logger
-from mailsync.model import SYNCABLE, AccountId, SyncScope, SyncType
+from mailsync.model import SYNCABLE_PROVIDERS, AccountId, SyncScope, SyncType
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
@@ -151,7 +151,7 @@ def _require_possible(account: AccountStatus, scope: SyncScope) -> None:
     """Raises AccountNotConnected, and ApiError for folders that are not the account's."""
     if account.status != "active":
         raise cannot_sync(account.status)
-    if account.provider not in SYNCABLE:
+    if account.provider not in SYNCABLE_PROVIDERS:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet; connect one of Microsoft 365."
         )

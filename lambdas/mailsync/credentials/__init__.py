@@ -59,7 +59,7 @@ class CredentialStore(Protocol):
 
 
 class StoredAccess:
-    """The access token of one account, kept sealed in the store; implements `AccessSource`.
+    """The access token of one account, kept sealed in the store; implements `AccessTokenSource`.
 
     Where an organisation lets the application in there is no grant, and a new token is simply
     asked for; it is kept in the same way.
@@ -142,7 +142,7 @@ class StoredAccess:
 
 
 class HeldAccess:
-    """An access token by itself, nothing stored behind it; an `AccessSource` that never renews."""
+    """An access token by itself, nothing stored behind it; an `AccessTokenSource` that never renews."""
 
     def __init__(self, access: Access) -> None:
         self._access = access

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailsync.model import (
-    NEVER_GONE,
+    PERMANENT_ROLES,
     FolderId,
     FolderListing,
     KnownFolder,
@@ -14,10 +14,10 @@ from mailsync.model import (
 )
 from mailsync.storable import storable
 
-BATCH_FOLDERS = 20
-BATCH_MESSAGES = 200
+MAX_BATCH_FOLDERS = 20
+MAX_BATCH_MESSAGES = 200
 """Asked for at once: about two pages, far less than is held in memory of one answer."""
-SMALL_MESSAGES = 1_000
+MAX_SMALL_SYNC_MESSAGES = 1_000
 """Half a minute at the speed of Microsoft Graph; what is beyond is done by several functions."""
 
 
@@ -40,7 +40,7 @@ def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> Folder
     itself was made anew.
     """
     before = {folder.ref.remote_id: folder for folder in known}
-    kept = NEVER_GONE - {folder.role for folder in listing.folders}
+    kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
     return FolderPlan(
         changed=tuple(
             folder for folder in listing.folders if _differs(folder, before.get(folder.remote_id))
@@ -64,7 +64,7 @@ def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str |
     expected = {
         folder.role
         for folder in known
-        if folder.role in NEVER_GONE and folder.ref.remote_id not in listing.failures
+        if folder.role in PERMANENT_ROLES and folder.ref.remote_id not in listing.failures
     }
     if missing := (expected | {Role.INBOX}) - shown:
         lacked = ", ".join(sorted(missing))
@@ -72,7 +72,7 @@ def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str |
     return None
 
 
-def moved_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> frozenset[RemoteId]:
+def changed_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> frozenset[RemoteId]:
     """Known folders whose counts at the provider are others than at their last reading."""
     before = {folder.ref.remote_id: folder for folder in known}
     return frozenset(
@@ -84,7 +84,7 @@ def moved_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> frozen
     )
 
 
-def by_activity(folders: Iterable[KnownFolder]) -> tuple[KnownFolder, ...]:
+def sort_by_activity(folders: Iterable[KnownFolder]) -> tuple[KnownFolder, ...]:
     """The folders, the one first in which a change was found last."""
     return tuple(
         sorted(
@@ -103,7 +103,7 @@ def _differs(remote: RemoteFolder, known: KnownFolder | None) -> bool:
     ) != (known.display_name, known.parent_remote_id, known.role, known.hidden)
 
 
-def biggest_first(
+def sort_by_size(
     folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder]
 ) -> tuple[FolderId, ...]:
     """The order in which folders start, so that the longest one does not start last."""
@@ -112,12 +112,12 @@ def biggest_first(
     return tuple(folder.ref.id for folder in ordered)
 
 
-def small_full_syncs(
+def batch_small_full_syncs(
     folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder], *, page_size: int
 ) -> Iterator[tuple[KnownFolder, ...]]:
     """Batches of folders whose full sync has not begun and will not be longer than a page.
 
-    The smallest first, up to `SMALL_MESSAGES` in all.
+    The smallest first, up to `MAX_SMALL_SYNC_MESSAGES` in all.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     small = [
@@ -133,9 +133,9 @@ def small_full_syncs(
     for folder in sorted(small, key=lambda folder: total[folder.ref.remote_id]):
         messages = total[folder.ref.remote_id]
         seen += messages
-        if seen > SMALL_MESSAGES:
+        if seen > MAX_SMALL_SYNC_MESSAGES:
             break
-        if len(batch) == BATCH_FOLDERS or batched + messages > BATCH_MESSAGES:
+        if len(batch) == MAX_BATCH_FOLDERS or batched + messages > MAX_BATCH_MESSAGES:
             yield tuple(batch)
             batch, batched = [], 0
         batch.append(folder)

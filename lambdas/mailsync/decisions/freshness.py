@@ -13,11 +13,11 @@ from mailsync.model import KnownFolder, RemoteId, TreeReading
 
 SMALL_MAILBOX_FOLDERS = 20
 """A mailbox of so many folders is read whole every time: one batch request."""
-ACTIVE_FOR = timedelta(days=1)
+ACTIVE_WITHIN = timedelta(days=1)
 """A folder in which a change was found within this time is read every time."""
-READ_WITHIN = timedelta(hours=1)
+MAX_FEED_AGE = timedelta(hours=1)
 """Every other change feed, and the whole folder tree, is read at least so often."""
-THOROUGH_WITHIN = timedelta(days=1)
+MAX_THOROUGH_AGE = timedelta(days=1)
 """Hidden folders below every folder are looked for at least so often."""
 
 
@@ -41,21 +41,21 @@ def feeds_to_read(
         (folder for folder in folders if folder.ref.id not in chosen),
         key=lambda folder: (folder.read_at or now, folder.ref.id),
     )
-    share = math.ceil(len(others) * min(1.0, since_s / READ_WITHIN.total_seconds()))
-    overdue = sum(now - (folder.read_at or now) >= READ_WITHIN for folder in others)
+    share = math.ceil(len(others) * min(1.0, since_s / MAX_FEED_AGE.total_seconds()))
+    overdue = sum(now - (folder.read_at or now) >= MAX_FEED_AGE for folder in others)
     return tuple(likely) + tuple(others[: max(share, overdue)])
 
 
-def tree_reading(
+def choose_tree_reading(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
 ) -> TreeReading:
     """How the folder tree is read in a check; the arguments are the last readings of each kind."""
-    if thorough_at is None or now - thorough_at >= THOROUGH_WITHIN:
+    if thorough_at is None or now - thorough_at >= MAX_THOROUGH_AGE:
         return TreeReading.THOROUGH
-    if whole_at is None or now - whole_at >= READ_WITHIN:
+    if whole_at is None or now - whole_at >= MAX_FEED_AGE:
         return TreeReading.WHOLE
     return TreeReading.QUICK
 
 
 def _is_active(folder: KnownFolder, now: datetime) -> bool:
-    return folder.active_at is not None and now - folder.active_at < ACTIVE_FOR
+    return folder.active_at is not None and now - folder.active_at < ACTIVE_WITHIN

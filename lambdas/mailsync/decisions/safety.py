@@ -7,14 +7,14 @@ the provider, asked by the id of each message or folder, has said twice that it 
 
 from datetime import timedelta
 
-SMALLEST_SUSPECT = 20
-MAX_SHARE = 0.5
+MIN_SUSPICIOUS_MESSAGES = 20
+MAX_REMOVED_SHARE = 0.5
 
-CONFIRMED_AFTER = timedelta(hours=2)
+CONFIRMATION_DELAY = timedelta(hours=2)
 """Between the two answers by id that delete a message or a folder."""
-SUSPICIOUS_CONFIRMED_AFTER = timedelta(hours=24)
+SUSPICIOUS_CONFIRMATION_DELAY = timedelta(hours=24)
 """The same where most of a mailbox would go, unless a person confirms it."""
-CHOICE_KEPT = timedelta(days=30)
+SELECTION_RETENTION = timedelta(days=30)
 """The same for a folder that is not mirrored: the choice survives the folder's absence."""
 
 
@@ -24,9 +24,9 @@ def is_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
     A removal is believed when it takes few messages, or when what stays is at least what the
     provider counts in the folder.
     """
-    return is_most(stored=stored, removing=removing) and stored - removing < remote_total
+    return is_majority(stored=stored, removing=removing) and stored - removing < remote_total
 
 
-def is_most(*, stored: int, removing: int) -> bool:
+def is_majority(*, stored: int, removing: int) -> bool:
     """Whether so many of `stored` messages are most of them; a handful never is."""
-    return removing >= SMALLEST_SUSPECT and removing > stored * MAX_SHARE
+    return removing >= MIN_SUSPICIOUS_MESSAGES and removing > stored * MAX_REMOVED_SHARE

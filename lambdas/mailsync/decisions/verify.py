@@ -7,14 +7,14 @@ from enum import StrEnum
 
 from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
 
-REPAIR_ROUNDS = 2
-COMPARED_WITHIN = timedelta(days=7)
+MAX_REPAIR_ROUNDS = 2
+MAX_COMPARISON_AGE = timedelta(days=7)
 """The ids and versions of every folder are compared at least so often."""
-COMPARED_AGAIN_AFTER = timedelta(hours=30)
+COMPARISON_RETRY_AFTER = timedelta(hours=30)
 """After a comparison that was due and failed; a day of it goes to the spreading of folders."""
-COMPARED_IN_CHECK = 2_000
+MAX_COMPARED_MESSAGES_PER_CHECK = 2_000
 """Messages of folders that a check compares by id itself; larger folders need an execution."""
-COMPARED_IN_RUN = 25
+MAX_COMPARED_FOLDERS_PER_RUN = 25
 """Folders that are due for a comparison and have it in one run; others wait for the next."""
 
 
@@ -59,7 +59,7 @@ def due_for_comparison(
 ) -> tuple[FolderId, ...]:
     """The folders whose ids are to be compared now, the one first that has waited longest.
 
-    Folders that were compared together are spread over a day.
+    Folders that were compared together are jitter over a day.
     """
 
     def waits_since(folder_id: FolderId) -> float:
@@ -70,7 +70,7 @@ def due_for_comparison(
         folder_id
         for folder_id, count in counts.items()
         if count.compared_at is None
-        or now - count.compared_at >= COMPARED_WITHIN - timedelta(hours=folder_id % 24)
+        or now - count.compared_at >= MAX_COMPARISON_AGE - timedelta(hours=folder_id % 24)
     ]
     return tuple(sorted(due, key=waits_since))
 
@@ -174,7 +174,7 @@ class Difference:
     cause: Cause
 
 
-def what_stays(
+def find_contradictions(
     listed: Mapping[RemoteId, bool],
     answers: Iterable[Message | Gone | Unreadable],
     folder: RemoteId,

@@ -11,7 +11,7 @@ from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.log import logger
-from mailsync.model import SYNCABLE, AccountId, Provider, SyncScope, SyncType
+from mailsync.model import SYNCABLE_PROVIDERS, AccountId, Provider, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
 from mailsync.store.account_store import AccountStore
@@ -45,7 +45,7 @@ def read_request(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
     provider = PROVIDERS.get(kind)
     if provider is None:
         return InvalidEvent("No function answers events of this detail type.")
-    if provider not in SYNCABLE:
+    if provider not in SYNCABLE_PROVIDERS:
         return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet.")
     requested = detail if isinstance(detail, dict) else {}
     account_id, sync_type = requested.get("accountId"), requested.get("syncType", SyncType.MANUAL)

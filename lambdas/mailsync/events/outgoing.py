@@ -73,7 +73,7 @@ def publish_waiting(outbox: OutboxStore, bus: EventBus) -> Published:
     """
     published = refused = progress = last = 0
     for _ in range(MAX_CALLS):
-        handed = outbox.hand_on(bus.put, after=last, limit=MAX_PER_CALL)
+        handed = outbox.publish(bus.put, after=last, limit=MAX_PER_CALL)
         published, refused = published + handed.published, refused + handed.refused
         progress += handed.published
         if handed.last is not None:

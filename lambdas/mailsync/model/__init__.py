@@ -5,7 +5,7 @@ into a `Cursor`, which only it may look inside.
 """
 
 from mailsync.model.account import (
-    SYNCABLE,
+    SYNCABLE_PROVIDERS,
     Access,
     Account,
     Credentials,
@@ -17,7 +17,7 @@ from mailsync.model.account import (
     Subscription,
 )
 from mailsync.model.folder import (
-    NEVER_GONE,
+    PERMANENT_ROLES,
     FolderListing,
     FolderRef,
     KnownFolder,
@@ -56,8 +56,8 @@ from mailsync.model.run import RunRef, SyncScope, SyncType
 __all__ = [
     "MAX_REMOTE_ID_BYTES",
     "MAX_USER_ID_CHARS",
-    "NEVER_GONE",
-    "SYNCABLE",
+    "PERMANENT_ROLES",
+    "SYNCABLE_PROVIDERS",
     "Access",
     "Account",
     "AccountId",

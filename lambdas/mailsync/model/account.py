@@ -13,7 +13,7 @@ class Provider(StrEnum):
     IMAP = "imap"
 
 
-SYNCABLE = frozenset({Provider.MICROSOFT})
+SYNCABLE_PROVIDERS = frozenset({Provider.MICROSOFT})
 """Whose mailboxes can be synced yet."""
 
 

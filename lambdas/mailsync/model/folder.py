@@ -22,7 +22,7 @@ class Role(StrEnum):
     OTHER = "other"
 
 
-NEVER_GONE = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
+PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
 """Every mailbox has these, and its owner cannot delete them."""
 
 

@@ -23,12 +23,12 @@ from mailsync.model import (
     TreeReading,
     Unreadable,
 )
-from mailsync.providers.answer_memory import MemoryShare
+from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
 
 
-class AccessSource(Protocol):
+class AccessTokenSource(Protocol):
     """Hands out the access token of one account."""
 
     def current(self) -> Access: ...
@@ -48,7 +48,7 @@ class FeedFailed(Exception):
     """
 
 
-class TooMuchAtOnce(Exception):
+class ResponseTooLarge(Exception):
     """The messages asked for are more than is held in memory at once; ask for fewer.
 
     Not a failure of a sync, so the workflow does not know it.
@@ -128,7 +128,7 @@ class MailProvider(Protocol):
         several at once would be refused together.
 
         Raises:
-            TooMuchAtOnce: never for a single id.
+            ResponseTooLarge: never for a single id.
         """
         ...
 
@@ -137,7 +137,7 @@ class MailProvider(Protocol):
 
 def open_provider(
     account: Account,
-    access: AccessSource,
+    access: AccessTokenSource,
     settings: Settings,
     budget: RetryBudget | None = None,
     memory: MemoryShare | None = None,
@@ -162,7 +162,7 @@ def open_provider(
     raise ProviderRejected(f"Accounts of provider '{account.provider}' cannot be synced yet.")
 
 
-PUSHING = (Provider.MICROSOFT,)
+PUSH_PROVIDERS = (Provider.MICROSOFT,)
 """The providers that notify us of changes."""
 
 
@@ -200,11 +200,11 @@ class PushProvider(Protocol):
 
 def open_push(
     account: Account,
-    access: AccessSource,
+    access: AccessTokenSource,
     settings: Settings,
     budget: RetryBudget | None = None,
 ) -> PushProvider:
-    """Raises ProviderRejected for a provider that is not in `PUSHING`."""
+    """Raises ProviderRejected for a provider that is not in `PUSH_PROVIDERS`."""
     if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph.owner import user_of
         from mailsync.providers.graph.subscriptions import GraphPush

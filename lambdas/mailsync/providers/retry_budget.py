@@ -8,14 +8,19 @@ import time
 from collections.abc import Callable
 from random import random
 
-from mailsync.decisions.budget import MAX_PAUSE_S, MAX_PAUSES, STEP_RETRY_S, pause_s
+from mailsync.decisions.budget import (
+    MAX_PAUSE_S,
+    MAX_PAUSES_PER_REQUEST,
+    STEP_PAUSE_BUDGET_S,
+    pause_s,
+)
 
 
 class RetryBudget:
     """The seconds that one step may sleep between retries, `total_s` in all."""
 
     def __init__(
-        self, sleep: Callable[[float], None] | None = None, *, total_s: float = STEP_RETRY_S
+        self, sleep: Callable[[float], None] | None = None, *, total_s: float = STEP_PAUSE_BUDGET_S
     ) -> None:
         self._sleep = sleep or time.sleep
         self._left_s = total_s
@@ -26,9 +31,9 @@ class RetryBudget:
         `asked_s` is the pause that the provider named, None if it named none: then nothing is
         retried. `repeat` is the number of earlier pauses of this request.
         """
-        if asked_s is None or repeat >= MAX_PAUSES:
+        if asked_s is None or repeat >= MAX_PAUSES_PER_REQUEST:
             return False
-        pause = pause_s(asked_s, repeat=repeat, spread=random())  # noqa: S311
+        pause = pause_s(asked_s, repeat=repeat, jitter=random())  # noqa: S311
         if pause > min(MAX_PAUSE_S, self._left_s):
             return False
         self._left_s -= pause

@@ -68,7 +68,7 @@ class FoundDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class WholeAccount:
+class AccountWithFolders:
     """An account with every folder that exists, and what stayed different in them."""
 
     row: AccountRow
@@ -111,7 +111,7 @@ class AccountStore:
                 tx, user_id, account_id=None, after_at=at, after_id=number, limit=limit
             )
 
-    def account_of_user(self, account_id: AccountId, user_id: str) -> WholeAccount | None:
+    def account_of_user(self, account_id: AccountId, user_id: str) -> AccountWithFolders | None:
         with self._database.transaction() as tx:
             at, number = _BEFORE_ALL
             asked = {"account_id": account_id, "after_at": at, "after_id": number, "limit": 1}
@@ -120,7 +120,7 @@ class AccountStore:
                 return None
             folders = tx.run("folder_choices", account_id=account_id)
             differences = tx.run("proof_differences", account_id=account_id)
-        return WholeAccount(
+        return AccountWithFolders(
             row=found[0],
             folders=tuple(_folder(each) for each in folders),
             differences=tuple(FoundDifference(*each) for each in differences),

@@ -139,7 +139,7 @@ class CheckStore:
             has_news=False,
             is_pushed=check.is_pushed,
             unchanged_for_s=check.unchanged_for_s,
-            spread=random(),  # noqa: S311
+            jitter=random(),  # noqa: S311
         )
         with self._database.transaction() as tx:
             ended = tx.run(
@@ -206,8 +206,8 @@ class CheckStore:
 
         message: why there is no access token; None leaves what was said before.
         """
-        spread = random()  # noqa: S311
-        wait_s = next_sync_in_s(failures=check.failures + 1, cause=None, spread=spread)
+        jitter = random()  # noqa: S311
+        wait_s = next_sync_in_s(failures=check.failures + 1, cause=None, jitter=jitter)
         with self._database.transaction() as tx:
             left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
             _demand(left, check)

@@ -19,7 +19,7 @@ from mailsync.store.removal_store import Removal, removal_of, schedule_removal
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import announce, close_run
 
-RUNS_PIECE = 500
+RUNS_DELETE_BATCH = 500
 
 _CHANGED = "The account was paused or its choice of folders changed; what is stored stays."
 
@@ -113,7 +113,7 @@ class ControlStore:
         return stopped
 
     def begin_purge(self, own: AccountOfCaller) -> RunId | None:
-        """Nobody's account from now on, to be deleted by `purge_piece`; returns the stopped run."""
+        """Nobody's account from now on, to be deleted by `purge_batch`; returns the stopped run."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
             _forget_access(held)
@@ -125,12 +125,12 @@ class ControlStore:
         with self._database.transaction() as tx:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
-    def purge_piece(self, account_id: AccountId) -> bool:
+    def purge_batch(self, account_id: AccountId) -> bool:
         """Deletes mail or runs of an account that is being purged; whether any may be left."""
         with self._database.transaction() as tx:
             if tx.changed("purge_emails", account_id=account_id, limit=DELETE_BATCH):
                 return True
-            return tx.changed("purge_runs", account_id=account_id, limit=RUNS_PIECE) > 0
+            return tx.changed("purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH) > 0
 
     def purge_rest(self, account_id: AccountId) -> bool:
         """What is left after the pieces; False while its access is being renewed."""
@@ -184,7 +184,7 @@ def _stop(held: _Held, why: str) -> RunId | None:
     run_id = RunId(found[0][0])
     held.tx.run("forget_stopped_runs", account_id=held.account_id)
     close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED, why)
-    wait_s = next_sync_in_s(failures=held.failures, cause=EXECUTION_STOPPED, spread=random())  # noqa: S311
+    wait_s = next_sync_in_s(failures=held.failures, cause=EXECUTION_STOPPED, jitter=random())  # noqa: S311
     held.tx.run("account_stopped", account_id=held.account_id, next_in_s=wait_s)
     announce(held.tx, held.account_id, "sync.cancelled", run_id)
     return run_id

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.decisions.safety import CHOICE_KEPT, CONFIRMED_AFTER
+from mailsync.decisions.safety import CONFIRMATION_DELAY, SELECTION_RETENTION
 from mailsync.decisions.verify import (
-    COMPARED_AGAIN_AFTER,
-    COMPARED_WITHIN,
+    COMPARISON_RETRY_AFTER,
+    MAX_COMPARISON_AGE,
     Difference,
     FolderCount,
 )
@@ -33,8 +33,8 @@ from mailsync.store.connection import Database
 from mailsync.store.fence import Fenced
 
 GONE_AFTER = {
-    "confirmed_s": CONFIRMED_AFTER.total_seconds(),
-    "choice_s": CHOICE_KEPT.total_seconds(),
+    "confirmed_s": CONFIRMATION_DELAY.total_seconds(),
+    "choice_s": SELECTION_RETENTION.total_seconds(),
 }
 """How long a folder is hidden before its id is requested for the last time."""
 MAX_DIFFERENCES = 100
@@ -181,7 +181,7 @@ class FolderStore:
             tx.run(
                 "compare_later",
                 ids=rows.to_json(list(folders)),
-                ago_s=(COMPARED_WITHIN - COMPARED_AGAIN_AFTER).total_seconds(),
+                ago_s=(MAX_COMPARISON_AGE - COMPARISON_RETRY_AFTER).total_seconds(),
             )
 
     def save_offsets(self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]) -> None:

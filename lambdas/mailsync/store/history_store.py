@@ -30,7 +30,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class WholeRun:
+class RunWithFolders:
     """A run with its part in each folder. `next_sync_at` is when its mailbox is synced next by
     itself; None: a sync is under way, or none comes."""
 
@@ -88,14 +88,14 @@ class HistoryStore:
             )
         return tuple(_run(each) for each in found)
 
-    def run(self, run_id: RunId, user_id: str) -> WholeRun | None:
+    def run(self, run_id: RunId, user_id: str) -> RunWithFolders | None:
         with self._database.transaction() as tx:
             found = tx.run("run_of_user", run_id=run_id, user_id=user_id)
             if not found:
                 return None
             steps = tx.run("run_folders", run_id=run_id)
         *run, next_sync_at = found[0]
-        return WholeRun(_run(run), tuple(_run_folder(each) for each in steps), next_sync_at)
+        return RunWithFolders(_run(run), tuple(_run_folder(each) for each in steps), next_sync_at)
 
 
 def _run(row: list[Any]) -> RunRow:

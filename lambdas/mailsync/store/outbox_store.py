@@ -37,7 +37,7 @@ class OutboxStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hand_on(self, put: Put, *, after: int, limit: int) -> Handed:
+    def publish(self, put: Put, *, after: int, limit: int) -> Handed:
         """Gives up to `limit` events above the id `after` to `put`, at most one per account.
 
         They are locked meanwhile, and others pass them by. A crash between `put` and the commit

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from random import random
 from typing import Any
 
-from mailsync.decisions.due import renewal_again_in_s, renewal_in_s
+from mailsync.decisions.due import renewal_in_s, retry_renewal_in_s
 from mailsync.model import (
     AccountId,
     Notification,
@@ -107,7 +107,7 @@ class PushStore:
     def failed(self, claim: Claim, error: str) -> None:
         """Tried again ever more rarely, but several times before the subscription expires."""
         failures = claim.failures + 1
-        wait_s = renewal_again_in_s(failures=failures, spread=random())  # noqa: S311
+        wait_s = retry_renewal_in_s(failures=failures, jitter=random())  # noqa: S311
         with self._database.transaction() as tx:
             tx.run(
                 "subscription_failed",
@@ -200,7 +200,7 @@ def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:
 
 def _renewal_in_s(expires_at: datetime) -> float:
     lasts_s = (expires_at - datetime.now(UTC)).total_seconds()
-    return max(MIN_RENEWAL_S, renewal_in_s(lasts_s=lasts_s, spread=random()))  # noqa: S311
+    return max(MIN_RENEWAL_S, renewal_in_s(lasts_s=lasts_s, jitter=random()))  # noqa: S311
 
 
 def _hash(secret: str) -> bytes:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailsync.decisions.safety import (
-    CONFIRMED_AFTER,
-    SMALLEST_SUSPECT,
-    SUSPICIOUS_CONFIRMED_AFTER,
-    is_most,
+    CONFIRMATION_DELAY,
+    MIN_SUSPICIOUS_MESSAGES,
+    SUSPICIOUS_CONFIRMATION_DELAY,
+    is_majority,
 )
 from mailsync.model import AccountId, FolderId, RemoteId, RunRef
 from mailsync.store import rows
@@ -41,12 +41,12 @@ class Removal:
     @property
     def is_large(self) -> bool:
         """Most of the mailbox would go."""
-        return is_most(stored=self.stored, removing=self.gone)
+        return is_majority(stored=self.stored, removing=self.gone)
 
     @property
     def is_suspicious(self) -> bool:
         """Most of the mailbox would go, and no person has said that this is meant."""
-        return is_most(stored=self.stored, removing=self.unconfirmed)
+        return is_majority(stored=self.stored, removing=self.unconfirmed)
 
     @property
     def sentence(self) -> str:
@@ -59,7 +59,7 @@ class Removal:
     @property
     def wait_s(self) -> float:
         """Between the two answers of the provider that delete a message."""
-        after = SUSPICIOUS_CONFIRMED_AFTER if self.is_suspicious else CONFIRMED_AFTER
+        after = SUSPICIOUS_CONFIRMATION_DELAY if self.is_suspicious else CONFIRMATION_DELAY
         return after.total_seconds()
 
     @property
@@ -127,7 +127,7 @@ class RemovalStore:
 def removals_of(tx: Transaction, account_ids: Iterable[AccountId]) -> dict[AccountId, Removal]:
     """What is hidden in each of these accounts; nothing in one that was deleted meanwhile."""
     ids = list(account_ids)
-    found = tx.run("removals", account_ids=rows.to_json(ids), smallest=SMALLEST_SUSPECT)
+    found = tx.run("removals", account_ids=rows.to_json(ids), smallest=MIN_SUSPICIOUS_MESSAGES)
     removals = {account_id: Removal(*row) for account_id, *row in found}
     return {each: removals.get(each, NOTHING_HIDDEN) for each in ids}
 

@@ -4,7 +4,7 @@ from random import random
 from typing import Any
 
 from mailsync.decisions.due import (
-    NEEDS_A_PERSON,
+    ACCOUNT_CLOSING_ERRORS,
     SUSPICIOUS_REMOVAL,
     VERIFICATION_FAILED,
     next_sync_after_success_in_s,
@@ -28,7 +28,7 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
         has_news=has_news,
         is_pushed=is_pushed,
         unchanged_for_s=0.0 if has_changed else unchanged_for_s,
-        spread=random(),  # noqa: S311
+        jitter=random(),  # noqa: S311
     )
     removal = removal_of(tx, run.account_id)
     tx.run(
@@ -75,9 +75,9 @@ def fail_run(
         return None
     [(failures, status, is_connected_anew)] = held
     # What the run signed in with is not what the account has now.
-    is_outdated = error in NEEDS_A_PERSON and is_connected_anew
-    needs_person = error in NEEDS_A_PERSON and not is_outdated
-    wait_s = next_sync_in_s(failures=failures + 1, cause=error, spread=random())  # noqa: S311
+    is_outdated = error in ACCOUNT_CLOSING_ERRORS and is_connected_anew
+    needs_person = error in ACCOUNT_CLOSING_ERRORS and not is_outdated
+    wait_s = next_sync_in_s(failures=failures + 1, cause=error, jitter=random())  # noqa: S311
     changed = tx.run(
         "account_failed",
         account_id=account_id,

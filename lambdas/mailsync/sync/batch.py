@@ -12,11 +12,11 @@ from typing import Any
 
 from mailsync.credentials import open_access
 from mailsync.credentials.vault import Vault
-from mailsync.decisions.budget import CHECK_RETRY_S
+from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.providers import open_provider
-from mailsync.providers.answer_memory import AnswerMemory
+from mailsync.providers.response_memory import ResponseMemory
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import Settings, load_settings
@@ -24,14 +24,14 @@ from mailsync.store.check_store import TRIGGER, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import QueueStore
-from mailsync.sync.check import Checked, Outcome, Worker, check_account
+from mailsync.sync.check import CheckReport, Outcome, Worker, check_account
 from mailsync.sync.mailbox import Mailbox
 
-AT_ONCE = 5
+MAX_WORKERS = 5
 """Threads, and database connections, of one function: it mostly waits for providers."""
 MIN_TIME_S = 90.0
 """For one mailbox whose provider hardly answers."""
-OWN_BYTES, LARGE_BYTES, LARGE_WAIT_S = 2**20, 32 * 2**20, 5.0
+WORKER_RESPONSE_BYTES, SHARED_RESPONSE_BYTES, SHARED_WAIT_S = 2**20, 32 * 2**20, 5.0
 """What the answers of each mailbox may hold, and of one at a time. One that needs more, or that has
 waited for so long, is left to an execution, where it is alone (docs/operations.md, "Memory")."""
 
@@ -46,7 +46,7 @@ class Tally:
     seconds: float
 
     @classmethod
-    def of(cls, all_checked: Sequence[Checked]) -> "Tally":
+    def of(cls, all_checked: Sequence[CheckReport]) -> "Tally":
         idle = [each for each in all_checked if each.outcome is Outcome.IDLE]
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
@@ -59,9 +59,9 @@ class Tally:
 def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], float]) -> Tally:
     """Check each mailbox; those for which the time is too short are due again at once."""
 
-    def one(account_id: AccountId) -> Checked:
+    def one(account_id: AccountId) -> CheckReport:
         if remaining_s() < MIN_TIME_S:
-            return Checked(Outcome.PUT_BACK)
+            return CheckReport(Outcome.RELEASED)
         worker = workers.get()
         try:
             return check_account(worker, account_id, remaining_s)
@@ -69,14 +69,14 @@ def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], fl
             workers.put(worker)
 
     workers = _workers()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_WORKERS) as pool:
         all_checked = list(pool.map(one, account_ids))
     _put_back(
         workers,
         [
             account_id
             for account_id, checked in zip(account_ids, all_checked, strict=True)
-            if checked.outcome is Outcome.PUT_BACK
+            if checked.outcome is Outcome.RELEASED
         ],
     )
     tally = Tally.of(all_checked)
@@ -111,9 +111,11 @@ def _workers() -> "SimpleQueue[Worker]":
         with starting:
             trigger.start_handed_over(account_id, run_id, TRIGGER)
 
-    memory = AnswerMemory(own_bytes=OWN_BYTES, large_bytes=LARGE_BYTES, wait_s=LARGE_WAIT_S)
+    memory = ResponseMemory(
+        own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S
+    )
     workers: SimpleQueue[Worker] = SimpleQueue()
-    for _ in range(AT_ONCE):
+    for _ in range(MAX_WORKERS):
         database = Database(settings)
         vault = Vault(settings.token_key_arn, CredentialStore(database), kms)
         workers.put(Worker(database, _opener(settings, database, vault, memory), start))
@@ -121,7 +123,7 @@ def _workers() -> "SimpleQueue[Worker]":
 
 
 def _opener(
-    settings: Settings, database: Database, vault: Vault, memory: AnswerMemory
+    settings: Settings, database: Database, vault: Vault, memory: ResponseMemory
 ) -> Callable[[Check], AbstractContextManager[Mailbox]]:
     credentials = CredentialStore(database)
 
@@ -132,7 +134,7 @@ def _opener(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
         access = open_access(account.id, credentials, vault, settings, check.credentials)
-        budget = RetryBudget(total_s=CHECK_RETRY_S)
+        budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
         provider = open_provider(account, access, settings, budget, memory.share())
         with closing(provider):
             yield Mailbox(run, access, provider, database, vault, provider.max_in_flight)

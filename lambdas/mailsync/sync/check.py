@@ -13,8 +13,12 @@ from uuid import uuid4
 
 from mailsync.decisions.check import MAX_FOLDERS, CheckResult, classify
 from mailsync.decisions.folders import diff_folders
-from mailsync.decisions.freshness import tree_reading
-from mailsync.decisions.verify import COMPARED_IN_CHECK, FolderCount, due_for_comparison
+from mailsync.decisions.freshness import choose_tree_reading
+from mailsync.decisions.verify import (
+    MAX_COMPARED_MESSAGES_PER_CHECK,
+    FolderCount,
+    due_for_comparison,
+)
 from mailsync.errors import (
     AccessRevoked,
     LeaseLost,
@@ -39,7 +43,7 @@ from mailsync.sync.mailbox import Mailbox, require_unthrottled, used
 from mailsync.sync.repair import compare_folder
 from mailsync.sync.verification import recalculate_counts
 
-PASSING = (ProviderThrottled, ProviderUnavailable, StoreUnavailable)
+TRANSIENT_ERRORS = (ProviderThrottled, ProviderUnavailable, StoreUnavailable)
 """What the workflow tries again by itself."""
 
 
@@ -60,12 +64,12 @@ class Outcome(StrEnum):
     """Not even the failure could be stored; the claim ends by itself."""
     CLOSED = "closed"
     """There is still no access token for an account that was closed."""
-    PUT_BACK = "putBack"
+    RELEASED = "putBack"
     """Not checked, and due again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckReport:
     """What came of a check and what it cost; `statements` are round trips to the database."""
 
     outcome: Outcome
@@ -92,7 +96,7 @@ class Worker:
 
 def check_account(
     worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
-) -> Checked:
+) -> CheckReport:
     """Check the mailbox, and sync it where that is little; never raises.
 
     A failure that will pass is left to an execution; any other is a failed sync of this mailbox.
@@ -104,7 +108,7 @@ def check_account(
     except Exception as failure:
         logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
         outcome = Outcome.LOST
-    checked = Checked(
+    checked = CheckReport(
         outcome, work.requests, worker.database.statements - before, time.monotonic() - began
     )
     if outcome is not Outcome.IDLE:
@@ -174,7 +178,7 @@ class _Work:
                 return self._check(check, self._mailbox)
         except LeaseLost:
             raise
-        except PASSING as failure:
+        except TRANSIENT_ERRORS as failure:
             cause = type(failure).__name__
         except MailsyncError as failure:
             return self._fail(check, failure, str(failure))
@@ -185,7 +189,7 @@ class _Work:
         return self._hand_over(check, cause)
 
     def _check(self, check: Check, mailbox: Mailbox) -> Outcome:
-        reading = tree_reading(
+        reading = choose_tree_reading(
             now=check.began_at, whole_at=check.tree_read_at, thorough_at=check.hidden_read_at
         )
         seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_s)
@@ -274,7 +278,7 @@ def _compare(
     or a folder that is due is too large to be compared in a check."""
     folders = {folder.ref.id: folder for folder in check.folders}
     compared: dict[FolderId, IdListing] = {}
-    room = COMPARED_IN_CHECK
+    room = MAX_COMPARED_MESSAGES_PER_CHECK
     for folder_id in due_for_comparison(counts, now=check.began_at):
         room -= max(counts[folder_id].remote, counts[folder_id].stored)
         if room < 0:

@@ -4,7 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailsync.decisions.budget import larger_page, may_go_on, smaller_page, wait_seconds
+from mailsync.decisions.budget import (
+    grow_page_size,
+    has_time_for_page,
+    shrink_page_size,
+    wait_seconds,
+)
 from mailsync.errors import CursorExpired, ProviderThrottled, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import FolderId, KnownFolder, Page
@@ -12,7 +17,7 @@ from mailsync.providers import FeedFailed
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import PAGE_SIZE, PageTooLarge, page_size, store_page
 
-EMPTY_PAGES = 100
+MAX_EMPTY_PAGES = 100
 """In a row with more behind them. Some are normal (microsoft-graph-docs-contrib #1316), a link that
 never leads anywhere is not."""
 RECOVERY_S = 5.0
@@ -35,7 +40,7 @@ def sync_folder(
     A round reports changes up to the moment when it started. One that an earlier sync had to
     leave may be hours old, so one more round follows it.
 
-    Raises whatever the provider and the store raise, and CursorExpired after `EMPTY_PAGES`; what
+    Raises whatever the provider and the store raise, and CursorExpired after `MAX_EMPTY_PAGES`; what
     was stored until then stays, and the next call goes on behind it. A failure that will pass is
     a pause instead when pages were stored before it: attempts that got somewhere are not to use
     up those of the workflow.
@@ -43,7 +48,7 @@ def sync_folder(
     mailbox.run_folders.begin(mailbox.run, folder_id)
     slowest_s, empty_pages, started_in_this_sync = 0.0, 0, False
     page: Page | None
-    while may_go_on(remaining_s(), slowest_s):
+    while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
         started = time.monotonic()
         folder = mailbox.folders.folder(mailbox.run.account_id, folder_id)
@@ -51,7 +56,7 @@ def sync_folder(
             page = _fetch(mailbox, folder)
             counts = store_page(mailbox, folder, page, alone=True)
         except PageTooLarge:
-            smaller = smaller_page(page_size(folder))
+            smaller = shrink_page_size(page_size(folder))
             mailbox.folders.save_page_size(mailbox.run, folder_id, smaller)
             slowest_s = max(slowest_s, time.monotonic() - started)
             continue
@@ -64,8 +69,10 @@ def sync_folder(
         if counts is not None and ends_here(page, started_in_this_sync=started_in_this_sync):
             return FolderProgress(False)
         empty_pages = 0 if page.changes else empty_pages + 1
-        if empty_pages > EMPTY_PAGES:
-            raise CursorExpired(f"{EMPTY_PAGES} empty pages and no end; reading the folder again.")
+        if empty_pages > MAX_EMPTY_PAGES:
+            raise CursorExpired(
+                f"{MAX_EMPTY_PAGES} empty pages and no end; reading the folder again."
+            )
         slowest_s = max(slowest_s, time.monotonic() - started)
     return FolderProgress(True)
 
@@ -101,10 +108,10 @@ def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
         )
     except ProviderUnavailable:
         if size > 1:
-            mailbox.folders.save_page_size(mailbox.run, folder.ref.id, smaller_page(size))
+            mailbox.folders.save_page_size(mailbox.run, folder.ref.id, shrink_page_size(size))
         raise
     if size < PAGE_SIZE:
-        mailbox.folders.save_page_size(mailbox.run, folder.ref.id, larger_page(size, PAGE_SIZE))
+        mailbox.folders.save_page_size(mailbox.run, folder.ref.id, grow_page_size(size, PAGE_SIZE))
     return page
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailsync.decisions.folders import (
-    biggest_first,
-    by_activity,
+    batch_small_full_syncs,
+    changed_counts,
     diff_folders,
-    moved_counts,
-    small_full_syncs,
+    sort_by_activity,
+    sort_by_size,
 )
 from mailsync.decisions.freshness import feeds_to_read
 from mailsync.errors import CursorExpired, ProviderRejected, StoreRejected
@@ -55,8 +55,8 @@ def read_mailbox(
     `since_s` seconds have passed since the last sync; in a large mailbox folders take turns. A
     folder whose feed fails is left out of the pages.
     """
-    listing = mailbox.provider.list_folders(by_activity(known), reading)
-    moved = moved_counts(listing, known)
+    listing = mailbox.provider.list_folders(sort_by_activity(known), reading)
+    moved = changed_counts(listing, known)
     synced = [each for each in known if each.selected and not each.position.full_sync_running]
     chosen = feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
     pages = _probe(mailbox, chosen)
@@ -75,7 +75,7 @@ def mirror_folders(
     known = folders.folders(run.account_id)
     if listing is None:
         listing = mailbox.provider.list_folders(
-            (*by_activity(known), *folders.hidden(run.account_id)), reading
+            (*sort_by_activity(known), *folders.hidden(run.account_id)), reading
         )
     plan = diff_folders(listing, known)
     if plan.changed or plan.gone:
@@ -119,12 +119,12 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     synced = [each for each in folders if not each.position.full_sync_running]
     done = _apply(mailbox, synced, seen.pages)
     mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
-    for batch in small_full_syncs(folders, listing.folders, page_size=PAGE_SIZE):
+    for batch in batch_small_full_syncs(folders, listing.folders, page_size=PAGE_SIZE):
         pages = mailbox.provider.probe([(each.ref, None) for each in batch], limit=PAGE_SIZE)
         done |= _apply(mailbox, batch, pages)
     waiting = seen.waiting & {each.ref.id for each in synced}
     left = [each for each in folders if each.ref.id not in done | waiting]
-    return biggest_first(left, listing.folders)
+    return sort_by_size(left, listing.folders)
 
 
 def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:

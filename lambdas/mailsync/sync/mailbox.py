@@ -11,7 +11,7 @@ from mailsync.decisions.budget import MAX_PAUSE_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import Account, Cursor, FolderId, KnownFolder, RunRef, Sealed
-from mailsync.providers import AccessSource, MailProvider, open_provider
+from mailsync.providers import AccessTokenSource, MailProvider, open_provider
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
@@ -33,7 +33,7 @@ class Mailbox:
     """
 
     run: RunRef
-    access: AccessSource
+    access: AccessTokenSource
     provider: MailProvider
     database: Database
     vault: Vault

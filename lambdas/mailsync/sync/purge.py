@@ -14,7 +14,7 @@ from mailsync.store.control_store import ControlStore
 def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
     """Deletes pieces for about `budget_s` seconds; whether the account is gone altogether."""
     deadline = time.monotonic() + budget_s
-    while store.purge_piece(account_id):
+    while store.purge_batch(account_id):
         if time.monotonic() > deadline:
             return False
     if not store.purge_rest(account_id):

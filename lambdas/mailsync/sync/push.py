@@ -15,7 +15,7 @@ from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
 from mailsync.model import AccountId, RemoteId, Subscription
-from mailsync.providers import PUSHING, PushProvider, open_push, webhook_path
+from mailsync.providers import PUSH_PROVIDERS, PushProvider, open_push, webhook_path
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
@@ -26,7 +26,7 @@ from mailsync.store.push_store import CLAIMED_FOR_S, Claim, PushStore
 from mailsync.sync.mailbox import open_vault
 from mailsync.sync.push_leftovers import Leftovers
 
-LASTS = timedelta(minutes=4_200)
+SUBSCRIPTION_LIFETIME = timedelta(minutes=4_200)
 """Asked for; Microsoft grants 4,230 minutes in places, 10,080 in others."""
 MAX_AT_ONCE = 100
 MIN_TIME_S = 45
@@ -53,7 +53,7 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
     renewed = failed = 0
     store = PushStore(open_database())
     leftovers = Leftovers(store, LEFTOVERS_S)
-    for provider in PUSHING:
+    for provider in PUSH_PROVIDERS:
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing(provider, callback_url)
         while renewed + failed < MAX_AT_ONCE and remaining_s() > MIN_TIME_S:
@@ -194,7 +194,7 @@ class _Renewal:
 
 
 def _until() -> datetime:
-    return datetime.now(UTC) + LASTS
+    return datetime.now(UTC) + SUBSCRIPTION_LIFETIME
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from mailsync.decisions.budget import SHUTDOWN_S
 from mailsync.log import logger
 from mailsync.model import Gone, Message, RemoteId, Unreadable
-from mailsync.providers import TooMuchAtOnce
+from mailsync.providers import ResponseTooLarge
 from mailsync.sync.mailbox import Mailbox
 
 Found = Message | Gone | Unreadable
@@ -42,7 +42,7 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
                 logger.info("removals_left_for_later")
                 return deleted
             for found in fetch_in_parts(mailbox, batch):
-                _, gone = take_answers(mailbox, found)
+                _, gone = store_found(mailbox, found)
                 deleted += mailbox.removals.confirm_gone(mailbox.run, gone, removal.wait_s)
     if deleted:
         logger.info("removed_deleted", messages=deleted)
@@ -59,14 +59,14 @@ def fetch_in_parts(
         found: Sequence[Found] = ()
         try:
             found = mailbox.provider.fetch_messages(part, one_by_one=one_by_one)
-        except TooMuchAtOnce:
+        except ResponseTooLarge:
             half = len(part) // 2
             parts[:0] = [part[:half], part[half:]]
         if found:
             yield found
 
 
-def take_answers(
+def store_found(
     mailbox: Mailbox, found: Sequence[Found]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
     """Store messages that are in a mirrored folder; return their ids, and those that are gone.

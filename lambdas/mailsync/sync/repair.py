@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mailsync.decisions.safety import is_most
-from mailsync.decisions.verify import Difference, IdDifference, compare_ids, what_stays
+from mailsync.decisions.safety import is_majority
+from mailsync.decisions.verify import Difference, IdDifference, compare_ids, find_contradictions
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import FolderId, IdListing, KnownFolder, Message, RemoteId, Unreadable
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.removals import Found, batches, fetch_in_parts, has_time, take_answers
+from mailsync.sync.removals import Found, batches, fetch_in_parts, has_time, store_found
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
@@ -36,7 +36,7 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     asked = 0
     for found in _mended(mailbox, folder, wanted, difference.surplus, remaining_s):
         asked += len(found)
-        left += what_stays(listed, found, folder.ref.remote_id)
+        left += find_contradictions(listed, found, folder.ref.remote_id)
     logger.info(
         "folder_compared",
         folder_id=folder_id,
@@ -86,7 +86,7 @@ def _require_credible(
         ProviderUnavailable: one of them is in the folder when asked for by its id.
     """
     surplus = difference.surplus
-    if not is_most(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
+    if not is_majority(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
         return
     for part in fetch_in_parts(mailbox, next(batches(surplus)), one_by_one=True):
         for found in part:
@@ -120,7 +120,7 @@ def _mended(
         if not has_time(remaining_s()):
             return
         for found in fetch_in_parts(mailbox, batch, one_by_one=True):
-            _, gone = take_answers(mailbox, found)
+            _, gone = store_found(mailbox, found)
             if gone:
                 mailbox.removals.mark_removed(mailbox.run, folder.ref.id, sorted(gone))
             yield found

@@ -15,14 +15,14 @@ from mailsync.model import (
     RemoteId,
     Unreadable,
 )
-from mailsync.providers import TooMuchAtOnce
+from mailsync.providers import ResponseTooLarge
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
 from mailsync.sync.mailbox import Mailbox
 
 PAGE_SIZE = 100
-FETCHED_AT_ONCE = 20
-FETCHED_CHARS = BODY_LIMIT_CHARS
+MAX_FETCHED_PER_REQUEST = 20
+MAX_FETCHED_CHARS = BODY_LIMIT_CHARS
 """Of bodies that are fetched for one page, where its entries only name messages: as much as one
 body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored."""
 
@@ -84,17 +84,17 @@ def _completed(
     """Fetch whole what the page only names."""
     wanted = [each.remote_id for each in plan.partial if each.remote_id not in set(unchanged)]
     fetched: list[Message | Gone | Unreadable] = []
-    chars, at_once = 0, 1 if one_by_one else FETCHED_AT_ONCE
+    chars, at_once = 0, 1 if one_by_one else MAX_FETCHED_PER_REQUEST
     for start in range(0, len(wanted), at_once):
         try:
             found = mailbox.provider.fetch_messages(
                 wanted[start : start + at_once], one_by_one=one_by_one
             )
-        except TooMuchAtOnce:
+        except ResponseTooLarge:
             raise PageTooLarge from None
         fetched += found
         chars += sum(body_chars(each) for each in found if isinstance(each, Message))
-        if chars > FETCHED_CHARS and may_shrink:
+        if chars > MAX_FETCHED_CHARS and may_shrink:
             raise PageTooLarge
     return replace(
         plan,

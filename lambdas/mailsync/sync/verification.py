@@ -6,7 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailsync.decisions.folders import listing_fault
-from mailsync.decisions.verify import COMPARED_IN_RUN, REPAIR_ROUNDS, agrees, due_for_comparison
+from mailsync.decisions.verify import (
+    MAX_COMPARED_FOLDERS_PER_RUN,
+    MAX_REPAIR_ROUNDS,
+    agrees,
+    due_for_comparison,
+)
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count
@@ -96,7 +101,7 @@ def _classify(
     """`steady` are folders whose counts at the provider did not move since the last reading."""
     run = mailbox.run
     _, rounds = mailbox.runs.run_settings(run)
-    may_repair = rounds < REPAIR_ROUNDS
+    may_repair = rounds < MAX_REPAIR_ROUNDS
     new = [each for each, folder in counted.items() if not folder.is_synced]
     if new and may_repair:
         mailbox.run_folders.count_repair_round(run)
@@ -164,13 +169,13 @@ def _is_miscounted(folder: CountedFolder) -> bool:
 
 def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
     counts = {each: counted[each].count for each in verified}
-    return due_for_comparison(counts, now=datetime.now(UTC))[:COMPARED_IN_RUN]
+    return due_for_comparison(counts, now=datetime.now(UTC))[:MAX_COMPARED_FOLDERS_PER_RUN]
 
 
 def _sentence(mismatched: Iterable[CountedFolder]) -> str:
     differences = [folder.count.difference for folder in mismatched]
     return (
-        f"After {REPAIR_ROUNDS} comparisons the mirror still differs from the provider (folders:"
+        f"After {MAX_REPAIR_ROUNDS} comparisons the mirror still differs from the provider (folders:"
         f" {len(differences)}, messages: {sum(differences) or 'unknown'}). What is stored stays"
         " readable, and is compared again by the next sync."
     )

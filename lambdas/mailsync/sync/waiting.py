@@ -8,7 +8,7 @@ from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
 
 
-def or_wait(
+def wait_if_throttled(
     step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any], *, can_wait: bool = True
 ) -> dict[str, Any]:
     """Return what the step returns, with `waitSeconds` 0 unless it says otherwise; where the

@@ -6,15 +6,15 @@ from typing import Any
 
 import orjson
 
-from mailsync.providers.graph.errors import NO_ANSWER, GraphResponse
+from mailsync.providers.graph.errors import NO_RESPONSE, GraphResponse
 from mailsync.retry_after import retry_after_s
 
 
 def read_answer(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
-    """The answer to a request; a 200 that is no JSON object is NO_ANSWER."""
+    """The answer to a request; a 200 that is no JSON object is NO_RESPONSE."""
     body = _parse(content)
     if status == 200 and body is None:
-        return GraphResponse(NO_ANSWER)
+        return GraphResponse(NO_RESPONSE)
     return GraphResponse(status, body or {}, retry_after_s(headers.get("Retry-After")))
 
 
@@ -24,7 +24,7 @@ def read_item(item: Mapping[str, Any]) -> GraphResponse:
     named = headers if isinstance(headers, dict) else {}
     retry_after = {name.lower(): str(value) for name, value in named.items()}.get("retry-after")
     if not isinstance(status, int) or (status == 200 and not isinstance(body, dict)):
-        status = NO_ANSWER
+        status = NO_RESPONSE
     return GraphResponse(
         status,
         body if isinstance(body, dict) else {},

@@ -27,7 +27,7 @@ class Target(Enum):
     CURSOR = "a stored link of a folder"
 
 
-NO_ANSWER = 0
+NO_RESPONSE = 0
 """The status of an answer that did not arrive, or not whole."""
 TOO_LARGE = -1
 """The status of an answer that was not read to its end, since it grew too large to be held."""
@@ -57,15 +57,15 @@ class GraphResponse:
         return self.status == 429 and "concurrency" in str(message).lower()
 
     @property
-    def is_passing(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether the same request may well succeed in a moment."""
-        failed = self.status >= 500 or self.status == NO_ANSWER
+        failed = self.status >= 500 or self.status == NO_RESPONSE
         return self.throttled or (failed and self.code not in UNREADABLE)
 
     @property
     def may_be_its_message(self) -> bool:
         """Whether the failure of an answer that is one message may concern this message alone."""
-        return self.status == TOO_LARGE or (self.is_passing and not self.throttled)
+        return self.status == TOO_LARGE or (self.is_transient and not self.throttled)
 
     @property
     def code(self) -> str:
@@ -128,7 +128,7 @@ def is_gone(answer: GraphResponse) -> bool:
 def to_error(answer: GraphResponse, target: Target) -> MailsyncError:
     """The failure that an answer other than 200 stands for."""
     said = f"Microsoft Graph answered {answer.status} {answer.code or 'without a code'}"
-    if answer.status == NO_ANSWER:
+    if answer.status == NO_RESPONSE:
         said = "Microsoft Graph sent no whole answer"
     elif answer.status == TOO_LARGE:
         said = "Microsoft Graph sent more at once than can be held in memory"

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import (
-    NEVER_GONE,
+    PERMANENT_ROLES,
     FolderListing,
     KnownFolder,
     RemoteFolder,
@@ -268,7 +268,7 @@ class _Tree:
         Where none of them was read, nothing is taken to be outside.
         """
         entries = {**self._entries, **found}
-        fixed = [key for key, role in roles.items() if role in NEVER_GONE and key in entries]
+        fixed = [key for key, role in roles.items() if role in PERMANENT_ROLES and key in entries]
         roots = {entries[key].get("parentFolderId") for key in fixed}
         inside = roots | self._entries.keys() | (self._known.keys() - self._gone - found.keys())
         placed = {key for key, entry in found.items() if entry.get("parentFolderId")}

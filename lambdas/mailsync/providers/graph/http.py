@@ -21,10 +21,10 @@ from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
 from mailsync.model import Access
-from mailsync.providers import AccessSource
-from mailsync.providers.answer_memory import MemoryShare
+from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.answers import read_answer, read_item
-from mailsync.providers.graph.errors import NO_ANSWER, TOO_LARGE, GraphResponse, Target, to_error
+from mailsync.providers.graph.errors import NO_RESPONSE, TOO_LARGE, GraphResponse, Target, to_error
+from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
 
@@ -72,9 +72,9 @@ class GraphClient:
 
     What was throttled, or failed for the moment, is asked again after a pause, as far as
     `budget` goes: a listing of many requests must not begin anew for one of them. What does
-    not arrive as whole JSON is NO_ANSWER.
+    not arrive as whole JSON is NO_RESPONSE.
 
-    Every method raises what `AccessSource` raises: AccessRevoked when there is no access token to
+    Every method raises what `AccessTokenSource` raises: AccessRevoked when there is no access token to
     be had until a person acts, ProviderThrottled and ProviderUnavailable for the moment; and
     ProviderThrottled during a longer pause that Graph asked for, in which nothing is sent, and
     ProviderUnavailable when `memory` has no room for the answer.
@@ -85,7 +85,7 @@ class GraphClient:
         *,
         base_url: str,
         mailbox: str,
-        access: AccessSource,
+        access: AccessTokenSource,
         ca_bundle: str | None,
         budget: RetryBudget,
         on_request: Callable[[int], None],
@@ -139,7 +139,7 @@ class GraphClient:
         """The answers in the order of the paths, 20 of them per call.
 
         Items fail one by one, and only those are asked again. What was left out of the answer
-        comes back as NO_ANSWER. All of a batch is TOO_LARGE if the answers of this call together
+        comes back as NO_RESPONSE. All of a batch is TOO_LARGE if the answers of this call together
         would exceed the limit with it.
 
         Raises:
@@ -224,7 +224,7 @@ class GraphClient:
         found = {item.get("id"): read_item(item) for item in read_list(answer, "responses")}
         _count_throttles(found.values())
         self._note_pause(found.values(), longer_than_s=MAX_PAUSE_S)
-        return [found.get(str(place), GraphResponse(NO_ANSWER)) for place in range(len(paths))]
+        return [found.get(str(place), GraphResponse(NO_RESPONSE)) for place in range(len(paths))]
 
     def _ask(self, request: _Request, *, insists: bool) -> GraphResponse:
         answer = self._admitted(request)
@@ -289,7 +289,7 @@ class GraphClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
-            return GraphResponse(NO_ANSWER)
+            return GraphResponse(NO_RESPONSE)
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
             return GraphResponse(TOO_LARGE)
@@ -374,7 +374,7 @@ def _pause_s(answer: GraphResponse, *, insists: bool) -> float | None:
     """How long to wait before the same request is sent again; None when that is of no use."""
     if answer.throttled and answer.retry_after_s is not None:
         return answer.retry_after_s
-    return _UNSAID_PAUSE_S if insists and answer.is_passing else None
+    return _UNSAID_PAUSE_S if insists and answer.is_transient else None
 
 
 def _pauses_s(answers: Sequence[GraphResponse], *, insists: bool) -> dict[int, float]:

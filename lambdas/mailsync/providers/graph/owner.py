@@ -9,7 +9,7 @@ Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exc
 
 from dataclasses import dataclass
 
-from mailsync.providers import AccessSource
+from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, Target, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import read_id
@@ -17,7 +17,7 @@ from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
 from mailsync.settings import Settings
 
-ANSWERS_IN_S = 8.0
+LOOKUP_TIMEOUT_S = 8.0
 """A person waits for the answer, and the API gives up after 29 s: as long as this, asked again
 once, and what came before it leave time for an answer in words."""
 _RETRY_S = 4.0
@@ -41,7 +41,7 @@ _POLICY = "[RAOP]"
 _MISSING_USER = frozenset({"Request_ResourceNotFound", "ErrorInvalidUser"})
 
 
-class MailboxRefused(Exception):
+class MailboxUnavailable(Exception):
     """The mailbox cannot be read, for a reason that its organisation can mend.
 
     Not a failure of a sync, so the workflow does not know it.
@@ -65,11 +65,11 @@ def user_of(account: str) -> str:
     return account.partition(".")[0]
 
 
-def look_up(address: str, access: AccessSource, settings: Settings) -> Owner:
+def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -> Owner:
     """Asks the directory for the user of this address, and then looks into the mailbox.
 
     Raises:
-        MailboxRefused: there is no such mailbox, or the application may not read it.
+        MailboxUnavailable: there is no such mailbox, or the application may not read it.
         ProviderUnavailable, ProviderThrottled, ProviderRejected, AccessRevoked: see `MailProvider`.
     """
     graph = GraphClient(
@@ -79,7 +79,7 @@ def look_up(address: str, access: AccessSource, settings: Settings) -> Owner:
         ca_bundle=settings.ca_bundle,
         budget=RetryBudget(total_s=_RETRY_S),
         on_request=lambda _: None,
-        answers_in_s=ANSWERS_IN_S,
+        answers_in_s=LOOKUP_TIMEOUT_S,
         limit_bytes=SMALL_BODY_BYTES,
     )
     try:
@@ -101,15 +101,15 @@ def _find_owner(graph: GraphClient) -> Owner:
 
 def _not_found(answer: GraphResponse) -> Exception:
     if answer.status == 404 and answer.code in _MISSING_USER:
-        return MailboxRefused(_UNKNOWN)
+        return MailboxUnavailable(_UNKNOWN)
     if answer.status == 403:
-        return MailboxRefused(_HIDDEN)
+        return MailboxUnavailable(_HIDDEN)
     return to_error(answer, Target.MAILBOX)
 
 
 def _not_read(answer: GraphResponse) -> Exception:
     if answer.code == "MailboxNotEnabledForRESTAPI" or answer.code in _MISSING_USER:
-        return MailboxRefused(_INACTIVE)
+        return MailboxUnavailable(_INACTIVE)
     if answer.status == 403:
-        return MailboxRefused(_OUT_OF_SCOPE if _POLICY in str(answer.body) else _DENIED)
+        return MailboxUnavailable(_OUT_OF_SCOPE if _POLICY in str(answer.body) else _DENIED)
     return to_error(answer, Target.MAILBOX)

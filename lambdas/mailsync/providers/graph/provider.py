@@ -33,8 +33,7 @@ from mailsync.model import (
     TreeReading,
     Unreadable,
 )
-from mailsync.providers import AccessSource, FeedFailed, TooMuchAtOnce
-from mailsync.providers.answer_memory import MemoryShare
+from mailsync.providers import AccessTokenSource, FeedFailed, ResponseTooLarge
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph.cursor import FALLBACKS, LISTED, Feed, Link, is_delta, link_of
 from mailsync.providers.graph.errors import (
@@ -56,6 +55,7 @@ from mailsync.providers.graph.messages import (
     read_lean_change,
     read_message,
 )
+from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 LIST_PAGE = 1000
@@ -75,7 +75,7 @@ class GraphMailbox:
         self,
         *,
         base_url: str,
-        access: AccessSource,
+        access: AccessTokenSource,
         ca_bundle: str | None,
         user: str | None = None,
         budget: RetryBudget | None = None,
@@ -177,7 +177,7 @@ class GraphMailbox:
         answers = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
         if not one_by_one and any(answer.status == TOO_LARGE for answer in answers):
             if len(paths) > 1:
-                raise TooMuchAtOnce
+                raise ResponseTooLarge
             answers = self._get_one_by_one(paths)
         found = [_message(*pair) for pair in zip(ids, answers, strict=True)]
         if answers and not any(found):
@@ -188,13 +188,13 @@ class GraphMailbox:
         ]
 
     def _get_one_by_one(self, paths: Sequence[str]) -> list[GraphResponse]:
-        """Raises TooMuchAtOnce when several together exceed the limit of one answer."""
+        """Raises ResponseTooLarge when several together exceed the limit of one answer."""
         answers: list[GraphResponse] = []
         end = self._graph.received_bytes + graph_http.ANSWER_LIMIT_BYTES
         for path in paths:
             answers.append(self._graph.get(path, is_one_message=True))
             if self._graph.received_bytes > end and len(paths) > 1:
-                raise TooMuchAtOnce
+                raise ResponseTooLarge
         return answers
 
     def _count(self, requests: int) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
-from mailsync.providers import AccessSource
+from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, Target, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path, read_list
 from mailsync.providers.graph.messages import read_id
@@ -38,7 +38,7 @@ class GraphPush:
         self,
         *,
         base_url: str,
-        access: AccessSource,
+        access: AccessTokenSource,
         ca_bundle: str | None,
         owner: str,
         user: str | None = None,

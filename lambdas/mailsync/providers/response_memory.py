@@ -3,7 +3,7 @@
 from threading import Lock
 
 
-class AnswerMemory:
+class ResponseMemory:
     """The memory that several mailboxes share; safe for their threads.
 
     Each may hold `own_bytes`, and one at a time `large_bytes`. Another one that needs as much waits
@@ -24,7 +24,7 @@ class AnswerMemory:
 class MemoryShare:
     """What one mailbox holds; not for use by several threads."""
 
-    def __init__(self, memory: AnswerMemory) -> None:
+    def __init__(self, memory: ResponseMemory) -> None:
         self._memory = memory
         self._held = 0
         self._is_large = False
