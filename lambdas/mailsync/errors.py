@@ -1,37 +1,37 @@
-"""Every failure with a name.
+"""The errors of the product.
 
     MailsyncError
-    ├── AccessRevoked          no access token until a person acts
+    ├── AccessRevoked          no access token until a person signs in again
     ├── AccountNotConnected    the account is paused or disconnected
-    ├── AccountNotFound        there is no such account
-    ├── CursorExpired          the provider no longer honours our cursor
+    ├── AccountNotFound        no account has this id
+    ├── CursorExpired          the provider rejects the cursor; the folder needs a full sync
     ├── FolderGone             the folder was deleted at the provider
-    ├── LeaseLost              another execution owns the mailbox now
-    ├── ProviderRejected       the provider calls our request wrong
-    ├── ProviderThrottled      the provider asks us to wait
-    ├── ProviderUnavailable    the provider does not answer as it should
-    ├── SchemaOutdated         a migration is missing
+    ├── LeaseLost              another execution owns the mailbox
+    ├── ProviderRejected       the provider rejects the request for good
+    ├── ProviderThrottled      the provider asks for a pause
+    ├── ProviderUnavailable    the provider failed or sent an unusable response
+    ├── SchemaOutdated         the database lacks a migration
     ├── SettingMissing         a setting is absent or malformed
-    ├── StoreRejected          the database refuses a statement
-    ├── StoreUnavailable       the database does not answer
+    ├── StoreRejected          the database rejects a statement for good
+    ├── StoreUnavailable       the database does not respond
     └── VerificationFailed     folders differ from the provider, or were not compared
 
-Only leaves are raised. The Lambda runtime reports the bare class name, and Step Functions
-matches nothing else, so each name here stands in a `Retry` or `Catch` of the workflow;
-`tests/workflow` compares the two. Names have no `Error` suffix: they are read in the console
-as conditions. A message says what, which one and what next; never a token, an address or mail.
+Only leaves are raised. The Lambda runtime reports the bare class name, and Step Functions matches
+nothing else, so each name stands in a `Retry` or `Catch` of the workflow; `tests/workflow` compares
+the two. Names have no `Error` suffix: the console shows them as conditions. Messages say what
+happened, to which object, and what to do; they contain no token, address or mail.
 """
 
 
 class MailsyncError(Exception):
-    """Base of all; never raised itself and never matched by the workflow."""
+    """The base class. It is never raised, and the workflow never matches it."""
 
 
 class AccessRevoked(MailsyncError):
-    """There is no access token to be had until a person acts; the account is closed.
+    """No access token can be had until a person acts; the account is closed.
 
-    `is_final`: the identity platform says that the grant has ended, so only a new sign-in helps.
-    An account that was closed for any other reason is tried again by the schedule.
+    is_final: the identity platform says that the grant has ended, so only a new sign-in helps. The
+        schedule retries an account that was closed for another reason.
     """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
@@ -40,31 +40,31 @@ class AccessRevoked(MailsyncError):
 
 
 class AccountNotConnected(MailsyncError):
-    """The account exists but is paused, disconnected or waits for a new sign-in."""
+    """The account is paused, disconnected, or needs a new sign-in."""
 
 
 class AccountNotFound(MailsyncError):
-    """There is no account of that id."""
+    """No account has this id."""
 
 
 class CursorExpired(MailsyncError):
-    """The provider no longer honours the cursor; the folder needs a full sync."""
+    """The provider rejects the cursor; the folder needs a full sync."""
 
 
 class FolderGone(MailsyncError):
-    """The folder does not exist at the provider any more."""
+    """The folder no longer exists at the provider."""
 
 
 class LeaseLost(MailsyncError):
-    """Another execution holds the mailbox; whatever this one was about to write is refused."""
+    """Another execution owns the mailbox; this one's write was not made."""
 
 
 class ProviderRejected(MailsyncError):
-    """The provider refuses the request for good; sending it again would not help."""
+    """The provider rejects the request for good; a retry would not help."""
 
 
 class ProviderThrottled(MailsyncError):
-    """The provider asks us to send less; `retry_after_s` is its own figure, if it gave one."""
+    """The provider asks for a pause: `retry_after_s` seconds, or None if it named no time."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -72,7 +72,7 @@ class ProviderThrottled(MailsyncError):
 
 
 class ProviderUnavailable(MailsyncError):
-    """The provider failed or could not be reached; nothing happened, ask again later."""
+    """The provider failed or could not be reached. Nothing was changed; retry later."""
 
 
 class SchemaOutdated(MailsyncError):
@@ -80,13 +80,13 @@ class SchemaOutdated(MailsyncError):
 
 
 class SettingMissing(MailsyncError):
-    """A setting is missing or malformed; the message names it."""
+    """A setting is missing or malformed. The message names it."""
 
 
 class StoreRejected(MailsyncError):
-    """The database refuses a statement for good; its own words are dropped, they may quote mail.
+    """The database rejects a statement for good. Its message is dropped: it may quote mail.
 
-    `blames_values`: it would take the statement with other values.
+    blames_values: the statement would succeed with other values.
     """
 
     def __init__(self, message: str, *, blames_values: bool = False) -> None:
@@ -95,13 +95,13 @@ class StoreRejected(MailsyncError):
 
 
 class StoreUnavailable(MailsyncError):
-    """The database refused or lost the connection; the transaction did not happen."""
+    """The database rejected or lost the connection. The transaction did not take place."""
 
 
 class VerificationFailed(MailsyncError):
-    """The run ended without the verification of every folder, and is stored as failed."""
+    """The run ended without a verification of every folder; it is stored as failed."""
 
 
 def leaves() -> frozenset[str]:
-    """The names that may leave a function."""
+    """Return the names of all errors that a function may raise."""
     return frozenset(each.__name__ for each in MailsyncError.__subclasses__())

@@ -1,7 +1,7 @@
-"""The logger: JSON lines with a fixed event name and fixed keys, ids and counts only.
+"""The logger: JSON lines with a fixed event name and fixed keys; ids and counts only.
 
-httpx prints whole URLs at INFO, and a delta link carries its token in the URL, so it is held
-at WARNING here, where everybody gets the logger from.
+httpx logs whole URLs at INFO, and a delta link contains its token, so this module sets httpx to
+WARNING. Every module takes the logger from here.
 """
 
 import logging

@@ -1,11 +1,11 @@
-"""Everything that is counted, and how it reaches CloudWatch: in a line when an invocation ends.
+"""Metrics: what is counted, and how it reaches CloudWatch.
 
-CloudWatch makes metrics of what a function prints in the embedded metric format, so counting
-costs no call (Amazon CloudWatch docs, "Using the embedded metric format with Lambda"). A function
-that is killed or times out prints nothing: metrics are for alarms and graphs, the rows are the
-truth. Each metric has the dimension `service`, as `mailsync-prod`, and `RunsFailed` has `error`.
-Each combination costs about $0.30 a month, so nothing that grows with the mailboxes is a
-dimension: `MAX_SERIES` is all there can be.
+A function prints its metrics as one line in the embedded metric format when an invocation ends, so
+counting costs no call (Amazon CloudWatch docs, "Using the embedded metric format with Lambda"). A
+function that is killed or times out prints nothing: alarms and graphs use metrics, the rows are the
+truth. Each metric has the dimension `service`, such as `mailsync-prod`; `RunsFailed` also has
+`error`. Each combination of dimensions costs about $0.30 a month, so nothing that grows with the
+number of mailboxes is a dimension. `MAX_SERIES` is the number of combinations.
 """
 
 import threading
@@ -27,7 +27,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`is_gauge`: how much there is now, told once a minute; others add up."""
+    """A metric. `is_gauge`: the current level, reported once a minute; other metrics add up."""
 
     name: str
     unit: Literal["Count", "Seconds"]
@@ -67,15 +67,15 @@ METRICS = (
 )
 
 FUNCTION_FAILED = "FunctionFailed"
-"""A function was killed, timed out or could not be started."""
+"""Error of a run whose function was killed, timed out or could not be started."""
 UNEXPECTED = "Unexpected"
-"""A failure without a name of ours: a defect."""
+"""Error of a run that failed with an unnamed error: a defect."""
 OUTCOMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
-"""Names under which runs fail that no function raises."""
+"""Error names of failed runs that no function raises."""
 FAILURES = tuple(sorted(leaves() | OUTCOMES | {FUNCTION_FAILED, UNEXPECTED}))
 """All values of the dimension `error`."""
 MAX_SERIES = len(METRICS) - 1 + len(FAILURES)
-"""Combinations of name and dimensions that one stage can have."""
+"""The number of combinations of name and dimensions that one stage can have."""
 
 _PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")
 _counted: Counter[tuple[str, str | None]] = Counter()
@@ -83,7 +83,7 @@ _lock = threading.Lock()
 
 
 def count(metric: Metric, amount: float = 1) -> None:
-    """Adds to what this invocation tells."""
+    """Add to a metric of this invocation."""
     _add(metric, None, amount)
 
 
@@ -96,7 +96,7 @@ def count_gauges(
     contradicted: int,
     to_reconnect: int,
 ) -> None:
-    """What there is now; once per invocation, by one function only."""
+    """Report the current levels; once per invocation, by one function only."""
     count(DUE_BACKLOG, due)
     count(OLDEST_OVERDUE, overdue_s)
     count(OLDEST_UNPUBLISHED, unpublished_s)
@@ -106,28 +106,28 @@ def count_gauges(
 
 
 def count_failure(error: str, *, closes_account: bool = False) -> None:
-    """A run failed under that name, and perhaps its account was closed for it."""
+    """Count a failed run by its error, and a closed account where the failure closed it."""
     _add(RUNS_FAILED, failure_name(error), 1)
     if closes_account:
         count(ACCOUNTS_CLOSED)
 
 
 def failure_name(error: str) -> str:
-    """One of `FAILURES` for any name under which a run can fail."""
+    """Return the value of the dimension `error` for the error name of a run."""
     if error.startswith(_PLATFORM):
         return FUNCTION_FAILED
     return error if error in FAILURES else UNEXPECTED
 
 
 def metered(handler: Handler) -> Handler:
-    """A handler that tells what was counted when it ends, also when it fails."""
+    """Decorate a handler to print its metrics when it ends, also when it raises."""
 
     @wraps(handler)
     def run(event: Any, context: Any) -> Any:
         try:
             return handler(event, context)
         finally:
-            _tell()
+            _emit()
 
     return cast(Handler, run)
 
@@ -137,7 +137,7 @@ def _add(metric: Metric, error: str | None, amount: float) -> None:
         _counted[metric.name, error] += amount  # type: ignore[assignment]
 
 
-def _tell() -> None:
+def _emit() -> None:
     with _lock:
         counted = dict(_counted)
         _counted.clear()

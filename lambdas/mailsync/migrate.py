@@ -1,4 +1,4 @@
-"""Brings any database up to date from a developer's machine: `make migrate DATABASE_URL=...`."""
+"""Apply the missing migrations to a database: `make migrate DATABASE_URL=...`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from mailsync.store.migrate import migrate, plan
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 when the schema is as it should be, or could be made so; else 1."""
+    """Return the exit code: 0 if the schema is up to date, or could be brought up to date; else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m mailsync.migrate",
         description="Applies the missing migrations to the database of MIGRATION_DATABASE_URL,"

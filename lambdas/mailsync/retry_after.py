@@ -1,4 +1,4 @@
-"""What an HTTP answer says about asking again."""
+"""The `Retry-After` header of HTTP."""
 
 import math
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ MAX_RETRY_AFTER_S = 3600.0
 
 
 def retry_after_s(header: str | None, *, now: datetime | None = None) -> float | None:
-    """Seconds that a `Retry-After` header asks to wait, 0 to 3600; None when it does not say.
+    """Return the seconds of a `Retry-After` header, 0 to 3600, or None without a usable one.
 
-    Takes both forms of RFC 9110, section 10.2.3, and fractions: Microsoft Graph sends them
-    although the RFC does not know them (Microsoft Graph docs, throttling).
+    Accepts both forms of RFC 9110, section 10.2.3, and fractions of seconds, which Microsoft Graph
+    sends although the RFC does not allow them (Microsoft Graph docs, throttling).
     """
     if not header:
         return None

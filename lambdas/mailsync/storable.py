@@ -1,6 +1,6 @@
-"""Text as Postgres and UTF-8 can hold it.
+"""Text in the form in which Postgres and UTF-8 can store it.
 
-A name or a text that cannot be stored as it is compares equal to its row only in this form.
+Texts must be compared in this form with their rows.
 """
 
 

@@ -1,1 +1,1 @@
-"""What the sync decides: pure functions of their arguments, without clock, network or SQL."""
+"""Decisions of the sync: pure functions of their arguments, without clock, network or SQL."""

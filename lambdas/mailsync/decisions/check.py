@@ -1,23 +1,26 @@
-"""What a check of a mailbox found: nothing, little, or work for an execution."""
+"""Classify what a check of a mailbox found."""
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
 
 from mailsync.decisions.folders import FolderPlan, listing_fault
-from mailsync.decisions.verify import FolderCount, agrees
+from mailsync.decisions.verify import FolderCount, counts_agree
 from mailsync.model import FolderId, FolderListing, KnownFolder, Page, RemoteId
 
 MAX_FOLDERS = 1_000
-"""Of a mailbox that is checked. 20 folders are one call for the tree and one for the changes,
-0.9 s at 88 ms per response and four at once; 24 other mailboxes wait in the same function."""
+"""Folders of a mailbox that a check reads; a larger mailbox gets an execution. 20 folders are one
+call for the tree and one for the changes: 0.9 s at 88 ms per response and four at once, while 24
+other mailboxes wait in the same function."""
 
 
 class CheckResult(Enum):
+    """How much work a check found."""
+
     NOTHING_NEW = auto()
     ONE_PAGE = auto()
-    """What is new stands on the pages that were read."""
+    """All that is new is on the pages that the check has read."""
     MORE = auto()
-    """A folder needs a full sync, has more pages, or could not be read."""
+    """A folder needs a full sync, has more pages, or could not be read: an execution takes over."""
 
 
 def classify(
@@ -31,15 +34,17 @@ def classify(
     moved: Collection[RemoteId],
     counts: Iterable[FolderCount],
 ) -> CheckResult:
-    """Decide what a check leads to.
+    """Classify what a check found.
 
-    `folders` are all that are known, `pages` what their feeds brought, but for those `waiting`
-    for a later check. `moved` are folders whose counts at the provider have moved. `counts` are
-    those of the mirrored folders that were listed.
+    folders: all known folders of the account.
+    pages: by folder, the next page of each change feed that was read.
+    waiting: folders whose feeds are left for a later check.
+    moved: folders whose counts at the provider changed since the last reading.
+    counts: the counts of the mirrored folders that the listing contains.
 
     NOTHING_NEW is also a verification. It needs that the last sync verified every folder
     (`is_fully_verified`), that no change feed reports a change, that the folder tree is the same,
-    and that each count agrees with the provider's current one.
+    and that each count counts_agree with the provider's current one.
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}
@@ -55,6 +60,6 @@ def classify(
     if any(page is None or page.has_more for page in seen):
         return CheckResult.MORE
     is_same = not (plan.changed or plan.gone or moved or any(page.changes for page in seen if page))
-    if is_fully_verified and is_same and all(agrees(count) for count in counts):
+    if is_fully_verified and is_same and all(counts_agree(count) for count in counts):
         return CheckResult.NOTHING_NEW
     return CheckResult.ONE_PAGE

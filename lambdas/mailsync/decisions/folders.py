@@ -1,4 +1,4 @@
-"""From the remote folder tree and the known one to what must change."""
+"""Compare the provider's folder tree with the stored one, and order the work."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,17 +16,20 @@ from mailsync.storable import storable
 
 MAX_BATCH_FOLDERS = 20
 MAX_BATCH_MESSAGES = 200
-"""Asked for at once: about two pages, far less than is held in memory of one answer."""
+"""Messages of one batch of small folders: about two pages, far below the memory limit of a
+response."""
 MAX_SMALL_SYNC_MESSAGES = 1_000
-"""Half a minute at the speed of Microsoft Graph; what is beyond is done by several functions."""
+"""Messages of all small full syncs of one step: half a minute at the speed of Microsoft Graph. What
+exceeds it is left to functions that work in parallel."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderPlan:
-    """`changed` are new, renamed, moved or re-purposed folders; `gone` are to be hidden.
+    """What to change in the stored folder tree.
 
-    `gone` holds only folders of which the provider, asked by their ids, says that they do not
-    exist. A folder that is merely missing from the listing stays as it is.
+    changed: folders that are new, renamed, moved, or have another role.
+    gone: folders to hide. The provider, requested by their ids, says that they do not exist. A
+        folder that is only missing from the listing is in neither.
     """
 
     changed: tuple[RemoteFolder, ...]
@@ -34,10 +37,11 @@ class FolderPlan:
 
 
 def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> FolderPlan:
-    """A folder that was deleted and made again under its name has another id: both are in it.
+    """Return how the stored folder tree must change to equal the listing.
 
-    One that every mailbox has is gone only where another one has taken its role: then the mailbox
-    itself was made anew.
+    A folder that was deleted and created again under its name has a new id: it is in both parts. A
+    folder with a permanent role is gone only if another folder has taken its role, as in a mailbox
+    that was re-created.
     """
     before = {folder.ref.remote_id: folder for folder in known}
     kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
@@ -56,7 +60,7 @@ def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> Folder
 def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str | None:
     """Return why the listing cannot show that the mirror is complete, or None if it can.
 
-    A list that lacks folders which exist may lack others as well, of which nobody knows.
+    A list that lacks folders which exist may also lack folders that are not known yet.
     """
     if listing.omitted:
         return f"The list of folders lacks {len(listing.omitted)} that exist."
@@ -73,7 +77,7 @@ def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str |
 
 
 def changed_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> frozenset[RemoteId]:
-    """Known folders whose counts at the provider are others than at their last reading."""
+    """Return the known folders whose counts at the provider changed since the last reading."""
     before = {folder.ref.remote_id: folder for folder in known}
     return frozenset(
         shown.remote_id
@@ -85,7 +89,7 @@ def changed_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> froz
 
 
 def sort_by_activity(folders: Iterable[KnownFolder]) -> tuple[KnownFolder, ...]:
-    """The folders, the one first in which a change was found last."""
+    """Return the folders, those with the most recent change first."""
     return tuple(
         sorted(
             folders,
@@ -106,7 +110,8 @@ def _differs(remote: RemoteFolder, known: KnownFolder | None) -> bool:
 def sort_by_size(
     folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder]
 ) -> tuple[FolderId, ...]:
-    """The order in which folders start, so that the longest one does not start last."""
+    """Return the folder ids by the provider's count, the largest first, so that the longest sync
+    does not start last."""
     total = {folder.remote_id: folder.total or 0 for folder in remote}
     ordered = sorted(folders, key=lambda folder: -total.get(folder.ref.remote_id, 0))
     return tuple(folder.ref.id for folder in ordered)
@@ -115,9 +120,9 @@ def sort_by_size(
 def batch_small_full_syncs(
     folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder], *, page_size: int
 ) -> Iterator[tuple[KnownFolder, ...]]:
-    """Batches of folders whose full sync has not begun and will not be longer than a page.
+    """Yield batches of folders whose full sync has not begun and fits on one page.
 
-    The smallest first, up to `MAX_SMALL_SYNC_MESSAGES` in all.
+    The smallest folders come first, up to `MAX_SMALL_SYNC_MESSAGES` in all.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     small = [

@@ -1,8 +1,8 @@
-"""Which parts of a large mailbox are read now, and which may wait.
+"""Which parts of a large mailbox a sync reads, and which wait for a later one.
 
-The folder listing brings the provider's counts of every folder, so a message that came or went
-shows at once. What moves no count (a flag, a category, one message for another) is found when the
-folder's change feed is read: in every sync where it is likely, within the hour elsewhere.
+The folder listing contains the provider's counts of every folder, so an added or removed message
+shows at once. A change that moves no count (a flag, a category, a replaced message) shows when the
+folder's change feed is read: in every sync of an active folder, within the hour elsewhere.
 """
 
 import math
@@ -12,22 +12,25 @@ from datetime import datetime, timedelta
 from mailsync.model import KnownFolder, RemoteId, TreeReading
 
 SMALL_MAILBOX_FOLDERS = 20
-"""A mailbox of so many folders is read whole every time: one batch request."""
+"""Up to this number of folders every sync reads all change feeds: one batch request."""
 ACTIVE_WITHIN = timedelta(days=1)
-"""A folder in which a change was found within this time is read every time."""
+"""A folder that changed within this time is active: every sync reads its change feed."""
 MAX_FEED_AGE = timedelta(hours=1)
-"""Every other change feed, and the whole folder tree, is read at least so often."""
+"""Every change feed and the whole folder tree are read at least this often."""
 MAX_THOROUGH_AGE = timedelta(days=1)
-"""Hidden folders below every folder are looked for at least so often."""
+"""Hidden folders below every folder are searched at least this often."""
 
 
 def feeds_to_read(
     folders: Sequence[KnownFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
 ) -> tuple[KnownFolder, ...]:
-    """The folders whose change feeds are read in a sync, `since_s` seconds after the last one.
+    """Return the folders whose change feeds this sync reads.
 
-    `moved` are folders whose counts at the provider have moved. The folders that are inactive
-    take turns, the one first that was read longest ago, at a rate that reads each within the hour.
+    moved: folders whose counts at the provider changed since the last reading.
+    since_s: seconds since the last sync.
+
+    Inactive folders take turns, the one that was read longest ago first, fast enough that each is
+    read within `MAX_FEED_AGE`.
     """
     if len(folders) <= SMALL_MAILBOX_FOLDERS:
         return tuple(folders)
@@ -49,7 +52,8 @@ def feeds_to_read(
 def choose_tree_reading(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
 ) -> TreeReading:
-    """How the folder tree is read in a check; the arguments are the last readings of each kind."""
+    """Return how much of the folder tree a check reads, by the times of the last WHOLE and THOROUGH
+    readings."""
     if thorough_at is None or now - thorough_at >= MAX_THOROUGH_AGE:
         return TreeReading.THOROUGH
     if whole_at is None or now - whole_at >= MAX_FEED_AGE:

@@ -1,4 +1,4 @@
-"""From the changes of one page to one write per message."""
+"""Plan the writes of one page of changes: one write per message."""
 
 from typing import TypeVar
 
@@ -17,12 +17,11 @@ T = TypeVar("T", Upsert, PartialChange, Removal, Unreadable)
 
 
 def plan_page(page: Page) -> PagePlan:
-    """One outcome per message: the last change of the page wins.
+    """Return one outcome per message: the last change of the page wins.
 
-    A message may stand several times in a page (Microsoft Graph docs, delta-query-overview:
-    the same entity may recur; mail moved in that is older than what the folder holds comes
-    twice). A removal that is followed by an upsert in the same page is a message that came
-    back.
+    A page may contain a message several times (Microsoft Graph docs, delta-query-overview: the same
+    entity may recur; mail moved in that is older than what the folder holds comes twice). A removal
+    followed by an upsert in the same page is a message that came back.
     """
     last: dict[RemoteId, Change] = {}
     for change in page.changes:

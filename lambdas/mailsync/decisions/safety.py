@@ -1,8 +1,8 @@
-"""The refusal to believe in an empty mailbox.
+"""Safeguards against a provider that wrongly reports mail as removed.
 
-A provider that shows nothing, or next to nothing, of what it held a moment ago is more likely at
-fault than the user is emptying the mailbox. What has left is hidden first, and deleted only after
-the provider, asked by the id of each message or folder, has said twice that it is gone.
+A provider that suddenly lists none, or hardly any, of its messages is more likely faulty than the
+user is emptying the mailbox. So mail that left its folder is hidden first. It is deleted after the
+provider, requested by the id of each message or folder, has said twice that it is gone.
 """
 
 from datetime import timedelta
@@ -11,22 +11,22 @@ MIN_SUSPICIOUS_MESSAGES = 20
 MAX_REMOVED_SHARE = 0.5
 
 CONFIRMATION_DELAY = timedelta(hours=2)
-"""Between the two answers by id that delete a message or a folder."""
+"""Between the two responses by id that delete a message or a folder."""
 SUSPICIOUS_CONFIRMATION_DELAY = timedelta(hours=24)
-"""The same where most of a mailbox would go, unless a person confirms it."""
+"""The same delay where most of a mailbox would be deleted, unless a person confirms the removal."""
 SELECTION_RETENTION = timedelta(days=30)
-"""The same for a folder that is not mirrored: the choice survives the folder's absence."""
+"""How long a hidden folder's deselection is kept, in case the folder comes back."""
 
 
 def is_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
-    """Whether removing so many of `stored` messages contradicts the provider's own count.
+    """Return whether removing this many of `stored` messages contradicts the provider's own count.
 
-    A removal is believed when it takes few messages, or when what stays is at least what the
-    provider counts in the folder.
+    A removal is credible when it takes few messages, or when at least `remote_total` messages stay.
     """
     return is_majority(stored=stored, removing=removing) and stored - removing < remote_total
 
 
 def is_majority(*, stored: int, removing: int) -> bool:
-    """Whether so many of `stored` messages are most of them; a handful never is."""
+    """Return whether `removing` is most of `stored`; fewer than `MIN_SUSPICIOUS_MESSAGES` never
+    are."""
     return removing >= MIN_SUSPICIOUS_MESSAGES and removing > stored * MAX_REMOVED_SHARE

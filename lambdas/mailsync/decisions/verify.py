@@ -1,4 +1,4 @@
-"""The verification: what the provider holds against what is stored, by counts and by ids."""
+"""Verification: compare the provider's counts and ids with the stored rows."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,21 +9,23 @@ from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unrea
 
 MAX_REPAIR_ROUNDS = 2
 MAX_COMPARISON_AGE = timedelta(days=7)
-"""The ids and versions of every folder are compared at least so often."""
+"""The ids and versions of every folder are compared at least this often."""
 COMPARISON_RETRY_AFTER = timedelta(hours=30)
-"""After a comparison that was due and failed; a day of it goes to the spreading of folders."""
+"""After a due comparison that failed. Folders are spread over a day, which this includes."""
 MAX_COMPARED_MESSAGES_PER_CHECK = 2_000
 """Messages of folders that a check compares by id itself; larger folders need an execution."""
 MAX_COMPARED_FOLDERS_PER_RUN = 25
-"""Folders that are due for a comparison and have it in one run; others wait for the next."""
+"""Folders with a due comparison that one run compares; the others wait for the next run."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderCount:
-    """The provider's counts of a folder beside ours; `quarantined` are known but not stored.
+    """The provider's counts of a folder and ours.
 
-    `offset` and `unread_offset` are by how much the provider's counts are wrong, as a comparison
-    by ids has shown; `compared_at` is when its ids were last compared, None: they must be now.
+    quarantined: messages that are known and not stored.
+    offset, unread_offset: by how much the provider's counts are wrong, as a comparison by ids
+        showed.
+    compared_at: when the ids were last compared; None where they must be compared now.
     """
 
     remote: int
@@ -37,29 +39,32 @@ class FolderCount:
 
     @property
     def excess(self) -> tuple[int, int]:
-        """By how much the provider counts more than we hold: messages, and unread ones."""
+        """How many more messages, and how many more unread ones, the provider counts than are
+        stored."""
         return self.remote - self.stored - self.quarantined, self.remote_unread - self.unread
 
     @property
     def difference(self) -> int:
-        """How many messages differ at least, as far as counts tell; 0: they agree."""
+        """The least number of messages that differ, as far as counts show it; 0 where the counts
+        agree."""
         total, unread = self.excess
         if self.quarantined:
             return abs(total - self.offset)
         return max(abs(total - self.offset), abs(unread - self.unread_offset))
 
 
-def agrees(count: FolderCount) -> bool:
-    """Whether the provider's count is what we hold, and the unread counts where all is stored."""
+def counts_agree(count: FolderCount) -> bool:
+    """Return whether the provider's counts equal ours. Unread counts are compared where no message
+    of the folder is in quarantine."""
     return count.difference == 0
 
 
 def due_for_comparison(
     counts: Mapping[FolderId, FolderCount], *, now: datetime
 ) -> tuple[FolderId, ...]:
-    """The folders whose ids are to be compared now, the one first that has waited longest.
+    """Return the folders whose ids are due for a comparison, the one that has waited longest first.
 
-    Folders that were compared together are jitter over a day.
+    Folders that were compared together come due over the hours of a day.
     """
 
     def waits_since(folder_id: FolderId) -> float:
@@ -77,7 +82,10 @@ def due_for_comparison(
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """A row as a listing is compared with it; `is_here`: visible, in the folder that is listed."""
+    """The part of a row that is compared with a listing.
+
+    is_here: the row is visible and in the folder that is listed.
+    """
 
     is_read: bool
     version: str | None
@@ -85,10 +93,10 @@ class StoredEntry:
     is_here: bool = True
 
     def equals(self, listed: RemoteEntry) -> bool:
-        """Whether the row is of the state that is listed.
+        """Return whether the row stores the listed state of the message.
 
-        A row without a version was stored before versions were; then the time of the last
-        modification decides, as far as the provider tells one.
+        A row without a version was stored by an earlier release: then the time of the last
+        modification decides, where the provider lists one.
         """
         if self.is_read != listed.is_read:
             return False
@@ -101,10 +109,12 @@ class StoredEntry:
 class IdDifference:
     """How a complete listing of a folder differs from its rows.
 
-    `missing` and `changed` are to be fetched again. `returned` are hidden, or in another folder,
-    and otherwise equal: they only have to be shown here. `surplus` are shown here and not listed:
-    the provider is asked about each. `released` were in quarantine and are no longer in the
-    folder. `unversioned` are equal rows that lack the listed version.
+    missing, changed: to be fetched by id.
+    surplus: visible rows that the listing lacks; each is requested by id.
+    returned: rows that are hidden or in another folder and otherwise equal; they only need to be
+        shown in this folder.
+    released: messages in quarantine that are no longer in the folder.
+    unversioned: equal rows that lack the listed version.
     """
 
     missing: tuple[RemoteId, ...] = ()
@@ -126,7 +136,7 @@ def compare_ids(
 ) -> IdDifference:
     """Compare the listing of a folder with its rows.
 
-    `stored` holds every row of the folder, hidden ones too, and rows elsewhere of listed ids.
+    stored: every row of the folder, hidden rows too, and the rows of listed ids in other folders.
     """
     entries = {entry.remote_id: entry for entry in listed}
     missing, changed, returned, unversioned = [], [], [], []
@@ -153,12 +163,11 @@ def compare_ids(
 
 
 class Cause(StrEnum):
-    """How the provider contradicts itself about a message; what it says by id is what is stored.
+    """How the provider contradicts its own listing about a message. The response by id is stored.
 
-    MISSING: listed in the folder, gone or in another one when asked for by id.
-    SURPLUS: not listed, in the folder when asked for by id, or of unknown place since it cannot be
-    read.
-    MISREAD: listed with another read state than it has by id.
+    MISSING: listed in the folder; by id it is gone or in another folder.
+    SURPLUS: not listed; by id it is in the folder, or it cannot be read, so its folder is unknown.
+    MISREAD: the listing and the response by id have different read states.
     """
 
     MISSING = "missing"
@@ -179,9 +188,10 @@ def find_contradictions(
     answers: Iterable[Message | Gone | Unreadable],
     folder: RemoteId,
 ) -> Iterator[Difference]:
-    """Yield the answers by id that the listing of the folder does not bear out.
+    """Yield the messages whose response by id contradicts the listing of the folder.
 
-    `listed` maps each listed id to its read state. What is listed and unreadable is in quarantine.
+    listed: the read state by listed id. A message that is listed and unreadable is in quarantine,
+        and no contradiction.
     """
     for answer in answers:
         if cause := _contradiction(listed, answer, folder):

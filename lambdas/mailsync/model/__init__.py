@@ -1,8 +1,4 @@
-"""The words of the product, as frozen values.
-
-Provider words (delta link, history id, UIDVALIDITY) never appear here: a provider turns them
-into a `Cursor`, which only it may look inside.
-"""
+"""Values that the product works with. docs/glossary.md defines the terms."""
 
 from mailsync.model.account import (
     SYNCABLE_PROVIDERS,

@@ -1,4 +1,4 @@
-"""An account, what it signs in with, and how its provider notifies us."""
+"""An account, its credentials, and its provider's notifications."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,12 +14,12 @@ class Provider(StrEnum):
 
 
 SYNCABLE_PROVIDERS = frozenset({Provider.MICROSOFT})
-"""Whose mailboxes can be synced yet."""
+"""Providers whose mailboxes this release can sync."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A secret under a data key: nonce, ciphertext and tag."""
+    """A secret, encrypted (AES-256-GCM) under a data key: nonce, ciphertext and tag."""
 
     key_id: int
     data: bytes
@@ -27,12 +27,14 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as a function needs it; no secret is in here, and no address.
+    """An account without its secrets and addresses.
 
-    `remote_id` is the provider's own id of it. `organisation_id` is set where an organisation
-    lets the application read the mailbox, None where a person does. `max_in_flight` is how many
-    requests at a time the provider was last found to take, None: as many as it documents.
-    `throttled_for_s` seconds from now the provider may be asked again; 0: at once.
+    remote_id: the provider's id of the mailbox or its user.
+    organisation_id: set where an organisation grants access to the mailbox, None where a person
+        does.
+    max_in_flight: the number of concurrent requests that the provider last accepted; None for the
+        number that it documents.
+    throttled_for_s: seconds until the pause that the provider asked for ends; 0 without a pause.
     """
 
     id: AccountId
@@ -47,7 +49,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A usable access token, in memory only; never printed."""
+    """An access token, in memory only; its `repr` hides the token."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -55,10 +57,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an account signs in with: a person's grant, or the id of an organisation.
+    """The credentials of an account: a person's grant (refresh token) or an organisation's id.
 
-    `access` is the last access token, if there was one. Before `renew_after` the identity
-    platform wants no request for this account; None: it named no time.
+    access: the last access token; None before the first one.
+    renew_after: the identity platform asked for no request for this account before that time.
     """
 
     grant: Sealed | None
@@ -71,7 +73,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """A data key, wrapped by the key service."""
+    """A data key, encrypted by the key service (KMS)."""
 
     id: int
     wrapped: bytes
@@ -80,14 +82,14 @@ class DataKey:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """The provider's push channel for one mailbox; it ends at `expires_at` unless renewed."""
+    """The provider's push channel for one mailbox. It ends at `expires_at` unless it is renewed."""
 
     remote_id: RemoteId
     expires_at: datetime
 
 
 class NotificationKind(StrEnum):
-    """What a notification reports of its mailbox or its subscription."""
+    """What a notification reports: changed mail, or a subscription that expires or was removed."""
 
     CHANGED = "changed"
     EXPIRING = "expiring"

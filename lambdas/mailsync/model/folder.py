@@ -1,4 +1,4 @@
-"""Folders, as the provider shows them and as the store knows them."""
+"""Folders: as the provider lists them and as the store knows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from mailsync.model.ids import FolderId, RemoteId
 
 
 class Role(StrEnum):
-    """What a folder is for, whatever its name in the user's language."""
+    """The purpose of a folder, independent of its name in the user's language."""
 
     INBOX = "inbox"
     SENT = "sent"
@@ -23,12 +23,12 @@ class Role(StrEnum):
 
 
 PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
-"""Every mailbox has these, and its owner cannot delete them."""
+"""Every mailbox has folders with these roles, and its owner cannot delete them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderRef:
-    """A folder as the provider is asked for it."""
+    """The ids of a folder: ours and the provider's."""
 
     id: FolderId
     remote_id: RemoteId
@@ -36,9 +36,9 @@ class FolderRef:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFolder:
-    """A folder as the provider shows it.
+    """A folder as the provider lists it.
 
-    `total` and `unread` are the provider's own counts; None: it left them out.
+    total, unread: the provider's counts; None where the provider left them out.
     """
 
     remote_id: RemoteId
@@ -51,11 +51,12 @@ class RemoteFolder:
 
 
 class TreeReading(StrEnum):
-    """How much of the folder tree is read.
+    """How much of the folder tree a sync reads.
 
-    QUICK: as much as changes are likely in; folders below parents that had their turn within the
-    hour may be left out. WHOLE: every folder that the provider names or counts. THOROUGH: hidden
-    folders below every other one as well, which no count may mention.
+    QUICK: the folders in which changes are likely; folders below parents that were read within the
+        hour may be left out.
+    WHOLE: every folder that the provider lists or counts.
+    THOROUGH: hidden folders below every other folder as well, which no count may include.
     """
 
     QUICK = "quick"
@@ -65,13 +66,16 @@ class TreeReading(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FolderListing:
-    """What one reading of the folder tree showed.
+    """The result of reading the folder tree.
 
-    `folders` are those that exist now. A known folder that is missing from them was left out of
-    this reading, could not be read, or is in `gone`: the provider, asked by its id, says that it
-    does not exist. `omitted` exist by their ids, although the provider's list lacks them, so the
-    list was incomplete. `failures` names folders that could not be read whole, each with a
-    sentence. `is_whole`: no part of the tree was left for another reading.
+    folders: folders that exist now.
+    is_whole: the reading left out no part of the tree.
+    gone: known folders that do not exist, as the provider said when requested by their ids.
+    omitted: folders that exist by their ids although the provider's list lacks them: the list was
+        incomplete.
+    failures: by folder that could not be read completely, a sentence that says why.
+
+    A known folder that is in none of these was left out of this reading.
     """
 
     folders: tuple[RemoteFolder, ...]
@@ -111,8 +115,10 @@ class Position:
 class KnownFolder:
     """A folder as the store knows it.
 
-    `remote_total` and `remote_unread` are the provider's counts of its last reading. `active_at`
-    is when a change was last found in the folder, `read_at` when its change feed was last read.
+    selected: whether its mail is mirrored.
+    remote_total, remote_unread: the provider's counts at the last reading.
+    active_at: when a sync last found a change in the folder.
+    read_at: when its change feed was last read.
     """
 
     ref: FolderRef

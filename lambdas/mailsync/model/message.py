@@ -1,4 +1,4 @@
-"""Messages, and what a provider says has become of them."""
+"""Messages, and the changes that a provider reports."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from mailsync.model.ids import Cursor, RemoteId
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Either part may be empty."""
+    """A mail address with its display name; either may be empty."""
 
     name: str
     address: str
@@ -16,10 +16,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message, complete as far as the mirror stores it.
+    """One message, with every field that the mirror stores.
 
-    Only the ids are sure to be there: drafts have no sender, and items that are not mail
-    (a contact in Deleted Items) have hardly anything. Times are aware and in UTC.
+    Only the ids are always present: drafts have no sender, and items that are not mail (a contact
+    in Deleted Items) have hardly any field. Times are aware and in UTC.
     """
 
     remote_id: RemoteId
@@ -47,7 +47,7 @@ class Message:
     web_link: str | None = None
     kind: str = "message"
     version: str | None = None
-    """The provider's own mark of this state of the message; None: it has none."""
+    """The provider's version of the message (Graph: `changeKey`); None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class PartialChange:
-    """The message is new or changed, and the entry does not hold all of it: fetch it by its id.
+    """A message is new or changed, and the page does not contain all of it: fetch it by its id.
 
-    `entry` is what the provider says of its state, where it says enough to compare it with a row;
-    a row that is equal need not be fetched.
+    entry: what the page says about its state. A row in that state need not be fetched. None where
+        the page says too little.
     """
 
     remote_id: RemoteId
@@ -69,14 +69,14 @@ class PartialChange:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """The message left this folder; whether it still exists elsewhere is not said."""
+    """A message left this folder. It may still exist in another one."""
 
     remote_id: RemoteId
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The message exists but could not be read; `cause` is a stable word, `detail` a sentence."""
+    """A message that exists and could not be read. `cause` is a stable word, `detail` a sentence."""
 
     remote_id: RemoteId
     cause: str
@@ -85,7 +85,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The provider does not know the message, or holds it where no folder shows it."""
+    """A message that the provider does not know, or keeps where no folder lists it."""
 
     remote_id: RemoteId
 
@@ -95,11 +95,12 @@ Change = Upsert | PartialChange | Removal | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The changes after a cursor, in the provider's order; duplicates are normal.
+    """One page of changes after a cursor, in the provider's order; duplicates are normal.
 
-    `next_cursor` is set on every page, also the last. `has_more` is False when the folder is
-    up to date as of the round's first page; an empty page may still have more behind it.
-    `is_final`: the cursor leads nowhere; the next round is a new full sync.
+    next_cursor: the position after this page, also after the last one.
+    has_more: False where the folder is up to date as of the start of the round. An empty page may
+        have more pages behind it.
+    is_final: `next_cursor` leads nowhere; the next round is a new full sync.
     """
 
     changes: tuple[Change, ...]
@@ -110,10 +111,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEntry:
-    """One message of a listing, just enough to compare it with a row.
+    """One message of a listing, with what is needed to compare it with a row.
 
-    `version` is the provider's mark of its state, None where it has none; `modified_at` tells
-    whether a row that was stored without a version can be of this state.
+    version: the provider's version of the message; None without one.
+    modified_at: decides for rows that were stored without a version.
     """
 
     remote_id: RemoteId
@@ -124,10 +125,9 @@ class RemoteEntry:
 
 @dataclass(frozen=True, slots=True)
 class IdListing:
-    """The messages of a folder as the provider lists them, without the change feed.
+    """All messages of a folder as the provider lists them, without the change feed.
 
-    `total` is the provider's own count of this very list, None when it gave none: a listing of as
-    many entries is complete.
+    total: the provider's count of this list; None if it gave none.
     """
 
     entries: tuple[RemoteEntry, ...]
@@ -135,12 +135,13 @@ class IdListing:
 
     @property
     def is_complete(self) -> bool:
+        """Whether the listing has as many entries as the provider counted."""
         return self.total == len(self.entries)
 
 
 @dataclass(frozen=True, slots=True)
 class PagePlan:
-    """What one page means for the rows: one write per message, the last change wins."""
+    """The writes of one page: one per message, the last change wins."""
 
     upserts: tuple[Message, ...] = ()
     partial: tuple[PartialChange, ...] = ()
@@ -150,7 +151,7 @@ class PagePlan:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What one transaction did to the rows of `emails`."""
+    """How many rows of `emails` one transaction wrote, by kind."""
 
     inserted: int = 0
     updated: int = 0

@@ -1,4 +1,4 @@
-"""One run of one mailbox, and what was asked of it."""
+"""A run: one sync of one mailbox."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ class SyncType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncScope:
-    """What a run is asked for. `folder_ids`, sorted, limit a `full` one to these; empty: all."""
+    """What a run syncs. `folder_ids`, sorted, limit a `full` sync to these folders; empty means
+    all."""
 
     sync_type: SyncType
     folder_ids: tuple[FolderId, ...] = ()
@@ -27,7 +28,7 @@ class SyncScope:
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """One run of one mailbox, and the epoch of the lease under which it may write."""
+    """A run and the epoch of its lease, which fences its writes."""
 
     account_id: AccountId
     run_id: RunId

@@ -1,4 +1,4 @@
-"""The one interface to a mailbox, and the choice of who implements it."""
+"""The interface to a mail provider, and the registry of its implementations."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -29,106 +29,106 @@ from mailsync.settings import Settings
 
 
 class AccessTokenSource(Protocol):
-    """Hands out the access token of one account."""
+    """The access token of one account."""
 
     def current(self) -> Access: ...
 
     def renew(self, refused: Access) -> Access:
-        """Return a token to use instead of one that the provider refused.
+        """Return a token to use instead of one that the provider rejected.
 
-        Returns the refused one itself where another one would not help, since it is too new.
+        Returns the rejected token itself where it is too new for a renewal to help.
         """
         ...
 
 
 class FeedFailed(Exception):
-    """A folder's feed cannot get past a message; read the folder anew by the next fallback.
+    """The change feed cannot get past a message; read the folder anew by the next fallback.
 
-    Not a failure of a sync, so the workflow does not know it.
+    Internal: the workflow does not know this error.
     """
 
 
 class ResponseTooLarge(Exception):
-    """The messages asked for are more than is held in memory at once; ask for fewer.
+    """The requested messages exceed the memory limit of one response; request fewer at a time.
 
-    Not a failure of a sync, so the workflow does not know it.
+    Internal: the workflow does not know this error.
     """
 
 
 class MailProvider(Protocol):
-    """One mailbox, seen as folders and pages of changes.
+    """One mailbox: folders, and pages of changes.
 
-    Every method may raise `ProviderThrottled` (after the pauses that were worth waiting for),
-    `ProviderUnavailable` (nothing happened, ask again later), `ProviderRejected` (asking again
-    will not help) and `AccessRevoked`.
+    Every method may raise ProviderThrottled (after the pauses that fit into the budget),
+    ProviderUnavailable (nothing was changed; retry later), ProviderRejected (a retry will not help)
+    and AccessRevoked.
     """
 
     requests: int
-    """Sent so far by this object, as the provider's quota counts them."""
+    """Requests sent by this object, in units of the provider's quota."""
 
     @property
     def max_in_flight(self) -> int:
-        """How many requests at a time the provider was found to take, at least 1."""
+        """The number of concurrent requests that the provider accepts, at least 1."""
         ...
 
     @property
     def throttled_for_s(self) -> float:
-        """Seconds until the provider, which asked for a pause, is sent another request."""
+        """Seconds until the pause that the provider asked for ends."""
         ...
 
     def list_folders(self, known: Sequence[KnownFolder], reading: TreeReading) -> FolderListing:
-        """Read the mail folders of all levels, hidden ones too, without search folders.
+        """List the mail folders of all levels, hidden ones included, without search folders.
 
-        `known` are the folders that were there before, the most important ones first; one that no
-        list shows is asked for by its id.
+        known: the folders of the last reading, the most important first. A known folder that no
+            list contains is requested by its id.
         """
         ...
 
     def fetch_page(
         self, folder: FolderRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
-        """Fetch the changes after `cursor`, about `limit` messages; None reads from the beginning.
+        """Fetch the changes after `cursor`, about `limit` messages; None starts a full sync.
 
-        The same cursor may be used again: a page is never consumed. `fallback` is how many of the
-        provider's feeds have failed for this folder; it decides which one None begins.
+        A cursor may be used again: the provider repeats the page. `fallback` is the number of the
+        provider's feeds that have failed for this folder; it decides which feed None starts.
 
         Raises:
-            CursorExpired: the position is no longer honoured; ask again with None.
-            FeedFailed: pages of a single message fail; ask with None and the next fallback.
-            FolderGone: the provider, asked by its id, does not know the folder.
+            CursorExpired: the provider rejects the cursor; repeat with None.
+            FeedFailed: a page of a single message fails; repeat with None and the next fallback.
+            FolderGone: the folder, requested by its id, does not exist.
         """
         ...
 
     def probe(
         self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
-        """The next page of many folders in as few requests as the provider allows; without a
-        cursor the first one.
+        """Fetch the next page of many folders in as few requests as the provider allows.
 
-        A folder that failed for whatever reason is left out; `fetch_page` will say why.
+        A folder without a cursor gets its first page. A folder that fails is left out of the
+        result; `fetch_page` raises its error.
         """
         ...
 
     def list_ids(self, folder: FolderRef) -> IdListing:
-        """List every message of the folder as it is now, without the change feed.
+        """List every current message of the folder, without the change feed.
 
         Raises:
-            FolderGone: the provider, asked by its id, does not know the folder.
+            FolderGone: the folder, requested by its id, does not exist.
         """
         ...
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | Gone | Unreadable]:
-        """Fetch each of the messages as it is now, in the order of the ids, one answer per id.
+        """Fetch messages by id; return one result per id, in the order of the ids.
 
-        A message for which the provider fails while the mailbox answers is Unreadable, with the
-        cause `unanswered`, and one that is larger than is ever held with `too_large`. `one_by_one`
-        is for steps that share the mailbox with others: it keeps one request in flight, where
-        several at once would be refused together.
+        A message is Unreadable with the cause `unanswered` where its request fails while the
+        mailbox responds, and with `too_large` where it exceeds the memory limit. `one_by_one` keeps
+        one request in
+        flight: for steps that share the mailbox with other workers.
 
         Raises:
-            ResponseTooLarge: never for a single id.
+            ResponseTooLarge: request fewer ids at a time; never for a single id.
         """
         ...
 
@@ -144,8 +144,11 @@ def open_provider(
 ) -> MailProvider:
     """Connect to the account's mailbox; import only its provider.
 
-    `memory`: what its answers are taken from until it is closed, where several mailboxes are open
-    at once; a call for which nothing is left raises ProviderUnavailable.
+    memory: the share of memory for its responses, where one function opens several mailboxes. A
+        call that finds no memory left raises ProviderUnavailable.
+
+    Raises:
+        ProviderRejected: this release has no implementation for the provider.
     """
     if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph.provider import GraphMailbox
@@ -163,36 +166,38 @@ def open_provider(
 
 
 PUSH_PROVIDERS = (Provider.MICROSOFT,)
-"""The providers that notify us of changes."""
+"""Providers that send notifications of changes."""
 
 
 class PushProvider(Protocol):
-    """The notifications of one mailbox.
+    """The push subscriptions of one mailbox.
 
-    Every method may raise what those of `MailProvider` raise.
+    Every method may raise what the methods of `MailProvider` raise.
     """
 
-    def open(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Has `callback_url` notified of changes of mail; each notification bears the secret.
+    def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
+        """Create a subscription: the provider notifies `callback_url` of changed mail.
 
-        The provider calls `callback_url` before this returns, and may grant less time.
+        Each notification carries `secret`. The provider calls `callback_url` before this method
+        returns, and may grant less time than `until`.
         """
         ...
 
-    def extend(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
-        """Return when it expires now, or None if none of this id leads to `callback_url`."""
+    def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
+        """Renew a subscription; return its new expiry, or None if it does not exist with
+        `callback_url`."""
         ...
 
     def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
-        """Yield the pages of this mailbox' subscriptions that lead to one of these addresses.
+        """Yield pages of this mailbox's subscriptions that notify one of these URLs.
 
-        An empty page says nothing about the next one. The provider may leave some out, and name
-        some that it has ended.
+        An empty page says nothing about the next one. The provider may leave some subscriptions
+        out, and list some that have ended.
         """
         ...
 
-    def end(self, remote_id: RemoteId) -> bool:
-        """End its notifications; return False when the provider says that there is none."""
+    def unsubscribe(self, remote_id: RemoteId) -> bool:
+        """End a subscription; return False when the provider says that it does not exist."""
         ...
 
     def close(self) -> None: ...
@@ -204,7 +209,11 @@ def open_push(
     settings: Settings,
     budget: RetryBudget | None = None,
 ) -> PushProvider:
-    """Raises ProviderRejected for a provider that is not in `PUSH_PROVIDERS`."""
+    """Connect to the provider's push service for the account.
+
+    Raises:
+        ProviderRejected: the provider is not in `PUSH_PROVIDERS`.
+    """
     if account.provider is Provider.MICROSOFT:
         from mailsync.providers.graph.owner import user_of
         from mailsync.providers.graph.subscriptions import GraphPush
@@ -221,12 +230,13 @@ def open_push(
 
 
 def _graph_user(account: Account) -> str | None:
-    """Whom paths must name, since a token of the application itself names nobody."""
+    """Return the user that paths must name for a token of the application, None for a person's
+    token."""
     from mailsync.providers.graph.owner import user_of
 
     return user_of(account.remote_id) if account.organisation_id else None
 
 
 def webhook_path(provider: Provider) -> str:
-    """The route of the API that the provider's notifications go to."""
+    """Return the route of the API that receives the provider's notifications."""
     return f"/api/webhooks/{provider}"

@@ -1,13 +1,14 @@
-"""How much of the providers' answers the mailboxes hold that one function has open at once."""
+"""The memory for provider responses that one function shares between its mailboxes."""
 
 from threading import Lock
 
 
 class ResponseMemory:
-    """The memory that several mailboxes share; safe for their threads.
+    """The memory that several mailboxes share; thread-safe.
 
-    Each may hold `own_bytes`, and one at a time `large_bytes`. Another one that needs as much waits
-    for it, `wait_s` at most.
+    own_bytes: what each mailbox may use.
+    large_bytes: what one mailbox at a time may use instead.
+    wait_s: how long another mailbox waits for that exception.
     """
 
     def __init__(self, *, own_bytes: int, large_bytes: int, wait_s: float) -> None:
@@ -17,20 +18,20 @@ class ResponseMemory:
         self.large = Lock()
 
     def share(self) -> "MemoryShare":
-        """A share for one mailbox."""
+        """Return the share of one mailbox."""
         return MemoryShare(self)
 
 
 class MemoryShare:
-    """What one mailbox holds; not for use by several threads."""
+    """The memory of one mailbox; not thread-safe."""
 
     def __init__(self, memory: ResponseMemory) -> None:
         self._memory = memory
         self._held = 0
         self._is_large = False
 
-    def take(self, size: int) -> bool:
-        """Return whether so many more bytes may be held; then they are."""
+    def reserve(self, size: int) -> bool:
+        """Reserve this many bytes; return False if they exceed the limit."""
         memory, held = self._memory, self._held + size
         if held > memory.own_bytes and not self._is_large:
             self._is_large = memory.large.acquire(timeout=memory.wait_s)
@@ -39,12 +40,12 @@ class MemoryShare:
         self._held = held
         return True
 
-    def give_back(self, size: int) -> None:
-        """These bytes have been dropped."""
+    def release(self, size: int) -> None:
+        """Release bytes of responses that were dropped."""
         self._held -= size
         if self._is_large and self._held <= self._memory.own_bytes:
             self._is_large = False
             self._memory.large.release()
 
     def close(self) -> None:
-        self.give_back(self._held)
+        self.release(self._held)

@@ -1,7 +1,7 @@
 """Pauses between retries of provider requests, within one step.
 
-A step sleeps here, behind the request that was refused, so it does not repeat the requests before
-it. Longer pauses are a Wait of the workflow.
+A function sleeps short pauses right behind the rejected request, so it need not repeat the requests
+before that one. Longer pauses are a Wait state of the workflow.
 """
 
 import time
@@ -12,7 +12,7 @@ from mailsync.decisions.budget import (
     MAX_PAUSE_S,
     MAX_PAUSES_PER_REQUEST,
     STEP_PAUSE_BUDGET_S,
-    pause_s,
+    retry_pause_s,
 )
 
 
@@ -25,15 +25,16 @@ class RetryBudget:
         self._sleep = sleep or time.sleep
         self._left_s = total_s
 
-    def pause(self, asked_s: float | None, repeat: int) -> bool:
-        """Sleep before a retry, and return True; return False at once if the budget forbids it.
+    def pause(self, requested_s: float | None, repeat: int) -> bool:
+        """Sleep before a retry and return True; return False at once if the budget forbids the
+        retry.
 
-        `asked_s` is the pause that the provider named, None if it named none: then nothing is
-        retried. `repeat` is the number of earlier pauses of this request.
+        requested_s: the pause that the provider named. Without one (None) nothing is retried.
+        repeat: the number of earlier pauses of this request.
         """
-        if asked_s is None or repeat >= MAX_PAUSES_PER_REQUEST:
+        if requested_s is None or repeat >= MAX_PAUSES_PER_REQUEST:
             return False
-        pause = pause_s(asked_s, repeat=repeat, jitter=random())  # noqa: S311
+        pause = retry_pause_s(requested_s, repeat=repeat, jitter=random())  # noqa: S311
         if pause > min(MAX_PAUSE_S, self._left_s):
             return False
         self._left_s -= pause

@@ -143,7 +143,7 @@ class _Renewal:
         remote_id = self.claim.remote_id
         if remote_id is None or self.claim.callback_url != self.callback_url:
             return False
-        expires_at = self.push.extend(remote_id, self.callback_url, _until())
+        expires_at = self.push.renew(remote_id, self.callback_url, _until())
         if expires_at is None:
             self.store.gone(self.claim)
             return False
@@ -159,7 +159,7 @@ class _Renewal:
         secret = token_urlsafe(32)
         subscription = self._open(secret)
         if not self.store.made(self.claim, subscription, secret):
-            self.push.end(subscription.remote_id)
+            self.push.unsubscribe(subscription.remote_id)
             return
         logger.info("push_opened", account_id=self.claim.account_id)
         replaced = self.claim.remote_id
@@ -172,11 +172,11 @@ class _Renewal:
         one mailbox ("Create subscription", "Change notifications for Outlook resources").
         """
         try:
-            return self.push.open(self.callback_url, secret, _until())
+            return self.push.subscribe(self.callback_url, secret, _until())
         except ProviderRejected:
             if not self._end_leftovers(named=None):
                 raise
-        return self.push.open(self.callback_url, secret, _until())
+        return self.push.subscribe(self.callback_url, secret, _until())
 
     def _end_leftovers(self, *, named: RemoteId | None) -> int:
         """Return how many were ended; a failure is logged and costs nothing."""

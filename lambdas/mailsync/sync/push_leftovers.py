@@ -99,6 +99,6 @@ class Leftovers:
 def _ended(push: PushProvider, remote_id: RemoteId) -> bool | MailsyncError:
     """Return what `end` returns, or the failure, which must not keep the others."""
     try:
-        return push.end(remote_id)
+        return push.unsubscribe(remote_id)
     except MailsyncError as failure:
         return failure

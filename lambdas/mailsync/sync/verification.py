@@ -9,7 +9,7 @@ from mailsync.decisions.folders import listing_fault
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
     MAX_REPAIR_ROUNDS,
-    agrees,
+    counts_agree,
     due_for_comparison,
 )
 from mailsync.errors import ProviderUnavailable
@@ -132,7 +132,7 @@ def _classify(
 
 def _is_equal(folder: CountedFolder) -> bool:
     """Where a count moved without a reported change, equal counts are not enough."""
-    return folder.is_synced and folder.count.compared_at is not None and agrees(folder.count)
+    return folder.is_synced and folder.count.compared_at is not None and counts_agree(folder.count)
 
 
 def _with_offsets(
@@ -149,7 +149,7 @@ def _with_offsets(
     off = {
         each: counted[each]
         for each in equal & counted.keys() & steady
-        if not agrees(counted[each].count)
+        if not counts_agree(counted[each].count)
     }
     offsets = {each: folder.count.excess for each, folder in off.items() if _is_miscounted(folder)}
     mailbox.folders.save_offsets(mailbox.run, offsets)

@@ -314,7 +314,7 @@ class GraphClient:
 
         def hold(size: int) -> None:
             nonlocal taken
-            if self._memory and not self._memory.take(size):
+            if self._memory and not self._memory.reserve(size):
                 raise _MemoryFull
             taken += size
 
@@ -334,7 +334,7 @@ class GraphClient:
 
     def _drop(self, size: int) -> None:
         if self._memory:
-            self._memory.give_back(size)
+            self._memory.release(size)
 
 
 class _MemoryFull(Exception):

@@ -56,7 +56,7 @@ class GraphPush:
         self._owner = owner
         self._is_app_only = user is not None
 
-    def open(self, callback_url: str, secret: str, until: datetime) -> Subscription:
+    def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
         """Only mail is named, so folders that change without it are left to the schedule."""
         wanted = {
             "changeType": "created,updated,deleted",
@@ -71,7 +71,7 @@ class GraphPush:
             raise to_error(answer, Target.MAILBOX)
         return Subscription(read_id(answer.body), _expiry(answer))
 
-    def extend(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
+    def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}
         answer = self._graph.send("PATCH", _path(remote_id), wanted)
         if answer.status in _GONE:
@@ -110,7 +110,7 @@ class GraphPush:
             " those behind are left to expire."
         )
 
-    def end(self, remote_id: RemoteId) -> bool:
+    def unsubscribe(self, remote_id: RemoteId) -> bool:
         answer = self._graph.send("DELETE", _path(remote_id))
         if answer.status != 204 and answer.status not in _GONE:
             raise to_error(answer, Target.MAILBOX)
