@@ -1,14 +1,14 @@
 """One connection per process, and no statement outside an explicit transaction.
 
 pg8000 sends Parse, Bind and Execute of a statement each with its own Sync. Behind a pooler in
-transaction mode the server connection may change at each Sync when no transaction is open, and
-the answer is then another client's (pgbouncer #1288). So `Database.transaction` is the only way
-to run anything, and nothing here depends on a session: no SET, no session locks, no prepared
-statements. What a transaction needs of its session it sets itself (`session.py`).
+transaction mode the server connection may change at each Sync when no transaction is open, and the
+response is then another client's (pgbouncer #1288). So `Database.transaction` is the only way to
+run a statement, and nothing depends on a session: no SET, no session locks, no prepared statements.
+Each transaction sets what it needs (`session.py`).
 
-A session is kept for the next transaction only while it is beyond doubt: after any error that
-passes by itself, and after a transaction that could not write, the next one gets a new session.
-So functions that run on recover with the database.
+A session is kept for the next transaction only after a clean end. After a transient error, and
+after a transaction on a read-only database, the next transaction opens a new session, so running
+functions recover together with the database.
 """
 
 import socket
@@ -48,14 +48,14 @@ _SASL = 10
 
 
 class JsonBytes(bytes):
-    """JSON that is sent as it is: pg8000 only calls `encode` on a parameter."""
+    """Serialised JSON: pg8000 calls `encode` on a parameter and sends the result."""
 
     def encode(self, _encoding: str) -> bytes:
         return self
 
 
 class Connection(pg8000.native.Connection):  # type: ignore[misc]
-    """A connection of pg8000 that reads and writes UTF-8 and can insist on channel binding."""
+    """A pg8000 connection that uses UTF-8 and can require channel binding."""
 
     def __init__(self, target: Target, **how: Any) -> None:
         self._must_bind, self._is_bound = target.bind_channel, False
@@ -73,9 +73,9 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         self._usock.settimeout(READ_TIMEOUT_S)
 
     def begin(self) -> bool:
-        """Begin a transaction; returns whether it is read-only.
+        """Begin a transaction; return whether it is read-only.
 
-        A pooler answers when it has a session to spare, so this is the end of connecting.
+        A pooler responds as soon as it has a free session, so this completes the connecting.
         """
         self._usock.settimeout(self._connect_timeout_s)
         answer = self.run(BEGIN)
@@ -83,10 +83,10 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         return bool(answer[-1][-1])
 
     def close(self) -> None:
-        """Close the socket, whatever its other end does.
+        """Close the socket, whatever the state of its other end.
 
-        The driver says good-bye first, and when that fails, it raises, also in the place of the
-        error that refused a login, and leaves its buffers and the socket to chance.
+        pg8000 sends a farewell message first. Where that fails it raises, which would hide the
+        error that rejected a login, and leaves the socket open.
         """
         buffers = self._sock
         with suppress(*BROKEN):
@@ -96,7 +96,8 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
                 buffers.close()
 
     def handle_messages(self, context: Any) -> None:
-        """Read one answer. The last words before the other end hung up are the reason for it."""
+        """Read one response; the last error message before the server hangs up is the reason for
+        it."""
         try:
             super().handle_messages(context)
         except BROKEN:
@@ -105,9 +106,9 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
             raise
 
     def handle_PARAMETER_STATUS(self, data: bytes, context: Any) -> None:  # noqa: N802
-        """Keep to UTF-8, which each transaction sets, whatever the session began with.
+        """Keep UTF-8, which each transaction sets, whatever encoding the session began with.
 
-        pg8000 would follow `client_encoding`, also into encodings that Python does not have.
+        pg8000 would follow `client_encoding`, also into encodings that Python lacks.
         """
 
     def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802
@@ -120,14 +121,14 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
 
 
 def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
-    """Open a connection; encrypted and verified unless it stays on this machine.
+    """Open a connection, encrypted and verified unless it stays on this machine.
 
     as_owner: with the login of migrations.
 
     Raises:
-        StoreUnavailable: nobody answers, or the database takes no connection now.
-        SettingMissing: the database refuses the login or cannot prove who it is, the URL is
-            malformed, or no token can be signed.
+        StoreUnavailable: the server does not respond, or the database accepts no connection now.
+        SettingMissing: the database rejects the login, the server's certificate is not valid, the
+            URL is malformed, or no token can be signed.
     """
     target = database_target(settings, as_owner=as_owner)
     tls = _tls(target, settings.database_ca_bundle)
@@ -143,13 +144,13 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
 
 
 def database_target(settings: Settings, *, as_owner: bool) -> Target:
-    """Return where `connect` goes. Raises SettingMissing when the URL is malformed."""
+    """Return the target of `connect`. Raises SettingMissing when the URL is malformed."""
     url = settings.migration_database_url if as_owner else settings.database_url
     return read_database_url(url, settings.database_setting(as_owner=as_owner))
 
 
 def named(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
-    """Return the product's error for one of the driver; see `sqlstate.error_of`."""
+    """Return the product's error for an error of the driver; see `sqlstate.error_of`."""
     return error_of(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
 
 
@@ -161,7 +162,8 @@ def _password(target: Target, auth: str) -> str:
 
 
 def _not_connected(error: Exception) -> MailsyncError:
-    """Name the failure without its text, which may quote the host or the user."""
+    """Return the error of a failed connection, without its text, which may quote the host or the
+    user."""
     if isinstance(error, pg8000.native.DatabaseError):
         return named(error, "login")
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -187,7 +189,8 @@ def _not_connected(error: Exception) -> MailsyncError:
 
 
 def _dial(target: Target) -> socket.socket:
-    """The limit of time holds for the login as well: a full pooler accepts and says nothing."""
+    """Connect the socket. The time limit holds for the login as well: a full pooler accepts the
+    socket and never responds."""
     if target.socket_dir:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(target.connect_timeout_s)
@@ -205,7 +208,8 @@ def _dial(target: Target) -> socket.socket:
 
 
 def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
-    """pg8000 verifies nothing by default and falls back to plaintext, so it is always told."""
+    """Return the TLS setting of pg8000, which by default verifies nothing and falls back to
+    plaintext."""
     if not target.encrypted:
         return False
     is_text = ca_bundle is not None and ca_bundle.lstrip().startswith("-----BEGIN")
@@ -220,9 +224,9 @@ def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
 
 
 class Transaction:
-    """An open transaction; rows come back as lists in the order of the columns.
+    """An open transaction. Rows are lists in the order of the columns.
 
-    is_read_only: the database cannot be written now; reading goes on.
+    is_read_only: the database cannot be written now; reading works.
     """
 
     def __init__(
@@ -234,7 +238,7 @@ class Transaction:
         self._known = known
 
     def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
-        """Runs a statement of `queries/` by its name."""
+        """Run a statement of `queries/` by its name; return its rows."""
         _require_text(statement, parameters.values())
         self.statements += 1
         try:
@@ -244,18 +248,18 @@ class Transaction:
         return rows or []
 
     def changed(self, statement: str, **parameters: Any) -> int:
-        """The same, for the number of rows that it wrote."""
+        """Run a statement of `queries/` by its name; return the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)
 
     def require_writable(self) -> None:
-        """Raises StoreUnavailable when the database cannot be written now."""
+        """Raise StoreUnavailable if the database cannot be written now."""
         if self.is_read_only:
             raise read_only()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """When the database refuses a statement of the block, only the block is undone."""
+        """Undo only the block when the database rejects one of its statements."""
         self._connection.run("SAVEPOINT block")
         try:
             yield
@@ -266,8 +270,10 @@ class Transaction:
 
 
 def _require_text(statement: str, values: Iterable[Any]) -> None:
-    """Raises StoreRejected for text that is no UTF-8: the driver finds out in the middle of a
-    message to the database, and the connection is of no use after that."""
+    """Raise StoreRejected for text that is not valid UTF-8.
+
+    The driver would fail in the middle of a message to the database, which breaks the connection.
+    """
     for value in values:
         if isinstance(value, str) and not value.isascii():
             try:
@@ -281,13 +287,13 @@ def _require_text(statement: str, values: Iterable[Any]) -> None:
 
 
 class Database:
-    """The process's connection; opened when first needed, opened anew when it broke.
+    """The connection of this process, opened when first needed and again after it broke.
 
-    known: the statements that it runs, by name; None: those of `queries/`.
+    known: the statements by name; None for those of `queries/`.
     """
 
     statements: int
-    """Sent so far, BEGIN and COMMIT included: as many round trips."""
+    """Statements sent so far, BEGIN and COMMIT included: as many round trips."""
 
     def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
         self.statements = 0
@@ -298,13 +304,12 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Commits when the block ends, rolls back when it raises.
+        """Commit when the block ends, roll back when it raises.
 
         Raises:
-            StoreUnavailable: the database or its pooler gives no session, the connection was
-                lost, or the database cannot be written. When the connection was lost in the
-                commit itself the transaction may have taken place: whoever asks again must be
-                able to tell.
+            StoreUnavailable: the database or its pooler gives no session, the connection was lost,
+                or the database is read-only. Where the connection was lost during COMMIT, the
+                transaction may have taken place: the caller must be able to repeat it.
             RuntimeError: the block of another transaction has not ended.
         """
         if self._is_open:
@@ -342,7 +347,7 @@ class Database:
             connection.close()
 
     def _begin(self) -> tuple[Connection, bool]:
-        """Returns the connection, and whether the transaction that it began is read-only."""
+        """Return the connection, and whether the transaction that it began is read-only."""
         if self._connection is not None:
             try:
                 return self._connection, self._connection.begin()
@@ -368,7 +373,7 @@ class Database:
             self.close()
 
     def _throw_away(self, connection: Connection, is_read_only: bool) -> None:
-        """Ends our session, and one that stays read-only at the server, too."""
+        """End our session, and at the server one that stays read-only."""
         if is_read_only and self._connection is connection:
             with suppress(pg8000.native.DatabaseError, *BROKEN):
                 connection.run(END_STALE_SESSION)
@@ -377,5 +382,5 @@ class Database:
 
 @cache
 def open_database() -> Database:
-    """The database of this process, by its own settings."""
+    """Return the database of this process, as its settings describe it."""
     return Database(load_settings())

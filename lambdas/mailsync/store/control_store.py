@@ -1,7 +1,7 @@
-"""What a person may do with an account: stop its sync, pause it, choose folders, take it away.
+"""What a user may do with an account: stop its sync, pause it, select folders, disconnect, purge.
 
-Every method is one transaction that begins by holding the account, and only if it is this
-user's; a sync that still works meanwhile has lost its lease before the transaction ends.
+Every method is one transaction that locks the account first, and acts only on the user's own. A
+sync that is still running has lost its lease before the transaction ends.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _CHANGED = "The account was paused or its choice of folders changed; what is sto
 
 @dataclass(frozen=True, slots=True)
 class AccountOfCaller:
-    """An account as the user who asks names it; whether it is his, the store finds out."""
+    """An account id and the user who names it. The store checks that the account is the user's."""
 
     id: AccountId
     user_id: str
@@ -34,8 +34,12 @@ class AccountOfCaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """`stopped` is the run that was ended for it. Nothing was changed when the account's status
-    is in the way (`conflict`) or folders are not the account's (`unknown`)."""
+    """The result of changing an account.
+
+    stopped: the run that the change ended.
+    conflict: the account's status forbids the change; nothing was changed.
+    unknown: folders that are not the account's; nothing was changed.
+    """
 
     stopped: RunId | None = None
     conflict: str | None = None
@@ -57,17 +61,17 @@ class ControlStore:
         self._database = database
 
     def cancel(self, own: AccountOfCaller) -> RunId | None:
-        """Ends the open run as `cancelled`; None when there is none."""
+        """End the open run as `cancelled`; return its id, or None without an open run."""
         with self._held(own) as held:
             return _stop(held, "A person stopped the sync; what is stored stays.")
 
     def change(
         self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
     ) -> Change:
-        """Pauses or resumes (None: neither), and chooses which folders are mirrored.
+        """Pause or resume the account (None: neither), and select the folders to mirror.
 
-        All of it or, when there is a reason against it, nothing. Pausing and another choice stop
-        the open run, since a run works with one selection from beginning to end.
+        The store applies all of the change or none of it. Pausing and a new selection stop the open
+        run: a run has one selection from its beginning to its end.
         """
         with self._held(own) as held:
             if paused is not None and held.status not in ("active", "paused"):
@@ -85,10 +89,12 @@ class ControlStore:
         return Change(stopped=stopped)
 
     def confirm_removal(self, own: AccountOfCaller) -> Removal | None:
-        """Note that most of the mailbox is meant to be gone; return what goes, None: not that much.
+        """Record that a person wants most of the mailbox removed.
 
-        Messages of which the provider says so again, at least two hours after it first did, are
-        deleted by the next sync, which is due at once. What goes later is not confirmed by this.
+        Returns what is being removed, or None where that is not most of the mailbox. The next sync,
+        due at once, deletes the messages that the provider reports as gone for the second time, at
+        least two hours after the first. The confirmation does not cover messages that are removed
+        later.
         """
         with self._held(own) as held:
             removal = removal_of(held.tx, held.account_id)
@@ -101,10 +107,10 @@ class ControlStore:
         return removal if removal.is_large else None
 
     def disconnect(self, own: AccountOfCaller) -> RunId | None:
-        """What it signs in with is deleted, its mail stays; returns the run that was stopped.
+        """Delete the account's credentials and keep its mail; return the run that was stopped.
 
-        What is being renewed at this moment is deleted by `forget_left_access`. Its provider's
-        notifications are ignored from now on.
+        `forget_left_access` deletes credentials that are being renewed at this moment.
+        Notifications of the account's provider are ignored from now on.
         """
         with self._held(own) as held:
             stopped = _stop(held, "The account was disconnected; what is stored stays.")
@@ -113,7 +119,7 @@ class ControlStore:
         return stopped
 
     def begin_purge(self, own: AccountOfCaller) -> RunId | None:
-        """Nobody's account from now on, to be deleted by `purge_batch`; returns the stopped run."""
+        """Take the account away from its user, for `purge_batch` to delete; return the stopped run."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
             _forget_access(held)
@@ -121,28 +127,29 @@ class ControlStore:
         return stopped
 
     def purging(self) -> tuple[AccountId, ...]:
-        """Accounts that are being deleted, the oldest first."""
+        """Return the accounts that are being deleted, the oldest first."""
         with self._database.transaction() as tx:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
     def purge_batch(self, account_id: AccountId) -> bool:
-        """Deletes mail or runs of an account that is being purged; whether any may be left."""
+        """Delete a batch of an account's mail or runs; return whether any may be left."""
         with self._database.transaction() as tx:
             if tx.changed("purge_emails", account_id=account_id, limit=DELETE_BATCH):
                 return True
             return tx.changed("purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH) > 0
 
     def purge_rest(self, account_id: AccountId) -> bool:
-        """What is left after the pieces; False while its access is being renewed."""
+        """Delete the account after its mail and runs; return False while its access is being
+        renewed."""
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
     def forget_left_access(self) -> int:
-        """Delete tokens that are no longer needed, and return how many.
+        """Delete access tokens that are no longer needed; return how many.
 
-        Those of accounts that were disconnected or purged while they were being renewed, and those
-        of mailboxes that were not confirmed in time.
+        They belong to accounts that were disconnected or purged during a renewal, and to mailboxes
+        whose connection was not confirmed in time.
         """
         with self._database.transaction() as tx:
             left = tx.changed("forget_left_credentials")
@@ -165,7 +172,7 @@ def _unknown_folders(held: _Held, choices: Mapping[FolderId, bool]) -> frozenset
 
 
 def _select(held: _Held, choices: Mapping[FolderId, bool]) -> bool:
-    """Whether the choice is another one than before."""
+    """Store the selection; return whether it differs from the one before."""
     chosen = to_json([{"id": each, "selected": selected} for each, selected in choices.items()])
     return bool(held.tx.run("select_folders", account_id=held.account_id, choices=chosen))
 
@@ -176,7 +183,8 @@ def _forget_access(held: _Held) -> None:
 
 
 def _stop(held: _Held, why: str) -> RunId | None:
-    """The next sync comes as if this one had not been: as late as the failures before it say."""
+    """End the open run; return its id. The next sync comes when it would have come without this
+    run."""
     found = held.tx.run("find_open_run", account_id=held.account_id)
     if not found:
         held.tx.run("break_check", account_id=held.account_id, checker=CHECKER)

@@ -1,6 +1,6 @@
-"""Sealed secrets: grants, access tokens, data keys and sign-ins under way.
+"""Sealed secrets: grants, access tokens, data keys and pending sign-ins.
 
-This module never sees a secret in the clear; `mailsync.credentials` seals and opens them.
+This module handles ciphertext only; `mailsync.credentials` seals and opens it.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from mailsync.store.connection import Database, Transaction
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A sign-in that was begun by a user and waits for the provider's answer."""
+    """A sign-in that a user began and the provider has not completed."""
 
     user_id: str
     flow: Sealed
@@ -24,14 +24,14 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class PendingConnection:
-    """A mailbox that was signed in to and waits for the user who began."""
+    """A signed-in mailbox that waits for the confirmation of the user who began the sign-in."""
 
     user_id: str
     connection: Sealed
 
 
 class Renewal:
-    """The credentials of one account while nobody else may renew them."""
+    """The credentials of one account under a row lock: no other worker can renew them."""
 
     def __init__(self, tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
         self._tx = tx
@@ -42,7 +42,7 @@ class Renewal:
         _save(self._tx, self._account_id, credentials)
 
     def postpone(self, until: datetime) -> None:
-        """Keep every worker from asking the identity platform before then."""
+        """Keep every worker from calling the identity platform for this account before `until`."""
         self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
 
     def end_grant(self) -> None:
@@ -57,16 +57,16 @@ class CredentialStore:
         self._database = database
 
     def credentials(self, account_id: AccountId) -> Credentials:
-        """Raises AccountNotConnected when the account has none."""
+        """Return the account's credentials. Raises AccountNotConnected if it has none."""
         with self._database.transaction() as tx:
             return _credentials(tx.run("find_credentials", account_id=account_id), account_id)
 
     @contextmanager
     def renewing(self, account_id: AccountId) -> Iterator[Renewal]:
-        """The credentials under a row lock, saved when the block ends without an error.
+        """Lock the account's credentials, and save them when the block ends without an error.
 
         Raises:
-            AccountNotConnected: the account has none.
+            AccountNotConnected: the account has no credentials.
         """
         with self._database.transaction() as tx:
             found = tx.run("lock_credentials", account_id=account_id)
@@ -81,10 +81,10 @@ class CredentialStore:
         email_address: str,
         seal: Callable[[AccountId], Credentials] | None = None,
     ) -> AccountId:
-        """A mailbox that was signed in to; one that was known keeps its data.
+        """Store a signed-in mailbox; a known one keeps its data. Return its account id.
 
-        `seal` makes what it signs in with, which is stored in the same transaction; nothing
-        else may be asked of the store meanwhile. None leaves what is stored.
+        seal: makes the credentials, which are stored in the same transaction; it must not use the
+            store. None keeps the stored credentials.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -115,7 +115,7 @@ class CredentialStore:
     def save_sign_in(
         self, *, state_hash: bytes, cookie_hash: bytes, user_id: str, flow: Sealed, seconds: int
     ) -> None:
-        """Open for so many seconds; some of those that were never finished are forgotten."""
+        """Store a sign-in for `seconds`, and delete some expired ones."""
         with self._database.transaction() as tx:
             tx.run("forget_sign_ins", limit=100)
             tx.run(
@@ -129,7 +129,7 @@ class CredentialStore:
             )
 
     def take_sign_in(self, *, state_hash: bytes, cookie_hash: bytes) -> SignIn | None:
-        """The sign-in of this state and this browser, once; None when there is none."""
+        """Delete and return the sign-in of this state and browser, or None if there is none."""
         with self._database.transaction() as tx:
             found = tx.run("take_sign_in", state_hash=state_hash, cookie_hash=cookie_hash)
         if not found:
@@ -140,7 +140,8 @@ class CredentialStore:
     def save_pending_connection(
         self, *, token_hash: bytes, user_id: str, connection: Sealed, seconds: int
     ) -> None:
-        """Store it for `seconds`; `purge-accounts` deletes it if it was not confirmed by then."""
+        """Store a connection for `seconds`; `purge-accounts` deletes it unless it is confirmed by
+        then."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_pending_connection",
@@ -152,9 +153,9 @@ class CredentialStore:
             )
 
     def take_pending_connection(self, token_hash: bytes) -> PendingConnection | None:
-        """Delete and return what waits under this token; None when there is nothing.
+        """Delete and return the connection of this token, or None if there is none.
 
-        It is gone also for its own user when another one asks: a token that strayed is worthless.
+        A request of another user deletes it as well, so that a leaked token is worthless.
         """
         with self._database.transaction() as tx:
             found = tx.run("take_pending_connection", token_hash=token_hash)
@@ -171,7 +172,7 @@ def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
 
 
 def read_credentials(row: list[Any]) -> Credentials:
-    """From a row of `find_credentials`."""
+    """Return the credentials in a row of `find_credentials`."""
     grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *times = row
     issued_at, renew_after = times
     return Credentials(

@@ -1,10 +1,10 @@
-"""Reading the URL of a database the way libpq does.
+"""Parse the URL of a database as libpq does.
 
 The grammar is that of `conninfo_uri_parse` in libpq (PostgreSQL docs, 34.1.1.2 "Connection URIs"):
 no part is lower-cased, `#` starts no fragment, `?` and `[` are ordinary characters of a password,
-and the first `@` before a `/` ends the login. What libpq accepts and Mailsync cannot do as asked
-is rejected by name, and so is what nobody means, such as an `@` in a host. No sentence of this
-module repeats a part of the URL: a malformed URL may show its password in any place.
+and the first `@` before a `/` ends the login. An option that libpq accepts and Mailsync does not
+support is rejected by its name, and so are likely mistakes, such as an `@` in a host. No error
+message quotes a part of the URL: a malformed URL may contain its password anywhere.
 """
 
 import re
@@ -44,7 +44,7 @@ _TAKEN: Mapping[str, frozenset[str]] = {
     "sslrootcert": frozenset({"system"}),
     "target_session_attrs": frozenset({"any", "primary", "read-write"}),
 }
-"""Parameters of libpq and those of their values that say what Mailsync does anyway or can do."""
+"""Options of libpq, and their values that Mailsync supports or always applies."""
 _INSTEAD: Mapping[str, str] = {
     "sslrootcert": "put the authority's certificate, or the name of its file, into"
     " DATABASE_CA_BUNDLE",
@@ -61,14 +61,14 @@ _OF_OTHERS = re.compile(
     "connection_limit|pgbouncer|pool_timeout|prepared_statements|schema|sslaccept"
     "|statement_cache_size|supa|workaround"
 )
-"""What Prisma, Vercel and others add; libpq rejects these, too."""
+"""Options that Prisma, Vercel and others add; libpq rejects them as well."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Target:
-    """Where a database URL points; `socket_dir` wins over host and port.
+    """The target of a database URL; `socket_dir` takes precedence over host and port.
 
-    encrypted: over TLS with a verified certificate; otherwise in the clear, on this machine.
+    encrypted: TLS with a verified certificate; otherwise plaintext, on this machine.
     connect_timeout_s: for reaching the server, for the login, and for each BEGIN.
     """
 
@@ -86,15 +86,15 @@ class Target:
 
 
 class _Rejected(Exception):
-    """The sentence that follows the setting's name; constant, whatever the URL holds."""
+    """The sentence that follows the setting's name; it never quotes the URL."""
 
 
 def read_database_url(url: str, setting: str) -> Target:
     """Return the target of `url`, the value of `setting`.
 
     Raises:
-        SettingMissing: the URL cannot be read or asks for what Mailsync cannot do; names the
-            setting and what to write.
+        SettingMissing: the URL is malformed, or requests what Mailsync does not support. The
+            message names the setting and says what to write.
     """
     try:
         return _target(_options(url))
@@ -103,7 +103,7 @@ def read_database_url(url: str, setting: str) -> Target:
 
 
 def _options(url: str) -> dict[str, str]:
-    """Return libpq's connection options by their names, decoded; empty ones are left out."""
+    """Return libpq's connection options by name, decoded, without empty ones."""
     scheme = _SCHEME.match(url)
     if scheme is None:
         raise _Rejected(f"must look like {SHAPE}")
@@ -150,7 +150,8 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _require_possible(name: str, value: str) -> None:
-    """Only names of our own lists are repeated: another one may be a piece of a password."""
+    """Raise for an unsupported option. The message quotes only names of our own lists: another name
+    may be a part of a password."""
     if name in _ANY_TEXT or value in _TAKEN.get(name, ()):
         return
     if name in _TAKEN:
@@ -203,7 +204,8 @@ def _target(options: Mapping[str, str]) -> Target:
 
 
 def _is_encrypted(sslmode: str | None, host: str, socket_dir: str | None) -> bool:
-    """Stricter than libpq: whatever leaves this machine is encrypted and verified."""
+    """Return whether to use TLS. Stricter than libpq: connections to other machines are always
+    encrypted and verified."""
     if socket_dir:
         return False
     is_local = host.lower() in LOOPBACK

@@ -1,4 +1,4 @@
-"""The transaction of a sync. It checks first that its execution still holds the lease."""
+"""The transaction of a sync: it checks first that the run still holds the lease."""
 
 from contextlib import AbstractContextManager
 
@@ -10,7 +10,8 @@ from mailsync.store.connection import Database, Transaction
 class Fenced:
     """A transaction that begins by checking the epoch of the run's lease; a context manager.
 
-    Raises LeaseLost when another execution took the mailbox.
+    Raises:
+        LeaseLost: another execution took the mailbox.
     """
 
     def __init__(self, database: Database, run: RunRef) -> None:

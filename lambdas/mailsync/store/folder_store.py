@@ -1,6 +1,6 @@
-"""The folders of an account: every method is one transaction, and every writer passes the fence.
+"""The folders of an account. Every method is one transaction, and every writer passes the fence.
 
-Raises StoreUnavailable and StoreRejected, and LeaseLost from writers.
+Raises StoreUnavailable and StoreRejected; writers also raise LeaseLost.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,17 +36,18 @@ GONE_AFTER = {
     "confirmed_s": CONFIRMATION_DELAY.total_seconds(),
     "choice_s": SELECTION_RETENTION.total_seconds(),
 }
-"""How long a folder is hidden before its id is requested for the last time."""
+"""How long a folder stays hidden before its id is requested for the last time."""
 MAX_DIFFERENCES = 100
-"""Kept of one folder; whoever looks for their cause needs examples, and the number."""
+"""Differing message ids that are kept per folder, as examples; their number is kept as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountedFolder:
-    """A selected folder as the verification sees it.
+    """A selected folder with its counts.
 
-    `is_synced`: its full sync has ended. `listed` are the messages, and the unread ones, that the
-    provider listed when the ids were last compared; None: that list was not complete.
+    is_synced: its full sync has ended.
+    listed: the numbers of messages and of unread ones that the provider listed when the ids were
+        last compared; None where that list was incomplete.
     """
 
     count: FolderCount
@@ -55,23 +56,25 @@ class CountedFolder:
 
 
 class FolderStore:
+    """Read and write folders, and the position of the sync in each."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def folders(self, account_id: AccountId) -> tuple[KnownFolder, ...]:
-        """The folders that exist."""
+        """Return the folders that exist."""
         with self._database.transaction() as tx:
             found = tx.run("known_folders", account_id=account_id)
         return tuple(known_folder(row) for row in found)
 
     def hidden(self, account_id: AccountId) -> tuple[KnownFolder, ...]:
-        """Folders that were gone when the provider was asked, and about which it is asked again."""
+        """Return the folders that are gone at the provider and not yet deleted here."""
         with self._database.transaction() as tx:
             found = tx.run("hidden_folders", account_id=account_id, **GONE_AFTER)
         return tuple(known_folder(row) for row in found)
 
     def folder(self, account_id: AccountId, folder_id: FolderId) -> KnownFolder:
-        """Raises FolderGone when the account has no such folder any more."""
+        """Return one folder. Raises FolderGone when the account no longer has it."""
         with self._database.transaction() as tx:
             found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
         if not found:
@@ -87,7 +90,7 @@ class FolderStore:
                 tx.run("hide_folders", account_id=run.account_id, ids=rows.to_json(gone))
 
     def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
-        """Store the provider's counts, where it gave any."""
+        """Store the provider's counts of the folders that have them."""
         with Fenced(self._database, run) as tx:
             tx.run(
                 "save_remote_counts", account_id=run.account_id, folders=rows.folder_rows(folders)
@@ -98,7 +101,7 @@ class FolderStore:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
     def drop_gone(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
-        """Delete folders that are gone for the second time of asking, and hold no mail."""
+        """Delete folders that the provider has reported as gone twice, and that hold no mail."""
         with Fenced(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",
@@ -110,19 +113,21 @@ class FolderStore:
     def restart_full_sync(
         self, run: RunRef, folder_id: FolderId, *, fallback: int | None = None
     ) -> None:
-        """Forget the cursor; `fallback` is how many of the provider's feeds have failed, None: as
-        many as before."""
+        """Forget the cursor and begin a new generation.
+
+        fallback: the number of the provider's feeds that have failed; None keeps the stored number.
+        """
         with Fenced(self._database, run) as tx:
             tx.run("restart_full_sync", folder_id=folder_id, fallback=fallback)
             tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
 
     def retry_feeds(self, run: RunRef) -> None:
-        """Begin the feed anew in folders where it failed, a day after it did."""
+        """Restart the first feed in folders where it failed a day ago."""
         with Fenced(self._database, run) as tx:
             tx.run("retry_feeds", account_id=run.account_id)
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
-        """Of these folders, or of all when none is named; of each once in a run."""
+        """Restart the full sync of these folders, or of all where none is named; each once per run."""
         named = rows.to_json(folder_ids) if folder_ids else None
         with Fenced(self._database, run) as tx:
             tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)
@@ -132,24 +137,26 @@ class FolderStore:
             tx.run("save_page_size", folder_id=folder_id, page_size=page_size)
 
     def recount(self, run: RunRef) -> dict[FolderId, CountedFolder]:
-        """Count every folder from its rows, and return that beside the provider's counts."""
+        """Count the rows of every selected folder; return them with the provider's counts."""
         with Fenced(self._database, run) as tx:
             tx.run("recount", account_id=run.account_id)
             found = tx.run("folder_counts", account_id=run.account_id)
         return {FolderId(row[0]): _counted(*row[1:]) for row in found}
 
     def mark_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """What was different in these folders is so no longer."""
+        """Clear the recorded differences of these folders."""
         with Fenced(self._database, run) as tx:
             tx.run("mark_verified", ids=rows.to_json(list(folders)))
 
     def save_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """They were compared, and every difference of their counts is explained."""
+        """Record that these folders were compared, and that every difference of counts is
+        explained."""
         with Fenced(self._database, run) as tx:
             tx.run("save_verified", ids=rows.to_json(list(folders)))
 
     def equal(self, run: RunRef) -> frozenset[FolderId]:
-        """The folders that were equal in this run, by their counts or by their ids."""
+        """Return the folders that equalled the provider in this run, by their counts or by their
+        ids."""
         with self._database.transaction() as tx:
             found = tx.run("equal_folders", run_id=run.run_id)
         return frozenset(FolderId(folder_id) for (folder_id,) in found)
@@ -157,8 +164,7 @@ class FolderStore:
     def mark_compared(
         self, run: RunRef, folder_id: FolderId, listing: IdListing, left: Sequence[Difference]
     ) -> None:
-        """The folder equals its listing but for what is `left`, of which the first hundred ids
-        are kept."""
+        """Record that the folder equals its listing, except for the differences in `left`."""
         with Fenced(self._database, run) as tx:
             tx.run("mark_compared", folder_id=folder_id, **listed_counts(listing))
             if left:
@@ -171,12 +177,12 @@ class FolderStore:
                 )
 
     def compare_soon(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Their ids are compared by the next verification."""
+        """Have the next verification compare the ids of these folders."""
         with Fenced(self._database, run) as tx:
             tx.run("compare_soon", ids=rows.to_json(list(folders)))
 
     def compare_later(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Should the comparison that is due fail, it is tried again some hours later."""
+        """Put off the next comparison of these folders, in case the due one fails."""
         with Fenced(self._database, run) as tx:
             tx.run(
                 "compare_later",
@@ -185,7 +191,7 @@ class FolderStore:
             )
 
     def save_offsets(self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]) -> None:
-        """By how much the provider's counts of messages and of unread ones are wrong."""
+        """Store by how much the provider's counts of messages and of unread ones are wrong."""
         entries = [
             {"folder_id": folder_id, "total": total, "unread": unread}
             for folder_id, (total, unread) in offsets.items()
@@ -195,7 +201,8 @@ class FolderStore:
 
 
 def listed_counts(listing: IdListing) -> dict[str, int | None]:
-    """What a complete listing holds, as parameters of a statement."""
+    """Return the numbers of messages and unread ones in a complete listing, as statement
+    parameters."""
     if not listing.is_complete:
         return {"total": None, "unread": None}
     unread = sum(not entry.is_read for entry in listing.entries)
@@ -203,7 +210,7 @@ def listed_counts(listing: IdListing) -> dict[str, int | None]:
 
 
 def known_folder(row: Sequence[Any]) -> KnownFolder:
-    """From a row of `known_folders`."""
+    """Return the folder in a row of `known_folders`."""
     number, remote, parent, name, role, hidden, selected, *rest = row
     key_id, cursor, generation, full_sync_running, size, mid_round, fallback, *counts = rest
     total, unread, active_at, read_at = counts

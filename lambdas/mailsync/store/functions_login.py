@@ -1,4 +1,4 @@
-"""The login of the functions, where the database is the stack's own and nobody else makes it."""
+"""The database login of the functions, where the stack makes its own database."""
 
 import base64
 import re
@@ -10,17 +10,17 @@ from mailsync.settings import Login
 
 _NAME = re.compile(r"[a-z_]{1,63}")
 _ITERATIONS = 4096
-"""As many as Postgres takes itself; the password is random, so guessing it is hopeless anyway."""
+"""Postgres' own default; the password is random, so more iterations add nothing."""
 
 
 def statements_for(login: Login) -> str:
-    """SQL that makes the login a member of mailsync_writer, and its password this one.
+    """Return SQL that makes the login a member of mailsync_writer with this password.
 
-    It holds the verifier of SCRAM-SHA-256 instead of the password, so that no log of the server
-    can show that.
+    The SQL contains the SCRAM-SHA-256 verifier instead of the password, so the server's log cannot
+    reveal the password.
 
     Raises:
-        SettingMissing: the name is none that needs no quoting.
+        SettingMissing: the name would need quoting.
     """
     if not _NAME.fullmatch(login.user):
         raise SettingMissing("The user of FUNCTIONS_LOGIN_SECRET_ARN must be named in lower case.")

@@ -1,4 +1,4 @@
-"""What the API shows of runs: which there were, and what each folder did in one."""
+"""Runs for the API: which there were, and what each did per folder."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ _AFTER_ALL = (datetime(9999, 1, 1, tzinfo=UTC), "")
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """`folder_ids` limit a full run to these folders; None: to none."""
+    """A run. `folder_ids` are the folders that a full sync was limited to; None without a limit."""
 
     id: str
     account_id: str
@@ -31,8 +31,11 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class RunWithFolders:
-    """A run with its part in each folder. `next_sync_at` is when its mailbox is synced next by
-    itself; None: a sync is under way, or none comes."""
+    """A run with its part in each folder.
+
+    next_sync_at: when the schedule syncs the mailbox next; None during a sync, or where it never
+        does.
+    """
 
     row: RunRow
     steps: tuple["RunFolderRow", ...]
@@ -41,7 +44,7 @@ class RunWithFolders:
 
 @dataclass(frozen=True, slots=True)
 class RunFolderRow:
-    """A folder's part in a run; counts are of messages, but `pages` and `requests`."""
+    """What a run did in one folder. Counts are of messages, except `pages` and `requests`."""
 
     folder_id: int
     display_name: str
@@ -63,7 +66,7 @@ class RunFolderRow:
 
 
 class HistoryStore:
-    """Raises StoreUnavailable and StoreRejected; another user's run is as one that is missing."""
+    """Raises StoreUnavailable and StoreRejected. Another user's run is reported as missing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -75,7 +78,7 @@ class HistoryStore:
         before: tuple[datetime, str] | None,
         limit: int,
     ) -> tuple[RunRow, ...]:
-        """The newest first, from the position of a run on."""
+        """Return runs, the newest first, older than the position `before`."""
         at, number = before or _AFTER_ALL
         with self._database.transaction() as tx:
             found = tx.run(

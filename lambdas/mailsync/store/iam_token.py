@@ -1,4 +1,4 @@
-"""A token of IAM in the place of a password, as RDS and its proxy take it."""
+"""IAM tokens as database passwords, for RDS and RDS Proxy."""
 
 from functools import cache
 from typing import Any
@@ -7,10 +7,10 @@ from mailsync.errors import SettingMissing
 
 
 def iam_token(host: str, port: int, user: str) -> str:
-    """Good for 15 minutes, for the beginning of a connection; signed here, without a request.
+    """Return a token for opening a connection within 15 minutes; signed locally, without a request.
 
     Raises:
-        SettingMissing: there are no credentials, or no region, to sign it with.
+        SettingMissing: no credentials, or no region, to sign it with.
     """
     from botocore.exceptions import BotoCoreError
 

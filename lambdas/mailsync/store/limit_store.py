@@ -1,4 +1,4 @@
-"""The calls that users may still make in this hour."""
+"""The rate limits of users: calls per hour and kind."""
 
 from mailsync.store.connection import Database
 
@@ -12,19 +12,20 @@ class LimitStore:
         self._database = database
 
     def take(self, user_id: str, kind: str, per_hour: int) -> int:
-        """Take one call of the user's allowance; return 0, or the seconds until there is one.
+        """Take one call from the user's allowance; return 0, or the seconds until the next call is
+        allowed.
 
-        The allowance is `per_hour` calls at most, and grows back evenly within an hour.
+        The allowance is `per_hour` calls at most, and refills evenly within an hour.
         """
         with self._database.transaction() as tx:
             [[wait_s]] = tx.run("take_call", user_id=user_id, kind=kind, per_hour=per_hour)
         return int(wait_s)
 
     def sweep(self) -> int:
-        """Delete expired rows that calls have left, a thousand of each kind; return how many.
+        """Delete expired rows, at most a thousand of each kind; return how many.
 
-        That is allowances that are whole again, expired sign-ins, Idempotency-Keys
-        of requests that joined a run more than a day ago, and rows of self-tests that died.
+        These are full allowances, expired sign-ins, Idempotency-Keys that joined a run more than a
+        day ago, and rows of self-tests that died.
         """
         with self._database.transaction() as tx:
             return (

@@ -1,13 +1,13 @@
-"""What a cursor of Microsoft Graph holds, and which of its feeds it belongs to.
+"""The cursors of Microsoft Graph, and the feeds that they belong to.
 
     <hash> /me/…          a link of delta, the change feed
     <hash> lean /me/…     a link of delta without bodies, which are fetched message by message
-    <hash> list /me/…     a link of a plain list, for mailboxes in which no delta can be kept
+    <hash> list /me/…     a link of a plain list, for mailboxes that cannot keep a delta feed
     <hash> ids /me/…      a link of a plain list without bodies
     <hash> listed         the end of a list
 
-The hash stands for the properties that were selected: delta reports changes of those it was begun
-with, so other ones need a new feed.
+The hash identifies the selected properties: a delta feed reports changes of the properties that it
+was started with, so another selection needs a new feed.
 """
 
 import zlib
@@ -20,7 +20,7 @@ from mailsync.providers.graph.messages import ENTRY_SELECTED, LEAN_SELECTED, SEL
 
 
 class Feed(Enum):
-    """The feeds of a folder, by the words of a cursor."""
+    """The feeds of a folder; the value is the word in a cursor."""
 
     DELTA = ""
     LEAN_DELTA = "lean "
@@ -33,7 +33,7 @@ class Feed(Enum):
 
     @property
     def is_lean(self) -> bool:
-        """Its entries only name messages; what they hold is fetched by id."""
+        """Whether entries only name messages, which are then fetched by id."""
         return self in (Feed.LEAN_DELTA, Feed.LEAN_LIST)
 
     @property
@@ -44,20 +44,21 @@ class Feed(Enum):
 
 
 FALLBACKS = (Feed.DELTA, Feed.LEAN_DELTA, Feed.LEAN_LIST)
-"""By how many feeds have failed for a folder."""
+"""The feed to start, by the number of feeds that have failed for a folder."""
 
 
 def _prefix(feed: Feed) -> str:
     return f"{zlib.crc32(feed.selected.encode()):08x} {feed.value}"
 
 
-LISTED = Cursor(f"{_prefix(Feed.DELTA)}listed")
-"""Nothing goes on from here: the next round is a full sync, which tries delta first."""
+END_OF_LIST = Cursor(f"{_prefix(Feed.DELTA)}listed")
+"""The cursor after the last page of a list. The next round is a full sync, which tries delta first.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A path below the base URL, and the feed that it is a page of."""
+    """A path below the base URL, and the feed whose page it is."""
 
     path: str
     feed: Feed = Feed.DELTA
@@ -67,12 +68,16 @@ class Link:
         return Cursor(f"{_prefix(self.feed)}{self.path}")
 
 
-def link_of(cursor: Cursor) -> Link:
-    """Raises CursorExpired when the folder needs a full sync."""
+def read_cursor(cursor: Cursor) -> Link:
+    """Return the link in a cursor.
+
+    Raises:
+        CursorExpired: the folder needs a full sync.
+    """
     for feed in Feed:
         if cursor.startswith(f"{_prefix(feed)}/"):
             return Link(cursor.removeprefix(_prefix(feed)), feed)
-    if cursor == LISTED:
+    if cursor == END_OF_LIST:
         raise CursorExpired(
             "The folder was read as a list, which shows no changes; reading it again."
         )
@@ -82,5 +87,5 @@ def link_of(cursor: Cursor) -> Link:
 
 
 def is_delta(cursor: Cursor) -> bool:
-    """Whether the cursor is a link of either delta, of this selection of properties."""
+    """Return whether the cursor is a delta link with the current selection of properties."""
     return any(cursor.startswith(f"{_prefix(feed)}/") for feed in (Feed.DELTA, Feed.LEAN_DELTA))

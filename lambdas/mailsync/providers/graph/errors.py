@@ -1,8 +1,8 @@
-"""What a to_error of Microsoft Graph means to the product: the one table.
+"""What a response of Microsoft Graph means to the product: the one table.
 
-Sources: Microsoft Graph docs, "Error responses and resource types", "Throttling guidance" and
-"Use delta query to track changes"; the codes that those do not list were reported in
-microsoftgraph/microsoft-graph-docs #2877, #2162 and in the sources of public mail clients.
+Sources: Microsoft Graph docs, "Error responses and resource types", "Throttling guidance" and "Use
+    delta query to track changes"; codes that those do not list were reported in
+    microsoftgraph/microsoft-graph-docs #2877, #2162 and in the sources of public mail clients.
 """
 
 import re
@@ -21,21 +21,21 @@ from mailsync.errors import (
 
 
 class Target(Enum):
-    """What a request named, which decides what a to_error is about."""
+    """What a request named; the meaning of an error depends on it."""
 
     MAILBOX = "the mailbox"
     CURSOR = "a stored link of a folder"
 
 
 NO_RESPONSE = 0
-"""The status of an answer that did not arrive, or not whole."""
+"""The status of a response that did not arrive, or not completely."""
 TOO_LARGE = -1
-"""The status of an answer that was not read to its end, since it grew too large to be held."""
+"""The status of a response that exceeds the memory limit; it was not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphResponse:
-    """The answer to a request or to one item of a batch; `body` is empty if it was not JSON."""
+    """The response to a request or to one item of a batch; `body` is empty if it was not JSON."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -51,25 +51,26 @@ class GraphResponse:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether too many requests were in flight at once, whoever sent the others."""
+        """Whether too many requests to the mailbox were in flight at once, those of other apps
+        included."""
         error = self.body.get("error")
         message = error.get("message") if isinstance(error, Mapping) else None
         return self.status == 429 and "concurrency" in str(message).lower()
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same request may well succeed in a moment."""
+        """Whether the same request may succeed in a moment."""
         failed = self.status >= 500 or self.status == NO_RESPONSE
         return self.throttled or (failed and self.code not in UNREADABLE)
 
     @property
     def may_be_its_message(self) -> bool:
-        """Whether the failure of an answer that is one message may concern this message alone."""
+        """Whether the failed response, one message, may have failed because of that message alone."""
         return self.status == TOO_LARGE or (self.is_transient and not self.throttled)
 
     @property
     def code(self) -> str:
-        """The error's code, empty when there is none."""
+        """The error code; empty without one."""
         error = self.body.get("error")
         code = error.get("code") if isinstance(error, Mapping) else None
         return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
@@ -89,7 +90,7 @@ _EXPIRED = frozenset(
 )
 
 QUOTA_EXCEEDED = "ErrorQuotaExceeded"
-"""The mailbox is full, so Exchange cannot keep the state of a chain of changes in it."""
+"""The mailbox is full, so Exchange cannot keep the state of a delta feed in it."""
 
 _SENTENCES = {
     "MailboxNotEnabledForRESTAPI": "the mailbox is inactive, deleted or not in Exchange Online",
@@ -103,7 +104,7 @@ UNREADABLE = {
     "ErrorInvalidRecipients": "invalid_recipients",
     "ErrorCannotOpenFileAttachment": "attachment_unreadable",
 }
-"""Codes that concern one message only, each with its stable cause."""
+"""The codes that concern one message only, each with the cause that quarantine records."""
 
 _GONE = frozenset(
     {
@@ -116,52 +117,54 @@ _GONE = frozenset(
 )
 
 
-def is_gone(answer: GraphResponse) -> bool:
-    """Whether Graph says of a known id that nothing has it.
+def is_gone(response: GraphResponse) -> bool:
+    """Return whether Graph says that nothing has this known id.
 
-    Other 404s are outages: in one of 2018 each folder's messages were answered with
-    `ResourceNotFound`.
+    Other 404s are outages: during one in 2018 Graph responded `ResourceNotFound` to requests for
+    the messages of every folder.
     """
-    return (answer.status, answer.code) in _GONE
+    return (response.status, response.code) in _GONE
 
 
-def to_error(answer: GraphResponse, target: Target) -> MailsyncError:
-    """The failure that an answer other than 200 stands for."""
-    said = f"Microsoft Graph answered {answer.status} {answer.code or 'without a code'}"
-    if answer.status == NO_RESPONSE:
-        said = "Microsoft Graph sent no whole answer"
-    elif answer.status == TOO_LARGE:
+def to_error(response: GraphResponse, target: Target) -> MailsyncError:
+    """Return the error that a failed response stands for."""
+    said = f"Microsoft Graph answered {response.status} {response.code or 'without a code'}"
+    if response.status == NO_RESPONSE:
+        said = "Microsoft Graph sent no whole response"
+    elif response.status == TOO_LARGE:
         said = "Microsoft Graph sent more at once than can be held in memory"
-    if answer.throttled:
-        return ProviderThrottled(f"{said}: too many requests.", retry_after_s=answer.retry_after_s)
-    if _is_expired(answer, target):
+    if response.throttled:
+        return ProviderThrottled(
+            f"{said}: too many requests.", retry_after_s=response.retry_after_s
+        )
+    if _is_expired(response, target):
         return CursorExpired(f"{said} to a stored link; the folder needs a full sync.")
-    if answer.status == 401:
+    if response.status == 401:
         # Only the identity platform decides about a grant: on 15 March 2021 Graph refused good
         # tokens of everybody for hours ("Signing key is invalid").
         return ProviderUnavailable(
             f"{said} to a valid access token, as in an outage; trying again."
         )
-    if answer.status >= 500 or answer.status < 400 or answer.status == 408:
+    if response.status >= 500 or response.status < 400 or response.status == 408:
         return ProviderUnavailable(f"{said}; trying again.")
-    if answer.status == 404 and answer.code not in _SENTENCES:
-        return _not_found(said, answer)
-    sentence = _SENTENCES.get(answer.code, "the request will not be understood later either")
+    if response.status == 404 and response.code not in _SENTENCES:
+        return _not_found(said, response)
+    sentence = _SENTENCES.get(response.code, "the request will not be understood later either")
     return ProviderRejected(f"{said}: {sentence}.")
 
 
-def _is_expired(answer: GraphResponse, target: Target) -> bool:
-    """A stored link is the whole request, so nothing else can be malformed when it is refused.
+def _is_expired(response: GraphResponse, target: Target) -> bool:
+    """A stored link is the whole request, so a 400 can only mean the link.
 
-    A new full sync finds another way into a mailbox that is full.
+    A new full sync finds another way into a full mailbox.
     """
-    if answer.code.lower() in _EXPIRED or answer.status == 410:
+    if response.code.lower() in _EXPIRED or response.status == 410:
         return True
-    refused = answer.status == 400 or answer.code == QUOTA_EXCEEDED
+    refused = response.status == 400 or response.code == QUOTA_EXCEEDED
     return target is Target.CURSOR and refused
 
 
-def _not_found(said: str, answer: GraphResponse) -> MailsyncError:
-    if not answer.code:
+def _not_found(said: str, response: GraphResponse) -> MailsyncError:
+    if not response.code:
         return ProviderUnavailable(f"{said}, as a proxy would; trying again.")
     return ProviderRejected(f"{said}: there is no such thing in the mailbox.")

@@ -1,11 +1,11 @@
-"""The folder tree of a Microsoft 365 mailbox, all levels of it.
+"""Read the folder tree of a Microsoft 365 mailbox, all levels of it.
 
-The change feed of folders, begun anew each time, lists the whole tree with its counts, 200 folders
-a request; clients rely on it, although the documentation does not promise all levels. A plain list
-holds one level (Microsoft Graph docs, "mailFolder: delta", "List mailFolders"). Where the feed is
-refused (a full mailbox, a national cloud) or names fewer children than a folder counts, the tree is
-read level by level. A known folder that none of this shows is asked for by its id: a list that is
-incomplete for a moment is no proof that a folder is gone.
+The delta feed of folders, started anew each time, lists the whole tree with its counts, 200 folders
+per request; clients rely on it, although the documentation does not promise all levels. A plain
+list holds one level (Microsoft Graph docs, "mailFolder: delta", "List mailFolders"). Where Graph
+rejects the feed (a full mailbox, a national cloud) or lists fewer children than a folder counts,
+the tree is read level by level. A known folder that no list contains is requested by its id: an
+incomplete list does not prove that a folder is gone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,11 +29,11 @@ from mailsync.providers.graph.messages import read_id
 
 Json = Mapping[str, Any]
 MAX_COUNT = 2**31
-"""What a count's column holds."""
+"""The largest value of the column that stores a count, exclusive."""
 
 PAGE_FOLDERS = 200
 PARENTS_PER_CHECK = 20
-"""Parents whose children are read in a QUICK reading, where the feed of folders is no help."""
+"""Parents whose children a QUICK reading lists where the delta feed of folders does not help."""
 _MAX_PAGES = 100
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={PAGE_FOLDERS}"
 _FAULTS = (ProviderUnavailable, ProviderRejected, CursorExpired)
@@ -54,10 +54,12 @@ _ALIASES = {
 def read_folders(
     graph: GraphClient, known: Sequence[KnownFolder], reading: TreeReading
 ) -> FolderListing:
-    """Return every folder but search folders, `known` ones in the order of their importance.
+    """Return every folder except search folders.
+
+    known: the folders of the last reading, the most important first.
 
     Raises:
-        ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be had.
+        ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.
     """
     tree = _Tree(graph, known, reading)
     tree.read_lists()
@@ -67,7 +69,7 @@ def read_folders(
 
 
 class _Tree:
-    """The entries of folders by their ids, as far as they have been read."""
+    """The folder tree while it is read: the entries so far, by folder id."""
 
     def __init__(
         self, graph: GraphClient, known: Sequence[KnownFolder], reading: TreeReading
@@ -90,10 +92,10 @@ class _Tree:
             self._read_children(parents)
 
     def read_roles(self) -> Mapping[RemoteId, Role]:
-        """The roles that are known already suffice while no folder is new.
+        """Return the roles of folders; the known roles suffice while no folder is new.
 
         An alias whose request failed is requested again in the next reading that is not QUICK: a
-        folder without its role is not protected as one that every mailbox has.
+        folder without its role is not protected as a permanent one.
         """
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
@@ -103,12 +105,12 @@ class _Tree:
             return known
         paths = [f"{self._graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
         roles: dict[RemoteId, Role] = {}
-        for role, answer in zip(_ALIASES.values(), self._graph.get_batch(paths), strict=True):
-            if answer.throttled:
-                raise to_error(answer, Target.MAILBOX)
-            if answer.ok and isinstance(remote_id := answer.body.get("id"), str):
+        for role, response in zip(_ALIASES.values(), self._graph.get_batch(paths), strict=True):
+            if response.throttled:
+                raise to_error(response, Target.MAILBOX)
+            if response.ok and isinstance(remote_id := response.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
-        # An alias that did not answer leaves the role where it was.
+        # An alias that did not response leaves the role where it was.
         found = frozenset(roles.values())
         return {key: role for key, role in known.items() if role not in found} | roles
 
@@ -119,13 +121,13 @@ class _Tree:
         wanted = self._known.keys() | named | self._failures.keys()
         missing = sorted(wanted - listed - self._left_out)
         paths = [_folder(self._graph, remote_id) for remote_id in missing]
-        answers = dict(zip(missing, self._graph.get_batch(paths), strict=True))
-        found = {key: answer.body for key, answer in answers.items() if answer.ok}
-        self._gone = {key for key, answer in answers.items() if is_gone(answer)}
+        responses = dict(zip(missing, self._graph.get_batch(paths), strict=True))
+        found = {key: response.body for key, response in responses.items() if response.ok}
+        self._gone = {key for key, response in responses.items() if is_gone(response)}
         self._gone |= self._outside(found, roles)
         unlisted = _below(self._failures, self._known.values())
-        for remote_id, answer in answers.items():
-            self._take_answer(remote_id, answer, is_unlisted=remote_id in unlisted)
+        for remote_id, response in responses.items():
+            self._take_answer(remote_id, response, is_unlisted=remote_id in unlisted)
 
     def listing(self, roles: Mapping[RemoteId, Role]) -> FolderListing:
         return FolderListing(
@@ -137,16 +139,17 @@ class _Tree:
         )
 
     def _read_feed(self) -> bool:
-        """Whether the change feed of folders was read to its end; what it showed is kept."""
+        """Read the delta feed of folders; return whether it was read to its end. Its entries are
+        kept."""
         path: str | None = f"{self._graph.mailbox}/mailFolders/delta?includeHiddenFolders=true"
         for _ in range(_MAX_PAGES):
             if path is None:
                 return True
-            answer = self._graph.get(path, page_size=PAGE_FOLDERS)
-            if answer.throttled:
-                raise to_error(answer, Target.MAILBOX)
+            response = self._graph.get(path, page_size=PAGE_FOLDERS)
+            if response.throttled:
+                raise to_error(response, Target.MAILBOX)
             try:
-                path = self._add(answer)
+                path = self._add(response)
             except _FAULTS as fault:
                 logger.info("folder_feed_refused", cause=str(fault))
                 return False
@@ -157,9 +160,9 @@ class _Tree:
         for _ in range(_MAX_PAGES):
             if path is None:
                 return
-            answer = self._graph.get(path)
+            response = self._graph.get(path)
             try:
-                path = self._add(answer)
+                path = self._add(response)
             except _FAULTS as fault:
                 if not may_fail:
                     raise
@@ -168,7 +171,7 @@ class _Tree:
         raise ProviderUnavailable("Microsoft Graph lists folders without end; trying again.")
 
     def _parents(self, is_flat: bool) -> list[RemoteId]:
-        """The folders whose children are still to be read; what may wait is left out."""
+        """Return the folders whose children are still to be listed in this reading."""
         listed: dict[object, int] = {}
         for entry in self._entries.values():
             parent = entry.get("parentFolderId")
@@ -204,13 +207,13 @@ class _Tree:
             f"{_folder(self._graph, each)}/childFolders{_FIRST_PAGE}": each for each in parents
         }
         for _ in range(_MAX_PAGES):
-            answers = self._graph.get_batch(list(paths))
+            responses = self._graph.get_batch(list(paths))
             following = {}
-            for parent, answer in zip(paths.values(), answers, strict=True):
-                if answer.throttled:
-                    raise to_error(answer, Target.MAILBOX)
+            for parent, response in zip(paths.values(), responses, strict=True):
+                if response.throttled:
+                    raise to_error(response, Target.MAILBOX)
                 try:
-                    if link := self._add(answer):
+                    if link := self._add(response):
                         following[link] = parent
                 except _FAULTS as fault:
                     self._failures[parent] = f"Its sub-folders cannot be listed: {fault}"
@@ -218,42 +221,43 @@ class _Tree:
                 return
             paths = following
 
-    def _add(self, answer: GraphResponse) -> str | None:
-        """Keep the entries of a page; return the path of the next one, None after the last.
+    def _add(self, response: GraphResponse) -> str | None:
+        """Keep the entries of a page; return the path of the next page, None after the last.
 
         Raises:
-            ProviderUnavailable, ProviderRejected, CursorExpired: this is no page of folders.
+            ProviderUnavailable, ProviderRejected, CursorExpired: the response is no page of
+                folders.
         """
-        if not answer.ok:
-            raise to_error(answer, Target.MAILBOX)
-        for entry in read_list(answer, "value"):
+        if not response.ok:
+            raise to_error(response, Target.MAILBOX)
+        for entry in read_list(response, "value"):
             if "@removed" not in entry:
                 remote_id = read_id(entry)
                 self._entries[remote_id] = {**self._entries.get(remote_id, {}), **entry}
-        link = answer.body.get("@odata.nextLink")
+        link = response.body.get("@odata.nextLink")
         return self._graph.path_of(link) if link else None
 
     def _take_answer(
-        self, remote_id: RemoteId, answer: GraphResponse, *, is_unlisted: bool
+        self, remote_id: RemoteId, response: GraphResponse, *, is_unlisted: bool
     ) -> None:
         """Add the response to a request of one folder by its id.
 
         `is_unlisted`: it is below a folder whose sub-folders cannot be listed, so its absence from
         the lists is no fault of theirs.
         """
-        if answer.throttled:
-            raise to_error(answer, Target.MAILBOX)
+        if response.throttled:
+            raise to_error(response, Target.MAILBOX)
         was_listed = self._entries.pop(remote_id, None)
         if remote_id in self._gone:
             self._failures.pop(remote_id, None)
-        elif answer.ok and answer.body.get("id") == remote_id:
-            self._entries[remote_id] = {**(was_listed or {}), **answer.body}
+        elif response.ok and response.body.get("id") == remote_id:
+            self._entries[remote_id] = {**(was_listed or {}), **response.body}
             # The feed may leave out hidden folders by its nature.
-            is_hidden = answer.body.get("isHidden") is True
+            is_hidden = response.body.get("isHidden") is True
             if was_listed is None and not is_hidden and not is_unlisted:
                 self._omitted.add(remote_id)
         else:
-            sentence = _OTHER_FOLDER if answer.ok else str(to_error(answer, Target.MAILBOX))
+            sentence = _OTHER_FOLDER if response.ok else str(to_error(response, Target.MAILBOX))
             self._failures.setdefault(remote_id, sentence)
             if was_listed:
                 self._entries[remote_id] = was_listed
@@ -261,11 +265,11 @@ class _Tree:
     def _outside(
         self, found: Mapping[RemoteId, Json], roles: Mapping[RemoteId, Role]
     ) -> set[RemoteId]:
-        """Those of `found` that are outside the folder tree: a deleted folder may stay readable by
-        its id, in a part of the mailbox without mail.
+        """Return the ids of `found` that are outside the folder tree.
 
-        The root of the tree is no entry of it, but the parent of the folders that always exist.
-        Where none of them was read, nothing is taken to be outside.
+        A deleted folder may stay readable by its id, in a part of the mailbox without mail. The
+        root of the tree has no entry of its own: it is the parent of the permanent folders. Where
+        none of those was read, no folder counts as outside.
         """
         entries = {**self._entries, **found}
         fixed = [key for key, role in roles.items() if role in PERMANENT_ROLES and key in entries]
@@ -279,7 +283,7 @@ class _Tree:
         return outside
 
     def _is_folder(self, parent: object) -> bool:
-        """Whether a parent is a folder of ours, and not the root of the tree."""
+        """Return whether a parent is a folder of the tree, and not its root."""
         return parent in self._entries or (parent in self._known and parent not in self._gone)
 
     def _folders(self, roles: Mapping[RemoteId, Role]) -> Iterator[RemoteFolder]:
@@ -304,7 +308,7 @@ class _Tree:
 
 
 def _below(parents: Iterable[RemoteId], known: Iterable[KnownFolder]) -> set[RemoteId]:
-    """The known folders below these, at all levels."""
+    """Return the known folders below these parents, at all levels."""
     children: dict[RemoteId | None, list[RemoteId]] = {}
     for folder in known:
         children.setdefault(folder.parent_remote_id, []).append(folder.ref.remote_id)
@@ -331,6 +335,6 @@ def _child_count(entry: Json) -> int:
 
 
 def _count(entry: Json, name: str) -> int | None:
-    """None for what is no count; some of Graph's are negative."""
+    """Return a count, or None for a value that is none; Graph sends some negative counts."""
     count = entry.get(name)
     return count if isinstance(count, int) and abs(count) < MAX_COUNT else None

@@ -1,7 +1,7 @@
-"""From the JSON of Microsoft Graph to messages and changes; the only place that reads it.
+"""Parse the JSON of Microsoft Graph's messages and changes.
 
 Every property may be absent or null: drafts have no sender, and a contact or a note in Deleted
-Items comes as a message with hardly anything. Source: Microsoft Graph docs, "message resource
+Items arrives as a message with hardly any property. Source: Microsoft Graph docs, "message resource
 type" and "Get incremental changes to messages in a folder".
 """
 
@@ -31,12 +31,12 @@ class _MalformedError(Exception):
 
 
 def read_change(item: Json) -> Change:
-    """Read one entry of a page of changes, whole if all that was selected is in it.
+    """Read one entry of a page of changes; it is an Upsert if it contains all selected properties.
 
-    Graph promises "at least" the changed properties. A change of the read state alone comes as a
-    part without an etag, and it need not be all that changed: that the message was away and came
-    back is reported neither here nor, if the folder in between is gone or not mirrored, anywhere
-    else (microsoftgraph/microsoft-graph-docs-contrib #72).
+    Graph promises "at least" the changed properties. A change of the read state alone arrives
+    without an etag, and need not be all that changed: that the message was moved away and back is
+    reported neither here nor, if the other folder is gone or not mirrored, anywhere else
+    (microsoftgraph/microsoft-graph-docs-contrib #72).
 
     Raises:
         ProviderUnavailable: the entry has no id.
@@ -50,14 +50,14 @@ def read_change(item: Json) -> Change:
 
 
 def read_lean_change(item: Json) -> Change:
-    """Read one entry of a feed without bodies, which names a message and its state."""
+    """Read one entry of a feed without bodies: a message's id and state."""
     if "@removed" in item:
         return Removal(read_id(item))
     return PartialChange(read_id(item), read_entry(item) if item.keys() >= _STATE else None)
 
 
 def read_entry(item: Json) -> RemoteEntry:
-    """One message of a list, as far as it is compared with a row.
+    """Read one message of a list, with what is compared with a row.
 
     Raises:
         ProviderUnavailable: the entry has no id.
@@ -71,7 +71,7 @@ def read_entry(item: Json) -> RemoteEntry:
 
 
 def read_message(item: Json) -> Message | Unreadable:
-    """A complete message; one whose values are absurd is `Unreadable` with cause `malformed`.
+    """Read a complete message; one with impossible values is `Unreadable` with cause `malformed`.
 
     Raises:
         ProviderUnavailable: the message has no id.
@@ -94,10 +94,10 @@ def _unreadable(item: Json, malformed: _MalformedError) -> Unreadable:
 
 
 def read_id(item: Json) -> RemoteId:
-    """The id of a message, folder, user or subscription.
+    """Return the id of a message, folder, user or subscription.
 
     Raises:
-        ProviderUnavailable: there is none, or it is too long to be one.
+        ProviderUnavailable: there is no id, or it is too long.
     """
     remote_id = item.get("id")
     if not isinstance(remote_id, str) or not remote_id:
@@ -118,25 +118,25 @@ def _folder_id(item: Json) -> RemoteId:
 
 
 def _is_whole(item: Json) -> bool:
-    """A draft may have no sender, and then the property is absent."""
+    """Return whether all selected properties are present; a draft may lack its sender."""
     missing = _WHOLE - item.keys()
     return not missing or (missing == {"from"} and item.get("isDraft") is True)
 
 
 def _version(item: Json) -> str | None:
-    """The etag, which holds the change key; the read state may change without it."""
+    """Return the etag, which contains the change key; the read state may change without it."""
     etag = item.get("@odata.etag")
     return etag if isinstance(etag, str) and etag.isprintable() else None
 
 
 def _kind(item: Json) -> str:
-    """`message`, or what it is derived to: `eventMessageRequest` and the like."""
+    """Return `message`, or the derived type, such as `eventMessageRequest`."""
     kind = item.get("@odata.type")
     return kind.rpartition(".")[2] if isinstance(kind, str) else "message"
 
 
 def _fields(item: Json) -> dict[str, Any]:
-    """What the item tells of a message, by the names of `Message`."""
+    """Return the item's properties by the field names of `Message`."""
     fields: dict[str, Any] = {}
     for name, (field, read) in _PROPERTIES.items():
         if name not in item:
@@ -151,7 +151,7 @@ def _fields(item: Json) -> dict[str, Any]:
 
 
 def _body(value: Any) -> dict[str, str | None]:
-    """Exchange tells which of the two it has; the other one is empty."""
+    """Return the body as HTML or as text; Exchange names which one it has."""
     try:
         content = _of(str, _of(dict, value, {}).get("content"), None)
         is_text = _of(str, _of(dict, value, {}).get("contentType"), "").lower() == "text"
@@ -164,7 +164,7 @@ def _body(value: Any) -> dict[str, str | None]:
 
 
 def _of(kind: type, value: Any, default: Any) -> Any:
-    """The value if it is of this type, the default for null. Raises TypeError."""
+    """Return the value if it has this type, `default` for null. Raises TypeError."""
     if value is None:
         return default
     if not isinstance(value, kind):
@@ -244,17 +244,18 @@ _PROPERTIES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 SELECTED = ",".join(("id", "parentFolderId", "body", *_PROPERTIES))
-"""The `$select` of every message. The change feed tracks only what is selected in it: without
-`isRead` no message would ever be reported as read (alcionai/corso #1866)."""
+"""The `$select` of every message. A change feed reports only changes of selected properties:
+without `isRead` it would never report a message as read (alcionai/corso #1866)."""
 
 LEAN_SELECTED = ",".join(
     ("id", "parentFolderId", *(name for name in _PROPERTIES if name != "bodyPreview"))
 )
-"""The `$select` of a change feed without bodies, and without what is made from them."""
+"""The `$select` of a change feed without bodies and previews."""
 
 ENTRY_SELECTED = "id,parentFolderId,isRead,lastModifiedDateTime"
-"""The `$select` of a list that only names messages; the etag comes with it."""
+"""The `$select` of a list of ids and states; each entry has its etag anyway."""
 
 _WHOLE = frozenset(("@odata.etag", "parentFolderId", "body", *_PROPERTIES))
 _STATE = frozenset(("@odata.etag", "isRead", "lastModifiedDateTime"))
-"""What an entry must tell to be compared with a row; one without a version is compared by time."""
+"""The properties that make an entry comparable with a row; a row without a version is compared by
+time."""

@@ -1,7 +1,7 @@
-"""What Microsoft Graph posts to the webhook, read without trusting a byte of it.
+"""Parse what is posted to the webhook. The sender is unknown until the client state matches.
 
 Sources: Microsoft Graph docs, "Receive change notifications through webhooks" and "Reduce missing
-subscriptions and change notifications".
+    subscriptions and change notifications".
 """
 
 import html
@@ -15,7 +15,7 @@ import orjson
 from mailsync.model import Notification, NotificationKind, RemoteId
 
 MAX_TOKEN_CHARS = 2_048
-"""Characters; those seen have about a hundred."""
+"""The longest validation token; those seen have about a hundred characters."""
 _MAX_STATE_CHARS = 128
 _ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
 _LIFECYCLE = {
@@ -26,14 +26,15 @@ _LIFECYCLE = {
 
 
 class NotANotification(Exception):
-    """The body has not the form that Microsoft Graph documents."""
+    """The body does not have the form that Microsoft Graph documents."""
 
 
 def handshake(raw_query: str) -> str | None:
-    """What to answer to the validation of a new subscription; None when the query asks for none.
+    """Return the response to the validation of a new subscription, or None without a validation
+    token.
 
-    The token, with what a browser could take for markup escaped, as the documentation advises;
-    real ones hold nothing of the kind.
+    Characters that a browser could take for markup are escaped, as the documentation advises;
+    genuine tokens have none.
 
     Raises:
         NotANotification: the token is empty or too long.
@@ -47,9 +48,9 @@ def handshake(raw_query: str) -> str | None:
 
 
 def read_notifications(body: bytes) -> Sequence[Notification]:
-    """The notifications of one request, each kind of each subscription once.
+    """Return the notifications of one request, each kind of each subscription once.
 
-    An item that is not as it should be is left out; so is a lifecycle event of a later invention.
+    Malformed items and unknown lifecycle events are left out.
 
     Raises:
         NotANotification: the body is no JSON object with a list `value`.

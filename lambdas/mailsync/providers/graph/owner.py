@@ -1,10 +1,10 @@
-"""Whose mailbox it is, before an application reads it in the name of an organisation.
+"""Look up a mailbox before the application reads it on behalf of an organisation.
 
-An account is called by the id of its user and that of the user's tenant, as in tokens of a
-signed-in person, so a mailbox stays the same account whoever let the application in.
+An account is identified by the id of its user and that of the user's tenant, as in the tokens of a
+signed-in person. So a mailbox stays the same account whoever granted the access.
 
 Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exchange Online docs,
-"Role based access control for applications".
+    "Role based access control for applications".
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from mailsync.response_body import SMALL_BODY_BYTES
 from mailsync.settings import Settings
 
 LOOKUP_TIMEOUT_S = 8.0
-"""A person waits for the answer, and the API gives up after 29 s: as long as this, asked again
-once, and what came before it leave time for an answer in words."""
+"""A person waits, and API Gateway gives up after 29 s. Two requests of this length, and what
+precedes them, leave time for an error message."""
 _RETRY_S = 4.0
 
 _UNKNOWN = "The organisation has no user of this address; correct it."
@@ -42,31 +42,33 @@ _MISSING_USER = frozenset({"Request_ResourceNotFound", "ErrorInvalidUser"})
 
 
 class MailboxUnavailable(Exception):
-    """The mailbox cannot be read, for a reason that its organisation can mend.
+    """The mailbox cannot be read, for a reason that its organisation can correct.
 
-    Not a failure of a sync, so the workflow does not know it.
+    Internal: the workflow does not know this error.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """`address` is the primary one, or the sign-in name of a user without one."""
+    """The user of a mailbox. `address` is the primary address, or the sign-in name of a user
+    without one."""
 
     user_id: str
     address: str
 
 
 def account_of(user_id: str, tenant_id: str) -> str:
-    """What the account of this user is called, wherever it is connected from."""
+    """Return the account id of this user, the same whichever way it is connected."""
     return f"{user_id}.{tenant_id}"
 
 
 def user_of(account: str) -> str:
+    """Return the user id in an account id."""
     return account.partition(".")[0]
 
 
 def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -> Owner:
-    """Asks the directory for the user of this address, and then looks into the mailbox.
+    """Find the user of this address in the directory, and read the mailbox once.
 
     Raises:
         MailboxUnavailable: there is no such mailbox, or the application may not read it.
@@ -79,7 +81,7 @@ def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -
         ca_bundle=settings.ca_bundle,
         budget=RetryBudget(total_s=_RETRY_S),
         on_request=lambda _: None,
-        answers_in_s=LOOKUP_TIMEOUT_S,
+        timeout_s=LOOKUP_TIMEOUT_S,
         limit_bytes=SMALL_BODY_BYTES,
     )
     try:
@@ -99,17 +101,17 @@ def _find_owner(graph: GraphClient) -> Owner:
     return Owner(read_id(found.body), str(address))
 
 
-def _not_found(answer: GraphResponse) -> Exception:
-    if answer.status == 404 and answer.code in _MISSING_USER:
+def _not_found(response: GraphResponse) -> Exception:
+    if response.status == 404 and response.code in _MISSING_USER:
         return MailboxUnavailable(_UNKNOWN)
-    if answer.status == 403:
+    if response.status == 403:
         return MailboxUnavailable(_HIDDEN)
-    return to_error(answer, Target.MAILBOX)
+    return to_error(response, Target.MAILBOX)
 
 
-def _not_read(answer: GraphResponse) -> Exception:
-    if answer.code == "MailboxNotEnabledForRESTAPI" or answer.code in _MISSING_USER:
+def _not_read(response: GraphResponse) -> Exception:
+    if response.code == "MailboxNotEnabledForRESTAPI" or response.code in _MISSING_USER:
         return MailboxUnavailable(_INACTIVE)
-    if answer.status == 403:
-        return MailboxUnavailable(_OUT_OF_SCOPE if _POLICY in str(answer.body) else _DENIED)
-    return to_error(answer, Target.MAILBOX)
+    if response.status == 403:
+        return MailboxUnavailable(_OUT_OF_SCOPE if _POLICY in str(response.body) else _DENIED)
+    return to_error(response, Target.MAILBOX)

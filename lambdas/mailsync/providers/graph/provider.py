@@ -1,16 +1,16 @@
 """A Microsoft 365 mailbox through Microsoft Graph.
 
-There is one delta feed per folder and none of the whole mailbox; `Cursor` is the link to its next
-page. `$top` never appears on such a feed: there it cuts the history instead of the page
+Each folder has a delta feed; the mailbox as a whole has none. A cursor is the link to the next page
+of a feed. `$top` never appears on a delta feed: there it cuts the history instead of the page
 (microsoft-graph-docs #7946).
 
 Exchange keeps the state of a delta feed in the mailbox itself, so a full mailbox cannot have one
-(Microsoft Graph docs, "mailFolder: delta"), and national clouds lack them: such folders are read
-as plain lists, whole in each run, until a delta feed can be begun. A feed whose page of one
-message fails is given up for one without bodies, and that one for a list of ids (ADR 6).
+(Microsoft Graph docs, "mailFolder: delta"), and national clouds lack delta feeds. Such folders are
+read as plain lists, completely in each run, until a delta feed can be started. A feed whose page of
+one message fails is replaced by one without bodies, and that one by a list of ids (ADR 6).
 
-Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder", "Combine
-multiple HTTP requests using JSON batching".
+Sources: Microsoft Graph docs, "Get incremental changes to messages in a folder", "Combine multiple
+    HTTP requests using JSON batching".
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,14 @@ from mailsync.model import (
 )
 from mailsync.providers import AccessTokenSource, FeedFailed, ResponseTooLarge
 from mailsync.providers.graph import http as graph_http
-from mailsync.providers.graph.cursor import FALLBACKS, LISTED, Feed, Link, is_delta, link_of
+from mailsync.providers.graph.cursor import (
+    END_OF_LIST,
+    FALLBACKS,
+    Feed,
+    Link,
+    is_delta,
+    read_cursor,
+)
 from mailsync.providers.graph.errors import (
     QUOTA_EXCEEDED,
     TOO_LARGE,
@@ -61,14 +68,14 @@ from mailsync.providers.retry_budget import RetryBudget
 LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
 _NO_DELTA = frozenset({400, 404, 405, 501})
-"""How a cloud without delta may refuse it; no public source says what they answer."""
+"""How a cloud without delta may refuse it; no public source says what they response."""
 
 
 class GraphMailbox:
-    """See `MailProvider`. Requests go out one after another, so one object uses one slot.
+    """A Microsoft 365 mailbox; see `MailProvider`. One object has one request in flight at a time.
 
-    `user` is the mailbox owner's id or address; None stands for whom the access token names,
-    and an application's own token names nobody.
+    user: the id or address of the mailbox's user; None for the person whom the access token names.
+        A token of the application names no person.
     """
 
     def __init__(
@@ -113,40 +120,42 @@ class GraphMailbox:
     ) -> Page:
         if cursor is None:
             return self._first_page(folder, limit, FALLBACKS[min(fallback, len(FALLBACKS) - 1)])
-        link = link_of(cursor)
-        answer = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
-        if limit == 1 and answer.may_be_its_message:
-            answer = self._insist(link, answer)
-        if not answer.ok:
-            raise self._page_error(folder, answer, Target.CURSOR)
-        if limit == 1 and self._leads_to(answer, link):
+        link = read_cursor(cursor)
+        response = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
+        if limit == 1 and response.may_be_its_message:
+            response = self._retry_single_message(link, response)
+        if not response.ok:
+            raise self._page_error(folder, response, Target.CURSOR)
+        if limit == 1 and self._leads_to(response, link):
             raise CursorExpired(
                 "A page link leads to itself, whatever the page size; reading the folder again."
             )
-        return self._page(link, answer)
+        return self._page(link, response)
 
     def probe(
         self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
         links = {
-            folder.id: link_of(cursor) if cursor else self._beginning(folder, Feed.DELTA, limit)
+            folder.id: read_cursor(cursor)
+            if cursor
+            else self._first_link(folder, Feed.DELTA, limit)
             for folder, cursor in positions
             if cursor is None or is_delta(cursor)
         }
         paths = [link.path for link in links.values()]
-        answers = self._graph.get_batch(paths, page_size=limit)
+        responses = self._graph.get_batch(paths, page_size=limit)
         pages = {}
-        for (folder_id, link), answer in zip(links.items(), answers, strict=True):
+        for (folder_id, link), response in zip(links.items(), responses, strict=True):
             try:
-                if not answer.ok:
-                    raise to_error(answer, Target.CURSOR)
-                pages[folder_id] = self._page(link, answer)
+                if not response.ok:
+                    raise to_error(response, Target.CURSOR)
+                pages[folder_id] = self._page(link, response)
             except MailsyncError as failure:
                 logger.info("folder_not_probed", folder_id=folder_id, cause=type(failure).__name__)
         return pages
 
     def list_ids(self, folder: FolderRef) -> IdListing:
-        """Each id once: pages of a list shift when mail arrives, and then one shows up again."""
+        """List each id once: pages of a list shift when mail arrives, which repeats ids."""
         path: str | None = (
             f"{self._messages(folder)}?$select={ENTRY_SELECTED}&$top={LIST_PAGE}&$count=true"
         )
@@ -157,113 +166,120 @@ class GraphMailbox:
             if path in seen:
                 raise _same_link()
             seen.add(path)
-            answer = self._graph.get(path)
-            if not answer.ok:
-                raise self._page_error(folder, answer, Target.MAILBOX)
-            for item in read_list(answer, "value"):
+            response = self._graph.get(path)
+            if not response.ok:
+                raise self._page_error(folder, response, Target.MAILBOX)
+            for item in read_list(response, "value"):
                 entry = read_entry(item)
                 entries[entry.remote_id] = entry
-            counted = answer.body.get("@odata.count")
+            counted = response.body.get("@odata.count")
             total = counted if isinstance(counted, int) else total
-            link = answer.body.get("@odata.nextLink")
+            link = response.body.get("@odata.nextLink")
             path = self._graph.path_of(link) if link else None
         return IdListing(tuple(entries.values()), total)
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | Gone | Unreadable]:
-        """Graph works on four items of a batch at once: all that a mailbox may have in flight."""
+        """Fetch messages in batches: Graph works on four items of a batch at once, the most that it
+        allows."""
         paths = [self._message_path(remote_id) for remote_id in ids]
-        answers = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
-        if not one_by_one and any(answer.status == TOO_LARGE for answer in answers):
+        responses = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
+        if not one_by_one and any(response.status == TOO_LARGE for response in responses):
             if len(paths) > 1:
                 raise ResponseTooLarge
-            answers = self._get_one_by_one(paths)
-        found = [_message(*pair) for pair in zip(ids, answers, strict=True)]
-        if answers and not any(found):
-            self._require_mailbox(answers[0])
+            responses = self._get_one_by_one(paths)
+        found = [_message(*pair) for pair in zip(ids, responses, strict=True)]
+        if responses and not any(found):
+            self._require_mailbox(responses[0])
         return [
-            message or _unanswered(remote_id, answer)
-            for remote_id, answer, message in zip(ids, answers, found, strict=True)
+            message or _unanswered(remote_id, response)
+            for remote_id, response, message in zip(ids, responses, found, strict=True)
         ]
 
     def _get_one_by_one(self, paths: Sequence[str]) -> list[GraphResponse]:
-        """Raises ResponseTooLarge when several together exceed the limit of one answer."""
-        answers: list[GraphResponse] = []
-        end = self._graph.received_bytes + graph_http.ANSWER_LIMIT_BYTES
+        """Get each path with a request of its own.
+
+        Raises:
+            ResponseTooLarge: several responses together exceed the limit of one response.
+        """
+        responses: list[GraphResponse] = []
+        end = self._graph.received_bytes + graph_http.RESPONSE_LIMIT_BYTES
         for path in paths:
-            answers.append(self._graph.get(path, is_one_message=True))
+            responses.append(self._graph.get(path, is_one_message=True))
             if self._graph.received_bytes > end and len(paths) > 1:
                 raise ResponseTooLarge
-        return answers
+        return responses
 
     def _count(self, requests: int) -> None:
         self.requests += requests
 
     def _first_page(self, folder: FolderRef, limit: int, feed: Feed) -> Page:
-        link = self._beginning(folder, feed, limit)
+        link = self._first_link(folder, feed, limit)
         page_size = None if feed.is_list else limit
-        answer = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
-        if limit == 1 and answer.may_be_its_message:
-            answer = self._insist(link, answer)
-        lacks_delta = answer.status in _NO_DELTA or answer.code == QUOTA_EXCEEDED
+        response = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
+        if limit == 1 and response.may_be_its_message:
+            response = self._retry_single_message(link, response)
+        lacks_delta = response.status in _NO_DELTA or response.code == QUOTA_EXCEEDED
         if lacks_delta and not feed.is_list:
-            link = self._beginning(folder, Feed.LEAN_LIST if feed.is_lean else Feed.LIST, limit)
+            link = self._first_link(folder, Feed.LEAN_LIST if feed.is_lean else Feed.LIST, limit)
             listed = self._graph.get(link.path, is_one_message=limit == 1)
-            answer = listed if listed.ok else answer
-        if not answer.ok:
-            raise self._page_error(folder, answer, Target.MAILBOX)
-        return self._page(link, answer)
+            response = listed if listed.ok else response
+        if not response.ok:
+            raise self._page_error(folder, response, Target.MAILBOX)
+        return self._page(link, response)
 
-    def _insist(self, link: Link, failed: GraphResponse) -> GraphResponse:
-        """The page of a single message again, after it failed and the mailbox answers.
+    def _retry_single_message(self, link: Link, failed: GraphResponse) -> GraphResponse:
+        """Request the page of a single message again, after it failed and the mailbox responds.
 
         Raises:
-            FeedFailed: it fails again. There is no way to go on behind it in this feed.
+            FeedFailed: the page fails again. This feed has no way to continue after the message.
         """
         self._require_mailbox(failed)
         page_size = None if link.feed.is_list else 1
-        answer = self._graph.get(link.path, page_size=page_size, is_one_message=True)
-        if answer.may_be_its_message and link.feed is not FALLBACKS[-1]:
+        response = self._graph.get(link.path, page_size=page_size, is_one_message=True)
+        if response.may_be_its_message and link.feed is not FALLBACKS[-1]:
             raise FeedFailed
-        return answer
+        return response
 
     def _require_mailbox(self, failed: GraphResponse) -> None:
-        """Raises what a failed answer means when the mailbox does not answer a simple request."""
-        answer = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
-        if not answer.ok:
+        """Raise the error of a failed response if the mailbox does not respond to a simple request
+        either."""
+        response = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
+        if not response.ok:
             raise to_error(failed, Target.MAILBOX)
 
     def _page_error(
-        self, folder: FolderRef, answer: GraphResponse, target: Target
+        self, folder: FolderRef, response: GraphResponse, target: Target
     ) -> MailsyncError:
-        """A folder is gone only if Graph says so of the folder, not of its messages."""
-        if answer.status != 404:
-            return to_error(answer, target)
+        """Return the error of a failed page. The folder is gone only if a request for the folder
+        says so."""
+        if response.status != 404:
+            return to_error(response, target)
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
         if found.ok:
             return ProviderUnavailable(
-                f"Microsoft Graph shows the folder, and answers 404 {answer.code} for its messages;"
+                f"Microsoft Graph shows the folder, and responses 404 {response.code} for its messages;"
                 " trying again."
             )
         if is_gone(found):
             return FolderGone(f"Microsoft Graph does not know the folder any more ({found.code}).")
         return to_error(found, Target.MAILBOX)
 
-    def _page(self, link: Link, answer: GraphResponse) -> Page:
+    def _page(self, link: Link, response: GraphResponse) -> Page:
         read = read_lean_change if link.feed.is_lean else read_change
-        changes = tuple(read(item) for item in read_list(answer, "value"))
-        more, last = (answer.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
-        if self._leads_to(answer, link):
+        changes = tuple(read(item) for item in read_list(response, "value"))
+        more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
+        if self._leads_to(response, link):
             raise _same_link()
         if more or last:
             following = Link(self._graph.path_of(more or last), link.feed)
             return Page(changes, following.cursor, has_more=bool(more))
         if link.feed.is_list:
-            return Page(changes, LISTED, has_more=False, is_final=True)
+            return Page(changes, END_OF_LIST, has_more=False, is_final=True)
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
-    def _beginning(self, folder: FolderRef, feed: Feed, limit: int) -> Link:
+    def _first_link(self, folder: FolderRef, feed: Feed, limit: int) -> Link:
         if not feed.is_list:
             return Link(f"{self._messages(folder)}/delta?$select={feed.selected}", feed)
         order = "$orderby=receivedDateTime%20desc"
@@ -279,8 +295,8 @@ class GraphMailbox:
     def _message_path(self, remote_id: RemoteId) -> str:
         return f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}?$select={SELECTED}"
 
-    def _leads_to(self, answer: GraphResponse, link: Link) -> bool:
-        more = answer.body.get("@odata.nextLink")
+    def _leads_to(self, response: GraphResponse, link: Link) -> bool:
+        more = response.body.get("@odata.nextLink")
         return more is not None and self._graph.path_of(more) == link.path
 
 
@@ -288,28 +304,28 @@ def _same_link() -> ProviderUnavailable:
     return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")
 
 
-def _message(remote_id: RemoteId, answer: GraphResponse) -> Message | Gone | Unreadable | None:
-    """What Graph says of a message; None when its failure may concern this one alone.
+def _message(remote_id: RemoteId, response: GraphResponse) -> Message | Gone | Unreadable | None:
+    """Return the result for one message; None where its failure may concern this message alone.
 
     Raises:
-        ProviderThrottled, ProviderUnavailable: what concerns every message.
+        ProviderThrottled, ProviderUnavailable: the failure concerns every message.
     """
-    if answer.ok:
-        message = read_message(answer.body)
+    if response.ok:
+        message = read_message(response.body)
         if message.remote_id == remote_id:
             return message
-        return Unreadable(remote_id, "other_id", "Microsoft Graph answers with another id.")
-    if answer.code in UNREADABLE:
-        cause = UNREADABLE[answer.code]
-        return Unreadable(remote_id, cause, f"Microsoft Graph answers {answer.code}.")
-    if is_gone(answer):
+        return Unreadable(remote_id, "other_id", "Microsoft Graph responses with another id.")
+    if response.code in UNREADABLE:
+        cause = UNREADABLE[response.code]
+        return Unreadable(remote_id, cause, f"Microsoft Graph responses {response.code}.")
+    if is_gone(response):
         return Gone(remote_id)
-    if answer.throttled or answer.status == 401:
-        raise to_error(answer, Target.MAILBOX)
+    if response.throttled or response.status == 401:
+        raise to_error(response, Target.MAILBOX)
     return None
 
 
-def _unanswered(remote_id: RemoteId, answer: GraphResponse) -> Unreadable:
-    """The mailbox answers other requests, so it is this message."""
-    cause = "too_large" if answer.status == TOO_LARGE else "unanswered"
-    return Unreadable(remote_id, cause, str(to_error(answer, Target.MAILBOX)))
+def _unanswered(remote_id: RemoteId, response: GraphResponse) -> Unreadable:
+    """Return the message as unreadable: the mailbox responds to other requests."""
+    cause = "too_large" if response.status == TOO_LARGE else "unanswered"
+    return Unreadable(remote_id, cause, str(to_error(response, Target.MAILBOX)))

@@ -1,7 +1,7 @@
-"""Subscriptions of Microsoft Graph: it calls our webhook when mail changes.
+"""Subscriptions of Microsoft Graph, which calls our webhook when mail changes.
 
-One covers the whole mailbox, of whoever is signed in or, for the application itself, of any user
-whose mail it may read. Sources: Microsoft Graph docs, "subscription resource type", "List
+A subscription covers a whole mailbox: that of the signed-in person, or for an application any
+mailbox that it may read. Sources: Microsoft Graph docs, "subscription resource type", "List
 subscriptions", "Change notifications for Outlook resources", "Receive change notifications through
 webhooks" and "Reduce missing subscriptions and change notifications".
 """
@@ -21,18 +21,23 @@ from mailsync.providers.graph.messages import read_id
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
 
-# Refused for good: it expired, was removed, or belongs to another app. Some answer so for a moment
+# Refused for good: it expired, was removed, or belongs to another app. Some response so for a moment
 # and go on notifying, so nothing relies on it.
 _GONE = frozenset({400, 404, 410})
 MAX_LIST_PAGES = 100
-"""Of a list that does not end: more than 50 empty pages were seen (microsoft-graph-docs #17354)."""
+"""The longest list of subscriptions that is read; lists with more than 50 empty pages were seen
+(microsoft-graph-docs #17354)."""
 _SUBSCRIPTIONS = "/subscriptions"
 # Listed with and without the slash, as `me/…`, `users/ID/…` or `Users('ID')/…`.
 _RESOURCE = re.compile(r"/?(?:me|users(?:/|\(')(?P<user>[^/']+)(?:'\))?)/.+", re.IGNORECASE)
 
 
 class GraphPush:
-    """See `PushProvider`; `user` as in `GraphMailbox`, `owner` the mailbox' user in any case."""
+    """The push subscriptions of a Microsoft 365 mailbox; see `PushProvider`.
+
+    user: as in `GraphMailbox`.
+    owner: the id of the mailbox's user, also where `user` is None.
+    """
 
     def __init__(
         self,
@@ -57,7 +62,7 @@ class GraphPush:
         self._is_app_only = user is not None
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Only mail is named, so folders that change without it are left to the schedule."""
+        """Subscribe to mail only: changes of folders are left to the schedule."""
         wanted = {
             "changeType": "created,updated,deleted",
             "resource": f"{self._graph.mailbox}/messages",
@@ -66,34 +71,35 @@ class GraphPush:
             "clientState": secret,
             "expirationDateTime": _wire_time(until),
         }
-        answer = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
-        if answer.status != 201:
-            raise to_error(answer, Target.MAILBOX)
-        return Subscription(read_id(answer.body), _expiry(answer))
+        response = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
+        if response.status != 201:
+            raise to_error(response, Target.MAILBOX)
+        return Subscription(read_id(response.body), _expiry(response))
 
     def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}
-        answer = self._graph.send("PATCH", _path(remote_id), wanted)
-        if answer.status in _GONE:
+        response = self._graph.send("PATCH", _path(remote_id), wanted)
+        if response.status in _GONE:
             return None
-        if not answer.ok:
-            raise to_error(answer, Target.MAILBOX)
-        is_another = answer.body.get("id", remote_id) != remote_id
-        leads_elsewhere = answer.body.get("notificationUrl", callback_url) != callback_url
-        return None if is_another or leads_elsewhere else _expiry(answer)
+        if not response.ok:
+            raise to_error(response, Target.MAILBOX)
+        is_another = response.body.get("id", remote_id) != remote_id
+        leads_elsewhere = response.body.get("notificationUrl", callback_url) != callback_url
+        return None if is_another or leads_elsewhere else _expiry(response)
 
     def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
-        """Yield a list for each page; see `PushProvider`.
+        """Yield a list of ids for each page; see `PushProvider`.
 
-        A signed-in person is shown his own subscriptions. The application is shown those of every
-        mailbox that it, or a person through it, has subscribed to: also for another stage.
+        Graph lists a signed-in person's own subscriptions. It lists an application those of every
+        mailbox that the application, or a person through it, has subscribed to, those of other
+        stages included.
         """
         path = _SUBSCRIPTIONS
         for _ in range(MAX_LIST_PAGES):
-            answer = self._graph.get(path)
-            if not answer.ok:
-                raise to_error(answer, Target.MAILBOX)
-            listed = read_list(answer, "value")
+            response = self._graph.get(path)
+            if not response.ok:
+                raise to_error(response, Target.MAILBOX)
+            listed = read_list(response, "value")
             yield [
                 RemoteId(each["id"])
                 for each in listed
@@ -101,7 +107,7 @@ class GraphPush:
                 and each.get("notificationUrl") in callback_urls
                 and self._is_of_mailbox(each)
             ]
-            link = answer.body.get("@odata.nextLink")
+            link = response.body.get("@odata.nextLink")
             if link is None:
                 return
             path = self._graph.path_of(link)
@@ -111,13 +117,14 @@ class GraphPush:
         )
 
     def unsubscribe(self, remote_id: RemoteId) -> bool:
-        answer = self._graph.send("DELETE", _path(remote_id))
-        if answer.status != 204 and answer.status not in _GONE:
-            raise to_error(answer, Target.MAILBOX)
-        return answer.status == 204
+        response = self._graph.send("DELETE", _path(remote_id))
+        if response.status != 204 and response.status not in _GONE:
+            raise to_error(response, Target.MAILBOX)
+        return response.status == 204
 
     def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:
-        """Return whether its resource is this mailbox; `me` is whoever created it."""
+        """Return whether the subscription's resource is this mailbox; `me` is the user who created
+        it."""
         resource = _RESOURCE.fullmatch(str(subscription.get("resource")))
         if resource is None:
             return False
@@ -138,15 +145,15 @@ def _wire_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _expiry(answer: GraphResponse) -> datetime:
+def _expiry(response: GraphResponse) -> datetime:
     try:
-        return datetime.fromisoformat(_text(answer, "expirationDateTime")).astimezone(UTC)
+        return datetime.fromisoformat(_text(response, "expirationDateTime")).astimezone(UTC)
     except ValueError:
         raise _left_out("expirationDateTime") from None
 
 
-def _text(answer: GraphResponse, name: str) -> str:
-    value: Any = answer.body.get(name)
+def _text(response: GraphResponse, name: str) -> str:
+    value: Any = response.body.get(name)
     if not isinstance(value, str) or not value:
         raise _left_out(name)
     return value

@@ -1,4 +1,4 @@
-"""From what arrived over HTTP to an `GraphResponse`, whatever it was that arrived."""
+"""Parse HTTP responses of Microsoft Graph, whatever their content."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from mailsync.providers.graph.errors import NO_RESPONSE, GraphResponse
 from mailsync.retry_after import retry_after_s
 
 
-def read_answer(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
-    """The answer to a request; a 200 that is no JSON object is NO_RESPONSE."""
+def read_response(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
+    """Return the response to a request; a 200 that is no JSON object is NO_RESPONSE."""
     body = _parse(content)
     if status == 200 and body is None:
         return GraphResponse(NO_RESPONSE)
@@ -19,7 +19,7 @@ def read_answer(status: int, headers: Mapping[str, str], content: bytearray) -> 
 
 
 def read_item(item: Mapping[str, Any]) -> GraphResponse:
-    """The answer to one item of a batch."""
+    """Return the response to one item of a batch."""
     status, body, headers = item.get("status"), item.get("body"), item.get("headers")
     named = headers if isinstance(headers, dict) else {}
     retry_after = {name.lower(): str(value) for name, value in named.items()}.get("retry-after")
@@ -33,9 +33,9 @@ def read_item(item: Mapping[str, Any]) -> GraphResponse:
 
 
 def _parse(content: bytearray) -> dict[str, Any] | None:
-    """The JSON object, None if it is none.
+    """Return the JSON object, or None if the content is none.
 
-    Mail may hold half a surrogate pair, which JSON can escape and orjson refuses.
+    Mail may contain half a surrogate pair, which JSON can escape and orjson rejects.
     """
     try:
         parsed = orjson.loads(content)
