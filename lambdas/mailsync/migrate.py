@@ -10,7 +10,7 @@ from mailsync.store.migrate import migrate, plan
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 if the schema is up to date, or could be brought up to date; else 1."""
+    """Return the exit code: 0 if the schema is up to date or was brought up to date, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m mailsync.migrate",
         description="Applies the missing migrations to the database of MIGRATION_DATABASE_URL,"

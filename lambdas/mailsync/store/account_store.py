@@ -1,4 +1,4 @@
-"""What the API shows of a user's accounts, and of the choice of their folders."""
+"""Accounts: as a sync reads them, and as the API shows them to their users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,12 @@ _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """`verified_at`: when the counts of every folder last agreed with the provider's;
-    `compared_at`: since then the ids and versions of every folder were compared, None where some
-    are still to be."""
+    """An account with the state of its sync.
+
+    verified_at: when the counts of every folder last agreed with the provider's.
+    compared_at: every folder's ids and versions were compared after this time; None where some have
+        not been compared yet.
+    """
 
     id: str
     email_address: str
@@ -38,7 +41,7 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class FolderChoice:
-    """A folder, mirrored (`selected`) or not; the other fields are as in `FolderStatus`."""
+    """A folder and whether it is mirrored (`selected`); the other fields are as in `FolderStatus`."""
 
     id: int
     display_name: str
@@ -59,7 +62,7 @@ class FolderChoice:
 
 @dataclass(frozen=True, slots=True)
 class FoundDifference:
-    """`cause` is one of `mailsync.decisions.verify.Cause`."""
+    """A message that differs from the provider's listing. `cause` is a `decisions.verify.Cause`."""
 
     folder_id: int
     message_id: str
@@ -69,7 +72,7 @@ class FoundDifference:
 
 @dataclass(frozen=True, slots=True)
 class AccountWithFolders:
-    """An account with every folder that exists, and what stayed different in them."""
+    """An account with every folder that exists, and the differences that remain in them."""
 
     row: AccountRow
     folders: tuple[FolderChoice, ...]
@@ -77,13 +80,13 @@ class AccountWithFolders:
 
 
 class AccountStore:
-    """Raises StoreUnavailable and StoreRejected; another user's account is as a missing one."""
+    """Raises StoreUnavailable and StoreRejected. Another user's account is reported as missing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def account(self, account_id: AccountId) -> Account:
-        """Raises AccountNotFound when there is none, whatever the id looks like."""
+        """Return the account. Raises AccountNotFound, also for an id that is no uuid."""
         if not _is_uuid(account_id):
             raise AccountNotFound("There is no account of this id.")
         with self._database.transaction() as tx:
@@ -93,7 +96,7 @@ class AccountStore:
         return read_account(found[0])
 
     def active_account(self, account_id: AccountId) -> Account:
-        """The account, if it may be synced. Raises AccountNotFound and AccountNotConnected."""
+        """Return the account if it can be synced. Raises AccountNotFound and AccountNotConnected."""
         account = self.account(account_id)
         if account.status != "active":
             raise AccountNotConnected(
@@ -104,7 +107,7 @@ class AccountStore:
     def accounts_of_user(
         self, user_id: str, after: tuple[datetime, str] | None, limit: int
     ) -> tuple[AccountRow, ...]:
-        """In the order in which they were connected, behind the position of an account."""
+        """Return the user's accounts in the order of their connection, after the position `after`."""
         at, number = after or _BEFORE_ALL
         with self._database.transaction() as tx:
             return _accounts(
@@ -112,6 +115,7 @@ class AccountStore:
             )
 
     def account_of_user(self, account_id: AccountId, user_id: str) -> AccountWithFolders | None:
+        """Return the account with its folders, or None if the user has no such account."""
         with self._database.transaction() as tx:
             at, number = _BEFORE_ALL
             asked = {"account_id": account_id, "after_at": at, "after_id": number, "limit": 1}
@@ -142,7 +146,7 @@ def _folder(row: list[Any]) -> FolderChoice:
 
 
 def read_account(row: Sequence[Any]) -> Account:
-    """From the columns of `find_account`."""
+    """Return the account in a row of `find_account`."""
     number, provider, status, is_complete, remote_id, organisation_id, *limits = row
     max_in_flight, throttled_for_s = limits
     return Account(

@@ -1,4 +1,4 @@
-"""How far behind the whole stage is, over all accounts; for graphs and alarms only."""
+"""The backlog of the whole stage, for graphs and alarms."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,12 @@ from mailsync.store.connection import Database
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """`overdue_s`: of the mailbox that is due longest, or of the run that waits longest for its
-    execution; `unpublished_s`: the age of the oldest event that waits. Both 0 when none does."""
+    """Levels over all accounts.
+
+    overdue_s: of the longest overdue mailbox, or of the run that has waited longest for its
+        execution; 0 without either.
+    unpublished_s: the age of the oldest event in the outbox; 0 without one.
+    """
 
     due: int
     overdue_s: float
@@ -25,6 +29,7 @@ class BacklogStore:
         self._database = database
 
     def now(self) -> Backlog:
+        """Return the current levels."""
         with self._database.transaction() as tx:
             due, overdue_s, unpublished_s, *counts = tx.run("backlog")[0]
         return Backlog(due, float(overdue_s), float(unpublished_s), *counts)

@@ -1,9 +1,9 @@
-"""Checks of mailboxes, which leave no run behind when there is nothing new.
+"""Checks of mailboxes, which create no run when there is nothing new.
 
-A check holds the lease like an execution does, under an epoch of its own, so what it writes is
-fenced. Its lease can be taken: any execution may take the mailbox from a check that has no run, and
-the execution of its own run from one that has. So a person never waits for a check, no worker waits
-for a dead one, and what a check cannot do itself is left to an execution of the same name.
+A check holds the lease as an execution does, under an epoch of its own, so its writes are fenced.
+Its lease is pre-emptible: any execution may take the mailbox from a check without a run, and the
+execution of the check's own run from one with a run. So no user waits for a check, no worker waits
+for a dead check, and an execution of the same name continues what a check cannot finish.
 """
 
 import base64
@@ -39,7 +39,7 @@ from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import fail_run
 
 CHECK_LEASE_S = 60
-"""Longer than a check, and over before Lambda calls a function again that died."""
+"""Longer than a check lasts, and expired before Lambda retries an invocation that died."""
 TRIGGER = "schedule"
 
 
@@ -71,17 +71,19 @@ class Check:
 
     @property
     def is_of_closed_account(self) -> bool:
-        """Whether there has to be an access token before anything else."""
+        """Whether the account is closed, so that the check begins by getting an access token."""
         return self.account.status != "active"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckEnd:
-    """What a check that found nothing new leaves behind.
+    """What a check stores when it found nothing new.
 
-    `cursors` are those of the feeds that were read, None where the provider gave the same again.
-    `compared` are complete listings of folders that equal their rows. `is_whole`: every folder was
-    listed, so the mailbox is verified as of now. `reading` is how the folder tree was read.
+    cursors: by folder whose feed was read, the new cursor; None where the provider repeated the old
+        one.
+    compared: complete listings of folders that equal their rows.
+    is_whole: every folder was listed, so the mailbox is verified as of now.
+    reading: how much of the folder tree was read.
     """
 
     cursors: Mapping[KnownFolder, Sealed | None] = field(default_factory=dict)
@@ -93,14 +95,18 @@ class CheckEnd:
 class CheckStore:
     """Raises StoreUnavailable and StoreRejected; every method is one transaction.
 
-    Those that end or change a check raise LeaseLost when an execution has taken the mailbox.
+    Methods that end or change a check raise LeaseLost when an execution has taken the mailbox.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, account_id: AccountId, run_id: RunId) -> Check | None:
-        """None when the account is not to be synced, or somebody works on it or is about to."""
+        """Take the mailbox for a check.
+
+        Returns None when the account is not to be synced, or another worker has the mailbox or is
+        about to take it.
+        """
         with self._database.transaction() as tx:
             found = tx.run(
                 "begin_check",
@@ -134,7 +140,7 @@ class CheckStore:
         )
 
     def end(self, check: Check, end: CheckEnd) -> None:
-        """There is nothing new: the mailbox is as it was verified to be."""
+        """End a check that found nothing new: the mailbox is verified."""
         wait_s = next_sync_after_success_in_s(
             has_news=False,
             is_pushed=check.is_pushed,
@@ -156,8 +162,10 @@ class CheckStore:
             _demand(ended, check)
 
     def open_run(self, check: Check) -> bool:
-        """The check becomes a run that others see and join; False when another run was asked for
-        meanwhile, and the mailbox is free for it."""
+        """Turn the check into a run, which other requests see and join.
+
+        Returns False when another run was requested meanwhile; the mailbox is free for it.
+        """
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=LEASE_S), check)
             if not _open_run(tx, check):
@@ -167,8 +175,11 @@ class CheckStore:
         return True
 
     def hand_over(self, check: Check) -> bool:
-        """Leaves the run to an execution of its name, which is to be started; False when another
-        run was asked for meanwhile. The check can write nothing from now on."""
+        """Leave the run to an execution of its name, which the caller starts; the check can write
+        no more.
+
+        Returns False when another run was requested meanwhile.
+        """
         with self._database.transaction() as tx:
             _demand(tx.run("release_check", **_fence(check)), check)
             if tx.changed("hand_over_run", run_id=check.run.run_id):
@@ -186,7 +197,7 @@ class CheckStore:
             )
 
     def fail(self, check: Check, error: str, message: str) -> None:
-        """Closes the run under the name of its error, as `RunStore.fail` does."""
+        """Close the run under the name of its error, as `RunStore.fail` does."""
         run = check.run
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
@@ -197,14 +208,14 @@ class CheckStore:
         count_failure(error, closes_account=bool(closes))
 
     def reopen(self, check: Check) -> None:
-        """The account is active again, and the check goes on with its lease."""
+        """Activate the account again; the check keeps its lease."""
         with self._database.transaction() as tx:
             _demand(tx.run("reopen_account", **_fence(check)), check)
 
     def stay_closed(self, check: Check, message: str | None) -> None:
-        """The account is tried again, later after each time; its lease is free.
+        """Release the lease of a closed account, and put off the next attempt, longer each time.
 
-        message: why there is no access token; None leaves what was said before.
+        message: why there is no access token; None keeps the stored message.
         """
         jitter = random()  # noqa: S311
         wait_s = next_sync_in_s(failures=check.failures + 1, cause=None, jitter=jitter)
@@ -237,7 +248,7 @@ def _open_run(tx: Transaction, check: Check) -> bool:
 
 
 def _count(row: list[Any]) -> FolderCount:
-    """From a row of `checked_folders`."""
+    """Return the counts in a row of `checked_folders`."""
     remote, remote_unread = row[-10], row[-9]
     stored, unread, offset, unread_offset, compared_at, quarantined = row[-6:]
     return FolderCount(

@@ -139,8 +139,7 @@ class ControlStore:
             return tx.changed("purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH) > 0
 
     def purge_rest(self, account_id: AccountId) -> bool:
-        """Delete the account after its mail and runs; return False while its access is being
-        renewed."""
+        """Delete the emptied account; return False while its access is being renewed."""
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))

@@ -127,7 +127,7 @@ class FolderStore:
             tx.run("retry_feeds", account_id=run.account_id)
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
-        """Restart the full sync of these folders, or of all where none is named; each once per run."""
+        """Restart the full sync of these folders, or of all if none is named; each once per run."""
         named = rows.to_json(folder_ids) if folder_ids else None
         with Fenced(self._database, run) as tx:
             tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)

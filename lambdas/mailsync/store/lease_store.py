@@ -10,10 +10,10 @@ from mailsync.store.connection import Database
 from mailsync.store.run_outcome import announce, finish
 
 LEASE_S = 15 * 60
-"""Longer than any function and any pause between two of them."""
+"""Longer than any function runs, and than any pause between two functions."""
 
 CHECKER = "sync-accounts"
-"""The owner of the lease while a mailbox is checked without an execution."""
+"""The owner of the lease during a check, which has no execution."""
 
 
 class LeaseStore:
@@ -30,10 +30,11 @@ class LeaseStore:
         sync_type: SyncType,
         trigger: str,
     ) -> int | None:
-        """The epoch of the lease, or None when another execution holds it.
+        """Take the lease for an execution and begin its run.
 
-        The same execution may begin again after a retry and gets the same epoch; None too when
-        its run was stopped meanwhile. A check that is under way loses the mailbox to it.
+        Returns the epoch; None where another execution holds the lease, or the run was stopped
+        before it began. An execution that begins again after a retry gets the same epoch. A check
+        without a run loses the mailbox to the execution.
         """
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
@@ -66,7 +67,8 @@ class LeaseStore:
         return int(lease[0][0])
 
     def renew(self, run: RunRef, *, requests: int = 0) -> None:
-        """Raises LeaseLost when another execution took the mailbox."""
+        """Extend the lease and record the run's heartbeat. Raises LeaseLost when another execution
+        took it."""
         with self._database.transaction() as tx:
             if not tx.run(
                 "renew_lease", account_id=run.account_id, epoch=run.lease_epoch, seconds=LEASE_S
@@ -75,8 +77,7 @@ class LeaseStore:
             tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
 
     def save_throttle(self, run: RunRef, wait_s: float) -> None:
-        """No request is sent for so many seconds, whoever works on the mailbox; the lease lasts
-        for longer."""
+        """Keep every worker from sending requests for `wait_s` seconds; the lease outlasts them."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_throttle",
@@ -87,6 +88,6 @@ class LeaseStore:
             )
 
     def save_in_flight(self, account_id: AccountId, in_flight: int) -> None:
-        """So many requests at a time, and no more, were found to be taken."""
+        """Store the number of concurrent requests that the provider accepts."""
         with self._database.transaction() as tx:
             tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)

@@ -1,8 +1,8 @@
-"""Messages: every method is one transaction, and every writer passes the fence.
+"""Messages. Every method is one transaction, and every writer passes the fence.
 
-A page may arrive twice (Step Functions retries) and in two processes at once (a timed-out
-function may still be running): writing it twice changes nothing, and only the one that moves
-the cursor from where the page was asked may write it at all.
+A page may arrive twice (Step Functions retries) and in two processes at once (a timed-out function
+may still be running). Writing it twice changes nothing, and only the worker that moves the cursor
+from where the page was requested can write it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -29,14 +29,14 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import Fenced
 
 DELETE_BATCH = 2000
-"""Messages that one transaction deletes; a second or so, bodies included."""
+"""Messages that one transaction deletes, bodies included: about a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageWrite:
-    """One page on its way into the store: from which position to which, and what it cost.
+    """A page to write: its position, its plan, the next cursor, and its cost in requests.
 
-    `unchanged` are messages that the page names, in the state in which they are stored.
+    unchanged: messages that the page names in the state that is stored.
     """
 
     folder: KnownFolder
@@ -48,13 +48,13 @@ class PageWrite:
 
 
 class MailStore:
-    """Reads and writes the mail of accounts. Raises StoreUnavailable and StoreRejected."""
+    """Read and write the mail of accounts. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def drop_unselected(self, run: RunRef) -> int:
-        """Delete the mail of folders that are not mirrored, batch by batch; how many rows."""
+        """Delete the mail of folders that are not mirrored, in batches; return the number of rows."""
         dropped = 0
         while True:
             with Fenced(self._database, run) as tx:
@@ -64,10 +64,11 @@ class MailStore:
                 return dropped
 
     def apply_page(self, run: RunRef, write: PageWrite) -> Counts | None:
-        """Store rows, removals, quarantine, cursor and, after a full sync's last page, the sweep.
+        """Write a page: rows, removals, quarantine, cursor and, after the last page of a full sync,
+        the sweep.
 
-        Returns None when another worker has moved the cursor meanwhile: nothing was written,
-        ask for the position again.
+        Returns None when another worker has moved the cursor: nothing was written; read the
+        position again.
 
         Raises:
             LeaseLost: another execution owns the mailbox.
@@ -85,9 +86,12 @@ class MailStore:
         messages: Sequence[Message],
         unreadable: Sequence[Unreadable] = (),
     ) -> Counts:
-        """Store messages that were fetched by id; each goes to the folder that it names, or else
-        to `folder`. Without `folder` all of them must name a known one, and what is unreadable
-        must be in quarantine already."""
+        """Write messages that were fetched by id, each into the folder that it names, or else into
+        `folder`.
+
+        Without `folder`, each message must name a known folder, and unreadable ones must be in
+        quarantine already.
+        """
 
         def write(savepoints: bool) -> Counts:
             with Fenced(self._database, run) as tx:
@@ -99,7 +103,8 @@ class MailStore:
         return counts
 
     def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
-        """Of messages that were stored without a version and are equal to what is listed."""
+        """Store the versions of messages that equal their entries and were stored without a
+        version."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
         with Fenced(self._database, run) as tx:
             tx.run("save_versions", account_id=run.account_id, versions=rows.to_json(versions))
@@ -107,7 +112,8 @@ class MailStore:
     def entries(
         self, run: RunRef, folder_id: FolderId, listed: Collection[RemoteId]
     ) -> dict[RemoteId, StoredEntry]:
-        """Every row of a folder, hidden ones too, and the rows elsewhere of listed ids."""
+        """Return every row of a folder, hidden rows included, and the rows of listed ids in other
+        folders."""
         with self._database.transaction() as tx:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
             entries = {RemoteId(row[0]): _entry(row, is_here=row[4]) for row in found}
@@ -118,7 +124,7 @@ class MailStore:
     def unchanged(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
     ) -> tuple[RemoteId, ...]:
-        """Those of the entries of a folder that are stored in it in the state that they name."""
+        """Return the ids of the entries that the folder stores in the same state."""
         ids = rows.to_json([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
             found = tx.run("entries_of", account_id=run.account_id, ids=ids)
@@ -160,7 +166,7 @@ class MailStore:
 
 
 def _entry(row: Sequence[Any], *, is_here: bool) -> StoredEntry:
-    """From a row of `folder_entries` or `entries_of`."""
+    """Return the entry in a row of `folder_entries` or `entries_of`."""
     _, is_read, version, modified_at, *_ = row
     return StoredEntry(is_read, version, modified_at, is_here)
 

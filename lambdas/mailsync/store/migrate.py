@@ -1,8 +1,8 @@
-"""Brings the schema up to date: plain SQL files in dbmate's format, applied in order.
+"""Apply migrations: plain SQL files in dbmate's format, in order.
 
-The files and the table are dbmate's (github.com/amacneil/dbmate), so its command line works
-beside this. Added: a lock against several runners at once and a checksum of what was applied.
-It needs a direct connection, since a session lock does not survive a transaction pooler.
+The files and the table are those of dbmate (github.com/amacneil/dbmate), so its command line works
+as well. Mailsync adds a lock against concurrent runners and a checksum of each applied file. It
+needs a direct connection: a session lock does not survive a pooler in transaction mode.
 """
 
 import hashlib
@@ -33,13 +33,15 @@ _UP = re.compile(r"^-- migrate:up[^\n]*\n(.*?)(?=^-- migrate:down|\Z)", re.DOTAL
 
 @dataclass(frozen=True, slots=True)
 class Migration:
+    """One migration file. `checksum` covers its text; an applied file must not change."""
+
     version: str
     statements: str
     checksum: str
 
 
 def migrations(directory: Path = MIGRATIONS) -> tuple[Migration, ...]:
-    """The files in order of their number."""
+    """Return the migrations, in the order of their numbers."""
     return tuple(_read(path) for path in sorted(directory.glob("*.sql")))
 
 
@@ -56,15 +58,17 @@ def _read(path: Path) -> Migration:
 
 
 def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
-    """Applies what is missing, each file in its own transaction; returns the versions applied.
+    """Apply the missing migrations, each in its own transaction; return their versions.
 
-    Then makes the login of the functions, where the settings name one.
+    Afterwards creates the login of the functions, where the settings name one.
 
     Raises:
-        SchemaOutdated: an applied file was changed, or a file fails; it is rolled back whole.
-        SettingMissing: the login is refused, or may not do what a file does.
-        StoreUnavailable: the database does not answer or cannot be written, or another runner
-            takes too long.
+        SchemaOutdated: an applied file was changed, or a file fails; its transaction is rolled
+            back.
+        SettingMissing: the database rejects the login, or the login lacks a right that a file
+            needs.
+        StoreUnavailable: the database does not respond or is read-only, or another runner takes too
+            long.
     """
     with _connected(settings) as migrator, _locked(migrator):
         missing = _missing(wanted, _applied(migrator))
@@ -79,17 +83,17 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
 
 
 def plan(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
-    """The versions that `migrate` would apply now; writes nothing. Raises the same."""
+    """Return the versions that `migrate` would apply; writes nothing. Raises what `migrate` raises."""
     with _connected(settings) as migrator:
         return tuple(each.version for each in _missing(wanted, _applied(migrator)))
 
 
 def require_usable(database: Database) -> None:
-    """Require that the database has the schema of this code and can be written.
+    """Check that the database has the schema of this code and can be written.
 
     Raises:
         SchemaOutdated: the newest migration of this code was not applied.
-        StoreUnavailable: the database does not answer, or is read-only.
+        StoreUnavailable: the database does not respond, or is read-only.
     """
     newest = migrations()[-1].version
     with database.transaction() as tx:
@@ -103,10 +107,10 @@ def require_usable(database: Database) -> None:
 
 
 class _Migrator:
-    """A session of the schema's owner.
+    """A session with the login of migrations.
 
-    Errors of its statements show what the server says, which no statement of the functions does:
-    a migration holds no mail. The names in the URL are left out of it.
+    Its errors contain the server's message, which errors of the functions never do: a migration
+    contains no mail. The names in the URL are removed from it.
     """
 
     def __init__(self, connection: Connection, target: Target) -> None:
@@ -154,9 +158,8 @@ def _connected(settings: Settings) -> Iterator[_Migrator]:
 
 @contextmanager
 def _locked(migrator: _Migrator) -> Iterator[None]:
-    """Polls: a blocked waiter's snapshot would deadlock with CREATE INDEX CONCURRENTLY.
-
-    Freed in so many words: a proxy may keep the server's session when ours has ended.
+    """Hold the lock of migrations. Polls, since a blocked waiter's snapshot would deadlock with
+    CREATE INDEX CONCURRENTLY, and unlocks explicitly, since a proxy may keep the server's session.
     """
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while not migrator.run(f"SELECT pg_try_advisory_lock({_LOCK})", "The lock")[0][0]:
@@ -172,7 +175,7 @@ def _locked(migrator: _Migrator) -> Iterator[None]:
 
 
 def _applied(migrator: _Migrator) -> dict[str, str | None]:
-    """Version and checksum of each; dbmate's own table has no checksums."""
+    """Return the checksum of each applied version; None for those that dbmate applied."""
     exists = "SELECT to_regclass('mailsync.schema_migrations') IS NOT NULL"
     if migrator.run(exists, _LIST) == [[False]]:
         return {}

@@ -1,4 +1,4 @@
-"""Events that wait to be published; written by the transactions that make them true."""
+"""The outbox: events that are written with what they report, and published later."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from mailsync.store.connection import Database
 
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
-    """`detail` is JSON with the event's own `eventId`; `created_at` is when it became true."""
+    """An event to publish. `detail` is JSON and contains `eventId`; `created_at` is when it became
+    true."""
 
     id: int
     type: str
@@ -19,12 +20,13 @@ class OutboxEvent:
 
 
 Put = Callable[[Sequence[OutboxEvent]], Collection[int]]
-"""Hands events on and returns the ids of those that were taken."""
+"""Publishes events; returns the ids of those that the bus accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """`last` is the highest id that was tried, None when nothing waits."""
+    """The result of publishing. `last` is the highest id that was tried, None when the outbox is
+    empty."""
 
     last: int | None
     published: int = 0
@@ -38,10 +40,10 @@ class OutboxStore:
         self._database = database
 
     def publish(self, put: Put, *, after: int, limit: int) -> Handed:
-        """Gives up to `limit` events above the id `after` to `put`, at most one per account.
+        """Publish up to `limit` events with ids above `after`, at most one per account.
 
-        They are locked meanwhile, and others pass them by. A crash between `put` and the commit
-        leaves them waiting: an event may be handed on twice, and is never lost.
+        The events are locked meanwhile, and other publishers skip them. A crash between `put` and
+        the commit leaves them in the outbox: an event may be published twice and is never lost.
         """
         with self._database.transaction() as tx:
             found = [OutboxEvent(*row) for row in tx.run("claim_outbox", after=after, limit=limit)]
@@ -52,6 +54,7 @@ class OutboxStore:
         return Handed(found[-1].id, len(taken), len(found) - len(taken))
 
     def forget(self, *, days: int, limit: int) -> int:
-        """Deletes up to `limit` events that were published more than `days` ago."""
+        """Delete up to `limit` events that were published more than `days` days ago; return how
+        many."""
         with self._database.transaction() as tx:
             return tx.changed("forget_published", days=days, limit=limit)

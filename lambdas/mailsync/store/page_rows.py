@@ -1,7 +1,6 @@
-"""The rows of a page, or of messages fetched by id, inside the transaction of the caller.
+"""Write the rows of a page, or of messages fetched by id, in the caller's transaction.
 
-A message that cannot be stored is put into quarantine with its cause, and the others are
-stored: none holds up its page.
+A message that cannot be stored goes into quarantine with its cause, and the others are stored.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +15,9 @@ from mailsync.store.connection import Transaction
 from mailsync.store.rows import Row
 
 BODY_LIMIT_CHARS = 16 * 2**20
-"""Exchange Online takes messages of 36 MB by default, attachments included, so nobody writes text
-of this size. Measured: a body at the limit costs a function 100 to 310 MB while it is stored."""
+"""The longest body that is stored. Exchange Online accepts messages of 36 MB by default,
+attachments included, so real text stays below. Measured: a body at the limit costs a function 100
+to 310 MB while it is stored."""
 
 T = TypeVar("T")
 
@@ -25,8 +25,8 @@ T = TypeVar("T")
 def retry_with_savepoints(write: Callable[[bool], T]) -> T:
     """Write without savepoints; if Postgres rejects a value, write again with a savepoint per row.
 
-    `write` gets whether it is to set savepoints. Hardly any page needs them, and each costs a
-    statement. Returns what `write` returned.
+    `write` is called with False, then with True. Savepoints cost a statement each, and hardly any
+    page needs them. Returns what `write` returned.
 
     Raises:
         StoreRejected: for another reason than the values of a message.
@@ -72,6 +72,7 @@ def save_messages(
 
 
 def remove(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
+    """Hide the messages that left this folder, and remove them from its quarantine."""
     if not plan.removals:
         return Counts()
     left = {
@@ -86,7 +87,7 @@ def remove(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) ->
 def quarantine(
     tx: Transaction, run: RunRef, folder: KnownFolder | None, unreadable: Sequence[Unreadable]
 ) -> Counts:
-    """Without `folder`, the messages must be in quarantine already."""
+    """Put unreadable messages into quarantine; without `folder` they must be there already."""
     entries = [
         rows.quarantine_row(each.remote_id, None, each.cause, each.detail) for each in unreadable
     ]
@@ -95,17 +96,18 @@ def quarantine(
 
 
 def stamp(tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]) -> Counts:
-    """Messages that a page names in the state in which they are stored."""
+    """Stamp unchanged messages with their folder's generation, so that the sweep keeps them."""
     if unchanged:
         tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_json(sorted(unchanged)))
     return Counts(unchanged=len(unchanged))
 
 
 def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
-    """Hide what a full sync has not seen, unless that contradicts the provider's own count.
+    """Hide the messages that a full sync has not seen, unless that contradicts the provider's own
+    count.
 
-    Then nothing is hidden, and the folder is compared id by id: asked about each message, the
-    provider has the last word.
+    In that case nothing is hidden, and the next verification compares the folder by ids and
+    requests each missing message.
     """
     generation = folder.position.generation
     stored, unseen, remote_total = tx.run(
@@ -133,7 +135,7 @@ _TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
 def _left_the_mirror(
     tx: Transaction, run: RunRef, folder: KnownFolder, messages: Sequence[Message]
 ) -> frozenset[RemoteId]:
-    """Messages of a page that name a folder which is not selected: hidden like any removal."""
+    """Return the messages of a page that name a folder which is not mirrored; they are hidden."""
     named = {each.folder_remote_id for each in messages} - {folder.ref.remote_id}
     if not named:
         return frozenset()
@@ -145,13 +147,15 @@ def _left_the_mirror(
 
 
 def body_chars(message: Message) -> int:
+    """Return the length of a message's bodies."""
     return len(message.body_html or "") + len(message.body_text or "")
 
 
 def _differing(
     tx: Transaction, run: RunRef, folder: KnownFolder | None, sent: list[Row]
 ) -> list[Row]:
-    """Those rows that are not stored like that; the first full sync of a folder need not ask."""
+    """Return the rows that differ from what is stored; all of them in the first full sync of a
+    folder."""
     if not sent or (
         folder and folder.position.generation == 1 and folder.position.full_sync_running
     ):
@@ -188,7 +192,8 @@ def _upsert(
 def _upsert_with_savepoints(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
 ) -> tuple[Counts, list[Row]]:
-    """Halves what is refused until single messages are left; returns their quarantine rows."""
+    """Halve rejected rows until single messages are left; return the counts and their quarantine
+    rows."""
     try:
         with tx.savepoint():
             return _upsert(tx, run, folder_id, sent)

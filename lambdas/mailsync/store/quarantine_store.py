@@ -17,7 +17,7 @@ class QuarantineStore:
     def leave(
         self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
     ) -> None:
-        """Messages that are gone, from everywhere or from one folder."""
+        """Remove messages from quarantine: from every folder, or from one."""
         with Fenced(self._database, run) as tx:
             tx.run(
                 "leave_quarantine",
@@ -27,12 +27,13 @@ class QuarantineStore:
             )
 
     def due(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
-        """Messages worth another try: 10 minutes after the first one, doubling to a day."""
+        """Return messages that are due for another attempt: after 10 minutes, doubling to a day."""
         with self._database.transaction() as tx:
             found = tx.run("due_in_quarantine", account_id=run.account_id, limit=limit)
         return tuple(RemoteId(each) for (each,) in found)
 
     def ids(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
+        """Return the ids of a folder's messages in quarantine."""
         with self._database.transaction() as tx:
             found = tx.run("quarantined_ids", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(each) for (each,) in found)

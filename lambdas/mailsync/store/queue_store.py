@@ -1,4 +1,4 @@
-"""The queue of mailboxes that are due: a worker claims some, and gives back what it cannot do."""
+"""The queue of due mailboxes: a worker claims some, and releases those that it cannot check."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,17 @@ class QueueStore:
         self._database = database
 
     def claim_due(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
-        """Those that have been due for longest; each is put off by `wait_s`, so nobody else claims
-        it too, and one that is forgotten comes back by itself."""
+        """Claim the accounts that have been due the longest.
+
+        A claim moves the account's next sync by `wait_s`, so no other worker claims it, and an
+        account whose worker dies is due again by itself.
+        """
         with self._database.transaction() as tx:
             found = tx.run("claim_due_accounts", limit=limit, next_in_s=wait_s)
         return tuple(AccountId(each) for (each,) in found)
 
     def release_claims(self, account_ids: Sequence[AccountId]) -> None:
-        """Make accounts due again that were claimed and not checked."""
+        """Make claimed accounts that were not checked due again at once."""
         if account_ids:
             with self._database.transaction() as tx:
                 tx.run("release_claims", ids=to_json(list(account_ids)))

@@ -1,4 +1,4 @@
-"""Messages that left their folders: hidden, and deleted once the provider has said so twice.
+"""Removals: messages that left their folders are hidden, and deleted after a second confirmation.
 
 Every method is one transaction. Raises StoreUnavailable and StoreRejected.
 """
@@ -21,13 +21,15 @@ from mailsync.store.fence import Fenced
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """How much of a mailbox is hidden, and going to be deleted; the columns of `removals`.
+    """How much of a mailbox is hidden and may be deleted; the columns of `removals`.
 
-    `hidden` messages left their folders. Of these the provider, asked by id, has said that `gone`
-    are in no mirrored folder, first at `gone_since`. `unconfirmed` of them went after
-    `confirmed_at`, when a person last said that the removal is meant. `stored` are all messages,
-    hidden ones included; 0 where too few are gone to be suspicious. `folders` are mirrored folders
-    that are hidden.
+    hidden: messages that left their folders.
+    gone: those of them that the provider, requested by id, reported as in no mirrored folder.
+    gone_since: when it first did.
+    unconfirmed: those of `gone` that left after `confirmed_at`.
+    confirmed_at: when a person last confirmed the removal.
+    stored: all messages, hidden ones included; 0 where too few are gone to be suspicious.
+    folders: mirrored folders that are hidden.
     """
 
     hidden: int
@@ -40,16 +42,17 @@ class Removal:
 
     @property
     def is_large(self) -> bool:
-        """Most of the mailbox would go."""
+        """Whether most of the mailbox would be deleted."""
         return is_majority(stored=self.stored, removing=self.gone)
 
     @property
     def is_suspicious(self) -> bool:
-        """Most of the mailbox would go, and no person has said that this is meant."""
+        """Whether most of the mailbox would be deleted, and no person has confirmed that."""
         return is_majority(stored=self.stored, removing=self.unconfirmed)
 
     @property
     def sentence(self) -> str:
+        """What happened to the mail and what to do, for people."""
         return (
             f"{self.gone} of {self.stored} messages are in no folder at the provider any more."
             " They are hidden here. Confirm the removal if it is meant; else they are deleted when"
@@ -58,14 +61,14 @@ class Removal:
 
     @property
     def wait_s(self) -> float:
-        """Between the two answers of the provider that delete a message."""
+        """Seconds between the two responses of the provider that delete a message."""
         after = SUSPICIOUS_CONFIRMATION_DELAY if self.is_suspicious else CONFIRMATION_DELAY
         return after.total_seconds()
 
     @property
     def deleted_from(self) -> datetime | None:
-        """When the first of the messages may be deleted, by a sync that asks the provider again;
-        None: none is gone."""
+        """When a sync may delete the first of the messages, after requesting it again; None if none
+        is gone."""
         return self.gone_since + timedelta(seconds=self.wait_s) if self.gone_since else None
 
 
@@ -73,11 +76,13 @@ NOTHING_HIDDEN = Removal(0, 0, 0, 0, None, None, 0)
 
 
 class RemovalStore:
+    """Read and write the hidden messages of accounts. Writers raise LeaseLost."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, run: RunRef) -> Removal:
-        """Put off what is too much to believe; return how much is going."""
+        """Return how much is being removed; put off the deletion of most of a mailbox."""
         with Fenced(self._database, run) as tx:
             removal = removal_of(tx, run.account_id)
             if removal.is_large:
@@ -85,7 +90,7 @@ class RemovalStore:
         return removal
 
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Hide messages that left this folder; how many."""
+        """Hide messages that left this folder; return how many."""
         with Fenced(self._database, run) as tx:
             return tx.changed(
                 "mark_removed",
@@ -95,7 +100,8 @@ class RemovalStore:
             )
 
     def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Show messages that are in this folder after all, in the state that is stored."""
+        """Show hidden messages that are in this folder, in the state that is stored; return how
+        many."""
         with Fenced(self._database, run) as tx:
             return tx.changed(
                 "show_again",
@@ -105,14 +111,17 @@ class RemovalStore:
             )
 
     def due(self, run: RunRef, after: str, limit: int) -> tuple[RemoteId, ...]:
-        """Hidden messages about which the provider is to be asked now, in the order of id."""
+        """Return hidden messages that are due for a request by id, ordered by id, after the id
+        `after`."""
         with self._database.transaction() as tx:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
         return tuple(RemoteId(message_id) for (message_id,) in found)
 
     def confirm_gone(self, run: RunRef, ids: Collection[RemoteId], wait_s: float) -> int:
-        """Note that the provider says that they are gone; how many it said it of before, at least
-        `wait_s` seconds ago, and which are deleted for it."""
+        """Record that the provider reports these messages as gone.
+
+        Deletes those that it reported at least `wait_s` seconds ago as well; returns how many.
+        """
         if not ids:
             return 0
         with Fenced(self._database, run) as tx:
@@ -125,7 +134,7 @@ class RemovalStore:
 
 
 def removals_of(tx: Transaction, account_ids: Iterable[AccountId]) -> dict[AccountId, Removal]:
-    """What is hidden in each of these accounts; nothing in one that was deleted meanwhile."""
+    """Return what is hidden in each account; nothing for an account that was deleted meanwhile."""
     ids = list(account_ids)
     found = tx.run("removals", account_ids=rows.to_json(ids), smallest=MIN_SUSPICIOUS_MESSAGES)
     removals = {account_id: Removal(*row) for account_id, *row in found}
@@ -133,9 +142,10 @@ def removals_of(tx: Transaction, account_ids: Iterable[AccountId]) -> dict[Accou
 
 
 def removal_of(tx: Transaction, account_id: AccountId) -> Removal:
+    """Return what is hidden in the account."""
     return removals_of(tx, [account_id])[account_id]
 
 
 def schedule_removal(tx: Transaction, account_id: AccountId, removal: Removal) -> None:
-    """Schedule the second request by id for when its answer may delete."""
+    """Schedule the second request by id for the time when its response may delete."""
     tx.run("schedule_removal", account_id=account_id, wait_s=removal.wait_s)

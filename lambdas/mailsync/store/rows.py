@@ -1,4 +1,4 @@
-"""From messages to the JSON that the statements of `queries/` take apart."""
+"""Convert messages to the JSON that the statements of `queries/` unpack."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +17,11 @@ Row = dict[str, Any]
 
 
 def to_row(message: Message) -> Row:
-    """The columns of one message, its two hashes, and its bodies.
+    """Return the columns of one message, its two hashes, and its bodies.
 
-    `row_hash` covers what the message shows, without its folder, version and bodies: those are
-    compared on their own, so that a move or a flag never sends a body again.
+    `row_hash` covers the message without its folder, version and bodies, which are compared on
+    their
+    own: a move or a flag never sends a body again.
     """
     row: Row = {
         "internet_message_id": message.internet_message_id,
@@ -59,11 +60,12 @@ def to_row(message: Message) -> Row:
 
 
 def without_body(row: Row) -> Row:
+    """Return the row without its bodies, for an update that keeps the stored ones."""
     return {**row, "body_hash": None, "html": None, "text": None}
 
 
 def chunks(rows: Sequence[Row]) -> Iterator[JsonBytes]:
-    """The rows as JSON arrays of at most about 2 MB; a single larger row stands alone."""
+    """Yield the rows as JSON arrays of at most about 2 MB; a larger row stands alone."""
     encoded = [orjson.dumps(row) for row in rows]
     chunk: list[bytes] = []
     size = 0
@@ -78,6 +80,7 @@ def chunks(rows: Sequence[Row]) -> Iterator[JsonBytes]:
 
 
 def keys(rows: Iterable[Row]) -> JsonBytes:
+    """Return ids and hashes of rows, to compare them with what is stored."""
     wanted = ("message_id", "folder_remote_id", "row_hash", "version", "body_hash")
     return to_json([{name: row[name] for name in wanted} for row in rows])
 
@@ -123,7 +126,7 @@ def _addresses(addresses: Iterable[Address]) -> list[dict[str, Any]]:
 
 
 def _storable(value: Any) -> Any:
-    """Texts, alone and in lists, as they can be stored; other values pass through."""
+    """Return texts, alone and in lists, in their storable form; other values unchanged."""
     if isinstance(value, list):
         return [_storable(each) for each in value]
     return storable(value) if isinstance(value, str) else value

@@ -1,6 +1,7 @@
-"""A folder's part in a run: every method is one transaction, and every writer passes the fence.
+"""What a run does in one folder. Every method is one transaction, and every writer passes the
+fence.
 
-Raises StoreUnavailable and StoreRejected, and LeaseLost from writers.
+Raises StoreUnavailable and StoreRejected; writers also raise LeaseLost.
 """
 
 from mailsync.model import FolderId, RunRef
@@ -9,6 +10,8 @@ from mailsync.store.fence import Fenced
 
 
 class RunFolderStore:
+    """Record the progress and the failures of folders in a run."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -29,7 +32,7 @@ class RunFolderStore:
             tx.run("set_folder_error", folder_id=folder_id, error=error, error_message=message)
 
     def failed(self, run: RunRef) -> frozenset[FolderId]:
-        """The folders that failed in the run, and exist."""
+        """Return the existing folders that failed in the run."""
         with self._database.transaction() as tx:
             found = tx.run("failed_folders", run_id=run.run_id)
         return frozenset(FolderId(folder_id) for (folder_id,) in found)

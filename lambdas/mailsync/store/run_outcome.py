@@ -1,4 +1,4 @@
-"""How a run ends, in the transaction of whoever ends it: its outcome, its account, its event."""
+"""End a run, in the caller's transaction: its outcome, its account, its event."""
 
 from random import random
 from typing import Any
@@ -19,10 +19,12 @@ from mailsync.store.rows import to_json
 def finish(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
+    """Give the run an outcome; return False when it has one already."""
     return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
 
 
 def complete_run(tx: Transaction, run: RunRef) -> None:
+    """Complete a verified run: schedule the next sync and publish `sync.completed`."""
     has_news, is_pushed, has_changed, unchanged_for_s = tx.run("news_of_run", run_id=run.run_id)[0]
     wait_s = next_sync_after_success_in_s(
         has_news=has_news,
@@ -44,6 +46,7 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
 
 
 def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
+    """Fail a run that ends with unverified folders."""
     [[owner]] = tx.run("lease_owner", account_id=run.account_id)
     fail_run(
         tx,
@@ -58,7 +61,8 @@ def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
 def close_run(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
-    """Gives the run its outcome and its unfinished folders the same; False when it has one."""
+    """Give the run and its unfinished folders an outcome; return False when the run has one
+    already."""
     if not finish(tx, run_id, status, error, text):
         return False
     tx.run("finish_run_folders", run_id=run_id, status=status)
@@ -68,8 +72,11 @@ def close_run(
 def fail_run(
     tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
 ) -> bool | None:
-    """See `RunStore.fail`. Return whether it closes the account, None for a run that has its
-    outcome; to be counted after the commit."""
+    """Fail a run; see `RunStore.fail`.
+
+    Returns whether the failure closes the account, None for a run that has an outcome already. The
+    caller counts the failure after the commit.
+    """
     held = tx.run("lock_account_of_run", run_id=run_id)
     if not held or not close_run(tx, run_id, "failed", error, message):
         return None
@@ -97,7 +104,7 @@ def fail_run(
 def announce(
     tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
 ) -> None:
-    """An event for those outside, true from the commit of this transaction."""
+    """Add an event to the outbox; it becomes true with the commit of this transaction."""
     counters = tx.run("run_counters", run_id=run_id)[0][0]
     said = {"accountId": account_id, "runId": run_id, **facts, "counters": counters}
     detail = to_json({"schemaVersion": 1, **said})

@@ -1,4 +1,4 @@
-"""Accounts, leases and runs: who works on which mailbox, and how it ended."""
+"""Runs: enqueued, found again by their Idempotency-Keys, and ended."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,11 +22,12 @@ from mailsync.store.run_outcome import complete_run, fail_run, fail_unverified
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run as `enqueue` found or made it.
+    """A run as `enqueue` found or created it.
 
-    `execution_arn` is None until the execution has recorded itself. `scope` is what the run
-    syncs. `first_scope` is what the first request with the same Idempotency-Key asked for; None
-    without a key, or for a new one.
+    execution_arn: None until the execution has recorded itself.
+    scope: what the run syncs.
+    first_scope: what the first request with this Idempotency-Key requested; None without a key, or
+        for a new key.
     """
 
     id: RunId
@@ -42,7 +43,7 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class StaleRun:
-    """An open run that has given no sign of life for a while."""
+    """An open run without a heartbeat for a while."""
 
     id: RunId
     account_id: AccountId
@@ -52,7 +53,7 @@ class StaleRun:
 class RunStore:
     """Raises StoreUnavailable and StoreRejected; every method is one transaction.
 
-    A run is counted by the call that gave it its outcome, once that is committed.
+    The call that gives a run its outcome counts it in the metrics, after the commit.
     """
 
     def __init__(self, database: Database) -> None:
@@ -66,10 +67,13 @@ class RunStore:
         trigger: str,
         idempotency_key: str | None = None,
     ) -> OpenRun:
-        """The run that was asked for, or the one that is open; for a key that was answered before,
-        the run that it was answered with, whatever has become of it.
+        """Return a new run with this id, or the run that is open.
 
-        Raises AccountNotFound when the account was deleted meanwhile.
+        For an Idempotency-Key of an earlier request, returns that request's run, even if it has
+        ended.
+
+        Raises:
+            AccountNotFound: the account was deleted meanwhile.
         """
         try:
             found = self._enqueued(account_id, run_id, scope, trigger, idempotency_key)
@@ -87,7 +91,7 @@ class RunStore:
         trigger: str,
         idempotency_key: str | None,
     ) -> OpenRun | None:
-        """The same in one transaction; None when the open run has ended meanwhile."""
+        """Enqueue in one transaction; return None when the open run has ended meanwhile."""
         with self._database.transaction() as tx:
             if idempotency_key and (found := _run_of_key(tx, account_id, idempotency_key)):
                 return found
@@ -112,7 +116,7 @@ class RunStore:
         return _open_run(joined[0]) if joined else None
 
     def run_of_key(self, account_id: AccountId, idempotency_key: str) -> OpenRun | None:
-        """The run that the key was answered with; None when it is new."""
+        """Return the run of an earlier request with this Idempotency-Key, or None for a new key."""
         with self._database.transaction() as tx:
             return _run_of_key(tx, account_id, idempotency_key)
 
@@ -122,15 +126,15 @@ class RunStore:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
     def run_settings(self, run: RunRef) -> tuple[SyncScope, int]:
-        """What the run was asked to do, and how many rounds of repairs it has had."""
+        """Return what the run syncs, and the number of its repair rounds so far."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
     def complete(self, run: RunRef) -> bool:
-        """Close the run; return whether every folder was verified, without which it has failed.
+        """Close the run; return whether every folder was verified. Otherwise the run has failed.
 
-        A function that died after the commit is asked again: the second call changes nothing.
+        A retry after a lost response changes nothing.
         """
         with self._database.transaction() as tx:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
@@ -151,9 +155,9 @@ class RunStore:
     def fail(
         self, account_id: AccountId, run_id: RunId, owner: str, error: str, message: str
     ) -> None:
-        """Closes the run under the name of its error and frees the lease if `owner` holds it.
+        """Close the run under the name of its error, and free the lease if `owner` holds it.
 
-        A run that has its outcome keeps it, and its account is left alone.
+        A run with an outcome keeps it, and its account is not changed.
         """
         with self._database.transaction() as tx:
             closes = fail_run(tx, account_id, run_id, owner=owner, error=error, message=message)
@@ -161,19 +165,20 @@ class RunStore:
             count_failure(error, closes_account=closes)
 
     def open_run_account(self, run_id: RunId) -> AccountId | None:
-        """Whose run that is, as long as it has no outcome."""
+        """Return the account of a run without an outcome, None for any other run."""
         with self._database.transaction() as tx:
             found = tx.run("open_run_account", run_id=run_id)
         return AccountId(found[0][0]) if found else None
 
     def stale_runs(self, seconds: int, limit: int) -> tuple[StaleRun, ...]:
+        """Return open runs without a heartbeat for this many seconds."""
         with self._database.transaction() as tx:
             found = tx.run("stale_runs", seconds=seconds, limit=limit)
         return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)
 
 
 def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> OpenRun | None:
-    """Holds the key until the transaction ends: of two at once, one is answered first."""
+    """Return the run of the key, and lock the key until the transaction ends."""
     tx.run("lock_key", account_id=account_id, key=key)
     found = tx.run("find_run_by_key", account_id=account_id, key=key)
     if not found:

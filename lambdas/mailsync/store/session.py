@@ -1,15 +1,15 @@
-"""How every transaction begins, so that no setting of a role, a database or a pooler reaches it.
+"""The beginning of every transaction, which overrides settings of roles, databases and poolers.
 
 Postgres takes defaults from `ALTER ROLE ... SET`, `ALTER DATABASE ... SET`, postgresql.conf and
-from whatever an earlier client of a pooled session left there. The driver asks for text formats, so
-some of them change what is read: with `DateStyle = 'SQL, DMY'` day and month are swapped without
-an error. Each transaction therefore sets, for itself and in the message that begins it, all that
+from what an earlier client of a pooled session left there. The driver requests text formats, so
+some of them change what is read: with `DateStyle = 'SQL, DMY'` day and month are swapped without an
+error. So the message that begins a transaction sets, for this transaction only, every setting that
 changes a value, the meaning of a statement, or what an error does. This works through a pooler in
 transaction mode and costs no round trip (measured: 80 us of a transaction).
 
 Not set: `role` and `session_replication_role` (they decide what the login may do, and only a
-superuser gives a login the second), what plans cost, memory, and what the server logs.
-Read-only mode is never overridden: the provider or the operator wants nothing to be written.
+superuser gives a login the second), planner costs, memory, and what the server logs. Read-only mode
+is never overridden: the provider of the database or the operator wants nothing to be written.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def _begin(timeouts: Mapping[str, str]) -> str:
 
 
 BEGIN = _begin(_TIMEOUTS)
-"""Its answer is one row; the last column tells whether the transaction is read-only."""
+"""Its result is one row; the last column says whether the transaction is read-only."""
 BEGIN_MIGRATION = _begin(_OF_MIGRATIONS)
 
 END_STALE_SESSION = (
@@ -74,7 +74,8 @@ END_STALE_SESSION = (
     " WHERE name = 'default_transaction_read_only' AND setting = 'on'"
     " AND source IN ('database', 'user', 'database user')"
 )
-"""Ends a server's session whose role or database was read-only when it logged in.
+"""Ends a server session whose role or database was read-only at its login.
 
-It keeps that for its whole life, and a pooler keeps it when the client has gone (PgBouncer: for an
-hour), so clients that connect later would get it too."""
+The session stays read-only for its whole life, and a pooler keeps it after its client has gone
+(PgBouncer: for an hour), so later clients would get it too.
+"""

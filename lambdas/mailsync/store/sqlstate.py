@@ -42,7 +42,7 @@ from mailsync.errors import (
 
 READ_ONLY = "25006"
 OPENING = frozenset({"login", "begin"})
-"""Steps in which nothing was asked yet; a pooler logs in to the server at BEGIN, or later."""
+"""Steps that open a transaction; a pooler logs in to the server at BEGIN, or later."""
 
 _INTERNAL, _UNSUPPORTED = "XX000", "0A000"
 _POOLERS_ROUTINES = frozenset({"", "pooler_error"})
@@ -68,7 +68,7 @@ _FULL_WORDS = re.compile(
 
 
 def read_only() -> StoreUnavailable:
-    """The error of a write, or of a health check, while the database can only be read."""
+    """Return the error of a write, or of a health check, while the database is read-only."""
     return StoreUnavailable(
         f"The database is read-only (SQLSTATE {READ_ONLY}), so no mail is stored. Syncs go on by"
         " themselves when it can be written again; look at its disk space and at which server is"
@@ -77,11 +77,11 @@ def read_only() -> StoreUnavailable:
 
 
 def error_of(fields: Mapping[str, str], statement: str) -> MailsyncError:
-    """Return the product's error for one of the server.
+    """Return the product's error for an error of the server.
 
-    Its text is dropped, because it may quote mail, a user or a host.
+    The server's text is dropped, because it may quote mail, a user or a host.
 
-    fields: of the server's ErrorResponse, by their letters (PostgreSQL docs, 55.8).
+    fields: the fields of the server's ErrorResponse, by letter (PostgreSQL docs, 55.8).
     statement: the name of the statement that failed, or one of `OPENING`.
     """
     state, words = fields.get("C", "none"), fields.get("M", "")
@@ -115,9 +115,9 @@ def _is_stale_plan(state: str, words: str, routine: str) -> bool:
 
 
 def _refused_login(state: str, words: str, statement: str) -> str | None:
-    """Return what is wrong with the login and what to do; None: nothing.
+    """Return what is wrong with the login and what to do, or None if it is not the login.
 
-    words: of a pooler's error; a server writes its own in the language of its `lc_messages`.
+    words: the text of a pooler's error. A server writes its text in the language of `lc_messages`.
     """
     if _STATEMENT_POOLING.search(words):
         return (

@@ -1,4 +1,4 @@
-"""What the API shows: one account as its owner may see it."""
+"""The state of one account, as the API shows it to its user."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +11,13 @@ from mailsync.store.removal_store import Removal, removal_of
 
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
-    """`total` and `unread` are ours, `remote_total` the provider's; both may lag while syncing.
+    """A mirrored folder with its counts.
 
-    `count_offset` and `unread_offset`: by how much the provider's counts are wrong. `verified_at`:
-    when the counts last agreed; `compared_at`: when ids and versions were last compared, None where
-    that is still to be done. `differing`: messages about which the provider contradicted itself at
-    the last comparison.
+    total, unread: our counts; remote_total: the provider's. Both may lag during a sync.
+    count_offset, unread_offset: by how much the provider's counts are wrong.
+    verified_at: when the counts last agreed.
+    compared_at: when ids and versions were last compared; None before the first comparison.
+    differing: messages about which the provider contradicted itself at the last comparison.
     """
 
     id: int
@@ -38,7 +39,8 @@ class FolderStatus:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """`run_started_at` and `run_inserted` belong to the open run, if there is one."""
+    """An account with its folders. `run_started_at` and `run_inserted` belong to the open run, if
+    any."""
 
     id: AccountId
     email_address: str
@@ -60,7 +62,7 @@ class AccountStatus:
 
     @property
     def compared_at(self) -> datetime | None:
-        """When the folder that was compared first was; None: there are folders that were not."""
+        """The earliest comparison of a folder; None if some folder has not been compared."""
         times = [each.compared_at for each in self.folders if each.compared_at]
         return min(times) if times and len(times) == len(self.folders) else None
 
@@ -72,7 +74,7 @@ class StatusStore:
         self._database = database
 
     def status(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
-        """None when there is no such account or it is not this user's; the two look the same."""
+        """Return the account, or None if it does not exist or is another user's."""
         with self._database.transaction() as tx:
             found = tx.run("account_status", account_id=account_id, user_id=user_id)
             if not found:

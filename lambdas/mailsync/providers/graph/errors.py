@@ -65,7 +65,7 @@ class GraphResponse:
 
     @property
     def may_be_its_message(self) -> bool:
-        """Whether the failed response, one message, may have failed because of that message alone."""
+        """Whether this failed response, one message, may have failed because of that message."""
         return self.status == TOO_LARGE or (self.is_transient and not self.throttled)
 
     @property
