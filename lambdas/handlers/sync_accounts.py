@@ -14,8 +14,8 @@ from mailsync.sync.batch import sync_accounts
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    tally = sync_accounts(
+    report = sync_accounts(
         [AccountId(each) for each in event["accountIds"]],
         remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    return asdict(tally)
+    return asdict(report)

@@ -1,7 +1,7 @@
-"""Handing mailboxes that are due to the function `sync-accounts`, some at a time.
+"""Hand due mailboxes to the function `sync-accounts`, in batches.
 
-Postgres is the queue, and an invocation only starts a worker. If it is lost, its claim expires and
-the mailbox is due again.
+Postgres is the queue, and an invocation only starts a worker. If the invocation is lost, its claim
+expires and the mailbox is due again.
 """
 
 import json
@@ -13,12 +13,12 @@ from mailsync.model import AccountId
 from mailsync.store.queue_store import QueueStore
 
 BATCH = 25
-"""A batch lasts some 3 s when nothing is new: long enough that what an invocation costs by itself
-does not count, short enough that a function that dies keeps few waiting."""
+"""Mailboxes per invocation. A batch without changes takes some 3 s: long enough that the cost of an
+invocation does not matter, short enough that a dying function delays few mailboxes."""
 
 
 class Batches:
-    """`sync-accounts`, by Lambda's API."""
+    """A client for `sync-accounts`, by Lambda's API."""
 
     def __init__(self, queue: QueueStore, function_arn: str) -> None:
         self._queue = queue

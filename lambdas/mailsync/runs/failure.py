@@ -1,16 +1,16 @@
-"""Reading what Step Functions hands to the states that record a failure."""
+"""Read the error that Step Functions hands to the states that record a failure."""
 
 import json
 from collections.abc import Mapping
 
-LONGEST = 1000
+MAX_MESSAGE_CHARS = 1000
 
 
 def read_failure(error: Mapping[str, str]) -> tuple[str, str]:
-    """The error's name and its sentence, from the `Error` and `Cause` of a Catch.
+    """Return the name and the message of an error, from the `Error` and `Cause` of a Catch.
 
-    The cause of a Lambda function that raised is a JSON object (AWS docs, "Handling errors in
-    Step Functions"); one that timed out, and a service error, is plain text.
+    The cause of a Lambda function that raised is a JSON object (AWS docs, "Handling errors in Step
+    Functions"); the cause of a time-out or a service error is plain text.
     """
     cause = error.get("Cause", "")
     try:
@@ -18,4 +18,4 @@ def read_failure(error: Mapping[str, str]) -> tuple[str, str]:
     except json.JSONDecodeError:
         parsed = None
     message = parsed.get("errorMessage", cause) if isinstance(parsed, dict) else cause
-    return error.get("Error", "Unknown"), str(message)[:LONGEST]
+    return error.get("Error", "Unknown"), str(message)[:MAX_MESSAGE_CHARS]

@@ -72,7 +72,7 @@ class FoundDifference:
 
 @dataclass(frozen=True, slots=True)
 class AccountWithFolders:
-    """An account with every folder that exists, and the differences that remain in them."""
+    """An account with its existing folders, and the differences that remain in them."""
 
     row: AccountRow
     folders: tuple[FolderChoice, ...]
@@ -107,7 +107,7 @@ class AccountStore:
     def accounts_of_user(
         self, user_id: str, after: tuple[datetime, str] | None, limit: int
     ) -> tuple[AccountRow, ...]:
-        """Return the user's accounts in the order of their connection, after the position `after`."""
+        """Return the user's accounts, the first connected first, after the position `after`."""
         at, number = after or _BEFORE_ALL
         with self._database.transaction() as tx:
             return _accounts(

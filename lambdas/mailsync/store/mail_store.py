@@ -54,7 +54,7 @@ class MailStore:
         self._database = database
 
     def drop_unselected(self, run: RunRef) -> int:
-        """Delete the mail of folders that are not mirrored, in batches; return the number of rows."""
+        """Delete the mail of folders that are not mirrored, in batches; return the row count."""
         dropped = 0
         while True:
             with Fenced(self._database, run) as tx:

@@ -41,7 +41,7 @@ class Migration:
 
 
 def migrations(directory: Path = MIGRATIONS) -> tuple[Migration, ...]:
-    """Return the migrations, in the order of their numbers."""
+    """Return the migrations in the order of their numbers."""
     return tuple(_read(path) for path in sorted(directory.glob("*.sql")))
 
 

@@ -1,6 +1,6 @@
-"""How the provider notifies us of each mailbox, and what its notifications mean for the rows.
+"""Push subscriptions, and what their notifications mean for the rows.
 
-A subscription's secret is kept as a hash only: the provider says it, we compare.
+Only a hash of a subscription's client state is stored; notifications carry the client state.
 """
 
 import hashlib
@@ -24,18 +24,18 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
 
 CLAIMED_FOR_S = 600
-"""A claim ends by itself, should its worker die."""
+"""A claim ends by itself after this time, should its worker die."""
 MIN_RENEWAL_S = 300.0
-"""A provider that names a time in the past is not asked again at once."""
+"""The earliest renewal, also where the provider names an expiry in the past."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A mailbox whose subscription one worker makes, renews when `remote_id` is not None, or ends.
+    """A mailbox whose subscription one worker creates, renews (if `remote_id` is set) or ends.
 
-    `until`, the moment from which others may claim it, tells it from any other claim. The
-    subscription led to `callback_url` before, and could not be made or renewed `failures` times
-    since.
+    until: when other workers may claim the mailbox; identifies this claim.
+    callback_url: the URL that the subscription notified so far.
+    failures: failed attempts to create or renew it since then.
     """
 
     account_id: AccountId
@@ -52,14 +52,14 @@ class PushStore:
         self._database = database
 
     def add_missing(self, provider: Provider, callback_url: str) -> int:
-        """The number of mailboxes that are now to have a subscription and had none before."""
+        """Add a subscription to create for each active mailbox without one; return how many."""
         with self._database.transaction() as tx:
             return tx.changed("add_subscriptions", provider=provider, callback_url=callback_url)
 
     def claim(self, provider: Provider, callback_url: str, wait_s: int) -> Claim | None:
-        """The one that waits longest; put off by `wait_s`, so nobody else claims it too.
+        """Claim the mailbox whose subscription has waited longest, or return None.
 
-        wait_s: at most `CLAIMED_FOR_S`.
+        wait_s: how long no other worker can claim it, at most `CLAIMED_FOR_S`.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -70,11 +70,11 @@ class PushStore:
             )
         return _claim(found)
 
-    def made(self, claim: Claim, subscription: Subscription, secret: str) -> bool:
-        """Makes the mailbox due as well: nobody was told what changed before this moment.
+    def save_created(self, claim: Claim, subscription: Subscription, secret: str) -> bool:
+        """Store a new subscription and make the mailbox due: earlier changes were not notified.
 
-        False, and nothing is kept, when the account was disconnected meanwhile or somebody else
-        has claimed it.
+        Returns False, and stores nothing, when the account was disconnected meanwhile or another
+        worker has claimed it.
         """
         with self._database.transaction() as tx:
             _notify(tx, [claim.account_id])
@@ -89,7 +89,8 @@ class PushStore:
             )
         return kept > 0
 
-    def renewed(self, account_id: AccountId, subscription: Subscription) -> None:
+    def save_renewed(self, account_id: AccountId, subscription: Subscription) -> None:
+        """Store the new expiry of a subscription."""
         with self._database.transaction() as tx:
             tx.run(
                 "subscription_renewed",
@@ -99,13 +100,14 @@ class PushStore:
                 next_in_s=_renewal_in_s(subscription.expires_at),
             )
 
-    def gone(self, claim: Claim) -> None:
-        """Have the next claim look for what was left, should this one not end."""
+    def save_gone(self, claim: Claim) -> None:
+        """Record that the subscription is gone, so that the next claim looks for leftovers."""
         with self._database.transaction() as tx:
             tx.run("subscription_gone", account_id=claim.account_id, claimed_until=claim.until)
 
-    def failed(self, claim: Claim, error: str) -> None:
-        """Tried again ever more rarely, but several times before the subscription expires."""
+    def save_failure(self, claim: Claim, error: str) -> None:
+        """Put off the next attempt, with back-off, but several times before the subscription
+        expires."""
         failures = claim.failures + 1
         wait_s = retry_renewal_in_s(failures=failures, jitter=random())  # noqa: S311
         with self._database.transaction() as tx:
@@ -119,18 +121,18 @@ class PushStore:
             )
 
     def withdraw(self, account_id: AccountId, user_id: str) -> Claim | None:
-        """Claim for a minute what the provider may have for this user's account.
+        """Claim the subscription of an account that is about to lose it, for a minute.
 
-        The account is about to lose it; if it is not deleted until then it is made anew. None when
-        the provider was never asked to notify us of the account.
+        The subscription is created anew unless it is deleted until then. Returns None when the
+        provider was never asked for notifications of the account.
         """
         with self._database.transaction() as tx:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
 
-    def unheld(self, claim: Claim, remote_ids: Sequence[RemoteId]) -> list[RemoteId]:
-        """Return those subscriptions of the claim's mailbox that no account uses.
+    def unused(self, claim: Claim, remote_ids: Sequence[RemoteId]) -> list[RemoteId]:
+        """Return the subscriptions of the claim's mailbox that no account uses.
 
-        Return none while another claim may be making one for the same mailbox.
+        Returns none while another claim may be creating one for the same mailbox.
         """
         if not remote_ids:
             return []
@@ -145,7 +147,7 @@ class PushStore:
         return [RemoteId(remote_id) for (remote_id,) in found]
 
     def receive(self, notifications: Sequence[Notification]) -> int:
-        """The number of notifications that were genuine; the others have no effect at all."""
+        """Apply genuine notifications and return their number; others have no effect."""
         if not notifications:
             return 0
         with self._database.transaction() as tx:
@@ -177,9 +179,9 @@ def _claim(found: Sequence[Sequence[Any]]) -> Claim | None:
 def _apply(
     tx: Transaction, notifications: Sequence[Notification], accounts: dict[RemoteId, AccountId]
 ) -> None:
-    """A mailbox whose subscription is gone is due too: changes since then were not notified.
+    """Make the notified mailboxes due, also those whose subscription is gone.
 
-    Accounts before subscriptions, in the order in which a disconnection locks them.
+    Locks accounts before subscriptions, in the order of a disconnection.
     """
     of_kind = {
         kind: sorted({each.remote_id for each in notifications if each.kind is kind})

@@ -1,1 +1,1 @@
-"""The states that do more than one thing: where provider, decisions and store meet."""
+"""The steps of a sync: provider, decisions and store together."""

@@ -1,4 +1,4 @@
-"""`sync-accounts`: a batch of mailboxes that are due, several at a time, each for itself."""
+"""`sync-accounts`: check a batch of due mailboxes, several at a time and independently."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -28,17 +28,17 @@ from mailsync.sync.check import CheckReport, Outcome, Worker, check_account
 from mailsync.sync.mailbox import Mailbox
 
 MAX_WORKERS = 5
-"""Threads, and database connections, of one function: it mostly waits for providers."""
+"""Threads, and database connections, of one function; it mostly waits for providers."""
 MIN_TIME_S = 90.0
-"""For one mailbox whose provider hardly answers."""
+"""The time left that a check may need when its provider hardly responds."""
 WORKER_RESPONSE_BYTES, SHARED_RESPONSE_BYTES, SHARED_WAIT_S = 2**20, 32 * 2**20, 5.0
 """What the answers of each mailbox may hold, and of one at a time. One that needs more, or that has
 waited for so long, is left to an execution, where it is alone (docs/operations.md, "Memory")."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """How many mailboxes ended how, and what those cost in which nothing was new."""
+class BatchReport:
+    """How many mailboxes had which outcome, and the cost of the checks that found nothing new."""
 
     outcomes: dict[str, int]
     requests: int
@@ -46,7 +46,7 @@ class Tally:
     seconds: float
 
     @classmethod
-    def of(cls, all_checked: Sequence[CheckReport]) -> "Tally":
+    def of(cls, all_checked: Sequence[CheckReport]) -> "BatchReport":
         idle = [each for each in all_checked if each.outcome is Outcome.IDLE]
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
@@ -56,8 +56,10 @@ class Tally:
         )
 
 
-def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], float]) -> Tally:
-    """Check each mailbox; those for which the time is too short are due again at once."""
+def sync_accounts(
+    account_ids: Sequence[AccountId], remaining_s: Callable[[], float]
+) -> BatchReport:
+    """Check each mailbox; release those for which too little time is left."""
 
     def one(account_id: AccountId) -> CheckReport:
         if remaining_s() < MIN_TIME_S:
@@ -71,7 +73,7 @@ def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], fl
     workers = _workers()
     with ThreadPoolExecutor(MAX_WORKERS) as pool:
         all_checked = list(pool.map(one, account_ids))
-    _put_back(
+    _release(
         workers,
         [
             account_id
@@ -79,18 +81,18 @@ def sync_accounts(account_ids: Sequence[AccountId], remaining_s: Callable[[], fl
             if checked.outcome is Outcome.RELEASED
         ],
     )
-    tally = Tally.of(all_checked)
+    report = BatchReport.of(all_checked)
     logger.info(
         "batch_checked",
-        outcomes=tally.outcomes,
-        idle_requests=tally.requests,
-        idle_statements=tally.statements,
-        idle_seconds=tally.seconds,
+        outcomes=report.outcomes,
+        idle_requests=report.requests,
+        idle_statements=report.statements,
+        idle_seconds=report.seconds,
     )
-    return tally
+    return report
 
 
-def _put_back(workers: "SimpleQueue[Worker]", account_ids: Sequence[AccountId]) -> None:
+def _release(workers: "SimpleQueue[Worker]", account_ids: Sequence[AccountId]) -> None:
     worker = workers.get()
     try:
         QueueStore(worker.database).release_claims(account_ids)
@@ -100,7 +102,7 @@ def _put_back(workers: "SimpleQueue[Worker]", account_ids: Sequence[AccountId]) 
 
 @cache
 def _workers() -> "SimpleQueue[Worker]":
-    """Those of this process; they are kept, with their connections, for its next batch."""
+    """Return the workers of this process; they keep their connections for its next batch."""
     import boto3
 
     settings = load_settings()

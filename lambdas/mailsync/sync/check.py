@@ -1,7 +1,7 @@
-"""A check of one mailbox, and the whole sync of it where that is little.
+"""Check one mailbox, and sync it completely where that is little work.
 
-The steps are those of the workflow. What they cannot do in one go, and what has to be waited for,
-is left to an execution that goes on in the same run.
+The steps are those of the workflow. An execution continues the same run where a step needs more
+time, or has to wait.
 """
 
 import time
@@ -39,12 +39,12 @@ from mailsync.model import (
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
 from mailsync.store.connection import Database
 from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox, sync_folders
-from mailsync.sync.mailbox import Mailbox, require_unthrottled, used
+from mailsync.sync.mailbox import Mailbox, require_unthrottled, saving_limits
 from mailsync.sync.repair import compare_folder
 from mailsync.sync.verification import recalculate_counts
 
 TRANSIENT_ERRORS = (ProviderThrottled, ProviderUnavailable, StoreUnavailable)
-"""What the workflow tries again by itself."""
+"""Errors that the workflow retries."""
 
 
 _UNEXPECTED = (
@@ -54,23 +54,25 @@ _UNEXPECTED = (
 
 
 class Outcome(StrEnum):
+    """The outcome of a check."""
+
     IDLE = "idle"
     SYNCED = "synced"
     HANDED_OVER = "handedOver"
     FAILED = "failed"
     BUSY = "busy"
-    """Another worker has the mailbox, or is about to."""
+    """Another worker has the mailbox, or is about to take it."""
     LOST = "lost"
     """Not even the failure could be stored; the claim ends by itself."""
     CLOSED = "closed"
-    """There is still no access token for an account that was closed."""
+    """There is still no access token for a closed account."""
     RELEASED = "putBack"
-    """Not checked, and due again."""
+    """Not checked; due again."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What came of a check and what it cost; `statements` are round trips to the database."""
+    """The outcome of a check and its cost. `statements` are round trips to the database."""
 
     outcome: Outcome
     requests: int = 0
@@ -80,9 +82,10 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What one thread works with; its database session is its own.
+    """The resources of one thread, with a database connection of its own.
 
-    `opened` opens the mailbox of a check, `start` starts the execution of a run.
+    opened: opens the mailbox of a check.
+    start: starts the execution of a run.
     """
 
     database: Database
@@ -97,9 +100,10 @@ class Worker:
 def check_account(
     worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
 ) -> CheckReport:
-    """Check the mailbox, and sync it where that is little; never raises.
+    """Check the mailbox, and sync it where that is little work; never raises.
 
-    A failure that will pass is left to an execution; any other is a failed sync of this mailbox.
+    After a transient error an execution takes over; any other error is a failed sync of this
+    mailbox.
     """
     began, before = time.monotonic(), worker.database.statements
     work = _Work(worker, account_id, remaining_s)
@@ -150,9 +154,9 @@ class _Work:
             return Outcome.BUSY
 
     def _reopened(self, check: Check) -> bool:
-        """Whether there is an access token again for an account that was closed.
+        """Return whether a closed account has an access token again; activate the account if so.
 
-        That is the reason for which accounts are closed, so the account is active again with it.
+        Accounts are closed only for the lack of an access token.
         """
         try:
             with self._worker.opened(check) as mailbox:
@@ -174,7 +178,7 @@ class _Work:
             if len(check.folders) > MAX_FOLDERS:
                 return self._hand_over(check, "many folders")
             require_unthrottled(check.account)
-            with self._worker.opened(check) as self._mailbox, used(self._mailbox):
+            with self._worker.opened(check) as self._mailbox, saving_limits(self._mailbox):
                 return self._check(check, self._mailbox)
         except LeaseLost:
             raise
@@ -219,7 +223,7 @@ class _Work:
         seen: MailboxSnapshot,
         counts: Mapping[FolderId, FolderCount],
     ) -> Outcome:
-        """Compare the ids of some folders that are due; then there is nothing new."""
+        """Compare the ids of some folders that are due; then end the check: nothing is new."""
         compared = _compare(check, mailbox, counts)
         if compared is None:
             return self._hand_over(check, "ids to compare")
@@ -244,7 +248,7 @@ class _Work:
         return Outcome.SYNCED
 
     def _hand_over(self, check: Check, cause: str) -> Outcome:
-        """Should the start fail, the run waits in the database until a tick starts it."""
+        """Leave the run to an execution. If its start fails, the run waits until a tick starts it."""
         if not self._worker.checks.hand_over(check):
             return Outcome.BUSY
         logger.info("handed_over", account_id=self._account_id, cause=cause)
@@ -262,7 +266,7 @@ class _Work:
 
 
 def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCount]]:
-    """The counts of the mirrored folders that were listed, the provider's as of now."""
+    """Yield the counts of the mirrored folders that were listed, with the provider's current ones."""
     remote = {folder.remote_id: folder for folder in seen.listing.folders}
     for folder in check.folders:
         shown = remote.get(folder.ref.remote_id)
@@ -274,8 +278,10 @@ def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, Fol
 def _compare(
     check: Check, mailbox: Mailbox, counts: Mapping[FolderId, FolderCount]
 ) -> Mapping[FolderId, IdListing] | None:
-    """The listings of small folders that are due and equal their rows; None: they are not equal,
-    or a folder that is due is too large to be compared in a check."""
+    """Return the listings of small folders that are due and equal their rows.
+
+    Returns None where a folder differs, or a due folder is too large for a check.
+    """
     folders = {folder.ref.id: folder for folder in check.folders}
     compared: dict[FolderId, IdListing] = {}
     room = MAX_COMPARED_MESSAGES_PER_CHECK
@@ -293,7 +299,7 @@ def _compare(
 def _cursors(
     mailbox: Mailbox, check: Check, seen: MailboxSnapshot
 ) -> Mapping[KnownFolder, Sealed | None]:
-    """The cursors that the provider gave for the feeds that were read; None: it is the same."""
+    """Return the new cursors of the feeds that were read; None where the cursor stayed the same."""
     return {
         folder: mailbox.sealed(folder.ref.id, page.next_cursor)
         if page.next_cursor != mailbox.cursor(folder)

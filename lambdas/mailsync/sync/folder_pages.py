@@ -1,4 +1,4 @@
-"""`sync-folder`: page after page of one folder, each stored with its cursor in one transaction."""
+"""`sync-folder`: store one folder page by page, each with its cursor in one transaction."""
 
 import time
 from collections.abc import Callable
@@ -18,10 +18,11 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import PAGE_SIZE, PageTooLarge, page_size, store_page
 
 MAX_EMPTY_PAGES = 100
-"""In a row with more behind them. Some are normal (microsoft-graph-docs-contrib #1316), a link that
-never leads anywhere is not."""
+"""The longest series of empty pages that is followed. Some are normal (microsoft-graph-docs-contrib
+#1316); a link that never leads to a change is not."""
 RECOVERY_S = 5.0
-"""The pause after a failure for which the provider named none; the first one of the workflow."""
+"""The pause after a failure for which the provider named none; as long as the workflow's first one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,16 @@ def sync_folder(
 ) -> FolderProgress:
     """Store pages until the folder is up to date or the time budget is spent.
 
-    A round reports changes up to the moment when it started. One that an earlier sync had to
-    leave may be hours old, so one more round follows it.
+    A round reports changes up to the moment when it started. A round that an earlier sync left
+    unfinished may be hours old, so one more round follows it.
 
-    Raises whatever the provider and the store raise, and CursorExpired after `MAX_EMPTY_PAGES`; what
-    was stored until then stays, and the next call goes on behind it. A failure that will pass is
-    a pause instead when pages were stored before it: attempts that got somewhere are not to use
-    up those of the workflow.
+    A transient failure after stored pages becomes a pause of the workflow: attempts that made
+    progress do not count towards the retries of the state. What was stored stays, and the next call
+    continues after it.
+
+    Raises:
+        CursorExpired: also after `MAX_EMPTY_PAGES` empty pages.
+        MailsyncError: any other error of the provider or the store.
     """
     mailbox.run_folders.begin(mailbox.run, folder_id)
     slowest_s, empty_pages, started_in_this_sync = 0.0, 0, False
@@ -66,7 +70,7 @@ def sync_folder(
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, failure, progressed=slowest_s > 0)
         started_in_this_sync |= folder.position.starts_round
-        if counts is not None and ends_here(page, started_in_this_sync=started_in_this_sync):
+        if counts is not None and is_up_to_date(page, started_in_this_sync=started_in_this_sync):
             return FolderProgress(False)
         empty_pages = 0 if page.changes else empty_pages + 1
         if empty_pages > MAX_EMPTY_PAGES:
@@ -77,11 +81,11 @@ def sync_folder(
     return FolderProgress(True)
 
 
-def ends_here(page: Page, *, started_in_this_sync: bool) -> bool:
-    """Return whether the folder is up to date behind this page.
+def is_up_to_date(page: Page, *, started_in_this_sync: bool) -> bool:
+    """Return whether the folder is up to date after this page.
 
-    A delta round reports changes up to the moment it started, and one that was resumed may be hours
-    old. `started_in_this_sync` says that this one is not.
+    A round reports changes up to the moment when it started, and a resumed round may be hours old:
+    `started_in_this_sync` says that this round is not.
     """
     return not page.has_more and (started_in_this_sync or page.is_final)
 
@@ -89,10 +93,11 @@ def ends_here(page: Page, *, started_in_this_sync: bool) -> bool:
 def _paused(
     mailbox: Mailbox, failure: ProviderThrottled | ProviderUnavailable, *, progressed: bool
 ) -> FolderProgress:
-    """A pause of the workflow in place of a failure that will pass; raises it where none helps."""
+    """Return a pause in place of a transient failure, or raise the failure where a pause does not
+    help."""
     pause_s = RECOVERY_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
-        mailbox.note_limits(failure)
+        mailbox.save_limits(failure)
         pause_s = failure.retry_after_s
     if pause_s is None:
         raise failure
@@ -100,7 +105,7 @@ def _paused(
 
 
 def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
-    """One page in the size that last worked: halved when the provider fails, then growing back."""
+    """Fetch a page in the size that last worked: halved after a failure, then growing back."""
     size, position = page_size(folder), folder.position
     try:
         page = mailbox.provider.fetch_page(
@@ -116,7 +121,7 @@ def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
 
 
 def _fall_back(mailbox: Mailbox, folder: KnownFolder) -> None:
-    """The folder's feed cannot get past a message: read the folder anew by the next one."""
+    """Restart the folder with the next feed, since this one cannot get past a message."""
     fallback = folder.position.fallback + 1
     logger.warning("feed_failed", folder_id=folder.ref.id, fallback=fallback)
     mailbox.folders.restart_full_sync(mailbox.run, folder.ref.id, fallback=fallback)

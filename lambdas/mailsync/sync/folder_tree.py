@@ -1,4 +1,4 @@
-"""`sync-folders`: the folder tree, and the changes that fit on one page."""
+"""`sync-folders`: read the folder tree, and store the changes that fit on one page."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,18 +26,18 @@ from mailsync.model import (
     SyncType,
     TreeReading,
 )
-from mailsync.sync.folder_pages import ends_here
+from mailsync.sync.folder_pages import is_up_to_date
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import PAGE_SIZE, PageTooLarge, store_page
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxSnapshot:
-    """What the provider shows of a mailbox: its folders, and the next page of those whose feeds
-    were read. Nothing of it is stored yet.
+    """What was read of a mailbox and is not stored yet.
 
-    `moved` are folders whose counts have moved since the last reading; `waiting` are folders whose
-    feeds are left for a later sync.
+    pages: by folder whose feed was read, its next page.
+    moved: folders whose counts changed since the last reading.
+    waiting: folders whose feeds are left for a later sync.
     """
 
     listing: FolderListing
@@ -50,10 +50,10 @@ class MailboxSnapshot:
 def read_mailbox(
     mailbox: Mailbox, known: Sequence[KnownFolder], reading: TreeReading, *, since_s: float
 ) -> MailboxSnapshot:
-    """Read the folder tree, and the change feeds of folders that were synced before.
+    """Read the folder tree, and the change feeds of folders whose full sync has ended.
 
-    `since_s` seconds have passed since the last sync; in a large mailbox folders take turns. A
-    folder whose feed fails is left out of the pages.
+    In a large mailbox folders take turns: `since_s` seconds have passed since the last sync. A
+    folder whose feed fails has no page in the snapshot.
     """
     listing = mailbox.provider.list_folders(sort_by_activity(known), reading)
     moved = changed_counts(listing, known)
@@ -67,9 +67,9 @@ def read_mailbox(
 def mirror_folders(
     mailbox: Mailbox, reading: TreeReading, listing: FolderListing | None = None
 ) -> FolderListing:
-    """Make the stored tree and the provider's counts those of now.
+    """Update the stored folder tree and the provider's counts; return the listing.
 
-    A folder that is merely missing from the listing stays as it is.
+    A folder that is only missing from the listing stays as it is.
     """
     run, folders = mailbox.run, mailbox.folders
     known = folders.folders(run.account_id)
@@ -88,10 +88,10 @@ def mirror_folders(
 
 
 def drop_unselected(mailbox: Mailbox) -> None:
-    """Delete what stands in a folder that a person has deselected.
+    """Delete the mail of folders that a person has deselected.
 
-    Should a message have been moved back to a mirrored folder without a reported change, the
-    verification finds it missing.
+    If a message was moved back to a mirrored folder without a reported change, the verification
+    finds it missing.
     """
     dropped = mailbox.mail.drop_unselected(mailbox.run)
     if dropped:
@@ -99,12 +99,11 @@ def drop_unselected(mailbox: Mailbox) -> None:
 
 
 def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple[FolderId, ...]:
-    """Return the folders that have more pages than one, the biggest first.
+    """Return the folders that have more than one page, the largest first.
 
-    The feeds of folders that were synced before are read together in a few calls, and small new
-    folders too, and what came is stored at once: so an incremental sync needs no further state,
-    and the first one of a small mailbox neither.
-    What was `seen` already, under the lease that still holds, is not asked for again.
+    The feeds of known folders, and small new folders, are read together in a few calls, and their
+    pages are stored at once. So an incremental sync, and the first sync of a small mailbox, needs
+    no further state. A snapshot that was read under the same lease is not read again.
     """
     run = mailbox.run
     asked, rounds = mailbox.runs.run_settings(run)
@@ -128,7 +127,8 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
 
 
 def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
-    """A sync that a person asked for reads every feed; one of the schedule lets folders wait."""
+    """Read the mailbox: every feed in a sync that a person requested, feeds in turns in a scheduled
+    one."""
     known = mailbox.folders.folders(mailbox.run.account_id)
     thorough = sync_type in (SyncType.INITIAL, SyncType.FULL) or not known
     reading = TreeReading.THOROUGH if thorough else TreeReading.WHOLE
@@ -137,7 +137,7 @@ def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
 
 
 def _moved_silently(folders: Sequence[KnownFolder], seen: MailboxSnapshot) -> Collection[FolderId]:
-    """Folders whose counts moved although their feeds reported nothing."""
+    """Return folders whose counts changed although their feeds reported no change."""
     return [
         folder.ref.id
         for folder in folders
@@ -156,10 +156,10 @@ def _probe(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> Mapping[FolderId
 def _apply(
     mailbox: Mailbox, folders: Sequence[KnownFolder], pages: Mapping[FolderId, Page]
 ) -> frozenset[FolderId]:
-    """The folders that are up to date after their next page.
+    """Store the next page of each folder; return the folders that are up to date then.
 
-    One that cannot be synced as it is does not stop the others: `sync-folder` meets it alone, and
-    asks for smaller pages, or the workflow marks it.
+    A folder that fails does not stop the others. `sync-folder` processes it alone, with smaller
+    pages, or the workflow marks it as failed.
     """
     done = set()
     for folder in folders:
@@ -173,7 +173,7 @@ def _apply(
             logger.warning("folder_left", folder_id=folder.ref.id, cause=cause)
             continue
         started_in_this_sync = folder.position.starts_round
-        if counts is not None and ends_here(page, started_in_this_sync=started_in_this_sync):
+        if counts is not None and is_up_to_date(page, started_in_this_sync=started_in_this_sync):
             done.add(folder.ref.id)
     return frozenset(done)
 
@@ -181,7 +181,7 @@ def _apply(
 def _positions(
     mailbox: Mailbox, folders: Sequence[KnownFolder]
 ) -> Iterator[tuple[FolderRef, Cursor]]:
-    """Without those that must be read again; `sync-folder` finds that out and says so."""
+    """Yield the cursors; folders that need a full sync are left to `sync-folder`."""
     for folder in folders:
         with suppress(CursorExpired):
             cursor = mailbox.cursor(folder)

@@ -27,9 +27,9 @@ from mailsync.store.run_store import RunStore
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """What a step works with: the provider's side and ours.
+    """The provider's side and ours of one mailbox.
 
-    `max_in_flight` is how many requests at a time were allowed when it was opened.
+    max_in_flight: concurrent requests that were allowed when the mailbox was opened.
     """
 
     run: RunRef
@@ -68,10 +68,10 @@ class Mailbox:
         return RunFolderStore(self.database)
 
     def cursor(self, folder: KnownFolder) -> Cursor | None:
-        """Where the folder is to be asked; None when its full sync has not begun.
+        """Return the opened cursor of a folder; None before the first page of a full sync.
 
         Raises:
-            CursorExpired: what is stored does not open; read the folder again.
+            CursorExpired: the sealed cursor does not open; the folder needs a full sync.
         """
         sealed = folder.position.cursor
         if sealed is None:
@@ -86,9 +86,11 @@ class Mailbox:
     def sealed(self, folder_id: FolderId, cursor: Cursor) -> Sealed:
         return self.vault.seal(self._place(folder_id), cursor)
 
-    def note_limits(self, failure: ProviderThrottled | None = None) -> None:
-        """Keep other workers to what was learnt here: to a pause that the provider asked for, where
-        that is longer than a function sleeps, and to as many requests at a time as it took."""
+    def save_limits(self, failure: ProviderThrottled | None = None) -> None:
+        """Store what this step learnt about the provider's limits, for other workers.
+
+        That is a pause longer than a function sleeps, and a lower number of concurrent requests.
+        """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
         if pause_s > MAX_PAUSE_S:
@@ -101,7 +103,7 @@ class Mailbox:
 
 
 def require_unthrottled(account: Account) -> None:
-    """Raises ProviderThrottled while the provider has asked for no requests to this mailbox."""
+    """Raise ProviderThrottled during a pause that the provider asked for."""
     if account.throttled_for_s > 0:
         raise ProviderThrottled(
             "The provider asked for a pause, which is not over.",
@@ -111,16 +113,16 @@ def require_unthrottled(account: Account) -> None:
 
 @contextmanager
 def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox]:
-    """Renew the lease, open both sides, and count the requests when the step ends.
+    """Renew the lease, open the mailbox, and count the requests when the step ends.
 
-    `at_once` is how many steps work on the mailbox at a time, each with one request in flight;
-    None: this one alone.
+    at_once: steps that work on the mailbox at the same time, each with one request in flight; None
+        for this step alone.
 
     Raises:
-        AccountNotFound, AccountNotConnected: there is nothing to sync any more.
+        AccountNotFound, AccountNotConnected: the account is not to be synced any more.
         LeaseLost: another execution owns the mailbox.
-        AccessRevoked: no usable token can be had.
-        ProviderThrottled: the provider has asked for a pause, which is not over.
+        AccessRevoked: no access token can be had until a person acts.
+        ProviderThrottled: a pause that the provider asked for is not over.
     """
     settings = load_settings()
     database = open_database()
@@ -135,23 +137,23 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
         account = replace(account, max_in_flight=at_once)
     provider = open_provider(account, access, settings)
     mailbox = Mailbox(run, access, provider, database, vault, provider.max_in_flight)
-    with closing(provider), used(mailbox):
+    with closing(provider), saving_limits(mailbox):
         yield mailbox
     LeaseStore(database).renew(run, requests=provider.requests)
 
 
 @contextmanager
-def used(mailbox: Mailbox) -> Iterator[None]:
-    """Keep what the step learns about the provider's limits, also when it is throttled."""
+def saving_limits(mailbox: Mailbox) -> Iterator[None]:
+    """Store what the block learns about the provider's limits, also when it is throttled."""
     try:
         yield
     except ProviderThrottled as failure:
-        mailbox.note_limits(failure)
+        mailbox.save_limits(failure)
         raise
-    mailbox.note_limits()
+    mailbox.save_limits()
 
 
 @cache
 def open_vault() -> Vault:
-    """The vault of this process: one that is kept remembers the data key."""
+    """Return the vault of this process, which caches the data key."""
     return Vault(load_settings().token_key_arn, CredentialStore(open_database()))

@@ -1,6 +1,6 @@
-"""Deleting an account that its owner took away, for as long as the time allows.
+"""Delete an account that its user has purged, within a time budget.
 
-What is not done in one go is done by the next: the schedule calls this until nothing is left.
+The schedule calls this until nothing is left.
 """
 
 import time
@@ -12,7 +12,8 @@ from mailsync.store.control_store import ControlStore
 
 
 def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
-    """Deletes pieces for about `budget_s` seconds; whether the account is gone altogether."""
+    """Delete batches for about `budget_s` seconds; return whether the account is completely
+    deleted."""
     deadline = time.monotonic() + budget_s
     while store.purge_batch(account_id):
         if time.monotonic() > deadline:
@@ -24,9 +25,9 @@ def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
 
 
 def purge_marked(store: ControlStore, budget_s: float) -> int:
-    """The same for every account that is marked; how many are gone.
+    """Delete every account that is marked for it; return how many were completely deleted.
 
-    One that cannot be deleted holds no other up; the failure is raised when all had their turn.
+    An account that cannot be deleted does not stop the others; its failure is raised at the end.
     """
     deadline = time.monotonic() + budget_s
     store.forget_left_access()

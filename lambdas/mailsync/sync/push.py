@@ -1,4 +1,4 @@
-"""Having the providers notify us of changes, beside the syncs and never in their way.
+"""Create, renew and end push subscriptions, independently of the syncs.
 
 Notifications are hints that make a mailbox due earlier; the schedule finds what they miss.
 """
@@ -24,35 +24,39 @@ from mailsync.store.control_store import AccountOfCaller
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.push_store import CLAIMED_FOR_S, Claim, PushStore
 from mailsync.sync.mailbox import open_vault
-from mailsync.sync.push_leftovers import Leftovers
+from mailsync.sync.push_leftovers import LeftoverSubscriptions
 
 SUBSCRIPTION_LIFETIME = timedelta(minutes=4_200)
-"""Asked for; Microsoft grants 4,230 minutes in places, 10,080 in others."""
+"""The requested lifetime; Microsoft documents a limit of 4,230 minutes in places, 10,080 in others.
+"""
 MAX_AT_ONCE = 100
 MIN_TIME_S = 45
-"""For one mailbox: a new token, a call of ours by the provider in between, and its leftovers."""
-LEFTOVERS_S = 20.0
-"""How long a tick looks for what notifies us in vain, over all its mailboxes. Microsoft allows 40
-lists in 20 s for an application and a tenant (microsoft-graph-docs #14784), and the list of an
-organisation is long: making and renewing must not wait for it."""
-END_S = 5.0
-"""How long somebody who disconnects a mailbox waits for its provider; a second is usual."""
+"""The time left that one mailbox may need: a new token, the provider's call to our webhook, and its
+leftover subscriptions."""
+LEFTOVERS_BUDGET_S = 20.0
+"""How long a tick searches for leftover subscriptions, over all its mailboxes. Microsoft allows 40
+lists in 20 s per application and tenant (microsoft-graph-docs #14784), and the list of an
+organisation is long: creating and renewing must not wait for it."""
+END_TIMEOUT_S = 5.0
+"""The longest wait for the provider when a user disconnects a mailbox; a second is usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class Renewals:
+    """How many subscriptions were created or renewed, and how many attempts failed."""
+
     renewed: int = 0
     failed: int = 0
 
 
 def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
-    """Makes and renews what is due, at most `MAX_AT_ONCE`, while there is time.
+    """Create and renew due subscriptions, at most `MAX_AT_ONCE`, while there is time.
 
-    A mailbox whose provider refuses is put off and counted; the others have their turn.
+    A mailbox whose provider fails is put off and counted; the others follow.
     """
     renewed = failed = 0
     store = PushStore(open_database())
-    leftovers = Leftovers(store, LEFTOVERS_S)
+    leftovers = LeftoverSubscriptions(store, LEFTOVERS_BUDGET_S)
     for provider in PUSH_PROVIDERS:
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing(provider, callback_url)
@@ -68,32 +72,32 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
 
 
 def end_push(own: AccountOfCaller) -> None:
-    """End the notifications of this account at its provider, as far as possible in `END_S`.
+    """End the notifications of this account at its provider, within `END_TIMEOUT_S`.
 
-    Looks for those that no row holds, too, and leaves another account's alone. To be called before
-    the account's credentials are deleted, and its subscription with them; that must not depend on
-    it, so nothing is raised for what the provider or the key service does.
-    What the provider keeps expires within 70 hours, and what it sends until then is ignored.
+    Ends leftover subscriptions of the mailbox as well, and never another account's. Call this
+    before the account's credentials and subscription are deleted. That must not depend on the
+    provider, so failures of the provider and the key service are logged and not raised. A
+    subscription that stays expires within 70 hours, and its notifications are ignored.
     """
     claim = PushStore(open_database()).withdraw(own.id, own.user_id)
     if claim is None:
         return
     # With a connection of its own, since the caller's is not for two threads.
     database = Database(load_settings())
-    leftovers = Leftovers(PushStore(database), END_S)
+    leftovers = LeftoverSubscriptions(PushStore(database), END_TIMEOUT_S)
     # The provider's libraries bound single reads, not their sum; what is too slow is left behind.
     ending = Thread(
         name=f"end-push-{own.id}", target=_end, args=(database, leftovers, claim), daemon=True
     )
     ending.start()
-    ending.join(END_S)
+    ending.join(END_TIMEOUT_S)
     if ending.is_alive():
         # A thread that goes on in a later invocation must not meet what is made until then.
         leftovers.give_up()
         logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
 
 
-def _end(database: Database, leftovers: Leftovers, claim: Claim) -> None:
+def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Claim) -> None:
     settings, account_id = load_settings(), claim.account_id
     try:
         account = AccountStore(database).account(account_id)
@@ -109,13 +113,15 @@ def _end(database: Database, leftovers: Leftovers, claim: Claim) -> None:
         database.close()
 
 
-def _renew(store: PushStore, leftovers: Leftovers, claim: Claim, callback_url: str) -> bool:
+def _renew(
+    store: PushStore, leftovers: LeftoverSubscriptions, claim: Claim, callback_url: str
+) -> bool:
     try:
         with _push_of(claim.account_id) as push:
             _Renewal(store, leftovers, claim, push, callback_url).run()
     except MailsyncError as failure:
         cause = type(failure).__name__
-        store.failed(claim, cause)
+        store.save_failure(claim, cause)
         logger.warning("push_not_renewed", account_id=claim.account_id, cause=cause)
         return False
     return True
@@ -123,10 +129,10 @@ def _renew(store: PushStore, leftovers: Leftovers, claim: Claim, callback_url: s
 
 @dataclass(frozen=True, slots=True)
 class _Renewal:
-    """Of the subscription of one mailbox, which this tick has claimed."""
+    """Create or renew the claimed subscription of one mailbox."""
 
     store: PushStore
-    leftovers: Leftovers
+    leftovers: LeftoverSubscriptions
     claim: Claim
     push: PushProvider
     callback_url: str
@@ -139,26 +145,29 @@ class _Renewal:
             self._end_leftovers(named=None)
 
     def _extend(self) -> bool:
-        """Return False for a subscription that must be made: none, gone, or to another address."""
+        """Renew the subscription; return False if it must be created: there is none, it is gone, or
+        it notifies another URL."""
         remote_id = self.claim.remote_id
         if remote_id is None or self.claim.callback_url != self.callback_url:
             return False
         expires_at = self.push.renew(remote_id, self.callback_url, _until())
         if expires_at is None:
-            self.store.gone(self.claim)
+            self.store.save_gone(self.claim)
             return False
-        self.store.renewed(self.claim.account_id, Subscription(remote_id, expires_at))
+        self.store.save_renewed(self.claim.account_id, Subscription(remote_id, expires_at))
         logger.info("push_renewed", account_id=self.claim.account_id)
         return True
 
     def _make(self) -> None:
-        """Make a new subscription, and then end what it replaces: "gone" may have been a mistake.
+        """Create a subscription, then end the one that it replaces: the report that it is gone may
+        be wrong.
 
-        A death in between leaves one that no row holds; the next claim looks for it.
+        If the function dies in between, no row holds the new subscription; the next claim looks for
+        it.
         """
         secret = token_urlsafe(32)
         subscription = self._open(secret)
-        if not self.store.made(self.claim, subscription, secret):
+        if not self.store.save_created(self.claim, subscription, secret):
             self.push.unsubscribe(subscription.remote_id)
             return
         logger.info("push_opened", account_id=self.claim.account_id)
@@ -166,7 +175,7 @@ class _Renewal:
         self._end_leftovers(named=replaced if replaced != subscription.remote_id else None)
 
     def _open(self, secret: str) -> Subscription:
-        """Make room once when it is refused: leftovers count, and may be all that is in its way.
+        """Create a subscription; if the provider rejects it, end leftovers and try once more.
 
         Microsoft documents 409 for a second subscription to the same mailbox, and at most 1,000 of
         one mailbox ("Create subscription", "Change notifications for Outlook resources").
@@ -179,7 +188,7 @@ class _Renewal:
         return self.push.subscribe(self.callback_url, secret, _until())
 
     def _end_leftovers(self, *, named: RemoteId | None) -> int:
-        """Return how many were ended; a failure is logged and costs nothing."""
+        """End leftover subscriptions; return how many. Failures are logged."""
         urls = list({self.claim.callback_url, self.callback_url})
         account_id = self.claim.account_id
         try:

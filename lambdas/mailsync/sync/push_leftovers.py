@@ -1,7 +1,7 @@
-"""Channels that notify us in vain, found and ended.
+"""Find and end leftover subscriptions: the provider notifies us, and no row holds them.
 
-The provider made one and its answer was lost, or it said that one was gone which goes on notifying.
-Nothing depends on finding them: they expire, and what they send until then is ignored.
+The response to a creation was lost, or the provider reported a subscription as gone that still
+exists. Leftovers expire by themselves, and their notifications are ignored.
 """
 
 import time
@@ -13,10 +13,11 @@ from mailsync.providers import PushProvider
 from mailsync.store.push_store import Claim, PushStore
 
 
-class Leftovers:
-    """Finds and ends them for `total_s` seconds over all calls; after that, ends named ones only.
+class LeftoverSubscriptions:
+    """Find and end leftover subscriptions for `total_s` seconds over all calls; then only named
+    ones.
 
-    Not for use by several threads, except `give_up`.
+    Not thread-safe, except `give_up`.
     """
 
     def __init__(self, store: PushStore, total_s: float) -> None:
@@ -26,7 +27,7 @@ class Leftovers:
         self._has_given_up = False
 
     def give_up(self) -> None:
-        """Send no further request, also when this process is frozen now and goes on later."""
+        """Send no further request, also if Lambda freezes this process now and resumes it later."""
         self._has_given_up = True
 
     def end(
@@ -37,12 +38,13 @@ class Leftovers:
         named: RemoteId | None,
         callback_urls: Sequence[str],
     ) -> int:
-        """End `named`, and what else leads to `callback_urls` from the claim's mailbox, unused.
+        """End `named`, and the mailbox's unused subscriptions that notify `callback_urls`.
 
-        Never ends what any account's row holds, except `named`.
+        Never ends a subscription that a row of any account holds, except `named`. Returns how many
+        the provider has ended.
 
-        Returns how many the provider has ended. Raises MailsyncError for what could not be listed
-        or ended, after the rest was tried.
+        Raises:
+            MailsyncError: some could not be listed or ended; the others were tried first.
         """
         began = time.monotonic()
         self._over_at = began + self._left_s
@@ -64,7 +66,7 @@ class Leftovers:
         found, incomplete = self._find(push, callback_urls)
         # The row may still hold the named one, which is listed if "gone" was a mistake.
         again = [named] if named in found else []
-        for each in dict.fromkeys([*again, *self._store.unheld(claim, found)]):
+        for each in dict.fromkeys([*again, *self._store.unused(claim, found)]):
             for _ in range(2):
                 if outcomes.get(each) is not True and not self._is_over():
                     outcomes[each] = _ended(push, each)
@@ -76,9 +78,10 @@ class Leftovers:
     def _find(
         self, push: PushProvider, callback_urls: Sequence[str]
     ) -> tuple[list[RemoteId], MailsyncError | None]:
-        """Return what was listed in time, and why the rest could not be, if so.
+        """Return the subscriptions that were listed in time, and the failure that ended the
+        listing, if any.
 
-        All of it before any is ended: a list that shrinks while it is read would skip some.
+        The list is read completely before any is ended: a shrinking list would skip entries.
         """
         found: list[RemoteId] = []
         if self._is_over():
@@ -97,7 +100,8 @@ class Leftovers:
 
 
 def _ended(push: PushProvider, remote_id: RemoteId) -> bool | MailsyncError:
-    """Return what `end` returns, or the failure, which must not keep the others."""
+    """End one subscription; return whether it existed, or the failure, so that the others are
+    tried."""
     try:
         return push.unsubscribe(remote_id)
     except MailsyncError as failure:

@@ -1,4 +1,4 @@
-"""Another try for the messages that could not be stored."""
+"""Retry the messages in quarantine."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,13 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import has_time
 
 MAX_TRIED = 1_000
-"""Of one mailbox in one run; others wait for the next."""
+"""Messages of one mailbox that one run retries; the others wait for the next run."""
 
 
 def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> None:
-    """Fetch each message again that is due; it is stored, gone, or stays with its cause of now.
+    """Fetch each due message again: it is stored, is gone, or stays with its current cause.
 
-    They are fetched one by one: some are here for their size.
+    Messages are fetched one by one, since some are in quarantine for their size.
     """
     run, mail = mailbox.run, mailbox.mail
     due = mailbox.quarantine.due(run, MAX_TRIED)

@@ -1,10 +1,10 @@
-"""Messages that left their folders: where they are now, or that they are gone.
+"""Verify removals: request hidden messages by id, and show or delete them.
 
-A removal that a feed reports is no proof of deletion: a message that was moved away and back
-between two polls is reported as removed and never again as added (microsoftgraph docs-contrib
-#72). A deleted message may stay readable by its id for a while, so the folder that it names
-decides. And a provider that is wrong for a moment costs nothing: a message is hidden meanwhile, and
-deleted only by a second answer, hours after the first.
+A removal in a change feed does not prove a deletion: a message that was moved away and back between
+two polls is reported as removed and never again as added (microsoftgraph docs-contrib #72). A
+deleted message may stay readable by its id for a while, so the folder that it names decides. A
+provider may be wrong for a moment, so a message is hidden first, and deleted only after a second
+response, hours later.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,23 +15,23 @@ from mailsync.model import Gone, Message, RemoteId, Unreadable
 from mailsync.providers import ResponseTooLarge
 from mailsync.sync.mailbox import Mailbox
 
-Found = Message | Gone | Unreadable
-BATCH = 20
-"""Messages fetched by id at once; as many as one batch request of Graph takes."""
+FetchedMessage = Message | Gone | Unreadable
+FETCH_BATCH = 20
+"""Messages that are fetched by id at once: one batch request of Graph."""
 _READ_AT_ONCE = 200
 _SLOWEST_BATCH_S = 10.0
 
 
 def has_time(remaining_s: float) -> bool:
-    """Whether another batch of messages can be asked for before the function's time-out."""
+    """Return whether another batch of messages can be fetched before the function's time-out."""
     return remaining_s > SHUTDOWN_S + _SLOWEST_BATCH_S
 
 
 def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
-    """Ask the provider about every hidden message that is due; return how many were deleted.
+    """Request every hidden message that is due by its id; return how many were deleted.
 
-    One that is in a mirrored folder is shown there. One about which the provider says nothing
-    stays hidden, and so do those for which there is no time; they are asked for by a later sync.
+    A message in a mirrored folder is shown there again. A message that cannot be read stays hidden,
+    as do those for which no time is left; a later sync requests them.
     """
     removal = mailbox.removals.begin(mailbox.run)
     after, deleted = "", 0
@@ -51,12 +51,12 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
 
 def fetch_in_parts(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
-) -> Iterator[Sequence[Found]]:
-    """Fetch messages by their ids, in parts that can be held in memory; yield each part."""
+) -> Iterator[Sequence[FetchedMessage]]:
+    """Fetch messages by id, in parts that fit into memory; yield each part."""
     parts = [ids]
     while parts:
         part = parts.pop(0)
-        found: Sequence[Found] = ()
+        found: Sequence[FetchedMessage] = ()
         try:
             found = mailbox.provider.fetch_messages(part, one_by_one=one_by_one)
         except ResponseTooLarge:
@@ -67,11 +67,12 @@ def fetch_in_parts(
 
 
 def store_found(
-    mailbox: Mailbox, found: Sequence[Found]
+    mailbox: Mailbox, found: Sequence[FetchedMessage]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
-    """Store messages that are in a mirrored folder; return their ids, and those that are gone.
+    """Store the messages that are in a mirrored folder; return their ids, and the ids of those
+    gone.
 
-    About one that could not be read nothing is known; it is in neither.
+    Messages that could not be read are in neither.
     """
     run = mailbox.run
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
@@ -84,4 +85,5 @@ def store_found(
 
 
 def batches(ids: Sequence[RemoteId]) -> Iterator[Sequence[RemoteId]]:
-    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
+    """Split ids into batches of `FETCH_BATCH`."""
+    return (ids[start : start + FETCH_BATCH] for start in range(0, len(ids), FETCH_BATCH))

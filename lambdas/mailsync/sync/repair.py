@@ -1,4 +1,4 @@
-"""`repair-folder`: a folder compared with the provider's list, id by id and version by version."""
+"""`repair-folder`: compare a folder with the provider's list, by id and version, and repair it."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -8,17 +8,16 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import FolderId, IdListing, KnownFolder, Message, RemoteId, Unreadable
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.removals import Found, batches, fetch_in_parts, has_time, store_found
+from mailsync.sync.removals import FetchedMessage, batches, fetch_in_parts, has_time, store_found
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
-    """List the folder at the provider, compare it with the rows, and mend what differs.
+    """List the folder at the provider, compare it with the rows, and repair the differences.
 
-    Afterwards the folder equals this listing: mail that arrives later is the next run's, not a
-    difference. It is verified when its counts bear the listing out. Asked for by id, the provider
-    has the last word; where it contradicts its own listing, the id stays with its cause until the
-    counts agree. What there is no time for is left to the next comparison, and the folder does not
-    count as compared until then.
+    Afterwards the folder equals this listing; mail that arrives later belongs to the next run. Each
+    differing message is requested by id, and that response is stored. Where it contradicts the
+    listing, the id is recorded with its cause until the counts agree. If no time is left for some
+    messages, the folder does not count as compared until the next comparison.
 
     Raises:
         ProviderUnavailable: the listing is incomplete.
@@ -51,12 +50,12 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
 
 
 def compare_folder(mailbox: Mailbox, folder: KnownFolder) -> tuple[IdListing, IdDifference]:
-    """The provider's list of a folder, and how the rows differ from it.
+    """List the folder at the provider; return the listing and how the rows differ from it.
 
-    Rows that are equal and were stored without a version get the listed one.
+    Equal rows that were stored without a version get the listed one.
 
     Raises:
-        ProviderUnavailable: the list is shorter or longer than the provider says it is.
+        ProviderUnavailable: the list has more or fewer entries than the provider counts in it.
     """
     run, mail = mailbox.run, mailbox.mail
     listing = mailbox.provider.list_ids(folder.ref)
@@ -80,10 +79,10 @@ def compare_folder(mailbox: Mailbox, folder: KnownFolder) -> tuple[IdListing, Id
 def _require_credible(
     mailbox: Mailbox, folder: KnownFolder, listing: IdListing, difference: IdDifference
 ) -> None:
-    """A list that lacks most of what is stored is checked by some of the messages it lacks.
+    """Check a list that lacks most of the stored messages, by requesting some of them.
 
     Raises:
-        ProviderUnavailable: one of them is in the folder when asked for by its id.
+        ProviderUnavailable: one of them, requested by its id, is in the folder.
     """
     surplus = difference.surplus
     if not is_majority(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
@@ -103,8 +102,8 @@ def _mended(
     wanted: Sequence[RemoteId],
     surplus: Sequence[RemoteId],
     remaining_s: Callable[[], float],
-) -> Iterator[Sequence[Found]]:
-    """Mend batch by batch, with what the provider says of each message by its id."""
+) -> Iterator[Sequence[FetchedMessage]]:
+    """Repair batch by batch, with the provider's response for each message; yield each batch."""
     for batch in batches(wanted):
         if not has_time(remaining_s()):
             return

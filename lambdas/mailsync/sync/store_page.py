@@ -1,4 +1,4 @@
-"""One page of changes, from the provider's entries to its rows."""
+"""Store one page of changes: from the provider's entries to the rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,28 +23,30 @@ from mailsync.sync.mailbox import Mailbox
 PAGE_SIZE = 100
 MAX_FETCHED_PER_REQUEST = 20
 MAX_FETCHED_CHARS = BODY_LIMIT_CHARS
-"""Of bodies that are fetched for one page, where its entries only name messages: as much as one
-body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored."""
+"""Characters of bodies that are fetched for one page whose entries only name messages: as much as
+one body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored.
+"""
 
 
 class PageTooLarge(Exception):
-    """What a page names is more than is held at once; a smaller page names less of it."""
+    """The messages of a page exceed the memory limit; request a smaller page."""
 
 
 def page_size(folder: KnownFolder) -> int:
+    """Return the page size that last worked for the folder."""
     return folder.position.page_size or PAGE_SIZE
 
 
 def store_page(
     mailbox: Mailbox, folder: KnownFolder, page: Page, *, alone: bool = False
 ) -> Counts | None:
-    """Plan and store one page; None when another worker had moved the cursor meanwhile.
+    """Plan and store one page; return None when another worker had moved the cursor.
 
-    `alone`: the page was fetched by itself, in the folder's own size, and other workers send
-    requests at the same time (see `MailProvider.fetch_messages`).
+    alone: the page was requested alone, in the folder's own size, and other workers send requests
+        at the same time (see `MailProvider.fetch_messages`).
 
     Raises:
-        PageTooLarge: nothing was stored; ask for a smaller page. Never for one of size 1.
+        PageTooLarge: nothing was stored; request a smaller page. Never for a page of size 1.
     """
     may_shrink = not alone or page_size(folder) > 1
     plan = plan_page(page)
@@ -68,7 +70,7 @@ def store_page(
 
 
 def _unchanged(mailbox: Mailbox, folder: KnownFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
-    """Messages that the page names in the state in which they are stored."""
+    """Return the messages that the page names in the state that is stored."""
     entries = [change.entry for change in plan.partial if change.entry]
     return mailbox.mail.unchanged(mailbox.run, folder.ref.id, entries) if entries else ()
 
@@ -81,7 +83,7 @@ def _completed(
     one_by_one: bool,
     may_shrink: bool,
 ) -> PagePlan:
-    """Fetch whole what the page only names."""
+    """Fetch the messages that the page only names; return the completed plan."""
     wanted = [each.remote_id for each in plan.partial if each.remote_id not in set(unchanged)]
     fetched: list[Message | Gone | Unreadable] = []
     chars, at_once = 0, 1 if one_by_one else MAX_FETCHED_PER_REQUEST

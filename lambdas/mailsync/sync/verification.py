@@ -1,4 +1,4 @@
-"""`recalculate-counts`: nothing is called verified that was not compared with the provider."""
+"""`recalculate-counts`: verify every folder by comparing its counts with the provider's."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ from mailsync.sync.quarantine import retry_quarantined
 from mailsync.sync.removals import verify_removed
 
 LISTING_FAILED = "FolderNotRead"
-"""Why a folder failed that the provider did not show whole."""
+"""Error name of a folder that the provider did not list completely."""
 Folders = Mapping[FolderId, CountedFolder]
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What is left to do before the mailbox is verified; nothing, when all are empty or 0.
+    """What is left to do before the mailbox is verified; nothing if all fields are empty or 0.
 
-    `folder_ids` are to be compared id by id. `has_new_folders`: some appeared since the tree was
-    read, and are to be synced first. `unverified` folders differ and no round of repairs is left;
-    `message` says so.
+    folder_ids: folders to compare by ids.
+    has_new_folders: folders appeared since the tree was read, and must be synced first.
+    unverified: folders that differ after the last repair round; `message` describes them.
     """
 
     folder_ids: tuple[FolderId, ...] = ()
@@ -43,7 +43,7 @@ class Verification:
     message: str = ""
 
     def to_state(self) -> dict[str, Any]:
-        """For the workflow: ids and counts only."""
+        """Return the state of the workflow: ids and counts only."""
         return {
             "folderIds": list(self.folder_ids),
             "differing": len(self.folder_ids),
@@ -61,10 +61,10 @@ class Verification:
 
 
 def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Verification:
-    """Recount from the rows and compare every folder with the provider's counts of now.
+    """Count the rows and compare every folder with the provider's current counts.
 
     Raises:
-        ProviderUnavailable: the provider's list of folders is incomplete, which verifies nothing.
+        ProviderUnavailable: the provider's list of folders is incomplete, so it verifies nothing.
     """
     run = mailbox.run
     before = {each.ref.id: each for each in mailbox.folders.folders(run.account_id)}
@@ -89,7 +89,7 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
 
 
 def _fail_unread(mailbox: Mailbox, known: Iterable[KnownFolder], listing: FolderListing) -> None:
-    """A folder that the provider did not show whole has failed; the others go on."""
+    """Mark folders as failed that the provider did not list completely; the others continue."""
     for folder in known:
         if folder.selected and (sentence := listing.failures.get(folder.ref.remote_id)):
             mailbox.run_folders.fail(mailbox.run, folder.ref.id, LISTING_FAILED, sentence)
@@ -98,7 +98,8 @@ def _fail_unread(mailbox: Mailbox, known: Iterable[KnownFolder], listing: Folder
 def _classify(
     mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], failed: int
 ) -> Verification:
-    """`steady` are folders whose counts at the provider did not move since the last reading."""
+    """Decide what is left to do. `steady` folders have the same provider counts as at the last
+    reading."""
     run = mailbox.run
     _, rounds = mailbox.runs.run_settings(run)
     may_repair = rounds < MAX_REPAIR_ROUNDS
@@ -131,20 +132,22 @@ def _classify(
 
 
 def _is_equal(folder: CountedFolder) -> bool:
-    """Where a count moved without a reported change, equal counts are not enough."""
+    """Return whether the counts agree. They do not suffice where a count changed without a reported
+    change."""
     return folder.is_synced and folder.count.compared_at is not None and counts_agree(folder.count)
 
 
 def _with_offsets(
     mailbox: Mailbox, counted: Folders, steady: frozenset[FolderId], equal: frozenset[FolderId]
 ) -> frozenset[FolderId]:
-    """Return those of the `equal` folders of whose counts every difference is explained.
+    """Return those of the `equal` folders whose count differences are explained.
 
     A folder that equals its complete list, while the provider counts another number, is counted
-    wrongly there: by how much is kept, so that it is not compared in every sync. Where the
-    provider does not say that its list is complete, the number must be seen twice.
-    A list of as many messages as are counted explains a difference, too: then the provider
-    contradicts itself about single messages. A count that has moved meanwhile is the next sync's.
+    wrongly by the provider. The difference is stored, so that later syncs need not compare the
+    folder. Where the provider does not say that its list is complete, the number must be seen
+    twice. A list of as many messages as the provider counts explains a difference as well: then the
+    provider contradicts itself about single messages. A count that has changed meanwhile is left to
+    the next sync.
     """
     off = {
         each: counted[each]
@@ -162,7 +165,8 @@ def _with_offsets(
 
 
 def _is_miscounted(folder: CountedFolder) -> bool:
-    """Whether what is stored is what the provider listed, as far as it said how much that is."""
+    """Return whether the rows equal the provider's list, as far as the list is known to be
+    complete."""
     count = folder.count
     return folder.listed is None or folder.listed[0] == count.stored + count.quarantined
 

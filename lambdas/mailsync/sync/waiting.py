@@ -1,4 +1,4 @@
-"""The pause that a provider asks for, as the result of a state: a Retry cannot wait by a value."""
+"""Pauses that a provider asks for, as results of states: a Retry cannot wait for a variable time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,15 +11,17 @@ from mailsync.log import logger
 def wait_if_throttled(
     step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any], *, can_wait: bool = True
 ) -> dict[str, Any]:
-    """Return what the step returns, with `waitSeconds` 0 unless it says otherwise; where the
-    provider asks for a pause, `nothing` with the pause in seconds, after which the workflow enters
-    the state again.
+    """Return what the step returns, with `waitSeconds` 0 by default.
 
-    `can_wait`: the definition that runs has a Wait for this state. An execution that began under
-    an earlier release may have none: it would take `nothing` for the work, and go on.
+    Where the provider asks for a pause, return `nothing` with the pause in seconds; the workflow
+    waits and enters the state again.
 
-    Raises ProviderThrottled when the provider named no pause, or the definition cannot wait; the
-    retries of the state are the pause then.
+    can_wait: whether the running definition has a Wait for this state. An execution that began
+        under an earlier release may have none, and would take `nothing` for the result of the step.
+
+    Raises:
+        ProviderThrottled: the provider named no pause, or the definition cannot wait; the retries
+            of the state are the pause.
     """
     try:
         return {"waitSeconds": 0, **step()}
