@@ -1,7 +1,8 @@
-"""Read the body of an HTTP response, unpacked, and no further than a limit.
+"""Read the body of an HTTP response, decompressed, up to a limit.
 
-A megabyte of gzip may hold a gigabyte. HTTP libraries unpack whatever a read from the connection
-brings, so one read of 64 KB becomes 64 MB before anybody can count it; zlib stops where it is told.
+A megabyte of gzip may contain a gigabyte. HTTP libraries decompress all of a read from the
+connection, so one read of 64 KB becomes 64 MB before its size can be checked; zlib stops at a
+requested size.
 """
 
 import zlib
@@ -9,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 ACCEPT_ENCODING = "gzip"
-"""What requests ask for. Nothing else is unpacked, nor anything packed twice."""
+"""The only accepted encoding besides none; doubly compressed bodies are rejected."""
 SMALL_BODY_BYTES = 4 * 2**20
-"""A limit for everything that is no mail: tokens, keys, users, subscriptions. Parsed, JSON takes up
+"""The limit for responses without mail: tokens, keys, users, subscriptions. Parsed, JSON takes up
 to 33 times its size (a list of small objects), and the functions that read these have 512 MB."""
 _CHUNK_BYTES = 64 * 2**10
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 class UnreadableBody(Exception):
-    """The body is packed in a way that was not asked for, or is broken."""
+    """The body has another encoding than requested, or is damaged."""
 
 
 def read_body(
@@ -28,20 +29,21 @@ def read_body(
     *,
     hold: Callable[[int], object] = lambda _: None,
 ) -> bytearray | None:
-    """Return the unpacked body; None as soon as it exceeds the limit, the rest is not read.
+    """Return the decompressed body; None as soon as it exceeds the limit, without reading the rest.
 
-    `raw` are its pieces as they come from the connection, `encoding` is its Content-Encoding.
-    `hold` is called before so many more bytes are held; what it raises ends the reading.
+    raw: the body in chunks, as the connection delivers it.
+    encoding: its Content-Encoding.
+    hold: called with the size of each chunk before it is kept; what it raises ends the reading.
 
     Raises:
-        UnreadableBody: what is packed cannot be unpacked.
+        UnreadableBody: the body cannot be decompressed.
     """
     body = bytearray()
-    for piece in _unpacked(raw, (encoding or "").strip().lower()):
-        if len(body) + len(piece) > limit_bytes:
+    for chunk in _unpacked(raw, (encoding or "").strip().lower()):
+        if len(body) + len(chunk) > limit_bytes:
             return None
-        hold(len(piece))
-        body += piece
+        hold(len(chunk))
+        body += chunk
     return body
 
 
@@ -55,7 +57,7 @@ def _unpacked(raw: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces of at most `_CHUNK_BYTES`; a body may be of several members (RFC 1952, 2.2)."""
+    """Yield chunks of at most `_CHUNK_BYTES`; a body may have several members (RFC 1952, 2.2)."""
     member, is_empty = zlib.decompressobj(_GZIP), True
     for each in raw:
         packed, is_empty = each, is_empty and not each
@@ -64,8 +66,8 @@ def _gunzipped(raw: Iterable[bytes]) -> Iterator[bytes]:
                 member = zlib.decompressobj(_GZIP)
             yield _inflated(member, packed)
             packed = member.unused_data if member.eof else member.unconsumed_tail
-    while not member.eof and (piece := _inflated(member, b"")):
-        yield piece
+    while not member.eof and (chunk := _inflated(member, b"")):
+        yield chunk
     if not member.eof and not is_empty:
         raise UnreadableBody("The body ends in the middle.")
 

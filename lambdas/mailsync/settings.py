@@ -1,46 +1,47 @@
 """All configuration, read once; the only reader of the environment.
 
-A setting comes from the environment, or else from the JSON secrets that MIGRATION_SECRET_ARN
-and SETTINGS_SECRET_ARN name; only the migration is told of the first. What is wrong or missing
-is named when it is first needed, in one sentence.
+A setting comes from the environment, or else from the JSON secrets that MIGRATION_SECRET_ARN and
+SETTINGS_SECRET_ARN name; only the migration function knows the first. A missing or malformed
+setting is reported when it is first needed, in one sentence.
 
-DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a socket;
-                         read as libpq reads it (`store/database_url.py`)
-MIGRATION_DATABASE_URL   the same as the schema's owner, past any pooler (default: DATABASE_URL)
-DATABASE_AUTH            password: that of the URL, or iam: a token for each connection, signed with
-                         the AWS credentials (default: password)
-DATABASE_CA_BUNDLE       what verifies the database's certificate: a PEM, or the name of its file
-                         (default: the system's authorities)
-FUNCTIONS_LOGIN_SECRET_ARN   names the JSON secret with the username and password of the login that
-                         migrations make for the functions (default: they make none)
-GRAPH_URL                Microsoft Graph with its version (default: the global cloud, v1.0)
-MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
-MICROSOFT_CLIENT_ID      the app registration
-MICROSOFT_CLIENT_SECRET  not asked for where there is a certificate
-MICROSOFT_CLIENT_CERTIFICATE   PEM of the app's certificate and its private key (default: none)
-MICROSOFT_TENANTS        ids of organisations whose mailboxes administrators may connect, with
-                         commas between them (default: none)
-CA_BUNDLE                PEM file that verifies providers (default: the system's)
-TOKEN_KEY_ARN            KMS key that wraps the data key of stored tokens
-MAILBOX_SYNC_ARN         state machines
-TEST_SYNC_ARN
-SYNC_ACCOUNTS_ARN        the function that checks mailboxes that are due
-EVENT_BUS_NAME           the bus on which events are published
-JWT_JWKS_URL             where the issuer of the application's JWT publishes its keys, or else
-JWT_SECRET               the HS256 key that the application signs it with, at least 32 bytes
-JWT_AUDIENCE             what the JWT must be meant for, one of several with commas between them;
-                         with JWT_JWKS_URL it must be set, to * if every client of that issuer may
-                         call the API (default with JWT_SECRET: not checked)
-JWT_ISSUER               who must have issued it (default: not checked)
-CONFIRM_CONNECTIONS      true: a mailbox that was signed in to is connected when its user confirms
-                         it with the JWT (default: false, at once)
-LOG_SOURCE_IP            false: audit records name no IP address (default: true)
-PUBLIC_URL               where the API is reached, if not under its own host name; without it,
-                         providers are not asked to notify us of changes
-API_LIMITS               how often a user may call in an hour what starts work or writes rows, by
-                         kind, as in "sync=120,connect=30"; `CALLS_PER_HOUR` are the defaults
-APP_INBOX_URL            where a person lands after connecting a mailbox
-AWS_ENDPOINT_URL         read by boto3 itself
+    DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a
+                             socket; parsed as libpq does (`store/database_url.py`)
+    MIGRATION_DATABASE_URL   the same with the schema owner's login, not through a pooler
+                             (default: DATABASE_URL)
+    DATABASE_AUTH            password: the one in the URL; iam: a token per connection, signed
+                             with the AWS credentials (default: password)
+    DATABASE_CA_BUNDLE       PEM of the authority that signed the database's certificate, or the
+                             name of a PEM file (default: the system's authorities)
+    FUNCTIONS_LOGIN_SECRET_ARN   JSON secret with the username and password of the login that
+                             migrations create for the functions (default: none is created)
+    GRAPH_URL                Microsoft Graph with its version (default: the global cloud, v1.0)
+    MICROSOFT_AUTHORITY      identity platform and tenant (default: the global cloud, common)
+    MICROSOFT_CLIENT_ID      the app registration
+    MICROSOFT_CLIENT_SECRET  its secret; not needed with a certificate
+    MICROSOFT_CLIENT_CERTIFICATE   PEM of its certificate and private key (default: none)
+    MICROSOFT_TENANTS        ids of organisations whose mailboxes administrators may connect,
+                             separated by commas (default: none)
+    CA_BUNDLE                PEM file that verifies providers (default: the system's authorities)
+    TOKEN_KEY_ARN            KMS key that encrypts the data key of stored tokens
+    MAILBOX_SYNC_ARN         state machine of a sync
+    TEST_SYNC_ARN            state machine of the self-test
+    SYNC_ACCOUNTS_ARN        the function that checks due mailboxes
+    EVENT_BUS_NAME           the bus on which events are published
+    JWT_JWKS_URL             key set of the issuer of the application's JWT; or else:
+    JWT_SECRET               the HS256 key that the application signs with, at least 32 bytes
+    JWT_AUDIENCE             accepted `aud` claims, separated by commas; required with
+                             JWT_JWKS_URL, where * accepts every client of that issuer (default
+                             with JWT_SECRET: not checked)
+    JWT_ISSUER               required `iss` claim (default: not checked)
+    CONFIRM_CONNECTIONS      true: a signed-in mailbox is connected when its user confirms it
+                             with the JWT (default: false, at once)
+    LOG_SOURCE_IP            false: audit records contain no IP address (default: true)
+    PUBLIC_URL               the API's URL, if not its own host name; without it, providers send
+                             no notifications
+    API_LIMITS               calls per hour and user that start work or write rows, by kind, as
+                             in "sync=120,connect=30"; `CALLS_PER_HOUR` are the defaults
+    APP_INBOX_URL            where the browser goes after connecting a mailbox
+    AWS_ENDPOINT_URL         read by boto3 itself
 """
 
 import json
@@ -65,31 +66,33 @@ CALLS_PER_HOUR: Mapping[str, int] = {
     "self-test": 12,
     "self-tests": 60,
 }
-"""Of one user; of all users together for `self-tests`. docs/api.md says which calls these are."""
+"""Per user; over all users for `self-tests`. docs/api.md lists the calls of each kind."""
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
 HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
-"""What DNS and Python's own encoding of names take (RFC 1035; 63 characters between dots)."""
+"""What DNS and Python's own encoding of names accept (RFC 1035; 63 characters between dots)."""
 _WEB_URL = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{HOST_NAME}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
     r"(?:[/?][!\"$-~]*)?"
 )
-"""No user, no password and no fragment; libraries that are given one they cannot read quote it."""
+"""Without user, password and fragment: libraries quote a URL that they cannot parse."""
 ANY_AUDIENCE = "*"
 HS256_KEY_BYTES = 32
-"""As many as the hash has (RFC 7518, 3.2)."""
+"""The output length of the hash (RFC 7518, 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
+    """A database login."""
+
     user: str
     password: str = field(repr=False)
 
 
 class Settings:
-    """The settings of one function. Raises SettingMissing from the property that is missing."""
+    """The settings of one function. A property raises SettingMissing if its setting is missing."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -117,7 +120,7 @@ class Settings:
 
     @property
     def functions_login(self) -> Login | None:
-        """Read when it is asked for, by the migration alone; None: somebody else makes it."""
+        """The login that migrations create for the functions; None if the operator creates it."""
         arn = self._values.get("FUNCTIONS_LOGIN_SECRET_ARN")
         if not arn:
             return None

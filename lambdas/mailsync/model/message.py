@@ -69,14 +69,14 @@ class PartialChange:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A message left this folder. It may still exist in another one."""
+    """A message left this folder; it may still exist in another one."""
 
     remote_id: RemoteId
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that exists and could not be read. `cause` is a stable word, `detail` a sentence."""
+    """A message that exists and could not be read; `cause` is a stable word, `detail` a sentence."""
 
     remote_id: RemoteId
     cause: str

@@ -62,7 +62,7 @@ class FolderChoice:
 
 @dataclass(frozen=True, slots=True)
 class FoundDifference:
-    """A message that differs from the provider's listing. `cause` is a `decisions.verify.Cause`."""
+    """A message that differs from the provider's listing; `cause` as in `decisions.verify.Cause`."""
 
     folder_id: int
     message_id: str
@@ -96,7 +96,7 @@ class AccountStore:
         return read_account(found[0])
 
     def active_account(self, account_id: AccountId) -> Account:
-        """Return the account if it can be synced. Raises AccountNotFound and AccountNotConnected."""
+        """Return the account if it can be synced; raises AccountNotFound and AccountNotConnected."""
         account = self.account(account_id)
         if account.status != "active":
             raise AccountNotConnected(

@@ -119,7 +119,7 @@ class ControlStore:
         return stopped
 
     def begin_purge(self, own: AccountOfCaller) -> RunId | None:
-        """Take the account away from its user, for `purge_batch` to delete; return the stopped run."""
+        """Take the account away from its user, to be deleted; return the run that was stopped."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
             _forget_access(held)

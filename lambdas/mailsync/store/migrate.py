@@ -83,7 +83,7 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
 
 
 def plan(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
-    """Return the versions that `migrate` would apply; writes nothing. Raises what `migrate` raises."""
+    """Return the versions that `migrate` would apply, and write nothing; raises the same errors."""
     with _connected(settings) as migrator:
         return tuple(each.version for each in _missing(wanted, _applied(migrator)))
 

@@ -248,7 +248,7 @@ class _Work:
         return Outcome.SYNCED
 
     def _hand_over(self, check: Check, cause: str) -> Outcome:
-        """Leave the run to an execution. If its start fails, the run waits until a tick starts it."""
+        """Leave the run to an execution; if its start fails, the run waits until a tick starts it."""
         if not self._worker.checks.hand_over(check):
             return Outcome.BUSY
         logger.info("handed_over", account_id=self._account_id, cause=cause)
@@ -266,7 +266,7 @@ class _Work:
 
 
 def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCount]]:
-    """Yield the counts of the mirrored folders that were listed, with the provider's current ones."""
+    """Yield the counts of the listed mirrored folders, with the provider's current ones."""
     remote = {folder.remote_id: folder for folder in seen.listing.folders}
     for folder in check.folders:
         shown = remote.get(folder.ref.remote_id)

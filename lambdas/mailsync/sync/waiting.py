@@ -1,4 +1,4 @@
-"""Pauses that a provider asks for, as results of states: a Retry cannot wait for a variable time."""
+"""Pauses that a provider asks for, as results of states: a Retry cannot wait a variable time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
