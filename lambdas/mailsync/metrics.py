@@ -53,7 +53,7 @@ OLDEST_UNPUBLISHED = Metric(
 )
 QUARANTINED = Metric("QuarantinedMessages", "Count", "messages that cannot be stored", True)
 CONTRADICTED = Metric(
-    "ContradictedMessages", "Count", "messages of which the provider says two things", True
+    "ContradictedMessages", "Count", "messages about which the provider contradicts itself", True
 )
 ACCOUNTS_CLOSED = Metric(
     "AccountsClosed", "Count", "accounts that were closed until their person acts"

@@ -305,7 +305,7 @@ class Settings:
 
 
 def _is_private(url: re.Match[str]) -> bool:
-    """Whether nobody on the way can read what is sent there."""
+    """Return whether requests to this URL are encrypted or stay on this machine."""
     return url["scheme"] == "https" or url["host"].strip("[]") in LOOPBACK
 
 

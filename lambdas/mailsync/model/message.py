@@ -76,7 +76,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that exists and could not be read; `cause` is a stable word, `detail` a sentence."""
+    """A message that exists and could not be read: `cause` is a constant, `detail` a sentence."""
 
     remote_id: RemoteId
     cause: str

@@ -36,7 +36,7 @@ class Batches:
         Accounts that Lambda does not accept are due again at once.
 
         Raises:
-            botocore's ClientError or BotoCoreError: Lambda refuses or does not answer.
+            botocore's ClientError or BotoCoreError: Lambda rejects the call or does not respond.
         """
         starts = range(0, len(account_ids), BATCH)
         for start in starts:

@@ -41,7 +41,7 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class FolderChoice:
-    """A folder and whether it is mirrored (`selected`); the other fields are as in `FolderStatus`."""
+    """A folder and whether it is mirrored (`selected`); other fields are as in `FolderStatus`."""
 
     id: int
     display_name: str
@@ -62,7 +62,7 @@ class FolderChoice:
 
 @dataclass(frozen=True, slots=True)
 class FoundDifference:
-    """A message that differs from the provider's listing; `cause` as in `decisions.verify.Cause`."""
+    """A message that differs from the provider's listing, for a `decisions.verify.Cause`."""
 
     folder_id: int
     message_id: str
@@ -96,7 +96,7 @@ class AccountStore:
         return read_account(found[0])
 
     def active_account(self, account_id: AccountId) -> Account:
-        """Return the account if it can be synced; raises AccountNotFound and AccountNotConnected."""
+        """Return an account that can be synced. Raises AccountNotFound, AccountNotConnected."""
         account = self.account(account_id)
         if account.status != "active":
             raise AccountNotConnected(

@@ -157,7 +157,7 @@ def named(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
 def _password(target: Target, auth: str) -> str:
     if auth == "iam":
         return iam_token(target.host, target.port, target.user)
-    # Empty: refused in words where one is needed; None would break inside the driver.
+    # Empty: the server rejects it where one is needed; None would break inside the driver.
     return target.password or ""
 
 
@@ -185,7 +185,7 @@ def _not_connected(error: Exception) -> MailsyncError:
             "The database and its URL do not agree on the password (SCRAM); write it anew, in plain"
             " letters and digits."
         )
-    return StoreUnavailable(f"The database does not answer ({type(error).__name__}).")
+    return StoreUnavailable(f"The database does not respond ({type(error).__name__}).")
 
 
 def _dial(target: Target) -> socket.socket:

@@ -78,7 +78,7 @@ class FolderStore:
         with self._database.transaction() as tx:
             found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
         if not found:
-            raise FolderGone(f"Folder {folder_id} is not known any more.")
+            raise FolderGone(f"Folder {folder_id} no longer exists.")
         return known_folder(found[0])
 
     def save(self, run: RunRef, changed: Sequence[RemoteFolder], gone: Sequence[FolderId]) -> None:

@@ -54,9 +54,10 @@ class Removal:
     def sentence(self) -> str:
         """What happened to the mail and what to do, for people."""
         return (
-            f"{self.gone} of {self.stored} messages are in no folder at the provider any more."
-            " They are hidden here. Confirm the removal if it is meant; else they are deleted when"
-            " the provider says the same a day after it first did. What comes back is shown again."
+            f"{self.gone} of {self.stored} messages are no longer in any folder at the provider."
+            " They are hidden here. Confirm the removal if it is intended; otherwise they are deleted"
+            " if the provider still reports them as gone after a day. Messages that come back are"
+            " shown again."
         )
 
     @property

@@ -39,7 +39,7 @@ _TIMEOUTS: Mapping[str, str] = {
     # First, because the role's own may end one of the statements that follow.
     "statement_timeout": "'120s'",
     "lock_timeout": "'30s'",
-    # A frozen function must not hold row locks for ever; the server ends its transaction.
+    # A frozen function must not keep row locks; the server ends its transaction.
     "idle_in_transaction_session_timeout": "'60s'",
 }
 _OF_MIGRATIONS: Mapping[str, str] = {

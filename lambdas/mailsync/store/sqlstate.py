@@ -7,7 +7,7 @@
 | 53... | disk or memory full, a limit of the configuration | StoreUnavailable |
 | 57P01, 57P02, 57P03, 57P05 | shutdown, crash, start, idle session ended | StoreUnavailable |
 | 57014 | a statement took too long | StoreUnavailable |
-| 25P0. | an idle or long transaction was ended, or one that had failed goes on | StoreUnavailable |
+| 25P0. | an idle or long transaction was ended, or a statement follows a failed one | StoreUnavailable |
 | 40..., 55P03 | deadlock, serialization, conflict with recovery; a lock was not granted | StoreUnavailable |
 | 58... | input and output errors of the server, files that are missing | StoreUnavailable |
 | 08... | connection errors. PgBouncer says 08P01 for nearly everything: no more connections allowed (max_client_conn), query_wait_timeout, server login failed. RDS Proxy says 08000 when it times out waiting for a connection. Supavisor says 08006 when a login takes too long | StoreUnavailable |
@@ -20,7 +20,7 @@
 | 22..., 42602, 42704, 0A000 at the login | what `options` of the URL asks for is unknown, or a pooler takes no options | SettingMissing |
 | 08P01, XX000 with words about the login | poolers: no such user or database, wrong password, tenant or user not found | SettingMissing |
 | 42P01, 42703, 42883, 3F000 | a table, column, function or schema is missing | SchemaOutdated |
-| anything else at the login or BEGIN | nothing was asked yet that could be wrong | StoreUnavailable |
+| anything else at the login or BEGIN | no statement has been sent that could be wrong | StoreUnavailable |
 | anything else | the statement or its values are wrong | StoreRejected |
 
 Sources: PostgreSQL docs, appendix A "Error Codes"; PgBouncer, `disconnect_client` in
@@ -92,8 +92,8 @@ def error_of(fields: Mapping[str, str], statement: str) -> MailsyncError:
         return SettingMissing(refusal)
     if state == "53300" or (is_of_pooler and _FULL_WORDS.search(words)):
         return StoreUnavailable(
-            f"The database takes no more connections now (SQLSTATE {state}); it is tried again."
-            " When that goes on, raise the limit of the database or its pooler."
+            f"The database takes no more connections now (SQLSTATE {state}); Mailsync tries again."
+            " If this persists, raise the limit of the database or its pooler."
         )
     if _OUTDATED.fullmatch(state):
         return SchemaOutdated(
@@ -102,9 +102,9 @@ def error_of(fields: Mapping[str, str], statement: str) -> MailsyncError:
         )
     passes = _UNAVAILABLE.fullmatch(state) or (is_of_pooler and state == _INTERNAL)
     if passes or statement in OPENING or _is_stale_plan(state, words, fields.get("R", "")):
-        return StoreUnavailable(f"The database gave up on '{statement}' (SQLSTATE {state}).")
+        return StoreUnavailable(f"The database could not finish '{statement}' (SQLSTATE {state}).")
     return StoreRejected(
-        f"The database refuses '{statement}' (SQLSTATE {state}).",
+        f"The database rejects '{statement}' (SQLSTATE {state}).",
         blames_values=_VALUES.fullmatch(state) is not None,
     )
 
@@ -127,7 +127,7 @@ def _refused_login(state: str, words: str, statement: str) -> str | None:
     is_refused = _LOGIN.fullmatch(state) or _LOGIN_WORDS.search(words)
     if is_refused or (statement in OPENING and state == _NO_RIGHT_TO_CONNECT):
         return (
-            f"The database refuses the login (SQLSTATE {state}); check user, password and database"
+            f"The database rejects the login (SQLSTATE {state}); check user, password and database"
             " name."
         )
     if statement == "login" and _OPTIONS.fullmatch(state):

@@ -248,7 +248,7 @@ class _Work:
         return Outcome.SYNCED
 
     def _hand_over(self, check: Check, cause: str) -> Outcome:
-        """Leave the run to an execution; if its start fails, the run waits until a tick starts it."""
+        """Leave the run to an execution; if it cannot be started, a later tick starts it."""
         if not self._worker.checks.hand_over(check):
             return Outcome.BUSY
         logger.info("handed_over", account_id=self._account_id, cause=cause)

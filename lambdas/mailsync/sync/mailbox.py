@@ -106,7 +106,7 @@ def require_unthrottled(account: Account) -> None:
     """Raise ProviderThrottled during a pause that the provider asked for."""
     if account.throttled_for_s > 0:
         raise ProviderThrottled(
-            "The provider asked for a pause, which is not over.",
+            "The pause that the provider asked for is not over.",
             retry_after_s=account.throttled_for_s,
         )
 

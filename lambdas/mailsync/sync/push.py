@@ -92,7 +92,7 @@ def end_push(own: AccountOfCaller) -> None:
     ending.start()
     ending.join(END_TIMEOUT_S)
     if ending.is_alive():
-        # A thread that goes on in a later invocation must not meet what is made until then.
+        # Lambda may resume the thread in a later invocation, which may have made new subscriptions.
         leftovers.give_up()
         logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
 

@@ -179,7 +179,7 @@ def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...
 def _sentence(mismatched: Iterable[CountedFolder]) -> str:
     differences = [folder.count.difference for folder in mismatched]
     return (
-        f"After {MAX_REPAIR_ROUNDS} comparisons the mirror still differs from the provider (folders:"
-        f" {len(differences)}, messages: {sum(differences) or 'unknown'}). What is stored stays"
-        " readable, and is compared again by the next sync."
+        f"After {MAX_REPAIR_ROUNDS} repairs the mirror still differs from the provider (folders:"
+        f" {len(differences)}, messages: {sum(differences) or 'unknown'}). The stored mail stays"
+        " readable, and the next sync compares it again."
     )

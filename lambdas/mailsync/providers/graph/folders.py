@@ -115,7 +115,7 @@ class _Tree:
         return {key: role for key, role in known.items() if role not in found} | roles
 
     def ask_for_missing(self, roles: Mapping[RemoteId, Role]) -> None:
-        """Ask for the folders that no list showed by their ids, before one is taken for gone."""
+        """Request by id each known folder that no list contained, before it counts as gone."""
         named = {remote_id for remote_id, role in roles.items() if role is not Role.OTHER}
         listed = self._entries.keys() - self._failures.keys()
         wanted = self._known.keys() | named | self._failures.keys()
@@ -242,8 +242,8 @@ class _Tree:
     ) -> None:
         """Add the response to a request of one folder by its id.
 
-        `is_unlisted`: it is below a folder whose sub-folders cannot be listed, so its absence from
-        the lists is no fault of theirs.
+        is_unlisted: the folder is below a parent whose children cannot be listed, so the lists
+            are not at fault for lacking it.
         """
         if response.throttled:
             raise to_error(response, Target.MAILBOX)

@@ -68,7 +68,7 @@ from mailsync.providers.retry_budget import RetryBudget
 LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
 _NO_DELTA = frozenset({400, 404, 405, 501})
-"""How a cloud without delta may refuse it; no public source says what they response."""
+"""The statuses with which a cloud without delta may reject it; no public source lists them."""
 
 
 class GraphMailbox:
@@ -259,11 +259,11 @@ class GraphMailbox:
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
         if found.ok:
             return ProviderUnavailable(
-                f"Microsoft Graph shows the folder, and responses 404 {response.code} for its messages;"
-                " trying again."
+                "Microsoft Graph returns the folder, and an error for its messages"
+                f" (404 {response.code}); trying again."
             )
         if is_gone(found):
-            return FolderGone(f"Microsoft Graph does not know the folder any more ({found.code}).")
+            return FolderGone(f"The folder no longer exists at Microsoft Graph ({found.code}).")
         return to_error(found, Target.MAILBOX)
 
     def _page(self, link: Link, response: GraphResponse) -> Page:
@@ -314,10 +314,12 @@ def _message(remote_id: RemoteId, response: GraphResponse) -> Message | Gone | U
         message = read_message(response.body)
         if message.remote_id == remote_id:
             return message
-        return Unreadable(remote_id, "other_id", "Microsoft Graph responses with another id.")
+        return Unreadable(
+            remote_id, "other_id", "Microsoft Graph returned a message with another id."
+        )
     if response.code in UNREADABLE:
         cause = UNREADABLE[response.code]
-        return Unreadable(remote_id, cause, f"Microsoft Graph responses {response.code}.")
+        return Unreadable(remote_id, cause, f"Microsoft Graph returned {response.code}.")
     if is_gone(response):
         return Gone(remote_id)
     if response.throttled or response.status == 401:

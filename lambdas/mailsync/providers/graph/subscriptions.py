@@ -21,8 +21,8 @@ from mailsync.providers.graph.messages import read_id
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
 
-# Refused for good: it expired, was removed, or belongs to another app. Some response so for a moment
-# and go on notifying, so nothing relies on it.
+# The subscription expired, was removed, or belongs to another app. Some subscriptions get these
+# statuses for a moment and continue to notify, so nothing relies on them.
 _GONE = frozenset({400, 404, 410})
 MAX_LIST_PAGES = 100
 """The longest list of subscriptions that is read; lists with more than 50 empty pages were seen
