@@ -55,8 +55,8 @@ class Removal:
         """What happened to the mail and what to do, for people."""
         return (
             f"{self.gone} of {self.stored} messages are no longer in any folder at the provider."
-            " They are hidden here. Confirm the removal if it is intended; otherwise they are deleted"
-            " if the provider still reports them as gone after a day. Messages that come back are"
+            " They are hidden here. Confirm the removal if it is intended; otherwise they are"
+            " deleted if the provider still reports them as gone after a day. Messages that come back are"
             " shown again."
         )
 

@@ -1,7 +1,8 @@
 -- Accounts: as a sync needs them, and as their users see and change them.
 
 -- find_account --
--- One account without its secrets. A limit on requests in flight that was learnt grows by one an hour.
+-- Return one account without its secrets. A learnt limit of concurrent requests grows by one per
+-- hour.
 SELECT a.id::text, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
        c.organisation_id,
        a.max_in_flight + floor(extract(epoch FROM now() - a.in_flight_at) / 3600)::int,
@@ -11,7 +12,7 @@ SELECT a.id::text, a.provider, a.status, a.initial_sync_completed, a.provider_ac
  WHERE a.id = cast(:account_id AS uuid)
 
 -- save_account --
--- A connected mailbox; one that was known keeps its data and becomes active again.
+-- Store a connected mailbox; a known one keeps its data and becomes active again.
 INSERT INTO mailsync.email_accounts AS a (user_id, provider, provider_account_id, email_address)
 VALUES (:user_id, :provider, :provider_account_id, :email_address)
     ON CONFLICT (user_id, provider, provider_account_id) DO UPDATE
@@ -21,11 +22,12 @@ VALUES (:user_id, :provider, :provider_account_id, :email_address)
 RETURNING id::text
 
 -- lock_account --
--- The account, held until this transaction ends; who changes accounts and runs begins with it.
+-- Lock the account until this transaction ends; every change of accounts and runs begins with this
+-- lock.
 SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
 
 -- account_status --
--- What the status shows of an account, for its owner only.
+-- Return the status of an account to its user.
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
        a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
        a.failures, r.id, r.started_at,
@@ -36,41 +38,42 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
  WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
 
 -- lock_caller_account --
--- An account of this user, held until this transaction ends.
+-- Lock an account of this user until this transaction ends.
 SELECT status, failures
   FROM mailsync.email_accounts
  WHERE id = cast(:account_id AS uuid) AND user_id = :user_id
    FOR UPDATE
 
 -- account_stopped --
--- A person stopped the sync: the lease is free, and the next sync comes by itself later.
+-- Record that a person stopped the sync: the lease is free, and the next sync comes by itself
+-- later.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL, sync_status = 'idle',
        next_sync_at = now() + make_interval(secs => :next_in_s), updated_at = now()
  WHERE id = cast(:account_id AS uuid)
 
 -- set_account_status --
--- What a person decided about an account.
+-- Store the status that a person decided on.
 UPDATE mailsync.email_accounts SET status = :status, updated_at = now()
  WHERE id = cast(:account_id AS uuid)
 
 -- make_due --
--- The next sync is at once.
+-- Make the account due now.
 UPDATE mailsync.email_accounts SET next_sync_at = now() WHERE id = cast(:account_id AS uuid)
 
 -- disown_account --
--- Nobody's account from now on: its mailbox may be connected anew while its rows are deleted.
+-- Take the account from its user; its mailbox may be connected again while the rows are deleted.
 UPDATE mailsync.email_accounts
    SET status = 'purging', user_id = '', provider_account_id = id::text, email_address = '',
        updated_at = now()
  WHERE id = cast(:account_id AS uuid)
 
 -- purging_accounts --
--- Accounts that are being deleted.
+-- Return the accounts that are being deleted.
 SELECT id::text FROM mailsync.email_accounts WHERE status = 'purging' ORDER BY updated_at
 
 -- purge_emails --
--- A piece of the mail of an account that is being deleted.
+-- Delete a batch of the mail of an account that is being deleted.
 DELETE FROM mailsync.emails
  WHERE id IN (SELECT m.id
                 FROM mailsync.emails m
@@ -80,7 +83,7 @@ DELETE FROM mailsync.emails
                  FOR UPDATE OF m SKIP LOCKED)
 
 -- purge_runs --
--- A piece of its history.
+-- Delete a batch of the runs of an account that is being deleted.
 DELETE FROM mailsync.sync_runs
  WHERE id IN (SELECT r.id
                 FROM mailsync.sync_runs r
@@ -90,8 +93,8 @@ DELETE FROM mailsync.sync_runs
                  FOR UPDATE OF r SKIP LOCKED)
 
 -- purge_account --
--- The account itself with all that is left of it, once its mail and what it signs in with are gone.
--- It is held already: an event that was put into the outbox meanwhile would not be seen.
+-- Delete the account and all that is left of it, after its mail and credentials. The caller holds
+-- its lock: otherwise an event that is added to the outbox meanwhile would be missed.
 WITH gone AS (
   DELETE FROM mailsync.email_accounts a
    WHERE id = cast(:account_id AS uuid) AND status = 'purging'
@@ -103,8 +106,8 @@ events AS (
 SELECT 1 FROM gone
 
 -- accounts_of_user --
--- The accounts of a user in the order in which they were connected, after a position, or one of them.
--- compared_at is that of the folder that was compared first, as in `folder_status`.
+-- Return the accounts of a user in the order of their connection, after a position, or one of them.
+-- compared_at is the earliest of the account's folders, as in `folder_status`.
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
        a.initial_sync_completed, a.verified_at,
        (SELECT CASE WHEN bool_and(f.compared_at IS NOT NULL AND f.list_total IS NOT NULL)
@@ -120,7 +123,7 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
  LIMIT :limit
 
 -- folder_choices --
--- Every folder of an account, mirrored or not; its dates as in `folder_status`.
+-- Return every folder of an account, mirrored or not; its dates are as in `folder_status`.
 SELECT f.id, f.display_name, f.role, f.parent_remote_id, f.remote_id, f.selected, f.hidden, f.total,
        f.unread, f.remote_total, f.count_offset, f.unread_offset,
        CASE WHEN f.selected AND f.verified_at IS NOT NULL

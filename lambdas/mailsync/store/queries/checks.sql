@@ -1,11 +1,11 @@
 -- Checks: a mailbox under a lease, without a run until there is something to store.
 
 -- begin_check --
--- The lease for a check of a mailbox, which leaves no run if there is nothing new; no row while another
--- worker holds the account or is about to. An account that was closed has one too, unless its grant has
--- ended. is_fully_verified is true if the last sync verified every folder without a difference, the provider
--- need not be asked about any message or folder, no mail awaits its deletion, and no feed that failed is
--- to be tried again.
+-- Take the lease for a check of a mailbox, which creates no run if there is nothing new. Returns no
+-- row while another worker holds the account or is about to take it. A closed account can be
+-- checked unless its grant has ended. is_fully_verified: the last sync verified every folder
+-- without a difference, no message or folder is due for a request by id, no mail waits for its
+-- deletion, and no failed feed is due for a retry.
 UPDATE mailsync.email_accounts a
    SET lease_epoch = lease_epoch + 1, lease_owner = :checker,
        lease_until = now() + make_interval(secs => cast(:seconds AS int))
@@ -51,10 +51,10 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
        a.hidden_read_at, a.failures
 
 -- end_check --
--- Nothing new in the mailbox: it is as it was verified to be, and verified as of now if the whole
--- folder tree was read. What the provider notified us of meanwhile may have come too late for this
--- check. The cursors move all the same, since a provider honours the newest few only. No row when
--- another worker took the lease.
+-- End a check that found nothing new: the mailbox is verified, as of now if the whole folder tree
+-- was read. A notification that arrived during the check makes the mailbox due again. The cursors
+-- move, since a provider accepts only the newest few. Returns no row when another worker took the
+-- lease.
 WITH ended AS (
   UPDATE mailsync.email_accounts
      SET lease_owner = NULL, lease_until = NULL, last_sync_at = now(),
@@ -83,8 +83,8 @@ compared AS (
 SELECT 1 FROM ended
 
 -- reopen_account --
--- The identity platform gives a closed account an access token again; the check goes on. No row when
--- another one took the lease or changed the account.
+-- Activate a closed account that has an access token again; the check continues. Returns no row
+-- when another worker took the lease or changed the account.
 UPDATE mailsync.email_accounts
    SET status = 'active', failures = 0, last_error = NULL, last_error_message = NULL,
        next_sync_at = now(), updated_at = now()
@@ -93,8 +93,8 @@ UPDATE mailsync.email_accounts
 RETURNING 1
 
 -- stay_closed --
--- There is still no access token for a closed account; it is tried again later. No row when another
--- one took the lease.
+-- Put off the next attempt at a closed account that still has no access token. Returns no row when
+-- another worker took the lease.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL, failures = failures + 1,
        last_error_message = coalesce(:error_message, last_error_message),
@@ -103,8 +103,8 @@ UPDATE mailsync.email_accounts
 RETURNING 1
 
 -- keep_checked --
--- The check goes on with its lease; no row when another one took it. An update of no key, so that
--- whoever asks for a run at this moment does not wait.
+-- Extend the lease of a check; returns no row when another worker took it. Updates no key column,
+-- so that a concurrent request for a run does not wait.
 UPDATE mailsync.email_accounts
    SET lease_until = now() + make_interval(secs => cast(:seconds AS int)),
        updated_at = now()
@@ -112,19 +112,19 @@ UPDATE mailsync.email_accounts
 RETURNING 1
 
 -- show_syncing --
--- From now on there is something that the next verification must see.
+-- Mark the account as syncing: there are changes that the next verification must see.
 UPDATE mailsync.email_accounts SET sync_status = 'syncing' WHERE id = cast(:account_id AS uuid)
 
 -- release_check --
--- The lease of a check goes back; no row when another one took it.
+-- Release the lease of a check; returns no row when another worker took it.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner = :checker
 RETURNING 1
 
 -- open_check_run --
--- A check that found something to store becomes a run, as old as the check; nothing when another run
--- was asked for meanwhile.
+-- Turn a check that found something to store into a run, as old as the check; returns no row when
+-- another run was requested meanwhile.
 INSERT INTO mailsync.sync_runs
        (id, account_id, sync_type, trigger, status, created_at, started_at)
 VALUES (:run_id, cast(:account_id AS uuid), :sync_type, :trigger, 'running', :began_at, :began_at)
@@ -132,12 +132,12 @@ VALUES (:run_id, cast(:account_id AS uuid), :sync_type, :trigger, 'running', :be
 RETURNING id
 
 -- hand_over_run --
--- What a check has begun is left to an execution, which has its own rounds of repairs.
+-- Leave the run of a check to an execution, which has repair rounds of its own.
 UPDATE mailsync.sync_runs SET repair_rounds = 0, heartbeat_at = now()
  WHERE id = :run_id AND status = 'running'
 
 -- checked_folders --
--- The folders of an account that exist, in the columns of `known_folders`, with our counts.
+-- Return the existing folders of an account, in the columns of `known_folders`, with our counts.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
        f.remote_total, f.remote_unread, f.active_at, c.read_at, f.total, f.unread, f.count_offset,

@@ -1,16 +1,16 @@
 -- Grants, access tokens, data keys and sign-ins; everything secret is sealed.
 
 -- forget_credentials --
--- What the account signs in with, gone for good, unless it is being renewed at this moment: whoever
--- does that waits for the provider, and nobody is to wait for them.
+-- Delete the account's credentials, unless a worker is renewing them at this moment: that worker
+-- waits for the provider, and this transaction must not.
 DELETE FROM mailsync.email_credentials
  WHERE account_id IN (SELECT account_id FROM mailsync.email_credentials
                        WHERE account_id = cast(:account_id AS uuid)
                          FOR UPDATE SKIP LOCKED)
 
 -- forget_left_credentials --
--- The same, of all accounts that have no use for it any more. The account is held too: one that is
--- connected anew meanwhile keeps it.
+-- Delete the credentials of all accounts that no longer need them. Locks the accounts, so that one
+-- that is connected again meanwhile keeps its new ones.
 DELETE FROM mailsync.email_credentials
  WHERE account_id IN (SELECT c.account_id
                         FROM mailsync.email_credentials c
@@ -19,14 +19,14 @@ DELETE FROM mailsync.email_credentials
                          FOR UPDATE OF c, a SKIP LOCKED)
 
 -- find_credentials --
--- The sealed grant and access token of an account, and when the next one may be asked for.
+-- Return the sealed grant and access token of an account, and when the next token may be requested.
 SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id,
        access_issued_at, renew_after
   FROM mailsync.email_credentials
  WHERE account_id = cast(:account_id AS uuid)
 
 -- lock_credentials --
--- The same, held until the transaction ends: one writer renews at a time.
+-- Return the credentials, locked until the transaction ends: one worker renews at a time.
 SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id,
        access_issued_at, renew_after
   FROM mailsync.email_credentials
@@ -34,7 +34,7 @@ SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_
    FOR UPDATE
 
 -- save_credentials --
--- A new grant, or the organisation in its stead, and an access token.
+-- Store a new grant, or the organisation in its place, and an access token.
 INSERT INTO mailsync.email_credentials AS c
        (account_id, grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at,
         organisation_id, access_issued_at)
@@ -49,61 +49,61 @@ VALUES (cast(:account_id AS uuid), :grant_key_id, :grant_sealed, :access_key_id,
        renew_after = NULL, refused_at = NULL, updated_at = now()
 
 -- postpone_renewal --
--- The identity platform wants no request for this account before then.
+-- The identity platform asked for no request for this account before this time.
 UPDATE mailsync.email_credentials SET renew_after = :renew_after
  WHERE account_id = cast(:account_id AS uuid)
 
 -- grant_ended --
--- The identity platform says that the grant has ended; only a new sign-in brings another one.
+-- Record that the grant has ended; only a new sign-in brings another one.
 UPDATE mailsync.email_credentials SET refused_at = now()
  WHERE account_id = cast(:account_id AS uuid)
 
 -- newest_data_key --
--- The wrapped key under which new secrets are sealed.
+-- Return the encrypted data key under which new secrets are sealed.
 SELECT id, wrapped, created_at FROM mailsync.data_keys ORDER BY id DESC LIMIT 1
 
 -- find_data_key --
--- The wrapped key of something that was sealed earlier.
+-- Return the encrypted data key of a secret that was sealed earlier.
 SELECT id, wrapped, created_at FROM mailsync.data_keys WHERE id = :key_id
 
 -- add_data_key --
--- A new wrapped key.
+-- Store a new encrypted data key.
 INSERT INTO mailsync.data_keys (wrapped) VALUES (:wrapped) RETURNING id, wrapped, created_at
 
 -- save_sign_in --
--- A sign-in that was begun, bound to the user and to the browser.
+-- Store a sign-in that a user began, bound to the user and the browser.
 INSERT INTO mailsync.sign_ins
        (state_hash, user_id, cookie_hash, flow_key_id, flow_sealed, expires_at)
 VALUES (:state_hash, :user_id, :cookie_hash, :flow_key_id, :flow_sealed,
         now() + make_interval(secs => cast(:seconds AS int)))
 
 -- forget_sign_ins --
--- Expired sign-ins, a limited number at once.
+-- Delete expired sign-ins, a limited number at a time.
 DELETE FROM mailsync.sign_ins
  WHERE state_hash IN
        (SELECT state_hash FROM mailsync.sign_ins
          WHERE expires_at <= now() ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 
 -- take_sign_in --
--- The sign-in of this state and browser; it can be taken once.
+-- Delete and return the sign-in of this state and browser.
 DELETE FROM mailsync.sign_ins
  WHERE state_hash = :state_hash AND cookie_hash = :cookie_hash AND expires_at > now()
 RETURNING user_id, flow_key_id, flow_sealed
 
 -- save_pending_connection --
--- A mailbox that was signed in to, until the user who began confirms it.
+-- Store a signed-in mailbox until the user who began the sign-in confirms it.
 INSERT INTO mailsync.pending_connections
        (token_hash, user_id, connection_key_id, connection_sealed, expires_at)
 VALUES (:token_hash, :user_id, :key_id, :sealed, now() + make_interval(secs => cast(:seconds AS int)))
 
 -- take_pending_connection --
--- The mailbox that waits under this token. It can be taken once, by any user.
+-- Delete and return the mailbox that waits under this token, whichever user presents it.
 DELETE FROM mailsync.pending_connections
  WHERE token_hash = :token_hash AND expires_at > now()
 RETURNING user_id, connection_key_id, connection_sealed
 
 -- forget_pending_connections --
--- Mailboxes that were not confirmed in time, a thousand at once.
+-- Delete mailboxes that were not confirmed in time, a thousand at a time.
 DELETE FROM mailsync.pending_connections
  WHERE token_hash IN
        (SELECT token_hash FROM mailsync.pending_connections

@@ -1,14 +1,14 @@
 -- Folders, and the position of the sync in each.
 
 -- save_tree_reading --
--- The whole folder tree was read, thoroughly or not.
+-- Record that the whole folder tree was read, thoroughly or not.
 UPDATE mailsync.email_accounts
    SET tree_read_at = now(),
        hidden_read_at = CASE WHEN :is_thorough THEN now() ELSE hidden_read_at END
  WHERE id = cast(:account_id AS uuid)
 
 -- known_folders --
--- The folders of an account that exist, each with the position of the sync in it.
+-- Return the existing folders of an account, each with the position of the sync in it.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
        f.remote_total, f.remote_unread, f.active_at, c.read_at
@@ -18,7 +18,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
  ORDER BY f.id
 
 -- hidden_folders --
--- Folders of which the provider said that they are gone, and which it is to be asked about again.
+-- Return the folders that the provider reported as gone and that are to be requested by id again.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
        f.remote_total, f.remote_unread, f.active_at, c.read_at
@@ -30,7 +30,7 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
  ORDER BY f.id
 
 -- find_folder --
--- One folder of an account with its position.
+-- Return one folder of an account with its position.
 SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, f.selected,
        c.cursor_key_id, c.cursor_sealed, c.walk, c.walking, c.page_size, c.midway, c.fallback,
        f.remote_total, f.remote_unread, f.active_at, c.read_at
@@ -39,8 +39,8 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
  WHERE f.account_id = cast(:account_id AS uuid) AND f.id = :folder_id
 
 -- save_folders --
--- New and changed folders; each has a cursor row from its first moment. One that was hidden comes back
--- with its cursor, and a comparison by ids shows its mail again.
+-- Store new and changed folders, each with a cursor row. A hidden folder comes back with its
+-- cursor, and a comparison by ids shows its mail again.
 WITH remote AS (
   SELECT * FROM json_to_recordset(cast(:folders AS json)) AS r
          (remote_id text, parent_remote_id text, display_name text, role text, hidden boolean)),
@@ -59,7 +59,7 @@ INSERT INTO mailsync.folder_cursors (folder_id) SELECT id FROM saved
     ON CONFLICT DO NOTHING
 
 -- save_remote_counts --
--- What the provider counts in each folder.
+-- Store the provider's counts of each folder.
 UPDATE mailsync.email_folders f
    SET remote_total = r.total, remote_unread = r.unread
   FROM json_to_recordset(cast(:folders AS json)) AS r (remote_id text, total int, unread int)
@@ -68,8 +68,7 @@ UPDATE mailsync.email_folders f
    AND (f.remote_total, f.remote_unread) IS DISTINCT FROM (r.total, r.unread)
 
 -- hide_folders --
--- Folders of which the provider says that they are gone: hidden with their mail, and kept until it has
--- said so again.
+-- Hide folders that the provider reports as gone, with their mail, until it has confirmed that.
 WITH gone AS (
   UPDATE mailsync.email_folders SET gone_at = now()
    WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
@@ -80,8 +79,8 @@ UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now(
    AND removed_at IS NULL
 
 -- drop_gone_folders --
--- Folders that are gone for the second time of asking, and hold nothing any more. The choice not to
--- mirror one is kept for longer, should the folder come back.
+-- Delete folders that the provider has reported as gone twice and that hold no mail. A deselected
+-- folder is kept longer, in case it comes back.
 DELETE FROM mailsync.email_folders f
  WHERE account_id = cast(:account_id AS uuid)
    AND gone_at < now() - make_interval(secs => CASE WHEN selected THEN cast(:confirmed_s AS float8)
@@ -91,8 +90,8 @@ DELETE FROM mailsync.email_folders f
                     WHERE m.account_id = f.account_id AND m.folder_id = f.id)
 
 -- restart_full_sync --
--- Forgets the cursor and begins a new generation; rows stay until its last page sweeps. fallback: another
--- feed of the provider has failed.
+-- Forget the cursor and begin a new generation; rows stay until the last page sweeps. fallback: the
+-- number of the provider's feeds that have failed.
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
        fallback = coalesce(cast(:fallback AS int), fallback),
@@ -101,7 +100,8 @@ UPDATE mailsync.folder_cursors
  WHERE folder_id = :folder_id
 
 -- retry_feeds --
--- Folders whose feed failed a day ago begin it anew, unless a message is known that it cannot get past.
+-- Restart the first feed in folders whose feed failed a day ago, unless a message is known that the
+-- feed cannot get past.
 UPDATE mailsync.folder_cursors c
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true, page_size = NULL,
        fallback = 0, fallback_at = NULL, updated_at = now()
@@ -112,8 +112,8 @@ UPDATE mailsync.folder_cursors c
                     WHERE q.folder_id = c.folder_id AND q.cause = 'unanswered')
 
 -- restart_full_syncs --
--- A full sync: every folder begins a new generation, or those that were named. One that was in this run
--- already is not: its steps may be repeated.
+-- Begin a new generation in every folder, or in the named ones. A folder that began one in this run
+-- is skipped: steps may be repeated.
 UPDATE mailsync.folder_cursors c
    SET cursor_key_id = NULL, cursor_sealed = NULL, walk = walk + 1, walking = true,
        fallback = 0, fallback_at = NULL, updated_at = now()
@@ -125,7 +125,7 @@ UPDATE mailsync.folder_cursors c
                       FROM json_array_elements_text(cast(:ids AS json)) AS each))
 
 -- advance_cursor --
--- Moves the position from where the page was asked; no row when another worker was quicker.
+-- Move the cursor from where the page was requested; returns no row when another worker was faster.
 UPDATE mailsync.folder_cursors
    SET cursor_key_id = :next_key_id, cursor_sealed = :next_cursor,
        walking = walking AND :has_more, midway = :has_more, read_at = now(), updated_at = now()
@@ -133,21 +133,21 @@ UPDATE mailsync.folder_cursors
 RETURNING 1
 
 -- save_page_size --
--- The page size that was last found to work.
+-- Store the page size that last worked.
 UPDATE mailsync.folder_cursors SET page_size = :page_size WHERE folder_id = :folder_id
 
 -- add_progress --
--- What a page added, for those who watch; the recount at the end of the run is the truth. is_active:
--- the page reported changes, not what a full sync finds.
+-- Count what a page added, for display; the recount at the end of the run is exact. is_active: the
+-- page reported changes, not the contents of a full sync.
 UPDATE mailsync.email_folders
    SET total = greatest(0, total + :added),
        active_at = CASE WHEN :is_active THEN now() ELSE active_at END
  WHERE id = :folder_id
 
 -- folder_status --
--- What the status shows of each folder, counted as the verification does. A check that finds nothing
--- new verifies all of them at once and says so on the account alone. compared_at says when a folder is
--- due for a comparison; it is the time of one only where what the provider listed is known.
+-- Return the status of each folder, counted as the verification does. A check that finds nothing
+-- new verifies all folders at once and records that on the account only. compared_at decides when a
+-- folder is due for a comparison; it is the time of one only where the list's counts are known.
 SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.count_offset,
        f.unread_offset,
        greatest(f.verified_at, CASE WHEN f.verified_at IS NOT NULL THEN a.verified_at END),
@@ -167,14 +167,14 @@ SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.count_
  ORDER BY f.id
 
 -- existing_folders --
--- Those of these folders that the account has.
+-- Return those of these folders that the account has.
 SELECT id FROM mailsync.email_folders
  WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
    AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- select_folders --
--- Which folders are mirrored; where that changes, the next sync begins a new generation, and what was different
--- is no question any more.
+-- Select the folders to mirror. Where that changes, the next sync begins a new generation, and
+-- recorded differences are deleted.
 WITH changed AS (
   UPDATE mailsync.email_folders f SET selected = c.selected, verified_at = NULL, differing = 0
     FROM json_to_recordset(cast(:choices AS json)) AS c (id bigint, selected boolean)

@@ -1,8 +1,8 @@
 -- The lease of a mailbox, and what each worker learns about the provider's limits.
 
 -- take_lease --
--- The lease, if it is free, expired or already ours; the epoch rises unless it was ours. A check
--- without an execution gives way to the execution of its own run, and to any while it has no run.
+-- Take the lease if it is free, expired or already ours; the epoch rises unless it was ours. A
+-- check without a run yields to any execution, and one with a run to the run's own execution.
 UPDATE mailsync.email_accounts
    SET lease_epoch = lease_epoch + CASE WHEN lease_owner = :owner THEN 0 ELSE 1 END,
        lease_owner = :owner, lease_until = now() + make_interval(secs => cast(:seconds AS int)),
@@ -16,38 +16,39 @@ UPDATE mailsync.email_accounts
 RETURNING lease_epoch
 
 -- renew_lease --
--- Prolongs the lease of this epoch; no row when another execution took it.
+-- Extend the lease of this epoch; returns no row when another execution took it.
 UPDATE mailsync.email_accounts
    SET lease_until = now() + make_interval(secs => cast(:seconds AS int))
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
 RETURNING 1
 
 -- save_throttle --
--- The provider asked for no request before; the lease lasts longer than that.
+-- Record the pause that the provider asked for; the lease outlasts it.
 UPDATE mailsync.email_accounts
    SET throttled_until = greatest(throttled_until, now() + make_interval(secs => :wait_s)),
        lease_until = greatest(lease_until, now() + make_interval(secs => :wait_s + :lease_s))
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
 
 -- save_in_flight --
--- How many requests at a time the provider was found to take, where that is fewer than was known.
+-- Store the number of concurrent requests that the provider accepts, if it is lower than the known
+-- one.
 UPDATE mailsync.email_accounts SET max_in_flight = :in_flight, in_flight_at = now()
  WHERE id = cast(:account_id AS uuid)
    AND coalesce(max_in_flight + floor(extract(epoch FROM now() - in_flight_at) / 3600) > :in_flight,
                 true)
 
 -- check_lease --
--- The fence: holds the epoch until this transaction ends, without barring other workers.
+-- The fence: lock the epoch until this transaction ends, without blocking other workers of the run.
 SELECT 1 FROM mailsync.email_accounts
  WHERE id = cast(:account_id AS uuid) AND lease_epoch = :epoch AND lease_owner IS NOT NULL
    FOR SHARE
 
 -- lease_owner --
--- Who holds the mailbox.
+-- Return the owner of the lease.
 SELECT lease_owner FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid)
 
 -- break_check --
--- Whoever changes the account ends a check that has no run; it can write nothing from now on.
+-- End a check without a run before the account is changed; the check can write nothing more.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL
  WHERE id = cast(:account_id AS uuid) AND lease_owner = :checker

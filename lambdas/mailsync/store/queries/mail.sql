@@ -1,7 +1,7 @@
 -- Messages and their bodies.
 
 -- drop_unselected --
--- Mail of folders that are not mirrored, at most so many.
+-- Delete mail of folders that are not mirrored, a limited number at a time.
 DELETE FROM mailsync.emails
  WHERE id IN (SELECT m.id
                 FROM mailsync.email_folders f
@@ -10,7 +10,7 @@ DELETE FROM mailsync.emails
                LIMIT :limit)
 
 -- known_emails --
--- What is stored of the messages of a page: whether row and body are the same as those sent.
+-- Return, for each message of a page, whether the stored row and body equal those of the page.
 SELECT m.message_id,
        m.row_hash = k.row_hash AND m.removed_at IS NULL
          AND m.version IS NOT DISTINCT FROM k.version AND m.folder_id = coalesce(f.id, :folder_id) AS same_row,
@@ -23,7 +23,7 @@ SELECT m.message_id,
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
 
 -- upsert_emails --
--- Messages as the provider shows them now; sent again, they change nothing.
+-- Insert or update messages; a repeated page changes nothing.
 WITH page AS MATERIALIZED (
   SELECT p.*, coalesce(f.id, :folder_id) AS folder_id, coalesce(c.walk, 1) AS walk
     FROM json_to_recordset(cast(:page AS json)) AS p (
@@ -77,7 +77,7 @@ resolved AS (
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM saved
 
 -- stamp_generation --
--- Unchanged messages that a full sync has seen; whatever put them into quarantine has been undone.
+-- Stamp unchanged messages with the generation of their folder, and remove them from quarantine.
 WITH resolved AS (
   DELETE FROM mailsync.email_quarantine
    WHERE account_id = cast(:account_id AS uuid)
@@ -88,26 +88,26 @@ UPDATE mailsync.emails m SET walk = c.walk
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- mark_removed --
--- Messages that left this folder; one that another folder has already claimed is not touched.
+-- Hide messages that left this folder, except those that are in another folder meanwhile.
 UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id AND removed_at IS NULL
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- hide_messages --
--- Messages that left the folders that are mirrored.
+-- Hide messages that left the mirrored folders.
 UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NULL
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- unselected_folders --
--- Those of these folders that are known and not mirrored.
+-- Return those of these folders that are known and not mirrored.
 SELECT remote_id FROM mailsync.email_folders
  WHERE account_id = cast(:account_id AS uuid) AND NOT selected
    AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
 
 -- full_sync_ended --
--- A full sync has read every message of the folder; what it did not show is doubted or not. The next
--- comparison of ids waits as long as after another one, but this was none of this run.
+-- Record the end of a full sync, and whether its removals are doubtful. The next comparison by ids
+-- is due as after a comparison, but the full sync does not count as one.
 UPDATE mailsync.email_folders f
    SET compared_at = CASE WHEN NOT :is_doubtful
                           THEN coalesce(f.compared_at, r.started_at - interval '1 second') END
@@ -115,7 +115,7 @@ UPDATE mailsync.email_folders f
  WHERE f.id = :folder_id AND r.id = :run_id
 
 -- sweep_size --
--- How many rows a folder holds and how many of them its finished full sync has not seen.
+-- Return how many rows a folder has, and how many of them its finished full sync has not seen.
 SELECT count(*), count(*) FILTER (WHERE m.walk < :generation), f.remote_total
   FROM mailsync.email_folders f
   LEFT JOIN mailsync.emails m
@@ -124,24 +124,24 @@ SELECT count(*), count(*) FILTER (WHERE m.walk < :generation), f.remote_total
  GROUP BY f.remote_total
 
 -- sweep_folder --
--- The end of a full sync: what it has not seen left the folder.
+-- Hide the messages that a full sync has not seen.
 UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
    AND removed_at IS NULL AND walk < :generation
 
 -- folder_entries --
--- Every message of a folder, hidden ones too, for the comparison by id.
+-- Return every message of a folder, hidden ones included, for a comparison by ids.
 SELECT message_id, is_read, version, modified_at, removed_at IS NULL FROM mailsync.emails
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
 
 -- entries_of --
--- The same of these messages, wherever they are, and the folder of each.
+-- Return these messages in whatever folder they are, for a comparison by ids.
 SELECT message_id, is_read, version, modified_at, removed_at IS NULL, folder_id FROM mailsync.emails
  WHERE account_id = cast(:account_id AS uuid)
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- show_again --
--- Messages that are in this folder after all, equal to what is stored.
+-- Show messages in this folder, in the state that is stored.
 UPDATE mailsync.emails m
    SET folder_id = c.folder_id, walk = c.walk, removed_at = NULL, gone_at = NULL, confirm_at = NULL,
        updated_at = now()
@@ -150,7 +150,7 @@ UPDATE mailsync.emails m
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- save_versions --
--- The provider's version of messages that were stored without one and are equal to what it lists.
+-- Store the provider's version of messages that were stored without one.
 UPDATE mailsync.emails m SET version = v.version
   FROM json_to_recordset(cast(:versions AS json)) AS v (message_id text, version text)
  WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = v.message_id

@@ -1,14 +1,14 @@
 -- Events, written with what they report and published later.
 
 -- add_to_outbox --
--- An event that is to be published; it is true from the moment this transaction commits.
+-- Add an event; it becomes true with the commit of this transaction.
 INSERT INTO mailsync.outbox (account_id, type, detail)
 VALUES (cast(:account_id AS uuid), :type,
         jsonb_build_object('eventId', gen_random_uuid()) || cast(:detail AS jsonb))
 
 -- claim_outbox --
--- The next waiting event of each account, locked until it is marked; a later one of the same
--- account waits for it, so that two publishers never turn their order round.
+-- Lock the next event of each account until it is marked. Later events of an account wait for it,
+-- so that two publishers never change their order.
 SELECT o.id, o.type, o.detail, o.created_at
   FROM mailsync.outbox o
  WHERE o.published_at IS NULL AND o.id > :after
@@ -20,11 +20,11 @@ SELECT o.id, o.type, o.detail, o.created_at
    FOR UPDATE OF o SKIP LOCKED
 
 -- mark_published --
--- Events that the bus has taken.
+-- Mark events that the bus has accepted.
 UPDATE mailsync.outbox SET published_at = now() WHERE id = ANY(cast(:ids AS bigint[]))
 
 -- forget_published --
--- Events that were published long ago, some at a time.
+-- Delete events that were published long ago, a limited number at a time.
 DELETE FROM mailsync.outbox
  WHERE id IN (SELECT id FROM mailsync.outbox
                WHERE published_at < now() - make_interval(days => cast(:days AS int))

@@ -1,7 +1,7 @@
 -- Subscriptions to the provider's notifications.
 
 -- add_subscriptions --
--- A row for each mailbox that is mirrored and whose provider has not been asked to notify us yet.
+-- Add a row for each mirrored mailbox without a subscription.
 INSERT INTO mailsync.provider_subscriptions (account_id, callback_url)
 SELECT a.id, :callback_url
   FROM mailsync.email_accounts a
@@ -10,9 +10,9 @@ SELECT a.id, :callback_url
     ON CONFLICT DO NOTHING
 
 -- claim_subscription --
--- One that must be made or renewed, put off so that no other tick takes it too. One that leads to
--- another address is made anew; what it led to is returned, and its id stays until another is made.
--- A mailbox that is being synced is left in peace.
+-- Claim one subscription that must be created or renewed; no other tick can claim it meanwhile. A
+-- subscription that notifies another URL is created anew; the old URL is returned, and the old id
+-- stays until the new subscription exists. A mailbox that is being synced is skipped.
 WITH due AS (
   SELECT s.account_id, s.callback_url
     FROM mailsync.provider_subscriptions s
@@ -31,8 +31,8 @@ UPDATE mailsync.provider_subscriptions s
 RETURNING s.account_id::text, s.remote_id, s.next_try_at, due.callback_url, s.failures
 
 -- subscription_made --
--- The provider notifies us from now on; nothing when the claim, known by its end, is no longer good:
--- the account was disconnected meanwhile or is about to be, or somebody else has claimed it.
+-- Store a new subscription; returns no row when the claim is no longer valid: the account was
+-- disconnected meanwhile or is about to be, or another worker has claimed it.
 UPDATE mailsync.provider_subscriptions
    SET remote_id = :remote_id, secret_hash = :secret_hash, expires_at = :expires_at,
        next_try_at = now() + make_interval(secs => :next_in_s),
@@ -40,30 +40,30 @@ UPDATE mailsync.provider_subscriptions
  WHERE account_id = cast(:account_id AS uuid) AND next_try_at = cast(:claimed_until AS timestamptz)
 
 -- subscription_renewed --
--- The provider will go on notifying us; nothing when that one was removed or replaced meanwhile.
+-- Store the new expiry; returns no row when the subscription was removed or replaced meanwhile.
 UPDATE mailsync.provider_subscriptions
    SET expires_at = :expires_at, next_try_at = now() + make_interval(secs => :next_in_s),
        failures = 0, last_error = NULL, updated_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND remote_id = :remote_id
 
 -- subscription_gone --
--- The provider says that there is none of this id. It counts as a failure until another is made, so
--- that the next claim looks for both if this worker dies in between.
+-- Record that the provider knows no such subscription. It counts as a failure until another is
+-- created, so that the next claim looks for both if this worker dies in between.
 UPDATE mailsync.provider_subscriptions
    SET failures = failures + 1, updated_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND next_try_at = cast(:claimed_until AS timestamptz)
 
 -- subscription_failed --
--- It could not be made or renewed; what there is goes on until it expires. Nothing when the claim is
--- no longer good, as above: the next one must not lose its own.
+-- Record a failed attempt; an existing subscription continues until it expires. Changes nothing
+-- when the claim is no longer valid, so that the next one keeps its own result.
 UPDATE mailsync.provider_subscriptions
    SET failures = :failures, last_error = :error,
        next_try_at = now() + make_interval(secs => :next_in_s), updated_at = now()
  WHERE account_id = cast(:account_id AS uuid) AND next_try_at = cast(:claimed_until AS timestamptz)
 
 -- withdraw_subscription --
--- What a user's account is about to lose; put off, so that no tick renews it meanwhile, and what one
--- is making at this moment is not kept.
+-- Claim the subscription that a user's account is about to lose: no tick renews it meanwhile, and
+-- one that is being created at this moment is not kept.
 UPDATE mailsync.provider_subscriptions s
    SET next_try_at = now() + interval '1 minute', updated_at = now()
   FROM mailsync.email_accounts a
@@ -71,9 +71,9 @@ UPDATE mailsync.provider_subscriptions s
 RETURNING s.account_id::text, s.remote_id, s.next_try_at, s.callback_url, s.failures
 
 -- unheld_subscriptions --
--- Those of one mailbox that no row holds, so that no account uses them. None while a claim other than
--- the caller's may be making one for the same mailbox, which another user may have connected too:
--- such a claim ends within `claimed_for_s`, and its subscription is in no row yet.
+-- Return those of one mailbox that no row holds. Returns none while another claim may be creating
+-- one for the same mailbox, which another user may have connected too: such a claim ends within
+-- `claimed_for_s`, and its subscription is in no row yet.
 WITH claimed AS MATERIALIZED (
   SELECT s.account_id
     FROM mailsync.provider_subscriptions s
@@ -93,30 +93,30 @@ SELECT listed.id
         WHERE own.id = cast(:account_id AS uuid))
 
 -- forget_subscription --
--- From now on its notifications mean nothing.
+-- Delete the subscription; its notifications are ignored from now on.
 DELETE FROM mailsync.provider_subscriptions WHERE account_id = cast(:account_id AS uuid)
 
 -- find_subscriptions --
--- Whose subscriptions these are, and how their notifications are told from forged ones.
+-- Return the accounts and client-state hashes of these subscriptions.
 SELECT remote_id, account_id::text, secret_hash
   FROM mailsync.provider_subscriptions
  WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
 
 -- renew_subscriptions_now --
--- These are about to lapse.
+-- Make subscriptions due that are about to expire.
 UPDATE mailsync.provider_subscriptions SET next_try_at = now()
  WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
 
 -- subscriptions_removed --
--- The provider has removed these; they are to be made anew.
+-- Record that the provider removed these subscriptions; they are created anew.
 UPDATE mailsync.provider_subscriptions
    SET remote_id = NULL, secret_hash = NULL, expires_at = NULL, next_try_at = now(),
        updated_at = now()
  WHERE remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
 
 -- notify_accounts --
--- Something changed in these mailboxes: they are due, unless somebody paused them. One that fails
--- is not asked every minute, whatever arrives. Locked in order, since several are told at once.
+-- Make these mailboxes due after a notification, except paused ones and those that fail. Locks them
+-- in order, since one request may notify of several.
 UPDATE mailsync.email_accounts
    SET notified_at = now(),
        next_sync_at = least(next_sync_at, now() + make_interval(mins => least(failures, 10)))

@@ -1,15 +1,15 @@
 -- Messages that exist and cannot be stored.
 
 -- leave_quarantine --
--- Messages that could not be stored and are gone now, from a folder or from everywhere.
+-- Remove messages from quarantine that are gone, from a folder or from everywhere.
 DELETE FROM mailsync.email_quarantine
  WHERE account_id = cast(:account_id AS uuid)
    AND folder_id = coalesce(cast(:folder_id AS bigint), folder_id)
    AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- enter_quarantine --
--- Messages that exist and cannot be stored, each with its cause; seen again, the attempts rise. A
--- version that was stored before is kept, and not swept.
+-- Put messages into quarantine, each with its cause; repeated entries count attempts. A version
+-- that was stored before is kept, and not swept.
 WITH entry AS MATERIALIZED (
   SELECT e.message_id, e.cause, e.detail, coalesce(f.id, :folder_id) AS folder_id
     FROM json_to_recordset(cast(:entries AS json)) AS e
@@ -30,7 +30,7 @@ SELECT cast(:account_id AS uuid), message_id, folder_id, cause, detail
        attempts = q.attempts + 1, last_tried_at = now()
 
 -- due_in_quarantine --
--- Messages that are tried again: 10 minutes after the first attempt, doubling to a day.
+-- Return messages that are due for another attempt: 10 minutes after the first, doubling to a day.
 SELECT message_id FROM mailsync.email_quarantine
  WHERE account_id = cast(:account_id AS uuid)
    AND last_tried_at < now() - least(interval '1 day', interval '5 minutes' * 2 ^ least(attempts, 9))
@@ -38,6 +38,6 @@ SELECT message_id FROM mailsync.email_quarantine
  LIMIT :limit
 
 -- quarantined_ids --
--- The messages of a folder that exist and cannot be stored.
+-- Return the messages of a folder in quarantine.
 SELECT message_id FROM mailsync.email_quarantine
  WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id

@@ -1,9 +1,9 @@
 -- The queue of mailboxes that are due.
 
 -- claim_due_accounts --
--- Accounts that are due, those first that have waited longest; put off so that no other tick takes
--- them too. They are found in the index alone. What another tick has taken since is not due when it
--- is locked, and what one is taking now is passed over.
+-- Claim due accounts, the longest overdue first; no other tick can claim them meanwhile. They are
+-- found in the index alone. An account that another tick has claimed since is not due when it is
+-- locked, and one that is being claimed is skipped.
 WITH found AS MATERIALIZED (
   SELECT account_id
     FROM mailsync.sync_queue
@@ -23,7 +23,7 @@ claimed AS (
 SELECT due.account_id::text FROM due JOIN claimed USING (account_id) ORDER BY due.due_at
 
 -- release_claims --
--- Accounts that were claimed and not checked are due again at once.
+-- Make claimed accounts that were not checked due again.
 UPDATE mailsync.sync_queue
    SET due_at = now()
  WHERE account_id IN (SELECT cast(each AS uuid)

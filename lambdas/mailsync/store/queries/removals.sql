@@ -1,7 +1,7 @@
 -- Messages that are hidden until the provider has said twice that they are gone.
 
 -- removed_ids --
--- Hidden messages about which the provider is to be asked now.
+-- Return hidden messages that are due for a request by id.
 SELECT message_id FROM mailsync.emails
  WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
    AND coalesce(confirm_at, removed_at) <= now() AND message_id > :after
@@ -9,9 +9,9 @@ SELECT message_id FROM mailsync.emails
  LIMIT :limit
 
 -- removals --
--- What is hidden in these accounts: messages; those of which the provider has said that they are gone,
--- how many of these no person has confirmed, since when, and the last confirmation; mirrored folders.
--- stored are all messages, hidden ones included, counted where so many are gone that it matters.
+-- Return what is hidden in these accounts: messages; those that the provider reported as gone, how
+-- many of these no person has confirmed, since when, and the last confirmation; mirrored folders.
+-- stored: all messages, hidden ones included, counted only where enough are gone.
 SELECT a.id::text, h.hidden, h.gone, h.unconfirmed,
        CASE WHEN h.gone < :smallest THEN 0
             ELSE (SELECT count(*) FROM mailsync.emails m WHERE m.account_id = a.id) END,
@@ -30,14 +30,14 @@ SELECT a.id::text, h.hidden, h.gone, h.unconfirmed,
                   FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
 
 -- schedule_removal --
--- When messages that are gone are requested by id again: `wait_s` after the first answer.
+-- Schedule the second request by id of gone messages: `wait_s` after the first response.
 UPDATE mailsync.emails SET confirm_at = gone_at + make_interval(secs => :wait_s)
  WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NOT NULL
    AND gone_at IS NOT NULL AND confirm_at IS DISTINCT FROM gone_at + make_interval(secs => :wait_s)
 
 -- confirm_gone --
--- Hidden messages of which the provider just said that they are gone: deleted where it had said so
--- before, at least so long ago.
+-- Record that the provider reports these messages as gone; delete those that it reported at least
+-- `wait_s` seconds ago as well.
 WITH asked AS MATERIALIZED (
   SELECT m.id, m.gone_at <= now() - make_interval(secs => :wait_s) AS is_confirmed
     FROM mailsync.emails m
@@ -51,7 +51,7 @@ noted AS (
 DELETE FROM mailsync.emails m USING asked WHERE asked.id = m.id AND asked.is_confirmed
 
 -- confirm_removal --
--- A person confirms that most of the mailbox may be deleted.
+-- Record that a person confirmed the deletion of most of the mailbox.
 UPDATE mailsync.email_accounts
    SET removal_confirmed_at = now(), next_sync_at = now(), updated_at = now(),
        last_error = CASE WHEN last_error <> :error THEN last_error END,

@@ -1,20 +1,20 @@
 -- What a run did in each folder.
 
 -- finish_run_folders --
--- Folders that were still marked as running when the run ended.
+-- Finish folders that were still marked as running when the run ended.
 UPDATE mailsync.sync_run_folders
    SET status = :status, finished_at = now()
  WHERE run_id = :run_id AND status = 'running'
 
 -- begin_run_folder --
--- A folder takes part in a run, once more after each interruption.
+-- Count an attempt at a folder in this run.
 INSERT INTO mailsync.sync_run_folders AS r (run_id, folder_id, attempts)
 VALUES (:run_id, :folder_id, 1)
     ON CONFLICT (run_id, folder_id) DO UPDATE
    SET attempts = r.attempts + 1, status = 'running', finished_at = NULL
 
 -- count_page --
--- What a page did, added to the folder's part of the run.
+-- Add what a page did to the folder's part of the run.
 INSERT INTO mailsync.sync_run_folders AS r
        (run_id, folder_id, pages, requests, inserted, updated, unchanged, removed, quarantined,
         status, finished_at)
@@ -29,12 +29,12 @@ VALUES (:run_id, :folder_id, 1, :requests, :inserted, :updated, :unchanged, :rem
        finished_at = excluded.finished_at, error = NULL, error_message = NULL
 
 -- count_reset --
--- A folder begins a new full sync within this run.
+-- Count a new full sync of a folder within this run.
 UPDATE mailsync.sync_run_folders SET resets = resets + 1
  WHERE run_id = :run_id AND folder_id = :folder_id
 
 -- fail_run_folder --
--- Why a folder could not be synced in this run.
+-- Record why a folder could not be synced in this run.
 INSERT INTO mailsync.sync_run_folders AS r
        (run_id, folder_id, status, error, error_message, finished_at)
 VALUES (:run_id, :folder_id, 'failed', :error, :error_message, now())
@@ -43,19 +43,19 @@ VALUES (:run_id, :folder_id, 'failed', :error, :error_message, now())
        finished_at = now()
 
 -- set_folder_error --
--- The folder's own last failure, none after it was synced.
+-- Record the folder's last failure, or clear it.
 UPDATE mailsync.email_folders SET error = :error, error_message = :error_message
  WHERE id = :folder_id
 
 -- failed_folders --
--- The folders that failed in a run, and exist.
+-- Return the existing folders that failed in a run.
 SELECT p.folder_id
   FROM mailsync.sync_run_folders p
   JOIN mailsync.email_folders f ON f.id = p.folder_id AND f.gone_at IS NULL
  WHERE p.run_id = :run_id AND p.status = 'failed'
 
 -- run_folders --
--- What each folder did in a run.
+-- Return what each folder did in a run.
 SELECT p.folder_id, f.display_name, f.role, p.status, p.attempts, p.pages, p.requests, p.inserted,
        p.updated, p.unchanged, p.removed, p.quarantined, p.resets, p.error, p.error_message,
        p.started_at, p.finished_at

@@ -1,7 +1,7 @@
 -- Runs: enqueued, begun, finished, and the Idempotency-Keys that name them.
 
 -- enqueue_run --
--- A run that was asked for and not yet started; nothing when one is open already.
+-- Add a queued run; returns no row when one is open already.
 INSERT INTO mailsync.sync_runs (id, account_id, sync_type, folder_ids, trigger, idempotency_key)
 VALUES (:run_id, cast(:account_id AS uuid), :sync_type, cast(:folder_ids AS jsonb), :trigger,
         :idempotency_key)
@@ -9,7 +9,7 @@ VALUES (:run_id, cast(:account_id AS uuid), :sync_type, cast(:folder_ids AS json
 RETURNING id
 
 -- lock_account_of_run --
--- The same, for the account of a run, and whether it was connected anew since that run began.
+-- Lock the account of a run; return whether it was connected again since that run began.
 SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_at)
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
@@ -17,15 +17,15 @@ SELECT a.failures, a.status, a.connected_at > coalesce(r.started_at, r.created_a
    FOR UPDATE OF a
 
 -- completed_run --
--- A run that ended well.
+-- Return a run if it ended well.
 SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status = 'completed'
 
 -- ended_run --
--- A run that has its outcome.
+-- Return a run if it has an outcome.
 SELECT 1 FROM mailsync.sync_runs WHERE id = :run_id AND status NOT IN ('queued', 'running')
 
 -- open_run --
--- The run begins, or goes on after a retry.
+-- Begin the run, or continue it after a retry.
 INSERT INTO mailsync.sync_runs AS r
        (id, account_id, execution_arn, sync_type, trigger, status, started_at)
 VALUES (:run_id, cast(:account_id AS uuid), :execution_arn, :sync_type, :trigger, 'running', now())
@@ -34,7 +34,7 @@ VALUES (:run_id, cast(:account_id AS uuid), :execution_arn, :sync_type, :trigger
        started_at = coalesce(r.started_at, now())
 
 -- close_stale_run --
--- The open run of another execution, whose lease has just been taken from it.
+-- Close the open run of another execution, whose lease has just been taken.
 UPDATE mailsync.sync_runs
    SET status = 'failed', error = 'LeaseLost', finished_at = now(),
        error_message = 'The execution died; another one took over.'
@@ -42,19 +42,19 @@ UPDATE mailsync.sync_runs
 RETURNING id, error
 
 -- find_open_run --
--- The run that works on an account now, or is about to.
+-- Return the open run of an account.
 SELECT id, execution_arn, status, sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND status IN ('queued', 'running')
 
 -- lock_key --
--- One request of an account with this Idempotency-Key at a time, until this transaction ends.
+-- Serialise the requests of an account with this Idempotency-Key until this transaction ends.
 SELECT pg_advisory_xact_lock(
          hashtextextended(concat_ws(' ', cast(:account_id AS text), cast(:key AS text)), 0))
 
 -- find_run_by_key --
--- The run that an earlier request with this Idempotency-Key started or joined, and what that one
--- asked for.
+-- Return the run that an earlier request with this Idempotency-Key started or joined, and what that
+-- request asked for.
 SELECT id, execution_arn, status, sync_type, folder_ids, sync_type, folder_ids
   FROM mailsync.sync_runs
  WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key
@@ -65,8 +65,8 @@ SELECT r.id, r.execution_arn, r.status, r.sync_type, r.folder_ids, k.sync_type, 
  WHERE k.account_id = cast(:account_id AS uuid) AND k.idempotency_key = :key
 
 -- keep_joined_key --
--- The run that a request with this Idempotency-Key has joined, and what it asked for; some old ones
--- of the account are forgotten.
+-- Record that a request with this Idempotency-Key joined a run, and what it asked for; delete some
+-- old records of the account.
 WITH forgotten AS (
   DELETE FROM mailsync.joined_keys
    WHERE (account_id, idempotency_key) IN
@@ -77,18 +77,19 @@ INSERT INTO mailsync.joined_keys (account_id, idempotency_key, run_id, sync_type
 VALUES (cast(:account_id AS uuid), :key, :run_id, :sync_type, cast(:folder_ids AS jsonb))
 
 -- forget_joined_key --
--- The run that it joined turned out to be dead, so the request is to have another one.
+-- Delete the record of a joined run that turned out to be dead, so that the request gets another
+-- run.
 DELETE FROM mailsync.joined_keys
  WHERE account_id = cast(:account_id AS uuid) AND idempotency_key = :key AND run_id = :run_id
 
 -- open_run_account --
--- The account of a run that has no outcome yet.
+-- Return the account of a run without an outcome.
 SELECT account_id::text FROM mailsync.sync_runs
  WHERE id = :run_id AND status IN ('queued', 'running')
 
 -- stale_runs --
--- Open runs that have not been heard of for a while; their execution may be dead. One that waits until
--- its provider takes requests again is silent for long, and hundreds of them would hide the dead ones.
+-- Return open runs without a recent heartbeat; their execution may be dead. A run that waits for
+-- its provider has no heartbeat for long, and is left out.
 SELECT r.id, r.account_id::text, r.execution_arn
   FROM mailsync.sync_runs r
   JOIN mailsync.email_accounts a ON a.id = r.account_id
@@ -99,28 +100,28 @@ SELECT r.id, r.account_id::text, r.execution_arn
  LIMIT :limit
 
 -- run_settings --
--- What the run was asked to do.
+-- Return what the run syncs, and its repair rounds.
 SELECT sync_type, repair_rounds, folder_ids FROM mailsync.sync_runs WHERE id = :run_id
 
 -- count_repair_round --
--- One more round of repairs in this run.
+-- Count a repair round of this run.
 UPDATE mailsync.sync_runs SET repair_rounds = repair_rounds + 1 WHERE id = :run_id
 
 -- run_heartbeat --
--- A sign of life, with the requests that were sent since the last one.
+-- Record a heartbeat and the requests since the last one.
 UPDATE mailsync.sync_runs
    SET heartbeat_at = now(), requests = requests + :requests
  WHERE id = :run_id
 
 -- finish_run --
--- The outcome of a run; what has an outcome keeps it.
+-- Give a run its outcome; an existing outcome stays.
 UPDATE mailsync.sync_runs
    SET status = :status, error = :error, error_message = :error_message, finished_at = now()
  WHERE id = :run_id AND status IN ('queued', 'running')
 RETURNING account_id::text
 
 -- account_completed --
--- The mailbox is up to date and verified. error is what a person should know all the same.
+-- Record a verified sync. error: what a person should know nevertheless.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL, sync_status = 'completed', last_sync_at = now(),
        initial_sync_completed = true, verified_at = now(),
@@ -130,7 +131,7 @@ UPDATE mailsync.email_accounts
  WHERE id = cast(:account_id AS uuid)
 
 -- account_failed --
--- The mailbox could not be synced; the data stays, the next run goes on from the cursors.
+-- Record a failed sync; the data stays, and the next run continues from the cursors.
 UPDATE mailsync.email_accounts
    SET lease_owner = NULL, lease_until = NULL, sync_status = 'failed',
        status = CASE WHEN :needs_person AND status = 'active' THEN 'reauth_required' ELSE status END,
@@ -140,7 +141,7 @@ UPDATE mailsync.email_accounts
 RETURNING failures
 
 -- run_counters --
--- What a run did to the rows, over all its folders.
+-- Return what a run did to the rows, over all folders.
 SELECT jsonb_build_object(
          'folders', count(*), 'failedFolders', count(*) FILTER (WHERE status = 'failed'),
          'inserted', coalesce(sum(inserted), 0), 'updated', coalesce(sum(updated), 0),
@@ -148,7 +149,7 @@ SELECT jsonb_build_object(
   FROM mailsync.sync_run_folders WHERE run_id = :run_id
 
 -- forget_stopped_runs --
--- Runs of an account that a person stopped more than a week ago, some at once.
+-- Delete runs that a person stopped more than a week ago, a limited number at a time.
 DELETE FROM mailsync.sync_runs
  WHERE id IN (SELECT id FROM mailsync.sync_runs
                WHERE account_id = cast(:account_id AS uuid) AND status = 'cancelled'
@@ -156,7 +157,7 @@ DELETE FROM mailsync.sync_runs
                LIMIT 100 FOR UPDATE SKIP LOCKED)
 
 -- account_runs --
--- The runs of a user's account, the newest first, before a position.
+-- Return the runs of a user's account, the newest first, before a position.
 SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
        r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids
   FROM mailsync.sync_runs r
@@ -167,7 +168,8 @@ SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at,
  LIMIT :limit
 
 -- run_of_user --
--- One run of a user, and when its mailbox is synced next, unless a sync is under way or none comes.
+-- Return one run of a user, and when its mailbox is synced next, unless a sync is running or none
+-- is scheduled.
 SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at, r.started_at,
        r.finished_at, r.requests, r.repair_rounds, r.error, r.error_message, r.folder_ids,
        CASE WHEN a.status = 'active'
@@ -179,15 +181,16 @@ SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at,
  WHERE r.id = :run_id AND a.user_id = :user_id
 
 -- forget_joined_keys --
--- Of requests that joined a run more than a day ago, some at once.
+-- Delete Idempotency-Keys of requests that joined a run more than a day ago, a limited number at a
+-- time.
 DELETE FROM mailsync.joined_keys
  WHERE (account_id, idempotency_key) IN
        (SELECT account_id, idempotency_key FROM mailsync.joined_keys
          WHERE created_at < now() - interval '1 day' LIMIT :limit FOR UPDATE SKIP LOCKED)
 
 -- news_of_run --
--- Whether the provider has notified us since the run began, whether it can be relied upon to, whether
--- the run changed any row, and for how long no other did.
+-- Return whether a notification arrived since the run began, whether notifications arrive at all,
+-- whether the run changed any row, and for how long no other run did.
 SELECT coalesce(a.notified_at > r.started_at, false),
        coalesce(a.notified_at > now() - interval '1 day' AND s.expires_at > now(), false),
        EXISTS (SELECT 1 FROM mailsync.sync_run_folders p

@@ -1,19 +1,19 @@
 -- What concerns the whole stage: its schema, its limits, its self-test and its backlog.
 
 -- schema_version --
--- The newest migration that was applied.
+-- Return the newest applied migration.
 SELECT max(version) FROM mailsync.schema_migrations
 
 -- forget_self_tests --
--- Rows of self-tests that died before they read them, some at once.
+-- Delete rows of self-tests that died before reading them, a limited number at a time.
 DELETE FROM mailsync.self_tests
  WHERE id IN
        (SELECT id FROM mailsync.self_tests
          WHERE written_at < now() - interval '1 hour' LIMIT :limit FOR UPDATE SKIP LOCKED)
 
 -- take_call --
--- One call of a user's allowance; the seconds until there is one, 0: it is taken. Each call moves
--- whole_at on by its share of an hour, and none moves it beyond an hour from now (GCRA).
+-- Take one call of a user's allowance; return 0, or the seconds until the next call is allowed.
+-- Each call moves whole_at by its share of an hour, at most to an hour from now (GCRA).
 WITH asked AS (SELECT make_interval(secs => 3600.0 / cast(:per_hour AS int)) AS share),
 taken AS (
   INSERT INTO mailsync.call_limits AS l (user_id, kind, whole_at)
@@ -29,24 +29,24 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM taken) THEN 0
                 WHERE l.user_id = :user_id AND l.kind = :kind), 1)) END
 
 -- forget_whole_limits --
--- Allowances that are whole again, a limited number at once.
+-- Delete full allowances, a limited number at a time.
 DELETE FROM mailsync.call_limits
  WHERE (user_id, kind) IN
        (SELECT user_id, kind FROM mailsync.call_limits
          WHERE whole_at <= now() LIMIT :limit FOR UPDATE SKIP LOCKED)
 
 -- write_self_test --
--- A row of the self-test.
+-- Write a row of the self-test.
 INSERT INTO mailsync.self_tests (id) VALUES (:id) ON CONFLICT (id) DO NOTHING
 
 -- read_self_test --
--- The row that the self-test wrote, removed again.
+-- Delete and return the row that the self-test wrote.
 DELETE FROM mailsync.self_tests WHERE id = :id RETURNING id
 
 -- backlog --
--- How far behind we are: mailboxes that are due and on which nobody works, claimed or not, for how
--- long the oldest of them or of the runs that nobody has begun waits, the oldest event that waits,
--- messages in quarantine, those of which the provider says two things, accounts that wait for their
+-- Return the levels of the stage: due mailboxes without a worker, claimed or not; the longest wait
+-- of one of them, or of a run without an execution; the oldest unpublished event; messages in
+-- quarantine; messages about which the provider contradicts itself; accounts that wait for a
 -- person.
 WITH waiting AS MATERIALIZED (
   SELECT next_sync_at

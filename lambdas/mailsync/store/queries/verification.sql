@@ -1,7 +1,7 @@
 -- Counts and ids compared with the provider's.
 
 -- recount --
--- Counts of every folder from the rows themselves.
+-- Store the counts of every folder, counted from its rows.
 UPDATE mailsync.email_folders f
    SET total = s.total, unread = s.unread
   FROM (SELECT f.id, count(m.id) AS total, count(m.id) FILTER (WHERE NOT m.is_read) AS unread
@@ -13,9 +13,9 @@ UPDATE mailsync.email_folders f
  WHERE s.id = f.id AND (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread)
 
 -- folder_counts --
--- Each selected folder's counts, ours and the provider's, and how many are in quarantine and not
--- stored. Each of those is looked up by its own id: with the folder in the condition, the planner
--- reads the whole folder for each.
+-- Return each selected folder's counts, ours and the provider's, and how many messages are in
+-- quarantine and not stored. Each of those is looked up by its own id: with the folder in the
+-- condition, the planner reads the whole folder for each.
 SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
@@ -30,7 +30,7 @@ SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
  ORDER BY f.id
 
 -- mark_verified --
--- Folders of which it was just shown that nothing is missing, or different any more.
+-- Clear the recorded differences of folders without any.
 WITH verified AS (
   SELECT cast(each AS bigint) AS id FROM json_array_elements_text(cast(:ids AS json)) AS each),
 resolved AS (
@@ -40,8 +40,8 @@ UPDATE mailsync.email_folders
  WHERE id IN (SELECT id FROM verified)
 
 -- mark_compared --
--- The ids of a folder were just compared; what was different before is so no longer. What the provider
--- listed is kept where the list was complete. The folder is verified once its counts are explained, too.
+-- Record a comparison by ids. The list's counts are kept where the list was complete. The folder is
+-- verified once its counts are explained, too.
 WITH resolved AS (DELETE FROM mailsync.proof_differences WHERE folder_id = :folder_id)
 UPDATE mailsync.email_folders
    SET compared_at = now(), list_total = :total, list_unread = :unread, differing = 0, error = NULL,
@@ -49,31 +49,31 @@ UPDATE mailsync.email_folders
  WHERE id = :folder_id
 
 -- save_verified --
--- Folders that were compared, and of whose counts every difference is explained.
+-- Record that these folders were compared, and that every difference of counts is explained.
 UPDATE mailsync.email_folders SET verified_at = now()
  WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- compare_soon --
--- Folders whose counts moved without a reported change.
+-- Make folders due for a comparison whose counts changed without a reported change.
 UPDATE mailsync.email_folders SET compared_at = NULL
  WHERE id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- compare_later --
--- Folders that are about to be compared since they are due, should that fail; those that must be compared
--- are left so. The time is no longer that of a comparison, so what the last one listed goes with it.
+-- Put off folders with a due comparison, in case it fails; those that must be compared stay due.
+-- The stored time is then no longer that of a comparison, so the list's counts are cleared.
 UPDATE mailsync.email_folders
    SET compared_at = now() - make_interval(secs => :ago_s), list_total = NULL, list_unread = NULL
  WHERE compared_at IS NOT NULL
    AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- save_offsets --
--- By how much the provider's counts of these folders are wrong.
+-- Store by how much the provider's counts of these folders are wrong.
 UPDATE mailsync.email_folders f SET count_offset = o.total, unread_offset = o.unread
   FROM json_to_recordset(cast(:offsets AS json)) AS o (folder_id bigint, total int, unread int)
  WHERE f.id = o.folder_id AND (f.count_offset, f.unread_offset) IS DISTINCT FROM (o.total, o.unread)
 
 -- save_differences --
--- What stays different in a folder: how many messages, and which, as far as their ids are kept.
+-- Store how many messages of a folder differ, and some of their ids.
 WITH saved AS (
   INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)
   SELECT cast(:account_id AS uuid), :folder_id, message_id, cause
@@ -81,7 +81,7 @@ WITH saved AS (
 UPDATE mailsync.email_folders SET differing = :number WHERE id = :folder_id
 
 -- proof_differences --
--- The messages about which the provider contradicts itself, a hundred of each folder at most.
+-- Return messages about which the provider contradicts itself, at most a hundred per folder.
 SELECT d.folder_id, d.message_id, d.cause, d.found_at
   FROM mailsync.proof_differences d
   JOIN mailsync.email_folders f ON f.id = d.folder_id AND f.selected AND f.gone_at IS NULL
@@ -90,15 +90,15 @@ SELECT d.folder_id, d.message_id, d.cause, d.found_at
  LIMIT 1000
 
 -- equal_folders --
--- The folders of which this run has shown that nothing is missing, by their counts or by their ids.
+-- Return the folders that equalled the provider in this run, by counts or by ids.
 SELECT f.id
   FROM mailsync.email_folders f
   JOIN mailsync.sync_runs r ON r.account_id = f.account_id
  WHERE r.id = :run_id AND greatest(f.verified_at, f.compared_at) >= r.started_at
 
 -- unverified_folders --
--- The number of selected folders that were not verified in this run, or are in the middle of a full sync.
--- One while no folder is known: every mailbox has some, so its tree was not read.
+-- Return the number of selected folders that were not verified in this run or whose full sync is
+-- running. 1 while no folder is known: every mailbox has some, so its tree was not read.
 SELECT count(f.id) FILTER (WHERE f.selected AND f.gone_at IS NULL
                              AND (c.walking OR f.verified_at IS NULL OR f.verified_at < r.started_at))
        + CASE WHEN count(f.id) = 0 THEN 1 ELSE 0 END
