@@ -3,7 +3,7 @@
 Each statement stands below a heading `-- name --` and a comment that says what it does. Tables
 are named with their schema: an existing database may have tables of the same names, and a pooler
 in transaction mode forbids a search path. Every statement runs inside an explicit transaction.
-Comments begin with two hyphens: pg8000 takes a colon with a word anywhere else for a parameter.
+Comments begin with two hyphens: the driver takes a colon with a word anywhere else as a parameter.
 """
 
 import re
