@@ -1,5 +1,6 @@
 """The words of the product, as frozen values.
 
+`docs/glossary.md` defines the terms.
 Provider words (delta link, history id, UIDVALIDITY) never appear here: a provider turns them
 into a `Cursor`, which only it may look inside.
 """
