@@ -63,7 +63,7 @@ check: setup ## format, lint, types, import contracts, budgets
 	@$(BIN)/python -m tests.support.budgets
 
 quick: setup ## the tests that need no server: seconds
-	@$(BIN)/pytest -n auto tests/unit tests/unit
+	@$(BIN)/pytest -n auto tests/unit
 
 test: setup ## every test that finishes in minutes; needs no network
 	@$(BIN)/pytest -n auto --dist loadgroup

@@ -112,61 +112,63 @@ _MAIL = frozenset(
 
 AUTHORIZER = Function(
     name="authorize",
-    purpose="Verifies the application's JWT and names the user.",
+    purpose="Verify the application's JWT and return its user.",
     needs=frozenset({Capability.APP_IDENTITY}),
     timeout_s=10,
 )
 
 FUNCTIONS: tuple[Function, ...] = (
     # mailbox-sync, in the order of its states
-    Function(name="validate-account", purpose="The account exists and may sync.", needs=_STORE),
-    Function(name="mark-syncing", purpose="Takes the lease and opens the run.", needs=_STORE),
+    Function(name="validate-account", purpose="Check that the account is active.", needs=_STORE),
+    Function(name="mark-syncing", purpose="Take the lease and open the run.", needs=_STORE),
     Function(
         name="get-access-token",
-        purpose="Makes sure a token can be had.",
+        purpose="Renew the access token if needed.",
         needs=_MAIL,
         timeout_s=60,
     ),
     Function(
         name="sync-folders",
-        purpose="Mirrors the folder tree and applies changes of one page.",
+        purpose="Store the folder tree and folders whose changes fit on a page.",
         needs=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
     Function(
         name="sync-folder",
-        purpose="Pages through one folder until its time budget is spent.",
+        purpose="Store the pages of one folder until its time budget is spent.",
         needs=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
-    Function(name="reset-folder", purpose="Begins a new full sync of a folder.", needs=_STORE),
-    Function(name="folder-failed", purpose="Records why a folder failed.", needs=_STORE),
+    Function(name="reset-folder", purpose="Start a new full sync of a folder.", needs=_STORE),
+    Function(name="folder-failed", purpose="Record the error of a folder.", needs=_STORE),
     Function(
         name="recalculate-counts",
-        purpose="Recounts and compares every folder with the provider.",
+        purpose="Compare the counts of every folder with the provider's.",
         needs=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
     Function(
         name="repair-folder",
-        purpose="Compares one folder id by id and mends the difference.",
+        purpose="Compare the ids of one folder and repair the differences.",
         needs=_MAIL,
         timeout_s=300,
         memory_mb=1024,
     ),
-    Function(name="mark-complete", purpose="Closes a run that succeeded.", needs=_STORE),
-    Function(name="mark-failed", purpose="Closes a run that failed.", needs=_STORE),
+    Function(name="mark-complete", purpose="Close a run that succeeded.", needs=_STORE),
+    Function(name="mark-failed", purpose="Close a run that failed.", needs=_STORE),
     # test-sync
-    Function(name="reach-database", purpose="Self-test: the database answers.", needs=_STORE),
+    Function(
+        name="reach-database", purpose="Self-test: check that the database responds.", needs=_STORE
+    ),
     Function(
         name="reach-provider",
-        purpose="Self-test: the mail provider answers.",
+        purpose="Self-test: check that the mail provider responds.",
         needs=frozenset({Capability.PROVIDER_LOGIN}),
     ),
-    Function(name="write-and-read", purpose="Self-test: a row is stored and read.", needs=_STORE),
+    Function(name="write-and-read", purpose="Self-test: write and read a row.", needs=_STORE),
     # HTTP API
     Function(
         name="api",
@@ -175,7 +177,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         name="connect",
-        purpose="Connects mailboxes, of persons and organisations, and disconnects them.",
+        purpose="Connect and disconnect the mailboxes of users and organisations.",
         needs=frozenset(
             {
                 Capability.DATABASE,
@@ -189,7 +191,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         name="webhook",
-        purpose="Makes a mailbox due when its provider says that it changed.",
+        purpose="Make a mailbox due when its provider sends a notification.",
         needs=_STORE,
         timeout_s=10,
     ),
@@ -197,54 +199,54 @@ FUNCTIONS: tuple[Function, ...] = (
     # schedules and deployment
     Function(
         name="start-due-syncs",
-        purpose="Has due mailboxes checked; closes runs whose execution died.",
+        purpose="Hand due mailboxes to sync-accounts; recover stale runs.",
         needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS, Capability.FUNCTIONS}),
         timeout_s=60,
     ),
     Function(
         name="measure-backlog",
-        purpose="Tells how far behind we are, for alarms and graphs.",
+        purpose="Measure the delay of due mailboxes and unpublished events.",
         needs=_STORE,
     ),
     Function(
         name="sync-accounts",
-        purpose="Looks at a batch of mailboxes and syncs those with little new.",
+        purpose="Check a batch of mailboxes and store small changes.",
         needs=_MAIL | {Capability.WORKFLOWS},
         timeout_s=180,
         memory_mb=1024,
     ),
     Function(
         name="purge-accounts",
-        purpose="Deletes purged accounts, and tokens that a disconnection had to leave.",
+        purpose="Delete purged accounts, and tokens that a disconnection left.",
         needs=_STORE,
         timeout_s=60,
     ),
     Function(
         name="renew-subscriptions",
-        purpose="Has providers notify us of changes, and go on doing so.",
+        purpose="Create and renew the providers' subscriptions.",
         needs=_MAIL | {Capability.PUBLIC_URL},
         timeout_s=110,
     ),
     Function(
         name="close-run",
-        purpose="Closes the run of an execution that ended without doing so.",
+        purpose="Close the run of an execution that ended without closing it.",
         needs=frozenset({Capability.DATABASE, Capability.WORKFLOW_NAMES}),
     ),
     # events
     Function(
         name="receive-event",
-        purpose="Starts the sync or the self-test that an event asks for.",
+        purpose="Start the sync or the self-test that an event requests.",
         needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS}),
     ),
     Function(
         name="publish-events",
-        purpose="Puts what waits in the outbox on the event bus.",
+        purpose="Publish the outbox to the event bus.",
         needs=frozenset({Capability.DATABASE, Capability.EVENT_BUS}),
         timeout_s=60,
     ),
     Function(
         name="migrate-database",
-        purpose="Brings the schema up to date.",
+        purpose="Apply missing database migrations.",
         needs=_STORE | {Capability.SCHEMA},
         timeout_s=300,
     ),
