@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.api.bearer import caller_of
+from mailsync.api.bearer import verify_bearer_token
 from mailsync.api.signing_keys import open_signing_keys
 from mailsync.log import logger
 from mailsync.metrics import metered
@@ -16,7 +16,7 @@ from mailsync.settings import load_settings
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # What the gateway keeps the decision for, and so what has to be judged.
     authorization = (event.get("identitySource") or [""])[0]
-    caller = caller_of(authorization, load_settings(), open_signing_keys())
+    caller = verify_bearer_token(authorization, load_settings(), open_signing_keys())
     logger.info("caller_checked", authorized=caller is not None)
     if caller is None:
         return {"isAuthorized": False, "context": {"userId": "", "admin": "false"}}

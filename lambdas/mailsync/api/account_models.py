@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict, FailFast, Field, StrictBool, model_validator
 from pydantic.alias_generators import to_camel
 
-from mailsync.api.models import CamelModel, Failure, Number
+from mailsync.api.models import CamelModel, Failure, PositiveId
 from mailsync.api.removal_models import PendingRemoval
 from mailsync.decisions.verify import Cause
 from mailsync.model import FolderId
@@ -93,7 +93,7 @@ class AccountDetail(AccountView):
 class FolderPatch(CamelModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
-    id: Number
+    id: PositiveId
     selected: StrictBool
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.pages import as_notice
+from mailsync.api.html_pages import to_notice_page
 from mailsync.api.problems import ApiError, Problem
-from mailsync.api.sign_in_errors import way_to_application
+from mailsync.api.sign_in_errors import application_link
 
 _TITLE = "Your organisation agreed to the app"
 _DETAIL = (
@@ -40,4 +40,4 @@ def finish_admin_consent(event: APIGatewayProxyEventV2) -> Response[str]:
                 detail=of_admin_consent(query),
             )
         )
-    return as_notice(_TITLE, _DETAIL, event, way_to_application())
+    return to_notice_page(_TITLE, _DETAIL, event, application_link())

@@ -4,10 +4,10 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-from mailsync.api import accounts, checks, runs, syncs
+from mailsync.api import accounts, health, runs, syncs
 from mailsync.api.json_text import read_json
-from mailsync.api.openapi import publish
-from mailsync.api.problems import answer_with_problems
+from mailsync.api.openapi import add_document_route
+from mailsync.api.problems import register_problem_handler
 
 
 def build_app() -> APIGatewayHttpResolver:
@@ -17,10 +17,10 @@ def build_app() -> APIGatewayHttpResolver:
         # Without this an answer that breaks its own model would blame the caller with a 422.
         response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
     )
-    answer_with_problems(app)
+    register_problem_handler(app)
     app.include_router(syncs.router)
     app.include_router(runs.router)
     app.include_router(accounts.router)
-    app.include_router(checks.router)
-    publish(app)
+    app.include_router(health.router)
+    add_document_route(app)
     return app

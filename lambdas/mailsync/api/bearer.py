@@ -12,7 +12,7 @@ from mailsync.settings import Settings
 
 MAX_TOKEN_CHARS = 8192
 """Characters; an HTTP API takes 10,240 bytes for all headers together."""
-LEEWAY_S = 30
+CLOCK_LEEWAY_S = 30
 """By how much the clocks of issuer and verifier may differ: for `exp`, `nbf` and `iat`."""
 ADMIN_CLAIM = "mailsync_admin"
 
@@ -25,7 +25,7 @@ class Caller:
     is_admin: bool
 
 
-def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
+def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
     """Whom the bearer token in an Authorization header names; None when it is no good.
 
     The token must bear `sub`, of at most `MAX_USER_ID_CHARS` printable characters, an `exp` to
@@ -58,7 +58,7 @@ def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]
         algorithms=keys.algorithms,
         audience=settings.jwt_audiences or None,
         issuer=settings.jwt_issuer,
-        leeway=LEEWAY_S,
+        leeway=CLOCK_LEEWAY_S,
         options={"require": ["exp", "sub"], "verify_aud": bool(settings.jwt_audiences)},
     )
 

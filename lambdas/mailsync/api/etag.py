@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 
-def etag(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+def add_etag(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
     """A middleware: tags the answer of a route, or says 304 when the caller has it already."""
     answer = next_middleware(app)
     body = json.dumps(answer.body, sort_keys=True).encode()

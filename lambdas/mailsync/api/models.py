@@ -13,7 +13,7 @@ class CamelModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-Number = Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
+PositiveId = Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
 """An id of ours, as large as every reader of JSON keeps exactly (RFC 8259, 6)."""
 
 
@@ -23,7 +23,7 @@ class SyncRequest(CamelModel):
     account_id: UUID
     sync_type: SyncType = SyncType.MANUAL
     folders: (
-        Annotated[tuple[Number, ...], FailFast(), Field(min_length=1, max_length=1000)] | None
+        Annotated[tuple[PositiveId, ...], FailFast(), Field(min_length=1, max_length=1000)] | None
     ) = None
 
     @model_validator(mode="after")
@@ -66,7 +66,7 @@ class Failure(CamelModel):
     message: str
 
 
-def failure(name: str | None, message: str | None) -> Failure | None:
+def to_failure(name: str | None, message: str | None) -> Failure | None:
     return Failure(name=name, message=message or "") if name else None
 
 

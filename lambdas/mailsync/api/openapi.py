@@ -13,13 +13,13 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from mailsync.api import syncs
-from mailsync.api.documented import PROBLEM, answers, problem
-from mailsync.api.problems import CONTENT_TYPE
+from mailsync.api.openapi_responses import PROBLEM_SCHEMA, problem_response, responses
+from mailsync.api.problems import PROBLEM_CONTENT_TYPE
 
-VERSION = "1.0.0"
-PATH = "/api/openapi.json"
-WEBHOOK = "/api/webhooks/microsoft"
-PUBLIC = (PATH, "/api/health", "/api/auth/microsoft/callback", WEBHOOK)
+API_VERSION = "1.0.0"
+DOCUMENT_PATH = "/api/openapi.json"
+WEBHOOK_PATH = "/api/webhooks/microsoft"
+PUBLIC_PATHS = (DOCUMENT_PATH, "/api/health", "/api/auth/microsoft/callback", WEBHOOK_PATH)
 _ABOUT = (
     "Starts and shows syncs of mailboxes. Every answer of this API that is an error is a problem"
     " (RFC 9457) with a stable `type`; the gateway in front of it answers in its own words."
@@ -87,22 +87,22 @@ _ACCOUNT_REMOVED = {
 }
 
 
-def publish(app: APIGatewayHttpResolver) -> None:
+def add_document_route(app: APIGatewayHttpResolver) -> None:
     """Adds the route of the document; it is made when it is first asked for."""
 
     @cache
     def text() -> str:
-        return json.dumps(document(app))
+        return json.dumps(build_document(app))
 
-    @app.get(PATH, summary="This document", responses=answers({200: None}, public=True))
+    @app.get(DOCUMENT_PATH, summary="This document", responses=responses({200: None}, public=True))
     def openapi() -> Response[str]:
         return Response(200, APPLICATION_JSON, text())
 
 
-def document(app: APIGatewayHttpResolver) -> dict[str, Any]:
+def build_document(app: APIGatewayHttpResolver) -> dict[str, Any]:
     made = app.get_openapi_json_schema(
         title="Mailsync",
-        version=VERSION,
+        version=API_VERSION,
         description=_ABOUT,
         security_schemes={"bearer": HTTPBearer(bearerFormat="JWT")},
         security=[{"bearer": []}],
@@ -126,17 +126,17 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
     for status, answer in list(said.items()):
         if "ValidationError" in json.dumps(answer):
             del said[status]
-    said["500"] = problem(500)
+    said["500"] = problem_response(500)
     headers = {"302": "Location", "503": "Retry-After"}
-    if path == syncs.PATH:
+    if path == syncs.SYNC_PATH:
         headers["202"] = "Location"
     for status in headers.keys() & said.keys():
         said[status]["headers"] = {headers[status]: {"schema": _TEXT}}
     if "304" in said:
         _tell_pollers(operation)
-    if path in PUBLIC:
+    if path in PUBLIC_PATHS:
         operation["security"] = []
-    if path == PATH:
+    if path == DOCUMENT_PATH:
         said["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
 
 
@@ -158,9 +158,12 @@ def _query(name: str, about: str) -> dict[str, Any]:
 
 def _connect_answers(*statuses: int, public: bool = False) -> dict[str, Any]:
     """A browser, which accepts HTML, is shown the same as a page."""
-    said = answers({}, *statuses, public=public)
+    said = responses({}, *statuses, public=public)
     for status in (*statuses, 500, 503):
-        said[status]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}, "text/html": _PAGE}
+        said[status]["content"] |= {
+            PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA},
+            "text/html": _PAGE,
+        }
     return {"302": {"description": "Found"}, **{str(key): each for key, each in said.items()}}
 
 
@@ -169,34 +172,34 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _organisation_answers() -> dict[str, Any]:
-    said = answers({201: None}, 400, 403, 409, 413, 422, 502)
+    said = responses({201: None}, 400, 403, 409, 413, 422, 502)
     said[201] |= {"content": _json(_MAILBOX_CONNECTED), "headers": {"Location": {"schema": _TEXT}}}
-    said[403]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}}
+    said[403]["content"] |= {PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA}}
     return {str(key): each for key, each in said.items()}
 
 
 def _confirmation_answers() -> dict[str, Any]:
-    said = answers({201: None}, 400, 404, 413, 422)
+    said = responses({201: None}, 400, 404, 413, 422)
     said[201] |= {"content": _json(_MAILBOX_CONNECTED), "headers": {"Location": {"schema": _TEXT}}}
     return {str(key): each for key, each in said.items()}
 
 
 def _removal_answers() -> dict[str, Any]:
-    said = answers({200: None, 202: None}, 404, 422)
+    said = responses({200: None, 202: None}, 404, 422)
     for status in (200, 202):
         said[status]["content"] = _json(_ACCOUNT_REMOVED)
     return {str(key): each for key, each in said.items()}
 
 
 def _webhook_answers() -> dict[str, Any]:
-    said = answers({200: None, 202: None}, 400, 413, public=True)
+    said = responses({200: None, 202: None}, 400, 413, public=True)
     for status in (200, 202):
         said[status]["content"] = {"text/plain": {"schema": _TEXT}}
     return {str(key): each for key, each in said.items()}
 
 
 _WEBHOOKS: dict[str, Any] = {
-    WEBHOOK: {
+    WEBHOOK_PATH: {
         "post": {
             "operationId": "notify_of_changes",
             "summary": "Where Microsoft Graph says that mail changed",

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.api.problems import ApiError, Problem, invalid_field
+from mailsync.api.problems import ApiError, Problem, invalid_field_problem
 from mailsync.credentials.vault import Vault
 from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import Trigger
@@ -34,7 +34,7 @@ _OTHER_ORGANISATION = Problem(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MailboxRequest:
     """Whose mailbox is to be connected, and for which user of the application."""
 
     user_id: str
@@ -42,7 +42,7 @@ class Wanted:
     address: str
 
     @classmethod
-    def from_body(cls, body: Any, caller: str) -> "Wanted":
+    def from_body(cls, body: Any, caller: str) -> "MailboxRequest":
         """Raises ApiError (422) and names the field at fault."""
         fields = body if isinstance(body, dict) else {}
         return cls(
@@ -53,20 +53,20 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class ConnectedMailbox:
     account_id: AccountId
     run_id: RunId
     address: str
 
 
 def connect_mailbox(
-    wanted: Wanted,
+    wanted: MailboxRequest,
     *,
     settings: Settings,
     credentials: CredentialStore,
     vault: Vault,
     trigger: Trigger,
-) -> Connected:
+) -> ConnectedMailbox:
     """Stores the account after a look into its mailbox, and starts its first sync.
 
     A mailbox that the user has already keeps its data, whoever let the application in before.
@@ -98,7 +98,7 @@ def connect_mailbox(
         seal=lambda account_id: tokens.sealed(account_id, key),
     )
     run = trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
-    return Connected(account_id, run.id, owner.address)
+    return ConnectedMailbox(account_id, run.id, owner.address)
 
 
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: bool = False) -> str:
@@ -106,7 +106,7 @@ def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: b
     text = (value.lower() if lower else value) if isinstance(value, str) else ""
     # Neither a URL nor a row takes halves of a surrogate pair or NUL.
     if not form.fullmatch(text) or not text.isprintable():
-        raise ApiError(invalid_field(name))
+        raise ApiError(invalid_field_problem(name))
     return text
 
 

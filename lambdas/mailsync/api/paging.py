@@ -14,12 +14,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from mailsync.api.problems import ApiError, Problem
 
-Position = tuple[datetime, str]
+ListPosition = tuple[datetime, str]
 Row = TypeVar("Row")
-MAX_AT_ONCE = 100
+MAX_PAGE_SIZE = 100
 
-Limit = Annotated[int, Query(ge=1, le=MAX_AT_ONCE, description="How many at most.")]
-Cursor = Annotated[
+PageLimit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many at most.")]
+PageCursor = Annotated[
     str | None,
     Query(max_length=500, description="The nextCursor of the page before; opaque."),
 ]
@@ -32,7 +32,7 @@ _INVALID = Problem(
 )
 
 
-def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Position | None:
+def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPosition | None:
     """The position that a cursor names. Raises ApiError (422) when it was not made here.
 
     `read_id` returns the id in it, or raises ValueError when it is none.
@@ -50,8 +50,8 @@ def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Position |
         raise ApiError(_INVALID) from None
 
 
-def cut(
-    rows: Sequence[Row], limit: int, position: Callable[[Row], Position]
+def split_page(
+    rows: Sequence[Row], limit: int, position: Callable[[Row], ListPosition]
 ) -> tuple[Sequence[Row], str | None]:
     """The page, of up to one row more than asked for, and the cursor of the next one, if any."""
     page = rows[:limit]

@@ -34,7 +34,7 @@ from mailsync.errors import (
 )
 from mailsync.log import logger
 
-CONTENT_TYPE = "application/problem+json"
+PROBLEM_CONTENT_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ _UNKNOWN_ROUTE = Problem(
     title="Route not found",
     detail="There is no such route; compare method and path with the documentation.",
 )
-MALFORMED = Problem(
+MALFORMED_BODY = Problem(
     kind="malformed-body",
     status=400,
     title="The body is not JSON",
@@ -132,8 +132,8 @@ _CONTENT_TYPE = Problem(
 _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     NotFoundError: _UNKNOWN_ROUTE,
     RequestUnsupportedContentType: _CONTENT_TYPE,
-    UnicodeDecodeError: MALFORMED,
-    RecursionError: MALFORMED,
+    UnicodeDecodeError: MALFORMED_BODY,
+    RecursionError: MALFORMED_BODY,
 }
 MAX_BODY_BYTES = 128 * 1024
 """A choice among a thousand folders has some fifty thousand."""
@@ -153,7 +153,7 @@ _UNEXPECTED = Problem(
 )
 
 
-def unknown_folders(folder_ids: Iterable[int]) -> Problem:
+def unknown_folder_problem(folder_ids: Iterable[int]) -> Problem:
     return Problem(
         kind="unknown-folder",
         status=422,
@@ -162,7 +162,7 @@ def unknown_folders(folder_ids: Iterable[int]) -> Problem:
     )
 
 
-def invalid_field(name: str) -> Problem:
+def invalid_field_problem(name: str) -> Problem:
     """For functions that do without models."""
     return Problem(
         kind="invalid-field",
@@ -172,7 +172,7 @@ def invalid_field(name: str) -> Problem:
     )
 
 
-def as_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+def to_json_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     body = {
         "type": f"urn:mailsync:problem:{problem.kind}",
         "title": problem.title,
@@ -182,20 +182,20 @@ def as_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     }
     return Response(
         status_code=problem.status,
-        content_type=CONTENT_TYPE,
+        content_type=PROBLEM_CONTENT_TYPE,
         body=json.dumps(body),
-        headers=headers(problem),
+        headers=problem_headers(problem),
     )
 
 
-def headers(problem: Problem) -> dict[str, str | list[str]]:
+def problem_headers(problem: Problem) -> dict[str, str | list[str]]:
     """What goes with a problem, whichever way it is shown."""
     if problem.retry_after_s is None:
         return {"Cache-Control": "no-store"}
     return {"Cache-Control": "no-store", "Retry-After": str(problem.retry_after_s)}
 
 
-def too_large(event: Mapping[str, Any]) -> dict[str, Any] | None:
+def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a function answers to a body of more than `MAX_BODY_BYTES`; None: it is not.
 
     Asked before anything is parsed: a list of all that is wrong in some megabytes takes longer
@@ -203,22 +203,24 @@ def too_large(event: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if len(event.get("body") or "") <= MAX_BODY_BYTES:
         return None
-    answer = as_json(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
+    answer = to_json_response(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
     return {
         "statusCode": answer.status_code,
-        "headers": {**answer.headers, "Content-Type": CONTENT_TYPE},
+        "headers": {**answer.headers, "Content-Type": PROBLEM_CONTENT_TYPE},
         "body": answer.body,
     }
 
 
-Render = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
+RenderProblem = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
 
 
-def answer_with_problems(app: APIGatewayHttpResolver, render: Render = as_json) -> None:
+def register_problem_handler(
+    app: APIGatewayHttpResolver, render: RenderProblem = to_json_response
+) -> None:
     """Whatever a route raises, and a route that does not exist, is answered with a problem."""
 
     def refuse(error: Exception) -> Response[str]:
-        problem = problem_of(error)
+        problem = problem_for(error)
         if problem is _UNEXPECTED and _is_multipart(app.current_event):
             problem = _CONTENT_TYPE  # Powertools has no name for one that it cannot take apart
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -232,7 +234,7 @@ def _is_multipart(event: APIGatewayProxyEventV2) -> bool:
     return event.headers.get("content-type", "").startswith("multipart/")
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_for(error: Exception) -> Problem:
     match error:
         case ApiError():
             return error.problem
@@ -260,7 +262,7 @@ def _of_product_error(error: MailsyncError) -> Problem:
 
 def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if any(each["type"] == "json_invalid" for each in errors):
-        return MALFORMED
+        return MALFORMED_BODY
     named = [f"{str(each['loc'][-1])[:_MAX_NAME_CHARS]} ({each['msg']})" for each in errors]
     faults = "; ".join([*named[:_MAX_FAULTS], *(["and more"] if len(named) > _MAX_FAULTS else [])])
     return Problem(

@@ -36,7 +36,7 @@ class RemovalConfirmed(CamelModel):
     message: str
 
 
-def pending(removal: Removal) -> PendingRemoval | None:
+def to_optional_view(removal: Removal) -> PendingRemoval | None:
     """None when nothing is hidden."""
     return to_view(removal) if removal.hidden or removal.folders else None
 

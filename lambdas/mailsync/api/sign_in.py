@@ -25,8 +25,8 @@ from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore, SignIn
 
-SIGN_IN_S = 600
-CONFIRM_S = 600
+SIGN_IN_LIFETIME_S = 600
+CONFIRMATION_LIFETIME_S = 600
 
 _UNKNOWN = Problem(
     kind="sign-in-unknown",
@@ -45,7 +45,7 @@ _NOTHING_PENDING = Problem(
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class StartedSignIn:
     """Where to send the person, and what to leave in the browser meanwhile."""
 
     authorization_url: str
@@ -53,7 +53,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class ConnectedAccount:
     """An account whose first sync is started."""
 
     user_id: str
@@ -63,7 +63,7 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class UnconfirmedConnection:
     """A mailbox that waits for `user_id`, who confirms it with the token."""
 
     user_id: str
@@ -97,7 +97,7 @@ class _Mailbox:
         return cls(kept["homeAccountId"], kept["address"], TokenSet(access, grant=kept["grant"]))
 
 
-class SignIns:
+class SignInFlow:
     """Raises StoreUnavailable and ProviderUnavailable; then nothing is connected."""
 
     def __init__(
@@ -108,7 +108,7 @@ class SignIns:
         self._vault = vault
         self._trigger = trigger
 
-    def begin(self, user_id: str, redirect_uri: str) -> Begun:
+    def begin(self, user_id: str, redirect_uri: str) -> StartedSignIn:
         """A sign-in of this user, open for `SIGN_IN_S` seconds."""
         from mailsync.credentials.microsoft import begin_sign_in
 
@@ -119,11 +119,13 @@ class SignIns:
             cookie_hash=_hash(cookie),
             user_id=user_id,
             flow=self._vault.seal(Place(Column.SIGN_IN, user_id), json.dumps(flow)),
-            seconds=SIGN_IN_S,
+            seconds=SIGN_IN_LIFETIME_S,
         )
-        return Begun(flow["auth_uri"], cookie)
+        return StartedSignIn(flow["auth_uri"], cookie)
 
-    def finish(self, query: Mapping[str, str], cookie: str) -> Connected | Pending:
+    def finish(
+        self, query: Mapping[str, str], cookie: str
+    ) -> ConnectedAccount | UnconfirmedConnection:
         """Connect the mailbox, or keep it until it is confirmed where the stage asks for that.
 
         `query` is the provider's answer as it came.
@@ -145,7 +147,7 @@ class SignIns:
             return self._keep(sign_in.user_id, mailbox)
         return self._connect(sign_in.user_id, mailbox)
 
-    def confirm(self, user_id: str, token: str) -> Connected:
+    def confirm(self, user_id: str, token: str) -> ConnectedAccount:
         """Connect the mailbox that waits for this user under the token; it can be used once.
 
         Raises:
@@ -161,7 +163,7 @@ class SignIns:
             raise ApiError(_NOTHING_PENDING) from None
         return self._connect(user_id, mailbox)
 
-    def _keep(self, user_id: str, mailbox: _Mailbox) -> Pending:
+    def _keep(self, user_id: str, mailbox: _Mailbox) -> UnconfirmedConnection:
         token = token_urlsafe(32)
         self._credentials.save_pending_connection(
             token_hash=_hash(token),
@@ -169,11 +171,11 @@ class SignIns:
             connection=self._vault.seal(
                 Place(Column.PENDING_CONNECTION, user_id), mailbox.to_json()
             ),
-            seconds=CONFIRM_S,
+            seconds=CONFIRMATION_LIFETIME_S,
         )
-        return Pending(user_id, token)
+        return UnconfirmedConnection(user_id, token)
 
-    def _connect(self, user_id: str, mailbox: _Mailbox) -> Connected:
+    def _connect(self, user_id: str, mailbox: _Mailbox) -> ConnectedAccount:
         key = self._vault.sealing_key()
         account_id = self._credentials.connect_account(
             user_id=user_id,
@@ -183,7 +185,7 @@ class SignIns:
             seal=lambda account_id: mailbox.tokens.sealed(account_id, key),
         )
         run = self._trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
-        return Connected(user_id, account_id, mailbox.address, run.id)
+        return ConnectedAccount(user_id, account_id, mailbox.address, run.id)
 
     def _take(self, state: str, cookie: str) -> SignIn:
         found = self._credentials.take_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import ApiError, Problem
 
-NAME = "mailsync_sign_in"
+COOKIE_NAME = "mailsync_sign_in"
 
 _SEVERAL = Problem(
     kind="sign-in-unknown",
@@ -21,7 +21,7 @@ _SEVERAL = Problem(
 )
 
 
-def sign_in_cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
+def make_sign_in_cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
     """Make the cookie; `secure` says whether the API is reached by https.
 
     Browsers refuse `__Host-` on http://localhost. Lax, because the provider sends the browser back
@@ -52,7 +52,7 @@ def read_sign_in_cookie(event: APIGatewayProxyEventV2, *, secure: bool) -> str:
 
 
 def _name(*, secure: bool) -> str:
-    return f"__Host-{NAME}" if secure else NAME
+    return f"__Host-{COOKIE_NAME}" if secure else COOKIE_NAME
 
 
 def _cookies(event: APIGatewayProxyEventV2) -> list[tuple[str, str]]:

@@ -12,14 +12,14 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.audit import audit
-from mailsync.api.pages import Link, as_page_or_json, takes_html
+from mailsync.api.html_pages import PageLink, accepts_html, to_problem_page
 from mailsync.api.problems import Problem
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
 
-BEGIN = "/api/auth/microsoft"
-CALLBACK = "/api/auth/microsoft/callback"
-PRIVATE: dict[str, str | list[str]] = {
+SIGN_IN_PATH = "/api/auth/microsoft"
+CALLBACK_PATH = "/api/auth/microsoft/callback"
+PRIVATE_HEADERS: dict[str, str | list[str]] = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
@@ -44,20 +44,20 @@ def application_url(**parameters: str) -> str:
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
-def way_to_application() -> Link:
+def application_link() -> PageLink:
     """Return the link that a page of ours ends with."""
     try:
-        return Link(load_settings().app_inbox_url, "Go to the application")
+        return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
-        return Link(BEGIN, "Connect the mailbox again")
+        return PageLink(SIGN_IN_PATH, "Connect the mailbox again")
 
 
-def end_failed_sign_in(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     """Lead a browser back to the application; answer a program, and other routes, as usual."""
-    if event.path == CALLBACK:
+    if event.path == CALLBACK_PATH:
         audit(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
-        return as_page_or_json(problem, event, way_to_application())
+        return to_problem_page(problem, event, application_link())
     description = problem.detail
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         description += f" (request {event.request_context.request_id})"
@@ -67,8 +67,8 @@ def end_failed_sign_in(problem: Problem, event: APIGatewayProxyEventV2) -> Respo
             error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
         )
     except SettingMissing:
-        return as_page_or_json(problem, event, way_to_application())
-    return Response(HTTPStatus.FOUND, headers={**PRIVATE, "Location": location})
+        return to_problem_page(problem, event, application_link())
+    return Response(HTTPStatus.FOUND, headers={**PRIVATE_HEADERS, "Location": location})
 
 
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
@@ -78,10 +78,10 @@ def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> boo
     """
     if problem.kind == "admin-consent-refused":
         return False
-    if event.path == BEGIN:
-        return takes_html(event) and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    wants_json = "json" in event.headers.get("accept", "") and not takes_html(event)
-    return event.path == CALLBACK and not wants_json
+    if event.path == SIGN_IN_PATH:
+        return accepts_html(event) and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    wants_json = "json" in event.headers.get("accept", "") and not accepts_html(event)
+    return event.path == CALLBACK_PATH and not wants_json
 
 
 def _oauth_error(problem: Problem) -> str:

@@ -22,15 +22,15 @@ from mailsync.response_body import ACCEPT_ENCODING, SMALL_BODY_BYTES, Unreadable
 from mailsync.settings import Settings, load_settings
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
-TIMEOUT_S = 3.0
-FRESH_S = 600.0
+FETCH_TIMEOUT_S = 3.0
+REFRESH_AFTER_S = 600.0
 """How long an answer of the issuer is not asked for again."""
-KEPT_S = 3600.0
+MAX_STALE_S = 3600.0
 """How long it still counts while the issuer does not answer."""
-PAUSE_S = 30.0
+MIN_FETCH_INTERVAL_S = 30.0
 """Between two requests, so that invented key ids cannot make us flood the issuer."""
-PAUSE_WITHOUT_KEYS_S = 5.0
-RSA_KEY_BITS = 2048
+MIN_FIRST_FETCH_INTERVAL_S = 5.0
+MIN_RSA_KEY_BITS = 2048
 
 
 class SigningKeys(Protocol):
@@ -55,7 +55,7 @@ class SharedSecret:
         return self.secret
 
 
-class PublishedKeys:
+class KeySet:
     """The public keys of a JSON Web Key Set (RFC 7517), fetched when needed; `clock` in seconds.
 
     A key that the issuer adds is seen with the first token that names it, one that it withdraws
@@ -80,7 +80,7 @@ class PublishedKeys:
         if key_id is None:
             return None
         now = self._clock()
-        if now - self._fetched_at > KEPT_S:
+        if now - self._fetched_at > MAX_STALE_S:
             self._keys = {}
         if self._is_due(key_id, now):
             self._fetch(now)
@@ -89,9 +89,9 @@ class PublishedKeys:
     def _is_due(self, key_id: str, now: float) -> bool:
         asked_s_ago = now - self._asked_at
         if not self._keys:
-            return asked_s_ago >= PAUSE_WITHOUT_KEYS_S
-        is_wanted = key_id not in self._keys or now - self._fetched_at >= FRESH_S
-        return is_wanted and asked_s_ago >= PAUSE_S
+            return asked_s_ago >= MIN_FIRST_FETCH_INTERVAL_S
+        is_wanted = key_id not in self._keys or now - self._fetched_at >= REFRESH_AFTER_S
+        return is_wanted and asked_s_ago >= MIN_FETCH_INTERVAL_S
 
     def _fetch(self, now: float) -> None:
         import httpx
@@ -120,7 +120,7 @@ class PublishedKeys:
 
         accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
         client = httpx.Client(
-            verify=self._tls, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
+            verify=self._tls, timeout=FETCH_TIMEOUT_S, trust_env=False, follow_redirects=False
         )
         with client as http, http.stream("GET", self._url, headers=accepted) as answer:
             encoding = answer.raise_for_status().headers.get("Content-Encoding")
@@ -137,15 +137,15 @@ class PublishedKeys:
 @cache
 def open_signing_keys() -> SigningKeys:
     """The keys of this process, by its own settings."""
-    return signing_keys(load_settings())
+    return build_signing_keys(load_settings())
 
 
-def signing_keys(settings: Settings) -> SigningKeys:
+def build_signing_keys(settings: Settings) -> SigningKeys:
     """Raises SettingMissing when the settings name no key, two kinds of keys, or a weak one, and
     when the keys of an issuer come without the audience that tells its clients apart."""
     url = settings.jwt_jwks_url
     _ = settings.jwt_audiences
-    return PublishedKeys(url, settings.tls()) if url else SharedSecret(settings.jwt_secret)
+    return KeySet(url, settings.tls()) if url else SharedSecret(settings.jwt_secret)
 
 
 def _usable(published: Any) -> jwt.PyJWK | None:
@@ -169,6 +169,6 @@ def _fault(key: jwt.PyJWK) -> str | None:
         return "It is not for signatures by RS256 or ES256."
     if not isinstance(key.key, RSAPublicKey | EllipticCurvePublicKey):
         return "It is no public key."
-    if isinstance(key.key, RSAPublicKey) and key.key.key_size < RSA_KEY_BITS:
-        return f"It has {key.key.key_size} bits; RSA keys need {RSA_KEY_BITS}."
+    if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_KEY_BITS:
+        return f"It has {key.key.key_size} bits; RSA keys need {MIN_RSA_KEY_BITS}."
     return None

@@ -3,15 +3,15 @@
 import math
 from datetime import datetime
 
-from mailsync.api.models import failure
-from mailsync.api.removal_models import pending
+from mailsync.api.models import to_failure
+from mailsync.api.removal_models import to_optional_view
 from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 SYNCING = "syncing"
 
 
-def show(account: AccountStatus, now: datetime) -> SyncStatusView:
+def to_view(account: AccountStatus, now: datetime) -> SyncStatusView:
     syncing = account.sync_status == SYNCING and account.status == "active"
     progress, total = _progress(account.folders)
     rate = _rate(account, now)
@@ -29,11 +29,11 @@ def show(account: AccountStatus, now: datetime) -> SyncStatusView:
         folders=tuple(_folder(each) for each in account.folders),
         rate=round(rate, 1),
         eta_seconds=math.ceil((total - progress) / rate) if syncing and rate and total else None,
-        last_error=failure(account.last_error, account.last_error_message),
+        last_error=to_failure(account.last_error, account.last_error_message),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
         compared_at=account.compared_at,
-        pending_removal=pending(account.removal),
+        pending_removal=to_optional_view(account.removal),
         run_id=account.run_id,
     )
 
@@ -69,5 +69,5 @@ def _folder(folder: FolderStatus) -> FolderView:
         walking=folder.walking,
         verified_at=folder.verified_at,
         compared_at=folder.compared_at,
-        error=failure(folder.error, folder.error_message),
+        error=to_failure(folder.error, folder.error_message),
     )

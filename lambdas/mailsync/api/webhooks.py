@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.problems import ApiError, Problem, answer_with_problems
+from mailsync.api.problems import ApiError, Problem, register_problem_handler
 from mailsync.log import logger
 from mailsync.model import Provider
 from mailsync.providers import webhook_path
@@ -24,7 +24,7 @@ from mailsync.providers.graph.notifications import (
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_NOTIFICATION_BYTES = 2 * 1024 * 1024
 """Some thousand notifications in one request; the provider sends a handful."""
 
 _TEXT = "text/plain; charset=utf-8"
@@ -43,7 +43,7 @@ _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
-    detail=f"Send at most {MAX_BODY_BYTES} bytes in one request.",
+    detail=f"Send at most {MAX_NOTIFICATION_BYTES} bytes in one request.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -51,13 +51,13 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 def build_app() -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver()
-    answer_with_problems(app)
+    register_problem_handler(app)
     app.include_router(router)
     return app
 
 
 @router.post(webhook_path(Provider.MICROSOFT))
-def microsoft() -> Response[str]:
+def receive_microsoft_notifications() -> Response[str]:
     event = router.current_event
     try:
         token = handshake(event.raw_event.get("rawQueryString", ""))
@@ -74,7 +74,7 @@ def microsoft() -> Response[str]:
 def _body(event: APIGatewayProxyEventV2) -> bytes:
     """Raises ApiError (413) before anything is decoded, NotANotification when it cannot be."""
     text = event.raw_event.get("body") or ""
-    if len(text) > MAX_BODY_BYTES:
+    if len(text) > MAX_NOTIFICATION_BYTES:
         raise ApiError(_TOO_LARGE)
     try:
         return base64.b64decode(text) if event.is_base64_encoded else text.encode()

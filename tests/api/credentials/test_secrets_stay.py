@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Request, Response, Server
-from mailsync.api.signing_keys import PublishedKeys
+from mailsync.api.signing_keys import KeySet
 from mailsync.credentials import HeldAccess
 from mailsync.credentials.microsoft import app_only_tokens, begin_sign_in, finish_sign_in, refresh
 from mailsync.errors import MailsyncError, ProviderUnavailable
@@ -106,7 +106,7 @@ def _graph(settings: Settings, platform: IdentityPlatform) -> object:
 
 
 def _keys(settings: Settings, platform: IdentityPlatform) -> object:
-    keys = PublishedKeys(platform.authority, settings.tls())
+    keys = KeySet(platform.authority, settings.tls())
     assert keys.named("k") is None
     return None
 

@@ -12,11 +12,11 @@ from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.limit_store import LimitStore
 
-EVERYBODY = ""
+ALL_USERS = ""
 """Whose allowance all users share; no token may name a user so."""
 
 
-class Kind(StrEnum):
+class LimitedCall(StrEnum):
     """What calls are counted together; `mailsync.settings` has how many are allowed in an hour."""
 
     SYNC = "sync"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     SELF_TESTS = "self-tests"
 
 
-def spend(user_id: str, kind: Kind) -> None:
+def count_call(user_id: str, kind: LimitedCall) -> None:
     """Take one call of the user's allowance. Raises ApiError (429) when it is used up."""
     per_hour = load_settings().calls_per_hour[kind]
     wait_s = LimitStore(open_database()).take(user_id, kind, per_hour)

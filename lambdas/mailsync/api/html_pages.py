@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.problems import Problem, as_json, headers
+from mailsync.api.problems import Problem, problem_headers, to_json_response
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -25,36 +25,41 @@ _WAY_ON = '<p><a href="{href}">{text}</a></p>\n'
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class PageLink:
     """Where a person goes on from a page; `href` is our own or a setting's."""
 
     href: str
     text: str
 
 
-def as_page_or_json(
-    problem: Problem, event: APIGatewayProxyEventV2, way_on: Link | None = None
+def to_problem_page(
+    problem: Problem, event: APIGatewayProxyEventV2, way_on: PageLink | None = None
 ) -> Response[str]:
     """HTML when the caller takes it, as a browser says, else a problem in JSON."""
-    if not takes_html(event):
-        return as_json(problem, event)
+    if not accepts_html(event):
+        return to_json_response(problem, event)
     return _page(
-        problem.status, problem.title, problem.detail, headers(problem), event, way_on=way_on
+        problem.status,
+        problem.title,
+        problem.detail,
+        problem_headers(problem),
+        event,
+        way_on=way_on,
     )
 
 
-def as_notice(
-    title: str, detail: str, event: APIGatewayProxyEventV2, way_on: Link | None = None
+def to_notice_page(
+    title: str, detail: str, event: APIGatewayProxyEventV2, way_on: PageLink | None = None
 ) -> Response[str]:
     """What a person who did nothing wrong is to know (200), as a page or in JSON."""
     never_kept: dict[str, str | list[str]] = {"Cache-Control": "no-store"}
-    if takes_html(event):
+    if accepts_html(event):
         return _page(HTTPStatus.OK, title, detail, never_kept, event, way_on=way_on)
     body = json.dumps({"success": True, "message": f"{title}. {detail}"})
     return Response(HTTPStatus.OK, APPLICATION_JSON, body, never_kept)
 
 
-def takes_html(event: APIGatewayProxyEventV2) -> bool:
+def accepts_html(event: APIGatewayProxyEventV2) -> bool:
     return "text/html" in event.headers.get("accept", "")
 
 
@@ -65,7 +70,7 @@ def _page(
     more: Mapping[str, str | list[str]],
     event: APIGatewayProxyEventV2,
     *,
-    way_on: Link | None,
+    way_on: PageLink | None,
 ) -> Response[str]:
     page = _PAGE.format(
         title=escape(title),
