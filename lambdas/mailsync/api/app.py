@@ -1,4 +1,4 @@
-"""The resolver of the function `api`: routers put together."""
+"""The resolver of the function `api`, with its routers."""
 
 from http import HTTPStatus
 
@@ -14,7 +14,7 @@ def build_app() -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver(
         enable_validation=True,
         json_body_deserializer=read_json,
-        # Without this an answer that breaks its own model would blame the caller with a 422.
+        # Powertools would report a response that violates its model as the caller's error (422).
         response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
     )
     register_problem_handler(app)

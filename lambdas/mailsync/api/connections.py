@@ -1,6 +1,6 @@
-"""Routes that connect a mailbox: by its owner, who lands in the inbox, or by an administrator.
+"""Routes that connect a mailbox: sign-in of its owner, or request of an administrator.
 
-No validation by models here: the function would load pydantic for a handful of fields.
+These routes validate their few fields without pydantic, so that the function starts faster.
 """
 
 import json
@@ -53,20 +53,22 @@ _RETURN_TO = Problem(
     kind="return-to-not-allowed",
     status=400,
     title="The return address is not allowed",
-    detail="Leave returnTo out, or set it to exactly the address in APP_INBOX_URL.",
+    detail="No sign-in was started; omit returnTo, or send exactly the value of APP_INBOX_URL.",
 )
 
 _NOT_ADMIN = Problem(
     kind="not-an-administrator",
     status=403,
     title="Not an administrator",
-    detail="Only an administrator may connect a mailbox without its owner; sign in as one.",
+    detail="Only an administrator of the application can connect a mailbox without its owner; sign"
+    " in as an administrator.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 def build_app() -> APIGatewayHttpResolver:
+    """Return the resolver of the function `connect`."""
     app = APIGatewayHttpResolver()
     register_problem_handler(app, sign_in_error_response)
     app.include_router(router)
@@ -76,31 +78,33 @@ def build_app() -> APIGatewayHttpResolver:
 
 @router.get(SIGN_IN_PATH)
 def begin_sign_in() -> Response[str]:
+    """Redirect the browser to the identity platform; return the URL if JSON is requested."""
     event, settings = router.current_event, load_settings()
     return_to = event.query_string_parameters.get("returnTo")
     if return_to is not None and return_to != settings.app_inbox_url:
         raise ApiError(_RETURN_TO)
     base, user = api_base_url(event, settings), caller_user_id(event)
     count_call(user, LimitedCall.CONNECT)
-    begun = _sign_ins(settings).begin(user, base + CALLBACK_PATH)
+    started = _sign_in_flow(settings).begin(user, base + CALLBACK_PATH)
     cookies = [
-        make_sign_in_cookie(begun.cookie, secure=_is_secure(base), seconds=SIGN_IN_LIFETIME_S)
+        make_sign_in_cookie(started.cookie, secure=_is_secure(base), seconds=SIGN_IN_LIFETIME_S)
     ]
     if "application/json" in event.headers.get("accept", ""):
-        body = json.dumps({"authorizationUrl": begun.authorization_url})
+        body = json.dumps({"authorizationUrl": started.authorization_url})
         return Response(HTTPStatus.OK, APPLICATION_JSON, body, PRIVATE_HEADERS, cookies)
-    return _redirect(begun.authorization_url, cookies)
+    return _redirect(started.authorization_url, cookies)
 
 
 @router.get(CALLBACK_PATH)
 def finish_sign_in() -> Response[str]:
+    """Connect the mailbox, or store it until its user confirms; redirect to the application."""
     event, settings = router.current_event, load_settings()
     if is_admin_consent(event.query_string_parameters):
         return finish_admin_consent(event)
-    application_url()  # missing, it must be named before anything is connected
+    application_url()  # raises SettingMissing before a mailbox is connected
     secure = _is_secure(api_base_url(event, settings))
     cookie = read_sign_in_cookie(event, secure=secure)
-    ended = _sign_ins(settings).finish(event.query_string_parameters, cookie)
+    ended = _sign_in_flow(settings).finish(event.query_string_parameters, cookie)
     if isinstance(ended, ConnectedAccount):
         _note_connected(event, ended)
         location = application_url(accountId=ended.account_id)
@@ -112,7 +116,7 @@ def finish_sign_in() -> Response[str]:
 
 @router.post(CONFIRM_PATH)
 def confirm_connection() -> Response[str]:
-    """Connect the mailbox that a sign-in left to its user's word; the JWT is that word."""
+    """Connect the mailbox of an unconfirmed sign-in; the JWT proves that its user confirms it."""
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
     count_call(caller, LimitedCall.CONTROL)
@@ -121,9 +125,9 @@ def confirm_connection() -> Response[str]:
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
         raise ApiError(invalid_field_problem("connection"))
     try:
-        connected = _sign_ins(settings).confirm(caller, token)
-    except ApiError as refusal:
-        audit(event, "connection_refused", caller, problem=refusal.problem.kind)
+        connected = _sign_in_flow(settings).confirm(caller, token)
+    except ApiError as error:
+        audit(event, "connection_refused", caller, problem=error.problem.kind)
         raise
     _note_connected(event, connected)
     return _created(event, connected.account_id, connected.address, connected.run_id)
@@ -131,6 +135,7 @@ def confirm_connection() -> Response[str]:
 
 @router.post(ORGANISATION_MAILBOXES_PATH)
 def connect_organisation_mailbox() -> Response[str]:
+    """Connect a mailbox by app-only access; the caller must be an administrator."""
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
     if not is_caller_admin(event):
@@ -181,7 +186,7 @@ def _json_body(event: APIGatewayProxyEventV2) -> Any:
         raise ApiError(MALFORMED_BODY) from None
 
 
-def _sign_ins(settings: Settings) -> SignInFlow:
+def _sign_in_flow(settings: Settings) -> SignInFlow:
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
     return SignInFlow(settings, credentials, vault, _trigger(settings))

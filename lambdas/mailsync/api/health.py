@@ -1,4 +1,4 @@
-"""Routes that tell whether the system itself works."""
+"""Routes that report the health of the system: the health check and the self-test."""
 
 from uuid import uuid4
 
@@ -23,6 +23,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     responses=responses({200: SelfTestStarted}),
 )
 def start_self_test() -> SelfTestStarted:
+    """Start an execution of the self-test workflow; return without waiting for its end."""
     count_call(caller_user_id(router.current_event), LimitedCall.SELF_TEST)
     count_call(ALL_USERS, LimitedCall.SELF_TESTS)
     name = str(uuid4())
@@ -33,10 +34,10 @@ def start_self_test() -> SelfTestStarted:
 
 @router.get(
     "/api/health",
-    summary="Tell whether the system works",
+    summary="Report whether the database is usable",
     responses=responses({200: Health}, public=True),
 )
 def health() -> Health:
-    """Public: the database answers, can be written, and its schema is the one of this code."""
+    """Return 200 if the database accepts writes and has the schema of this version."""
     require_usable(open_database())
     return Health()

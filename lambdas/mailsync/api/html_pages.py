@@ -1,4 +1,4 @@
-"""An answer for a person in front of a browser: a few words, no script, nothing embedded."""
+"""HTML pages for people in a browser: plain text without scripts or embedded resources."""
 
 import json
 from collections.abc import Mapping
@@ -18,24 +18,28 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <h1>{title}</h1>
 <p>{detail}</p>
-{way_on}<p>Request {request_id}</p>
+{link}<p>Request {request_id}</p>
 </html>
 """
-_WAY_ON = '<p><a href="{href}">{text}</a></p>\n'
+_LINK = '<p><a href="{href}">{text}</a></p>\n'
 
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """Where a person goes on from a page; `href` is our own or a setting's."""
+    """The link at the end of a page.
+
+    href: the target, a path of the API or a URL from the settings.
+    text: the visible text.
+    """
 
     href: str
     text: str
 
 
 def to_problem_page(
-    problem: Problem, event: APIGatewayProxyEventV2, way_on: PageLink | None = None
+    problem: Problem, event: APIGatewayProxyEventV2, link: PageLink | None = None
 ) -> Response[str]:
-    """HTML when the caller takes it, as a browser says, else a problem in JSON."""
+    """Return the problem as an HTML page if the request accepts HTML, else as JSON."""
     if not accepts_html(event):
         return to_json_response(problem, event)
     return _page(
@@ -44,22 +48,23 @@ def to_problem_page(
         problem.detail,
         problem_headers(problem),
         event,
-        way_on=way_on,
+        link=link,
     )
 
 
 def to_notice_page(
-    title: str, detail: str, event: APIGatewayProxyEventV2, way_on: PageLink | None = None
+    title: str, detail: str, event: APIGatewayProxyEventV2, link: PageLink | None = None
 ) -> Response[str]:
-    """What a person who did nothing wrong is to know (200), as a page or in JSON."""
-    never_kept: dict[str, str | list[str]] = {"Cache-Control": "no-store"}
+    """Return a notice (200) as an HTML page if the request accepts HTML, else as JSON."""
+    no_store: dict[str, str | list[str]] = {"Cache-Control": "no-store"}
     if accepts_html(event):
-        return _page(HTTPStatus.OK, title, detail, never_kept, event, way_on=way_on)
+        return _page(HTTPStatus.OK, title, detail, no_store, event, link=link)
     body = json.dumps({"success": True, "message": f"{title}. {detail}"})
-    return Response(HTTPStatus.OK, APPLICATION_JSON, body, never_kept)
+    return Response(HTTPStatus.OK, APPLICATION_JSON, body, no_store)
 
 
 def accepts_html(event: APIGatewayProxyEventV2) -> bool:
+    """Return whether the request's Accept header names HTML, as browsers do."""
     return "text/html" in event.headers.get("accept", "")
 
 
@@ -70,12 +75,12 @@ def _page(
     more: Mapping[str, str | list[str]],
     event: APIGatewayProxyEventV2,
     *,
-    way_on: PageLink | None,
+    link: PageLink | None,
 ) -> Response[str]:
     page = _PAGE.format(
         title=escape(title),
         detail=escape(detail),
-        way_on=_WAY_ON.format(href=escape(way_on.href), text=escape(way_on.text)) if way_on else "",
+        link=_LINK.format(href=escape(link.href), text=escape(link.text)) if link else "",
         request_id=escape(event.request_context.request_id),
     )
     return Response(

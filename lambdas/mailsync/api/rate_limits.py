@@ -1,7 +1,7 @@
-"""How often one user may call what starts work, writes rows or asks a provider.
+"""Hourly rate limits of each user, for calls that start work, write rows or reach a provider.
 
-The gateway's throttles are for everybody together; these keep one user, with an account or without,
-from spending the operator's money and everybody's turn.
+The throttles of API Gateway apply to all users together. These limits keep one user, with or
+without an account, from causing costs and from using up the throttles of the other users.
 """
 
 from enum import StrEnum
@@ -13,11 +13,11 @@ from mailsync.store.connection import open_database
 from mailsync.store.limit_store import LimitStore
 
 ALL_USERS = ""
-"""Whose allowance all users share; no token may name a user so."""
+"""The user id under which calls of all users are counted. No valid token has an empty `sub`."""
 
 
 class LimitedCall(StrEnum):
-    """What calls are counted together; `mailsync.settings` has how many are allowed in an hour."""
+    """Groups of calls with a common limit. `Settings.calls_per_hour` has the limit of each."""
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"
@@ -29,20 +29,24 @@ class LimitedCall(StrEnum):
 
 
 def count_call(user_id: str, kind: LimitedCall) -> None:
-    """Take one call of the user's allowance. Raises ApiError (429) when it is used up."""
+    """Count one call of the user against the hourly limit of `kind`.
+
+    Raises:
+        ApiError: the limit is reached (429, with Retry-After).
+    """
     per_hour = load_settings().calls_per_hour[kind]
     wait_s = LimitStore(open_database()).take(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)
-        raise ApiError(_used_up(per_hour, wait_s))
+        raise ApiError(_limit_reached(per_hour, wait_s))
 
 
-def _used_up(per_hour: int, wait_s: int) -> Problem:
+def _limit_reached(per_hour: int, wait_s: int) -> Problem:
     return Problem(
         kind="too-many-calls",
         status=429,
         title="Too many calls of this kind",
-        detail=f"At most {per_hour} in an hour are allowed; send it again in {wait_s} seconds."
-        " What was started goes on.",
+        detail=f"At most {per_hour} calls of this kind are allowed in an hour; send the request"
+        f" again in {wait_s} seconds. Running syncs are not affected.",
         retry_after_s=wait_s,
     )

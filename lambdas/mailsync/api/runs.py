@@ -1,4 +1,4 @@
-"""Routes of `/api/email/runs`: which syncs there were, and what each folder did in one."""
+"""Routes of `/api/email/runs`: list the runs of an account, show one run with its folders."""
 
 import re
 from typing import Annotated
@@ -18,13 +18,13 @@ from mailsync.model import AccountId, RunId
 from mailsync.store.connection import open_database
 from mailsync.store.history_store import HistoryStore, RunFolderRow, RunRow
 
-# What Step Functions takes as the name of an execution (API reference, StartExecution).
+# Valid names of executions (AWS Step Functions API Reference, StartExecution).
 _NAME = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,80}""")
 _UNKNOWN = Problem(
     kind="run-not-found",
     status=404,
     title="Run not found",
-    detail="You have no run of this id; list the runs of the account.",
+    detail="You have no run with this id; list the runs of the account to find it.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -42,17 +42,17 @@ def list_runs(
 ) -> RunList:
     before = read_cursor(cursor, _run_name)
     user = caller_user_id(router.current_event)
-    number = AccountId(str(account_id))
-    found = HistoryStore(open_database()).runs(number, user, before, limit + 1)
-    if not found:
-        require_caller_account(number, user)
-    page, next_cursor = split_page(found, limit, lambda row: (row.created_at, row.id))
+    account = AccountId(str(account_id))
+    rows = HistoryStore(open_database()).runs(account, user, before, limit + 1)
+    if not rows:
+        require_caller_account(account, user)
+    page, next_cursor = split_page(rows, limit, lambda row: (row.created_at, row.id))
     return RunList(runs=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 
 @router.get(
     "/api/email/runs/<runId>",
-    summary="Show a sync with what each folder did in it",
+    summary="Show a sync with its work in each folder",
     responses=responses({200: RunDetail}, 404),
 )
 def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
@@ -71,7 +71,11 @@ def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
 
 
 def _run_name(text: str) -> str:
-    """Raises ValueError when no run can have this name."""
+    """Return `text` unchanged.
+
+    Raises:
+        ValueError: `text` is not a valid name of a run.
+    """
     if not _NAME.fullmatch(text):
         raise ValueError(text)
     return text

@@ -1,7 +1,8 @@
-"""How a sign-in that failed ends: back in the application, in OAuth's words (RFC 6749, 4.1.2.1).
+"""Responses of a failed sign-in: a redirect to the application with an OAuth error code.
 
-The address is APP_INBOX_URL, and both parameters are our own: nothing of the query that came is
-repeated. Only where there is no APP_INBOX_URL, or a program asks for JSON, the answer is our own.
+The redirect goes to APP_INBOX_URL with `error` and `error_description` (RFC 6749, 4.1.2.1). It
+repeats nothing of the received query. Without APP_INBOX_URL the response is a page of this API; a
+client that accepts only JSON gets the problem as JSON.
 """
 
 import re
@@ -23,7 +24,7 @@ PRIVATE_HEADERS: dict[str, str | list[str]] = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-# OAuth 2.0 (RFC 6749 4.1.2.1 and 5.2) and OpenID Connect Core 3.1.2.6; no other word is passed on.
+# OAuth 2.0 (RFC 6749 4.1.2.1 and 5.2) and OpenID Connect Core 3.1.2.6; no other code is passed on.
 _OAUTH_ERRORS = frozenset(
     {
         *("access_denied", "consent_required", "interaction_required", "invalid_grant"),
@@ -38,14 +39,14 @@ def application_url(**parameters: str) -> str:
     """Return APP_INBOX_URL with these query parameters.
 
     Raises:
-        SettingMissing: there is none.
+        SettingMissing: APP_INBOX_URL is not set.
     """
     inbox = load_settings().app_inbox_url
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
 def application_link() -> PageLink:
-    """Return the link that a page of ours ends with."""
+    """Return the link to the application; to the sign-in if APP_INBOX_URL is not set."""
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
@@ -53,7 +54,7 @@ def application_link() -> PageLink:
 
 
 def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
-    """Lead a browser back to the application; answer a program, and other routes, as usual."""
+    """Return a redirect to the application for a browser, else the problem as page or JSON."""
     if event.path == CALLBACK_PATH:
         audit(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
@@ -74,7 +75,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
     """Return whether the browser is redirected to the application.
 
-    Not after a declined admin consent: that administrator may not know the application.
+    After a declined admin consent it is not: the administrator may not use the application.
     """
     if problem.kind == "admin-consent-refused":
         return False

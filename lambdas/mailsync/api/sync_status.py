@@ -1,4 +1,4 @@
-"""What the rows of an account mean to somebody who waits for its sync. No clock, no database."""
+"""The sync status of an account, computed from its rows; without clock and database."""
 
 import math
 from datetime import datetime
@@ -12,6 +12,7 @@ SYNCING = "syncing"
 
 
 def to_view(account: AccountStatus, now: datetime) -> SyncStatusView:
+    """Return the status for a response."""
     syncing = account.sync_status == SYNCING and account.status == "active"
     progress, total = _progress(account.folders)
     rate = _rate(account, now)
@@ -39,8 +40,11 @@ def to_view(account: AccountStatus, now: datetime) -> SyncStatusView:
 
 
 def _progress(folders: tuple[FolderStatus, ...]) -> tuple[int, int]:
-    """Done and to do, in messages, without those that the provider is known to count wrongly.
-    During a full sync the provider's counts may lag behind ours; 105 of 100 would mislead."""
+    """Return the processed and the expected messages, by the provider's corrected counts.
+
+    During a full sync the provider's counts can lag behind the stored rows. The expected number is
+    then at least the processed one, so that progress never exceeds 100 %.
+    """
     progress = sum(each.total + each.quarantined for each in folders)
     total = sum(max(0, each.remote_total - each.count_offset) for each in folders)
     if any(each.walking for each in folders):
@@ -49,6 +53,7 @@ def _progress(folders: tuple[FolderStatus, ...]) -> tuple[int, int]:
 
 
 def _rate(account: AccountStatus, now: datetime) -> float:
+    """Return the new messages stored per second since the run started; 0 without a run."""
     if account.run_started_at is None:
         return 0.0
     return account.run_inserted / max((now - account.run_started_at).total_seconds(), 1.0)

@@ -107,7 +107,7 @@ def _graph(settings: Settings, platform: IdentityPlatform) -> object:
 
 def _keys(settings: Settings, platform: IdentityPlatform) -> object:
     keys = KeySet(platform.authority, settings.tls())
-    assert keys.named("k") is None
+    assert keys.find("k") is None
     return None
 
 

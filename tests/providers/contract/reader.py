@@ -37,7 +37,7 @@ READERS: dict[str, Callable[[Settings], object]] = {
     "ids": lambda each: _graph(each, lambda graph: graph.list_ids(INBOX)),
     "messages": lambda each: _graph(each, lambda graph: graph.fetch_messages([RemoteId("m")])),
     "token": lambda each: app_only_tokens(each, TENANT),
-    "keys": lambda each: KeySet(each.jwt_jwks_url or "", each.tls()).named("k"),
+    "keys": lambda each: KeySet(each.jwt_jwks_url or "", each.tls()).find("k"),
 }
 
 
