@@ -34,7 +34,7 @@ def finish_admin_consent(event: APIGatewayProxyEventV2) -> Response[str]:
     Raises:
         ApiError: the administrator did not give consent (400).
     """
-    from mailsync.credentials.microsoft_refusals import of_admin_consent
+    from mailsync.credentials.microsoft_errors import admin_consent_message
 
     query = event.query_string_parameters
     if "error" in query or query["admin_consent"].lower() != "true":
@@ -43,7 +43,7 @@ def finish_admin_consent(event: APIGatewayProxyEventV2) -> Response[str]:
                 kind="admin-consent-refused",
                 status=400,
                 title="Your organisation has not agreed to the app",
-                detail=of_admin_consent(query),
+                detail=admin_consent_message(query),
             )
         )
     return to_notice_page(_TITLE, _DETAIL, event, application_link())

@@ -319,10 +319,10 @@ _CONNECT: dict[str, Any] = {
         "delete": {
             "operationId": "remove_account",
             "summary": "Disconnect an account and keep or delete its mail",
-            "description": "Ends the provider's notifications and deletes the tokens of the account."
-            " With data=keep its mail stays readable, and connecting the mailbox again resumes where"
-            " the sync stopped. With data=purge the account and its mail are deleted: 200 means that"
-            " all is deleted, 202 that the rest is deleted in the background.",
+            "description": "Ends the provider's notifications and deletes the account's tokens."
+            " With data=keep its mail stays readable, and connecting the mailbox again resumes"
+            " where the sync stopped. With data=purge the account and its mail are deleted: 200"
+            " means that all is deleted, 202 that the rest is deleted in the background.",
             "parameters": [
                 {
                     "name": "accountId",

@@ -89,7 +89,7 @@ def connect_mailbox(
         AccessRevoked: the organisation has not given the application admin consent.
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
-    from mailsync.credentials import HeldAccess
+    from mailsync.credentials import FixedAccess
     from mailsync.credentials.microsoft import app_only_tokens
     from mailsync.providers.graph.owner import MailboxRefused, account_of, look_up
 
@@ -99,7 +99,7 @@ def connect_mailbox(
         raise ApiError(_OTHER_ORGANISATION)
     tokens = app_only_tokens(settings, wanted.organisation_id)
     try:
-        owner = look_up(wanted.address, HeldAccess(tokens.access), settings)
+        owner = look_up(wanted.address, FixedAccess(tokens.access), settings)
     except MailboxRefused as error:
         raise ApiError(_unreadable_mailbox(error)) from None
     key = vault.sealing_key()

@@ -17,7 +17,7 @@ from typing import Any
 
 from mailsync.api.problems import ApiError, Problem
 from mailsync.credentials.token_set import TokenSet
-from mailsync.credentials.vault import Column, Place, Vault
+from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import Access, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import Trigger
@@ -129,7 +129,7 @@ class SignInFlow:
             state_hash=_hash(flow["state"]),
             cookie_hash=_hash(cookie),
             user_id=user_id,
-            flow=self._vault.seal(Place(Column.SIGN_IN, user_id), json.dumps(flow)),
+            flow=self._vault.seal(SealingContext(SealedColumn.SIGN_IN, user_id), json.dumps(flow)),
             seconds=SIGN_IN_LIFETIME_S,
         )
         return StartedSignIn(flow["auth_uri"], cookie)
@@ -147,13 +147,13 @@ class SignInFlow:
             ApiError: the sign-in is unknown (403), or the provider did not grant access (400).
         """
         from mailsync.credentials.microsoft import finish_sign_in
-        from mailsync.credentials.microsoft_refusals import SignInRefused
+        from mailsync.credentials.microsoft_errors import SignInRejected
 
         sign_in = self._take_sign_in(query.get("state", ""), cookie)
         flow = self._open_flow(sign_in)
         try:
             signed_in = finish_sign_in(self._settings, flow, dict(query))
-        except SignInRefused as error:
+        except SignInRejected as error:
             raise ApiError(_rejected_sign_in(error.code, str(error))) from None
         mailbox = _Mailbox(signed_in.home_account_id, signed_in.address, signed_in.tokens)
         if self._settings.confirm_connections:
@@ -169,7 +169,7 @@ class SignInFlow:
         pending = self._credentials.take_pending_connection(_hash(token))
         if pending is None or pending.user_id != user_id:
             raise ApiError(_NOTHING_PENDING)
-        place = Place(Column.PENDING_CONNECTION, user_id)
+        place = SealingContext(SealedColumn.PENDING_CONNECTION, user_id)
         try:
             mailbox = _Mailbox.from_json(self._vault.open(place, pending.connection))
         except AccessRevoked:  # raised for a value that cannot be decrypted; no account exists yet
@@ -182,7 +182,7 @@ class SignInFlow:
             token_hash=_hash(token),
             user_id=user_id,
             connection=self._vault.seal(
-                Place(Column.PENDING_CONNECTION, user_id), mailbox.to_json()
+                SealingContext(SealedColumn.PENDING_CONNECTION, user_id), mailbox.to_json()
             ),
             seconds=CONFIRMATION_LIFETIME_S,
         )
@@ -207,7 +207,7 @@ class SignInFlow:
         return sign_in
 
     def _open_flow(self, sign_in: SignIn) -> dict[str, Any]:
-        place = Place(Column.SIGN_IN, sign_in.user_id)
+        place = SealingContext(SealedColumn.SIGN_IN, sign_in.user_id)
         try:
             flow: dict[str, Any] = json.loads(self._vault.open(place, sign_in.flow))
         except AccessRevoked:  # raised for a value that cannot be decrypted
