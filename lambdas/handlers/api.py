@@ -1,4 +1,4 @@
-"""Routes of the API that need a database and the workflows, but no mail provider."""
+"""Function `api`: the routes that use the database and the workflows, but no mail provider."""
 
 from typing import Any
 

@@ -1,5 +1,7 @@
-"""Routes of the API that connect and disconnect a mailbox; alone allowed to open and to write what
-it signs in with."""
+"""Function `connect`: the routes that connect and disconnect mailboxes.
+
+Of the API's functions only this one can read and write the tokens of mailboxes.
+"""
 
 from typing import Any
 

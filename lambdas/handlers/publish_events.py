@@ -1,4 +1,4 @@
-"""Schedule `publish-events`, and the end of a run: publishes what waits in the outbox."""
+"""Schedule `publish-events`, also invoked at the end of a run: publishes the outbox."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from mailsync.store.outbox_store import OutboxStore
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
-    done = publish_outbox(outbox, EventBus(load_settings().event_bus_name))
-    forgotten = outbox.forget(days=RETENTION_DAYS, limit=MAX_DELETED)
-    logger.info("events_published", published=done.published, refused=done.refused)
-    return {"published": done.published, "refused": done.refused, "forgotten": forgotten}
+    result = publish_outbox(outbox, EventBus(load_settings().event_bus_name))
+    deleted = outbox.forget(days=RETENTION_DAYS, limit=MAX_DELETED)
+    logger.info("events_published", published=result.published, refused=result.refused)
+    return {"published": result.published, "refused": result.refused, "forgotten": deleted}

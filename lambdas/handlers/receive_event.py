@@ -1,4 +1,4 @@
-"""Events on the bus that ask for something: starts the sync or the self-test."""
+"""Function `receive-event`: starts the sync or the self-test that an event requests."""
 
 from typing import Any
 

@@ -108,12 +108,12 @@ def test_only_the_issuer_s_own_key_and_its_algorithm_are_believed(
 @pytest.mark.parametrize(
     ("published", "reason"),
     [
-        (public_jwk(RSA, kid="k", use="enc"), "not for signatures"),
-        (public_jwk(ec_key(ec.SECP384R1()), kid="k"), "not for signatures by RS256 or ES256"),
-        ({"kty": "oct", "kid": "k", "k": "c2VjcmV0" * 8}, "not for signatures"),
-        ({"kty": "RSA", "kid": "k"}, "kind that is not known"),
-        ("no key at all", "kind that is not known"),
-        (public_jwk(RSA), "It has no kid"),
+        (public_jwk(RSA, kid="k", use="enc"), "not meant for signatures"),
+        (public_jwk(ec_key(ec.SECP384R1()), kid="k"), "not meant for signatures by RS256 or ES256"),
+        ({"kty": "oct", "kid": "k", "k": "c2VjcmV0" * 8}, "not meant for signatures"),
+        ({"kty": "RSA", "kid": "k"}, "unsupported type"),
+        ("no key at all", "unsupported type"),
+        (public_jwk(RSA), "has no kid"),
     ],
 )
 def test_a_published_key_that_is_of_no_use_is_left_out_in_words(

@@ -87,7 +87,7 @@ def test_a_running_sync_is_joined(ask: Ask, connect_account: Connect, database: 
     assert second.status == 202
     assert second.json["runId"] == first["runId"]
     assert second.json["status"] == "running"
-    assert "running already" in second.json["message"]
+    assert "already running" in second.json["message"]
     assert len(executions()) == 1
 
 
@@ -137,7 +137,7 @@ def test_a_full_sync_that_only_joins_another_run_is_told_so(
     joined = ask(START, body={"accountId": account_id, "syncType": "full"}).json
 
     assert joined["runId"] == first["runId"]
-    assert "Ask again when it has ended" in joined["message"]
+    assert "again when that sync has ended" in joined["message"]
 
 
 def test_a_folder_of_another_account_or_one_that_is_not_selected_is_refused(
@@ -234,7 +234,7 @@ def test_a_body_that_is_not_json_is_malformed(ask: Ask) -> None:
         "type": "urn:mailsync:problem:malformed-body",
         "title": "The body is not JSON",
         "status": 400,
-        "detail": "The body could not be read as JSON; send a JSON object.",
+        "detail": "The body is not valid JSON; send a JSON object.",
         "requestId": "JKJaXmPLvHcESHA=",
     }
 

@@ -95,7 +95,7 @@ def test_a_self_test_bears_the_id_of_its_event(
         ("email/microsoft.sync", {"accountId": "x", "syncType": []}, "syncType must be one of"),
         ("email/gmail.sync", {"accountId": "x"}, "google cannot be synced yet"),
         ("email/imap.sync", {"accountId": "x"}, "imap cannot be synced yet"),
-        ("email/fax.sync", {}, "No function answers"),
+        ("email/fax.sync", {}, "This detail type is unknown"),
     ],
 )
 def test_what_can_never_work_is_refused_and_logged_with_the_reason(
@@ -123,7 +123,7 @@ def test_an_account_of_another_provider_or_one_that_must_sign_in_is_refused(
         for each in (other, account_id)
     ]
 
-    assert "is one of imap" in refusals[0]
+    assert "is a mailbox of imap" in refusals[0]
     assert "is paused" in refusals[1]
     assert one(database, "SELECT count(*) FROM mailsync.sync_runs") == [0]
 
