@@ -1,9 +1,9 @@
-"""`python -m benchmarks.dashboard`: how quick each answer of the dashboard is with much behind it.
+"""`python -m benchmarks.dashboard`: response times of the dashboard with a large database.
 
-A local stack whose database holds 10,000 runs and one mailbox of 100,000 messages, written by SQL,
-while the executions of 50 more mailboxes are open, told by their provider to wait.
-Prints milliseconds of every answer, over HTTP, the median and the slowest of several, and of the
-pages in Chromium: the first paint, and until their rows are there.
+The benchmark starts a local stack with 10,000 runs and a mailbox of 100,000 messages, written by
+SQL. Fifty more mailboxes have open executions, which wait because the provider throttles them.
+The output has milliseconds: the median and the maximum of each HTTP response, and for each page in
+Chromium the first paint and the time until its rows are visible.
 """
 
 import argparse
@@ -69,7 +69,7 @@ SELECT account_id, 'sync.completed', json_build_object('runId', id)
 
 
 def main() -> int:
-    """0 when no answer's median is above 200 ms, and no first paint above a second."""
+    """Return 0 if every median is at most 200 ms and every first paint at most a second, else 1."""
     with tempfile.TemporaryDirectory() as folder:
         options = Options(
             data=Path(folder),
@@ -96,7 +96,7 @@ def main() -> int:
 
 
 def _fill(database_url: str) -> tuple[int, int]:
-    """The Inbox and one of its messages."""
+    """Fill the database; return the ids of the Inbox and of one of its messages."""
     connection = connect_database(Settings({"DATABASE_URL": database_url}))
     for statement in FILL_STATEMENTS:
         connection.run(statement)
@@ -115,7 +115,7 @@ def _run_with_history(stack: Stack) -> str:
 
 
 def _open_runs(stack: Stack) -> None:
-    """Each in a Wait state of its execution: their functions would be measured otherwise."""
+    """Open executions that all wait, because running functions would disturb the measurement."""
     fault = {"match": {"path": "messages/delta"}, "times": None, "fault": THROTTLED_RESPONSE}
     simulator(stack.provider, "POST", "faults", rules=[fault])
     for number in range(OPEN_RUN_COUNT):
@@ -136,7 +136,7 @@ def _all_wait(client: httpx.Client) -> bool:
 
 
 def _paint(url: str, account_id: str, run_id: str) -> float:
-    """The slowest first paint in milliseconds; 0 where there is no Chromium."""
+    """Return the slowest first paint in milliseconds; 0 without Chromium."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         print("Chromium is missing; no page was painted.")
@@ -162,7 +162,7 @@ def _paint(url: str, account_id: str, run_id: str) -> float:
 
 
 def _measure(url: str, account_id: str, inbox: int, message: int, run_id: str) -> float:
-    """The slowest median, in milliseconds."""
+    """Return the slowest median in milliseconds."""
     client = httpx.Client(base_url=f"{url}/data/", timeout=60)
     deep = _deep_page(client, inbox)
     paths = (
@@ -182,7 +182,7 @@ def _measure(url: str, account_id: str, inbox: int, message: int, run_id: str) -
 
 
 def _deep_page(client: httpx.Client, inbox: int) -> str:
-    """A place in the list with some 90,000 messages above it."""
+    """Return a list position after about 90,000 messages."""
     listed = client.get(f"folders/{inbox}/messages", params={"limit": 1}).json()["messages"][0]
     return f"{time.strftime('%Y-%m-%d', time.gmtime(time.time() - 90_000 * 60))}_{listed['id']}"
 
@@ -194,6 +194,6 @@ def _milliseconds(client: httpx.Client, path: str) -> float:
 
 
 if __name__ == "__main__":
-    # Asked for help, it must not measure.
+    # With --help the program must not measure.
     argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__).parse_args()
     sys.exit(main())

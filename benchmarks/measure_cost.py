@@ -1,9 +1,9 @@
-"""`python -m benchmarks.measure_cost`: counts what syncs and checks are billed by.
+"""`python -m benchmarks.measure_cost`: measures the billed usage of syncs and checks.
 
-Runs local stacks, writes `benchmarks/measured.json`, and takes seven minutes of an idle machine.
-The functions are real processes with the memory sizes of the catalog, and the simulated Graph
-answers as slowly as the real one was measured to (`Latency`). What is not as on AWS: a function
-has a whole core of this machine, where Lambda gives one of 1 GB about half of one.
+The benchmark runs local stacks and writes `benchmarks/measured.json`; it takes seven minutes on an
+idle machine. Functions are real processes with the memory sizes of the catalog. The simulated Graph
+has the measured latency of the real one (`Latency`). One difference to AWS remains: a function has
+a whole core, while Lambda gives a function of 1 GB about half a core.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 
 MAILBOX_COUNT = 25
-"""As many as one function checks in a batch."""
+"""Mailboxes in one batch of `sync-accounts`."""
 FOLDER_COUNT = 12
 BATCH_COUNT = 8
 TRANSITIONS_PER_EXECUTION = 2
-"""Transitions of each execution; whether they are billed is not documented, so they are counted."""
+"""Start and end of an execution; AWS does not document whether it bills them, so they count."""
 _API_FUNCTIONS = ("api", "authorize", "connect")
 MAKE_COMPARISON_DUE = """
 UPDATE mailsync.email_folders SET compared_at = now() - interval '8 days' WHERE total > {largest}"""
@@ -38,7 +38,7 @@ MINUTELY_FUNCTIONS = ("start-due-syncs", "publish-events", "measure-backlog")
 
 
 def measure_all() -> Measurements:
-    """Some minutes on an idle machine; on a busy one the seconds are longer."""
+    """Measure every kind of work; a busy machine yields longer durations."""
     initial = {}
     for messages in GUIDE_STEPS:
         with _stack(messages) as stack:
@@ -74,14 +74,14 @@ def _stack(messages: int) -> Iterator[Stack]:
 
 
 def _first_sync(stack: Stack) -> tuple[DemoAccount, Usage]:
-    """From the sign-in on, which starts it."""
+    """Connect the account and measure the first sync, which the sign-in starts."""
     used = _UsageMeter(stack)
     account = connect(stack.api_url, stack.provider, stack.token())
     return account, used.until(lambda: account.status()["initialSyncCompleted"])
 
 
 def _execution(stack: Stack, account: DemoAccount) -> Usage:
-    """What a person's request, or a check that hands over, starts when there is one new mail."""
+    """Measure an execution for one new message."""
     simulator(stack.provider, "POST", "deliver", mailbox=account.address, subject="new")
     used = _UsageMeter(stack)
     account.sync()
@@ -89,8 +89,7 @@ def _execution(stack: Stack, account: DemoAccount) -> Usage:
 
 
 def _comparison(stack: Stack, account: DemoAccount) -> Usage:
-    """The same without news, a week after the ids of the folders were compared that are too large
-    for a check."""
+    """Measure an execution that compares the ids of all folders too large for a check."""
     database = connect_database(Settings({"DATABASE_URL": stack.database_url}))
     try:
         database.run(MAKE_COMPARISON_DUE.format(largest=COMPARED_IN_CHECK))
@@ -102,7 +101,7 @@ def _comparison(stack: Stack, account: DemoAccount) -> Usage:
 
 
 def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
-    """Addresses and account ids of mailboxes with a dozen folders, each synced once."""
+    """Connect mailboxes with a dozen folders; return their addresses and account ids."""
     addresses, accounts = [], []
     for number in range(MAILBOX_COUNT):
         address = f"measured-{number}@example.org"
@@ -128,7 +127,7 @@ def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
 def _checks(
     stack: Stack, accounts: Sequence[str], outcome: str, before: Callable[[], None]
 ) -> Usage:
-    """One check of one mailbox, the mean of several batches after the first one."""
+    """Return the mean usage of one check, over several batches after the first."""
     event = json.dumps({"accountIds": accounts}).encode()
     works = []
     for _ in range(BATCH_COUNT + 1):
@@ -149,7 +148,7 @@ def _deliver(stack: Stack, addresses: Sequence[str]) -> None:
 
 
 def _tick(stack: Stack) -> Usage:
-    """One call by the clock when nothing is due, the mean of those of every minute."""
+    """Return the mean usage of a scheduled invocation when nothing is due."""
     works = []
     for _ in range(BATCH_COUNT + 1):
         used = _UsageMeter(stack)
@@ -163,7 +162,10 @@ def _tick(stack: Stack) -> Usage:
 
 
 class _UsageMeter:
-    """What a stack has used since this was made, without the API, which is used by who waits."""
+    """Measures the usage of a stack since its creation, without the functions of the API.
+
+    The benchmark itself calls the API while it waits, so those functions are excluded.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -218,7 +220,7 @@ def _is_running(stack: Stack) -> bool:
 
 
 def _transitions(stack: Stack) -> int:
-    """States entered and retries of all executions, with two more for each."""
+    """Return the entered states and retries of all executions, plus two for each execution."""
     client = aws_client("stepfunctions", stack.aws_url)
     total = 0
     for each in _executions(stack):
@@ -236,7 +238,7 @@ def _transitions(stack: Stack) -> int:
 
 
 if __name__ == "__main__":
-    # Asked for help, it must not measure.
+    # With --help the program must not measure.
     argparse.ArgumentParser(
         prog="python -m benchmarks.measure_cost", description=__doc__
     ).parse_args()
