@@ -17,7 +17,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import migrate
-from mailsync.store.run_store import RunStore
+from mailsync.store.queue_store import QueueStore
 from mailsync.store.statements import statements
 
 MAX_CLAIM_MS = 100
@@ -95,16 +95,18 @@ def _plan(settings: Settings, claim: int) -> str:
 
 def _time_ticks(settings: Settings, claim: int, times: int) -> float:
     """Return the median duration of a claim in milliseconds."""
-    runs, connection, taken = RunStore(Database(settings)), connect(settings), []
+    queue, connection, times_ms = QueueStore(Database(settings)), connect(settings), []
     for _ in range(times):
         began = time.perf_counter()
-        claimed = runs.claim_due(claim, CLAIM_S)
-        taken.append((time.perf_counter() - began) * 1000)
+        claimed = queue.claim_due(claim, CLAIM_S)
+        times_ms.append((time.perf_counter() - began) * 1000)
         assert len(claimed) == claim, f"only {len(claimed)} were due: give more --due"
         connection.run(MARK_CHECKED, ids=list(claimed))
     connection.close()
-    median, p95 = statistics.median(taken), sorted(taken)[int(len(taken) * 0.95)]
-    print(f"claim of {claim}: median {median:.1f} ms, p95 {p95:.1f} ms, worst {max(taken):.1f} ms")
+    median, p95 = statistics.median(times_ms), sorted(times_ms)[int(len(times_ms) * 0.95)]
+    print(
+        f"claim of {claim}: median {median:.1f} ms, p95 {p95:.1f} ms, worst {max(times_ms):.1f} ms"
+    )
     return median
 
 
@@ -114,7 +116,7 @@ def _race(settings: Settings, claim: int, ticks: int) -> int:
     def tick(_: int) -> list[str]:
         database = Database(settings)
         try:
-            return list(RunStore(database).claim_due(claim, CLAIM_S))
+            return list(QueueStore(database).claim_due(claim, CLAIM_S))
         finally:
             database.close()
 
