@@ -60,7 +60,7 @@ def test_an_origin_that_is_none_is_refused(origin: str) -> None:
         ("database", {"database": "oracle"}),
         ("aurora_min_acu", {"aurora_min_acu": 0}),
         ("aurora_max_acu", {"aurora_min_acu": 4, "aurora_max_acu": 2}),
-        ("halves", {"aurora_max_acu": 1.3}),
+        ("multiples", {"aurora_max_acu": 1.3}),
         ("not both", {"alarm_email": "ops@example.com", "alarm_topic_arn": "arn:aws:sns:r:1:t"}),
     ],
 )
