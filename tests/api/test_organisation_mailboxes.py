@@ -172,7 +172,8 @@ def test_an_organisation_that_does_not_admit_the_app_connects_nothing(
     refused = ask(CONNECT, body=BODY, admin=True)
 
     assert (refused.status, refused.json["type"]) == (409, "urn:mailsync:problem:access-revoked")
-    assert "AADSTS700016); its administrator must agree" in refused.json["detail"]
+    assert "AADSTS700016)" in refused.json["detail"]
+    assert "an administrator of the organisation must give consent" in refused.json["detail"]
     assert stored(sql) == NOTHING
 
 

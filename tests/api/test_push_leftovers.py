@@ -327,7 +327,7 @@ def test_a_disconnection_that_is_too_slow_sends_nothing_once_it_was_left_behind(
         return access
 
     monkeypatch.setattr(push, "END_S", 0.3)
-    monkeypatch.setattr(push, "last_access", slow)
+    monkeypatch.setattr(push, "unlocked_access", slow)
 
     with subscribed.watched() as requests:
         subscribed.disconnect()

@@ -135,7 +135,7 @@ def test_a_weak_key_is_left_out_although_its_signature_is_right(
 
     assert verify(signed(weak, "weak")) is None
     assert verify(signed()) == ANN
-    assert "It has 1024 bits; RSA keys need 2048." in log.getvalue()
+    assert "The RSA key has 1024 bits; at least 2048 are required." in log.getvalue()
 
 
 def test_a_new_key_is_seen_without_a_restart_and_a_withdrawn_one_forgotten(
