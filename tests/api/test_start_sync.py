@@ -177,7 +177,8 @@ def test_an_account_that_cannot_be_synced_now_is_a_conflict_that_says_what_to_do
 
     assert answer.status == 409
     assert answer.json["type"] == "urn:mailsync:problem:account-not-connected"
-    assert {"paused": "resume the account"}.get(status, "connect the mailbox") in answer.json["detail"]
+    advice = {"paused": "resume the account"}.get(status, "connect the mailbox")
+    assert advice in answer.json["detail"]
     assert executions() == []
 
 
