@@ -1,6 +1,6 @@
 """The CDK app. `python app.py` writes cdk.out without the CDK CLI and without an AWS account.
 
-cdk.json lists the stages and has the default; another one is named by `make synth STAGE=prod`
+cdk.json lists the stages and the default stage. Select another stage with `make synth STAGE=prod`
 or `cdk deploy -c stage=prod`.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cost`: what Mailsync costs a month on AWS, from what was counted.
+"""`python -m benchmarks.cost`: the monthly cost of Mailsync on AWS, from measured usage.
 
 Prints the tables of docs/cost.md from `benchmarks/measured.json`, which
 `python -m benchmarks.measure_cost` writes.
@@ -19,35 +19,45 @@ from mailsync.decisions.verify import COMPARED_WITHIN
 from mailsync.providers.graph.folders import PAGE_FOLDERS
 from mailsync.providers.graph.provider import LIST_PAGE
 
-MEASURED = Path(__file__).with_name("measured.json")
+MEASURED_FILE = Path(__file__).with_name("measured.json")
 MINUTES_PER_MONTH = 30 * 24 * 60
-SERVICE_STEPS = 17
-"""What the workflow service counts for one sync of a dozen folders."""
+SERVICE_STEPS_PER_SYNC = 17
+"""Steps that the guide's workflow service charges for one sync of a dozen folders."""
 SERVICE_STEP_PRICE = 20 / 1e6
 GUIDE_STEPS = {100: 5, 1_000: 15, 10_000: 50}
-"""The guide's own figures for a first sync, by the number of messages."""
+"""Steps of a first sync according to the guide, by the number of messages."""
 CHANGES_PER_DAY = 40
-"""An assumption: how many checks of a mailbox in a day find something new."""
+"""Assumed checks of a mailbox per day that find changes."""
 CONFIRMATIONS_PER_DAY = 10
-"""An assumption: how many more find hidden mail that is due to be asked for the second time."""
-HANDED_OVER = 0.001
-"""An assumption: the share of checks that need an execution, for more than a page or a failure."""
-SCHEDULED_CALLS = sum(MINUTES_PER_MONTH // each.every_minutes for each in SCHEDULES)
-"""In a month, of all functions that the clock calls."""
-COMPARISONS = 30 / COMPARED_WITHIN.days
-"""Of the ids of a mailbox in a month; its large folders take an execution, the others a check."""
-BY_ID_PER_DELETION = 2
-"""Requests: one when the message has left its folder, one hours later."""
-GRAPH_PER_HOUR = 60_000
-"""Requests of an app to a mailbox (Microsoft Graph docs, "throttling limits": 10,000 in 10 min)."""
-FIXED_ALIASES = 7
-"""Names by which a thorough reading of the tree asks for the roles of folders."""
-MAILBOXES = ((12, 12), (100, 5), (512, 10), (1_000, 20))
-"""Folders, and those of them in which something changed within a day."""
+"""Assumed further checks per day that request hidden mail by id for the second time."""
+EXECUTION_SHARE = 0.001
+"""Assumed share of checks that start an execution, because of many changes or a failure."""
+SCHEDULED_CALLS_PER_MONTH = sum(MINUTES_PER_MONTH // each.every_minutes for each in SCHEDULES)
+"""Invocations of all schedules in a month."""
+COMPARISONS_PER_MONTH = 30 / COMPARED_WITHIN.days
+"""Comparisons of all ids of a mailbox in a month; large folders need an execution."""
+REQUESTS_PER_DELETION = 2
+"""Requests by id for a deleted message: one after it left its folder, one two hours later."""
+GRAPH_REQUESTS_PER_HOUR = 60_000
+"""Allowed requests of an app to a mailbox (Microsoft Graph docs, "throttling limits": 10,000 in
+10 minutes)."""
+ROLE_REQUESTS = 7
+"""Requests for well-known folders in a daily reading of the folder tree."""
+EXAMPLE_MAILBOXES = ((12, 12), (100, 5), (512, 10), (1_000, 20))
+"""Pairs of the number of folders and the number of folders that changed within a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
+    """List prices in US dollars.
+
+    transition: a state transition of Step Functions.
+    free_transitions: state transitions that each AWS account has free in a month.
+    invocation, gb_s: a Lambda invocation, and a second of 1 GB.
+    log_gb: a GB of ingested logs.
+    scheduler_call: an invocation by EventBridge Scheduler.
+    """
+
     transition: float = 25 / 1e6
     free_transitions: int = 4_000
     invocation: float = 0.20 / 1e6
@@ -57,8 +67,15 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What one sync, or one check, is billed by, and what it asked of others."""
+class Usage:
+    """What AWS charges for, and the requests to the provider.
+
+    transitions: state transitions.
+    invocations: Lambda invocations.
+    gb_s: Lambda duration times memory, in GB-seconds.
+    log_bytes: bytes of logs.
+    requests: requests to the provider.
+    """
 
     transitions: float = 0
     invocations: float = 0
@@ -66,34 +83,39 @@ class Work:
     log_bytes: float = 0
     requests: float = 0
 
-    def __add__(self, other: "Work") -> "Work":
+    def __add__(self, other: "Usage") -> "Usage":
         mine, theirs = asdict(self), asdict(other)
-        return Work(**{name: mine[name] + theirs[name] for name in mine})
+        return Usage(**{name: mine[name] + theirs[name] for name in mine})
 
-    def times(self, number: float) -> "Work":
-        return Work(**{name: value * number for name, value in asdict(self).items()})
+    def times(self, number: float) -> "Usage":
+        """Return the usage multiplied by `number`."""
+        return Usage(**{name: value * number for name, value in asdict(self).items()})
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What the actions of the service take.
+class Measurements:
+    """The measured usage of each kind of work.
 
-    `initial` by the number of messages; `idle` and `changed` are one check of one mailbox,
-    `execution` is one for a new message, `comparison` one that compares the ids of the folders of
-    the largest mailbox that are too large for a check, and `tick` one call by the clock when
-    nothing is due.
+    initial: first sync, by the number of messages.
+    idle: check of one mailbox without changes.
+    changed: check of one mailbox with changes.
+    execution: execution for one new message.
+    comparison: execution that compares the ids of folders too large for a check.
+    tick: scheduled invocation when nothing is due.
     """
 
-    initial: dict[int, Work]
-    idle: Work
-    changed: Work
-    execution: Work
-    comparison: Work
-    tick: Work
+    initial: dict[int, Usage]
+    idle: Usage
+    changed: Usage
+    execution: Usage
+    comparison: Usage
+    tick: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
+    """A price in US dollars, by AWS service."""
+
     step_functions: float
     functions: float
     logs: float
@@ -104,8 +126,15 @@ class Bill:
         return self.step_functions + self.functions + self.logs + self.schedule
 
 
-def bill(work: Work, prices: Prices, *, scheduled_calls: float = 0, free: bool = False) -> Bill:
-    """Of a month's work; `free` takes the transitions off that each account has free."""
+def price_usage(
+    work: Usage, prices: Prices, *, scheduled_calls: float = 0, free: bool = False
+) -> Bill:
+    """Return the price of the usage.
+
+    Args:
+        scheduled_calls: invocations by EventBridge Scheduler.
+        free: whether to subtract the free state transitions of a month.
+    """
     transitions = max(0, work.transitions - (prices.free_transitions if free else 0))
     return Bill(
         step_functions=transitions * prices.transition,
@@ -117,7 +146,11 @@ def bill(work: Work, prices: Prices, *, scheduled_calls: float = 0, free: bool =
 
 @dataclass(frozen=True, slots=True)
 class CheckRequests:
-    """Of a mean check that finds nothing, in a mailbox whose tree has one change feed."""
+    """Mean requests of a check without changes, in a mailbox whose folder tree has a change feed.
+
+    tree: requests for the folder tree.
+    feeds: requests for the change feeds of folders.
+    """
 
     tree: float
     feeds: float
@@ -128,16 +161,21 @@ class CheckRequests:
 
 
 def check_requests(folders: int, active: int, *, every_minutes: float) -> CheckRequests:
-    """Of a mailbox of so many folders, of which some are `active`.
+    """Return the mean requests of a check.
 
-    The tree is one request for 200 folders. Once an hour its top level is listed beside it, and
-    once a day hidden folders below each folder, and the roles, are requested. Feeds are read as
-    `feeds_to_read` chooses them.
+    The tree needs one request per 200 folders. Once an hour the top level is listed as well. Once a
+    day the hidden folders below each folder and the well-known folders are requested.
+    `feeds_to_read` selects the feeds.
+
+    Args:
+        folders: folders of the mailbox.
+        active: folders that changed within a day.
+        every_minutes: interval of checks.
     """
     checks_per_hour = 60 / every_minutes
     hourly = READ_WITHIN.total_seconds() / 3600 * checks_per_hour
     daily = THOROUGH_WITHIN.total_seconds() / 3600 * checks_per_hour
-    thorough = folders + FIXED_ALIASES
+    thorough = folders + ROLE_REQUESTS
     inactive = 0 if folders <= SMALL_MAILBOX_FOLDERS else folders - active
     return CheckRequests(
         tree=ceil(folders / PAGE_FOLDERS) * (1 + 1 / hourly) + thorough / daily,
@@ -146,35 +184,36 @@ def check_requests(folders: int, active: int, *, every_minutes: float) -> CheckR
 
 
 def comparison_requests(messages_of_folders: Sequence[int]) -> int:
-    """Requests that list the ids of these folders once, as happens every week."""
+    """Return the requests that list all ids of these folders once, as Mailsync does every week."""
     return sum(max(1, ceil(messages / LIST_PAGE)) for messages in messages_of_folders)
 
 
-def month(measured: Measured, *, accounts: int, every_minutes: int) -> Work:
-    """A month in which each mailbox is checked that often, whatever was found there before.
+def monthly_usage(measured: Measurements, *, accounts: int, every_minutes: int) -> Usage:
+    """Return the usage of a month with a check of each mailbox every `every_minutes`.
 
-    Adaptive intervals and notifications, which make checks rarer, are left out: the dear side.
+    The result is an upper bound: it ignores adaptive intervals and notifications, which reduce the
+    number of checks.
     """
     checks = accounts * MINUTES_PER_MONTH / every_minutes
     changed = min(checks, accounts * (CHANGES_PER_DAY + CONFIRMATIONS_PER_DAY) * 30)
-    executions = checks * HANDED_OVER
+    executions = checks * EXECUTION_SHARE
     return (
         measured.idle.times(checks - changed)
         + measured.changed.times(changed)
         + measured.execution.times(executions)
-        + measured.comparison.times(accounts * COMPARISONS)
-        + measured.tick.times(SCHEDULED_CALLS)
+        + measured.comparison.times(accounts * COMPARISONS_PER_MONTH)
+        + measured.tick.times(SCHEDULED_CALLS_PER_MONTH)
     )
 
 
-def service_price(*, accounts: int, every_minutes: int) -> float:
-    """The guide's service on the same counting: every check runs all its steps."""
+def service_price_per_month(*, accounts: int, every_minutes: int) -> float:
+    """Return the price of the guide's service, which runs all steps at every check."""
     checks = accounts * MINUTES_PER_MONTH / every_minutes
-    return checks * SERVICE_STEPS * SERVICE_STEP_PRICE
+    return checks * SERVICE_STEPS_PER_SYNC * SERVICE_STEP_PRICE
 
 
-def report(measured: Measured, prices: Prices) -> Iterator[str]:
-    """The tables of docs/cost.md, line by line."""
+def cost_tables(measured: Measurements, prices: Prices) -> Iterator[str]:
+    """Yield the lines of the tables in docs/cost.md."""
     yield from _initial_table(measured, prices)
     yield ""
     yield from _month_table(measured, prices)
@@ -186,25 +225,25 @@ def report(measured: Measured, prices: Prices) -> Iterator[str]:
     yield from _guide_lines(measured, prices)
 
 
-def load() -> Measured:
-    """What was measured last."""
-    found = json.loads(MEASURED.read_text())
-    initial = {int(size): Work(**work) for size, work in found.pop("initial").items()}
-    return Measured(initial, **{name: Work(**work) for name, work in found.items()})
+def load_measurements() -> Measurements:
+    """Return the measurements of benchmarks/measured.json."""
+    found = json.loads(MEASURED_FILE.read_text())
+    initial = {int(size): Usage(**work) for size, work in found.pop("initial").items()}
+    return Measurements(initial, **{name: Usage(**work) for name, work in found.items()})
 
 
-def save(measured: Measured) -> None:
-    MEASURED.write_text(json.dumps(asdict(measured), indent=2) + "\n")
+def save_measurements(measured: Measurements) -> None:
+    MEASURED_FILE.write_text(json.dumps(asdict(measured), indent=2) + "\n")
 
 
-def _initial_table(measured: Measured, prices: Prices) -> Iterator[str]:
+def _initial_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     yield (
         "| messages | the guide's steps | transitions | invocations | GB-s | requests to Graph"
         " | $ per 1,000 mailboxes |"
     )
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for messages, work in measured.initial.items():
-        cost = bill(work.times(1_000), prices)
+        cost = price_usage(work.times(1_000), prices)
         yield (
             f"| {messages:,} | {GUIDE_STEPS[messages]} | {work.transitions:.0f}"
             f" | {work.invocations:.0f} | {work.gb_s:.1f} | {work.requests:.0f}"
@@ -212,14 +251,14 @@ def _initial_table(measured: Measured, prices: Prices) -> Iterator[str]:
         )
 
 
-def _month_table(measured: Measured, prices: Prices) -> Iterator[str]:
+def _month_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     yield "| accounts | every | Step Functions | Lambda | logs | all | the guide's service |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for accounts in (100, 10_000, 1_000_000):
         for minutes in (15, 5):
-            work = month(measured, accounts=accounts, every_minutes=minutes)
-            cost = bill(work, prices, scheduled_calls=SCHEDULED_CALLS, free=True)
-            service = service_price(accounts=accounts, every_minutes=minutes)
+            work = monthly_usage(measured, accounts=accounts, every_minutes=minutes)
+            cost = price_usage(work, prices, scheduled_calls=SCHEDULED_CALLS_PER_MONTH, free=True)
+            service = service_price_per_month(accounts=accounts, every_minutes=minutes)
             yield (
                 f"| {accounts:,} | {minutes} min | ${cost.step_functions:,.2f}"
                 f" | ${cost.functions:,.2f} | ${cost.logs:,.2f} | **${cost.total:,.2f}**"
@@ -233,17 +272,17 @@ def _requests_table(*, every_minutes: float) -> Iterator[str]:
         " | of what Graph allows |"
     )
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    for folders, active in MAILBOXES:
+    for folders, active in EXAMPLE_MAILBOXES:
         check = check_requests(folders, active, every_minutes=every_minutes)
         hour = check.total * 60 / every_minutes
         yield (
             f"| {folders:,} | {active} | {check.total:.1f} | {check.tree:.1f} | {check.feeds:.0f}"
-            f" | {hour:,.0f} | {hour / GRAPH_PER_HOUR:.1%} |"
+            f" | {hour:,.0f} | {hour / GRAPH_REQUESTS_PER_HOUR:.1%} |"
         )
 
 
 def _quota_table() -> Iterator[str]:
-    """Half of the mail is taken to be in one folder, the rest in equal parts in the others."""
+    """Yield the table of quotas; half of the mail is in one folder, the rest evenly in others."""
     yield "| work | requests | when |"
     yield "| --- | ---: | --- |"
     for folders, messages in ((12, 10_000), (512, 100_000)):
@@ -252,14 +291,14 @@ def _quota_table() -> Iterator[str]:
         what = f"comparing the ids of {messages:,} messages in {folders} folders"
         yield f"| {what} | {listed:,} | once a week |"
     for deleted in (20, 8_000):
-        asked = f"{deleted * BY_ID_PER_DELETION:,}"
+        asked = f"{deleted * REQUESTS_PER_DELETION:,}"
         yield f"| deleting {deleted:,} messages | {asked} | half at once, half two hours later |"
 
 
-def _guide_lines(measured: Measured, prices: Prices) -> Iterator[str]:
-    """100 users, 10 syncs a month each, as in the guide: one first sync, nine of new mail."""
+def _guide_lines(measured: Measurements, prices: Prices) -> Iterator[str]:
+    """Yield the guide's example: 100 users with 10 syncs a month, one first sync and nine small."""
     work = (measured.initial[1_000] + measured.execution.times(9)).times(100)
-    cost = bill(work, prices, free=True)
+    cost = price_usage(work, prices, free=True)
     yield (
         f"100 users x 10 syncs of 1,000 messages a month: {work.transitions:,.0f} transitions,"
         f" ${cost.total:.2f} (the guide's service: 15,000 steps, free)."
@@ -267,4 +306,4 @@ def _guide_lines(measured: Measured, prices: Prices) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(*report(load(), Prices()), sep="\n")
+    print(*cost_tables(load_measurements(), Prices()), sep="\n")

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.measure_cost`: counts what syncs and checks are billed by.
+"""`python -m benchmarks.measure_cost`: measures the billed usage of syncs and checks.
 
-Runs local stacks, writes `benchmarks/measured.json`, and takes seven minutes of an idle machine.
-The functions are real processes with the memory sizes of the catalog, and the simulated Graph
-answers as slowly as the real one was measured to (`Latency`). What is not as on AWS: a function
-has a whole core of this machine, where Lambda gives one of 1 GB about half of one.
+The benchmark runs local stacks and writes `benchmarks/measured.json`; it takes seven minutes on an
+idle machine. Functions are real processes with the memory sizes of the catalog. The simulated Graph
+has the measured latency of the real one (`Latency`). One difference to AWS remains: a function has
+a whole core, while Lambda gives a function of 1 GB about half a core.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cost import GUIDE_STEPS, Measured, Work, save
+from benchmarks.cost import GUIDE_STEPS, Measurements, Usage, save_measurements
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import aws_client
 from localdev.engine.report import Report, read_reports
@@ -25,20 +25,20 @@ from mailsync.decisions.verify import COMPARED_IN_CHECK
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 
-MAILBOXES = 25
-"""As many as one function checks in a batch."""
-FOLDERS = 12
-ROUNDS = 8
-START_AND_END = 2
-"""Transitions of each execution; whether they are billed is not documented, so they are counted."""
-_OF_THE_API = ("api", "authorize", "connect")
-LONG_AGO = """
+MAILBOX_COUNT = 25
+"""Mailboxes in one batch of `sync-accounts`."""
+FOLDER_COUNT = 12
+BATCH_COUNT = 8
+TRANSITIONS_PER_EXECUTION = 2
+"""Start and end of an execution; AWS does not document whether it bills them, so they count."""
+_API_FUNCTIONS = ("api", "authorize", "connect")
+MAKE_COMPARISON_DUE = """
 UPDATE mailsync.email_folders SET compared_at = now() - interval '8 days' WHERE total > {largest}"""
-EVERY_MINUTE = ("start-due-syncs", "publish-events", "measure-backlog")
+MINUTELY_FUNCTIONS = ("start-due-syncs", "publish-events", "measure-backlog")
 
 
-def measure() -> Measured:
-    """Some minutes on an idle machine; on a busy one the seconds are longer."""
+def measure_all() -> Measurements:
+    """Measure every kind of work; a busy machine yields longer durations."""
     initial = {}
     for messages in GUIDE_STEPS:
         with _stack(messages) as stack:
@@ -54,7 +54,7 @@ def measure() -> Measured:
         changed = _checks(stack, accounts, "synced", lambda: _deliver(stack, addresses))
         tick = _tick(stack)
     print(f"  check without news: {idle}", f"  check with news: {changed}", sep="\n", flush=True)
-    return Measured(initial, idle, changed, execution, comparison, tick)
+    return Measurements(initial, idle, changed, execution, comparison, tick)
 
 
 @contextmanager
@@ -73,38 +73,37 @@ def _stack(messages: int) -> Iterator[Stack]:
             yield stack
 
 
-def _first_sync(stack: Stack) -> tuple[DemoAccount, Work]:
-    """From the sign-in on, which starts it."""
-    used = _Used(stack)
+def _first_sync(stack: Stack) -> tuple[DemoAccount, Usage]:
+    """Connect the account and measure the first sync, which the sign-in starts."""
+    used = _UsageMeter(stack)
     account = connect(stack.api_url, stack.provider, stack.token())
     return account, used.until(lambda: account.status()["initialSyncCompleted"])
 
 
-def _execution(stack: Stack, account: DemoAccount) -> Work:
-    """What a person's request, or a check that hands over, starts when there is one new mail."""
+def _execution(stack: Stack, account: DemoAccount) -> Usage:
+    """Measure an execution for one new message."""
     simulator(stack.provider, "POST", "deliver", mailbox=account.address, subject="new")
-    used = _Used(stack)
+    used = _UsageMeter(stack)
     account.sync()
     return used.until(lambda: not account.status()["runId"])
 
 
-def _comparison(stack: Stack, account: DemoAccount) -> Work:
-    """The same without news, a week after the ids of the folders were compared that are too large
-    for a check."""
+def _comparison(stack: Stack, account: DemoAccount) -> Usage:
+    """Measure an execution that compares the ids of all folders too large for a check."""
     database = connect_database(Settings({"DATABASE_URL": stack.database_url}))
     try:
-        database.run(LONG_AGO.format(largest=COMPARED_IN_CHECK))
+        database.run(MAKE_COMPARISON_DUE.format(largest=COMPARED_IN_CHECK))
     finally:
         database.close()
-    used = _Used(stack)
+    used = _UsageMeter(stack)
     account.sync()
     return used.until(lambda: not account.status()["runId"])
 
 
 def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
-    """Addresses and account ids of mailboxes with a dozen folders, each synced once."""
+    """Connect mailboxes with a dozen folders; return their addresses and account ids."""
     addresses, accounts = [], []
-    for number in range(MAILBOXES):
+    for number in range(MAILBOX_COUNT):
         address = f"measured-{number}@example.org"
         simulator(stack.provider, "POST", "mailboxes", address=address, display_name="Measured")
         [mailbox] = [
@@ -113,7 +112,7 @@ def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
             if each["address"] == address
         ]
         shown = [each for each in mailbox["folders"] if each["search_filter"] is None]
-        for extra in range(FOLDERS - len(shown)):
+        for extra in range(FOLDER_COUNT - len(shown)):
             simulator(stack.provider, "POST", "create-folder", mailbox=address, name=f"F{extra}")
         for subject in ("one", "two"):
             simulator(stack.provider, "POST", "deliver", mailbox=address, subject=subject)
@@ -127,20 +126,20 @@ def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
 
 def _checks(
     stack: Stack, accounts: Sequence[str], outcome: str, before: Callable[[], None]
-) -> Work:
-    """One check of one mailbox, the mean of several batches after the first one."""
+) -> Usage:
+    """Return the mean usage of one check, over several batches after the first."""
     event = json.dumps({"accountIds": accounts}).encode()
     works = []
-    for _ in range(ROUNDS + 1):
+    for _ in range(BATCH_COUNT + 1):
         before()
-        used = _Used(stack)
+        used = _UsageMeter(stack)
         answer = json.loads(stack.lambdas.invoke("sync-accounts", event).payload)
         assert answer["outcomes"] == {outcome: len(accounts)}, answer
         works.append(used.work())
-    total = Work()
+    total = Usage()
     for each in works[1:]:
         total += each
-    return total.times(1 / ROUNDS / len(accounts))
+    return total.times(1 / BATCH_COUNT / len(accounts))
 
 
 def _deliver(stack: Stack, addresses: Sequence[str]) -> None:
@@ -148,22 +147,25 @@ def _deliver(stack: Stack, addresses: Sequence[str]) -> None:
         simulator(stack.provider, "POST", "deliver", mailbox=address, subject="new")
 
 
-def _tick(stack: Stack) -> Work:
-    """One call by the clock when nothing is due, the mean of those of every minute."""
+def _tick(stack: Stack) -> Usage:
+    """Return the mean usage of a scheduled invocation when nothing is due."""
     works = []
-    for _ in range(ROUNDS + 1):
-        used = _Used(stack)
-        for name in EVERY_MINUTE:
+    for _ in range(BATCH_COUNT + 1):
+        used = _UsageMeter(stack)
+        for name in MINUTELY_FUNCTIONS:
             stack.lambdas.invoke(name, b"{}")
         works.append(used.work())
-    total = Work()
+    total = Usage()
     for each in works[1:]:
         total += each
-    return total.times(1 / ROUNDS / len(EVERY_MINUTE))
+    return total.times(1 / BATCH_COUNT / len(MINUTELY_FUNCTIONS))
 
 
-class _Used:
-    """What a stack has used since this was made, without the API, which is used by who waits."""
+class _UsageMeter:
+    """Measures the usage of a stack since its creation, without the functions of the API.
+
+    The benchmark itself calls the API while it waits, so those functions are excluded.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -172,18 +174,18 @@ class _Used:
         self._transitions = _transitions(stack)
         simulator(stack.provider, "DELETE", "requests")
 
-    def until(self, is_done: Callable[[], bool]) -> Work:
+    def until(self, is_done: Callable[[], bool]) -> Usage:
         while not is_done() or _is_running(self._stack):
             time.sleep(0.2)
         return self.work()
 
-    def work(self) -> Work:
+    def work(self) -> Usage:
         new = [
             each
             for name, found in _reports(self._stack)
             for each in found[self._before.get(name, 0) :]
         ]
-        return Work(
+        return Usage(
             transitions=_transitions(self._stack) - self._transitions,
             invocations=len(new),
             gb_s=sum(each.gb_s for each in new),
@@ -194,7 +196,7 @@ class _Used:
 
 def _logs(stack: Stack) -> Iterator[Path]:
     for each in sorted((stack.data / "logs").glob("*.log")):
-        if each.stem not in ("simulators", *_OF_THE_API):
+        if each.stem not in ("simulators", *_API_FUNCTIONS):
             yield each
 
 
@@ -218,7 +220,7 @@ def _is_running(stack: Stack) -> bool:
 
 
 def _transitions(stack: Stack) -> int:
-    """States entered and retries of all executions, with two more for each."""
+    """Return the entered states and retries of all executions, plus two for each execution."""
     client = aws_client("stepfunctions", stack.aws_url)
     total = 0
     for each in _executions(stack):
@@ -231,13 +233,13 @@ def _transitions(stack: Stack) -> int:
         tries = kinds.count("LambdaFunctionScheduled") + kinds.count("TaskScheduled")
         retries = max(0, tries - kinds.count("TaskStateEntered"))
         entered = sum(kind.endswith("StateEntered") for kind in kinds)
-        total += entered + retries + START_AND_END
+        total += entered + retries + TRANSITIONS_PER_EXECUTION
     return total
 
 
 if __name__ == "__main__":
-    # Asked for help, it must not measure.
+    # With --help the program must not measure.
     argparse.ArgumentParser(
         prog="python -m benchmarks.measure_cost", description=__doc__
     ).parse_args()
-    save(measure())
+    save_measurements(measure_all())

@@ -8,12 +8,12 @@ from dashboard.definition import Scope
 from dashboard.picture import Edge, draw
 from infra.catalog import (
     AUTHORIZER,
+    BATCH_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
-    INVOKED_ASYNC,
-    PUBLISHER,
+    PUBLISHER_FUNCTION,
     ROUTES,
-    RUN_CLOSER,
+    RUN_CLOSER_FUNCTION,
     SCHEDULES,
     WORKFLOWS,
     Function,
@@ -33,9 +33,9 @@ _TRIGGERS = {
     "test-sync": ("GET /api/test-sync", "event test/sync"),
 }
 _CALLED_WHEN = {
-    RUN_CLOSER: "an execution ended without closing its run",
-    PUBLISHER: "an execution closed its run",
-    INVOKED_ASYNC: "mailboxes are due",
+    RUN_CLOSER_FUNCTION: "an execution ended without closing its run",
+    PUBLISHER_FUNCTION: "an execution closed its run",
+    BATCH_FUNCTION: "mailboxes are due",
     AUTHORIZER.name: "every route that is not public",
 }
 

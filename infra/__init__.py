@@ -1,11 +1,11 @@
-"""What is deployed and how; `catalog` says what, the other modules build it with CDK.
+"""The deployment: `catalog` lists what is deployed, the other modules build it with CDK.
 
-CDK's Python classes run on Node.js, which jsii starts at the first import of aws_cdk. The
-virtual environment brings a supported Node.js; it is named here, before any module below can
-import aws_cdk. Without it jsii takes the `node` on the PATH.
+CDK's Python classes run on Node.js, which jsii starts at the first import of aws_cdk. This package
+sets JSII_NODE to the Node.js of the virtual environment before a module below imports aws_cdk.
+Without JSII_NODE jsii uses the `node` on the PATH.
 
-What the product counts, and under which names, its own code says: it is importable here too,
-whoever starts `app.py`.
+This package also adds `lambdas` to the import path, because alarms and graphs use the metric names
+of the product.
 """
 
 import importlib.util

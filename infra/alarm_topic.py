@@ -1,4 +1,4 @@
-"""AlarmTopic: who is told when an alarm rises and when it is over."""
+"""AlarmTopic: the SNS topic that receives alarm notifications."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -11,11 +11,13 @@ from infra.settings import StageSettings
 
 
 class AlarmTopic(Construct):
-    """The topic that the stage names, or one of its own that writes to the stage's address.
+    """The existing topic that the stage names, or a new one that sends email.
 
-    Its own is encrypted under a key of its own: CloudWatch may not use the one that AWS manages
+    A new topic is encrypted under a customer managed key: CloudWatch cannot use the AWS managed key
     for SNS (AWS Knowledge Center, "Why didn't I receive an SNS notification for my CloudWatch
-    alarm trigger?"). `topic` is None where the stage names nobody.
+    alarm trigger?").
+
+    topic: the topic. None: the stage sets neither `alarm_topic_arn` nor `alarm_email`.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: StageSettings) -> None:
@@ -24,9 +26,9 @@ class AlarmTopic(Construct):
         if stage.alarm_topic_arn:
             self.topic = sns.Topic.from_topic_arn(self, "Named", stage.alarm_topic_arn)
         elif stage.alarm_email:
-            self.topic = self._own(stage.alarm_email)
+            self.topic = self._email_topic(stage.alarm_email)
 
-    def _own(self, address: str) -> sns.ITopic:
+    def _email_topic(self, address: str) -> sns.ITopic:
         alarms = iam.ServicePrincipal(
             "cloudwatch.amazonaws.com",
             conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},

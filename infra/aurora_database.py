@@ -1,4 +1,4 @@
-"""AuroraDatabase: a Postgres of the stage's own, reached by IAM tokens through a proxy."""
+"""AuroraDatabase: the stage's Postgres, reached through a proxy with IAM authentication."""
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -12,26 +12,27 @@ from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction
 
-DATABASE = "mailsync"
-OWNER, FUNCTIONS = "mailsync_owner", "mailsync_functions"
+DATABASE_NAME = "mailsync"
+OWNER_USER, FUNCTIONS_USER = "mailsync_owner", "mailsync_functions"
 _LOG_DAYS = 7
 _PROXY_ID = "DatabaseProxyId"
 _ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
 class AuroraDatabase(Construct):
-    """Aurora PostgreSQL, Serverless v2: one writer, backups of 14 days, kept whatever happens.
+    """Aurora PostgreSQL Serverless v2: one writer, 14 days of backups, retained on deletion.
 
-    Functions show the proxy a token of their role, the proxy shows the database a password that
-    no function knows but the migration, which sets that of `mailsync_functions`.
+    Functions authenticate to the proxy with an IAM token. The proxy authenticates to the database
+    with a password from Secrets Manager. Of the functions only the migration can read a password,
+    that of `mailsync_functions`, because it sets it.
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, stage: StageSettings, network: PrivateNetwork
     ) -> None:
         super().__init__(scope, construct_id)
-        self.owner_login = _login(self, "OwnerLogin", OWNER)
-        self.functions_login = _login(self, "FunctionsLogin", FUNCTIONS)
+        self.owner_login = _login(self, "OwnerLogin", OWNER_USER)
+        self.functions_login = _login(self, "FunctionsLogin", FUNCTIONS_USER)
         self.cluster = _cluster(self, stage, network, self.owner_login)
         self.proxy = rds.DatabaseProxy(
             self,
@@ -50,13 +51,13 @@ class AuroraDatabase(Construct):
         cdk.CfnOutput(self, "ProxyId", value=proxy_id).override_logical_id(_PROXY_ID)
 
     def allow_connect(self, function: SyncFunction) -> None:
-        """As the owner of the schema or as `mailsync_functions`, never as both."""
+        """Let the function connect as the schema's owner or as `mailsync_functions`, never both."""
         owns = Capability.SCHEMA in function.spec.needs
-        user = OWNER if owns else FUNCTIONS
+        user = OWNER_USER if owns else FUNCTIONS_USER
         function.role.add_to_policy(
             iam.PolicyStatement(actions=["rds-db:connect"], resources=[self._user_arn(user)])
         )
-        url = f"postgresql://{user}@{self.proxy.endpoint}:5432/{DATABASE}"
+        url = f"postgresql://{user}@{self.proxy.endpoint}:5432/{DATABASE_NAME}"
         name = "MIGRATION_DATABASE_URL" if owns else "DATABASE_URL"
         function.function.add_environment(name, url)
         function.function.add_environment("DATABASE_AUTH", "iam")
@@ -71,8 +72,8 @@ class AuroraDatabase(Construct):
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
 
-    def allow_make_login(self, function: SyncFunction) -> None:
-        """To give `mailsync_functions` the password that the proxy knows."""
+    def allow_set_password(self, function: SyncFunction) -> None:
+        """Let the function read the password that it sets for `mailsync_functions`."""
         arn = self.functions_login.secret_arn
         function.function.add_environment("FUNCTIONS_LOGIN_SECRET_ARN", arn)
         self.functions_login.grant_read(function.role)
@@ -92,24 +93,24 @@ def _cluster(
         ),
         serverless_v2_min_capacity=stage.aurora_min_acu,
         serverless_v2_max_capacity=stage.aurora_max_acu,
-        default_database_name=DATABASE,
+        default_database_name=DATABASE_NAME,
         credentials=rds.Credentials.from_secret(owner),
         vpc=network.vpc,
         vpc_subnets=_ISOLATED,
         security_groups=[network.database],
         iam_authentication=True,
-        # The operator's way in: SQL by `aws rds-data`, without a path into the network.
+        # Operators run SQL by `aws rds-data`, without a network path to the database.
         enable_data_api=True,
         storage_encrypted=True,
         backup=rds.BackupProps(retention=cdk.Duration.days(14)),
         deletion_protection=True,
         removal_policy=cdk.RemovalPolicy.RETAIN,
         copy_tags_to_snapshot=True,
-        # Free: seven days of what the database waited for.
+        # Free of charge: seven days of wait events.
         database_insights_mode=rds.DatabaseInsightsMode.STANDARD,
         enable_performance_insights=True,
-        # Logs stay with the instance: an export would be kept for ever, unless a function of
-        # CDK's that may change any log group of the account set its retention.
+        # Logs stay on the instance. Exported logs would never expire, unless a function of CDK with
+        # access to every log group of the account set their retention.
         parameters={
             "rds.force_ssl": "1",
             "rds.log_retention_period": str(_LOG_DAYS * 24 * 60),

@@ -1,7 +1,6 @@
-"""What is deployed, as plain data: functions, workflows, routes, schedules and event rules.
+"""The catalog of the deployment: functions, workflows, routes, schedules and event rules.
 
-CDK, the local stack and the tests all read this one list, so none repeats it.
-It imports nothing but the standard library.
+CDK, the local stack and the tests read this catalog. It imports only the standard library.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
 
 
 class Capability(StrEnum):
-    """What a function is allowed to reach. Its permissions and settings follow from it."""
+    """Something that a function may access; determines its permissions and settings."""
 
     DATABASE = "database"
     SCHEMA = "schema"  # the login of the database's owner
@@ -21,7 +20,7 @@ class Capability(StrEnum):
     SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
     WORKFLOWS = "workflows"  # start executions and describe them
     STOP_WORKFLOWS = "stop workflows"  # end executions
-    WORKFLOW_NAMES = "workflow names"  # know the machines, by which executions are named
+    WORKFLOW_NAMES = "workflow names"  # the machines' ARNs, without any permission
     FUNCTIONS = "functions"  # invoke `sync-accounts`
     EVENT_BUS = "event bus"  # put events on it
     APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
@@ -30,7 +29,13 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One Lambda function; its name is the state, route or schedule that it serves."""
+    """One Lambda function.
+
+    name: the state, route or schedule that it serves.
+    purpose: its description in the AWS console.
+    needs: what it may access.
+    timeout_s, memory_mb: its limits.
+    """
 
     name: str
     purpose: str
@@ -58,7 +63,11 @@ class Function:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """One state machine and the ASL file that defines it."""
+    """One state machine.
+
+    name: name in URLs and logs.
+    file: ASL file in `statemachine/`.
+    """
 
     name: str
     file: str
@@ -70,7 +79,11 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Requests of one route, from everybody together: per second, and at once after a pause."""
+    """Limits of one route for all callers together.
+
+    rate: requests per second.
+    burst: requests at once.
+    """
 
     rate: int
     burst: int
@@ -78,9 +91,12 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One HTTP API route key and the function behind it; `public` ones skip the authorizer.
+    """One route of the HTTP API.
 
-    Each route has a throttle of its own, so that a flood of one leaves the others alone.
+    key: method and path.
+    function: name of the function that handles it.
+    public: whether it skips the authorizer.
+    throttle: its limits; separate for each route, so that a flood of one does not block the others.
     """
 
     key: str
@@ -91,6 +107,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
+    """A function that EventBridge Scheduler invokes at a fixed rate."""
+
     name: str
     every_minutes: int
     function: str
@@ -98,7 +116,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRule:
-    """Events of these detail types on our bus, from whatever source, call the function."""
+    """A rule on the stage's bus: events of these detail types invoke `function`."""
 
     name: str
     detail_types: tuple[str, ...]
@@ -256,8 +274,8 @@ MAILBOX_SYNC = Workflow(name="mailbox-sync", file="mailbox_sync.asl.json")
 TEST_SYNC = Workflow(name="test-sync", file="test_sync.asl.json")
 WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC, TEST_SYNC)
 
-_FEW = Throttle(rate=10, burst=20)
-"""Of what hardly anybody calls in good faith; the webhook has the rate of the notifications."""
+_LOW_THROTTLE = Throttle(rate=10, burst=20)
+"""Limits of routes that applications rarely call."""
 
 ROUTES: tuple[Route, ...] = (
     Route(key="POST /api/email/sync", function="api"),
@@ -269,11 +287,16 @@ ROUTES: tuple[Route, ...] = (
     Route(key="GET /api/email/accounts/{accountId}", function="api"),
     Route(key="PATCH /api/email/accounts/{accountId}", function="api"),
     Route(key="POST /api/email/accounts/{accountId}/confirm-removal", function="api"),
-    Route(key="GET /api/test-sync", function="api", throttle=_FEW),
-    Route(key="GET /api/health", function="api", public=True, throttle=_FEW),
-    Route(key="GET /api/openapi.json", function="api", public=True, throttle=_FEW),
+    Route(key="GET /api/test-sync", function="api", throttle=_LOW_THROTTLE),
+    Route(key="GET /api/health", function="api", public=True, throttle=_LOW_THROTTLE),
+    Route(key="GET /api/openapi.json", function="api", public=True, throttle=_LOW_THROTTLE),
     Route(key="GET /api/auth/microsoft", function="connect"),
-    Route(key="GET /api/auth/microsoft/callback", function="connect", public=True, throttle=_FEW),
+    Route(
+        key="GET /api/auth/microsoft/callback",
+        function="connect",
+        public=True,
+        throttle=_LOW_THROTTLE,
+    ),
     Route(key="POST /api/auth/microsoft/confirm", function="connect"),
     Route(key="POST /api/email/accounts/microsoft", function="connect"),
     Route(key="DELETE /api/email/accounts/{accountId}", function="connect"),
@@ -281,9 +304,9 @@ ROUTES: tuple[Route, ...] = (
 )
 
 CORS_METHODS = tuple(sorted({route.key.split(" ")[0] for route in ROUTES}))
-"""What pages of other origins may send and read, if the stage names any."""
+"""Methods that pages of other origins may use, if the stage names origins."""
 CORS_REQUEST_HEADERS = ("authorization", "content-type", "idempotency-key", "if-none-match")
-CORS_ANSWER_HEADERS = ("etag", "location", "retry-after")
+CORS_RESPONSE_HEADERS = ("etag", "location", "retry-after")
 CORS_MAX_AGE_S = 3600
 
 SCHEDULES: tuple[Schedule, ...] = (
@@ -302,19 +325,23 @@ EVENT_RULES: tuple[EventRule, ...] = (
     ),
 )
 
-RUN_CLOSER = "close-run"
-"""Called when an execution of `mailbox-sync` ended with one of these statuses."""
-UNFINISHED = ("ABORTED", "FAILED", "TIMED_OUT")
+RUN_CLOSER_FUNCTION = "close-run"
+"""Invoked when an execution of `mailbox-sync` ends with one of UNFINISHED_STATUSES."""
+UNFINISHED_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
 
-PUBLISHER = "publish-events"
-"""Called when an execution has closed its run itself, so that nobody waits for the schedule."""
-CLOSED_ITSELF = ("FAILED", "SUCCEEDED")
-
-
-INVOKED_ASYNC = "sync-accounts"
-"""Called by `start-due-syncs` without waiting for its answer."""
+PUBLISHER_FUNCTION = "publish-events"
+"""Invoked when an execution ends with one of SELF_CLOSED_STATUSES, ahead of its schedule."""
+SELF_CLOSED_STATUSES = ("FAILED", "SUCCEEDED")
 
 
-def function(name: str) -> Function:
-    """The function of that name. Raises KeyError when there is none."""
+BATCH_FUNCTION = "sync-accounts"
+"""Invoked asynchronously by `start-due-syncs`."""
+
+
+def find_function(name: str) -> Function:
+    """Return the function with this name.
+
+    Raises:
+        KeyError: the catalog has no such function.
+    """
     return {each.name: each for each in FUNCTIONS}[name]

@@ -1,4 +1,4 @@
-"""DatabaseMigration: brings the schema up to date before new code is live."""
+"""DatabaseMigration: migrates the schema before new code goes live."""
 
 import aws_cdk as cdk
 from aws_cdk import triggers
@@ -8,10 +8,10 @@ from infra.sync_functions import SyncFunctions
 
 
 class DatabaseMigration(Construct):
-    """Runs `migrate-database` at every deployment that brings new code.
+    """A trigger that runs `migrate-database` at every deployment with new code.
 
-    The aliases of all other functions wait for it, so new code never meets the old schema;
-    old code meets the new one for a moment. When it fails, the deployment rolls back.
+    The aliases of all other functions depend on it, so new code never runs on the old schema. Old
+    code runs on the new schema for a moment. If the migration fails, the deployment rolls back.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:

@@ -1,4 +1,4 @@
-"""ExecutionEvents: what is done when an execution of the mailbox's workflow has ended."""
+"""ExecutionEvents: invokes functions when an execution of `mailbox-sync` ends."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,11 @@ from infra.sync_functions import SyncFunction, SyncFunctions
 
 
 class ExecutionEvents(Construct):
-    """Step Functions publishes these events at best effort; the schedule finds what they miss."""
+    """Rules on the end of executions.
+
+    Step Functions delivers these events at best effort. The schedules do the same work for an event
+    that was lost.
+    """
 
     def __init__(
         self,
@@ -24,10 +28,14 @@ class ExecutionEvents(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._machine = machine
-        self._call("Unfinished", functions[catalog.RUN_CLOSER], catalog.UNFINISHED)
-        self._call("ClosedItself", functions[catalog.PUBLISHER], catalog.CLOSED_ITSELF)
+        run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
+        publisher = functions[catalog.PUBLISHER_FUNCTION]
+        self._add_rule("Unfinished", run_closer, catalog.UNFINISHED_STATUSES)
+        self._add_rule("ClosedItself", publisher, catalog.SELF_CLOSED_STATUSES)
 
-    def _call(self, construct_id: str, function: SyncFunction, statuses: Collection[str]) -> None:
+    def _add_rule(
+        self, construct_id: str, function: SyncFunction, statuses: Collection[str]
+    ) -> None:
         events.Rule(
             self,
             construct_id,

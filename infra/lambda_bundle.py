@@ -1,8 +1,8 @@
-"""The one code asset of all functions, built without Docker.
+"""The code asset that all functions share, built without Docker.
 
-Dependencies come as wheels for Lambda's platform from a hashed lock, so the same bundle comes
-out of any machine; see docs/adr/0002-bundling-without-docker.md. They are kept in a cache, so
-that only the first build needs the network.
+Dependencies are wheels for Lambda's platform from a lock with hashes, so every machine builds the
+same bundle; see docs/adr/0002-bundling-without-docker.md. They are cached, so only the first build
+needs the network.
 """
 
 import hashlib
@@ -17,10 +17,10 @@ import jsii
 from aws_cdk import aws_lambda as lambda_
 from uv import find_uv_bin
 
-ROOT = Path(__file__).resolve().parent.parent
-LAMBDAS = ROOT / "lambdas"
-SOURCES = ("handlers", "mailsync")
-CACHE = ROOT / "build" / "dependencies"
+REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
+LAMBDAS_DIRECTORY = REPOSITORY_ROOT / "lambdas"
+SOURCE_PACKAGES = ("handlers", "mailsync")
+DEPENDENCY_CACHE = REPOSITORY_ROOT / "build" / "dependencies"
 
 PYTHON_VERSION = "3.13"
 # Lambda's Python 3.13 runs on Amazon Linux 2023 with glibc 2.34; most wheels ask for 2.28.
@@ -28,10 +28,10 @@ UV_PLATFORM = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_
 
 
 def lambda_code(architecture: str) -> lambda_.Code:
-    """The asset for `architecture`; built at synthesis unless that fingerprint was built before."""
+    """Return the asset for `architecture`; synthesis builds it if its fingerprint is new."""
     bundle = LambdaBundle(architecture=architecture)
     return lambda_.Code.from_asset(
-        str(LAMBDAS),
+        str(LAMBDAS_DIRECTORY),
         asset_hash=bundle.fingerprint(),
         bundling=cdk.BundlingOptions(
             image=cdk.DockerImage.from_registry("never-pulled"), local=bundle
@@ -43,7 +43,13 @@ def lambda_code(architecture: str) -> lambda_.Code:
 class LambdaBundle:
     """Dependencies, sources and their bytecode for one architecture (arm64 or x86_64)."""
 
-    def __init__(self, *, architecture: str, lambdas: Path = LAMBDAS, cache: Path = CACHE) -> None:
+    def __init__(
+        self,
+        *,
+        architecture: str,
+        lambdas: Path = LAMBDAS_DIRECTORY,
+        cache: Path = DEPENDENCY_CACHE,
+    ) -> None:
         self._architecture = architecture
         self._lambdas = lambdas
         self._lock = lambdas / "requirements.lock"
@@ -51,10 +57,10 @@ class LambdaBundle:
         self._compiler = _bytecode_compiler()
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, over all that decides the bundle, this file included."""
+        """Return the SHA-256, in hex, of all inputs of the bundle, including this file."""
         files = [
             path
-            for source in SOURCES
+            for source in SOURCE_PACKAGES
             for path in sorted((self._lambdas / source).rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts
         ]
@@ -64,18 +70,18 @@ class LambdaBundle:
         return digest.hexdigest()
 
     def try_bundle(self, output_dir: str, *_: object, **__: object) -> bool:
-        """Fill `output_dir`; CDK's side of `write`."""
+        """Write the bundle to `output_dir` and return True; implements ILocalBundling."""
         self.write(Path(output_dir))
         return True
 
     def write(self, target: Path) -> None:
-        """Fill `target`.
+        """Write the bundle to `target`.
 
         Raises:
-            subprocess.CalledProcessError: uv could not install the lock; it has said why.
+            subprocess.CalledProcessError: uv could not install the lock; its output has the reason.
         """
         shutil.copytree(self._dependencies(), target, dirs_exist_ok=True)
-        for source in SOURCES:
+        for source in SOURCE_PACKAGES:
             shutil.copytree(
                 self._lambdas / source,
                 target / source,
@@ -84,11 +90,11 @@ class LambdaBundle:
             self._compile(target / source, root=target)
 
     def _dependencies(self) -> Path:
-        """The installed dependencies, shared by all builds with the same lock."""
+        """Install the dependencies, once per lock, and return their folder."""
         folder = self._cache / self._dependencies_key()
         if not folder.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
-            # Renamed when complete: what an interrupted build leaves behind is never used.
+            # Renamed when complete, so the result of an interrupted build is never used.
             with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
                 unfinished = Path(scratch) / "packages"
                 _install(self._lock, unfinished, architecture=self._architecture)
@@ -96,7 +102,7 @@ class LambdaBundle:
                 try:
                     unfinished.rename(folder)
                 except OSError:
-                    if not folder.exists():  # else another build was quicker, with the same result
+                    if not folder.exists():  # another build can finish first, with the same result
                         raise
         return folder
 
@@ -105,7 +111,7 @@ class LambdaBundle:
         return f"{self._architecture}-{PYTHON_VERSION}-{bytecode}-{_sha256(self._lock)[:16]}"
 
     def _compile(self, folder: Path, *, root: Path) -> None:
-        """Add the bytecode that Lambda, whose code folder is read-only, cannot keep for itself."""
+        """Add bytecode; Lambda cannot write any, because its code folder is read-only."""
         if self._compiler is None:
             print(
                 f"No Python {PYTHON_VERSION} here: the bundle has no bytecode, starts are slower."
@@ -130,7 +136,10 @@ def _install(lock: Path, target: Path, *, architecture: str) -> None:
 
 
 def _bytecode_compiler() -> str | None:
-    """A Python of Lambda's version; Lambda ignores the bytecode of any other."""
+    """Return a Python of Lambda's version. None: there is none, and no bytecode is added.
+
+    Lambda ignores the bytecode of other versions.
+    """
     if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON_VERSION:
         return sys.executable
     return shutil.which(f"python{PYTHON_VERSION}")

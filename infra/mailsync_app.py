@@ -1,4 +1,4 @@
-"""MailsyncApp: both stacks of one stage, held against the AWS Solutions rules of cdk-nag."""
+"""MailsyncApp: the two stacks of one stage, checked by the AWS Solutions rules of cdk-nag."""
 
 import json
 import sys
@@ -18,9 +18,12 @@ CDK_JSON = Path(__file__).resolve().parent.parent / "cdk.json"
 
 
 class MailsyncApp(cdk.App):
-    """`context` overrides the context of cdk.json, and the CDK CLI's `-c` overrides both.
+    """The CDK app of one stage.
 
-    `synth` raises when a rule is broken and the exception is not acknowledged where it is made.
+    `synth` raises for a broken rule of cdk-nag that no construct acknowledges.
+
+    context: overrides the context of cdk.json; the CDK CLI's `-c` overrides both.
+    account, region: where to deploy. None: an environment-agnostic template.
     """
 
     def __init__(

@@ -1,19 +1,19 @@
-"""PrivateNetwork: where a database of the stage's own stands, and the functions beside it."""
+"""PrivateNetwork: the VPC of the stage's database and of the functions that use it."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-POSTGRES = ec2.Port.tcp(5432)
+POSTGRES_PORT = ec2.Port.tcp(5432)
 _ZONES = 2
 
 
 class PrivateNetwork(Construct):
-    """A VPC over two zones whose databases have no way out, and whose functions reach HTTPS only.
+    """A VPC over two zones: the database has no egress, functions have egress on port 443 only.
 
-    One NAT gateway leads to Microsoft and to AWS. When its zone fails nothing is synced until it
-    is back; a second one would cost as much again.
+    One NAT gateway routes to Microsoft and AWS. If its zone fails, no mailbox is synced until the
+    zone recovers; a second gateway would double the price.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, retention: str) -> None:
@@ -23,7 +23,7 @@ class PrivateNetwork(Construct):
             "Vpc",
             max_azs=_ZONES,
             nat_gateways=1,
-            # CDK would close the default group by a function of its own; nothing bears that group.
+            # CDK would deploy a function to close the default group, which no resource uses.
             restrict_default_security_group=False,
             subnet_configuration=[
                 _subnets("Nat", ec2.SubnetType.PUBLIC),
@@ -31,23 +31,23 @@ class PrivateNetwork(Construct):
                 _subnets("Database", ec2.SubnetType.PRIVATE_ISOLATED),
             ],
         )
-        self._log_what_is_refused(retention)
+        self._log_rejected_traffic(retention)
         self.functions = self._group("Functions", "The functions that sync")
         self.proxy = self._group("Proxy", "The proxy of the database")
         self.database = self._group("Database", "The database")
         self.readers = self._group("Readers", "Whoever bears it may reach the database")
 
         self.functions.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Microsoft and AWS")
-        # From the proxy to the database CDK leads by itself; EC2 refuses the same rule twice.
-        _lead(self.functions, self.proxy)
-        _lead(self.readers, self.database)
+        # CDK adds the rule from proxy to database; EC2 rejects a duplicate rule.
+        _allow_postgres(self.functions, self.proxy)
+        _allow_postgres(self.readers, self.database)
 
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
             self, name, vpc=self.vpc, description=description, allow_all_outbound=False
         )
 
-    def _log_what_is_refused(self, retention: str) -> None:
+    def _log_rejected_traffic(self, retention: str) -> None:
         group = logs.LogGroup(
             self,
             "Refused",
@@ -65,6 +65,6 @@ def _subnets(name: str, kind: ec2.SubnetType) -> ec2.SubnetConfiguration:
     return ec2.SubnetConfiguration(name=name, subnet_type=kind, cidr_mask=22)
 
 
-def _lead(source: ec2.SecurityGroup, target: ec2.SecurityGroup) -> None:
-    """Both ends say it: these groups let nothing out by themselves."""
-    source.connections.allow_to(target, POSTGRES)
+def _allow_postgres(source: ec2.SecurityGroup, target: ec2.SecurityGroup) -> None:
+    """Add an egress rule to `source` and an ingress rule to `target`."""
+    source.connections.allow_to(target, POSTGRES_PORT)

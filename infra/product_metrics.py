@@ -1,4 +1,4 @@
-"""The product's own metrics as CDK knows them; what they are, `mailsync.metrics` says."""
+"""The metrics of `mailsync.metrics` as CDK metrics."""
 
 from collections.abc import Iterable
 
@@ -10,23 +10,26 @@ from mailsync.metrics import NAMESPACE, RUNS_FAILED, Metric
 
 
 class ProductMetrics:
-    """Those of one stage."""
+    """The metrics of one stage."""
 
     def __init__(self, stage: StageSettings) -> None:
         self._service = stage.service
 
-    def of(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
-        """What was told of it in the period: the highest of a level, else the sum."""
-        return self._told(metric, period, {})
+    def metric(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
+        """Return the metric: the maximum of a level in the period, else the sum."""
+        return self._build(metric, period, {})
 
-    def failed(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
-        """Runs that failed under that name."""
-        return self._told(RUNS_FAILED, period, {"error": error}, label=error)
+    def failed_runs(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
+        """Return the number of runs that failed with this error name."""
+        return self._build(RUNS_FAILED, period, {"error": error}, label=error)
 
-    def failed_of(self, errors: Iterable[str], period: cdk.Duration) -> cloudwatch.MathExpression:
-        """Runs that failed under any of these names, at most ten."""
+    def failed_runs_of_any(
+        self, errors: Iterable[str], period: cdk.Duration
+    ) -> cloudwatch.MathExpression:
+        """Return the number of runs that failed with one of these error names, at most ten."""
         named = {
-            f"m{place}": self.failed(error, period) for place, error in enumerate(sorted(errors))
+            f"m{place}": self.failed_runs(error, period)
+            for place, error in enumerate(sorted(errors))
         }
         return cloudwatch.MathExpression(
             expression=" + ".join(f"FILL({each}, 0)" for each in named),
@@ -35,18 +38,18 @@ class ProductMetrics:
             label="failed runs",
         )
 
-    def share(
+    def percentage(
         self, part: Metric, whole: Metric, *, of_at_least: int, period: cdk.Duration
     ) -> cloudwatch.MathExpression:
-        """`part` in percent of `whole`; 0 where there is less of the whole than `of_at_least`."""
+        """Return `part` in percent of `whole`; 0 while `whole` is below `of_at_least`."""
         return cloudwatch.MathExpression(
             expression=f"IF(whole >= {of_at_least}, 100 * FILL(part, 0) / whole, 0)",
-            using_metrics={"part": self.of(part, period), "whole": self.of(whole, period)},
+            using_metrics={"part": self.metric(part, period), "whole": self.metric(whole, period)},
             period=period,
             label=f"{part.name}, percent of {whole.name}",
         )
 
-    def _told(
+    def _build(
         self,
         metric: Metric,
         period: cdk.Duration,
@@ -57,7 +60,7 @@ class ProductMetrics:
             namespace=NAMESPACE,
             metric_name=metric.name,
             dimensions_map={"service": self._service, **dimensions},
-            statistic="Maximum" if metric.is_level else "Sum",
+            statistic="Maximum" if metric.is_gauge else "Sum",
             period=period,
             label=label or metric.name,
         )

@@ -1,4 +1,4 @@
-"""What differs between stages: the `stages` of cdk.json, parsed once into a frozen type."""
+"""Settings of a stage, read from `stages` in cdk.json and validated."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.catalog import FUNCTIONS
 
-# Scheme, host and port; no `*`, which browsers refuse where cookies are sent, as with a sign-in.
+# Scheme, host and port. Browsers reject `*` for requests with cookies, as in a sign-in.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASES = ("external", "aurora")
@@ -17,35 +17,36 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSettings:
-    """One stage.
+    """The settings of one stage.
 
-    architecture          of the functions: arm64 or x86_64 (`sam local invoke` on a PC wants this)
-    schedule_enabled      whether due mailboxes start by themselves
-    log_retention         a member of CDK's RetentionDays, such as ONE_MONTH
-    log_level             of the functions: DEBUG, INFO, WARN or ERROR
-    settings_version      any text; functions read the settings secret when they start, and a
-                          change of this text starts all of them anew
-    alarm_email           who is told of alarms, by a topic of the stack's own; or else
-    alarm_topic_arn       an SNS topic that exists; None of both: alarms are only seen
-    database              "external", a Postgres that you bring, or "aurora", one of the stage's own
-    aurora_min_acu        what Aurora Serverless may shrink and grow to, in capacity units of some
-    aurora_max_acu        2 GiB each, by halves from 0.5 to 256
-    app_inbox_url         where a person lands after connecting a mailbox
-    graph_url             Microsoft Graph with its version, and
-    microsoft_authority   the identity platform with its tenant; national clouds have their own
-    microsoft_tenants     ids of organisations whose mailboxes administrators may connect
-    jwt_jwks_url          where the issuer of the application's JWT publishes its keys; None: the
-                          application signs with the JWT_SECRET of the settings secret
-    jwt_audience          whom that JWT must be meant for, several with commas; with jwt_jwks_url it
-                          must be set, to "*" if every client of that issuer may call the API
-    jwt_issuer            who must have issued it; None of both: not checked
-    confirm_connections   whether a mailbox that was signed in to waits until its user confirms it
-                          with the JWT; recommended where hosts beside the API are not all trusted
-    log_source_ip         whether audit records name the IP address of the request
-    public_url            the API's address if it has its own domain; None: the one AWS gives
-    api_limits            calls of a user in an hour, such as "sync=120,connect=30" (docs/api.md)
-    cors_origins          whose pages may use the API from a browser, as https://app.example.com
-    reserved_concurrency  executions set aside per function, by its name in the catalog
+    app_inbox_url: URL of the application's inbox; target of the redirect after a sign-in.
+    database: "external", a Postgres that you provide, or "aurora", created by the stage.
+    aurora_min_acu, aurora_max_acu: capacity limits of Aurora Serverless, in units of about 2 GiB,
+        multiples of 0.5 from 0.5 to 256.
+    architecture: "arm64" or "x86_64" of the functions; `sam local invoke` on a PC needs x86_64.
+    schedule_enabled: whether the schedules run, so that due mailboxes are synced.
+    log_retention: a member of CDK's RetentionDays, such as ONE_MONTH.
+    log_level: DEBUG, INFO, WARN or ERROR.
+    settings_version: any text. Functions read the settings secret when they start; a change of this
+        text restarts all functions.
+    alarm_email: address that gets alarm notifications from a new SNS topic.
+    alarm_topic_arn: existing SNS topic that gets alarm notifications, instead of alarm_email.
+    graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
+    microsoft_authority: URL of the identity platform with its tenant.
+    microsoft_tenants: ids, separated by commas, of organisations whose mailboxes administrators can
+        connect.
+    jwt_jwks_url: URL of the key set of the JWT's issuer. None: JWT_SECRET of the settings secret
+        verifies the JWT.
+    jwt_audience: accepted `aud` claims, separated by commas; required with jwt_jwks_url. "*": any.
+        None: not checked.
+    jwt_issuer: required `iss` claim. None: not checked.
+    confirm_connections: whether a user must confirm a connected mailbox with the JWT; recommended
+        unless all hosts beside the API are trusted.
+    log_source_ip: whether audit records contain the IP address of the request.
+    public_url: URL of the API at its own domain. None: the URL that AWS assigns.
+    api_limits: calls of a user in an hour, such as "sync=120,connect=30" (docs/api.md).
+    cors_origins: origins whose pages can call the API, such as https://app.example.com.
+    reserved_concurrency: reserved concurrency of functions, by their name in the catalog.
     """
 
     name: str
@@ -75,17 +76,17 @@ class StageSettings:
 
     @property
     def service(self) -> str:
-        """The stage's name among metrics; the functions are told it."""
+        """Return the dimension `service` of the stage's metrics."""
         return f"mailsync-{self.name}"
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the stage may say and its operator should know; `make synth` prints it."""
+        """Return warnings about valid but risky settings; `make synth` prints them."""
         found = (
             (
                 self.jwt_jwks_url is not None and self.jwt_audience == ANY_AUDIENCE,
-                f'jwt_audience is "{ANY_AUDIENCE}": a token that the issuer of jwt_jwks_url made'
-                " for any of its clients is let in",
+                f'jwt_audience is "{ANY_AUDIENCE}": the API accepts tokens that the issuer of'
+                " jwt_jwks_url made for any of its clients",
             ),
             (
                 self.log_level in ("WARN", "ERROR"),
@@ -96,10 +97,10 @@ class StageSettings:
 
     @classmethod
     def from_context(cls, name: str, stages: Mapping[str, Mapping[str, Any]]) -> "StageSettings":
-        """The stage of that name.
+        """Return the validated settings of the stage `name`.
 
         Raises:
-            ValueError: there is no such stage, or it says something that no stage can say.
+            ValueError: there is no such stage, or one of its settings is unknown or invalid.
         """
         if name not in stages:
             raise ValueError(f"Stage {name!r} is not in cdk.json; it has {sorted(stages)}.")
@@ -107,13 +108,13 @@ class StageSettings:
         if unknown:
             raise ValueError(f"Stage {name!r} has unknown settings: {sorted(unknown)}.")
         stage = cls(name=name, **stages[name])
-        for broken in _broken(stage):
-            raise ValueError(f"Stage {name!r}: {broken}.")
+        for violation in _violations(stage):
+            raise ValueError(f"Stage {name!r}: {violation}.")
         return stage
 
 
-def _broken(stage: StageSettings) -> Iterator[str]:
-    """What no stage can mean, in words."""
+def _violations(stage: StageSettings) -> Iterator[str]:
+    """Yield a text for each invalid setting or combination."""
     wrong = [each for each in stage.cors_origins if not _ORIGIN.fullmatch(each)]
     nowhere = stage.reserved_concurrency.keys() - {each.name for each in FUNCTIONS}
     rules = (
@@ -121,25 +122,26 @@ def _broken(stage: StageSettings) -> Iterator[str]:
         (stage.database in DATABASES, f"database must be one of {DATABASES}"),
         (
             _is_capacity(stage.aurora_min_acu, stage.aurora_max_acu),
-            "aurora_min_acu and aurora_max_acu go by halves from 0.5 to 256",
+            "aurora_min_acu and aurora_max_acu must be multiples of 0.5 from 0.5 to 256, the first"
+            " not above the second",
         ),
         (stage.log_level in LOG_LEVELS, f"log_level must be one of {LOG_LEVELS}"),
         (
             not (stage.alarm_email and stage.alarm_topic_arn),
-            "give alarm_email or alarm_topic_arn, not both",
+            "set alarm_email or alarm_topic_arn, not both",
         ),
         (
             stage.jwt_jwks_url is None or bool(_audiences(stage)),
-            "jwt_jwks_url needs jwt_audience: the issuer signs for all of its clients with the same"
-            f' keys; "{ANY_AUDIENCE}" lets in every one of them',
+            "jwt_jwks_url needs jwt_audience: the issuer signs the tokens of all its clients with"
+            f' the same keys; "{ANY_AUDIENCE}" accepts the tokens of every client',
         ),
         (
             ANY_AUDIENCE not in _audiences(stage) or len(_audiences(stage)) == 1,
-            f'jwt_audience is "{ANY_AUDIENCE}" alone, or names audiences without it',
+            f'jwt_audience must be "{ANY_AUDIENCE}" alone, or name audiences without it',
         ),
         (
             all(type(each) is bool for each in (stage.confirm_connections, stage.log_source_ip)),
-            "confirm_connections and log_source_ip are true or false",
+            "confirm_connections and log_source_ip must be true or false",
         ),
         (not wrong, f"cors_origins must be origins, not {wrong}"),
         (not nowhere, f"reserved_concurrency names unknown functions: {sorted(nowhere)}"),
@@ -152,5 +154,8 @@ def _audiences(stage: StageSettings) -> list[str]:
 
 
 def _is_capacity(least: float, most: float) -> bool:
-    """0, with which AWS may stop the database, is none: something asks it every minute."""
+    """Return whether both are valid capacities.
+
+    0 is invalid: it pauses an idle database, and the schedules use the database every minute.
+    """
     return 0.5 <= least <= most <= 256 and all(2 * each == int(2 * each) for each in (least, most))

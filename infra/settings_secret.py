@@ -1,4 +1,4 @@
-"""What only a person can know: the settings in one JSON secret, the owner's login in another."""
+"""Secrets that an operator fills: the settings, and the login of the schema's owner."""
 
 import json
 from typing import Any
@@ -10,17 +10,20 @@ from constructs import Construct
 
 from infra.sync_functions import SyncFunction
 
-FILLED_BY_HAND = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
+MANUAL_SETTINGS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
 
 
-class _FilledByHand(Construct):
-    """A secret, kept whatever becomes of its stack; functions find it by the variable `told_by`."""
+class _ManualSecret(Construct):
+    """A secret that is retained when its stack is deleted.
+
+    variable: environment variable that gives functions the ARN of the secret.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, told_by: str, **properties: Any
+        self, scope: Construct, construct_id: str, *, variable: str, **properties: Any
     ) -> None:
         super().__init__(scope, construct_id)
-        self._told_by = told_by
+        self._variable = variable
         self._secret = secretsmanager.Secret(
             self, "Secret", removal_policy=cdk.RemovalPolicy.RETAIN, **properties
         )
@@ -37,25 +40,25 @@ class _FilledByHand(Construct):
         return self._secret.secret_arn
 
     def allow_read(self, function: SyncFunction) -> None:
-        function.function.add_environment(self._told_by, self._secret.secret_arn)
+        function.function.add_environment(self._variable, self._secret.secret_arn)
         self._secret.grant_read(function.role)
 
 
-class SettingsSecret(_FilledByHand):
-    """Created with empty values, to be filled once, before the functions are deployed.
+class SettingsSecret(_ManualSecret):
+    """The settings as a JSON secret with empty values; fill it before deploying the functions.
 
-    JWT_SECRET is generated; put the application's own there if it signs with HS256 already, and
-    leave it out if the stage names the keys of an issuer (`jwt_jwks_url`).
+    JWT_SECRET is generated. Replace it if the application already signs with HS256. Remove it if
+    the stage sets `jwt_jwks_url`.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(
             scope,
             construct_id,
-            told_by="SETTINGS_SECRET_ARN",
+            variable="SETTINGS_SECRET_ARN",
             description="Database URL, app registration and JWT key of Mailsync",
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=json.dumps(dict.fromkeys(FILLED_BY_HAND, "")),
+                secret_string_template=json.dumps(dict.fromkeys(MANUAL_SETTINGS, "")),
                 generate_string_key="JWT_SECRET",
                 password_length=64,
                 exclude_punctuation=True,
@@ -63,17 +66,18 @@ class SettingsSecret(_FilledByHand):
         )
 
 
-class MigrationSecret(_FilledByHand):
+class MigrationSecret(_ManualSecret):
     """The login of the schema's owner, to whom row-level security does not apply.
 
-    Created empty; it may stay so where the functions own the schema or somebody else migrates.
+    It is created empty. It can stay empty if the functions own the schema, or if the operator
+    migrates the database without the function.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(
             scope,
             construct_id,
-            told_by="MIGRATION_SECRET_ARN",
+            variable="MIGRATION_SECRET_ARN",
             description="Database URL of the owner of Mailsync's schema",
             secret_object_value={"MIGRATION_DATABASE_URL": cdk.SecretValue.unsafe_plain_text("")},
         )

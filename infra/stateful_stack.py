@@ -1,6 +1,6 @@
-"""What must survive: the token key, the secrets, and a database of the stage's own.
+"""StatefulStack: the resources that hold data: token key, secrets, and the stage's database.
 
-Deployed first, deleted never.
+It is deployed before the other stack and has termination protection.
 """
 
 from typing import Any
@@ -17,7 +17,10 @@ from infra.token_key import TokenKey
 
 
 class StatefulStack(cdk.Stack):
-    """`network` is None where the database is brought by somebody else."""
+    """Token key, secrets and, if `database` is "aurora", the database with its network.
+
+    network: the VPC of the database. None: the operator provides the database.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, stage: StageSettings, **props: Any
@@ -28,7 +31,7 @@ class StatefulStack(cdk.Stack):
         self.network: PrivateNetwork | None = None
         self._database: AuroraDatabase | None = None
         self._migration_secret: MigrationSecret | None = None
-        self._tell(
+        self._output(
             "SettingsSecretArn",
             "Fill it before deploying the other stack",
             self.settings_secret.arn,
@@ -37,36 +40,37 @@ class StatefulStack(cdk.Stack):
             network = PrivateNetwork(self, "Network", retention=stage.log_retention)
             database = AuroraDatabase(self, "Database", stage=stage, network=network)
             self.network, self._database = network, database
-            self._tell_of_database(network, database)
+            self._output_database(network, database)
         else:
             self._migration_secret = MigrationSecret(self, "Migration")
-            self._tell(
+            self._output(
                 "MigrationSecretArn",
                 "For the login of the schema's owner, if the functions have another",
                 self._migration_secret.arn,
             )
 
     def allow_use_database(self, function: SyncFunction) -> None:
+        """Let the function read the settings and connect to the database."""
         self.settings_secret.allow_read(function)
         if self._database:
             self._database.allow_connect(function)
 
     def allow_migrate(self, function: SyncFunction) -> None:
+        """Let the function migrate the schema as its owner."""
         if self._database:
-            self._database.allow_make_login(function)
+            self._database.allow_set_password(function)
         if self._migration_secret:
             self._migration_secret.allow_read(function)
 
-    def _tell_of_database(self, network: PrivateNetwork, database: AuroraDatabase) -> None:
-        """What an application and an operator need to reach it."""
+    def _output_database(self, network: PrivateNetwork, database: AuroraDatabase) -> None:
+        """Output what applications and operators need to reach the database."""
         cluster = database.cluster
-        self._tell("VpcId", "Where readers of the database stand", network.vpc.vpc_id)
-        self._tell("ReadersSecurityGroupId", "What readers bear", network.readers.security_group_id)
-        self._tell(
-            "DatabaseHost", "The database itself, for readers", cluster.cluster_endpoint.hostname
-        )
-        self._tell("DatabaseArn", "For SQL by aws rds-data", cluster.cluster_arn)
-        self._tell("OwnerSecretArn", "The owner's login", database.owner_login.secret_arn)
+        self._output("VpcId", "VPC of the database and its readers", network.vpc.vpc_id)
+        readers, endpoint = network.readers, cluster.cluster_endpoint
+        self._output("ReadersSecurityGroupId", "Group of readers", readers.security_group_id)
+        self._output("DatabaseHost", "Database endpoint, for readers", endpoint.hostname)
+        self._output("DatabaseArn", "For SQL by aws rds-data", cluster.cluster_arn)
+        self._output("OwnerSecretArn", "The owner's login", database.owner_login.secret_arn)
 
-    def _tell(self, name: str, description: str, value: str) -> None:
+    def _output(self, name: str, description: str, value: str) -> None:
         cdk.CfnOutput(self, name, description=description, value=value)

@@ -1,4 +1,4 @@
-"""SyncAlarms: the conditions that are ours to mend; each says what to do and where it is told."""
+"""SyncAlarms: alarms on conditions that an operator must fix; each description says how."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ from mailsync import metrics
 
 RUNBOOK = "docs/operations.md"
 
-INCOMPLETE = ("SchemaOutdated", "SettingMissing")
-"""The deployment lacks something: one run is enough to know."""
-DEFECTS = (
+DEPLOYMENT_ERRORS = ("SchemaOutdated", "SettingMissing")
+"""Errors of an incomplete deployment; a single run raises the alarm."""
+DEFECT_ERRORS = (
     *("CursorExpired", "FolderGone", "FoldersFailed", "FunctionFailed", "ProviderRejected"),
     *("StoreRejected", "Unexpected", "VerificationFailed"),
 )
-"""A mailbox, or our code, is not as it should be; one that fails is asked ever more rarely."""
-OUTAGES = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
-"""Something did not come back while the workflow waited for it."""
-DEATHS = ("ExecutionDied", "LeaseLost")
-"""An execution was gone, or silent for longer than its lease."""
-NOT_OURS = ("AccessRevoked", "AccountNotConnected", "AccountNotFound", "ExecutionStopped")
-"""A person has to do something, or has done it; `AccountsClose` sees when they are many."""
+"""Errors of a mailbox or defects of the product; retries of such a mailbox become rarer."""
+OUTAGE_ERRORS = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
+"""Errors of a service that did not recover while the workflow waited."""
+EXECUTION_ERRORS = ("ExecutionDied", "LeaseLost")
+"""Errors of an execution that died or let its lease expire."""
+USER_ERRORS = ("AccessRevoked", "AccountNotConnected", "AccountNotFound", "ExecutionStopped")
+"""Errors that a user caused or must solve; `AccountsClose` reports many of them."""
 
 _SHORT = cdk.Duration.minutes(5)
 _LONG = cdk.Duration.minutes(15)
@@ -40,25 +40,32 @@ _HOUR = cdk.Duration.hours(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """An alarm: when `metric` reaches `at_least` in each of so many of its periods.
+class AlarmSpec:
+    """The definition of an alarm.
 
-    says          what is the matter and what to do first
-    section       where the runbook goes on; None: under the alarm's own name
-    in_silence    whether it rises when nothing is told at all
+    name: construct id, and section of the runbook unless `runbook_section` is set.
+    metric: the watched metric.
+    message: what happened and what to do first.
+    threshold: value of `metric` from which a period is breaching.
+    periods: consecutive breaching periods that raise the alarm.
+    is_missing_data_breaching: whether a period without data is breaching.
+    runbook_section: section of the runbook. None: `name`.
     """
 
     name: str
     metric: cloudwatch.IMetric
-    says: str
-    at_least: int = 1
+    message: str
+    threshold: int = 1
     periods: int = 1
-    in_silence: bool = False
-    section: str | None = None
+    is_missing_data_breaching: bool = False
+    runbook_section: str | None = None
 
 
 class SyncAlarms(Construct):
-    """`topic` is told when an alarm rises and when it is over; None: nobody is told."""
+    """The alarms of a stage; `topic` gets a notification when an alarm starts and when it ends.
+
+    topic: None: alarms send no notifications.
+    """
 
     def __init__(
         self,
@@ -76,141 +83,160 @@ class SyncAlarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(topic) if topic else None
-        told = ProductMetrics(stage)
+        product = ProductMetrics(stage)
         for each in (
-            *_of_runs(told, mailbox_sync),
-            *_of_mailboxes(told),
-            *_of_backlog(told, has_clock=stage.schedule_enabled),
+            *_of_runs(product, mailbox_sync),
+            *_of_mailboxes(product),
+            *_of_backlog(product, has_clock=stage.schedule_enabled),
             *_of_dead_letters(lost_ticks, lost_events, lost_batches),
             *_of_functions(functions, api),
         ):
             self._add(each)
 
-    def _add(self, watched: Watched) -> None:
+    def _add(self, spec: AlarmSpec) -> None:
         missing = cloudwatch.TreatMissingData
         alarm = cloudwatch.Alarm(
             self,
-            watched.name,
-            alarm_description=f"{watched.says} {RUNBOOK}, {watched.section or watched.name}.",
-            metric=watched.metric,
-            threshold=watched.at_least,
-            evaluation_periods=watched.periods,
+            spec.name,
+            alarm_description=f"{spec.message} {RUNBOOK}, {spec.runbook_section or spec.name}.",
+            metric=spec.metric,
+            threshold=spec.threshold,
+            evaluation_periods=spec.periods,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=missing.BREACHING if watched.in_silence else missing.NOT_BREACHING,
+            treat_missing_data=missing.BREACHING
+            if spec.is_missing_data_breaching
+            else missing.NOT_BREACHING,
         )
         if self._action:
             alarm.add_alarm_action(self._action)
             alarm.add_ok_action(self._action)
 
 
-def _of_runs(told: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterator[Watched]:
-    yield Watched(
+def _of_runs(product: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterator[AlarmSpec]:
+    yield AlarmSpec(
         name="DeploymentIncomplete",
-        metric=told.failed_of(INCOMPLETE, _SHORT),
-        says="A setting or a migration is missing. The failed run's sentence names it.",
+        metric=product.failed_runs_of_any(DEPLOYMENT_ERRORS, _SHORT),
+        message="A setting or a migration is missing, so mailboxes are not synced. Read the error"
+        " of the failed run and add what it names.",
     )
-    yield Watched(
+    yield AlarmSpec(
         name="RunsFail",
-        metric=told.failed_of(DEFECTS, _HOUR),
-        says="Three runs failed in an hour for reasons of ours. Group them by error.",
-        at_least=3,
+        metric=product.failed_runs_of_any(DEFECT_ERRORS, _HOUR),
+        message="Three runs failed in an hour because of defects or bad state; their mailboxes miss"
+        " new mail. Group the runs by error.",
+        threshold=3,
     )
-    yield Watched(
+    yield AlarmSpec(
         name="OutageOutlasts",
-        metric=told.failed_of(OUTAGES, _LONG),
-        says="Provider or database stayed away for longer than runs wait. See which.",
-        at_least=3,
+        metric=product.failed_runs_of_any(OUTAGE_ERRORS, _LONG),
+        message="The provider or the database was unavailable for longer than runs wait; mailboxes"
+        " are late and retried. Find out which one.",
+        threshold=3,
     )
-    yield Watched(
+    yield AlarmSpec(
         name="ExecutionsDie",
-        metric=told.failed_of(DEATHS, _LONG),
-        says="An execution was gone or lost its lease. Its mailbox is taken up again; find why.",
+        metric=product.failed_runs_of_any(EXECUTION_ERRORS, _LONG),
+        message="An execution died or lost its lease. The next run resumes its mailbox. Find the"
+        " cause in the execution history.",
     )
-    yield Watched(
+    yield AlarmSpec(
         name="TimedOut",
         metric=mailbox_sync.metric_timed_out(period=_SHORT),
-        says="A mailbox was not done within its workflow's time-out. The next run goes on.",
+        message="A sync exceeded the time-out of its workflow. The next run resumes it. Check"
+        " whether the mailbox makes progress.",
     )
 
 
-def _of_mailboxes(told: ProductMetrics) -> Iterator[Watched]:
-    yield Watched(
+def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
+    yield AlarmSpec(
         name="AccountsClose",
-        metric=told.of(metrics.ACCOUNTS_CLOSED, _HOUR),
-        says="Ten accounts were closed within an hour, so it is not ten people. Read why.",
-        at_least=10,
+        metric=product.metric(metrics.ACCOUNTS_CLOSED, _HOUR),
+        message="Ten accounts lost access within an hour and miss new mail, so the cause is"
+        " probably common. Read the errors of the accounts.",
+        threshold=10,
     )
-    yield Watched(
+    yield AlarmSpec(
         name="DifferencesLeft",
-        metric=told.of(metrics.DIFFERENCES_LEFT, _LONG),
-        says="A folder differs from the provider after two repairs. Compare its counts.",
+        metric=product.metric(metrics.DIFFERENCES_LEFT, _LONG),
+        message="A folder still differs from the provider after two repairs, so its mail may be"
+        " incomplete. Compare its counts.",
     )
-    yield Watched(
+    yield AlarmSpec(
         name="Throttled",
-        metric=told.share(
+        metric=product.percentage(
             metrics.PROVIDER_THROTTLES, metrics.PROVIDER_REQUESTS, of_at_least=100, period=_LONG
         ),
-        says="The provider refuses a tenth of our requests as too many. Find whose mailbox it is.",
-        at_least=10,
+        message="The provider throttles a tenth of all requests, so syncs are slow. Find the"
+        " mailbox or the tenant with the most requests.",
+        threshold=10,
     )
 
 
-def _of_backlog(told: ProductMetrics, *, has_clock: bool) -> Iterator[Watched]:
-    """Where the clock runs, silence is an alarm too: who measures is down."""
-    yield Watched(
+def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSpec]:
+    """Yield the alarms of the backlog.
+
+    With schedules, missing data raises the alarm as well: the measuring function does not run.
+    """
+    yield AlarmSpec(
         name="Overdue",
-        metric=told.of(metrics.OLDEST_OVERDUE, _SHORT),
-        says="A mailbox was due 30 minutes ago and has not begun, or nobody measures any more.",
-        at_least=30 * 60,
+        metric=product.metric(metrics.OLDEST_OVERDUE, _SHORT),
+        message="A mailbox has been due for 30 minutes and was not checked, or measure-backlog does"
+        " not run. Check the log of start-due-syncs.",
+        threshold=30 * 60,
         periods=2,
-        in_silence=has_clock,
+        is_missing_data_breaching=has_clock,
     )
-    yield Watched(
+    yield AlarmSpec(
         name="OutboxStuck",
-        metric=told.of(metrics.OLDEST_UNPUBLISHED, _SHORT),
-        says="An event has waited for 15 minutes, and those of its account wait behind it.",
-        at_least=15 * 60,
+        metric=product.metric(metrics.OLDEST_UNPUBLISHED, _SHORT),
+        message="An event has waited in the outbox for 15 minutes and blocks the later events of"
+        " its account. Check the log of publish-events.",
+        threshold=15 * 60,
         periods=2,
     )
 
 
 def _of_dead_letters(
     lost_ticks: sqs.Queue, lost_events: sqs.Queue, lost_batches: sqs.Queue
-) -> Iterator[Watched]:
-    yield Watched(
+) -> Iterator[AlarmSpec]:
+    yield AlarmSpec(
         name="LostTick",
         metric=lost_ticks.metric_approximate_number_of_messages_visible(period=_SHORT),
-        says="The scheduler could not deliver a tick; the queue holds it. Empty it when mended.",
+        message="EventBridge Scheduler could not invoke a function; the dead-letter queue has the"
+        " request. Fix the cause, then purge the queue.",
     )
-    yield Watched(
+    yield AlarmSpec(
         name="LostEvent",
         metric=lost_events.metric_approximate_number_of_messages_visible(period=_SHORT),
-        says="An event that asked for a sync was not answered; the queue holds it.",
+        message="An event that requested a sync failed three times, so no sync was started. Read it"
+        " in the dead-letter queue, fix the cause and send it again.",
     )
-    yield Watched(
+    yield AlarmSpec(
         name="LostBatch",
         metric=lost_batches.metric_approximate_number_of_messages_visible(period=_SHORT),
-        says="A batch of due mailboxes was given up thrice. They are due again after ten minutes.",
+        message="A batch of due mailboxes failed three times. Its mailboxes are due again after ten"
+        " minutes. Read the log of sync-accounts, then purge the dead-letter queue.",
     )
 
 
-def _of_functions(functions: SyncFunctions, api: SyncApi) -> Iterator[Watched]:
-    """Those whose failures nobody else reports: the workflow retries and names its own.
+def _of_functions(functions: SyncFunctions, api: SyncApi) -> Iterator[AlarmSpec]:
+    """Yield the alarms of functions outside workflows; a workflow reports failures of its own.
 
-    Lambda calls each of these twice more after a failure, so six are two ticks at least.
+    Lambda retries each of these functions twice, so six failures are at least two invocations.
     """
-    called = (*(each.function for each in catalog.SCHEDULES), catalog.RUN_CLOSER)
+    called = (*(each.function for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION)
     for name in dict.fromkeys(called):
-        yield Watched(
+        yield AlarmSpec(
             name=f"{functions[name].spec.construct_id}Fails",
             metric=functions[name].function.metric_errors(period=_LONG),
-            says=f"{name} failed six times in 15 minutes. Read its log.",
-            at_least=6,
-            section="FunctionFails",
+            message=f"{name} failed six times in 15 minutes. Read its log for the cause.",
+            threshold=6,
+            runbook_section="FunctionFails",
         )
-    yield Watched(
+    yield AlarmSpec(
         name="ApiFails",
         metric=api.server_errors(_SHORT),
-        says="The API answered with 5xx five times in five minutes. Read the function's log.",
-        at_least=5,
+        message="The API returned 5xx five times in five minutes. Read the logs of the functions"
+        " api, connect, webhook and authorize.",
+        threshold=5,
     )

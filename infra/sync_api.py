@@ -1,4 +1,4 @@
-"""SyncApi: the routes of the catalog behind one authorizer."""
+"""SyncApi: the HTTP API with the routes of the catalog and one Lambda authorizer."""
 
 import json
 from typing import cast
@@ -44,21 +44,24 @@ class _AccessLog:
 
 
 def _cors(stage: StageSettings) -> apigateway.CorsPreflightOptions | None:
-    """With credentials: the cookie of a sign-in belongs to the browser that began it."""
+    """Return the CORS settings. None: the stage names no origins.
+
+    Credentials are allowed, because the sign-in cookie must reach the API.
+    """
     if not stage.cors_origins:
         return None
     return apigateway.CorsPreflightOptions(
         allow_origins=list(stage.cors_origins),
         allow_methods=[apigateway.CorsHttpMethod[each] for each in catalog.CORS_METHODS],
         allow_headers=list(catalog.CORS_REQUEST_HEADERS),
-        expose_headers=list(catalog.CORS_ANSWER_HEADERS),
+        expose_headers=list(catalog.CORS_RESPONSE_HEADERS),
         allow_credentials=True,
         max_age=cdk.Duration.seconds(catalog.CORS_MAX_AGE_S),
     )
 
 
 class SyncApi(Construct):
-    """An HTTP API. A decision of the authorizer holds for 300 seconds per Authorization header."""
+    """The HTTP API. It caches a decision of the authorizer for 300 s per Authorization header."""
 
     def __init__(
         self,
@@ -83,25 +86,29 @@ class SyncApi(Construct):
         )
         behind = {
             name: integrations.HttpLambdaIntegration(
-                catalog.function(name).construct_id, functions[name].alias
+                catalog.find_function(name).construct_id, functions[name].alias
             )
             for name in dict.fromkeys(route.function for route in catalog.ROUTES)
         }
         for route in catalog.ROUTES:
             added = self._add_route(route, behind[route.function], authorizer)
-            # A stage may set limits only of routes that exist.
+            # API Gateway accepts limits only for existing routes.
             default_stage.add_resource_dependency(cast(cdk.CfnResource, added.node.default_child))
 
     @property
     def url(self) -> str:
+        """Return the URL that AWS assigns to the API."""
         return self._api.api_endpoint
 
     def server_errors(self, period: cdk.Duration) -> cloudwatch.Metric:
-        """Answers with a status of 500 or more, those of the authorizer too."""
+        """Return the number of responses with a 5xx status, including those of the authorizer."""
         return self._api.metric_server_error(period=period, statistic="Sum")
 
-    def tell_url(self, function: SyncFunction) -> None:
-        """Not to one behind a route: it would need the API, and the API needs it."""
+    def add_public_url(self, function: SyncFunction) -> None:
+        """Set PUBLIC_URL of the function.
+
+        A function behind a route cannot have it: function and API would depend on each other.
+        """
         function.function.add_environment("PUBLIC_URL", self._public_url or self.url)
 
     def _add_stage(self, stage: StageSettings) -> apigateway.CfnStage:

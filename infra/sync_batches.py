@@ -1,33 +1,35 @@
-"""SyncBatches: the function that the tick wakes, with what becomes of a call that fails."""
+"""SyncBatches: asynchronous invocation of `sync-accounts`, with retries and a dead-letter queue."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
 from infra import catalog
-from infra.dead_letters import dead_letters
+from infra.dead_letter_queue import dead_letter_queue
 from infra.sync_functions import SyncFunction, SyncFunctions
 
-MAX_WAIT = cdk.Duration.minutes(10)
-"""As long as the mailboxes of a batch are claimed; whoever came later would find them due again."""
+MAX_EVENT_AGE = cdk.Duration.minutes(10)
+"""As long as the mailboxes of a batch are claimed; later they are due again in another batch."""
 
 
 class SyncBatches(Construct):
-    """Lambda queues the calls, and one that fails thrice is kept for a person to see.
+    """Retries and dead-letter queue of batches.
 
-    Nothing is lost with it: the mailboxes of the batch are due again by themselves.
+    Lambda invokes a failed batch twice more, then moves it to the queue. No mailbox is lost: the
+    mailboxes of a failed batch become due again.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
         super().__init__(scope, construct_id)
-        self._alias = functions[catalog.INVOKED_ASYNC].alias
-        self.lost_batches = dead_letters(self, "LostBatches")
+        self._alias = functions[catalog.BATCH_FUNCTION].alias
+        self.lost_batches = dead_letter_queue(self, "LostBatches")
         self._alias.configure_async_invoke(
             retry_attempts=2,
-            max_event_age=MAX_WAIT,
+            max_event_age=MAX_EVENT_AGE,
             on_failure=destinations.SqsDestination(self.lost_batches),
         )
 
-    def allow_wake(self, function: SyncFunction) -> None:
+    def allow_invoke(self, function: SyncFunction) -> None:
+        """Let the function invoke batches."""
         function.function.add_environment("SYNC_ACCOUNTS_ARN", self._alias.function_arn)
         self._alias.grant_invoke(function.role)

@@ -1,4 +1,4 @@
-"""SyncDashboard: the stage on one page, from the metrics that the alarms watch."""
+"""SyncDashboard: the CloudWatch dashboard of a stage."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,10 @@ _THIRD, _HALF = 8, 12
 
 
 class SyncDashboard(Construct):
-    """About $3 a month: it has more metrics than the 50 of a free dashboard."""
+    """Graphs of runs, provider and platform.
+
+    The dashboard costs about $3 a month, because it has more than the 50 metrics of a free one.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,7 @@ class SyncDashboard(Construct):
         api: SyncApi,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._told = ProductMetrics(stage)
+        self._metrics = ProductMetrics(stage)
         self._board = cloudwatch.Dashboard(
             self, "Dashboard", default_interval=cdk.Duration.hours(12)
         )
@@ -49,7 +52,7 @@ class SyncDashboard(Construct):
             ),
             self._graph("Runs that ended well", metrics.RUNS_COMPLETED),
         )
-        failures = [self._told.failed(each, _PERIOD) for each in metrics.FAILURES]
+        failures = [self._metrics.failed_runs(each, _PERIOD) for each in metrics.FAILURES]
         self._board.add_widgets(
             cloudwatch.GraphWidget(
                 title="Runs that failed, by error", left=failures, stacked=True, width=24
@@ -70,7 +73,7 @@ class SyncDashboard(Construct):
     def _add_platform(
         self, functions: SyncFunctions, workflows: Sequence[sfn.StateMachine], api: SyncApi
     ) -> None:
-        """What Step Functions and Lambda are paid for: transitions, and seconds of invocations."""
+        """Add what AWS charges for: state transitions, invocations and their duration."""
         self._board.add_widgets(
             cloudwatch.GraphWidget(
                 title="Executions and API failures",
@@ -116,7 +119,7 @@ class SyncDashboard(Construct):
     ) -> cloudwatch.GraphWidget:
         return cloudwatch.GraphWidget(
             title=title,
-            left=[self._told.of(each, _PERIOD) for each in left],
-            right=[self._told.of(each, _PERIOD) for each in right],
+            left=[self._metrics.metric(each, _PERIOD) for each in left],
+            right=[self._metrics.metric(each, _PERIOD) for each in right],
             width=_THIRD,
         )

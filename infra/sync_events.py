@@ -1,4 +1,4 @@
-"""SyncEvents: the stage's own event bus, and the rules of the catalog on it."""
+"""SyncEvents: the event bus of the stage, with the rules of the catalog."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -8,25 +8,26 @@ from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
 from infra import catalog
-from infra.dead_letters import dead_letters
+from infra.dead_letter_queue import dead_letter_queue
 from infra.sync_functions import SyncFunction, SyncFunctions
 
 
 class SyncEvents(Construct):
-    """Any source of this account that IAM allows may ask here; other accounts may not.
+    """The bus accepts events of sources in this AWS account that IAM allows.
 
-    An event that could not be answered, or not even delivered, is kept for a person to see.
+    An event that cannot be delivered or handled goes to a dead-letter queue.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
         super().__init__(scope, construct_id)
         self.bus = events.EventBus(self, "Bus")
         _allow_own_account_only(self.bus)
-        self.lost_events = dead_letters(self, "LostEvents")
+        self.lost_events = dead_letter_queue(self, "LostEvents")
         for each in catalog.EVENT_RULES:
             self._add(each, functions[each.function])
 
     def allow_put(self, function: SyncFunction) -> None:
+        """Let the function publish events on the bus."""
         function.function.add_environment("EVENT_BUS_NAME", self.bus.event_bus_name)
         self.bus.grant_put_events_to(function.role)
 

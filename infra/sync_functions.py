@@ -1,4 +1,4 @@
-"""SyncFunctions: every function of the catalog, each alone with its role, log group and alias."""
+"""SyncFunctions: the functions of the catalog, each with its role, log group and alias."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _ARCHITECTURE = {
     "x86_64": lambda_.Architecture.X86_64,
 }
 _WITH_EGRESS = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
-# What Lambda asks for, in the function's name, to stand in a VPC; EC2 knows no resource for some.
+# Permissions that Lambda needs to attach a function to a VPC; some support no resource ARN.
 _NETWORK_ACTIONS = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -33,7 +33,7 @@ _NETWORK_ACTIONS = [
 
 
 class SyncFunction(Construct):
-    """One Lambda function; callers use its alias, which moves only to complete versions."""
+    """One Lambda function; callers invoke its alias, which always points to a complete version."""
 
     def __init__(
         self,
@@ -85,7 +85,10 @@ class SyncFunction(Construct):
 
 
 class SyncFunctions(Construct):
-    """`network`: where functions stand that reach the database or the provider; None: nowhere."""
+    """All functions of the catalog.
+
+    network: VPC of the functions that reach the database or a provider. None: no VPC.
+    """
 
     def __init__(
         self,
@@ -111,14 +114,18 @@ class SyncFunctions(Construct):
         return iter(self._functions.values())
 
     def grant(self, allow: Mapping[Capability, Callable[[SyncFunction], None]]) -> None:
-        """Call what `allow` has for each capability that a function needs, with the function."""
+        """Grant each function its capabilities.
+
+        Args:
+            allow: for each capability, the method that grants it to a function.
+        """
         for function in self:
             for capability in sorted(function.spec.needs):
                 allow[capability](function)
 
 
 def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
-    """Writes to its own log group only; AWS's managed policy would allow every group."""
+    """Return a role that can write to `log_group` only; AWS's managed policy allows all groups."""
     role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log_group.grant_write(role)
     Validations.of(role).acknowledge(
@@ -133,7 +140,10 @@ def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
 def _place(
     spec: catalog.Function, network: PrivateNetwork | None, role: iam.Role
 ) -> dict[str, Any]:
-    """Within the network, if there is one; the authorizer needs nothing in it and starts sooner."""
+    """Return the VPC properties of the function; none if it needs neither database nor provider.
+
+    A function outside the VPC, such as the authorizer, starts faster.
+    """
     if network is None or not spec.needs & {Capability.DATABASE, Capability.PROVIDER_LOGIN}:
         return {}
     _allow_network(role)
@@ -145,7 +155,10 @@ def _place(
 
 
 def _allow_network(role: iam.Role) -> None:
-    """For Lambda itself: requests of the function's own code bear its ARN, and are denied."""
+    """Allow the network actions to the Lambda service, and deny them to the function's code.
+
+    Only requests of the function's code have `lambda:SourceFunctionArn`.
+    """
     from_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
     role.add_to_policy(iam.PolicyStatement(actions=_NETWORK_ACTIONS, resources=["*"]))
     role.add_to_policy(
@@ -159,7 +172,7 @@ def _allow_network(role: iam.Role) -> None:
 
 
 def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]:
-    """The settings that are no secret and name no other resource."""
+    """Return the environment variables that are neither secrets nor ARNs of other resources."""
     values: dict[str, str | None] = {
         "POWERTOOLS_SERVICE_NAME": stage.service,
         "SETTINGS_VERSION": stage.settings_version,

@@ -1,4 +1,4 @@
-"""SyncSchedules: the clock's ticks of the catalog."""
+"""SyncSchedules: the schedules of the catalog."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_scheduler as scheduler
@@ -6,15 +6,15 @@ from aws_cdk import aws_scheduler_targets as targets
 from constructs import Construct
 
 from infra import catalog
-from infra.dead_letters import dead_letters
+from infra.dead_letter_queue import dead_letter_queue
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunctions
 
 
 class SyncSchedules(Construct):
-    """A tick that cannot be delivered is tried twice more and then kept for a person to see.
+    """EventBridge schedules with two retries and a dead-letter queue.
 
-    The scheduler's own default, 185 attempts in 24 hours, would pile old ticks onto new ones.
+    The default of 185 attempts in 24 hours would deliver outdated invocations beside new ones.
     """
 
     def __init__(
@@ -26,11 +26,11 @@ class SyncSchedules(Construct):
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.lost_ticks = dead_letters(self, "LostTicks")
+        self.lost_ticks = dead_letter_queue(self, "LostTicks")
         for each in catalog.SCHEDULES:
             scheduler.Schedule(
                 self,
-                catalog.function(each.function).construct_id,
+                catalog.find_function(each.function).construct_id,
                 schedule=scheduler.ScheduleExpression.rate(
                     cdk.Duration.minutes(each.every_minutes)
                 ),

@@ -1,4 +1,4 @@
-"""What may be replaced at any time: functions, workflows, API, clock, events, alarms."""
+"""SyncStack: the resources without data: functions, workflows, API, schedules, events, alarms."""
 
 from typing import Any
 
@@ -15,12 +15,14 @@ from infra.sync_api import SyncApi
 from infra.sync_batches import SyncBatches
 from infra.sync_events import SyncEvents
 from infra.sync_functions import SyncFunctions
+from infra.sync_monitoring import SyncMonitoring
 from infra.sync_schedules import SyncSchedules
-from infra.sync_watch import SyncWatch
 from infra.sync_workflows import SyncWorkflows
 
 
 class SyncStack(cdk.Stack):
+    """All resources that can be deleted and deployed again without loss of data."""
+
     def __init__(
         self,
         scope: Construct,
@@ -40,7 +42,7 @@ class SyncStack(cdk.Stack):
         events = SyncEvents(self, "Events", functions=functions)
         batches = SyncBatches(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
-        SyncWatch(
+        SyncMonitoring(
             self,
             "Watch",
             stage=stage,
@@ -61,10 +63,10 @@ class SyncStack(cdk.Stack):
             Capability.SEAL_TOKENS: stateful.token_key.allow_seal,
             Capability.WORKFLOWS: workflows.allow_start,
             Capability.STOP_WORKFLOWS: workflows.allow_stop,
-            Capability.WORKFLOW_NAMES: workflows.tell_names,
-            Capability.FUNCTIONS: batches.allow_wake,
+            Capability.WORKFLOW_NAMES: workflows.add_arns,
+            Capability.FUNCTIONS: batches.allow_invoke,
             Capability.EVENT_BUS: events.allow_put,
-            Capability.PUBLIC_URL: api.tell_url,
+            Capability.PUBLIC_URL: api.add_public_url,
         }
         functions.grant(allow)
         cdk.CfnOutput(self, "ApiUrl", value=api.url)

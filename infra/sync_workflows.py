@@ -1,4 +1,4 @@
-"""SyncWorkflows: the state machines, from the ASL files that the local stack runs as well."""
+"""SyncWorkflows: the state machines, from the ASL files that the local stack also runs."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 class SyncWorkflow(Construct):
-    """One machine; it may invoke the functions that its definition names, and nothing else."""
+    """One state machine; it may invoke only the functions that its definition names."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class SyncWorkflow(Construct):
         self.machine = sfn.StateMachine(
             self,
             "Machine",
-            # The text itself and not an asset: a difference is readable before it is deployed.
+            # Inline instead of an asset, so that `cdk diff` shows changes of the definition.
             definition_body=sfn.DefinitionBody.from_string(workflow.definition),
             definition_substitutions={
                 each.spec.placeholder: each.alias.function_arn for each in called
@@ -56,6 +56,8 @@ class SyncWorkflow(Construct):
 
 
 class SyncWorkflows(Construct):
+    """The state machines `mailbox-sync` and `test-sync`."""
+
     def __init__(
         self,
         scope: Construct,
@@ -79,15 +81,16 @@ class SyncWorkflows(Construct):
             _permit(self._stop, machine, "states:StopExecution")
 
     def allow_start(self, function: SyncFunction) -> None:
-        """Start an execution of either machine, and describe it."""
-        self.tell_names(function)
+        """Let the function start and describe executions of both machines."""
+        self.add_arns(function)
         self._start.attach_to_role(function.role)
 
     def allow_stop(self, function: SyncFunction) -> None:
+        """Let the function stop executions of both machines."""
         self._stop.attach_to_role(function.role)
 
-    def tell_names(self, function: SyncFunction) -> None:
-        """Which machines there are: enough to name an execution, not to touch it."""
+    def add_arns(self, function: SyncFunction) -> None:
+        """Set the machines' ARNs in the function's environment, without any permission."""
         function.function.add_environment("MAILBOX_SYNC_ARN", self.mailbox_sync.state_machine_arn)
         function.function.add_environment("TEST_SYNC_ARN", self.test_sync.state_machine_arn)
 
@@ -104,7 +107,7 @@ def _permit(policy: iam.Policy, machine: sfn.StateMachine, action: str) -> None:
 
 
 def _as_nag_writes(arn: Mapping[str, Any]) -> str:
-    """The name under which cdk-nag reports an ARN of literals and references."""
+    """Return the name under which cdk-nag reports an ARN of literals and references."""
     _, parts = arn["Fn::Join"]
     return "".join(part if isinstance(part, str) else _reference(part) for part in parts)
 

@@ -1,4 +1,4 @@
-"""TokenKey: the key that wraps the data keys of stored tokens and passwords."""
+"""TokenKey: the KMS key that encrypts the data keys of stored secrets."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -7,12 +7,15 @@ from constructs import Construct
 
 from infra.sync_functions import SyncFunction
 
-# What the product's vault says with every call; a key that is asked for anything else refuses.
+# The encryption context of every call of the vault; the key rejects calls with any other.
 _MAIL_TOKENS_ONLY = {"StringEquals": {"kms:EncryptionContext:purpose": "mail-token"}}
 
 
 class TokenKey(Construct):
-    """Kept when its stack is deleted: without it every mailbox must be connected again."""
+    """The KMS key, retained when its stack is deleted.
+
+    Without the key no stored token can be opened, and every mailbox must be connected again.
+    """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -25,9 +28,11 @@ class TokenKey(Construct):
         )
 
     def allow_open(self, function: SyncFunction) -> None:
+        """Let the function decrypt data keys."""
         self._allow(function, "kms:Decrypt")
 
     def allow_seal(self, function: SyncFunction) -> None:
+        """Let the function make data keys."""
         self._allow(function, "kms:GenerateDataKey")
 
     def _allow(self, function: SyncFunction, action: str) -> None:

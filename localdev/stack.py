@@ -13,9 +13,9 @@ from dashboard.server import Dashboard
 from dashboard.sources import Sources
 from infra.catalog import (
     AUTHORIZER,
+    BATCH_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
-    INVOKED_ASYNC,
     MAILBOX_SYNC,
     ROUTES,
     SCHEDULES,
@@ -187,7 +187,7 @@ class Stack:
             **self.provider.settings,
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS,
-            SYNC_ACCOUNTS_ARN=function_arn(INVOKED_ASYNC),
+            SYNC_ACCOUNTS_ARN=function_arn(BATCH_FUNCTION),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC.name],
             TEST_SYNC_ARN=arns[TEST_SYNC.name],
             JWT_SECRET=open_secret(self.data / "jwt-secret"),

@@ -1,1 +1,1 @@
-"""One file per state, route or schedule, named as it is named."""
+"""Entry points of the Lambda functions: one module per state, route group, schedule or event."""

@@ -1,11 +1,11 @@
-"""Routes of the API that need a database and the workflows, but no mail provider."""
+"""Function `api`: the routes that use the database and the workflows, but no mail provider."""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.api.app import build_app
-from mailsync.api.problems import too_large
+from mailsync.api.problems import reject_large_body
 from mailsync.log import logger
 from mailsync.metrics import metered
 
@@ -15,4 +15,4 @@ app = build_app()
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return too_large(event) or app.resolve(event, context)
+    return reject_large_body(event) or app.resolve(event, context)

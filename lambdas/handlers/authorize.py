@@ -1,10 +1,10 @@
-"""The authorizer: an HTTP API Lambda authorizer, payload 2.0, with the simple answer."""
+"""Function `authorize`: Lambda authorizer of the HTTP API, payload 2.0, simple response."""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.api.bearer import caller_of
+from mailsync.api.bearer import verify_bearer_token
 from mailsync.api.signing_keys import open_signing_keys
 from mailsync.log import logger
 from mailsync.metrics import metered
@@ -14,9 +14,9 @@ from mailsync.settings import load_settings
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    # What the gateway keeps the decision for, and so what has to be judged.
+    # API Gateway caches the decision under the identity source, so the handler verifies that value.
     authorization = (event.get("identitySource") or [""])[0]
-    caller = caller_of(authorization, load_settings(), open_signing_keys())
+    caller = verify_bearer_token(authorization, load_settings(), open_signing_keys())
     logger.info("caller_checked", authorized=caller is not None)
     if caller is None:
         return {"isAuthorized": False, "context": {"userId": "", "admin": "false"}}

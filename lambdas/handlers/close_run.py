@@ -1,4 +1,4 @@
-"""Event of Step Functions: an execution ended without closing its run, so this does."""
+"""Function `close-run`: closes the run of an execution that ended without closing it."""
 
 from typing import Any
 

@@ -1,12 +1,14 @@
-"""Routes of the API that connect and disconnect a mailbox; alone allowed to open and to write what
-it signs in with."""
+"""Function `connect`: the routes that connect and disconnect mailboxes.
+
+Of the API's functions only this one can read and write the tokens of mailboxes.
+"""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.api.connections import build_app
-from mailsync.api.problems import too_large
+from mailsync.api.problems import reject_large_body
 from mailsync.log import logger
 from mailsync.metrics import metered
 
@@ -16,4 +18,4 @@ app = build_app()
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return too_large(event) or app.resolve(event, context)
+    return reject_large_body(event) or app.resolve(event, context)

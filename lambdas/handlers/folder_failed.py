@@ -1,4 +1,4 @@
-"""State `folder-failed`: records the cause on the folder; the mailbox goes on."""
+"""State `folder-failed`: records the error of the folder; the sync continues with the others."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""State `get-access-token`: a usable token can be had; it never leaves the function."""
+"""State `get-access-token`: verifies that an access token is available.
+
+The token is not part of the state's output.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""State `mark-complete`: closes the run, as failed if it is not verified, and frees the mailbox."""
+"""State `mark-complete`: closes the run and releases the lease; fails if a folder is unverified."""
 
 from typing import Any
 
@@ -18,6 +18,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     run = RunRef.from_state(event)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
     if not RunStore(open_database()).complete(run):
-        raise VerificationFailed("Some folders could not be verified. What is stored stays.")
+        raise VerificationFailed(
+            "Some folders still differ from the provider, so their mail may be incomplete. Stored"
+            " mail stays; the next sync verifies them again."
+        )
     logger.info("sync_completed", proven=True)
     return {"proven": True}

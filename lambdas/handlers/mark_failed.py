@@ -1,4 +1,4 @@
-"""State `mark-failed`: closes the run under the name of its error and releases the lease."""
+"""State `mark-failed`: closes the run with the name of its error and releases the lease."""
 
 from typing import Any
 

@@ -14,14 +14,14 @@ from mailsync.store.lease_store import LeaseStore
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    asked = event["input"]
-    logger.append_keys(account_id=asked["accountId"], run_id=event["runId"])
+    request = event["input"]
+    logger.append_keys(account_id=request["accountId"], run_id=event["runId"])
     epoch = LeaseStore(open_database()).begin(
-        AccountId(asked["accountId"]),
+        AccountId(request["accountId"]),
         RunId(event["runId"]),
         event["executionArn"],
-        SyncType(asked.get("syncType", SyncType.MANUAL)),
-        asked.get("trigger", "console"),
+        SyncType(request.get("syncType", SyncType.MANUAL)),
+        request.get("trigger", "console"),
     )
     logger.info("lease_asked", acquired=epoch is not None)
     return {"acquired": epoch is not None, "epoch": epoch or 0}

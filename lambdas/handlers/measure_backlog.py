@@ -1,4 +1,4 @@
-"""Schedule `measure-backlog`: tells how far behind we are, whatever else works."""
+"""Schedule `measure-backlog`: publishes metrics of due mailboxes and unpublished events."""
 
 from dataclasses import asdict
 from typing import Any

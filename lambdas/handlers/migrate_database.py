@@ -1,4 +1,4 @@
-"""Deployment step `migrate-database`: applies the migrations that are missing."""
+"""Function `migrate-database`: applies pending migrations during a deployment."""
 
 from typing import Any
 

@@ -1,10 +1,10 @@
-"""Schedule `publish-events`, and the end of a run: publishes what waits in the outbox."""
+"""Schedule `publish-events`, also invoked at the end of a run: publishes the outbox."""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.events.outgoing import KEPT_DAYS, MAX_FORGOTTEN, EventBus, publish_waiting
+from mailsync.events.outgoing import MAX_DELETED, RETENTION_DAYS, EventBus, publish_outbox
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.settings import load_settings
@@ -16,7 +16,7 @@ from mailsync.store.outbox_store import OutboxStore
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
-    done = publish_waiting(outbox, EventBus(load_settings().event_bus_name))
-    forgotten = outbox.forget(days=KEPT_DAYS, limit=MAX_FORGOTTEN)
-    logger.info("events_published", published=done.published, refused=done.refused)
-    return {"published": done.published, "refused": done.refused, "forgotten": forgotten}
+    result = publish_outbox(outbox, EventBus(load_settings().event_bus_name))
+    deleted = outbox.forget(days=RETENTION_DAYS, limit=MAX_DELETED)
+    logger.info("events_published", published=result.published, refused=result.refused)
+    return {"published": result.published, "refused": result.refused, "forgotten": deleted}

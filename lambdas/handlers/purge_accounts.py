@@ -1,4 +1,4 @@
-"""Schedule `purge-accounts`: goes on deleting purged accounts, and sweeps what calls have left."""
+"""Schedule `purge-accounts`: deletes purged accounts and expired rate-limit rows, in batches."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from mailsync.store.control_store import ControlStore
 from mailsync.store.limit_store import LimitStore
 from mailsync.sync.purge import purge_marked
 
-BUDGET_S = 40.0
+PURGE_BUDGET_S = 40.0
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     swept = LimitStore(open_database()).sweep()
-    return {"purged": purge_marked(ControlStore(open_database()), BUDGET_S), "swept": swept}
+    return {"purged": purge_marked(ControlStore(open_database()), PURGE_BUDGET_S), "swept": swept}

@@ -1,4 +1,4 @@
-"""State `reach-database` of the self-test: the database can be used and its schema is current."""
+"""State `reach-database` of the self-test: verifies that database and schema are usable."""
 
 from typing import Any
 

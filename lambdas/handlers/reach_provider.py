@@ -1,4 +1,4 @@
-"""State `reach-provider` of the self-test: the mail provider answers."""
+"""State `reach-provider` of the self-test: verifies that the mail provider responds."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from mailsync.settings import load_settings
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     settings = load_settings()
     try:
-        answer = httpx.get(
+        response = httpx.get(
             settings.graph_url,
             verify=settings.tls(),
             timeout=10,
@@ -24,6 +24,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             trust_env=False,
         )
     except httpx.HTTPError as error:
-        cause = type(error).__name__
-        raise ProviderUnavailable(f"The provider of GRAPH_URL does not answer ({cause}).") from None
-    return {"status": answer.status_code}
+        cause = f"{type(error).__name__}; check GRAPH_URL and the functions' network"
+        raise ProviderUnavailable(f"The provider at GRAPH_URL is unavailable ({cause}).") from None
+    return {"status": response.status_code}

@@ -20,8 +20,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     def counted() -> dict[str, Any]:
         with open_mailbox(RunRef.from_state(event)) as mailbox:
-            found = recalculate_counts(mailbox, remaining_s)
-            return {**found.to_state(), "atOnce": mailbox.provider.max_in_flight}
+            verification = recalculate_counts(mailbox, remaining_s)
+            return {**verification.to_state(), "atOnce": mailbox.provider.max_in_flight}
 
     nothing = {**Verification().to_state(), "atOnce": 1}
     return wait_if_throttled(counted, nothing, can_wait=event.get("canWait", False))

@@ -1,10 +1,10 @@
-"""Events on the bus that ask for something: starts the sync or the self-test."""
+"""Function `receive-event`: starts the sync or the self-test that an event requests."""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.events.incoming import Receiver
+from mailsync.events.incoming import EventReceiver
 from mailsync.log import logger
 from mailsync.metrics import metered
 from mailsync.runs.step_functions import StepFunctions
@@ -18,5 +18,5 @@ from mailsync.store.connection import open_database
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = load_settings()
-    receiver = Receiver(AccountStore(open_database()), open_trigger(), StepFunctions())
-    return receiver.answer(event, self_test_arn=settings.test_sync_arn)
+    receiver = EventReceiver(AccountStore(open_database()), open_trigger(), StepFunctions())
+    return receiver.handle(event, self_test_arn=settings.test_sync_arn)

@@ -1,4 +1,4 @@
-"""Schedule `renew-subscriptions`: providers go on notifying us of changes."""
+"""Schedule `renew-subscriptions`: creates and renews the providers' push subscriptions."""
 
 from dataclasses import asdict
 from typing import Any

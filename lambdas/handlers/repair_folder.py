@@ -1,4 +1,4 @@
-"""State `repair-folder`: compares one folder id by id and mends the difference."""
+"""State `repair-folder`: compares one folder with the provider by ids and fixes differences."""
 
 from typing import Any
 

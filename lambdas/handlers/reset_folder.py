@@ -1,4 +1,4 @@
-"""State `reset-folder`: forgets an expired cursor; the folder is read from its beginning."""
+"""State `reset-folder`: deletes an expired cursor and starts a full sync of the folder."""
 
 from typing import Any
 

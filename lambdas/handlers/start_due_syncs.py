@@ -1,4 +1,4 @@
-"""Schedule `start-due-syncs`: has due mailboxes checked, then recovers or closes stale runs."""
+"""Schedule `start-due-syncs`: starts checks of due mailboxes; recovers or closes stale runs."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ SILENT_S, MAX_RECOVERED = 60, 100
 @logger.inject_lambda_context(clear_state=True)
 @metered
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    # Checks come first: they need no Step Functions, so they must not wait for them.
+    # Checks come first: they need no Step Functions, so an outage there must not delay them.
     runs, queue = RunStore(open_database()), QueueStore(open_database())
     due = queue.claim_due(MAX_PER_TICK, CLAIMED_FOR_S)
     batches = Batches(queue, load_settings().sync_accounts_arn).invoke_async(due)

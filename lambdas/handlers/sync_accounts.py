@@ -1,4 +1,4 @@
-"""Invoked by `start-due-syncs`: checks a batch of mailboxes and syncs those with few changes."""
+"""Function `sync-accounts`: checks a batch of mailboxes and syncs those with few changes."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""State `sync-folder`: pages through one folder until it is done or the time is."""
+"""State `sync-folder`: reads pages of one folder until the round or the time budget ends."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""State `sync-folders`: the folder tree, the small changes, and which folders have more."""
+"""State `sync-folders`: syncs the folder tree and small changes, lists folders with more."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""State `validate-account`: the account exists, is connected and its provider is known."""
+"""State `validate-account`: verifies that the account exists and is active."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Route that mail providers call when something changed; may reach nothing but the database."""
+"""Function `webhook`: receives notifications of mail providers; can access only the database."""
 
 from typing import Any
 

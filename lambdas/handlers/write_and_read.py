@@ -1,4 +1,4 @@
-"""State `write-and-read` of the self-test: a row is stored and read back."""
+"""State `write-and-read` of the self-test: writes a row and reads it back."""
 
 from typing import Any
 

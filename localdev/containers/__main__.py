@@ -111,7 +111,7 @@ def _invoke(sam: Sam, template: LocalTemplate, samples: Samples, only: str | Non
         if only and name not in (only, LEASE_TAKER):
             continue
         began = time.monotonic()
-        logical_id = template.logical_id(catalog.function(name))
+        logical_id = template.logical_id(catalog.find_function(name))
         answer = sam.invoke(template.file, logical_id, samples.event(name))
         complaint = samples.complaint(name, answer)
         if complaint:

@@ -6,7 +6,7 @@ Source: Amazon API Gateway Developer Guide, "Configure CORS for HTTP APIs in API
 from collections.abc import Iterable
 from dataclasses import replace
 
-from infra.catalog import CORS_ANSWER_HEADERS, CORS_MAX_AGE_S, CORS_METHODS, CORS_REQUEST_HEADERS
+from infra.catalog import CORS_MAX_AGE_S, CORS_METHODS, CORS_REQUEST_HEADERS, CORS_RESPONSE_HEADERS
 from localdev.http_server import Request, Response
 
 
@@ -42,7 +42,7 @@ class Cors:
         headers = {
             "access-control-allow-origin": request.headers["origin"],
             "access-control-allow-credentials": "true",
-            "access-control-expose-headers": ",".join(CORS_ANSWER_HEADERS),
+            "access-control-expose-headers": ",".join(CORS_RESPONSE_HEADERS),
             "vary": "Origin",
         }
         return replace(response, headers={**response.headers, **headers})

@@ -24,9 +24,11 @@ def documented(route: str, answer: Answer) -> Answer:
 def _operations() -> tuple[tuple[re.Pattern[str], Operation], ...]:
     """Of every route, those without parameters first."""
     from mailsync.api.app import build_app
-    from mailsync.api.openapi import document
+    from mailsync.api.openapi import build_document
 
-    paths = sorted(document(build_app())["paths"].items(), key=lambda each: each[0].count("{"))
+    paths = sorted(
+        build_document(build_app())["paths"].items(), key=lambda each: each[0].count("{")
+    )
     return tuple(
         (re.compile(f"{method.upper()} {re.sub('{[^}]+}', '[^/]+', path)}"), operation)
         for path, methods in paths

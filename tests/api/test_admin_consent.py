@@ -38,7 +38,7 @@ def test_an_administrator_who_agreed_is_told_so_and_connects_nothing(
 
     assert (query["admin_consent"], query["tenant"], "code" in query) == ("True", TENANT_ID, False)
     assert (page.status, plain.status, plain.json["success"]) == (200, 200, True)
-    assert "an administrator agreed" in page.text
+    assert "an administrator gave consent" in page.text
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert stored(sql) == NOTHING
     assert sql("SELECT count(*) FROM mailsync.sign_ins") == [[1]]

@@ -13,8 +13,8 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from handlers.authorize import handler
-from mailsync.api.bearer import LEEWAY_S, MAX_TOKEN_CHARS
-from mailsync.api.caller import is_admin
+from mailsync.api.bearer import CLOCK_LEEWAY_S, MAX_TOKEN_CHARS
+from mailsync.api.caller import is_caller_admin
 from mailsync.api.signing_keys import open_signing_keys
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
@@ -64,10 +64,10 @@ def test_a_good_token_names_the_user() -> None:
 
 
 def test_clocks_may_differ_by_half_a_minute() -> None:
-    late = a_token(exp=in_s(5 - LEEWAY_S))
-    early = a_token(nbf=in_s(LEEWAY_S - 5), iat=in_s(LEEWAY_S - 5))
+    late = a_token(exp=in_s(5 - CLOCK_LEEWAY_S))
+    early = a_token(nbf=in_s(CLOCK_LEEWAY_S - 5), iat=in_s(CLOCK_LEEWAY_S - 5))
 
-    assert LEEWAY_S == 30
+    assert CLOCK_LEEWAY_S == 30
     assert authorize(late)["isAuthorized"] is True
     assert authorize(early)["isAuthorized"] is True
 
@@ -93,11 +93,11 @@ def test_only_the_application_s_own_claim_names_an_administrator(
     assert decision["context"] == {"userId": "ann", "admin": admin}
     event = APIGatewayProxyEventV2(a_request("GET /api/health"))
     event.raw_event["requestContext"]["authorizer"] = {"lambda": decision["context"]}
-    assert is_admin(event) is (admin == "true")
+    assert is_caller_admin(event) is (admin == "true")
 
 
 def test_nobody_is_an_administrator_on_a_public_route() -> None:
-    assert is_admin(APIGatewayProxyEventV2(a_request("GET /api/health", user=None))) is False
+    assert is_caller_admin(APIGatewayProxyEventV2(a_request("GET /api/health", user=None))) is False
 
 
 def test_the_sample_event_is_answered_and_refused() -> None:
@@ -109,7 +109,7 @@ def test_the_sample_event_is_answered_and_refused() -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        pytest.param(a_token(exp=in_s(-LEEWAY_S - 1)), id="expired"),
+        pytest.param(a_token(exp=in_s(-CLOCK_LEEWAY_S - 1)), id="expired"),
         pytest.param(a_token(exp="tomorrow"), id="expiry that is no time"),
         pytest.param(a_token(exp=1e400), id="endless"),
         pytest.param(a_token(exp=None), id="without expiry"),

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from localdev.simulators import Simulators
-from mailsync.api.sign_in import CONFIRM_S
+from mailsync.api.sign_in import CONFIRMATION_LIFETIME_S
 from tests.api.conftest import Ask, Sql
 from tests.api.connecting import (
     BEGIN,
@@ -108,7 +108,7 @@ def test_a_confirmation_that_comes_too_late_connects_nothing_and_nothing_is_kept
     handler({}, Context())  # type: ignore[arg-type]
     assert sql(WAITING) == [[0]]
     assert stored(sql) == NOTHING
-    assert CONFIRM_S - 60 < left_s <= CONFIRM_S <= 900
+    assert CONFIRMATION_LIFETIME_S - 60 < left_s <= CONFIRMATION_LIFETIME_S <= 900
 
 
 @pytest.mark.parametrize(

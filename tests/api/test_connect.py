@@ -13,7 +13,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
-from mailsync.credentials.token_set import access_of, grant_of
+from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.credentials.vault import Vault
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -46,8 +46,8 @@ def tokens(connected: Answer, sql: Sql, database: Database) -> tuple[str, str]:
     assert kept.access is not None
     vault = Vault(os.environ["TOKEN_KEY_ARN"], store)
     return (
-        vault.open(grant_of(account_id), kept.grant),
-        vault.open(access_of(account_id), kept.access),
+        vault.open(grant_context(account_id), kept.grant),
+        vault.open(access_token_context(account_id), kept.access),
     )
 
 

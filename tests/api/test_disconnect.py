@@ -147,7 +147,7 @@ def test_what_a_request_has_no_time_to_purge_the_schedule_deletes(
     from handlers.purge_accounts import handler
     from mailsync.api import removal
 
-    monkeypatch.setattr(removal, "BUDGET_S", 0)
+    monkeypatch.setattr(removal, "PURGE_BUDGET_S", 0)
     monkeypatch.setattr("mailsync.store.control_store.DELETE_BATCH", 2)
 
     answer = remove(ask, run.account_id, "purge")

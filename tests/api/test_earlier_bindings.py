@@ -17,8 +17,8 @@ from cryptography.exceptions import InvalidTag
 from localdev.engine.aws_resources import open_token_key
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.credentials.token_set import access_of, grant_of
-from mailsync.credentials.vault import Column, Place, SealingKey, Vault
+from mailsync.credentials.token_set import access_token_context, grant_context
+from mailsync.credentials.vault import SealedColumn, SealingContext, SealingKey, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import AccountId, FolderId, RunRef, Sealed
 from mailsync.settings import Settings
@@ -33,7 +33,7 @@ from tests.deploy.previous import SEALED
 
 ANN = AccountId("aba3c38e-7a2d-447d-9e65-e62d8ebc179c")
 BO = AccountId("1ae9efb7-3251-42f9-9cfc-158f1a138194")
-OF_FOLDER = Place(Column.CURSOR, f"{ANN}/1")
+OF_FOLDER = SealingContext(SealedColumn.CURSOR, f"{ANN}/1")
 STORED = """SELECT grant_key_id, grant_sealed, access_key_id, access_sealed
   FROM mailsync.email_credentials WHERE account_id = cast(:id AS uuid)"""
 EXPIRE = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
@@ -75,7 +75,7 @@ def opens_under(binding: bytes, key: SealingKey, sealed: Sealed) -> bool:
     return True
 
 
-def earlier(key: SealingKey, place: Place, text: str) -> Sealed:
+def earlier(key: SealingKey, place: SealingContext, text: str) -> Sealed:
     """Sealed as the version before did: its own line of code."""
     nonce = b"123456789012"
     return Sealed(key.id, nonce + key.cipher.encrypt(nonce, text.encode(), place.owner.encode()))
@@ -90,10 +90,10 @@ def test_each_value_that_the_version_before_sealed_opens(vault: Vault, sql: Sql)
         "SELECT user_id, flow_key_id, flow_sealed FROM mailsync.sign_ins"
     )
 
-    assert "RefreshToken" in json.loads(vault.open(grant_of(ANN), Sealed(grant_key, grant)))
-    assert vault.open(access_of(ANN), Sealed(access_key, access)).count(".") == 2
+    assert "RefreshToken" in json.loads(vault.open(grant_context(ANN), Sealed(grant_key, grant)))
+    assert vault.open(access_token_context(ANN), Sealed(access_key, access)).count(".") == 2
     assert "deltatoken=earlier" in vault.open(OF_FOLDER, Sealed(cursor_key, cursor))
-    sign_in = vault.open(Place(Column.SIGN_IN, user), Sealed(flow_key, flow))
+    sign_in = vault.open(SealingContext(SealedColumn.SIGN_IN, user), Sealed(flow_key, flow))
     assert "code_verifier" in json.loads(sign_in)
 
 
@@ -109,7 +109,7 @@ def test_an_account_of_the_version_before_syncs_and_is_bound_to_its_columns_by_t
     ((_, _, key_id, access),) = after = sql(STORED, id=BO)
     key, renewed = open_vault().sealing_key(), Sealed(key_id, access)
     assert before != after
-    assert opens_under(access_of(BO).binding, key, renewed)
+    assert opens_under(access_token_context(BO).binding, key, renewed)
     assert not opens_under(BO.encode(), key, renewed)
 
 
@@ -121,7 +121,7 @@ def test_a_grant_of_the_version_before_is_used_and_bound_to_its_column_by_that(
     grant = store.credentials(account_id).grant
     assert grant is not None
     assert not opens_under(account_id.encode(), key, grant)
-    old = earlier(key, grant_of(account_id), vault.open(grant_of(account_id), grant))
+    old = earlier(key, grant_context(account_id), vault.open(grant_context(account_id), grant))
     sql(
         "UPDATE mailsync.email_credentials SET grant_sealed = :old, access_expires_at = now()"
         " WHERE account_id = cast(:id AS uuid)",
@@ -133,7 +133,7 @@ def test_a_grant_of_the_version_before_is_used_and_bound_to_its_column_by_that(
 
     renewed = store.credentials(account_id).grant
     assert renewed is not None
-    assert opens_under(grant_of(account_id).binding, key, renewed)
+    assert opens_under(grant_context(account_id).binding, key, renewed)
     assert not opens_under(account_id.encode(), key, renewed)
 
 
@@ -161,7 +161,7 @@ def test_a_value_in_another_column_of_its_owner_does_not_open_and_stays(
 
     for expired in ("SELECT 1", EXPIRE):
         sql(expired)
-        with pytest.raises(AccessRevoked, match="does not open"):
+        with pytest.raises(AccessRevoked, match="cannot be decrypted"):
             sync_once(database, account_id)
         sql("UPDATE mailsync.email_accounts SET lease_owner = NULL")
 
@@ -172,7 +172,7 @@ def test_a_value_in_another_column_of_its_owner_does_not_open_and_stays(
 
 def test_no_binding_can_be_taken_for_an_earlier_one() -> None:
     """An earlier one is a user's id or ours, and Postgres' text holds no NUL."""
-    bindings = {Place(column, "owner").binding for column in Column}
+    bindings = {SealingContext(column, "owner").binding for column in SealedColumn}
 
-    assert len(bindings) == len(Column)
+    assert len(bindings) == len(SealedColumn)
     assert all(b"\0" in each for each in bindings)

@@ -9,7 +9,7 @@ import pytest
 from handlers.get_access_token import handler as get_access_token
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.credentials.token_set import grant_of
+from mailsync.credentials.token_set import grant_context
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.store.connection import Database
@@ -89,12 +89,12 @@ def test_what_was_sealed_before_opens_until_it_is_written_again(
     newer = vault.sealing_key().id
 
     assert before.grant is not None
-    assert "RefreshToken" in vault.open(grant_of(account_id), before.grant)
+    assert "RefreshToken" in vault.open(grant_context(account_id), before.grant)
     sync_once(database, account_id)
     after = store.credentials(account_id)
     assert after.grant is not None
     assert before.grant.key_id < newer == after.grant.key_id
-    assert "RefreshToken" in vault.open(grant_of(account_id), after.grant)
+    assert "RefreshToken" in vault.open(grant_context(account_id), after.grant)
 
 
 def test_a_key_of_the_key_service_that_is_rotated_still_opens_everything(

@@ -12,7 +12,7 @@ import pytest
 
 from infra.catalog import ROUTES
 from localdev.simulators.service import TENANT_ID
-from mailsync.api.limits import Kind
+from mailsync.api.rate_limits import LimitedCall
 from mailsync.model import AccountId
 from mailsync.settings import CALLS_PER_HOUR, Settings, load_settings
 from mailsync.store.connection import Database
@@ -73,7 +73,7 @@ def executions(environ: str) -> int:
 
 def test_every_route_that_does_more_than_read_is_limited() -> None:
     assert {each.key for each in ROUTES if not each.public} == READS | PARTS.keys()
-    assert {*Kind} == CALLS_PER_HOUR.keys()
+    assert {*LimitedCall} == CALLS_PER_HOUR.keys()
 
 
 @pytest.mark.parametrize("route", PARTS)
@@ -84,7 +84,7 @@ def test_the_call_beyond_the_limit_is_refused_and_the_next_user_s_is_not(
     limit: Callable[[str], None],
     route: str,
 ) -> None:
-    limit(",".join(f"{kind}=1" for kind in Kind if kind is not Kind.SELF_TESTS))
+    limit(",".join(f"{kind}=1" for kind in LimitedCall if kind is not LimitedCall.SELF_TESTS))
     of_connect = next(each.function for each in ROUTES if each.key == route) == "connect"
     path = route.replace("{accountId}", account_id)
     parts = {

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from infra.catalog import ROUTES
-from mailsync.api.bearer import LEEWAY_S
+from mailsync.api.bearer import CLOCK_LEEWAY_S
 from tests.api.front import AUDIENCE, ISSUER, Front, without_ids
 from tests.api.issuer import bearer, claims, public_pem, rsa_key
 
@@ -61,7 +61,7 @@ ATTACKS: dict[str, tuple[int, Callable[[Front], str | None]]] = {
     "no token": (401, lambda front: None),
     "an empty token": (401, lambda front: ""),
     "garbage": (403, lambda front: "Bearer gar.ba.ge"),
-    "expired": (403, lambda front: front.token(exp=int(time.time()) - LEEWAY_S - 1)),
+    "expired": (403, lambda front: front.token(exp=int(time.time()) - CLOCK_LEEWAY_S - 1)),
     "wrong issuer": (403, lambda front: front.token(iss="https://evil.example")),
     "no issuer": (403, lambda front: front.token(iss=None)),
     "wrong audience": (403, lambda front: front.token(aud="anon")),

@@ -10,7 +10,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
-from mailsync.api.organisation_mailboxes import Wanted
+from mailsync.api.organisation_mailboxes import MailboxRequest
 from mailsync.api.problems import ApiError
 from mailsync.model import AccountId, RunId, RunRef, SyncType, TreeReading
 from mailsync.providers.graph import http as graph_http
@@ -123,7 +123,7 @@ def test_an_organisation_that_is_not_listed_is_refused_in_words(
 )
 def test_a_field_that_cannot_be_right_is_named(body: Any, named: str) -> None:
     with pytest.raises(ApiError, match=named) as refused:
-        Wanted.from_body(body, "ann")
+        MailboxRequest.from_body(body, "ann")
     assert refused.value.problem.status == 422
 
 
@@ -172,7 +172,8 @@ def test_an_organisation_that_does_not_admit_the_app_connects_nothing(
     refused = ask(CONNECT, body=BODY, admin=True)
 
     assert (refused.status, refused.json["type"]) == (409, "urn:mailsync:problem:access-revoked")
-    assert "AADSTS700016); its administrator must agree" in refused.json["detail"]
+    assert "AADSTS700016)" in refused.json["detail"]
+    assert "an administrator of the organisation must give consent" in refused.json["detail"]
     assert stored(sql) == NOTHING
 
 

@@ -12,7 +12,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault
 from localdev.simulators.service import TENANT_ID
-from mailsync.credentials import HeldAccess, last_access
+from mailsync.credentials import FixedAccess, unlocked_access
 from mailsync.errors import StoreUnavailable
 from mailsync.settings import load_settings
 from mailsync.store.push_store import PushStore
@@ -321,13 +321,13 @@ def test_a_disconnection_that_is_too_slow_sends_nothing_once_it_was_left_behind(
     """A thread may go on much later, when the same mailbox is connected and notified of again."""
     left_behind = Event()
 
-    def slow(*arguments: Any) -> HeldAccess:
-        access = last_access(*arguments)
+    def slow(*arguments: Any) -> FixedAccess:
+        access = unlocked_access(*arguments)
         left_behind.wait(10)
         return access
 
     monkeypatch.setattr(push, "END_S", 0.3)
-    monkeypatch.setattr(push, "last_access", slow)
+    monkeypatch.setattr(push, "unlocked_access", slow)
 
     with subscribed.watched() as requests:
         subscribed.disconnect()

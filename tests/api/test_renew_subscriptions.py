@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localdev.simulators import Simulators
-from mailsync.credentials.token_set import access_of, grant_of
+from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.model import AccountId, Credentials
 from mailsync.settings import load_settings
 from mailsync.sync.mailbox import open_vault
@@ -71,8 +71,8 @@ def mirrored(tick: Tick, running: Simulators, connect_account: Connect, sql: Sql
 
     def seal(account_id: AccountId) -> Credentials:
         return Credentials(
-            grant=key.seal(grant_of(account_id), "{}"),
-            access=key.seal(access_of(account_id), token),
+            grant=key.seal(grant_context(account_id), "{}"),
+            access=key.seal(access_token_context(account_id), token),
             access_expires_at=datetime.now(UTC) + timedelta(hours=1),
         )
 

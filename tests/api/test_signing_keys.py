@@ -13,8 +13,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailsync.api import signing_keys
-from mailsync.api.bearer import Caller, caller_of
-from mailsync.api.signing_keys import FRESH_S, KEPT_S, PAUSE_S, PAUSE_WITHOUT_KEYS_S, PublishedKeys
+from mailsync.api.bearer import Caller, verify_bearer_token
+from mailsync.api.signing_keys import (
+    MAX_STALE_S,
+    MIN_FETCH_INTERVAL_S,
+    MIN_FIRST_FETCH_INTERVAL_S,
+    REFRESH_AFTER_S,
+    KeySet,
+)
 from mailsync.errors import SettingMissing
 from mailsync.settings import Settings
 from tests.api.issuer import (
@@ -38,10 +44,10 @@ class Verifier:
     def __init__(self, url: str) -> None:
         self.now = 1_000_000.0
         self._settings = Settings({"JWT_JWKS_URL": url, "JWT_AUDIENCE": "*"})
-        self._keys = PublishedKeys(url, ssl.create_default_context(), clock=lambda: self.now)
+        self._keys = KeySet(url, ssl.create_default_context(), clock=lambda: self.now)
 
     def __call__(self, authorization: str) -> Caller | None:
-        return caller_of(authorization, self._settings, self._keys)
+        return verify_bearer_token(authorization, self._settings, self._keys)
 
 
 @pytest.fixture
@@ -102,12 +108,12 @@ def test_only_the_issuer_s_own_key_and_its_algorithm_are_believed(
 @pytest.mark.parametrize(
     ("published", "reason"),
     [
-        (public_jwk(RSA, kid="k", use="enc"), "not for signatures"),
-        (public_jwk(ec_key(ec.SECP384R1()), kid="k"), "not for signatures by RS256 or ES256"),
-        ({"kty": "oct", "kid": "k", "k": "c2VjcmV0" * 8}, "not for signatures"),
-        ({"kty": "RSA", "kid": "k"}, "kind that is not known"),
-        ("no key at all", "kind that is not known"),
-        (public_jwk(RSA), "It has no kid"),
+        (public_jwk(RSA, kid="k", use="enc"), "not meant for signatures"),
+        (public_jwk(ec_key(ec.SECP384R1()), kid="k"), "not meant for signatures by RS256 or ES256"),
+        ({"kty": "oct", "kid": "k", "k": "c2VjcmV0" * 8}, "not meant for signatures"),
+        ({"kty": "RSA", "kid": "k"}, "unsupported type"),
+        ("no key at all", "unsupported type"),
+        (public_jwk(RSA), "has no kid"),
     ],
 )
 def test_a_published_key_that_is_of_no_use_is_left_out_in_words(
@@ -129,7 +135,7 @@ def test_a_weak_key_is_left_out_although_its_signature_is_right(
 
     assert verify(signed(weak, "weak")) is None
     assert verify(signed()) == ANN
-    assert "It has 1024 bits; RSA keys need 2048." in log.getvalue()
+    assert "The RSA key has 1024 bits; at least 2048 are required." in log.getvalue()
 
 
 def test_a_new_key_is_seen_without_a_restart_and_a_withdrawn_one_forgotten(
@@ -137,7 +143,7 @@ def test_a_new_key_is_seen_without_a_restart_and_a_withdrawn_one_forgotten(
 ) -> None:
     assert verify(signed()) == ANN
     issuer.published = [public_jwk(OTHER_RSA, kid="next")]
-    verify.now += PAUSE_S
+    verify.now += MIN_FETCH_INTERVAL_S
 
     assert verify(signed(OTHER_RSA, "next")) == ANN
     assert verify(signed(RSA, "rsa")) is None
@@ -149,7 +155,7 @@ def test_a_withdrawn_key_is_forgotten_although_no_new_one_is_asked_for(
     assert verify(signed()) == ANN
     issuer.published = [public_jwk(EC, kid="ec")]
 
-    verify.now += FRESH_S - 1
+    verify.now += REFRESH_AFTER_S - 1
     assert verify(signed()) == ANN
     verify.now += 1
     assert verify(signed()) is None
@@ -162,7 +168,7 @@ def test_invented_key_names_cannot_make_us_flood_the_issuer(
         assert verify(signed(OTHER_RSA, f"invented-{number}")) is None
         verify.now += 1
 
-    assert issuer.requests <= 1 + 100 / PAUSE_S
+    assert issuer.requests <= 1 + 100 / MIN_FETCH_INTERVAL_S
     assert verify(signed()) == ANN
 
 
@@ -172,14 +178,14 @@ def test_known_keys_outlive_an_outage_of_the_issuer_but_not_for_ever(
     assert verify(signed()) == ANN
     issuer.status = 500
 
-    verify.now += KEPT_S
+    verify.now += MAX_STALE_S
     assert verify(signed()) == ANN
     verify.now += 1
     assert verify(signed()) is None
     assert "signing_keys_unavailable" in log.getvalue()
 
     issuer.status = 200
-    verify.now += PAUSE_S
+    verify.now += MIN_FETCH_INTERVAL_S
     assert verify(signed()) == ANN
 
 
@@ -204,14 +210,14 @@ def test_an_issuer_that_answers_nonsense_lets_nobody_in_and_is_asked_again_soon(
     assert "signing_keys_unavailable" in log.getvalue()
 
     issuer.status, issuer.body = 200, None
-    verify.now += PAUSE_WITHOUT_KEYS_S
+    verify.now += MIN_FIRST_FETCH_INTERVAL_S
     assert verify(signed()) == ANN
 
 
 def test_an_issuer_that_hangs_or_is_away_lets_nobody_in(
     issuer: Issuer, verify: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signing_keys, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(signing_keys, "FETCH_TIMEOUT_S", 0.2)
     issuer.delay_s = 1
 
     assert verify(signed()) is None
@@ -232,4 +238,4 @@ def test_settings_that_do_not_say_one_safe_kind_of_key_are_refused_in_words(
     values: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(SettingMissing, match=sentence):
-        signing_keys.signing_keys(Settings(values))
+        signing_keys.build_signing_keys(Settings(values))

@@ -87,7 +87,7 @@ def test_a_running_sync_is_joined(ask: Ask, connect_account: Connect, database: 
     assert second.status == 202
     assert second.json["runId"] == first["runId"]
     assert second.json["status"] == "running"
-    assert "running already" in second.json["message"]
+    assert "already running" in second.json["message"]
     assert len(executions()) == 1
 
 
@@ -137,7 +137,7 @@ def test_a_full_sync_that_only_joins_another_run_is_told_so(
     joined = ask(START, body={"accountId": account_id, "syncType": "full"}).json
 
     assert joined["runId"] == first["runId"]
-    assert "Ask again when it has ended" in joined["message"]
+    assert "again when that sync has ended" in joined["message"]
 
 
 def test_a_folder_of_another_account_or_one_that_is_not_selected_is_refused(
@@ -177,7 +177,8 @@ def test_an_account_that_cannot_be_synced_now_is_a_conflict_that_says_what_to_do
 
     assert answer.status == 409
     assert answer.json["type"] == "urn:mailsync:problem:account-not-connected"
-    assert {"paused": "resume it"}.get(status, "connect the mailbox") in answer.json["detail"]
+    advice = {"paused": "resume the account"}.get(status, "connect the mailbox")
+    assert advice in answer.json["detail"]
     assert executions() == []
 
 
@@ -234,7 +235,7 @@ def test_a_body_that_is_not_json_is_malformed(ask: Ask) -> None:
         "type": "urn:mailsync:problem:malformed-body",
         "title": "The body is not JSON",
         "status": 400,
-        "detail": "The body could not be read as JSON; send a JSON object.",
+        "detail": "The body is not valid JSON; send a JSON object.",
         "requestId": "JKJaXmPLvHcESHA=",
     }
 

@@ -29,7 +29,7 @@ def test_every_route_that_is_not_public_asks_the_authorizer(sync: Template) -> N
 
 
 def test_every_route_reaches_the_alias_of_its_function(sync: Template) -> None:
-    function_of = {each.key: catalog.function(each.function) for each in catalog.ROUTES}
+    function_of = {each.key: catalog.find_function(each.function) for each in catalog.ROUTES}
 
     for resource in sync.of_type("AWS::ApiGatewayV2::Route").values():
         properties = resource["Properties"]

@@ -52,7 +52,7 @@ class Deployed:
 
     def live(self, name: str) -> str:
         """The ARN of the alias of that function; what it stands for is a published version."""
-        function = self.functions[catalog.function(name).handler]["FunctionName"]
+        function = self.functions[catalog.find_function(name).handler]["FunctionName"]
         alias = client("lambda").get_alias(FunctionName=function, Name="live")
         assert alias["FunctionVersion"].isdigit()
         return str(alias["AliasArn"])
@@ -160,7 +160,7 @@ def test_each_event_rule_calls_a_live_function_that_lets_it(deployed: Deployed) 
     (bus,) = deployed.ids("AWS::Events::EventBus")
     expected = [each.function for each in catalog.EVENT_RULES]
     assert [deployed.live(each) for each in expected] == targets(bus)
-    expected += [catalog.RUN_CLOSER, catalog.PUBLISHER]
+    expected += [catalog.RUN_CLOSER_FUNCTION, catalog.PUBLISHER_FUNCTION]
 
     assert sorted(targets(bus) + targets("default")) == sorted(map(deployed.live, expected))
     for name in expected:
@@ -191,7 +191,7 @@ def test_what_a_function_is_told_of_exists(deployed: Deployed) -> None:
         "TOKEN_KEY_ARN": keys,
         "MAILBOX_SYNC_ARN": machines,
         "TEST_SYNC_ARN": machines,
-        "SYNC_ACCOUNTS_ARN": {deployed.live(catalog.INVOKED_ASYNC)},
+        "SYNC_ACCOUNTS_ARN": {deployed.live(catalog.BATCH_FUNCTION)},
         "EVENT_BUS_NAME": set(deployed.ids("AWS::Events::EventBus")),
     }
 

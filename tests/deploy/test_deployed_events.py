@@ -4,20 +4,20 @@ from tests.deploy.template import Resource, Template
 
 
 def test_an_execution_that_ends_badly_closes_its_run(sync: Template) -> None:
-    rule = rule_to(sync, catalog.RUN_CLOSER)
+    rule = rule_to(sync, catalog.RUN_CLOSER_FUNCTION)
 
     pattern = rule["Properties"]["EventPattern"]
     assert pattern["source"] == ["aws.states"]
     assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
-    assert pattern["detail"]["status"] == list(catalog.UNFINISHED)
+    assert pattern["detail"]["status"] == list(catalog.UNFINISHED_STATUSES)
     assert "MailboxSync" in str(pattern["detail"]["stateMachineArn"])
 
 
 def test_an_execution_that_closed_its_run_has_its_event_published_at_once(sync: Template) -> None:
-    pattern = rule_to(sync, catalog.PUBLISHER)["Properties"]["EventPattern"]
+    pattern = rule_to(sync, catalog.PUBLISHER_FUNCTION)["Properties"]["EventPattern"]
 
     assert pattern["source"] == ["aws.states"]
-    assert pattern["detail"]["status"] == list(catalog.CLOSED_ITSELF)
+    assert pattern["detail"]["status"] == list(catalog.SELF_CLOSED_STATUSES)
 
 
 def test_rules_stand_on_the_stage_s_own_bus_and_answer_any_source(sync: Template) -> None:
@@ -49,14 +49,14 @@ def test_an_event_is_tried_thrice_and_one_that_is_lost_is_kept(sync: Template) -
     assert answering["MaximumEventAgeInSeconds"] <= 3600
     assert answering["DestinationConfig"]["OnFailure"]["Destination"] == kept
     assert target["DeadLetterConfig"]["Arn"] == kept
-    assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.INVOKED_ASYNC}
+    assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.BATCH_FUNCTION}
 
 
 def test_a_batch_is_tried_thrice_while_its_claim_lasts_and_one_that_is_lost_is_kept(
     sync: Template,
 ) -> None:
     (queue,) = (key for key in sync.of_type("AWS::SQS::Queue") if "LostBatches" in key)
-    woken = asynchronous(sync, catalog.INVOKED_ASYNC)
+    woken = asynchronous(sync, catalog.BATCH_FUNCTION)
 
     assert woken["MaximumRetryAttempts"] == 2
     assert woken["MaximumEventAgeInSeconds"] == CLAIMED_FOR_S
@@ -65,7 +65,7 @@ def test_a_batch_is_tried_thrice_while_its_claim_lasts_and_one_that_is_lost_is_k
 
 def asynchronous(sync: Template, function: str) -> Resource:
     """How a function is called by those who do not wait for it."""
-    alias = sync.resources[sync.alias(catalog.function(function))]["Properties"]
+    alias = sync.resources[sync.alias(catalog.find_function(function))]["Properties"]
     settings = [
         each["Properties"]
         for each in sync.of_type("AWS::Lambda::EventInvokeConfig").values()
@@ -78,7 +78,7 @@ def asynchronous(sync: Template, function: str) -> Resource:
 
 def rule_to(sync: Template, function: str) -> Resource:
     """The rule whose target is that function's alias."""
-    alias = {"Ref": sync.alias(catalog.function(function))}
+    alias = {"Ref": sync.alias(catalog.find_function(function))}
     (rule,) = (
         each
         for each in sync.of_type("AWS::Events::Rule").values()

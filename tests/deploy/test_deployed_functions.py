@@ -45,7 +45,7 @@ def test_nothing_has_a_physical_name_so_that_two_stages_fit_into_one_account(
 def test_the_clock_calls_its_functions_and_a_lost_tick_is_kept(
     sync: Template, schedule: catalog.Schedule
 ) -> None:
-    target = {"Ref": sync.alias(catalog.function(schedule.function))}
+    target = {"Ref": sync.alias(catalog.find_function(schedule.function))}
     ticks = [each["Properties"] for each in sync.of_type("AWS::Scheduler::Schedule").values()]
     (tick,) = [each for each in ticks if each["Target"]["Arn"] == target]
     (queue,) = (key for key in sync.of_type("AWS::SQS::Queue") if "LostTicks" in key)
@@ -68,7 +68,7 @@ def test_no_function_goes_live_before_the_database_is_migrated(sync: Template) -
 
 def test_the_migration_runs_the_version_that_is_being_deployed(sync: Template) -> None:
     handler = sync.only("Custom::Trigger")["Properties"]["HandlerArn"]["Ref"]
-    alias = sync.resources[sync.alias(catalog.function("migrate-database"))]
+    alias = sync.resources[sync.alias(catalog.find_function("migrate-database"))]
 
     assert alias["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [handler, "Version"]}
 

@@ -75,7 +75,7 @@ def test_only_what_a_person_asks_stops_executions_and_who_closes_a_run_controls_
 ) -> None:
     assert set(sync.may("states:StopExecution")) == {"api", "connect"}
     for action in ("StartExecution", "DescribeExecution", "StopExecution"):
-        assert catalog.RUN_CLOSER not in sync.may(f"states:{action}")
+        assert catalog.RUN_CLOSER_FUNCTION not in sync.may(f"states:{action}")
 
 
 def test_who_takes_an_account_away_may_tell_its_provider_and_stop_its_sync(sync: Template) -> None:
@@ -101,7 +101,7 @@ def test_only_the_tick_may_invoke_a_function_and_only_the_one_that_it_wakes(
     allowed = sync.may("lambda:InvokeFunction")
 
     assert set(allowed) == touching(Capability.FUNCTIONS) == {"start-due-syncs"}
-    woken = {"Ref": sync.alias(catalog.function(catalog.INVOKED_ASYNC))}
+    woken = {"Ref": sync.alias(catalog.find_function(catalog.BATCH_FUNCTION))}
     assert [each["Resource"] for each in allowed.values()] == [woken]
 
 

@@ -49,9 +49,9 @@ def with_email(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 def test_every_name_under_which_a_run_fails_has_one_alarm_or_is_nobody_s_call() -> None:
-    from infra.sync_alarms import NOT_OURS
+    from infra.sync_alarms import USER_ERRORS
 
-    groups = [*groups_with_an_alarm(), NOT_OURS]
+    groups = [*groups_with_an_alarm(), USER_ERRORS]
     named = [each for group in groups for each in group]
 
     assert sorted(named) == sorted(FAILURES)
@@ -71,9 +71,9 @@ def test_alarms_watch_failures_of_their_group_under_the_names_that_functions_tel
 
 
 def groups_with_an_alarm() -> list[tuple[str, ...]]:
-    from infra.sync_alarms import DEATHS, DEFECTS, INCOMPLETE, OUTAGES
+    from infra.sync_alarms import DEFECT_ERRORS, DEPLOYMENT_ERRORS, EXECUTION_ERRORS, OUTAGE_ERRORS
 
-    return [INCOMPLETE, DEFECTS, OUTAGES, DEATHS]
+    return [DEPLOYMENT_ERRORS, DEFECT_ERRORS, OUTAGE_ERRORS, EXECUTION_ERRORS]
 
 
 def test_every_metric_of_ours_on_alarms_is_one_that_functions_of_this_stage_tell(

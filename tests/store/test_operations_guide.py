@@ -98,7 +98,7 @@ def test_what_runs_when_names_every_schedule_rule_and_metric() -> None:
     called = {each.function for each in catalog.SCHEDULES}
     asked = {each.function for each in catalog.EVENT_RULES}
 
-    for name in (*called, *asked, catalog.RUN_CLOSER, "migrate-database", "mailbox-sync"):
+    for name in (*called, *asked, catalog.RUN_CLOSER_FUNCTION, "migrate-database", "mailbox-sync"):
         assert f"| `{name}` |" in RUNBOOK
     for metric in METRICS:
         assert f"`{metric.name}`" in RUNBOOK

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from benchmarks.cost import (
-    MAILBOXES,
+    EXAMPLE_MAILBOXES,
     Prices,
-    Work,
-    bill,
+    Usage,
     check_requests,
     comparison_requests,
-    load,
-    month,
-    report,
-    service_price,
+    cost_tables,
+    load_measurements,
+    monthly_usage,
+    price_usage,
+    service_price_per_month,
 )
 from mailsync.decisions.freshness import feeds_to_read
 from mailsync.model import FolderId, FolderRef, KnownFolder, Position, RemoteId, Role
@@ -32,23 +32,23 @@ MAX_TRANSITIONS = 50
 def test_a_month_stays_below_what_was_set_for_it(
     accounts: int, every_minutes: int, limit: float
 ) -> None:
-    work = month(load(), accounts=accounts, every_minutes=every_minutes)
+    work = monthly_usage(load_measurements(), accounts=accounts, every_minutes=every_minutes)
 
-    assert 0 < bill(work, PRICES, free=True).total < limit
+    assert 0 < price_usage(work, PRICES, free=True).total < limit
 
 
 def test_a_first_sync_of_ten_thousand_messages_takes_few_transitions() -> None:
-    assert load().initial[10_000].transitions <= MAX_TRANSITIONS
+    assert load_measurements().initial[10_000].transitions <= MAX_TRANSITIONS
 
 
 def test_the_page_shows_the_tables_of_the_model() -> None:
-    assert "\n".join(report(load(), PRICES)) in (DOCS / "cost.md").read_text()
+    assert "\n".join(cost_tables(load_measurements(), PRICES)) in (DOCS / "cost.md").read_text()
 
 
 def test_a_bill_is_the_sum_of_what_is_charged() -> None:
-    work = Work(transitions=1e6, invocations=1e6, gb_s=1e6, log_bytes=2e9)
+    work = Usage(transitions=1e6, invocations=1e6, gb_s=1e6, log_bytes=2e9)
 
-    charged = bill(work, PRICES, scheduled_calls=1e6)
+    charged = price_usage(work, PRICES, scheduled_calls=1e6)
 
     assert charged.step_functions == pytest.approx(25)
     assert charged.functions == pytest.approx(0.20 + 13.3334)
@@ -58,16 +58,18 @@ def test_a_bill_is_the_sum_of_what_is_charged() -> None:
 
 
 def test_free_transitions_are_not_more_than_there_are() -> None:
-    assert bill(Work(transitions=10), PRICES, free=True).step_functions == 0
-    assert bill(Work(transitions=4_040), PRICES, free=True).step_functions == pytest.approx(0.001)
+    assert price_usage(Usage(transitions=10), PRICES, free=True).step_functions == 0
+    assert price_usage(Usage(transitions=4_040), PRICES, free=True).step_functions == pytest.approx(
+        0.001
+    )
 
 
 def test_the_service_is_counted_as_in_the_guide() -> None:
-    assert service_price(accounts=100, every_minutes=15) == pytest.approx(97.92)
-    assert service_price(accounts=10_000, every_minutes=5) == pytest.approx(29_376)
+    assert service_price_per_month(accounts=100, every_minutes=15) == pytest.approx(97.92)
+    assert service_price_per_month(accounts=10_000, every_minutes=5) == pytest.approx(29_376)
 
 
-@pytest.mark.parametrize(("folders", "active"), MAILBOXES)
+@pytest.mark.parametrize(("folders", "active"), EXAMPLE_MAILBOXES)
 def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> None:
     now, every = datetime(2026, 5, 1, tzinfo=UTC), timedelta(minutes=5)
     read_at = {folder: now - every * (folder % 12) for folder in range(folders)}

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from mailsync.api.signing_keys import signing_keys
+from mailsync.api.signing_keys import build_signing_keys
 from mailsync.errors import SettingMissing
 from mailsync.settings import Settings, load_settings
 
@@ -150,7 +150,7 @@ def test_an_issuers_keys_alone_let_nobody_in(audience: dict[str, str]) -> None:
     with pytest.raises(SettingMissing, match="JWT_AUDIENCE is missing"):
         _ = settings.jwt_audiences
     with pytest.raises(SettingMissing, match="JWT_AUDIENCE is missing"):
-        signing_keys(settings)
+        build_signing_keys(settings)
 
 
 def test_every_audience_is_let_in_by_its_own_word_alone() -> None:

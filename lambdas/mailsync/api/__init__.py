@@ -1,1 +1,1 @@
-"""The HTTP API: routes, what they accept and show, and how they refuse."""
+"""The HTTP API: routes, models of requests and responses, and errors as RFC 9457 problems."""

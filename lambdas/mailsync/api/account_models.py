@@ -1,4 +1,4 @@
-"""What the API accepts and shows of accounts."""
+"""Models of accounts and folders: response bodies and the body of PATCH."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict, FailFast, Field, StrictBool, model_validator
 from pydantic.alias_generators import to_camel
 
-from mailsync.api.models import CamelModel, Failure, Number
+from mailsync.api.models import CamelModel, Failure, PositiveId
 from mailsync.api.removal_models import PendingRemoval
 from mailsync.decisions.verify import Cause
 from mailsync.model import FolderId
@@ -15,101 +15,117 @@ MAX_FOLDERS = 1000
 
 
 class AccountView(CamelModel):
-    """`next_sync_at` matters while the status is `active`.
-
-    `verified_at`: when the counts of every folder last agreed with the provider's. `compared_at`:
-    since then the ids and versions of every folder were compared with the provider's, which is
-    done within a week; None: some are still to be compared.
-    """
+    """An account of the caller: one connected mailbox."""
 
     account_id: str
     email_address: str
     provider: str
     status: str
+    """`active`, `paused`, `reauth_required` or `disconnected`."""
     sync_status: str
     last_sync_at: datetime | None
+    """When the last successful sync or check ended."""
     initial_sync_completed: bool
     verified_at: datetime | None
+    """When the message counts of every folder last matched the provider's counts."""
     compared_at: datetime | None
+    """Since when every folder has been compared with the provider by message ids and versions.
+    Mailsync compares each folder once a week. Null: a folder still has to be compared."""
     pending_removal: PendingRemoval | None
+    """Mail that is hidden and not deleted yet. Null: no mail is hidden."""
     next_sync_at: datetime
+    """When the next check is due. Meaningful only while `status` is `active`."""
     last_error: Failure | None
+    """The error of the last failed sync. Null: the last sync did not fail."""
     created_at: datetime
 
 
 class AccountList(CamelModel):
-    """In the order in which they were connected; `next_cursor` None: there are no more."""
+    """A page of accounts, in the order in which they were connected."""
 
     accounts: tuple[AccountView, ...]
     next_cursor: str | None
+    """The `cursor` of the next page. Null: this is the last page."""
 
 
 class FolderSelection(CamelModel):
-    """A folder that is mirrored (`selected`) or not; `parent_id` None: none above it.
-
-    `remote_total` is the provider's own count; `count_offset` and `unread_offset`: by how much its
-    counts are wrong, as a comparison by ids has shown. `verified_at`: when the counts last agreed;
-    `compared_at`: when ids and versions were last compared, None: that is still to be done.
-    `differing`: how many messages the provider contradicted itself about then. A folder that is
-    gone at the provider is not listed; should it come back, its `selected` is as before.
-    """
+    """A folder of the mailbox. A folder that the provider deleted is not listed."""
 
     id: int
     parent_id: int | None
+    """The id of the parent folder. Null: a top-level folder."""
     display_name: str
     role: str
+    """The well-known role, such as `inbox` or `sent`."""
     selected: bool
+    """Whether Mailsync mirrors the folder. The choice survives deletion at the provider."""
     hidden: bool
+    """Whether the provider marks the folder as hidden."""
     total: int
+    """Messages stored in the folder."""
     unread: int
+    """Unread messages stored in the folder."""
     remote_total: int
+    """Messages in the folder by the provider's own count."""
     count_offset: int
+    """Error of `remoteTotal`, found by comparing ids: `remoteTotal - countOffset` is correct."""
     unread_offset: int
+    """Error of the provider's unread count, found by comparing read states."""
     verified_at: datetime | None
+    """When the counts last matched the provider's counts."""
     compared_at: datetime | None
+    """When ids and versions of all messages were last compared. Null: still to do."""
     differing: int
+    """Messages about which the provider contradicted itself in that comparison."""
 
 
 class DifferenceView(CamelModel):
-    """A message about which the provider contradicts itself; what it says by id is stored.
+    """A message whose state differs between the provider's folder list and its response by id.
 
-    `cause`: `missing` is listed in the folder and gone by id, `surplus` is not listed and there
-    by id, `misread` has another read state in the list than by id.
+    The mirror stores the response by id.
     """
 
     folder_id: int
     message_id: str
     cause: Cause
+    """`missing`: the list has the message, a request by id does not find it. `surplus`: a request
+    by id finds the message, the list lacks it. `misread`: the read states differ."""
     found_at: datetime
 
 
 class AccountDetail(AccountView):
-    """With every folder that the mailbox has, and of each the first hundred differences."""
+    """An account with all folders of its mailbox."""
 
     folders: tuple[FolderSelection, ...]
     differences: tuple[DifferenceView, ...]
+    """At most 100 differences of each folder."""
 
 
 class FolderPatch(CamelModel):
+    """The choice whether to mirror one folder."""
+
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
-    id: Number
+    id: PositiveId
     selected: StrictBool
 
 
 class AccountPatch(CamelModel):
-    """What is left out stays; a word that is not known here is refused."""
+    """Changes of an account. An omitted field stays unchanged; an unknown field is an error."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
     paused: StrictBool | None = None
+    """True pauses the account, false resumes it."""
     folders: Annotated[tuple[FolderPatch, ...], FailFast(), Field(max_length=MAX_FOLDERS)] = ()
+    """The folders whose selection changes, each at most once."""
 
     @model_validator(mode="after")
-    def _names_each_folder_once(self) -> "AccountPatch":
-        if len(self.choices()) < len(self.folders):
+    def _reject_duplicate_folders(self) -> "AccountPatch":
+        if len(self.selection()) < len(self.folders):
             raise ValueError("a folder is named twice")
         return self
 
-    def choices(self) -> dict[FolderId, bool]:
-        return {FolderId(each.id): each.selected for each in self.folders}
+    def selection(self) -> dict[FolderId, bool]:
+        """Return for each named folder whether to mirror it."""
+        return {FolderId(folder.id): folder.selected for folder in self.folders}

@@ -1,4 +1,4 @@
-"""Routes of `/api/email/accounts`: see, pause, choose folders."""
+"""Routes of `/api/email/accounts`: list, show, pause, and select folders."""
 
 from typing import Annotated
 from uuid import UUID
@@ -15,14 +15,14 @@ from mailsync.api.account_models import (
     FolderSelection,
 )
 from mailsync.api.audit import audit
-from mailsync.api.caller import user_id
-from mailsync.api.caller_account import cannot_sync, require_caller_account
-from mailsync.api.documented import answers
-from mailsync.api.limits import Kind, spend
-from mailsync.api.models import failure
-from mailsync.api.paging import Cursor, Limit, cut, read_cursor
-from mailsync.api.problems import ApiError, Problem, unknown_folders
-from mailsync.api.removal_models import RemovalConfirmed, pending, to_view
+from mailsync.api.caller import caller_user_id
+from mailsync.api.caller_account import cannot_sync_error, require_caller_account
+from mailsync.api.models import to_failure
+from mailsync.api.openapi_responses import responses
+from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_page
+from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
+from mailsync.api.rate_limits import LimitedCall, count_call
+from mailsync.api.removal_models import RemovalConfirmed, to_optional_view, to_view
 from mailsync.decisions.verify import Cause
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_trigger
@@ -30,109 +30,112 @@ from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice,
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 
-PATH = "/api/email/accounts"
-ONE = f"{PATH}/<accountId>"
+ACCOUNTS_PATH = "/api/email/accounts"
+ACCOUNT_PATH = f"{ACCOUNTS_PATH}/<accountId>"
 _NOTHING_TO_CONFIRM = Problem(
     kind="no-removal-to-confirm",
     status=409,
     title="No removal waits for a confirmation",
-    detail="Most of the mailbox is not gone, so there is nothing to confirm; look at pendingRemoval"
-    " of the account.",
+    detail="The provider does not report most of the mailbox as deleted, so there is no removal to"
+    " confirm. No mail was changed; read pendingRemoval of the account.",
 )
 
 AccountNumber = Annotated[UUID, Path(alias="accountId")]
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
-@router.get(PATH, summary="List the user's accounts", responses=answers({200: AccountList}, 422))
-def list_accounts(limit: Limit = 20, cursor: Cursor = None) -> AccountList:
+@router.get(
+    ACCOUNTS_PATH, summary="List the user's accounts", responses=responses({200: AccountList}, 422)
+)
+def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountList:
     after = read_cursor(cursor, lambda text: str(UUID(text)))
-    user = user_id(router.current_event)
-    found = AccountStore(open_database()).accounts_of_user(user, after, limit + 1)
-    page, next_cursor = cut(found, limit, lambda row: (row.created_at, row.id))
+    user = caller_user_id(router.current_event)
+    rows = AccountStore(open_database()).accounts_of_user(user, after, limit + 1)
+    page, next_cursor = split_page(rows, limit, lambda row: (row.created_at, row.id))
     return AccountList(accounts=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 
 @router.get(
-    ONE,
+    ACCOUNT_PATH,
     summary="Show an account with all its folders",
-    responses=answers({200: AccountDetail}, 404, 422),
+    responses=responses({200: AccountDetail}, 404, 422),
 )
 def show_account(account_id: AccountNumber) -> AccountDetail:
-    return _detail(_caller_account(account_id))
+    return _detail(_account_of_caller(account_id))
 
 
 @router.patch(
-    ONE,
+    ACCOUNT_PATH,
     summary="Pause or resume an account, choose its folders",
-    description="Pausing and another choice of folders stop a running sync. The mail of a folder"
-    " that is no longer selected is deleted by the next sync, which is due at once; a folder that"
-    " is selected again is read anew. New folders are selected.",
-    responses=answers({200: AccountDetail}, 400, 404, 409, 413, 415, 422),
+    description="Pausing the account or changing the selection of folders stops a running sync."
+    " The next sync, which is due immediately, deletes the mail of deselected folders and reads"
+    " newly selected folders from the beginning. Folders that are created at the provider later"
+    " are selected.",
+    responses=responses({200: AccountDetail}, 400, 404, 409, 413, 415, 422),
 )
 def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDetail:
-    own = _caller_account(account_id)
-    spend(own.user_id, Kind.CONTROL)
-    change = ControlStore(open_database()).change(own, patch.paused, patch.choices())
+    account = _account_of_caller(account_id)
+    count_call(account.user_id, LimitedCall.CONTROL)
+    change = ControlStore(open_database()).change(account, patch.paused, patch.selection())
     if change.conflict:
-        raise cannot_sync(change.conflict)
+        raise cannot_sync_error(change.conflict)
     if change.unknown:
-        raise ApiError(unknown_folders(change.unknown))
+        raise ApiError(unknown_folder_problem(change.unknown))
     audit(
         router.current_event,
         "account_changed",
-        own.user_id,
-        account_id=own.id,
+        account.user_id,
+        account_id=account.id,
         paused=patch.paused,
-        folders={str(folder_id): selected for folder_id, selected in patch.choices().items()},
+        folders={str(folder_id): selected for folder_id, selected in patch.selection().items()},
         run_id=change.stopped,
     )
-    _stop(change.stopped)
-    return _detail(own)
+    _stop_run(change.stopped)
+    return _detail(account)
 
 
 @router.post(
-    f"{ONE}/confirm-removal",
+    f"{ACCOUNT_PATH}/confirm-removal",
     summary="Confirm that most of a mailbox may be deleted",
-    description="When the provider says that most of a mailbox is gone, the mail is hidden and its"
-    " deletion waits for 24 hours (`SuspiciousRemoval`). A person who knows that this is meant need"
-    " not wait: the next sync, which is due at once, asks the provider again and deletes what is"
-    " still gone, at the earliest two hours after the provider first said so. What goes after the"
-    " confirmation is not covered by it. Sent again, it changes nothing.",
-    responses=answers({200: RemovalConfirmed}, 404, 409, 422),
+    description="If the provider reports most of a mailbox as deleted, Mailsync hides that mail and"
+    " waits 24 hours before it deletes it (`SuspiciousRemoval`). A user who intended the deletion"
+    " can confirm it. The next sync, which is due immediately, requests the messages again and"
+    " deletes those that are still gone, at the earliest two hours after the first report. The"
+    " confirmation does not cover messages that disappear later. Repeating it changes nothing.",
+    responses=responses({200: RemovalConfirmed}, 404, 409, 422),
 )
 def confirm_removal(account_id: AccountNumber) -> RemovalConfirmed:
-    own = _caller_account(account_id)
-    spend(own.user_id, Kind.CONTROL)
-    removal = ControlStore(open_database()).confirm_removal(own)
+    account = _account_of_caller(account_id)
+    count_call(account.user_id, LimitedCall.CONTROL)
+    removal = ControlStore(open_database()).confirm_removal(account)
     if removal is None:
         raise ApiError(_NOTHING_TO_CONFIRM)
     event = router.current_event
-    ids = {"account_id": own.id, "messages": removal.gone}
-    audit(event, "removal_confirmed", own.user_id, **ids)
+    ids = {"account_id": account.id, "messages": removal.gone}
+    audit(event, "removal_confirmed", account.user_id, **ids)
     return RemovalConfirmed(
-        account_id=own.id,
+        account_id=account.id,
         pending_removal=to_view(removal),
-        message="The next sync asks the provider again, and deletes what is still gone.",
+        message="The next sync requests the messages again and deletes those that are still gone.",
     )
 
 
-def _caller_account(account_id: UUID) -> AccountOfCaller:
-    return AccountOfCaller(AccountId(str(account_id)), user_id(router.current_event))
+def _account_of_caller(account_id: UUID) -> AccountOfCaller:
+    return AccountOfCaller(AccountId(str(account_id)), caller_user_id(router.current_event))
 
 
-def _stop(run_id: RunId | None) -> None:
+def _stop_run(run_id: RunId | None) -> None:
     if run_id is not None:
         open_trigger().stop(run_id)
 
 
-def _detail(own: AccountOfCaller) -> AccountDetail:
-    account = require_caller_account(own.id, own.user_id)
-    number = {each.remote_id: each.id for each in account.folders}
+def _detail(account: AccountOfCaller) -> AccountDetail:
+    whole = require_caller_account(account.id, account.user_id)
+    id_of_remote = {folder.remote_id: folder.id for folder in whole.folders}
     return AccountDetail(
-        **_view(account.row).model_dump(),
-        folders=tuple(_folder(each, number) for each in account.folders),
-        differences=tuple(_difference(each) for each in account.differences),
+        **_view(whole.row).model_dump(),
+        folders=tuple(_folder(each, id_of_remote) for each in whole.folders),
+        differences=tuple(_difference(each) for each in whole.differences),
     )
 
 
@@ -147,17 +150,17 @@ def _view(account: AccountRow) -> AccountView:
         initial_sync_completed=account.initial_sync_completed,
         verified_at=account.verified_at,
         compared_at=account.compared_at,
-        pending_removal=pending(account.removal),
+        pending_removal=to_optional_view(account.removal),
         next_sync_at=account.next_sync_at,
-        last_error=failure(account.last_error, account.last_error_message),
+        last_error=to_failure(account.last_error, account.last_error_message),
         created_at=account.created_at,
     )
 
 
-def _folder(folder: FolderChoice, number: dict[str, int]) -> FolderSelection:
+def _folder(folder: FolderChoice, id_of_remote: dict[str, int]) -> FolderSelection:
     return FolderSelection(
         id=folder.id,
-        parent_id=number.get(folder.parent_remote_id or ""),
+        parent_id=id_of_remote.get(folder.parent_remote_id or ""),
         display_name=folder.display_name,
         role=folder.role,
         selected=folder.selected,
@@ -173,10 +176,10 @@ def _folder(folder: FolderChoice, number: dict[str, int]) -> FolderSelection:
     )
 
 
-def _difference(found: FoundDifference) -> DifferenceView:
+def _difference(difference: FoundDifference) -> DifferenceView:
     return DifferenceView(
-        folder_id=found.folder_id,
-        message_id=found.message_id,
-        cause=Cause(found.cause),
-        found_at=found.found_at,
+        folder_id=difference.folder_id,
+        message_id=difference.message_id,
+        cause=Cause(difference.cause),
+        found_at=difference.found_at,
     )

@@ -1,6 +1,6 @@
-"""Audit records: one line in the log for each act of a person.
+"""Audit records: one log line for each action of a user.
 
-`docs/security.md` lists the events. Each has `audit: true`, so a query of the log can select them.
+`docs/security.md` lists the events. Each record has `audit: true`, so a log query can select them.
 """
 
 from typing import Any
@@ -15,18 +15,20 @@ from mailsync.settings import load_settings
 def audit(
     event: APIGatewayProxyEventV2, name: str, user_id: str | None = None, **fields: Any
 ) -> None:
-    """Log an act with its user, and the address of the request where the stage logs addresses.
+    """Write the audit record `name`, with the source IP address if the stage logs addresses.
 
-    user_id: None if the sender of the request is unknown.
+    Args:
+        user_id: the user who acted. None: the request is not authenticated.
+        fields: further fields of the record.
     """
-    who: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
-    if _logs_addresses():
-        who["source_ip"] = event.request_context.http.source_ip
-    logger.info(name, audit=True, **who, **fields, stacklevel=3)
+    actor: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
+    if _logs_source_ip():
+        actor["source_ip"] = event.request_context.http.source_ip
+    logger.info(name, audit=True, **actor, **fields, stacklevel=3)
 
 
-def _logs_addresses() -> bool:
-    """Return the setting; False if it cannot be read, since the act is done by then."""
+def _logs_source_ip() -> bool:
+    """Return the setting. False if it cannot be read: the action has already taken place."""
     try:
         return load_settings().log_source_ip
     except SettingMissing:

@@ -1,4 +1,4 @@
-"""The application's JWT (RFC 7519): who it names, if it can be believed."""
+"""Verification of the application's JWT (RFC 7519)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,25 +11,30 @@ from mailsync.model import is_storable_name
 from mailsync.settings import Settings
 
 MAX_TOKEN_CHARS = 8192
-"""Characters; an HTTP API takes 10,240 bytes for all headers together."""
-LEEWAY_S = 30
-"""By how much the clocks of issuer and verifier may differ: for `exp`, `nbf` and `iat`."""
+"""An HTTP API accepts 10,240 bytes for all headers together."""
+CLOCK_LEEWAY_S = 30
+"""Tolerated clock difference between issuer and verifier, for `exp`, `nbf` and `iat`."""
 ADMIN_CLAIM = "mailsync_admin"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`is_admin`: the application calls this user an administrator."""
+    """The user whom a valid token names.
+
+    user_id: the claim `sub`.
+    is_admin: whether the token declares the user an administrator of the application.
+    """
 
     user_id: str
     is_admin: bool
 
 
-def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
-    """Whom the bearer token in an Authorization header names; None when it is no good.
+def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
+    """Return the caller whom the bearer token of an Authorization header names. None: not valid.
 
-    The token must bear `sub`, of at most `MAX_USER_ID_CHARS` printable characters, an `exp` to
-    come, and one of the audiences and the issuer of the settings where those are set.
+    A valid token has a signature by one of `keys`, a `sub` of at most `MAX_USER_ID_CHARS` printable
+    characters, and an `exp` in the future. Where the settings name audiences or an issuer, `aud`
+    and `iss` must match.
     """
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
@@ -38,7 +43,7 @@ def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Call
     try:
         claims = _claims(token, settings, keys)
     except jwt.PyJWTError as error:
-        # By its name only: the text may quote the token.
+        # Only the name of the error: its text may quote the token.
         logger.info("token_refused", reason=type(error).__name__)
         return None
     if not is_storable_name(claims["sub"]):
@@ -48,8 +53,12 @@ def caller_of(authorization: str, settings: Settings, keys: SigningKeys) -> Call
 
 
 def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]:
-    """Raises jwt.PyJWTError when the token is not to be believed."""
-    key = keys.named(jwt.get_unverified_header(token).get("kid"))
+    """Return the verified claims.
+
+    Raises:
+        jwt.PyJWTError: the signature or a claim is not valid.
+    """
+    key = keys.find(jwt.get_unverified_header(token).get("kid"))
     if key is None:
         raise jwt.InvalidKeyError("no such key")
     return jwt.decode(
@@ -58,13 +67,16 @@ def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]
         algorithms=keys.algorithms,
         audience=settings.jwt_audiences or None,
         issuer=settings.jwt_issuer,
-        leeway=LEEWAY_S,
+        leeway=CLOCK_LEEWAY_S,
         options={"require": ["exp", "sub"], "verify_aud": bool(settings.jwt_audiences)},
     )
 
 
 def _is_admin(claims: dict[str, Any]) -> bool:
-    """`app_metadata` is written by servers only, on Supabase; `user_metadata` by the user."""
+    """Return whether the claim is true at the top level or in `app_metadata`.
+
+    On Supabase only servers can write `app_metadata`; users can write `user_metadata`.
+    """
     metadata = claims.get("app_metadata")
-    places = [claims, metadata if isinstance(metadata, dict) else {}]
-    return any(each.get(ADMIN_CLAIM) is True for each in places)
+    candidates = [claims, metadata if isinstance(metadata, dict) else {}]
+    return any(each.get(ADMIN_CLAIM) is True for each in candidates)

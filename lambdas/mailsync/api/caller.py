@@ -1,4 +1,4 @@
-"""Who asks, and under which address they reached us."""
+"""The caller of a request and the base URL of the API."""
 
 from typing import Any
 
@@ -8,34 +8,37 @@ from mailsync.api.problems import ApiError, Problem
 from mailsync.model import is_storable_name
 from mailsync.settings import Settings
 
-_NOBODY = Problem(
+_NOT_SIGNED_IN = Problem(
     kind="not-signed-in",
     status=401,
     title="Not signed in",
-    detail="Send the application's JWT as a bearer token.",
+    detail="The request names no user; send the application's JWT as a bearer token.",
 )
 
 
-def user_id(event: APIGatewayProxyEventV2) -> str:
-    """The user whom the authorizer named. Raises ApiError (401) when it named nobody, or somebody
-    whom no row can name."""
-    named = _said(event).get("userId")
-    if not named or not is_storable_name(str(named)):
-        raise ApiError(_NOBODY)
-    return str(named)
+def caller_user_id(event: APIGatewayProxyEventV2) -> str:
+    """Return the user id that the authorizer read from the token.
+
+    Raises:
+        ApiError: there is no user id, or Postgres cannot store it (401).
+    """
+    user_id = _authorizer_context(event).get("userId")
+    if not user_id or not is_storable_name(str(user_id)):
+        raise ApiError(_NOT_SIGNED_IN)
+    return str(user_id)
 
 
-def is_admin(event: APIGatewayProxyEventV2) -> bool:
-    """Whether the application calls this user an administrator, in the authorizer's words."""
-    return _said(event).get("admin") == "true"
+def is_caller_admin(event: APIGatewayProxyEventV2) -> bool:
+    """Return whether the token declares the caller an administrator of the application."""
+    return _authorizer_context(event).get("admin") == "true"
 
 
-def base_url(event: APIGatewayProxyEventV2, settings: Settings) -> str:
-    """PUBLIC_URL, or the API's own host name; without a slash at its end."""
+def api_base_url(event: APIGatewayProxyEventV2, settings: Settings) -> str:
+    """Return PUBLIC_URL, else the URL of the requested host; without a slash at the end."""
     return settings.public_url or f"https://{event.request_context.domain_name}"
 
 
-def _said(event: APIGatewayProxyEventV2) -> dict[str, Any]:
-    """What the authorizer said of the caller; empty on a public route."""
+def _authorizer_context(event: APIGatewayProxyEventV2) -> dict[str, Any]:
+    """Return the context that the authorizer added to the request; empty on a public route."""
     authorizer = event.raw_event["requestContext"].get("authorizer") or {}
     return authorizer.get("lambda") or {}

@@ -1,28 +1,38 @@
-"""Whose account it is: another user's is answered in the same way as one that is missing."""
+"""Accounts of the caller. Another user's account gets the same error as a missing account."""
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import AccountId
 from mailsync.store.account_store import AccountStore, AccountWithFolders
 from mailsync.store.connection import open_database
 
-CANNOT_SYNC = {
-    "reauth_required": "The mail provider refuses access; connect the mailbox again.",
-    "paused": "The account is paused; resume it first.",
-    "disconnected": "The account is disconnected; connect the mailbox again.",
+CANNOT_SYNC_REASONS = {
+    "reauth_required": "The mail provider refuses access, so no new mail is synced. Stored mail"
+    " stays readable; connect the mailbox again.",
+    "paused": "The account is paused, so no new mail is synced. Stored mail stays readable; resume"
+    " the account first.",
+    "disconnected": "The account is disconnected, so no new mail is synced. Stored mail stays"
+    " readable; connect the mailbox again.",
 }
+"""The error text for each account status in which an account cannot be synced."""
 
 
 def require_caller_account(account_id: AccountId, user_id: str) -> AccountWithFolders:
-    """Raises AccountNotFound."""
-    found = AccountStore(open_database()).account_of_user(account_id, user_id)
-    if found is None:
-        raise not_found()
-    return found
+    """Return the user's account with its folders.
+
+    Raises:
+        AccountNotFound: there is no such account, or it belongs to another user.
+    """
+    account = AccountStore(open_database()).account_of_user(account_id, user_id)
+    if account is None:
+        raise account_not_found()
+    return account
 
 
-def not_found() -> AccountNotFound:
+def account_not_found() -> AccountNotFound:
+    """Return the error for a missing account and for an account of another user."""
     return AccountNotFound("The user has no account of this id.")
 
 
-def cannot_sync(status: str) -> AccountNotConnected:
-    return AccountNotConnected(CANNOT_SYNC[status])
+def cannot_sync_error(status: str) -> AccountNotConnected:
+    """Return the error for an account whose `status` is not `active`."""
+    return AccountNotConnected(CANNOT_SYNC_REASONS[status])

@@ -1,6 +1,6 @@
-"""Routes that connect a mailbox: by its owner, who lands in the inbox, or by an administrator.
+"""Routes that connect a mailbox: sign-in of its owner, or request of an administrator.
 
-No validation by models here: the function would load pydantic for a handful of fields.
+These routes validate their few fields without pydantic, so that the function starts faster.
 """
 
 import json
@@ -16,19 +16,25 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from mailsync.api import removal
 from mailsync.api.admin_consent import finish_admin_consent, is_admin_consent
 from mailsync.api.audit import audit
-from mailsync.api.caller import base_url, is_admin, user_id
+from mailsync.api.caller import api_base_url, caller_user_id, is_caller_admin
 from mailsync.api.json_text import read_json
-from mailsync.api.limits import Kind, spend
-from mailsync.api.organisation_mailboxes import Wanted, connect_mailbox
-from mailsync.api.problems import MALFORMED, ApiError, Problem, answer_with_problems, invalid_field
-from mailsync.api.sign_in import SIGN_IN_S, Connected, SignIns
-from mailsync.api.sign_in_cookie import read_sign_in_cookie, sign_in_cookie
+from mailsync.api.organisation_mailboxes import MailboxRequest, connect_mailbox
+from mailsync.api.problems import (
+    MALFORMED_BODY,
+    ApiError,
+    Problem,
+    invalid_field_problem,
+    register_problem_handler,
+)
+from mailsync.api.rate_limits import LimitedCall, count_call
+from mailsync.api.sign_in import SIGN_IN_LIFETIME_S, ConnectedAccount, SignInFlow
+from mailsync.api.sign_in_cookie import make_sign_in_cookie, read_sign_in_cookie
 from mailsync.api.sign_in_errors import (
-    BEGIN,
-    CALLBACK,
-    PRIVATE,
+    CALLBACK_PATH,
+    PRIVATE_HEADERS,
+    SIGN_IN_PATH,
     application_url,
-    end_failed_sign_in,
+    sign_in_error_response,
 )
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId, RunId
@@ -39,96 +45,103 @@ from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.run_store import RunStore
 
-CONFIRM = "/api/auth/microsoft/confirm"
-ORGANISATION_MAILBOXES = "/api/email/accounts/microsoft"
+CONFIRM_PATH = "/api/auth/microsoft/confirm"
+ORGANISATION_MAILBOXES_PATH = "/api/email/accounts/microsoft"
 
 _CONNECTION = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _RETURN_TO = Problem(
     kind="return-to-not-allowed",
     status=400,
     title="The return address is not allowed",
-    detail="Leave returnTo out, or set it to exactly the address in APP_INBOX_URL.",
+    detail="No sign-in was started; omit returnTo, or send exactly the value of APP_INBOX_URL.",
 )
 
 _NOT_ADMIN = Problem(
     kind="not-an-administrator",
     status=403,
     title="Not an administrator",
-    detail="Only an administrator may connect a mailbox without its owner; sign in as one.",
+    detail="Only an administrator of the application can connect a mailbox without its owner; sign"
+    " in as an administrator.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 def build_app() -> APIGatewayHttpResolver:
+    """Return the resolver of the function `connect`."""
     app = APIGatewayHttpResolver()
-    answer_with_problems(app, end_failed_sign_in)
+    register_problem_handler(app, sign_in_error_response)
     app.include_router(router)
     app.include_router(removal.router)
     return app
 
 
-@router.get(BEGIN)
-def begin() -> Response[str]:
+@router.get(SIGN_IN_PATH)
+def begin_sign_in() -> Response[str]:
+    """Redirect the browser to the identity platform; return the URL if JSON is requested."""
     event, settings = router.current_event, load_settings()
     return_to = event.query_string_parameters.get("returnTo")
     if return_to is not None and return_to != settings.app_inbox_url:
         raise ApiError(_RETURN_TO)
-    base, user = base_url(event, settings), user_id(event)
-    spend(user, Kind.CONNECT)
-    begun = _sign_ins(settings).begin(user, base + CALLBACK)
-    cookies = [sign_in_cookie(begun.cookie, secure=_is_secure(base), seconds=SIGN_IN_S)]
+    base, user = api_base_url(event, settings), caller_user_id(event)
+    count_call(user, LimitedCall.CONNECT)
+    started = _sign_in_flow(settings).begin(user, base + CALLBACK_PATH)
+    cookies = [
+        make_sign_in_cookie(started.cookie, secure=_is_secure(base), seconds=SIGN_IN_LIFETIME_S)
+    ]
     if "application/json" in event.headers.get("accept", ""):
-        body = json.dumps({"authorizationUrl": begun.authorization_url})
-        return Response(HTTPStatus.OK, APPLICATION_JSON, body, PRIVATE, cookies)
-    return _redirect(begun.authorization_url, cookies)
+        body = json.dumps({"authorizationUrl": started.authorization_url})
+        return Response(HTTPStatus.OK, APPLICATION_JSON, body, PRIVATE_HEADERS, cookies)
+    return _redirect(started.authorization_url, cookies)
 
 
-@router.get(CALLBACK)
-def finish() -> Response[str]:
+@router.get(CALLBACK_PATH)
+def finish_sign_in() -> Response[str]:
+    """Connect the mailbox, or store it until its user confirms; redirect to the application."""
     event, settings = router.current_event, load_settings()
     if is_admin_consent(event.query_string_parameters):
         return finish_admin_consent(event)
-    application_url()  # missing, it must be named before anything is connected
-    secure = _is_secure(base_url(event, settings))
+    application_url()  # raises SettingMissing before a mailbox is connected
+    secure = _is_secure(api_base_url(event, settings))
     cookie = read_sign_in_cookie(event, secure=secure)
-    ended = _sign_ins(settings).finish(event.query_string_parameters, cookie)
-    if isinstance(ended, Connected):
+    ended = _sign_in_flow(settings).finish(event.query_string_parameters, cookie)
+    if isinstance(ended, ConnectedAccount):
         _note_connected(event, ended)
         location = application_url(accountId=ended.account_id)
     else:
         audit(event, "connection_pending", ended.user_id)
         location = application_url(connection=ended.token)
-    return _redirect(location, [sign_in_cookie("", secure=secure, seconds=0)])
+    return _redirect(location, [make_sign_in_cookie("", secure=secure, seconds=0)])
 
 
-@router.post(CONFIRM)
-def confirm() -> Response[str]:
-    """Connect the mailbox that a sign-in left to its user's word; the JWT is that word."""
+@router.post(CONFIRM_PATH)
+def confirm_connection() -> Response[str]:
+    """Connect the mailbox of an unconfirmed sign-in; the JWT proves that its user confirms it."""
     event, settings = router.current_event, load_settings()
-    caller = user_id(event)
-    spend(caller, Kind.CONTROL)
+    caller = caller_user_id(event)
+    count_call(caller, LimitedCall.CONTROL)
     body = _json_body(event)
     token = body.get("connection") if isinstance(body, dict) else None
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
-        raise ApiError(invalid_field("connection"))
+        raise ApiError(invalid_field_problem("connection"))
     try:
-        connected = _sign_ins(settings).confirm(caller, token)
-    except ApiError as refusal:
-        audit(event, "connection_refused", caller, problem=refusal.problem.kind)
+        connected = _sign_in_flow(settings).confirm(caller, token)
+    except ApiError as error:
+        audit(event, "connection_refused", caller, problem=error.problem.kind)
         raise
     _note_connected(event, connected)
     return _created(event, connected.account_id, connected.address, connected.run_id)
 
 
-@router.post(ORGANISATION_MAILBOXES)
+@router.post(ORGANISATION_MAILBOXES_PATH)
 def connect_organisation_mailbox() -> Response[str]:
+    """Connect a mailbox by app-only access; the caller must be an administrator."""
     event, settings = router.current_event, load_settings()
-    caller = user_id(event)
-    if not is_admin(event):
+    caller = caller_user_id(event)
+    if not is_caller_admin(event):
         raise ApiError(_NOT_ADMIN)
-    spend(caller, Kind.ORGANISATION)
-    wanted = Wanted.from_body(_json_body(event), caller)
+    count_call(caller, LimitedCall.ORGANISATION)
+    wanted = MailboxRequest.from_body(_json_body(event), caller)
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
     connected = connect_mailbox(
@@ -146,7 +159,7 @@ def connect_organisation_mailbox() -> Response[str]:
     return _created(event, connected.account_id, connected.address, connected.run_id)
 
 
-def _note_connected(event: APIGatewayProxyEventV2, connected: Connected) -> None:
+def _note_connected(event: APIGatewayProxyEventV2, connected: ConnectedAccount) -> None:
     ids = {"account_id": connected.account_id, "run_id": connected.run_id}
     audit(event, "account_connected", connected.user_id, **ids)
 
@@ -154,7 +167,7 @@ def _note_connected(event: APIGatewayProxyEventV2, connected: Connected) -> None
 def _created(
     event: APIGatewayProxyEventV2, account_id: AccountId, address: str, run_id: RunId
 ) -> Response[str]:
-    status_url = f"{base_url(event, load_settings())}/api/email/sync?accountId={account_id}"
+    status_url = f"{api_base_url(event, load_settings())}/api/email/sync?accountId={account_id}"
     body = {
         "success": True,
         "accountId": account_id,
@@ -162,7 +175,7 @@ def _created(
         "runId": run_id,
         "statusUrl": status_url,
     }
-    headers = {**PRIVATE, "Location": status_url}
+    headers = {**PRIVATE_HEADERS, "Location": status_url}
     return Response(HTTPStatus.CREATED, APPLICATION_JSON, json.dumps(body), headers)
 
 
@@ -170,13 +183,13 @@ def _json_body(event: APIGatewayProxyEventV2) -> Any:
     try:
         return read_json(event.decoded_body or "")
     except ValueError:
-        raise ApiError(MALFORMED) from None
+        raise ApiError(MALFORMED_BODY) from None
 
 
-def _sign_ins(settings: Settings) -> SignIns:
+def _sign_in_flow(settings: Settings) -> SignInFlow:
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
-    return SignIns(settings, credentials, vault, _trigger(settings))
+    return SignInFlow(settings, credentials, vault, _trigger(settings))
 
 
 def _trigger(settings: Settings) -> Trigger:
@@ -188,5 +201,5 @@ def _is_secure(base: str) -> bool:
 
 
 def _redirect(location: str, cookies: list[Any]) -> Response[str]:
-    headers = {**PRIVATE, "Location": location}
+    headers = {**PRIVATE_HEADERS, "Location": location}
     return Response(HTTPStatus.FOUND, headers=headers, cookies=cookies)

@@ -1,18 +1,21 @@
-"""JSON from outside, whose numbers may have more digits than Python reads."""
+"""Parsing of untrusted JSON, whose integers may have more digits than Python parses."""
 
 import json
 from typing import Any
 
 _MAX_INT_DIGITS = 20
-"""Digits, with a sign; no field of ours takes a number of more than 16."""
+"""Digits and sign. No field of the API accepts an integer of more than 16 digits."""
 
 
 def read_json(text: str) -> Any:
-    """Parse `text`; a longer integer becomes a float, maybe infinite, which no field takes.
+    """Parse JSON.
+
+    An integer of more than `_MAX_INT_DIGITS` becomes a float, possibly infinite. No field of the
+    API accepts such a value, so validation rejects it.
 
     Raises:
-        json.JSONDecodeError: it is no JSON.
-        RecursionError: it is nested too deep.
+        json.JSONDecodeError: `text` is not JSON.
+        RecursionError: `text` is nested too deeply.
     """
     return json.loads(text, parse_int=_number)
 

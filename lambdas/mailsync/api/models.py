@@ -1,4 +1,4 @@
-"""What the API accepts and shows; camelCase outside, our words inside."""
+"""Base class and shared models of the API: snake_case in Python, camelCase in JSON."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,74 +10,94 @@ from mailsync.model import FolderId, SyncScope, SyncType
 
 
 class CamelModel(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        # The text below a field is its description in the OpenAPI document.
+        use_attribute_docstrings=True,
+    )
 
 
-Number = Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
-"""An id of ours, as large as every reader of JSON keeps exactly (RFC 8259, 6)."""
+PositiveId = Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
+"""An id of a row, up to the largest integer that every JSON reader keeps exactly (RFC 8259, 6)."""
 
 
 class SyncRequest(CamelModel):
-    """`folders` are read again from their beginning, and only these; all of a `full` sync."""
+    """The mailbox to sync, and how."""
 
     account_id: UUID
     sync_type: SyncType = SyncType.MANUAL
     folders: (
-        Annotated[tuple[Number, ...], FailFast(), Field(min_length=1, max_length=1000)] | None
+        Annotated[tuple[PositiveId, ...], FailFast(), Field(min_length=1, max_length=1000)] | None
     ) = None
+    """The only folders that a `full` sync reads again from the beginning. Null: all folders."""
 
     @model_validator(mode="after")
-    def _folders_belong_to_a_full_sync(self) -> "SyncRequest":
-        says_other = "sync_type" in self.model_fields_set and self.sync_type is not SyncType.FULL
-        if self.folders and says_other:
+    def _require_full_sync_of_folders(self) -> "SyncRequest":
+        has_other_type = (
+            "sync_type" in self.model_fields_set and self.sync_type is not SyncType.FULL
+        )
+        if self.folders and has_other_type:
             raise ValueError("folders need the syncType full")
         return self
 
     def scope(self) -> SyncScope:
+        """Return what to sync. A request that names folders is a full sync of those folders."""
         if not self.folders:
             return SyncScope(self.sync_type)
-        return SyncScope(SyncType.FULL, tuple(FolderId(each) for each in sorted({*self.folders})))
+        folder_ids = tuple(FolderId(folder_id) for folder_id in sorted({*self.folders}))
+        return SyncScope(SyncType.FULL, folder_ids)
 
 
 class SyncAccepted(CamelModel):
-    """`status` is that of the run: queued, running, or how a run of the same key has ended."""
+    """The run that the request started, joined, or had started earlier with its key."""
 
     success: bool = True
     run_id: str
     execution_arn: str
+    """The Step Functions execution. Empty: not started yet."""
     status: str
+    """The status of the run: `queued`, `running`, or the final status of an ended run."""
     status_url: str
     message: str
 
 
 class SyncStopped(CamelModel):
-    """`run_id` is the run that was stopped; None: none was under way."""
+    """The result of a request to stop a sync."""
 
     success: bool = True
     account_id: str
     run_id: str | None
+    """The stopped run. Null: no sync was running."""
     message: str
 
 
 class Failure(CamelModel):
-    """`name` is stable, one of the product's error names; `message` is for people."""
+    """An error of a sync."""
 
     name: str
+    """The stable name of the error, listed in the documentation."""
     message: str
+    """An explanation for people. Its wording may change."""
 
 
-def failure(name: str | None, message: str | None) -> Failure | None:
+def to_failure(name: str | None, message: str | None) -> Failure | None:
+    """Return the error for a response. None: there is no error name."""
     return Failure(name=name, message=message or "") if name else None
 
 
 class SelfTestStarted(CamelModel):
-    """`event_id` is the name of the execution."""
+    """The started execution of the self-test."""
 
     success: bool = True
     message: str = "Test sync started!"
     execution_arn: str
     event_id: str
+    """The name of the execution."""
 
 
 class Health(CamelModel):
+    """The database accepts writes and has the current schema."""
+
     status: str = "ok"

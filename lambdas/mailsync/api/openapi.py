@@ -1,7 +1,7 @@
-"""The OpenAPI document of every route that a client calls, also those of other functions.
+"""The OpenAPI document of all public routes.
 
-The routes of the function `api` are described by their own models; those of `connect`
-and `webhook`, which do without models, are described here. A path may have some of each.
+Powertools describes the routes of the function `api` from their models. The routes of `connect`
+and `webhook` have no models and are described here. A path can have operations of both.
 """
 
 import json
@@ -13,16 +13,17 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from mailsync.api import syncs
-from mailsync.api.documented import PROBLEM, answers, problem
-from mailsync.api.problems import CONTENT_TYPE
+from mailsync.api.openapi_responses import PROBLEM_SCHEMA, problem_response, responses
+from mailsync.api.problems import PROBLEM_CONTENT_TYPE
 
-VERSION = "1.0.0"
-PATH = "/api/openapi.json"
-WEBHOOK = "/api/webhooks/microsoft"
-PUBLIC = (PATH, "/api/health", "/api/auth/microsoft/callback", WEBHOOK)
+API_VERSION = "1.0.0"
+DOCUMENT_PATH = "/api/openapi.json"
+WEBHOOK_PATH = "/api/webhooks/microsoft"
+PUBLIC_PATHS = (DOCUMENT_PATH, "/api/health", "/api/auth/microsoft/callback", WEBHOOK_PATH)
 _ABOUT = (
-    "Starts and shows syncs of mailboxes. Every answer of this API that is an error is a problem"
-    " (RFC 9457) with a stable `type`; the gateway in front of it answers in its own words."
+    "Connects mailboxes, starts their syncs and shows their status. Every error response of this"
+    " API is a problem (RFC 9457) with a stable `type`. Errors of the API Gateway in front of it"
+    " have the schema GatewayMessage."
 )
 _TEXT = {"type": "string"}
 _PROBLEM = {
@@ -32,7 +33,7 @@ _PROBLEM = {
         "type": {**_TEXT, "pattern": "^urn:mailsync:problem:[a-z-]+$"},
         "title": _TEXT,
         "status": {"type": "integer"},
-        "detail": {**_TEXT, "description": "One sentence that says what to do."},
+        "detail": {**_TEXT, "description": "What happened and what to do, for people."},
         "requestId": _TEXT,
     },
 }
@@ -47,20 +48,26 @@ _NOTICE = {
     "required": ["success", "message"],
     "properties": {"success": {"const": True}, "message": _TEXT},
 }
-_MAILBOX_WANTED = {
+_MAILBOX_REQUEST = {
     "type": "object",
     "required": ["tenantId", "emailAddress"],
     "properties": {
         "tenantId": {**_TEXT, "format": "uuid"},
         "emailAddress": _TEXT,
-        "userId": {**_TEXT, "description": "For whom; the caller when it is left out."},
+        "userId": {
+            **_TEXT,
+            "description": "The user who will own the account. Default: the caller.",
+        },
     },
 }
 _CONFIRMATION = {
     "type": "object",
     "required": ["connection"],
     "properties": {
-        "connection": {**_TEXT, "description": "As it stood behind the inbox's address."}
+        "connection": {
+            **_TEXT,
+            "description": "The query parameter `connection` of the redirect to the inbox.",
+        }
     },
 }
 _MAILBOX_CONNECTED = {
@@ -87,32 +94,35 @@ _ACCOUNT_REMOVED = {
 }
 
 
-def publish(app: APIGatewayHttpResolver) -> None:
-    """Adds the route of the document; it is made when it is first asked for."""
+def add_document_route(app: APIGatewayHttpResolver) -> None:
+    """Add the route that returns the document; the first request builds the document."""
 
     @cache
     def text() -> str:
-        return json.dumps(document(app))
+        return json.dumps(build_document(app))
 
-    @app.get(PATH, summary="This document", responses=answers({200: None}, public=True))
+    @app.get(
+        DOCUMENT_PATH, summary="Return this document", responses=responses({200: None}, public=True)
+    )
     def openapi() -> Response[str]:
         return Response(200, APPLICATION_JSON, text())
 
 
-def document(app: APIGatewayHttpResolver) -> dict[str, Any]:
-    made = app.get_openapi_json_schema(
+def build_document(app: APIGatewayHttpResolver) -> dict[str, Any]:
+    """Return the OpenAPI document with the routes of all functions."""
+    generated = app.get_openapi_json_schema(
         title="Mailsync",
-        version=VERSION,
+        version=API_VERSION,
         description=_ABOUT,
         security_schemes={"bearer": HTTPBearer(bearerFormat="JWT")},
         security=[{"bearer": []}],
     )
-    described: dict[str, Any] = json.loads(made)
+    described: dict[str, Any] = json.loads(generated)
     for path, operations in (_CONNECT | _WEBHOOKS).items():
         described["paths"].setdefault(path, {}).update(operations)
     for path, operations in described["paths"].items():
         for operation in operations.values():
-            _finish(path, operation)
+            _complete(path, operation)
     schemas = described["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(name, None)
@@ -120,90 +130,106 @@ def document(app: APIGatewayHttpResolver) -> dict[str, Any]:
     return described
 
 
-def _finish(path: str, operation: dict[str, Any]) -> None:
-    """Powertools adds answers in its own form that this API never gives."""
-    said = operation["responses"]
-    for status, answer in list(said.items()):
-        if "ValidationError" in json.dumps(answer):
-            del said[status]
-    said["500"] = problem(500)
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    """Remove responses that Powertools adds and this API never returns; add response headers."""
+    described = operation["responses"]
+    for status, response in list(described.items()):
+        if "ValidationError" in json.dumps(response):
+            del described[status]
+    described["500"] = problem_response(500)
     headers = {"302": "Location", "503": "Retry-After"}
-    if path == syncs.PATH:
+    if path == syncs.SYNC_PATH:
         headers["202"] = "Location"
-    for status in headers.keys() & said.keys():
-        said[status]["headers"] = {headers[status]: {"schema": _TEXT}}
-    if "304" in said:
-        _tell_pollers(operation)
-    if path in PUBLIC:
+    for status in headers.keys() & described.keys():
+        described[status]["headers"] = {headers[status]: {"schema": _TEXT}}
+    if "304" in described:
+        _describe_conditional_requests(operation)
+    if path in PUBLIC_PATHS:
         operation["security"] = []
-    if path == PATH:
-        said["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
+    if path == DOCUMENT_PATH:
+        described["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
 
 
-def _tell_pollers(operation: dict[str, Any]) -> None:
-    """A 304 has no body; Powertools would give it that of the 200."""
-    said = operation["responses"]
-    said["304"]["content"] = {}
+def _describe_conditional_requests(operation: dict[str, Any]) -> None:
+    """Add If-None-Match and ETag, and remove the body of 304 that Powertools describes."""
+    described = operation["responses"]
+    described["304"]["content"] = {}
     for status in ("200", "304"):
-        said[status]["headers"] = {name: {"schema": _TEXT} for name in ("ETag", "Retry-After")}
-    about = "The ETag of an earlier answer; 304 when that is still the answer."
-    tag = {"name": "If-None-Match", "in": "header", "description": about, "schema": _TEXT}
+        described[status]["headers"] = {name: {"schema": _TEXT} for name in ("ETag", "Retry-After")}
+    description = "The ETag of an earlier response. The API returns 304 if nothing has changed."
+    tag = {"name": "If-None-Match", "in": "header", "description": description, "schema": _TEXT}
     operation["parameters"].append({"required": False, **tag})
 
 
-def _query(name: str, about: str) -> dict[str, Any]:
-    described = {"description": about, "required": False, "schema": _TEXT}
+def _query_parameter(name: str, description: str) -> dict[str, Any]:
+    described = {"description": description, "required": False, "schema": _TEXT}
     return {"name": name, "in": "query", **described}
 
 
-def _connect_answers(*statuses: int, public: bool = False) -> dict[str, Any]:
-    """A browser, which accepts HTML, is shown the same as a page."""
-    said = answers({}, *statuses, public=public)
+def _sign_in_responses(*statuses: int, public: bool = False) -> dict[str, Any]:
+    """Return the responses of a sign-in route; errors are pages for clients that accept HTML."""
+    described = responses({}, *statuses, public=public)
     for status in (*statuses, 500, 503):
-        said[status]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}, "text/html": _PAGE}
-    return {"302": {"description": "Found"}, **{str(key): each for key, each in said.items()}}
+        described[status]["content"] |= {
+            PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA},
+            "text/html": _PAGE,
+        }
+    return {
+        "302": {"description": "Found"},
+        **{str(status): response for status, response in described.items()},
+    }
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def _organisation_answers() -> dict[str, Any]:
-    said = answers({201: None}, 400, 403, 409, 413, 422, 502)
-    said[201] |= {"content": _json(_MAILBOX_CONNECTED), "headers": {"Location": {"schema": _TEXT}}}
-    said[403]["content"] |= {CONTENT_TYPE: {"schema": PROBLEM}}
-    return {str(key): each for key, each in said.items()}
+def _organisation_responses() -> dict[str, Any]:
+    described = responses({201: None}, 400, 403, 409, 413, 422, 502)
+    described[201] |= {
+        "content": _json(_MAILBOX_CONNECTED),
+        "headers": {"Location": {"schema": _TEXT}},
+    }
+    described[403]["content"] |= {PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA}}
+    return {str(status): response for status, response in described.items()}
 
 
-def _confirmation_answers() -> dict[str, Any]:
-    said = answers({201: None}, 400, 404, 413, 422)
-    said[201] |= {"content": _json(_MAILBOX_CONNECTED), "headers": {"Location": {"schema": _TEXT}}}
-    return {str(key): each for key, each in said.items()}
+def _confirmation_responses() -> dict[str, Any]:
+    described = responses({201: None}, 400, 404, 413, 422)
+    described[201] |= {
+        "content": _json(_MAILBOX_CONNECTED),
+        "headers": {"Location": {"schema": _TEXT}},
+    }
+    return {str(status): response for status, response in described.items()}
 
 
-def _removal_answers() -> dict[str, Any]:
-    said = answers({200: None, 202: None}, 404, 422)
+def _removal_responses() -> dict[str, Any]:
+    described = responses({200: None, 202: None}, 404, 422)
     for status in (200, 202):
-        said[status]["content"] = _json(_ACCOUNT_REMOVED)
-    return {str(key): each for key, each in said.items()}
+        described[status]["content"] = _json(_ACCOUNT_REMOVED)
+    return {str(status): response for status, response in described.items()}
 
 
-def _webhook_answers() -> dict[str, Any]:
-    said = answers({200: None, 202: None}, 400, 413, public=True)
+def _webhook_responses() -> dict[str, Any]:
+    described = responses({200: None, 202: None}, 400, 413, public=True)
     for status in (200, 202):
-        said[status]["content"] = {"text/plain": {"schema": _TEXT}}
-    return {str(key): each for key, each in said.items()}
+        described[status]["content"] = {"text/plain": {"schema": _TEXT}}
+    return {str(status): response for status, response in described.items()}
 
 
 _WEBHOOKS: dict[str, Any] = {
-    WEBHOOK: {
+    WEBHOOK_PATH: {
         "post": {
             "operationId": "notify_of_changes",
-            "summary": "Where Microsoft Graph says that mail changed",
-            "description": "Called by Microsoft: makes the mailbox due, or answers the handshake"
-            " of a new subscription. What does not bear the secret of a subscription has no"
-            " effect and the same answer.",
-            "parameters": [_query("validationToken", "The handshake; it is echoed.")],
+            "summary": "Receive change notifications of Microsoft Graph",
+            "description": "Microsoft calls this route. A notification makes its mailbox due. The"
+            " validation request of a new subscription gets its token back. A notification without"
+            " the secret of a subscription has no effect and gets the same response.",
+            "parameters": [
+                _query_parameter(
+                    "validationToken", "The token of a validation request. The response repeats it."
+                )
+            ],
             "requestBody": {
                 "content": {
                     "application/json": {
@@ -215,7 +241,7 @@ _WEBHOOKS: dict[str, Any] = {
                     }
                 }
             },
-            "responses": _webhook_answers(),
+            "responses": _webhook_responses(),
         }
     },
 }
@@ -223,10 +249,12 @@ _CONNECT: dict[str, Any] = {
     "/api/auth/microsoft": {
         "get": {
             "operationId": "begin_sign_in",
-            "summary": "Begin to connect a mailbox of Microsoft 365",
-            "description": "Sends the browser to Microsoft. Whoever accepts application/json is"
-            " told the address instead.",
-            "parameters": [_query("returnTo", "Nothing but the address in APP_INBOX_URL.")],
+            "summary": "Start the sign-in that connects a mailbox of Microsoft 365",
+            "description": "Redirects the browser to Microsoft. A request that accepts"
+            " application/json gets the URL in the body instead.",
+            "parameters": [
+                _query_parameter("returnTo", "Optional; only the value of APP_INBOX_URL is valid.")
+            ],
             "responses": {
                 "200": {
                     "description": "OK",
@@ -240,60 +268,61 @@ _CONNECT: dict[str, Any] = {
                         }
                     },
                 },
-                **_connect_answers(400, 502),
+                **_sign_in_responses(400, 502),
             },
         }
     },
     "/api/auth/microsoft/callback": {
         "get": {
             "operationId": "finish_sign_in",
-            "summary": "Where Microsoft sends the browser back to",
-            "description": "Connects the mailbox, starts its first sync and leads to the inbox of"
-            " the application with `accountId` behind its address; where the stage has connections"
-            " confirmed, with `connection` instead. What failed leads there too, with `error` and"
-            " `error_description`, unless the request accepts JSON only. An administrator who"
-            " agreed for a whole organisation is shown a page that says so (200); nothing is"
-            " connected by it.",
+            "summary": "Finish the sign-in; Microsoft redirects the browser to this route",
+            "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
+            " of the application with the query parameter `accountId`. In a stage with"
+            " `confirm_connections` no mailbox is connected yet, and the parameter is `connection`."
+            " A failed sign-in redirects with `error` and `error_description`, unless the request"
+            " accepts only JSON. An administrator who gave consent for an organisation gets a page"
+            " (200); no mailbox is connected.",
             "parameters": [
-                _query("state", "As it was sent to Microsoft."),
-                _query("code", "When access was granted."),
-                _query("error", "When it was not."),
-                _query("admin_consent", "When an administrator was asked for an organisation."),
+                _query_parameter("state", "The state that the sign-in sent to Microsoft."),
+                _query_parameter("code", "The authorization code, if access was granted."),
+                _query_parameter("error", "The OAuth error code, if access was not granted."),
+                _query_parameter("admin_consent", "Set at the end of an admin consent."),
             ],
             "responses": {
                 "200": {"description": "OK", "content": _json(_NOTICE) | {"text/html": _PAGE}},
-                **_connect_answers(400, 403, 502, public=True),
+                **_sign_in_responses(400, 403, 502, public=True),
             },
         }
     },
     "/api/auth/microsoft/confirm": {
         "post": {
             "operationId": "confirm_connection",
-            "summary": "Confirm a mailbox that the caller has signed in to",
-            "description": "Where the stage asks for it, within ten minutes and once: connects the"
-            " mailbox and starts its first sync. A connection of another user is forgotten.",
+            "summary": "Confirm a mailbox after a sign-in of the caller",
+            "description": "Connects the mailbox and starts its first sync, in a stage with"
+            " `confirm_connections`. A connection is valid once and for ten minutes. If another"
+            " user started it, it is deleted and the response is 404.",
             "requestBody": {"required": True, "content": _json(_CONFIRMATION)},
-            "responses": _confirmation_answers(),
+            "responses": _confirmation_responses(),
         }
     },
     "/api/email/accounts/microsoft": {
         "post": {
             "operationId": "connect_organisation_mailbox",
-            "summary": "Connect a mailbox that its organisation lets the application read",
-            "description": "For administrators of the application, and for organisations that it"
-            " lists; the first sync is started.",
-            "requestBody": {"required": True, "content": _json(_MAILBOX_WANTED)},
-            "responses": _organisation_answers(),
+            "summary": "Connect a mailbox with the consent of its organisation",
+            "description": "Stores the account and starts its first sync. The caller must be an"
+            " administrator of the application, and MICROSOFT_TENANTS must list the organisation.",
+            "requestBody": {"required": True, "content": _json(_MAILBOX_REQUEST)},
+            "responses": _organisation_responses(),
         }
     },
     "/api/email/accounts/{accountId}": {
         "delete": {
             "operationId": "remove_account",
-            "summary": "Disconnect an account and keep its mail, or delete all of it",
-            "description": "The provider is asked for no more notifications, and what the account"
-            " signs in with is deleted. With data=keep its mail stays readable and connecting the"
-            " mailbox again goes on where the sync stopped; with data=purge everything is deleted:"
-            " 200 when it is gone, 202 when the rest is deleted in the background.",
+            "summary": "Disconnect an account and keep or delete its mail",
+            "description": "Ends the provider's notifications and deletes the account's tokens."
+            " With data=keep its mail stays readable, and connecting the mailbox again resumes"
+            " where the sync stopped. With data=purge the account and its mail are deleted: 200"
+            " means that all is deleted, 202 that the rest is deleted in the background.",
             "parameters": [
                 {
                     "name": "accountId",
@@ -308,7 +337,7 @@ _CONNECT: dict[str, Any] = {
                     "schema": {"enum": ["keep", "purge"], "default": "keep"},
                 },
             ],
-            "responses": _removal_answers(),
+            "responses": _removal_responses(),
         }
     },
 }

@@ -1,14 +1,14 @@
-"""Connecting a mailbox that its organisation lets the application read, without its owner.
+"""Connection of a mailbox by app-only access, granted by its organisation instead of its owner.
 
-Only an administrator may, and only in organisations that a setting names: anybody else could
-mirror a colleague's mail.
+Only an administrator can connect it, and only in organisations that MICROSOFT_TENANTS lists. Any
+other user could mirror the mail of a colleague.
 """
 
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.api.problems import ApiError, Problem, invalid_field
+from mailsync.api.problems import ApiError, Problem, invalid_field_problem
 from mailsync.credentials.vault import Vault
 from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import Trigger
@@ -23,27 +23,38 @@ _NO_ORGANISATION = Problem(
     kind="organisations-not-enabled",
     status=403,
     title="Mailboxes of organisations are not connected here",
-    detail="No organisation is allowed here; list its tenant id in MICROSOFT_TENANTS.",
+    detail="This deployment allows no organisation, so the mailbox was not connected; list the"
+    " tenant id in MICROSOFT_TENANTS.",
 )
 _OTHER_ORGANISATION = Problem(
     kind="organisation-not-allowed",
     status=403,
     title="The organisation is not allowed",
-    detail="This organisation is not allowed here; list its tenant id in MICROSOFT_TENANTS.",
+    detail="This deployment does not allow the organisation, so the mailbox was not connected; list"
+    " its tenant id in MICROSOFT_TENANTS.",
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Whose mailbox is to be connected, and for which user of the application."""
+class MailboxRequest:
+    """The validated body of the request.
+
+    user_id: the user of the application who will own the account.
+    organisation_id: tenant id of the organisation, in lower case.
+    address: email address of the mailbox.
+    """
 
     user_id: str
     organisation_id: str
     address: str
 
     @classmethod
-    def from_body(cls, body: Any, caller: str) -> "Wanted":
-        """Raises ApiError (422) and names the field at fault."""
+    def from_body(cls, body: Any, caller: str) -> "MailboxRequest":
+        """Return the request; `userId` defaults to `caller`.
+
+        Raises:
+            ApiError: a field is missing or malformed; the problem names it (422).
+        """
         fields = body if isinstance(body, dict) else {}
         return cls(
             _field(fields, "userId", _USER) if "userId" in fields else caller,
@@ -53,30 +64,32 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class ConnectedMailbox:
+    """The account of a connected mailbox, its first run and its email address."""
+
     account_id: AccountId
     run_id: RunId
     address: str
 
 
 def connect_mailbox(
-    wanted: Wanted,
+    wanted: MailboxRequest,
     *,
     settings: Settings,
     credentials: CredentialStore,
     vault: Vault,
     trigger: Trigger,
-) -> Connected:
-    """Stores the account after a look into its mailbox, and starts its first sync.
+) -> ConnectedMailbox:
+    """Verify that the mailbox is readable, store its account and start the first sync.
 
-    A mailbox that the user has already keeps its data, whoever let the application in before.
+    An account that the user already has for this mailbox keeps its mail.
 
     Raises:
-        ApiError: the organisation is not allowed (403), or its mailbox cannot be read (422).
-        AccessRevoked: the organisation does not admit the application.
-        ProviderRejected, ProviderUnavailable, StoreUnavailable: nothing is connected.
+        ApiError: the organisation is not allowed (403), or the mailbox cannot be read (422).
+        AccessRevoked: the organisation has not given the application admin consent.
+        ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
-    from mailsync.credentials import HeldAccess
+    from mailsync.credentials import FixedAccess
     from mailsync.credentials.microsoft import app_only_tokens
     from mailsync.providers.graph.owner import MailboxUnavailable, account_of, look_up_owner
 
@@ -86,9 +99,9 @@ def connect_mailbox(
         raise ApiError(_OTHER_ORGANISATION)
     tokens = app_only_tokens(settings, wanted.organisation_id)
     try:
-        owner = look_up_owner(wanted.address, HeldAccess(tokens.access), settings)
-    except MailboxUnavailable as refusal:
-        raise ApiError(_refusal(refusal)) from None
+        owner = look_up_owner(wanted.address, FixedAccess(tokens.access), settings)
+    except MailboxUnavailable as error:
+        raise ApiError(_unreadable_mailbox(error)) from None
     key = vault.sealing_key()
     account_id = credentials.connect_account(
         user_id=wanted.user_id,
@@ -98,22 +111,22 @@ def connect_mailbox(
         seal=lambda account_id: tokens.sealed(account_id, key),
     )
     run = trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
-    return Connected(account_id, run.id, owner.address)
+    return ConnectedMailbox(account_id, run.id, owner.address)
 
 
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: bool = False) -> str:
     value = fields.get(name)
     text = (value.lower() if lower else value) if isinstance(value, str) else ""
-    # Neither a URL nor a row takes halves of a surrogate pair or NUL.
+    # Neither a URL nor Postgres accepts lone surrogates or NUL.
     if not form.fullmatch(text) or not text.isprintable():
-        raise ApiError(invalid_field(name))
+        raise ApiError(invalid_field_problem(name))
     return text
 
 
-def _refusal(refusal: Exception) -> Problem:
+def _unreadable_mailbox(error: Exception) -> Problem:
     return Problem(
         kind="mailbox-refused",
         status=422,
         title="The mailbox was not connected",
-        detail=str(refusal),
+        detail=str(error),
     )

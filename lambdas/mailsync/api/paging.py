@@ -1,6 +1,6 @@
-"""Positions in a list, as opaque text: a time and an id, the same as the list is sorted by.
+"""Keyset pagination: a cursor encodes the sort key of a row, its time and id.
 
-A position stays good when rows are added or removed: it names where, not how many.
+A cursor stays valid when rows are added or removed, because it does not count rows.
 """
 
 import base64
@@ -14,28 +14,35 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from mailsync.api.problems import ApiError, Problem
 
-Position = tuple[datetime, str]
+ListPosition = tuple[datetime, str]
 Row = TypeVar("Row")
-MAX_AT_ONCE = 100
+MAX_PAGE_SIZE = 100
 
-Limit = Annotated[int, Query(ge=1, le=MAX_AT_ONCE, description="How many at most.")]
-Cursor = Annotated[
+PageLimit = Annotated[
+    int, Query(ge=1, le=MAX_PAGE_SIZE, description="Maximum number of entries in the page.")
+]
+PageCursor = Annotated[
     str | None,
-    Query(max_length=500, description="The nextCursor of the page before; opaque."),
+    Query(max_length=500, description="The nextCursor of the previous page. Opaque."),
 ]
 
 _INVALID = Problem(
     kind="invalid-cursor",
     status=422,
     title="The cursor is invalid",
-    detail="Send the nextCursor of an earlier answer unchanged, or leave the cursor out.",
+    detail="The cursor does not name a position in this list; send the nextCursor of an earlier"
+    " response unchanged, or omit the cursor.",
 )
 
 
-def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Position | None:
-    """The position that a cursor names. Raises ApiError (422) when it was not made here.
+def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPosition | None:
+    """Return the position that a cursor encodes. None: there is no cursor.
 
-    `read_id` returns the id in it, or raises ValueError when it is none.
+    Args:
+        read_id: parses the id in the cursor; raises ValueError if it is malformed.
+
+    Raises:
+        ApiError: this API did not issue the cursor (422).
     """
     if cursor is None:
         return None
@@ -44,16 +51,21 @@ def read_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Position |
         moment, name = datetime.fromisoformat(at), read_id(number)
         if moment.tzinfo is None:
             raise ValueError(at)
-        # Postgres knows no offset of 16 hours or more, and Python no year 10,000.
+        # Postgres accepts no offset of 16 hours or more, and Python no year 10,000.
         return moment.astimezone(UTC), name
     except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error):
         raise ApiError(_INVALID) from None
 
 
-def cut(
-    rows: Sequence[Row], limit: int, position: Callable[[Row], Position]
+def split_page(
+    rows: Sequence[Row], limit: int, position: Callable[[Row], ListPosition]
 ) -> tuple[Sequence[Row], str | None]:
-    """The page, of up to one row more than asked for, and the cursor of the next one, if any."""
+    """Return the first `limit` rows and the cursor of the next page. None: this is the last page.
+
+    Args:
+        rows: the query's result, up to `limit + 1` rows.
+        position: returns the sort key of a row.
+    """
     page = rows[:limit]
     if len(rows) <= limit:
         return page, None

@@ -1,7 +1,7 @@
-"""Every refusal as `application/problem+json` (RFC 9457).
+"""Error responses of the API as `application/problem+json` (RFC 9457).
 
-`type` is a stable urn, `detail` one sentence that says what to do. What is not in the table
-is a bug: it is logged by name and place, and answered without a word of it.
+`type` is a stable URN; `detail` says what happened and what to do. An exception that the tables
+below do not list is a defect: the log gets its name and location, the response no detail of it.
 """
 
 import json
@@ -34,15 +34,20 @@ from mailsync.errors import (
 )
 from mailsync.log import logger
 
-CONTENT_TYPE = "application/problem+json"
+PROBLEM_CONTENT_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """`kind` is the last word of the urn; an empty `detail` stands for the error's own message.
+    """A problem: one kind of error response.
 
-    advice: what the caller can do, where that message speaks to the operator.
-    oauth_error: the identity platform's word or one of ours, where a sign-in was refused.
+    kind: last part of the `type` URN.
+    status: HTTP status code.
+    title: summary of the kind, the same in every response.
+    detail: what happened and what to do. Empty: the message of the exception is used.
+    advice: what the caller can do, appended to the message of the exception.
+    retry_after_s: value of Retry-After, in seconds. None: no header.
+    oauth_error: error code of a rejected sign-in, from the identity platform or from this product.
     """
 
     kind: str
@@ -55,7 +60,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """The request is answered with a problem; nothing in the product failed."""
+    """An error of the request, returned as `problem`. The product itself works."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
@@ -66,7 +71,8 @@ _PROVIDER_DOWN = Problem(
     kind="provider-unavailable",
     status=503,
     title="The mail provider does not answer",
-    detail="The mail provider does not answer as it should; try again in a few minutes.",
+    detail="The mail provider is unavailable. Stored mail is not affected; try again in a few"
+    " minutes.",
     retry_after_s=60,
 )
 _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
@@ -74,7 +80,7 @@ _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
         kind="account-not-found",
         status=404,
         title="Account not found",
-        detail="You have no account of this id; correct the id or connect the mailbox.",
+        detail="You have no account with this id; correct the id or connect the mailbox.",
     ),
     AccountNotConnected: Problem(
         kind="account-not-connected", status=409, title="The account cannot be synced now"
@@ -88,7 +94,8 @@ _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
         kind="provider-rejected",
         status=502,
         title="The mail provider refuses the request",
-        detail="The mail provider refuses the request; check the app registration.",
+        detail="The mail provider rejected a request of Mailsync. Stored mail is not affected; ask"
+        " the operator to check the app registration.",
     ),
     ProviderThrottled: _PROVIDER_DOWN,
     ProviderUnavailable: _PROVIDER_DOWN,
@@ -108,40 +115,41 @@ _AWS_DOWN = Problem(
     kind="aws-unavailable",
     status=503,
     title="A service of AWS does not answer",
-    detail="A service of AWS does not answer; send the request again in a few seconds.",
+    detail="A service of AWS is unavailable. Stored mail is not affected; send the request again"
+    " in a few seconds.",
     retry_after_s=5,
 )
 _UNKNOWN_ROUTE = Problem(
     kind="route-not-found",
     status=404,
     title="Route not found",
-    detail="There is no such route; compare method and path with the documentation.",
+    detail="The API has no route with this method and path; compare both with the documentation.",
 )
-MALFORMED = Problem(
+MALFORMED_BODY = Problem(
     kind="malformed-body",
     status=400,
     title="The body is not JSON",
-    detail="The body could not be read as JSON; send a JSON object.",
+    detail="The body is not valid JSON; send a JSON object.",
 )
 _CONTENT_TYPE = Problem(
     kind="unsupported-content-type",
     status=415,
     title="The content type is not supported",
-    detail="Send the body as application/json.",
+    detail="The content type of the body is not supported; send application/json.",
 )
 _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     NotFoundError: _UNKNOWN_ROUTE,
     RequestUnsupportedContentType: _CONTENT_TYPE,
-    UnicodeDecodeError: MALFORMED,
-    RecursionError: MALFORMED,
+    UnicodeDecodeError: MALFORMED_BODY,
+    RecursionError: MALFORMED_BODY,
 }
 MAX_BODY_BYTES = 128 * 1024
-"""A choice among a thousand folders has some fifty thousand."""
+"""The largest valid body, a selection of a thousand folders, has about 50,000 bytes."""
 _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
-    detail=f"Send at most {MAX_BODY_BYTES} bytes in one request.",
+    detail=f"The body is too large; send at most {MAX_BODY_BYTES} bytes in one request.",
 )
 _MAX_FAULTS = 10
 _MAX_NAME_CHARS = 100
@@ -149,21 +157,24 @@ _UNEXPECTED = Problem(
     kind="unexpected",
     status=500,
     title="Something went wrong here",
-    detail="The request failed for a reason of ours; quote the request id when you report it.",
+    detail="The request failed because of a defect in Mailsync. Stored mail is not affected; report"
+    " the request id to the operator.",
 )
 
 
-def unknown_folders(folder_ids: Iterable[int]) -> Problem:
+def unknown_folder_problem(folder_ids: Iterable[int]) -> Problem:
+    """Return the problem for folder ids that do not belong to the account (422)."""
     return Problem(
         kind="unknown-folder",
         status=422,
         title="A folder is not one of this account",
-        detail=f"Take the ids of the account's own folders, not {sorted(folder_ids)}.",
+        detail=f"The account has no folders with the ids {sorted(folder_ids)}; send ids that"
+        " GET /api/email/accounts/{accountId} lists.",
     )
 
 
-def invalid_field(name: str) -> Problem:
-    """For functions that do without models."""
+def invalid_field_problem(name: str) -> Problem:
+    """Return the problem for one invalid field (422), for routes without pydantic models."""
     return Problem(
         kind="invalid-field",
         status=422,
@@ -172,7 +183,8 @@ def invalid_field(name: str) -> Problem:
     )
 
 
-def as_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+def to_json_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+    """Return the problem as an `application/problem+json` response."""
     body = {
         "type": f"urn:mailsync:problem:{problem.kind}",
         "title": problem.title,
@@ -182,57 +194,65 @@ def as_json(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     }
     return Response(
         status_code=problem.status,
-        content_type=CONTENT_TYPE,
+        content_type=PROBLEM_CONTENT_TYPE,
         body=json.dumps(body),
-        headers=headers(problem),
+        headers=problem_headers(problem),
     )
 
 
-def headers(problem: Problem) -> dict[str, str | list[str]]:
-    """What goes with a problem, whichever way it is shown."""
+def problem_headers(problem: Problem) -> dict[str, str | list[str]]:
+    """Return the headers of a problem, the same for JSON and HTML."""
     if problem.retry_after_s is None:
         return {"Cache-Control": "no-store"}
     return {"Cache-Control": "no-store", "Retry-After": str(problem.retry_after_s)}
 
 
-def too_large(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a function answers to a body of more than `MAX_BODY_BYTES`; None: it is not.
+def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a Lambda response (413) if the body exceeds `MAX_BODY_BYTES`. None: it does not.
 
-    Asked before anything is parsed: a list of all that is wrong in some megabytes takes longer
-    than the gateway waits, and is longer than Lambda may answer.
+    Handlers call this before they parse the body: validating some megabytes can take longer than
+    the gateway's time-out, and the list of faults can exceed Lambda's limit of a response.
     """
     if len(event.get("body") or "") <= MAX_BODY_BYTES:
         return None
-    answer = as_json(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
+    response = to_json_response(_TOO_LARGE, APIGatewayProxyEventV2(dict(event)))
     return {
-        "statusCode": answer.status_code,
-        "headers": {**answer.headers, "Content-Type": CONTENT_TYPE},
-        "body": answer.body,
+        "statusCode": response.status_code,
+        "headers": {**response.headers, "Content-Type": PROBLEM_CONTENT_TYPE},
+        "body": response.body,
     }
 
 
-Render = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
+RenderProblem = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
 
 
-def answer_with_problems(app: APIGatewayHttpResolver, render: Render = as_json) -> None:
-    """Whatever a route raises, and a route that does not exist, is answered with a problem."""
+def register_problem_handler(
+    app: APIGatewayHttpResolver, render: RenderProblem = to_json_response
+) -> None:
+    """Register a handler that turns every exception of a route, and 404, into a problem.
 
-    def refuse(error: Exception) -> Response[str]:
-        problem = problem_of(error)
+    Args:
+        render: makes the response of a problem.
+    """
+
+    def respond(error: Exception) -> Response[str]:
+        problem = problem_for(error)
         if problem is _UNEXPECTED and _is_multipart(app.current_event):
-            problem = _CONTENT_TYPE  # Powertools has no name for one that it cannot take apart
+            # Powertools raises no error of its own for multipart bodies that it cannot parse.
+            problem = _CONTENT_TYPE
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _report(error, problem)
+            _log_server_error(error, problem)
         return render(problem, app.current_event)
 
-    app.exception_handler(Exception)(refuse)
+    app.exception_handler(Exception)(respond)
 
 
 def _is_multipart(event: APIGatewayProxyEventV2) -> bool:
     return event.headers.get("content-type", "").startswith("multipart/")
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_for(error: Exception) -> Problem:
+    """Return the problem of an exception; `unexpected` (500) if no table lists its type."""
     match error:
         case ApiError():
             return error.problem
@@ -240,10 +260,10 @@ def problem_of(error: Exception) -> Problem:
             return _of_product_error(error)
         case RequestValidationError():
             return _of_invalid_fields(error.errors())
-    return _AWS_DOWN if _is_of_aws(error) else _OF_RESOLVER.get(type(error), _UNEXPECTED)
+    return _AWS_DOWN if _is_aws_error(error) else _OF_RESOLVER.get(type(error), _UNEXPECTED)
 
 
-def _is_of_aws(error: Exception) -> bool:
+def _is_aws_error(error: Exception) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError
 
     return isinstance(error, BotoCoreError | ClientError)
@@ -260,7 +280,7 @@ def _of_product_error(error: MailsyncError) -> Problem:
 
 def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if any(each["type"] == "json_invalid" for each in errors):
-        return MALFORMED
+        return MALFORMED_BODY
     named = [f"{str(each['loc'][-1])[:_MAX_NAME_CHARS]} ({each['msg']})" for each in errors]
     faults = "; ".join([*named[:_MAX_FAULTS], *(["and more"] if len(named) > _MAX_FAULTS else [])])
     return Problem(
@@ -271,8 +291,8 @@ def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
     )
 
 
-def _report(error: Exception, problem: Problem) -> None:
-    """Name and place only: the text of a foreign error may quote a token or a URL."""
+def _log_server_error(error: Exception, problem: Problem) -> None:
+    """Log name and location only: the text of a library's error may quote a token or a URL."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-5:]]
     logger.error("request_failed", error=type(error).__name__, problem=problem.kind, where=where)

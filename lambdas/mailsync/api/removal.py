@@ -1,6 +1,7 @@
-"""The route that takes an account away: here, where tokens may be opened, for its provider is told.
+"""The route that disconnects or purges an account.
 
-No validation by models, as in `connections`.
+It belongs to the function `connect`, which can open tokens: ending the provider's subscription
+needs the account's access token. Like `connections`, it validates without pydantic.
 """
 
 import json
@@ -13,9 +14,9 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.audit import audit
-from mailsync.api.caller import user_id
-from mailsync.api.limits import Kind, spend
-from mailsync.api.problems import ApiError, invalid_field
+from mailsync.api.caller import caller_user_id
+from mailsync.api.problems import ApiError, invalid_field_problem
+from mailsync.api.rate_limits import LimitedCall, count_call
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_trigger
 from mailsync.store.connection import open_database
@@ -23,55 +24,62 @@ from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.sync.purge import purge
 from mailsync.sync.push import end_push
 
-PATH = "/api/email/accounts/<account_id>"
-KEEP, PURGE = "keep", "purge"
-"""What becomes of the mail of an account that is taken away."""
-BUDGET_S = 13.0
-"""Less than the 29 seconds after which the API gives up; the schedule deletes the rest."""
+ACCOUNT_PATH = "/api/email/accounts/<account_id>"
+KEEP_DATA, PURGE_DATA = "keep", "purge"
+"""Values of the parameter `data`: keep the mail of the account, or delete it."""
+PURGE_BUDGET_S = 13.0
+"""Shorter than API Gateway's time-out of 29 s; `purge-accounts` deletes the rest."""
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
-@router.delete(PATH)
+@router.delete(ACCOUNT_PATH)
 def remove_account(account_id: str) -> Response[str]:
-    """A death before the account's own transaction leaves one that can be removed again."""
-    deadline = time.monotonic() + BUDGET_S
-    own, data = _caller_account(account_id), _data()
-    spend(own.user_id, Kind.CONTROL)
+    """Disconnect the account, or purge it within `PURGE_BUDGET_S`.
+
+    The account changes in one transaction. If the function ends before it, the account is
+    unchanged and the request can be repeated.
+    """
+    deadline = time.monotonic() + PURGE_BUDGET_S
+    account, data = _account_of_caller(account_id), _data()
+    count_call(account.user_id, LimitedCall.CONTROL)
     store = ControlStore(open_database())
-    end_push(own)
-    stopped = store.disconnect(own) if data == KEEP else store.begin_purge(own)
+    end_push(account)
+    stopped = store.disconnect(account) if data == KEEP_DATA else store.begin_purge(account)
     event = router.current_event
-    audit(event, "account_removed", own.user_id, account_id=own.id, data=data, run_id=stopped)
-    _stop(stopped)
-    if data == KEEP:
-        return _removed(own, "disconnected", "The account is disconnected; its mail stays.")
-    if purge(store, own.id, deadline - time.monotonic()):
-        return _removed(own, "purged", "The account and its mail are deleted.")
-    return _removed(own, "purging", "The account is gone; its last mail is being deleted.")
+    ids = {"account_id": account.id, "data": data, "run_id": stopped}
+    audit(event, "account_removed", account.user_id, **ids)
+    _stop_run(stopped)
+    if data == KEEP_DATA:
+        message = "The account is disconnected; its mail stays readable."
+        return _removed(account, "disconnected", message)
+    if purge(store, account.id, deadline - time.monotonic()):
+        return _removed(account, "purged", "The account and its mail are deleted.")
+    message = "The account is removed; the rest of its mail is being deleted."
+    return _removed(account, "purging", message)
 
 
-def _caller_account(account_id: str) -> AccountOfCaller:
+def _account_of_caller(account_id: str) -> AccountOfCaller:
     try:
         number = UUID(account_id)
     except ValueError:
-        raise ApiError(invalid_field("accountId")) from None
-    return AccountOfCaller(AccountId(str(number)), user_id(router.current_event))
+        raise ApiError(invalid_field_problem("accountId")) from None
+    return AccountOfCaller(AccountId(str(number)), caller_user_id(router.current_event))
 
 
 def _data() -> str:
-    said = router.current_event.query_string_parameters.get("data", KEEP)
-    if said not in (KEEP, PURGE):
-        raise ApiError(invalid_field("data"))
-    return said
+    data = router.current_event.query_string_parameters.get("data", KEEP_DATA)
+    if data not in (KEEP_DATA, PURGE_DATA):
+        raise ApiError(invalid_field_problem("data"))
+    return data
 
 
-def _stop(run_id: RunId | None) -> None:
+def _stop_run(run_id: RunId | None) -> None:
     if run_id is not None:
         open_trigger().stop(run_id)
 
 
-def _removed(own: AccountOfCaller, status: str, message: str) -> Response[str]:
-    body = {"success": True, "accountId": own.id, "status": status, "message": message}
+def _removed(account: AccountOfCaller, status: str, message: str) -> Response[str]:
+    body = {"success": True, "accountId": account.id, "status": status, "message": message}
     code = HTTPStatus.ACCEPTED if status == "purging" else HTTPStatus.OK
     return Response(code, APPLICATION_JSON, json.dumps(body), {"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""What the API shows of mail that is hidden because it left its folders."""
+"""Models of pending removals: mail that left its folders and is hidden until it is deleted."""
 
 from datetime import datetime
 
@@ -7,28 +7,32 @@ from mailsync.store.removal_store import Removal
 
 
 class PendingRemoval(CamelModel):
-    """Mail that is hidden and not deleted yet; it is shown again if it comes back.
+    """Mail that is hidden and not deleted yet.
 
-    `hidden` messages left their folders. Of these the provider, asked for each by its id, says that
-    `gone` are in no mirrored folder, since `gone_since`; None: it was not asked yet, or did not
-    answer. A sync at `deleted_from` or later asks again, and deletes those of which the provider
-    still says so: two hours after its first answer, or 24 where most of the mailbox would go.
-    `needs_confirmation`: most of it would (`SuspiciousRemoval`), and a person can shorten the wait
-    by confirming the removal, which was last done at `confirmed_at`. `folders` are mirrored folders
-    that are hidden.
+    Before a message is deleted, two requests by id, at least two hours apart, must find it in no
+    mirrored folder. Mail that returns to a mirrored folder becomes visible again.
     """
 
     hidden: int
+    """Messages that left their folders."""
     gone: int
+    """Hidden messages that a request by id found in no mirrored folder."""
     folders: int
+    """Mirrored folders that are hidden."""
     gone_since: datetime | None
+    """When the first of these requests was made. Null: no request has succeeded yet."""
     deleted_from: datetime | None
+    """When a sync may repeat the requests and delete the mail: two hours after `goneSince`, or 24
+    hours if most of the mailbox would be deleted."""
     needs_confirmation: bool
+    """Whether most of the mailbox would be deleted (error `SuspiciousRemoval`). The user can
+    shorten the wait to two hours by confirming the removal."""
     confirmed_at: datetime | None
+    """When the user last confirmed the removal."""
 
 
 class RemovalConfirmed(CamelModel):
-    """`pending_removal` is what a sync, which is due at once, asks the provider about again."""
+    """A confirmed removal. The next sync, which is due immediately, verifies and deletes it."""
 
     success: bool = True
     account_id: str
@@ -36,12 +40,13 @@ class RemovalConfirmed(CamelModel):
     message: str
 
 
-def pending(removal: Removal) -> PendingRemoval | None:
-    """None when nothing is hidden."""
+def to_optional_view(removal: Removal) -> PendingRemoval | None:
+    """Return the removal for a response. None: neither messages nor folders are hidden."""
     return to_view(removal) if removal.hidden or removal.folders else None
 
 
 def to_view(removal: Removal) -> PendingRemoval:
+    """Return the removal for a response."""
     return PendingRemoval(
         hidden=removal.hidden,
         gone=removal.gone,

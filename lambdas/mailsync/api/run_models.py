@@ -1,4 +1,4 @@
-"""What the API shows of runs."""
+"""Models of runs: response bodies of `/api/email/runs`."""
 
 from datetime import datetime
 
@@ -6,32 +6,36 @@ from mailsync.api.models import CamelModel, Failure
 
 
 class RunView(CamelModel):
-    """One sync. `requests` went to the mail provider; `folders`, if set, limited a full sync."""
+    """The record of one sync."""
 
     run_id: str
     account_id: str
     status: str
     sync_type: str
     folders: tuple[int, ...] | None
+    """The only folders that this full sync read. Null: all selected folders."""
     trigger: str
+    """What started the run, such as `api`, `schedule` or `event`."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     requests: int
+    """Requests to the mail provider."""
     repair_rounds: int
+    """Repairs after a failed verification."""
     error: Failure | None
 
 
 class RunList(CamelModel):
-    """The newest first; `next_cursor` None: there are no older ones."""
+    """A page of runs, the newest first."""
 
     runs: tuple[RunView, ...]
     next_cursor: str | None
+    """The `cursor` of the next page. Null: there are no older runs."""
 
 
 class RunFolderView(CamelModel):
-    """What a run did in one folder: messages by what became of them, and `resets`, the full syncs
-    that began in the run."""
+    """The work of one run in one folder."""
 
     folder_id: int
     display_name: str
@@ -40,23 +44,29 @@ class RunFolderView(CamelModel):
     attempts: int
     pages: int
     requests: int
+    """Requests to the mail provider."""
     inserted: int
+    """Messages stored for the first time."""
     updated: int
+    """Messages whose stored row changed."""
     unchanged: int
+    """Messages whose stored row was already current."""
     removed: int
+    """Messages removed from the folder."""
     quarantined: int
+    """Messages that exist at the provider and cannot be stored."""
     resets: int
+    """Full syncs of the folder that began in this run."""
     error: Failure | None
     started_at: datetime
     finished_at: datetime | None
 
 
 class RunDetail(RunView):
-    """With the folders that had something to do.
-
-    `next_sync_at`: when the mailbox is synced next by itself, which is the next try of a run that
-    failed; None: a sync is under way, or the account is not active.
-    """
+    """A run with its work in each folder."""
 
     steps: tuple[RunFolderView, ...]
+    """The folders that had changes."""
     next_sync_at: datetime | None
+    """When the next check or the retry of a failed run is due. Null: a sync is running, or the
+    account is not active."""

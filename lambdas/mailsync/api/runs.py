@@ -1,4 +1,4 @@
-"""Routes of `/api/email/runs`: which syncs there were, and what each folder did in one."""
+"""Routes of `/api/email/runs`: list the runs of an account, show one run with its folders."""
 
 import re
 from typing import Annotated
@@ -7,24 +7,24 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from mailsync.api.caller import user_id
+from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import require_caller_account
-from mailsync.api.documented import answers
-from mailsync.api.models import failure
-from mailsync.api.paging import Cursor, Limit, cut, read_cursor
+from mailsync.api.models import to_failure
+from mailsync.api.openapi_responses import responses
+from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_page
 from mailsync.api.problems import ApiError, Problem
 from mailsync.api.run_models import RunDetail, RunFolderView, RunList, RunView
 from mailsync.model import AccountId, RunId
 from mailsync.store.connection import open_database
 from mailsync.store.history_store import HistoryStore, RunFolderRow, RunRow
 
-# What Step Functions takes as the name of an execution (API reference, StartExecution).
+# Valid names of executions (AWS Step Functions API Reference, StartExecution).
 _NAME = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,80}""")
 _UNKNOWN = Problem(
     kind="run-not-found",
     status=404,
     title="Run not found",
-    detail="You have no run of this id; list the runs of the account.",
+    detail="You have no run with this id; list the runs of the account to find it.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -33,32 +33,34 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.get(
     "/api/email/runs",
     summary="List the syncs of an account, the newest first",
-    responses=answers({200: RunList}, 404, 422),
+    responses=responses({200: RunList}, 404, 422),
 )
 def list_runs(
-    account_id: Annotated[UUID, Query(alias="accountId")], limit: Limit = 20, cursor: Cursor = None
+    account_id: Annotated[UUID, Query(alias="accountId")],
+    limit: PageLimit = 20,
+    cursor: PageCursor = None,
 ) -> RunList:
     before = read_cursor(cursor, _run_name)
-    user = user_id(router.current_event)
-    number = AccountId(str(account_id))
-    found = HistoryStore(open_database()).runs(number, user, before, limit + 1)
-    if not found:
-        require_caller_account(number, user)
-    page, next_cursor = cut(found, limit, lambda row: (row.created_at, row.id))
+    user = caller_user_id(router.current_event)
+    account = AccountId(str(account_id))
+    rows = HistoryStore(open_database()).runs(account, user, before, limit + 1)
+    if not rows:
+        require_caller_account(account, user)
+    page, next_cursor = split_page(rows, limit, lambda row: (row.created_at, row.id))
     return RunList(runs=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 
 @router.get(
     "/api/email/runs/<runId>",
-    summary="Show a sync with what each folder did in it",
-    responses=answers({200: RunDetail}, 404),
+    summary="Show a sync with its work in each folder",
+    responses=responses({200: RunDetail}, 404),
 )
 def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
     try:
         name = RunId(_run_name(run_id))
     except ValueError:
         raise ApiError(_UNKNOWN) from None
-    found = HistoryStore(open_database()).run(name, user_id(router.current_event))
+    found = HistoryStore(open_database()).run(name, caller_user_id(router.current_event))
     if found is None:
         raise ApiError(_UNKNOWN)
     return RunDetail(
@@ -69,7 +71,11 @@ def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
 
 
 def _run_name(text: str) -> str:
-    """Raises ValueError when no run can have this name."""
+    """Return `text` unchanged.
+
+    Raises:
+        ValueError: `text` is not a valid name of a run.
+    """
     if not _NAME.fullmatch(text):
         raise ValueError(text)
     return text
@@ -88,7 +94,7 @@ def _view(run: RunRow) -> RunView:
         finished_at=run.finished_at,
         requests=run.requests,
         repair_rounds=run.repair_rounds,
-        error=failure(run.error, run.error_message),
+        error=to_failure(run.error, run.error_message),
     )
 
 
@@ -107,7 +113,7 @@ def _run_folder(step: RunFolderRow) -> RunFolderView:
         removed=step.removed,
         quarantined=step.quarantined,
         resets=step.resets,
-        error=failure(step.error, step.error_message),
+        error=to_failure(step.error, step.error_message),
         started_at=step.started_at,
         finished_at=step.finished_at,
     )

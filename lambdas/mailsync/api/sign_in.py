@@ -1,11 +1,10 @@
-"""Connecting a mailbox: the OAuth code flow with PKCE (RFC 6749 4.1, RFC 7636).
+"""Connection of a mailbox by the OAuth authorization code flow with PKCE (RFC 6749 4.1, RFC 7636).
 
-A sign-in that waits for the provider lies in the database, sealed for its user and found only
-by the hashes of its state and of a cookie: who has just one of the two cannot finish it, and
-finishing takes it away.
+The database stores a started sign-in, sealed for its user and indexed by the hashes of its state
+and of a cookie. Finishing a sign-in needs both the state and the cookie, and deletes the row.
 
-Where the stage asks for it, the mailbox is not connected then: it waits, sealed as well, until the
-user who began confirms it with the application's own JWT.
+In a stage with `confirm_connections` the sign-in connects no mailbox. The mailbox is stored, sealed
+as well, until the user who started the sign-in confirms it with the application's JWT.
 """
 
 import hashlib
@@ -18,43 +17,47 @@ from typing import Any
 
 from mailsync.api.problems import ApiError, Problem
 from mailsync.credentials.token_set import TokenSet
-from mailsync.credentials.vault import Column, Place, Vault
+from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import Access, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore, SignIn
 
-SIGN_IN_S = 600
-CONFIRM_S = 600
+SIGN_IN_LIFETIME_S = 600
+CONFIRMATION_LIFETIME_S = 600
 
 _UNKNOWN = Problem(
     kind="sign-in-unknown",
     status=403,
     title="This sign-in is not known here",
-    detail="The sign-in is too old, was used already or began in another browser;"
-    " start again from the application.",
+    detail="The sign-in has expired, was already used or was started in another browser. No mailbox"
+    " was connected; start again from the application.",
 )
 _NOTHING_PENDING = Problem(
     kind="connection-unknown",
     status=404,
     title="No mailbox waits for this confirmation",
-    detail="The connection is too old, was confirmed already or was begun by another user;"
-    " connect the mailbox again.",
+    detail="The connection has expired, was already confirmed or was started by another user. No"
+    " mailbox was connected; connect the mailbox again.",
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """Where to send the person, and what to leave in the browser meanwhile."""
+class StartedSignIn:
+    """A started sign-in.
+
+    authorization_url: where to redirect the browser.
+    cookie: secret that the browser must send back to finish the sign-in.
+    """
 
     authorization_url: str
     cookie: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """An account whose first sync is started."""
+class ConnectedAccount:
+    """A connected account with the run of its first sync."""
 
     user_id: str
     account_id: AccountId
@@ -63,8 +66,12 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """A mailbox that waits for `user_id`, who confirms it with the token."""
+class UnconfirmedConnection:
+    """A stored mailbox that its user has not confirmed yet.
+
+    user_id: the only user who can confirm it.
+    token: secret that the confirmation must contain.
+    """
 
     user_id: str
     token: str = field(repr=False)
@@ -72,7 +79,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class _Mailbox:
-    """A mailbox that a person has signed in to."""
+    """A mailbox with the tokens of a finished sign-in."""
 
     home_account_id: str
     address: str
@@ -97,8 +104,12 @@ class _Mailbox:
         return cls(kept["homeAccountId"], kept["address"], TokenSet(access, grant=kept["grant"]))
 
 
-class SignIns:
-    """Raises StoreUnavailable and ProviderUnavailable; then nothing is connected."""
+class SignInFlow:
+    """The sign-in of a user: begin, finish, and confirm where the stage requires it.
+
+    Every method raises:
+        StoreUnavailable, ProviderUnavailable: no mailbox was connected.
+    """
 
     def __init__(
         self, settings: Settings, credentials: CredentialStore, vault: Vault, trigger: Trigger
@@ -108,8 +119,8 @@ class SignIns:
         self._vault = vault
         self._trigger = trigger
 
-    def begin(self, user_id: str, redirect_uri: str) -> Begun:
-        """A sign-in of this user, open for `SIGN_IN_S` seconds."""
+    def begin(self, user_id: str, redirect_uri: str) -> StartedSignIn:
+        """Start and store a sign-in of this user; it expires after `SIGN_IN_LIFETIME_S`."""
         from mailsync.credentials.microsoft import begin_sign_in
 
         flow = begin_sign_in(self._settings, redirect_uri)
@@ -118,62 +129,66 @@ class SignIns:
             state_hash=_hash(flow["state"]),
             cookie_hash=_hash(cookie),
             user_id=user_id,
-            flow=self._vault.seal(Place(Column.SIGN_IN, user_id), json.dumps(flow)),
-            seconds=SIGN_IN_S,
+            flow=self._vault.seal(SealingContext(SealedColumn.SIGN_IN, user_id), json.dumps(flow)),
+            seconds=SIGN_IN_LIFETIME_S,
         )
-        return Begun(flow["auth_uri"], cookie)
+        return StartedSignIn(flow["auth_uri"], cookie)
 
-    def finish(self, query: Mapping[str, str], cookie: str) -> Connected | Pending:
-        """Connect the mailbox, or keep it until it is confirmed where the stage asks for that.
+    def finish(
+        self, query: Mapping[str, str], cookie: str
+    ) -> ConnectedAccount | UnconfirmedConnection:
+        """Connect the mailbox, or store it until its user confirms if the stage requires that.
 
-        `query` is the provider's answer as it came.
+        Args:
+            query: the query of the redirect, unmodified.
+            cookie: the value of the sign-in cookie.
 
         Raises:
             ApiError: the sign-in is unknown (403), or the provider did not grant access (400).
         """
         from mailsync.credentials.microsoft import finish_sign_in
-        from mailsync.credentials.microsoft_refusals import SignInRefused
+        from mailsync.credentials.microsoft_errors import SignInRejected
 
-        sign_in = self._take(query.get("state", ""), cookie)
-        flow = self._opened(sign_in)
+        sign_in = self._take_sign_in(query.get("state", ""), cookie)
+        flow = self._open_flow(sign_in)
         try:
             signed_in = finish_sign_in(self._settings, flow, dict(query))
-        except SignInRefused as refusal:
-            raise ApiError(_refusal(refusal.code, str(refusal))) from None
+        except SignInRejected as error:
+            raise ApiError(_rejected_sign_in(error.code, str(error))) from None
         mailbox = _Mailbox(signed_in.home_account_id, signed_in.address, signed_in.tokens)
         if self._settings.confirm_connections:
-            return self._keep(sign_in.user_id, mailbox)
+            return self._store_unconfirmed(sign_in.user_id, mailbox)
         return self._connect(sign_in.user_id, mailbox)
 
-    def confirm(self, user_id: str, token: str) -> Connected:
-        """Connect the mailbox that waits for this user under the token; it can be used once.
+    def confirm(self, user_id: str, token: str) -> ConnectedAccount:
+        """Connect the unconfirmed mailbox with this token; the token is valid once.
 
         Raises:
-            ApiError: nothing waits, or it waits for another user and is forgotten now (404).
+            ApiError: there is no such mailbox, or it belongs to another user and is deleted (404).
         """
         pending = self._credentials.take_pending_connection(_hash(token))
         if pending is None or pending.user_id != user_id:
             raise ApiError(_NOTHING_PENDING)
-        place = Place(Column.PENDING_CONNECTION, user_id)
+        place = SealingContext(SealedColumn.PENDING_CONNECTION, user_id)
         try:
             mailbox = _Mailbox.from_json(self._vault.open(place, pending.connection))
-        except AccessRevoked:  # no account has this grant yet
+        except AccessRevoked:  # raised for a value that cannot be decrypted; no account exists yet
             raise ApiError(_NOTHING_PENDING) from None
         return self._connect(user_id, mailbox)
 
-    def _keep(self, user_id: str, mailbox: _Mailbox) -> Pending:
+    def _store_unconfirmed(self, user_id: str, mailbox: _Mailbox) -> UnconfirmedConnection:
         token = token_urlsafe(32)
         self._credentials.save_pending_connection(
             token_hash=_hash(token),
             user_id=user_id,
             connection=self._vault.seal(
-                Place(Column.PENDING_CONNECTION, user_id), mailbox.to_json()
+                SealingContext(SealedColumn.PENDING_CONNECTION, user_id), mailbox.to_json()
             ),
-            seconds=CONFIRM_S,
+            seconds=CONFIRMATION_LIFETIME_S,
         )
-        return Pending(user_id, token)
+        return UnconfirmedConnection(user_id, token)
 
-    def _connect(self, user_id: str, mailbox: _Mailbox) -> Connected:
+    def _connect(self, user_id: str, mailbox: _Mailbox) -> ConnectedAccount:
         key = self._vault.sealing_key()
         account_id = self._credentials.connect_account(
             user_id=user_id,
@@ -183,29 +198,29 @@ class SignIns:
             seal=lambda account_id: mailbox.tokens.sealed(account_id, key),
         )
         run = self._trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
-        return Connected(user_id, account_id, mailbox.address, run.id)
+        return ConnectedAccount(user_id, account_id, mailbox.address, run.id)
 
-    def _take(self, state: str, cookie: str) -> SignIn:
-        found = self._credentials.take_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))
-        if found is None:
+    def _take_sign_in(self, state: str, cookie: str) -> SignIn:
+        sign_in = self._credentials.take_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))
+        if sign_in is None:
             raise ApiError(_UNKNOWN)
-        return found
+        return sign_in
 
-    def _opened(self, sign_in: SignIn) -> dict[str, Any]:
-        place = Place(Column.SIGN_IN, sign_in.user_id)
+    def _open_flow(self, sign_in: SignIn) -> dict[str, Any]:
+        place = SealingContext(SealedColumn.SIGN_IN, sign_in.user_id)
         try:
             flow: dict[str, Any] = json.loads(self._vault.open(place, sign_in.flow))
-        except AccessRevoked:  # it is no grant that does not open here
+        except AccessRevoked:  # raised for a value that cannot be decrypted
             raise ApiError(_UNKNOWN) from None
         return flow
 
 
-def _refusal(code: str, sentence: str) -> Problem:
+def _rejected_sign_in(code: str, message: str) -> Problem:
     return Problem(
         kind="sign-in-refused",
         status=400,
         title="The mailbox was not connected",
-        detail=sentence,
+        detail=message,
         oauth_error=code,
     )
 

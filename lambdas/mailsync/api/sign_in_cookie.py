@@ -1,8 +1,9 @@
-"""The cookie that binds a sign-in to the browser that began it.
+"""The cookie that binds a sign-in to the browser that started it.
 
-On https its name begins with `__Host-`: browsers take such a cookie from its own host alone, so a
-sibling host (evil.example.com beside api.example.com) cannot set it (RFC 6265bis, 4.1.3.2). Names
-are compared byte by byte, because some parsers strip what a sibling can put before the prefix.
+On https its name has the prefix `__Host-`: browsers accept such a cookie only from the host itself,
+so a sibling host (evil.example.com beside api.example.com) cannot set it (RFC 6265bis, 4.1.3.2).
+Names are compared byte by byte, because some parsers strip characters that a sibling host can put
+before the prefix.
 """
 
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
@@ -10,22 +11,24 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import ApiError, Problem
 
-NAME = "mailsync_sign_in"
+COOKIE_NAME = "mailsync_sign_in"
 
 _SEVERAL = Problem(
     kind="sign-in-unknown",
     status=403,
     title="This sign-in is not known here",
-    detail="The browser sent more than one cookie of a sign-in, so another site may have set one;"
-    " nothing was connected. Delete this site's cookies and start again from the application.",
+    detail="The browser sent more than one sign-in cookie, so another site may have set one. No"
+    " mailbox was connected; delete the cookies of this site and start again from the application.",
 )
 
 
-def sign_in_cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
-    """Make the cookie; `secure` says whether the API is reached by https.
+def make_sign_in_cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
+    """Return the cookie, with SameSite=Lax: the redirect is a navigation from the provider's site.
 
-    Browsers refuse `__Host-` on http://localhost. Lax, because the provider sends the browser back
-    by a navigation from its own site.
+    Args:
+        value: the secret of the sign-in. Empty together with `seconds` 0: delete the cookie.
+        secure: whether the API is reached by https. Browsers reject `__Host-` on http.
+        seconds: lifetime.
     """
     return Cookie(
         _name(secure=secure),
@@ -39,11 +42,11 @@ def sign_in_cookie(value: str, *, secure: bool, seconds: int) -> Cookie:
 
 
 def read_sign_in_cookie(event: APIGatewayProxyEventV2, *, secure: bool) -> str:
-    """Return the cookie's value, "" if there is none.
+    """Return the value of the cookie. Empty: the request has no such cookie.
 
     Raises:
-        ApiError: there are two of that name (403): a browser keeps one, unless another host or
-            path has set the second.
+        ApiError: the request has several (403). A browser stores one, unless another host or path
+            set a second one.
     """
     values = [value for name, value in _cookies(event) if name == _name(secure=secure)]
     if len(values) > 1:
@@ -52,7 +55,7 @@ def read_sign_in_cookie(event: APIGatewayProxyEventV2, *, secure: bool) -> str:
 
 
 def _name(*, secure: bool) -> str:
-    return f"__Host-{NAME}" if secure else NAME
+    return f"__Host-{COOKIE_NAME}" if secure else COOKIE_NAME
 
 
 def _cookies(event: APIGatewayProxyEventV2) -> list[tuple[str, str]]:

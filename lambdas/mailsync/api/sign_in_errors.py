@@ -1,7 +1,8 @@
-"""How a sign-in that failed ends: back in the application, in OAuth's words (RFC 6749, 4.1.2.1).
+"""Responses of a failed sign-in: a redirect to the application with an OAuth error code.
 
-The address is APP_INBOX_URL, and both parameters are our own: nothing of the query that came is
-repeated. Only where there is no APP_INBOX_URL, or a program asks for JSON, the answer is our own.
+The redirect goes to APP_INBOX_URL with `error` and `error_description` (RFC 6749, 4.1.2.1). It
+repeats nothing of the received query. Without APP_INBOX_URL the response is a page of this API; a
+client that accepts only JSON gets the problem as JSON.
 """
 
 import re
@@ -12,18 +13,18 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.audit import audit
-from mailsync.api.pages import Link, as_page_or_json, takes_html
+from mailsync.api.html_pages import PageLink, accepts_html, to_problem_page
 from mailsync.api.problems import Problem
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
 
-BEGIN = "/api/auth/microsoft"
-CALLBACK = "/api/auth/microsoft/callback"
-PRIVATE: dict[str, str | list[str]] = {
+SIGN_IN_PATH = "/api/auth/microsoft"
+CALLBACK_PATH = "/api/auth/microsoft/callback"
+PRIVATE_HEADERS: dict[str, str | list[str]] = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-# OAuth 2.0 (RFC 6749 4.1.2.1 and 5.2) and OpenID Connect Core 3.1.2.6; no other word is passed on.
+# OAuth 2.0 (RFC 6749 4.1.2.1 and 5.2) and OpenID Connect Core 3.1.2.6; no other code is passed on.
 _OAUTH_ERRORS = frozenset(
     {
         *("access_denied", "consent_required", "interaction_required", "invalid_grant"),
@@ -38,26 +39,26 @@ def application_url(**parameters: str) -> str:
     """Return APP_INBOX_URL with these query parameters.
 
     Raises:
-        SettingMissing: there is none.
+        SettingMissing: APP_INBOX_URL is not set.
     """
     inbox = load_settings().app_inbox_url
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
-def way_to_application() -> Link:
-    """Return the link that a page of ours ends with."""
+def application_link() -> PageLink:
+    """Return the link to the application; to the sign-in if APP_INBOX_URL is not set."""
     try:
-        return Link(load_settings().app_inbox_url, "Go to the application")
+        return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
-        return Link(BEGIN, "Connect the mailbox again")
+        return PageLink(SIGN_IN_PATH, "Connect the mailbox again")
 
 
-def end_failed_sign_in(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
-    """Lead a browser back to the application; answer a program, and other routes, as usual."""
-    if event.path == CALLBACK:
+def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
+    """Return a redirect to the application for a browser, else the problem as page or JSON."""
+    if event.path == CALLBACK_PATH:
         audit(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
-        return as_page_or_json(problem, event, way_to_application())
+        return to_problem_page(problem, event, application_link())
     description = problem.detail
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         description += f" (request {event.request_context.request_id})"
@@ -67,21 +68,21 @@ def end_failed_sign_in(problem: Problem, event: APIGatewayProxyEventV2) -> Respo
             error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
         )
     except SettingMissing:
-        return as_page_or_json(problem, event, way_to_application())
-    return Response(HTTPStatus.FOUND, headers={**PRIVATE, "Location": location})
+        return to_problem_page(problem, event, application_link())
+    return Response(HTTPStatus.FOUND, headers={**PRIVATE_HEADERS, "Location": location})
 
 
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
     """Return whether the browser is redirected to the application.
 
-    Not after a declined admin consent: that administrator may not know the application.
+    After a declined admin consent it is not: the administrator may not use the application.
     """
     if problem.kind == "admin-consent-refused":
         return False
-    if event.path == BEGIN:
-        return takes_html(event) and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    wants_json = "json" in event.headers.get("accept", "") and not takes_html(event)
-    return event.path == CALLBACK and not wants_json
+    if event.path == SIGN_IN_PATH:
+        return accepts_html(event) and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    wants_json = "json" in event.headers.get("accept", "") and not accepts_html(event)
+    return event.path == CALLBACK_PATH and not wants_json
 
 
 def _oauth_error(problem: Problem) -> str:

@@ -1,7 +1,7 @@
-"""What the application's JWT may be signed with: one shared secret, or the keys of its issuer.
+"""Keys that verify the application's JWT: a shared secret or the issuer's published key set.
 
-The algorithms follow from the setting, never from the token: where the issuer's keys are known,
-nothing signed with HS256 is believed, and the other way round (RFC 8725, 2.1 and 3.1).
+The setting determines the algorithms, never the token: with a published key set HS256 is rejected,
+with a shared secret every other algorithm (RFC 8725, 2.1 and 3.1).
 """
 
 import json
@@ -22,28 +22,33 @@ from mailsync.response_body import ACCEPT_ENCODING, SMALL_BODY_BYTES, Unreadable
 from mailsync.settings import Settings, load_settings
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
-TIMEOUT_S = 3.0
-FRESH_S = 600.0
-"""How long an answer of the issuer is not asked for again."""
-KEPT_S = 3600.0
-"""How long it still counts while the issuer does not answer."""
-PAUSE_S = 30.0
-"""Between two requests, so that invented key ids cannot make us flood the issuer."""
-PAUSE_WITHOUT_KEYS_S = 5.0
-RSA_KEY_BITS = 2048
+FETCH_TIMEOUT_S = 3.0
+REFRESH_AFTER_S = 600.0
+"""Age at which a fetched key set is fetched again."""
+MAX_STALE_S = 3600.0
+"""Age up to which a fetched key set is used while the issuer is unavailable."""
+MIN_FETCH_INTERVAL_S = 30.0
+"""Minimum time between two requests, so that invented key ids cannot flood the issuer."""
+MIN_FIRST_FETCH_INTERVAL_S = 5.0
+"""Minimum time between two requests while no key is available."""
+MIN_RSA_KEY_BITS = 2048
 
 
 class SigningKeys(Protocol):
-    @property
-    def algorithms(self) -> tuple[str, ...]: ...
+    """The keys of one issuer."""
 
-    def named(self, key_id: str | None) -> jwt.PyJWK | str | None:
-        """The key of that `kid`; None: there is none."""
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The accepted values of `alg`."""
+        ...
+
+    def find(self, key_id: str | None) -> jwt.PyJWK | str | None:
+        """Return the key with this `kid`. None: there is no such key."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedSecret:
-    """Has one key, whatever its name."""
+    """A secret for HS256; it verifies every token, whatever its `kid`."""
 
     secret: str = field(repr=False)
 
@@ -51,52 +56,54 @@ class SharedSecret:
     def algorithms(self) -> tuple[str, ...]:
         return ("HS256",)
 
-    def named(self, key_id: str | None) -> str:
+    def find(self, key_id: str | None) -> str:
         return self.secret
 
 
-class PublishedKeys:
-    """The public keys of a JSON Web Key Set (RFC 7517), fetched when needed; `clock` in seconds.
+class KeySet:
+    """The public keys of a JSON Web Key Set (RFC 7517), fetched on demand.
 
-    A key that the issuer adds is seen with the first token that names it, one that it withdraws
-    is forgotten after FRESH_S. What cannot be used is left out and said in the log.
+    The first token that names an unknown key causes a fetch, so a new key is available immediately.
+    A withdrawn key is dropped after `REFRESH_AFTER_S`. Unusable keys are skipped and logged.
+
+    clock: returns seconds.
     """
 
     def __init__(
         self, url: str, tls: SSLContext, *, clock: Callable[[], float] = time.time
     ) -> None:
-        # Wall time: between two calls a function may be frozen, and other clocks with it.
+        # Wall time: Lambda freezes a function between two calls, and monotonic clocks with it.
         self._url = url
         self._tls = tls
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = self._asked_at = -math.inf
+        self._fetched_at = self._requested_at = -math.inf
 
     @property
     def algorithms(self) -> tuple[str, ...]:
         return PUBLIC_KEY_ALGORITHMS
 
-    def named(self, key_id: str | None) -> jwt.PyJWK | None:
+    def find(self, key_id: str | None) -> jwt.PyJWK | None:
         if key_id is None:
             return None
         now = self._clock()
-        if now - self._fetched_at > KEPT_S:
+        if now - self._fetched_at > MAX_STALE_S:
             self._keys = {}
         if self._is_due(key_id, now):
             self._fetch(now)
         return self._keys.get(key_id)
 
     def _is_due(self, key_id: str, now: float) -> bool:
-        asked_s_ago = now - self._asked_at
+        requested_s_ago = now - self._requested_at
         if not self._keys:
-            return asked_s_ago >= PAUSE_WITHOUT_KEYS_S
-        is_wanted = key_id not in self._keys or now - self._fetched_at >= FRESH_S
-        return is_wanted and asked_s_ago >= PAUSE_S
+            return requested_s_ago >= MIN_FIRST_FETCH_INTERVAL_S
+        is_stale = key_id not in self._keys or now - self._fetched_at >= REFRESH_AFTER_S
+        return is_stale and requested_s_ago >= MIN_FETCH_INTERVAL_S
 
     def _fetch(self, now: float) -> None:
         import httpx
 
-        self._asked_at = now
+        self._requested_at = now
         try:
             published = self._published()
         except (
@@ -115,16 +122,21 @@ class PublishedKeys:
         logger.info("signing_keys_fetched", published=len(published), known=len(self._keys))
 
     def _published(self) -> list[Any]:
-        """Raises httpx.HTTPError, or ValueError for an answer that is no key set."""
+        """Return the keys of the response.
+
+        Raises:
+            httpx.HTTPError: the issuer is unavailable.
+            ValueError: the response is not a key set.
+        """
         import httpx
 
-        accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
+        headers = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
         client = httpx.Client(
-            verify=self._tls, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
+            verify=self._tls, timeout=FETCH_TIMEOUT_S, trust_env=False, follow_redirects=False
         )
-        with client as http, http.stream("GET", self._url, headers=accepted) as answer:
-            encoding = answer.raise_for_status().headers.get("Content-Encoding")
-            body = read_body(answer.iter_raw(), encoding, SMALL_BODY_BYTES)
+        with client as http, http.stream("GET", self._url, headers=headers) as response:
+            encoding = response.raise_for_status().headers.get("Content-Encoding")
+            body = read_body(response.iter_raw(), encoding, SMALL_BODY_BYTES)
         if body is None:
             raise ValueError("too large")
         document = json.loads(body)
@@ -136,25 +148,29 @@ class PublishedKeys:
 
 @cache
 def open_signing_keys() -> SigningKeys:
-    """The keys of this process, by its own settings."""
-    return signing_keys(load_settings())
+    """Return the keys by the settings of this process; the process keeps them."""
+    return build_signing_keys(load_settings())
 
 
-def signing_keys(settings: Settings) -> SigningKeys:
-    """Raises SettingMissing when the settings name no key, two kinds of keys, or a weak one, and
-    when the keys of an issuer come without the audience that tells its clients apart."""
+def build_signing_keys(settings: Settings) -> SigningKeys:
+    """Return the keys by these settings.
+
+    Raises:
+        SettingMissing: the settings name no key, both kinds of keys, or a weak secret; or they name
+            an issuer's key set without an audience, so tokens for its other clients would pass.
+    """
     url = settings.jwt_jwks_url
-    _ = settings.jwt_audiences
-    return PublishedKeys(url, settings.tls()) if url else SharedSecret(settings.jwt_secret)
+    _ = settings.jwt_audiences  # raises SettingMissing
+    return KeySet(url, settings.tls()) if url else SharedSecret(settings.jwt_secret)
 
 
 def _usable(published: Any) -> jwt.PyJWK | None:
-    """None for a key that cannot verify a token here; the log says which and why."""
+    """Return the parsed key. None: it cannot verify tokens here; the log has the reason."""
     try:
         key = jwt.PyJWK(published)
         fault = _fault(key)
     except (jwt.PyJWTError, AttributeError, KeyError, TypeError):
-        fault = "It is of a kind that is not known here."
+        fault = "The key has an unsupported type."
     if fault is None:
         return key
     key_id = published.get("kid") if isinstance(published, dict) else None
@@ -164,11 +180,11 @@ def _usable(published: Any) -> jwt.PyJWK | None:
 
 def _fault(key: jwt.PyJWK) -> str | None:
     if key.key_id is None:
-        return "It has no kid."
+        return "The key has no kid."
     if key.algorithm_name not in PUBLIC_KEY_ALGORITHMS or key.public_key_use not in ("sig", None):
-        return "It is not for signatures by RS256 or ES256."
+        return "The key is not meant for signatures by RS256 or ES256."
     if not isinstance(key.key, RSAPublicKey | EllipticCurvePublicKey):
-        return "It is no public key."
-    if isinstance(key.key, RSAPublicKey) and key.key.key_size < RSA_KEY_BITS:
-        return f"It has {key.key.key_size} bits; RSA keys need {RSA_KEY_BITS}."
+        return "The key is not a public key."
+    if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_KEY_BITS:
+        return f"The RSA key has {key.key.key_size} bits; at least {MIN_RSA_KEY_BITS} are required."
     return None

@@ -1,17 +1,18 @@
-"""What the rows of an account mean to somebody who waits for its sync. No clock, no database."""
+"""The sync status of an account, computed from its rows; without clock and database."""
 
 import math
 from datetime import datetime
 
-from mailsync.api.models import failure
-from mailsync.api.removal_models import pending
+from mailsync.api.models import to_failure
+from mailsync.api.removal_models import to_optional_view
 from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 SYNCING = "syncing"
 
 
-def show(account: AccountStatus, now: datetime) -> SyncStatusView:
+def to_view(account: AccountStatus, now: datetime) -> SyncStatusView:
+    """Return the status for a response."""
     syncing = account.sync_status == SYNCING and account.status == "active"
     progress, total = _progress(account.folders)
     rate = _rate(account, now)
@@ -29,18 +30,21 @@ def show(account: AccountStatus, now: datetime) -> SyncStatusView:
         folders=tuple(_folder(each) for each in account.folders),
         rate=round(rate, 1),
         eta_seconds=math.ceil((total - progress) / rate) if syncing and rate and total else None,
-        last_error=failure(account.last_error, account.last_error_message),
+        last_error=to_failure(account.last_error, account.last_error_message),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
         compared_at=account.compared_at,
-        pending_removal=pending(account.removal),
+        pending_removal=to_optional_view(account.removal),
         run_id=account.run_id,
     )
 
 
 def _progress(folders: tuple[FolderStatus, ...]) -> tuple[int, int]:
-    """Done and to do, in messages, without those that the provider is known to count wrongly.
-    During a full sync the provider's counts may lag behind ours; 105 of 100 would mislead."""
+    """Return the processed and the expected messages, by the provider's corrected counts.
+
+    During a full sync the provider's counts can lag behind the stored rows. The expected number is
+    then at least the processed one, so that progress never exceeds 100 %.
+    """
     progress = sum(each.total + each.quarantined for each in folders)
     total = sum(max(0, each.remote_total - each.count_offset) for each in folders)
     if any(each.walking for each in folders):
@@ -49,6 +53,7 @@ def _progress(folders: tuple[FolderStatus, ...]) -> tuple[int, int]:
 
 
 def _rate(account: AccountStatus, now: datetime) -> float:
+    """Return the new messages stored per second since the run started; 0 without a run."""
     if account.run_started_at is None:
         return 0.0
     return account.run_inserted / max((now - account.run_started_at).total_seconds(), 1.0)
@@ -69,5 +74,5 @@ def _folder(folder: FolderStatus) -> FolderView:
         walking=folder.walking,
         verified_at=folder.verified_at,
         compared_at=folder.compared_at,
-        error=failure(folder.error, folder.error_message),
+        error=to_failure(folder.error, folder.error_message),
     )

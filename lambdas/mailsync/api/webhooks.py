@@ -1,7 +1,7 @@
-"""Routes of `/api/webhooks`: a provider says that a mailbox changed, so it becomes due.
+"""Routes of `/api/webhooks`: a provider notifies of a change, and the mailbox becomes due.
 
-They are open to the world. Whoever does not know the secret of a subscription has no effect and
-gets the same answer as who does.
+These routes are public. A notification without the secret of a subscription has no effect. The
+response is the same with and without a valid secret.
 """
 
 import base64
@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.problems import ApiError, Problem, answer_with_problems
+from mailsync.api.problems import ApiError, Problem, register_problem_handler
 from mailsync.log import logger
 from mailsync.model import Provider
 from mailsync.providers import webhook_path
@@ -24,11 +24,11 @@ from mailsync.providers.graph.notifications import (
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
-"""Some thousand notifications in one request; the provider sends a handful."""
+MAX_NOTIFICATION_BYTES = 2 * 1024 * 1024
+"""Some thousand notifications; the provider sends a few in one request."""
 
 _TEXT = "text/plain; charset=utf-8"
-_NEVER_A_PAGE: dict[str, str | list[str]] = {
+_PLAIN_TEXT_HEADERS: dict[str, str | list[str]] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -37,44 +37,51 @@ _MALFORMED = Problem(
     kind="malformed-notification",
     status=400,
     title="This is not a notification",
-    detail="Send notifications in the form that the mail provider documents.",
+    detail="The body is not a notification, so it had no effect; send notifications in the format"
+    " that the mail provider documents.",
 )
 _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
-    detail=f"Send at most {MAX_BODY_BYTES} bytes in one request.",
+    detail=f"The body is too large; send at most {MAX_NOTIFICATION_BYTES} bytes in one request.",
 )
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 def build_app() -> APIGatewayHttpResolver:
+    """Return the resolver of the function `webhook`."""
     app = APIGatewayHttpResolver()
-    answer_with_problems(app)
+    register_problem_handler(app)
     app.include_router(router)
     return app
 
 
 @router.post(webhook_path(Provider.MICROSOFT))
-def microsoft() -> Response[str]:
+def receive_microsoft_notifications() -> Response[str]:
     event = router.current_event
     try:
         token = handshake(event.raw_event.get("rawQueryString", ""))
         if token is not None:
-            return Response(HTTPStatus.OK, _TEXT, token, _NEVER_A_PAGE)
+            return Response(HTTPStatus.OK, _TEXT, token, _PLAIN_TEXT_HEADERS)
         notifications = read_notifications(_body(event))
     except NotANotification:
         raise ApiError(_MALFORMED) from None
     genuine = PushStore(open_database()).receive(notifications)
     logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
-    return Response(HTTPStatus.ACCEPTED, _TEXT, "", _NEVER_A_PAGE)
+    return Response(HTTPStatus.ACCEPTED, _TEXT, "", _PLAIN_TEXT_HEADERS)
 
 
 def _body(event: APIGatewayProxyEventV2) -> bytes:
-    """Raises ApiError (413) before anything is decoded, NotANotification when it cannot be."""
+    """Return the decoded body.
+
+    Raises:
+        ApiError: the body is too large; it was not decoded (413).
+        NotANotification: the body cannot be decoded.
+    """
     text = event.raw_event.get("body") or ""
-    if len(text) > MAX_BODY_BYTES:
+    if len(text) > MAX_NOTIFICATION_BYTES:
         raise ApiError(_TOO_LARGE)
     try:
         return base64.b64decode(text) if event.is_base64_encoded else text.encode()

@@ -1,17 +1,17 @@
-"""Usable access tokens of an account, and nobody else's.
+"""Access tokens of accounts: stored sealed, renewed before they expire.
 
-One writer renews at a time: the identity platform hands out a new grant with each access token,
-and two workers that save theirs one after the other would keep the wrong one.
+One worker renews at a time, under a lock. The identity platform issues a new grant with each access
+token, and of two workers without a lock the slower one could store the older grant.
 
-What the identity platform says about the next request is stored beside the token, so that every
-worker respects it: the pause that it asked for, and that a grant has ended.
+The store keeps two facts beside the token, so that every worker respects them: the pause that the
+identity platform requested, and the end of a grant.
 """
 
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mailsync.credentials.token_set import TokenSet, access_of, grant_of
+from mailsync.credentials.token_set import TokenSet, access_token_context, grant_context
 from mailsync.credentials.vault import SealingKey, Vault
 from mailsync.errors import (
     AccessRevoked,
@@ -22,55 +22,66 @@ from mailsync.errors import (
 from mailsync.model import Access, AccountId, Credentials
 from mailsync.settings import Settings
 
-FRESH_FOR = timedelta(minutes=5)
-"""An access token with less time left is renewed before it is used."""
-MIN_AGE = timedelta(minutes=5)
-"""A younger access token is not renewed when the mail provider refuses it: that is an outage, and
-10,000 mailboxes that renew with each request would only add one of the identity platform."""
-PAUSE_S = 60.0
-"""After a throttled renewal whose answer names no time; 60 is what Microsoft usually names
+MIN_REMAINING_LIFETIME = timedelta(minutes=5)
+"""A token that expires sooner is renewed before use."""
+MIN_RENEWAL_AGE = timedelta(minutes=5)
+"""A younger token is not renewed when the mail provider rejects it. That rejection is an outage,
+and renewals of 10,000 mailboxes with each request would overload the identity platform as well."""
+DEFAULT_PAUSE_S = 60.0
+"""Pause after a throttled renewal without Retry-After; Microsoft usually requests 60 s
 (MSAL.NET docs, "Understanding client and server throttling")."""
-_ATTEMPTS = 3
+_MAX_ATTEMPTS = 3
 
 
-class Renewal(Protocol):
+class LockedCredentials(Protocol):
+    """The stored credentials of one account, locked for a renewal."""
+
     @property
     def credentials(self) -> Credentials: ...
 
     def save(self, credentials: Credentials) -> None: ...
 
     def postpone(self, until: datetime) -> None:
-        """Keep every worker from asking the identity platform before then."""
+        """Store the time before which no worker may request a token of this account."""
         ...
 
     def end_grant(self) -> None:
-        """Record that the grant has ended: the account stays closed until a new sign-in."""
+        """Record that the grant has ended. The account stays closed until a new sign-in."""
         ...
 
 
 class CredentialStore(Protocol):
+    """Stores the sealed credentials of accounts."""
+
     def credentials(self, account_id: AccountId) -> Credentials:
-        """Raises AccountNotConnected when the account has none."""
+        """Return the credentials of the account.
+
+        Raises:
+            AccountNotConnected: the account has no credentials.
+        """
         ...
 
-    def renewing(self, account_id: AccountId) -> AbstractContextManager[Renewal]:
-        """The same under a lock; inside the block nothing else may be asked of the store."""
+    def renewing(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
+        """Lock the credentials of the account. The block must not use the store otherwise.
+
+        Raises:
+            AccountNotConnected: the account has no credentials.
+        """
         ...
 
 
 class StoredAccess:
-    """The access token of one account, kept sealed in the store; implements `AccessTokenSource`.
+    """The access token of one account, sealed in the store; implements `AccessTokenSource`.
 
-    Where an organisation lets the application in there is no grant, and a new token is simply
-    asked for; it is kept in the same way.
+    App-only access has no grant: the application requests a new token with its own credential.
 
     Both methods raise:
-        AccountNotConnected: there is nothing to sign in with.
-        AccessRevoked: the grant is refused, and a person must connect the mailbox again; or
-            the organisation no longer admits the application.
-        ProviderRejected: the app registration is refused.
-        ProviderThrottled: the identity platform asked for a pause, now or of another worker.
-        ProviderUnavailable: the identity platform does not answer.
+        AccountNotConnected: the account has no credentials.
+        AccessRevoked: the identity platform rejected the grant, and the user must connect the
+            mailbox again; or the organisation withdrew its consent to the application.
+        ProviderRejected: the identity platform rejected the app registration.
+        ProviderThrottled: the identity platform requested a pause, from this or another worker.
+        ProviderUnavailable: the identity platform is unavailable.
     """
 
     def __init__(
@@ -89,21 +100,21 @@ class StoredAccess:
         self._access: Access | None = None
 
     def current(self) -> Access:
-        """A token with at least 5 minutes left."""
+        """Return a token that is valid for at least 5 minutes."""
         if self._access is None or not _is_fresh(self._access):
             self._access = self._renewed(refused=None)
         return self._access
 
     def renew(self, refused: Access) -> Access:
-        """Return another token than the refused one; a token that another worker renewed will do.
+        """Return a token that differs from `refused`, renewed by this or by another worker.
 
-        Returns the refused token itself while it is younger than `MIN_AGE`.
+        A token younger than `MIN_RENEWAL_AGE` is not renewed; the method returns it unchanged.
         """
         self._access = self._renewed(refused)
         return self._access
 
     def _renewed(self, refused: Access | None) -> Access:
-        for _ in range(_ATTEMPTS):
+        for _ in range(_MAX_ATTEMPTS):
             before = self._known or self._store.credentials(self._account_id)
             self._known = None
             stored = _stored(self._account_id, before, self._vault)
@@ -116,33 +127,35 @@ class StoredAccess:
                 if renewal.credentials != before:
                     continue
                 outcome = self._exchange(grant, key, renewal)
-            # What is to be remembered of a refusal is committed by now.
+            # Raised here and not in the block, so that the pause or the end of the grant is
+            # committed first.
             if isinstance(outcome, MailsyncError):
                 raise outcome
             return outcome
         raise ProviderUnavailable(
-            f"Others keep renewing the access of account {self._account_id}; trying again."
+            f"Other workers kept renewing the token of account {self._account_id}. Stored mail"
+            " stays readable; the sync is retried."
         )
 
     def _exchange(
-        self, grant: str | None, key: SealingKey, renewal: Renewal
+        self, grant: str | None, key: SealingKey, renewal: LockedCredentials
     ) -> Access | AccessRevoked | ProviderThrottled:
         try:
             renewed = _tokens(self._settings, grant, renewal.credentials.organisation_id)
         except ProviderThrottled as throttled:
-            wait_s = PAUSE_S if throttled.retry_after_s is None else throttled.retry_after_s
+            wait_s = DEFAULT_PAUSE_S if throttled.retry_after_s is None else throttled.retry_after_s
             renewal.postpone(datetime.now(UTC) + timedelta(seconds=wait_s))
             return ProviderThrottled(str(throttled), retry_after_s=wait_s)
-        except AccessRevoked as refusal:
-            if refusal.is_final:
+        except AccessRevoked as error:
+            if error.is_final:
                 renewal.end_grant()
-            return refusal
+            return error
         renewal.save(renewed.sealed(self._account_id, key))
         return renewed.access
 
 
-class HeldAccess:
-    """An access token by itself, nothing stored behind it; an `AccessTokenSource` that never renews."""
+class FixedAccess:
+    """An access token that is neither stored nor renewed; implements `AccessTokenSource`."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -161,71 +174,78 @@ def open_access(
     settings: Settings,
     known: Credentials | None = None,
 ) -> StoredAccess:
-    """The access of one account; asks nobody until a token is needed.
+    """Return the access of one account; the first use reads the store.
 
-    known: what was read of its credentials a moment ago.
+    Args:
+        known: the account's credentials, if the caller has just read them.
     """
     return StoredAccess(account_id, store, vault, settings, known)
 
 
-def last_access(
+def unlocked_access(
     account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
-) -> HeldAccess:
-    """For the last requests of an account whose credentials are about to go.
+) -> FixedAccess:
+    """Return a token for the last requests before the account's credentials are deleted.
 
-    Nothing is locked and what had to be renewed is not stored, so nobody waits for it.
+    The function takes no lock and does not store a renewed token, so other workers never wait.
 
-    Raises what `StoredAccess` raises.
+    Raises:
+        Errors of `StoredAccess`.
     """
     credentials = store.credentials(account_id)
     stored = _stored(account_id, credentials, vault)
     if stored and _is_fresh(stored):
-        return HeldAccess(stored)
+        return FixedAccess(stored)
     _respect_pause(credentials)
     grant = _grant(account_id, credentials, vault)
-    return HeldAccess(_tokens(settings, grant, credentials.organisation_id).access)
+    return FixedAccess(_tokens(settings, grant, credentials.organisation_id).access)
 
 
 def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
     if credentials.grant is None:
         return None
-    return vault.open(grant_of(account_id), credentials.grant)
+    return vault.open(grant_context(account_id), credentials.grant)
 
 
 def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Access | None:
     if credentials.access is None or credentials.access_expires_at is None:
         return None
-    token = vault.open(access_of(account_id), credentials.access)
+    token = vault.open(access_token_context(account_id), credentials.access)
     return Access(token, credentials.access_expires_at)
 
 
 def _is_usable(stored: Access, credentials: Credentials, refused: Access | None) -> bool:
-    """Whether the stored token answers the need: any, or another one than was refused."""
+    """Return whether to use the stored token: it was not rejected, or is too young to renew."""
     if refused is None or stored.token != refused.token:
         return True
     issued_at = credentials.access_issued_at
-    return issued_at is not None and datetime.now(UTC) - issued_at < MIN_AGE
+    return issued_at is not None and datetime.now(UTC) - issued_at < MIN_RENEWAL_AGE
 
 
 def _respect_pause(credentials: Credentials) -> None:
-    """Raises ProviderThrottled while the pause lasts that the identity platform asked for."""
+    """Check that no pause is in effect.
+
+    Raises:
+        ProviderThrottled: the pause that the identity platform requested has not ended.
+    """
     if credentials.renew_after is None:
         return
     left_s = (credentials.renew_after - datetime.now(UTC)).total_seconds()
     if left_s > 0:
         raise ProviderThrottled(
-            f"The sign-in service wants a pause of {left_s:.0f} more seconds; the sync waits.",
+            f"The sign-in service requested a pause, which lasts {left_s:.0f} more seconds. Stored"
+            " mail stays readable; the sync resumes after the pause.",
             retry_after_s=left_s,
         )
 
 
 def _tokens(settings: Settings, grant: str | None, organisation_id: str | None) -> TokenSet:
-    from mailsync.credentials.microsoft import app_only_tokens, refresh
+    from mailsync.credentials.microsoft import app_only_tokens, refresh_tokens
 
     if organisation_id is None:
-        return refresh(settings, grant)
+        return refresh_tokens(settings, grant)
     return app_only_tokens(settings, organisation_id)
 
 
 def _is_fresh(access: Access) -> bool:
-    return access.expires_at - datetime.now(UTC) > FRESH_FOR
+    return access.expires_at - datetime.now(UTC) > MIN_REMAINING_LIFETIME

@@ -1,6 +1,6 @@
-"""Signing in to Microsoft 365: the only module that knows msal.
+"""Sign-in to Microsoft 365 and renewal of tokens; the only module that imports msal.
 
-A grant is msal's token cache as text: the refresh token with what msal needs to use it.
+A grant is msal's serialized token cache: the refresh token with the data that msal needs to use it.
 Sources: Microsoft identity platform docs, "Refresh tokens", "OAuth 2.0 client credentials flow"
 and "Application authentication certificate credentials".
 """
@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
-from mailsync.credentials import microsoft_refusals as refusals
-from mailsync.credentials.microsoft_refusals import SignInRefused
+from mailsync.credentials import microsoft_errors
+from mailsync.credentials.microsoft_errors import SignInRejected
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import (
     AccessRevoked,
@@ -37,10 +37,10 @@ from mailsync.retry_after import retry_after_s
 from mailsync.settings import Settings, is_private_url
 
 SCOPES = ("Mail.Read", "User.Read")
-TIMEOUT_S = 15
+REQUEST_TIMEOUT_S = 15
 _READ_BYTES = 64 * 2**10
 _UNREADABLE = (ValueError, KeyError, RuntimeError, TypeError, OverflowError)
-"""What msal and we raise for an answer that is not as documented."""
+"""Exceptions of msal and of this module for a response that does not match the documentation."""
 _PEM = re.compile(
     r"-----BEGIN (?:RSA )?(?P<what>PRIVATE KEY|CERTIFICATE)-----.*?-----END [A-Z ]+-----",
     re.DOTALL,
@@ -48,8 +48,13 @@ _PEM = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
-    """`home_account_id` stays the same when the address changes."""
+class SignInResult:
+    """The result of a sign-in.
+
+    home_account_id: Microsoft's id of the user in the home tenant; stable when the address changes.
+    address: email address, empty if the token names none.
+    tokens: access token and grant.
+    """
 
     home_account_id: str
     address: str
@@ -57,14 +62,17 @@ class SignedIn:
 
 
 def begin_sign_in(settings: Settings, redirect_uri: str) -> dict[str, Any]:
-    """What to keep, as JSON, until the person comes back; `auth_uri` is where to send them.
+    """Start the authorization code flow with PKCE.
+
+    Returns the flow, a JSON object that `finish_sign_in` needs; `auth_uri` is the URL to redirect
+    the browser to.
 
     Raises:
-        ProviderThrottled, ProviderUnavailable: the identity platform does not answer.
+        ProviderThrottled, ProviderUnavailable: the identity platform is unavailable.
     """
     with _app(settings) as (app, *_), warnings.catch_warnings():
-        # msal wants the answer as a POST from Microsoft's page, but a browser sends no
-        # SameSite=Lax cookie with one, and that cookie is what binds the answer to the browser.
+        # msal warns that it prefers response_mode=form_post. A browser sends no SameSite=Lax cookie
+        # with a POST from Microsoft's page, and that cookie binds the response to the browser.
         warnings.simplefilter("ignore", UserWarning)
         flow: dict[str, Any] = app.initiate_auth_code_flow(
             list(SCOPES), redirect_uri=redirect_uri, prompt="select_account"
@@ -75,86 +83,102 @@ def begin_sign_in(settings: Settings, redirect_uri: str) -> dict[str, Any]:
 
 def finish_sign_in(
     settings: Settings, flow: Mapping[str, Any], query: Mapping[str, str]
-) -> SignedIn:
-    """Exchanges the code in the query of the redirect.
+) -> SignInResult:
+    """Exchange the authorization code in the query of the redirect for tokens.
 
     Raises:
-        SignInRefused: the person or the platform said no, or the query belongs to another flow.
-        ProviderRejected: the app registration is refused.
-        ProviderThrottled: the identity platform asks for a pause.
-        ProviderUnavailable: the identity platform does not answer.
+        SignInRejected: the user or the platform denied access, or the query is of another flow.
+        ProviderRejected: the identity platform rejected the app registration.
+        ProviderThrottled: the identity platform requested a pause.
+        ProviderUnavailable: the identity platform is unavailable.
     """
     if query.get("state") != flow.get("state"):
-        raise SignInRefused("state_mismatch", "This sign-in was begun elsewhere; begin it again.")
+        raise SignInRejected(
+            "state_mismatch",
+            "The response belongs to another sign-in. No mailbox was connected; start the sign-in"
+            " again.",
+        )
     if "iss" in query and _origin(query["iss"]) != _origin(settings.microsoft_authority):
-        # Another platform's code must not be shown to this one, nor the other way round (RFC 9207).
-        raise SignInRefused("issuer_mismatch", "Another platform than Microsoft answered.")
+        # A code of another issuer must not be sent to this one (RFC 9207, mix-up attack).
+        raise SignInRejected(
+            "issuer_mismatch",
+            "The response was issued by another platform than Microsoft. No mailbox was connected;"
+            " start the sign-in again.",
+        )
     with _app(settings) as (app, cache, http):
-        answer = app.acquire_token_by_auth_code_flow(dict(flow), dict(query))
-        if "access_token" not in answer:
-            raise refusals.of_sign_in(answer, http.retry_after_s)
-        if not _may_read_mail(answer):
-            raise SignInRefused("scope_missing", "The app was not allowed to read mail.")
-        claims = answer.get("id_token_claims", {})
-        return SignedIn(
+        response = app.acquire_token_by_auth_code_flow(dict(flow), dict(query))
+        if "access_token" not in response:
+            raise microsoft_errors.sign_in_error(response, http.retry_after_s)
+        if not _may_read_mail(response):
+            raise SignInRejected(
+                "scope_missing",
+                "The app was not allowed to read mail. No mailbox was connected; start the sign-in"
+                " again and allow the app to read mail.",
+            )
+        claims = response.get("id_token_claims", {})
+        return SignInResult(
             home_account_id=app.get_accounts()[0]["home_account_id"],
             address=str(claims.get("preferred_username") or claims.get("email") or ""),
-            tokens=TokenSet(_access(answer), grant=cache.serialize()),
+            tokens=TokenSet(_access(response), grant=cache.serialize()),
         )
 
 
-def refresh(settings: Settings, grant: str | None) -> TokenSet:
-    """A new access token for a grant, and the grant to use next time.
+def refresh_tokens(settings: Settings, grant: str | None) -> TokenSet:
+    """Request a new access token; the result holds the grant for the next renewal.
 
     Raises:
-        AccessRevoked: the grant is refused; only a person can give a new one.
-        ProviderRejected: the app registration is refused.
-        ProviderThrottled: the identity platform asks for a pause.
-        ProviderUnavailable: the identity platform does not answer.
+        AccessRevoked: the identity platform rejected the grant; the user must sign in again.
+        ProviderRejected: the identity platform rejected the app registration.
+        ProviderThrottled: the identity platform requested a pause.
+        ProviderUnavailable: the identity platform is unavailable.
     """
     with _app(settings, grant) as (app, cache, http):
         accounts = app.get_accounts()
-        answer = app.acquire_token_silent_with_error(
+        response = app.acquire_token_silent_with_error(
             list(SCOPES), accounts[0] if accounts else None, force_refresh=True
         )
-        if not answer:
+        if not response:
             raise AccessRevoked(
-                "The stored grant holds no refresh token; connect the mailbox again.", is_final=True
+                "The stored grant holds no refresh token, so new mail is not synced. Stored mail"
+                " stays readable; connect the mailbox again.",
+                is_final=True,
             )
-        if "access_token" not in answer:
-            raise refusals.of_renewal(answer, http.retry_after_s)
-        return TokenSet(_access(answer), grant=cache.serialize())
+        if "access_token" not in response:
+            raise microsoft_errors.renewal_error(response, http.retry_after_s)
+        return TokenSet(_access(response), grant=cache.serialize())
 
 
 def app_only_tokens(settings: Settings, organisation_id: str) -> TokenSet:
-    """A new access token of the application itself, for every mailbox it may read there.
+    """Request an app-only access token, valid for all mailboxes the organisation allows.
 
     Raises:
-        AccessRevoked: the organisation does not admit the app; its administrator must agree.
-        ProviderRejected: the app registration is refused.
-        ProviderThrottled: the identity platform asks for a pause.
-        ProviderUnavailable: the identity platform does not answer.
+        AccessRevoked: the organisation has not consented to the app; its administrator must.
+        ProviderRejected: the identity platform rejected the app registration.
+        ProviderThrottled: the identity platform requested a pause.
+        ProviderUnavailable: the identity platform is unavailable.
     """
     scheme, host = _origin(settings.graph_url)
     with _app(settings, tenant=organisation_id) as (app, _, http):
-        answer = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
-        if "access_token" not in answer:
-            raise refusals.of_organisation(answer, http.retry_after_s)
-        return TokenSet(_access(answer), organisation_id=organisation_id)
+        response = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
+        if "access_token" not in response:
+            raise microsoft_errors.app_only_error(response, http.retry_after_s)
+        return TokenSet(_access(response), organisation_id=organisation_id)
 
 
-_OPTIONS = {"timeout": TIMEOUT_S, "allow_redirects": False, "stream": True}
+_OPTIONS = {"timeout": REQUEST_TIMEOUT_S, "allow_redirects": False, "stream": True}
 
 
 class _HttpClient:
-    """The HTTP client of one msal application, which tells what msal keeps to itself.
+    """The HTTP client of one msal application; raises for throttling and redirects.
 
-    What it sends holds the app's secret, codes and refresh tokens, so it goes out by https alone
-    (or to this machine), whatever address the platform's own metadata names, and follows no
-    redirect: one with 307 would carry the form along.
+    Requests contain the app's secret, codes and refresh tokens. The client therefore sends them
+    only by https or to loopback, whatever URLs the platform's metadata names, and follows no
+    redirect: a redirect with 307 would forward the form.
 
-    msal hands out neither the status of an answer nor its headers, and reads the plain text of a
-    429 as broken JSON. `retry_after_s` is what the last answer asked for, None if nothing.
+    msal exposes neither status nor headers of a response, and parses the plain text of a 429 as
+    JSON.
+
+    retry_after_s: Retry-After of the last response, in seconds. None: no header.
     """
 
     def __init__(self, session: Any) -> None:
@@ -173,11 +197,11 @@ class _HttpClient:
         self._session.close()
 
     def _read(self, response: Any) -> Any:
-        """The answer with its body, of `SMALL_BODY_BYTES` at most.
+        """Read the body, of at most `SMALL_BODY_BYTES`, and return the response.
 
         Raises:
-            ValueError: the body is larger, or cannot be unpacked.
-            ProviderThrottled, ProviderUnavailable: the body does not matter any more.
+            ValueError: the body is larger, or cannot be decompressed.
+            ProviderThrottled, ProviderUnavailable: the status is 429, 503 or a redirect.
         """
         from urllib3.exceptions import HTTPError
 
@@ -191,7 +215,7 @@ class _HttpClient:
                 raise ValueError(type(error).__name__) from None
         if body is None:
             raise ValueError("too large")
-        response._content = bytes(body)  # what `text` reads, instead of the connection
+        response._content = bytes(body)  # `text` reads this instead of the connection
         return response
 
     def _check(self, response: Any) -> None:
@@ -199,12 +223,14 @@ class _HttpClient:
         status = response.status_code
         if 300 <= status < 400:
             raise ProviderUnavailable(
-                f"Microsoft's sign-in service leads elsewhere ({status}); the app's secret is not"
-                " sent there. The sync goes on later; if this stays, check MICROSOFT_AUTHORITY."
+                f"Microsoft's sign-in service redirects to another address ({status}), to which the"
+                " app's secret is not sent. Stored mail stays readable and the sync is retried. If"
+                " this persists, check MICROSOFT_AUTHORITY."
             )
         if status == 429 or (status == 503 and self.retry_after_s is not None):
             raise ProviderThrottled(
-                f"Microsoft's sign-in service asks for a pause ({status}); the sync goes on then.",
+                f"Microsoft's sign-in service requested a pause ({status}). Stored mail stays"
+                " readable; the sync resumes after the pause.",
                 retry_after_s=self.retry_after_s,
             )
 
@@ -213,10 +239,10 @@ class _HttpClient:
 def _app(
     settings: Settings, grant: str | None = None, *, tenant: str | None = None
 ) -> Iterator[tuple[Any, Any, _HttpClient]]:
-    """An msal application with its token cache and its HTTP client.
+    """Yield a new msal application with its token cache and its HTTP client.
 
-    Always a new one: msal answers a refused request from memory for 60 s, so an application
-    that is kept would go on refusing after a person has signed in again.
+    msal repeats a rejection from its cache for 60 s. A reused application would reject renewals
+    even after the user has signed in again.
     """
     import msal
     import requests
@@ -233,7 +259,7 @@ def _app(
             settings.microsoft_client_id,
             client_credential=credential,
             authority=_authority(settings, tenant),
-            # The platform is a setting; Microsoft need not be asked whether it is one of theirs.
+            # The authority is a setting, so msal need not ask Microsoft whether it is valid.
             instance_discovery=False,
             token_cache=cache,
             http_client=http,
@@ -242,16 +268,18 @@ def _app(
 
 
 def _authority(settings: Settings, tenant: str | None) -> str:
-    """The platform's address ends in the tenant, or a word for several of them."""
+    """Return the authority URL, with `tenant` as its last part if given."""
     authority = settings.microsoft_authority
     return f"{authority.rpartition('/')[0]}/{tenant}" if tenant else authority
 
 
 def _credential(settings: Settings) -> str | dict[str, str]:
-    """The certificate where there is one: its key never leaves the function, as a secret does.
+    """Return the certificate if one is set, else the client secret.
+
+    A certificate is safer: its private key never leaves the function.
 
     Raises:
-        SettingMissing: the certificate's setting does not hold both it and its key.
+        SettingMissing: MICROSOFT_CLIENT_CERTIFICATE lacks the certificate or its key.
     """
     pem = settings.microsoft_client_certificate
     if pem is None:
@@ -273,8 +301,9 @@ def _require_private(url: str) -> None:
     """Raise ProviderUnavailable unless the address is https or on loopback."""
     if not is_private_url(url):
         raise ProviderUnavailable(
-            "Microsoft's sign-in service names an address without https; nothing is sent there."
-            " The sync goes on later; if this stays, check MICROSOFT_AUTHORITY."
+            "Microsoft's sign-in service names an address without https, to which no secret is"
+            " sent. Stored mail stays readable and the sync is retried. If this persists, check"
+            " MICROSOFT_AUTHORITY."
         )
 
 
@@ -288,8 +317,11 @@ def _origin(url: str) -> tuple[str, str]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """msal raises its own error for a 5xx, lets those of requests through, and raises one of
-    the built-in ones for an answer that it cannot read or trust."""
+    """Turn exceptions of msal and requests into ProviderUnavailable.
+
+    msal raises MsalError for a 5xx, passes exceptions of requests on, and raises built-in
+    exceptions for a response that it cannot parse or verify.
+    """
     import msal.exceptions
     import requests
 
@@ -298,15 +330,16 @@ def _translated() -> Iterator[None]:
         yield
     except (*unavailable, *_UNREADABLE) as error:
         raise ProviderUnavailable(
-            f"Microsoft's sign-in service failed ({type(error).__name__}); trying again."
+            f"Microsoft's sign-in service failed ({type(error).__name__}). Stored mail stays"
+            " readable; the sync is retried."
         ) from None
 
 
-def _access(answer: Mapping[str, Any]) -> Access:
-    lifetime = timedelta(seconds=int(answer["expires_in"]))
-    return Access(answer["access_token"], datetime.now(UTC) + lifetime)
+def _access(response: Mapping[str, Any]) -> Access:
+    lifetime = timedelta(seconds=int(response["expires_in"]))
+    return Access(response["access_token"], datetime.now(UTC) + lifetime)
 
 
-def _may_read_mail(answer: Mapping[str, Any]) -> bool:
-    granted = {each.rpartition("/")[2].lower() for each in str(answer.get("scope")).split()}
+def _may_read_mail(response: Mapping[str, Any]) -> bool:
+    granted = {each.rpartition("/")[2].lower() for each in str(response.get("scope")).split()}
     return bool(granted & {"mail.read", "mail.readwrite"})

@@ -1,17 +1,19 @@
-"""The tokens of a mailbox, from the sign-in to the sealed row."""
+"""The tokens of a mailbox in plain text, and how they are sealed for the store."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mailsync.credentials.vault import Column, Place, SealingKey
+from mailsync.credentials.vault import SealedColumn, SealingContext, SealingKey
 from mailsync.model import Access, AccountId, Credentials
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """An access token and what the next one is requested with.
+    """An access token with the means to request the next one.
 
-    That is the grant of a person, or `organisation_id`: then the application has the token itself.
+    access: the access token.
+    grant: grant of the user. None: app-only access.
+    organisation_id: tenant id of app-only access. None: access by a grant.
     """
 
     access: Access
@@ -19,21 +21,24 @@ class TokenSet:
     organisation_id: str | None = None
 
     def sealed(self, account_id: AccountId, key: SealingKey) -> Credentials:
-        """Everything under this one key, so that no older key is needed for the account."""
+        """Return the credentials for the store, all sealed under `key`.
+
+        With a single key, an account never needs an older data key.
+        """
         return Credentials(
-            grant=None if self.grant is None else key.seal(grant_of(account_id), self.grant),
-            access=key.seal(access_of(account_id), self.access.token),
+            grant=None if self.grant is None else key.seal(grant_context(account_id), self.grant),
+            access=key.seal(access_token_context(account_id), self.access.token),
             access_expires_at=self.access.expires_at,
             organisation_id=self.organisation_id,
             access_issued_at=datetime.now(UTC),
         )
 
 
-def grant_of(account_id: AccountId) -> Place:
-    """Where the grant of an account is stored."""
-    return Place(Column.GRANT, account_id)
+def grant_context(account_id: AccountId) -> SealingContext:
+    """Return what the sealed grant of an account is bound to."""
+    return SealingContext(SealedColumn.GRANT, account_id)
 
 
-def access_of(account_id: AccountId) -> Place:
-    """Where the access token of an account is stored."""
-    return Place(Column.ACCESS, account_id)
+def access_token_context(account_id: AccountId) -> SealingContext:
+    """Return what the sealed access token of an account is bound to."""
+    return SealingContext(SealedColumn.ACCESS, account_id)

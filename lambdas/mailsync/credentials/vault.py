@@ -1,9 +1,8 @@
-"""Secrets at rest: AES-256-GCM under a data key that only the key service can unwrap.
+"""Encryption of stored secrets: AES-256-GCM under data keys that only AWS KMS can decrypt.
 
-A secret is bound to its column and its owner: moved to another column or row it does not open.
-Data keys are shared by all accounts, so a sync costs no call of the key service while one is known
-(AWS KMS docs, "Envelope encryption"); they stay in memory for 10 minutes, and a new one is made
-every 30 days.
+A sealed value is bound to its column and its owner; moved to another column or row, it does not
+open. All accounts share a data key, so most syncs need no KMS call (AWS KMS docs, "Envelope
+encryption"). A process caches data keys for 10 minutes. A new data key is made every 30 days.
 """
 
 import secrets
@@ -20,11 +19,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import DataKey, Sealed
 
-REMEMBERED_S = 600.0
-REPLACED_AFTER = timedelta(days=30)
+DATA_KEY_CACHE_S = 600.0
+MAX_DATA_KEY_AGE = timedelta(days=30)
 ENCRYPTION_CONTEXT = {"purpose": "mail-token"}
 _NONCE_BYTES = 12
-_REFUSED = frozenset(
+_KEY_REJECTED_CODES = frozenset(
     {
         "AccessDeniedException",
         "DisabledException",
@@ -36,8 +35,8 @@ _REFUSED = frozenset(
 )
 
 
-class Column(StrEnum):
-    """Each column that holds sealed values. The texts are part of every binding: never edit one."""
+class SealedColumn(StrEnum):
+    """The columns with sealed values. The texts are part of stored bindings: never edit them."""
 
     GRANT = "email_credentials.grant_sealed"
     ACCESS = "email_credentials.access_sealed"
@@ -47,51 +46,75 @@ class Column(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The one place where a sealed value opens; `owner` is an account id, for instance."""
+class SealingContext:
+    """What a sealed value is bound to: its column and its owner.
 
-    column: Column
+    column: the column that stores the value.
+    owner: the account id, or the user id of a sign-in.
+    """
+
+    column: SealedColumn
     owner: str
 
     @property
     def binding(self) -> bytes:
-        """The associated data. No earlier binding holds a NUL, which Postgres' text refuses."""
+        """Return the associated data of the cipher.
+
+        The NUL distinguishes it from every earlier binding: Postgres' text type cannot store NUL.
+        """
         return f"{self.column}\0{self.owner}".encode()
 
     @property
     def earlier_binding(self) -> bytes:
-        """What versions before migration 0016 bound: the owner alone."""
+        """Return the associated data that versions before migration 0016 used: the owner alone."""
         return self.owner.encode()
 
 
 class DataKeyStore(Protocol):
-    def newest_data_key(self) -> DataKey | None: ...
+    """Stores the data keys, each encrypted by the KMS key."""
 
-    def data_key(self, key_id: int) -> DataKey: ...
+    def newest_data_key(self) -> DataKey | None:
+        """Return the data key made last. None: the store has no data key."""
+        ...
 
-    def add_data_key(self, wrapped: bytes) -> DataKey: ...
+    def data_key(self, key_id: int) -> DataKey:
+        """Return the data key with this id."""
+        ...
+
+    def add_data_key(self, wrapped: bytes) -> DataKey:
+        """Store a new encrypted data key and return it with its id."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
-    """An unwrapped data key; uses neither store nor key service."""
+    """A decrypted data key; sealing with it needs neither store nor KMS.
+
+    id: id of the data key in the store.
+    created_at: when the data key was made.
+    cached_until: end of its time in the cache, by the vault's clock in seconds.
+    cipher: AES-GCM with the decrypted key.
+    """
 
     id: int
     created_at: datetime
-    remembered_until: float
+    cached_until: float
     cipher: AESGCM = field(repr=False)
 
-    def seal(self, place: Place, text: str) -> Sealed:
+    def seal(self, context: SealingContext, text: str) -> Sealed:
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return Sealed(self.id, nonce + self.cipher.encrypt(nonce, text.encode(), place.binding))
+        return Sealed(self.id, nonce + self.cipher.encrypt(nonce, text.encode(), context.binding))
 
 
 class Vault:
-    """`kms` is a boto3 client, made when first needed; `clock` counts seconds.
+    """Seals and opens secrets; caches data keys.
+
+    kms: boto3 client. None: made at the first use.
+    clock: returns seconds.
 
     Every method that needs a data key raises:
-        SettingMissing: the key service refuses the key of TOKEN_KEY_ARN.
-        StoreUnavailable: the key service does not answer.
+        SettingMissing: KMS rejects the key of TOKEN_KEY_ARN.
+        StoreUnavailable: KMS is unavailable.
     """
 
     def __init__(
@@ -108,84 +131,87 @@ class Vault:
         self._clock = clock
         self._known: dict[int, SealingKey] = {}
 
-    def seal(self, place: Place, text: str) -> Sealed:
-        """Seal for this place alone; the place is not kept in the value."""
-        return self.sealing_key().seal(place, text)
+    def seal(self, context: SealingContext, text: str) -> Sealed:
+        """Encrypt `text`, bound to `context`; the sealed value does not contain the context."""
+        return self.sealing_key().seal(context, text)
 
-    def open(self, place: Place, sealed: Sealed) -> str:
-        """Return the text of a value that was sealed for this place, or earlier for its owner.
+    def open(self, context: SealingContext, sealed: Sealed) -> str:
+        """Return the text of a value that was sealed for `context`, or by the earlier binding.
 
         Raises:
-            AccessRevoked: the value is damaged or was sealed for another place. It stays as it is.
+            AccessRevoked: the value is damaged or bound to another context.
         """
         cipher = self._key(sealed.key_id).cipher
         nonce, ciphertext = sealed.data[:_NONCE_BYTES], sealed.data[_NONCE_BYTES:]
-        for binding in (place.binding, place.earlier_binding):
+        for binding in (context.binding, context.earlier_binding):
             try:
                 return cipher.decrypt(nonce, ciphertext, binding).decode()
             except (InvalidTag, ValueError):
                 continue
         raise AccessRevoked(
-            f"A stored secret of {place.owner} does not open with its key ({place.column});"
-            " connect it again."
+            f"A stored secret of {context.owner} ({context.column}) cannot be decrypted, so new"
+            " mail is not synced. Stored mail stays readable; connect the mailbox again."
         )
 
     def sealing_key(self) -> SealingKey:
-        """The newest data key; a new one when there is none or it is older than 30 days."""
-        known = max(self._remembered(), key=lambda each: each.id, default=None)
+        """Return the newest data key; make a new one after `MAX_DATA_KEY_AGE`."""
+        known = max(self._cached(), key=lambda each: each.id, default=None)
         if known and not _is_old(known.created_at):
             return known
         newest = self._keys.newest_data_key()
         if newest and not _is_old(newest.created_at):
             return self._unwrap(newest)
-        made = self._ask("generate_data_key", KeyId=self._kms_key_arn, KeySpec="AES_256")
-        return self._remember(self._keys.add_data_key(made["CiphertextBlob"]), made["Plaintext"])
+        made = self._call_kms("generate_data_key", KeyId=self._kms_key_arn, KeySpec="AES_256")
+        return self._cache(self._keys.add_data_key(made["CiphertextBlob"]), made["Plaintext"])
 
     def _key(self, key_id: int) -> SealingKey:
-        for known in self._remembered():
+        for known in self._cached():
             if known.id == key_id:
                 return known
         return self._unwrap(self._keys.data_key(key_id))
 
-    def _remembered(self) -> list[SealingKey]:
+    def _cached(self) -> list[SealingKey]:
         now = self._clock()
-        self._known = {
-            key: each for key, each in self._known.items() if each.remembered_until > now
-        }
+        self._known = {key: each for key, each in self._known.items() if each.cached_until > now}
         return list(self._known.values())
 
     def _unwrap(self, key: DataKey) -> SealingKey:
-        answer = self._ask("decrypt", KeyId=self._kms_key_arn, CiphertextBlob=key.wrapped)
-        return self._remember(key, answer["Plaintext"])
+        response = self._call_kms("decrypt", KeyId=self._kms_key_arn, CiphertextBlob=key.wrapped)
+        return self._cache(key, response["Plaintext"])
 
-    def _remember(self, key: DataKey, plaintext: bytes) -> SealingKey:
-        known = SealingKey(key.id, key.created_at, self._clock() + REMEMBERED_S, AESGCM(plaintext))
+    def _cache(self, key: DataKey, plaintext: bytes) -> SealingKey:
+        known = SealingKey(
+            key.id, key.created_at, self._clock() + DATA_KEY_CACHE_S, AESGCM(plaintext)
+        )
         self._known[key.id] = known
         return known
 
-    def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def _call_kms(self, operation: str, **parameters: Any) -> dict[str, Any]:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
 
         self._kms = self._kms or boto3.client("kms")
         try:
-            answer: dict[str, Any] = getattr(self._kms, operation)(
+            response: dict[str, Any] = getattr(self._kms, operation)(
                 EncryptionContext=ENCRYPTION_CONTEXT, **parameters
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code in _REFUSED:
+            if code in _KEY_REJECTED_CODES:
                 raise SettingMissing(
-                    f"The key service refuses the key of TOKEN_KEY_ARN ({code});"
-                    " check the setting and the key's policy."
+                    f"AWS KMS rejects the key of TOKEN_KEY_ARN ({code}), so no mailbox is synced."
+                    " Stored mail stays readable; check the setting and the key's policy."
                 ) from None
-            raise StoreUnavailable(f"The key service failed ({code}); trying again.") from None
+            raise StoreUnavailable(
+                f"AWS KMS failed ({code}). Stored mail stays readable; the sync is retried."
+            ) from None
         except BotoCoreError as error:
             raise StoreUnavailable(
-                f"The key service does not answer ({type(error).__name__}); trying again."
+                f"AWS KMS is unavailable ({type(error).__name__}). Stored mail stays readable; the"
+                " sync is retried."
             ) from None
-        return answer
+        return response
 
 
 def _is_old(created_at: datetime) -> bool:
-    return datetime.now(UTC) - created_at > REPLACED_AFTER
+    return datetime.now(UTC) - created_at > MAX_DATA_KEY_AGE

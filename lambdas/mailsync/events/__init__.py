@@ -1,1 +1,1 @@
-"""The event bus: what others ask of us there, and what we tell them."""
+"""The event bus: requests that arrive on it, and events that the product publishes."""

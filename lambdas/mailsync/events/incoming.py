@@ -1,8 +1,8 @@
-"""What an event on the bus asks for, and why one that asks wrongly is refused.
+"""Events on the bus that request a sync or the self-test.
 
 EventBridge delivers at least once. The id of an event is the idempotency key of its run, or the
-name of its self-test, so one that comes twice starts nothing twice. What can never work is
-refused in words and not raised: Lambda would only try it again.
+name of its self-test, so a second delivery starts nothing. An invalid event is logged and not
+raised as an error, because Lambda would retry it in vain.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
 from mailsync.store.account_store import AccountStore
 
-SELF_TEST = "test/sync"
-PROVIDERS = {
+SELF_TEST_EVENT_TYPE = "test/sync"
+PROVIDER_BY_EVENT_TYPE = {
     "email/microsoft.sync": Provider.MICROSOFT,
     "email/gmail.sync": Provider.GOOGLE,
     "email/imap.sync": Provider.IMAP,
@@ -26,7 +26,7 @@ PROVIDERS = {
 
 @dataclass(frozen=True, slots=True)
 class RequestedSync:
-    """A sync that an event asks for."""
+    """The sync that an event requests."""
 
     account_id: AccountId
     sync_type: SyncType
@@ -35,18 +35,26 @@ class RequestedSync:
 
 @dataclass(frozen=True, slots=True)
 class InvalidEvent:
-    """`reason` is a sentence for whoever sent the event; it repeats nothing that he sent."""
+    """An event that is rejected.
+
+    reason: text for the sender. It repeats no value of the event.
+    """
 
     reason: str
 
 
-def read_request(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
-    """The sync that an event of this detail type asks for; `manual` when it does not say which."""
-    provider = PROVIDERS.get(kind)
+def parse_event(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
+    """Return the sync that an event requests; `syncType` defaults to `manual`.
+
+    Args:
+        kind: the detail type of the event.
+        detail: the detail of the event, not validated yet.
+    """
+    provider = PROVIDER_BY_EVENT_TYPE.get(kind)
     if provider is None:
-        return InvalidEvent("No function answers events of this detail type.")
+        return InvalidEvent("This detail type is unknown, so no sync was started.")
     if provider not in SYNCABLE_PROVIDERS:
-        return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet.")
+        return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet; connect another one.")
     requested = detail if isinstance(detail, dict) else {}
     account_id, sync_type = requested.get("accountId"), requested.get("syncType", SyncType.MANUAL)
     if not isinstance(account_id, str):
@@ -56,8 +64,12 @@ def read_request(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
     return RequestedSync(AccountId(account_id), SyncType(sync_type), provider)
 
 
-class Receiver:
-    """Answers events; what has to be tried again is raised, as StoreUnavailable or by boto3."""
+class EventReceiver:
+    """Starts what an event requests.
+
+    Raises:
+        StoreUnavailable, errors of boto3: Lambda retries the event.
+    """
 
     def __init__(
         self, accounts: AccountStore, trigger: Trigger, step_functions: StepFunctions
@@ -66,15 +78,19 @@ class Receiver:
         self._trigger = trigger
         self._step_functions = step_functions
 
-    def answer(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
-        """`runId` and `status` of the run, `executionArn` of the self-test, or `refused`."""
+    def handle(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
+        """Start the sync or the self-test.
+
+        Returns `runId` and `status` of the run, `executionArn` of the self-test, or `refused` with
+        the reason.
+        """
         event_id, kind = str(event["id"]), str(event["detail-type"])
-        if kind == SELF_TEST:
+        if kind == SELF_TEST_EVENT_TYPE:
             arn = self._step_functions.start(self_test_arn, event_id, {})
             logger.info("self_test_started", execution=event_id)
             return {"executionArn": arn}
         outcome: RequestedSync | InvalidEvent | dict[str, str]
-        outcome = read_request(kind, event.get("detail"))
+        outcome = parse_event(kind, event.get("detail"))
         if isinstance(outcome, RequestedSync):
             outcome = self._start(outcome, event_id)
         if isinstance(outcome, InvalidEvent):
@@ -85,11 +101,12 @@ class Receiver:
     def _start(self, requested: RequestedSync, event_id: str) -> dict[str, str] | InvalidEvent:
         try:
             account = self._accounts.active_account(requested.account_id)
-        except (AccountNotFound, AccountNotConnected) as cannot:
-            return InvalidEvent(str(cannot))
+        except (AccountNotFound, AccountNotConnected) as error:
+            return InvalidEvent(str(error))
         if account.provider != requested.provider:
             return InvalidEvent(
-                f"The account is one of {account.provider}; send the event of that name."
+                f"The account is a mailbox of {account.provider}, so no sync was started; send the"
+                " event type of that provider."
             )
         run = self._trigger.sync(
             account.id, SyncScope(requested.sync_type), "event", f"event:{event_id}"

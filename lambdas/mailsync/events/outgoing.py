@@ -1,6 +1,6 @@
-"""From the outbox to the event bus: at least once, and in order for each account.
+"""Publication of the outbox to the event bus: at least once, and in order for each account.
 
-Source: Amazon EventBridge API Reference, PutEvents (at most 10 entries, each refused or taken
+Source: Amazon EventBridge API Reference, PutEvents (at most 10 entries, each accepted or rejected
 on its own).
 """
 
@@ -13,24 +13,28 @@ from typing import Any
 from mailsync.log import logger
 from mailsync.store.outbox_store import OutboxEvent, OutboxStore
 
-SOURCE = "mailsync"
-MAX_PER_CALL = 10
+EVENT_SOURCE = "mailsync"
+MAX_ENTRIES_PER_CALL = 10
 MAX_CALLS = 100
-"""Of one invocation; what is left waits for the next."""
-KEPT_DAYS = 30
-MAX_FORGOTTEN = 1000
+"""Calls in one invocation; the next invocation publishes the rest."""
+RETENTION_DAYS = 30
+MAX_DELETED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """`refused` counts attempts: an event that the bus refuses waits and is tried again."""
+class PublishedCount:
+    """The result of one invocation.
+
+    published: events that the bus accepted.
+    refused: attempts that the bus rejected; the events stay in the outbox and are retried.
+    """
 
     published: int = 0
     refused: int = 0
 
 
 class EventBus:
-    """The bus of that name or ARN, by EventBridge's API."""
+    """The event bus with this name or ARN."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -40,40 +44,40 @@ class EventBus:
         import boto3
         from botocore.config import Config
 
-        # The outbox's rows are locked meanwhile: all attempts together stay under half a minute.
+        # The outbox's rows are locked during the call, so all attempts must end within 30 s.
         limits = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
         return boto3.client("events", config=limits)
 
     def put(self, events: Sequence[OutboxEvent]) -> list[int]:
-        """The ids of the events that the bus took."""
+        """Send events to the bus and return the ids of those that it accepted."""
         entries = [
             {
                 "EventBusName": self._name,
-                "Source": SOURCE,
+                "Source": EVENT_SOURCE,
                 "DetailType": each.type,
                 "Detail": json.dumps(each.detail),
                 "Time": each.created_at,
             }
             for each in events
         ]
-        answers = self._client.put_events(Entries=entries)["Entries"]
-        taken = []
-        for event, answer in zip(events, answers, strict=True):
-            if "EventId" in answer:
-                taken.append(event.id)
+        results = self._client.put_events(Entries=entries)["Entries"]
+        accepted = []
+        for event, result in zip(events, results, strict=True):
+            if "EventId" in result:
+                accepted.append(event.id)
             else:
-                logger.warning("event_put_refused", id=event.id, cause=answer.get("ErrorCode"))
-        return taken
+                logger.warning("event_put_refused", id=event.id, cause=result.get("ErrorCode"))
+        return accepted
 
 
-def publish_waiting(outbox: OutboxStore, bus: EventBus) -> Published:
-    """Publishes what waits, in rounds: each takes the next event of every account.
+def publish_outbox(outbox: OutboxStore, bus: EventBus) -> PublishedCount:
+    """Publish the outbox in rounds, each with the next event of every account.
 
-    Ends when a round has published nothing, so that what the bus refuses is not asked for ever.
+    The function ends after a round that published nothing, so rejected events cannot loop forever.
     """
     published = refused = progress = last = 0
     for _ in range(MAX_CALLS):
-        handed = outbox.publish(bus.put, after=last, limit=MAX_PER_CALL)
+        handed = outbox.publish(bus.put, after=last, limit=MAX_ENTRIES_PER_CALL)
         published, refused = published + handed.published, refused + handed.refused
         progress += handed.published
         if handed.last is not None:
@@ -82,4 +86,4 @@ def publish_waiting(outbox: OutboxStore, bus: EventBus) -> Published:
             progress = last = 0
         else:
             break
-    return Published(published, refused)
+    return PublishedCount(published, refused)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from mailsync.credentials import open_access
-from mailsync.credentials.vault import Column, Place, Vault
+from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_PAUSE_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
@@ -98,8 +98,8 @@ class Mailbox:
         if self.provider.max_in_flight < self.max_in_flight:
             self.leases.save_in_flight(self.run.account_id, self.provider.max_in_flight)
 
-    def _place(self, folder_id: FolderId) -> Place:
-        return Place(Column.CURSOR, f"{self.run.account_id}/{folder_id}")
+    def _place(self, folder_id: FolderId) -> SealingContext:
+        return SealingContext(SealedColumn.CURSOR, f"{self.run.account_id}/{folder_id}")
 
 
 def require_unthrottled(account: Account) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from threading import Thread
 
-from mailsync.credentials import last_access, open_access
+from mailsync.credentials import open_access, unlocked_access
 from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
@@ -103,7 +103,7 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Claim) -> 
         account = AccountStore(database).account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
-        access = last_access(account_id, credentials, vault, settings)
+        access = unlocked_access(account_id, credentials, vault, settings)
         with closing(open_push(account, access, settings, RetryBudget(total_s=0))) as push:
             leftovers.end(push, claim, named=claim.remote_id, callback_urls=[claim.callback_url])
         logger.info("push_ended", account_id=account_id)

@@ -1,7 +1,7 @@
 """Find and end leftover subscriptions: the provider notifies us, and no row holds them.
 
 The response to a creation was lost, or the provider reported a subscription as gone that still
-exists. Leftovers expire by themselves, and their notifications are ignored.
+exists. LeftoverSubscriptions expire by themselves, and their notifications are ignored.
 """
 
 import time

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from mailsync.credentials.microsoft import (
-    SignedIn,
+    SignInResult,
     begin_sign_in,
     finish_sign_in,
-    refresh,
+    refresh_tokens,
 )
-from mailsync.credentials.microsoft_refusals import SignInRefused
+from mailsync.credentials.microsoft_errors import SignInRejected
 from mailsync.errors import (
     AccessRevoked,
     MailsyncError,
@@ -26,7 +26,7 @@ from tests.api.credentials.identity_platform import IdentityPlatform
 REDIRECT_URI = "https://app.example/api/auth/microsoft/callback"
 
 
-def signed_in(settings: Settings, platform: IdentityPlatform, **query: str) -> SignedIn:
+def signed_in(settings: Settings, platform: IdentityPlatform, **query: str) -> SignInResult:
     """`query` is what Microsoft adds to the redirect beside the state."""
     flow = json.loads(json.dumps(begin_sign_in(settings, REDIRECT_URI)))
     platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
@@ -56,8 +56,8 @@ def test_secrets_of_a_sign_in_are_not_printed(
 
 
 def test_each_renewal_uses_the_newest_grant(settings: Settings, platform: IdentityPlatform) -> None:
-    first = refresh(settings, signed_in(settings, platform).tokens.grant)
-    second = refresh(settings, first.grant)
+    first = refresh_tokens(settings, signed_in(settings, platform).tokens.grant)
+    second = refresh_tokens(settings, first.grant)
 
     used = [each.get("refresh_token") for each in platform.redeemed]
     assert used == [None, "refresh-1", "refresh-2"]
@@ -89,7 +89,7 @@ def test_a_refused_renewal_names_its_reason_and_nobody(
     }
 
     with pytest.raises(failure, match=f"AADSTS{number}") as caught:
-        refresh(settings, grant)
+        refresh_tokens(settings, grant)
     assert "ann@" not in str(caught.value)
 
 
@@ -99,10 +99,10 @@ def test_a_renewal_after_a_refused_one_is_not_answered_from_memory(
     grant = signed_in(settings, platform).tokens.grant
     platform.refusal = {"error": "invalid_grant"}
     with pytest.raises(AccessRevoked):
-        refresh(settings, grant)
+        refresh_tokens(settings, grant)
     platform.refusal = None
 
-    assert refresh(settings, grant).access.token == "access-3"
+    assert refresh_tokens(settings, grant).access.token == "access-3"
 
 
 LOOP = {"error": "invalid_grant", "error_codes": [50196]}
@@ -132,7 +132,7 @@ def test_the_pause_that_the_platform_asks_for_is_known_though_msal_hides_it(
     platform.status, platform.refusal, platform.headers = status, refusal, headers
 
     with pytest.raises(ProviderThrottled) as caught:
-        refresh(settings, grant)
+        refresh_tokens(settings, grant)
     assert caught.value.retry_after_s == wait_s
 
 
@@ -144,7 +144,7 @@ def test_a_platform_that_does_not_speak_its_protocol_is_unavailable(
     platform.status = status
 
     with pytest.raises(ProviderUnavailable):
-        refresh(settings, grant)
+        refresh_tokens(settings, grant)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_lifetime_that_is_none_is_a_wrong_answer_of_the_platform(
     platform.expires_in = lifetime
 
     with pytest.raises(ProviderUnavailable):
-        refresh(settings, grant)
+        refresh_tokens(settings, grant)
 
 
 def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
@@ -188,7 +188,7 @@ def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
 def test_a_redirect_that_is_no_consent_is_refused(
     settings: Settings, platform: IdentityPlatform, query: dict[str, str], code: str
 ) -> None:
-    with pytest.raises(SignInRefused) as caught:
+    with pytest.raises(SignInRejected) as caught:
         signed_in(settings, platform, **query)
     assert caught.value.code == code
     assert platform.redeemed == []
@@ -199,13 +199,13 @@ def test_a_code_that_the_platform_refuses_is_a_refused_sign_in(
 ) -> None:
     platform.refusal = {"error": "invalid_grant", "error_codes": [70008]}
 
-    with pytest.raises(SignInRefused, match="AADSTS70008"):
+    with pytest.raises(SignInRejected, match="AADSTS70008"):
         signed_in(settings, platform)
 
 
 def test_a_consent_without_mail_is_refused(settings: Settings, platform: IdentityPlatform) -> None:
     platform.scope = "User.Read openid"
 
-    with pytest.raises(SignInRefused) as caught:
+    with pytest.raises(SignInRejected) as caught:
         signed_in(settings, platform)
     assert caught.value.code == "scope_missing"

@@ -11,7 +11,7 @@ import pytest
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
-from mailsync.credentials import MIN_AGE, open_access
+from mailsync.credentials import MIN_RENEWAL_AGE, open_access
 from mailsync.credentials.microsoft import app_only_tokens
 from mailsync.credentials.vault import Vault
 from mailsync.errors import (
@@ -154,7 +154,7 @@ def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_e
     assert store.saved.access is not None
     assert first.token.encode() not in store.saved.access.data
     simulators.service.set_switches(tenant_consented=False)
-    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_AGE)
+    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_RENEWAL_AGE)
     with pytest.raises(AccessRevoked):
         opened[2].renew(first)
     assert not store.has_ended, "an administrator may admit the app again"
@@ -179,7 +179,7 @@ def test_an_outage_of_graph_costs_the_identity_platform_one_request(
 ) -> None:
     """However often functions ask Graph in it, each with an access of its own."""
     store.saved = app_only_tokens(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
-    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_AGE)
+    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_RENEWAL_AGE)
     outage = Fault(status=401, code="InvalidAuthenticationToken", message="Signing key is invalid.")
     simulators.service.faults.add(Rule(fault=outage, times=None))
     tokens = [store.saved.access]

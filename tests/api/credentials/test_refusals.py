@@ -3,12 +3,12 @@
 import pytest
 
 from mailsync.credentials import microsoft_codes
-from mailsync.credentials.microsoft_codes import CODES, SUBERRORS, Kind
-from mailsync.credentials.microsoft_refusals import (
-    SignInRefused,
-    of_organisation,
-    of_renewal,
-    of_sign_in,
+from mailsync.credentials.microsoft_codes import ADVICE_BY_SUBERROR, MEANING_BY_CODE, ErrorKind
+from mailsync.credentials.microsoft_errors import (
+    SignInRejected,
+    app_only_error,
+    renewal_error,
+    sign_in_error,
 )
 from mailsync.errors import (
     AccessRevoked,
@@ -27,7 +27,7 @@ def refused(error: str, *numbers: int) -> dict[str, object]:
     "number", [65001, 65004, 50076, 50079, 50173, 54005, 70008, 700082, 700084, 90094, 700016]
 )
 def test_a_number_that_is_known_has_advice_of_its_own(number: int) -> None:
-    known, unknown = (str(of_sign_in(refused("invalid_grant", n))) for n in (number, 123456))
+    known, unknown = (str(sign_in_error(refused("invalid_grant", n))) for n in (number, 123456))
 
     assert f"AADSTS{number}" in known
     assert known.split("):")[1] != unknown.split("):")[1]
@@ -37,18 +37,18 @@ def test_a_number_that_is_known_has_advice_of_its_own(number: int) -> None:
 @pytest.mark.parametrize(
     ("error", "number", "kind"),
     [
-        ("invalid_grant", 70008, SignInRefused),
-        ("access_denied", 65004, SignInRefused),
+        ("invalid_grant", 70008, SignInRejected),
+        ("access_denied", 65004, SignInRejected),
         ("invalid_client", 7000222, ProviderRejected),
         ("invalid_client", 700027, ProviderRejected),
         ("temporarily_unavailable", 90033, ProviderUnavailable),
-        ("<script>", 1, SignInRefused),
+        ("<script>", 1, SignInRejected),
     ],
 )
 def test_a_person_hears_of_a_sign_in_what_a_person_can_mend(
     error: str, number: int, kind: type[Exception]
 ) -> None:
-    failure = of_sign_in(refused(error, number))
+    failure = sign_in_error(refused(error, number))
 
     assert type(failure) is kind
     assert "<" not in str(failure)
@@ -68,11 +68,11 @@ def test_a_person_hears_of_a_sign_in_what_a_person_can_mend(
 def test_access_of_an_organisation_is_revoked_only_where_a_person_must_act(
     error: str, number: int, kind: type[Exception]
 ) -> None:
-    assert type(of_organisation(refused(error, number))) is kind
+    assert type(app_only_error(refused(error, number))) is kind
 
 
 def test_a_tenant_that_lost_the_app_is_no_revoked_grant_to_a_renewal() -> None:
-    assert type(of_renewal(refused("unauthorized_client", 700016))) is ProviderRejected
+    assert type(renewal_error(refused("unauthorized_client", 700016))) is ProviderRejected
 
 
 OUTAGES = (50000, 50033, 50087, 70012, 90006, 90012, 90024, 90033, 90036, 90090, 90091, 90092)
@@ -81,13 +81,13 @@ OUTAGES = (50000, 50033, 50087, 70012, 90006, 90012, 90024, 90033, 90036, 90090,
 @pytest.mark.parametrize("number", OUTAGES)
 def test_an_outage_closes_nothing_whatever_it_is_worded_as(number: int) -> None:
     for error in ("invalid_grant", "invalid_client", "server_error"):
-        assert type(of_renewal(refused(error, number))) is ProviderUnavailable
-        assert type(of_sign_in(refused(error, number))) is ProviderUnavailable
+        assert type(renewal_error(refused(error, number))) is ProviderUnavailable
+        assert type(sign_in_error(refused(error, number))) is ProviderUnavailable
 
 
 @pytest.mark.parametrize("number", [50196, 90055])
 def test_throttling_is_waited_out_though_it_is_worded_as_invalid_grant(number: int) -> None:
-    for refusal in (of_renewal, of_organisation, of_sign_in):
+    for refusal in (renewal_error, app_only_error, sign_in_error):
         failure = refusal(refused("invalid_grant", number), 90)
 
         assert isinstance(failure, ProviderThrottled)
@@ -121,7 +121,7 @@ def test_throttling_is_waited_out_though_it_is_worded_as_invalid_grant(number: i
 def test_a_refused_grant_says_who_can_mend_it_and_is_final_only_when_it_has_ended(
     number: int, advice: str, is_final: bool
 ) -> None:
-    failure = of_renewal(refused("invalid_grant", number))
+    failure = renewal_error(refused("invalid_grant", number))
 
     assert isinstance(failure, AccessRevoked)
     assert f"AADSTS{number}" in str(failure)
@@ -144,7 +144,7 @@ def test_a_refused_grant_says_who_can_mend_it_and_is_final_only_when_it_has_ende
     ],
 )
 def test_a_refused_app_closes_no_mailbox_and_names_what_to_check(number: int, setting: str) -> None:
-    failure = of_renewal(refused("invalid_client", number))
+    failure = renewal_error(refused("invalid_client", number))
 
     assert type(failure) is ProviderRejected
     assert setting in str(failure)
@@ -152,30 +152,30 @@ def test_a_refused_app_closes_no_mailbox_and_names_what_to_check(number: int, se
 
 def test_the_more_specific_number_stands_behind_the_general_one() -> None:
     """As the older endpoint words it: 70002 alone is a wrong secret."""
-    failure = of_renewal(refused("invalid_grant", 70002, 70008))
+    failure = renewal_error(refused("invalid_grant", 70002, 70008))
 
     assert isinstance(failure, AccessRevoked)
     assert "has expired" in str(failure)
 
 
-@pytest.mark.parametrize("suberror", [*SUBERRORS, "unheard_of", None])
+@pytest.mark.parametrize("suberror", [*ADVICE_BY_SUBERROR, "unheard_of", None])
 def test_an_unknown_number_is_judged_by_its_suberror_and_never_final(suberror: str | None) -> None:
-    failure = of_renewal({**refused("invalid_grant", 123456), "suberror": suberror})
+    failure = renewal_error({**refused("invalid_grant", 123456), "suberror": suberror})
 
     assert isinstance(failure, AccessRevoked)
     assert not failure.is_final
-    assert SUBERRORS.get(str(suberror), "connect the mailbox again") in str(failure)
+    assert ADVICE_BY_SUBERROR.get(str(suberror), "connect the mailbox again") in str(failure)
 
 
 def test_each_number_stands_once_in_the_table() -> None:
     table = microsoft_codes._TABLE
 
-    assert sum(len(numbers) for *_, numbers in table) == len(CODES)
-    assert {kind for kind, *_ in table} == set(Kind)
+    assert sum(len(numbers) for *_, numbers in table) == len(MEANING_BY_CODE)
+    assert {kind for kind, *_ in table} == set(ErrorKind)
 
 
 def test_every_number_is_a_failure_with_a_name_and_a_sentence_of_its_own() -> None:
-    for number in CODES:
-        failure = of_renewal(refused("invalid_grant", number))
+    for number in MEANING_BY_CODE:
+        failure = renewal_error(refused("invalid_grant", number))
         assert isinstance(failure, MailsyncError)
-        assert CODES[number][1] in str(failure)
+        assert MEANING_BY_CODE[number][1] in str(failure)

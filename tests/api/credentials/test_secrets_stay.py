@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Request, Response, Server
-from mailsync.api.signing_keys import PublishedKeys
-from mailsync.credentials import HeldAccess
-from mailsync.credentials.microsoft import app_only_tokens, begin_sign_in, finish_sign_in, refresh
+from mailsync.api.signing_keys import KeySet
+from mailsync.credentials import FixedAccess
+from mailsync.credentials.microsoft import (
+    app_only_tokens,
+    begin_sign_in,
+    finish_sign_in,
+    refresh_tokens,
+)
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import Access
 from mailsync.providers.graph.http import GraphClient
@@ -77,7 +82,7 @@ def _refresh(settings: Settings, platform: IdentityPlatform) -> object:
     status, platform.status = platform.status, 200
     grant = signed_in(settings, platform).tokens.grant
     platform.moved_to, platform.status = moved_to, status
-    return refresh(settings, grant)
+    return refresh_tokens(settings, grant)
 
 
 def _admit(settings: Settings, platform: IdentityPlatform) -> object:
@@ -87,7 +92,7 @@ def _admit(settings: Settings, platform: IdentityPlatform) -> object:
 
 
 def _graph(settings: Settings, platform: IdentityPlatform) -> object:
-    access = HeldAccess(Access("token", datetime.now(UTC) + timedelta(hours=1)))
+    access = FixedAccess(Access("token", datetime.now(UTC) + timedelta(hours=1)))
     graph = GraphClient(
         base_url=platform.authority,
         mailbox="/me",
@@ -106,8 +111,8 @@ def _graph(settings: Settings, platform: IdentityPlatform) -> object:
 
 
 def _keys(settings: Settings, platform: IdentityPlatform) -> object:
-    keys = PublishedKeys(platform.authority, settings.tls())
-    assert keys.named("k") is None
+    keys = KeySet(platform.authority, settings.tls())
+    assert keys.find("k") is None
     return None
 
 
@@ -162,7 +167,7 @@ def test_no_form_is_carried_along_when_the_token_endpoint_alone_leads_elsewhere(
     """The metadata are read before; only the request with the secret in it is redirected."""
     platform.status, platform.headers = status, {"Location": trap.url}
 
-    with pytest.raises(ProviderUnavailable, match="leads elsewhere"):
+    with pytest.raises(ProviderUnavailable, match="redirects to another address"):
         ASK[ask](with_graph(settings, platform), platform)
 
     assert len(platform.redeemed) > 0

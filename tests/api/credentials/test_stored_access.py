@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.credentials import MIN_AGE, PAUSE_S, StoredAccess, open_access
+from mailsync.credentials import DEFAULT_PAUSE_S, MIN_RENEWAL_AGE, StoredAccess, open_access
 from mailsync.credentials.microsoft import begin_sign_in, finish_sign_in
 from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
@@ -26,7 +26,7 @@ class Worker:
     ) -> None:
         self.platform, self.settings, self.store, self.vault = platform, settings, store, vault
 
-    def connect(self, *, minutes_left: int, age: timedelta = MIN_AGE) -> None:
+    def connect(self, *, minutes_left: int, age: timedelta = MIN_RENEWAL_AGE) -> None:
         flow = begin_sign_in(self.settings, "https://app.example/callback")
         self.platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
         found = finish_sign_in(self.settings, flow, {"code": "c", "state": flow["state"]})
@@ -107,7 +107,7 @@ def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
 
     with pytest.raises(ProviderThrottled) as caught:
         worker.open().current()
-    assert caught.value.retry_after_s == PAUSE_S
+    assert caught.value.retry_after_s == DEFAULT_PAUSE_S
 
 
 @pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])

@@ -6,12 +6,12 @@ from typing import Any
 import boto3
 import pytest
 
-from mailsync.credentials.vault import REMEMBERED_S, Column, Place, Vault
+from mailsync.credentials.vault import DATA_KEY_CACHE_S, SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import Sealed
 from tests.api.credentials.memory_store import MemoryStore
 
-GRANT = Place(Column.GRANT, "account-1")
+GRANT = SealingContext(SealedColumn.GRANT, "account-1")
 
 
 def test_a_sealed_secret_opens_in_another_process(
@@ -27,7 +27,7 @@ def test_a_secret_does_not_open_for_another_account(vault: Vault) -> None:
     sealed = vault.seal(GRANT, "grant")
 
     with pytest.raises(AccessRevoked):
-        vault.open(Place(Column.GRANT, "account-2"), sealed)
+        vault.open(SealingContext(SealedColumn.GRANT, "account-2"), sealed)
 
 
 @pytest.mark.parametrize("place", [0, 12, -1])
@@ -52,9 +52,9 @@ def test_a_data_key_is_remembered_for_ten_minutes(
     vault.open(GRANT, sealed)
     wrapped = store.keys.pop(1)
 
-    now[0] = REMEMBERED_S - 1
+    now[0] = DATA_KEY_CACHE_S - 1
     assert vault.open(GRANT, sealed) == "grant"
-    now[0] = REMEMBERED_S
+    now[0] = DATA_KEY_CACHE_S
     with pytest.raises(KeyError):
         vault.open(GRANT, sealed)
     store.keys[1] = wrapped

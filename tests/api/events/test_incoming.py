@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mailsync.errors import StoreUnavailable
-from mailsync.events.incoming import Receiver
+from mailsync.events.incoming import EventReceiver
 from mailsync.model import AccountId, Provider
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
@@ -39,17 +39,19 @@ def workflows() -> RunningForEver:
 
 
 @pytest.fixture
-def receiver(database: Database, runs: RunStore, workflows: RunningForEver) -> Receiver:
-    return Receiver(AccountStore(database), Trigger(runs, workflows, MACHINE), workflows)
+def receiver(database: Database, runs: RunStore, workflows: RunningForEver) -> EventReceiver:
+    return EventReceiver(AccountStore(database), Trigger(runs, workflows, MACHINE), workflows)
 
 
-def answer(receiver: Receiver, kind: str, detail: Any, event_id: str = "e-1") -> dict[str, str]:
+def answer(
+    receiver: EventReceiver, kind: str, detail: Any, event_id: str = "e-1"
+) -> dict[str, str]:
     event = {"id": event_id, "detail-type": kind, "detail": detail}
-    return receiver.answer(event, self_test_arn="arn:test")
+    return receiver.handle(event, self_test_arn="arn:test")
 
 
 def test_an_event_joins_the_sync_that_is_under_way(
-    receiver: Receiver, workflows: RunningForEver, account_id: AccountId
+    receiver: EventReceiver, workflows: RunningForEver, account_id: AccountId
 ) -> None:
     detail = {"accountId": account_id}
     first = answer(receiver, "email/microsoft.sync", detail)
@@ -59,7 +61,7 @@ def test_an_event_joins_the_sync_that_is_under_way(
 
 
 def test_an_event_that_comes_again_after_its_sync_starts_nothing(
-    receiver: Receiver, runs: RunStore, workflows: RunningForEver, account_id: AccountId
+    receiver: EventReceiver, runs: RunStore, workflows: RunningForEver, account_id: AccountId
 ) -> None:
     detail = {"accountId": account_id, "syncType": "full"}
     first = answer(receiver, "email/microsoft.sync", detail)
@@ -77,7 +79,7 @@ def first_run(runs: RunStore, account_id: AccountId) -> Any:
 
 
 def test_a_self_test_bears_the_id_of_its_event(
-    receiver: Receiver, workflows: RunningForEver
+    receiver: EventReceiver, workflows: RunningForEver
 ) -> None:
     assert answer(receiver, "test/sync", {}) == {"executionArn": "arn:test:e-1"}
     assert workflows.started == ["e-1"]
@@ -93,14 +95,14 @@ def test_a_self_test_bears_the_id_of_its_event(
         ("email/microsoft.sync", {"accountId": "x", "syncType": []}, "syncType must be one of"),
         ("email/gmail.sync", {"accountId": "x"}, "google cannot be synced yet"),
         ("email/imap.sync", {"accountId": "x"}, "imap cannot be synced yet"),
-        ("email/fax.sync", {}, "No function answers"),
+        ("email/fax.sync", {}, "This detail type is unknown"),
     ],
 )
 def test_what_can_never_work_is_refused_and_logged_with_the_reason(
     kind: str,
     detail: Any,
     reason: str,
-    receiver: Receiver,
+    receiver: EventReceiver,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     refusal = answer(receiver, kind, detail)
@@ -111,7 +113,7 @@ def test_what_can_never_work_is_refused_and_logged_with_the_reason(
 
 
 def test_an_account_of_another_provider_or_one_that_must_sign_in_is_refused(
-    receiver: Receiver, database: Database, account_id: AccountId
+    receiver: EventReceiver, database: Database, account_id: AccountId
 ) -> None:
     other = connect_account(database, "ben", Provider.IMAP)
     rows(database, "UPDATE mailsync.email_accounts SET status = 'paused' WHERE user_id = 'ann'")
@@ -121,7 +123,7 @@ def test_an_account_of_another_provider_or_one_that_must_sign_in_is_refused(
         for each in (other, account_id)
     ]
 
-    assert "is one of imap" in refusals[0]
+    assert "is a mailbox of imap" in refusals[0]
     assert "is paused" in refusals[1]
     assert one(database, "SELECT count(*) FROM mailsync.sync_runs") == [0]
 
@@ -131,7 +133,7 @@ def test_a_database_that_does_not_answer_is_raised_so_that_lambda_tries_again(
 ) -> None:
     away = Database(Settings({"DATABASE_URL": "postgresql://u@localhost:1/none"}))
     trigger = Trigger(RunStore(away), workflows, MACHINE)
-    receiver = Receiver(AccountStore(away), trigger, workflows)
+    receiver = EventReceiver(AccountStore(away), trigger, workflows)
 
     detail = {"accountId": "00000000-0000-4000-8000-000000000000"}
     with pytest.raises(StoreUnavailable):

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from localdev.engine.event_bus import EventBus as LocalBus
-from mailsync.events.outgoing import EventBus, publish_waiting
+from mailsync.events.outgoing import EventBus, publish_outbox
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -78,7 +78,7 @@ def test_what_the_bus_refuses_waits_and_holds_back_its_own_account_only(
 
     assert (first.published, first.refused) == (1, 1)
     assert rows(database, WAITING) == [["1"], ["2"], ["4"]]
-    publish_waiting(outbox, refusing)
+    publish_outbox(outbox, refusing)
     assert refusing.taken.index(1) < refusing.taken.index(2)
     assert sorted(refusing.taken) == [1, 2, 3, 4]
 
@@ -92,7 +92,7 @@ def test_a_bus_that_takes_nothing_is_not_asked_for_ever(
 
     write(database, account_id, 1, 2)
 
-    done = publish_waiting(outbox, Refusing("none"))
+    done = publish_outbox(outbox, Refusing("none"))
 
     assert (done.published, done.refused) == (0, 1)
 
@@ -106,13 +106,13 @@ def test_two_publishers_at_once_publish_each_event_once_and_in_order(
 
     def put_while_another_publishes(events: Sequence[OutboxEvent]) -> list[int]:
         write(other, connect_account(other, "ben"), 3)
-        publish_waiting(OutboxStore(other), second)
+        publish_outbox(OutboxStore(other), second)
         return first.put(events)
 
     with closing(Database(settings)) as other:
         outbox.hand_on(put_while_another_publishes, after=0, limit=10)
         assert (first.taken, second.taken) == ([1], [3])
-        publish_waiting(OutboxStore(other), second)
+        publish_outbox(OutboxStore(other), second)
 
     assert second.taken == [3, 2]
     assert rows(database, WAITING) == []
@@ -126,7 +126,7 @@ def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
         write(database, connect_account(database, f"user-{n}"), n)
     before = len(local_bus[0].seen())
 
-    assert publish_waiting(outbox, bus).published == 11
+    assert publish_outbox(outbox, bus).published == 11
 
     told = local_bus[0].seen()[before:]
     assert sorted(each["detail"]["n"] for each in told) == list(range(11))

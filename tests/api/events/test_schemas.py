@@ -8,8 +8,8 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from infra import catalog
 from localdev.engine.event_bus import EventBus as LocalBus
-from mailsync.events.incoming import PROVIDERS, SELF_TEST
-from mailsync.events.outgoing import EventBus, publish_waiting
+from mailsync.events.incoming import PROVIDER_BY_EVENT_TYPE, SELF_TEST_EVENT_TYPE
+from mailsync.events.outgoing import EventBus, publish_outbox
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
@@ -45,7 +45,7 @@ def run_of(database: Database, account_id: AccountId, name: str) -> RunRef:
 def test_every_event_has_a_schema_and_every_rule_a_reader() -> None:
     inbound = {kind for each in catalog.EVENT_RULES for kind in each.detail_types}
 
-    assert inbound == {*PROVIDERS, SELF_TEST}
+    assert inbound == {*PROVIDER_BY_EVENT_TYPE, SELF_TEST_EVENT_TYPE}
     assert set(SCHEMAS) == {*inbound, *OUTBOUND}
     for each in SCHEMAS.values():
         Draft202012Validator.check_schema(each)
@@ -72,7 +72,7 @@ def test_each_outcome_is_told_once_as_its_schema_says(
         runs.fail(account_id, RunId("run-3"), "arn-run-3", "AccessRevoked", "Sign in again.")
     before = len(local_bus[0].seen())
 
-    publish_waiting(outbox, bus)
+    publish_outbox(outbox, bus)
 
     told = local_bus[0].seen()[before:]
     for each in told:

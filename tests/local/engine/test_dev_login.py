@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from localdev.engine.dev_login import DEMO_USER, demo_sign_in, open_secret
-from mailsync.api.bearer import Caller, caller_of
-from mailsync.api.signing_keys import signing_keys
+from mailsync.api.bearer import Caller, verify_bearer_token
+from mailsync.api.signing_keys import build_signing_keys
 from mailsync.settings import Settings
 
 
@@ -19,6 +19,8 @@ def test_the_product_takes_a_development_token_for_the_demo_user_s(tmp_path: Pat
     key = open_secret(tmp_path / "jwt-secret")
     settings = Settings({"JWT_SECRET": key})
 
-    caller = caller_of(f"Bearer {demo_sign_in(key)()}", settings, signing_keys(settings))
+    caller = verify_bearer_token(
+        f"Bearer {demo_sign_in(key)()}", settings, build_signing_keys(settings)
+    )
 
     assert caller == Caller(DEMO_USER, is_admin=False)

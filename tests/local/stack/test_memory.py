@@ -10,7 +10,7 @@ import httpx
 import jwt
 import pytest
 
-from infra.catalog import function
+from infra.catalog import find_function
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.report import read_reports
 from mailsync.providers.graph.http import ANSWER_LIMIT_BYTES
@@ -82,6 +82,6 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
     assert sum(tally.values()) == AT_ONCE
     for name in ("sync-accounts", "sync-folders", "sync-folder"):
         used = max(each.used_mb for each in read_reports(log_of(mirror, name)))
-        assert used < function(name).memory_mb
+        assert used < find_function(name).memory_mb
     stored = mirror.rows(BODIES.format(",".join(ids), len(BODY)))
     assert stored == [[AT_ONCE * MESSAGES]]

@@ -58,7 +58,7 @@ def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
 
     for name in ANSWERS:
         settings = filled(told[name], values) | {each: values[each] for each in FROM_OUTSIDE}
-        outcome = run(catalog.function(name), samples.event(name), settings, tmp_path)
+        outcome = run(catalog.find_function(name), samples.event(name), settings, tmp_path)
         assert not outcome.failed, (name, outcome.payload)
         assert samples.complaint(name, outcome.payload) is None
 

@@ -18,8 +18,8 @@ import pytest
 from localdev.__main__ import _welcome
 from localdev.demo_account import connect, simulator
 from localdev.engine.aws_resources import aws_client
-from mailsync.credentials.token_set import access_of, grant_of
-from mailsync.credentials.vault import Column, Place, Vault
+from mailsync.credentials.token_set import access_token_context, grant_context
+from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.model import AccountId, Sealed
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -128,14 +128,16 @@ def opened(mirror: Mirror) -> Iterator[str]:
         vault = Vault(mirror.stack.lambdas.settings["TOKEN_KEY_ARN"], CredentialStore(database))
         for owner, grant_key, grant, access_key, access in mirror.rows(CREDENTIALS):
             account_id = AccountId(owner)
-            yield vault.open(access_of(account_id), Sealed(access_key, access))
-            granted = json.loads(vault.open(grant_of(account_id), Sealed(grant_key, grant)))
+            yield vault.open(access_token_context(account_id), Sealed(access_key, access))
+            granted = json.loads(vault.open(grant_context(account_id), Sealed(grant_key, grant)))
             for kind in ("AccessToken", "RefreshToken", "IdToken"):
                 yield from (each["secret"] for each in granted[kind].values())
         for owner, key_id, sealed in mirror.rows(CURSORS):
-            yield vault.open(Place(Column.CURSOR, owner), Sealed(key_id, sealed))
+            yield vault.open(SealingContext(SealedColumn.CURSOR, owner), Sealed(key_id, sealed))
         for owner, key_id, sealed in mirror.rows(SIGN_INS):
-            flow = json.loads(vault.open(Place(Column.SIGN_IN, owner), Sealed(key_id, sealed)))
+            flow = json.loads(
+                vault.open(SealingContext(SealedColumn.SIGN_IN, owner), Sealed(key_id, sealed))
+            )
             yield from (flow["code_verifier"], flow["nonce"])
         database.close()
 

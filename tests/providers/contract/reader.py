@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from localdev.engine.report import most_held_mb
-from mailsync.api.signing_keys import PublishedKeys
+from mailsync.api.signing_keys import KeySet
 from mailsync.credentials.microsoft import app_only_tokens
 from mailsync.model import FolderId, FolderRef, RemoteId
 from mailsync.providers.graph.provider import GraphMailbox
@@ -37,7 +37,7 @@ READERS: dict[str, Callable[[Settings], object]] = {
     "ids": lambda each: _graph(each, lambda graph: graph.list_ids(INBOX)),
     "messages": lambda each: _graph(each, lambda graph: graph.fetch_messages([RemoteId("m")])),
     "token": lambda each: app_only_tokens(each, TENANT),
-    "keys": lambda each: PublishedKeys(each.jwt_jwks_url or "", each.tls()).named("k"),
+    "keys": lambda each: KeySet(each.jwt_jwks_url or "", each.tls()).find("k"),
 }
 
 

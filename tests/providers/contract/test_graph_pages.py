@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Response
-from mailsync.credentials import HeldAccess
+from mailsync.credentials import FixedAccess
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -181,7 +181,7 @@ def test_a_renewed_token_that_is_refused_too_is_an_outage(
 def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
     graph: ScriptedGraph,
 ) -> None:
-    too_new = HeldAccess(TwoTokens().current())
+    too_new = FixedAccess(TwoTokens().current())
     graph.answers = [refusal(401, "InvalidAuthenticationToken")]
 
     with (

@@ -1,4 +1,4 @@
-"""Where a call that failed for good is kept, so that nothing is lost unseen."""
+"""Dead-letter queues: they keep failed deliveries for an operator."""
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -6,8 +6,8 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 
-def dead_letters(scope: Construct, construct_id: str) -> sqs.Queue:
-    """A queue that keeps them for 14 days; whoever makes it sets an alarm on it."""
+def dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:
+    """Return a queue that keeps messages for 14 days; the caller adds an alarm on it."""
     queue = sqs.Queue(
         scope,
         construct_id,

@@ -1,4 +1,4 @@
-"""SyncWatch: what the operator sees of a stage: alarms, who is told of them, and a dashboard."""
+"""SyncMonitoring: alarms, their notifications, and the dashboard of a stage."""
 
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -12,7 +12,9 @@ from infra.sync_functions import SyncFunctions
 from infra.sync_workflows import SyncWorkflows
 
 
-class SyncWatch(Construct):
+class SyncMonitoring(Construct):
+    """Alarms with their topic, and the dashboard."""
+
     def __init__(
         self,
         scope: Construct,

@@ -1,13 +1,13 @@
-"""Routes that tell whether the system itself works."""
+"""Routes that report the health of the system: the health check and the self-test."""
 
 from uuid import uuid4
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from mailsync.api.caller import user_id
-from mailsync.api.documented import answers
-from mailsync.api.limits import EVERYBODY, Kind, spend
+from mailsync.api.caller import caller_user_id
 from mailsync.api.models import Health, SelfTestStarted
+from mailsync.api.openapi_responses import responses
+from mailsync.api.rate_limits import ALL_USERS, LimitedCall, count_call
 from mailsync.log import logger
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import load_settings
@@ -20,11 +20,12 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.get(
     "/api/test-sync",
     summary="Start the self-test of the workflows",
-    responses=answers({200: SelfTestStarted}),
+    responses=responses({200: SelfTestStarted}),
 )
 def start_self_test() -> SelfTestStarted:
-    spend(user_id(router.current_event), Kind.SELF_TEST)
-    spend(EVERYBODY, Kind.SELF_TESTS)
+    """Start an execution of the self-test workflow; return without waiting for its end."""
+    count_call(caller_user_id(router.current_event), LimitedCall.SELF_TEST)
+    count_call(ALL_USERS, LimitedCall.SELF_TESTS)
     name = str(uuid4())
     arn = StepFunctions().start(load_settings().test_sync_arn, name, {})
     logger.info("self_test_started", execution=name)
@@ -33,10 +34,10 @@ def start_self_test() -> SelfTestStarted:
 
 @router.get(
     "/api/health",
-    summary="Tell whether the system works",
-    responses=answers({200: Health}, public=True),
+    summary="Report whether the database is usable",
+    responses=responses({200: Health}, public=True),
 )
 def health() -> Health:
-    """Public: the database answers, can be written, and its schema is the one of this code."""
+    """Return 200 if the database accepts writes and has the schema of this version."""
     require_usable(open_database())
     return Health()

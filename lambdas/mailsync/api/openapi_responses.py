@@ -1,0 +1,46 @@
+"""Response objects of the OpenAPI document; the schemas they reference are in `openapi`."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+
+from mailsync.api.problems import PROBLEM_CONTENT_TYPE
+
+PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+GATEWAY_SCHEMA = {"$ref": "#/components/schemas/GatewayMessage"}
+# Statuses that API Gateway itself returns, before it invokes a function or when that fails.
+_GATEWAY_STATUSES = frozenset({401, 403, 413, 429, 500, 503})
+
+
+def responses(
+    successes: Mapping[int, type[BaseModel] | None], *problems: int, public: bool = False
+) -> dict[int, Any]:
+    """Return the response objects of a route, by status.
+
+    Args:
+        successes: the model of each successful status. None: no body.
+        problems: the error statuses of this route; those of every route are added.
+        public: whether the route needs no token, so it never returns 401 or 403.
+    """
+    common = (429, 500, 503) if public else (401, 403, 429, 500, 503)
+    described = {status: _success_response(status, model) for status, model in successes.items()}
+    return described | {status: problem_response(status) for status in sorted({*problems, *common})}
+
+
+def problem_response(status: int) -> dict[str, Any]:
+    """Return the response object of an error status, from a function or from API Gateway."""
+    content = {}
+    if status != 403:
+        content[PROBLEM_CONTENT_TYPE] = {"schema": PROBLEM_SCHEMA}
+    if status in _GATEWAY_STATUSES:
+        content["application/json"] = {"schema": GATEWAY_SCHEMA}
+    return {"description": HTTPStatus(status).phrase, "content": content}
+
+
+def _success_response(status: int, model: type[BaseModel] | None) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if model is not None:
+        described["content"] = {"application/json": {"model": model}}
+    return described

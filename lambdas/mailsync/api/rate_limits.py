@@ -1,0 +1,52 @@
+"""Hourly rate limits of each user, for calls that start work, write rows or reach a provider.
+
+The throttles of API Gateway apply to all users together. These limits keep one user, with or
+without an account, from causing costs and from using up the throttles of the other users.
+"""
+
+from enum import StrEnum
+
+from mailsync.api.problems import ApiError, Problem
+from mailsync.log import logger
+from mailsync.settings import load_settings
+from mailsync.store.connection import open_database
+from mailsync.store.limit_store import LimitStore
+
+ALL_USERS = ""
+"""The user id under which calls of all users are counted. No valid token has an empty `sub`."""
+
+
+class LimitedCall(StrEnum):
+    """Groups of calls with a common limit. `Settings.calls_per_hour` has the limit of each."""
+
+    SYNC = "sync"
+    FULL_SYNC = "full-sync"
+    CONTROL = "control"
+    CONNECT = "connect"
+    ORGANISATION = "organisation"
+    SELF_TEST = "self-test"
+    SELF_TESTS = "self-tests"
+
+
+def count_call(user_id: str, kind: LimitedCall) -> None:
+    """Count one call of the user against the hourly limit of `kind`.
+
+    Raises:
+        ApiError: the limit is reached (429, with Retry-After).
+    """
+    per_hour = load_settings().calls_per_hour[kind]
+    wait_s = LimitStore(open_database()).take(user_id, kind, per_hour)
+    if wait_s:
+        logger.info("call_refused", kind=kind, wait_s=wait_s)
+        raise ApiError(_limit_reached(per_hour, wait_s))
+
+
+def _limit_reached(per_hour: int, wait_s: int) -> Problem:
+    return Problem(
+        kind="too-many-calls",
+        status=429,
+        title="Too many calls of this kind",
+        detail=f"At most {per_hour} calls of this kind are allowed in an hour; send the request"
+        f" again in {wait_s} seconds. Running syncs are not affected.",
+        retry_after_s=wait_s,
+    )

@@ -1,0 +1,164 @@
+"""Errors of Microsoft's identity platform, translated into exceptions with a text for people.
+
+`microsoft_codes` has the meaning of each code. The platform's own text is dropped: it can contain
+personal data, and a redirect's text can be forged.
+
+Sources: Microsoft identity platform docs, "Microsoft Entra authentication and authorization error
+codes", "OAuth 2.0 authorization code flow", "OAuth 2.0 client credentials flow".
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mailsync.credentials.microsoft_codes import (
+    ADVICE_BY_SUBERROR,
+    DEFAULT_ADVICE,
+    DEFAULT_MEANING,
+    MEANING_BY_CODE,
+    MEANING_BY_OAUTH_ERROR,
+    ErrorKind,
+    ErrorMeaning,
+)
+from mailsync.errors import (
+    AccessRevoked,
+    MailsyncError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+
+_MISCONFIGURED = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type"})
+# A tenant does not know the app until one of its administrators consents (client credentials).
+_CONSENT_MISSING = frozenset({65001, 700016, 7000229})
+
+_WORD = re.compile(r"[a-z_]{1,40}")
+_NUMBER = re.compile(r"\bAADSTS(\d{4,9})\b")
+
+
+class SignInRejected(Exception):
+    """A sign-in that connected no mailbox. It is no error of a sync and never reaches a workflow.
+
+    code: OAuth error of the identity platform, or `state_mismatch`, `issuer_mismatch` or
+        `scope_missing` of this product.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = None) -> Exception:
+    """Return the exception for a failed sign-in.
+
+    The result is SignInRejected if the user or an administrator can solve the problem. It is an
+    error of `renewal_error` for throttling, outages and a wrong app registration.
+
+    Args:
+        response: the token response or the query of the redirect.
+        retry_after_s: value of Retry-After. None: no header.
+    """
+    error, (kind, advice) = _oauth_error(response), _classify(response)
+    if kind in (ErrorKind.THROTTLED, ErrorKind.OUTAGE) or error in _MISCONFIGURED:
+        return renewal_error(response, retry_after_s)
+    if error == "access_denied" and not _codes(response):
+        return SignInRejected(
+            error,
+            "The sign-in was cancelled or access was denied. No mailbox was connected; start the"
+            " sign-in again and allow the app to read mail.",
+        )
+    if advice in (DEFAULT_ADVICE, DEFAULT_MEANING[1]):
+        advice = "try again, or show this code to your administrator"
+    return SignInRejected(
+        error, f"Microsoft refused the sign-in ({_error_label(response)}): {advice}."
+    )
+
+
+def admin_consent_message(query: Mapping[str, Any]) -> str:
+    """Return the text for an administrator who did not give consent."""
+    return (
+        f"Microsoft reports that consent was not given ({_error_label(query)}). No mailbox was"
+        " changed; an administrator can open the consent page again."
+    )
+
+
+def renewal_error(response: Mapping[str, Any], retry_after_s: float | None = None) -> MailsyncError:
+    """Return the exception for a failed renewal.
+
+    AccessRevoked has `is_final` only if the grant itself has ended.
+
+    Args:
+        response: the token response.
+        retry_after_s: value of Retry-After. None: no header.
+    """
+    label, (kind, advice) = _error_label(response), _classify(response)
+    if kind is ErrorKind.GRANT_ENDED:
+        text = f"Microsoft rejected the grant ({label}): {advice}. Stored mail stays readable."
+        return AccessRevoked(text, is_final=True)
+    if kind is ErrorKind.GRANT_BLOCKED:
+        return AccessRevoked(
+            f"Microsoft rejected the grant ({label}): {advice}. Stored mail stays readable, and the"
+            " sync resumes by itself if Microsoft accepts the grant again."
+        )
+    if kind is ErrorKind.APP_REGISTRATION:
+        return ProviderRejected(
+            f"Microsoft rejected the app registration ({label}): {advice}. Stored mail stays"
+            " readable."
+        )
+    text = (
+        f"Microsoft's sign-in service is unavailable ({label}): {advice}. Stored mail stays"
+        " readable; the sync is retried."
+    )
+    if kind is ErrorKind.THROTTLED or retry_after_s is not None:
+        return ProviderThrottled(text, retry_after_s=retry_after_s)
+    return ProviderUnavailable(text)
+
+
+def app_only_error(
+    response: Mapping[str, Any], retry_after_s: float | None = None
+) -> MailsyncError:
+    """Return the exception for a failed request of app-only access.
+
+    The result is AccessRevoked if the organisation has not consented to the app, else an error of
+    `renewal_error`.
+    """
+    if not _CONSENT_MISSING.isdisjoint(_codes(response)):
+        return AccessRevoked(
+            f"The organisation has not consented to the app ({_error_label(response)}). Stored mail"
+            " stays readable; an administrator of the organisation must give consent, then the sync"
+            " resumes by itself."
+        )
+    return renewal_error(response, retry_after_s)
+
+
+def _classify(response: Mapping[str, Any]) -> ErrorMeaning:
+    """Return the meaning of the last listed code, else of the suberror or OAuth's error.
+
+    Microsoft puts the specific code behind the general one, as in "AADSTS70002: Error validating
+    credentials. AADSTS50012: ...".
+    """
+    for number in reversed(_codes(response)):
+        if number in MEANING_BY_CODE:
+            return MEANING_BY_CODE[number]
+    kind, advice = MEANING_BY_OAUTH_ERROR.get(_oauth_error(response), DEFAULT_MEANING)
+    if kind is ErrorKind.GRANT_BLOCKED:
+        advice = ADVICE_BY_SUBERROR.get(str(response.get("suberror")), advice)
+    return kind, advice
+
+
+def _oauth_error(response: Mapping[str, Any]) -> str:
+    error = str(response.get("error"))
+    return error if _WORD.fullmatch(error) else "unknown_error"
+
+
+def _codes(response: Mapping[str, Any]) -> list[int]:
+    """Return the AADSTS codes; a redirect has them in its description only."""
+    listed = response.get("error_codes")
+    if isinstance(listed, list):
+        return [each for each in listed if isinstance(each, int)]
+    return [int(each) for each in _NUMBER.findall(str(response.get("error_description")))]
+
+
+def _error_label(response: Mapping[str, Any]) -> str:
+    """Return OAuth's error with at most three codes: `invalid_grant, AADSTS50173`."""
+    return ", ".join([_oauth_error(response), *(f"AADSTS{each}" for each in _codes(response)[:3])])
