@@ -1,11 +1,10 @@
 """Sealed values of the version before, which were bound to their owner alone.
 
-They open, and are bound to their column at their next write. `tests/deploy/previous/sealed` is a
+They open, and are bound to their column at their next write. `tests/deploy/previous` holds a
 database that version 821b3a8 made by its own routes, as of migration 0012, with its key.
 """
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -55,7 +54,8 @@ def ask_connect(
     ask_connect: Ask, aws_url: str, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> Ask:
     """Under the key of the version before, in whose organisation the simulated mailboxes are."""
-    key = Path(shutil.copy(SEALED / "token-key.json", tmp_path))
+    key = tmp_path / "token-key.json"
+    key.write_text((SEALED / key.name).read_text())
     environment.setenv("TOKEN_KEY_ARN", open_token_key(aws_url, key).arn)
     environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
     open_vault.cache_clear()
