@@ -1,10 +1,7 @@
 """The authorizer with the keys of an issuer, over real HTTP; the clock is moved, not waited for."""
 
-import hashlib
-import hmac
 import json
 import ssl
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -21,8 +18,8 @@ from tests.api.issuer import (
     Issuer,
     PrivateKey,
     bearer,
-    claims,
     ec_key,
+    hs256,
     public_jwk,
     public_pem,
     rsa_key,
@@ -62,20 +59,12 @@ def signed(key: PrivateKey = RSA, kid: str | None = "rsa", **changed: Any) -> st
     return bearer(key, algorithm, kid=kid, **changed)
 
 
-def test_tokens_of_both_kinds_of_keys_name_their_user_and_the_keys_are_fetched_once(
+def test_both_kinds_of_keys_verify_tokens_and_are_fetched_once(
     issuer: Issuer, verify: Verifier
 ) -> None:
     assert verify(signed(RSA, "rsa")) == ANN
     assert verify(signed(EC, "ec")) == ANN
     assert issuer.requests == 1
-
-
-def hs256(secret: bytes, kid: str) -> str:
-    """By hand: no library signs with a public key."""
-    parts = ({"alg": "HS256", "typ": "JWT", "kid": kid}, claims())
-    head = b".".join(urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
-    signature = urlsafe_b64encode(hmac.digest(secret, head, hashlib.sha256)).rstrip(b"=")
-    return f"Bearer {(head + b'.' + signature).decode()}"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +81,7 @@ def hs256(secret: bytes, kid: str) -> str:
         pytest.param(signed(RSA, "../rsa"), id="an unknown name"),
     ],
 )
-def test_only_the_issuer_s_own_key_and_its_algorithm_are_believed(
+def test_only_the_issuers_own_key_and_its_algorithm_are_accepted(
     verify: Verifier, token: str
 ) -> None:
     assert verify(token) is None
@@ -110,7 +99,7 @@ def test_only_the_issuer_s_own_key_and_its_algorithm_are_believed(
         (public_jwk(RSA), "It has no kid"),
     ],
 )
-def test_a_published_key_that_is_of_no_use_is_left_out_in_words(
+def test_a_published_key_of_no_use_is_left_out_in_words(
     issuer: Issuer, verify: Verifier, log: StringIO, published: Any, reason: str
 ) -> None:
     issuer.published.append(published)
@@ -132,7 +121,7 @@ def test_a_weak_key_is_left_out_although_its_signature_is_right(
     assert "It has 1024 bits; RSA keys need 2048." in log.getvalue()
 
 
-def test_a_new_key_is_seen_without_a_restart_and_a_withdrawn_one_forgotten(
+def test_a_new_key_is_used_without_a_restart_and_a_withdrawn_one_dropped(
     issuer: Issuer, verify: Verifier
 ) -> None:
     assert verify(signed()) == ANN
@@ -143,7 +132,7 @@ def test_a_new_key_is_seen_without_a_restart_and_a_withdrawn_one_forgotten(
     assert verify(signed(RSA, "rsa")) is None
 
 
-def test_a_withdrawn_key_is_forgotten_although_no_new_one_is_asked_for(
+def test_a_withdrawn_key_is_dropped_also_without_a_new_one(
     issuer: Issuer, verify: Verifier
 ) -> None:
     assert verify(signed()) == ANN
@@ -155,9 +144,7 @@ def test_a_withdrawn_key_is_forgotten_although_no_new_one_is_asked_for(
     assert verify(signed()) is None
 
 
-def test_invented_key_names_cannot_make_us_flood_the_issuer(
-    issuer: Issuer, verify: Verifier
-) -> None:
+def test_invented_key_names_do_not_flood_the_issuer(issuer: Issuer, verify: Verifier) -> None:
     for number in range(100):
         assert verify(signed(OTHER_RSA, f"invented-{number}")) is None
         verify.now += 1
@@ -166,7 +153,7 @@ def test_invented_key_names_cannot_make_us_flood_the_issuer(
     assert verify(signed()) == ANN
 
 
-def test_known_keys_outlive_an_outage_of_the_issuer_but_not_for_ever(
+def test_known_keys_outlive_an_outage_of_the_issuer_for_a_while(
     issuer: Issuer, verify: Verifier, log: StringIO
 ) -> None:
     assert verify(signed()) == ANN
@@ -186,15 +173,11 @@ def test_known_keys_outlive_an_outage_of_the_issuer_but_not_for_ever(
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (503, b"busy"),
-        (302, b""),
-        (200, b"<html>"),
-        (200, b"[]"),
-        (200, b'{"keys": {}}'),
-        (200, b"\xff"),
+        *((503, b"busy"), (302, b""), (200, b"<html>")),
+        *((200, b"[]"), (200, b'{"keys": {}}'), (200, b"\xff")),
     ],
 )
-def test_an_issuer_that_answers_nonsense_lets_nobody_in_and_is_asked_again_soon(
+def test_an_issuers_nonsense_admits_no_caller_and_is_fetched_again_soon(
     issuer: Issuer, verify: Verifier, log: StringIO, status: int, body: bytes
 ) -> None:
     issuer.status, issuer.body = status, body
@@ -208,7 +191,7 @@ def test_an_issuer_that_answers_nonsense_lets_nobody_in_and_is_asked_again_soon(
     assert verify(signed()) == ANN
 
 
-def test_an_issuer_that_hangs_or_is_away_lets_nobody_in(
+def test_a_hanging_or_missing_issuer_admits_no_caller(
     issuer: Issuer, verify: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signing_keys, "TIMEOUT_S", 0.2)
@@ -228,7 +211,7 @@ def test_an_issuer_that_hangs_or_is_away_lets_nobody_in(
         ({"JWT_SECRET": "s" * 31}, "JWT_SECRET is too short: HS256 needs 32 bytes"),
     ],
 )
-def test_settings_that_do_not_say_one_safe_kind_of_key_are_refused_in_words(
+def test_settings_without_one_safe_kind_of_key_are_refused_in_words(
     values: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(SettingMissing, match=sentence):

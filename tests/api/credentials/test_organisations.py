@@ -31,19 +31,9 @@ ACCOUNT = AccountId("account-1")
 EXPIRES_SOON_S = 120
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    with Simulators(tmp_path_factory.mktemp("simulators")) as running:
-        running.add_mailbox("ann@example.org")
-        yield running
-
-
 @pytest.fixture
-def simulators(running: Simulators) -> Iterator[Simulators]:
-    defaults = running.service.switches
-    yield running
-    running.service.switches = defaults
-    running.service.faults.clear()
+def simulators(microsoft: Simulators) -> Simulators:
+    return microsoft
 
 
 def app(simulators: Simulators, **changed: str) -> Settings:
@@ -111,9 +101,7 @@ def test_a_certificate_that_has_expired_is_named_with_its_setting(simulators: Si
 
 
 @pytest.mark.parametrize("part", ["PRIVATE KEY", "CERTIFICATE"])
-def test_a_certificate_without_its_key_or_the_key_alone_is_a_wrong_setting(
-    simulators: Simulators, part: str
-) -> None:
+def test_half_a_certificate_and_key_is_a_wrong_setting(simulators: Simulators, part: str) -> None:
     half = app_certificate().replace(part, "OTHER")
 
     with pytest.raises(SettingMissing, match="MICROSOFT_CLIENT_CERTIFICATE") as caught:
@@ -133,7 +121,7 @@ def test_a_wrong_secret_is_not_the_organisations_fault(simulators: Simulators) -
         ("00000000-0000-0000-0000-000000000000", True, ProviderUnavailable),
     ],
 )
-def test_an_organisation_that_does_not_admit_the_app_needs_a_person(
+def test_an_organisation_without_consent_needs_a_person(
     simulators: Simulators, tenant: str, consented: bool, failure: type[MailsyncError]
 ) -> None:
     """Of a tenant that does not exist msal says no more than that it was not answered."""
@@ -143,7 +131,7 @@ def test_an_organisation_that_does_not_admit_the_app_needs_a_person(
         app_only_tokens(app(simulators), tenant)
 
 
-def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_ends(
+def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     store.saved = Credentials(None, None, None, organisation_id=TENANT_ID)

@@ -26,7 +26,7 @@ def refused(error: str, *numbers: int) -> dict[str, object]:
 @pytest.mark.parametrize(
     "number", [65001, 65004, 50076, 50079, 50173, 54005, 70008, 700082, 700084, 90094, 700016]
 )
-def test_a_number_that_is_known_has_advice_of_its_own(number: int) -> None:
+def test_a_known_number_has_advice_of_its_own(number: int) -> None:
     known, unknown = (str(of_sign_in(refused("invalid_grant", n))) for n in (number, 123456))
 
     assert f"AADSTS{number}" in known
@@ -45,7 +45,7 @@ def test_a_number_that_is_known_has_advice_of_its_own(number: int) -> None:
         ("<script>", 1, SignInRefused),
     ],
 )
-def test_a_person_hears_of_a_sign_in_what_a_person_can_mend(
+def test_a_failed_sign_in_names_what_a_person_can_mend(
     error: str, number: int, kind: type[Exception]
 ) -> None:
     failure = of_sign_in(refused(error, number))
@@ -79,14 +79,14 @@ OUTAGES = (50000, 50033, 50087, 70012, 90006, 90012, 90024, 90033, 90036, 90090,
 
 
 @pytest.mark.parametrize("number", OUTAGES)
-def test_an_outage_closes_nothing_whatever_it_is_worded_as(number: int) -> None:
+def test_an_outage_closes_no_account_under_any_error_name(number: int) -> None:
     for error in ("invalid_grant", "invalid_client", "server_error"):
         assert type(of_renewal(refused(error, number))) is ProviderUnavailable
         assert type(of_sign_in(refused(error, number))) is ProviderUnavailable
 
 
 @pytest.mark.parametrize("number", [50196, 90055])
-def test_throttling_is_waited_out_though_it_is_worded_as_invalid_grant(number: int) -> None:
+def test_throttling_named_invalid_grant_is_waited_out(number: int) -> None:
     for refusal in (of_renewal, of_organisation, of_sign_in):
         failure = refusal(refused("invalid_grant", number), 90)
 
@@ -97,28 +97,20 @@ def test_throttling_is_waited_out_though_it_is_worded_as_invalid_grant(number: i
 @pytest.mark.parametrize(
     ("number", "advice", "is_final"),
     [
-        (50173, "sign in again", True),
-        (70008, "sign-in again", True),
-        (700082, "sign-in again", True),
-        (700084, "sign-in again", True),
-        (70043, "sign in again", True),
+        *((number, "sign in again", True) for number in (50173, 70043)),
+        *((number, "sign-in again", True) for number in (70008, 700082, 700084)),
         (70000, "sign-in again", False),
-        (50076, "second factor", False),
-        (50079, "second factor", False),
+        *((number, "second factor", False) for number in (50076, 50079)),
         (50055, "new password", False),
         (65001, "agree", False),
         (90094, "administrator of your organisation may agree", False),
         (50105, "administrator must assign", False),
         (50057, "disabled", False),
-        (53000, "devices", False),
-        (53001, "devices", False),
-        (50097, "devices", False),
-        (53003, "rules for sign-ins", False),
-        (50131, "rules for sign-ins", False),
-        (530032, "rules for sign-ins", False),
+        *((number, "devices", False) for number in (53000, 53001, 50097)),
+        *((number, "rules for sign-ins", False) for number in (53003, 50131, 530032)),
     ],
 )
-def test_a_refused_grant_says_who_can_mend_it_and_is_final_only_when_it_has_ended(
+def test_a_refused_grant_says_who_can_mend_it_and_is_final_once_it_has_ended(
     number: int, advice: str, is_final: bool
 ) -> None:
     failure = of_renewal(refused("invalid_grant", number))
@@ -159,7 +151,9 @@ def test_the_more_specific_number_stands_behind_the_general_one() -> None:
 
 
 @pytest.mark.parametrize("suberror", [*SUBERRORS, "unheard_of", None])
-def test_an_unknown_number_is_judged_by_its_suberror_and_never_final(suberror: str | None) -> None:
+def test_an_unknown_number_is_classified_by_its_suberror_and_never_final(
+    suberror: str | None,
+) -> None:
     failure = of_renewal({**refused("invalid_grant", 123456), "suberror": suberror})
 
     assert isinstance(failure, AccessRevoked)

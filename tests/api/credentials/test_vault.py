@@ -1,11 +1,12 @@
 """Secrets at rest, under a key of the real KMS protocol."""
 
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 
+from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.vault import REMEMBERED_S, Column, Place, Vault
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import Sealed
@@ -93,15 +94,8 @@ def test_a_key_that_does_not_exist_is_a_wrong_setting(
         vault.seal(GRANT, "grant")
 
 
-def test_a_silent_key_service_is_asked_again_later(key_arn: str, store: MemoryStore) -> None:
-    nobody = boto3.client(
-        "kms",
-        endpoint_url="http://127.0.0.1:9",
-        region_name="eu-central-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
+def test_an_unreachable_key_service_is_worth_another_try(key_arn: str, store: MemoryStore) -> None:
+    missing = aws_client("kms", "http://127.0.0.1:9")
 
-    with pytest.raises(StoreUnavailable):
-        Vault(key_arn, store, nobody).seal(GRANT, "grant")
-    nobody.close()
+    with closing(missing), pytest.raises(StoreUnavailable):
+        Vault(key_arn, store, missing).seal(GRANT, "grant")
