@@ -65,9 +65,19 @@ def token_key_arn(kms: Any) -> str:
     return str(kms.create_key()["KeyMetadata"]["Arn"])
 
 
+@pytest.fixture(scope="session")
+def self_test_arn(step_functions: Any) -> str:
+    return _machine(step_functions, "test-sync", PASSES)
+
+
 @pytest.fixture
 def environment(
-    database_url: str, aws_url: str, step_functions: Any, monkeypatch: pytest.MonkeyPatch
+    *,
+    database_url: str,
+    aws_url: str,
+    step_functions: Any,
+    self_test_arn: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[pytest.MonkeyPatch]:
     """Sets the environment of a function; the process forgets its settings afterwards."""
     for name, value in {
@@ -77,8 +87,9 @@ def environment(
         "APP_INBOX_URL": INBOX,
     }.items():
         monkeypatch.setenv(name, value)
+    # A machine per test, so that no execution of another test is counted.
     monkeypatch.setenv("MAILBOX_SYNC_ARN", _machine(step_functions, "mailbox-sync", WAITS))
-    monkeypatch.setenv("TEST_SYNC_ARN", _machine(step_functions, "test-sync", PASSES))
+    monkeypatch.setenv("TEST_SYNC_ARN", self_test_arn)
     _forget()
     yield monkeypatch
     _forget()
@@ -86,9 +97,12 @@ def environment(
 
 @pytest.fixture(scope="session")
 def server(
+    *,
     create_database: Callable[[str], str],
     aws_url: str,
     step_functions: Any,
+    self_test_arn: str,
+    simulators: Simulators,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ApiServer]:
     """For tests of the xdist group `api_server` only: one process starts it for all."""
@@ -98,15 +112,14 @@ def server(
         "AWS_ENDPOINT_URL": aws_url,
         "APP_INBOX_URL": INBOX,
         "MAILBOX_SYNC_ARN": _machine(step_functions, "mailbox-sync", WAITS),
-        "TEST_SYNC_ARN": _machine(step_functions, "test-sync", PASSES),
+        "TEST_SYNC_ARN": self_test_arn,
         "MICROSOFT_TENANTS": TENANT_ID,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
-    with Simulators(logs / "simulators") as provider:
-        provider.add_mailbox(ANN)
-        settings |= _provider_settings(provider, open_token_key(aws_url, logs / "key.json").arn)
-        with ApiServer(create_database(TEMPLATE), settings, logs) as server:
-            yield server
+    simulators.add_mailbox(ANN)
+    settings |= _provider_settings(simulators, open_token_key(aws_url, logs / "key.json").arn)
+    with ApiServer(create_database(TEMPLATE), settings, logs) as server:
+        yield server
 
 
 @pytest.fixture
@@ -219,7 +232,6 @@ def _provider_settings(provider: Simulators, token_key_arn: str) -> dict[str, st
 
 
 def _machine(client: Any, name: str, definition: Mapping[str, object]) -> str:
-    """One per test, so that no execution of another test is counted."""
     created = client.create_state_machine(
         name=f"{name}-{uuid4()}",
         definition=json.dumps(definition),

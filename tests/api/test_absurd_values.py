@@ -46,9 +46,7 @@ def test_bodies_are_refused(api: Api, account_id: AccountId, body: str) -> None:
     assert api(START, body=body.replace("ACCOUNT", account_id)).status == 422
 
 
-def test_bodies_of_other_routes_are_refused(
-    api: Api, microsoft: object, account_id: AccountId
-) -> None:
+def test_other_bodies_are_refused(api: Api, microsoft: object, account_id: AccountId) -> None:
     folders = f'{{"folders": [{{"id": {DIGITS}, "selected": true}}]}}'
     named = {"tenantId": TENANT_ID, "emailAddress": "ann@example.org"}
     organisations = [f'{{"tenantId": {DIGITS}}}', DIGITS, json.dumps({**named, "userId": "a\0"})]
@@ -118,9 +116,7 @@ def test_notifications_are_refused_or_ignored(api: Api, item: str) -> None:
 
 @pytest.mark.xdist_group("api_server")
 @pytest.mark.parametrize("name", NAMES, ids=short)
-def test_the_authorizer_refuses_a_subject_that_no_row_can_hold(
-    server: ApiServer, name: str
-) -> None:
+def test_the_authorizer_refuses_subjects_that_no_row_can_hold(server: ApiServer, name: str) -> None:
     response = server.send("GET /api/email/accounts", server.token(sub=name), "", "")
 
     assert response.status_code == 403
@@ -141,9 +137,7 @@ def test_the_authorizer_refuses_absurd_numbers(server: ApiServer, claim: str, nu
     assert response.status_code == 403
 
 
-def test_text_that_is_no_utf8_leaves_the_connection_usable(
-    settings: Settings, database: Database
-) -> None:
+def test_invalid_utf8_leaves_the_connection_usable(settings: Settings, database: Database) -> None:
     for _ in range(2):
         with pytest.raises(StoreRejected, match="surrogate"), database.transaction() as tx:
             tx.run("take_call", user_id="\ud800", kind="k", per_hour=9)

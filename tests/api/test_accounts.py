@@ -87,7 +87,7 @@ def test_pausing_stops_the_sync_and_none_is_due_until_it_is_resumed(
     assert QueueStore(database).claim_due(10, 60) == (run.account_id,)
 
 
-def test_an_account_without_access_is_neither_paused_nor_resumed(
+def test_a_closed_account_is_not_paused_or_resumed(
     api: Api, account_id: AccountId, sql: Sql
 ) -> None:
     for status in ("reauth_required", "disconnected"):

@@ -129,9 +129,7 @@ def records(log: StringIO) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_each_act_records_who_did_it_and_from_where(
-    person: Person, log: StringIO, act: str
-) -> None:
+def test_each_act_records_who_and_from_where(person: Person, log: StringIO, act: str) -> None:
     expected = ACTS[act](person) | ALWAYS | {"source_ip": IP}
     name = act.partition(",")[0]
 

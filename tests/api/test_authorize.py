@@ -84,7 +84,7 @@ def test_clocks_may_differ_by_half_a_minute() -> None:
         ({"role": "admin"}, "false"),
     ],
 )
-def test_only_the_applications_own_claim_names_an_administrator(
+def test_only_the_applications_claims_name_administrators(
     claims: dict[str, Any], admin: str
 ) -> None:
     """A user writes his own `user_metadata` on Supabase, but not his `app_metadata`."""

@@ -67,9 +67,7 @@ def test_the_application_of_a_victim_refuses_what_an_attacker_began(
     assert sql(PENDING) == [[0]]
 
 
-def test_a_late_confirmation_connects_nothing_and_nothing_is_kept(
-    api: Api, pending: str, sql: Sql
-) -> None:
+def test_a_late_confirmation_connects_and_keeps_nothing(api: Api, pending: str, sql: Sql) -> None:
     from handlers.purge_accounts import handler
 
     left = "SELECT extract(epoch FROM expires_at - now())::int FROM mailsync.pending_connections"
@@ -91,9 +89,7 @@ def test_a_late_confirmation_connects_nothing_and_nothing_is_kept(
         "user_id = 'mallory', connection_sealed = set_byte(connection_sealed, 20, 0)",
     ],
 )
-def test_a_row_moved_to_another_user_does_not_open(
-    api: Api, pending: str, sql: Sql, change: str
-) -> None:
+def test_a_row_of_another_user_does_not_open(api: Api, pending: str, sql: Sql, change: str) -> None:
     sql(f"UPDATE mailsync.pending_connections SET {change}")
 
     refused = api(CONFIRM, body={"connection": pending}, user="mallory")

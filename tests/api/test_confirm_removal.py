@@ -63,9 +63,7 @@ def test_a_second_confirmation_changes_nothing(api: Api, emptied: AccountId, sql
     assert sql("SELECT * FROM mailsync.email_accounts") == before
 
 
-def test_a_running_check_does_not_delay_the_next_sync(
-    api: Api, emptied: AccountId, sql: Sql
-) -> None:
+def test_a_running_check_delays_no_sync(api: Api, emptied: AccountId, sql: Sql) -> None:
     sql("UPDATE mailsync.email_accounts SET lease_owner = 'sync-accounts'")
 
     api(route(emptied))

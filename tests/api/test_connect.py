@@ -31,9 +31,7 @@ def tokens(connected: ApiResponse, database: Database) -> tuple[str, str]:
     return grant, vault.open(access_of(account_id), kept.access)
 
 
-def test_a_person_connects_a_mailbox_and_lands_in_the_inbox(
-    connected: ApiResponse, sql: Sql
-) -> None:
+def test_a_person_connects_and_lands_in_the_inbox(connected: ApiResponse, sql: Sql) -> None:
     ((account_id, *rest),) = sql(
         "SELECT id::text, user_id, provider, email_address, status FROM mailsync.email_accounts"
     )

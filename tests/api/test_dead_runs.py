@@ -38,9 +38,7 @@ def end_execution(run_id: str) -> None:
     boto3.client("stepfunctions").stop_execution(executionArn=arn)
 
 
-def test_a_request_for_a_sync_gets_another_run(
-    api: Api, connect_account: Connect, sql: Sql
-) -> None:
+def test_a_request_gets_another_run(api: Api, connect_account: Connect, sql: Sql) -> None:
     account_id = connect_account()
     dead = run_of(api, account_id)
     end_execution(dead)

@@ -57,7 +57,7 @@ def document(server: ApiServer) -> OpenApiSchema:
 
 
 @pytest.mark.parametrize("route", sorted(each.key for each in ROUTES))
-def test_every_response_is_as_documented(
+def test_all_responses_are_documented(
     server: ApiServer, document: OpenApiSchema, route: str
 ) -> None:
     """About invented accounts, and as often about an own one; as an administrator."""
@@ -81,9 +81,7 @@ def test_every_response_is_as_documented(
 
 
 @pytest.mark.parametrize("route", sorted(each.key for each in ROUTES))
-def test_a_good_request_succeeds_as_documented(
-    server: ApiServer, document: OpenApiSchema, route: str
-) -> None:
+def test_good_requests_succeed(server: ApiServer, document: OpenApiSchema, route: str) -> None:
     """Else all of the above might be refusals."""
     method, path = route.split(" ")
     account_id, run_id = server.account("ann")

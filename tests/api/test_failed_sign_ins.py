@@ -21,7 +21,7 @@ def passed_on(response: ApiResponse) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("accept", [BROWSER, {"accept": "*/*"}, {"accept": ""}])
-def test_a_person_who_declines_returns_to_the_application(
+def test_declining_returns_to_the_application(
     begun: SignIn, sql: Sql, accept: dict[str, str]
 ) -> None:
     declined = passed_on(begun.come_back(begun.decline(), headers=accept))
@@ -76,9 +76,7 @@ def test_a_refusal_in_json_has_a_sentence_without_the_address(
     assert "ann@" not in refused.text
 
 
-def test_an_unknown_sign_in_ends_in_the_application_or_in_json(
-    api: Api, microsoft: Simulators
-) -> None:
+def test_an_unknown_sign_in_ends_in_the_application(api: Api, microsoft: Simulators) -> None:
     query = {"state": MARKUP, "code": "c"}
 
     ended = passed_on(api(CALLBACK, query=query, headers=BROWSER, user=None))

@@ -89,9 +89,7 @@ def test_an_earlier_value_opens_until_it_is_written_again(
     assert "RefreshToken" in vault.open(grant_of(account_id), after.grant)
 
 
-def test_a_rotated_key_of_kms_still_opens_everything(
-    accounts: list[str], database: Database, sql: Sql
-) -> None:
+def test_a_rotated_kms_key_opens_all(accounts: list[str], database: Database, sql: Sql) -> None:
     boto3.client("kms").rotate_key_on_demand(KeyId=os.environ["TOKEN_KEY_ARN"])
     sql("UPDATE mailsync.email_credentials SET access_expires_at = now()")
 

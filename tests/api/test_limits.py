@@ -120,7 +120,7 @@ def test_pairs_of_start_and_stop_with_fresh_keys_end_at_the_limit(
     assert len(executions()) == 4
 
 
-def test_a_full_sync_has_a_limit_of_its_own(
+def test_a_full_sync_has_its_own_limit(
     api: Api, account_id: AccountId, limit: Callable[[str], None]
 ) -> None:
     limit("full-sync=1")

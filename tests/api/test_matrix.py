@@ -94,9 +94,7 @@ def test_a_good_token_admits_the_owner(server: ApiServer, route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ABOUT_AN_ACCOUNT)
-def test_another_users_account_looks_exactly_like_a_missing_one(
-    server: ApiServer, route: str
-) -> None:
+def test_another_users_account_looks_like_a_missing_one(server: ApiServer, route: str) -> None:
     account_id, run_id = server.account("bob")
     nowhere, never = str(uuid4()), str(uuid4())
 

@@ -95,9 +95,7 @@ def test_the_inbox_is_the_only_return_address(api: Api, microsoft: Simulators, s
     assert sql("SELECT count(*) FROM mailsync.sign_ins") == [[0]]
 
 
-def test_a_callback_cannot_choose_where_it_leads(
-    begun: SignIn, consent: dict[str, str], sql: Sql
-) -> None:
+def test_a_callback_leads_to_the_inbox(begun: SignIn, consent: dict[str, str], sql: Sql) -> None:
     evil = dict.fromkeys(("returnTo", "redirect_uri"), "https://evil.example")
 
     landed = begun.come_back({**consent, **evil})
@@ -208,9 +206,7 @@ def test_two_cookies_of_the_sign_in_connect_nothing(
     assert "another site may have set one" in refused.json["detail"]
 
 
-def test_other_cookies_of_the_host_do_not_matter(
-    begun: SignIn, consent: dict[str, str], sql: Sql
-) -> None:
+def test_other_cookies_do_not_matter(begun: SignIn, consent: dict[str, str], sql: Sql) -> None:
     cookies = ("session=a; theme=dark", "mailsync_sign_in=tossed", *begun.cookies)
 
     landed = begun.come_back(consent, cookies=cookies)

@@ -74,9 +74,7 @@ REQUESTS: list[tuple[str, dict[str, str], Any]] = [
 ]
 
 
-def test_each_response_has_a_documented_status_and_content_type(
-    api: Api, document: Document
-) -> None:
+def test_each_response_has_a_documented_status_and_type(api: Api, document: Document) -> None:
     for route, query, body in REQUESTS:
         response = api(route, query=query, body=body)
         described = operations(document)[route]["responses"][str(response.status)]

@@ -43,9 +43,7 @@ def ways_in(sql: Sql) -> list[list[Any]]:
     )
 
 
-def test_an_administrator_connects_a_mailbox_and_its_first_sync_starts(
-    admitted: ApiResponse, sql: Sql
-) -> None:
+def test_connecting_a_mailbox_starts_its_first_sync(admitted: ApiResponse, sql: Sql) -> None:
     account = sql("SELECT id::text, user_id, email_address, status FROM mailsync.email_accounts")
 
     assert admitted.status == 201
@@ -157,9 +155,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
     assert sentence in refused.json["detail"]
 
 
-def test_an_organisation_without_consent_connects_nothing(
-    api: Api, microsoft: Simulators, sql: Sql
-) -> None:
+def test_an_organisation_must_consent(api: Api, microsoft: Simulators, sql: Sql) -> None:
     microsoft.service.set_switches(tenant_consented=False)
 
     refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
@@ -168,9 +164,7 @@ def test_an_organisation_without_consent_connects_nothing(
     assert "AADSTS700016); its administrator must agree" in refused.json["detail"]
 
 
-def test_a_wrong_secret_connects_nothing(
-    api: Api, environment: pytest.MonkeyPatch, sql: Sql
-) -> None:
+def test_a_wrong_secret_is_refused(api: Api, environment: pytest.MonkeyPatch, sql: Sql) -> None:
     environment.setenv("MICROSOFT_CLIENT_SECRET", "wrong")
 
     assert api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True).status == 502

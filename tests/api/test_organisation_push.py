@@ -67,9 +67,7 @@ def test_a_mirrored_mailbox_is_subscribed_to_by_its_path_and_due_with_a_change(
     assert sql(DUE) == [[True]]
 
 
-def test_a_new_token_of_the_application_renews_it(
-    mailbox: Mailbox, microsoft: Simulators, sql: Sql
-) -> None:
+def test_a_new_app_token_renews_it(mailbox: Mailbox, microsoft: Simulators, sql: Sql) -> None:
     before = microsoft.notifier.subscriptions()[0]
     microsoft.service.database.write("UPDATE subscription SET expires_at = expires_at - 3600")
 

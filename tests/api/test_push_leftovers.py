@@ -73,9 +73,7 @@ def test_one_wrongly_reported_gone_leaves_one_alive_and_a_disconnection_none(
 
 
 @pytest.mark.parametrize("fault", AWAY.values(), ids=AWAY.keys())
-def test_a_disconnection_ends_one_that_is_reported_gone(
-    subscribed: Subscribed, fault: Fault
-) -> None:
+def test_a_disconnection_ends_one_reported_gone(subscribed: Subscribed, fault: Fault) -> None:
     subscribed.inject_fault("DELETE", ONE, fault)
 
     subscribed.disconnect()
@@ -93,9 +91,7 @@ def test_a_leftover_is_ended_in_a_second_try(ann: Subscribed, fault: Fault) -> N
     assert ann.alive() == ann.known()
 
 
-def test_one_created_without_a_response_ends_after_the_next_is_made(
-    ann: Subscribed,
-) -> None:
+def test_one_created_without_a_response_ends_after_the_next_is_made(ann: Subscribed) -> None:
     ann.inject_fault("POST", ALL, NO_RESPONSE)
     assert tick() == ONE_FAILED
     lost = ann.alive()
@@ -177,9 +173,7 @@ def test_a_failed_or_incomplete_list_prevents_no_subscription(
     assert subscribed.sql(failed) == [[0, None]]
 
 
-def test_no_subscription_of_another_stage_mailbox_or_user_is_touched(
-    subscribed: Subscribed,
-) -> None:
+def test_subscriptions_of_other_stages_mailboxes_and_users_stay(subscribed: Subscribed) -> None:
     """Wherever they stand in a list of many pages."""
     subscribed.microsoft.service.set_switches(subscriptions_page=1)
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
@@ -204,9 +198,7 @@ def test_no_subscription_of_another_stage_mailbox_or_user_is_touched(
     assert sorted(subscribed.alive()) == sorted(others)
 
 
-def test_the_application_ends_all_leftovers_in_the_same_mailbox(
-    ann: Subscribed,
-) -> None:
+def test_the_application_ends_all_leftovers_in_the_same_mailbox(ann: Subscribed) -> None:
     """A person is not shown what the application made for itself."""
     ann.connect_for_organisation()
     ann.subscribe("ann")
@@ -218,9 +210,7 @@ def test_the_application_ends_all_leftovers_in_the_same_mailbox(
     assert ann.alive() == ann.known()
 
 
-def test_another_users_claim_on_the_same_mailbox_keeps_what_it_just_made(
-    subscribed: Subscribed,
-) -> None:
+def test_another_users_claim_keeps_what_it_just_made(subscribed: Subscribed) -> None:
     """It is made and in no row yet."""
     subscribed.sign_in("another user of the application")
     subscribed.sql(
@@ -235,9 +225,7 @@ def test_another_users_claim_on_the_same_mailbox_keeps_what_it_just_made(
     assert subscribed.alive() == [made]
 
 
-def test_a_leftover_that_is_in_the_way_is_ended_first(
-    ann: Subscribed,
-) -> None:
+def test_a_leftover_that_is_in_the_way_is_ended_first(ann: Subscribed) -> None:
     leftover = ann.subscribe("ann")
     ann.inject_fault("POST", ALL, Fault(status=409, code="Conflict"))
 
@@ -264,9 +252,7 @@ def test_a_new_public_address_leaves_nothing_at_the_old_one_once_it_works(
     assert subscribed.alive() == subscribed.known() != before
 
 
-def test_a_new_public_address_leaves_nothing_unknown_at_the_old_one(
-    subscribed: Subscribed,
-) -> None:
+def test_a_new_public_address_leaves_nothing_unknown_at_the_old_one(subscribed: Subscribed) -> None:
     old_url = subscribed.subscriber.url
     subscribed.subscribe("ann", url=old_url)
     subscribed.sql(f"UPDATE mailsync.provider_subscriptions SET callback_url = '{old_url}'")

@@ -55,7 +55,7 @@ def test_personal_and_work_accounts_are_both_connected(
     assert [each.split(".")[1] for (each,) in accounts] == [TENANT_ID, PERSONAL_TENANT_ID]
 
 
-def test_account_and_credentials_are_stored_together(
+def test_credentials_come_with_the_account(
     begun: SignIn, consent: dict[str, str], sql: Sql
 ) -> None:
     sql("ALTER TABLE mailsync.email_credentials ADD CHECK (account_id IS NULL)")
@@ -64,9 +64,7 @@ def test_account_and_credentials_are_stored_together(
     assert stored(sql) == NOTHING
 
 
-def test_expired_sign_ins_are_deleted_when_the_next_begins(
-    api: Api, begun: SignIn, sql: Sql
-) -> None:
+def test_the_next_sign_in_deletes_expired_ones(api: Api, begun: SignIn, sql: Sql) -> None:
     api(BEGIN)
     sql("UPDATE mailsync.sign_ins SET expires_at = now()")
 

@@ -84,9 +84,7 @@ def test_no_other_mailbox_is_subscribed_to(sql: Sql) -> None:
     assert sql(ROWS) == []
 
 
-def test_a_renewal_comes_long_before_the_end_and_makes_nothing_due(
-    microsoft: Simulators, sql: Sql
-) -> None:
+def test_a_renewal_comes_early_and_makes_nothing_due(microsoft: Simulators, sql: Sql) -> None:
     tick()
     made = only_one(microsoft)
     wait = "SELECT next_try_at < now() + (expires_at - now()) / 2"
@@ -102,9 +100,7 @@ def test_a_renewal_comes_long_before_the_end_and_makes_nothing_due(
     assert sql(DUE) == [[False]]
 
 
-def test_one_that_is_gone_at_the_provider_is_made_anew_and_the_mailbox_due(
-    microsoft: Simulators, sql: Sql
-) -> None:
+def test_one_that_is_gone_is_made_anew_and_due(microsoft: Simulators, sql: Sql) -> None:
     tick()
     old = only_one(microsoft)
     microsoft.notifier.expire(old["mailbox_id"])
@@ -153,19 +149,6 @@ def test_an_address_that_the_provider_cannot_reach_is_tried_ever_more_rarely(
     assert waits[0] < waits[1] < waits[2]
     subscriber.echoes = True
     assert tick() == ONE_MADE
-
-
-def test_a_new_public_address_has_a_new_subscription(microsoft: Simulators, sql: Sql) -> None:
-    tick()
-    old = only_one(microsoft)
-    sql("UPDATE mailsync.provider_subscriptions SET callback_url = 'https://old.example.org'")
-
-    assert tick() == ONE_MADE
-
-    (remote_id, *_), *rest = sql(ROWS)
-    alive = {each["id"] for each in microsoft.notifier.subscriptions()}
-    assert remote_id in alive - {old["id"]}
-    assert rest == []
 
 
 def test_a_mailbox_is_left_alone_while_it_syncs(sql: Sql) -> None:

@@ -36,9 +36,7 @@ def test_the_history_is_the_same_for_each_page_size(
         assert [each["runId"] for each in shown] == ["d", "c", "b", "a"]
 
 
-def test_a_new_run_does_not_shift_the_pages(
-    api: Api, account_id: AccountId, database: Database
-) -> None:
+def test_a_new_run_shifts_no_page(api: Api, account_id: AccountId, database: Database) -> None:
     an_ended_run(database, account_id, "a")
     an_ended_run(database, account_id, "b")
     first = api(RUNS, query={"accountId": account_id, "limit": "1"}).json
@@ -49,9 +47,7 @@ def test_a_new_run_does_not_shift_the_pages(
     assert [each["runId"] for each in second["runs"]] == ["a"]
 
 
-def test_a_run_shows_what_each_folder_did(
-    api: Api, account_id: AccountId, database: Database
-) -> None:
+def test_a_run_shows_its_folders(api: Api, account_id: AccountId, database: Database) -> None:
     runs, folders, parts = RunStore(database), FolderStore(database), RunFolderStore(database)
     run = begin_run(database, account_id, "r1", sync_type=SyncType.INITIAL)
     folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])

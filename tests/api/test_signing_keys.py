@@ -59,9 +59,7 @@ def signed(key: PrivateKey = RSA, kid: str | None = "rsa", **changed: Any) -> st
     return bearer(key, algorithm, kid=kid, **changed)
 
 
-def test_both_kinds_of_keys_verify_tokens_and_are_fetched_once(
-    issuer: Issuer, verify: Verifier
-) -> None:
+def test_both_kinds_of_keys_verify_after_one_request(issuer: Issuer, verify: Verifier) -> None:
     assert verify(signed(RSA, "rsa")) == ANN
     assert verify(signed(EC, "ec")) == ANN
     assert issuer.requests == 1
@@ -81,9 +79,7 @@ def test_both_kinds_of_keys_verify_tokens_and_are_fetched_once(
         pytest.param(signed(RSA, "../rsa"), id="an unknown name"),
     ],
 )
-def test_only_the_issuers_own_key_and_its_algorithm_are_accepted(
-    verify: Verifier, token: str
-) -> None:
+def test_only_the_issuers_key_and_algorithm_are_accepted(verify: Verifier, token: str) -> None:
     assert verify(token) is None
     assert verify(signed()) == ANN
 
@@ -121,9 +117,7 @@ def test_a_weak_key_is_left_out_although_its_signature_is_right(
     assert "It has 1024 bits; RSA keys need 2048." in log.getvalue()
 
 
-def test_a_new_key_is_used_without_a_restart_and_a_withdrawn_one_dropped(
-    issuer: Issuer, verify: Verifier
-) -> None:
+def test_a_new_key_replaces_a_withdrawn_one_at_once(issuer: Issuer, verify: Verifier) -> None:
     assert verify(signed()) == ANN
     issuer.published = [public_jwk(OTHER_RSA, kid="next")]
     verify.now += PAUSE_S
@@ -132,9 +126,7 @@ def test_a_new_key_is_used_without_a_restart_and_a_withdrawn_one_dropped(
     assert verify(signed(RSA, "rsa")) is None
 
 
-def test_a_withdrawn_key_is_dropped_also_without_a_new_one(
-    issuer: Issuer, verify: Verifier
-) -> None:
+def test_a_withdrawn_key_is_dropped_without_a_new_one(issuer: Issuer, verify: Verifier) -> None:
     assert verify(signed()) == ANN
     issuer.published = [public_jwk(EC, kid="ec")]
 
@@ -211,8 +203,6 @@ def test_a_hanging_or_missing_issuer_admits_no_caller(
         ({"JWT_SECRET": "s" * 31}, "JWT_SECRET is too short: HS256 needs 32 bytes"),
     ],
 )
-def test_settings_without_one_safe_kind_of_key_are_refused_in_words(
-    values: dict[str, str], sentence: str
-) -> None:
+def test_settings_must_name_one_safe_kind_of_key(values: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingMissing, match=sentence):
         signing_keys.signing_keys(Settings(values))

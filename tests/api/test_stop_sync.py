@@ -30,9 +30,7 @@ def stop(api: Api, account_id: str, **parts: Any) -> ApiResponse:
     return api(STOP, query={"accountId": account_id}, **parts)
 
 
-def test_stopping_ends_the_execution_and_cancels_the_run_at_once(
-    api: Api, run: RunRef, sql: Sql
-) -> None:
+def test_stopping_ends_the_execution_and_the_run(api: Api, run: RunRef, sql: Sql) -> None:
     response = stop(api, run.account_id)
 
     assert (response.status, response.json["runId"]) == (200, run.run_id)
@@ -59,9 +57,7 @@ def test_a_function_that_still_works_cannot_write(api: Api, run: RunRef, sql: Sq
     assert sql("SELECT count(*) FROM mailsync.emails") == [[0]]
 
 
-def test_the_end_of_the_execution_does_not_overwrite_the_outcome(
-    api: Api, run: RunRef, sql: Sql
-) -> None:
+def test_the_executions_end_keeps_the_outcome(api: Api, run: RunRef, sql: Sql) -> None:
     stop(api, run.account_id)
 
     event = sample("close-run")

@@ -55,9 +55,7 @@ def status(api: Api, account_id: AccountId, tag: str = "") -> ApiResponse:
     )
 
 
-def test_a_mailbox_that_never_synced_shows_the_nine_fields_of_the_guide(
-    api: Api, account_id: AccountId
-) -> None:
+def test_a_new_mailbox_shows_the_nine_fields_of_the_guide(api: Api, account_id: AccountId) -> None:
     response = status(api, account_id)
 
     assert response.status == 200
@@ -83,9 +81,7 @@ def test_a_running_sync_shows_its_progress(api: Api, run: RunRef) -> None:
     assert folder["walking"] is True
 
 
-def test_rate_and_remaining_time_follow_from_what_the_run_stored(
-    api: Api, run: RunRef, sql: Sql
-) -> None:
+def test_the_run_determines_rate_and_remaining_time(api: Api, run: RunRef, sql: Sql) -> None:
     sql("UPDATE mailsync.sync_runs SET started_at = now() - interval '10 seconds'")
 
     shown = status(api, run.account_id).json
@@ -94,9 +90,7 @@ def test_rate_and_remaining_time_follow_from_what_the_run_stored(
     assert shown["etaSeconds"] == pytest.approx(97 / 0.2, rel=0.25)
 
 
-def test_the_remaining_time_is_unknown_before_the_first_message(
-    api: Api, run: RunRef, sql: Sql
-) -> None:
+def test_the_remaining_time_is_unknown_at_first(api: Api, run: RunRef, sql: Sql) -> None:
     sql("UPDATE mailsync.sync_run_folders SET inserted = 0")
 
     shown = status(api, run.account_id).json
@@ -112,9 +106,7 @@ def test_progress_is_at_most_the_total_during_a_full_sync(api: Api, run: RunRef,
     assert (shown["syncProgress"], shown["syncTotal"]) == (3, 3)
 
 
-def test_a_quarantined_message_that_is_also_stored_counts_once(
-    api: Api, run: RunRef, sql: Sql
-) -> None:
+def test_a_message_stored_and_quarantined_counts_once(api: Api, run: RunRef, sql: Sql) -> None:
     sql(
         "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"
         " SELECT account_id, message_id, folder_id, 'too_large', '' FROM mailsync.emails LIMIT 1"
@@ -125,9 +117,7 @@ def test_a_quarantined_message_that_is_also_stored_counts_once(
     assert (shown["syncProgress"], shown["folders"][0]["quarantined"]) == (3, 1)
 
 
-def test_a_completed_sync_has_every_field_in_its_type(
-    api: Api, run: RunRef, database: Database
-) -> None:
+def test_a_completed_sync_has_all_fields(api: Api, run: RunRef, database: Database) -> None:
     store(database, run, "m3")
     complete_verified(database, run)
 
@@ -181,9 +171,7 @@ def test_a_folder_that_was_gone_and_has_come_back_is_not_verified(
     assert dates(api, run) == (None, None)
 
 
-def test_a_wrong_count_of_the_provider_is_not_waited_for(
-    api: Api, run: RunRef, database: Database
-) -> None:
+def test_a_wrong_count_is_not_waited_for(api: Api, run: RunRef, database: Database) -> None:
     folder = store(database, run, "m3")
     FolderStore(database).save_offsets(run, {folder.ref.id: (96, -1)})
 
@@ -224,9 +212,7 @@ def test_a_failed_sync_shows_why_and_when_it_is_tried_again_if_it_is(
     assert (shown["nextRetryAt"] is None) is (error == "AccessRevoked")
 
 
-def test_an_account_that_was_paused_while_syncing_is_shown_as_paused(
-    api: Api, run: RunRef, sql: Sql
-) -> None:
+def test_an_account_paused_while_syncing_is_paused(api: Api, run: RunRef, sql: Sql) -> None:
     sql("UPDATE mailsync.email_accounts SET status = 'paused'")
 
     shown = status(api, run.account_id).json

@@ -291,9 +291,7 @@ def test_a_database_that_does_not_answer_lets_the_provider_try_again(
     assert "Retry-After" in response.headers
 
 
-def test_neither_secret_nor_resource_is_logged_or_stored(
-    api: Api, log: StringIO, state: Any, sql: Sql
-) -> None:
+def test_no_secret_or_resource_is_kept(api: Api, log: StringIO, state: Any, sql: Sql) -> None:
     notify(api, a_notification(), a_notification(clientState="guessed"))
 
     assert '"genuine":1' in log.getvalue()

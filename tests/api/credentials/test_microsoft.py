@@ -34,9 +34,7 @@ def grant(settings: Settings, platform: IdentityPlatform) -> str | None:
     return signed_in(settings, platform).tokens.grant
 
 
-def test_a_sign_in_requests_mail_scopes_and_uses_pkce(
-    settings: Settings, platform: IdentityPlatform
-) -> None:
+def test_a_sign_in_has_mail_scopes_and_pkce(settings: Settings, platform: IdentityPlatform) -> None:
     found = signed_in(settings, platform)
 
     assert (found.home_account_id, found.address) == ("ann.tenant", "ann@example.org")
@@ -47,9 +45,7 @@ def test_a_sign_in_requests_mail_scopes_and_uses_pkce(
     assert {"Mail.Read", "User.Read"} <= set(sent["scope"].split())
 
 
-def test_secrets_of_a_sign_in_are_not_printed(
-    settings: Settings, platform: IdentityPlatform
-) -> None:
+def test_a_sign_ins_secrets_are_not_printed(settings: Settings, platform: IdentityPlatform) -> None:
     shown = repr(signed_in(settings, platform))
 
     assert "access-1" not in shown

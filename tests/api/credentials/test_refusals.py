@@ -1,5 +1,7 @@
 """What Microsoft's refusals are to a person and to the workflow."""
 
+from collections.abc import Callable
+
 import pytest
 
 from mailsync.credentials import microsoft_codes
@@ -35,44 +37,31 @@ def test_a_known_number_has_advice_of_its_own(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "number", "kind"),
+    ("refusal", "error", "number", "kind"),
     [
-        ("invalid_grant", 70008, SignInRefused),
-        ("access_denied", 65004, SignInRefused),
-        ("invalid_client", 7000222, ProviderRejected),
-        ("invalid_client", 700027, ProviderRejected),
-        ("temporarily_unavailable", 90033, ProviderUnavailable),
-        ("<script>", 1, SignInRefused),
+        (of_sign_in, "invalid_grant", 70008, SignInRefused),
+        (of_sign_in, "access_denied", 65004, SignInRefused),
+        (of_sign_in, "invalid_client", 7000222, ProviderRejected),
+        (of_sign_in, "invalid_client", 700027, ProviderRejected),
+        (of_sign_in, "temporarily_unavailable", 90033, ProviderUnavailable),
+        (of_sign_in, "<script>", 1, SignInRefused),
+        (of_organisation, "unauthorized_client", 700016, AccessRevoked),
+        (of_organisation, "invalid_client", 7000229, AccessRevoked),
+        (of_organisation, "invalid_grant", 65001, AccessRevoked),
+        (of_organisation, "invalid_client", 7000215, ProviderRejected),
+        (of_organisation, "invalid_client", 1000502, ProviderRejected),
+        (of_organisation, "server_error", 90033, ProviderUnavailable),
+        # A tenant that lost the app is no revoked grant.
+        (of_renewal, "unauthorized_client", 700016, ProviderRejected),
     ],
 )
-def test_a_failed_sign_in_names_what_a_person_can_mend(
-    error: str, number: int, kind: type[Exception]
+def test_access_is_refused_or_revoked_only_where_a_person_can_mend_it(
+    refusal: Callable[..., Exception], error: str, number: int, kind: type[Exception]
 ) -> None:
-    failure = of_sign_in(refused(error, number))
+    failure = refusal(refused(error, number))
 
     assert type(failure) is kind
     assert "<" not in str(failure)
-
-
-@pytest.mark.parametrize(
-    ("error", "number", "kind"),
-    [
-        ("unauthorized_client", 700016, AccessRevoked),
-        ("invalid_client", 7000229, AccessRevoked),
-        ("invalid_grant", 65001, AccessRevoked),
-        ("invalid_client", 7000215, ProviderRejected),
-        ("invalid_client", 1000502, ProviderRejected),
-        ("server_error", 90033, ProviderUnavailable),
-    ],
-)
-def test_access_of_an_organisation_is_revoked_only_where_a_person_must_act(
-    error: str, number: int, kind: type[Exception]
-) -> None:
-    assert type(of_organisation(refused(error, number))) is kind
-
-
-def test_a_tenant_that_lost_the_app_is_no_revoked_grant_to_a_renewal() -> None:
-    assert type(of_renewal(refused("unauthorized_client", 700016))) is ProviderRejected
 
 
 OUTAGES = (50000, 50033, 50087, 70012, 90006, 90012, 90024, 90033, 90036, 90090, 90091, 90092)
@@ -151,9 +140,7 @@ def test_the_more_specific_number_stands_behind_the_general_one() -> None:
 
 
 @pytest.mark.parametrize("suberror", [*SUBERRORS, "unheard_of", None])
-def test_an_unknown_number_is_classified_by_its_suberror_and_never_final(
-    suberror: str | None,
-) -> None:
+def test_a_suberror_classifies_an_unknown_number_as_never_final(suberror: str | None) -> None:
     failure = of_renewal({**refused("invalid_grant", 123456), "suberror": suberror})
 
     assert isinstance(failure, AccessRevoked)

@@ -187,9 +187,7 @@ def test_an_endpoint_without_https_is_not_used(
     assert platform.redeemed == []
 
 
-def test_a_sign_in_page_without_https_is_not_used(
-    settings: Settings, platform: IdentityPlatform
-) -> None:
+def test_a_sign_in_page_needs_https(settings: Settings, platform: IdentityPlatform) -> None:
     platform.metadata = {"authorization_endpoint": "http://login.example.org/authorize"}
 
     with pytest.raises(ProviderUnavailable, match="without https"):

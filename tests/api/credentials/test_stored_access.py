@@ -108,7 +108,7 @@ def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])
-def test_of_a_refusal_only_the_end_of_the_grant_is_stored(
+def test_a_refusal_stores_only_the_end_of_a_grant(
     worker: Worker, number: int, has_ended: bool
 ) -> None:
     worker.connect(minutes_left=1)

@@ -44,9 +44,7 @@ def test_the_same_secret_never_looks_the_same(vault: Vault) -> None:
     assert vault.seal(GRANT, "grant") != vault.seal(GRANT, "grant")
 
 
-def test_a_data_key_is_remembered_for_ten_minutes(
-    kms: Any, key_arn: str, store: MemoryStore
-) -> None:
+def test_a_data_key_is_kept_for_ten_minutes(kms: Any, key_arn: str, store: MemoryStore) -> None:
     now = [0.0]
     sealed = Vault(key_arn, store, kms).seal(GRANT, "grant")
     vault = Vault(key_arn, store, kms, clock=lambda: now[0])
@@ -76,18 +74,14 @@ def test_a_data_key_is_replaced_after_thirty_days_and_still_opens(
     assert later.seal(GRANT, "newer").key_id == 2
 
 
-def test_a_data_key_is_wrapped_for_this_purpose_only(
-    vault: Vault, kms: Any, store: MemoryStore
-) -> None:
+def test_a_data_key_is_wrapped_for_one_purpose(vault: Vault, kms: Any, store: MemoryStore) -> None:
     vault.seal(GRANT, "grant")
 
     with pytest.raises(kms.exceptions.InvalidCiphertextException):
         kms.decrypt(CiphertextBlob=store.keys[1].wrapped, EncryptionContext={"purpose": "x"})
 
 
-def test_a_key_that_does_not_exist_is_a_wrong_setting(
-    kms: Any, key_arn: str, store: MemoryStore
-) -> None:
+def test_a_missing_key_is_a_wrong_setting(kms: Any, key_arn: str, store: MemoryStore) -> None:
     vault = Vault(f"{key_arn[:-4]}0000", store, kms)
 
     with pytest.raises(SettingMissing, match="TOKEN_KEY_ARN"):

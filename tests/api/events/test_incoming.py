@@ -120,9 +120,7 @@ def test_an_account_of_another_provider_or_a_paused_one_is_refused(
     assert one(database, "SELECT count(*) FROM mailsync.sync_runs") == [0]
 
 
-def test_an_unreachable_database_is_raised_so_that_lambda_tries_again(
-    workflows: RunningForEver,
-) -> None:
+def test_lambda_tries_again_when_the_database_is_unreachable(workflows: RunningForEver) -> None:
     away = Database(Settings({"DATABASE_URL": "postgresql://u@localhost:1/none"}))
     trigger = Trigger(RunStore(away), workflows, MACHINE)
     receiver = Receiver(AccountStore(away), trigger, workflows)
