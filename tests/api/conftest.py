@@ -188,7 +188,7 @@ def connected(begun: SignIn, consent: dict[str, str]) -> ApiResponse:
 
 @pytest.fixture
 def connect_account(database: Database) -> Connect:
-    """A connected mailbox; Ann's at Microsoft unless said otherwise."""
+    """Connects a mailbox; Ann's at Microsoft by default."""
     return partial(
         CredentialStore(database).connect_account,
         user_id="ann",

@@ -142,12 +142,12 @@ def test_a_token_signed_with_a_private_key_is_refused() -> None:
 def test_audience_and_issuer_must_match_when_they_are_set(
     setting: Callable[[str, str], None], name: str, claim: str
 ) -> None:
-    unchecked = authorize(a_token(**{claim: "somebody"}))
+    unchecked = authorize(a_token(**{claim: "another"}))
     setting(name, "authenticated")
 
     assert unchecked["isAuthorized"] is True
     assert authorize(a_token(**{claim: "authenticated"}))["isAuthorized"] is True
-    assert authorize(a_token(**{claim: "somebody"}))["isAuthorized"] is False
+    assert authorize(a_token(**{claim: "another"}))["isAuthorized"] is False
     assert authorize(a_token())["isAuthorized"] is False
 
 

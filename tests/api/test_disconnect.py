@@ -222,7 +222,7 @@ def test_a_renewal_in_progress_is_not_waited_for(
 def test_step_functions_that_do_not_stop_the_sync_prevent_no_disconnection(
     *, api: Api, run: RunRef, log: StringIO, sql: Sql, monkeypatch: pytest.MonkeyPatch, data: str
 ) -> None:
-    """It can write nothing any more, and a purge could not be asked for again."""
+    """The sync can write nothing any more, and a purge could not be requested again."""
     throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "StopExecution")
 
     def refuse(*_: object) -> None:
@@ -281,7 +281,7 @@ def test_a_tick_ends_what_it_made_while_the_account_was_disconnected(
     sql: Sql,
     has_ended: bool,
 ) -> None:
-    """Or where the disconnection has only told the provider: the account may lose its tokens."""
+    """Or while only the provider was called: the account may lose its tokens at any moment."""
     microsoft.notifier.expire(microsoft.service.mailbox(ANN).user_id)
     sql(RENEW_NOW)
     subscriber.at_handshake = lambda: (

@@ -137,7 +137,7 @@ def test_a_code_is_worth_nothing_without_its_verifier(
 
 
 def test_a_sign_in_whose_link_lost_its_challenge_connects_nothing(begun: SignIn, sql: Sql) -> None:
-    """PKCE downgrade: the code of such a link would work for anybody who gets hold of it."""
+    """PKCE downgrade: the code of such a link would work for each who sees it."""
     left = {name: each for name, each in begun.parameters.items() if "challenge" not in name}
     link = urlsplit(begun.url)._replace(query=urlencode(left)).geturl()
 

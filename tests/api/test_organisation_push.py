@@ -1,4 +1,4 @@
-"""Notifications of a mailbox that its organisation lets the app read: nobody is signed in."""
+"""Notifications of a mailbox that its organisation lets the app read, without a sign-in."""
 
 from typing import Any
 

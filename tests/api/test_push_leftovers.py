@@ -120,7 +120,7 @@ class Death(BaseException):
 def test_a_death_before_a_new_one_is_stored_leaves_one_alive_after_the_next_claim(
     *, ann: Subscribed, monkeypatch: pytest.MonkeyPatch, failure: type[Exception], replaces: bool
 ) -> None:
-    """Also when the one that was said to be gone is back by then, and is renewed."""
+    """Also when the one that was reported gone is back by then, and is renewed."""
     if replaces:
         tick()
         ann.renew_now()

@@ -58,7 +58,7 @@ def test_a_run_shows_its_folders(api: Api, account_id: AccountId, database: Data
     MailStore(database).apply_page(run, a_page_write(first, page))
     parts.fail(run, second.ref.id, "ProviderRejected", "Graph says 400.")
     LeaseStore(database).renew(run, requests=7)
-    runs.fail(account_id, run.run_id, "arn", "FoldersFailed", "Some folders failed.")
+    runs.fail(account_id, run.run_id, "arn-r1", "FoldersFailed", "Some folders failed.")
 
     shown = api("GET /api/email/runs/r1").json
 

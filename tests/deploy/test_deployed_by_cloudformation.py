@@ -222,7 +222,7 @@ def queues(deployed: Deployed) -> set[str]:
 
 
 def callers(alias_arn: str) -> set[str]:
-    """The services that the alias lets call it; moto keeps a permission as it was asked for."""
+    """The services that the alias lets call it; moto keeps a permission as it was created."""
     policy = json.loads(client("lambda").get_policy(FunctionName=alias_arn)["Policy"])
     return {
         each["Principal"]["Service"]

@@ -1,22 +1,23 @@
+import pytest
+
 from infra import catalog
 from mailsync.decisions.due import CLAIMED_FOR_S
 from tests.deploy.template import Resource, Template
 
 
-def test_an_execution_that_ends_badly_closes_its_run(sync: Template) -> None:
-    pattern = rule_to(sync, catalog.RUN_CLOSER)["EventPattern"]
+@pytest.mark.parametrize(
+    ("function", "statuses"),
+    [(catalog.RUN_CLOSER, catalog.UNFINISHED), (catalog.PUBLISHER, catalog.CLOSED_ITSELF)],
+)
+def test_the_end_of_an_execution_closes_its_run_or_publishes_its_event(
+    sync: Template, function: str, statuses: tuple[str, ...]
+) -> None:
+    pattern = rule_to(sync, function)["EventPattern"]
 
     assert pattern["source"] == ["aws.states"]
     assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
-    assert pattern["detail"]["status"] == list(catalog.UNFINISHED)
+    assert pattern["detail"]["status"] == list(statuses)
     assert "MailboxSync" in str(pattern["detail"]["stateMachineArn"])
-
-
-def test_the_end_of_an_execution_publishes_its_event_at_once(sync: Template) -> None:
-    pattern = rule_to(sync, catalog.PUBLISHER)["EventPattern"]
-
-    assert pattern["source"] == ["aws.states"]
-    assert pattern["detail"]["status"] == list(catalog.CLOSED_ITSELF)
 
 
 def test_rules_are_on_the_stages_own_bus_and_match_any_source(sync: Template) -> None:

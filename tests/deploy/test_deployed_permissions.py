@@ -1,4 +1,4 @@
-"""Least privilege: what a function may do follows from what the catalog says it needs."""
+"""Least privilege: what a function may do follows from its needs in the catalog."""
 
 import pytest
 

@@ -14,14 +14,9 @@ SAMPLING = {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
 # Step Functions checks them on "*" when a machine with logs is made (AWS Step Functions
 # Developer Guide, "Using CloudWatch Logs to log execution history").
 LOG_DELIVERY = {
-    "logs:CreateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:DescribeLogGroups",
-    "logs:DescribeResourcePolicies",
-    "logs:GetLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:UpdateLogDelivery",
+    *(f"logs:{verb}LogDelivery" for verb in ("Create", "Delete", "Get", "Update")),
+    *("logs:ListLogDeliveries", "logs:DescribeLogGroups"),
+    *("logs:DescribeResourcePolicies", "logs:PutResourcePolicy"),
 }
 # X-Ray has no resource to name either (Service Authorization Reference, "AWS X-Ray").
 ON_EVERYTHING = (TRACING, TRACING | SAMPLING | LOG_DELIVERY)
@@ -53,7 +48,7 @@ def test_a_wildcard_that_ends_an_arn_means_parts_of_one_resource(sync: Template)
 
 def test_only_the_key_policy_allows_a_whole_service(sync: Template, stateful: Template) -> None:
     """Without that statement no IAM policy could grant the key (AWS KMS Developer Guide,
-    "Default key policy"); everybody it admits needs such a policy still."""
+    "Default key policy"); each principal it admits still needs such a policy."""
     wide = [
         (statement["Action"], statement["Principal"]["AWS"]["Fn::Join"][1][-1])
         for statement in [*statements(sync), *statements(stateful)]

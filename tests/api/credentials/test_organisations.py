@@ -118,7 +118,7 @@ def test_a_wrong_secret_is_not_the_organisations_fault(simulators: Simulators) -
 def test_an_organisation_without_consent_needs_a_person(
     simulators: Simulators, tenant: str, consented: bool, failure: type[MailsyncError]
 ) -> None:
-    """Of a tenant that does not exist msal says no more than that it was not answered."""
+    """For a tenant that does not exist msal reports no more than a failed request."""
     simulators.service.set_switches(tenant_consented=consented)
 
     with pytest.raises(failure):

@@ -242,7 +242,7 @@ def test_the_list_names_every_client() -> None:
 
 
 def _imported(path: Path) -> set[str]:
-    """Whose members are called, not only their names: `http.HTTPStatus` asks nobody."""
+    """Whose members are called, not only their names: `http.HTTPStatus` sends nothing."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -18,7 +18,7 @@ WAITING = "SELECT detail->>'n' FROM mailsync.outbox WHERE published_at IS NULL O
 
 
 class Crash(Exception):
-    """The function dies after the bus has answered."""
+    """The function dies after the bus has responded."""
 
 
 class Recorder:

@@ -28,7 +28,7 @@ OUTBOUND = ("sync.completed", "sync.failed", "sync.cancelled", "account.reauth_r
 
 
 def check(kind: str, detail: Any) -> None:
-    """Raises ValidationError when the detail is not as its schema says."""
+    """Raise ValidationError when the detail violates its schema."""
     Draft202012Validator(
         SCHEMAS[kind], format_checker=Draft202012Validator.FORMAT_CHECKER
     ).validate(detail)

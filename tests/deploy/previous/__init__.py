@@ -1,4 +1,4 @@
-"""What the previous version sent, read and asked the database; recorded, never edited.
+"""What the previous version sent, read and ran on the database; recorded, never edited.
 
 An execution keeps the definition with which it began, and functions of the version before work
 on while a deployment migrates the database. So today's functions must take these payloads and
