@@ -65,19 +65,9 @@ def token_key_arn(kms: Any) -> str:
     return str(kms.create_key()["KeyMetadata"]["Arn"])
 
 
-@pytest.fixture(scope="session")
-def self_test_arn(step_functions: Any) -> str:
-    return _machine(step_functions, "test-sync", PASSES)
-
-
 @pytest.fixture
 def environment(
-    *,
-    database_url: str,
-    aws_url: str,
-    step_functions: Any,
-    self_test_arn: str,
-    monkeypatch: pytest.MonkeyPatch,
+    database_url: str, aws_url: str, step_functions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.MonkeyPatch]:
     """Sets the environment of a function; the process forgets its settings afterwards."""
     for name, value in {
@@ -87,9 +77,9 @@ def environment(
         "APP_INBOX_URL": INBOX,
     }.items():
         monkeypatch.setenv(name, value)
-    # A machine per test, so that no execution of another test is counted.
+    # Machines of each test, so that no execution of another test is counted.
     monkeypatch.setenv("MAILBOX_SYNC_ARN", _machine(step_functions, "mailbox-sync", WAITS))
-    monkeypatch.setenv("TEST_SYNC_ARN", self_test_arn)
+    monkeypatch.setenv("TEST_SYNC_ARN", _machine(step_functions, "test-sync", PASSES))
     _forget()
     yield monkeypatch
     _forget()
@@ -101,7 +91,6 @@ def server(
     create_database: Callable[[str], str],
     aws_url: str,
     step_functions: Any,
-    self_test_arn: str,
     simulators: Simulators,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ApiServer]:
@@ -112,7 +101,7 @@ def server(
         "AWS_ENDPOINT_URL": aws_url,
         "APP_INBOX_URL": INBOX,
         "MAILBOX_SYNC_ARN": _machine(step_functions, "mailbox-sync", WAITS),
-        "TEST_SYNC_ARN": self_test_arn,
+        "TEST_SYNC_ARN": _machine(step_functions, "test-sync", PASSES),
         "MICROSOFT_TENANTS": TENANT_ID,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
