@@ -1,23 +1,27 @@
-"""Every answer that a test of the API sees is one that the OpenAPI document tells of."""
+"""Each response that a test of the API receives is one that the OpenAPI document describes."""
 
 import re
 from functools import cache
 from typing import Any
 
-from tests.api.requests import Answer
+from tests.api.requests import ApiResponse
 
 Operation = dict[str, Any]
 
 
-def documented(route: str, answer: Answer) -> Answer:
-    """The answer; raises AssertionError when its status or type is in no document of the route."""
-    found = [each for pattern, each in _operations() if pattern.fullmatch(route)]
-    if found:
-        said = found[0]["responses"].get(str(answer.status))
-        assert said is not None, f"{route} answers {answer.status}, which is not documented"
-        kind = answer.headers.get("Content-Type", "").partition(";")[0]
-        assert not answer.text or kind in said.get("content", {}), f"{route} answers {kind}"
-    return answer
+def documented(route: str, response: ApiResponse) -> ApiResponse:
+    """Return the response; raise AssertionError when the document lacks its status or type."""
+    operation = next((each for pattern, each in _operations() if pattern.fullmatch(route)), None)
+    if operation:
+        described = operation["responses"].get(str(response.status))
+        assert described is not None, f"{route}: {response.status} is not documented"
+        kind = response.headers.get("Content-Type", "").partition(";")[0]
+        assert not response.text or kind in described.get("content", {}), f"{route}: {kind}"
+    return response
+
+
+def pattern(route: str) -> re.Pattern[str]:
+    return re.compile(re.sub("{[^}]+}", "[^/]+", route))
 
 
 @cache
@@ -30,7 +34,7 @@ def _operations() -> tuple[tuple[re.Pattern[str], Operation], ...]:
         build_document(build_app())["paths"].items(), key=lambda each: each[0].count("{")
     )
     return tuple(
-        (re.compile(f"{method.upper()} {re.sub('{[^}]+}', '[^/]+', path)}"), operation)
+        (pattern(f"{method.upper()} {path}"), operation)
         for path, methods in paths
         for method, operation in methods.items()
     )

@@ -4,6 +4,7 @@ Step Functions and KMS as moto serves them over HTTP."""
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib import import_module
 from io import StringIO
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 import pytest
 from moto.server import ThreadedMotoServer
 
+from infra.catalog import ROUTES
 from localdev.engine.aws_resources import CREDENTIALS, aws_client, open_token_key
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.service import TENANT_ID
@@ -20,15 +22,14 @@ from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.sync.mailbox import open_vault
-from tests.api.conformance import documented
-from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
-from tests.api.front import Front
-from tests.api.requests import Answer, a_request, call
+from tests.api.api_server import ApiServer
+from tests.api.conformance import documented, pattern
+from tests.api.requests import Api, ApiResponse, Sql, a_request, call
+from tests.api.sign_in import ANN, BO, INBOX, SignIn
 from tests.conftest import TEMPLATE
+from tests.providers.simulators.subscriber import Subscriber
 
-Ask = Callable[..., Answer]
 Connect = Callable[..., AccountId]
-Sql = Callable[..., list[list[Any]]]
 
 WAITS = {
     "StartAt": "wait",
@@ -59,18 +60,24 @@ def kms(aws_url: str) -> Any:
     return aws_client("kms", aws_url)
 
 
+@pytest.fixture(scope="session")
+def token_key_arn(kms: Any) -> str:
+    return str(kms.create_key()["KeyMetadata"]["Arn"])
+
+
 @pytest.fixture
 def environment(
     database_url: str, aws_url: str, step_functions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.MonkeyPatch]:
-    """Everything a function is told by its environment; the process forgets it afterwards."""
+    """Sets the environment of a function; the process forgets its settings afterwards."""
     for name, value in {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws_url,
         "DATABASE_URL": database_url,
-        "APP_INBOX_URL": "https://app.example.org/inbox",
+        "APP_INBOX_URL": INBOX,
     }.items():
         monkeypatch.setenv(name, value)
+    # Machines of each test, so that no execution of another test is counted.
     monkeypatch.setenv("MAILBOX_SYNC_ARN", _machine(step_functions, "mailbox-sync", WAITS))
     monkeypatch.setenv("TEST_SYNC_ARN", _machine(step_functions, "test-sync", PASSES))
     _forget()
@@ -79,43 +86,41 @@ def environment(
 
 
 @pytest.fixture(scope="session")
-def front(
+def server(
+    *,
     create_database: Callable[[str], str],
     aws_url: str,
     step_functions: Any,
+    simulators: Simulators,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Front]:
-    """Ask for it in tests of the xdist group `front` only: one process starts it for all."""
-    logs = tmp_path_factory.mktemp("front")
+) -> Iterator[ApiServer]:
+    """For tests of the xdist group `api_server` only: one process starts it for all."""
+    logs = tmp_path_factory.mktemp("api_server")
     settings = {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws_url,
-        "APP_INBOX_URL": "https://app.example.org/inbox",
+        "APP_INBOX_URL": INBOX,
         "MAILBOX_SYNC_ARN": _machine(step_functions, "mailbox-sync", WAITS),
         "TEST_SYNC_ARN": _machine(step_functions, "test-sync", PASSES),
-        "MICROSOFT_CLIENT_ID": CLIENT_ID,
-        "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
         "MICROSOFT_TENANTS": TENANT_ID,
-        "TOKEN_KEY_ARN": open_token_key(aws_url, logs / "key.json").arn,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
-    with Simulators(logs / "simulators") as provider:
-        provider.add_mailbox("ann@example.org")
-        settings |= {
-            "GRAPH_URL": provider.graph_url,
-            "MICROSOFT_AUTHORITY": provider.authority,
-            "CA_BUNDLE": str(provider.ca_bundle),
-        }
-        with Front(create_database(TEMPLATE), settings, logs) as front:
-            yield front
+    simulators.add_mailbox(ANN)
+    settings |= _provider_settings(simulators, open_token_key(aws_url, logs / "key.json").arn)
+    with ApiServer(create_database(TEMPLATE), settings, logs) as server:
+        yield server
 
 
 @pytest.fixture
-def ask(environment: pytest.MonkeyPatch) -> Ask:
-    """Sends a request to the function `api`."""
-    from handlers.api import handler
+def api(environment: pytest.MonkeyPatch) -> Api:
+    """Sends a request to the function of its route; those of `connect` need `microsoft`."""
 
-    return lambda route, **parts: documented(route, call(handler, a_request(route, **parts)))
+    def send(route: str, **parts: Any) -> ApiResponse:
+        served_by = [each.function for each in ROUTES if pattern(each.key).fullmatch(route)]
+        module = import_module(f"handlers.{served_by[0] if served_by else 'api'}")
+        return documented(route, call(module.handler, a_request(route, **parts)))
+
+    return send
 
 
 @pytest.fixture(scope="session")
@@ -125,56 +130,54 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
 
 
 @pytest.fixture
-def identity(simulators: Simulators) -> Iterator[Simulators]:
-    """Ann and Bo have mailboxes there."""
-    for address in ("ann@example.org", "bo@example.org"):
+def microsoft(
+    environment: pytest.MonkeyPatch, simulators: Simulators, token_key_arn: str
+) -> Iterator[Simulators]:
+    """Ann and Bo have mailboxes there, and the functions of this process use it."""
+    for address in (ANN, BO):
         simulators.add_mailbox(address)
+    for name, value in _provider_settings(simulators, token_key_arn).items():
+        environment.setenv(name, value)
     defaults = simulators.service.switches
     yield simulators
     simulators.service.switches = defaults
-    simulators.service.faults.clear()
-    simulators.service.token_faults.clear()
+    for kept in (simulators.service.faults, simulators.service.token_faults):
+        kept.clear()
     simulators.service.log.clear()
+    for each in simulators.notifier.subscriptions():
+        simulators.notifier.expire(each["mailbox_id"])
 
 
 @pytest.fixture
-def ask_connect(environment: pytest.MonkeyPatch, identity: Simulators, kms: Any) -> Ask:
-    """Sends a request to the function `connect`."""
-    from handlers.connect import handler
-
-    for name, value in {
-        "GRAPH_URL": identity.graph_url,
-        "MICROSOFT_AUTHORITY": identity.authority,
-        "MICROSOFT_CLIENT_ID": CLIENT_ID,
-        "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
-        "CA_BUNDLE": str(identity.ca_bundle),
-        "TOKEN_KEY_ARN": kms.create_key()["KeyMetadata"]["Arn"],
-    }.items():
-        environment.setenv(name, value)
-    return lambda route, **parts: documented(route, call(handler, a_request(route, **parts)))
+def subscriber(environment: pytest.MonkeyPatch) -> Iterator[Subscriber]:
+    """Where the provider sends notifications."""
+    subscriber = Subscriber()
+    environment.setenv("PUBLIC_URL", subscriber.url.removesuffix("/hook"))
+    environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
+    yield subscriber
+    subscriber.stop()
 
 
 @pytest.fixture
-def begun(ask_connect: Ask) -> Answer:
-    """A sign-in of Ann, as the application begins it for her."""
-    return ask_connect(BEGIN)
+def begun(api: Api, microsoft: Simulators) -> SignIn:
+    return SignIn(api, microsoft)
 
 
 @pytest.fixture
-def answer(begun: Answer, identity: Simulators) -> dict[str, str]:
-    """What the platform answers after Ann has agreed."""
-    return choose(identity, begun, account="ann@example.org")
+def consent(begun: SignIn) -> dict[str, str]:
+    """The query with which Ann's browser comes back."""
+    return begun.consent()
 
 
 @pytest.fixture
-def connected(ask_connect: Ask, begun: Answer, answer: dict[str, str]) -> Answer:
-    """What Ann's browser is told when it comes back."""
-    return ask_connect(CALLBACK, query=answer, cookies=cookie_of(begun), user=None)
+def connected(begun: SignIn, consent: dict[str, str]) -> ApiResponse:
+    """Ann's mailbox is connected; the response to her browser."""
+    return begun.come_back(consent)
 
 
 @pytest.fixture
 def connect_account(database: Database) -> Connect:
-    """A connected mailbox; Ann's at Microsoft unless said otherwise."""
+    """Connects a mailbox; Ann's at Microsoft by default."""
     return partial(
         CredentialStore(database).connect_account,
         user_id="ann",
@@ -206,8 +209,18 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     return printed
 
 
+def _provider_settings(provider: Simulators, token_key_arn: str) -> dict[str, str]:
+    return {
+        "GRAPH_URL": provider.graph_url,
+        "MICROSOFT_AUTHORITY": provider.authority,
+        "MICROSOFT_CLIENT_ID": CLIENT_ID,
+        "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
+        "CA_BUNDLE": str(provider.ca_bundle),
+        "TOKEN_KEY_ARN": token_key_arn,
+    }
+
+
 def _machine(client: Any, name: str, definition: Mapping[str, object]) -> str:
-    """One per test, so that no execution of another test is counted."""
     created = client.create_state_machine(
         name=f"{name}-{uuid4()}",
         definition=json.dumps(definition),

@@ -26,7 +26,7 @@ SELECT cast(:account AS uuid), :folder, 'm' || n, 'Mail ' || n, '[]', '[]', '[]'
 def hide_mail(run: Callable[..., Any], account_id: str, *, messages: int, gone: int) -> None:
     """Give the account an inbox with so many messages, of which `gone` are gone at the provider.
 
-    One more is hidden, if there is one: the provider has not said anything about it.
+    One more is hidden, if there is one, and not confirmed as gone.
     """
     ((folder_id,),) = run(_FOLDER, account=account_id)
     run(_MESSAGES, account=account_id, folder=folder_id, messages=messages, gone=gone)

@@ -1,7 +1,10 @@
 """An issuer of the application's JWTs: a real HTTP server that publishes its keys as a JWKS."""
 
+import hashlib
+import hmac
 import json
 import time
+from base64 import urlsafe_b64encode
 from typing import Any, Self
 
 import jwt
@@ -35,8 +38,8 @@ def public_pem(key: PrivateKey) -> bytes:
 
 def claims(**changed: Any) -> dict[str, Any]:
     """Ann's, good for an hour; a claim of None is left out."""
-    said = {"sub": "ann", "exp": int(time.time()) + 3600, **changed}
-    return {name: value for name, value in said.items() if value is not None}
+    named = {"sub": "ann", "exp": int(time.time()) + 3600, **changed}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def bearer(key: Any, algorithm: str, *, kid: str | None = None, **changed: Any) -> str:
@@ -44,8 +47,19 @@ def bearer(key: Any, algorithm: str, *, kid: str | None = None, **changed: Any) 
     return "Bearer " + jwt.encode(claims(**changed), key, algorithm=algorithm, headers=headers)
 
 
+def hs256(secret: bytes, kid: str, **changed: Any) -> str:
+    """Sign by hand: no library signs with a public key."""
+    parts = ({"alg": "HS256", "typ": "JWT", "kid": kid}, claims(**changed))
+    head = b".".join(_encoded(json.dumps(part).encode()) for part in parts)
+    return f"Bearer {(head + b'.' + _encoded(hmac.digest(secret, head, hashlib.sha256))).decode()}"
+
+
+def _encoded(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
 class Issuer:
-    """Publishes `published`; `status` and `body` say something else instead; counts requests."""
+    """Publishes `published`, or `body` with `status` instead; counts requests."""
 
     def __init__(self) -> None:
         self.published: list[Any] = []
@@ -53,7 +67,7 @@ class Issuer:
         self.body: bytes | None = None
         self.delay_s = 0.0
         self.requests = 0
-        self._server = Server(self._answer, port=0)
+        self._server = Server(self._respond, port=0)
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -69,7 +83,7 @@ class Issuer:
     def publish(self, key: PrivateKey, kid: str, **members: Any) -> None:
         self.published.append(public_jwk(key, kid=kid, **members))
 
-    def _answer(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         self.requests += 1
         time.sleep(self.delay_s)
         body = json.dumps({"keys": self.published}).encode() if self.body is None else self.body

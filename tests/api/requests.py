@@ -1,6 +1,7 @@
 """Requests as API Gateway hands them over (payload 2.0), made from the sample events."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +22,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     status: int
     headers: dict[str, str]
     text: str
@@ -30,6 +31,16 @@ class Answer:
     @property
     def json(self) -> Any:
         return json.loads(self.text)
+
+    @property
+    def problem(self) -> tuple[int, str]:
+        """The status and the type of the problem, without its prefix."""
+        return self.status, str(self.json["type"]).removeprefix("urn:mailsync:problem:")
+
+
+Api = Callable[..., ApiResponse]
+"""Sends a request to a route; the arguments are those of `a_request`."""
+Sql = Callable[..., list[list[Any]]]
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -60,11 +71,11 @@ def a_request(
     return event
 
 
-def call(handler: Any, event: dict[str, Any]) -> Answer:
-    answered = handler(event, Context())
-    return Answer(
-        answered["statusCode"],
-        answered["headers"],
-        answered.get("body") or "",
-        tuple(answered.get("cookies", ())),
+def call(handler: Any, event: dict[str, Any]) -> ApiResponse:
+    response = handler(event, Context())
+    return ApiResponse(
+        response["statusCode"],
+        response["headers"],
+        response.get("body") or "",
+        tuple(response.get("cookies", ())),
     )

@@ -18,12 +18,12 @@ from mailsync.api.caller import is_caller_admin
 from mailsync.api.signing_keys import open_signing_keys
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
-from tests.api.issuer import Issuer, bearer, ec_key, rsa_key
+from tests.api.issuer import Issuer, PrivateKey, bearer, ec_key, rsa_key
 from tests.api.requests import Context, a_request, sample
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 AN_HOUR = 3600  # tokens are made when the tests are collected, long before the last one runs
-NOBODY = {"isAuthorized": False, "context": {"userId": "", "admin": "false"}}
+REFUSED = {"isAuthorized": False, "context": {"userId": "", "admin": "false"}}
 
 
 def a_token(key: Any = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
@@ -84,7 +84,7 @@ def test_clocks_may_differ_by_half_a_minute() -> None:
         ({"role": "admin"}, "false"),
     ],
 )
-def test_only_the_application_s_own_claim_names_an_administrator(
+def test_only_the_applications_claims_name_administrators(
     claims: dict[str, Any], admin: str
 ) -> None:
     """A user writes his own `user_metadata` on Supabase, but not his `app_metadata`."""
@@ -96,14 +96,14 @@ def test_only_the_application_s_own_claim_names_an_administrator(
     assert is_caller_admin(event) is (admin == "true")
 
 
-def test_nobody_is_an_administrator_on_a_public_route() -> None:
+def test_a_public_route_has_no_administrator() -> None:
     assert is_caller_admin(APIGatewayProxyEventV2(a_request("GET /api/health", user=None))) is False
 
 
-def test_the_sample_event_is_answered_and_refused() -> None:
-    answer = handler(sample("authorize"), Context())  # type: ignore[arg-type]
+def test_the_sample_event_is_refused() -> None:
+    response = handler(sample("authorize"), Context())  # type: ignore[arg-type]
 
-    assert answer == NOBODY
+    assert response == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_the_sample_event_is_answered_and_refused() -> None:
         pytest.param("", id="no header"),
     ],
 )
-def test_a_bad_token_names_nobody(token: str) -> None:
-    assert authorize(token) == NOBODY
+def test_a_bad_token_is_refused(token: str) -> None:
+    assert authorize(token) == REFUSED
 
 
-def test_a_token_signed_with_a_private_key_names_nobody() -> None:
+def test_a_token_signed_with_a_private_key_is_refused() -> None:
     """The classic confusion: the algorithm must come from us, not from the token."""
     assert authorize(a_token(rsa_key(), "RS256"))["isAuthorized"] is False
 
@@ -142,12 +142,12 @@ def test_a_token_signed_with_a_private_key_names_nobody() -> None:
 def test_audience_and_issuer_must_match_when_they_are_set(
     setting: Callable[[str, str], None], name: str, claim: str
 ) -> None:
-    unchecked = authorize(a_token(**{claim: "somebody"}))
+    unchecked = authorize(a_token(**{claim: "another"}))
     setting(name, "authenticated")
 
     assert unchecked["isAuthorized"] is True
     assert authorize(a_token(**{claim: "authenticated"}))["isAuthorized"] is True
-    assert authorize(a_token(**{claim: "somebody"}))["isAuthorized"] is False
+    assert authorize(a_token(**{claim: "another"}))["isAuthorized"] is False
     assert authorize(a_token())["isAuthorized"] is False
 
 
@@ -159,42 +159,45 @@ def test_one_of_several_audiences_is_enough(setting: Callable[[str, str], None])
     assert authorize(a_token(aud="web, mobile"))["isAuthorized"] is False
 
 
-def test_the_issuer_s_keys_are_used_where_their_address_is_set(
-    setting: Callable[[str, str], None],
-) -> None:
+@pytest.fixture
+def published(setting: Callable[[str, str], None]) -> Iterator[tuple[Issuer, PrivateKey]]:
+    """An issuer with a key named `k`, whose address is set and no audience."""
     key = ec_key()
     with Issuer() as issuer:
         issuer.publish(key, "k")
         setting("JWT_SECRET", "")
         setting("JWT_JWKS_URL", issuer.url)
-        setting("JWT_AUDIENCE", "*")
+        yield issuer, key
 
-        assert authorize(bearer(key, "ES256", kid="k"))["isAuthorized"] is True
-        assert authorize(a_token())["isAuthorized"] is False
+
+def test_the_issuers_keys_are_used_where_their_address_is_set(
+    setting: Callable[[str, str], None], published: tuple[Issuer, PrivateKey]
+) -> None:
+    setting("JWT_AUDIENCE", "*")
+
+    assert authorize(bearer(published[1], "ES256", kid="k"))["isAuthorized"] is True
+    assert authorize(a_token())["isAuthorized"] is False
 
 
 def test_a_token_that_the_issuer_made_for_another_client_is_refused(
-    setting: Callable[[str, str], None],
+    setting: Callable[[str, str], None], published: tuple[Issuer, PrivateKey]
 ) -> None:
-    key = ec_key()
-    with Issuer() as issuer:
-        issuer.publish(key, "k")
-        setting("JWT_SECRET", "")
-        setting("JWT_JWKS_URL", issuer.url)
+    issuer, key = published
+    own, other = (bearer(key, "ES256", kid="k", aud=each) for each in ("inbox", "another-client"))
 
-        with pytest.raises(SettingMissing, match="JWT_AUDIENCE"):
-            authorize(bearer(key, "ES256", kid="k", aud="another-client"))
-        assert issuer.requests == 0
-        setting("JWT_AUDIENCE", "inbox")
-        assert authorize(bearer(key, "ES256", kid="k", aud="another-client")) == NOBODY
-        assert authorize(bearer(key, "ES256", kid="k", aud="inbox"))["isAuthorized"] is True
+    with pytest.raises(SettingMissing, match="JWT_AUDIENCE"):
+        authorize(other)
+    assert issuer.requests == 0
+    setting("JWT_AUDIENCE", "inbox")
+    assert authorize(other) == REFUSED
+    assert authorize(own)["isAuthorized"] is True
 
 
 @profile(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.text(st.characters(codec="latin-1")))
-def test_no_header_brings_the_authorizer_down(text: str) -> None:
+def test_any_header_is_refused_without_an_error(text: str) -> None:
     assert authorize(f"Bearer {text}")["isAuthorized"] is False
 
 

@@ -1,16 +1,18 @@
-"""GET /api/test-sync, GET /api/health, and how the API refuses in general."""
+"""GET /api/test-sync, GET /api/health, and the problems that any route may return."""
 
 import logging
-from typing import Any
 
-import boto3
 import pytest
 
+from mailsync.model import AccountId
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from tests.api.conftest import Ask, Connect
+from tests.api.requests import Api
+from tests.api.sign_in import BEGIN
+from tests.api.syncs import START, STATUS, executions, start
 
+TEST, HEALTH = "GET /api/test-sync", "GET /api/health"
 PROBLEM = "application/problem+json"
 GATEWAY_S = 29
 OTHERS_END = (
@@ -19,74 +21,66 @@ OTHERS_END = (
 )
 
 
-def test_the_self_test_is_started(ask: Ask) -> None:
-    answer = ask("GET /api/test-sync")
+def test_the_self_test_is_started(api: Api) -> None:
+    response = api(TEST)
 
-    assert answer.status == 200
-    assert answer.json["success"] is True
-    assert answer.json["message"] == "Test sync started!"
-    described = boto3.client("stepfunctions").describe_execution(
-        executionArn=answer.json["executionArn"]
-    )
-    assert described["name"] == answer.json["eventId"]
+    assert response.status == 200
+    assert response.json["success"] is True
+    assert response.json["message"] == "Test sync started!"
+    execution = executions("TEST_SYNC_ARN")[response.json["eventId"]]
+    assert execution["executionArn"] == response.json["executionArn"]
 
 
-def test_a_healthy_system_says_so_to_anybody(ask: Ask) -> None:
-    answer = ask("GET /api/health", user=None)
+def test_a_healthy_system_says_so_without_a_user(api: Api) -> None:
+    response = api(HEALTH, user=None)
 
-    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    assert (response.status, response.json) == (200, {"status": "ok"})
 
 
 def test_a_database_without_the_schema_is_unhealthy(
-    ask: Ask, environment: pytest.MonkeyPatch, empty_settings: Settings
+    api: Api, environment: pytest.MonkeyPatch, empty_settings: Settings
 ) -> None:
     environment.setenv("DATABASE_URL", empty_settings.database_url)
 
-    answer = ask("GET /api/health", user=None)
+    response = api(HEALTH, user=None)
 
-    assert answer.status == 503
-    assert answer.headers["Content-Type"] == PROBLEM
-    assert answer.json["type"] == "urn:mailsync:problem:schema-outdated"
-    assert "migrate-database" in answer.json["detail"]
+    assert response.problem == (503, "schema-outdated")
+    assert response.headers["Content-Type"] == PROBLEM
+    assert "migrate-database" in response.json["detail"]
 
 
-def test_a_database_that_does_not_answer_is_unhealthy(
-    ask: Ask, environment: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_database_is_unhealthy(api: Api, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DATABASE_URL", "postgresql://postgres:hunter2@127.0.0.1:1/mailsync")
 
-    answer = ask("GET /api/health", user=None)
+    response = api(HEALTH, user=None)
 
-    assert answer.status == 503
-    assert answer.json["type"] == "urn:mailsync:problem:store-unavailable"
-    assert answer.headers["Retry-After"] == "5"
-    assert "hunter2" not in answer.text
+    assert response.problem == (503, "store-unavailable")
+    assert response.headers["Retry-After"] == "5"
+    assert "hunter2" not in response.text
 
 
 def test_a_database_that_cannot_be_written_is_unhealthy_until_it_can(
-    ask: Ask, connect_account: Connect, database_url: str
+    api: Api, account_id: AccountId, database_url: str
 ) -> None:
-    """What answers is the same process all the time."""
-    account_id = connect_account()
-    sync = {"body": {"accountId": account_id}}
+    """In one process all the time."""
     owner = connect(Settings({"DATABASE_URL": database_url}))
     (name,) = owner.run("SELECT current_database()")[0]
-    assert ask("GET /api/health", user=None).status == 200
+    assert api(HEALTH, user=None).status == 200
     owner.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     owner.run(OTHERS_END, name=name)
 
-    refused = [ask("GET /api/health", user=None), ask("POST /api/email/sync", **sync)]
-    seen = ask("GET /api/email/sync", query={"accountId": account_id})
+    refused = [api(HEALTH, user=None), start(api, account_id)]
+    seen = api(STATUS, query={"accountId": account_id})
     owner.run(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     owner.close()
 
-    for answer in refused:
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
-        assert answer.json["type"] == "urn:mailsync:problem:store-unavailable"
-        assert "read-only (SQLSTATE 25006)" in answer.json["detail"]
+    for response in refused:
+        assert response.problem == (503, "store-unavailable")
+        assert response.headers["Retry-After"] == "5"
+        assert "read-only (SQLSTATE 25006)" in response.json["detail"]
     assert seen.status == 200
-    assert ask("GET /api/health", user=None).status == 200
-    assert ask("POST /api/email/sync", **sync).status == 202
+    assert api(HEALTH, user=None).status == 200
+    assert start(api, account_id).status == 202
 
 
 @pytest.mark.parametrize(
@@ -98,75 +92,65 @@ def test_a_database_that_cannot_be_written_is_unhealthy_until_it_can(
         "postgresql://hunter2:hunter2\u2100@hunter2/hunter2?hunter2=hunter2",
     ],
 )
-def test_no_part_of_a_malformed_url_is_told_or_logged(
-    ask: Ask, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, url: str
+def test_no_part_of_a_malformed_url_is_returned_or_logged(
+    api: Api, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, url: str
 ) -> None:
     environment.setenv("DATABASE_URL", url)
 
     with caplog.at_level(logging.INFO):
-        answer = ask("GET /api/health", user=None)
+        response = api(HEALTH, user=None)
 
-    assert answer.status == 503
-    assert "hunter2" not in answer.text + str([vars(each) for each in caplog.records])
+    assert response.status == 503
+    assert "hunter2" not in response.text + str([vars(each) for each in caplog.records])
 
 
-def test_a_missing_setting_is_named(ask: Ask, environment: pytest.MonkeyPatch) -> None:
+def test_a_missing_setting_is_named(api: Api, environment: pytest.MonkeyPatch) -> None:
     environment.delenv("TEST_SYNC_ARN")
 
-    answer = ask("GET /api/test-sync")
+    response = api(TEST)
 
-    assert answer.status == 503
-    assert answer.json["type"] == "urn:mailsync:problem:setting-missing"
-    assert "TEST_SYNC_ARN" in answer.json["detail"]
+    assert response.problem == (503, "setting-missing")
+    assert "TEST_SYNC_ARN" in response.json["detail"]
 
 
-@pytest.mark.parametrize(
-    ("route", "parts"),
-    [
-        ("GET /api/test-sync", {}),
-        ("GET /api/email/sync", {"query": {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}}),
-        ("POST /api/email/sync", {"body": {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}}),
-    ],
-)
-def test_nobody_is_served_without_a_user(ask: Ask, route: str, parts: dict[str, Any]) -> None:
-    answer = ask(route, user=None, **parts)
+@pytest.mark.parametrize("route", [TEST, STATUS, START, BEGIN])
+def test_a_route_that_is_not_public_needs_a_user(api: Api, microsoft: object, route: str) -> None:
+    account = {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}
+    parts = {STATUS: {"query": account}, START: {"body": account}}.get(route, {})
 
-    assert answer.status == 401
-    assert answer.json["type"] == "urn:mailsync:problem:not-signed-in"
+    assert api(route, user=None, **parts).problem == (401, "not-signed-in")
 
 
 @pytest.mark.parametrize("route", ["GET /api/nothing", "PUT /api/email/sync"])
-def test_an_unknown_route_is_a_problem_too(ask: Ask, route: str) -> None:
-    answer = ask(route)
+def test_an_unknown_route_is_a_problem_too(api: Api, route: str) -> None:
+    response = api(route)
 
-    assert answer.status == 404
-    assert answer.headers["Content-Type"] == PROBLEM
-    assert answer.json["type"] == "urn:mailsync:problem:route-not-found"
+    assert response.problem == (404, "route-not-found")
+    assert response.headers["Content-Type"] == PROBLEM
 
 
-def test_an_arn_that_step_functions_refuses_is_named_by_its_setting_and_not_quoted(
-    ask: Ask, environment: pytest.MonkeyPatch
+def test_an_arn_that_step_functions_refuses_is_named_by_its_setting_only(
+    api: Api, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("TEST_SYNC_ARN", "hunter2")
 
-    answer = ask("GET /api/test-sync")
+    response = api(TEST)
 
-    assert answer.status == 503
-    assert answer.json["type"] == "urn:mailsync:problem:setting-missing"
-    assert "TEST_SYNC_ARN" in answer.json["detail"]
-    assert "hunter2" not in answer.text
+    assert response.problem == (503, "setting-missing")
+    assert "TEST_SYNC_ARN" in response.json["detail"]
+    assert "hunter2" not in response.text
 
 
-def test_a_service_of_aws_that_does_not_answer_is_worth_another_try_and_not_quoted(
-    ask: Ask, environment: pytest.MonkeyPatch
+def test_an_unreachable_service_of_aws_is_worth_another_try_and_not_quoted(
+    api: Api, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/hunter2")
 
-    answer = ask("GET /api/test-sync")
+    response = api(TEST)
 
-    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
-    assert answer.json["type"] == "urn:mailsync:problem:aws-unavailable"
-    assert "hunter2" not in answer.text
+    assert response.problem == (503, "aws-unavailable")
+    assert response.headers["Retry-After"] == "5"
+    assert "hunter2" not in response.text
 
 
 def test_step_functions_have_less_time_than_the_gateway(environment: pytest.MonkeyPatch) -> None:
@@ -176,8 +160,8 @@ def test_step_functions_have_less_time_than_the_gateway(environment: pytest.Monk
     assert attempts * (patience.connect_timeout + patience.read_timeout) < GATEWAY_S
 
 
-def test_what_nobody_expected_is_neither_told_nor_logged_in_its_own_words(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_the_text_of_an_unexpected_error_is_neither_returned_nor_logged(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Any foreign text may quote a secret."""
 
@@ -187,10 +171,9 @@ def test_what_nobody_expected_is_neither_told_nor_logged_in_its_own_words(
     monkeypatch.setattr(StepFunctions, "start", fail)
 
     with caplog.at_level(logging.INFO):
-        answer = ask("GET /api/test-sync")
+        response = api(TEST)
 
-    assert answer.status == 500
-    assert answer.json["type"] == "urn:mailsync:problem:unexpected"
-    assert "hunter2" not in answer.text + str([vars(each) for each in caplog.records])
+    assert response.problem == (500, "unexpected")
+    assert "hunter2" not in response.text + str([vars(each) for each in caplog.records])
     (report,) = [each for each in caplog.records if each.message == "request_failed"]
     assert all(".py:" in each for each in vars(report)["where"])

@@ -1,4 +1,4 @@
-"""Where a stage asks for it, a mailbox is connected by the word of the user who began.
+"""With CONFIRM_CONNECTIONS a mailbox is connected when the user who began confirms it.
 
 What a sibling host or a link can bring about ends before that: it has no JWT of that user.
 """
@@ -9,37 +9,21 @@ import pytest
 
 from localdev.simulators import Simulators
 from mailsync.api.sign_in import CONFIRMATION_LIFETIME_S
-from tests.api.conftest import Ask, Sql
-from tests.api.connecting import (
-    BEGIN,
-    CALLBACK,
-    INBOX,
-    NOTHING,
-    ONE_OF_EACH,
-    choose,
-    cookie_of,
-    stored,
-)
-from tests.api.requests import Answer, Context
+from tests.api.requests import Api, ApiResponse, Context, Sql
+from tests.api.sign_in import INBOX, NOTHING, ONE_OF_EACH, refusal, sign_in, stored
 
 CONFIRM = "POST /api/auth/microsoft/confirm"
-WAITING = "SELECT count(*) FROM mailsync.pending_connections"
+PENDING = "SELECT count(*) FROM mailsync.pending_connections"
+UNKNOWN = (404, "connection-unknown")
 
 
 @pytest.fixture
-def ask(ask_connect: Ask, environment: pytest.MonkeyPatch) -> Ask:
+def api(api: Api, microsoft: Simulators, environment: pytest.MonkeyPatch) -> Api:
     environment.setenv("CONFIRM_CONNECTIONS", "true")
-    return ask_connect
+    return api
 
 
-def came_back(ask: Ask, identity: Simulators, user: str, account: str) -> Answer:
-    """The browser of whoever holds the mailbox, after a sign-in that this user began."""
-    begun = ask(BEGIN, user=user)
-    query = choose(identity, begun, account=account)
-    return ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
-
-
-def connection_of(landed: Answer) -> str:
+def connection_of(landed: ApiResponse) -> str:
     url = urlsplit(landed.headers["Location"])
     ((name, token),) = parse_qsl(url.query)
     assert (landed.status, url._replace(query="").geturl(), name) == (302, INBOX, "connection")
@@ -47,17 +31,15 @@ def connection_of(landed: Answer) -> str:
 
 
 @pytest.fixture
-def waiting(ask: Ask, identity: Simulators) -> str:
+def pending(api: Api, microsoft: Simulators) -> str:
     """The token of Ann's mailbox, to which she has signed in."""
-    return connection_of(came_back(ask, identity, "ann", "ann@example.org"))
+    return connection_of(sign_in(api, microsoft))
 
 
-def test_nothing_is_connected_until_the_user_who_began_says_so(
-    ask: Ask, waiting: str, sql: Sql
-) -> None:
+def test_a_confirmation_connects_the_mailbox(api: Api, pending: str, sql: Sql) -> None:
     before = stored(sql)
 
-    confirmed = ask(CONFIRM, body={"connection": waiting})
+    confirmed = api(CONFIRM, body={"connection": pending})
 
     assert (before, stored(sql)) == (NOTHING, ONE_OF_EACH)
     ((account_id, user_id, address),) = sql(
@@ -67,46 +49,35 @@ def test_nothing_is_connected_until_the_user_who_began_says_so(
     assert (confirmed.status, confirmed.json["accountId"]) == (201, account_id)
     assert confirmed.headers["Location"] == confirmed.json["statusUrl"]
     assert sql("SELECT id FROM mailsync.sync_runs") == [[confirmed.json["runId"]]]
-    assert sql(WAITING) == [[0]]
-
-
-def test_the_application_of_a_victim_refuses_what_an_attacker_began(
-    ask: Ask, identity: Simulators, sql: Sql
-) -> None:
-    """The victim's browser had the attacker's link and, tossed, his cookie; and nobody has it now:
-    a token that strayed is of no use to its own user either."""
-    strayed = connection_of(came_back(ask, identity, "mallory", "ann@example.org"))
-
-    by_victim = ask(CONFIRM, body={"connection": strayed}, user="ann")
-    by_attacker = ask(CONFIRM, body={"connection": strayed}, user="mallory")
-
-    assert (by_victim.status, by_attacker.status) == (404, 404)
-    assert by_victim.json["type"] == "urn:mailsync:problem:connection-unknown"
-    assert stored(sql) == NOTHING
-    assert sql(WAITING) == [[0]]
-
-
-def test_a_confirmation_counts_once(ask: Ask, waiting: str, sql: Sql) -> None:
-    answers = [ask(CONFIRM, body={"connection": waiting}).status for _ in range(2)]
-
-    assert answers == [201, 404]
+    assert sql(PENDING) == [[0]]
+    assert api(CONFIRM, body={"connection": pending}).problem == UNKNOWN
     assert stored(sql) == ONE_OF_EACH
 
 
-def test_a_confirmation_that_comes_too_late_connects_nothing_and_nothing_is_kept(
-    ask: Ask, waiting: str, sql: Sql
+def test_the_application_of_a_victim_refuses_what_an_attacker_began(
+    api: Api, microsoft: Simulators, sql: Sql
 ) -> None:
+    """The victim's browser had the attacker's link and, tossed, his cookie. A token that strayed
+    is of no use to its own user either."""
+    strayed = connection_of(sign_in(api, microsoft, user="mallory"))
+
+    for user in ("ann", "mallory"):
+        refused = api(CONFIRM, body={"connection": strayed}, user=user)
+        assert refusal(refused, sql) == UNKNOWN
+    assert sql(PENDING) == [[0]]
+
+
+def test_a_late_confirmation_connects_and_keeps_nothing(api: Api, pending: str, sql: Sql) -> None:
     from handlers.purge_accounts import handler
 
-    ((left_s,),) = sql(
-        "SELECT extract(epoch FROM expires_at - now())::int FROM mailsync.pending_connections"
-    )
+    left = "SELECT extract(epoch FROM expires_at - now())::int FROM mailsync.pending_connections"
+    ((left_s,),) = sql(left)
     sql("UPDATE mailsync.pending_connections SET expires_at = now()")
 
-    assert ask(CONFIRM, body={"connection": waiting}).status == 404
-    assert sql(WAITING) == [[1]]
+    assert api(CONFIRM, body={"connection": pending}).status == 404
+    assert sql(PENDING) == [[1]]
     handler({}, Context())  # type: ignore[arg-type]
-    assert sql(WAITING) == [[0]]
+    assert sql(PENDING) == [[0]]
     assert stored(sql) == NOTHING
     assert CONFIRMATION_LIFETIME_S - 60 < left_s <= CONFIRMATION_LIFETIME_S <= 900
 
@@ -114,33 +85,31 @@ def test_a_confirmation_that_comes_too_late_connects_nothing_and_nothing_is_kept
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE mailsync.pending_connections SET user_id = 'mallory'",
-        "UPDATE mailsync.pending_connections SET user_id = 'mallory',"
-        " connection_sealed = set_byte(connection_sealed, 20, 0)",
+        "user_id = 'mallory'",
+        "user_id = 'mallory', connection_sealed = set_byte(connection_sealed, 20, 0)",
     ],
 )
-def test_a_row_that_is_given_to_another_user_does_not_open(
-    ask: Ask, waiting: str, sql: Sql, change: str
-) -> None:
-    sql(change)
+def test_a_row_of_another_user_does_not_open(api: Api, pending: str, sql: Sql, change: str) -> None:
+    sql(f"UPDATE mailsync.pending_connections SET {change}")
 
-    assert ask(CONFIRM, body={"connection": waiting}, user="mallory").status == 404
-    assert stored(sql) == NOTHING
+    refused = api(CONFIRM, body={"connection": pending}, user="mallory")
+
+    assert refusal(refused, sql)[0] == 404
 
 
 @pytest.mark.parametrize("body", [{}, [], {"connection": 1}, {"connection": "\ud800"}, {"x": "y"}])
-def test_what_names_no_connection_is_refused_by_its_field(ask: Ask, body: object) -> None:
-    refused = ask(CONFIRM, body=body)
+def test_a_body_without_a_connection_is_refused_by_its_field(api: Api, body: object) -> None:
+    refused = api(CONFIRM, body=body)
 
     assert refused.status == 422
     assert "connection" in refused.json["detail"]
 
 
-def test_neither_token_nor_grant_lies_in_the_clear(ask: Ask, waiting: str, sql: Sql) -> None:
+def test_neither_token_nor_grant_is_stored_in_the_clear(api: Api, pending: str, sql: Sql) -> None:
     ((user_id, *kept),) = sql(
         "SELECT user_id, token_hash, connection_sealed FROM mailsync.pending_connections"
     )
 
     everything = b"".join(kept)
     assert user_id == "ann"
-    assert not [each for each in (waiting, "secret", "ann@") if each.encode() in everything]
+    assert not [each for each in (pending, "secret", "ann@") if each.encode() in everything]

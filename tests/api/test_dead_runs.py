@@ -1,7 +1,7 @@
-"""Runs whose execution is dead, as Step Functions tells it: the mailbox is free again.
+"""Runs whose execution is dead according to Step Functions: the mailbox is free again.
 
 An execution may end before its run begins, when the database is away for longer than both the
-workflow and the event of its end try; nobody can start another one under its name.
+workflow and the event of its end try; no other one can be started under its name.
 """
 
 import json
@@ -18,45 +18,43 @@ from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
-from tests.api.conftest import Ask, Connect, Sql
-from tests.store.test_closing import Context
+from tests.api.conftest import Connect
+from tests.api.requests import Api, Context, Sql
+from tests.api.syncs import executions, start
 
-START = "POST /api/email/sync"
 RUNS = "SELECT status, error FROM mailsync.sync_runs WHERE id = :run_id"
 SILENT = "UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 minutes'"
 
 
-def start(ask: Ask, account_id: AccountId) -> str:
-    answer = ask(START, body={"accountId": account_id})
-    assert answer.status == 202
-    return str(answer.json["runId"])
+def run_of(api: Api, account_id: AccountId) -> str:
+    """Start a sync and return its run."""
+    response = start(api, account_id)
+    assert response.status == 202
+    return str(response.json["runId"])
 
 
 def end_execution(run_id: str) -> None:
-    client = boto3.client("stepfunctions")
-    machine = load_settings().mailbox_sync_arn
-    found = client.list_executions(stateMachineArn=machine)["executions"]
-    [arn] = [each["executionArn"] for each in found if each["name"] == run_id]
-    client.stop_execution(executionArn=arn)
+    arn = executions()[run_id]["executionArn"]
+    boto3.client("stepfunctions").stop_execution(executionArn=arn)
 
 
-def test_who_asks_for_a_sync_gets_another_run(ask: Ask, connect_account: Connect, sql: Sql) -> None:
+def test_a_request_gets_another_run(api: Api, connect_account: Connect, sql: Sql) -> None:
     account_id = connect_account()
-    dead = start(ask, account_id)
+    dead = run_of(api, account_id)
     end_execution(dead)
 
-    again = start(ask, account_id)
+    again = run_of(api, account_id)
 
     assert again != dead
     assert sql(RUNS, run_id=dead) == [["failed", "ExecutionDied"]]
     assert sql(RUNS, run_id=again) == [["queued", None]]
-    assert start(ask, account_id) == again
+    assert run_of(api, account_id) == again
 
 
-def test_the_schedule_closes_it_and_the_mailbox_is_due(
-    ask: Ask, connect_account: Connect, database: Database, sql: Sql
+def test_the_schedule_closes_a_dead_run_and_the_mailbox_is_due(
+    api: Api, connect_account: Connect, database: Database, sql: Sql
 ) -> None:
-    dead = start(ask, connect_account())
+    dead = run_of(api, connect_account())
     end_execution(dead)
     sql(SILENT)
 
@@ -66,15 +64,15 @@ def test_the_schedule_closes_it_and_the_mailbox_is_due(
     assert sql("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [[True]]
 
 
-def test_one_that_cannot_be_recovered_holds_up_no_other(
-    ask: Ask,
+def test_a_run_that_cannot_be_recovered_holds_up_no_other(
+    api: Api,
     connect_account: Connect,
     database: Database,
     sql: Sql,
     environment: pytest.MonkeyPatch,
 ) -> None:
-    first = start(ask, connect_account())
-    second = start(ask, connect_account(provider_account_id="other.utid"))
+    first = run_of(api, connect_account())
+    second = run_of(api, connect_account(provider_account_id="other.utid"))
     end_execution(second)
     sql(SILENT)
     sql("UPDATE mailsync.sync_runs SET heartbeat_at = '2026-01-01' WHERE id = :it", it=first)
@@ -93,10 +91,10 @@ def test_one_that_cannot_be_recovered_holds_up_no_other(
     assert sql(RUNS, run_id=second) == [["failed", "ExecutionDied"]]
 
 
-def test_due_mailboxes_are_looked_at_while_step_functions_refuses(
-    ask: Ask, connect_account: Connect, sql: Sql, environment: pytest.MonkeyPatch
+def test_due_mailboxes_are_checked_while_step_functions_refuses(
+    api: Api, connect_account: Connect, sql: Sql, environment: pytest.MonkeyPatch
 ) -> None:
-    start(ask, connect_account())
+    run_of(api, connect_account())
     sql(SILENT)
     due = connect_account(provider_account_id="due.utid")
     woken: list[str] = []
@@ -111,6 +109,6 @@ def test_due_mailboxes_are_looked_at_while_step_functions_refuses(
     load_settings.cache_clear()
 
     with pytest.raises(SettingMissing):
-        handler({}, Context())
+        handler({}, Context())  # type: ignore[arg-type]
 
     assert due in woken

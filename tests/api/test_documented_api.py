@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI document: Schemathesis asks, the real front answers."""
+"""The API against its own OpenAPI document: Schemathesis sends, the API server responds."""
 
 from typing import Any
 
@@ -21,10 +21,10 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from infra.catalog import ROUTES
 from localdev.simulators.service import TENANT_ID
-from tests.api.front import Front
+from tests.api.api_server import ApiServer
 
 Case = schemathesis.Case[Any]
-pytestmark = pytest.mark.xdist_group("front")
+pytestmark = pytest.mark.xdist_group("api_server")
 
 CHECKS = [
     not_a_server_error,
@@ -36,7 +36,7 @@ CHECKS = [
 GOOD = {
     "POST /api/email/accounts/microsoft": (201,),
     "GET /api/auth/microsoft": (302,),
-    "GET /api/auth/microsoft/callback": (302,),  # with an error: nobody was sent to Microsoft
+    "GET /api/auth/microsoft/callback": (302,),  # with an error: no sign-in was begun
     "POST /api/auth/microsoft/confirm": (422,),  # no connection is named: none waits
 }
 BRIEFLY = settings(
@@ -50,48 +50,46 @@ BRIEFLY = settings(
 
 
 @pytest.fixture(scope="module")
-def document(front: Front) -> OpenApiSchema:
-    published = httpx.get(f"{front.url}/api/openapi.json", timeout=30).raise_for_status().json()
-    config = SchemathesisConfig.from_dict({"base-url": front.url})
+def document(server: ApiServer) -> OpenApiSchema:
+    published = httpx.get(f"{server.url}/api/openapi.json", timeout=30).raise_for_status().json()
+    config = SchemathesisConfig.from_dict({"base-url": server.url})
     return schemathesis.openapi.from_dict(published, config=config)
 
 
 @pytest.mark.parametrize("route", sorted(each.key for each in ROUTES))
-def test_whatever_is_asked_the_answer_is_as_documented(
-    front: Front, document: OpenApiSchema, route: str
+def test_all_responses_are_documented(
+    server: ApiServer, document: OpenApiSchema, route: str
 ) -> None:
-    """About invented accounts, and as often about an own one; an administrator may ask it all."""
+    """About invented accounts, and as often about an own one; as an administrator."""
     method, path = route.split(" ")
-    headers = {"Authorization": front.token(mailsync_admin=True)}
+    headers = {"Authorization": server.token(mailsync_admin=True)}
     statuses: set[int] = set()
-    own = dict(zip(("accountId", "runId"), front.account("ann"), strict=True))
+    own = dict(zip(("accountId", "runId"), server.account("ann"), strict=True))
     own |= {"tenantId": TENANT_ID, "emailAddress": "ann@example.org"}
 
     @BRIEFLY
     @given(case=cases(document[path][method]), is_own=st.booleans())
-    def ask(case: Case, is_own: bool) -> None:
+    def send(case: Case, is_own: bool) -> None:
         for place in (case.path_parameters, case.query, case.body) if is_own else ():
             if isinstance(place, dict):
                 place.update({name: own[name] for name in own.keys() & place.keys()})
-        answer = case.call_and_validate(headers=headers, checks=CHECKS, allow_redirects=False)
-        statuses.add(answer.status_code)
+        response = case.call_and_validate(headers=headers, checks=CHECKS, allow_redirects=False)
+        statuses.add(response.status_code)
 
-    ask()
+    send()
     assert statuses
 
 
 @pytest.mark.parametrize("route", sorted(each.key for each in ROUTES))
-def test_a_good_request_has_a_good_answer_and_that_is_as_documented(
-    front: Front, document: OpenApiSchema, route: str
-) -> None:
+def test_good_requests_succeed(server: ApiServer, document: OpenApiSchema, route: str) -> None:
     """Else all of the above might be refusals."""
     method, path = route.split(" ")
-    account_id, run_id = front.account("ann")
+    account_id, run_id = server.account("ann")
 
-    answer = front.ask(route, front.token(mailsync_admin=True), account_id, run_id)
+    response = server.send(route, server.token(mailsync_admin=True), account_id, run_id)
 
-    document[path][method].validate_response(answer)
-    assert answer.status_code in GOOD.get(route, (200, 202))
+    document[path][method].validate_response(response)
+    assert response.status_code in GOOD.get(route, (200, 202))
 
 
 def cases(operation: APIOperation[Any, Any, Any, Any]) -> st.SearchStrategy[Case]:

@@ -1,11 +1,10 @@
 """Sealed values of the version before, which were bound to their owner alone.
 
-They open, and are bound to their column at their next write. `tests/deploy/previous/sealed` is a
+They open, and are bound to their column at their next write. `tests/deploy/previous` holds a
 database that version 821b3a8 made by its own routes, as of migration 0012, with its key.
 """
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -26,8 +25,8 @@ from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate, migrations
 from mailsync.sync.mailbox import Mailbox, open_vault
-from tests.api.conftest import Ask, Sql
-from tests.api.requests import Answer
+from tests.api.requests import ApiResponse, Sql
+from tests.api.sign_in import account_of
 from tests.api.test_key_rotation import sync_once
 from tests.deploy.previous import SEALED
 
@@ -51,19 +50,15 @@ def database_url(create_database: Callable[[str], str]) -> str:
 
 
 @pytest.fixture
-def ask_connect(
-    ask_connect: Ask, aws_url: str, environment: pytest.MonkeyPatch, tmp_path: Path
-) -> Ask:
+def vault(
+    microsoft: Simulators, aws_url: str, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> Vault:
     """Under the key of the version before, in whose organisation the simulated mailboxes are."""
-    key = Path(shutil.copy(SEALED / "token-key.json", tmp_path))
+    key = tmp_path / "token-key.json"
+    key.write_text((SEALED / key.name).read_text())
     environment.setenv("TOKEN_KEY_ARN", open_token_key(aws_url, key).arn)
     environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
     open_vault.cache_clear()
-    return ask_connect
-
-
-@pytest.fixture
-def vault(ask_connect: Ask) -> Vault:
     return open_vault()
 
 
@@ -81,7 +76,7 @@ def earlier(key: SealingKey, place: SealingContext, text: str) -> Sealed:
     return Sealed(key.id, nonce + key.cipher.encrypt(nonce, text.encode(), place.owner.encode()))
 
 
-def test_each_value_that_the_version_before_sealed_opens(vault: Vault, sql: Sql) -> None:
+def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
     grant_key, grant, access_key, access = sql(STORED, id=ANN)[0]
     ((cursor_key, cursor),) = sql(
         "SELECT cursor_key_id, cursor_sealed FROM mailsync.folder_cursors"
@@ -97,8 +92,8 @@ def test_each_value_that_the_version_before_sealed_opens(vault: Vault, sql: Sql)
     assert "code_verifier" in json.loads(sign_in)
 
 
-def test_an_account_of_the_version_before_syncs_and_is_bound_to_its_columns_by_that(
-    vault: Vault, database: Database, sql: Sql, identity: Simulators
+def test_a_sync_binds_an_account_of_the_version_before_to_its_columns(
+    vault: Vault, database: Database, sql: Sql, microsoft: Simulators
 ) -> None:
     """By the organisation's word: a grant names the port of the platform that gave it."""
     sql(EXPIRE)
@@ -113,11 +108,11 @@ def test_an_account_of_the_version_before_syncs_and_is_bound_to_its_columns_by_t
     assert not opens_under(BO.encode(), key, renewed)
 
 
-def test_a_grant_of_the_version_before_is_used_and_bound_to_its_column_by_that(
-    *, connected: Answer, vault: Vault, database: Database, sql: Sql
+def test_a_renewal_binds_a_grant_of_the_version_before_to_its_column(
+    vault: Vault, connected: ApiResponse, database: Database, sql: Sql
 ) -> None:
     store, key = CredentialStore(database), vault.sealing_key()
-    account_id = AccountId(connected.headers["Location"].split("accountId=")[1])
+    account_id = AccountId(account_of(connected))
     grant = store.credentials(account_id).grant
     assert grant is not None
     assert not opens_under(account_id.encode(), key, grant)
@@ -137,9 +132,7 @@ def test_a_grant_of_the_version_before_is_used_and_bound_to_its_column_by_that(
     assert not opens_under(account_id.encode(), key, renewed)
 
 
-def test_a_cursor_is_bound_to_its_column_when_it_is_next_written(
-    vault: Vault, database: Database
-) -> None:
+def test_the_next_write_binds_a_cursor_to_its_column(vault: Vault, database: Database) -> None:
     run = RunRef(ANN, cast(Any, "run"), 1)
     mailbox = Mailbox(run, cast(Any, None), cast(Any, None), database, vault, 1)
 
@@ -149,10 +142,10 @@ def test_a_cursor_is_bound_to_its_column_when_it_is_next_written(
 
 
 def test_a_value_in_another_column_of_its_owner_does_not_open_and_stays(
-    connected: Answer, vault: Vault, database: Database, sql: Sql
+    vault: Vault, connected: ApiResponse, database: Database, sql: Sql
 ) -> None:
     """Who can write to the database could have the access token sent where the grant is sent."""
-    account_id = AccountId(connected.headers["Location"].split("accountId=")[1])
+    account_id = AccountId(account_of(connected))
     ((grant_key, grant, access_key, access),) = good = sql(STORED, id=account_id)
     swap = """UPDATE mailsync.email_credentials SET grant_key_id = :gk, grant_sealed = :g,
        access_key_id = :ak, access_sealed = :a WHERE account_id = cast(:id AS uuid)"""
@@ -170,7 +163,7 @@ def test_a_value_in_another_column_of_its_owner_does_not_open_and_stays(
     sync_once(database, account_id)
 
 
-def test_no_binding_can_be_taken_for_an_earlier_one() -> None:
+def test_no_binding_equals_an_earlier_one() -> None:
     """An earlier one is a user's id or ours, and Postgres' text holds no NUL."""
     bindings = {SealingContext(column, "owner").binding for column in SealedColumn}
 

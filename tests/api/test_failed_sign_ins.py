@@ -1,55 +1,30 @@
-"""A sign-in that fails ends where the application expects it, in OAuth's words and our own."""
+"""A sign-in that fails ends in the application, in OAuth's words and our own; JSON on request."""
 
-from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
-from tests.api.conftest import Ask, Sql
-from tests.api.connecting import BEGIN, CALLBACK, INBOX, NOTHING, choose, cookie_of, stored
-from tests.api.requests import Answer
+from tests.api.requests import Api, ApiResponse, Sql
+from tests.api.sign_in import BEGIN, BROWSER, CALLBACK, INBOX, NOTHING, SignIn, refusal, stored
 
-BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 MARKUP = '<script>alert(1)</script>"\\'
 
 
-@pytest.fixture
-def come_back(ask_connect: Ask, begun: Answer) -> Callable[..., Answer]:
-    """Ann's browser after Microsoft's page, with the query that brought it back."""
-
-    def come_back(query: dict[str, str], headers: dict[str, str] = BROWSER) -> Answer:
-        cookies = cookie_of(begun)
-        return ask_connect(CALLBACK, query=query, cookies=cookies, headers=headers, user=None)
-
-    return come_back
-
-
-def said(answer: Answer) -> dict[str, str]:
-    """The parameters behind the inbox's address; nothing else may have changed in it."""
-    assert answer.status == 302
-    assert answer.headers["Cache-Control"] == "no-store"
-    url = urlsplit(answer.headers["Location"])
+def passed_on(response: ApiResponse) -> dict[str, str]:
+    """Return the parameters behind the inbox's address; nothing else may have changed in it."""
+    assert (response.status, response.headers["Cache-Control"]) == (302, "no-store")
+    url = urlsplit(response.headers["Location"])
     assert url._replace(query="").geturl() == INBOX
     return dict(parse_qsl(url.query))
 
 
-def state_of(begun: Answer) -> str:
-    asked = parse_qsl(urlsplit(str(begun.json["authorizationUrl"])).query)
-    return dict(asked)["state"]
-
-
 @pytest.mark.parametrize("accept", [BROWSER, {"accept": "*/*"}, {"accept": ""}])
-def test_a_person_who_declines_is_back_in_the_application(
-    *,
-    begun: Answer,
-    come_back: Callable[..., Answer],
-    identity: Simulators,
-    sql: Sql,
-    accept: dict[str, str],
+def test_declining_returns_to_the_application(
+    begun: SignIn, sql: Sql, accept: dict[str, str]
 ) -> None:
-    declined = said(come_back(choose(identity, begun, decline="1"), accept))
+    declined = passed_on(begun.come_back(begun.decline(), headers=accept))
 
     assert declined["error"] == "access_denied"
     assert "the consent was declined" in declined["error_description"]
@@ -58,7 +33,7 @@ def test_a_person_who_declines_is_back_in_the_application(
 
 
 @pytest.mark.parametrize(
-    ("answered", "error"),
+    ("query", "error"),
     [
         ({"error": "consent_required", "error_description": "AADSTS65001"}, "consent_required"),
         ({"error": "access_denied", "error_description": MARKUP}, "access_denied"),
@@ -71,58 +46,80 @@ def test_a_person_who_declines_is_back_in_the_application(
     ],
 )
 def test_every_refusal_has_a_name_of_oauth_and_words_of_ours(
-    begun: Answer, come_back: Callable[..., Answer], answered: dict[str, str], error: str
+    begun: SignIn, query: dict[str, str], error: str
 ) -> None:
-    ended = said(come_back({"state": state_of(begun), **answered}))
+    ended = passed_on(begun.come_back({"state": begun.state, **query}, headers=BROWSER))
 
     assert ended["error"] == error
     assert not set('<>"\\') & set(ended["error_description"])
     assert "alert(" not in str(ended)
 
 
-def test_a_sign_in_that_is_not_known_here_ends_there_too(ask_connect: Ask) -> None:
+@pytest.mark.parametrize(
+    ("description", "sentence"),
+    [
+        ("AADSTS65004: ann@example.org declined", "the consent was declined"),
+        ("AADSTS90094: ann@example.org needs one", "only an administrator"),
+        ("AADSTS999999: ann@example.org may not", "AADSTS999999): try again"),
+        ("ann@example.org may not", "(server_refused): try again"),
+    ],
+)
+def test_a_refusal_in_json_has_a_sentence_without_the_address(
+    begun: SignIn, sql: Sql, description: str, sentence: str
+) -> None:
+    error = {"error": "server_refused", "error_description": description}
+
+    refused = begun.come_back({"state": begun.state, **error})
+
+    assert refusal(refused, sql) == (400, "sign-in-refused")
+    assert sentence in refused.json["detail"]
+    assert "ann@" not in refused.text
+
+
+def test_an_unknown_sign_in_ends_in_the_application(api: Api, microsoft: Simulators) -> None:
     query = {"state": MARKUP, "code": "c"}
 
-    ended = said(ask_connect(CALLBACK, query=query, headers=BROWSER, user=None))
+    ended = passed_on(api(CALLBACK, query=query, headers=BROWSER, user=None))
 
     assert ended["error"] == "invalid_request"
     assert "start again from the application" in ended["error_description"]
+    assert api(CALLBACK, query=query, user=None).problem == (403, "sign-in-unknown")
 
 
-def test_an_outage_is_named_as_one_and_a_defect_with_its_request(
-    come_back: Callable[..., Answer], answer: dict[str, str], identity: Simulators, sql: Sql
+def test_an_outage_is_reported_with_its_pause_and_the_request(
+    api: Api, begun: SignIn, microsoft: Simulators, sql: Sql
 ) -> None:
     fault = Fault(status=429, body="Too Many Requests", retry_after=90)
-    identity.service.token_faults.add(Rule(fault=fault))
+    microsoft.service.token_faults.add(Rule(fault=fault, times=None))
+    another = SignIn(api, microsoft)
 
-    ended = said(come_back(answer))
+    ended = passed_on(begun.come_back(begun.consent(), headers=BROWSER))
+    in_json = another.come_back(another.consent())
 
     assert ended["error"] == "temporarily_unavailable"
     assert ended["error_description"].endswith("(request JKJaXmPLvHcESHA=)")
+    assert (in_json.status, in_json.headers["Retry-After"]) == (503, "90")
     assert stored(sql) == NOTHING
 
 
-def test_a_browser_that_cannot_even_begin_is_sent_back(
-    ask_connect: Ask, environment: pytest.MonkeyPatch
+def test_a_sign_in_cannot_begin_while_the_platform_is_down(
+    api: Api, microsoft: Simulators, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("MICROSOFT_AUTHORITY", "https://localhost:1/common")
 
-    assert said(ask_connect(BEGIN, headers=BROWSER))["error"] == "temporarily_unavailable"
+    in_json = api(BEGIN)
 
-
-def test_a_program_that_asks_for_json_is_told_in_json(ask_connect: Ask) -> None:
-    refused = ask_connect(CALLBACK, query={"state": "s"}, user=None)
-
-    assert refused.status == 403
-    assert refused.json["type"] == "urn:mailsync:problem:sign-in-unknown"
+    assert in_json.problem == (503, "provider-unavailable")
+    assert in_json.headers["Retry-After"] == "60"
+    assert passed_on(api(BEGIN, headers=BROWSER))["error"] == "temporarily_unavailable"
 
 
 def test_without_an_application_a_page_runs_nothing_and_shows_a_way_on(
-    ask_connect: Ask, environment: pytest.MonkeyPatch, sql: Sql
+    api: Api, microsoft: Simulators, environment: pytest.MonkeyPatch, sql: Sql
 ) -> None:
     environment.delenv("APP_INBOX_URL")
 
-    page = ask_connect(CALLBACK, query={"state": MARKUP}, headers=BROWSER, user=None)
+    page = api(CALLBACK, query={"state": MARKUP}, headers=BROWSER, user=None)
 
     assert page.status == 503
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -132,10 +129,8 @@ def test_without_an_application_a_page_runs_nothing_and_shows_a_way_on(
     assert stored(sql) == NOTHING
 
 
-def test_other_pages_lead_to_the_application(ask_connect: Ask) -> None:
-    query = {"returnTo": "https://evil.example"}
-
-    page = ask_connect(BEGIN, query=query, headers=BROWSER)
+def test_other_pages_lead_to_the_application(api: Api, microsoft: Simulators) -> None:
+    page = api(BEGIN, query={"returnTo": "https://evil.example"}, headers=BROWSER)
 
     assert page.status == 400
     assert f'<a href="{INBOX}">Go to the application</a>' in page.text

@@ -1,4 +1,4 @@
-"""Data keys are replaced without an account noticing: time is moved, then everybody syncs once."""
+"""Data keys are replaced without an account noticing: time is moved, then each account syncs."""
 
 import os
 from uuid import uuid4
@@ -11,14 +11,14 @@ from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
 from mailsync.credentials.token_set import grant_context
 from mailsync.credentials.vault import Vault
-from mailsync.model import AccountId, RunId, SyncType
+from mailsync.model import AccountId
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.lease_store import LeaseStore
 from mailsync.sync.mailbox import open_vault
-from tests.api.conftest import Ask, Sql
-from tests.api.connecting import BEGIN, CALLBACK, choose, cookie_of
-from tests.api.requests import Context
+from tests.api.requests import Api, Context, Sql
+from tests.api.sign_in import ANN, BO, account_of, sign_in
+from tests.api.subscriptions import connect_for_organisation
+from tests.api.syncs import begin_run
 
 A_MONTH_PASSES = (
     "UPDATE mailsync.data_keys SET created_at = created_at - interval '31 days'",
@@ -30,27 +30,19 @@ IN_USE = """SELECT DISTINCT unnest(array[grant_key_id, access_key_id])
 
 
 @pytest.fixture
-def accounts(ask_connect: Ask, environment: pytest.MonkeyPatch, identity: Simulators) -> list[str]:
+def accounts(api: Api, environment: pytest.MonkeyPatch, microsoft: Simulators) -> list[str]:
     """Ann and Bo have signed in; Cy's organisation lets the app in."""
     environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
-    identity.add_mailbox("cy@example.org")
-    found = []
-    for account in ("ann@example.org", "bo@example.org"):
-        begun = ask_connect(BEGIN)
-        query = choose(identity, begun, account=account)
-        landed = ask_connect(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
-        found.append(landed.headers["Location"].split("accountId=")[1])
-    body = {"tenantId": TENANT_ID, "emailAddress": "cy@example.org"}
-    admitted = ask_connect("POST /api/email/accounts/microsoft", body=body, admin=True)
-    return [*found, admitted.json["accountId"]]
+    microsoft.add_mailbox("cy@example.org")
+    by_sign_in = [account_of(sign_in(api, microsoft, each)) for each in (ANN, BO)]
+    return [*by_sign_in, connect_for_organisation(api, emailAddress="cy@example.org")]
 
 
 def sync_once(database: Database, account_id: str) -> None:
     """As far as the token, in a function that has just been started."""
     open_vault.cache_clear()
-    run_id = RunId(str(uuid4()))
-    epoch = LeaseStore(database).begin(AccountId(account_id), run_id, run_id, SyncType.AUTO, "test")
-    state = {"accountId": account_id, "runId": run_id, "leaseEpoch": epoch}
+    run = begin_run(database, AccountId(account_id), str(uuid4()))
+    state = {"accountId": account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
     get_access_token(state, Context())  # type: ignore[arg-type]
 
 
@@ -59,7 +51,7 @@ def move_time(sql: Sql) -> None:
         sql(each)
 
 
-def test_after_everybody_synced_once_nothing_needs_the_old_key(
+def test_after_one_sync_of_each_account_nothing_needs_the_old_key(
     accounts: list[str], database: Database, sql: Sql
 ) -> None:
     ((old,),) = sql("SELECT id FROM mailsync.data_keys")
@@ -79,7 +71,7 @@ def test_after_everybody_synced_once_nothing_needs_the_old_key(
         sync_once(database, each)
 
 
-def test_what_was_sealed_before_opens_until_it_is_written_again(
+def test_an_earlier_value_opens_until_it_is_written_again(
     accounts: list[str], database: Database, sql: Sql
 ) -> None:
     store, account_id = CredentialStore(database), AccountId(accounts[0])
@@ -97,9 +89,7 @@ def test_what_was_sealed_before_opens_until_it_is_written_again(
     assert "RefreshToken" in vault.open(grant_context(account_id), after.grant)
 
 
-def test_a_key_of_the_key_service_that_is_rotated_still_opens_everything(
-    accounts: list[str], database: Database, sql: Sql
-) -> None:
+def test_a_rotated_kms_key_opens_all(accounts: list[str], database: Database, sql: Sql) -> None:
     boto3.client("kms").rotate_key_on_demand(KeyId=os.environ["TOKEN_KEY_ARN"])
     sql("UPDATE mailsync.email_credentials SET access_expires_at = now()")
 

@@ -8,36 +8,31 @@ import pytest
 
 from mailsync.api.problems import MAX_BODY_BYTES
 from mailsync.model import AccountId
-from tests.api.conftest import Ask
+from tests.api.requests import Api
+from tests.api.subscriptions import CONNECT_FOR_ORGANISATION
+from tests.api.syncs import START
 
-START, ORGANISATION = "POST /api/email/sync", "POST /api/email/accounts/microsoft"
 
-
-def test_a_body_that_nobody_needs_is_not_even_parsed(
-    ask: Ask, ask_connect: Ask, account_id: AccountId
-) -> None:
+def test_a_larger_body_is_not_parsed(api: Api, microsoft: object, account_id: AccountId) -> None:
     over = "[" * (MAX_BODY_BYTES + 1)
 
-    for answer in (
-        ask(START, body=over),
-        ask(f"PATCH /api/email/accounts/{account_id}", body=over),
-        ask_connect(ORGANISATION, body=over, admin=True),
+    for response in (
+        api(START, body=over),
+        api(f"PATCH /api/email/accounts/{account_id}", body=over),
+        api(CONNECT_FOR_ORGANISATION, body=over, admin=True),
     ):
-        assert answer.status == 413
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert answer.json["type"] == "urn:mailsync:problem:body-too-large"
-        assert answer.json["requestId"]
+        assert response.problem == (413, "body-too-large")
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json["requestId"]
 
 
-def test_a_choice_among_as_many_folders_as_may_be_named_is_no_large_body(
-    ask: Ask, account_id: AccountId
-) -> None:
+def test_a_choice_of_a_thousand_folders_is_no_large_body(api: Api, account_id: AccountId) -> None:
     folders = [{"id": 2**53 - 1 - each, "selected": False} for each in range(1000)]
 
     body = json.dumps({"folders": folders}, indent=2)
-    answer = ask(f"PATCH /api/email/accounts/{account_id}", body=body)
+    response = api(f"PATCH /api/email/accounts/{account_id}", body=body)
 
-    assert answer.json["type"] == "urn:mailsync:problem:unknown-folder"
+    assert response.json["type"] == "urn:mailsync:problem:unknown-folder"
 
 
 def bodies() -> dict[str, Any]:
@@ -52,11 +47,11 @@ def bodies() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("body", bodies().values(), ids=bodies().keys())
-def test_ten_faults_are_named_and_no_more(ask: Ask, account_id: AccountId, body: Any) -> None:
+def test_at_most_ten_faults_are_named(api: Api, account_id: AccountId, body: Any) -> None:
     began = time.monotonic()
 
-    answer = ask(f"PATCH /api/email/accounts/{account_id}", body=body)
+    response = api(f"PATCH /api/email/accounts/{account_id}", body=body)
 
-    assert answer.status == 422
-    assert len(answer.text) < 2_000
+    assert response.status == 422
+    assert len(response.text) < 2_000
     assert time.monotonic() - began < 1.5

@@ -1,13 +1,12 @@
-"""What one user may start, write or ask of a provider in an hour, and what such calls leave."""
+"""The limits of one user's calls in an hour, and the rows that such calls leave."""
 
-import os
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 
 from infra.catalog import ROUTES
@@ -17,13 +16,13 @@ from mailsync.model import AccountId
 from mailsync.settings import CALLS_PER_HOUR, Settings, load_settings
 from mailsync.store.connection import Database
 from mailsync.store.limit_store import LimitStore
-from tests.api.conftest import Ask, Sql
-from tests.api.requests import Context
+from tests.api.requests import Api, Context, Sql
+from tests.api.sign_in import BEGIN
+from tests.api.subscriptions import CONNECT_FOR_ORGANISATION
+from tests.api.syncs import START, STOP, executions, start
 
-START, STOP, TEST = "POST /api/email/sync", "DELETE /api/email/sync", "GET /api/test-sync"
-BEGIN = "GET /api/auth/microsoft"
+TEST = "GET /api/test-sync"
 ONE = "/api/email/accounts/{accountId}"
-ORGANISATION = "POST /api/email/accounts/microsoft"
 READS = {
     "GET /api/email/sync",
     "GET /api/email/runs",
@@ -41,12 +40,11 @@ PARTS: dict[str, dict[str, Any]] = {
     TEST: {},
     BEGIN: {"headers": {"accept": "application/json"}},
     "POST /api/auth/microsoft/confirm": {"body": {"connection": "none"}},
-    ORGANISATION: {
+    CONNECT_FOR_ORGANISATION: {
         "body": {"tenantId": TENANT_ID, "emailAddress": "ann@example.org"},
         "admin": True,
     },
 }
-USED_UP = "urn:mailsync:problem:too-many-calls"
 
 
 @pytest.fixture
@@ -66,99 +64,81 @@ def limits(settings: Settings) -> Iterator[LimitStore]:
         yield LimitStore(database)
 
 
-def executions(environ: str) -> int:
-    client = boto3.client("stepfunctions")
-    return len(client.list_executions(stateMachineArn=os.environ[environ])["executions"])
-
-
 def test_every_route_that_does_more_than_read_is_limited() -> None:
     assert {each.key for each in ROUTES if not each.public} == READS | PARTS.keys()
     assert {*LimitedCall} == CALLS_PER_HOUR.keys()
 
 
 @pytest.mark.parametrize("route", PARTS)
-def test_the_call_beyond_the_limit_is_refused_and_the_next_user_s_is_not(
-    ask: Ask,
-    ask_connect: Ask,
+def test_the_call_beyond_the_limit_is_refused_and_another_users_is_not(
+    *,
+    api: Api,
+    microsoft: object,
     account_id: AccountId,
     limit: Callable[[str], None],
     route: str,
 ) -> None:
     limit(",".join(f"{kind}=1" for kind in LimitedCall if kind is not LimitedCall.SELF_TESTS))
-    of_connect = next(each.function for each in ROUTES if each.key == route) == "connect"
     path = route.replace("{accountId}", account_id)
-    parts = {
-        name: {key: account_id if value == "ACCOUNT" else value for key, value in said.items()}
-        if isinstance(said, dict)
-        else said
-        for name, said in PARTS[route].items()
-    }
+    parts = json.loads(json.dumps(PARTS[route]).replace("ACCOUNT", account_id))
 
-    first, second, other = (
-        (ask_connect if of_connect else ask)(path, **parts, user=user)
-        for user in ("ann", "ann", "bo")
-    )
+    first, second, other = (api(path, **parts, user=user) for user in ("ann", "ann", "bo"))
 
     assert first.status != 429
-    assert (second.status, second.json["type"]) == (429, USED_UP)
+    assert second.problem == (429, "too-many-calls")
     assert 3590 <= int(second.headers["Retry-After"]) <= 3600
     assert other.status != 429
 
 
-def test_a_user_without_an_account_starts_no_more_executions_than_the_limit(
-    ask: Ask, limit: Callable[[str], None]
+def test_a_user_without_an_account_starts_executions_up_to_the_limit(
+    api: Api, limit: Callable[[str], None]
 ) -> None:
     limit("self-test=3")
-    before = executions("TEST_SYNC_ARN")
+    before = len(executions("TEST_SYNC_ARN"))
 
-    answers = [ask(TEST, user="stranger").status for _ in range(10)]
+    responses = [api(TEST, user="stranger").status for _ in range(10)]
 
-    assert answers == [200] * 3 + [429] * 7
-    assert executions("TEST_SYNC_ARN") - before == 3
+    assert responses == [200] * 3 + [429] * 7
+    assert len(executions("TEST_SYNC_ARN")) - before == 3
 
 
-def test_many_users_share_one_limit_of_self_tests(ask: Ask, limit: Callable[[str], None]) -> None:
+def test_many_users_share_one_limit_of_self_tests(api: Api, limit: Callable[[str], None]) -> None:
     limit("self-tests=2")
 
-    assert [ask(TEST, user=f"user {each}").status for each in range(4)] == [200, 200, 429, 429]
+    assert [api(TEST, user=f"user {each}").status for each in range(4)] == [200, 200, 429, 429]
 
 
 def test_pairs_of_start_and_stop_with_fresh_keys_end_at_the_limit(
-    ask: Ask, account_id: AccountId, limit: Callable[[str], None]
+    api: Api, account_id: AccountId, limit: Callable[[str], None]
 ) -> None:
     limit("sync=4")
-    before = executions("MAILBOX_SYNC_ARN")
 
     for _ in range(10):
-        key = {"Idempotency-Key": str(uuid4())}
-        ask(START, body={"accountId": account_id}, headers=key)
-        ask(STOP, query={"accountId": account_id})
+        start(api, account_id, str(uuid4()))
+        api(STOP, query={"accountId": account_id})
 
-    assert executions("MAILBOX_SYNC_ARN") - before == 4
+    assert len(executions()) == 4
 
 
-def test_a_full_sync_has_a_limit_of_its_own(
-    ask: Ask, account_id: AccountId, limit: Callable[[str], None]
+def test_a_full_sync_has_its_own_limit(
+    api: Api, account_id: AccountId, limit: Callable[[str], None]
 ) -> None:
     limit("full-sync=1")
-    full = {"accountId": account_id, "syncType": "full"}
 
-    assert [ask(START, body=full).status for _ in range(2)] == [202, 429]
-    assert ask(START, body={"accountId": account_id}).status == 202
+    assert [start(api, account_id, syncType="full").status for _ in range(2)] == [202, 429]
+    assert start(api, account_id).status == 202
 
 
 @pytest.mark.parametrize(
     "wrong", ["sync", "sync=0", "sync=-1", "sync=1e3", "nothing=1", "sync=9" * 99]
 )
-def test_limits_that_cannot_be_read_are_named(
-    ask: Ask, limit: Callable[[str], None], wrong: str
-) -> None:
+def test_unreadable_limits_are_named(api: Api, limit: Callable[[str], None], wrong: str) -> None:
     limit(wrong)
 
-    answer = ask(TEST)
+    response = api(TEST)
 
-    assert (answer.status, answer.json["type"]) == (503, "urn:mailsync:problem:setting-missing")
-    assert "API_LIMITS" in answer.json["detail"]
+    assert response.problem == (503, "setting-missing")
+    assert "API_LIMITS" in response.json["detail"]
 
 
 def test_an_allowance_grows_back_evenly(limits: LimitStore, sql: Sql) -> None:
@@ -169,7 +149,7 @@ def test_an_allowance_grows_back_evenly(limits: LimitStore, sql: Sql) -> None:
     assert [limits.take("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
 
 
-def test_calls_at_the_same_time_take_no_more_than_there_is(settings: Settings) -> None:
+def test_simultaneous_calls_take_no_more_than_the_limit(settings: Settings) -> None:
     def take(_: int) -> int:
         with closing(Database(settings)) as database:
             return LimitStore(database).take("eve", "sync", 5)
@@ -198,10 +178,8 @@ SELECT r.account_id, u, r.id, 'auto', now() - interval '1 day' + age * interval 
 TWO = "(VALUES ('old', -1), ('young', 1)) v(u, age)"
 
 
-def test_what_calls_leave_is_swept_by_the_schedule(
-    ask: Ask, account_id: AccountId, sql: Sql
-) -> None:
-    assert ask(START, body={"accountId": account_id}).status == 202
+def test_the_schedule_sweeps_what_calls_leave(api: Api, account_id: AccountId, sql: Sql) -> None:
+    assert start(api, account_id).status == 202
     sql("INSERT INTO mailsync.data_keys (wrapped) VALUES ('x') RETURNING id")
     sql("DELETE FROM mailsync.call_limits")
     for statement in LEFTOVERS.values():
@@ -209,19 +187,17 @@ def test_what_calls_leave_is_swept_by_the_schedule(
 
     from handlers.purge_accounts import handler
 
-    answer = handler({}, Context())  # type: ignore[arg-type]
+    response = handler({}, Context())  # type: ignore[arg-type]
 
-    assert answer == {"purged": 0, "swept": len(LEFTOVERS)}
+    assert response == {"purged": 0, "swept": len(LEFTOVERS)}
     for table in LEFTOVERS:
         assert sql(f"SELECT count(*) FROM mailsync.{table}") == [[1]], table
 
 
-def test_runs_that_were_stopped_are_forgotten_after_a_week(
-    ask: Ask, account_id: AccountId, sql: Sql
-) -> None:
+def test_stopped_runs_are_deleted_after_a_week(api: Api, account_id: AccountId, sql: Sql) -> None:
     def stopped() -> None:
-        assert ask(START, body={"accountId": account_id}).status == 202
-        assert ask(STOP, query={"accountId": account_id}).json["runId"]
+        assert start(api, account_id).status == 202
+        assert api(STOP, query={"accountId": account_id}).json["runId"]
 
     stopped()
     stopped()

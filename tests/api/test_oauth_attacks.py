@@ -5,30 +5,24 @@ links and cookies, and can make the victim's browser open any address.
 """
 
 from ssl import create_default_context
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
 
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
-from tests.api.conftest import Ask, Sql
-from tests.api.connecting import (
-    BEGIN,
-    CALLBACK,
-    INBOX,
-    NOTHING,
-    ONE_OF_EACH,
-    choose,
-    cookie_of,
-    stored,
-)
-from tests.api.requests import Answer
+from tests.api.requests import Api, ApiResponse, Sql
+from tests.api.sign_in import BEGIN, BO, INBOX, NOTHING, ONE_OF_EACH, SignIn, refusal, stored
 
+UNKNOWN, REFUSED = (403, "sign-in-unknown"), (400, "sign-in-refused")
 MARKUP = "<img src=x onerror=alert(1)> ann@example.org"
 ELSEWHERE = [
+    "",
+    f"{INBOX}/",
     "https://evil.example",
     "http://app.example.org/inbox",
     "javascript:alert(1)//https://app.example.org/inbox",
+    "//evil.example",
     "//evil.example/inbox",
     "\\\\evil.example",
     "/\\evil.example",
@@ -44,98 +38,67 @@ ELSEWHERE = [
 
 
 @pytest.fixture
-def ask(ask_connect: Ask) -> Ask:
-    return ask_connect
+def attackers(api: Api, microsoft: Simulators) -> SignIn:
+    """A sign-in that the attacker has begun."""
+    return SignIn(api, microsoft, "mallory")
 
 
-def kind(answer: Answer) -> str:
-    return str(answer.json["type"]).removeprefix("urn:mailsync:problem:")
-
-
-def redeemed(identity: Simulators, form: dict[str, str]) -> httpx.Response:
-    """The token endpoint, asked by somebody who knows even the app's secret."""
-    app = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    with httpx.Client(verify=create_default_context(cafile=identity.ca_bundle)) as client:
-        url = f"{identity.authority}/oauth2/v2.0/token"
-        return client.post(url, data={**app, "grant_type": "authorization_code", **form})
-
-
-def test_a_callback_that_is_replayed_connects_nothing_more(
-    ask: Ask, begun: Answer, answer: dict[str, str], connected: Answer, sql: Sql
+def test_a_replayed_callback_connects_nothing_more(
+    begun: SignIn, consent: dict[str, str], connected: ApiResponse, sql: Sql
 ) -> None:
     sql("DELETE FROM mailsync.email_accounts")
 
-    replayed = ask(CALLBACK, query=answer, cookies=cookie_of(begun), user=None)
-
-    assert (connected.status, replayed.status, kind(replayed)) == (302, 403, "sign-in-unknown")
-    assert stored(sql) == NOTHING
+    assert connected.status == 302
+    assert refusal(begun.come_back(consent), sql) == UNKNOWN
 
 
-def test_the_attackers_answer_in_the_victims_browser_connects_nothing(
-    ask: Ask, begun: Answer, identity: Simulators, sql: Sql
+def test_the_attackers_consent_in_the_victims_browser_connects_nothing(
+    begun: SignIn, attackers: SignIn, sql: Sql
 ) -> None:
     """Login CSRF: else the victim would work in the attacker's mailbox, or he in the victim's."""
-    attackers = choose(identity, ask(BEGIN, user="mallory"), account="bo@example.org")
-
-    refused = ask(CALLBACK, query=attackers, cookies=cookie_of(begun), user=None)
-
-    assert (refused.status, kind(refused)) == (403, "sign-in-unknown")
-    assert stored(sql) == NOTHING
+    assert refusal(begun.come_back(attackers.consent(BO)), sql) == UNKNOWN
 
 
-def test_a_callback_without_a_cookie_or_with_another_ones_connects_nothing(
-    ask: Ask, answer: dict[str, str], sql: Sql
+def test_a_callback_needs_the_cookie_of_its_sign_in_and_does_not_spoil_it_without(
+    begun: SignIn, attackers: SignIn, consent: dict[str, str], sql: Sql
 ) -> None:
-    other = cookie_of(ask(BEGIN, user="mallory"))
     guesses = [(f"__Host-mailsync_sign_in={each}",) for each in ("", "guess")]
-    cookies = [(), *guesses, other]
 
-    refused = [ask(CALLBACK, query=answer, cookies=each, user=None) for each in cookies]
-
-    assert [each.status for each in refused] == [403] * len(cookies)
-    assert stored(sql) == NOTHING
+    for cookies in ((), *guesses, attackers.cookies):
+        assert refusal(begun.come_back(consent, cookies=cookies), sql)[0] == 403
+    assert begun.come_back(consent).status == 302
 
 
 def test_a_stolen_code_in_the_attackers_own_sign_in_connects_nothing(
-    ask: Ask, answer: dict[str, str], identity: Simulators, sql: Sql
+    attackers: SignIn, consent: dict[str, str], sql: Sql
 ) -> None:
     """Code injection: state and cookie are the attacker's, only PKCE and the nonce are not."""
-    begun = ask(BEGIN, user="mallory")
-    own = choose(identity, begun, account="bo@example.org")
-    query = {**own, "code": answer["code"]}
+    refused = attackers.come_back({**attackers.consent(BO), "code": consent["code"]})
 
-    refused = ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
-
-    assert (refused.status, kind(refused)) == (400, "sign-in-refused")
+    assert refusal(refused, sql) == REFUSED
     assert "AADSTS501481" in refused.json["detail"]
-    assert stored(sql) == NOTHING
 
 
 def test_a_tampered_code_connects_nothing_and_uses_the_sign_in_up(
-    ask: Ask, begun: Answer, answer: dict[str, str], sql: Sql
+    begun: SignIn, consent: dict[str, str], sql: Sql
 ) -> None:
-    tampered = answer | {"code": answer["code"][:-3] + "xyz"}
+    tampered = {**consent, "code": consent["code"][:-3] + "xyz"}
 
-    refused = ask(CALLBACK, query=tampered, cookies=cookie_of(begun), user=None)
-    again = ask(CALLBACK, query=answer, cookies=cookie_of(begun), user=None)
-
-    assert (refused.status, kind(refused), again.status) == (400, "sign-in-refused", 403)
-    assert stored(sql) == NOTHING
+    assert refusal(begun.come_back(tampered), sql) == REFUSED
+    assert refusal(begun.come_back(consent), sql)[0] == 403
 
 
-def test_no_return_address_but_the_inbox_is_taken(ask: Ask, sql: Sql) -> None:
-    answers = [ask(BEGIN, query={"returnTo": each}) for each in ELSEWHERE]
+def test_the_inbox_is_the_only_return_address(api: Api, microsoft: Simulators, sql: Sql) -> None:
+    responses = [api(BEGIN, query={"returnTo": each}) for each in ELSEWHERE]
 
-    assert {(each.status, kind(each)) for each in answers} == {(400, "return-to-not-allowed")}
+    assert {each.problem for each in responses} == {(400, "return-to-not-allowed")}
     assert sql("SELECT count(*) FROM mailsync.sign_ins") == [[0]]
 
 
-def test_a_callback_cannot_choose_where_it_leads(
-    ask: Ask, begun: Answer, answer: dict[str, str], sql: Sql
-) -> None:
-    query = {**answer, "returnTo": "https://evil.example", "redirect_uri": "https://evil.example"}
+def test_a_callback_leads_to_the_inbox(begun: SignIn, consent: dict[str, str], sql: Sql) -> None:
+    evil = dict.fromkeys(("returnTo", "redirect_uri"), "https://evil.example")
 
-    landed = ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
+    landed = begun.come_back({**consent, **evil})
 
     assert landed.headers["Location"].startswith(f"{INBOX}?accountId=")
     assert "evil" not in str(landed)
@@ -143,65 +106,49 @@ def test_a_callback_cannot_choose_where_it_leads(
 
 
 @pytest.mark.parametrize("issuer", ["https://evil.example/common/v2.0", "", "https://[evil"])
-def test_an_answer_of_another_platform_connects_nothing(
-    ask: Ask, begun: Answer, answer: dict[str, str], sql: Sql, issuer: str
+def test_a_code_of_another_platform_connects_nothing(
+    begun: SignIn, consent: dict[str, str], sql: Sql, issuer: str
 ) -> None:
     """Mix-up: the code would be shown to a platform that did not issue it (RFC 9207)."""
-    query = {**answer, "iss": issuer}
-
-    refused = ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
-
-    assert (refused.status, kind(refused)) == (400, "sign-in-refused")
-    assert stored(sql) == NOTHING
+    assert refusal(begun.come_back({**consent, "iss": issuer}), sql) == REFUSED
 
 
-def test_the_platforms_own_name_is_let_in(
-    ask: Ask, begun: Answer, answer: dict[str, str], identity: Simulators
+def test_the_platforms_own_issuer_is_accepted(
+    begun: SignIn, consent: dict[str, str], microsoft: Simulators
 ) -> None:
-    query = {**answer, "iss": f"{identity.authority}/v2.0"}
-
-    assert ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None).status == 302
+    assert begun.come_back({**consent, "iss": f"{microsoft.authority}/v2.0"}).status == 302
 
 
 def test_a_code_is_worth_nothing_without_its_verifier(
-    answer: dict[str, str], begun: Answer, identity: Simulators, sql: Sql
+    begun: SignIn, consent: dict[str, str], microsoft: Simulators, sql: Sql
 ) -> None:
-    asked = parse_qs(urlsplit(begun.json["authorizationUrl"]).query)
-    form = {"code": answer["code"], "redirect_uri": asked["redirect_uri"][0]}
+    """Even with the app's secret."""
+    form = {
+        **{"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "code": consent["code"]},
+        "grant_type": "authorization_code",
+        "redirect_uri": begun.parameters["redirect_uri"],
+    }
+    with httpx.Client(verify=create_default_context(cafile=microsoft.ca_bundle)) as client:
+        refused = client.post(f"{microsoft.authority}/oauth2/v2.0/token", data=form)
 
-    refused = redeemed(identity, form)
-
-    assert asked["code_challenge_method"] == ["S256"]
+    assert begun.parameters["code_challenge_method"] == "S256"
     assert (refused.status_code, refused.json()["error_codes"]) == (400, [501481])
     assert stored(sql) == NOTHING
 
 
-def test_a_challenge_taken_out_of_the_link_makes_the_sign_in_fail(
-    ask: Ask, begun: Answer, identity: Simulators, sql: Sql
-) -> None:
-    """PKCE downgrade: the code of such a link would work for whoever gets hold of it."""
-    url = urlsplit(begun.json["authorizationUrl"])
-    asked = {name: value[0] for name, value in parse_qs(url.query).items()}
-    stripped = {name: each for name, each in asked.items() if "challenge" not in name}
-    link = url._replace(query=urlencode(stripped)).geturl()
-    weak = Answer(200, {}, f'{{"authorizationUrl": "{link}"}}')
+def test_a_sign_in_whose_link_lost_its_challenge_connects_nothing(begun: SignIn, sql: Sql) -> None:
+    """PKCE downgrade: the code of such a link would work for each who sees it."""
+    left = {name: each for name, each in begun.parameters.items() if "challenge" not in name}
+    link = urlsplit(begun.url)._replace(query=urlencode(left)).geturl()
 
-    query = choose(identity, weak, account="ann@example.org")
-    refused = ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
-
-    assert (refused.status, kind(refused)) == (400, "sign-in-refused")
-    assert stored(sql) == NOTHING
+    assert refusal(begun.come_back(begun.consent(url=link)), sql) == REFUSED
 
 
 @pytest.mark.parametrize("error", ["access_denied", MARKUP])
-def test_what_an_injected_error_says_is_shown_to_nobody(
-    ask: Ask, begun: Answer, sql: Sql, error: str
-) -> None:
-    state = parse_qs(urlsplit(begun.json["authorizationUrl"]).query)["state"][0]
-    query = {"state": state, "error": error, "error_description": f"AADSTS65004: {MARKUP}"}
-    browser = {"accept": "text/html"}
+def test_the_text_of_an_injected_error_is_not_shown(begun: SignIn, sql: Sql, error: str) -> None:
+    injected = {"error": error, "error_description": f"AADSTS65004: {MARKUP}"}
 
-    ended = ask(CALLBACK, query=query, cookies=cookie_of(begun), headers=browser, user=None)
+    ended = begun.come_back({"state": begun.state, **injected}, headers={"accept": "text/html"})
 
     assert ended.status == 302
     location = ended.headers["Location"]
@@ -209,11 +156,6 @@ def test_what_an_injected_error_says_is_shown_to_nobody(
     assert "AADSTS65004" in location
     assert not [each for each in ("img", "onerror", "ann%40", "ann@") if each in location]
     assert stored(sql) == NOTHING
-
-
-def values(answer: Answer) -> str:
-    """The value of the sign-in's cookie, which its own browser shows to an attacker."""
-    return cookie_of(answer)[0].partition("=")[2]
 
 
 # What evil.example.org can put into a browser that goes to api.example.org; the real cookie it
@@ -232,51 +174,42 @@ TOSSED = [
 
 
 @pytest.mark.parametrize("tossed", TOSSED)
-def test_a_victim_who_opens_the_attackers_link_under_a_tossed_cookie_connects_nothing(
-    ask: Ask, identity: Simulators, sql: Sql, tossed: str
+def test_the_attackers_link_under_a_tossed_cookie_connects_nothing(
+    attackers: SignIn, sql: Sql, tossed: str
 ) -> None:
     """Else the attacker would read the victim's mail: the victim agrees at Microsoft's own page."""
-    attackers = ask(BEGIN, user="mallory")
-    victims = choose(identity, attackers, account="ann@example.org")
-    cookies = (tossed.format(values(attackers)),)
+    cookie = tossed.format(attackers.cookies[0].partition("=")[2])
 
-    refused = ask(CALLBACK, query=victims, cookies=cookies, user=None)
-
-    assert (refused.status, kind(refused)) == (403, "sign-in-unknown")
-    assert stored(sql) == NOTHING
+    assert refusal(attackers.come_back(attackers.consent(), cookies=(cookie,)), sql) == UNKNOWN
 
 
 @pytest.mark.parametrize("public_url", ["https://api.example.org", "http://localhost:3000"])
 @pytest.mark.parametrize("in_one_header", [True, False])
 def test_two_cookies_of_the_sign_in_connect_nothing(
     *,
-    ask: Ask,
+    api: Api,
     environment: pytest.MonkeyPatch,
-    identity: Simulators,
+    microsoft: Simulators,
     sql: Sql,
     public_url: str,
     in_one_header: bool,
 ) -> None:
     """A browser keeps one of a name; a second one was set for another domain or path."""
     environment.setenv("PUBLIC_URL", public_url)
-    own, attackers = ask(BEGIN), ask(BEGIN, user="mallory")
-    victims = choose(identity, attackers, account="ann@example.org")
-    both = (*cookie_of(attackers), *cookie_of(own))
+    own, attackers = SignIn(api, microsoft), SignIn(api, microsoft, "mallory")
+    both = (*attackers.cookies, *own.cookies)
 
     cookies = ("; ".join(both),) if in_one_header else both
-    refused = ask(CALLBACK, query=victims, cookies=cookies, user=None)
+    refused = own.come_back(attackers.consent(), cookies=cookies)
 
-    assert (refused.status, kind(refused)) == (403, "sign-in-unknown")
+    assert refusal(refused, sql) == UNKNOWN
     assert "another site may have set one" in refused.json["detail"]
-    assert stored(sql) == NOTHING
 
 
-def test_other_cookies_of_the_host_do_not_matter(
-    ask: Ask, begun: Answer, answer: dict[str, str], sql: Sql
-) -> None:
-    cookies = ("session=a; theme=dark", "mailsync_sign_in=tossed", *cookie_of(begun))
+def test_other_cookies_do_not_matter(begun: SignIn, consent: dict[str, str], sql: Sql) -> None:
+    cookies = ("session=a; theme=dark", "mailsync_sign_in=tossed", *begun.cookies)
 
-    landed = ask(CALLBACK, query=answer, cookies=cookies, user=None)
+    landed = begun.come_back(consent, cookies=cookies)
 
     assert landed.headers["Location"].startswith(f"{INBOX}?accountId=")
     assert stored(sql) == ONE_OF_EACH

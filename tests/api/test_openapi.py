@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 
 from infra.catalog import ROUTES
-from tests.api.conftest import Ask
+from tests.api.requests import Api
 
 Document = dict[str, Any]
+ACCOUNT = "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"
 
 
 @pytest.fixture
-def document(ask: Ask) -> Document:
-    answer = ask("GET /api/openapi.json", user=None)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
-    described: Document = answer.json
+def document(api: Api) -> Document:
+    response = api("GET /api/openapi.json", user=None)
+    assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
+    described: Document = response.json
     return described
 
 
@@ -31,7 +32,7 @@ def test_exactly_the_routes_of_the_catalog_are_documented(document: Document) ->
     assert sorted(operations(document)) == sorted(each.key for each in ROUTES)
 
 
-def test_a_route_asks_for_a_token_unless_it_is_public(document: Document) -> None:
+def test_a_route_needs_a_token_unless_it_is_public(document: Document) -> None:
     described = operations(document)
 
     open_to_all = {key for key, each in described.items() if each.get("security") == []}
@@ -61,9 +62,9 @@ def test_every_path_parameter_is_described_under_its_own_name(document: Document
 REQUESTS: list[tuple[str, dict[str, str], Any]] = [
     ("POST /api/email/sync", {}, {}),
     ("POST /api/email/sync", {}, "{"),
-    ("POST /api/email/sync", {}, {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}),
+    ("POST /api/email/sync", {}, {"accountId": ACCOUNT}),
     ("GET /api/email/sync", {}, None),
-    ("DELETE /api/email/sync", {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}, None),
+    ("DELETE /api/email/sync", {"accountId": ACCOUNT}, None),
     ("GET /api/email/runs", {"limit": "0"}, None),
     ("GET /api/email/runs/{runId}", {}, None),
     ("GET /api/email/accounts", {"cursor": "x"}, None),
@@ -73,16 +74,14 @@ REQUESTS: list[tuple[str, dict[str, str], Any]] = [
 ]
 
 
-def test_an_answer_has_a_status_and_a_content_type_of_the_document(
-    ask: Ask, document: Document
-) -> None:
+def test_each_response_has_a_documented_status_and_type(api: Api, document: Document) -> None:
     for route, query, body in REQUESTS:
-        answer = ask(route, query=query, body=body)
-        said = operations(document)[route]["responses"][str(answer.status)]
-        assert answer.headers["Content-Type"] in said["content"]
+        response = api(route, query=query, body=body)
+        described = operations(document)[route]["responses"][str(response.status)]
+        assert response.headers["Content-Type"] in described["content"]
 
 
-def test_what_a_sync_is_started_with_is_described(document: Document) -> None:
+def test_the_body_that_starts_a_sync_is_described(document: Document) -> None:
     start = operations(document)["POST /api/email/sync"]
 
     (content,) = start["requestBody"]["content"].values()
@@ -91,7 +90,7 @@ def test_what_a_sync_is_started_with_is_described(document: Document) -> None:
     assert "idempotency-key" in {each["name"] for each in start["parameters"]}
 
 
-def test_a_poller_is_told_of_what_spares_it_an_answer(document: Document) -> None:
+def test_the_headers_of_polling_are_described(document: Document) -> None:
     show = operations(document)["GET /api/email/sync"]
 
     assert "If-None-Match" in {each["name"] for each in show["parameters"]}
@@ -100,13 +99,13 @@ def test_a_poller_is_told_of_what_spares_it_an_answer(document: Document) -> Non
         assert show["responses"][status]["headers"].keys() == {"ETag", "Retry-After"}
 
 
-def test_a_body_may_be_too_large_for_the_gateway_wherever_there_is_one(document: Document) -> None:
+def test_each_body_may_be_too_large(document: Document) -> None:
     described = operations(document).values()
 
     assert all("413" in each["responses"] for each in described if "requestBody" in each)
 
 
-def test_no_number_of_the_document_is_larger_than_readers_of_json_keep(document: Document) -> None:
+def test_no_number_of_the_document_exceeds_what_json_readers_keep(document: Document) -> None:
     """Else a client would take for allowed what is refused."""
     named = [float(each) for each in re.findall(r"'maximum': ([^,}]+)", str(document))]
 

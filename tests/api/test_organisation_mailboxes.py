@@ -1,10 +1,8 @@
 """POST /api/email/accounts/microsoft: an administrator connects a mailbox of an organisation."""
 
-import os
 import time
 from typing import Any
 
-import boto3
 import pytest
 
 from localdev.simulators import Simulators
@@ -12,31 +10,30 @@ from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.api.organisation_mailboxes import MailboxRequest
 from mailsync.api.problems import ApiError
-from mailsync.model import AccountId, RunId, RunRef, SyncType, TreeReading
+from mailsync.model import AccountId, TreeReading
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
 from mailsync.store.connection import Database
-from mailsync.store.lease_store import LeaseStore
 from mailsync.sync.mailbox import open_mailbox
-from tests.api.conftest import Ask, Sql
-from tests.api.connecting import BEGIN, CALLBACK, NOTHING, ONE_OF_EACH, choose, cookie_of, stored
-from tests.api.requests import Answer
+from tests.api.requests import Api, ApiResponse, Sql
+from tests.api.sign_in import ANN, NOTHING, ONE_OF_EACH, refusal, sign_in, stored
+from tests.api.subscriptions import CONNECT_FOR_ORGANISATION
+from tests.api.syncs import begin_run, executions
 
-CONNECT = "POST /api/email/accounts/microsoft"
-BODY = {"tenantId": TENANT_ID, "emailAddress": "ann@example.org"}
+BODY = {"tenantId": TENANT_ID, "emailAddress": ANN}
 NO_MAILBOX = Rule(path="mailFolders", fault=Fault(status=404, code="MailboxNotEnabledForRESTAPI"))
 
 
 @pytest.fixture
-def ask(ask_connect: Ask, environment: pytest.MonkeyPatch) -> Ask:
+def api(api: Api, microsoft: Simulators, environment: pytest.MonkeyPatch) -> Api:
     """One organisation is allowed."""
     environment.setenv("MICROSOFT_TENANTS", f"00000000-0000-0000-0000-000000000000, {TENANT_ID}")
-    return ask_connect
+    return api
 
 
 @pytest.fixture
-def admitted(ask: Ask) -> Answer:
-    return ask(CONNECT, body=BODY, admin=True, user="root")
+def admitted(api: Api) -> ApiResponse:
+    return api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True, user="root")
 
 
 def ways_in(sql: Sql) -> list[list[Any]]:
@@ -46,65 +43,57 @@ def ways_in(sql: Sql) -> list[list[Any]]:
     )
 
 
-def test_an_administrator_connects_a_mailbox_and_its_first_sync_starts(
-    admitted: Answer, sql: Sql
-) -> None:
+def test_connecting_a_mailbox_starts_its_first_sync(admitted: ApiResponse, sql: Sql) -> None:
     account = sql("SELECT id::text, user_id, email_address, status FROM mailsync.email_accounts")
 
     assert admitted.status == 201
     assert account == [[admitted.json["accountId"], "root", "ann@example.org", "active"]]
     assert admitted.headers["Location"].endswith(admitted.json["accountId"])
     assert ways_in(sql) == [[TENANT_ID, False, True]]
-    (execution,) = boto3.client("stepfunctions").list_executions(
-        stateMachineArn=os.environ["MAILBOX_SYNC_ARN"]
-    )["executions"]
-    assert execution["name"] == admitted.json["runId"]
+    assert [*executions()] == [admitted.json["runId"]]
 
 
 def test_its_sync_names_the_mailbox_in_every_request(
-    admitted: Answer, identity: Simulators, database: Database
+    admitted: ApiResponse, microsoft: Simulators, database: Database
 ) -> None:
-    account_id, run_id = AccountId(admitted.json["accountId"]), RunId(admitted.json["runId"])
-    epoch = LeaseStore(database).begin(account_id, run_id, "arn", SyncType.INITIAL, "connect")
-    identity.service.log.clear()
+    run = begin_run(database, AccountId(admitted.json["accountId"]), admitted.json["runId"])
+    microsoft.service.log.clear()
 
-    with open_mailbox(RunRef(account_id, run_id, epoch or 0)) as mailbox:
+    with open_mailbox(run) as mailbox:
         listing = mailbox.provider.list_folders((), TreeReading.WHOLE)
 
-    paths = [each["path"] for each in identity.service.log.as_json()]
-    user_id = identity.service.mailbox("ann@example.org").user_id
+    paths = [each["path"] for each in microsoft.service.log.as_json()]
+    user_id = microsoft.service.mailbox("ann@example.org").user_id
     assert "Inbox" in [each.display_name for each in listing.folders]
     assert len(paths) > 5
     assert {each.split("/mailFolders")[0] for each in paths} == {f"/v1.0/users/{user_id}"}
 
 
-def test_an_administrator_connects_it_for_somebody_else(ask: Ask, sql: Sql) -> None:
-    ask(CONNECT, body={**BODY, "userId": "bo"}, admin=True, user="root")
+def test_an_administrator_connects_it_for_another_user(api: Api, sql: Sql) -> None:
+    api(CONNECT_FOR_ORGANISATION, body={**BODY, "userId": "bo"}, admin=True, user="root")
 
     assert sql("SELECT user_id FROM mailsync.email_accounts") == [["bo"]]
 
 
-def test_nobody_but_an_administrator_may(ask: Ask, sql: Sql) -> None:
+def test_only_an_administrator_may(api: Api, sql: Sql) -> None:
     """Else any user could mirror a colleague's mail."""
-    refused = ask(CONNECT, body=BODY)
+    refused = api(CONNECT_FOR_ORGANISATION, body=BODY)
 
-    assert (refused.status, ask(CONNECT, body=BODY, user=None).status) == (403, 401)
-    assert refused.json["type"] == "urn:mailsync:problem:not-an-administrator"
-    assert stored(sql) == NOTHING
+    assert refusal(refused, sql) == (403, "not-an-administrator")
+    assert api(CONNECT_FOR_ORGANISATION, body=BODY, user=None).status == 401
 
 
 @pytest.mark.parametrize("tenants", ["", "00000000-0000-0000-0000-000000000000"])
-def test_an_organisation_that_is_not_listed_is_refused_in_words(
-    ask: Ask, environment: pytest.MonkeyPatch, identity: Simulators, sql: Sql, tenants: str
+def test_an_unlisted_organisation_is_refused_in_words(
+    api: Api, environment: pytest.MonkeyPatch, microsoft: Simulators, sql: Sql, tenants: str
 ) -> None:
     environment.setenv("MICROSOFT_TENANTS", tenants)
 
-    refused = ask(CONNECT, body=BODY, admin=True)
+    refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
 
-    assert refused.status == 403
+    assert refusal(refused, sql)[0] == 403
     assert "MICROSOFT_TENANTS" in refused.json["detail"]
-    assert identity.service.log.as_json() == []
-    assert stored(sql) == NOTHING
+    assert microsoft.service.log.as_json() == []
 
 
 @pytest.mark.parametrize(
@@ -121,21 +110,24 @@ def test_an_organisation_that_is_not_listed_is_refused_in_words(
         ({**BODY, "emailAddress": "\ud800@example.org"}, "emailAddress"),
     ],
 )
-def test_a_field_that_cannot_be_right_is_named(body: Any, named: str) -> None:
+def test_an_invalid_field_is_named(body: Any, named: str) -> None:
     with pytest.raises(ApiError, match=named) as refused:
         MailboxRequest.from_body(body, "ann")
     assert refused.value.problem.status == 422
 
 
-def test_a_malformed_request_connects_nothing(ask: Ask, sql: Sql) -> None:
-    answers = [ask(CONNECT, body=each, admin=True) for each in ("{", {**BODY, "tenantId": "x"})]
+def test_a_malformed_request_connects_nothing(api: Api, sql: Sql) -> None:
+    responses = [
+        api(CONNECT_FOR_ORGANISATION, body=each, admin=True)
+        for each in ("{", {**BODY, "tenantId": "x"})
+    ]
 
-    assert [each.status for each in answers] == [400, 422]
+    assert [each.status for each in responses] == [400, 422]
     assert stored(sql) == NOTHING
 
 
 @pytest.mark.parametrize(
-    ("address", "switches", "faults", "said"),
+    ("address", "switches", "faults", "sentence"),
     [
         ("nobody@example.org", {}, [], "no user of this address"),
         ("ann@example.org", {}, [NO_MAILBOX], "no mailbox"),
@@ -144,57 +136,48 @@ def test_a_malformed_request_connects_nothing(ask: Ask, sql: Sql) -> None:
         ("ann@example.org", {"app_mailboxes": ["bo@example.org"]}, [], "into its scope"),
     ],
 )
-def test_a_mailbox_that_cannot_be_read_is_refused_in_a_sentence(
+def test_an_unreadable_mailbox_is_refused_in_a_sentence(
     *,
-    ask: Ask,
-    identity: Simulators,
+    api: Api,
+    microsoft: Simulators,
     sql: Sql,
     address: str,
     switches: dict[str, Any],
     faults: list[Rule],
-    said: str,
+    sentence: str,
 ) -> None:
-    identity.service.set_switches(**switches)
-    identity.service.faults.add(*faults)
+    microsoft.service.set_switches(**switches)
+    microsoft.service.faults.add(*faults)
 
-    refused = ask(CONNECT, body={**BODY, "emailAddress": address}, admin=True)
+    refused = api(CONNECT_FOR_ORGANISATION, body={**BODY, "emailAddress": address}, admin=True)
 
-    assert (refused.status, refused.json["type"]) == (422, "urn:mailsync:problem:mailbox-refused")
-    assert said in refused.json["detail"]
-    assert stored(sql) == NOTHING
-
-
-def test_an_organisation_that_does_not_admit_the_app_connects_nothing(
-    ask: Ask, identity: Simulators, sql: Sql
-) -> None:
-    identity.service.set_switches(tenant_consented=False)
-
-    refused = ask(CONNECT, body=BODY, admin=True)
-
-    assert (refused.status, refused.json["type"]) == (409, "urn:mailsync:problem:access-revoked")
-    assert "AADSTS700016)" in refused.json["detail"]
-    assert "an administrator of the organisation must give consent" in refused.json["detail"]
-    assert stored(sql) == NOTHING
+    assert refusal(refused, sql) == (422, "mailbox-refused")
+    assert sentence in refused.json["detail"]
 
 
-def test_a_wrong_secret_connects_nothing(
-    ask: Ask, environment: pytest.MonkeyPatch, sql: Sql
-) -> None:
+def test_an_organisation_must_consent(api: Api, microsoft: Simulators, sql: Sql) -> None:
+    microsoft.service.set_switches(tenant_consented=False)
+
+    refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
+
+    assert refusal(refused, sql) == (409, "access-revoked")
+    assert "AADSTS700016); its administrator must agree" in refused.json["detail"]
+
+
+def test_a_wrong_secret_is_refused(api: Api, environment: pytest.MonkeyPatch, sql: Sql) -> None:
     environment.setenv("MICROSOFT_CLIENT_SECRET", "wrong")
 
-    assert ask(CONNECT, body=BODY, admin=True).status == 502
+    assert api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True).status == 502
     assert stored(sql) == NOTHING
 
 
-def test_a_mailbox_is_the_same_account_whoever_lets_the_app_in(
-    ask: Ask, identity: Simulators, connected: Answer, sql: Sql
+def test_a_mailbox_is_one_account_whether_a_person_or_its_organisation_admits_the_app(
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
 ) -> None:
     person = ways_in(sql)
-    again = ask(CONNECT, body=BODY, admin=True)
+    again = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
     organisation = ways_in(sql)
-    begun = ask(BEGIN)
-    query = choose(identity, begun, account="ann@example.org")
-    ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
+    sign_in(api, microsoft)
 
     assert again.status == 201
     assert stored(sql) == ONE_OF_EACH
@@ -202,17 +185,16 @@ def test_a_mailbox_is_the_same_account_whoever_lets_the_app_in(
     assert ways_in(sql) == person
 
 
-def test_a_mail_provider_that_hangs_is_given_up_before_the_gateway_gives_up(
-    ask: Ask, identity: Simulators, sql: Sql, monkeypatch: pytest.MonkeyPatch
+def test_a_hanging_provider_is_given_up_before_the_gateway_gives_up(
+    api: Api, microsoft: Simulators, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert 2 * graph_owner.ANSWERS_IN_S < 20
     monkeypatch.setattr(graph_owner, "ANSWERS_IN_S", 0.2)
     monkeypatch.setattr(graph_http, "_UNSAID_PAUSE_S", 0.1)
-    identity.service.faults.add(Rule(path="users/", times=None, fault=Fault(delay_s=2)))
+    microsoft.service.faults.add(Rule(path="users/", times=None, fault=Fault(delay_s=2)))
     began = time.monotonic()
 
-    refused = ask(CONNECT, body=BODY, admin=True)
+    refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
 
     assert time.monotonic() - began < 1.9
-    assert refused.json["type"] == "urn:mailsync:problem:provider-unavailable"
-    assert stored(sql) == NOTHING
+    assert refusal(refused, sql) == (503, "provider-unavailable")

@@ -1,8 +1,7 @@
 """One subscription of a mailbox at the provider while it is connected, none afterwards: whatever
-the provider answered, and whoever else subscribed to it or to another mailbox."""
+the provider responds, and whatever else subscribed to it or to another mailbox."""
 
 import json
-from collections.abc import Iterator
 from threading import Event
 from threading import enumerate as threads
 from typing import Any
@@ -11,70 +10,71 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault
-from localdev.simulators.service import TENANT_ID
 from mailsync.credentials import FixedAccess, unlocked_access
 from mailsync.errors import StoreUnavailable
 from mailsync.settings import load_settings
 from mailsync.store.push_store import PushStore
 from mailsync.sync import push
-from tests.api.conftest import Ask, Sql
-from tests.api.renewing import NOTHING, ONE_FAILED, ONE_MADE, tick
-from tests.api.subscribed import ALL, LIST, ONE, Subscribed
+from tests.api.requests import Api, Sql
+from tests.api.subscriptions import (
+    ALL,
+    LIST,
+    NO_WORK,
+    ONE,
+    ONE_FAILED,
+    ONE_MADE,
+    Subscribed,
+    tick,
+)
 from tests.providers.simulators.subscriber import Subscriber
 
 GONE = {str(status): Fault(status=status, code="NotFound") for status in (400, 404, 410)}
 AWAY = {**GONE, "503": Fault(status=503, body="")}
-UNHEARD = Fault(cut="before answer")
+NO_RESPONSE = Fault(cut="before answer")
 
 
 @pytest.fixture(params=["a person", "an organisation"])
 def ann(
     request: pytest.FixtureRequest,
-    environment: pytest.MonkeyPatch,
-    ask_connect: Ask,
-    identity: Simulators,
+    subscriber: Subscriber,
+    api: Api,
+    microsoft: Simulators,
     sql: Sql,
-) -> Iterator[Subscribed]:
-    """Mirrored, let in by the parameter, and without a subscription yet."""
-    subscriber = Subscriber()
-    environment.setenv("PUBLIC_URL", subscriber.url.removesuffix("/hook"))
-    environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
-    ann = Subscribed(identity, subscriber, ask_connect, sql)
+) -> Subscribed:
+    """Mirrored, connected by the parameter, and without a subscription yet."""
+    ann = Subscribed(microsoft, subscriber, api, sql)
     if request.param == "a person":
         ann.sign_in("ann")
     else:
-        ann.let_in()
-    yield ann
-    subscriber.stop()
-    for each in identity.notifier.subscriptions():
-        identity.notifier.expire(each["mailbox_id"])
+        ann.connect_for_organisation()
+    return ann
 
 
 @pytest.fixture
 def subscribed(ann: Subscribed) -> Subscribed:
-    """The same, notified of, and to be renewed."""
+    """The same with a subscription that is to be renewed."""
     assert tick() == ONE_MADE
-    ann.make_due()
+    ann.renew_now()
     return ann
 
 
 @pytest.mark.parametrize("fault", GONE.values(), ids=GONE.keys())
-def test_one_that_is_said_to_be_gone_and_is_not_leaves_one_alive_and_a_disconnection_none(
+def test_one_wrongly_reported_gone_leaves_one_alive_and_a_disconnection_none(
     subscribed: Subscribed, fault: Fault
 ) -> None:
-    before = subscribed.held()
-    subscribed.strike("PATCH", ONE, fault)
+    before = subscribed.known()
+    subscribed.inject_fault("PATCH", ONE, fault)
 
     assert tick() == ONE_MADE
 
-    assert subscribed.alive() == subscribed.held() != before
+    assert subscribed.alive() == subscribed.known() != before
     subscribed.disconnect()
     assert subscribed.alive() == []
 
 
 @pytest.mark.parametrize("fault", AWAY.values(), ids=AWAY.keys())
-def test_a_disconnection_is_not_fooled_either(subscribed: Subscribed, fault: Fault) -> None:
-    subscribed.strike("DELETE", ONE, fault)
+def test_a_disconnection_ends_one_reported_gone(subscribed: Subscribed, fault: Fault) -> None:
+    subscribed.inject_fault("DELETE", ONE, fault)
 
     subscribed.disconnect()
 
@@ -82,30 +82,28 @@ def test_a_disconnection_is_not_fooled_either(subscribed: Subscribed, fault: Fau
 
 
 @pytest.mark.parametrize("fault", AWAY.values(), ids=AWAY.keys())
-def test_what_is_found_is_ended_in_a_second_try(ann: Subscribed, fault: Fault) -> None:
+def test_a_leftover_is_ended_in_a_second_try(ann: Subscribed, fault: Fault) -> None:
     ann.subscribe("ann")
-    ann.strike("DELETE", ONE, fault)
+    ann.inject_fault("DELETE", ONE, fault)
 
     assert tick() == ONE_MADE
 
-    assert ann.alive() == ann.held()
+    assert ann.alive() == ann.known()
 
 
-def test_one_whose_making_was_answered_by_nothing_is_ended_after_the_next_is_made(
-    ann: Subscribed,
-) -> None:
-    ann.strike("POST", ALL, UNHEARD)
+def test_one_created_without_a_response_ends_after_the_next_is_made(ann: Subscribed) -> None:
+    ann.inject_fault("POST", ALL, NO_RESPONSE)
     assert tick() == ONE_FAILED
     lost = ann.alive()
-    ann.make_due()
+    ann.renew_now()
 
     assert tick() == ONE_MADE
 
-    assert ann.alive() == ann.held() != lost
+    assert ann.alive() == ann.known() != lost
 
 
 def test_a_disconnection_before_that_ends_it_too(ann: Subscribed) -> None:
-    ann.strike("POST", ALL, UNHEARD)
+    ann.inject_fault("POST", ALL, NO_RESPONSE)
     assert tick() == ONE_FAILED
 
     ann.disconnect()
@@ -122,11 +120,11 @@ class Death(BaseException):
 def test_a_death_before_a_new_one_is_stored_leaves_one_alive_after_the_next_claim(
     *, ann: Subscribed, monkeypatch: pytest.MonkeyPatch, failure: type[Exception], replaces: bool
 ) -> None:
-    """Also when the one that was said to be gone is back by then, and is renewed."""
+    """Also when the one that was reported gone is back by then, and is renewed."""
     if replaces:
         tick()
-        ann.make_due()
-        ann.strike("PATCH", ONE, GONE["404"])
+        ann.renew_now()
+        ann.inject_fault("PATCH", ONE, GONE["404"])
 
     def die(*_: object) -> None:
         raise failure
@@ -136,89 +134,83 @@ def test_a_death_before_a_new_one_is_stored_leaves_one_alive_after_the_next_clai
         dying.setattr(PushStore, "failed", die)
         with pytest.raises(failure):
             tick()
-    ann.make_due()
+    ann.renew_now()
 
     assert tick() == ONE_MADE
 
-    assert ann.alive() == ann.held()
+    assert ann.alive() == ann.known()
 
 
-def answered(**body: Any) -> Fault:
+def body_of(**body: Any) -> Fault:
     return Fault(status=200, body=json.dumps(body))
 
 
 ELSEWHERE = {"value": [], "@odata.nextLink": "https://example.org/v1.0/subscriptions"}
 LISTS = {
     "denied": Fault(status=403, code="ExtensionError"),
-    "empty": answered(value=[]),
+    "empty": body_of(value=[]),
     "endless": Fault(page="ever empty"),
     "short": Fault(page="no link"),
-    "elsewhere": answered(**ELSEWHERE),
+    "elsewhere": body_of(**ELSEWHERE),
     "half": Fault(truncate_json=True),
 }
 
 
 @pytest.mark.parametrize("fault", LISTS.values(), ids=LISTS.keys())
-def test_a_list_that_fails_or_lacks_something_keeps_nobody_from_being_notified(
+def test_a_failed_or_incomplete_list_prevents_no_subscription(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     """What is replaced is known by its id, so it needs no list."""
     monkeypatch.setattr("mailsync.providers.retry_budget.MAX_PAUSES", 0)
-    subscribed.provider.service.set_switches(subscriptions_page=1)
-    subscribed.strike("PATCH", ONE, GONE["404"])
-    subscribed.strike("GET", LIST, fault, times=None)
+    subscribed.microsoft.service.set_switches(subscriptions_page=1)
+    subscribed.inject_fault("PATCH", ONE, GONE["404"])
+    subscribed.inject_fault("GET", LIST, fault, times=None)
 
     assert tick() == ONE_MADE
 
-    assert subscribed.alive() == subscribed.held()
+    assert subscribed.alive() == subscribed.known()
     failed = "SELECT failures, last_error FROM mailsync.provider_subscriptions"
     assert subscribed.sql(failed) == [[0, None]]
 
 
-def test_no_subscription_of_another_stage_mailbox_or_user_is_touched(
-    subscribed: Subscribed,
-) -> None:
+def test_subscriptions_of_other_stages_mailboxes_and_users_stay(subscribed: Subscribed) -> None:
     """Wherever they stand in a list of many pages."""
-    subscribed.provider.service.set_switches(subscriptions_page=1)
-    subscribed.strike("PATCH", ONE, GONE["404"])
+    subscribed.microsoft.service.set_switches(subscriptions_page=1)
+    subscribed.inject_fault("PATCH", ONE, GONE["404"])
     subscribed.sign_in("another user of the application")
     assert tick() == {"renewed": 2, "failed": 0}
     other_stage = subscribed.subscriber.url
     others = {
-        subscribed.held()[1],
+        subscribed.known()[1],
         subscribed.subscribe("ann", url=other_stage),
         subscribed.subscribe("app", "/users/{ann}/messages", other_stage),
         subscribed.subscribe("app", "/users/{bo}/messages"),
         subscribed.subscribe("bo"),
     }
     subscribed.subscribe("ann")
-    subscribed.make_due()
-    subscribed.strike("PATCH", ONE, GONE["404"])
+    subscribed.renew_now()
+    subscribed.inject_fault("PATCH", ONE, GONE["404"])
 
     assert tick() == ONE_MADE
 
-    assert sorted(subscribed.alive()) == sorted({*others, subscribed.held()[0]})
+    assert sorted(subscribed.alive()) == sorted({*others, subscribed.known()[0]})
     subscribed.disconnect()
     assert sorted(subscribed.alive()) == sorted(others)
 
 
-def test_the_application_ends_what_a_person_or_it_left_in_the_same_mailbox(
-    ann: Subscribed,
-) -> None:
+def test_the_application_ends_all_leftovers_in_the_same_mailbox(ann: Subscribed) -> None:
     """A person is not shown what the application made for itself."""
-    ann.let_in()
+    ann.connect_for_organisation()
     ann.subscribe("ann")
     ann.subscribe("app", "Users/{ann}/messages")
     ann.subscribe("app", "/users/{ann}/mailFolders('inbox')/messages")
 
     assert tick() == ONE_MADE
 
-    assert ann.alive() == ann.held()
+    assert ann.alive() == ann.known()
 
 
-def test_one_that_another_user_is_about_to_have_of_the_same_mailbox_is_left_to_that_claim(
-    subscribed: Subscribed,
-) -> None:
+def test_another_users_claim_keeps_what_it_just_made(subscribed: Subscribed) -> None:
     """It is made and in no row yet."""
     subscribed.sign_in("another user of the application")
     subscribed.sql(
@@ -233,45 +225,41 @@ def test_one_that_another_user_is_about_to_have_of_the_same_mailbox_is_left_to_t
     assert subscribed.alive() == [made]
 
 
-def test_one_that_is_refused_since_a_leftover_is_in_its_way_is_made_after_that_is_ended(
-    ann: Subscribed,
-) -> None:
+def test_a_leftover_that_is_in_the_way_is_ended_first(ann: Subscribed) -> None:
     leftover = ann.subscribe("ann")
-    ann.strike("POST", ALL, Fault(status=409, code="Conflict"))
+    ann.inject_fault("POST", ALL, Fault(status=409, code="Conflict"))
 
     assert tick() == ONE_MADE
 
-    assert ann.alive() == ann.held() != [leftover]
+    assert ann.alive() == ann.known() != [leftover]
 
 
-def test_a_new_public_address_leaves_nothing_at_the_old_one_even_if_it_works_later_only(
+def test_a_new_public_address_leaves_nothing_at_the_old_one_once_it_works(
     subscribed: Subscribed, environment: pytest.MonkeyPatch
 ) -> None:
     """Until then the old one goes on."""
-    before = subscribed.held()
+    before = subscribed.known()
     environment.setenv("PUBLIC_URL", subscribed.subscriber.url.replace("/hook", "/new"))
     load_settings.cache_clear()
     subscribed.subscriber.echoes = False
     assert tick() == ONE_FAILED
-    assert subscribed.alive() == subscribed.held() == before
+    assert subscribed.alive() == subscribed.known() == before
     subscribed.subscriber.echoes = True
-    subscribed.make_due()
+    subscribed.renew_now()
 
     assert tick() == ONE_MADE
 
-    assert subscribed.alive() == subscribed.held() != before
+    assert subscribed.alive() == subscribed.known() != before
 
 
-def test_a_new_public_address_leaves_nothing_unknown_at_the_old_one_either(
-    subscribed: Subscribed,
-) -> None:
+def test_a_new_public_address_leaves_nothing_unknown_at_the_old_one(subscribed: Subscribed) -> None:
     old_url = subscribed.subscriber.url
     subscribed.subscribe("ann", url=old_url)
     subscribed.sql(f"UPDATE mailsync.provider_subscriptions SET callback_url = '{old_url}'")
 
     assert tick() == ONE_MADE
 
-    assert subscribed.alive() == subscribed.held()
+    assert subscribed.alive() == subscribed.known()
 
 
 OTHERS = {
@@ -280,34 +268,34 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("said", OTHERS.values(), ids=OTHERS.keys())
-def test_a_renewal_that_is_answered_with_another_subscription_counts_as_gone(
-    subscribed: Subscribed, said: dict[str, str]
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+def test_a_renewal_that_returns_another_subscription_counts_as_gone(
+    subscribed: Subscribed, other: dict[str, str]
 ) -> None:
-    before = subscribed.held()
-    answer = answered(expirationDateTime="2099-01-01T00:00:00Z", **said)
-    subscribed.strike("PATCH", ONE, answer)
+    before = subscribed.known()
+    response = body_of(expirationDateTime="2099-01-01T00:00:00Z", **other)
+    subscribed.inject_fault("PATCH", ONE, response)
 
     assert tick() == ONE_MADE
 
-    assert subscribed.alive() == subscribed.held() != before
+    assert subscribed.alive() == subscribed.known() != before
 
 
-def test_a_renewal_until_yesterday_is_not_asked_for_all_the_time(subscribed: Subscribed) -> None:
-    answer = answered(expirationDateTime="2020-01-01T00:00:00Z")
-    subscribed.strike("PATCH", ONE, answer, times=None)
+def test_a_renewal_until_yesterday_is_not_repeated_all_the_time(subscribed: Subscribed) -> None:
+    response = body_of(expirationDateTime="2020-01-01T00:00:00Z")
+    subscribed.inject_fault("PATCH", ONE, response, times=None)
 
     assert tick() == ONE_MADE
-    assert tick() == NOTHING
+    assert tick() == NO_WORK
 
 
-def test_a_renewal_is_one_request_and_a_list_is_paid_for_what_is_new_only(ann: Subscribed) -> None:
-    with ann.watched() as made:
+def test_a_renewal_is_one_request_and_only_a_new_one_costs_a_list(ann: Subscribed) -> None:
+    with ann.requests() as made:
         tick()
-    ann.make_due()
-    with ann.watched() as renewed:
+    ann.renew_now()
+    with ann.requests() as renewed:
         tick()
-    with ann.watched() as ended:
+    with ann.requests() as ended:
         ann.disconnect()
 
     assert made == [("POST", 201), ("GET", 200)]
@@ -315,7 +303,7 @@ def test_a_renewal_is_one_request_and_a_list_is_paid_for_what_is_new_only(ann: S
     assert ended == [("DELETE", 204), ("GET", 200)]
 
 
-def test_a_disconnection_that_is_too_slow_sends_nothing_once_it_was_left_behind(
+def test_a_disconnection_that_timed_out_sends_nothing_afterwards(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread may go on much later, when the same mailbox is connected and notified of again."""
@@ -329,7 +317,7 @@ def test_a_disconnection_that_is_too_slow_sends_nothing_once_it_was_left_behind(
     monkeypatch.setattr(push, "END_S", 0.3)
     monkeypatch.setattr(push, "unlocked_access", slow)
 
-    with subscribed.watched() as requests:
+    with subscribed.requests() as requests:
         subscribed.disconnect()
         left_behind.set()
         for each in threads():
@@ -339,14 +327,14 @@ def test_a_disconnection_that_is_too_slow_sends_nothing_once_it_was_left_behind(
     assert requests == []
 
 
-def test_a_tick_looks_for_leftovers_within_its_time_and_ends_what_it_knows_after_that(
+def test_a_tick_out_of_time_for_leftovers_still_ends_what_it_knows(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subscribed.strike("PATCH", ONE, GONE["404"])
+    subscribed.inject_fault("PATCH", ONE, GONE["404"])
     monkeypatch.setattr(push, "LEFTOVERS_S", 0.0)
 
-    with subscribed.watched() as requests:
+    with subscribed.requests() as requests:
         assert tick() == ONE_MADE
 
     assert requests == [("PATCH", 404), ("POST", 201), ("DELETE", 204)]
-    assert subscribed.alive() == subscribed.held()
+    assert subscribed.alive() == subscribed.known()

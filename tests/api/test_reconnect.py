@@ -1,16 +1,13 @@
 """Connecting a mailbox again, another one instead, and what a failure half-way leaves."""
 
-import pytest
-
 from localdev.simulators import Simulators
 from localdev.simulators.service import PERSONAL_TENANT_ID, TENANT_ID
-from tests.api.conftest import Ask, Sql
-from tests.api.connecting import BEGIN, CALLBACK, NOTHING, choose, cookie_of, stored
-from tests.api.requests import Answer
+from tests.api.requests import Api, ApiResponse, Sql
+from tests.api.sign_in import BEGIN, BO, NOTHING, ONE_OF_EACH, SignIn, sign_in, stored
 
 BROKEN = """UPDATE mailsync.email_accounts
   SET status = 'reauth_required', failures = 3, last_error = 'AccessRevoked'"""
-STANDS = "SELECT email_address, status, failures, last_error FROM mailsync.email_accounts"
+STATES = "SELECT email_address, status, failures, last_error FROM mailsync.email_accounts"
 A_FOLDER = """INSERT INTO mailsync.email_folders (account_id, remote_id, display_name)
   SELECT id, 'F1', 'Inbox' FROM mailsync.email_accounts"""
 A_CURSOR = """INSERT INTO mailsync.folder_cursors
@@ -18,96 +15,59 @@ A_CURSOR = """INSERT INTO mailsync.folder_cursors
   SELECT f.id, k.id, 'sealed', 7, false FROM mailsync.email_folders f, mailsync.data_keys k"""
 
 
-@pytest.fixture
-def ask(ask_connect: Ask) -> Ask:
-    return ask_connect
-
-
-def signed_in(ask: Ask, identity: Simulators, account: str) -> Answer:
-    begun = ask(BEGIN)
-    query = choose(identity, begun, account=account)
-    return ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
-
-
 def test_a_mailbox_connected_again_keeps_its_rows_and_goes_on_where_it_stopped(
-    ask: Ask, identity: Simulators, connected: Answer, sql: Sql
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
 ) -> None:
     for each in (BROKEN, A_FOLDER, A_CURSOR):
         sql(each)
 
-    again = signed_in(ask, identity, "ann@example.org")
+    again = sign_in(api, microsoft)
 
     assert again.headers["Location"] == connected.headers["Location"]
-    assert sql(STANDS) == [["ann@example.org", "active", 0, None]]
-    assert sql("SELECT cursor_sealed, walk, walking FROM mailsync.folder_cursors") == [
-        [b"sealed", 7, False]
-    ]
+    assert sql(STATES) == [["ann@example.org", "active", 0, None]]
+    assert stored(sql) == ONE_OF_EACH
+    cursor = "SELECT cursor_sealed, walk, walking FROM mailsync.folder_cursors"
+    assert sql(cursor) == [[b"sealed", 7, False]]
 
 
-def test_another_mailbox_than_the_one_that_broke_is_a_new_account(
-    ask: Ask, identity: Simulators, connected: Answer, sql: Sql
+def test_another_mailbox_than_the_broken_one_is_a_new_account(
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
 ) -> None:
     sql(BROKEN)
 
-    other = signed_in(ask, identity, "bo@example.org")
+    other = sign_in(api, microsoft, BO)
 
     assert other.headers["Location"] != connected.headers["Location"]
-    assert sorted(each[:2] for each in sql(STANDS)) == [
+    assert sorted(each[:2] for each in sql(STATES)) == [
         ["ann@example.org", "reauth_required"],
         ["bo@example.org", "active"],
     ]
 
 
 def test_personal_and_work_accounts_are_both_connected(
-    ask: Ask, identity: Simulators, connected: Answer, sql: Sql
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
 ) -> None:
-    identity.add_mailbox("ann@outlook.com")
+    microsoft.add_mailbox("ann@outlook.com")
 
-    assert signed_in(ask, identity, "ann@outlook.com").status == 302
+    assert sign_in(api, microsoft, "ann@outlook.com").status == 302
 
     accounts = sql("SELECT provider_account_id FROM mailsync.email_accounts ORDER BY created_at")
     assert [each.split(".")[1] for (each,) in accounts] == [TENANT_ID, PERSONAL_TENANT_ID]
 
 
-def test_an_account_whose_credentials_cannot_be_stored_is_not_stored_either(
-    ask: Ask, begun: Answer, answer: dict[str, str], sql: Sql
+def test_credentials_come_with_the_account(
+    begun: SignIn, consent: dict[str, str], sql: Sql
 ) -> None:
     sql("ALTER TABLE mailsync.email_credentials ADD CHECK (account_id IS NULL)")
 
-    failed = ask(CALLBACK, query=answer, cookies=cookie_of(begun), user=None)
-
-    assert failed.status >= 500
+    assert begun.come_back(consent).status >= 500
     assert stored(sql) == NOTHING
 
 
-def test_sign_ins_that_nobody_finished_are_forgotten_when_the_next_begins(
-    ask: Ask, begun: Answer, sql: Sql
-) -> None:
-    ask(BEGIN)
+def test_the_next_sign_in_deletes_expired_ones(api: Api, begun: SignIn, sql: Sql) -> None:
+    api(BEGIN)
     sql("UPDATE mailsync.sign_ins SET expires_at = now()")
 
-    ask(BEGIN)
+    api(BEGIN)
 
     assert sql("SELECT count(*), min(expires_at) > now() FROM mailsync.sign_ins") == [[1, True]]
-
-
-@pytest.mark.parametrize(
-    ("description", "said"),
-    [
-        ("AADSTS65004: ann@example.org declined", "the consent was declined"),
-        ("AADSTS90094: ann@example.org needs one", "only an administrator"),
-        ("AADSTS999999: ann@example.org may not", "AADSTS999999): try again"),
-        ("ann@example.org may not", "(server_refused): try again"),
-    ],
-)
-def test_a_refusal_is_told_in_a_sentence_that_names_nobody(
-    ask: Ask, begun: Answer, sql: Sql, description: str, said: str
-) -> None:
-    state = begun.json["authorizationUrl"].split("state=")[1].split("&")[0]
-    query = {"state": state, "error": "server_refused", "error_description": description}
-
-    refused = ask(CALLBACK, query=query, cookies=cookie_of(begun), user=None)
-
-    assert (refused.status, stored(sql)) == (400, NOTHING)
-    assert said in refused.json["detail"]
-    assert "ann@" not in refused.text

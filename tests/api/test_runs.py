@@ -2,10 +2,8 @@
 
 import base64
 import json
-from typing import Any
-from uuid import uuid4
 
-from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
+from mailsync.model import AccountId, SyncType, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
@@ -13,38 +11,19 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
-from tests.api.conftest import Ask, Sql
+from tests.api.requests import Api, Sql
+from tests.api.syncs import begin_run, read_pages
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
 RUNS = "GET /api/email/runs"
-MOST = 50
 
 
-def an_ended_run(database: Database, account_id: AccountId, name: str) -> RunRef:
-    runs = RunStore(database)
-    epoch = LeaseStore(database).begin(
-        account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "schedule"
-    )
-    assert epoch is not None
-    run = RunRef(account_id, RunId(name), epoch)
-    runs.complete(run)
-    return run
+def an_ended_run(database: Database, account_id: AccountId, name: str) -> None:
+    RunStore(database).complete(begin_run(database, account_id, name))
 
 
-def read_all(ask: Ask, account_id: AccountId, limit: int) -> list[str]:
-    seen: list[str] = []
-    query: dict[str, Any] = {"accountId": account_id, "limit": str(limit)}
-    while True:
-        page = ask(RUNS, query=query).json
-        seen += [each["runId"] for each in page["runs"]]
-        assert len(seen) <= MOST, "the pages do not end"
-        if page["nextCursor"] is None:
-            return seen
-        query["cursor"] = page["nextCursor"]
-
-
-def test_the_page_size_does_not_show_in_the_history(
-    ask: Ask, account_id: AccountId, database: Database, sql: Sql
+def test_the_history_is_the_same_for_each_page_size(
+    api: Api, account_id: AccountId, database: Database, sql: Sql
 ) -> None:
     """Two of the runs have the same time: the id decides."""
     for name in ("a", "b", "c", "d"):
@@ -52,30 +31,25 @@ def test_the_page_size_does_not_show_in_the_history(
     sql("UPDATE mailsync.sync_runs SET created_at = '2026-01-02' WHERE id IN ('b', 'c')")
     sql("UPDATE mailsync.sync_runs SET created_at = '2026-01-01' WHERE id = 'a'")
 
-    for limit in (1, 2, 4, 5, 100):
-        assert read_all(ask, account_id, limit) == ["d", "c", "b", "a"]
+    for limit in ("1", "2", "4", "5", "100"):
+        shown = read_pages(api, RUNS, "runs", accountId=account_id, limit=limit)
+        assert [each["runId"] for each in shown] == ["d", "c", "b", "a"]
 
 
-def test_a_run_that_begins_meanwhile_does_not_shift_the_pages(
-    ask: Ask, account_id: AccountId, database: Database
-) -> None:
+def test_a_new_run_shifts_no_page(api: Api, account_id: AccountId, database: Database) -> None:
     an_ended_run(database, account_id, "a")
     an_ended_run(database, account_id, "b")
-    first = ask(RUNS, query={"accountId": account_id, "limit": "1"}).json
+    first = api(RUNS, query={"accountId": account_id, "limit": "1"}).json
 
     an_ended_run(database, account_id, "c")
-    second = ask(RUNS, query={"accountId": account_id, "cursor": first["nextCursor"]}).json
+    second = api(RUNS, query={"accountId": account_id, "cursor": first["nextCursor"]}).json
 
     assert [each["runId"] for each in second["runs"]] == ["a"]
 
 
-def test_a_run_is_shown_with_what_each_folder_did(
-    ask: Ask, account_id: AccountId, database: Database
-) -> None:
+def test_a_run_shows_its_folders(api: Api, account_id: AccountId, database: Database) -> None:
     runs, folders, parts = RunStore(database), FolderStore(database), RunFolderStore(database)
-    epoch = LeaseStore(database).begin(account_id, RunId("r1"), "arn", SyncType.INITIAL, "api")
-    assert epoch is not None
-    run = RunRef(account_id, RunId("r1"), epoch)
+    run = begin_run(database, account_id, "r1", sync_type=SyncType.INITIAL)
     folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
     first, second = folders.folders(account_id)
     parts.begin(run, first.ref.id)
@@ -84,9 +58,9 @@ def test_a_run_is_shown_with_what_each_folder_did(
     MailStore(database).apply_page(run, a_page_write(first, page))
     parts.fail(run, second.ref.id, "ProviderRejected", "Graph says 400.")
     LeaseStore(database).renew(run, requests=7)
-    runs.fail(account_id, run.run_id, "arn", "FoldersFailed", "Some folders failed.")
+    runs.fail(account_id, run.run_id, "arn-r1", "FoldersFailed", "Some folders failed.")
 
-    shown = ask("GET /api/email/runs/r1").json
+    shown = api("GET /api/email/runs/r1").json
 
     assert (shown["status"], shown["syncType"], shown["trigger"]) == ("failed", "initial", "api")
     assert (shown["requests"], shown["repairRounds"], shown["folders"]) == (7, 0, None)
@@ -98,49 +72,36 @@ def test_a_run_is_shown_with_what_each_folder_did(
     assert (failed["status"], failed["error"]["name"]) == ("failed", "ProviderRejected")
 
 
-def test_another_users_runs_look_like_those_that_do_not_exist(
-    ask: Ask, account_id: AccountId, database: Database
-) -> None:
-    an_ended_run(database, account_id, "r1")
+def test_an_account_that_never_synced_has_no_runs(api: Api, account_id: AccountId) -> None:
+    response = api(RUNS, query={"accountId": account_id})
 
-    assert ask("GET /api/email/runs/r1", user="bo") == ask("GET /api/email/runs/r2", user="bo")
-    assert ask("GET /api/email/runs/r1", user="bo").status == 404
-    theirs = ask(RUNS, query={"accountId": account_id}, user="bo")
-    unknown = ask(RUNS, query={"accountId": str(uuid4())}, user="bo")
-    assert (theirs.status, theirs) == (404, unknown)
+    assert (response.status, response.json) == (200, {"runs": [], "nextCursor": None})
 
 
-def test_an_account_that_never_synced_has_no_runs(ask: Ask, account_id: AccountId) -> None:
-    answer = ask(RUNS, query={"accountId": account_id})
-
-    assert (answer.status, answer.json) == (200, {"runs": [], "nextCursor": None})
-
-
-def test_a_name_that_no_run_can_have_is_not_found(ask: Ask) -> None:
+def test_an_impossible_run_id_is_not_found(api: Api) -> None:
     for name in ("a\0b", "x" * 81, "a:b", "a b", "\ud800"):
-        assert ask(f"GET /api/email/runs/{name}").status == 404
+        assert api(f"GET /api/email/runs/{name}").status == 404
 
 
-def test_a_limit_is_a_number_from_1_to_100(ask: Ask, account_id: AccountId) -> None:
+def test_a_limit_is_a_number_from_1_to_100(api: Api, account_id: AccountId) -> None:
     for limit in ("0", "101", "-1", "many", "1.5"):
-        answer = ask(RUNS, query={"accountId": account_id, "limit": limit})
-        assert answer.status == 422
-        assert "limit" in answer.json["detail"]
+        response = api(RUNS, query={"accountId": account_id, "limit": limit})
+        assert response.status == 422
+        assert "limit" in response.json["detail"]
 
 
-def of_a_time(moment: str) -> str:
+def cursor_of(moment: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([moment, "a"]).encode()).decode()
 
 
-NOT_GIVEN_OUT = (
+INVENTED = (
     *("", "%%%", "bm9wZQ==", "W10=", "WyIyMDI2LTAxLTAyIiwiYSJd", "eyJhIjogMX0=", "é"),
-    *map(of_a_time, ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")),
+    *map(cursor_of, ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")),
     "WyIyMDI2LTAxLTAyVDAwOjAwOjAwKzAwOjAwIiwiYVx1MDAwMCJd",  # an id with a NUL
 )
 
 
-def test_a_cursor_that_was_not_given_out_is_refused(ask: Ask, account_id: AccountId) -> None:
-    for cursor in NOT_GIVEN_OUT:
-        answer = ask(RUNS, query={"accountId": account_id, "cursor": cursor})
-        assert answer.status == 422
-        assert answer.json["type"] == "urn:mailsync:problem:invalid-cursor"
+def test_an_invented_cursor_is_refused(api: Api, account_id: AccountId) -> None:
+    for cursor in INVENTED:
+        response = api(RUNS, query={"accountId": account_id, "cursor": cursor})
+        assert response.problem == (422, "invalid-cursor")

@@ -1,10 +1,7 @@
 """The authorizer with the keys of an issuer, over real HTTP; the clock is moved, not waited for."""
 
-import hashlib
-import hmac
 import json
 import ssl
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -27,8 +24,8 @@ from tests.api.issuer import (
     Issuer,
     PrivateKey,
     bearer,
-    claims,
     ec_key,
+    hs256,
     public_jwk,
     public_pem,
     rsa_key,
@@ -68,20 +65,10 @@ def signed(key: PrivateKey = RSA, kid: str | None = "rsa", **changed: Any) -> st
     return bearer(key, algorithm, kid=kid, **changed)
 
 
-def test_tokens_of_both_kinds_of_keys_name_their_user_and_the_keys_are_fetched_once(
-    issuer: Issuer, verify: Verifier
-) -> None:
+def test_both_kinds_of_keys_verify_after_one_request(issuer: Issuer, verify: Verifier) -> None:
     assert verify(signed(RSA, "rsa")) == ANN
     assert verify(signed(EC, "ec")) == ANN
     assert issuer.requests == 1
-
-
-def hs256(secret: bytes, kid: str) -> str:
-    """By hand: no library signs with a public key."""
-    parts = ({"alg": "HS256", "typ": "JWT", "kid": kid}, claims())
-    head = b".".join(urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
-    signature = urlsafe_b64encode(hmac.digest(secret, head, hashlib.sha256)).rstrip(b"=")
-    return f"Bearer {(head + b'.' + signature).decode()}"
 
 
 @pytest.mark.parametrize(
@@ -98,9 +85,7 @@ def hs256(secret: bytes, kid: str) -> str:
         pytest.param(signed(RSA, "../rsa"), id="an unknown name"),
     ],
 )
-def test_only_the_issuer_s_own_key_and_its_algorithm_are_believed(
-    verify: Verifier, token: str
-) -> None:
+def test_only_the_issuers_key_and_algorithm_are_accepted(verify: Verifier, token: str) -> None:
     assert verify(token) is None
     assert verify(signed()) == ANN
 
@@ -116,7 +101,7 @@ def test_only_the_issuer_s_own_key_and_its_algorithm_are_believed(
         (public_jwk(RSA), "has no kid"),
     ],
 )
-def test_a_published_key_that_is_of_no_use_is_left_out_in_words(
+def test_a_published_key_of_no_use_is_left_out_in_words(
     issuer: Issuer, verify: Verifier, log: StringIO, published: Any, reason: str
 ) -> None:
     issuer.published.append(published)
@@ -138,9 +123,7 @@ def test_a_weak_key_is_left_out_although_its_signature_is_right(
     assert "The RSA key has 1024 bits; at least 2048 are required." in log.getvalue()
 
 
-def test_a_new_key_is_seen_without_a_restart_and_a_withdrawn_one_forgotten(
-    issuer: Issuer, verify: Verifier
-) -> None:
+def test_a_new_key_replaces_a_withdrawn_one_at_once(issuer: Issuer, verify: Verifier) -> None:
     assert verify(signed()) == ANN
     issuer.published = [public_jwk(OTHER_RSA, kid="next")]
     verify.now += MIN_FETCH_INTERVAL_S
@@ -149,9 +132,7 @@ def test_a_new_key_is_seen_without_a_restart_and_a_withdrawn_one_forgotten(
     assert verify(signed(RSA, "rsa")) is None
 
 
-def test_a_withdrawn_key_is_forgotten_although_no_new_one_is_asked_for(
-    issuer: Issuer, verify: Verifier
-) -> None:
+def test_a_withdrawn_key_is_dropped_without_a_new_one(issuer: Issuer, verify: Verifier) -> None:
     assert verify(signed()) == ANN
     issuer.published = [public_jwk(EC, kid="ec")]
 
@@ -161,9 +142,7 @@ def test_a_withdrawn_key_is_forgotten_although_no_new_one_is_asked_for(
     assert verify(signed()) is None
 
 
-def test_invented_key_names_cannot_make_us_flood_the_issuer(
-    issuer: Issuer, verify: Verifier
-) -> None:
+def test_invented_key_names_do_not_flood_the_issuer(issuer: Issuer, verify: Verifier) -> None:
     for number in range(100):
         assert verify(signed(OTHER_RSA, f"invented-{number}")) is None
         verify.now += 1
@@ -172,7 +151,7 @@ def test_invented_key_names_cannot_make_us_flood_the_issuer(
     assert verify(signed()) == ANN
 
 
-def test_known_keys_outlive_an_outage_of_the_issuer_but_not_for_ever(
+def test_known_keys_outlive_an_outage_of_the_issuer_for_a_while(
     issuer: Issuer, verify: Verifier, log: StringIO
 ) -> None:
     assert verify(signed()) == ANN
@@ -192,15 +171,11 @@ def test_known_keys_outlive_an_outage_of_the_issuer_but_not_for_ever(
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (503, b"busy"),
-        (302, b""),
-        (200, b"<html>"),
-        (200, b"[]"),
-        (200, b'{"keys": {}}'),
-        (200, b"\xff"),
+        *((503, b"busy"), (302, b""), (200, b"<html>")),
+        *((200, b"[]"), (200, b'{"keys": {}}'), (200, b"\xff")),
     ],
 )
-def test_an_issuer_that_answers_nonsense_lets_nobody_in_and_is_asked_again_soon(
+def test_an_issuers_nonsense_admits_no_caller_and_is_fetched_again_soon(
     issuer: Issuer, verify: Verifier, log: StringIO, status: int, body: bytes
 ) -> None:
     issuer.status, issuer.body = status, body
@@ -214,7 +189,7 @@ def test_an_issuer_that_answers_nonsense_lets_nobody_in_and_is_asked_again_soon(
     assert verify(signed()) == ANN
 
 
-def test_an_issuer_that_hangs_or_is_away_lets_nobody_in(
+def test_a_hanging_or_missing_issuer_admits_no_caller(
     issuer: Issuer, verify: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signing_keys, "FETCH_TIMEOUT_S", 0.2)
@@ -234,8 +209,6 @@ def test_an_issuer_that_hangs_or_is_away_lets_nobody_in(
         ({"JWT_SECRET": "s" * 31}, "JWT_SECRET is too short: HS256 needs 32 bytes"),
     ],
 )
-def test_settings_that_do_not_say_one_safe_kind_of_key_are_refused_in_words(
-    values: dict[str, str], sentence: str
-) -> None:
+def test_settings_must_name_one_safe_kind_of_key(values: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingMissing, match=sentence):
         signing_keys.build_signing_keys(Settings(values))

@@ -1,19 +1,18 @@
-"""Many who ask at once, each in a process of its own as in Lambda."""
+"""Many callers at once, each in a process of its own as in Lambda."""
 
 import multiprocessing
 import os
 import sys
 from multiprocessing.context import ForkServerContext
 
-import boto3
 import pytest
 
-from tests.api import other_process
-from tests.api.conftest import Ask, Connect
+from mailsync.model import AccountId
+from tests.api import sync_process
+from tests.api.requests import Api
+from tests.api.syncs import executions, start
 
-ASKING = 20
-
-
+CALLERS = 20
 KEY = {"idempotency-key": "order-1"}
 
 
@@ -25,18 +24,19 @@ KEY = {"idempotency-key": "order-1"}
 def test_twenty_simultaneous_requests_share_one_run(
     *,
     environment: pytest.MonkeyPatch,
-    connect_account: Connect,
-    ask: Ask,
+    account_id: AccountId,
+    api: Api,
     headers: dict[str, str],
     running: bool,
 ) -> None:
-    account_id = connect_account()
     if running:
-        ask("POST /api/email/sync", body={"accountId": account_id})
+        start(api, account_id)
     processes = forkserver(environment)
-    ready, answers = processes.Barrier(ASKING), processes.SimpleQueue()
-    said = (dict(os.environ), account_id, headers, ready, answers)
-    callers = [processes.Process(target=other_process.start_sync, args=said) for _ in range(ASKING)]
+    ready, received = processes.Barrier(CALLERS), processes.SimpleQueue()
+    arguments = (dict(os.environ), account_id, headers, ready, received)
+    callers = [
+        processes.Process(target=sync_process.start_sync, args=arguments) for _ in range(CALLERS)
+    ]
 
     for each in callers:
         each.start()
@@ -45,17 +45,14 @@ def test_twenty_simultaneous_requests_share_one_run(
         each.kill()
 
     assert {each.exitcode for each in callers} == {0}
-    ((status, run_id),) = {answers.get() for _ in callers}
+    ((status, run_id),) = {received.get() for _ in callers}
     assert status == 202
-    started = boto3.client("stepfunctions").list_executions(
-        stateMachineArn=os.environ["MAILBOX_SYNC_ARN"]
-    )["executions"]
-    assert [each["name"] for each in started] == [run_id]
+    assert [*executions()] == [run_id]
 
 
 def forkserver(environment: pytest.MonkeyPatch) -> ForkServerContext:
     """Of a server that has loaded the handler and, unlike this process, has no threads."""
     environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.api.other_process", "boto3"])
+    processes.set_forkserver_preload(["tests.api.sync_process", "boto3"])
     return processes

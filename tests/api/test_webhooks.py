@@ -1,4 +1,4 @@
-"""POST /api/webhooks/microsoft: real Postgres, and everything that anybody may send to it."""
+"""POST /api/webhooks/microsoft: real Postgres, and everything that a stranger may send to it."""
 
 import base64
 import json
@@ -15,9 +15,9 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.push_store import PushStore
-from tests.api.conformance import documented
-from tests.api.conftest import Ask, Connect, Sql
-from tests.api.requests import Answer, a_request, call
+from tests.api.conftest import Connect
+from tests.api.requests import Api, ApiResponse, Sql, a_request, call
+from tests.api.subscriptions import MIRRORED
 
 ROUTE = "POST /api/webhooks/microsoft"
 CALLBACK = "https://api.example.org/api/webhooks/microsoft"
@@ -27,7 +27,7 @@ STATE = (
     "SELECT next_sync_at <= now(), notified_at IS NOT NULL FROM mailsync.email_accounts"
     " WHERE id = cast(:account_id AS uuid)"
 )
-CHANNEL = (
+SUBSCRIPTIONS = (
     "SELECT remote_id, next_try_at <= now() FROM mailsync.provider_subscriptions"
     " WHERE account_id = cast(:account_id AS uuid)"
 )
@@ -66,21 +66,20 @@ NO_NOTIFICATIONS = (
 
 
 @pytest.fixture
-def ask(environment: pytest.MonkeyPatch) -> Ask:
-    """Sends a request to the function `webhook`, as somebody whom nobody knows."""
-    from handlers.webhook import handler
+def api(api: Api) -> Api:
+    """Sends a request without a user to the webhook."""
+    return lambda **parts: api(ROUTE, user=None, **parts)
 
-    return lambda **parts: documented(ROUTE, call(handler, a_request(ROUTE, user=None, **parts)))
+
+def notify(api: Api, *items: object) -> ApiResponse:
+    return api(body={"value": items})
 
 
 @pytest.fixture
 def account_id(connect_account: Connect, database: Database, sql: Sql) -> AccountId:
-    """Mirrored, not due for an hour, and its provider notifies us."""
+    """Mirrored, not due for an hour, and subscribed to."""
     found = connect_account()
-    sql(
-        "UPDATE mailsync.email_accounts SET initial_sync_completed = true,"
-        " next_sync_at = now() + interval '1 hour'"
-    )
+    sql(MIRRORED)
     store = PushStore(database)
     store.add_missing(Provider.MICROSOFT, CALLBACK)
     claim = store.claim(Provider.MICROSOFT, CALLBACK, 600)
@@ -103,7 +102,7 @@ def rest(sql: Sql) -> None:
     )
 
 
-def a_notice(**changes: Any) -> dict[str, Any]:
+def a_notification(**changes: Any) -> dict[str, Any]:
     notification = {
         "subscriptionId": SUBSCRIPTION,
         "clientState": SECRET,
@@ -113,89 +112,81 @@ def a_notice(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**notification, **changes}.items() if value is not None}
 
 
-def a_lifecycle_event(event: str, **changes: Any) -> dict[str, Any]:
-    return a_notice(lifecycleEvent=event, changeType=None, resource=None, **changes)
-
-
-def test_a_notification_makes_its_mailbox_due_and_no_other(
-    ask: Ask, state: Any, connect_account: Connect, sql: Sql
+def test_a_notification_makes_only_its_mailbox_due(
+    api: Api, state: Any, connect_account: Connect, sql: Sql
 ) -> None:
     other = connect_account(user_id="bob", provider_account_id="bob")
     rest(sql)
 
-    answer = ask(body={"value": [a_notice()]})
+    response = notify(api, a_notification())
 
-    assert (answer.status, answer.text) == (202, "")
+    assert (response.status, response.text) == (202, "")
     assert state() == [True, True]
     assert sql(STATE, account_id=other) == [[False, False]]
 
 
-def test_who_does_not_know_the_secret_has_no_effect_and_learns_nothing(
-    ask: Ask, state: Any, sql: Sql, account_id: AccountId
+def test_a_forged_notification_has_no_effect_and_learns_nothing(
+    api: Api, state: Any, sql: Sql, account_id: AccountId
 ) -> None:
-    before = sql(CHANNEL, account_id=account_id)
-    genuine = ask(body={"value": []})
+    before = sql(SUBSCRIPTIONS, account_id=account_id)
+    genuine = notify(api)
 
     for forged in FORGED:
-        answer = ask(body={"value": [a_notice(**forged)]})
+        response = notify(api, a_notification(**forged))
 
-        assert (answer.status, answer.text, answer.headers) == (202, "", genuine.headers), forged
+        assert (response.status, response.text, response.headers) == (202, "", genuine.headers), (
+            forged
+        )
         assert state() == [False, False], forged
-        assert sql(CHANNEL, account_id=account_id) == before, forged
+        assert sql(SUBSCRIPTIONS, account_id=account_id) == before, forged
 
 
-def test_a_forged_item_does_not_keep_a_genuine_one_of_the_same_request_from_working(
-    ask: Ask, state: Any
-) -> None:
-    ask(body={"value": [a_notice(clientState="guessed"), 7, None, a_notice()]})
+def test_a_forged_item_leaves_the_genuine_one_beside_it_working(api: Api, state: Any) -> None:
+    notify(api, a_notification(clientState="guessed"), 7, None, a_notification())
 
     assert state() == [True, True]
 
 
-def test_a_mailbox_that_may_not_be_synced_does_not_become_due(
-    ask: Ask, state: Any, sql: Sql
-) -> None:
+def test_a_paused_or_closed_mailbox_does_not_become_due(api: Api, state: Any, sql: Sql) -> None:
     for status in ("paused", "disconnected", "reauth_required"):
         sql("UPDATE mailsync.email_accounts SET status = :status", status=status)
 
-        assert ask(body={"value": [a_notice()]}).status == 202
+        assert notify(api, a_notification()).status == 202
         assert state() == [False, False], status
 
 
-def test_a_mailbox_that_fails_is_not_asked_every_minute_whatever_arrives(
-    ask: Ask, state: Any, sql: Sql
-) -> None:
+def test_a_failing_mailbox_keeps_its_back_off(api: Api, state: Any, sql: Sql) -> None:
     sql("UPDATE mailsync.email_accounts SET failures = 3")
 
-    ask(body={"value": [a_notice()]})
+    notify(api, a_notification())
 
     assert state() == [False, True]
     wait = sql("SELECT next_sync_at < now() + interval '4 minutes' FROM mailsync.email_accounts")
     assert wait == [[True]]
 
 
-def test_a_doubled_notification_never_puts_a_mailbox_off(ask: Ask, state: Any, sql: Sql) -> None:
+def test_a_doubled_notification_delays_no_mailbox(api: Api, state: Any, sql: Sql) -> None:
     due = "SELECT next_sync_at FROM mailsync.email_accounts"
-    ask(body={"value": [a_notice(), a_notice()]})
+    notify(api, a_notification(), a_notification())
     first = sql(due)
 
-    ask(body={"value": [a_notice()]})
+    notify(api, a_notification())
 
     assert sql(due) == first
     assert state() == [True, True]
 
 
-def test_a_thousand_in_one_request_write_the_account_once(ask: Ask, state: Any, sql: Sql) -> None:
+def test_a_thousand_in_one_request_write_the_account_once(api: Api, state: Any, sql: Sql) -> None:
     sql(COUNTING)
 
-    answer = ask(body={"value": [a_notice(id=str(each)) for each in range(1_000)]})
+    response = notify(api, *[a_notification(id=str(each)) for each in range(1_000)])
 
-    assert answer.status == 202
+    assert response.status == 202
     assert state() == [True, True]
     assert sql("SELECT count(*) FROM writes") == [[1]]
 
 
-def test_simultaneous_notifications_of_the_same_mailboxes_do_not_bar_each_other(
+def test_simultaneous_notifications_do_not_block_each_other(
     connect_account: Connect, settings: Settings, sql: Sql
 ) -> None:
     """Two requests that lock several accounts in different orders would be a deadlock."""
@@ -215,72 +206,71 @@ def test_simultaneous_notifications_of_the_same_mailboxes_do_not_bar_each_other(
     assert sql(notified) == [[8]]
 
 
-def test_missed_notifications_make_the_mailbox_due(ask: Ask, state: Any) -> None:
-    ask(body={"value": [a_lifecycle_event("missed")]})
-
-    assert state() == [True, True]
-
-
-def test_one_that_is_about_to_lapse_is_renewed_by_the_next_tick(
-    ask: Ask, state: Any, sql: Sql, account_id: AccountId
+@pytest.mark.parametrize(
+    ("event", "remote_id", "is_renewed", "is_due"),
+    [
+        ("missed", SUBSCRIPTION, False, True),
+        ("reauthorizationRequired", SUBSCRIPTION, True, False),
+        ("subscriptionRemoved", None, True, True),
+    ],
+)
+def test_a_lifecycle_event_renews_the_subscription_or_makes_the_mailbox_due(
+    *,
+    api: Api,
+    state: Any,
+    sql: Sql,
+    account_id: AccountId,
+    event: str,
+    remote_id: str | None,
+    is_renewed: bool,
+    is_due: bool,
 ) -> None:
-    assert sql(CHANNEL, account_id=account_id) == [[SUBSCRIPTION, False]]
+    assert sql(SUBSCRIPTIONS, account_id=account_id) == [[SUBSCRIPTION, False]]
 
-    ask(body={"value": [a_lifecycle_event("reauthorizationRequired")]})
+    notify(api, a_notification(lifecycleEvent=event, changeType=None, resource=None))
 
-    assert sql(CHANNEL, account_id=account_id) == [[SUBSCRIPTION, True]]
-    assert state() == [False, False]
-
-
-def test_one_that_was_removed_is_made_anew_and_the_mailbox_is_due(
-    ask: Ask, state: Any, sql: Sql, account_id: AccountId
-) -> None:
-    ask(body={"value": [a_lifecycle_event("subscriptionRemoved")]})
-
-    assert sql(CHANNEL, account_id=account_id) == [[None, True]]
-    assert state() == [True, True]
+    assert sql(SUBSCRIPTIONS, account_id=account_id) == [[remote_id, is_renewed]]
+    assert state() == [is_due, is_due]
 
 
-def handshake(ask: Ask, token: str) -> Answer:
-    return ask(query={"validationToken": token})
+def handshake(api: Api, token: str) -> ApiResponse:
+    return api(query={"validationToken": token})
 
 
-def test_the_handshake_is_answered_with_the_token_as_plain_text(ask: Ask) -> None:
+def test_the_handshake_returns_the_token_as_plain_text(api: Api) -> None:
     token = "Validation: Testing client application reachability for Request-Id: 5c8a+/="
 
-    answer = handshake(ask, token)
+    response = handshake(api, token)
 
-    assert (answer.status, answer.text) == (200, token)
-    assert answer.headers["Content-Type"].startswith("text/plain")
-
-
-def test_the_handshake_cannot_be_used_to_show_a_script_or_a_novel(ask: Ask) -> None:
-    answer = handshake(ask, "<script>alert('hello')</script>")
-
-    assert "<" not in answer.text
-    assert "'" not in answer.text
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert [handshake(ask, each).status for each in ("", "x" * 2_049)] == [400, 400]
+    assert (response.status, response.text) == (200, token)
+    assert response.headers["Content-Type"].startswith("text/plain")
 
 
-def test_what_is_no_notification_is_refused_without_a_failure(ask: Ask, state: Any) -> None:
+def test_the_handshake_returns_neither_a_script_nor_a_long_text(api: Api) -> None:
+    response = handshake(api, "<script>alert('hello')</script>")
+
+    assert "<" not in response.text
+    assert "'" not in response.text
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert [handshake(api, each).status for each in ("", "x" * 2_049)] == [400, 400]
+
+
+def test_a_malformed_notification_is_refused(api: Api, state: Any) -> None:
     from handlers.webhook import handler
 
     for body in NO_NOTIFICATIONS:
-        answer = ask(body=body)
-        assert answer.status == 400, body
-        assert answer.json["type"] == "urn:mailsync:problem:malformed-notification"
+        assert api(body=body).problem == (400, "malformed-notification"), body
     for body in ("/w==", "no base64!"):
         event = a_request(ROUTE, user=None, body=body) | {"isBase64Encoded": True}
         assert call(handler, event).status == 400, body
     assert state() == [False, False]
 
 
-def test_ten_megabytes_are_refused_before_they_are_read(ask: Ask, state: Any) -> None:
+def test_ten_megabytes_are_refused_before_they_are_read(api: Api, state: Any) -> None:
     from handlers.webhook import handler
 
-    body = json.dumps({"value": [a_notice(padding="x" * 10_000_000)]})
+    body = json.dumps({"value": [a_notification(padding="x" * 10_000_000)]})
     encoded = base64.b64encode(body.encode()).decode()
 
     as_text = call(handler, a_request(ROUTE, user=None, body=body))
@@ -291,20 +281,18 @@ def test_ten_megabytes_are_refused_before_they_are_read(ask: Ask, state: Any) ->
 
 
 def test_a_database_that_does_not_answer_lets_the_provider_try_again(
-    ask: Ask, environment: pytest.MonkeyPatch
+    api: Api, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/mailsync")
 
-    answer = ask(body={"value": [a_notice()]})
+    response = notify(api, a_notification())
 
-    assert answer.status == 503
-    assert "Retry-After" in answer.headers
+    assert response.status == 503
+    assert "Retry-After" in response.headers
 
 
-def test_the_secret_is_neither_logged_nor_stored_and_the_resource_is_not_either(
-    ask: Ask, log: StringIO, state: Any, sql: Sql
-) -> None:
-    ask(body={"value": [a_notice(), a_notice(clientState="guessed")]})
+def test_no_secret_or_resource_is_kept(api: Api, log: StringIO, state: Any, sql: Sql) -> None:
+    notify(api, a_notification(), a_notification(clientState="guessed"))
 
     assert '"genuine":1' in log.getvalue()
     kept = sql("SELECT row_to_json(s)::text FROM mailsync.provider_subscriptions s")[0][0]
@@ -312,11 +300,11 @@ def test_the_secret_is_neither_logged_nor_stored_and_the_resource_is_not_either(
     assert not any(each in log.getvalue() + kept for each in hidden)
 
 
-def test_a_forgotten_subscription_says_nothing_any_more(
-    ask: Ask, state: Any, database: Database, account_id: AccountId, sql: Sql
+def test_a_notification_of_a_deleted_subscription_has_no_effect(
+    api: Api, state: Any, database: Database, account_id: AccountId, sql: Sql
 ) -> None:
     ControlStore(database).disconnect(AccountOfCaller(account_id, "ann"))
     sql("UPDATE mailsync.email_accounts SET status = 'active'")
 
-    assert ask(body={"value": [a_notice()]}).status == 202
+    assert notify(api, a_notification()).status == 202
     assert state() == [False, False]

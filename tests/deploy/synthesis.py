@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from infra.mailsync_app import MailsyncApp
 
+OWN_DATABASE = {"app_inbox_url": "https://app.example.com/inbox", "database": "aurora"}
+"""The settings of a stage with a database of its own."""
 NO_BUNDLING: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
 
 

@@ -1,4 +1,4 @@
-"""A synthesised template, asked in the words of the catalog."""
+"""A synthesised template, read by the names of the catalog."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,16 +20,36 @@ class Template:
         (resource,) = self.of_type(kind).values()
         return resource
 
+    def all_of(self, kind: str) -> list[Resource]:
+        """The properties of each resource of the type."""
+        return [each["Properties"] for each in self.of_type(kind).values()]
+
+    def only_one(self, kind: str) -> Resource:
+        """The properties of the only resource of the type."""
+        (properties,) = self.all_of(kind)
+        return properties
+
+    def key_of(self, kind: str, part: str) -> str:
+        """The logical id of the only resource of the type whose id contains the part."""
+        (key,) = (key for key in self.of_type(kind) if part in key)
+        return key
+
+    def services_of(self, function: str) -> set[str]:
+        """The services whose actions the function's role may call."""
+        (properties,) = (each for spec, each in self.functions() if spec.name == function)
+        return {
+            action.split(":")[0]
+            for statement in self.statements(role_of(properties))
+            for action in as_list(statement["Action"])
+        }
+
     def referred(self, reference: Any) -> Any:
         """What another stack's `Fn::GetStackOutput` on this one stands for."""
         return self.outputs[reference["Fn::GetStackOutput"]["OutputName"]]["Value"]
 
     def functions(self) -> Iterator[tuple[catalog.Function, Resource]]:
         """Each function of the catalog with its properties."""
-        by_handler = {
-            each["Properties"]["Handler"]: each["Properties"]
-            for each in self.of_type("AWS::Lambda::Function").values()
-        }
+        by_handler = {each["Handler"]: each for each in self.all_of("AWS::Lambda::Function")}
         for spec in catalog.FUNCTIONS:
             yield spec, by_handler[spec.handler]
 
@@ -74,3 +94,9 @@ def role_of(properties: Resource) -> str:
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def managed_policies(*templates: Template) -> list[str]:
+    """The logical ids of roles with a policy that AWS manages."""
+    roles = [each for template in templates for each in template.of_type("AWS::IAM::Role").items()]
+    return [key for key, role in roles if role["Properties"].get("ManagedPolicyArns")]

@@ -2,7 +2,7 @@
 
 Left out, because moto cannot: the custom resource that runs the migration (moto would run its
 Node.js function in Docker), and `Fn::GetStackOutput`, which is filled in here from the outputs of
-the first stack. What moto does not judge, AWS may still refuse: quotas, IAM conditions, and
+the first stack. What moto does not check, AWS may still refuse: quotas, IAM conditions, and
 whether a bucket holds the code.
 """
 
@@ -19,7 +19,7 @@ import pytest
 from moto import mock_aws
 
 from infra import catalog
-from tests.deploy.taught_moto import teach
+from tests.deploy.moto_resources import add_resource_types
 from tests.deploy.template import as_list
 
 REGION = "eu-west-1"
@@ -28,7 +28,7 @@ MIGRATION_TRIGGER = "Custom::Trigger"
 
 
 class Deployed:
-    """What exists after the deployment, asked through the services' own APIs."""
+    """What exists after the deployment, read through the services' own APIs."""
 
     def __init__(self, template: dict[str, Any]) -> None:
         self.template = template
@@ -80,7 +80,7 @@ def client(service: str) -> Any:
 
 @pytest.fixture(scope="module")
 def deployed(assembly: Path) -> Iterator[Deployed]:
-    teach()
+    add_resource_types()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
@@ -99,17 +99,15 @@ def test_every_resource_of_the_template_is_created(deployed: Deployed) -> None:
 
 
 @pytest.mark.parametrize("workflow", catalog.WORKFLOWS, ids=lambda each: each.name)
-def test_each_machine_calls_live_functions_and_may(
+def test_each_machine_may_call_its_functions(
     deployed: Deployed, workflow: catalog.Workflow
 ) -> None:
-    (machine,) = (
-        found
+    machines = [
+        client("stepfunctions").describe_state_machine(stateMachineArn=arn)
         for arn in deployed.ids("AWS::StepFunctions::StateMachine")
-        if workflow.name.replace("-", "")
-        in (found := client("stepfunctions").describe_state_machine(stateMachineArn=arn))[
-            "name"
-        ].lower()
-    )
+    ]
+    name = workflow.name.replace("-", "")
+    (machine,) = (each for each in machines if name in each["name"].lower())
     called = set(re.findall(r'"FunctionName": "([^"]+)"', machine["definition"]))
     placeholders = re.findall(r'"FunctionName": "\$\{(\w+)\}"', workflow.definition)
     meant = [each for each in catalog.FUNCTIONS if each.placeholder in placeholders]
@@ -131,15 +129,13 @@ def test_each_route_leads_to_the_live_function_and_the_api_may_call_it(deployed:
         assert integration["IntegrationUri"] == live
         assert "apigateway.amazonaws.com" in callers(live)
         if route["AuthorizationType"] == "CUSTOM":
-            asked = gateway.get_authorizer(ApiId=api, AuthorizerId=route["AuthorizerId"])
-            assert deployed.live("authorize") in asked["AuthorizerUri"]
+            authorizer = gateway.get_authorizer(ApiId=api, AuthorizerId=route["AuthorizerId"])
+            assert deployed.live("authorize") in authorizer["AuthorizerUri"]
     assert not functions
     assert "apigateway.amazonaws.com" in callers(deployed.live("authorize"))
 
 
-def test_each_schedule_ticks_a_live_function_in_a_role_that_may_call_it(
-    deployed: Deployed,
-) -> None:
+def test_each_schedule_ticks_a_live_function_in_a_role_that_may_call_it(deployed: Deployed) -> None:
     ticks = [
         client("scheduler").get_schedule(Name=each)
         for each in deployed.ids("AWS::Scheduler::Schedule")
@@ -181,7 +177,7 @@ def test_each_alarm_watches_something_that_exists(deployed: Deployed) -> None:
         assert {each["Value"] for each in alarm["Dimensions"]} <= known
 
 
-def test_what_a_function_is_told_of_exists(deployed: Deployed) -> None:
+def test_each_resource_in_an_environment_exists(deployed: Deployed) -> None:
     secrets = {each["ARN"] for each in client("secretsmanager").list_secrets()["SecretList"]}
     keys = {each["KeyArn"] for each in client("kms").list_keys()["Keys"]}
     machines = set(deployed.ids("AWS::StepFunctions::StateMachine"))
@@ -195,15 +191,15 @@ def test_what_a_function_is_told_of_exists(deployed: Deployed) -> None:
         "EVENT_BUS_NAME": set(deployed.ids("AWS::Events::EventBus")),
     }
 
-    told = [
+    named = [
         (name, value)
         for each in deployed.functions.values()
         for name, value in each.get("Environment", {}).get("Variables", {}).items()
         if name in existing
     ]
 
-    assert {name for name, _ in told} == existing.keys()
-    assert all(value in existing[name] for name, value in told)
+    assert {name for name, _ in named} == existing.keys()
+    assert all(value in existing[name] for name, value in named)
 
 
 def targets(bus: str) -> list[str]:
@@ -216,17 +212,17 @@ def targets(bus: str) -> list[str]:
 
 
 def queues(deployed: Deployed) -> set[str]:
-    sqs = client("sqs")
-    return {
-        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
-            "QueueArn"
-        ]
+    """The ARNs of the queues."""
+    names = ["QueueArn"]
+    found = [
+        client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
         for url in deployed.ids("AWS::SQS::Queue")
-    }
+    ]
+    return {each["Attributes"]["QueueArn"] for each in found}
 
 
 def callers(alias_arn: str) -> set[str]:
-    """The services that the alias lets call it; moto keeps a permission as it was asked for."""
+    """The services that the alias lets call it; moto keeps a permission as it was created."""
     policy = json.loads(client("lambda").get_policy(FunctionName=alias_arn)["Policy"])
     return {
         each["Principal"]["Service"]

@@ -1,29 +1,32 @@
+import pytest
+
 from infra import catalog
 from mailsync.decisions.due import CLAIMED_FOR_S
 from tests.deploy.template import Resource, Template
 
 
-def test_an_execution_that_ends_badly_closes_its_run(sync: Template) -> None:
-    rule = rule_to(sync, catalog.RUN_CLOSER_FUNCTION)
+@pytest.mark.parametrize(
+    ("function", "statuses"),
+    [
+        (catalog.RUN_CLOSER_FUNCTION, catalog.UNFINISHED_STATUSES),
+        (catalog.PUBLISHER_FUNCTION, catalog.SELF_CLOSED_STATUSES),
+    ],
+)
+def test_the_end_of_an_execution_closes_its_run_or_publishes_its_event(
+    sync: Template, function: str, statuses: tuple[str, ...]
+) -> None:
+    pattern = rule_to(sync, function)["EventPattern"]
 
-    pattern = rule["Properties"]["EventPattern"]
     assert pattern["source"] == ["aws.states"]
     assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
-    assert pattern["detail"]["status"] == list(catalog.UNFINISHED_STATUSES)
+    assert pattern["detail"]["status"] == list(statuses)
     assert "MailboxSync" in str(pattern["detail"]["stateMachineArn"])
 
 
-def test_an_execution_that_closed_its_run_has_its_event_published_at_once(sync: Template) -> None:
-    pattern = rule_to(sync, catalog.PUBLISHER_FUNCTION)["Properties"]["EventPattern"]
-
-    assert pattern["source"] == ["aws.states"]
-    assert pattern["detail"]["status"] == list(catalog.SELF_CLOSED_STATUSES)
-
-
-def test_rules_stand_on_the_stage_s_own_bus_and_answer_any_source(sync: Template) -> None:
+def test_rules_are_on_the_stages_own_bus_and_match_any_source(sync: Template) -> None:
     (bus,) = sync.of_type("AWS::Events::EventBus")
     for each in catalog.EVENT_RULES:
-        properties = rule_to(sync, each.function)["Properties"]
+        properties = rule_to(sync, each.function)
 
         assert properties["EventBusName"] == {"Ref": bus}
         assert properties["EventPattern"] == {"detail-type": list(each.detail_types)}
@@ -31,7 +34,7 @@ def test_rules_stand_on_the_stage_s_own_bus_and_answer_any_source(sync: Template
 
 
 def test_only_the_own_account_may_put_events_on_the_bus(sync: Template) -> None:
-    statement = sync.only("AWS::Events::EventBusPolicy")["Properties"]["Statement"]
+    statement = sync.only_one("AWS::Events::EventBusPolicy")["Statement"]
 
     assert statement["Effect"] == "Allow"
     assert statement["Action"] == "events:PutEvents"
@@ -39,11 +42,10 @@ def test_only_the_own_account_may_put_events_on_the_bus(sync: Template) -> None:
     assert root == ["arn:", {"Ref": "AWS::Partition"}, ":iam::", {"Ref": "AWS::AccountId"}, ":root"]
 
 
-def test_an_event_is_tried_thrice_and_one_that_is_lost_is_kept(sync: Template) -> None:
-    (queue,) = (key for key in sync.of_type("AWS::SQS::Queue") if "LostEvents" in key)
-    kept = {"Fn::GetAtt": [queue, "Arn"]}
+def test_an_event_is_tried_thrice_and_kept_if_lost(sync: Template) -> None:
+    kept = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostEvents"), "Arn"]}
     answering = asynchronous(sync, "receive-event")
-    (target,) = rule_to(sync, "receive-event")["Properties"]["Targets"]
+    (target,) = rule_to(sync, "receive-event")["Targets"]
 
     assert answering["MaximumRetryAttempts"] == 2
     assert answering["MaximumEventAgeInSeconds"] <= 3600
@@ -52,36 +54,26 @@ def test_an_event_is_tried_thrice_and_one_that_is_lost_is_kept(sync: Template) -
     assert set(sync.may("sqs:SendMessage")) == {"receive-event", catalog.BATCH_FUNCTION}
 
 
-def test_a_batch_is_tried_thrice_while_its_claim_lasts_and_one_that_is_lost_is_kept(
-    sync: Template,
-) -> None:
-    (queue,) = (key for key in sync.of_type("AWS::SQS::Queue") if "LostBatches" in key)
-    woken = asynchronous(sync, catalog.BATCH_FUNCTION)
+def test_a_batch_is_tried_thrice_within_its_claim_and_kept_if_lost(sync: Template) -> None:
+    kept = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostBatches"), "Arn"]}
+    invoked = asynchronous(sync, catalog.BATCH_FUNCTION)
 
-    assert woken["MaximumRetryAttempts"] == 2
-    assert woken["MaximumEventAgeInSeconds"] == CLAIMED_FOR_S
-    assert woken["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": [queue, "Arn"]}
+    assert invoked["MaximumRetryAttempts"] == 2
+    assert invoked["MaximumEventAgeInSeconds"] == CLAIMED_FOR_S
+    assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == kept
 
 
 def asynchronous(sync: Template, function: str) -> Resource:
-    """How a function is called by those who do not wait for it."""
+    """The settings of the function's asynchronous invocations."""
     alias = sync.resources[sync.alias(catalog.find_function(function))]["Properties"]
-    settings = [
-        each["Properties"]
-        for each in sync.of_type("AWS::Lambda::EventInvokeConfig").values()
-        if each["Properties"]["FunctionName"] == alias["FunctionName"]
-    ]
-    found: Resource
-    (found,) = settings
+    settings = sync.all_of("AWS::Lambda::EventInvokeConfig")
+    (found,) = (each for each in settings if each["FunctionName"] == alias["FunctionName"])
     return found
 
 
 def rule_to(sync: Template, function: str) -> Resource:
     """The rule whose target is that function's alias."""
     alias = {"Ref": sync.alias(catalog.find_function(function))}
-    (rule,) = (
-        each
-        for each in sync.of_type("AWS::Events::Rule").values()
-        if [target["Arn"] for target in each["Properties"]["Targets"]] == [alias]
-    )
+    rules = sync.all_of("AWS::Events::Rule")
+    (rule,) = (each for each in rules if [to["Arn"] for to in each["Targets"]] == [alias])
     return rule

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import synthesis
+from tests.deploy.synthesis import OWN_DATABASE
 from tests.deploy.template import Template
 
 
 @pytest.mark.parametrize("kind", ["AWS::KMS::Key", "AWS::SecretsManager::Secret"])
-def test_key_and_secret_are_kept_when_their_stack_is_deleted_or_changed(
-    stateful: Template, kind: str
-) -> None:
+def test_key_and_secret_survive_their_stack(stateful: Template, kind: str) -> None:
     kept = stateful.of_type(kind).values()
 
     assert kept
@@ -22,7 +21,7 @@ def test_key_and_secret_are_kept_when_their_stack_is_deleted_or_changed(
 
 
 def test_the_token_key_rotates(stateful: Template) -> None:
-    assert stateful.only("AWS::KMS::Key")["Properties"]["EnableKeyRotation"] is True
+    assert stateful.only_one("AWS::KMS::Key")["EnableKeyRotation"] is True
 
 
 def test_the_stateful_stack_cannot_be_deleted_by_mistake(assembly: Path) -> None:
@@ -32,12 +31,8 @@ def test_the_stateful_stack_cannot_be_deleted_by_mistake(assembly: Path) -> None
     assert "Mailsync-prod-Stateful" in artifacts["Mailsync-prod-Sync"]["dependencies"]
 
 
-def test_the_template_names_the_secret_settings_and_holds_none_of_their_values(
-    stateful: Template,
-) -> None:
-    settings, migration = (
-        each["Properties"] for each in stateful.of_type("AWS::SecretsManager::Secret").values()
-    )
+def test_the_template_holds_no_value_of_the_secrets(stateful: Template) -> None:
+    settings, migration = stateful.all_of("AWS::SecretsManager::Secret")
     template = json.loads(settings["GenerateSecretString"]["SecretStringTemplate"])
 
     assert "SecretString" not in settings
@@ -46,7 +41,7 @@ def test_the_template_names_the_secret_settings_and_holds_none_of_their_values(
     assert json.loads(migration["SecretString"]) == {"MIGRATION_DATABASE_URL": ""}
 
 
-def test_a_finding_of_cdk_nag_that_nobody_acknowledged_fails_the_synthesis(tmp_path: Path) -> None:
+def test_an_unacknowledged_finding_of_cdk_nag_fails_the_synthesis(tmp_path: Path) -> None:
     from aws_cdk import aws_sqs as sqs
 
     app = synthesis.app(tmp_path)
@@ -56,9 +51,16 @@ def test_a_finding_of_cdk_nag_that_nobody_acknowledged_fails_the_synthesis(tmp_p
         app.synth()
 
 
-def test_a_named_account_and_region_raise_no_finding(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stage", "settings"), [("dev", {}), ("own", {"stage": "own", "stages": {"own": OWN_DATABASE}})]
+)
+def test_a_named_account_and_region_raise_no_finding(
+    tmp_path: Path, stage: str, settings: dict[str, object]
+) -> None:
     """References become literals there, and findings are acknowledged by their text."""
-    synthesis.app(tmp_path, account="111122223333", region="eu-west-1").synth()
+    synthesis.app(tmp_path, settings, account="111122223333", region="eu-west-1").synth()
 
-    template = json.loads((tmp_path / "Mailsync-dev-Sync.template.json").read_text())
-    assert "arn:aws:states:eu-west-1:111122223333:execution:" in json.dumps(template)
+    stacks = [path.name.split(".")[0] for path in tmp_path.glob("*.template.json")]
+    assert sorted(stacks) == [f"Mailsync-{stage}-Stateful", f"Mailsync-{stage}-Sync"]
+    template = (tmp_path / f"Mailsync-{stage}-Sync.template.json").read_text()
+    assert "arn:aws:states:eu-west-1:111122223333:execution:" in template

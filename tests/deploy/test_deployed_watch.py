@@ -1,4 +1,4 @@
-"""What the operator sees: alarms that say what to do, who is told, one dashboard."""
+"""What the operator sees: alarms that say what to do, where they are sent, one dashboard."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.sync_alarms import USER_ERRORS
 from mailsync.metrics import FAILURES, METRICS
 from tests.deploy import synthesis
 from tests.deploy.template import Resource, Template
@@ -16,8 +17,7 @@ DOLLARS_PER_ALARM_METRIC = 0.10
 
 
 def alarms(template: Template) -> list[Resource]:
-    found = template.of_type("AWS::CloudWatch::Alarm").values()
-    return [each["Properties"] for each in found]
+    return template.all_of("AWS::CloudWatch::Alarm")
 
 
 def watched(alarm: Resource) -> list[Resource]:
@@ -27,7 +27,7 @@ def watched(alarm: Resource) -> list[Resource]:
     return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
 
 
-def told(metric: Resource) -> tuple[str, dict[str, Any]]:
+def named(metric: Resource) -> tuple[str, dict[str, Any]]:
     return metric["MetricName"], {
         each["Name"]: each["Value"] for each in metric.get("Dimensions", [])
     }
@@ -40,16 +40,24 @@ def other_stage(folder: Path, **settings: object) -> Template:
     return Template(document)
 
 
+TOPIC = "arn:aws:sns:eu-west-1:111122223333:pager"
+
+
 @pytest.fixture(scope="session")
 def with_email(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """A stage whose alarms are written to somebody; its synthesis had no finding of cdk-nag."""
-    return other_stage(
-        tmp_path_factory.mktemp("email"), alarm_email="ops@example.com", log_level="DEBUG"
-    )
+    """A stage whose alarms go to an address; its synthesis had no finding of cdk-nag."""
+    settings = {"alarm_email": "ops@example.com", "log_level": "DEBUG", "settings_version": "1"}
+    return other_stage(tmp_path_factory.mktemp("email"), **settings)
 
 
-def test_every_name_under_which_a_run_fails_has_one_alarm_or_is_nobody_s_call() -> None:
-    from infra.sync_alarms import USER_ERRORS
+@pytest.fixture(scope="session")
+def with_topic(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The same functions under other settings; alarms go to a topic, and the clock is off."""
+    settings = {"alarm_topic_arn": TOPIC, "log_level": "DEBUG", "settings_version": "2"}
+    return other_stage(tmp_path_factory.mktemp("topic"), schedule_enabled=False, **settings)
+
+
+def test_every_error_of_a_run_has_one_alarm_or_is_listed_as_not_ours() -> None:
 
     groups = [*groups_with_an_alarm(), USER_ERRORS]
     named = [each for group in groups for each in group]
@@ -58,11 +66,9 @@ def test_every_name_under_which_a_run_fails_has_one_alarm_or_is_nobody_s_call() 
     assert max(len(group) for group in groups) <= 10, "metrics of one alarm"
 
 
-def test_alarms_watch_failures_of_their_group_under_the_names_that_functions_tell(
-    sync: Template,
-) -> None:
+def test_alarms_watch_the_errors_of_their_group(sync: Template) -> None:
     by_errors = {
-        frozenset(told(each)[1]["error"] for each in watched(alarm))
+        frozenset(named(each)[1]["error"] for each in watched(alarm))
         for alarm in alarms(sync)
         if all(each["MetricName"] == "RunsFailed" for each in watched(alarm))
     }
@@ -76,11 +82,9 @@ def groups_with_an_alarm() -> list[tuple[str, ...]]:
     return [DEPLOYMENT_ERRORS, DEFECT_ERRORS, OUTAGE_ERRORS, EXECUTION_ERRORS]
 
 
-def test_every_metric_of_ours_on_alarms_is_one_that_functions_of_this_stage_tell(
-    sync: Template,
-) -> None:
+def test_every_metric_of_ours_on_alarms_is_one_that_this_stage_reports(sync: Template) -> None:
     ours = [
-        told(metric)
+        named(metric)
         for alarm in alarms(sync)
         for metric in watched(alarm)
         if metric["Namespace"] == "Mailsync"
@@ -119,15 +123,15 @@ def test_many_accounts_that_close_at_once_raise_an_alarm(sync: Template) -> None
     assert (alarm["Threshold"], stat["Period"], stat["Stat"]) == (10, 3600, "Sum")
 
 
-def test_silence_raises_an_alarm_only_where_the_clock_should_measure(
-    sync: Template, tmp_path: Path
+def test_silence_is_an_alarm_only_while_the_clock_runs(
+    sync: Template, with_topic: Template
 ) -> None:
     def breaching(template: Template) -> list[str]:
         rising = [each for each in alarms(template) if each["TreatMissingData"] == "breaching"]
         return [metric["MetricName"] for each in rising for metric in watched(each)]
 
     assert breaching(sync) == ["OldestOverdue"]
-    assert breaching(other_stage(tmp_path, schedule_enabled=False)) == []
+    assert breaching(with_topic) == []
 
 
 def test_alarms_cost_at_most_five_dollars_a_month(sync: Template) -> None:
@@ -136,29 +140,27 @@ def test_alarms_cost_at_most_five_dollars_a_month(sync: Template) -> None:
     assert metrics * DOLLARS_PER_ALARM_METRIC <= 5
 
 
-def test_alarms_tell_nobody_unless_the_stage_names_somebody(sync: Template) -> None:
+def test_alarms_are_sent_only_where_the_stage_names_a_receiver(sync: Template) -> None:
     assert not any(each.get("AlarmActions") for each in alarms(sync))
     assert not sync.of_type("AWS::SNS::Topic")
 
 
-def test_an_address_is_told_of_rise_and_end_by_a_topic_that_only_cloudwatch_feeds(
-    with_email: Template,
-) -> None:
+def test_an_address_receives_alarms_by_a_topic_of_cloudwatch(with_email: Template) -> None:
     ((topic, resource),) = with_email.of_type("AWS::SNS::Topic").items()
     ((key, _),) = with_email.of_type("AWS::KMS::Key").items()
-    policy = with_email.only("AWS::SNS::TopicPolicy")["Properties"]["PolicyDocument"]
+    policy = with_email.only_one("AWS::SNS::TopicPolicy")["PolicyDocument"]
 
     for alarm in alarms(with_email):
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}]
     assert resource["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": [key, "Arn"]}
     allowed = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     assert [each["Principal"] for each in allowed] == [{"Service": "cloudwatch.amazonaws.com"}]
-    assert with_email.only("AWS::SNS::Subscription")["Properties"]["Protocol"] == "email"
+    assert with_email.only_one("AWS::SNS::Subscription")["Protocol"] == "email"
 
 
 def test_cloudwatch_may_use_the_key_of_the_topic(with_email: Template) -> None:
     """With the key that AWS manages for SNS, alarms are raised and never arrive."""
-    statements = with_email.only("AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
+    statements = with_email.only_one("AWS::KMS::Key")["KeyPolicy"]["Statement"]
     (granted,) = (
         each for each in statements if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     )
@@ -166,12 +168,9 @@ def test_cloudwatch_may_use_the_key_of_the_topic(with_email: Template) -> None:
     assert granted["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
 
 
-def test_a_topic_that_exists_is_told_as_it_is(tmp_path: Path) -> None:
-    arn = "arn:aws:sns:eu-west-1:111122223333:pager"
-    named = other_stage(tmp_path, alarm_topic_arn=arn)
-
-    assert {str(each["AlarmActions"]) for each in alarms(named)} == {str([arn])}
-    assert not named.of_type("AWS::SNS::Topic")
+def test_a_topic_that_exists_is_used_as_it_is(with_topic: Template) -> None:
+    assert {str(each["AlarmActions"]) for each in alarms(with_topic)} == {str([TOPIC])}
+    assert not with_topic.of_type("AWS::SNS::Topic")
 
 
 def test_the_log_level_of_the_stage_is_the_functions(sync: Template, with_email: Template) -> None:
@@ -181,21 +180,17 @@ def test_the_log_level_of_the_stage_is_the_functions(sync: Template, with_email:
 
 
 def test_another_settings_version_starts_every_function_anew(
-    sync: Template, tmp_path: Path
+    sync: Template, with_email: Template, with_topic: Template
 ) -> None:
-    def versions(template: Template) -> set[str]:
-        return set(template.of_type("AWS::Lambda::Version"))
+    all_versions = [each.of_type("AWS::Lambda::Version") for each in (with_email, with_topic, sync)]
+    first, second, third = map(set, all_versions)
 
-    first, second = (
-        other_stage(tmp_path / version, settings_version=version) for version in ("1", "2")
-    )
-
-    assert len(versions(first)) == len(versions(second)) == len(versions(sync))
-    assert not versions(first) & versions(second)
+    assert len(first) == len(second) == len(third)
+    assert not first & second
 
 
 def test_the_dashboard_shows_every_metric_and_every_function(sync: Template) -> None:
-    body = json.dumps(sync.only("AWS::CloudWatch::Dashboard")["Properties"]["DashboardBody"])
+    body = json.dumps(sync.only_one("AWS::CloudWatch::Dashboard")["DashboardBody"])
 
     for each in METRICS:
         assert each.name in body, each

@@ -30,11 +30,8 @@ def test_every_setting_of_a_stage_is_explained_and_no_other() -> None:
 
 
 def test_every_field_of_the_settings_secret_is_explained(stateful: Template) -> None:
-    settings = next(
-        each["Properties"]["GenerateSecretString"]
-        for each in stateful.of_type("AWS::SecretsManager::Secret").values()
-        if "GenerateSecretString" in each["Properties"]
-    )
+    secrets = stateful.all_of("AWS::SecretsManager::Secret")
+    (settings,) = (s["GenerateSecretString"] for s in secrets if "GenerateSecretString" in s)
     filled = json.loads(settings["SecretStringTemplate"]).keys()
 
     explained = table_after("| field | |")
@@ -42,9 +39,9 @@ def test_every_field_of_the_settings_secret_is_explained(stateful: Template) -> 
 
 
 def test_every_output_is_named(sync: Template, stateful: Template) -> None:
-    own = {name for name in stateful.outputs if not name.startswith("PublishOutput")}
+    names = {name for name in stateful.outputs if not name.startswith("PublishOutput")}
 
-    for name in own | sync.outputs.keys():
+    for name in names | sync.outputs.keys():
         assert f"`{name}`" in GUIDE
 
 

@@ -31,7 +31,7 @@ LIBRARIES = [
 
 @pytest.fixture(scope="module")
 def bundles() -> type[LambdaBundle]:
-    """Not on import: tests/deploy/synthesis.py says why."""
+    """Not on import: tests/deploy/synthesis.py has the reason."""
     from infra.lambda_bundle import LambdaBundle
 
     return LambdaBundle
@@ -78,19 +78,14 @@ def test_the_bundle_fits_well_into_lambdas_limit_of_250_megabytes(bundle: Path) 
     assert 20_000_000 < size_bytes < 60_000_000
 
 
-def test_what_the_lambda_runtime_brings_is_left_to_it(bundle: Path) -> None:
+def test_the_bundle_leaves_botocore_to_the_runtime_and_suits_it(bundle: Path) -> None:
+    """botocore declares python-dateutil<3 and urllib3<3; Lambda gives it ours."""
     present = {path.name for path in bundle.iterdir()}
 
     assert not present & {"boto3", "botocore", "s3transfer", "jmespath"}
     assert not present & {"infra", "localdev", "bin", ".lock"}
-
-
-def test_what_the_bundle_shares_with_botocore_suits_botocore(bundle: Path) -> None:
-    """botocore declares python-dateutil<3 and urllib3<3; Lambda gives it ours."""
-    present = {path.name for path in bundle.iterdir()}
-
-    assert any(name.startswith("python_dateutil-2.") for name in present)
-    assert any(name.startswith("urllib3-2.") for name in present)
+    for library in ("python_dateutil", "urllib3"):
+        assert any(name.startswith(f"{library}-2.") for name in present)
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])

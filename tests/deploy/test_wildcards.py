@@ -1,4 +1,4 @@
-"""Every `*` of every policy stands here with its reason; a new one is a decision, not an accident.
+"""Every `*` of every policy is listed here with its reason; a new one is a decision.
 
 Statements that deny are left out: a wildcard in them only forbids more.
 """
@@ -7,27 +7,22 @@ import json
 from collections.abc import Iterator
 
 from infra import catalog
-from tests.deploy.template import Resource, Template, as_list, role_of
+from tests.deploy.template import Resource, Template, as_list, managed_policies, role_of
 
 TRACING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 SAMPLING = {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
 # Step Functions checks them on "*" when a machine with logs is made (AWS Step Functions
 # Developer Guide, "Using CloudWatch Logs to log execution history").
 LOG_DELIVERY = {
-    "logs:CreateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:DescribeLogGroups",
-    "logs:DescribeResourcePolicies",
-    "logs:GetLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:UpdateLogDelivery",
+    *(f"logs:{verb}LogDelivery" for verb in ("Create", "Delete", "Get", "Update")),
+    *("logs:ListLogDeliveries", "logs:DescribeLogGroups"),
+    *("logs:DescribeResourcePolicies", "logs:PutResourcePolicy"),
 }
 # X-Ray has no resource to name either (Service Authorization Reference, "AWS X-Ray").
 ON_EVERYTHING = (TRACING, TRACING | SAMPLING | LOG_DELIVERY)
 
 
-def test_a_wildcard_stands_alone_only_where_aws_knows_no_resource(sync: Template) -> None:
+def test_a_lone_wildcard_is_used_only_where_aws_knows_no_resource(sync: Template) -> None:
     everything = [
         set(as_list(statement["Action"]))
         for statement in statements(sync)
@@ -38,9 +33,7 @@ def test_a_wildcard_stands_alone_only_where_aws_knows_no_resource(sync: Template
     assert all(each in ON_EVERYTHING for each in everything)
 
 
-def test_a_wildcard_that_ends_an_arn_means_executions_or_versions_of_one_resource(
-    sync: Template,
-) -> None:
+def test_a_wildcard_that_ends_an_arn_means_parts_of_one_resource(sync: Template) -> None:
     """Executions are named when they start; the trigger of the migration calls its version."""
     ended = {
         action
@@ -53,11 +46,9 @@ def test_a_wildcard_that_ends_an_arn_means_executions_or_versions_of_one_resourc
     assert ended == {"states:DescribeExecution", "states:StopExecution", "lambda:InvokeFunction"}
 
 
-def test_no_statement_allows_a_whole_service_but_the_keys_own_account(
-    sync: Template, stateful: Template
-) -> None:
+def test_only_the_key_policy_allows_a_whole_service(sync: Template, stateful: Template) -> None:
     """Without that statement no IAM policy could grant the key (AWS KMS Developer Guide,
-    "Default key policy"); everybody it admits needs such a policy still."""
+    "Default key policy"); each principal it admits still needs such a policy."""
     wide = [
         (statement["Action"], statement["Principal"]["AWS"]["Fn::Join"][1][-1])
         for statement in [*statements(sync), *statements(stateful)]
@@ -70,20 +61,12 @@ def test_no_statement_allows_a_whole_service_but_the_keys_own_account(
 def test_only_the_trigger_of_the_migration_uses_a_policy_that_aws_manages(
     sync: Template, stateful: Template
 ) -> None:
-    managed = [
-        key
-        for template in (sync, stateful)
-        for key, each in template.of_type("AWS::IAM::Role").items()
-        if each["Properties"].get("ManagedPolicyArns")
-    ]
-
-    assert [key.startswith("AWSCDKTrigger") for key in managed] == [True]
+    assert [key[:13] for key in managed_policies(sync, stateful)] == ["AWSCDKTrigger"]
 
 
 def test_no_two_functions_or_machines_share_a_role(sync: Template) -> None:
-    machines = sync.of_type("AWS::StepFunctions::StateMachine").values()
-    roles = [role_of(properties) for _, properties in sync.functions()]
-    roles += [role_of(each["Properties"]) for each in machines]
+    machines = sync.all_of("AWS::StepFunctions::StateMachine")
+    roles = [role_of(each) for each in (*(found for _, found in sync.functions()), *machines)]
 
     assert len(set(roles)) == len(catalog.FUNCTIONS) + len(catalog.WORKFLOWS)
 

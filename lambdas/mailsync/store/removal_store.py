@@ -56,8 +56,8 @@ class Removal:
         return (
             f"{self.gone} of {self.stored} messages are no longer in any folder at the provider."
             " They are hidden here. Confirm the removal if it is intended; otherwise they are"
-            " deleted if the provider still reports them as gone after a day. Messages that come back"
-            " are shown again."
+            " deleted if the provider still reports them as gone after a day. Messages that come"
+            " back are shown again."
         )
 
     @property

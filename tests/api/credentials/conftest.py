@@ -1,10 +1,7 @@
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from mailsync.credentials.vault import Vault
 from mailsync.settings import Settings
@@ -13,8 +10,8 @@ from tests.api.credentials.memory_store import MemoryStore
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[IdentityPlatform]:
-    platform = IdentityPlatform(tmp_path)
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityPlatform]:
+    platform = IdentityPlatform(tmp_path_factory.getbasetemp())
     yield platform
     platform.stop()
 
@@ -29,24 +26,6 @@ def settings(platform: IdentityPlatform) -> Settings:
             "CA_BUNDLE": str(platform.ca_bundle),
         }
     )
-
-
-@pytest.fixture(scope="session")
-def kms() -> Iterator[Any]:
-    """The key service of moto, over HTTP."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    client = boto3.client(
-        "kms",
-        endpoint_url=f"http://{host}:{port}",
-        region_name="eu-central-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-    yield client
-    client.close()
-    server.stop()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class HeldCredentials:
 
 
 class MemoryStore:
-    """Like the real one it has one connection: nothing else may be asked inside `renewing`."""
+    """Like the real one it has one connection: no other call is allowed inside `renewing`."""
 
     def __init__(self) -> None:
         self.saved: Credentials | None = None
@@ -76,4 +76,4 @@ class MemoryStore:
         self.saved = replace(self.saved, renew_after=datetime.now(UTC))
 
     def _must_not_hold_lock(self) -> None:
-        assert not self._holds_lock, "asked inside the transaction that holds the lock"
+        assert not self._holds_lock, "a call inside the transaction that holds the lock"

@@ -33,9 +33,13 @@ def signed_in(settings: Settings, platform: IdentityPlatform, **query: str) -> S
     return finish_sign_in(settings, flow, {"state": flow["state"], **(query or {"code": "c"})})
 
 
-def test_a_sign_in_asks_for_mail_to_read_and_proves_itself_with_pkce(
-    settings: Settings, platform: IdentityPlatform
-) -> None:
+@pytest.fixture
+def grant(settings: Settings, platform: IdentityPlatform) -> str | None:
+    """The grant of a sign-in, which was the first request for tokens."""
+    return signed_in(settings, platform).tokens.grant
+
+
+def test_a_sign_in_has_mail_scopes_and_pkce(settings: Settings, platform: IdentityPlatform) -> None:
     found = signed_in(settings, platform)
 
     assert (found.home_account_id, found.address) == ("ann.tenant", "ann@example.org")
@@ -46,17 +50,17 @@ def test_a_sign_in_asks_for_mail_to_read_and_proves_itself_with_pkce(
     assert {"Mail.Read", "User.Read"} <= set(sent["scope"].split())
 
 
-def test_secrets_of_a_sign_in_are_not_printed(
-    settings: Settings, platform: IdentityPlatform
-) -> None:
+def test_a_sign_ins_secrets_are_not_printed(settings: Settings, platform: IdentityPlatform) -> None:
     shown = repr(signed_in(settings, platform))
 
     assert "access-1" not in shown
     assert "refresh-1" not in shown
 
 
-def test_each_renewal_uses_the_newest_grant(settings: Settings, platform: IdentityPlatform) -> None:
-    first = refresh_tokens(settings, signed_in(settings, platform).tokens.grant)
+def test_each_renewal_uses_the_newest_grant(
+    settings: Settings, platform: IdentityPlatform, grant: str | None
+) -> None:
+    first = refresh_tokens(settings, grant)
     second = refresh_tokens(settings, first.grant)
 
     used = [each.get("refresh_token") for each in platform.redeemed]
@@ -74,29 +78,26 @@ def test_each_renewal_uses_the_newest_grant(settings: Settings, platform: Identi
         ("temporarily_unavailable", 90033, ProviderUnavailable),
     ],
 )
-def test_a_refused_renewal_names_its_reason_and_nobody(
+def test_a_refused_renewal_names_its_reason_and_no_person(
+    *,
     settings: Settings,
     platform: IdentityPlatform,
+    grant: str | None,
     error: str,
     number: int,
     failure: type[MailsyncError],
 ) -> None:
-    grant = signed_in(settings, platform).tokens.grant
-    platform.refusal = {
-        "error": error,
-        "error_codes": [number],
-        "error_description": "ann@example.org may not",
-    }
+    platform.refusal = {"error": error, "error_codes": [number]}
+    platform.refusal["error_description"] = "ann@example.org may not"
 
     with pytest.raises(failure, match=f"AADSTS{number}") as caught:
         refresh_tokens(settings, grant)
     assert "ann@" not in str(caught.value)
 
 
-def test_a_renewal_after_a_refused_one_is_not_answered_from_memory(
-    settings: Settings, platform: IdentityPlatform
+def test_a_renewal_after_a_refused_one_is_not_taken_from_memory(
+    settings: Settings, platform: IdentityPlatform, grant: str | None
 ) -> None:
-    grant = signed_in(settings, platform).tokens.grant
     platform.refusal = {"error": "invalid_grant"}
     with pytest.raises(AccessRevoked):
         refresh_tokens(settings, grant)
@@ -119,16 +120,16 @@ LOOP = {"error": "invalid_grant", "error_codes": [50196]}
         (200, {"error": "temporarily_unavailable"}, {"Retry-After": "5"}, 5),
     ],
 )
-def test_the_pause_that_the_platform_asks_for_is_known_though_msal_hides_it(
+def test_the_pause_that_the_platform_requests_is_known_though_msal_hides_it(
     *,
     settings: Settings,
     platform: IdentityPlatform,
+    grant: str | None,
     status: int,
     refusal: dict[str, Any] | None,
     headers: dict[str, str],
     wait_s: float | None,
 ) -> None:
-    grant = signed_in(settings, platform).tokens.grant
     platform.status, platform.refusal, platform.headers = status, refusal, headers
 
     with pytest.raises(ProviderThrottled) as caught:
@@ -136,27 +137,21 @@ def test_the_pause_that_the_platform_asks_for_is_known_though_msal_hides_it(
     assert caught.value.retry_after_s == wait_s
 
 
-@pytest.mark.parametrize("status", [404, 500, 503])
-def test_a_platform_that_does_not_speak_its_protocol_is_unavailable(
-    settings: Settings, platform: IdentityPlatform, status: int
-) -> None:
-    grant = signed_in(settings, platform).tokens.grant
-    platform.status = status
-
-    with pytest.raises(ProviderUnavailable):
-        refresh_tokens(settings, grant)
+LIFETIMES = [1e300, 10**30, "9" * 400, "9" * 4301, float("inf"), [], {}, None, "soon"]
 
 
 @pytest.mark.parametrize(
-    "lifetime",
-    [1e300, 10**30, "9" * 400, "9" * 4301, float("inf"), [], {}, None, "soon"],
+    ("member", "value"),
+    [
+        *(("status", each) for each in (404, 500, 503)),
+        *(("expires_in", each) for each in LIFETIMES),
+    ],
     ids=lambda each: str(each)[:9],
 )
-def test_a_lifetime_that_is_none_is_a_wrong_answer_of_the_platform(
-    settings: Settings, platform: IdentityPlatform, lifetime: object
+def test_a_platform_that_breaks_its_protocol_is_unavailable(
+    settings: Settings, platform: IdentityPlatform, grant: str | None, member: str, value: object
 ) -> None:
-    grant = signed_in(settings, platform).tokens.grant
-    platform.expires_in = lifetime
+    setattr(platform, member, value)
 
     with pytest.raises(ProviderUnavailable):
         refresh_tokens(settings, grant)
@@ -179,19 +174,22 @@ def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
 
 
 @pytest.mark.parametrize(
-    ("query", "code"),
+    ("query", "scope", "code"),
     [
-        ({"code": "c", "state": "other"}, "state_mismatch"),
-        ({"error": "access_denied"}, "access_denied"),
+        ({"code": "c", "state": "other"}, None, "state_mismatch"),
+        ({"error": "access_denied"}, None, "access_denied"),
+        ({}, "User.Read openid", "scope_missing"),
     ],
 )
-def test_a_redirect_that_is_no_consent_is_refused(
-    settings: Settings, platform: IdentityPlatform, query: dict[str, str], code: str
+def test_a_redirect_without_consent_to_mail_is_refused(
+    settings: Settings, platform: IdentityPlatform, query: dict[str, str], scope: str, code: str
 ) -> None:
+    platform.scope = scope or platform.scope
+
     with pytest.raises(SignInRejected) as caught:
         signed_in(settings, platform, **query)
     assert caught.value.code == code
-    assert platform.redeemed == []
+    assert len(platform.redeemed) == (not query)
 
 
 def test_a_code_that_the_platform_refuses_is_a_refused_sign_in(
@@ -201,11 +199,3 @@ def test_a_code_that_the_platform_refuses_is_a_refused_sign_in(
 
     with pytest.raises(SignInRejected, match="AADSTS70008"):
         signed_in(settings, platform)
-
-
-def test_a_consent_without_mail_is_refused(settings: Settings, platform: IdentityPlatform) -> None:
-    platform.scope = "User.Read openid"
-
-    with pytest.raises(SignInRejected) as caught:
-        signed_in(settings, platform)
-    assert caught.value.code == "scope_missing"

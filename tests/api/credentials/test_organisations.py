@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
+from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.credentials import MIN_RENEWAL_AGE, open_access
@@ -23,7 +23,7 @@ from mailsync.errors import (
 )
 from mailsync.model import AccountId, Credentials, TreeReading
 from mailsync.providers.graph.provider import GraphMailbox
-from mailsync.settings import Settings
+from mailsync.settings import Settings, load_settings
 from tests.api.credentials.memory_store import MemoryStore
 from tests.support.app_certificate import app_certificate
 
@@ -31,35 +31,19 @@ ACCOUNT = AccountId("account-1")
 EXPIRES_SOON_S = 120
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    with Simulators(tmp_path_factory.mktemp("simulators")) as running:
-        running.add_mailbox("ann@example.org")
-        yield running
-
-
 @pytest.fixture
-def simulators(running: Simulators) -> Iterator[Simulators]:
-    defaults = running.service.switches
-    yield running
-    running.service.switches = defaults
-    running.service.faults.clear()
+def simulators(microsoft: Simulators) -> Simulators:
+    """The environment names them; `load_settings` reads it."""
+    return microsoft
 
 
-def app(simulators: Simulators, **changed: str) -> Settings:
-    values = {
-        "GRAPH_URL": simulators.graph_url,
-        "MICROSOFT_AUTHORITY": simulators.authority,
-        "MICROSOFT_CLIENT_ID": CLIENT_ID,
-        "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
-        "CA_BUNDLE": str(simulators.ca_bundle),
-    }
-    return Settings({**values, **changed})
+def app(**changed: str) -> Settings:
+    return Settings({**load_settings()._values, **changed})
 
 
-def certified(simulators: Simulators, pem: str) -> Settings:
+def certified(pem: str) -> Settings:
     """An app that has a certificate and no secret."""
-    return app(simulators, MICROSOFT_CLIENT_SECRET="", MICROSOFT_CLIENT_CERTIFICATE=pem)
+    return app(MICROSOFT_CLIENT_SECRET="", MICROSOFT_CLIENT_CERTIFICATE=pem)
 
 
 def may_read(simulators: Simulators, token: str) -> int:
@@ -70,7 +54,7 @@ def may_read(simulators: Simulators, token: str) -> int:
 @contextmanager
 def a_mailbox(simulators: Simulators, vault: Vault, store: MemoryStore) -> Iterator[GraphMailbox]:
     """Ann's, as a function opens it."""
-    access = open_access(ACCOUNT, store, vault, app(simulators))
+    access = open_access(ACCOUNT, store, vault, app())
     with closing(
         GraphMailbox(
             base_url=simulators.graph_url, access=access, ca_bundle=None, user="ann@example.org"
@@ -80,7 +64,7 @@ def a_mailbox(simulators: Simulators, vault: Vault, store: MemoryStore) -> Itera
 
 
 def test_an_admitted_app_reads_a_mailbox_of_the_organisation(simulators: Simulators) -> None:
-    tokens = app_only_tokens(app(simulators), TENANT_ID)
+    tokens = app_only_tokens(app(), TENANT_ID)
 
     assert may_read(simulators, tokens.access.token) == 200
     assert (tokens.grant, tokens.organisation_id) == (None, TENANT_ID)
@@ -90,13 +74,13 @@ def test_an_app_with_a_certificate_needs_no_secret(simulators: Simulators) -> No
     pem = app_certificate()
     simulators.entra.app_login.upload(pem)
 
-    tokens = app_only_tokens(certified(simulators, pem), TENANT_ID)
+    tokens = app_only_tokens(certified(pem), TENANT_ID)
 
     assert may_read(simulators, tokens.access.token) == 200
 
 
 def test_a_certificate_is_preferred_to_a_secret(simulators: Simulators) -> None:
-    both = app(simulators, MICROSOFT_CLIENT_CERTIFICATE=app_certificate())
+    both = app(MICROSOFT_CLIENT_CERTIFICATE=app_certificate())
 
     with pytest.raises(ProviderRejected, match="AADSTS700027"):
         app_only_tokens(both, TENANT_ID)
@@ -107,23 +91,21 @@ def test_a_certificate_that_has_expired_is_named_with_its_setting(simulators: Si
     simulators.entra.app_login.upload(pem)
 
     with pytest.raises(ProviderRejected, match=r"AADSTS1000502.*MICROSOFT_CLIENT_CERTIFICATE"):
-        app_only_tokens(certified(simulators, pem), TENANT_ID)
+        app_only_tokens(certified(pem), TENANT_ID)
 
 
 @pytest.mark.parametrize("part", ["PRIVATE KEY", "CERTIFICATE"])
-def test_a_certificate_without_its_key_or_the_key_alone_is_a_wrong_setting(
-    simulators: Simulators, part: str
-) -> None:
+def test_half_a_certificate_and_key_is_a_wrong_setting(simulators: Simulators, part: str) -> None:
     half = app_certificate().replace(part, "OTHER")
 
     with pytest.raises(SettingMissing, match="MICROSOFT_CLIENT_CERTIFICATE") as caught:
-        app_only_tokens(certified(simulators, half), TENANT_ID)
+        app_only_tokens(certified(half), TENANT_ID)
     assert half[30:60] not in str(caught.value)
 
 
 def test_a_wrong_secret_is_not_the_organisations_fault(simulators: Simulators) -> None:
     with pytest.raises(ProviderRejected, match=r"AADSTS7000215.*MICROSOFT_CLIENT_SECRET"):
-        app_only_tokens(app(simulators, MICROSOFT_CLIENT_SECRET="wrong"), TENANT_ID)
+        app_only_tokens(app(MICROSOFT_CLIENT_SECRET="wrong"), TENANT_ID)
 
 
 @pytest.mark.parametrize(
@@ -133,21 +115,21 @@ def test_a_wrong_secret_is_not_the_organisations_fault(simulators: Simulators) -
         ("00000000-0000-0000-0000-000000000000", True, ProviderUnavailable),
     ],
 )
-def test_an_organisation_that_does_not_admit_the_app_needs_a_person(
+def test_an_organisation_without_consent_needs_a_person(
     simulators: Simulators, tenant: str, consented: bool, failure: type[MailsyncError]
 ) -> None:
-    """Of a tenant that does not exist msal says no more than that it was not answered."""
+    """For a tenant that does not exist msal reports no more than a failed request."""
     simulators.service.set_switches(tenant_consented=consented)
 
     with pytest.raises(failure):
-        app_only_tokens(app(simulators), tenant)
+        app_only_tokens(app(), tenant)
 
 
-def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_ends(
+def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     store.saved = Credentials(None, None, None, organisation_id=TENANT_ID)
-    opened = [open_access(ACCOUNT, store, vault, app(simulators)) for _ in range(3)]
+    opened = [open_access(ACCOUNT, store, vault, app()) for _ in range(3)]
     first = opened[0].current()
 
     assert opened[1].current() == first
@@ -160,15 +142,15 @@ def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_e
     assert not store.has_ended, "an administrator may admit the app again"
 
 
-def test_a_token_about_to_end_is_replaced(
+def test_an_ending_token_is_replaced(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     simulators.service.set_switches(token_lifetime_s=EXPIRES_SOON_S)
-    store.saved = app_only_tokens(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
+    store.saved = app_only_tokens(app(), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
     before = store.saved
     simulators.service.set_switches(token_lifetime_s=3600)
 
-    open_access(ACCOUNT, store, vault, app(simulators)).current()
+    open_access(ACCOUNT, store, vault, app()).current()
 
     assert store.saved != before
     assert store.saved.organisation_id == TENANT_ID
@@ -178,7 +160,7 @@ def test_an_outage_of_graph_costs_the_identity_platform_one_request(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     """However often functions ask Graph in it, each with an access of its own."""
-    store.saved = app_only_tokens(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
+    store.saved = app_only_tokens(app(), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
     store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_RENEWAL_AGE)
     outage = Fault(status=401, code="InvalidAuthenticationToken", message="Signing key is invalid.")
     simulators.service.faults.add(Rule(fault=outage, times=None))

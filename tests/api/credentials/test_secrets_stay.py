@@ -6,7 +6,7 @@ A trap listens where the other side would have the request go; nothing may reach
 import ast
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,24 +40,29 @@ CLIENTS = {
     "mailsync/providers/graph/http.py",
     "handlers/reach_provider.py",
 }
-"""Every module that asks another host by HTTP; AWS' own client and Postgres' driver are not HTTP
+"""Every module that sends HTTP requests; AWS' own client and Postgres' driver are not HTTP
 clients of ours. A new one stands here, and below under a redirect."""
 _LIBRARIES = {"aiohttp", "http", "httpx", "requests", "urllib3"}
 
 
 class Trap:
-    """Somebody else's server, in the clear; `caught` is what it was sent."""
+    """Another server, without TLS; `caught` is what it received."""
 
     def __init__(self) -> None:
         self.caught: list[str] = []
-        self._server = Server(self._answer, port=0).start()
+        self._server = Server(self._respond, port=0).start()
         self.url = f"http://127.0.0.1:{self._server.port}/v1.0"
         self.stop = self._server.stop
 
-    def _answer(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         self.caught.append(f"{request.method} {request.path} {request.headers} {request.body!r}")
         keys = json.dumps({"keys": [], "value": []}).encode()
         return Response(200, keys, {"Content-Type": "application/json"})
+
+
+@pytest.fixture
+def settings(settings: Settings, platform: IdentityPlatform) -> Settings:
+    return Settings({**settings._values, "GRAPH_URL": platform.authority})
 
 
 @pytest.fixture
@@ -67,21 +72,27 @@ def trap() -> Iterator[Trap]:
     trap.stop()
 
 
-Ask = Callable[[Settings, IdentityPlatform], object]
+Send = Callable[[Settings, IdentityPlatform], object]
+
+
+@contextmanager
+def _as_usual(platform: IdentityPlatform) -> Iterator[None]:
+    """Let the platform respond without the redirect."""
+    moved_to, status = platform.moved_to, platform.status
+    platform.moved_to, platform.status = None, 200
+    yield
+    platform.moved_to, platform.status = moved_to, status
 
 
 def _finish(settings: Settings, platform: IdentityPlatform) -> object:
-    moved_to, platform.moved_to = platform.moved_to, None
-    flow = begin_sign_in(settings, REDIRECT_URI)
-    platform.moved_to = moved_to
+    with _as_usual(platform):
+        flow = begin_sign_in(settings, REDIRECT_URI)
     return finish_sign_in(settings, flow, {"state": flow["state"], "code": "c"})
 
 
 def _refresh(settings: Settings, platform: IdentityPlatform) -> object:
-    moved_to, platform.moved_to = platform.moved_to, None
-    status, platform.status = platform.status, 200
-    grant = signed_in(settings, platform).tokens.grant
-    platform.moved_to, platform.status = moved_to, status
+    with _as_usual(platform):
+        grant = signed_in(settings, platform).tokens.grant
     return refresh_tokens(settings, grant)
 
 
@@ -101,12 +112,12 @@ def _graph(settings: Settings, platform: IdentityPlatform) -> object:
         budget=RetryBudget(sleep=lambda _: None),
         on_request=lambda _: None,
     )
-    answers = [
+    responses = [
         graph.get("/me/messages"),
         graph.send("POST", "/subscriptions", {"clientState": "s"}),
     ]
     graph.close()
-    assert {each.status for each in answers} == {platform.status}
+    assert {each.status for each in responses} == {platform.status}
     return None
 
 
@@ -128,67 +139,60 @@ def _self_test(settings: Settings, platform: IdentityPlatform) -> object:
     return None
 
 
-ASK: dict[str, Ask] = {
+SENDERS: dict[str, Send] = {
     "begin a sign-in": lambda settings, _: begin_sign_in(settings, REDIRECT_URI),
     "redeem a code": _finish,
     "redeem a refresh token": _refresh,
     "redeem the app's secret": _admit,
-    "ask Graph": _graph,
+    "call Graph": _graph,
     "fetch the issuer's keys": _keys,
     "the self-test": _self_test,
 }
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
-@pytest.mark.parametrize("ask", ASK)
+@pytest.mark.parametrize("sender", SENDERS)
 def test_no_client_follows_a_redirect(
-    settings: Settings, platform: IdentityPlatform, trap: Trap, ask: str, status: int
+    settings: Settings, platform: IdentityPlatform, trap: Trap, sender: str, status: int
 ) -> None:
-    settings = with_graph(settings, platform)
     platform.status, platform.moved_to = status, trap.url
 
     with suppress(ProviderUnavailable):
-        ASK[ask](settings, platform)
+        SENDERS[sender](settings, platform)
 
     assert trap.caught == []
 
 
-def with_graph(settings: Settings, platform: IdentityPlatform) -> Settings:
-    return Settings({**settings._values, "GRAPH_URL": platform.authority})
-
-
 @pytest.mark.parametrize(
-    "ask", ["redeem a code", "redeem a refresh token", "redeem the app's secret"]
+    "sender", ["redeem a code", "redeem a refresh token", "redeem the app's secret"]
 )
 @pytest.mark.parametrize("status", REDIRECTS)
-def test_no_form_is_carried_along_when_the_token_endpoint_alone_leads_elsewhere(
-    settings: Settings, platform: IdentityPlatform, trap: Trap, ask: str, status: int
+def test_no_form_follows_a_redirect_of_the_token_endpoint_alone(
+    settings: Settings, platform: IdentityPlatform, trap: Trap, sender: str, status: int
 ) -> None:
     """The metadata are read before; only the request with the secret in it is redirected."""
     platform.status, platform.headers = status, {"Location": trap.url}
 
-    with pytest.raises(ProviderUnavailable, match="redirects to another address"):
-        ASK[ask](with_graph(settings, platform), platform)
+    with pytest.raises(ProviderUnavailable, match="leads elsewhere"):
+        SENDERS[sender](settings, platform)
 
     assert len(platform.redeemed) > 0
     assert trap.caught == []
 
 
 @pytest.mark.parametrize("endpoint", ["http://login.example.org/token", "ftp://a/token", "token"])
-@pytest.mark.parametrize("ask", ["redeem a code", "redeem the app's secret"])
-def test_metadata_that_name_an_address_without_https_are_not_believed(
-    settings: Settings, platform: IdentityPlatform, ask: str, endpoint: str
+@pytest.mark.parametrize("sender", ["redeem a code", "redeem the app's secret"])
+def test_an_endpoint_without_https_is_not_used(
+    settings: Settings, platform: IdentityPlatform, sender: str, endpoint: str
 ) -> None:
     platform.metadata = {"token_endpoint": endpoint}
 
     with pytest.raises(ProviderUnavailable):
-        ASK[ask](with_graph(settings, platform), platform)
+        SENDERS[sender](settings, platform)
     assert platform.redeemed == []
 
 
-def test_nobody_is_sent_to_a_sign_in_page_without_https(
-    settings: Settings, platform: IdentityPlatform
-) -> None:
+def test_a_sign_in_page_needs_https(settings: Settings, platform: IdentityPlatform) -> None:
     platform.metadata = {"authorization_endpoint": "http://login.example.org/authorize"}
 
     with pytest.raises(ProviderUnavailable, match="without https"):
@@ -196,21 +200,21 @@ def test_nobody_is_sent_to_a_sign_in_page_without_https(
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"])
-@pytest.mark.parametrize("ask", ["redeem the app's secret", "ask Graph", "the self-test"])
-def test_no_proxy_of_the_environment_is_asked(
+@pytest.mark.parametrize("sender", ["redeem the app's secret", "call Graph", "the self-test"])
+def test_no_proxy_of_the_environment_is_used(
     *,
     settings: Settings,
     platform: IdentityPlatform,
     trap: Trap,
     monkeypatch: pytest.MonkeyPatch,
-    ask: str,
+    sender: str,
     name: str,
 ) -> None:
     monkeypatch.setenv(name, trap.url.removesuffix("/v1.0"))
     platform.status = 429
 
     with suppress(MailsyncError):
-        ASK[ask](with_graph(settings, platform), platform)
+        SENDERS[sender](settings, platform)
 
     assert trap.caught == []
 
@@ -232,7 +236,7 @@ def test_plain_http_is_for_this_machine(url: str, *, is_private: bool) -> None:
     assert is_private_url(url) is is_private
 
 
-def test_every_client_stands_in_the_list() -> None:
+def test_the_list_names_every_client() -> None:
     found = {
         str(path.relative_to(LAMBDAS))
         for path in LAMBDAS.rglob("*.py")
@@ -243,7 +247,7 @@ def test_every_client_stands_in_the_list() -> None:
 
 
 def _imported(path: Path) -> set[str]:
-    """Whose members are called, not only their names: `http.HTTPStatus` asks nobody."""
+    """Whose members are called, not only their names: `http.HTTPStatus` sends nothing."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

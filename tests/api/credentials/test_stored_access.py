@@ -1,19 +1,18 @@
-"""The access token of an account, with several workers asking for it."""
+"""The access token of an account, with several workers that need it."""
 
-import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from mailsync.credentials import DEFAULT_PAUSE_S, MIN_RENEWAL_AGE, StoredAccess, open_access
-from mailsync.credentials.microsoft import begin_sign_in, finish_sign_in
 from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
 from mailsync.model import Access, AccountId
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.api.credentials.memory_store import MemoryStore
+from tests.api.credentials.test_microsoft import signed_in
 
 ACCOUNT = AccountId("account-1")
 
@@ -27,9 +26,7 @@ class Worker:
         self.platform, self.settings, self.store, self.vault = platform, settings, store, vault
 
     def connect(self, *, minutes_left: int, age: timedelta = MIN_RENEWAL_AGE) -> None:
-        flow = begin_sign_in(self.settings, "https://app.example/callback")
-        self.platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
-        found = finish_sign_in(self.settings, flow, {"code": "c", "state": flow["state"]})
+        found = signed_in(self.settings, self.platform)
         sealed = found.tokens.sealed(ACCOUNT, self.vault.sealing_key())
         now = datetime.now(UTC)
         self.store.saved = replace(
@@ -74,7 +71,7 @@ def test_a_refused_token_is_renewed_once_for_all_workers(worker: Worker) -> None
     assert len(worker.platform.redeemed) == 2
 
 
-def test_a_token_that_is_refused_though_it_was_just_issued_is_not_renewed(worker: Worker) -> None:
+def test_a_token_refused_right_after_its_issue_is_not_renewed(worker: Worker) -> None:
     """In an outage of Graph each mailbox would else renew with each request."""
     worker.connect(minutes_left=60)
     refused = worker.open().current()
@@ -84,7 +81,7 @@ def test_a_token_that_is_refused_though_it_was_just_issued_is_not_renewed(worker
     assert len(worker.platform.redeemed) == 2
 
 
-def test_a_pause_that_one_worker_was_asked_for_is_respected_by_all(worker: Worker) -> None:
+def test_all_workers_keep_a_pause_that_one_received(worker: Worker) -> None:
     worker.connect(minutes_left=1)
     worker.platform.status, worker.platform.headers = 429, {"Retry-After": "60"}
     for _ in range(3):
@@ -111,18 +108,19 @@ def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])
-def test_only_the_end_of_a_grant_is_remembered_of_a_refusal(
+def test_a_refusal_stores_only_the_end_of_a_grant(
     worker: Worker, number: int, has_ended: bool
 ) -> None:
     worker.connect(minutes_left=1)
+    before = worker.store.saved
     worker.platform.refusal = {"error": "invalid_grant", "error_codes": [number]}
 
     with pytest.raises(AccessRevoked):
         worker.open().current()
-    assert worker.store.has_ended is has_ended
+    assert (worker.store.has_ended, worker.store.saved) == (has_ended, before)
 
 
-def test_a_renewal_that_somebody_else_finished_first_is_not_repeated(
+def test_a_renewal_that_another_worker_finished_first_is_not_repeated(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one wins between our reading and our lock."""
@@ -138,16 +136,6 @@ def test_a_renewal_that_somebody_else_finished_first_is_not_repeated(
 
     assert worker.open().current().token == "access-2"
     assert len(worker.platform.redeemed) == 2
-
-
-def test_a_refused_grant_leaves_what_is_stored(worker: Worker) -> None:
-    worker.connect(minutes_left=1)
-    before = worker.store.saved
-    worker.platform.refusal = {"error": "invalid_grant"}
-
-    with pytest.raises(AccessRevoked):
-        worker.open().current()
-    assert worker.store.saved == before
 
 
 def test_an_account_without_credentials_is_not_connected(worker: Worker) -> None:

@@ -1,11 +1,12 @@
 """Secrets at rest, under a key of the real KMS protocol."""
 
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 
+from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.vault import DATA_KEY_CACHE_S, SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import Sealed
@@ -43,9 +44,7 @@ def test_the_same_secret_never_looks_the_same(vault: Vault) -> None:
     assert vault.seal(GRANT, "grant") != vault.seal(GRANT, "grant")
 
 
-def test_a_data_key_is_remembered_for_ten_minutes(
-    kms: Any, key_arn: str, store: MemoryStore
-) -> None:
+def test_a_data_key_is_kept_for_ten_minutes(kms: Any, key_arn: str, store: MemoryStore) -> None:
     now = [0.0]
     sealed = Vault(key_arn, store, kms).seal(GRANT, "grant")
     vault = Vault(key_arn, store, kms, clock=lambda: now[0])
@@ -75,33 +74,22 @@ def test_a_data_key_is_replaced_after_thirty_days_and_still_opens(
     assert later.seal(GRANT, "newer").key_id == 2
 
 
-def test_a_data_key_is_wrapped_for_this_purpose_only(
-    vault: Vault, kms: Any, store: MemoryStore
-) -> None:
+def test_a_data_key_is_wrapped_for_one_purpose(vault: Vault, kms: Any, store: MemoryStore) -> None:
     vault.seal(GRANT, "grant")
 
     with pytest.raises(kms.exceptions.InvalidCiphertextException):
         kms.decrypt(CiphertextBlob=store.keys[1].wrapped, EncryptionContext={"purpose": "x"})
 
 
-def test_a_key_that_does_not_exist_is_a_wrong_setting(
-    kms: Any, key_arn: str, store: MemoryStore
-) -> None:
+def test_a_missing_key_is_a_wrong_setting(kms: Any, key_arn: str, store: MemoryStore) -> None:
     vault = Vault(f"{key_arn[:-4]}0000", store, kms)
 
     with pytest.raises(SettingMissing, match="TOKEN_KEY_ARN"):
         vault.seal(GRANT, "grant")
 
 
-def test_a_silent_key_service_is_asked_again_later(key_arn: str, store: MemoryStore) -> None:
-    nobody = boto3.client(
-        "kms",
-        endpoint_url="http://127.0.0.1:9",
-        region_name="eu-central-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
+def test_an_unreachable_key_service_is_worth_another_try(key_arn: str, store: MemoryStore) -> None:
+    missing = aws_client("kms", "http://127.0.0.1:9")
 
-    with pytest.raises(StoreUnavailable):
-        Vault(key_arn, store, nobody).seal(GRANT, "grant")
-    nobody.close()
+    with closing(missing), pytest.raises(StoreUnavailable):
+        Vault(key_arn, store, missing).seal(GRANT, "grant")

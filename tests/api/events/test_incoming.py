@@ -1,4 +1,4 @@
-"""Events that ask for a sync: joined, repeated, refused in words, or tried again."""
+"""Events that request a sync: joined, repeated, refused in words, or tried again."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ from mailsync.store.run_store import RunStore
 from tests.store.rows import one, rows
 from tests.support.builders import connect_account
 
+SYNC = "email/microsoft.sync"
 MACHINE = "arn:aws:states:r:1:stateMachine:mailbox-sync"
 
 
@@ -43,7 +44,7 @@ def receiver(database: Database, runs: RunStore, workflows: RunningForEver) -> E
     return EventReceiver(AccountStore(database), Trigger(runs, workflows, MACHINE), workflows)
 
 
-def answer(
+def receive(
     receiver: EventReceiver, kind: str, detail: Any, event_id: str = "e-1"
 ) -> dict[str, str]:
     event = {"id": event_id, "detail-type": kind, "detail": detail}
@@ -54,9 +55,9 @@ def test_an_event_joins_the_sync_that_is_under_way(
     receiver: EventReceiver, workflows: RunningForEver, account_id: AccountId
 ) -> None:
     detail = {"accountId": account_id}
-    first = answer(receiver, "email/microsoft.sync", detail)
+    first = receive(receiver, SYNC, detail)
 
-    assert answer(receiver, "email/microsoft.sync", detail, "e-2")["runId"] == first["runId"]
+    assert receive(receiver, SYNC, detail, "e-2")["runId"] == first["runId"]
     assert workflows.started == [first["runId"]]
 
 
@@ -64,10 +65,10 @@ def test_an_event_that_comes_again_after_its_sync_starts_nothing(
     receiver: EventReceiver, runs: RunStore, workflows: RunningForEver, account_id: AccountId
 ) -> None:
     detail = {"accountId": account_id, "syncType": "full"}
-    first = answer(receiver, "email/microsoft.sync", detail)
+    first = receive(receiver, SYNC, detail)
     runs.fail(account_id, first_run(runs, account_id), "arn", "ExecutionDied", "It died.")
 
-    again = answer(receiver, "email/microsoft.sync", detail)
+    again = receive(receiver, SYNC, detail)
 
     assert again == {"runId": first["runId"], "status": "failed"}
     assert len(workflows.started) == 1
@@ -78,49 +79,44 @@ def first_run(runs: RunStore, account_id: AccountId) -> Any:
         return tx.run("find_open_run", account_id=account_id)[0][0]
 
 
-def test_a_self_test_bears_the_id_of_its_event(
+def test_a_self_test_has_the_id_of_its_event(
     receiver: EventReceiver, workflows: RunningForEver
 ) -> None:
-    assert answer(receiver, "test/sync", {}) == {"executionArn": "arn:test:e-1"}
+    assert receive(receiver, "test/sync", {}) == {"executionArn": "arn:test:e-1"}
     assert workflows.started == ["e-1"]
 
 
 @pytest.mark.parametrize(
     ("kind", "detail", "reason"),
     [
-        ("email/microsoft.sync", {}, "must have an accountId"),
-        ("email/microsoft.sync", {"accountId": 7}, "must have an accountId"),
-        ("email/microsoft.sync", ["accountId"], "must have an accountId"),
-        ("email/microsoft.sync", {"accountId": "nonsense"}, "no account of this id"),
-        ("email/microsoft.sync", {"accountId": "x", "syncType": []}, "syncType must be one of"),
+        (SYNC, {}, "must have an accountId"),
+        (SYNC, {"accountId": 7}, "must have an accountId"),
+        (SYNC, ["accountId"], "must have an accountId"),
+        (SYNC, {"accountId": "nonsense"}, "no account of this id"),
+        (SYNC, {"accountId": "x", "syncType": []}, "syncType must be one of"),
         ("email/gmail.sync", {"accountId": "x"}, "google cannot be synced yet"),
         ("email/imap.sync", {"accountId": "x"}, "imap cannot be synced yet"),
         ("email/fax.sync", {}, "This detail type is unknown"),
     ],
 )
-def test_what_can_never_work_is_refused_and_logged_with_the_reason(
-    kind: str,
-    detail: Any,
-    reason: str,
-    receiver: EventReceiver,
-    caplog: pytest.LogCaptureFixture,
+def test_an_impossible_event_is_refused_and_logged_with_the_reason(
+    receiver: EventReceiver, caplog: pytest.LogCaptureFixture, kind: str, detail: Any, reason: str
 ) -> None:
-    refusal = answer(receiver, kind, detail)
+    refusal = receive(receiver, kind, detail)
 
     assert set(refusal) == {"refused"}
     assert reason in refusal["refused"]
     assert [vars(each)["reason"] for each in caplog.records] == [refusal["refused"]]
 
 
-def test_an_account_of_another_provider_or_one_that_must_sign_in_is_refused(
+def test_an_account_of_another_provider_or_a_paused_one_is_refused(
     receiver: EventReceiver, database: Database, account_id: AccountId
 ) -> None:
     other = connect_account(database, "ben", Provider.IMAP)
     rows(database, "UPDATE mailsync.email_accounts SET status = 'paused' WHERE user_id = 'ann'")
 
     refusals = [
-        answer(receiver, "email/microsoft.sync", {"accountId": each})["refused"]
-        for each in (other, account_id)
+        receive(receiver, SYNC, {"accountId": each})["refused"] for each in (other, account_id)
     ]
 
     assert "is a mailbox of imap" in refusals[0]
@@ -128,13 +124,11 @@ def test_an_account_of_another_provider_or_one_that_must_sign_in_is_refused(
     assert one(database, "SELECT count(*) FROM mailsync.sync_runs") == [0]
 
 
-def test_a_database_that_does_not_answer_is_raised_so_that_lambda_tries_again(
-    workflows: RunningForEver,
-) -> None:
+def test_lambda_tries_again_when_the_database_is_unreachable(workflows: RunningForEver) -> None:
     away = Database(Settings({"DATABASE_URL": "postgresql://u@localhost:1/none"}))
     trigger = Trigger(RunStore(away), workflows, MACHINE)
     receiver = EventReceiver(AccountStore(away), trigger, workflows)
 
     detail = {"accountId": "00000000-0000-4000-8000-000000000000"}
     with pytest.raises(StoreUnavailable):
-        answer(receiver, "email/microsoft.sync", detail)
+        receive(receiver, SYNC, detail)

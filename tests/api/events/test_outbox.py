@@ -18,7 +18,7 @@ WAITING = "SELECT detail->>'n' FROM mailsync.outbox WHERE published_at IS NULL O
 
 
 class Crash(Exception):
-    """The function dies after the bus has answered."""
+    """The function dies after the bus has responded."""
 
 
 class Recorder:
@@ -51,22 +51,22 @@ def test_a_crash_between_put_and_mark_repeats_the_event_under_its_id(
     database: Database, outbox: OutboxStore, account_id: AccountId
 ) -> None:
     write(database, account_id, 1)
-    told: list[str] = []
+    published: list[str] = []
 
     def put_and_die(events: Sequence[OutboxEvent]) -> list[int]:
-        told.extend(each.detail["eventId"] for each in events)
+        published.extend(each.detail["eventId"] for each in events)
         raise Crash
 
     for _ in range(2):
         with pytest.raises(Crash):
-            outbox.hand_on(put_and_die, after=0, limit=10)
+            outbox.publish(put_and_die, after=0, limit=10)
 
     assert rows(database, WAITING) == [["1"]]
-    assert len(told) == 2
-    assert len(set(told)) == 1
+    assert len(published) == 2
+    assert len(set(published)) == 1
 
 
-def test_what_the_bus_refuses_waits_and_holds_back_its_own_account_only(
+def test_a_refused_event_waits_and_holds_back_its_own_account_only(
     database: Database, outbox: OutboxStore, account_id: AccountId
 ) -> None:
     other = connect_account(database, "ben")
@@ -74,7 +74,7 @@ def test_what_the_bus_refuses_waits_and_holds_back_its_own_account_only(
     write(database, other, 3, 4)
     refusing = ScriptedBus(refuse=[1])
 
-    first = outbox.hand_on(refusing.put, after=0, limit=10)
+    first = outbox.publish(refusing.put, after=0, limit=10)
 
     assert (first.published, first.refused) == (1, 1)
     assert rows(database, WAITING) == [["1"], ["2"], ["4"]]
@@ -83,7 +83,7 @@ def test_what_the_bus_refuses_waits_and_holds_back_its_own_account_only(
     assert sorted(refusing.taken) == [1, 2, 3, 4]
 
 
-def test_a_bus_that_takes_nothing_is_not_asked_for_ever(
+def test_a_bus_that_refuses_all_ends_the_publishing(
     database: Database, outbox: OutboxStore, account_id: AccountId
 ) -> None:
     class Refusing(EventBus):
@@ -110,7 +110,7 @@ def test_two_publishers_at_once_publish_each_event_once_and_in_order(
         return first.put(events)
 
     with closing(Database(settings)) as other:
-        outbox.hand_on(put_while_another_publishes, after=0, limit=10)
+        outbox.publish(put_while_another_publishes, after=0, limit=10)
         assert (first.taken, second.taken) == ([1], [3])
         publish_outbox(OutboxStore(other), second)
 
@@ -128,12 +128,12 @@ def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
 
     assert publish_outbox(outbox, bus).published == 11
 
-    told = local_bus[0].seen()[before:]
-    assert sorted(each["detail"]["n"] for each in told) == list(range(11))
+    published = local_bus[0].seen()[before:]
+    assert sorted(each["detail"]["n"] for each in published) == list(range(11))
     assert rows(database, WAITING) == []
 
 
-def test_events_published_long_ago_are_forgotten_some_at_a_time(
+def test_events_published_long_ago_are_deleted_in_batches(
     database: Database, outbox: OutboxStore, account_id: AccountId
 ) -> None:
     write(database, account_id, 1, 2, 3, 4)

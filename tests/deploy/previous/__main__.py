@@ -1,26 +1,39 @@
 """`python -m tests.deploy.previous` records the present version as the previous one."""
 
 import argparse
-import shutil
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
 
 from infra.catalog import STATEMACHINES, WORKFLOWS
 from localdev import samples
 from mailsync.store.statements import statements
-from tests.deploy.previous import EVENTS, QUERIES, STATEMACHINE
+from tests.deploy.previous import ARCHIVE, SEALED
 from tests.workflow.test_definitions import states
 
 
-def main() -> None:
-    recorded = (f"-- {name} --\n{text}\n" for name, text in statements().items())
-    QUERIES.write_text("\n".join(recorded))
-    for folder in (STATEMACHINE, EVENTS):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+def present() -> dict[str, str]:
+    """Return the text of each file of the archive by its name."""
+    files = {f"sealed/{each.name}": each.read_text() for each in SEALED.iterdir()}
+    headed = (f"-- {name} --\n{text}\n" for name, text in statements().items())
+    files["queries.sql"] = "\n".join(headed)
     for workflow in WORKFLOWS:
-        shutil.copyfile(STATEMACHINES / workflow.file, STATEMACHINE / workflow.file)
+        files[f"statemachine/{workflow.file}"] = (STATEMACHINES / workflow.file).read_text()
         for name, state in states(workflow):
             if state["Type"] == "Task":
-                shutil.copyfile(samples.EVENTS / f"{name}.json", EVENTS / f"{name}.json")
+                files[f"events/{name}.json"] = (samples.EVENTS / f"{name}.json").read_text()
+    return files
+
+
+def archived(files: Mapping[str, str]) -> bytes:
+    """Return an archive of the files: the same bytes for the same text, whenever it is made."""
+    made = BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, text in sorted(files.items()):
+            entry = zipfile.ZipInfo(name)  # of 1980, as without a date
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, text)
+    return made.getvalue()
 
 
 if __name__ == "__main__":
@@ -28,4 +41,4 @@ if __name__ == "__main__":
     argparse.ArgumentParser(
         prog="python -m tests.deploy.previous", description=__doc__
     ).parse_args()
-    main()
+    ARCHIVE.write_bytes(archived(present()))

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from localdev.engine.dev_login import DEMO_USER
 from localdev.http_server import Application, Request, Response, Server
-from tests.api.credentials.identity_platform import self_signed
+from localdev.simulators.entra.certificates import server_tls
 from tests.local.dashboard.browser.chromium import arguments, program
 from tests.local.dashboard.browser.conftest import WAIT_MS
 from tests.local.dashboard.browser.office import Office
@@ -54,7 +54,7 @@ class Hosts:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[[Application], int]]:
     """Starts an application under https and returns its port."""
-    tls = self_signed(tmp_path / "ca.pem", tmp_path / "key.pem")
+    tls, _ = server_tls(tmp_path)
     servers: list[Server] = []
 
     def start(application: Application) -> int:

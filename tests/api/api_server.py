@@ -1,4 +1,4 @@
-"""The real front: HTTP, the real authorizer and functions as processes of their own."""
+"""The API over HTTP: the real authorizer, and functions as processes of their own."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ VALUES (:user, 'microsoft', :number, 'someone@example.org') RETURNING id::text""
 ADD_RUN = """
 INSERT INTO mailsync.sync_runs (id, account_id, sync_type)
 VALUES (:id, cast(:account AS uuid), 'manual')"""
-STANDS = """
+ROWS = """
 SELECT a.*, r.* FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id
  WHERE a.id = cast(:account AS uuid)"""
@@ -39,10 +39,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "POST /api/webhooks/microsoft": {"value": []},
 }
-"""What a route needs to be told; every other POST names just the account."""
+"""The body that a route needs; every other POST names just the account."""
 
 
-class Front:
+class ApiServer:
     """Up inside `with`, with an issuer whose key it knows: `key`, published as `k`."""
 
     def __init__(self, database_url: str, settings: Mapping[str, str], logs: Path) -> None:
@@ -79,53 +79,48 @@ class Front:
         return bearer(self.key, "RS256", kid="k", **{"aud": AUDIENCE, "iss": ISSUER, **claims})
 
     def account(self, user_id: str) -> tuple[str, str]:
-        """A new account of the user whose mail is nearly all gone, and a run of it that waits for
-        its execution."""
+        """Add an account of the user whose mail is nearly all gone, and a queued run of it."""
         number = str(uuid4())
         ((account_id,),) = self._database.run(ADD_ACCOUNT, user=user_id, number=number) or []
         self._database.run(ADD_RUN, id=number, account=account_id)
         hide_mail(self._database.run, account_id, messages=22, gone=20)
         return str(account_id), number
 
-    def stands(self, account_id: str) -> list[list[Any]]:
+    def rows(self, account_id: str) -> list[list[Any]]:
         """The account and its runs, as they are in the database now."""
-        return self._database.run(STANDS, account=account_id) or []
+        return self._database.run(ROWS, account=account_id) or []
 
-    def ask(
+    def send(
         self,
         route: str,
         authorization: str | None,
         account_id: str,
         run_id: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        **parts: Mapping[str, Any],
     ) -> httpx.Response:
-        """Sends a request to the route that names the account wherever an account can be named.
+        """Send a request to the route that names the account wherever one can be named.
 
-        query, body, headers: what is said beside that.
+        parts: `query`, `body` and `headers` beside that.
         """
         method, path = route.split(" ")
-        url = path.format(accountId=account_id, runId=run_id)
-        sent = None
+        body = None
         if method in ("POST", "PATCH", "PUT"):
-            sent = {**BODIES.get(route, {"accountId": account_id}), **(body or {})}
+            body = {**BODIES.get(route, {"accountId": account_id}), **parts.get("body", {})}
         named = {} if re.search(r"{\w+}", path) else {"accountId": account_id}
         signed = {"Authorization": authorization} if authorization is not None else {}
         return self._http.request(
             method,
-            url,
-            params={**named, **(query or {})},
-            json=sent,
-            headers={**signed, **(headers or {})},
+            path.format(accountId=account_id, runId=run_id),
+            params={**named, **parts.get("query", {})},
+            json=body,
+            headers={**signed, **parts.get("headers", {})},
         )
 
 
-def without_ids(answer: httpx.Response, *ids: str) -> tuple[int, dict[str, str], str]:
-    """All that a caller can see, except what names the request, the time and what was asked for."""
-    headers = {name: text for name, text in answer.headers.items() if name != "date"}
-    body = answer.text
+def without_ids(response: httpx.Response, *ids: str) -> tuple[int, dict[str, str], str]:
+    """Return all that a caller can see, except the ids of request and objects and the time."""
+    headers = {name: text for name, text in response.headers.items() if name != "date"}
+    body = response.text
     for each in ids:
         body = body.replace(each, "ID")
-    return answer.status_code, headers, re.sub(r'"requestId": "[^"]+"', "", body)
+    return response.status_code, headers, re.sub(r'"requestId": "[^"]+"', "", body)

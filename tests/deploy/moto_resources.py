@@ -1,7 +1,7 @@
 """Resource types that moto's CloudFormation leaves out or half done, though moto has the services.
 
 moto 5.2.5 warns "Tried to parse ... but it's not supported" and goes on without the resource for
-most types in TAUGHT. Three it knows in part: versions of functions have no `Version` to get, the
+most types in MAKERS. Three it knows in part: versions of functions have no `Version` to get, the
 `Ref` of an event bus is no text, and a state machine keeps its placeholders.
 CloudFormation's properties are, for these types, the parameters of the service's own create call,
 so each is made by that call: botocore holds it against AWS's model of the service, and moto keeps
@@ -24,7 +24,7 @@ Maker = Callable[[str, Properties], tuple[str, Made]]
 
 
 def _call(service: str, operation: str, ref: str) -> Maker:
-    """Makes the resource by one call; its `Ref` is that member of the answer."""
+    """Make the resource by one call; its `Ref` is that member of the response."""
 
     def make(_name: str, properties: Properties) -> tuple[str, Made]:
         made = getattr(boto3.client(service), operation)(**properties)
@@ -34,7 +34,7 @@ def _call(service: str, operation: str, ref: str) -> Maker:
 
 
 def _named(service: str, operation: str, name: str) -> Maker:
-    """The same for what is named by whoever makes it; the name is its `Ref`."""
+    """The same for what its creator names; the name is its `Ref`."""
 
     def make(generated: str, properties: Properties) -> tuple[str, Made]:
         made = getattr(boto3.client(service), operation)(**{name: generated, **properties})
@@ -45,9 +45,9 @@ def _named(service: str, operation: str, name: str) -> Maker:
 
 def _secret(name: str, properties: Properties) -> tuple[str, Made]:
     if "GenerateSecretString" in properties:
-        asked = properties["GenerateSecretString"]
-        filled = json.loads(asked["SecretStringTemplate"])
-        text = json.dumps({**filled, asked["GenerateStringKey"]: "x" * 64})
+        generated = properties["GenerateSecretString"]
+        filled = json.loads(generated["SecretStringTemplate"])
+        text = json.dumps({**filled, generated["GenerateStringKey"]: "x" * 64})
     else:
         text = properties["SecretString"]
     made = boto3.client("secretsmanager").create_secret(
@@ -89,7 +89,7 @@ def _bus_policy(name: str, properties: Properties) -> tuple[str, Made]:
     return name, {}
 
 
-TAUGHT: Mapping[str, Maker] = {
+MAKERS: Mapping[str, Maker] = {
     "AWS::ApiGatewayV2::Api": _call("apigatewayv2", "create_api", "ApiId"),
     "AWS::ApiGatewayV2::Authorizer": _call("apigatewayv2", "create_authorizer", "AuthorizerId"),
     "AWS::ApiGatewayV2::Integration": _call("apigatewayv2", "create_integration", "IntegrationId"),
@@ -110,19 +110,19 @@ TAUGHT: Mapping[str, Maker] = {
 }
 
 
-def teach() -> None:
+def add_resource_types() -> None:
     """For the rest of this process; moto finds the models as subclasses of their base."""
     if not _kept:
-        _kept.extend(_model(kind, make) for kind, make in TAUGHT.items())
+        _kept.extend(_model(kind, make) for kind, make in MAKERS.items())
     for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         cached.cache_clear()
 
 
-_kept: list[type[CloudFormationModel]] = []  # a class that nobody holds is no subclass any more
+_kept: list[type[CloudFormationModel]] = []  # a class without a reference is no subclass any more
 
 
 def _model(kind: str, make: Maker) -> type[CloudFormationModel]:
-    class Taught(CloudFormationModel):
+    class Resource(CloudFormationModel):
         def __init__(self, ref: str, made: Made) -> None:
             self.physical_resource_id = ref
             self._made = made
@@ -147,7 +147,7 @@ def _model(kind: str, make: Maker) -> type[CloudFormationModel]:
             account_id: str,
             region_name: str,
             **_: Any,
-        ) -> "Taught":
+        ) -> "Resource":
             return cls(*make(resource_name, cloudformation_json["Properties"]))
 
         def get_cfn_attribute(self, name: str) -> str:
@@ -156,4 +156,4 @@ def _model(kind: str, make: Maker) -> type[CloudFormationModel]:
         def is_created(self) -> bool:
             return True
 
-    return Taught
+    return Resource

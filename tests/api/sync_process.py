@@ -13,12 +13,12 @@ def start_sync(
     environment: dict[str, str],
     account_id: str,
     headers: dict[str, str],
-    everybody_ready: Barrier,
-    answers: "SimpleQueue[tuple[int, str]]",
+    all_ready: Barrier,
+    responses: "SimpleQueue[tuple[int, str]]",
 ) -> None:
     os.environ.update(environment)
     request = a_request("POST /api/email/sync", body={"accountId": account_id}, headers=headers)
-    everybody_ready.wait(timeout=60)
-    answer = call(handler, request)
-    answers.put((answer.status, answer.json.get("runId", answer.text)))
+    all_ready.wait(timeout=60)
+    response = call(handler, request)
+    responses.put((response.status, response.json.get("runId", response.text)))
     open_database().close()
