@@ -14,8 +14,8 @@ from math import ceil
 from pathlib import Path
 
 from infra.catalog import SCHEDULES
-from mailsync.decisions.freshness import READ_WITHIN, SMALL_MAILBOX_FOLDERS, THOROUGH_WITHIN
-from mailsync.decisions.verify import COMPARED_WITHIN
+from mailsync.decisions.freshness import MAX_FEED_AGE, MAX_THOROUGH_AGE, SMALL_MAILBOX_FOLDERS
+from mailsync.decisions.verify import MAX_COMPARISON_AGE
 from mailsync.providers.graph.folders import PAGE_FOLDERS
 from mailsync.providers.graph.provider import LIST_PAGE
 
@@ -34,7 +34,7 @@ EXECUTION_SHARE = 0.001
 """Assumed share of checks that start an execution, because of many changes or a failure."""
 SCHEDULED_CALLS_PER_MONTH = sum(MINUTES_PER_MONTH // each.every_minutes for each in SCHEDULES)
 """Invocations of all schedules in a month."""
-COMPARISONS_PER_MONTH = 30 / COMPARED_WITHIN.days
+COMPARISONS_PER_MONTH = 30 / MAX_COMPARISON_AGE.days
 """Comparisons of all ids of a mailbox in a month; large folders need an execution."""
 REQUESTS_PER_DELETION = 2
 """Requests by id for a deleted message: one after it left its folder, one two hours later."""
@@ -173,8 +173,8 @@ def check_requests(folders: int, active: int, *, every_minutes: float) -> CheckR
         every_minutes: interval of checks.
     """
     checks_per_hour = 60 / every_minutes
-    hourly = READ_WITHIN.total_seconds() / 3600 * checks_per_hour
-    daily = THOROUGH_WITHIN.total_seconds() / 3600 * checks_per_hour
+    hourly = MAX_FEED_AGE.total_seconds() / 3600 * checks_per_hour
+    daily = MAX_THOROUGH_AGE.total_seconds() / 3600 * checks_per_hour
     thorough = folders + ROLE_REQUESTS
     inactive = 0 if folders <= SMALL_MAILBOX_FOLDERS else folders - active
     return CheckRequests(

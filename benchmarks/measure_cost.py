@@ -21,7 +21,7 @@ from localdev.engine.aws_resources import aws_client
 from localdev.engine.report import Report, read_reports
 from localdev.options import Options
 from localdev.stack import Stack
-from mailsync.decisions.verify import COMPARED_IN_CHECK
+from mailsync.decisions.verify import MAX_COMPARED_MESSAGES_PER_CHECK
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 
@@ -92,7 +92,7 @@ def _comparison(stack: Stack, account: DemoAccount) -> Usage:
     """Measure an execution that compares the ids of all folders too large for a check."""
     database = connect_database(Settings({"DATABASE_URL": stack.database_url}))
     try:
-        database.run(MAKE_COMPARISON_DUE.format(largest=COMPARED_IN_CHECK))
+        database.run(MAKE_COMPARISON_DUE.format(largest=MAX_COMPARED_MESSAGES_PER_CHECK))
     finally:
         database.close()
     used = _UsageMeter(stack)

@@ -166,7 +166,7 @@ def test_a_failing_or_hanging_provider_prevents_no_disconnection(
     name: str,
 ) -> None:
     if is_hanging := name == "hanging":
-        monkeypatch.setattr(push, "END_S", 0.3)
+        monkeypatch.setattr(push, "END_TIMEOUT_S", 0.3)
     microsoft.service.faults.add(Rule(path=SUBSCRIPTION, times=None, fault=FAULTS[name]))
     began = time.monotonic()
 
@@ -301,7 +301,7 @@ def test_an_event_written_while_the_account_is_deleted_goes_with_it(
     """A run that fails at this moment holds the account and puts its event into the outbox."""
     store, other = ControlStore(database), Database(settings)
     store.begin_purge(AccountOfCaller(account_id, "ann"))
-    while store.purge_piece(account_id):
+    while store.purge_batch(account_id):
         pass
 
     with ThreadPoolExecutor() as pool:

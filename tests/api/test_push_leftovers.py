@@ -161,7 +161,7 @@ def test_a_failed_or_incomplete_list_prevents_no_subscription(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     """What is replaced is known by its id, so it needs no list."""
-    monkeypatch.setattr("mailsync.providers.retry_budget.MAX_PAUSES", 0)
+    monkeypatch.setattr("mailsync.providers.retry_budget.MAX_PAUSES_PER_REQUEST", 0)
     subscribed.microsoft.service.set_switches(subscriptions_page=1)
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
     subscribed.inject_fault("GET", LIST, fault, times=None)
@@ -314,7 +314,7 @@ def test_a_disconnection_that_timed_out_sends_nothing_afterwards(
         left_behind.wait(10)
         return access
 
-    monkeypatch.setattr(push, "END_S", 0.3)
+    monkeypatch.setattr(push, "END_TIMEOUT_S", 0.3)
     monkeypatch.setattr(push, "unlocked_access", slow)
 
     with subscribed.requests() as requests:
@@ -331,7 +331,7 @@ def test_a_tick_out_of_time_for_leftovers_still_ends_what_it_knows(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
-    monkeypatch.setattr(push, "LEFTOVERS_S", 0.0)
+    monkeypatch.setattr(push, "LEFTOVERS_BUDGET_S", 0.0)
 
     with subscribed.requests() as requests:
         assert tick() == ONE_MADE

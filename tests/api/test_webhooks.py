@@ -84,7 +84,9 @@ def account_id(connect_account: Connect, database: Database, sql: Sql) -> Accoun
     store.add_missing(Provider.MICROSOFT, CALLBACK)
     claim = store.claim(Provider.MICROSOFT, CALLBACK, 600)
     assert claim
-    store.made(claim, Subscription(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET)
+    store.save_created(
+        claim, Subscription(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET
+    )
     rest(sql)
     return found
 

@@ -118,7 +118,7 @@ def test_the_migration_makes_the_login_of_the_functions(cluster: Cluster) -> Non
     migrate(owner_settings(owner, a_login_secret("first")))
 
     assert writes(cluster, "first")
-    with pytest.raises(SettingMissing, match="refuses the login"):
+    with pytest.raises(SettingMissing, match="rejects the login"):
         writes(cluster, "second")
 
 

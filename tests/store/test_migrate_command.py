@@ -79,9 +79,9 @@ def refusals(cluster: Cluster) -> dict[str, str]:
     url = cluster.url("me", "mine")
     cluster.run(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
     return {
-        "does not answer": "postgresql://me:secret@127.0.0.1:1/mine",
-        "refuses the login": url.replace("secret", "wrong"),
-        "refuses the login (SQLSTATE 3D000)": url.replace("/mine", "/nowhere"),
+        "does not respond": "postgresql://me:secret@127.0.0.1:1/mine",
+        "rejects the login": url.replace("secret", "wrong"),
+        "rejects the login (SQLSTATE 3D000)": url.replace("/mine", "/nowhere"),
         "needs a login that may do more": cluster.url("guest", "mine"),
         "offers no TLS": cluster.url("me", "mine", host="0.0.0.0"),
         "must look like postgresql://": "mysql://me@localhost/mine",

@@ -37,7 +37,7 @@ FILL = (
 )
 
 GIVEN = {
-    "walk": 1,
+    "generation": 1,
     "after": "",
     "limit": 10,
     "remote_ids": '["F1"]',

@@ -39,7 +39,7 @@ def push(database: Database, run: RunRef) -> PushStore:
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
     claim = Claim(run.account_id, None, until)
-    assert store.made(claim, Subscription(REMOTE_ID, expires_at), SECRET)
+    assert store.save_created(claim, Subscription(REMOTE_ID, expires_at), SECRET)
     one(database, LONG_AGO)
     return store
 
@@ -139,8 +139,8 @@ def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
     first, second = claims
     assert first
     assert second
-    assert not push.made(first, subscription, SECRET)
-    assert push.made(second, subscription, SECRET)
+    assert not push.save_created(first, subscription, SECRET)
+    assert push.save_created(second, subscription, SECRET)
 
 
 def test_a_failure_under_a_claim_that_is_no_longer_good_takes_nothing_from_the_next(
@@ -156,10 +156,10 @@ def test_a_failure_under_a_claim_that_is_no_longer_good_takes_nothing_from_the_n
     assert late
     assert current
 
-    push.failed(late, "ProviderUnavailable")
-    push.gone(late)
+    push.save_failure(late, "ProviderUnavailable")
+    push.save_gone(late)
 
     subscription = Subscription(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
     failures = "SELECT failures FROM mailsync.provider_subscriptions"
     assert one(database, failures) == [0]
-    assert push.made(current, subscription, SECRET)
+    assert push.save_created(current, subscription, SECRET)

@@ -212,11 +212,11 @@ CLEARTEXT, GSS = (b"R" + (8).to_bytes(4) + method.to_bytes(4) for method in (3, 
 @pytest.mark.parametrize(
     ("answer", "query", "error", "reason"),
     [
-        (b"", "", StoreUnavailable, "does not answer"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "", StoreUnavailable, "does not answer"),
+        (b"", "", StoreUnavailable, "does not respond"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "", StoreUnavailable, "does not respond"),
         (refused("XX000", "Max client connections reached"), "", StoreUnavailable, FULL),
-        (refused("XX000", "Tenant or user not found"), "", SettingMissing, "refuses the login"),
-        (refused("28P01", "password of hunter2"), "", SettingMissing, "refuses the login"),
+        (refused("XX000", "Tenant or user not found"), "", SettingMissing, "rejects the login"),
+        (refused("28P01", "password of hunter2"), "", SettingMissing, "rejects the login"),
         (GSS, "", SettingMissing, "kind of login"),
         (CLEARTEXT, "&channel_binding=require", SettingMissing, "no channel binding"),
     ],
@@ -240,7 +240,7 @@ def test_a_login_that_fails_is_named_without_a_word_of_the_url(
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 63 + ".invalid", "[fe80::1%25x]"])
 def test_a_host_that_is_not_there_is_not_repeated(host: str) -> None:
-    with pytest.raises(StoreUnavailable, match="does not answer") as failed:
+    with pytest.raises(StoreUnavailable, match="does not respond") as failed:
         connect(settings_of(f"postgresql://me:hunter2@{host}/mail"))
 
     assert host.strip("[]") not in str(failed.value)

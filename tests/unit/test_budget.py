@@ -9,9 +9,9 @@ def test_no_page_is_begun_that_may_not_end_before_the_time_out() -> None:
 
 
 def test_a_pause_is_never_shorter_than_asked_and_doubles_with_each_repeat() -> None:
-    assert budget.pause_s(2.128, repeat=0, spread=0) == 2.128
-    assert budget.pause_s(2, repeat=1, spread=0.8) == pytest.approx(4.8)
-    assert budget.pause_s(0, repeat=0, spread=0) > 0
+    assert budget.retry_pause_s(2.128, repeat=0, spread=0) == 2.128
+    assert budget.retry_pause_s(2, repeat=1, spread=0.8) == pytest.approx(4.8)
+    assert budget.retry_pause_s(0, repeat=0, spread=0) > 0
 
 
 def test_all_pauses_of_a_request_fit_before_the_time_out() -> None:

@@ -38,7 +38,7 @@ from mailsync.store.run_store import RunStore
 from mailsync.sync.check import Checked, Worker, check_account
 from mailsync.sync.folder_pages import sync_folder
 from mailsync.sync.folder_tree import sync_folders
-from mailsync.sync.mailbox import Mailbox, require_unthrottled, used
+from mailsync.sync.mailbox import Mailbox, require_unthrottled, saving_limits
 from mailsync.sync.repair import repair_folder
 from mailsync.sync.verification import Verification, recalculate_counts
 from mailsync.sync.waiting import or_wait
@@ -268,7 +268,7 @@ class World:
             LeaseStore(database).renew(run)
             require_unthrottled(account)
             mailbox = self._open(run, database, budget, at_once or account.max_in_flight)
-            with closing(mailbox.provider), used(mailbox):
+            with closing(mailbox.provider), saving_limits(mailbox):
                 yield mailbox
             LeaseStore(database).renew(run, requests=mailbox.provider.requests)
         finally:
