@@ -130,8 +130,8 @@ def test_a_death_before_a_new_one_is_stored_leaves_one_alive_after_the_next_clai
         raise failure
 
     with monkeypatch.context() as dying:
-        dying.setattr(PushStore, "made", die)
-        dying.setattr(PushStore, "failed", die)
+        dying.setattr(PushStore, "save_created", die)
+        dying.setattr(PushStore, "save_failure", die)
         with pytest.raises(failure):
             tick()
     ann.renew_now()

@@ -44,7 +44,7 @@ def classify(
 
     NOTHING_NEW is also a verification. It needs that the last sync verified every folder
     (`is_fully_verified`), that no change feed reports a change, that the folder tree is the same,
-    and that each count counts_agree with the provider's current one.
+    and that each count agrees with the provider's current one.
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}

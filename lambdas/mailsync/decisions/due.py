@@ -3,7 +3,7 @@
 MAX_PER_TICK = 3000
 """Mailboxes that a tick claims, the longest overdue first: 1.5 times what comes due in a minute
 with 10,000 mailboxes and an interval of 5 minutes. After an outage 10,000 overdue mailboxes are
-jitter over four minutes."""
+spread over four minutes."""
 CLAIMED_FOR_S = 600
 """A claim ends by itself after this time, should its worker die."""
 

@@ -11,7 +11,7 @@ MAX_REPAIR_ROUNDS = 2
 MAX_COMPARISON_AGE = timedelta(days=7)
 """The ids and versions of every folder are compared at least this often."""
 COMPARISON_RETRY_AFTER = timedelta(hours=30)
-"""After a due comparison that failed. Folders are jitter over a day, which this includes."""
+"""After a due comparison that failed. Folders are spread over a day, which this includes."""
 MAX_COMPARED_MESSAGES_PER_CHECK = 2_000
 """Messages of folders that a check compares by id itself; larger folders need an execution."""
 MAX_COMPARED_FOLDERS_PER_RUN = 25

@@ -173,7 +173,7 @@ def test_no_form_follows_a_redirect_of_the_token_endpoint_alone(
     """The metadata are read before; only the request with the secret in it is redirected."""
     platform.status, platform.headers = status, {"Location": trap.url}
 
-    with pytest.raises(ProviderUnavailable, match="leads elsewhere"):
+    with pytest.raises(ProviderUnavailable, match="redirects to another address"):
         SENDERS[sender](settings, platform)
 
     assert len(platform.redeemed) > 0
