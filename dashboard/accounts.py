@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from dashboard.rows import Account, Difference, Folder, Quarantined
-from dashboard.shown import shown
+from dashboard.to_json import to_json
 from mailsync.store.removal_store import Removal
 
 
@@ -81,7 +81,7 @@ def _rate(account: Account, now: datetime) -> float:
 
 def _folder(folder: Folder) -> dict[str, Any]:
     return {
-        **shown(folder),
+        **to_json(folder),
         "error": _failure(folder.error, folder.error_message),
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from dashboard.executions import Executions
-from dashboard.readings import Readings
+from dashboard.queries import Queries
 from dashboard.sources import Sources
 from infra.catalog import TEST_SYNC
 from localdev.http_server import Response
@@ -34,9 +34,9 @@ class Actions:
     Raises ActionFailed, NotFound, and httpx.TransportError when nobody answers.
     """
 
-    def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
+    def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
         self._sources = sources
-        self._readings = readings
+        self._queries = queries
         self._executions = executions
         self.known: Mapping[str, Action] = {
             "sync": self._sync,
@@ -62,7 +62,7 @@ class Actions:
         run_id = text(asked, "runId")
         if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
             return self._test_sync({})
-        run = self._readings.run(run_id)
+        run = self._queries.run(run_id)
         sync_type = "full" if run.sync_type == "full" else "manual"
         return self._sync({"accountId": run.account_id, "syncType": sync_type})
 

@@ -15,11 +15,11 @@ from dashboard.events import newest
 from dashboard.executions import Executions
 from dashboard.functions import function_views, workflow_view
 from dashboard.overview import overview
-from dashboard.readings import ABOVE_ALL, Readings
+from dashboard.queries import ABOVE_ALL, Queries
 from dashboard.rows import ListedMessage, Message
 from dashboard.runs import Runs, Wanted
-from dashboard.shown import iso, to_json
 from dashboard.sources import Sources
+from dashboard.to_json import iso, json_bytes
 from infra.catalog import WORKFLOWS
 from localdev.http_server import Response
 
@@ -36,14 +36,14 @@ class Malformed(Exception):
 
 
 class Data:
-    """Raises Malformed, NotFound, ActionFailed, and what readings and executions raise."""
+    """Raises Malformed, NotFound, ActionFailed, and what queries and executions raise."""
 
-    def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
+    def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
         self._sources = sources
-        self._readings = readings
+        self._queries = queries
         self._executions = executions
-        self._runs = Runs(readings, executions)
-        self.changes = Changes(readings, executions)
+        self._runs = Runs(queries, executions)
+        self.changes = Changes(queries, executions)
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
             "functions": self._functions,
@@ -68,7 +68,7 @@ class Data:
         return None
 
     def _overview(self, _: Query) -> Any:
-        return overview(self._sources, *self._readings.totals(), self._readings.accounts())
+        return overview(self._sources, *self._queries.totals(), self._queries.accounts())
 
     def _functions(self, _: Query) -> Any:
         workflows = [
@@ -95,7 +95,7 @@ class Data:
     def _events(self, query: Query) -> Any:
         limit = _limit(query)
         at, number = _event_cursor(query.get("before"))
-        sent = self._readings.sent_events(number, limit + 1)
+        sent = self._queries.sent_events(number, limit + 1)
         events = newest(sent, self._sources.seen_events(), below=at, limit=limit + 1)
         last = events[limit - 1] if len(events) > limit else None
         ids = [int(each.id) for each in events[:limit] if each.direction == "out"]
@@ -106,28 +106,28 @@ class Data:
 
     def _accounts(self, _: Query) -> Any:
         now = datetime.now(UTC)
-        return {"accounts": [account_view(each, now) for each in self._readings.accounts()]}
+        return {"accounts": [account_view(each, now) for each in self._queries.accounts()]}
 
     def _account(self, _: Query, account_id: str) -> Any:
-        account = self._readings.account(account_id)
+        account = self._queries.account(account_id)
         return account_page(
             account,
-            self._readings.folders(account_id),
-            self._readings.quarantine(account_id),
-            self._readings.differences(account_id),
+            self._queries.folders(account_id),
+            self._queries.quarantine(account_id),
+            self._queries.differences(account_id),
             datetime.now(UTC),
         )
 
     def _messages(self, query: Query, folder_id: str) -> Any:
         limit = _limit(query)
         before = _message_cursor(query.get("before"))
-        found = self._readings.messages(int(folder_id), before, limit + 1)
+        found = self._queries.messages(int(folder_id), before, limit + 1)
         more = len(found) > limit
         shown = [self._without_text(each) for each in found[:limit]]
         return {"messages": shown, "next": _place(found[limit - 1]) if more else None}
 
     def _message(self, _: Query, number: str) -> Message:
-        return self._without_text(self._readings.message(int(number)))
+        return self._without_text(self._queries.message(int(number)))
 
     def _without_text(self, message: AnyMessage) -> AnyMessage:
         """The message without the beginning of its text, where texts are not shown."""
@@ -138,15 +138,15 @@ class Data:
             raise ActionFailed(
                 403, "Start the dashboard with --show-bodies to read the text of mail."
             )
-        self._sources.report_opening(self._readings.message(int(number)).account_id, int(number))
-        return Response(200, mail.document(*self._readings.body(int(number))), mail.HEADERS)
+        self._sources.report_opening(self._queries.message(int(number)).account_id, int(number))
+        return Response(200, mail.document(*self._queries.body(int(number))), mail.HEADERS)
 
     def _changes(self, query: Query) -> Any:
         return {"version": self.changes.wait(_number(query, "since", 0))}
 
 
 def json_response(status: int, document: Any) -> Response:
-    return Response(status, to_json(document), {"Content-Type": "application/json"})
+    return Response(status, json_bytes(document), {"Content-Type": "application/json"})
 
 
 def _limit(query: Query) -> int:

@@ -95,7 +95,7 @@ class Executions:
         """Their ARNs."""
         return [each.arn for each in self.newest(TEST_SYNC.name) if each.status == "RUNNING"]
 
-    def pulse(self, arn: str) -> tuple[str, int]:
+    def change_version(self, arn: str) -> tuple[str, int]:
         """Differs as soon as the execution has gone on."""
         found = self._client.get_execution_history(
             executionArn=arn, maxResults=1, reverseOrder=True, includeExecutionData=False

@@ -10,16 +10,16 @@ SET TRANSACTION READ ONLY
 SELECT (SELECT count(*) FROM mailsync.email_accounts),
        (SELECT count(*) FROM mailsync.sync_runs WHERE status IN ('queued', 'running'))
 
--- pulse --
+-- change_version --
 -- What differs as soon as anything happened: few values, whatever the tables hold.
 SELECT (SELECT max(updated_at) FROM mailsync.email_accounts),
        (SELECT count(*) FROM mailsync.email_accounts),
        (SELECT max(id) FROM mailsync.outbox),
-       (SELECT json_agg(json_build_array(r.id, r.status, r.heartbeat_at, f.parts) ORDER BY r.id)::text
+       (SELECT json_agg(json_build_array(r.id, r.status, r.heartbeat_at, f.folders) ORDER BY r.id)::text
           FROM mailsync.sync_runs r
           LEFT JOIN LATERAL (
             SELECT json_agg(json_build_array(p.folder_id, p.status, p.attempts, p.pages)
-                            ORDER BY p.folder_id) AS parts
+                            ORDER BY p.folder_id) AS folders
               FROM mailsync.sync_run_folders p WHERE p.run_id = r.id) f ON true
          WHERE r.status IN ('queued', 'running'))
 

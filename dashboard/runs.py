@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 
 from dashboard.executions import Execution, Executions
+from dashboard.forecast import expect_retries, label, states, what_next
 from dashboard.functions import picture_view
 from dashboard.history import Step, read_history
-from dashboard.outlook import expect_retries, label, states, what_next
-from dashboard.readings import NotFound, Readings
+from dashboard.queries import NotFound, Queries
 from dashboard.rows import OneRun, Run
-from dashboard.shown import milliseconds, shown, to_json
+from dashboard.to_json import json_bytes, milliseconds, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 
 SELF_TEST = "self-test"
@@ -39,14 +39,14 @@ class Wanted:
 
 
 class Runs:
-    def __init__(self, readings: Readings, executions: Executions) -> None:
-        self._readings = readings
+    def __init__(self, queries: Queries, executions: Executions) -> None:
+        self._queries = queries
         self._executions = executions
         self._pictures: dict[str, orjson.Fragment] = {}
 
     def page(self, wanted: Wanted) -> list[dict[str, Any]]:
         """At most `limit` of them."""
-        stored = self._readings.runs(
+        stored = self._queries.runs(
             account_id=wanted.account_id,
             status=wanted.status,
             trigger=wanted.trigger,
@@ -70,7 +70,7 @@ class Runs:
     def one(self, run_id: str) -> dict[str, Any]:
         """Raises NotFound."""
         try:
-            run, folders, names = self._readings.whole_run(run_id)
+            run, folders, names = self._queries.whole_run(run_id)
         except NotFound:
             return self._one_self_test(run_id)
         execution = self._execution(run)
@@ -99,7 +99,7 @@ class Runs:
         """Drawn once: it is that of the definition, whatever a run did."""
         if workflow not in self._pictures:
             picture = picture_view(self._executions.definition(workflow))
-            self._pictures[workflow] = orjson.Fragment(to_json(picture))
+            self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
         return self._pictures[workflow]
 
     def _one_self_test(self, run_id: str) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _self_test(execution: Execution) -> dict[str, Any]:
 
 def _step(step: Step, names: dict[int, str]) -> dict[str, Any]:
     return {
-        **shown(step),
+        **to_json(step),
         "label": label(step, names),
         "durationMs": milliseconds(step.started_at, step.finished_at),
     }

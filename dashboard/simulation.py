@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from dashboard.actions import Action, ActionFailed, Json, number, text
-from dashboard.readings import Readings
+from dashboard.queries import Queries
 from dashboard.sources import Sources
 from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
@@ -21,9 +21,9 @@ _TOKEN_EXPIRED = {"status": 401, "code": "InvalidAuthenticationToken", "message"
 class Simulation:
     """Each action takes and returns a JSON object. Raises as `Actions` does."""
 
-    def __init__(self, sources: Sources, readings: Readings) -> None:
+    def __init__(self, sources: Sources, queries: Queries) -> None:
         self._sources = sources
-        self._readings = readings
+        self._queries = queries
         self.known: Mapping[str, Action] = {
             "connect": self._connect,
             "deliver": self._deliver,
@@ -81,11 +81,11 @@ class Simulation:
         """destination: the name of a role, such as `archive`, or one of our folder ids."""
         destination = asked.get("destination")
         if isinstance(destination, int):
-            destination = self._readings.remote_folder(destination)
+            destination = self._queries.remote_folder(destination)
         return self._to_message("move", asked, destination=destination)
 
     def _to_message(self, action: str, asked: Json, **fields: Any) -> Json:
-        message = self._readings.message(number(asked, "messageId"))
+        message = self._queries.message(number(asked, "messageId"))
         return self._tell(action, mailbox=message.address, id=message.remote_id, **fields)
 
     def _revoke(self, asked: Json) -> Json:

@@ -11,7 +11,7 @@ from dashboard.actions import ActionFailed, Actions, begin_sign_in
 from dashboard.data import Data, Malformed, json_response
 from dashboard.executions import Executions
 from dashboard.pages import PROTECTION, page
-from dashboard.readings import NotFound, Readings
+from dashboard.queries import NotFound, Queries
 from dashboard.simulation import Simulation
 from dashboard.sources import Sources
 from dashboard.start_token import StartToken
@@ -36,15 +36,15 @@ class Site:
     def __init__(self, sources: Sources, start_token: StartToken | None) -> None:
         self._start_token = start_token
         self._sources = sources
-        self._readings = Readings(sources.settings)
+        self._queries = Queries(sources.settings)
         executions = Executions(sources.client("stepfunctions"), sources.machines)
-        self._data = Data(sources, self._readings, executions)
-        actions = Actions(sources, self._readings, executions)
-        self._actions = {**actions.known, **Simulation(sources, self._readings).known}
+        self._data = Data(sources, self._queries, executions)
+        actions = Actions(sources, self._queries, executions)
+        self._actions = {**actions.known, **Simulation(sources, self._queries).known}
 
     def close(self) -> None:
         self._data.changes.stop()
-        self._readings.close()
+        self._queries.close()
 
     def __call__(self, request: Request) -> Response:
         try:

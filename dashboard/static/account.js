@@ -5,7 +5,7 @@ import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { clock, number, plural } from "./format.js";
-import { facts, progress, table, time } from "./parts.js";
+import { facts, progress, table, time } from "./components.js";
 import { runsTable } from "./runs.js";
 
 const RECENT = 5;

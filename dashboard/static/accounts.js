@@ -4,7 +4,7 @@ import { actionButton } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { distance, duration, number, plural } from "./format.js";
-import { progress, status, table, time } from "./parts.js";
+import { progress, status, table, time } from "./components.js";
 
 const COLUMNS = [
   "Account", "Status", "Mail", "Speed", "Verified", "Compared", ["Hidden", "number"], "Last sync",

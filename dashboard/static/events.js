@@ -4,7 +4,7 @@ import { actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { pretty } from "./format.js";
-import { field, pages, table, time, withQuery } from "./parts.js";
+import { field, pages, table, time, withQuery } from "./components.js";
 
 const COLUMNS = ["Time", "Direction", "Type", "Run", "Detail"];
 const DIRECTIONS = { in: "received", out: "sent" };

@@ -3,7 +3,7 @@
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { duration } from "./format.js";
-import { table } from "./parts.js";
+import { table } from "./components.js";
 import { picture } from "./picture.js";
 
 const RETRY_COLUMNS = [

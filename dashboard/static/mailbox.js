@@ -8,7 +8,7 @@ import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { mailTime, number } from "./format.js";
-import { choice, facts, pages, time, withQuery } from "./parts.js";
+import { choice, facts, pages, time, withQuery } from "./components.js";
 
 const FIRST_ROLE = "inbox";
 const NO_BODIES = "The text of mail is shown when the dashboard is started with --show-bodies.";

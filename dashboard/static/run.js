@@ -4,7 +4,7 @@ import { actionButton } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { distance, duration, number } from "./format.js";
-import { facts, status, table, time } from "./parts.js";
+import { facts, status, table, time } from "./components.js";
 import { picture } from "./picture.js";
 import { isOpen } from "./runs.js";
 import { waterfall } from "./waterfall.js";

@@ -3,7 +3,7 @@
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { distance, duration } from "./format.js";
-import { choice, pages, status, table, time, withQuery } from "./parts.js";
+import { choice, pages, status, table, time, withQuery } from "./components.js";
 
 const FILTERS = ["account", "status", "trigger"];
 const STATUSES = ["queued", "running", "completed", "failed", "cancelled"];

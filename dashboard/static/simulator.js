@@ -4,7 +4,7 @@ import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el, morph } from "./dom.js";
 import { plural } from "./format.js";
-import { choice, field } from "./parts.js";
+import { choice, field } from "./components.js";
 
 const panel = document.getElementById("simulator");
 const toggle = document.getElementById("simulator-toggle");

@@ -5,7 +5,7 @@ import { get } from "./data.js";
 import { el } from "./dom.js";
 import { number } from "./format.js";
 import { runsTable } from "./runs.js";
-import { facts, field } from "./parts.js";
+import { facts, field } from "./components.js";
 
 const RECENT = 5;
 

@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { clock, distance, duration, pretty } from "./format.js";
-import { facts, status, table, time, withQuery } from "./parts.js";
+import { facts, status, table, time, withQuery } from "./components.js";
 
 // States that decide or pass on and take no time; shown when asked for.
 const QUIET = ["Choice", "Pass", "Succeed", "Fail"];

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboard.definition import Scope
+from dashboard.forecast import expect_retries, label, states, what_next
 from dashboard.history import Step, read_history
-from dashboard.outlook import expect_retries, label, states, what_next
 from dashboard.rows import OneRun
 from tests.local.dashboard.conftest import Events
 

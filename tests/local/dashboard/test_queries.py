@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.readings import ABOVE_ALL, QUERIES, NotFound, Readings
+from dashboard.queries import ABOVE_ALL, QUERIES, NotFound, Queries
 from dashboard.rows import ListedMessage, Run
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
@@ -41,8 +41,8 @@ SELECT 'r' || n, cast(CASE WHEN n % 4 = 0 THEN '{BOB}' ELSE '{ADA}' END AS uuid)
 
 
 @pytest.fixture
-def readings(settings: Settings) -> Iterator[Readings]:
-    opened = Readings(settings)
+def queries(settings: Settings) -> Iterator[Queries]:
+    opened = Queries(settings)
     yield opened
     opened.close()
 
@@ -60,11 +60,11 @@ def folder(settings: Settings) -> int:
 
 
 def test_paging_shows_every_message_once_the_undated_ones_first(
-    readings: Readings, folder: int
+    queries: Queries, folder: int
 ) -> None:
     seen: list[ListedMessage] = []
     before: tuple[datetime | None, int] = (None, ABOVE_ALL)
-    while page := readings.messages(folder, before, 7):
+    while page := queries.messages(folder, before, 7):
         seen += page
         before = page[-1].received_at, page[-1].id
 
@@ -75,27 +75,27 @@ def test_paging_shows_every_message_once_the_undated_ones_first(
 
 
 def test_hidden_mail_and_hidden_folders_are_not_there(
-    readings: Readings, folder: int, settings: Settings
+    queries: Queries, folder: int, settings: Settings
 ) -> None:
-    first, *others = readings.messages(folder, (None, ABOVE_ALL), 50)
+    first, *others = queries.messages(folder, (None, ABOVE_ALL), 50)
     with closing(connect(settings)) as connection:
         connection.run("UPDATE mailsync.emails SET removed_at = now() WHERE id = :id", id=first.id)
-        assert readings.messages(folder, (None, ABOVE_ALL), 50) == others
-        assert readings.account(ADA).removal.hidden == 1
-        for ask in (readings.message, readings.body):
+        assert queries.messages(folder, (None, ABOVE_ALL), 50) == others
+        assert queries.account(ADA).removal.hidden == 1
+        for ask in (queries.message, queries.body):
             with pytest.raises(NotFound):
                 ask(first.id)
         connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
 
-    assert (readings.folders(ADA), readings.account(ADA).removal.folders) == ([], 1)
+    assert (queries.folders(ADA), queries.account(ADA).removal.folders) == ([], 1)
     with pytest.raises(NotFound):
-        readings.messages(folder, (None, ABOVE_ALL), 50)
+        queries.messages(folder, (None, ABOVE_ALL), 50)
 
 
-def test_paging_shows_every_run_once_the_newest_first(readings: Readings, folder: int) -> None:
+def test_paging_shows_every_run_once_the_newest_first(queries: Queries, folder: int) -> None:
     seen: list[Run] = []
     before = (END, "")
-    while page := readings.runs(before=before, limit=7):
+    while page := queries.runs(before=before, limit=7):
         seen += page
         before = page[-1].created_at, page[-1].id
 
@@ -103,22 +103,22 @@ def test_paging_shows_every_run_once_the_newest_first(readings: Readings, folder
     assert seen == sorted(seen, key=lambda each: (each.created_at, each.id), reverse=True)
 
 
-def test_runs_are_filtered_by_account_and_status(readings: Readings, folder: int) -> None:
-    found = readings.runs(account_id=BOB, status="failed", before=(END, ""), limit=50)
+def test_runs_are_filtered_by_account_and_status(queries: Queries, folder: int) -> None:
+    found = queries.runs(account_id=BOB, status="failed", before=(END, ""), limit=50)
 
     assert {each.id for each in found} == {"r12", "r24", "r36"}
     assert {each.address for each in found} == {"bob@example.com"}
-    assert readings.runs(account_id="nobody", before=(END, ""), limit=50) == []
+    assert queries.runs(account_id="nobody", before=(END, ""), limit=50) == []
 
 
-def test_what_does_not_exist_is_said_to_be_missing(readings: Readings) -> None:
+def test_what_does_not_exist_is_said_to_be_missing(queries: Queries) -> None:
     for ask in (
-        lambda: readings.run("r1"),
-        lambda: readings.account("no uuid"),
-        lambda: readings.account(ADA),
-        lambda: readings.messages(1, (None, ABOVE_ALL), 7),
-        lambda: readings.message(1),
-        lambda: readings.body(1),
+        lambda: queries.run("r1"),
+        lambda: queries.account("no uuid"),
+        lambda: queries.account(ADA),
+        lambda: queries.messages(1, (None, ABOVE_ALL), 7),
+        lambda: queries.message(1),
+        lambda: queries.body(1),
     ):
         with pytest.raises(NotFound, match="There is no"):
             ask()
@@ -141,9 +141,9 @@ def test_a_transaction_of_the_dashboard_cannot_write(
     from mailsync.errors import StoreUnavailable
 
     writing = {**statements(QUERIES), "totals": "DELETE FROM mailsync.outbox RETURNING 1, 2"}
-    monkeypatch.setattr("dashboard.readings.statements", lambda _: writing)
-    readings = Readings(settings)
+    monkeypatch.setattr("dashboard.queries.statements", lambda _: writing)
+    queries = Queries(settings)
 
     with pytest.raises(StoreUnavailable, match="25006"):
-        readings.totals()
-    readings.close()
+        queries.totals()
+    queries.close()

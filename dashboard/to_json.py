@@ -7,21 +7,21 @@ from typing import Any
 import orjson
 
 
-def shown(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """Dataclasses become objects; dictionaries keep their keys as they are."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {camel(each.name): shown(getattr(value, each.name)) for each in fields(value)}
+        return {camel(each.name): to_json(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
-        return {key: shown(each) for key, each in value.items()}
+        return {key: to_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [shown(each) for each in value]
+        return [to_json(each) for each in value]
     if isinstance(value, datetime):
         return iso(value)
     return value
 
 
-def to_json(value: Any) -> bytes:
-    return orjson.dumps(shown(value), option=orjson.OPT_NON_STR_KEYS)
+def json_bytes(value: Any) -> bytes:
+    return orjson.dumps(to_json(value), option=orjson.OPT_NON_STR_KEYS)
 
 
 def iso(moment: datetime) -> str:

@@ -41,7 +41,7 @@ class NotFound(Exception):
     """There is nothing of that id; the sentence says of what."""
 
 
-class Readings:
+class Queries:
     """Safe to use from several threads. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, settings: Settings) -> None:
@@ -51,13 +51,13 @@ class Readings:
             self._free.put(Database(settings, statements(QUERIES)))
 
     def close(self) -> None:
-        """Waits for readings under way; may be repeated."""
+        """Waits for queries under way; may be repeated."""
         while self._left_to_close:
             self._free.get().close()
             self._left_to_close -= 1
 
     @contextmanager
-    def _reading(self) -> Iterator[Transaction]:
+    def _transaction(self) -> Iterator[Transaction]:
         database = self._free.get()
         try:
             with database.transaction() as tx:
@@ -67,7 +67,7 @@ class Readings:
             self._free.put(database)
 
     def _rows(self, statement: str, **parameters: Any) -> list[list[Any]]:
-        with self._reading() as tx:
+        with self._transaction() as tx:
             return tx.run(statement, **parameters)
 
     def _row(self, statement: str, what: str, **parameters: Any) -> list[Any]:
@@ -81,9 +81,9 @@ class Readings:
         accounts, runs = self._rows("totals")[0]
         return accounts, runs
 
-    def pulse(self) -> tuple[Any, ...]:
+    def change_version(self) -> tuple[Any, ...]:
         """Values that differ as soon as anything has happened."""
-        return tuple(self._rows("pulse")[0])
+        return tuple(self._rows("change_version")[0])
 
     def open_executions(self) -> list[str]:
         """Their ARNs, twenty at most."""
@@ -119,7 +119,7 @@ class Readings:
     def whole_run(self, run_id: str) -> tuple[OneRun, list[RunFolder], dict[int, str]]:
         """With its part in each folder, and the names of all folders of its account, from one
         transaction. Raises NotFound."""
-        with self._reading() as tx:
+        with self._transaction() as tx:
             found = tx.run("run", run_id=run_id)
             if not found:
                 raise NotFound("There is no run of this id.")
@@ -163,7 +163,7 @@ class Readings:
         account_id = self._row("folder_account", "folder", folder_id=folder_id)[0]
         asked = {"account_id": account_id, "folder_id": folder_id, "before_id": number}
         rows: list[list[Any]] = []
-        with self._reading() as tx:
+        with self._transaction() as tx:
             if at is None:
                 rows += tx.run("undated_messages", **asked, limit=limit)
                 asked["before_id"] = ABOVE_ALL
