@@ -30,12 +30,12 @@ class Simulation:
             "move": self._move,
             "delete": lambda asked: self._to_message("delete", asked),
             "mark-read": lambda asked: self._to_message("mark-read", asked),
-            "expire-tokens": lambda _: self._strike(_TOKEN_EXPIRED, times=1),
+            "expire-tokens": lambda _: self._inject_fault(_TOKEN_EXPIRED, times=1),
             "revoke": self._revoke,
-            "cut-network": lambda _: self._strike({"cut": "before answer"}, times=None),
-            "restore-network": self._calm,
+            "cut-network": lambda _: self._inject_fault({"cut": "before answer"}, times=None),
+            "restore-network": self._clear_faults,
             "throttle": self._throttle,
-            "calm": self._calm,
+            "clear-faults": self._clear_faults,
         }
 
     @property
@@ -91,17 +91,17 @@ class Simulation:
     def _revoke(self, asked: Json) -> Json:
         """Seen at once, since the token in use is refused too."""
         answer = self._tell("revoke", mailbox=text(asked, "address"))
-        return {**answer, **self._strike(_TOKEN_EXPIRED, times=1)}
+        return {**answer, **self._inject_fault(_TOKEN_EXPIRED, times=1)}
 
     def _throttle(self, asked: Json) -> Json:
         """For so many seconds every request is refused and told to come back after as many."""
         seconds = number(asked, "seconds")
         fault = {"status": 429, "code": "TooManyRequests", "retry_after": seconds}
-        return self._strike(fault, times=None, lasts_s=seconds)
+        return self._inject_fault(fault, times=None, lasts_s=seconds)
 
-    def _strike(self, fault: Json, **rule: Any) -> Json:
+    def _inject_fault(self, fault: Json, **rule: Any) -> Json:
         return self._tell("faults", rules=[{"fault": fault, **rule}])
 
-    def _calm(self, _: Json) -> Json:
+    def _clear_faults(self, _: Json) -> Json:
         answer: Json = simulator(self._provider, "DELETE", "faults")
         return answer

@@ -1,4 +1,4 @@
-"""The HTTP server under every local face: front, Lambda host and simulators.
+"""The HTTP server of every local port: API, Runtime API, dashboard and simulators.
 
 HTTP/1.1 with keep-alive, a thread per connection, and no Nagle delay. It stays this
 small because two things are needed that frameworks hide: closing a connection in the

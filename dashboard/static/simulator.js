@@ -61,7 +61,7 @@ function network(app) {
       "div",
       { class: "buttons" },
       button("Throttle 30 s", "throttle", "The provider refuses requests for 30 s.", THROTTLE),
-      button("Calm", "calm", "No fault is left."),
+      button("Clear faults", "clear-faults", "No fault is left."),
     ),
   ];
 }

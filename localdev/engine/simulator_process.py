@@ -15,7 +15,7 @@ from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
 from localdev.mail.report import LoadReport
 from localdev.private_files import open_private
-from localdev.simulators.entra.face import CLIENT_ID
+from localdev.simulators.entra.server import CLIENT_ID
 
 READY_LIMIT_S = 300  # a large mbox is imported first
 STOP_LIMIT_S = 10

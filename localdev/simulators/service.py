@@ -1,4 +1,4 @@
-"""What both simulated services share: mailboxes, switches, faults and the request log."""
+"""What both simulated services share: mailboxes, behaviour, faults and the request log."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
+from localdev.simulators.behaviour import LATENCIES, Behaviour, Latency
 from localdev.simulators.database import Database
 from localdev.simulators.faults import FaultScript
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.request_log import RequestLog
-from localdev.simulators.switches import LATENCIES, Latency, Switches
 
 TENANT_ID = "72f988bf-0000-4000-8000-2d7cd011db47"
 PERSONAL_TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -34,15 +34,15 @@ class Service:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data = data
         self.database = Database(data / "microsoft.sqlite")
-        self.switches = Switches()
+        self.behaviour = Behaviour()
         self.latency: Latency = LATENCIES["none"]
         self.faults = FaultScript()
         self.token_faults = FaultScript()
         self.log = RequestLog()
 
-    def set_switches(self, **values: Any) -> None:
+    def set_behaviour(self, **values: Any) -> None:
         """Raises TypeError for an unknown switch."""
-        self.switches = replace(self.switches, **values)
+        self.behaviour = replace(self.behaviour, **values)
 
     def add_mailbox(
         self, address: str, display_name: str, folder_names: Mapping[str, str] | None = None

@@ -129,9 +129,9 @@ def identity(simulators: Simulators) -> Iterator[Simulators]:
     """Ann and Bo have mailboxes there."""
     for address in ("ann@example.org", "bo@example.org"):
         simulators.add_mailbox(address)
-    defaults = simulators.service.switches
+    defaults = simulators.service.behaviour
     yield simulators
-    simulators.service.switches = defaults
+    simulators.service.behaviour = defaults
     simulators.service.faults.clear()
     simulators.service.token_faults.clear()
     simulators.service.log.clear()

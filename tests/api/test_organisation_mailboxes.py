@@ -154,7 +154,7 @@ def test_a_mailbox_that_cannot_be_read_is_refused_in_a_sentence(
     faults: list[Rule],
     said: str,
 ) -> None:
-    identity.service.set_switches(**switches)
+    identity.service.set_behaviour(**switches)
     identity.service.faults.add(*faults)
 
     refused = ask(CONNECT, body={**BODY, "emailAddress": address}, admin=True)
@@ -167,7 +167,7 @@ def test_a_mailbox_that_cannot_be_read_is_refused_in_a_sentence(
 def test_an_organisation_that_does_not_admit_the_app_connects_nothing(
     ask: Ask, identity: Simulators, sql: Sql
 ) -> None:
-    identity.service.set_switches(tenant_consented=False)
+    identity.service.set_behaviour(tenant_consented=False)
 
     refused = ask(CONNECT, body=BODY, admin=True)
 

@@ -128,7 +128,7 @@ def test_where_the_application_may_not_the_schedule_goes_on_alone(
 ) -> None:
     sql("UPDATE mailsync.email_accounts SET initial_sync_completed = true")
     sql("UPDATE mailsync.email_credentials SET access_expires_at = now()")
-    identity.service.set_switches(**switches)
+    identity.service.set_behaviour(**switches)
 
     assert tick() == ONE_FAILED
 

@@ -164,7 +164,7 @@ def test_a_list_that_fails_or_lacks_something_keeps_nobody_from_being_notified(
 ) -> None:
     """What is replaced is known by its id, so it needs no list."""
     monkeypatch.setattr("mailsync.providers.retry_budget.MAX_PAUSES", 0)
-    subscribed.provider.service.set_switches(subscriptions_page=1)
+    subscribed.provider.service.set_behaviour(subscriptions_page=1)
     subscribed.strike("PATCH", ONE, GONE["404"])
     subscribed.strike("GET", LIST, fault, times=None)
 
@@ -179,7 +179,7 @@ def test_no_subscription_of_another_stage_mailbox_or_user_is_touched(
     subscribed: Subscribed,
 ) -> None:
     """Wherever they stand in a list of many pages."""
-    subscribed.provider.service.set_switches(subscriptions_page=1)
+    subscribed.provider.service.set_behaviour(subscriptions_page=1)
     subscribed.strike("PATCH", ONE, GONE["404"])
     subscribed.sign_in("another user of the application")
     assert tick() == {"renewed": 2, "failed": 0}

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.query import Preferences, Query
 from localdev.simulators.graph.shapes import View
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.switches import Switches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Call:
     body: Any
     base_url: str
     links: DeltaLinks
-    switches: Switches
+    behaviour: Behaviour
 
     @property
     def view(self) -> View:
@@ -40,7 +40,7 @@ class Call:
             select=query.select("message"),
             immutable_ids=self.prefer.immutable_ids,
             body_type=self.prefer.body_type,
-            text_as_html=self.switches.text_served_as_html,
+            text_as_html=self.behaviour.text_served_as_html,
         )
 
     def url(self, path: str, options: Mapping[str, str | int]) -> str:

@@ -43,7 +43,7 @@ def cursor_of(call: Call, owner_id: str) -> DeltaCursor:
     if token is None or token == "latest":
         options = {k: v for k, v in call.query.options.items() if not k.endswith("token")}
         return call.links.begin(owner_id, options, journal_end(call))
-    return call.links.open(token, owner_id, call.switches)
+    return call.links.open(token, owner_id, call.behaviour)
 
 
 def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> Answer:
@@ -56,7 +56,7 @@ def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> Answer:
         until = journal_end(call) if until is None else until
         since = cursor.since
         if cursor.position is None:
-            since = max(0, since - call.switches.replayed_changes)
+            since = max(0, since - call.behaviour.replayed_changes)
         value, position, more = feed.changes(since, until, cursor.position, size)
     served = cursor.served + len(value)
     following = replace(cursor, until=until, position=position, served=served)
@@ -77,7 +77,7 @@ def with_location(call: Call, feed: Feed, expired: GraphError) -> GraphError:
 
 def _page_size(call: Call, feed: Feed, cursor: DeltaCursor) -> int:
     """`$top` caps the whole walk in pages of at most ten; 0 is the page that ends it so."""
-    size = min(call.prefer.page_size or DEFAULT_PAGE, call.switches.largest_page)
+    size = min(call.prefer.page_size or DEFAULT_PAGE, call.behaviour.largest_page)
     limit = feed.limit()
     if not cursor.walking or limit is None:
         return size

@@ -22,7 +22,7 @@ class FolderFeed:
     def __init__(self, call: Call, query: Query) -> None:
         self.owner_id = call.mailbox.user_id
         self._mailbox = call.mailbox
-        self._switches = call.switches
+        self._behaviour = call.behaviour
         self._select = query.select("mailFolder")
         self._hidden = query.is_true("includehiddenfolders")
 
@@ -38,7 +38,7 @@ class FolderFeed:
         return objects, end, len(folders) > size
 
     def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
-        kinds = "" if self._switches.folder_delta_shows_counts else "AND immutable_id IS NULL"
+        kinds = "" if self._behaviour.folder_delta_shows_counts else "AND immutable_id IS NULL"
         touched = self._mailbox.database.rows(
             "SELECT folder_id, max(seq) AS last, max(kind = 'folder gone') AS is_gone FROM change"
             f" WHERE mailbox_id = ? AND seq > ? AND seq <= ? {kinds}"
@@ -51,7 +51,7 @@ class FolderFeed:
             if row["folder_id"] in visible:
                 value.append(delta_folder_object(visible[row["folder_id"]], self._select))
             elif row["is_gone"]:
-                reason = self._switches.removed_reason
+                reason = self._behaviour.removed_reason
                 value.append(removed_object("mailFolder", row["folder_id"], reason))
         end = (touched[:size][-1]["last"],) if touched else position
         return value, end, len(touched) > size
@@ -61,11 +61,11 @@ class FolderFeed:
         return [folder for folder in self._mailbox.folders.all() if self._shows(folder, root)]
 
     def _shows(self, folder: Folder, root: str) -> bool:
-        if folder.is_hidden and not (self._hidden or self._switches.folder_delta_shows_hidden):
+        if folder.is_hidden and not (self._hidden or self._behaviour.folder_delta_shows_hidden):
             return False
-        if folder.search_filter is not None and not self._switches.folder_delta_shows_search:
+        if folder.search_filter is not None and not self._behaviour.folder_delta_shows_search:
             return False
-        return self._switches.flat_folder_delta or folder.parent_id == root
+        return self._behaviour.flat_folder_delta or folder.parent_id == root
 
 
 def folder_delta(call: Call) -> Answer:

@@ -13,9 +13,9 @@ from secrets import token_bytes, token_hex
 
 import orjson
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.database import Database
 from localdev.simulators.graph.errors import GraphError, bad_request
-from localdev.simulators.switches import Switches
 
 _SEAL_BYTES = 16
 
@@ -53,7 +53,7 @@ class DeltaLinks:
             chain=chain, generation=0, walking=True, since=journal_end, options=options
         )
 
-    def open(self, token: str, owner_id: str, switches: Switches) -> DeltaCursor:
+    def open(self, token: str, owner_id: str, behaviour: Behaviour) -> DeltaCursor:
         """Raises GraphError: 400 for what was never a token of it, 410 for one too old."""
         cursor = self._unseal(token)
         chain = self._database.row(
@@ -61,7 +61,7 @@ class DeltaLinks:
         )
         if chain is None:
             raise bad_request("Badly formed token.")
-        oldest = max(chain["first_valid"], chain["highest"] - switches.generations_kept + 1)
+        oldest = max(chain["first_valid"], chain["highest"] - behaviour.generations_kept + 1)
         if cursor.generation < oldest:
             kept = "".join(f"[{number}]" for number in range(oldest, chain["highest"] + 1))
             raise GraphError(

@@ -10,6 +10,7 @@ from enum import Enum
 from itertools import groupby
 from typing import Any
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.call import Answer, Call
 from localdev.simulators.graph.delta import (
     Position,
@@ -28,7 +29,6 @@ from localdev.simulators.graph.shapes import (
     removed_object,
 )
 from localdev.simulators.mailbox import COLUMNS, StoredMessage, stored_message
-from localdev.simulators.switches import Switches
 
 # With a $filter no more than these are returned (docs, delta-query-messages).
 FILTERED_LIMIT = 5_000
@@ -57,7 +57,7 @@ class MessageFeed:
         self.owner_id = folder_id
         self.path = f"mailFolders('{folder_id}')/messages/delta"
         self._database = call.mailbox.database
-        self._switches = call.switches
+        self._behaviour = call.behaviour
         self._query = query
         self._view = call.view_of(query)
         self._since = query.received_since()
@@ -115,7 +115,7 @@ class MessageFeed:
             for row in rows
         )
         return {
-            message_id: what_is_told(list(group), self._view, self._switches)
+            message_id: what_is_told(list(group), self._view, self._behaviour)
             for message_id, group in groupby(changes, key=lambda change: change.message_id)
         }
 
@@ -134,7 +134,7 @@ class MessageFeed:
         if message is None or message.folder_id != self.owner_id:
             told = Told.NOTHING if told is Told.NOTHING else Told.REMOVED
         if told is Told.REMOVED:
-            removed = removed_object("message", message_id, self._switches.removed_reason)
+            removed = removed_object("message", message_id, self._behaviour.removed_reason)
             return [removed] if self._change_type in (None, "deleted") else []
         if message is None or told is Told.NOTHING or self._is_filtered_out(message, told):
             return []
@@ -154,20 +154,20 @@ class MessageFeed:
         return not (after or (operator == ">=" and message.received_at == oldest))
 
 
-def what_is_told(changes: Sequence[Change], view: View, switches: Switches) -> Told:
+def what_is_told(changes: Sequence[Change], view: View, behaviour: Behaviour) -> Told:
     """What Outlook says in one round of a message with these changes, oldest first."""
     structural = [change.kind for change in changes if change.kind != "update"]
     if structural and structural[-1] == "gone":
         return Told.REMOVED
     if not structural:
-        return _told_of_update(changes, view, switches)
+        return _told_of_update(changes, view, behaviour)
     since_arrival = changes[_last_arrival(changes) + 1 :]
-    update = _told_of_update(since_arrival, view, switches)
-    if "gone" in structural and view.immutable_ids and switches.readd_is_lost:
+    update = _told_of_update(since_arrival, view, behaviour)
+    if "gone" in structural and view.immutable_ids and behaviour.readd_is_lost:
         # Moved away and back between two polls: the return is not told until it changes again.
         return Told.REMOVED if update is Told.NOTHING else update
-    if structural[-1] == "created" or update is Told.WHOLE or switches.move_in_reported:
-        twice = structural[-1] == "older moved in" and switches.older_moved_in_twice
+    if structural[-1] == "created" or update is Told.WHOLE or behaviour.move_in_reported:
+        twice = structural[-1] == "older moved in" and behaviour.older_moved_in_twice
         return Told.TWICE if twice else Told.WHOLE
     return update
 
@@ -176,14 +176,14 @@ def _last_arrival(changes: Sequence[Change]) -> int:
     return max(at for at, change in enumerate(changes) if change.kind in _ARRIVALS)
 
 
-def _told_of_update(changes: Iterable[Change], view: View, switches: Switches) -> Told:
+def _told_of_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> Told:
     """Only selected properties are tracked; the read state alone comes as a partial object."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
         fields &= view.select
     if not fields:
         return Told.NOTHING
-    if fields == {"isRead"} and switches.read_state_is_partial:
+    if fields == {"isRead"} and behaviour.read_state_is_partial:
         return Told.READ_STATE
     return Told.WHOLE
 
@@ -191,7 +191,7 @@ def _told_of_update(changes: Iterable[Change], view: View, switches: Switches) -
 def message_delta(call: Call) -> Answer:
     """`GET …/mailFolders/{id}/messages/delta`."""
     folder = call.mailbox.folders.find(call.names[0])
-    if folder.search_filter is not None and not call.switches.search_folder_delta:
+    if folder.search_filter is not None and not call.behaviour.search_folder_delta:
         raise bad_request("Change tracking is not supported for search folders.")
     try:
         with call.mailbox.database.transaction():
@@ -200,7 +200,7 @@ def message_delta(call: Call) -> Answer:
             feed = MessageFeed(call, folder.id, chain_query(cursor))
             answer = delta_page(call, feed, cursor)
     except GraphError as refusal:
-        if refusal.status == 410 and call.switches.location_on_expiry:
+        if refusal.status == 410 and call.behaviour.location_on_expiry:
             raise with_location(call, feed, refusal) from refusal
         raise
     context = {"@odata.context": call.context("Collection(message)")}

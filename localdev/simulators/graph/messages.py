@@ -96,7 +96,7 @@ def delete_permanently(call: Call) -> Answer:
 def _readable(call: Call) -> StoredMessage:
     message = call.mailbox.message(call.names[-1])
     purges = call.mailbox.folders.find("recoverableitemspurges").id
-    if message.folder_id == purges and not call.switches.purged_stay_readable:
+    if message.folder_id == purges and not call.behaviour.purged_stay_readable:
         raise MessageNotFound(call.names[-1])
     return message
 

@@ -134,7 +134,7 @@ class Notifier:
             )
 
     def _queue(self, subscription: Row, url: str, body: Json) -> None:
-        switches, now = self._service.switches, time.time()
+        behaviour, now = self._service.behaviour, time.time()
         expires_at = datetime.fromtimestamp(subscription["expires_at"], UTC)
         common = {
             "subscriptionId": subscription["id"],
@@ -142,12 +142,12 @@ class Notifier:
             "clientState": subscription["client_state"],
             "tenantId": TENANT_ID,
         }
-        copies = 0 if switches.notifications_lost else switches.notification_copies
+        copies = 0 if behaviour.notifications_lost else behaviour.notification_copies
         for _ in range(copies):
             self._database.write(
                 "INSERT INTO notification (url, body, first_at, due_at) VALUES (?, ?, ?, ?)",
                 *(url, orjson.dumps(common | body)),
-                *(now, now + switches.notification_delay_s),
+                *(now, now + behaviour.notification_delay_s),
             )
 
     def _deliver(self) -> None:
@@ -182,7 +182,7 @@ class Notifier:
         if taken or now - row["first_at"] > KEPT_S:
             self._database.write("DELETE FROM notification WHERE seq = ?", row["seq"])
             return
-        wait_s = self._service.switches.notification_retry_s * 2 ** min(row["attempts"], 8)
+        wait_s = self._service.behaviour.notification_retry_s * 2 ** min(row["attempts"], 8)
         self._database.write(
             "UPDATE notification SET attempts = attempts + 1, due_at = ? WHERE seq = ?",
             *(now + wait_s, row["seq"]),

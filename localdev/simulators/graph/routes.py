@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph import folders, messages, subscriptions
 from localdev.simulators.graph.call import Answer, Call
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.folder_feed import folder_delta
 from localdev.simulators.graph.message_feed import mailbox_wide_delta, message_delta
 from localdev.simulators.graph.subscriptions import SUBSCRIPTIONS
-from localdev.simulators.switches import Switches
 
 Handler = Callable[[Call], Answer]
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
@@ -83,10 +83,10 @@ def owner_and_rest(path: str) -> tuple[str | None, list[str]]:
 
 
 def find_route(
-    method: str, parts: list[str], switches: Switches
+    method: str, parts: list[str], behaviour: Behaviour
 ) -> tuple[Handler, tuple[str, ...]]:
     """The handler and the ids in the path. Raises GraphError 400 or 405."""
-    if parts and parts[-1].lower() == "delta" and not switches.has_delta:
+    if parts and parts[-1].lower() == "delta" and not behaviour.has_delta:
         raise bad_request("Resource not found for the segment 'delta'.")
     while len(parts) > 3 and [parts[0].lower(), parts[2].lower()] == [
         "mailfolders",

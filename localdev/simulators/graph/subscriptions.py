@@ -20,12 +20,12 @@ from uuid import uuid4
 
 import httpx
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.database import Database
 from localdev.simulators.graph.call import Answer, Call
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.query import Query
 from localdev.simulators.message import wire_time
-from localdev.simulators.switches import Switches
 
 SUBSCRIPTIONS = "subscriptions"
 """Not below a user."""
@@ -84,7 +84,7 @@ def list_subscriptions(call: Call) -> Answer:
     return _page(
         call.mailbox.database,
         call.query,
-        call.switches,
+        call.behaviour,
         call.base_url,
         where="mailbox_id = ? AND coalesce(creator_id, mailbox_id) = mailbox_id",
         values=(call.mailbox.user_id,),
@@ -92,16 +92,16 @@ def list_subscriptions(call: Call) -> Answer:
 
 
 def list_of_application(
-    database: Database, query: Query, switches: Switches, base_url: str
+    database: Database, query: Query, behaviour: Behaviour, base_url: str
 ) -> Answer:
     """List the application's subscriptions of all mailboxes, whoever was signed in."""
-    return _page(database, query, switches, base_url, where="true", values=())
+    return _page(database, query, behaviour, base_url, where="true", values=())
 
 
 def _page(
     database: Database,
     query: Query,
-    switches: Switches,
+    behaviour: Behaviour,
     base_url: str,
     *,
     where: str,
@@ -113,7 +113,7 @@ def _page(
     """
     if query.options.keys() - {"skiptoken"}:
         raise bad_request("The query specified in the URI is not valid.")
-    size = switches.subscriptions_page
+    size = behaviour.subscriptions_page
     rows = database.rows(
         f"SELECT rowid AS seq, * FROM subscription WHERE {where} AND expires_at > ? AND rowid > ?"
         " ORDER BY rowid LIMIT ?",
@@ -233,7 +233,7 @@ def _resource(resource: str) -> re.Match[str]:
 
 def _expires_at(call: Call, wanted: Mapping[str, Any]) -> float:
     """Less than 45 minutes are raised to 45, as documented."""
-    now, longest = time.time(), call.switches.subscription_minutes
+    now, longest = time.time(), call.behaviour.subscription_minutes
     try:
         moment = datetime.fromisoformat(str(wanted.get("expirationDateTime")))
     except ValueError:

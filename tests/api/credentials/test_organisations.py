@@ -40,9 +40,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
 
 @pytest.fixture
 def simulators(running: Simulators) -> Iterator[Simulators]:
-    defaults = running.service.switches
+    defaults = running.service.behaviour
     yield running
-    running.service.switches = defaults
+    running.service.behaviour = defaults
     running.service.faults.clear()
 
 
@@ -137,7 +137,7 @@ def test_an_organisation_that_does_not_admit_the_app_needs_a_person(
     simulators: Simulators, tenant: str, consented: bool, failure: type[MailsyncError]
 ) -> None:
     """Of a tenant that does not exist msal says no more than that it was not answered."""
-    simulators.service.set_switches(tenant_consented=consented)
+    simulators.service.set_behaviour(tenant_consented=consented)
 
     with pytest.raises(failure):
         app_only_tokens(app(simulators), tenant)
@@ -153,7 +153,7 @@ def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_e
     assert opened[1].current() == first
     assert store.saved.access is not None
     assert first.token.encode() not in store.saved.access.data
-    simulators.service.set_switches(tenant_consented=False)
+    simulators.service.set_behaviour(tenant_consented=False)
     store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_AGE)
     with pytest.raises(AccessRevoked):
         opened[2].renew(first)
@@ -163,10 +163,10 @@ def test_a_token_of_an_organisation_is_kept_sealed_and_asked_for_again_when_it_e
 def test_a_token_about_to_end_is_replaced(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
-    simulators.service.set_switches(token_lifetime_s=EXPIRES_SOON_S)
+    simulators.service.set_behaviour(token_lifetime_s=EXPIRES_SOON_S)
     store.saved = app_only_tokens(app(simulators), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
     before = store.saved
-    simulators.service.set_switches(token_lifetime_s=3600)
+    simulators.service.set_behaviour(token_lifetime_s=3600)
 
     open_access(ACCOUNT, store, vault, app(simulators)).current()
 

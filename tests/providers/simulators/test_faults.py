@@ -1,4 +1,4 @@
-"""Bad days on demand: each rule strikes what it names, as often as it says."""
+"""Bad days on demand: each rule injects its fault into what it names, as often as it says."""
 
 from typing import Any
 

@@ -184,7 +184,7 @@ def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret
 ) -> None:
     for each in simulators.notifier.subscriptions():
         simulators.notifier.expire(each["mailbox_id"])
-    simulators.service.set_switches(subscriptions_page=2)
+    simulators.service.set_behaviour(subscriptions_page=2)
     bob = simulators.add_mailbox("bob@example.com")
     expected = [subscribe(graph, subscriber)["id"] for _ in range(3)]
     with app_client(simulators) as app:
@@ -207,18 +207,18 @@ def test_a_list_can_be_neither_filtered_nor_read_without_the_right_to_read_mail(
     simulators: Simulators, graph: httpx.Client
 ) -> None:
     assert error_of(graph.get("/subscriptions?$top=5")) == (400, "BadRequest")
-    simulators.service.set_switches(app_roles=["User.Read.All"])
+    simulators.service.set_behaviour(app_roles=["User.Read.All"])
     with app_client(simulators) as app:
         assert error_of(app.get("/subscriptions")) == (403, "ErrorAccessDenied")
 
 
 @pytest.mark.parametrize(
-    "switches", [{"app_roles": ["User.Read.All"]}, {"app_mailboxes": ["bo@example.com"]}]
+    "behaviour", [{"app_roles": ["User.Read.All"]}, {"app_mailboxes": ["bo@example.com"]}]
 )
 def test_the_application_must_be_allowed_to_read_the_mailbox(
-    simulators: Simulators, mailbox: Mailbox, subscriber: Subscriber, switches: Json
+    simulators: Simulators, mailbox: Mailbox, subscriber: Subscriber, behaviour: Json
 ) -> None:
-    simulators.service.set_switches(**switches)
+    simulators.service.set_behaviour(**behaviour)
     resource = f"/users/{mailbox.user_id}/messages"
 
     with app_client(simulators) as app:
@@ -246,7 +246,7 @@ def test_an_expired_one_says_nothing_and_cannot_be_renewed(
 def test_what_is_refused_is_sent_again(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
 ) -> None:
-    simulators.service.set_switches(notification_retry_s=0.05)
+    simulators.service.set_behaviour(notification_retry_s=0.05)
     subscribe(graph, subscriber)
     subscriber.statuses.extend([503, 429])
 
@@ -262,10 +262,10 @@ def test_notifications_can_be_lost_doubled_and_late(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
 ) -> None:
     subscribe(graph, subscriber)
-    simulators.service.set_switches(notifications_lost=True)
+    simulators.service.set_behaviour(notifications_lost=True)
     mailbox.deliver(a_mail("lost"))
     simulators.notifier.flush()
-    simulators.service.set_switches(
+    simulators.service.set_behaviour(
         notifications_lost=False, notification_copies=2, notification_delay_s=0.3
     )
 
@@ -320,7 +320,7 @@ def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
 ) -> None:
     with Simulators(tmp_path) as before:
         mailbox = before.add_mailbox("ada@example.com")
-        before.service.set_switches(notification_retry_s=0.3)
+        before.service.set_behaviour(notification_retry_s=0.3)
         with graph_client(before, mailbox) as graph:
             created = subscribe(graph, subscriber)
         subscriber.statuses.append(503)

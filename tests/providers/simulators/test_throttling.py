@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from localdev.simulators import Simulators
+from localdev.simulators.behaviour import LATENCIES, Latency
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.switches import LATENCIES, Latency
 from tests.providers.simulators.graph_client import a_mail, error_of, graph_client
 
 
@@ -47,7 +47,7 @@ def test_four_connections_pass_and_the_fifth_is_refused(slow: Simulators, mailbo
 
 
 def test_other_apps_may_take_two_of_the_four(slow: Simulators, mailbox: Mailbox) -> None:
-    slow.service.set_switches(requests_in_flight=2)
+    slow.service.set_behaviour(requests_in_flight=2)
 
     assert statuses(slow, mailbox, 3) == [200] * 2 + [429]
 
@@ -55,7 +55,7 @@ def test_other_apps_may_take_two_of_the_four(slow: Simulators, mailbox: Mailbox)
 def test_a_refusal_says_when_to_come_back(
     slow: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
-    slow.service.set_switches(requests_in_flight=0, retry_after_s=2.128)
+    slow.service.set_behaviour(requests_in_flight=0, retry_after_s=2.128)
 
     refused = graph.get("/me")
 
@@ -74,7 +74,7 @@ def test_mailboxes_do_not_throttle_each_other(slow: Simulators, mailbox: Mailbox
 def test_the_window_counts_refused_requests_too(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
-    simulators.service.set_switches(requests_per_window=3)
+    simulators.service.set_behaviour(requests_per_window=3)
 
     answers = [graph.get("/me").status_code for _ in range(5)]
 
@@ -97,7 +97,7 @@ def test_a_batch_of_twenty_runs_four_at_a_time(
 def test_a_batch_beside_other_requests_has_refused_items(
     slow: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
-    slow.service.set_switches(requests_in_flight=2)
+    slow.service.set_behaviour(requests_in_flight=2)
 
     answer = graph.post("/$batch", json=batch_of(*["/me"] * 4))
 

@@ -17,12 +17,12 @@ _OF_A_PART = ("id", "@odata.type", "@odata.etag", "@odata.context", "@removed")
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
-def refusal_of(fault: Fault) -> GraphError:
+def error_of_fault(fault: Fault) -> GraphError:
     headers = {**retry_after(fault.retry_after), **fault.headers}
     return GraphError(fault.status or 500, fault.code, fault.message, headers)
 
 
-def spoil_answer(response: Response, fault: Fault) -> Response:
+def corrupt_body(response: Response, fault: Fault) -> Response:
     """Change what goes over the wire: its body, its length or its end."""
     if fault.html:
         page = _HTML.format(fault.message or "The service is unavailable.").encode()
@@ -39,7 +39,7 @@ def spoil_answer(response: Response, fault: Fault) -> Response:
     return response
 
 
-def spoil_page(answer: Answer, fault: Fault, own_url: str) -> Answer:
+def corrupt_page(answer: Answer, fault: Fault, own_url: str) -> Answer:
     """Forge the page of a collection, or a single object; `own_url` is the link that led to it."""
     if fault.page is None or not isinstance(answer.document, dict):
         return answer

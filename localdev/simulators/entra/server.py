@@ -38,7 +38,7 @@ def is_browser_path(path: str) -> bool:
     return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent"))
 
 
-class EntraFace:
+class EntraServer:
     """An application for `Server`; both URLs are known once the servers have their ports."""
 
     def __init__(
@@ -114,7 +114,7 @@ class EntraFace:
         fault = self._authorize_fault(asked | {"response_type": "code"})
         if fault:
             return fault
-        self._service.set_switches(tenant_consented=True)
+        self._service.set_behaviour(tenant_consented=True)
         granted = {"admin_consent": "True", "tenant": TENANT_ID, "scope": asked.get("scope", "")}
         return _redirect(asked, granted)
 
@@ -147,10 +147,10 @@ class EntraFace:
         form = dict(parse_qsl(request.body.decode()))
         fault = self._service.token_faults.next_for("POST", request.path)
         if fault:
-            return _spoiled(fault)
+            return _injected(fault)
         try:
             self.app_login.check(form, f"{self.base_url}{request.path}")
-            if "client_secret" in form and self._service.switches.app_secret_expired:
+            if "client_secret" in form and self._service.behaviour.app_secret_expired:
                 sentence = "The provided client secret keys for app are expired."
                 raise TokenError("invalid_client", 7000222, sentence, 401)
             return _json(200, self._granted(tenant, form))
@@ -199,16 +199,16 @@ class EntraFace:
 
     def _app_token(self, tenant: str, scope: str) -> dict[str, Any]:
         """The app is known in a tenant once its administrator has agreed to it."""
-        switches = self._service.switches
-        if tenant in _OF_SEVERAL or not switches.tenant_consented:
+        behaviour = self._service.behaviour
+        if tenant in _OF_SEVERAL or not behaviour.tenant_consented:
             sentence = f"Application was not found in the directory '{tenant}'."
             raise TokenError("unauthorized_client", 700016, sentence)
         if scope not in (f"{GRAPH_AUDIENCE}/.default", f"{self.graph_origin}/.default"):
             raise TokenError("invalid_scope", 1002012, "The scope must end in '/.default'.")
-        return self._access_token({"roles": list(switches.app_roles), "oid": str(uuid4())})
+        return self._access_token({"roles": list(behaviour.app_roles), "oid": str(uuid4())})
 
     def _access_token(self, claims: dict[str, Any]) -> dict[str, Any]:
-        lifetime_s = self._service.switches.token_lifetime_s
+        lifetime_s = self._service.behaviour.token_lifetime_s
         shared = {"aud": GRAPH_AUDIENCE, "iss": self.base_url, "appid": self._client_id}
         token = self._signer.sign({**shared, **claims}, lifetime_s=lifetime_s)
         times = {"expires_in": lifetime_s, "ext_expires_in": lifetime_s}
@@ -227,7 +227,7 @@ def _refusal_page(sentence: str) -> Response:
     return Response(400, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
-def _spoiled(fault: Fault) -> Response:
+def _injected(fault: Fault) -> Response:
     """What the token endpoint answers instead: an error of OAuth, or `body` as it stands."""
     headers = dict(fault.headers)
     if fault.retry_after is not None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switches:
+class Behaviour:
     """Behaviour of the simulated services; the defaults are what clients have observed.
 
     `app_mailboxes` are the addresses that an app without a user may read; None: all of them.

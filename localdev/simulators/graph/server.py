@@ -18,6 +18,7 @@ from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import run_batch
 from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.corruption import corrupt_body, corrupt_page, error_of_fault
 from localdev.simulators.graph.earlier import EarlierAnswers
 from localdev.simulators.graph.errors import (
     GraphError,
@@ -28,7 +29,6 @@ from localdev.simulators.graph.errors import (
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.query import Preferences, Query
 from localdev.simulators.graph.routes import find_route, owner_and_rest
-from localdev.simulators.graph.spoil import refusal_of, spoil_answer, spoil_page
 from localdev.simulators.graph.subscriptions import (
     SUBSCRIPTIONS,
     list_of_application,
@@ -57,7 +57,7 @@ class Visit:
     in_flight: int = 0
 
 
-class GraphFace:
+class GraphServer:
     """An application for `Server`; `base_url` is known once the server has its port."""
 
     def __init__(self, service: Service, signer: TokenSigner) -> None:
@@ -93,11 +93,11 @@ class GraphFace:
             answer = self._answer(request, visit, fault)
             response = _response(answer, ids)
         except GraphError as error:
-            if in_batch and not self._service.switches.batch_items_carry_retry_after:
+            if in_batch and not self._service.behaviour.batch_items_carry_retry_after:
                 error.headers.pop("Retry-After", None)
             response = _refusal(error, ids)
         if fault:
-            response = spoil_answer(response, fault)
+            response = corrupt_body(response, fault)
         self._record(request, response, visit, began=began, in_batch=in_batch)
         return response
 
@@ -111,9 +111,9 @@ class GraphFace:
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
         visit.in_flight = self.throttle.in_flight(mailbox.user_id)
         with ExitStack() as held:
-            held.enter_context(self.throttle.slot(mailbox.user_id, self._service.switches))
-            _strike(fault)
-            handler, names = find_route(request.method, rest, self._service.switches)
+            held.enter_context(self.throttle.slot(mailbox.user_id, self._service.behaviour))
+            _inject(fault)
+            handler, names = find_route(request.method, rest, self._service.behaviour)
             if bearer.user_id is None:
                 self._check_app(bearer, mailbox, request.method, rest)
             else:
@@ -124,13 +124,13 @@ class GraphFace:
                 answer = _skipped(handler, call, answer)
             time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
         answer = self._repeated(request, mailbox, answer, fault)
-        return spoil_page(answer, fault, self._own_url(request)) if fault else answer
+        return corrupt_page(answer, fault, self._own_url(request)) if fault else answer
 
     def _repeated(
         self, request: Request, mailbox: Mailbox, answer: Answer, fault: Fault | None
     ) -> Answer:
         """The answer, or the earlier one that a fault wants; without one the right one."""
-        most = self._service.switches.answers_kept
+        most = self._service.behaviour.answers_kept
         earlier = self.earlier.oldest(request, mailbox.user_id) if most else None
         if most and answer.document:
             self.earlier.keep(request, mailbox.user_id, answer.document, most=most)
@@ -140,15 +140,15 @@ class GraphFace:
 
     def _list_of_application(self, request: Request, bearer: Bearer, fault: Fault | None) -> Answer:
         """It is of no mailbox, so it counts against none."""
-        _strike(fault)
+        _inject(fault)
         if not bearer.may(*_READING):
             raise _denied()
         service = self._service
         answer = list_of_application(
-            service.database, Query.parse(request.query), service.switches, self.base_url
+            service.database, Query.parse(request.query), service.behaviour, self.base_url
         )
         time.sleep(service.latency.of_page())
-        return spoil_page(answer, fault, self._own_url(request)) if fault else answer
+        return corrupt_page(answer, fault, self._own_url(request)) if fault else answer
 
     def _call(
         self,
@@ -169,7 +169,7 @@ class GraphFace:
             body=_json_body(request),
             base_url=self.base_url,
             links=self._links,
-            switches=self._service.switches,
+            behaviour=self._service.behaviour,
         )
 
     def _bearer(self, request: Request) -> Bearer:
@@ -198,7 +198,7 @@ class GraphFace:
 
     def _check_app(self, bearer: Bearer, mailbox: Mailbox, method: str, rest: list[str]) -> None:
         """An app without a user: roles for everything, and mailboxes it may be kept out of."""
-        allowed = self._service.switches.app_mailboxes
+        allowed = self._service.behaviour.app_mailboxes
         if not rest:
             if not bearer.may(*_READING_USERS):
                 message = "Insufficient privileges to complete the operation."
@@ -262,12 +262,12 @@ def _denied() -> GraphError:
     return GraphError(403, "ErrorAccessDenied", message)
 
 
-def _strike(fault: Fault | None) -> None:
+def _inject(fault: Fault | None) -> None:
     """Wait, and raise GraphError, as the fault says."""
     if fault:
         time.sleep(fault.delay_s)
         if fault.status is not None:
-            raise refusal_of(fault)
+            raise error_of_fault(fault)
 
 
 def _translated(handler: Any, call: Call) -> Answer:
