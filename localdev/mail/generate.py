@@ -99,10 +99,6 @@ def _mail(
         importance=chance.choices(("normal", "high", "low"), (90, 7, 3))[0],
         categories=tuple(chance.sample(_CATEGORIES, chance.choice((0, 0, 0, 0, 1, 2)))),
         has_attachments=chance.random() < 0.15,
-        headers=(
-            ("Received", "from mx.example.net by mail.example.com"),
-            ("X-Number", str(number)),
-        ),
     )
 
 

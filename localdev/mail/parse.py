@@ -66,8 +66,6 @@ def read_mail(
         conversation=references[0] if references else message_id,
         is_read=is_read,
         has_attachments=any(_is_attachment(part) for part in parts),
-        headers=tuple((name, decoded_header(value)) for name, value in headers.items),
-        mime=raw,
     )
     return item, tuple(dict.fromkeys(oddities))
 

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, folder_id TEXT NOT NULL,
     immutable_id TEXT NOT NULL UNIQUE, default_id TEXT NOT NULL UNIQUE, change_key TEXT NOT NULL,
     received_at TEXT NOT NULL, is_read INTEGER NOT NULL, properties BLOB NOT NULL,
-    body_type TEXT NOT NULL, body TEXT NOT NULL, mime BLOB);
+    body_type TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS message_by_age ON message (folder_id, received_at, seq);
 CREATE TRIGGER IF NOT EXISTS message_arrives AFTER INSERT ON message BEGIN
     UPDATE folder SET total = total + 1, unread = unread + 1 - new.is_read

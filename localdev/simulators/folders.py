@@ -62,13 +62,13 @@ class FolderTree:
         self._database = database
         self._mailbox_id = mailbox_id
 
-    def plant(self, names: dict[str, str]) -> None:
-        """Create the well-known folders, with localized `names` by role where given."""
+    def plant(self) -> None:
+        """Create the well-known folders."""
         with self._database.transaction():
             for role, name in _ABOVE_THE_ROOT.items():
-                self.create(names.get(role, name), role=role, parent=None)
+                self.create(name, role=role, parent=None)
             for role, name in ROLES.items():
-                self.create(names.get(role, name), role=role, hidden=role in _HIDDEN_ROLES)
+                self.create(name, role=role, hidden=role in _HIDDEN_ROLES)
 
     def find(self, reference: str) -> Folder:
         """By id (case-sensitive) or by role (not). Raises FolderNotFound."""

@@ -6,7 +6,7 @@ The protocol faces only read what is stored here.
 
 import sqlite3
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -58,16 +58,10 @@ def stored_message(row: sqlite3.Row) -> StoredMessage:
     return StoredMessage(**{**fields, "properties": orjson.loads(row["properties"])})
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Mailbox:
     """Messages and folders of one user. Ids of either form are accepted everywhere."""
 
-    def __init__(
-        self, database: Database, user_id: str, clock: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, database: Database, user_id: str) -> None:
         owner = database.row("SELECT * FROM mailbox WHERE id = ?", user_id)
         assert owner is not None, f"no mailbox {user_id}"
         self.user_id = user_id
@@ -75,7 +69,6 @@ class Mailbox:
         self.display_name = str(owner["display_name"])
         self.folders = FolderTree(database, user_id)
         self.database = database
-        self._clock = clock
 
     def message(self, message_id: str) -> StoredMessage:
         """Raises MessageNotFound."""
@@ -96,13 +89,6 @@ class Mailbox:
             self.folders.find(folder).id,
         )
         return [stored_message(row) for row in rows]
-
-    def mime(self, message_id: str) -> bytes | None:
-        """The raw message it was imported from, if it was."""
-        row = self.database.row(
-            "SELECT mime FROM message WHERE seq = ?", self.message(message_id).seq
-        )
-        return row["mime"] if row else None
 
     def deliver(self, item: MailItem, folder: str = "inbox") -> str:
         """The new message's immutable id."""
@@ -140,7 +126,11 @@ class Mailbox:
             change_key, properties = message.change_key, message.properties
             if changes.keys() - {"isRead"}:
                 change_key = new_change_key()
-                properties = {**properties, **changes, "lastModifiedDateTime": self._now()}
+                properties = {
+                    **properties,
+                    **changes,
+                    "lastModifiedDateTime": _now(),
+                }
                 properties.pop("isRead", None)
             self.database.write(
                 "UPDATE message SET is_read = ?, change_key = ?, properties = ? WHERE seq = ?",
@@ -168,9 +158,9 @@ class Mailbox:
             new_id = new_immutable_id()
             self.database.write(
                 "INSERT INTO message (mailbox_id, folder_id, immutable_id, default_id, change_key,"
-                " received_at, is_read, properties, body_type, body, mime)"
-                " SELECT mailbox_id, ?, ?, ?, ?, received_at, is_read, properties, body_type,"
-                " body, mime FROM message WHERE seq = ?",
+                " received_at, is_read, properties, body_type, body)"
+                " SELECT mailbox_id, ?, ?, ?, ?, received_at, is_read, properties, body_type, body"
+                " FROM message WHERE seq = ?",
                 *(target.id, new_id, new_default_id(), new_change_key(), message.seq),
             )
             self._journal("created", self.message(new_id))
@@ -199,7 +189,7 @@ class Mailbox:
     def send_draft(self, message_id: str) -> str:
         """The draft becomes a sent message under the same immutable id."""
         with self.database.transaction():
-            self.update(message_id, isDraft=False, sentDateTime=self._now())
+            self.update(message_id, isDraft=False, sentDateTime=_now())
             return self.move(message_id, "sentitems")
 
     def renew_immutable_id(self, message_id: str) -> str:
@@ -238,11 +228,10 @@ class Mailbox:
         properties = orjson.dumps(properties_of(item))
         self.database.write(
             "INSERT INTO message (mailbox_id, folder_id, immutable_id, default_id, change_key,"
-            " received_at, is_read, properties, body_type, body, mime)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " received_at, is_read, properties, body_type, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self.user_id, folder_id, immutable_id, default_id, new_change_key()),
-            *(wire_time(item.received_at), item.is_read, properties),
-            *(item.body_type, item.body, item.mime),
+            *(wire_time(item.received_at), item.is_read, properties, item.body_type, item.body),
         )
         self._write_change("created", folder_id, immutable_id, default_id)
         return immutable_id
@@ -267,8 +256,9 @@ class Mailbox:
             *(self.user_id, folder_id, kind, immutable_id, default_id, fields),
         )
 
-    def _now(self) -> str:
-        return wire_time(self._clock())
+
+def _now() -> str:
+    return wire_time(datetime.now(UTC))
 
 
 def new_immutable_id() -> str:

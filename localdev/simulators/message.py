@@ -54,7 +54,6 @@ def properties_of(item: MailItem) -> dict[str, Any]:
         "bccRecipients": _recipients(item.bcc),
         "replyTo": _recipients(item.reply_to),
         "flag": {"flagStatus": "flagged" if item.is_flagged else "notFlagged"},
-        "internetMessageHeaders": [{"name": name, "value": value} for name, value in item.headers],
     }
 
 

@@ -1,6 +1,5 @@
 """What both simulated services share: mailboxes, behaviour, faults and the request log."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,9 +43,7 @@ class Service:
         """Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 
-    def add_mailbox(
-        self, address: str, display_name: str, folder_names: Mapping[str, str] | None = None
-    ) -> Mailbox:
+    def add_mailbox(self, address: str, display_name: str) -> Mailbox:
         """The mailbox of that address, created with its well-known folders when missing."""
         user_id = str(uuid5(NAMESPACE_DNS, address.lower()))
         with self.database.transaction():
@@ -56,7 +53,7 @@ class Service:
             )
             mailbox = Mailbox(self.database, user_id)
             if created:
-                mailbox.folders.plant(dict(folder_names or {}))
+                mailbox.folders.plant()
         return mailbox
 
     def mailbox(self, user: str) -> Mailbox:

@@ -92,8 +92,6 @@ class EntraServer:
         fault = self._authorize_fault(asked)
         if fault:
             return fault
-        if asked.get("prompt") == "none":
-            return self._consented(asked, asked.get("login_hint", ""))
         page = sign_in_page(asked, self._service.mailboxes())
         return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
 
@@ -106,7 +104,7 @@ class EntraServer:
         if asked.get("decline"):
             sentence = "AADSTS65004: User declined to consent to access the app."
             return _redirect(asked, {"error": "access_denied", "error_description": sentence})
-        return self._consented(asked, asked.get("account") or asked.get("login_hint", ""))
+        return self._consented(asked, asked.get("account", ""))
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
         """An administrator agrees at once; the redirect has no code (v2-admin-consent)."""

@@ -27,16 +27,9 @@ def run_batch(request: Request, serve: Serve) -> dict[str, Any]:
 
     Raises GraphError 400 for a batch that is malformed as a whole.
     """
-    items = _items(request.body)
-    responses: dict[str, dict[str, Any]] = {}
-    waiting = list(items)
-    while waiting:
-        ready = [item for item in waiting if responses.keys() >= set(item.get("dependsOn", []))]
-        with ThreadPoolExecutor(DISPATCHED_AT_ONCE) as pool:
-            run = partial(_run, outer=request, failed=_failed(responses), serve=serve)
-            responses |= {answer["id"]: answer for answer in pool.map(run, ready)}
-        waiting = [item for item in waiting if item["id"] not in responses]
-    return {"responses": list(responses.values())}
+    run = partial(_run, outer=request, serve=serve)
+    with ThreadPoolExecutor(DISPATCHED_AT_ONCE) as pool:
+        return {"responses": list(pool.map(run, _items(request.body)))}
 
 
 def _items(body: bytes) -> list[dict[str, Any]]:
@@ -52,23 +45,10 @@ def _items(body: bytes) -> list[dict[str, Any]]:
         raise bad_request(f"Number of batch request steps must be 1 to {MAX_REQUESTS}.")
     if len(set(ids)) != len(ids):
         raise bad_request("Batch request ids must be unique.")
-    for at, item in enumerate(items):
-        # Only what stands before it: this rules out cycles and unknown ids at once.
-        if not set(item.get("dependsOn", [])) <= set(ids[:at]):
-            raise bad_request(f"Batch request '{item['id']}' depends on an unknown request.")
     return items
 
 
-def _failed(responses: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
-    return frozenset(name for name, response in responses.items() if response["status"] >= 400)
-
-
-def _run(
-    item: Mapping[str, Any], *, outer: Request, failed: frozenset[str], serve: Serve
-) -> dict[str, Any]:
-    if not failed.isdisjoint(item.get("dependsOn", [])):
-        error = {"code": "FailedDependency", "message": "A request it depends on failed."}
-        return {"id": item["id"], "status": 424, "headers": {}, "body": {"error": error}}
+def _run(item: Mapping[str, Any], *, outer: Request, serve: Serve) -> dict[str, Any]:
     response = serve(_inner_request(item, outer))
     answer = {"id": item["id"], "status": response.status, "headers": dict(response.headers)}
     if response.body:

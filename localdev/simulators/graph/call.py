@@ -36,12 +36,7 @@ class Call:
         return self.view_of(self.query)
 
     def view_of(self, query: Query) -> View:
-        return View(
-            select=query.select("message"),
-            immutable_ids=self.prefer.immutable_ids,
-            body_type=self.prefer.body_type,
-            text_as_html=self.behaviour.text_served_as_html,
-        )
+        return View(select=query.select("message"), immutable_ids=self.prefer.immutable_ids)
 
     def url(self, path: str, options: Mapping[str, str | int]) -> str:
         """Absolute, with ids in function form, as the service writes its links."""
@@ -58,7 +53,6 @@ class Answer:
 
     status: int = 200
     document: Any = None
-    content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     full: int = 0
     lean: int = 0

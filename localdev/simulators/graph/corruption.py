@@ -96,7 +96,7 @@ def _forged(item: Mapping[str, Any], fault: Fault) -> Mapping[str, Any]:
         return {name: value for name, value in item.items() if name in _OF_A_PART}
     if fault.page == "removed":
         kind = str(item.get("@odata.type", "")).rpartition(".")[2]
-        return removed_object(kind, item["id"], "deleted")
+        return removed_object(kind, item["id"])
     counts = {name: item[name] for name in _COUNTS if name in item}
     if fault.page == "uncounted":
         return {**item, **dict.fromkeys(counts)}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localdev.simulators.folders import FolderNotFound
-from localdev.simulators.mailbox import CannotDelete, MessageNotFound
+from localdev.simulators.mailbox import MessageNotFound
 
 
 class GraphError(Exception):
@@ -46,10 +46,7 @@ def envelope(code: str, message: str, ids: Mapping[str, str]) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "innerError": {"date": now, **ids}}}
 
 
-def translate(failure: FolderNotFound | MessageNotFound | CannotDelete) -> GraphError:
-    if isinstance(failure, CannotDelete):
-        message = "Object cannot be deleted."
-        return GraphError(403, "ErrorCannotDeleteObject", message)
+def translate(failure: FolderNotFound | MessageNotFound) -> GraphError:
     # Real ids are over a hundred characters of base64; what cannot be one is malformed.
     wanted = str(failure)
     if not all(character.isalnum() or character in "-_=" for character in wanted):

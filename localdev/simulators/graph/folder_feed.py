@@ -26,9 +26,6 @@ class FolderFeed:
         self._select = query.select("mailFolder")
         self._hidden = query.is_true("includehiddenfolders")
 
-    def limit(self) -> int | None:
-        return None
-
     def walk(self, position: Position | None, size: int) -> Served:
         after = int(position[0]) if position else 0
         folders = [folder for folder in self._visible() if folder.seq > after]
@@ -38,10 +35,9 @@ class FolderFeed:
         return objects, end, len(folders) > size
 
     def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
-        kinds = "" if self._behaviour.folder_delta_shows_counts else "AND immutable_id IS NULL"
         touched = self._mailbox.database.rows(
             "SELECT folder_id, max(seq) AS last, max(kind = 'folder gone') AS is_gone FROM change"
-            f" WHERE mailbox_id = ? AND seq > ? AND seq <= ? {kinds}"
+            " WHERE mailbox_id = ? AND seq > ? AND seq <= ? AND immutable_id IS NULL"
             " GROUP BY folder_id HAVING last > ? ORDER BY last LIMIT ?",
             *(self.owner_id, since, until, position[0] if position else 0, size + 1),
         )
@@ -51,21 +47,18 @@ class FolderFeed:
             if row["folder_id"] in visible:
                 value.append(delta_folder_object(visible[row["folder_id"]], self._select))
             elif row["is_gone"]:
-                reason = self._behaviour.removed_reason
-                value.append(removed_object("mailFolder", row["folder_id"], reason))
+                value.append(removed_object("mailFolder", row["folder_id"]))
         end = (touched[:size][-1]["last"],) if touched else position
         return value, end, len(touched) > size
 
     def _visible(self) -> list[Folder]:
         root = self._mailbox.folders.find("msgfolderroot").id
-        return [folder for folder in self._mailbox.folders.all() if self._shows(folder, root)]
-
-    def _shows(self, folder: Folder, root: str) -> bool:
-        if folder.is_hidden and not (self._hidden or self._behaviour.folder_delta_shows_hidden):
-            return False
-        if folder.search_filter is not None and not self._behaviour.folder_delta_shows_search:
-            return False
-        return self._behaviour.flat_folder_delta or folder.parent_id == root
+        return [
+            folder
+            for folder in self._mailbox.folders.all()
+            if (self._hidden or not folder.is_hidden)
+            and (self._behaviour.flat_folder_delta or folder.parent_id == root)
+        ]
 
 
 def folder_delta(call: Call) -> Answer:

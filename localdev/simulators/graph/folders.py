@@ -43,6 +43,4 @@ def _page_of_children(call: Call, parent: str, path: str) -> Answer:
 
 
 def _is_asked(call: Call, folder: Folder) -> bool:
-    name = call.query.display_name()
-    shown = not folder.is_hidden or call.query.is_true("includehiddenfolders")
-    return shown and (name is None or folder.display_name == name)
+    return not folder.is_hidden or call.query.is_true("includehiddenfolders")

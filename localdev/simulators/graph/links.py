@@ -35,7 +35,6 @@ class DeltaCursor:
     until: int | None = None
     position: tuple[str | int, ...] | None = None
     options: dict[str, str]
-    served: int = 0
 
 
 class DeltaLinks:

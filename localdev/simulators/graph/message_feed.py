@@ -18,9 +18,8 @@ from localdev.simulators.graph.delta import (
     chain_query,
     cursor_of,
     delta_page,
-    with_location,
 )
-from localdev.simulators.graph.errors import GraphError, bad_request
+from localdev.simulators.graph.errors import bad_request
 from localdev.simulators.graph.query import Query
 from localdev.simulators.graph.shapes import (
     View,
@@ -30,8 +29,6 @@ from localdev.simulators.graph.shapes import (
 )
 from localdev.simulators.mailbox import COLUMNS, StoredMessage, stored_message
 
-# With a $filter no more than these are returned (docs, delta-query-messages).
-FILTERED_LIMIT = 5_000
 _ARRIVALS = frozenset({"created", "moved in", "older moved in"})
 
 
@@ -58,27 +55,16 @@ class MessageFeed:
         self.path = f"mailFolders('{folder_id}')/messages/delta"
         self._database = call.mailbox.database
         self._behaviour = call.behaviour
-        self._query = query
         self._view = call.view_of(query)
-        self._since = query.received_since()
-        self._change_type = query.change_type()
-        query.newest_first(ascending_allowed=False)
-
-    def limit(self) -> int | None:
-        if "top" in self._query.options:
-            return self._query.number("top", default=0, least=1)
-        return FILTERED_LIMIT if self._since else None
+        query.check_order()
 
     def walk(self, position: Position | None, size: int) -> Served:
         """Newest first, as the service was seen to do it."""
-        if self._change_type in ("updated", "deleted"):
-            return [], None, False
-        operator, received_at = self._since or (">=", "")
         rows = self._database.rows(
             f"SELECT {COLUMNS} FROM message"
-            f" WHERE folder_id = ? AND received_at {operator} ? AND (received_at, seq) < (?, ?)"
+            " WHERE folder_id = ? AND (received_at, seq) < (?, ?)"
             " ORDER BY received_at DESC, seq DESC LIMIT ?",
-            *(self.owner_id, received_at, *(position or ("9", 0)), size + 1),
+            *(self.owner_id, *(position or ("9", 0)), size + 1),
         )
         page = [stored_message(row) for row in rows[:size]]
         end = (page[-1].received_at, page[-1].seq) if page else position
@@ -134,24 +120,12 @@ class MessageFeed:
         if message is None or message.folder_id != self.owner_id:
             told = Told.NOTHING if told is Told.NOTHING else Told.REMOVED
         if told is Told.REMOVED:
-            removed = removed_object("message", message_id, self._behaviour.removed_reason)
-            return [removed] if self._change_type in (None, "deleted") else []
-        if message is None or told is Told.NOTHING or self._is_filtered_out(message, told):
+            return [removed_object("message", message_id)]
+        if message is None or told is Told.NOTHING:
             return []
         if told is Told.READ_STATE:
             return [read_state_object(message, self._view)]
         return [delta_object(message, self._view)] * (2 if told is Told.TWICE else 1)
-
-    def _is_filtered_out(self, message: StoredMessage, told: Told) -> bool:
-        if self._change_type == "deleted":
-            return True
-        if self._change_type == "created" and told is Told.READ_STATE:
-            return True
-        if not self._since:
-            return False
-        operator, oldest = self._since
-        after = message.received_at > oldest
-        return not (after or (operator == ">=" and message.received_at == oldest))
 
 
 def what_is_told(changes: Sequence[Change], view: View, behaviour: Behaviour) -> Told:
@@ -167,7 +141,7 @@ def what_is_told(changes: Sequence[Change], view: View, behaviour: Behaviour) ->
         # Moved away and back between two polls: the return is not told until it changes again.
         return Told.REMOVED if update is Told.NOTHING else update
     if structural[-1] == "created" or update is Told.WHOLE or behaviour.move_in_reported:
-        twice = structural[-1] == "older moved in" and behaviour.older_moved_in_twice
+        twice = structural[-1] == "older moved in"
         return Told.TWICE if twice else Told.WHOLE
     return update
 
@@ -191,18 +165,12 @@ def _told_of_update(changes: Iterable[Change], view: View, behaviour: Behaviour)
 def message_delta(call: Call) -> Answer:
     """`GET …/mailFolders/{id}/messages/delta`."""
     folder = call.mailbox.folders.find(call.names[0])
-    if folder.search_filter is not None and not call.behaviour.search_folder_delta:
+    if folder.search_filter is not None:
         raise bad_request("Change tracking is not supported for search folders.")
-    try:
-        with call.mailbox.database.transaction():
-            feed = MessageFeed(call, folder.id, call.query)
-            cursor = cursor_of(call, folder.id)
-            feed = MessageFeed(call, folder.id, chain_query(cursor))
-            answer = delta_page(call, feed, cursor)
-    except GraphError as refusal:
-        if refusal.status == 410 and call.behaviour.location_on_expiry:
-            raise with_location(call, feed, refusal) from refusal
-        raise
+    with call.mailbox.database.transaction():
+        cursor = cursor_of(call, folder.id)
+        feed = MessageFeed(call, folder.id, chain_query(cursor))
+        answer = delta_page(call, feed, cursor)
     context = {"@odata.context": call.context("Collection(message)")}
     whole = sum("@odata.etag" in each for each in answer.document["value"])
     full = whole if call.view_of(chain_query(cursor)).wants("body") else 0

@@ -134,7 +134,9 @@ class Notifier:
             )
 
     def _queue(self, subscription: Row, url: str, body: Json) -> None:
-        behaviour, now = self._service.behaviour, time.time()
+        if self._service.behaviour.notifications_lost:
+            return
+        now = time.time()
         expires_at = datetime.fromtimestamp(subscription["expires_at"], UTC)
         common = {
             "subscriptionId": subscription["id"],
@@ -142,13 +144,10 @@ class Notifier:
             "clientState": subscription["client_state"],
             "tenantId": TENANT_ID,
         }
-        copies = 0 if behaviour.notifications_lost else behaviour.notification_copies
-        for _ in range(copies):
-            self._database.write(
-                "INSERT INTO notification (url, body, first_at, due_at) VALUES (?, ?, ?, ?)",
-                *(url, orjson.dumps(common | body)),
-                *(now, now + behaviour.notification_delay_s),
-            )
+        self._database.write(
+            "INSERT INTO notification (url, body, first_at, due_at) VALUES (?, ?, ?, ?)",
+            *(url, orjson.dumps(common | body), now, now),
+        )
 
     def _deliver(self) -> None:
         due: dict[str, list[Row]] = defaultdict(list)

@@ -41,18 +41,11 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "messages"): messages.list_messages,
     ("GET", "messages/delta"): mailbox_wide_delta,
     ("GET", "messages/*"): messages.get_message,
-    ("GET", "messages/*/$value"): messages.get_mime,
-    ("PATCH", "messages/*"): messages.update_message,
-    ("DELETE", "messages/*"): messages.delete_message,
-    ("POST", "messages/*/move"): messages.move_message,
-    ("POST", "messages/*/copy"): messages.copy_message,
-    ("POST", "messages/*/permanentdelete"): messages.delete_permanently,
     ("GET", SUBSCRIPTIONS): subscriptions.list_subscriptions,
     ("POST", SUBSCRIPTIONS): subscriptions.create_subscription,
     ("GET", f"{SUBSCRIPTIONS}/*"): subscriptions.get_subscription,
     ("PATCH", f"{SUBSCRIPTIONS}/*"): subscriptions.renew_subscription,
     ("DELETE", f"{SUBSCRIPTIONS}/*"): subscriptions.delete_subscription,
-    ("POST", f"{SUBSCRIPTIONS}/*/reauthorize"): subscriptions.reauthorize_subscription,
 }
 _COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users", SUBSCRIPTIONS})
 

@@ -35,7 +35,7 @@ from localdev.simulators.graph.subscriptions import (
     mailbox_asked_for,
 )
 from localdev.simulators.graph.throttle import Throttle
-from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
+from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.request_log import RequestRecord
 from localdev.simulators.service import Service, UserNotFound
 
@@ -93,8 +93,6 @@ class GraphServer:
             answer = self._answer(request, visit, fault)
             response = _response(answer, ids)
         except GraphError as error:
-            if in_batch and not self._service.behaviour.batch_items_carry_retry_after:
-                error.headers.pop("Retry-After", None)
             response = _refusal(error, ids)
         if fault:
             response = corrupt_body(response, fault)
@@ -115,9 +113,9 @@ class GraphServer:
             _inject(fault)
             handler, names = find_route(request.method, rest, self._service.behaviour)
             if bearer.user_id is None:
-                self._check_app(bearer, mailbox, request.method, rest)
+                self._check_app(bearer, mailbox, rest)
             else:
-                _check_scope(bearer, mailbox, writes=_writes_mail(request.method, rest))
+                _check_scope(bearer, mailbox)
             call = self._call(request, bearer, mailbox, owner, names)
             answer = _translated(handler, call)
             if fault and fault.page == "nothing":
@@ -196,7 +194,7 @@ class GraphServer:
         database = self._service.database
         return mailbox_asked_for(database, rest, _json_body(request))
 
-    def _check_app(self, bearer: Bearer, mailbox: Mailbox, method: str, rest: list[str]) -> None:
+    def _check_app(self, bearer: Bearer, mailbox: Mailbox, rest: list[str]) -> None:
         """An app without a user: roles for everything, and mailboxes it may be kept out of."""
         allowed = self._service.behaviour.app_mailboxes
         if not rest:
@@ -207,7 +205,7 @@ class GraphServer:
             message = "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly"
             raise GraphError(403, "ErrorAccessDenied", f"{message} AccessPolicy settings.")
         else:
-            _check_scope(bearer, mailbox, writes=_writes_mail(method, rest))
+            _check_scope(bearer, mailbox)
 
     def _own_url(self, request: Request) -> str:
         path = request.path.removeprefix(VERSION)
@@ -240,19 +238,12 @@ def _target(request: Request) -> str:
     return unquote(request.path) + query
 
 
-def _writes_mail(method: str, rest: list[str]) -> bool:
-    """Who may read mail may also ask to be notified of it."""
-    return method != "GET" and not _is_of_subscriptions(rest)
-
-
 def _is_of_subscriptions(rest: list[str]) -> bool:
     return bool(rest) and rest[0].lower() == SUBSCRIPTIONS
 
 
-def _check_scope(bearer: Bearer, mailbox: Mailbox, *, writes: bool) -> None:
-    wanted: tuple[str, ...] = ("Mail.ReadWrite",) if writes else _READING
-    if bearer.user_id not in (None, mailbox.user_id):
-        wanted = _READING_OTHERS
+def _check_scope(bearer: Bearer, mailbox: Mailbox) -> None:
+    wanted = _READING if bearer.user_id in (None, mailbox.user_id) else _READING_OTHERS
     if not bearer.may(*wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)):
         raise _denied()
 
@@ -273,7 +264,7 @@ def _inject(fault: Fault | None) -> None:
 def _translated(handler: Any, call: Call) -> Answer:
     try:
         answer: Answer = handler(call)
-    except (FolderNotFound, MessageNotFound, CannotDelete) as failure:
+    except (FolderNotFound, MessageNotFound) as failure:
         raise translate(failure) from failure
     return replace(answer, headers={**answer.headers, **call.prefer.applied()})
 
@@ -318,7 +309,7 @@ def _headers(ids: dict[str, str]) -> dict[str, str]:
 
 
 def _response(answer: Answer, ids: dict[str, str]) -> Response:
-    content = answer.content or (orjson.dumps(answer.document) if answer.document else b"")
+    content = orjson.dumps(answer.document) if answer.document else b""
     return Response(answer.status, content, {**_headers(ids), **answer.headers})
 
 

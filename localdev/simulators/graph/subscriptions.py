@@ -4,7 +4,7 @@ A signed-in user has those of his own mailbox that were made in his name, the ap
 one those of every mailbox that it may read, whoever was signed in when it made them.
 
 Source: Microsoft Graph docs, "subscription resource type", "Create subscription", "Update
-subscription", "List subscriptions", "subscription: reauthorize", "Change notifications for Outlook
+subscription", "List subscriptions", "Change notifications for Outlook
 resources" and "Receive change notifications through webhooks"; error texts and the form of listed
 resources (microsoft-graph-docs #13451) as reported in public.
 """
@@ -31,7 +31,7 @@ SUBSCRIPTIONS = "subscriptions"
 """Not below a user."""
 
 HANDSHAKE_LIMIT_S = 10
-SHORTEST_MINUTES = 45
+MIN_MINUTES, MAX_MINUTES = 45, 4_230
 MAX_STATE_CHARS = 128
 CHANGE_TYPES = frozenset({"created", "updated", "deleted"})
 _RESOURCE = re.compile(
@@ -63,7 +63,7 @@ def create_subscription(call: Call) -> Answer:
     state = wanted.get("clientState")
     if state is not None and len(str(state)) > MAX_STATE_CHARS:
         raise _invalid(f"clientState must not exceed {MAX_STATE_CHARS} characters.")
-    expires_at = _expires_at(call, wanted)
+    expires_at = _expires_at(wanted)
     url = str(wanted.get("notificationUrl") or "")
     lifecycle_url = wanted.get("lifecycleNotificationUrl")
     for each in filter(None, (url, lifecycle_url)):
@@ -140,17 +140,9 @@ def renew_subscription(call: Call) -> Answer:
     subscription = _stored(call, call.names[0])
     call.mailbox.database.write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
-        *(_expires_at(call, _object(call.body)), subscription["id"]),
+        *(_expires_at(_object(call.body)), subscription["id"]),
     )
     return get_subscription(call)
-
-
-def reauthorize_subscription(call: Call) -> Answer:
-    subscription = _stored(call, call.names[0])
-    call.mailbox.database.write(
-        "UPDATE subscription SET authorized = 1 WHERE id = ?", subscription["id"]
-    )
-    return Answer()
 
 
 def delete_subscription(call: Call) -> Answer:
@@ -231,9 +223,9 @@ def _resource(resource: str) -> re.Match[str]:
     return match
 
 
-def _expires_at(call: Call, wanted: Mapping[str, Any]) -> float:
+def _expires_at(wanted: Mapping[str, Any]) -> float:
     """Less than 45 minutes are raised to 45, as documented."""
-    now, longest = time.time(), call.behaviour.subscription_minutes
+    now = time.time()
     try:
         moment = datetime.fromisoformat(str(wanted.get("expirationDateTime")))
     except ValueError:
@@ -241,10 +233,10 @@ def _expires_at(call: Call, wanted: Mapping[str, Any]) -> float:
     asked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if asked <= now:
         raise _invalid("Subscription expiration must be in the future.")
-    if asked > now + longest * 60:
-        message = f"Subscription expiration can only be {longest} minutes in the future."
+    if asked > now + MAX_MINUTES * 60:
+        message = f"Subscription expiration can only be {MAX_MINUTES} minutes in the future."
         raise bad_request(message, "ExtensionError")
-    return max(asked, now + SHORTEST_MINUTES * 60)
+    return max(asked, now + MIN_MINUTES * 60)
 
 
 def _shake_hands(url: str) -> None:

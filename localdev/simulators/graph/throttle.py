@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from localdev.simulators.behaviour import Behaviour
-from localdev.simulators.graph.errors import GraphError, throttled
+from localdev.simulators.graph.errors import throttled
 
-_WHOLE_APP = "*"
+WINDOW_S = 600
+WINDOW_RETRY_AFTER_S = 10
 
 
 class Throttle:
@@ -29,33 +30,21 @@ class Throttle:
     @contextmanager
     def slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
         """Held while the request is worked on. Raises GraphError 429 at once when over a limit."""
-        scopes = {mailbox_id, _WHOLE_APP}
-        counted = _WHOLE_APP if behaviour.in_flight_counted_per_app else mailbox_id
         with self._lock:
             self._count(mailbox_id, behaviour)
-            if self._in_flight[counted] >= behaviour.requests_in_flight:
-                raise _refusal(behaviour)
-            for scope in scopes:
-                self._in_flight[scope] += 1
+            if self._in_flight[mailbox_id] >= behaviour.requests_in_flight:
+                raise throttled(behaviour.retry_after_s)
+            self._in_flight[mailbox_id] += 1
         try:
             yield
         finally:
             with self._lock:
-                for scope in scopes:
-                    self._in_flight[scope] -= 1
+                self._in_flight[mailbox_id] -= 1
 
     def _count(self, mailbox_id: str, behaviour: Behaviour) -> None:
         now, recent = time.monotonic(), self._recent[mailbox_id]
-        while recent and recent[0] <= now - behaviour.window_s:
+        while recent and recent[0] <= now - WINDOW_S:
             recent.popleft()
         recent.append(now)
         if len(recent) > behaviour.requests_per_window:
-            raise throttled(behaviour.window_retry_after_s, "MailboxRequests")
-
-
-def _refusal(behaviour: Behaviour) -> GraphError:
-    """Bursts have also been seen refused as if access were missing."""
-    if behaviour.throttled_as_denied:
-        message = "Access is denied. Check credentials and try again."
-        return GraphError(403, "ErrorAccessDenied", message)
-    return throttled(behaviour.retry_after_s)
+            raise throttled(WINDOW_RETRY_AFTER_S, "MailboxRequests")

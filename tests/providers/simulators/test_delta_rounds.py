@@ -48,15 +48,6 @@ def test_id_form_follows_the_header_of_each_request(
     assert all(each["id"].startswith("AAMk") for each in second["value"])
 
 
-def test_top_caps_the_whole_walk_and_hides_the_rest(graph: httpx.Client, mailbox: Mailbox) -> None:
-    mailbox.load(a_mail(minutes=minute) for minute in range(30))
-
-    walked, link = delta_round(graph, f"{INBOX_DELTA}?$top=15")
-    later, _ = delta_round(graph, link)
-
-    assert (len(walked), later) == (15, [])
-
-
 def test_read_state_comes_as_a_partial_object_without_etag(
     graph: httpx.Client, mailbox: Mailbox
 ) -> None:

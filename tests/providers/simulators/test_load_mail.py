@@ -2,7 +2,6 @@
 
 import os
 import random
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -244,21 +243,6 @@ def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: ht
     listed = graph.get("/me/mailFolders/inbox/messages?$top=100").json()["value"]
 
     assert len(listed) == stored == len(list(NASTY.glob("*.eml")))
-
-
-def test_a_message_without_a_file_is_composed_whatever_its_addresses(
-    mailbox: Mailbox, graph: httpx.Client
-) -> None:
-    odd = Address('Jörg "J."\nX', "jörg@example.com"), Address("a@b", "no address")
-    item = replace(nasty("bytes_in_ids"), mime=None, sender=odd[0], to=odd, subject="é\nf")
-    message_id = mailbox.deliver(item)
-
-    composed = parse_mail(graph.get(f"/me/messages/{message_id}/$value").content)
-
-    assert composed.sender == Address('Jörg "J." X', "jörg@example.com")
-    assert [each.name for each in composed.to] == ['Jörg "J." X', "a@b"]
-    assert (composed.subject, composed.body) == ("é f", item.body)
-    assert composed.internet_message_id == item.internet_message_id
 
 
 def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(tmp_path: Path) -> None:
