@@ -9,6 +9,7 @@ import httpx
 from dashboard.executions import Executions
 from dashboard.queries import Queries
 from dashboard.sources import Sources
+from dashboard.to_json import Json
 from infra.catalog import TEST_SYNC
 from localdev.http_server import Response
 
@@ -16,7 +17,6 @@ TIMEOUT_S = 40
 _NO_ROUTE = {"message": "Not Found"}
 """What an HTTP API itself answers to a path that it does not know."""
 
-Json = dict[str, Any]
 Action = Callable[[Json], Json]
 
 
@@ -63,8 +63,8 @@ class Actions:
         if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
             return self._test_sync({})
         run = self._queries.run(run_id)
-        sync_type = "full" if run.sync_type == "full" else "manual"
-        return self._sync({"accountId": run.account_id, "syncType": sync_type})
+        sync_type = "full" if run["syncType"] == "full" else "manual"
+        return self._sync({"accountId": run["accountId"], "syncType": sync_type})
 
     def _test_sync(self, _: Json) -> Json:
         return self._api("GET", "/api/test-sync")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dashboard.rows import SentEvent
+from mailsync.store.outbox_store import OutboxEvent
 
 OURS = "mailsync"
 """The source of every event that the product sends."""
@@ -24,7 +24,7 @@ class Event:
 
 
 def newest(
-    sent: Iterable[SentEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
+    sent: Iterable[OutboxEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[Event]:
     """The newest of both, at most `limit`; our own ones on the bus are in `sent` already."""
     received = (_received(each) for each in seen if each["source"] != OURS)
@@ -32,9 +32,9 @@ def newest(
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
 
 
-def _sent(event: SentEvent) -> Event:
+def _sent(event: OutboxEvent) -> Event:
     run_id = event.detail.get("runId")
-    return Event(str(event.id), event.at, "out", event.type, event.detail, run_id)
+    return Event(str(event.id), event.created_at, "out", event.type, event.detail, run_id)
 
 
 def _received(event: dict[str, Any]) -> Event:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.definition import Scope, State
 from dashboard.history import Status, Step
-from dashboard.rows import OneRun
+from dashboard.to_json import Json
 
 _BY_PRIORITY: tuple[Status, ...] = ("waiting", "running", "failed", "caught", "succeeded")
 _OPEN = ("queued", "running")
@@ -59,15 +59,15 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
 
 
 def what_next(
-    run: OneRun, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
+    run: Json, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
 ) -> Next | None:
     """Of an open run what it waits for, or else what is at work; of a closed one the next sync of
     its mailbox."""
-    if run.status not in _OPEN:
+    if run["status"] not in _OPEN:
         return _next_sync(run)
     pending = [*_retries(steps, folders), *_ends_of_waits(steps, scope, folders)]
     if pending:
-        return min(pending, key=lambda each: each.at or run.created_at)
+        return min(pending, key=lambda each: each.at or run["createdAt"])
     working = [each for each in steps if each.status == "running" and each.type != "Map"]
     return _next_step(working, scope, folders)
 
@@ -111,10 +111,10 @@ def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]
     return Next(f"{names}{then}")
 
 
-def _next_sync(run: OneRun) -> Next | None:
+def _next_sync(run: Json) -> Next | None:
     sentences = {
-        "active": Next("The next sync of this mailbox starts by itself.", run.next_sync_at),
+        "active": Next("The next sync of this mailbox starts by itself.", run["nextSyncAt"]),
         "paused": Next("The account is paused; nothing happens until it is resumed."),
         "reauth_required": Next("The mail provider refuses access; connect the mailbox again."),
     }
-    return sentences.get(run.account_status)
+    return sentences.get(run["accountStatus"])

@@ -1,44 +1,47 @@
-"""What the tables say, as plain values: accounts, runs, folders, messages, events.
+"""What the database holds, as the pages show it: by the product's own stores where they read it.
 
-Every reading is one transaction that may not write, on one of a few connections.
+Every transaction is read-only, on one of a few connections. Records have the names of their columns
+in camelCase.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from queue import LifoQueue
 from typing import Any
 from uuid import UUID
 
-from dashboard.rows import (
-    Account,
-    Difference,
-    Folder,
-    ListedMessage,
-    Message,
-    OneRun,
-    Quarantined,
-    Run,
-    RunFolder,
-    SentEvent,
-)
-from mailsync.decisions.safety import SMALLEST_SUSPECT
+from dashboard.to_json import Json, camel
+from mailsync.model import AccountId
 from mailsync.settings import Settings
+from mailsync.store.account_store import FolderChoice, FoundDifference
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.removal_store import Removal
+from mailsync.store.history_store import RunFolderRow
+from mailsync.store.outbox_store import OutboxEvent
 from mailsync.store.statements import statements
+from mailsync.store.status_store import AccountStatus, StatusStore
 
 CONNECTIONS = 4
 QUERIES = Path(__file__).with_name("queries.sql")
-ABOVE_ALL = 2**63 - 1
-"""No id is higher."""
-REMOVAL_COLUMNS = len(fields(Removal))
+MAX_ID = 2**63 - 1
 
 
 class NotFound(Exception):
-    """There is nothing of that id; the sentence says of what."""
+    """No row has this id; the message says what kind of row."""
+
+
+class ReadOnlyDatabase(Database):
+    """Runs the product's statements and the dashboard's own, in transactions that cannot write."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, {**statements(), **statements(QUERIES)})
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        with super().transaction() as tx:
+            tx.run("read_only")
+            yield tx
 
 
 class Queries:
@@ -48,46 +51,52 @@ class Queries:
         self._free: LifoQueue[Database] = LifoQueue()
         self._left_to_close = CONNECTIONS
         for _ in range(CONNECTIONS):
-            self._free.put(Database(settings, statements(QUERIES)))
+            self._free.put(ReadOnlyDatabase(settings))
 
     def close(self) -> None:
-        """Waits for queries under way; may be repeated."""
+        """Wait for queries under way, then close all connections; may be repeated."""
         while self._left_to_close:
             self._free.get().close()
             self._left_to_close -= 1
 
     @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
+    def _database(self) -> Iterator[Database]:
         database = self._free.get()
         try:
-            with database.transaction() as tx:
-                tx.run("read_only")
-                yield tx
+            yield database
         finally:
             self._free.put(database)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        with self._database() as database, database.transaction() as tx:
+            yield tx
 
     def _rows(self, statement: str, **parameters: Any) -> list[list[Any]]:
         with self._transaction() as tx:
             return tx.run(statement, **parameters)
 
-    def _row(self, statement: str, what: str, **parameters: Any) -> list[Any]:
-        found = self._rows(statement, **parameters)
+    def _records(self, statement: str, **parameters: Any) -> list[Json]:
+        with self._transaction() as tx:
+            return _camel(tx.records(statement, **parameters))
+
+    def _record(self, statement: str, kind: str, **parameters: Any) -> Json:
+        found = self._records(statement, **parameters)
         if not found:
-            raise NotFound(f"There is no {what} of this id.")
+            raise NotFound(f"There is no {kind} of this id.")
         return found[0]
 
-    def totals(self) -> tuple[int, int]:
-        """How many accounts there are, and how many runs are open."""
-        accounts, runs = self._rows("totals")[0]
-        return accounts, runs
+    def totals(self) -> Json:
+        """Return the counts of accounts and open runs, and the id of the first account."""
+        return self._records("totals")[0]
 
     def change_version(self) -> tuple[Any, ...]:
-        """Values that differ as soon as anything has happened."""
+        """Return values that differ as soon as anything has changed."""
         return tuple(self._rows("change_version")[0])
 
     def open_executions(self) -> list[str]:
-        """Their ARNs, twenty at most."""
-        return [each for (each,) in self._rows("open_executions")]
+        """Return their ARNs, twenty at most."""
+        return [arn for (arn,) in self._rows("open_executions")]
 
     def runs(
         self,
@@ -97,101 +106,94 @@ class Queries:
         trigger: str | None = None,
         before: tuple[datetime, str],
         limit: int,
-    ) -> list[Run]:
-        """From the newest on; `before` is the time and id of a run that comes above."""
+    ) -> list[Json]:
+        """Return runs from the newest on; `before` is the time and id of the one above them."""
         if not _is_uuid(account_id):
             return []
-        rows = self._rows(
-            "runs",
-            account_id=account_id,
-            status=status,
-            trigger=trigger,
-            before_at=before[0],
-            before_id=before[1],
-            limit=limit,
-        )
-        return [Run(*row) for row in rows]
+        at, run_id = before
+        which = {"account_id": account_id, "status": status, "trigger": trigger, "run_id": None}
+        return self._records("runs", **which, before_at=at, before_id=run_id, limit=limit)
 
-    def run(self, run_id: str) -> OneRun:
+    def run(self, run_id: str) -> Json:
         """Raises NotFound."""
-        return OneRun(*self._row("run", "run", run_id=run_id))
+        return self.whole_run(run_id)[0]
 
-    def whole_run(self, run_id: str) -> tuple[OneRun, list[RunFolder], dict[int, str]]:
-        """With its part in each folder, and the names of all folders of its account, from one
-        transaction. Raises NotFound."""
+    def whole_run(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
+        """Return a run, its part in each folder, and the names of all folders of its account.
+
+        Raises NotFound.
+        """
+        which = {"account_id": None, "status": None, "trigger": None, "run_id": run_id}
         with self._transaction() as tx:
-            found = tx.run("run", run_id=run_id)
+            found = tx.records("runs", **which, before_at="infinity", before_id="", limit=1)
             if not found:
                 raise NotFound("There is no run of this id.")
-            run = OneRun(*found[0])
             folders = tx.run("run_folders", run_id=run_id)
-            names = tx.run("folder_names", account_id=run.account_id)
-        return run, [RunFolder(*row) for row in folders], {number: name for number, name in names}
+            names = tx.run("folder_names", account_id=found[0]["account_id"])
+        return (
+            _camel(found)[0],
+            [RunFolderRow(*row) for row in folders],
+            {n: name for n, name in names},
+        )
 
     def remote_folder(self, folder_id: int) -> str:
-        """The provider's id of a folder. Raises NotFound."""
-        return str(self._row("remote_folder", "folder", folder_id=folder_id)[0])
+        """Return the provider's id of a folder. Raises NotFound."""
+        return str(self._record("remote_folder", "folder", folder_id=folder_id)["remoteId"])
 
-    def accounts(self) -> list[Account]:
-        """A thousand at most."""
-        found = self._rows("accounts", account_id=None, smallest=SMALLEST_SUSPECT)
-        return [_account(row) for row in found]
+    def accounts(self) -> tuple[AccountStatus, ...]:
+        with self._database() as database:
+            return StatusStore(database).of_all_users()
 
-    def account(self, account_id: str) -> Account:
+    def account(self, account_id: str) -> AccountStatus:
         """Raises NotFound."""
-        if not _is_uuid(account_id):
+        with self._database() as database:
+            known = _is_uuid(account_id)
+            found = StatusStore(database).of_all_users(AccountId(account_id)) if known else ()
+        if not found:
             raise NotFound("There is no account of this id.")
-        asked = {"account_id": account_id, "smallest": SMALLEST_SUSPECT}
-        return _account(self._row("accounts", "account", **asked))
+        return found[0]
 
-    def folders(self, account_id: str) -> list[Folder]:
-        return [Folder(*row) for row in self._rows("folders", account_id=account_id)]
+    def folders(self, account_id: str) -> list[FolderChoice]:
+        return [FolderChoice(*row) for row in self._rows("folder_choices", account_id=account_id)]
 
-    def quarantine(self, account_id: str) -> list[Quarantined]:
-        """Two hundred at most, from what was tried last on."""
-        return [Quarantined(*row) for row in self._rows("quarantine", account_id=account_id)]
+    def differences(self, account_id: str) -> list[FoundDifference]:
+        found = self._rows("proof_differences", account_id=account_id)
+        return [FoundDifference(*row) for row in found]
 
-    def differences(self, account_id: str) -> list[Difference]:
-        """Two hundred at most."""
-        return [Difference(*row) for row in self._rows("differences", account_id=account_id)]
+    def quarantine(self, account_id: str) -> list[Json]:
+        """Return two hundred at most, from the last that was tried on."""
+        return self._records("quarantine", account_id=account_id)
 
     def messages(
         self, folder_id: int, before: tuple[datetime | None, int], limit: int
-    ) -> list[ListedMessage]:
-        """From the newest on, those without a time first. Raises NotFound."""
+    ) -> list[Json]:
+        """Return messages from the newest on, those without a time first. Raises NotFound."""
+        folder = self._record("folder_account", "folder", folder_id=folder_id)
         at, number = before
-        account_id = self._row("folder_account", "folder", folder_id=folder_id)[0]
-        asked = {"account_id": account_id, "folder_id": folder_id, "before_id": number}
-        rows: list[list[Any]] = []
-        with self._transaction() as tx:
-            if at is None:
-                rows += tx.run("undated_messages", **asked, limit=limit)
-                asked["before_id"] = ABOVE_ALL
-            if len(rows) < limit:
-                asked |= {"before_at": at or "infinity", "limit": limit - len(rows)}
-                rows += tx.run("dated_messages", **asked)
-        return [ListedMessage(*row) for row in rows]
+        place = {"before_at": at, "before_id": number, "max_id": MAX_ID, "limit": limit}
+        return self._records(
+            "messages", account_id=folder["accountId"], folder_id=folder_id, **place
+        )
 
-    def message(self, message_id: int) -> Message:
+    def message(self, message_id: int) -> Json:
         """Raises NotFound."""
-        return Message(*self._row("message", "message", message_id=message_id))
+        return self._record("message", "message", message_id=message_id)
 
     def body(self, message_id: int) -> tuple[str, str | None, str | None]:
-        """Subject, HTML and plain text. Raises NotFound."""
-        subject, html, text = self._row("body", "message", message_id=message_id)
-        return subject, html, text
+        """Return subject, HTML and plain text. Raises NotFound."""
+        found = self._record("body", "message", message_id=message_id)
+        return found["subject"], found["html"], found["text"]
 
-    def sent_events(self, before: int, limit: int) -> list[SentEvent]:
-        return [SentEvent(*row) for row in self._rows("sent_events", before=before, limit=limit)]
+    def sent_events(self, before: int, limit: int) -> list[OutboxEvent]:
+        return [OutboxEvent(*row) for row in self._rows("sent_events", before=before, limit=limit)]
 
 
-def _account(row: list[Any]) -> Account:
-    values = [*row[:-REMOVAL_COLUMNS], Removal(*row[-REMOVAL_COLUMNS:])]
-    return Account(*values)
+def _camel(records: list[Json]) -> list[Json]:
+    return [{camel(name): value for name, value in record.items()} for record in records]
 
 
 def _is_uuid(text: str | None) -> bool:
-    """None passes: nothing was asked for."""
+    """Return whether it is one, or None."""
     try:
         return text is None or bool(UUID(text))
     except ValueError:

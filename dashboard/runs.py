@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import orjson
 
@@ -11,8 +10,7 @@ from dashboard.forecast import expect_retries, label, states, what_next
 from dashboard.functions import picture_view
 from dashboard.history import Step, read_history
 from dashboard.queries import NotFound, Queries
-from dashboard.rows import OneRun, Run
-from dashboard.to_json import json_bytes, milliseconds, to_json
+from dashboard.to_json import Json, json_bytes, milliseconds, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 
 SELF_TEST = "self-test"
@@ -44,7 +42,7 @@ class Runs:
         self._executions = executions
         self._pictures: dict[str, orjson.Fragment] = {}
 
-    def page(self, wanted: Wanted) -> list[dict[str, Any]]:
+    def page(self, wanted: Wanted) -> list[Json]:
         """At most `limit` of them."""
         stored = self._queries.runs(
             account_id=wanted.account_id,
@@ -57,7 +55,7 @@ class Runs:
         found.sort(key=lambda each: (each["createdAt"], each["id"]), reverse=True)
         return found[: wanted.limit]
 
-    def _self_tests(self, wanted: Wanted) -> list[dict[str, Any]]:
+    def _self_tests(self, wanted: Wanted) -> list[Json]:
         if wanted.account_id or wanted.trigger not in (None, SELF_TEST):
             return []
         return [
@@ -67,7 +65,7 @@ class Runs:
             and wanted.status in (None, _STATUSES[each.status])
         ]
 
-    def one(self, run_id: str) -> dict[str, Any]:
+    def one(self, run_id: str) -> Json:
         """Raises NotFound."""
         try:
             run, folders, names = self._queries.whole_run(run_id)
@@ -78,9 +76,8 @@ class Runs:
         scope = self._executions.definition(MAILBOX_SYNC.name)
         return {
             **_summary(run),
-            "executionArn": run.execution_arn,
             "historyLost": execution is None and _had_steps(run),
-            "inOneFunction": run.started_at is not None and not _had_steps(run),
+            "inOneFunction": run["startedAt"] is not None and not _had_steps(run),
             "states": states(steps),
             "steps": [_step(each, names) for each in steps],
             "folders": folders,
@@ -88,11 +85,11 @@ class Runs:
             "picture": self._picture(MAILBOX_SYNC.name),
         }
 
-    def _execution(self, run: OneRun) -> Execution | None:
+    def _execution(self, run: Json) -> Execution | None:
         """None for a run that one function did by itself, too."""
-        if run.started_at and not _had_steps(run):
+        if run["startedAt"] and not _had_steps(run):
             return None
-        arn = run.execution_arn or self._executions.arn(MAILBOX_SYNC.name, run.id)
+        arn = run["executionArn"] or self._executions.arn(MAILBOX_SYNC.name, run["id"])
         return self._executions.find(arn)
 
     def _picture(self, workflow: str) -> orjson.Fragment:
@@ -102,14 +99,13 @@ class Runs:
             self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
         return self._pictures[workflow]
 
-    def _one_self_test(self, run_id: str) -> dict[str, Any]:
+    def _one_self_test(self, run_id: str) -> Json:
         execution = self._executions.find(self._executions.arn(TEST_SYNC.name, run_id))
         if execution is None:
             raise NotFound("There is no run of this id.")
         steps = self._steps(TEST_SYNC.name, execution)
         return {
             **_self_test(execution),
-            "executionArn": execution.arn,
             "historyLost": False,
             "inOneFunction": False,
             "states": states(steps),
@@ -127,35 +123,22 @@ class Runs:
         return steps
 
 
-def _had_steps(run: OneRun) -> bool:
+def _had_steps(run: Json) -> bool:
     """Whether an execution did it; a scheduled sync may be done by one function."""
-    return run.execution_arn is not None and run.execution_arn.startswith("arn:")
+    return (run["executionArn"] or "").startswith("arn:")
 
 
-def _summary(run: Run) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "workflow": MAILBOX_SYNC.name,
-        "accountId": run.account_id,
-        "address": run.address,
-        "status": run.status,
-        "trigger": run.trigger,
-        "syncType": run.sync_type,
-        "createdAt": run.created_at,
-        "startedAt": run.started_at,
-        "finishedAt": run.finished_at,
-        "durationMs": milliseconds(run.started_at, run.finished_at),
-        "error": run.error,
-        "errorMessage": run.error_message,
-    }
+def _summary(run: Json) -> Json:
+    duration_ms = milliseconds(run["startedAt"], run["finishedAt"])
+    return {**run, "workflow": MAILBOX_SYNC.name, "durationMs": duration_ms}
 
 
-def _self_test(execution: Execution) -> dict[str, Any]:
+def _self_test(execution: Execution) -> Json:
     return {
         "id": execution.name,
         "workflow": TEST_SYNC.name,
         "accountId": None,
-        "address": None,
+        "emailAddress": None,
         "status": _STATUSES[execution.status],
         "trigger": SELF_TEST,
         "syncType": None,
@@ -165,10 +148,11 @@ def _self_test(execution: Execution) -> dict[str, Any]:
         "durationMs": milliseconds(execution.started_at, execution.stopped_at),
         "error": execution.error,
         "errorMessage": execution.cause,
+        "executionArn": execution.arn,
     }
 
 
-def _step(step: Step, names: dict[int, str]) -> dict[str, Any]:
+def _step(step: Step, names: dict[int, str]) -> Json:
     return {
         **to_json(step),
         "label": label(step, names),

@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 
-from dashboard.actions import Action, ActionFailed, Json, number, text
+from dashboard.actions import Action, ActionFailed, number, text
 from dashboard.queries import Queries
 from dashboard.sources import Sources
+from dashboard.to_json import Json
 from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import Provider
@@ -86,7 +87,9 @@ class Simulation:
 
     def _to_message(self, action: str, asked: Json, **fields: Any) -> Json:
         message = self._queries.message(number(asked, "messageId"))
-        return self._tell(action, mailbox=message.address, id=message.remote_id, **fields)
+        return self._tell(
+            action, mailbox=message["emailAddress"], id=message["messageId"], **fields
+        )
 
     def _revoke(self, asked: Json) -> Json:
         """Seen at once, since the token in use is refused too."""

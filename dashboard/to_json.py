@@ -6,15 +6,17 @@ from typing import Any
 
 import orjson
 
+Json = dict[str, Any]
+
 
 def to_json(value: Any) -> Any:
-    """Dataclasses become objects; dictionaries keep their keys as they are."""
+    """Convert dataclasses to objects, and what is in them; dictionaries keep their keys."""
     if is_dataclass(value) and not isinstance(value, type):
         return {camel(each.name): to_json(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
-        return {key: to_json(each) for key, each in value.items()}
+        return {key: to_json(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(each) for each in value]
+        return [to_json(member) for member in value]
     if isinstance(value, datetime):
         return iso(value)
     return value
@@ -31,9 +33,9 @@ def iso(moment: datetime) -> str:
 
 def camel(name: str) -> str:
     first, *rest = name.split("_")
-    return first + "".join(each.capitalize() for each in rest)
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
-    """Between the two; None when one of them is not known."""
+    """Return the time between the two; None when one of them is not known."""
     return round((end - start).total_seconds() * 1000) if start and end else None

@@ -15,7 +15,7 @@ const FOLDER_COLUMNS = [
 ];
 
 export default {
-  title: (account) => account.address,
+  title: (account) => account.emailAddress,
 
   async load({ id }, signal) {
     const [account, runs] = await Promise.all([
@@ -32,19 +32,19 @@ export default {
       el(
         "header",
         { class: "heading" },
-        el("h1", {}, account.address, " ", standing(account)),
+        el("h1", {}, account.emailAddress, " ", standing(account)),
         el("div", { class: "buttons" }, accountButtons(account, app)),
       ),
       account.lastError && el("p", { class: "error", key: "error" }, reason(account.lastError)),
       facts(
-        ["Mail", progress(account.progress, account.total, "Mail stored")],
+        ["Mail", progress(account.syncProgress, account.syncTotal, "Mail stored")],
         ["Speed", speed(account)],
         ["First sync", account.initialSyncCompleted ? "complete and verified" : "not complete yet"],
         ["Verified: counts agree", time(account.verifiedAt, "not yet")],
         ["Compared: ids and versions", time(account.comparedAt, "not every folder yet")],
         ["Last sync", time(account.lastSyncAt)],
         ["Next sync", next(account)],
-        ["Mailbox", el("a", { href: `/mailbox?accountId=${account.id}` }, "Open")],
+        ["Mailbox", el("a", { href: `/mailbox?accountId=${account.accountId}` }, "Open")],
       ),
       hidden(account.pendingRemoval),
       el("h2", {}, "Folders"),
@@ -91,8 +91,8 @@ function folder(row) {
   return el(
     "tr",
     { key: row.id },
-    el("th", { scope: "row", style: { "--depth": row.depth } }, row.name),
-    el("td", {}, progress(row.total, row.remoteTotal - row.countOffset, `Mail of ${row.name}`)),
+    el("th", { scope: "row", style: { "--depth": row.depth } }, row.displayName),
+    el("td", {}, progress(row.total, row.remoteTotal - row.countOffset, `Mail of ${row.displayName}`)),
     el("td", { class: "number" }, number(row.unread)),
     el("td", { class: "number" }, number(row.quarantined)),
     el("td", {}, verified(row)),
@@ -106,15 +106,15 @@ function verified(row) {
   if (row.differing) {
     return el("span", { class: "status is-warn" }, `${plural(row.differing, "difference")}`);
   }
-  const isEqual = row.total + row.quarantined + row.countOffset === row.remoteTotal;
-  if (row.verifiedAt && isEqual) {
+  if (row.verifiedAt && !row.isUneven) {
     const status = el("span", { class: "status is-good" }, `equal, ${clock(row.verifiedAt)}`);
     return row.countOffset ? [status, ` (the provider counts ${number(row.remoteTotal)})`] : status;
   }
   return el("span", { class: "status is-wait" }, row.verifiedAt ? "changed since" : "not yet");
 }
 
-function differences({ uneven, differences: ids }) {
+function differences({ folders, differences: ids }) {
+  const uneven = folders.filter(({ isUneven }) => isUneven);
   if (!uneven.length && !ids.length) return null;
   return [
     el("h2", {}, "Differences"),
@@ -146,9 +146,9 @@ function difference({ messageId, folder: name, cause, foundAt }) {
   );
 }
 
-function unevenFolder({ folderId, folder: name, stored, quarantined: aside, remote }) {
-  const ours = `${number(stored)} stored and ${number(aside)} in quarantine`;
-  return el("li", { key: folderId }, `${name}: ${ours}, ${number(remote)} at the provider.`);
+function unevenFolder({ id, displayName, total, quarantined: aside, remoteTotal }) {
+  const ours = `${number(total)} stored and ${number(aside)} in quarantine`;
+  return el("li", { key: id }, `${displayName}: ${ours}, ${number(remoteTotal)} at the provider.`);
 }
 
 function quarantine(messages) {

@@ -34,10 +34,10 @@ const NONE = "No mailbox is connected yet. The page Start has a button for that.
 function row(account, app) {
   return el(
     "tr",
-    { key: account.id },
-    el("th", { scope: "row" }, el("a", { href: `/accounts/${account.id}` }, account.address)),
+    { key: account.accountId },
+    el("th", { scope: "row" }, el("a", { href: `/accounts/${account.accountId}` }, account.emailAddress)),
     el("td", {}, standing(account)),
-    el("td", {}, progress(account.progress, account.total, `Mail of ${account.address}`)),
+    el("td", {}, progress(account.syncProgress, account.syncTotal, `Mail of ${account.emailAddress}`)),
     el("td", {}, speed(account) ?? "–"),
     el("td", {}, time(account.verifiedAt, "not yet")),
     el("td", {}, time(account.comparedAt, "not yet")),
@@ -66,14 +66,14 @@ export function speed({ rate, etaSeconds }) {
 
 export function next(account) {
   if (account.runId) return el("a", { href: `/runs/${account.runId}` }, "running now");
-  if (account.status !== "active" || !account.nextSyncAt) return "–";
+  if (!account.nextSyncAt) return "–";
   const isDue = new Date(account.nextSyncAt) <= new Date();
   return isDue ? "due now" : [time(account.nextSyncAt), ` (${distance(account.nextSyncAt)})`];
 }
 
 /** Sync, cancel, pause, resume and confirm a removal, as far as they make sense now. */
 export function accountButtons(account, app) {
-  const fields = { accountId: account.id };
+  const fields = { accountId: account.accountId };
   const started = (result) => [
     "Sync started. ",
     el("a", { href: `/runs/${result.runId}` }, "See its run"),
@@ -92,12 +92,12 @@ export function accountButtons(account, app) {
   ];
 }
 
-function confirmRemoval({ id, address, pendingRemoval }, app) {
+function confirmRemoval({ accountId, emailAddress, pendingRemoval }, app) {
   const messages = plural(pendingRemoval.gone, "message");
   return actionButton(app, "Confirm removal", {
     name: "confirm-removal",
-    fields: { accountId: id },
-    confirm: `Is it meant that ${messages} of ${address} are gone? They will be deleted here, too.`,
+    fields: { accountId },
+    confirm: `Is it meant that ${messages} of ${emailAddress} are gone? They will be deleted here, too.`,
     done: (result) => result.message,
   });
 }

@@ -17,7 +17,7 @@ export function ordered(folders) {
 }
 
 function byRoleAndName(one, other) {
-  return rank(one) - rank(other) || one.name.localeCompare(other.name);
+  return rank(one) - rank(other) || one.displayName.localeCompare(other.displayName);
 }
 
 function rank({ role }) {

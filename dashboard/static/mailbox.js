@@ -14,11 +14,11 @@ const FIRST_ROLE = "inbox";
 const NO_BODIES = "The text of mail is shown when the dashboard is started with --show-bodies.";
 
 export default {
-  title: ({ account, message }) => message?.subject || `Mailbox of ${account?.address ?? "nobody"}`,
+  title: ({ account, message }) => message?.subject || `Mailbox of ${account?.emailAddress ?? "nobody"}`,
 
   async load({ query }, signal) {
     const { accounts } = await get("accounts", {}, signal);
-    const accountId = query.get("accountId") ?? accounts[0]?.id;
+    const accountId = query.get("accountId") ?? accounts[0]?.accountId;
     if (!accountId) return { accounts };
     const account = await get(`accounts/${accountId}`, {}, signal);
     const wanted = query.get("folder");
@@ -55,9 +55,9 @@ export default {
 };
 
 function picker(accounts, account, app) {
-  const options = accounts.map(({ id, address }) => [id, address]);
+  const options = accounts.map(({ accountId, emailAddress }) => [accountId, emailAddress]);
   const pick = (event) => app.go(`/mailbox?accountId=${event.currentTarget.value}`);
-  return choice("Account", "account", options, account.id, pick);
+  return choice("Account", "account", options, account.accountId, pick);
 }
 
 function folderLink(folder, current, account) {
@@ -68,10 +68,10 @@ function folderLink(folder, current, account) {
     el(
       "a",
       {
-        href: `/mailbox?accountId=${account.id}&folder=${folder.id}`,
+        href: `/mailbox?accountId=${account.accountId}&folder=${folder.id}`,
         "aria-current": folder.id === current?.id ? "true" : null,
       },
-      el("span", {}, el("bdi", {}, folder.name)),
+      el("span", {}, el("bdi", {}, folder.displayName)),
       el("span", { class: "count" }, `${unread}${number(folder.total)}`),
     ),
   );
@@ -81,8 +81,8 @@ function messages(folder, list, query) {
   const at = (before) => withQuery(query, { before, message: null });
   return el(
     "section",
-    { class: "messages", "aria-label": `Messages of ${folder.name}`, key: folder.id },
-    el("h2", {}, folder.name),
+    { class: "messages", "aria-label": `Messages of ${folder.displayName}`, key: folder.id },
+    el("h2", {}, folder.displayName),
     el(
       "p",
       { class: "fine" },
@@ -174,7 +174,7 @@ function providerButtons(message, account, app) {
     actionForm(
       app,
       { name: "move", fields: moved, done: told("Moved"), label: "Move" },
-      choice("Move to", "destination", elsewhere.map(({ id, name }) => [String(id), name])),
+      choice("Move to", "destination", elsewhere.map(({ id, displayName }) => [String(id), displayName])),
     ),
   );
 }

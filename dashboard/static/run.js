@@ -70,7 +70,7 @@ function link(result) {
 function outcome(run) {
   const began = run.startedAt ?? run.createdAt;
   const took = isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs;
-  const owner = run.accountId && el("a", { href: `/accounts/${run.accountId}` }, run.address);
+  const owner = run.accountId && el("a", { href: `/accounts/${run.accountId}` }, run.emailAddress);
   return [
     run.error && el(
       "p",
@@ -127,7 +127,7 @@ function folder(row) {
   return el(
     "tr",
     { key: row.folderId },
-    el("th", { scope: "row" }, row.name),
+    el("th", { scope: "row" }, row.displayName),
     el("td", {}, status(row.status)),
     counts.map((count) => el("td", { class: "number" }, number(count))),
     el("td", { class: "error-cell", title: row.errorMessage }, row.error ?? ""),

@@ -44,7 +44,7 @@ function filters(accounts, query, app) {
   const any = (text) => [["", text]];
   const pickOne = (label, name, options) => choice(label, name, options, query.get(name), pick);
   const plain = (values) => values.map((value) => [value, value]);
-  const mailboxes = accounts.map(({ id, address }) => [id, address]);
+  const mailboxes = accounts.map(({ accountId, emailAddress }) => [accountId, emailAddress]);
   return el(
     "form",
     { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
@@ -69,7 +69,7 @@ function row(run) {
     { key: run.id },
     el("td", {}, status(run.status)),
     el("td", {}, el("a", { href: `/runs/${run.id}`, class: "row-link" }, run.workflow)),
-    el("td", {}, run.address ?? "–"),
+    el("td", {}, run.emailAddress ?? "–"),
     el("td", {}, why || "–"),
     el("td", {}, time(began), " ", el("span", { class: "fine" }, distance(began))),
     el("td", { class: "number" }, duration(Math.max(took ?? 0, 0))),

@@ -27,7 +27,9 @@ export async function updateSimulator(app) {
   } catch {
     // The connection's loss is told elsewhere; the panel keeps what it knows.
   }
-  address = accounts.some((each) => each.address === address) ? address : accounts[0]?.address;
+  address = accounts.some(({ emailAddress }) => emailAddress === address)
+    ? address
+    : accounts[0]?.emailAddress;
   draw(app);
 }
 
@@ -77,7 +79,7 @@ function mail(app) {
     count: Number(form.get("count")),
   });
   const told = () => "Delivered to the provider.";
-  const addresses = accounts.map((each) => [each.address, each.address]);
+  const addresses = accounts.map(({ emailAddress }) => [emailAddress, emailAddress]);
   const folders = ["inbox", "archive", "sentitems", "drafts", "junkemail"];
   return [
     el("h3", {}, "Deliver mail"),

@@ -9,28 +9,12 @@ import pytest
 from dashboard.definition import Scope
 from dashboard.forecast import expect_retries, label, states, what_next
 from dashboard.history import Step, read_history
-from dashboard.rows import OneRun
 from tests.local.dashboard.conftest import Events
 
 Recorded = Callable[[str], Events]
 FOLDERS = {9: "Archive", 10: "Inbox"}
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-A_RUN = OneRun(
-    id="r1",
-    account_id="a1",
-    address="ada@example.com",
-    status="running",
-    trigger="api",
-    sync_type="manual",
-    created_at=NOW,
-    started_at=NOW,
-    finished_at=None,
-    error=None,
-    error_message=None,
-    execution_arn="arn",
-    account_status="active",
-    next_sync_at=NOW,
-)
+A_RUN = {"status": "running", "createdAt": NOW, "accountStatus": "active", "nextSyncAt": NOW}
 
 
 def until(events: Events, kind: str, nth: int) -> Events:
@@ -181,7 +165,7 @@ def test_a_stopped_execution_leaves_no_step_under_way(recorded: Recorded) -> Non
 def test_a_closed_run_tells_what_its_mailbox_waits_for(
     recorded: Recorded, scope: Scope, status: str, what: str
 ) -> None:
-    closed = replace(A_RUN, status="failed", account_status=status)
+    closed = {**A_RUN, "status": "failed", "accountStatus": status}
 
     told = what_next(closed, read_history(recorded("access_revoked")), scope, FOLDERS)
 

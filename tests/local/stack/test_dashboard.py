@@ -67,7 +67,7 @@ def test_a_run_shows_each_folder_by_name_with_what_was_done_in_it(
 
     labels = {step["label"] for step in run["steps"]}
     assert {"validate-account", "sync-folder: Inbox", "mark-complete"} <= labels
-    inbox = next(each for each in run["folders"] if each["name"] == "Inbox")
+    inbox = next(each for each in run["folders"] if each["displayName"] == "Inbox")
     assert (inbox["status"], inbox["inserted"] > 0) == ("completed", True)
     assert set(run["states"]) <= {node["name"] for node in run["picture"]["nodes"]}
     assert run["states"]["sync-each-folder"] == "succeeded"
@@ -84,7 +84,7 @@ def test_one_new_mail_is_delivered_synced_and_read_by_a_few_clicks(
 
     assert run["status"] == "completed"
     account = get(pages, f"accounts/{mirror.account.id}")
-    assert (account["progress"], account["differences"]) == (account["total"], [])
+    assert (account["syncProgress"], account["differences"]) == (account["syncTotal"], [])
     inbox = next(each for each in account["folders"] if each["role"] == "inbox")
     newest = get(pages, f"folders/{inbox['id']}/messages")["messages"][0]
     assert newest["subject"] == "By a click"
@@ -107,7 +107,7 @@ def test_a_message_is_moved_and_marked_as_read_where_the_mail_is(
     finished(pages, act(pages, "sync", accountId=mirror.account.id)["runId"])
 
     message = get(pages, f"messages/{found[0][0]}")
-    assert (message["folder"], message["isRead"]) == (archive["name"], True)
+    assert (message["folder"], message["isRead"]) == (archive["displayName"], True)
 
 
 def test_a_page_that_waits_hears_of_a_change_at_once(mirror: Mirror, pages: httpx.Client) -> None:

@@ -25,7 +25,7 @@ RETURNING id::text
 SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
 
 -- account_status --
--- What the status shows of an account, for its owner only.
+-- What the status shows of accounts: of a user's, or of everybody's; of one of them, or of all.
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
        a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
        a.failures, r.id, r.started_at,
@@ -33,7 +33,10 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
          WHERE p.run_id = r.id)
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
- WHERE a.id = cast(:account_id AS uuid) AND a.user_id = :user_id
+ WHERE (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))
+   AND (cast(:user_id AS text) IS NULL OR a.user_id = cast(:user_id AS text))
+ ORDER BY a.email_address, a.id
+ LIMIT :limit
 
 -- lock_caller_account --
 -- An account of this user, held until this transaction ends.

@@ -110,7 +110,7 @@ def test_one_new_mail_makes_a_quick_sync_of_that_mail_alone(office: Office, page
     expect(title(page)).to_have_text("mailbox-sync completed")
     run = office.data(page.url.removeprefix(f"{office.url}/"))
     assert run["durationMs"] < 10_000
-    assert [(each["name"], each["inserted"]) for each in run["folders"]] == [("Inbox", 1)]
+    assert [(each["displayName"], each["inserted"]) for each in run["folders"]] == [("Inbox", 1)]
     page.goto(f"/mailbox?accountId={office.account.id}")
     expect(page.locator(".messages li").first).to_contain_text("News of today")
 
