@@ -99,14 +99,14 @@ class Actions:
             )
         headers = {"Authorization": f"Bearer {token}"}
         url = self._sources.api_url + path
-        answer = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **arguments)
-        document = _object(answer)
-        if answer.is_success:
+        response = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **arguments)
+        document = _object(response)
+        if response.is_success:
             return document
         if document == _NO_ROUTE:
             raise ActionFailed(501, f"The API of this stack has no route {method} {path} yet.")
         sentence = document.get("detail") or document.get("message") or "The API refused that."
-        raise ActionFailed(answer.status_code, str(sentence))
+        raise ActionFailed(response.status_code, str(sentence))
 
 
 def begin_sign_in(sources: Sources) -> Response:
@@ -118,15 +118,15 @@ def begin_sign_in(sources: Sources) -> Response:
     token = sources.token() if sources.stage == "local" else None
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
-    answer = httpx.get(
+    response = httpx.get(
         f"{sources.api_url}/api/auth/microsoft",
         headers={"Authorization": f"Bearer {token}"},
         timeout=TIMEOUT_S,
     )
-    if not answer.has_redirect_location:
-        raise ActionFailed(502, f"The API began no sign-in: HTTP {answer.status_code}.")
-    cookies = tuple(answer.headers.get_list("set-cookie"))
-    return Response(303, headers={"Location": answer.headers["location"]}, cookies=cookies)
+    if not response.has_redirect_location:
+        raise ActionFailed(502, f"The API began no sign-in: HTTP {response.status_code}.")
+    cookies = tuple(response.headers.get_list("set-cookie"))
+    return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
 
 
 def text(asked: Json, name: str) -> str:
@@ -145,9 +145,9 @@ def number(asked: Json, name: str, default: int | None = None) -> int:
     return value
 
 
-def _object(answer: httpx.Response) -> Json:
+def _object(response: httpx.Response) -> Json:
     try:
-        document = answer.json()
+        document = response.json()
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

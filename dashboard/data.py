@@ -57,10 +57,10 @@ class Data:
 
     def __call__(self, path: str, query: str) -> Response | None:
         """None when nothing has this path."""
-        for pattern, answer in self._routes.items():
+        for pattern, response in self._routes.items():
             match = re.fullmatch(pattern, path)
             if match:
-                found = answer(dict(parse_qsl(query)), *match.groups())
+                found = response(dict(parse_qsl(query)), *match.groups())
                 return found if isinstance(found, Response) else json_response(200, found)
         return None
 

@@ -33,7 +33,7 @@ class Simulation:
             "mark-read": lambda asked: self._to_message("mark-read", asked),
             "expire-tokens": lambda _: self._inject_fault(_TOKEN_EXPIRED, times=1),
             "revoke": self._revoke,
-            "cut-network": lambda _: self._inject_fault({"cut": "before answer"}, times=None),
+            "cut-network": lambda _: self._inject_fault({"cut": "before response"}, times=None),
             "restore-network": self._clear_faults,
             "throttle": self._throttle,
             "clear-faults": self._clear_faults,
@@ -47,11 +47,11 @@ class Simulation:
 
     def _tell(self, action: str, **fields: Any) -> Json:
         try:
-            answer: Json = simulator(self._provider, "POST", action, **fields)
+            response: Json = simulator(self._provider, "POST", action, **fields)
         except httpx.HTTPStatusError as refused:
             reason = refused.response.json()
             raise ActionFailed(409, f"{reason['error']}: {reason['message']}") from None
-        return answer
+        return response
 
     def _connect(self, asked: Json) -> Json:
         """The whole sign-in, as a browser would do it; an unknown mailbox is made, empty."""
@@ -93,8 +93,8 @@ class Simulation:
 
     def _revoke(self, asked: Json) -> Json:
         """Seen at once, since the token in use is refused too."""
-        answer = self._tell("revoke", mailbox=text(asked, "address"))
-        return {**answer, **self._inject_fault(_TOKEN_EXPIRED, times=1)}
+        response = self._tell("revoke", mailbox=text(asked, "address"))
+        return {**response, **self._inject_fault(_TOKEN_EXPIRED, times=1)}
 
     def _throttle(self, asked: Json) -> Json:
         """For so many seconds every request is refused and told to come back after as many."""
@@ -106,5 +106,5 @@ class Simulation:
         return self._tell("faults", rules=[{"fault": fault, **rule}])
 
     def _clear_faults(self, _: Json) -> Json:
-        answer: Json = simulator(self._provider, "DELETE", "faults")
-        return answer
+        response: Json = simulator(self._provider, "DELETE", "faults")
+        return response

@@ -48,20 +48,20 @@ class Site:
 
     def __call__(self, request: Request) -> Response:
         try:
-            answer = self._login_response(request) or self._route(request)
+            response = self._login_response(request) or self._route(request)
         except NotFound as missing:
-            answer = _error(404, str(missing))
+            response = _error(404, str(missing))
         except Malformed as malformed:
-            answer = _error(400, str(malformed))
+            response = _error(400, str(malformed))
         except ActionFailed as refused:
-            answer = _error(refused.status, str(refused))
+            response = _error(refused.status, str(refused))
         except MailsyncError as broken:
-            answer = _error(503, str(broken))
+            response = _error(503, str(broken))
         except (BotoCoreError, ClientError) as broken:
-            answer = _error(503, f"AWS did not do what it was asked for: {broken}.")
+            response = _error(503, f"AWS did not do what it was asked for: {broken}.")
         except httpx.TransportError as broken:
-            answer = _error(503, f"The API or a simulator does not answer ({broken}).")
-        return _protected(answer)
+            response = _error(503, f"The API or a simulator does not response ({broken}).")
+        return _protected(response)
 
     def _login_response(self, request: Request) -> Response | None:
         """Return the redirect that logs in, or 401 for data without the token; else None."""
@@ -102,5 +102,5 @@ def _error(status: int, sentence: str) -> Response:
     return json_response(status, {"error": sentence})
 
 
-def _protected(answer: Response) -> Response:
-    return replace(answer, headers={**PROTECTION, **answer.headers})
+def _protected(response: Response) -> Response:
+    return replace(response, headers={**PROTECTION, **response.headers})

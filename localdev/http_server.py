@@ -2,7 +2,7 @@
 
 HTTP/1.1 with keep-alive, a thread per connection, and no Nagle delay. It stays this
 small because two things are needed that frameworks hide: closing a connection in the
-middle of an answer (a fault), and knowing when a client has gone away.
+middle of an response (a fault), and knowing when a client has gone away.
 """
 
 import json
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             body=self._body(),
             client=self.client_address[0],
         )
-        self._answer(self._rejection(request) or self.server.application(request))
+        self._send(self._rejection(request) or self.server.application(request))
 
     def _rejection(self, request: Request) -> Response | None:
         guard, port = self.server.guard, self.server.port
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             return b"".join(chunks)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _answer(self, response: Response) -> None:
+    def _send(self, response: Response) -> None:
         if response.cut_at is not None and response.cut_at < 0:
             self.close_connection = True
             return

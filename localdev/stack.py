@@ -223,9 +223,9 @@ class Stack:
         return self.simulators.wait_until_ready()
 
     def _migrate(self) -> None:
-        answer = self.lambdas.invoke("migrate-database", b"{}")
-        if answer.failed:
-            error = json.loads(answer.payload)
+        result = self.lambdas.invoke("migrate-database", b"{}")
+        if result.failed:
+            error = json.loads(result.payload)
             reason = error.get("errorMessage", "unknown reason")
             raise StartFailed(f"The database could not be prepared: {reason}")
         if self.postgres:

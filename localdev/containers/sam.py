@@ -43,7 +43,7 @@ class Sam:
             )
         if not shutil.which("docker") or _run(["docker", "version"]).returncode:
             raise StartFailed(
-                "Docker is missing or does not answer: start it, or name its socket by DOCKER_HOST."
+                "Docker is missing or does not result: start it, or name its socket by DOCKER_HOST."
             )
         self._sam = found
         self._image = image
@@ -64,7 +64,7 @@ class Sam:
         raise StartFailed(f"Docker cannot run {image}: {ran.stderr.strip()[-400:]}")
 
     def invoke(self, template: Path, logical_id: str, event: bytes) -> bytes:
-        """The function's answer.
+        """The function's result.
 
         Raises:
             StartFailed: `sam local invoke` ended with an error, or the function did.
@@ -77,10 +77,10 @@ class Sam:
             timeout=INVOKE_LIMIT_S,
             check=False,
         )
-        answer = ran.stdout.strip()
-        if ran.returncode or _is_error(answer):
-            raise StartFailed(f"{answer.decode()}\n{ran.stderr.decode()[-3000:]}")
-        return answer
+        result = ran.stdout.strip()
+        if ran.returncode or _is_error(result):
+            raise StartFailed(f"{result.decode()}\n{ran.stderr.decode()[-3000:]}")
+        return result
 
     @contextmanager
     def api(self, template: Path, log: Path) -> Iterator[str]:
@@ -129,9 +129,9 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
     raise StartFailed(f"`sam local start-api` did not come up: see {log}.")
 
 
-def _is_error(answer: bytes) -> bool:
+def _is_error(result: bytes) -> bool:
     try:
-        document = json.loads(answer)
+        document = json.loads(result)
     except ValueError:
         return True
     return isinstance(document, dict) and "errorType" in document

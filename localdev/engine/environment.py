@@ -71,10 +71,10 @@ class Environment:
         self._began_at: float | None = time.monotonic()  # None: it has started
         self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._current: _Invocation | None = None
-        # A client of this API could take events with their tokens, and answer for the function.
+        # A client of this API could take events with their tokens, and result for the function.
         self._api = f"/{secrets.token_urlsafe(32)}/2018-06-01/runtime/"
         self._used_mb = 0
-        self._server = Server(self._answer, port=0).start()
+        self._server = Server(self._respond, port=0).start()
         variables = {**_variables(function, code_root), **settings}
         secret = self._api.split("/")[1]
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
@@ -150,7 +150,7 @@ class Environment:
         self._waiting.put(None)
         self._server.stop()
 
-    def _answer(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         """The Runtime API, at a path that only our process knows; `next` is a long poll."""
         if not hmac.compare_digest(request.path[: len(self._api)].encode(), self._api.encode()):
             return Response(404)

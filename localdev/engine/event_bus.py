@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from infra.catalog import EventRule
-from localdev.engine.lambda_host import Answer
+from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import ACCOUNT, REGION
 
 KEPT = 500
 
 
 class Functions(Protocol):
-    def insist(self, function: str, payload: bytes, /) -> Answer: ...
+    def insist(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
 
 @dataclass(slots=True)
@@ -55,9 +55,9 @@ class EventBus:
         """Oldest first, in the words of `SeenEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
-    def take(self, request: bytes, answer: bytes) -> None:
+    def take(self, request: bytes, result: bytes) -> None:
         """What moto has answered to a PutEvents; entries without an EventId were refused."""
-        entries, answers = json.loads(request)["Entries"], json.loads(answer)["Entries"]
+        entries, answers = json.loads(request)["Entries"], json.loads(result)["Entries"]
         for entry, decision in zip(entries, answers, strict=True):
             bus = entry.get("EventBusName", "default").rpartition("/")[2]
             if "EventId" in decision and bus == self.name:
@@ -78,9 +78,9 @@ class EventBus:
 
     def _call(self, event: SeenEvent, function: str) -> None:
         payload = json.dumps(_envelope(event)).encode()
-        answer = self._host.insist(function, payload)
-        outcome = json.loads(answer.payload)
-        event.outcome = {"lost": outcome} if answer.failed else outcome
+        result = self._host.insist(function, payload)
+        outcome = json.loads(result.payload)
+        event.outcome = {"lost": outcome} if result.failed else outcome
 
 
 def _envelope(event: SeenEvent) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class EntraServer:
 
     def __call__(self, request: Request) -> Response:
         tenant, _, endpoint = request.path.strip("/").partition("/")
-        answers = {
+        handlers = {
             ("GET", "v2.0/.well-known/openid-configuration"): self._discovery,
             ("GET", "discovery/v2.0/keys"): self._keys,
             ("GET", "oauth2/v2.0/authorize"): self._authorize,
@@ -62,12 +62,12 @@ class EntraServer:
             ("POST", "oauth2/v2.0/token"): self._token,
             ("GET", "v2.0/adminconsent"): self._admin_consent,
         }
-        answer = answers.get((request.method, endpoint))
-        if answer is None:
+        handler = handlers.get((request.method, endpoint))
+        if handler is None:
             return Response(404, b"", {"Content-Type": "text/plain"})
         if tenant not in _OF_SEVERAL | {TENANT_ID, PERSONAL_TENANT_ID}:
             return _json(400, _error("invalid_tenant", 90002, f"Tenant '{tenant}' not found."))
-        return answer(tenant, request)
+        return handler(tenant, request)
 
     def _discovery(self, tenant: str, request: Request) -> Response:
         root = f"{self.base_url}/{tenant}"
@@ -226,7 +226,7 @@ def _refusal_page(sentence: str) -> Response:
 
 
 def _injected(fault: Fault) -> Response:
-    """What the token endpoint answers instead: an error of OAuth, or `body` as it stands."""
+    """What the token endpoint returns instead: an error of OAuth, or `body` as it stands."""
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         headers["Retry-After"] = f"{fault.retry_after:g}"
@@ -234,8 +234,8 @@ def _injected(fault: Fault) -> Response:
         return Response(fault.status or 503, fault.body.encode(), headers)
     number = re.match(r"AADSTS(\d+)", fault.message)
     document = _error(fault.code, int(number[1]) if number else 0, fault.message)
-    answer = _json(fault.status or 503, document)
-    return Response(answer.status, answer.body, {**answer.headers, **headers})
+    response = _json(fault.status or 503, document)
+    return Response(response.status, response.body, {**response.headers, **headers})
 
 
 def _error(error: str, number: int, description: str) -> dict[str, Any]:

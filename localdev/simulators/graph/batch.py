@@ -23,7 +23,7 @@ Serve = Callable[[Request], Response]
 
 
 def run_batch(request: Request, serve: Serve) -> dict[str, Any]:
-    """The document of the 200 answer, whatever became of its items.
+    """The document of the 200 result, whatever became of its items.
 
     Raises GraphError 400 for a batch that is malformed as a whole.
     """
@@ -50,10 +50,10 @@ def _items(body: bytes) -> list[dict[str, Any]]:
 
 def _run(item: Mapping[str, Any], *, outer: Request, serve: Serve) -> dict[str, Any]:
     response = serve(_inner_request(item, outer))
-    answer = {"id": item["id"], "status": response.status, "headers": dict(response.headers)}
+    result = {"id": item["id"], "status": response.status, "headers": dict(response.headers)}
     if response.body:
-        answer["body"] = _item_body(response.body)
-    return answer
+        result["body"] = _item_body(response.body)
+    return result
 
 
 def _item_body(content: bytes) -> Any:

@@ -48,7 +48,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CallResult:
     """`full` and `lean` count the messages in it, with and without body, for the latency."""
 
     status: int = 200

@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.http_server import Response
 from localdev.simulators.faults import Fault
-from localdev.simulators.graph.call import Answer
+from localdev.simulators.graph.call import CallResult
 from localdev.simulators.graph.errors import GraphError, retry_after
 from localdev.simulators.graph.shapes import removed_object
 
@@ -32,27 +32,27 @@ def corrupt_body(response: Response, fault: Fault) -> Response:
         response = replace(response, body=fault.body.encode())
     if fault.truncate_json:
         response = replace(response, body=response.body[: len(response.body) // 2])
-    if fault.cut == "before answer":
+    if fault.cut == "before result":
         return replace(response, cut_at=_CLOSED_WITHOUT_ANSWER)
     if fault.cut == "mid body":
         return replace(response, cut_at=len(response.body) // 2)
     return response
 
 
-def corrupt_page(answer: Answer, fault: Fault, own_url: str) -> Answer:
+def corrupt_page(result: CallResult, fault: Fault, own_url: str) -> CallResult:
     """Forge the page of a collection, or a single object; `own_url` is the link that led to it."""
-    if fault.page is None or not isinstance(answer.document, dict):
-        return answer
-    if "value" not in answer.document:
-        return replace(answer, document=_forged(answer.document, fault))
-    document = dict(answer.document)
+    if fault.page is None or not isinstance(result.document, dict):
+        return result
+    if "value" not in result.document:
+        return replace(result, document=_forged(result.document, fault))
+    document = dict(result.document)
     if fault.page in ("no link", "nothing"):
         document.pop("@odata.nextLink", None)
     if fault.page in ("same link", "empty", "ever empty"):
         document.pop("@odata.deltaLink", None)
         again = f"&n={token_hex(4)}" if fault.page == "ever empty" else ""
         document["@odata.nextLink"] = own_url + again
-    return replace(answer, document=_with_items(document, _items(document, fault)))
+    return replace(result, document=_with_items(document, _items(document, fault)))
 
 
 def _items(document: Mapping[str, Any], fault: Fault) -> list[Any]:

@@ -7,7 +7,7 @@ between the two. Source: Microsoft Graph docs, delta-query-messages.
 from dataclasses import replace
 from typing import Any, Protocol
 
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.links import DeltaCursor
 from localdev.simulators.graph.query import DEFAULT_PAGE, Query
 
@@ -44,7 +44,7 @@ def cursor_of(call: Call, owner_id: str) -> DeltaCursor:
     return call.links.open(token, owner_id, call.behaviour)
 
 
-def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> Answer:
+def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
     """One page and the link behind it: `nextLink` while there is more, else `deltaLink`."""
     until = cursor.until
     size = min(call.prefer.page_size or DEFAULT_PAGE, call.behaviour.largest_page)
@@ -62,7 +62,7 @@ def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> Answer:
         following = replace(following, walking=False, since=since, until=None, position=None)
     name, kind = ("skiptoken", "nextLink") if more else ("deltatoken", "deltaLink")
     link = call.url(feed.path, {name: call.links.seal(following)})
-    return Answer(document={f"@odata.{kind}": link, "value": value})
+    return CallResult(document={f"@odata.{kind}": link, "value": value})
 
 
 def chain_query(cursor: DeltaCursor) -> Query:

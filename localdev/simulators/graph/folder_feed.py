@@ -4,7 +4,7 @@ Source: Microsoft Graph docs, mailfolder-delta.
 """
 
 from localdev.simulators.folders import Folder
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.delta import (
     Position,
     Served,
@@ -61,11 +61,11 @@ class FolderFeed:
         ]
 
 
-def folder_delta(call: Call) -> Answer:
+def folder_delta(call: Call) -> CallResult:
     """`GET …/mailFolders/delta`."""
     with call.mailbox.database.transaction():
         cursor = cursor_of(call, call.mailbox.user_id)
         feed = FolderFeed(call, chain_query(cursor))
-        answer = delta_page(call, feed, cursor)
+        result = delta_page(call, feed, cursor)
     context = {"@odata.context": call.context("Collection(mailFolder)")}
-    return Answer(document=context | answer.document)
+    return CallResult(document=context | result.document)

@@ -1,7 +1,7 @@
 """Delta links: a sealed cursor in the URL, and the few generations of it that are honoured.
 
 The cursor travels in the token; only the newest generation's number is stored, so asking
-the same link again gives the same generation and uses up none. Older generations answer
+the same link again gives the same generation and uses up none. Older generations response
 410 with the message seen in the wild. Source: Microsoft Graph docs, delta-query-overview.
 """
 

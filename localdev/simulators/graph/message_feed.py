@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from localdev.simulators.behaviour import Behaviour
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.delta import (
     Position,
     Served,
@@ -162,7 +162,7 @@ def _told_of_update(changes: Iterable[Change], view: View, behaviour: Behaviour)
     return Told.WHOLE
 
 
-def message_delta(call: Call) -> Answer:
+def message_delta(call: Call) -> CallResult:
     """`GET …/mailFolders/{id}/messages/delta`."""
     folder = call.mailbox.folders.find(call.names[0])
     if folder.search_filter is not None:
@@ -170,13 +170,13 @@ def message_delta(call: Call) -> Answer:
     with call.mailbox.database.transaction():
         cursor = cursor_of(call, folder.id)
         feed = MessageFeed(call, folder.id, chain_query(cursor))
-        answer = delta_page(call, feed, cursor)
+        result = delta_page(call, feed, cursor)
     context = {"@odata.context": call.context("Collection(message)")}
-    whole = sum("@odata.etag" in each for each in answer.document["value"])
+    whole = sum("@odata.etag" in each for each in result.document["value"])
     full = whole if call.view_of(chain_query(cursor)).wants("body") else 0
-    return Answer(document=context | answer.document, full=full, lean=whole - full)
+    return CallResult(document=context | result.document, full=full, lean=whole - full)
 
 
-def mailbox_wide_delta(call: Call) -> Answer:
+def mailbox_wide_delta(call: Call) -> CallResult:
     """`GET /me/messages/delta` is in the metadata, and refused."""
     raise bad_request("Change tracking is not supported against 'microsoft.graph.message'.")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
 from localdev.simulators.graph.shapes import message_object
 from localdev.simulators.mailbox import (
@@ -12,7 +12,7 @@ from localdev.simulators.mailbox import (
 )
 
 
-def list_messages(call: Call) -> Answer:
+def list_messages(call: Call) -> CallResult:
     """One folder, or the whole mailbox when no folder is named; `$skip` pages through it."""
     where, values, path = _scope(call)
     top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
@@ -34,10 +34,10 @@ def list_messages(call: Call) -> Answer:
     if len(rows) > top:
         document["@odata.nextLink"] = call.url(path, {**call.query.options, "skip": skip + top})
     full = len(value) if view.wants("body") else 0
-    return Answer(document=document | {"value": value}, full=full, lean=len(value) - full)
+    return CallResult(document=document | {"value": value}, full=full, lean=len(value) - full)
 
 
-def get_message(call: Call) -> Answer:
+def get_message(call: Call) -> CallResult:
     """Return one message by its id, a purged one too."""
     message = call.mailbox.message(call.names[-1])
     purges = call.mailbox.folders.find("recoverableitemspurges").id
@@ -47,7 +47,7 @@ def get_message(call: Call) -> Answer:
     context = {"@odata.context": call.context("messages/$entity")}
     full = int(view.wants("body"))
     document = context | message_object(message, view)
-    return Answer(document=document, full=full, lean=1 - full)
+    return CallResult(document=document, full=full, lean=1 - full)
 
 
 def _scope(call: Call) -> tuple[str, tuple[str, ...], str]:

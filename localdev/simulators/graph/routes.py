@@ -6,19 +6,19 @@ from urllib.parse import unquote
 
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph import folders, messages, subscriptions
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.folder_feed import folder_delta
 from localdev.simulators.graph.message_feed import mailbox_wide_delta, message_delta
 from localdev.simulators.graph.subscriptions import SUBSCRIPTIONS
 
-Handler = Callable[[Call], Answer]
+Handler = Callable[[Call], CallResult]
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 
 
-def me(call: Call) -> Answer:
+def me(call: Call) -> CallResult:
     mailbox = call.mailbox
-    return Answer(
+    return CallResult(
         document={
             "@odata.context": call.context("users/$entity"),
             "id": mailbox.user_id,

@@ -17,7 +17,7 @@ from localdev.simulators.entra.tokens import Bearer, TokenRefused, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import run_batch
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.corruption import corrupt_body, corrupt_page, error_of_fault
 from localdev.simulators.graph.earlier import EarlierAnswers
 from localdev.simulators.graph.errors import (
@@ -90,8 +90,8 @@ class GraphServer:
         faults = self._service.faults
         fault = faults.next_for(request.method, _target(request), in_batch=in_batch)
         try:
-            answer = self._answer(request, visit, fault)
-            response = _response(answer, ids)
+            result = self._result(request, visit, fault)
+            response = _response(result, ids)
         except GraphError as error:
             response = _refusal(error, ids)
         if fault:
@@ -99,7 +99,7 @@ class GraphServer:
         self._record(request, response, visit, began=began, in_batch=in_batch)
         return response
 
-    def _answer(self, request: Request, visit: Visit, fault: Fault | None) -> Answer:
+    def _result(self, request: Request, visit: Visit, fault: Fault | None) -> CallResult:
         bearer = self._bearer(request)
         owner, rest = owner_and_rest(request.path.removeprefix(VERSION))
         if bearer.user_id is None and _is_of_subscriptions(rest):
@@ -117,36 +117,38 @@ class GraphServer:
             else:
                 _check_scope(bearer, mailbox)
             call = self._call(request, bearer, mailbox, owner, names)
-            answer = _translated(handler, call)
+            result = _translated(handler, call)
             if fault and fault.page == "nothing":
-                answer = _skipped(handler, call, answer)
-            time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
-        answer = self._repeated(request, mailbox, answer, fault)
-        return corrupt_page(answer, fault, self._own_url(request)) if fault else answer
+                result = _skipped(handler, call, result)
+            time.sleep(self._service.latency.of_page(full=result.full, lean=result.lean))
+        result = self._repeated(request, mailbox, result, fault)
+        return corrupt_page(result, fault, self._own_url(request)) if fault else result
 
     def _repeated(
-        self, request: Request, mailbox: Mailbox, answer: Answer, fault: Fault | None
-    ) -> Answer:
-        """The answer, or the earlier one that a fault wants; without one the right one."""
+        self, request: Request, mailbox: Mailbox, result: CallResult, fault: Fault | None
+    ) -> CallResult:
+        """The result, or the earlier one that a fault wants; without one the right one."""
         most = self._service.behaviour.answers_kept
         earlier = self.earlier.oldest(request, mailbox.user_id) if most else None
-        if most and answer.document:
-            self.earlier.keep(request, mailbox.user_id, answer.document, most=most)
+        if most and result.document:
+            self.earlier.keep(request, mailbox.user_id, result.document, most=most)
         if earlier and fault and fault.page == "old":
-            return replace(answer, document=earlier)
-        return answer
+            return replace(result, document=earlier)
+        return result
 
-    def _list_of_application(self, request: Request, bearer: Bearer, fault: Fault | None) -> Answer:
+    def _list_of_application(
+        self, request: Request, bearer: Bearer, fault: Fault | None
+    ) -> CallResult:
         """It is of no mailbox, so it counts against none."""
         _inject(fault)
         if not bearer.may(*_READING):
             raise _denied()
         service = self._service
-        answer = list_of_application(
+        result = list_of_application(
             service.database, Query.parse(request.query), service.behaviour, self.base_url
         )
         time.sleep(service.latency.of_page())
-        return corrupt_page(answer, fault, self._own_url(request)) if fault else answer
+        return corrupt_page(result, fault, self._own_url(request)) if fault else result
 
     def _call(
         self,
@@ -261,25 +263,25 @@ def _inject(fault: Fault | None) -> None:
             raise error_of_fault(fault)
 
 
-def _translated(handler: Any, call: Call) -> Answer:
+def _translated(handler: Any, call: Call) -> CallResult:
     try:
-        answer: Answer = handler(call)
+        result: CallResult = handler(call)
     except (FolderNotFound, MessageNotFound) as failure:
         raise translate(failure) from failure
-    return replace(answer, headers={**answer.headers, **call.prefer.applied()})
+    return replace(result, headers={**result.headers, **call.prefer.applied()})
 
 
-def _skipped(handler: Any, call: Call, answer: Answer) -> Answer:
+def _skipped(handler: Any, call: Call, result: CallResult) -> CallResult:
     """The last page of a delta round, for one that swallows the whole of it."""
-    link = _next_of_delta(answer)
+    link = _next_of_delta(result)
     while link:
-        answer = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))
-        link = _next_of_delta(answer)
-    return answer
+        result = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))
+        link = _next_of_delta(result)
+    return result
 
 
-def _next_of_delta(answer: Answer) -> str | None:
-    link = answer.document.get("@odata.nextLink") if isinstance(answer.document, dict) else None
+def _next_of_delta(result: CallResult) -> str | None:
+    link = result.document.get("@odata.nextLink") if isinstance(result.document, dict) else None
     return link if link and "/delta?" in link else None
 
 
@@ -308,9 +310,9 @@ def _headers(ids: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _response(answer: Answer, ids: dict[str, str]) -> Response:
-    content = orjson.dumps(answer.document) if answer.document else b""
-    return Response(answer.status, content, {**_headers(ids), **answer.headers})
+def _response(result: CallResult, ids: dict[str, str]) -> Response:
+    content = orjson.dumps(result.document) if result.document else b""
+    return Response(result.status, content, {**_headers(ids), **result.headers})
 
 
 def _refusal(error: GraphError, ids: dict[str, str]) -> Response:

@@ -22,7 +22,7 @@ import httpx
 
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.database import Database
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.query import Query
 from localdev.simulators.message import wire_time
@@ -56,7 +56,7 @@ def mailbox_asked_for(database: Database, names: Sequence[str], body: Any) -> st
     return str(user)
 
 
-def create_subscription(call: Call) -> Answer:
+def create_subscription(call: Call) -> CallResult:
     wanted = _object(call.body)
     change_types = _change_types(wanted)
     folder_id = _folder_id(call, str(wanted.get("resource") or ""))
@@ -77,10 +77,10 @@ def create_subscription(call: Call) -> Answer:
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
             *(call.prefer.immutable_ids, call.user_id or _APP),
         )
-    return Answer(status=201, document=_entity(call, _stored(call, subscription_id)))
+    return CallResult(status=201, document=_entity(call, _stored(call, subscription_id)))
 
 
-def list_subscriptions(call: Call) -> Answer:
+def list_subscriptions(call: Call) -> CallResult:
     return _page(
         call.mailbox.database,
         call.query,
@@ -93,7 +93,7 @@ def list_subscriptions(call: Call) -> Answer:
 
 def list_of_application(
     database: Database, query: Query, behaviour: Behaviour, base_url: str
-) -> Answer:
+) -> CallResult:
     """List the application's subscriptions of all mailboxes, whoever was signed in."""
     return _page(database, query, behaviour, base_url, where="true", values=())
 
@@ -106,7 +106,7 @@ def _page(
     *,
     where: str,
     values: tuple[str, ...],
-) -> Answer:
+) -> CallResult:
     """Return a page in the order of creation; its link names the last subscription on it.
 
     Raises GraphError 400 for query options, which the service does not support here.
@@ -123,7 +123,7 @@ def _page(
     if len(rows) > size:
         last = rows[size - 1]["seq"]
         document["@odata.nextLink"] = f"{base_url}/{SUBSCRIPTIONS}?$skiptoken={last}"
-    return Answer(document={**document, "value": [_listed(row) for row in rows[:size]]})
+    return CallResult(document={**document, "value": [_listed(row) for row in rows[:size]]})
 
 
 def _listed(row: Row) -> dict[str, Any]:
@@ -131,11 +131,11 @@ def _listed(row: Row) -> dict[str, Any]:
     return {**_shown(row), "resource": row["resource"].lstrip("/"), "clientState": None}
 
 
-def get_subscription(call: Call) -> Answer:
-    return Answer(document=_entity(call, _stored(call, call.names[0])))
+def get_subscription(call: Call) -> CallResult:
+    return CallResult(document=_entity(call, _stored(call, call.names[0])))
 
 
-def renew_subscription(call: Call) -> Answer:
+def renew_subscription(call: Call) -> CallResult:
     """A renewal also answers a `reauthorizationRequired`."""
     subscription = _stored(call, call.names[0])
     call.mailbox.database.write(
@@ -145,10 +145,10 @@ def renew_subscription(call: Call) -> Answer:
     return get_subscription(call)
 
 
-def delete_subscription(call: Call) -> Answer:
+def delete_subscription(call: Call) -> CallResult:
     subscription = _stored(call, call.names[0])
     call.mailbox.database.write("DELETE FROM subscription WHERE id = ?", subscription["id"])
-    return Answer(status=204)
+    return CallResult(status=204)
 
 
 def _stored(call: Call, subscription_id: str) -> Row:
@@ -247,7 +247,7 @@ def _shake_hands(url: str) -> None:
     token = f"Validation: Testing client application reachability for Request-Id: {uuid4()}"
     glue = "&" if parts.query else "?"
     try:
-        answer = httpx.post(
+        response = httpx.post(
             f"{url}{glue}{urlencode({'validationToken': token})}",
             headers={"Content-Type": "text/plain; charset=utf-8"},
             timeout=HANDSHAKE_LIMIT_S,
@@ -255,9 +255,9 @@ def _shake_hands(url: str) -> None:
         )
     except httpx.HTTPError as error:
         raise _unvalidated(type(error).__name__) from None
-    is_text = answer.headers.get("content-type", "").startswith("text/plain")
-    if answer.status_code != 200 or not is_text or answer.text != token:
-        raise _unvalidated(f"HTTP status code {answer.status_code}")
+    is_text = response.headers.get("content-type", "").startswith("text/plain")
+    if response.status_code != 200 or not is_text or response.text != token:
+        raise _unvalidated(f"HTTP status code {response.status_code}")
 
 
 def _unvalidated(why: str) -> GraphError:

@@ -46,12 +46,16 @@ def test_an_account_that_waits_for_a_person_has_no_next_sync() -> None:
 
 
 def test_only_folders_whose_counts_differ_after_their_full_sync_are_called_different() -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"total": 7, "parent_remote_id": "r1"},
+        {"total": 7},
+        {"total": 7, "selected": False},
+        {"total": 7, "count_offset": 1},
+    ]
     choices = [
-        CHOICE,
-        replace(CHOICE, id=2, total=7, remote_id="r2", parent_remote_id="r1"),
-        replace(CHOICE, id=3, total=7),
-        replace(CHOICE, id=4, total=7, selected=False),
-        replace(CHOICE, id=5, total=7, count_offset=1),
+        replace(CHOICE, id=number, remote_id=f"r{number}", **fields)
+        for number, fields in enumerate(changes, start=1)
     ]
     mirrored = tuple(status_of(each, walking=each.id == 3) for each in choices if each.selected)
     difference = FoundDifference(2, "m1", "missing", NOW)

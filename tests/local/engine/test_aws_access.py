@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 from localdev.engine.aws_access import ACTIONS
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import aws_client, forget_everything
-from localdev.engine.lambda_host import Answer
+from localdev.engine.lambda_host import InvocationResult
 from tests.support.aws_signature import signed_headers
 
 LIST = {
@@ -26,8 +26,8 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 
 
 class NoFunctions:
-    def invoke(self, function: str, payload: bytes, /) -> Answer:
-        return Answer(200, payload)
+    def invoke(self, function: str, payload: bytes, /) -> InvocationResult:
+        return InvocationResult(200, payload)
 
     invoke_later = invoke
 

@@ -12,17 +12,17 @@ import httpx
 import pytest
 
 from infra.catalog import Function
-from localdev.engine.lambda_host import Answer, LambdaHost
+from localdev.engine.lambda_host import InvocationResult, LambdaHost
 from localdev.engine.names import function_arn
 from localdev.engine.report import read_reports
 from tests.local.engine.conftest import CODE_ROOT
 
 
-def call(host: LambdaHost, **event: Any) -> Answer:
+def call(host: LambdaHost, **event: Any) -> InvocationResult:
     return host.invoke(function_arn("behave"), json.dumps(event).encode())
 
 
-def result(answer: Answer) -> Any:
+def result(answer: InvocationResult) -> Any:
     return json.loads(answer.payload)
 
 

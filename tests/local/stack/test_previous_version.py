@@ -10,7 +10,7 @@ from infra.catalog import FUNCTIONS, MAILBOX_SYNC, WORKFLOWS, Workflow
 from localdev.engine.aws_resources import aws_client
 from localdev.engine.definition import fill_placeholders
 from localdev.engine.dev_login import DEMO_USER
-from localdev.samples import ANSWERS, Samples
+from localdev.samples import EXPECTED_RESULTS, Samples
 from tests.deploy.previous import EVENTS, STATEMACHINE
 from tests.local.stack.comparison import in_mailbox, stored
 from tests.local.stack.conftest import Mirror
@@ -84,11 +84,11 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
         mirror.account.id, DEMO_USER, folder["id"], events=EVENTS, run_id="of-the-previous-version"
     )
 
-    for name in [each for each in ANSWERS if each in tasks()]:
+    for name in [each for each in EXPECTED_RESULTS if each in tasks()]:
         answer = mirror.stack.lambdas.invoke(name, samples.event(name))
         assert not answer.failed, (name, answer.payload)
         assert set(read_of_answer(tasks()[name])) <= (json.loads(answer.payload) or {}).keys()
-        assert samples.complaint(name, answer.payload) is None
+        assert samples.mismatch(name, answer.payload) is None
 
     assert mirror.synced()["status"] == "completed"
 

@@ -14,7 +14,7 @@ from localdev.containers.settings import deployed_settings, filled
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.environment import Environment, Outcome
-from localdev.samples import ANSWERS, EVENTS, Samples
+from localdev.samples import EVENTS, EXPECTED_RESULTS, Samples
 from localdev.stack import CODE_ROOT
 from tests.deploy import synthesis
 from tests.deploy.template import Template
@@ -41,7 +41,7 @@ def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
     names = {each.name for each in catalog.FUNCTIONS}
 
     assert {path.stem for path in EVENTS.glob("*.json")} == names
-    assert ANSWERS.keys() == names
+    assert EXPECTED_RESULTS.keys() == names
 
 
 def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
@@ -56,11 +56,11 @@ def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
         owner_url=own["MIGRATION_DATABASE_URL"],
     )
 
-    for name in ANSWERS:
+    for name in EXPECTED_RESULTS:
         settings = filled(told[name], values) | {each: values[each] for each in FROM_OUTSIDE}
         outcome = run(catalog.function(name), samples.event(name), settings, tmp_path)
         assert not outcome.failed, (name, outcome.payload)
-        assert samples.complaint(name, outcome.payload) is None
+        assert samples.mismatch(name, outcome.payload) is None
 
     mirror.finished()
     assert mirror.synced()["status"] == "completed"
@@ -82,4 +82,4 @@ def run(
     "payload", [b"", b"null", b'{"hasMore": true, "waitSeconds": 0}', b'{"errorType": "KeyError"}']
 )
 def test_an_answer_that_does_not_fit_is_named(payload: bytes) -> None:
-    assert Samples("a", "u", 1).complaint("sync-folder", payload)
+    assert Samples("a", "u", 1).mismatch("sync-folder", payload)
