@@ -1,13 +1,13 @@
 """Each broken deployment of docs/troubleshooting.md, broken here, is seen as the page says."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from localdev.demo_account import connect, simulator
+from localdev.demo_account import connect
 from localdev.stack import FUNCTIONS_LOGIN
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 from tests.local.stack.troubles import Troubles, sections
 from tests.store.cluster import Cluster, cluster_in
 
@@ -134,19 +134,16 @@ def test_a_key_that_is_not_there(troubles: Troubles) -> None:
 def test_an_app_that_may_not_sign_in(
     title: str, secret: str | None, expired: bool, troubles: Troubles, mirror: Mirror
 ) -> None:
-    switch: Callable[[bool], None] = lambda on: simulator(  # noqa: E731
-        mirror.stack.provider, "POST", "switches", app_secret_expired=on
-    )
     known = mirror.stack.provider.client_secret
     mirror.rows(EXPIRE)
-    switch(expired)
+    mirror.control("POST", "switches", app_secret_expired=expired)
     with troubles.deployed_with(
         "get-access-token",
         MICROSOFT_CLIENT_CERTIFICATE="",
         MICROSOFT_CLIENT_SECRET=secret or known,
     ):
         run, log = troubles.run(), troubles.log("mark-failed")
-    switch(False)
+    mirror.control("POST", "switches", app_secret_expired=False)
 
     assert sections()[title] == [run, log]
 

@@ -17,8 +17,7 @@ from moto.server import ThreadedMotoServer
 
 from dashboard.changes import WAIT_S
 from localdev.engine.aws_resources import CREDENTIALS, aws_client
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 

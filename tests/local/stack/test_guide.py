@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 from tests.support.guide import STATUS_FIELDS
 
 GUIDE_BODY = """{

@@ -12,9 +12,7 @@ from localdev.engine.definition import fill_placeholders
 from localdev.engine.dev_login import DEMO_USER
 from localdev.samples import EXPECTED_RESULTS, Samples
 from tests.deploy.previous import EVENTS, STATEMACHINE
-from tests.local.stack.comparison import in_mailbox, stored
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 from tests.workflow.test_definitions import machines
 
 INPUT = {"accountId", "syncType", "trigger"}
@@ -73,7 +71,7 @@ def test_an_execution_begun_under_the_previous_definition_ends_well(mirror: Mirr
 
     found = client.describe_execution(executionArn=arn)
     assert found["status"] == "SUCCEEDED", found
-    assert stored(mirror) == in_mailbox(mirror)
+    assert mirror.divergences() == []
 
 
 def test_functions_answer_what_the_previous_version_sent_with_what_it_read(

@@ -18,8 +18,7 @@ from localdev.samples import EVENTS, EXPECTED_RESULTS, Samples
 from localdev.stack import CODE_ROOT
 from tests.deploy import synthesis
 from tests.deploy.template import Template
-from tests.local.stack.comparison import in_mailbox, stored
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 
 FROM_OUTSIDE = ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)
 """What leads a function to this machine: AWS itself gives it these, or needs none."""
@@ -64,7 +63,7 @@ def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
 
     mirror.finished()
     assert mirror.synced()["status"] == "completed"
-    assert stored(mirror) == in_mailbox(mirror)
+    assert mirror.divergences() == []
 
 
 def run(

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from localdev.__main__ import _welcome
-from localdev.demo_account import connect, simulator
+from localdev.demo_account import connect
 from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.token_set import access_of, grant_of
 from mailsync.credentials.vault import Column, Place, Vault
@@ -24,7 +24,7 @@ from mailsync.model import AccountId, Sealed
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 
 CREDENTIALS = (
     "SELECT account_id::text, grant_key_id, grant_sealed, access_key_id, access_sealed"
@@ -60,7 +60,7 @@ class Session:
 def session(mirror: Mirror) -> Session:
     found = Session()
     found.keys |= {mirror.stack.token(), *sign_ins(mirror, found), *notifications(mirror)}
-    be_told_too_much(mirror)
+    fail_with_revealing_errors(mirror)
     settings = mirror.stack.lambdas.settings
     found.keys |= {settings["JWT_SECRET"], settings["MICROSOFT_CLIENT_SECRET"]}
     pem = settings["MICROSOFT_CLIENT_CERTIFICATE"].partition("PRIVATE KEY")[2]
@@ -96,24 +96,24 @@ def sign_ins(mirror: Mirror, session: Session) -> Iterator[str]:
 
 def notifications(mirror: Mirror) -> Iterator[str]:
     """What the provider proves itself with when it notifies us, after a mail has come so."""
-    assert not mirror.stack.lambdas.invoke("renew-subscriptions", b"{}").failed
-    for each in simulator(mirror.stack.provider, "GET", "subscriptions"):
+    mirror.invoke("renew-subscriptions")
+    for each in mirror.control("GET", "subscriptions"):
         yield each["client_state"]
         notification = {"subscriptionId": each["id"], "clientState": each["client_state"]}
         url = f"{mirror.stack.api_url}/api/webhooks/microsoft"
         assert httpx.post(url, json={"value": [notification]}).status_code == httpx.codes.ACCEPTED
 
 
-def be_told_too_much(mirror: Mirror) -> None:
+def fail_with_revealing_errors(mirror: Mirror) -> None:
     """The provider's errors quote whose mailbox it is and what stands in it."""
     (subject,) = mirror.rows("SELECT subject FROM mailsync.emails LIMIT 1")[0]
     said = f"{mirror.account.address} may not read '{subject}'."
     fault = {"status": 403, "code": "ErrorAccessDenied", "message": said}
     rule = {"match": {"path": "/messages"}, "times": None, "fault": fault}
-    simulator(mirror.stack.provider, "POST", "faults", rules=[rule])
+    mirror.control("POST", "faults", rules=[rule])
     run_id = mirror.account.sync("full")["runId"]
     mirror.finished()
-    simulator(mirror.stack.provider, "DELETE", "faults")
+    mirror.control("DELETE", "faults")
     failed = f"SELECT error_message FROM mailsync.sync_run_folders WHERE run_id = '{run_id}'"
     assert any("ErrorAccessDenied" in str(each) for (each,) in mirror.rows(failed))
     assert mirror.synced()["error"] is None
@@ -142,7 +142,7 @@ def opened(mirror: Mirror) -> Iterator[str]:
 
 def links(mirror: Mirror) -> set[str]:
     """What stood in each link of the provider that was followed, whether or not it was kept."""
-    asked = simulator(mirror.stack.provider, "GET", "requests")
+    asked = mirror.control("GET", "requests")
     return {each for one in asked for each in TOKEN_OF_LINK.findall(one["query"])}
 
 
@@ -230,7 +230,7 @@ def test_neither_stands_in_any_log(mirror: Mirror, session: Session, mail: set[s
 def test_neither_stands_in_an_event_on_the_bus(
     mirror: Mirror, session: Session, mail: set[str]
 ) -> None:
-    assert not mirror.stack.lambdas.invoke("publish-events", b"{}").failed
+    mirror.invoke("publish-events")
 
     told = mirror.stack.events.seen()
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs/troubleshooting.md"

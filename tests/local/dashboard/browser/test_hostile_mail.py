@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
 from localdev.http_server import Request, Response, Server
-from tests.local.dashboard.browser.office import Office
+from tests.local.dashboard.browser.browsed_stack import BrowsedStack
+from tests.local.mirror import when
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -52,20 +53,20 @@ def evil() -> Iterator[Evil]:
 
 
 @pytest.fixture
-def message(office: Office, evil: Evil) -> str:
+def message(mirror: BrowsedStack, evil: Evil) -> str:
     """The id of the mail, once it is in the database."""
     subject = f"<img src={evil.url}/subject onerror=alert(1)>"
     body = MAIL.format(evil=evil.url)
-    office.deliver(office.account.address, subject=subject, body=body, body_type="html")
-    office.account.sync()
+    mirror.simulate("deliver", subject=subject, body=body, body_type="html")
+    mirror.account.sync()
     asked = f"SELECT id FROM mailsync.emails WHERE subject LIKE '<img src={evil.url}%'"
-    return str(office.when(lambda: office.rows(asked))[0][0])
+    return str(when(lambda: mirror.rows(asked))[0][0])
 
 
 @pytest.fixture
-def page(office: Office, browser: Browser, evil: Evil) -> Iterator[Page]:
+def page(mirror: BrowsedStack, browser: Browser, evil: Evil) -> Iterator[Page]:
     """What opens a dialog in it has run, and is noted as asked for."""
-    context = browser.new_context(base_url=office.url)
+    context = browser.new_context(base_url=mirror.url)
     opened = context.new_page()
 
     def note(dialog: Dialog) -> None:
@@ -75,19 +76,19 @@ def page(office: Office, browser: Browser, evil: Evil) -> Iterator[Page]:
     opened.on("dialog", note)
     yield opened
     context.close()
-    office.at_rest()
+    mirror.at_rest()
 
 
 def test_hostile_mail_is_shown_and_neither_runs_nor_loads_anything(
-    office: Office, page: Page, evil: Evil, message: str
+    mirror: BrowsedStack, page: Page, evil: Evil, message: str
 ) -> None:
-    page.goto(f"/mailbox?accountId={office.account.id}&message={message}")
+    page.goto(f"/mailbox?accountId={mirror.account.id}&message={message}")
     body = page.frame_locator(".reader iframe")
     expect(body.get_by_text("The last line")).to_be_visible()
     provoke(page)
 
     assert evil.asked == []
-    assert page.url.startswith(office.url)
+    assert page.url.startswith(mirror.url)
     expect(page.locator(".reader h2")).to_contain_text("<img src=")
 
 
