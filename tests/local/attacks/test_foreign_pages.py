@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Response
 
 from tests.local.attacks.conftest import EVIL
-from tests.local.attacks.victim import Victim
+from tests.local.attacks.stack_process import StackProcess
 
 SEND = """async ([url, options]) => {
   try {
@@ -67,7 +67,9 @@ def statuses(page: Page, act: Any) -> dict[str, set[int]]:
     return found
 
 
-def test_each_port_rejects_what_a_foreign_page_sends(simulated: Victim, evil_page: Page) -> None:
+def test_each_port_rejects_what_a_foreign_page_sends(
+    simulated: StackProcess, evil_page: Page
+) -> None:
     urls = [f"{scheme}://localhost:{port}/" for port, scheme in simulated.http_ports().items()]
     assert len(urls) >= 6  # API, AWS, dashboard, Graph, sign-in, and a Runtime API at least
 
@@ -81,7 +83,7 @@ def test_each_port_rejects_what_a_foreign_page_sends(simulated: Victim, evil_pag
 
 
 def test_each_port_rejects_a_name_that_was_made_to_resolve_to_it(
-    simulated: Victim, browser: Browser
+    simulated: StackProcess, browser: Browser
 ) -> None:
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
@@ -94,7 +96,7 @@ def test_each_port_rejects_a_name_that_was_made_to_resolve_to_it(
     context.close()
 
 
-def test_no_page_invokes_a_function(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_invokes_a_function(simulated: StackProcess, evil_page: Page) -> None:
     invoke = f"{simulated.url('AWS')}/2015-03-31/functions/purge-accounts/invocations"
 
     send(evil_page, invoke, **POST)
@@ -102,7 +104,9 @@ def test_no_page_invokes_a_function(simulated: Victim, evil_page: Page) -> None:
     assert simulated.runs_of("purge-accounts") == 0
 
 
-def test_no_page_makes_the_engine_call_another_service(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_makes_the_engine_call_another_service(
+    simulated: StackProcess, evil_page: Page
+) -> None:
     definition = json.dumps({"StartAt": "own", "States": {"own": TASK}})
     machine = {"name": "owned", "definition": definition, "roleArn": "arn:aws:iam::1:role/owned"}
     headers = {
@@ -119,7 +123,7 @@ def test_no_page_makes_the_engine_call_another_service(simulated: Victim, evil_p
     assert answer == "failed"
 
 
-def test_no_page_reaches_the_simulators_back_door(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_reaches_the_simulators_back_door(simulated: StackProcess, evil_page: Page) -> None:
     origin = simulated.url("Graph").removesuffix("/v1.0")
     before = simulated.simulated_mails()
 
@@ -129,7 +133,7 @@ def test_no_page_reaches_the_simulators_back_door(simulated: Victim, evil_page: 
     assert simulated.simulated_mails() == before
 
 
-def test_no_page_starts_a_sync_or_the_self_test(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_starts_a_sync_or_the_self_test(simulated: StackProcess, evil_page: Page) -> None:
     """Nor by a window that it opens: a GET of the self-test starts an execution."""
     api, before = simulated.url("API"), simulated.runs_of("reach-database")
 
@@ -140,7 +144,7 @@ def test_no_page_starts_a_sync_or_the_self_test(simulated: Victim, evil_page: Pa
 
 
 def test_no_page_takes_the_event_of_a_function_or_answers_for_it(
-    simulated: Victim, evil_page: Page
+    simulated: StackProcess, evil_page: Page
 ) -> None:
     known = {httpx.URL(simulated.url(each)).port for each in ("API", "AWS", "Dashboard", "Graph")}
     runtimes = [port for port, scheme in simulated.http_ports().items() if port not in known]
@@ -156,7 +160,7 @@ def test_no_page_takes_the_event_of_a_function_or_answers_for_it(
     assert answer.status_code == 200
 
 
-def test_no_page_consents_at_the_sign_in(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_consents_at_the_sign_in(simulated: StackProcess, evil_page: Page) -> None:
     """Where it could choose a mailbox, and have the code sent to its own server."""
     asked = {
         "client_id": httpx.URL(simulated.authority).params["client_id"],
@@ -172,7 +176,7 @@ def test_no_page_consents_at_the_sign_in(simulated: Victim, evil_page: Page) -> 
 
 @pytest.mark.parametrize("name", ["localhost", EVIL])
 def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
-    real: Victim, browser: Browser, evil_port: int, name: str
+    real: StackProcess, browser: Browser, evil_port: int, name: str
 ) -> None:
     """Even in the browser that holds its cookie."""
     context = browser.new_context()

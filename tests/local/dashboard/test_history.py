@@ -167,7 +167,7 @@ def test_a_closed_run_tells_what_its_mailbox_waits_for(
 ) -> None:
     closed = {**A_RUN, "status": "failed", "accountStatus": status}
 
-    told = what_next(closed, read_history(recorded("access_revoked")), scope, FOLDERS)
+    told = what_next(closed, read_history(recorded("network_cut")), scope, FOLDERS)
 
     assert told is not None
     assert (told.what, told.at) == (what, NOW if status == "active" else None)
