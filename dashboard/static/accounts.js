@@ -4,7 +4,9 @@ import { actionButton } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { distance, duration, number, plural } from "./format.js";
-import { progress, status, table, time } from "./components.js";
+import {
+  errorCell, heading, link, numeric, progress, status, table, time, tr,
+} from "./components.js";
 
 const COLUMNS = [
   "Account", "Status", "Mail", "Speed", "Verified", "Compared", ["Hidden", "number"], "Last sync",
@@ -32,24 +34,22 @@ export default {
 const NONE = "No mailbox is connected yet. The page Start has a button for that.";
 
 function row(account, app) {
-  return el(
-    "tr",
-    { key: account.accountId },
-    el("th", { scope: "row" }, el("a", { href: `/accounts/${account.accountId}` }, account.emailAddress)),
-    el("td", {}, standing(account)),
-    el("td", {}, progress(account.syncProgress, account.syncTotal, `Mail of ${account.emailAddress}`)),
-    el("td", {}, speed(account) ?? "–"),
-    el("td", {}, time(account.verifiedAt, "not yet")),
-    el("td", {}, time(account.comparedAt, "not yet")),
-    el("td", { class: "number" }, number(account.pendingRemoval?.hidden ?? 0)),
-    el("td", {}, time(account.lastSyncAt)),
-    el("td", {}, next(account)),
-    el("td", { class: "error-cell", title: account.lastError?.message }, failure(account)),
+  const { accountId: id, emailAddress: address } = account;
+  return tr(
+    id,
+    heading(link(`/accounts/${id}`, address)),
+    standing(account),
+    progress(account.syncProgress, account.syncTotal, `Mail of ${address}`),
+    speed(account) ?? "–",
+    time(account.verifiedAt, "not yet"),
+    time(account.comparedAt, "not yet"),
+    numeric(number(account.pendingRemoval?.hidden ?? 0)),
+    time(account.lastSyncAt),
+    next(account),
+    errorCell(account.lastError?.name, account.lastError?.message),
     el("td", { class: "buttons" }, accountButtons(account, app)),
   );
 }
-
-const failure = ({ lastError }) => lastError?.name ?? "";
 
 /** What the account may do and what it is doing. */
 export function standing(account) {
@@ -65,7 +65,7 @@ export function speed({ rate, etaSeconds }) {
 }
 
 export function next(account) {
-  if (account.runId) return el("a", { href: `/runs/${account.runId}` }, "running now");
+  if (account.runId) return link(`/runs/${account.runId}`, "running now");
   if (!account.nextSyncAt) return "–";
   const isDue = new Date(account.nextSyncAt) <= new Date();
   return isDue ? "due now" : [time(account.nextSyncAt), ` (${distance(account.nextSyncAt)})`];
@@ -74,20 +74,19 @@ export function next(account) {
 /** Sync, cancel, pause, resume and confirm a removal, as far as they make sense now. */
 export function accountButtons(account, app) {
   const fields = { accountId: account.accountId };
-  const started = (result) => [
-    "Sync started. ",
-    el("a", { href: `/runs/${result.runId}` }, "See its run"),
-  ];
-  const sync = (label, syncType) =>
-    actionButton(app, label, { name: "sync", fields: { ...fields, syncType }, done: started });
-  const isPaused = account.status === "paused";
+  const button = (label, name, done, more = {}) =>
+    actionButton(app, label, { name, fields: { ...fields, ...more }, done });
+  const started = ({ runId }) => ["Sync started. ", link(`/runs/${runId}`, "See its run")];
   return [
     account.runId
-      ? actionButton(app, "Cancel", { name: "cancel", fields, done: () => "The run is stopping." })
-      : [sync("Sync", "manual"), sync("Full sync", "full")],
-    isPaused
-      ? actionButton(app, "Resume", { name: "resume", fields, done: () => "Resumed." })
-      : actionButton(app, "Pause", { name: "pause", fields, done: () => "Paused." }),
+      ? button("Cancel", "cancel", () => "The run is stopping.")
+      : [
+          button("Sync", "sync", started, { syncType: "manual" }),
+          button("Full sync", "sync", started, { syncType: "full" }),
+        ],
+    account.status === "paused"
+      ? button("Resume", "resume", () => "Resumed.")
+      : button("Pause", "pause", () => "Paused."),
     account.pendingRemoval?.needsConfirmation && confirmRemoval(account, app),
   ];
 }

@@ -1,36 +1,53 @@
-// Small pieces that several views show alike.
+// Components that several views share.
 
 import { el } from "./dom.js";
 import { clock, number } from "./format.js";
 
 const TONES = {
-  queued: "wait",
-  pending: "wait",
-  waiting: "wait",
-  paused: "wait",
-  running: "live",
-  syncing: "live",
-  completed: "good",
-  succeeded: "good",
-  active: "good",
-  failed: "bad",
-  timed_out: "bad",
-  reauth_required: "bad",
-  caught: "warn",
-  cancelled: "warn",
-  aborted: "warn",
+  wait: ["queued", "pending", "waiting", "paused"],
+  live: ["running", "syncing"],
+  good: ["completed", "succeeded", "active"],
+  bad: ["failed", "timed_out", "reauth_required"],
+  warn: ["caught", "cancelled", "aborted"],
 };
 
 /** A state in words, with a mark whose shape and colour repeat them. */
 export function status(name) {
   const plain = String(name).toLowerCase();
-  const tone = TONES[plain] ?? "none";
-  return el("span", { class: `status is-${tone}` }, plain.replaceAll("_", " "));
+  const tone = Object.keys(TONES).find((each) => TONES[each].includes(plain)) ?? "none";
+  return mark(tone, plain.replaceAll("_", " "));
 }
+
+export const mark = (tone, text) => el("span", { class: `status is-${tone}` }, text);
 
 export function time(iso, missing = "–") {
   return iso ? el("time", { datetime: iso, title: iso }, clock(iso)) : missing;
 }
+
+export const fine = (...children) => el("p", { class: "fine" }, children);
+
+export const link = (href, ...children) => el("a", { href }, children);
+
+export const code = (text) => el("code", {}, text);
+
+export const buttons = (...children) => el("div", { class: "buttons" }, children);
+
+/** An error's name, and what it says. */
+export const reason = (name, message) => [el("strong", {}, name), message ? `: ${message}` : ""];
+
+/** A row; what is no cell yet becomes one. */
+export function tr(key, ...cells) {
+  const isCell = (child) => child instanceof HTMLTableCellElement;
+  return el("tr", { key }, cells.map((child) => (isCell(child) ? child : el("td", {}, child))));
+}
+
+export const heading = (...children) => el("th", { scope: "row" }, children);
+
+export const numeric = (text) => el("td", { class: "number" }, text);
+
+export const wide = (...children) => el("td", { class: "wide" }, children);
+
+export const errorCell = (name, title) => el("td", { class: "error-cell", title }, name ?? "");
 
 /** A table; `columns` are [heading, class] or headings, `rows` are arrays of <tr>. */
 export function table(caption, columns, rows, empty = "Nothing yet.") {
@@ -51,16 +68,6 @@ export function table(caption, columns, rows, empty = "Nothing yet.") {
   );
 }
 
-/** Name and value pairs; pairs whose value is null are left out. */
-export function facts(...pairs) {
-  const shown = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return el(
-    "dl",
-    { class: "facts" },
-    shown.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
-  );
-}
-
 /** On a phone each row stands by itself, and each cell below its heading. */
 function label(row, columns) {
   [...row.children].forEach((cell, at) => {
@@ -68,30 +75,26 @@ function label(row, columns) {
   });
 }
 
+/** Name and value pairs; pairs whose value is null are left out. */
+export function facts(...pairs) {
+  const shown = pairs.filter(([, value]) => (value ?? "") !== "");
+  const pair = ([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
+  return el("dl", { class: "facts" }, shown.map(pair));
+}
+
 /** How much of a whole is there; "1,200 of 3,000" beside it. */
 export function progress(done, total, label) {
-  return el(
-    "span",
-    { class: "progress" },
-    el("progress", { max: Math.max(total, 1), value: Math.min(done, total), "aria-label": label }),
-    el("span", {}, `${number(done)} of ${number(total)}`),
-  );
+  const bar = { max: Math.max(total, 1), value: Math.min(done, total), "aria-label": label };
+  const words = el("span", {}, `${number(done)} of ${number(total)}`);
+  return el("span", { class: "progress" }, el("progress", bar), words);
 }
 
 /** A labelled choice; `options` are [value, text]. */
 export function choice(label, name, options, chosen, onchange = null) {
-  return el(
-    "label",
-    {},
-    el("span", {}, label),
-    el(
-      "select",
-      { name, onchange },
-      options.map(([value, text]) =>
-        el("option", { value, selected: value === (chosen ?? "") }, text),
-      ),
-    ),
-  );
+  const option = ([value, text]) =>
+    el("option", { value, selected: value === (chosen ?? "") }, text);
+  const select = el("select", { name, onchange }, options.map(option));
+  return el("label", {}, el("span", {}, label), select);
 }
 
 export function field(label, name, attributes = {}) {
@@ -100,12 +103,8 @@ export function field(label, name, attributes = {}) {
 
 /** Links to the first and the next page of a long list; `at` builds a page's URL. */
 export function pages(before, next, at) {
-  return el(
-    "nav",
-    { class: "pages", "aria-label": "Pages" },
-    before && el("a", { href: at(null) }, "Newest"),
-    next && el("a", { href: at(next) }, "Older"),
-  );
+  const links = [before && link(at(null), "Newest"), next && link(at(next), "Older")];
+  return el("nav", { class: "pages", "aria-label": "Pages" }, links);
 }
 
 /** The same place with some of its query changed; null removes a parameter. */

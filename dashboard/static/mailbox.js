@@ -8,7 +8,7 @@ import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { mailTime, number } from "./format.js";
-import { choice, facts, pages, time, withQuery } from "./components.js";
+import { choice, facts, fine, link, pages, time, withQuery } from "./components.js";
 
 const FIRST_ROLE = "inbox";
 const NO_BODIES = "The text of mail is shown when the dashboard is started with --show-bodies.";
@@ -62,15 +62,16 @@ function picker(accounts, account, app) {
 
 function folderLink(folder, current, account) {
   const unread = folder.unread > 0 ? `${number(folder.unread)} unread of ` : "";
+  const place = {
+    href: `/mailbox?accountId=${account.accountId}&folder=${folder.id}`,
+    "aria-current": folder.id === current?.id ? "true" : null,
+  };
   return el(
     "li",
     { key: folder.id, style: { "--depth": folder.depth } },
     el(
       "a",
-      {
-        href: `/mailbox?accountId=${account.accountId}&folder=${folder.id}`,
-        "aria-current": folder.id === current?.id ? "true" : null,
-      },
+      place,
       el("span", {}, el("bdi", {}, folder.displayName)),
       el("span", { class: "count" }, `${unread}${number(folder.total)}`),
     ),
@@ -83,11 +84,7 @@ function messages(folder, list, query) {
     "section",
     { class: "messages", "aria-label": `Messages of ${folder.displayName}`, key: folder.id },
     el("h2", {}, folder.displayName),
-    el(
-      "p",
-      { class: "fine" },
-      `${number(folder.total)} stored, ${number(folder.remoteTotal)} at the provider`,
-    ),
+    fine(`${number(folder.total)} stored, ${number(folder.remoteTotal)} at the provider`),
     list.messages.length
       ? el("ul", {}, list.messages.map((each) => listed(each, query)))
       : el("p", {}, "No message here."),
@@ -125,14 +122,14 @@ const received = (iso) => el("time", { datetime: iso }, mailTime(iso));
 
 function reader(message, account, query, app) {
   if (!message) {
-    const hint = el("p", { class: "fine" }, "Choose a message.");
+    const hint = fine("Choose a message.");
     return el("section", { class: "reader", "aria-label": "Message" }, hint);
   }
   const people = (list) => (list ?? []).map(person).join(", ");
   return el(
     "section",
     { class: "reader", "aria-label": "Message", key: message.id },
-    el("p", {}, el("a", { href: withQuery(query, { message: null }) }, "Close the message")),
+    el("p", {}, link(withQuery(query, { message: null }), "Close the message")),
     el("h2", {}, el("bdi", {}, message.subject || "(no subject)")),
     facts(
       ["From", person({ name: message.fromName, address: message.fromAddress })],
@@ -141,7 +138,7 @@ function reader(message, account, query, app) {
       ["Received", message.receivedAt && time(message.receivedAt)],
     ),
     app.overview.simulated && providerButtons(message, account, app),
-    app.overview.showsBodies === false ? el("p", { class: "fine" }, NO_BODIES) : body(message),
+    app.overview.showsBodies === false ? fine(NO_BODIES) : body(message),
   );
 }
 

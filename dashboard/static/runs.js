@@ -3,7 +3,9 @@
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { distance, duration } from "./format.js";
-import { choice, pages, status, table, time, withQuery } from "./components.js";
+import {
+  choice, errorCell, numeric, pages, status, table, time, tr, withQuery,
+} from "./components.js";
 
 const FILTERS = ["account", "status", "trigger"];
 const STATUSES = ["queued", "running", "completed", "failed", "cancelled"];
@@ -63,16 +65,14 @@ export function runsTable(runs, caption, empty = "No run yet. Connect a mailbox 
 function row(run) {
   const began = run.startedAt ?? run.createdAt;
   const took = isOpen(run) ? Date.now() - new Date(began) : run.durationMs;
-  const why = [run.trigger, run.syncType].filter(Boolean).join(", ");
-  return el(
-    "tr",
-    { key: run.id },
-    el("td", {}, status(run.status)),
-    el("td", {}, el("a", { href: `/runs/${run.id}`, class: "row-link" }, run.workflow)),
-    el("td", {}, run.emailAddress ?? "–"),
-    el("td", {}, why || "–"),
-    el("td", {}, time(began), " ", el("span", { class: "fine" }, distance(began))),
-    el("td", { class: "number" }, duration(Math.max(took ?? 0, 0))),
-    el("td", { class: "error-cell", title: run.errorMessage }, run.error ?? ""),
+  return tr(
+    run.id,
+    status(run.status),
+    el("a", { href: `/runs/${run.id}`, class: "row-link" }, run.workflow),
+    run.emailAddress ?? "–",
+    [run.trigger, run.syncType].filter(Boolean).join(", ") || "–",
+    [time(began), " ", el("span", { class: "fine" }, distance(began))],
+    numeric(duration(Math.max(took ?? 0, 0))),
+    errorCell(run.error, run.errorMessage),
   );
 }

@@ -4,7 +4,7 @@ import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el, morph } from "./dom.js";
 import { plural } from "./format.js";
-import { choice, field } from "./components.js";
+import { buttons, choice, field, fine } from "./components.js";
 
 const panel = document.getElementById("simulator");
 const toggle = document.getElementById("simulator-toggle");
@@ -39,7 +39,7 @@ function draw(app) {
     "div",
     {},
     el("h2", {}, "Simulator"),
-    el("p", { class: "fine" }, "What happens at the provider. A sync brings it here."),
+    fine("What happens at the provider. A sync brings it here."),
     network(here),
     mail(here),
     tokens(here),
@@ -53,15 +53,11 @@ function network(app) {
     actionButton(app, label, { name, fields, done: () => told });
   return [
     el("h3", {}, "Network"),
-    el(
-      "div",
-      { class: "buttons" },
+    buttons(
       button("Cut network", "cut-network", "The provider cannot be reached now."),
       button("Restore network", "restore-network", "The provider can be reached again."),
     ),
-    el(
-      "div",
-      { class: "buttons" },
+    buttons(
       button("Throttle 30 s", "throttle", "The provider refuses requests for 30 s.", THROTTLE),
       button("Clear faults", "clear-faults", "No fault is left."),
     ),
@@ -91,7 +87,7 @@ function mail(app) {
       field("Subject", "subject", { value: "A new mail" }),
       field("How many", "count", { type: "number", value: "1", min: "1", max: "1000" }),
     ),
-    el("p", { class: "fine" }, "Open a message in Mailbox to move it, delete it or mark it read."),
+    fine("Open a message in Mailbox to move it, delete it or mark it read."),
   ];
 }
 
@@ -100,13 +96,11 @@ function tokens(app) {
     actionButton(app, label, { name, fields: () => ({ address }), done: () => told, confirm });
   return [
     el("h3", {}, "Sign-in"),
-    el(
-      "div",
-      { class: "buttons" },
+    buttons(
       button("Expire tokens", "expire-tokens", "The next sync has to refresh its token."),
       button("Revoke consent", "revoke", "The account has to be connected again.",
         "The account can then sync only after it is connected again. Revoke?"),
     ),
-    el("p", { class: "fine" }, `${plural(accounts.length, "account")} connected.`),
+    fine(`${plural(accounts.length, "account")} connected.`),
   ];
 }
