@@ -60,7 +60,7 @@ class Site:
         except (BotoCoreError, ClientError) as broken:
             response = _error(503, f"AWS did not do what it was asked for: {broken}.")
         except httpx.TransportError as broken:
-            response = _error(503, f"The API or a simulator does not response ({broken}).")
+            response = _error(503, f"The API or a simulator does not respond ({broken}).")
         return _protected(response)
 
     def _login_response(self, request: Request) -> Response | None:

@@ -26,7 +26,7 @@ async function ask(url, options) {
     response = await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new DataError("The dashboard's server does not response. Is `make dev` still running?");
+    throw new DataError("The dashboard's server does not respond. Is `make dev` still running?");
   }
   const document = await response.json().catch(() => ({}));
   if (!response.ok) throw new DataError(document.error ?? `The server answered ${response.status}.`);

@@ -108,7 +108,7 @@ def _samples(account: DemoAccount) -> Samples:
 
 
 def _invoke(sam: Sam, template: LocalTemplate, samples: Samples, only: str | None) -> None:
-    """Raises StartFailed at the first function that does not result as it should."""
+    """Raises StartFailed at the first function whose result is not the expected one."""
     for name in EXPECTED_RESULTS:
         if only and name not in (only, LEASE_TAKER):
             continue

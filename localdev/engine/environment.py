@@ -71,7 +71,7 @@ class Environment:
         self._began_at: float | None = time.monotonic()  # None: it has started
         self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._current: _Invocation | None = None
-        # A client of this API could take events with their tokens, and result for the function.
+        # A client of this API could take events with their tokens, and respond for the function.
         self._api = f"/{secrets.token_urlsafe(32)}/2018-06-01/runtime/"
         self._used_mb = 0
         self._server = Server(self._respond, port=0).start()

@@ -1,4 +1,4 @@
-"""HTTP to event and result to HTTP, as an HTTP API does it with payload format 2.0; pure functions.
+"""Convert HTTP to events and results to HTTP, as an HTTP API does it with payload format 2.0; pure functions.
 
 Source: Amazon API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs"
 and "Control access to HTTP APIs with AWS Lambda authorizers".
@@ -72,7 +72,7 @@ def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def http_response(payload: bytes) -> Response:
-    """The result to the client; without `statusCode` the whole payload is its JSON body.
+    """Convert the result to the response; without `statusCode` the whole payload is its JSON body.
 
     Raises Malformed when the payload is neither.
     """

@@ -23,7 +23,7 @@ Serve = Callable[[Request], Response]
 
 
 def run_batch(request: Request, serve: Serve) -> dict[str, Any]:
-    """The document of the 200 result, whatever became of its items.
+    """Return the document of the 200 response, whatever became of its items.
 
     Raises GraphError 400 for a batch that is malformed as a whole.
     """

@@ -13,7 +13,7 @@ from localdev.simulators.mailbox import MessageNotFound
 
 
 class GraphError(Exception):
-    """An response of status 4xx or 5xx; `code` and `message` are the service's words."""
+    """A response of status 4xx or 5xx; `code` and `message` are the service's words."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
