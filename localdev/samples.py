@@ -1,4 +1,4 @@
-"""The sample events in `events/`, made to fit an account that exists, and the results that they must have.
+"""The sample events in `events/`, made to fit an account that exists, and their expected results.
 
 They are one story: `mark-syncing` takes the lease under which the states after it work, one
 folder is read from its beginning, `repair-folder` compares it, `recalculate-counts` verifies it,

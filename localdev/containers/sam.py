@@ -43,7 +43,7 @@ class Sam:
             )
         if not shutil.which("docker") or _run(["docker", "version"]).returncode:
             raise StartFailed(
-                "Docker is missing or does not respond: start it, or name its socket by DOCKER_HOST."
+                "Docker is missing or not running: start it, or name its socket by DOCKER_HOST."
             )
         self._sam = found
         self._image = image

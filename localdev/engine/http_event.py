@@ -1,4 +1,4 @@
-"""Convert HTTP to events and results to HTTP, as an HTTP API does it with payload format 2.0; pure functions.
+"""Convert HTTP to events and results to HTTP, by an HTTP API's payload format 2.0; pure functions.
 
 Source: Amazon API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs"
 and "Control access to HTTP APIs with AWS Lambda authorizers".
