@@ -1,4 +1,4 @@
-"""Mailboxes for the pages: the status that the API returns, whoever owns them. Pure."""
+"""Mailboxes for the pages: the status that the API returns, of all users. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -31,7 +31,7 @@ class ActionFailed(Exception):
 class Actions:
     """Each takes and returns a JSON object.
 
-    Raises ActionFailed, NotFound, and httpx.TransportError when nobody answers.
+    Raises ActionFailed, NotFound, and httpx.TransportError when the API does not respond.
     """
 
     def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
@@ -44,22 +44,25 @@ class Actions:
             "rerun": self._rerun,
             "test-sync": self._test_sync,
             "event": self._event,
-            "pause": lambda asked: self._pause(asked, paused=True),
-            "resume": lambda asked: self._pause(asked, paused=False),
+            "pause": lambda fields: self._pause(fields, paused=True),
+            "resume": lambda fields: self._pause(fields, paused=False),
             "confirm-removal": self._confirm_removal,
         }
 
-    def _sync(self, asked: Json) -> Json:
-        body = {"accountId": text(asked, "accountId"), "syncType": asked.get("syncType", "manual")}
+    def _sync(self, fields: Json) -> Json:
+        body = {
+            "accountId": text(fields, "accountId"),
+            "syncType": fields.get("syncType", "manual"),
+        }
         return self._api("POST", "/api/email/sync", json=body)
 
-    def _cancel(self, asked: Json) -> Json:
-        account_id = text(asked, "accountId")
+    def _cancel(self, fields: Json) -> Json:
+        account_id = text(fields, "accountId")
         return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
-    def _rerun(self, asked: Json) -> Json:
+    def _rerun(self, fields: Json) -> Json:
         """The same again; what was not a full sync becomes a manual one."""
-        run_id = text(asked, "runId")
+        run_id = text(fields, "runId")
         if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
             return self._test_sync({})
         run = self._queries.run(run_id)
@@ -69,26 +72,26 @@ class Actions:
     def _test_sync(self, _: Json) -> Json:
         return self._api("GET", "/api/test-sync")
 
-    def _event(self, asked: Json) -> Json:
+    def _event(self, fields: Json) -> Json:
         if self._sources.event_bus is None:
             raise ActionFailed(501, "The dashboard puts no events on the bus of this stack.")
         entry = {
             "EventBusName": self._sources.event_bus,
             "Source": "dashboard",
-            "DetailType": text(asked, "type"),
-            "Detail": json.dumps(asked.get("detail") or {}),
+            "DetailType": text(fields, "type"),
+            "Detail": json.dumps(fields.get("detail") or {}),
         }
         (taken,) = self._sources.client("events").put_events(Entries=[entry])["Entries"]
         if "EventId" not in taken:
             raise ActionFailed(422, taken.get("ErrorMessage") or "The bus refused the event.")
         return {"eventId": taken["EventId"]}
 
-    def _pause(self, asked: Json, *, paused: bool) -> Json:
-        path = f"/api/email/accounts/{text(asked, 'accountId')}"
+    def _pause(self, fields: Json, *, paused: bool) -> Json:
+        path = f"/api/email/accounts/{text(fields, 'accountId')}"
         return self._api("PATCH", path, json={"paused": paused})
 
-    def _confirm_removal(self, asked: Json) -> Json:
-        path = f"/api/email/accounts/{text(asked, 'accountId')}/confirm-removal"
+    def _confirm_removal(self, fields: Json) -> Json:
+        path = f"/api/email/accounts/{text(fields, 'accountId')}/confirm-removal"
         return self._api("POST", path)
 
     def _api(self, method: str, path: str, **arguments: Any) -> Json:
@@ -129,17 +132,17 @@ def begin_sign_in(sources: Sources) -> Response:
     return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
 
 
-def text(asked: Json, name: str) -> str:
-    """Raises ActionFailed when the action was not told this."""
-    value = asked.get(name)
+def text(fields: Json, name: str) -> str:
+    """Return a member that must be a text. Raises ActionFailed."""
+    value = fields.get(name)
     if not isinstance(value, str) or not value:
         raise ActionFailed(422, f"The action needs {name}, as text.")
     return value
 
 
-def number(asked: Json, name: str, default: int | None = None) -> int:
-    """Raises ActionFailed when the action was not told this and has no default for it."""
-    value = asked.get(name, default)
+def number(fields: Json, name: str, default: int | None = None) -> int:
+    """Return a member that must be a whole number. Raises ActionFailed."""
+    value = fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ActionFailed(422, f"The action needs {name}, as a whole number.")
     return value

@@ -1,4 +1,4 @@
-"""Tells who waits that something has happened; looks only while somebody waits."""
+"""Long polling: a page waits until something has changed; the stack is read only meanwhile."""
 
 import threading
 import time

@@ -27,8 +27,8 @@ def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
     show_bodies: the text of mail may be opened, and each opening is reported on stderr.
 
     Raises:
-        StartFailed: it is not there, AWS does not let us see it, or nobody says how to reach a
-            database of its own.
+        StartFailed: it is not there, AWS does not let us see it, or the URL of its own database
+            is not given.
     """
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}

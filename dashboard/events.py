@@ -1,4 +1,4 @@
-"""Events for the pages: what was told to the application, and what it asked for. Pure."""
+"""Events for the pages: those sent to the application, and those received from it. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ OURS = "mailsync"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`direction` is `in` or `out`; `run_id`: which it told of, or which it has started."""
+    """`direction` is `in` or `out`; `run_id`: the run that it reports or started."""
 
     id: str
     at: datetime

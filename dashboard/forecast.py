@@ -15,7 +15,7 @@ _OPEN = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """`at` is None where nobody can know; a time is the latest possible one."""
+    """`at`: the latest time at which it happens; None: unknown."""
 
     what: str
     at: datetime | None = None

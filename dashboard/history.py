@@ -82,7 +82,7 @@ class _Reader:
                 else before
             )
             self.owner[number], self.frame[number] = step, around
-            _tell(step, event, kind, details)
+            _apply(step, event, kind, details)
 
     def _entered(self, name: str) -> Step:
         """The last visit of the state of that name."""
@@ -123,8 +123,8 @@ def read_history(events: Iterable[Event]) -> list[Step]:
     return reader.steps
 
 
-def _tell(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> None:
-    """What an event says about its step."""
+def _apply(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> None:
+    """Apply an event to its step."""
     at = event["timestamp"]
     if kind in _ATTEMPT_BEGINS:
         if step.attempts:
@@ -149,10 +149,10 @@ def _tell(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> No
 
 def _fail(step: Step, at: datetime, given: Any) -> None:
     """A Fail state has no exit; its error is what the workflow had put into its input."""
-    told = given.get("error") if isinstance(given, dict) else None
+    failure = given.get("error") if isinstance(given, dict) else None
     step.status, step.finished_at = "failed", at
-    if isinstance(told, dict):
-        step.error, step.cause = told.get("Error"), _sentence(told.get("Cause"))
+    if isinstance(failure, dict):
+        step.error, step.cause = failure.get("Error"), _sentence(failure.get("Cause"))
 
 
 def _end(steps: Iterable[Step], event: Event) -> None:

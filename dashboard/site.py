@@ -58,7 +58,7 @@ class Site:
         except MailsyncError as broken:
             response = _error(503, str(broken))
         except (BotoCoreError, ClientError) as broken:
-            response = _error(503, f"AWS did not do what it was asked for: {broken}.")
+            response = _error(503, f"AWS refused the request: {broken}.")
         except httpx.TransportError as broken:
             response = _error(503, f"The API or a simulator does not respond ({broken}).")
         return _protected(response)
@@ -90,12 +90,12 @@ class Site:
         if action is None:
             raise ActionFailed(404, "There is no action of this name.")
         try:
-            asked = json.loads(request.body or b"{}")
+            fields = json.loads(request.body or b"{}")
         except ValueError:
-            asked = None
-        if not isinstance(asked, dict):
+            fields = None
+        if not isinstance(fields, dict):
             raise Malformed("An action takes one JSON object.")
-        return action(asked)
+        return action(fields)
 
 
 def _error(status: int, sentence: str) -> Response:

@@ -27,8 +27,8 @@ class DemoAccount:
 
     def sync(self, sync_type: str = "manual") -> dict[str, Any]:
         """Starts a sync, or joins the one under way."""
-        asked = {"accountId": self.id, "syncType": sync_type}
-        return self._json("POST", "/api/email/sync", json=asked)
+        body = {"accountId": self.id, "syncType": sync_type}
+        return self._json("POST", "/api/email/sync", json=body)
 
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         url = self.api_url + path

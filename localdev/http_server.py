@@ -47,7 +47,7 @@ Application = Callable[[Request], Response]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one application until `stop`; `port` is the real one when 0 was asked for.
+    """Serves one application until `stop`; `port` is the real one where 0 was given.
 
     guard: decides which requests reach the application; None: all do.
 

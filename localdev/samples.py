@@ -20,8 +20,8 @@ LEASE_TAKER = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
 # `authorize` is meant to refuse: its sample bears a token that is none. `close-run` and
-# `mark-failed` come to a run that has its outcome and leave it alone; nobody knows the
-# subscription of `webhook`, which gets the same result as any.
+# `mark-failed` come to a run that has its outcome and leave it alone; the
+# subscription of `webhook` is unknown, which gets the same result as any.
 EXPECTED_RESULTS: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
     LEASE_TAKER: {"acquired": True, "epoch": int},

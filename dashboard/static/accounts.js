@@ -21,7 +21,7 @@ export default {
   ticks: () => true,
 
   render({ accounts }, { query }, app) {
-    // As the API sends a person back whose sign-in failed; it is text, whoever wrote the address.
+    // As the API sends a person back whose sign-in failed; it is shown as text.
     const failed = query.get("error") && (query.get("error_description") ?? query.get("error"));
     return [
       el("h1", {}, "Accounts"),

@@ -11,7 +11,7 @@ export async function get(path, query = {}, signal = undefined) {
   return ask(`/data/${path}${search ? `?${search}` : ""}`, { signal });
 }
 
-/** POST /data/actions/NAME: what somebody asked for by a button. */
+/** POST /data/actions/NAME: the action of a button. */
 export async function act(name, fields = {}) {
   return ask(`/data/actions/${name}`, {
     method: "POST",

@@ -158,9 +158,9 @@ function person({ name, address }) {
 /** What the owner could do at the provider; the next sync brings it here. */
 function providerButtons(message, account, app) {
   const fields = { messageId: message.id };
-  const told = (what) => () => `${what} at the provider. The next sync brings it here.`;
+  const report = (what) => () => `${what} at the provider. The next sync brings it here.`;
   const button = (label, name, what) =>
-    actionButton(app, label, { name, fields, done: told(what) });
+    actionButton(app, label, { name, fields, done: report(what) });
   const elsewhere = ordered(account.folders).filter(({ id }) => id !== message.folderId);
   const moved = (form) => ({ ...fields, destination: Number(form.get("destination")) });
   return el(
@@ -170,7 +170,7 @@ function providerButtons(message, account, app) {
     button("Delete", "delete", "Deleted"),
     actionForm(
       app,
-      { name: "move", fields: moved, done: told("Moved"), label: "Move" },
+      { name: "move", fields: moved, done: report("Moved"), label: "Move" },
       choice("Move to", "destination", elsewhere.map(({ id, displayName }) => [String(id), displayName])),
     ),
   );

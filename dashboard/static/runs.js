@@ -15,9 +15,9 @@ export default {
   title: () => "Runs",
 
   async load({ query }, signal) {
-    const asked = Object.fromEntries([...FILTERS, "before"].map((name) => [name, query.get(name)]));
+    const chosen = Object.fromEntries([...FILTERS, "before"].map((name) => [name, query.get(name)]));
     const [listed, accounts] = await Promise.all([
-      get("runs", asked, signal),
+      get("runs", chosen, signal),
       get("accounts", {}, signal),
     ]);
     return { ...listed, accounts: accounts.accounts };

@@ -25,7 +25,7 @@ export async function updateSimulator(app) {
   try {
     ({ accounts } = await get("accounts"));
   } catch {
-    // The connection's loss is told elsewhere; the panel keeps what it knows.
+    // The connection's loss is shown elsewhere; the panel keeps what it knows.
   }
   address = accounts.some(({ emailAddress }) => emailAddress === address)
     ? address
@@ -49,8 +49,8 @@ function draw(app) {
 }
 
 function network(app) {
-  const button = (label, name, told, fields = {}) =>
-    actionButton(app, label, { name, fields, done: () => told });
+  const button = (label, name, report, fields = {}) =>
+    actionButton(app, label, { name, fields, done: () => report });
   return [
     el("h3", {}, "Network"),
     buttons(
@@ -74,14 +74,14 @@ function mail(app) {
     subject: form.get("subject"),
     count: Number(form.get("count")),
   });
-  const told = () => "Delivered to the provider.";
+  const report = () => "Delivered to the provider.";
   const addresses = accounts.map(({ emailAddress }) => [emailAddress, emailAddress]);
   const folders = ["inbox", "archive", "sentitems", "drafts", "junkemail"];
   return [
     el("h3", {}, "Deliver mail"),
     actionForm(
       app,
-      { name: "deliver", fields, done: told, label: "Deliver" },
+      { name: "deliver", fields, done: report, label: "Deliver" },
       choice("Mailbox", "address", addresses, address, pick),
       choice("Folder", "folder", folders.map((each) => [each, each]), "inbox"),
       field("Subject", "subject", { value: "A new mail" }),
@@ -92,8 +92,8 @@ function mail(app) {
 }
 
 function tokens(app) {
-  const button = (label, name, told, confirm) =>
-    actionButton(app, label, { name, fields: () => ({ address }), done: () => told, confirm });
+  const button = (label, name, report, confirm) =>
+    actionButton(app, label, { name, fields: () => ({ address }), done: () => report, confirm });
   return [
     el("h3", {}, "Sign-in"),
     buttons(

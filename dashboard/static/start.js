@@ -1,4 +1,4 @@
-// The first page: what there is to try, in the order in which somebody new would.
+// The first page: what there is to try, in the order in which a new user would.
 
 import { actionButton, actionForm, copyButton } from "./actions.js";
 import { get } from "./data.js";

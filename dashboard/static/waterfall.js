@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { clock, distance, duration, pretty } from "./format.js";
 import { facts, numeric, status, table, time, tr, withQuery } from "./components.js";
 
-// States that decide or pass on and take no time; shown when asked for.
+// States that decide or pass on and take no time; shown on demand.
 const QUIET = ["Choice", "Pass", "Succeed", "Fail"];
 const COLUMNS = ["Step", "Status", ["Began", "number"], ["Took", "number"], ["Time", "timeline"]];
 

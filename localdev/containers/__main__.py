@@ -74,7 +74,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         fresh=True,
     )
     with Stack(chosen) as stack:
-        assert stack.postgres is not None, "no other database was asked for"
+        assert stack.postgres is not None, "no other database is in the options"
         values = deployed_settings(
             stack,
             database_url=stack.postgres.network_url(FUNCTIONS_LOGIN),

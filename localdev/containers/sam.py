@@ -1,4 +1,4 @@
-"""`sam local`, told that localhost is the machine on which it runs.
+"""Run `sam local` in such a way that localhost is the machine on which it runs.
 
 Source: AWS SAM CLI reference, `sam local invoke` and `sam local start-api`.
 """

@@ -1,4 +1,4 @@
-"""Cross-origin requests as an HTTP API treats them when it is told which origins may ask.
+"""Cross-origin requests as an HTTP API treats them, for the origins that are allowed.
 
 Source: Amazon API Gateway Developer Guide, "Configure CORS for HTTP APIs in API Gateway".
 """
@@ -11,7 +11,7 @@ from localdev.http_server import Request, Response
 
 
 class Cors:
-    """Without origins nothing is said or answered, as if it were not configured."""
+    """Without origins it adds no header and answers no preflight, as if it were not configured."""
 
     def __init__(self, origins: Iterable[str]) -> None:
         self._origins = frozenset(origins)

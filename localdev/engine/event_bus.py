@@ -2,7 +2,7 @@
 
 moto takes the events, checks them and serves rules that are made through its API (queues, log
 groups); its rules cannot call functions, so the catalog's are answered here. Everything that
-came and went is kept for whoever wants to see it.
+came and went is kept for the dashboard and `GET /_local/events`.
 """
 
 import json
@@ -28,7 +28,7 @@ class Functions(Protocol):
 class SeenEvent:
     """An event that the bus took.
 
-    function: whom a rule of the catalog called; None when the event was only told.
+    function: whom a rule of the catalog called; None when the event has no rule.
     outcome: what the function answered at last, `{"lost": ...}` when it failed thrice, None
         while it works.
     """

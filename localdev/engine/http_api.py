@@ -57,7 +57,7 @@ class _Target:
 class HttpApi:
     """Listens on loopback from construction and answers from `start` until `stop`.
 
-    authorizer: name of the function that is asked before every route that is not public.
+    authorizer: name of the function that authorizes requests to routes that are not public.
     sign_in: makes the token under which a local request without one is made; None: nobody is
         signed in by himself.
     cors_origins: whose pages may send requests and read the answers; others get none, except that

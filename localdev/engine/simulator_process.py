@@ -42,7 +42,7 @@ class Provider:
 
     @property
     def settings(self) -> dict[str, str]:
-        """As functions are told."""
+        """Return the settings of functions that use this provider."""
         settings = {
             "GRAPH_URL": self.graph_url,
             "MICROSOFT_AUTHORITY": self.authority,

@@ -59,7 +59,7 @@ def copy_for_everybody(package: Path, version: str) -> Path:
             shutil.copytree(libraries, making / libraries.name)
         try:
             making.rename(home)
-        except OSError:  # somebody else was faster
+        except OSError:  # another process was faster
             shutil.rmtree(making)
     return home / package.name
 
@@ -69,7 +69,7 @@ def _remove_orphans() -> None:
         try:
             id_file = Path(note.read_text()) / _ID_FILE
             wanted = id_file.exists() and f"data-{id_file.read_text()}" == note.stem
-        except FileNotFoundError:  # somebody else removes it
+        except FileNotFoundError:  # another process removes it
             continue
         if not wanted:
             shutil.rmtree(note.with_suffix(""), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What became of the user's own mail: from the process that loads it to whoever started it."""
+"""What became of the user's own mail: from the process that loads it to the one that started it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

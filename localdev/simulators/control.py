@@ -137,7 +137,7 @@ def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
 def mail_item(fields: JsonObject) -> MailItem:
     """A mail from JSON: `MailItem`'s fields, with ISO times and `{name, address}` objects.
 
-    Only the subject is asked for. Raises TypeError for unknown fields.
+    Only the subject is required. Raises TypeError for unknown fields.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     values = {"body": "", "received_at": now, "sent_at": fields.get("received_at", now), **fields}

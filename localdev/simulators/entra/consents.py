@@ -64,7 +64,7 @@ class Consents:
             raise GrantRefused(70008, "The provided authorization code has expired.")
         if row["redirect_uri"] != redirect_uri:
             raise GrantRefused(500112, "The reply address does not match the requested one.")
-        # A verifier without a challenge: somebody took it out of the request for the code.
+        # A verifier without a challenge: the request for the code was tampered with.
         if row["challenge"] != (_challenge(verifier) if verifier else None):
             raise GrantRefused(501481, "The Code_Verifier does not match the code_challenge.")
         return row["consent_id"], row["nonce"]

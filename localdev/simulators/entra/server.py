@@ -88,58 +88,58 @@ class EntraServer:
         return _json(200, {"keys": [self._signer.public_jwk()]})
 
     def _authorize(self, tenant: str, request: Request) -> Response:
-        asked = dict(parse_qsl(request.query))
-        fault = self._authorize_fault(asked)
+        query = dict(parse_qsl(request.query))
+        fault = self._authorize_fault(query)
         if fault:
             return fault
-        page = sign_in_page(asked, self._service.mailboxes())
+        page = sign_in_page(query, self._service.mailboxes())
         return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
-        """What the page's form sends: the parameters asked with, and the account picked."""
-        asked = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
-        fault = self._authorize_fault(asked)
+        """What the page's form sends: the parameters of the authorize request, and the account picked."""
+        query = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
+        fault = self._authorize_fault(query)
         if fault:
             return fault
-        if asked.get("decline"):
+        if query.get("decline"):
             sentence = "AADSTS65004: User declined to consent to access the app."
-            return _redirect(asked, {"error": "access_denied", "error_description": sentence})
-        return self._consented(asked, asked.get("account", ""))
+            return _redirect(query, {"error": "access_denied", "error_description": sentence})
+        return self._consented(query, query.get("account", ""))
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
         """An administrator agrees at once; the redirect has no code (v2-admin-consent)."""
-        asked = dict(parse_qsl(request.query))
-        fault = self._authorize_fault(asked | {"response_type": "code"})
+        query = dict(parse_qsl(request.query))
+        fault = self._authorize_fault(query | {"response_type": "code"})
         if fault:
             return fault
         self._service.set_behaviour(tenant_consented=True)
-        granted = {"admin_consent": "True", "tenant": TENANT_ID, "scope": asked.get("scope", "")}
-        return _redirect(asked, granted)
+        granted = {"admin_consent": "True", "tenant": TENANT_ID, "scope": query.get("scope", "")}
+        return _redirect(query, granted)
 
-    def _authorize_fault(self, asked: dict[str, str]) -> Response | None:
+    def _authorize_fault(self, query: dict[str, str]) -> Response | None:
         """Shown on a page and never redirected: the address cannot be trusted yet."""
-        if asked.get("client_id") != self._client_id:
+        if query.get("client_id") != self._client_id:
             return _refusal_page("AADSTS700016: Application was not found in the directory.")
-        if not asked.get("redirect_uri"):
+        if not query.get("redirect_uri"):
             return _refusal_page("AADSTS900144: 'redirect_uri' is required.")
-        if asked.get("response_type") != "code":
+        if query.get("response_type") != "code":
             return _refusal_page("AADSTS700054: response_type must be 'code'.")
         return None
 
-    def _consented(self, asked: dict[str, str], account: str) -> Response:
+    def _consented(self, query: dict[str, str], account: str) -> Response:
         try:
             user_id = self._service.mailbox(account).user_id
         except UserNotFound:
             sentence = "AADSTS50058: A silent sign-in request was sent but no user is signed in."
-            return _redirect(asked, {"error": "login_required", "error_description": sentence})
+            return _redirect(query, {"error": "login_required", "error_description": sentence})
         code = self.consents.issue_code(
             user_id=user_id,
-            scope=asked.get("scope", ""),
-            redirect_uri=asked["redirect_uri"],
-            challenge=asked.get("code_challenge"),
-            nonce=asked.get("nonce"),
+            scope=query.get("scope", ""),
+            redirect_uri=query["redirect_uri"],
+            challenge=query.get("code_challenge"),
+            nonce=query.get("nonce"),
         )
-        return _redirect(asked, {"code": code, "session_state": str(uuid4())})
+        return _redirect(query, {"code": code, "session_state": str(uuid4())})
 
     def _token(self, tenant: str, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
@@ -174,10 +174,10 @@ class EntraServer:
         raise TokenError("unsupported_grant_type", 70003, "The grant type is not supported.")
 
     def _user_tokens(self, tenant: str, consent_id: str, nonce: str | None) -> dict[str, Any]:
-        user_id, asked_scope = self.consents.user_and_scope(consent_id)
+        user_id, requested_scope = self.consents.user_and_scope(consent_id)
         mailbox = self._service.mailbox(user_id)
-        asked = asked_scope.split()
-        scope = " ".join(each for each in asked if each not in _OPENID_SCOPES)
+        requested = requested_scope.split()
+        scope = " ".join(each for each in requested if each not in _OPENID_SCOPES)
         granted = self._access_token({"scp": scope, "oid": user_id}) | {"scope": scope}
         id_claims = {
             "aud": self._client_id,
@@ -191,7 +191,7 @@ class EntraServer:
         granted["id_token"] = self._signer.sign(id_claims, lifetime_s=3600)
         client_info = orjson.dumps({"uid": user_id, "utid": tenant_of(mailbox.address)})
         granted["client_info"] = urlsafe_b64encode(client_info).decode().rstrip("=")
-        if "offline_access" in asked:
+        if "offline_access" in requested:
             granted["refresh_token"] = self.consents.new_refresh_token(consent_id)
         return granted
 
@@ -213,10 +213,10 @@ class EntraServer:
         return {"token_type": "Bearer", "access_token": token, **times}
 
 
-def _redirect(asked: dict[str, str], parameters: dict[str, str]) -> Response:
-    if "state" in asked:
-        parameters = {**parameters, "state": asked["state"]}
-    target = asked["redirect_uri"]
+def _redirect(query: dict[str, str], parameters: dict[str, str]) -> Response:
+    if "state" in query:
+        parameters = {**parameters, "state": query["state"]}
+    target = query["redirect_uri"]
     separator = "&" if "?" in target else "?"
     return Response(302, b"", {"Location": target + separator + urlencode(parameters)})
 

@@ -9,7 +9,7 @@ from localdev.simulators.graph.shapes import folder_object
 
 
 def list_folders(call: Call) -> CallResult:
-    """Direct children of the root only; nested ones must be asked for."""
+    """Direct children of the root only; nested ones have a list of their own."""
     return _page_of_children(call, "msgfolderroot", "mailFolders")
 
 

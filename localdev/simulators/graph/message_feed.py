@@ -1,4 +1,4 @@
-"""Message delta of one folder: which changes are told, and how Outlook tells them.
+"""Message delta of one folder: which changes Outlook reports, and how.
 
 Sources: Microsoft Graph docs (message-delta, outlook-immutable-id) and public captures and
 issue reports, for what the documentation leaves out.
@@ -32,7 +32,7 @@ from localdev.simulators.mailbox import COLUMNS, StoredMessage, stored_message
 _ARRIVALS = frozenset({"created", "moved in", "older moved in"})
 
 
-class Told(Enum):
+class Reported(Enum):
     """What a round says of one message."""
 
     NOTHING = "nothing"
@@ -81,15 +81,15 @@ class MessageFeed:
         )
         page = touched[:size]
         ids = [row["id"] for row in page]
-        told = self._told(ids, since, until)
+        reported = self._reported(ids, since, until)
         messages = self._messages(ids)
         value: list[dict[str, Any]] = []
         for message_id in ids:
-            value += self._objects(message_id, told[message_id], messages.get(message_id))
+            value += self._objects(message_id, reported[message_id], messages.get(message_id))
         end = (page[-1]["last"],) if page else position
         return value, end, len(touched) > size
 
-    def _told(self, ids: Sequence[str], since: int, until: int) -> dict[str, Told]:
+    def _reported(self, ids: Sequence[str], since: int, until: int) -> dict[str, Reported]:
         key = self._view.id_column
         rows = self._database.rows(
             f"SELECT {key} AS id, kind, fields FROM change WHERE folder_id = ? AND seq > ?"
@@ -101,7 +101,7 @@ class MessageFeed:
             for row in rows
         )
         return {
-            message_id: what_is_told(list(group), self._view, self._behaviour)
+            message_id: reported_change(list(group), self._view, self._behaviour)
             for message_id, group in groupby(changes, key=lambda change: change.message_id)
         }
 
@@ -114,35 +114,35 @@ class MessageFeed:
         return {row[self._view.id_column]: stored_message(row) for row in rows}
 
     def _objects(
-        self, message_id: str, told: Told, message: StoredMessage | None
+        self, message_id: str, reported: Reported, message: StoredMessage | None
     ) -> list[dict[str, Any]]:
         # Changed again since the round's end was fixed: the next round tells it.
         if message is None or message.folder_id != self.owner_id:
-            told = Told.NOTHING if told is Told.NOTHING else Told.REMOVED
-        if told is Told.REMOVED:
+            reported = Reported.NOTHING if reported is Reported.NOTHING else Reported.REMOVED
+        if reported is Reported.REMOVED:
             return [removed_object("message", message_id)]
-        if message is None or told is Told.NOTHING:
+        if message is None or reported is Reported.NOTHING:
             return []
-        if told is Told.READ_STATE:
+        if reported is Reported.READ_STATE:
             return [read_state_object(message, self._view)]
-        return [delta_object(message, self._view)] * (2 if told is Told.TWICE else 1)
+        return [delta_object(message, self._view)] * (2 if reported is Reported.TWICE else 1)
 
 
-def what_is_told(changes: Sequence[Change], view: View, behaviour: Behaviour) -> Told:
+def reported_change(changes: Sequence[Change], view: View, behaviour: Behaviour) -> Reported:
     """What Outlook says in one round of a message with these changes, oldest first."""
     structural = [change.kind for change in changes if change.kind != "update"]
     if structural and structural[-1] == "gone":
-        return Told.REMOVED
+        return Reported.REMOVED
     if not structural:
-        return _told_of_update(changes, view, behaviour)
+        return _reported_update(changes, view, behaviour)
     since_arrival = changes[_last_arrival(changes) + 1 :]
-    update = _told_of_update(since_arrival, view, behaviour)
+    update = _reported_update(since_arrival, view, behaviour)
     if "gone" in structural and view.immutable_ids and behaviour.readd_is_lost:
-        # Moved away and back between two polls: the return is not told until it changes again.
-        return Told.REMOVED if update is Told.NOTHING else update
-    if structural[-1] == "created" or update is Told.WHOLE or behaviour.move_in_reported:
+        # Moved away and back between two polls: the return is not reported until it changes again.
+        return Reported.REMOVED if update is Reported.NOTHING else update
+    if structural[-1] == "created" or update is Reported.WHOLE or behaviour.move_in_reported:
         twice = structural[-1] == "older moved in"
-        return Told.TWICE if twice else Told.WHOLE
+        return Reported.TWICE if twice else Reported.WHOLE
     return update
 
 
@@ -150,16 +150,16 @@ def _last_arrival(changes: Sequence[Change]) -> int:
     return max(at for at, change in enumerate(changes) if change.kind in _ARRIVALS)
 
 
-def _told_of_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> Told:
+def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> Reported:
     """Only selected properties are tracked; the read state alone comes as a partial object."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
         fields &= view.select
     if not fields:
-        return Told.NOTHING
+        return Reported.NOTHING
     if fields == {"isRead"} and behaviour.read_state_is_partial:
-        return Told.READ_STATE
-    return Told.WHOLE
+        return Reported.READ_STATE
+    return Reported.WHOLE
 
 
 def message_delta(call: Call) -> CallResult:

@@ -75,9 +75,9 @@ class Notifier:
         """
         if event not in LIFECYCLE_EVENTS:
             raise ValueError(f"'{event}' is not one of {LIFECYCLE_EVENTS}")
-        told = [row for row in self._subscriptions() if row["mailbox_id"] == mailbox_id]
+        notified = [row for row in self._subscriptions() if row["mailbox_id"] == mailbox_id]
         with self._database.transaction():
-            for row in told:
+            for row in notified:
                 if row["lifecycle_url"]:
                     self._queue(row, row["lifecycle_url"], {"lifecycleEvent": event})
                 if event == "reauthorizationRequired":
@@ -86,7 +86,7 @@ class Notifier:
                     )
                 elif event == "subscriptionRemoved":
                     self._database.write("DELETE FROM subscription WHERE id = ?", row["id"])
-        return len(told)
+        return len(notified)
 
     def flush(self) -> None:
         """Returns when every change made before is a notification, sent once if it was due."""

@@ -1,7 +1,7 @@
 """Creating, reading, renewing and ending subscriptions.
 
 A signed-in user has those of his own mailbox that were made in his name, the application without
-one those of every mailbox that it may read, whoever was signed in when it made them.
+one those of every mailbox that it may read, those that it made in a user's name too.
 
 Source: Microsoft Graph docs, "subscription resource type", "Create subscription", "Update
 subscription", "List subscriptions", "Change notifications for Outlook
@@ -94,7 +94,7 @@ def list_subscriptions(call: Call) -> CallResult:
 def list_of_application(
     database: Database, query: Query, behaviour: Behaviour, base_url: str
 ) -> CallResult:
-    """List the application's subscriptions of all mailboxes, whoever was signed in."""
+    """List the application's subscriptions of all mailboxes, those made in a user's name too."""
     return _page(database, query, behaviour, base_url, where="true", values=())
 
 
@@ -230,13 +230,13 @@ def _expires_at(wanted: Mapping[str, Any]) -> float:
         moment = datetime.fromisoformat(str(wanted.get("expirationDateTime")))
     except ValueError:
         raise _invalid("expirationDateTime is missing or malformed.") from None
-    asked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if asked <= now:
+    requested = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if requested <= now:
         raise _invalid("Subscription expiration must be in the future.")
-    if asked > now + MAX_MINUTES * 60:
+    if requested > now + MAX_MINUTES * 60:
         message = f"Subscription expiration can only be {MAX_MINUTES} minutes in the future."
         raise bad_request(message, "ExtensionError")
-    return max(asked, now + MIN_MINUTES * 60)
+    return max(requested, now + MIN_MINUTES * 60)
 
 
 def _shake_hands(url: str) -> None:
