@@ -33,7 +33,7 @@ class Simulation:
             "mark-read": lambda fields: self._to_message("mark-read", fields),
             "expire-tokens": lambda _: self._inject_fault(_TOKEN_EXPIRED, times=1),
             "revoke": self._revoke,
-            "cut-network": lambda _: self._inject_fault({"cut": "before response"}, times=None),
+            "cut-network": lambda _: self._inject_fault({"cut": "before answer"}, times=None),
             "restore-network": self._clear_faults,
             "throttle": self._throttle,
             "clear-faults": self._clear_faults,

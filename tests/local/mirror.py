@@ -75,8 +75,8 @@ class Mirror:
     def headers_of(self, user: str, **claims: Any) -> dict[str, str]:
         """Return what a request of this user carries."""
         secret = self.stack.lambdas.settings["JWT_SECRET"]
-        said = {"sub": user, "exp": int(time.time()) + 3600, **claims}
-        return {"Authorization": f"Bearer {jwt.encode(said, secret, algorithm='HS256')}"}
+        payload = {"sub": user, "exp": int(time.time()) + 3600, **claims}
+        return {"Authorization": f"Bearer {jwt.encode(payload, secret, algorithm='HS256')}"}
 
     def connect_other(self, address: str, user: str) -> DemoAccount:
         """Connect a new simulated mailbox as that user's."""
@@ -157,6 +157,6 @@ class Mirror:
         return found
 
     def failed_tasks(self, run_id: str) -> list[dict[str, Any]]:
-        """Return what the history tells of each task of the run that has failed."""
+        """Return the details of each task of the run that has failed."""
         key = "taskFailedEventDetails"
         return [event[key] for event in self.history(run_id) if key in event]

@@ -40,10 +40,10 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 def evil_port() -> Iterator[int]:
     """Of a server with an empty page at every address."""
 
-    def answer(_: Request) -> Response:
+    def response(_: Request) -> Response:
         return Response(200, b"<!doctype html><body>", {"Content-Type": "text/html"})
 
-    server = Server(answer, port=0, guard=None).start()
+    server = Server(response, port=0, guard=None).start()
     yield server.port
     server.stop()
 

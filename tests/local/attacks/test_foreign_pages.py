@@ -12,8 +12,8 @@ from tests.local.attacks.stack_process import StackProcess
 
 SEND = """async ([url, options]) => {
   try {
-    const answer = await fetch(url, { ...options, signal: AbortSignal.timeout(10000) });
-    return answer.type === "opaque" ? "sent" : await answer.text();
+    const response = await fetch(url, { ...options, signal: AbortSignal.timeout(10000) });
+    return response.type === "opaque" ? "sent" : await response.text();
   } catch (error) {
     return "failed";
   }
@@ -39,14 +39,14 @@ def send(page: Page, url: str, **options: Any) -> Any:
 
 
 def navigated(page: Page, url: str) -> Response:
-    """The answer to a link that the page follows by itself."""
+    """The response to a link that the page follows by itself."""
     with page.expect_navigation() as navigation:
         page.evaluate("url => { location.href = url }", url)
     return navigation.value
 
 
 def statuses(page: Page, act: Any) -> dict[str, set[int]]:
-    """By URL, of each answer that reaches the browser while `act` runs, also of those it hides."""
+    """Return the statuses by URL of each response to the browser, also of those that it hides."""
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     sent: dict[str, str] = {}
@@ -116,11 +116,11 @@ def test_no_page_makes_the_engine_call_another_service(
         "Content-Type": "application/x-amz-json-1.0",
     }
 
-    answer = send(
+    response = send(
         evil_page, simulated.url("AWS"), method="POST", headers=headers, body=json.dumps(machine)
     )
 
-    assert answer == "failed"
+    assert response == "failed"
 
 
 def test_no_page_reaches_the_simulators_back_door(simulated: StackProcess, evil_page: Page) -> None:
@@ -155,21 +155,21 @@ def test_no_page_takes_the_event_of_a_function_or_answers_for_it(
         )
         send(evil_page, f"{path}/init/error", **POST)
 
-    answer = httpx.get(f"{simulated.url('API')}/api/health", timeout=20)
+    response = httpx.get(f"{simulated.url('API')}/api/health", timeout=20)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def test_no_page_consents_at_the_sign_in(simulated: StackProcess, evil_page: Page) -> None:
     """Where it could choose a mailbox, and have the code sent to its own server."""
-    asked = {
+    fields = {
         "client_id": httpx.URL(simulated.authority).params["client_id"],
         "redirect_uri": evil_page.url,
         "response_type": "code",
         "account": "ada@example.com",
     }
     with evil_page.expect_navigation() as navigation:
-        evil_page.evaluate(SUBMIT, [simulated.authority.partition("?")[0], asked])
+        evil_page.evaluate(SUBMIT, [simulated.authority.partition("?")[0], fields])
 
     assert (navigation.value.status, "code=" in evil_page.url) == (403, False)
 
@@ -187,8 +187,8 @@ def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
     data = real.url("Dashboard").partition("?")[0] + "data/accounts"
 
     page.goto(f"http://{name}:{evil_port}/")
-    answer = send(page, data, credentials="include")
+    response = send(page, data, credentials="include")
     opened = navigated(page, data)
     context.close()
 
-    assert (answer, opened.status) == ("failed", 403)
+    assert (response, opened.status) == ("failed", 403)

@@ -36,7 +36,7 @@ def as_nobody() -> dict[str, int | list[int]]:
 
 
 def curl(url: str, *options: str, **user: object) -> int:
-    """The status of the answer, 0 when there was none within 10 s."""
+    """The status of the response, 0 when there was none within 10 s."""
     program = shutil.which("curl")
     assert program
     command = [program, "-s", "-k", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", *options]
@@ -59,7 +59,7 @@ def test_another_user_gets_nothing_of_a_stack_with_a_database_of_its_own_user(
     real: StackProcess, as_nobody: dict[str, int | list[int]]
 ) -> None:
     api, dashboard = real.url("API"), real.url("Dashboard").partition("?")[0]
-    asked = {
+    expected = {
         f"{api}/api/email/accounts": 401,
         f"{api}/api/auth/microsoft": 401,
         f"{api}/api/test-sync": 401,
@@ -73,7 +73,7 @@ def test_another_user_gets_nothing_of_a_stack_with_a_database_of_its_own_user(
         f"{real.url('Graph')}/me/messages": 401,
     }
 
-    assert {url: curl(url, **as_nobody) for url in asked} == asked
+    assert {url: curl(url, **as_nobody) for url in expected} == expected
     assert curl(f"{dashboard}data/actions/sync", "-d", "{}", **as_nobody) == 401
 
 
@@ -92,7 +92,7 @@ def test_another_user_takes_no_event_and_changes_nothing(
 
 
 def test_the_client_secret_of_the_tests_is_not_that_of_a_stack(simulated: StackProcess) -> None:
-    """With it any program could redeem a code of the simulated sign-in, which asks nobody."""
+    """With it any program could redeem a code of the simulated sign-in, without any consent."""
     token_url = simulated.authority.partition("?")[0].replace("/authorize", "/token")
     app = {
         "client_id": httpx.URL(simulated.authority).params["client_id"],
@@ -101,9 +101,9 @@ def test_the_client_secret_of_the_tests_is_not_that_of_a_stack(simulated: StackP
         "scope": "https://graph.microsoft.com/.default",
     }
 
-    answer = httpx.post(token_url, data=app, verify=False)
+    response = httpx.post(token_url, data=app, verify=False)
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 def test_the_database_s_port_asks_for_a_password(simulated: StackProcess) -> None:

@@ -30,7 +30,7 @@ def test_without_the_token_a_page_says_what_is_missing(
     page = browser.new_page()
     page.goto(real.url("Dashboard").partition("?")[0])
 
-    said = page.get_by_role("alert").inner_text()
+    alert = page.get_by_role("alert").inner_text()
     page.close()
 
-    assert "open the URL that it printed" in said
+    assert "open the URL that it printed" in alert

@@ -127,8 +127,8 @@ def test_what_does_not_exist_is_said_to_be_missing(queries: Queries) -> None:
 
 
 def test_every_statement_is_used_and_only_reads() -> None:
-    asked = re.compile(r"\.(?:run|records|_rows|_records?)\(\s*\"([a-z_]+)\"")
-    used = {name for path in CODE.glob("*.py") for name in asked.findall(path.read_text())}
+    calls = re.compile(r"\.(?:run|records|_rows|_records?)\(\s*\"([a-z_]+)\"")
+    used = {name for path in CODE.glob("*.py") for name in calls.findall(path.read_text())}
     reading = statements(QUERIES)
 
     assert used - statements().keys() == reading.keys()

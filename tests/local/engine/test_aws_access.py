@@ -46,23 +46,23 @@ def post(url: str, body: bytes = b"{}", **signature: Any) -> httpx.Response:
 
 
 def test_a_signed_request_is_answered_without_cors(url: str) -> None:
-    answer = post(url)
+    response = post(url)
 
-    assert (answer.status_code, answer.json()) == (200, {"stateMachines": []})
-    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert (response.status_code, response.json()) == (200, {"stateMachines": []})
+    assert not [name for name in response.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize(
     "signature", [{"key": "local"}, {"secret": "local"}, {"key": "", "secret": ""}]
 )
 def test_other_credentials_are_refused(url: str, signature: dict[str, Any]) -> None:
-    answer = post(url, **signature)
+    response = post(url, **signature)
 
-    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (
+    assert (response.status_code, response.headers["x-amzn-errortype"]) == (
         403,
         "AccessDeniedException",
     )
-    assert "make dev" in answer.json()["message"]
+    assert "make dev" in response.json()["message"]
 
 
 @pytest.mark.parametrize(

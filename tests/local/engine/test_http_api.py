@@ -96,10 +96,13 @@ def test_a_path_parameter_arrives_with_every_method(client: httpx.Client, method
 def test_a_route_that_is_not_public_asks_the_authorizer(client: httpx.Client) -> None:
     let_in = client.get("/runs/7", headers={"Authorization": "Bearer ann"}).json()
 
-    said = let_in["requestContext"]["authorizer"]["lambda"]
-    assert said["userId"] == "ann"
-    assert (said["seen"]["type"], said["seen"]["identitySource"]) == ("REQUEST", ["Bearer ann"])
-    assert said["seen"]["routeArn"].endswith("/$default/GET/runs/7")
+    context = let_in["requestContext"]["authorizer"]["lambda"]
+    assert context["userId"] == "ann"
+    assert (context["seen"]["type"], context["seen"]["identitySource"]) == (
+        "REQUEST",
+        ["Bearer ann"],
+    )
+    assert context["seen"]["routeArn"].endswith("/$default/GET/runs/7")
 
 
 def test_strangers_are_refused_in_the_gateway_s_words(client: httpx.Client) -> None:
@@ -188,9 +191,9 @@ def demo_user(lambdas: LambdaHost) -> Iterator[httpx.Client]:
 def test_this_machine_s_own_programs_and_pages_are_signed_in(
     demo_user: httpx.Client, path: str, headers: dict[str, str]
 ) -> None:
-    answer = demo_user.get(path, headers=headers)
+    response = demo_user.get(path, headers=headers)
 
-    assert answer.json()["requestContext"]["authorizer"]["lambda"]["userId"] == "demo"
+    assert response.json()["requestContext"]["authorizer"]["lambda"]["userId"] == "demo"
 
 
 def test_a_page_of_an_allowed_origin_elsewhere_needs_a_token(demo_user: httpx.Client) -> None:

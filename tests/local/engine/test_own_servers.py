@@ -77,7 +77,7 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "said"),
+    ("arguments", "environment", "message"),
     [
         (SERVERS[:2], APP, "give --authority too"),
         (SERVERS[2:], APP, "give --graph-url too"),
@@ -103,14 +103,14 @@ def test_what_cannot_work_is_said_at_start_in_one_sentence(
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
     environment: dict[str, str],
-    said: str,
+    message: str,
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         options(*arguments, **environment)
 
     sentence = capsys.readouterr().err
     assert ended.value.code == 2
-    assert said.format(folder=folder) in sentence
+    assert message.format(folder=folder) in sentence
     assert sentence.count("\n") == 1
     assert APP["MICROSOFT_CLIENT_SECRET"] not in sentence
 

@@ -68,7 +68,7 @@ def test_nobody_else_may_enter_the_socket_s_folder(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's death signal")
 def test_the_server_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
     code = (
         "import os, sys, pathlib\n"
@@ -84,6 +84,6 @@ def test_the_server_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 10
     while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline:
         if not Path(f"/proc/{pid}/cmdline").read_bytes():
-            break  # ended; nobody has asked for its exit code yet
+            break  # ended; its exit code was not read yet
         time.sleep(0.05)
     assert time.monotonic() < deadline

@@ -50,10 +50,10 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str) -> N
 
 
 def test_an_unreachable_database_is_said_in_one_sentence(tmp_path: Path) -> None:
-    nobody = "postgresql://postgres:pass-word@127.0.0.1:1/mail"
+    unreachable = "postgresql://postgres:pass-word@127.0.0.1:1/mail"
 
     with pytest.raises(StartFailed, match="The database could not be prepared") as failed:
-        Stack(options(tmp_path, "--database-url", nobody)).start()
+        Stack(options(tmp_path, "--database-url", unreachable)).start()
 
     assert "pass-word" not in str(failed.value)
     assert "\n" not in str(failed.value)
@@ -94,10 +94,10 @@ def test_the_token_that_it_prints_opens_the_api(tmp_path: Path) -> None:
         assert found
         token, url = found.groups()
         accounts = f"{url}/api/email/accounts"
-        answer = httpx.get(accounts, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        response = httpx.get(accounts, headers={"Authorization": f"Bearer {token}"}, timeout=30)
         without = httpx.get(accounts, timeout=30)
 
-    assert (answer.status_code, answer.json()["accounts"]) == (200, [])
+    assert (response.status_code, response.json()["accounts"]) == (200, [])
     assert without.status_code == 401
 
 

@@ -154,8 +154,8 @@ def test_what_the_stack_is_and_what_to_try_stands_on_the_first_page(
 
     assert (overview["stage"], overview["simulated"]) == ("local", True)
     lines = {each["title"]: each["line"] for each in overview["curl"]}
-    told = subprocess.run(shlex.split(lines["See its status"]), capture_output=True, check=True)
-    assert json.loads(told.stdout)["accountId"] == mirror.account.id
+    ran = subprocess.run(shlex.split(lines["See its status"]), capture_output=True, check=True)
+    assert json.loads(ran.stdout)["accountId"] == mirror.account.id
 
 
 def test_what_is_deployed_is_shown_with_its_retries_and_triggers(pages: httpx.Client) -> None:
@@ -212,7 +212,7 @@ def aws_url() -> Iterator[str]:
 
 
 def deploy(mirror: Mirror, aws_url: str, stage: str) -> None:
-    """Both stacks, as far as their outputs are asked for."""
+    """Both stacks, with the outputs that the dashboard reads."""
     settings = mirror.stack.lambdas.settings
     client = aws_client("secretsmanager", aws_url)
     secret = json.dumps({"DATABASE_URL": mirror.stack.database_url})

@@ -64,13 +64,13 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
     mirror.latency(0.5)  # so that all answers meet
 
     ids = [each.id for each in people]
-    answer = mirror.stack.lambdas.invoke("sync-accounts", json.dumps({"accountIds": ids}).encode())
+    result = mirror.stack.lambdas.invoke("sync-accounts", json.dumps({"accountIds": ids}).encode())
     mirror.latency()
-    assert not answer.failed, answer.payload
+    assert not result.failed, result.payload
     for each in people:
         when(partial(has_ended, each))
 
-    tally = json.loads(answer.payload)["outcomes"]
+    tally = json.loads(result.payload)["outcomes"]
     assert set(tally) <= {"synced", "handedOver"}
     assert sum(tally.values()) == AT_ONCE
     for name in ("sync-accounts", "sync-folders", "sync-folder"):

@@ -105,7 +105,7 @@ def test_a_mail_that_is_moved_read_and_deleted_is_followed(mirror: Mirror) -> No
 
 
 def test_the_self_test_runs_three_steps(mirror: Mirror) -> None:
-    answer = httpx.get(f"{mirror.stack.api_url}/api/test-sync").json()
+    response = httpx.get(f"{mirror.stack.api_url}/api/test-sync").json()
 
-    assert answer["success"] is True
-    assert {"message", "executionArn", "eventId"} <= answer.keys()
+    assert response["success"] is True
+    assert {"message", "executionArn", "eventId"} <= response.keys()

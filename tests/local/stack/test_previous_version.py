@@ -35,7 +35,7 @@ def tasks() -> dict[str, Task]:
 
 
 def read_of_answer(node: Any) -> Iterator[str]:
-    """The members of a function's answer that a Task of the definition picks."""
+    """The members of a function's result that a Task of the definition picks."""
     for path in node.get("ResultSelector", {}).values():
         if isinstance(path, str) and path.startswith("$.Payload."):
             yield path.removeprefix("$.Payload.")
@@ -83,10 +83,10 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
     )
 
     for name in [each for each in EXPECTED_RESULTS if each in tasks()]:
-        answer = mirror.stack.lambdas.invoke(name, samples.event(name))
-        assert not answer.failed, (name, answer.payload)
-        assert set(read_of_answer(tasks()[name])) <= (json.loads(answer.payload) or {}).keys()
-        assert samples.mismatch(name, answer.payload) is None
+        result = mirror.stack.lambdas.invoke(name, samples.event(name))
+        assert not result.failed, (name, result.payload)
+        assert set(read_of_answer(tasks()[name])) <= (json.loads(result.payload) or {}).keys()
+        assert samples.mismatch(name, result.payload) is None
 
     assert mirror.synced()["status"] == "completed"
 

@@ -1,4 +1,4 @@
-"""A mail arrives, the provider calls the webhook, the next tick mirrors it: nobody asks."""
+"""A mail arrives, the provider calls the webhook, the next tick mirrors it: without any request."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,21 +30,21 @@ def subjects(mirror: Mirror) -> set[str]:
     return {subject for (subject,) in mirror.rows("SELECT subject FROM mailsync.emails")}
 
 
-def test_a_mail_that_arrives_is_mirrored_by_the_next_tick_without_anybody_asking(
+def test_a_mail_that_arrives_is_mirrored_by_the_next_tick_without_a_request(
     pushed: Mirror,
 ) -> None:
-    pushed.simulate("deliver", subject="Nobody asked for this")
+    pushed.simulate("deliver", subject="Without a request")
     when(lambda: pushed.rows(DUE) == [[True]])
 
     assert pushed.invoke("start-due-syncs")["due"] == 1
 
-    when(lambda: "Nobody asked for this" in subjects(pushed))
+    when(lambda: "Without a request" in subjects(pushed))
     assert pushed.finished()["lastError"] is None
 
 
 def test_a_lost_notification_costs_time_and_no_mail(pushed: Mirror) -> None:
     pushed.control("POST", "switches", notifications_lost=True)
-    pushed.simulate("deliver", subject="Nobody told us of this")
+    pushed.simulate("deliver", subject="Without a notification")
     time.sleep(0.5)
     pushed.control("POST", "switches", notifications_lost=False)
     assert pushed.rows(DUE) == [[False]]
@@ -52,7 +52,7 @@ def test_a_lost_notification_costs_time_and_no_mail(pushed: Mirror) -> None:
 
     pushed.invoke("start-due-syncs")
 
-    when(lambda: "Nobody told us of this" in subjects(pushed))
+    when(lambda: "Without a notification" in subjects(pushed))
     pushed.finished()
 
 
@@ -62,9 +62,11 @@ def test_a_stranger_s_notification_comes_through_the_front_and_changes_nothing(
     subscription = pushed.control("GET", "subscriptions")[0]
     forged = {"subscriptionId": subscription["id"], "clientState": "guessed"}
 
-    answer = httpx.post(f"{pushed.stack.api_url}/api/webhooks/microsoft", json={"value": [forged]})
+    response = httpx.post(
+        f"{pushed.stack.api_url}/api/webhooks/microsoft", json={"value": [forged]}
+    )
 
-    assert answer.status_code == 202
+    assert response.status_code == 202
     assert pushed.rows(DUE) == [[False]]
     assert pushed.invoke("start-due-syncs")["due"] == 0
 
@@ -75,11 +77,11 @@ def test_a_disconnected_mailbox_is_not_notified_of_any_more_and_connected_again_
     provider, account = pushed.stack.provider, pushed.account
     assert len(pushed.control("GET", "subscriptions")) == 1
 
-    answer = httpx.delete(
+    response = httpx.delete(
         f"{account.api_url}/api/email/accounts/{account.id}", headers=account.headers, timeout=30
     )
 
-    assert (answer.status_code, answer.json()["status"]) == (200, "disconnected")
+    assert (response.status_code, response.json()["status"]) == (200, "disconnected")
     assert pushed.control("GET", "subscriptions") == []
     assert connect(account.api_url, provider, pushed.stack.token()).id == account.id
     pushed.finished()
@@ -130,7 +132,7 @@ def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(
         "clientState": subscription["client_state"],
     }
     before = pushed.rows(RUNS)[0][0]
-    pushed.simulate("deliver", subject="Told a thousand times")
+    pushed.simulate("deliver", subject="Notified a thousand times")
 
     with httpx.Client(base_url=pushed.stack.api_url, timeout=60) as client:
         with ThreadPoolExecutor(4) as pool:
@@ -145,7 +147,7 @@ def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(
         1,
         0,
     ]
-    when(lambda: "Told a thousand times" in subjects(pushed))
+    when(lambda: "Notified a thousand times" in subjects(pushed))
     pushed.finished()
     assert pushed.rows(RUNS)[0][0] == before + 1
 

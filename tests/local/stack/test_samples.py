@@ -25,7 +25,7 @@ FROM_OUTSIDE = ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     """The variables in each function's environment, by its name."""
     folder = tmp_path_factory.mktemp("cdk.out")
     synthesis.app(folder).synth()
@@ -43,8 +43,8 @@ def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
     assert EXPECTED_RESULTS.keys() == names
 
 
-def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
-    mirror: Mirror, told: dict[str, dict[str, object]], tmp_path: Path
+def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
+    mirror: Mirror, variables: dict[str, dict[str, object]], tmp_path: Path
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
     samples = Samples(mirror.account.id, DEMO_USER, folder["id"])
@@ -56,7 +56,7 @@ def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
     )
 
     for name in EXPECTED_RESULTS:
-        settings = filled(told[name], values) | {each: values[each] for each in FROM_OUTSIDE}
+        settings = filled(variables[name], values) | {each: values[each] for each in FROM_OUTSIDE}
         outcome = run(catalog.function(name), samples.event(name), settings, tmp_path)
         assert not outcome.failed, (name, outcome.payload)
         assert samples.mismatch(name, outcome.payload) is None

@@ -49,7 +49,7 @@ FILES_OF_OTHERS = {"simulators.log"}  # the provider's own
 
 @dataclass
 class Session:
-    """What somebody could carry away from it; `addresses` are those that we sent browsers to."""
+    """What an attacker could carry away from it; `addresses` are those that we sent browsers to."""
 
     keys: set[str] = field(default_factory=set)
     addresses: list[str] = field(default_factory=list)
@@ -107,8 +107,8 @@ def notifications(mirror: Mirror) -> Iterator[str]:
 def fail_with_revealing_errors(mirror: Mirror) -> None:
     """The provider's errors quote whose mailbox it is and what stands in it."""
     (subject,) = mirror.rows("SELECT subject FROM mailsync.emails LIMIT 1")[0]
-    said = f"{mirror.account.address} may not read '{subject}'."
-    fault = {"status": 403, "code": "ErrorAccessDenied", "message": said}
+    message = f"{mirror.account.address} may not read '{subject}'."
+    fault = {"status": 403, "code": "ErrorAccessDenied", "message": message}
     rule = {"match": {"path": "/messages"}, "times": None, "fault": fault}
     mirror.control("POST", "faults", rules=[rule])
     run_id = mirror.account.sync("full")["runId"]
@@ -142,8 +142,8 @@ def opened(mirror: Mirror) -> Iterator[str]:
 
 def links(mirror: Mirror) -> set[str]:
     """What stood in each link of the provider that was followed, whether or not it was kept."""
-    asked = mirror.control("GET", "requests")
-    return {each for one in asked for each in TOKEN_OF_LINK.findall(one["query"])}
+    requests = mirror.control("GET", "requests")
+    return {each for one in requests for each in TOKEN_OF_LINK.findall(one["query"])}
 
 
 @pytest.fixture(scope="session")
@@ -151,8 +151,8 @@ def mail(mirror: Mirror, session: Session) -> set[str]:
     """Subjects, texts, people and their addresses, as far as they are not words of everyday."""
     texts = [text for (text,) in mirror.rows(TEXTS)]
     words = {word for text in texts for word in text.split() if len(word) > 14}
-    said = {text for query in (MAIL, RECIPIENTS) for (text,) in mirror.rows(query)}
-    return words | {each for each in said if each and len(each) > 10}
+    found = {text for query in (MAIL, RECIPIENTS) for (text,) in mirror.rows(query)}
+    return words | {each for each in found if each and len(each) > 10}
 
 
 def leaked(secrets: Iterable[str], text: str) -> list[str]:
@@ -232,10 +232,10 @@ def test_neither_stands_in_an_event_on_the_bus(
 ) -> None:
     mirror.invoke("publish-events")
 
-    told = mirror.stack.events.seen()
+    events = mirror.stack.events.seen()
 
-    assert "sync.completed" in {each["type"] for each in told}
-    assert leaked(session.keys | mail, json.dumps(told)) == []
+    assert "sync.completed" in {each["type"] for each in events}
+    assert leaked(session.keys | mail, json.dumps(events)) == []
 
 
 def test_mail_stands_in_the_tables_that_are_made_for_it_and_in_no_other(

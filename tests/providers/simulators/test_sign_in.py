@@ -63,8 +63,8 @@ def consent(simulators: Simulators, flow: dict[str, Any], account: str) -> dict[
     with a_browser(simulators) as browser:
         page = browser.get(flow["auth_uri"])
         assert account in page.text
-        answer = browser.post(flow["auth_uri"], data={"account": account})
-    return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+        response = browser.post(flow["auth_uri"], data={"account": account})
+    return dict(parse_qsl(urlsplit(response.headers["Location"]).query))
 
 
 def signed_in(
@@ -93,8 +93,8 @@ def test_a_code_works_once(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
 ) -> None:
     flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
-    answer = consent(simulators, flow, mailbox.address)
-    app.acquire_token_by_auth_code_flow(flow, answer)
+    response = consent(simulators, flow, mailbox.address)
+    app.acquire_token_by_auth_code_flow(flow, response)
 
     with a_browser(simulators) as client:
         again = client.post(
@@ -103,7 +103,7 @@ def test_a_code_works_once(
                 "client_id": CLIENT_ID,
                 "client_secret": CLIENT_SECRET,
                 "grant_type": "authorization_code",
-                "code": answer["code"],
+                "code": response["code"],
                 "redirect_uri": REDIRECT,
             },
         )
@@ -115,9 +115,9 @@ def test_a_code_without_its_verifier_is_refused(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
 ) -> None:
     flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
-    answer = consent(simulators, flow, mailbox.address)
+    response = consent(simulators, flow, mailbox.address)
 
-    result = app.acquire_token_by_auth_code_flow({**flow, "code_verifier": "other"}, answer)
+    result = app.acquire_token_by_auth_code_flow({**flow, "code_verifier": "other"}, response)
 
     assert (result["error"], result["error_codes"]) == ("invalid_grant", [501481])
 
@@ -149,9 +149,9 @@ def test_declining_brings_no_code(
 ) -> None:
     flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
     with a_browser(simulators) as browser:
-        answer = browser.post(flow["auth_uri"], data={"decline": "1"})
+        response = browser.post(flow["auth_uri"], data={"decline": "1"})
 
-    query = dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+    query = dict(parse_qsl(urlsplit(response.headers["Location"]).query))
     assert query["error"] == "access_denied"
     assert query["state"] == flow["state"]
 

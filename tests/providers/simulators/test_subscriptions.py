@@ -41,9 +41,9 @@ def wanted(subscriber: Subscriber, **changes: Any) -> Json:
 
 
 def subscribe(graph: httpx.Client, subscriber: Subscriber, **changes: Any) -> Json:
-    answer = graph.post("/subscriptions", json=wanted(subscriber, **changes))
-    assert answer.status_code == 201, answer.text
-    created: Json = answer.json()
+    response = graph.post("/subscriptions", json=wanted(subscriber, **changes))
+    assert response.status_code == 201, response.text
+    created: Json = response.json()
     return created
 
 
@@ -106,9 +106,9 @@ def test_a_subscription_of_a_folder_is_silent_about_others(
 def test_what_the_service_refuses_is_refused(
     graph: httpx.Client, subscriber: Subscriber, changes: Json, code: str
 ) -> None:
-    answer = graph.post("/subscriptions", json=wanted(subscriber, **changes))
+    response = graph.post("/subscriptions", json=wanted(subscriber, **changes))
 
-    assert error_of(answer) == (400, code)
+    assert error_of(response) == (400, code)
 
 
 def test_an_endpoint_that_does_not_echo_the_token_is_refused(
@@ -116,9 +116,9 @@ def test_an_endpoint_that_does_not_echo_the_token_is_refused(
 ) -> None:
     subscriber.echoes = False
 
-    answer = graph.post("/subscriptions", json=wanted(subscriber))
+    response = graph.post("/subscriptions", json=wanted(subscriber))
 
-    assert error_of(answer) == (400, "ValidationError")
+    assert error_of(response) == (400, "ValidationError")
 
 
 def test_a_short_one_lasts_45_minutes_and_can_be_renewed_and_read(
@@ -222,9 +222,9 @@ def test_the_application_must_be_allowed_to_read_the_mailbox(
     resource = f"/users/{mailbox.user_id}/messages"
 
     with app_client(simulators) as app:
-        answer = app.post("/subscriptions", json=wanted(subscriber, resource=resource))
+        response = app.post("/subscriptions", json=wanted(subscriber, resource=resource))
 
-    assert error_of(answer) == (403, "ErrorAccessDenied")
+    assert error_of(response) == (403, "ErrorAccessDenied")
 
 
 def test_an_expired_one_says_nothing_and_cannot_be_renewed(
@@ -253,7 +253,7 @@ def test_what_is_refused_is_sent_again(
     mailbox.deliver(a_mail())
 
     assert subscriber.receives(1)
-    simulators.notifier.flush()  # an attempt is noted after its answer
+    simulators.notifier.flush()  # an attempt is noted after its response
     sent = [each for each in simulators.notifier.deliveries if each["url"] == subscriber.url]
     assert [each["status"] for each in sent] == [503, 429, 202]
 
@@ -300,10 +300,10 @@ def test_one_that_must_be_authorized_again_is_silent_until_it_is(
     mailbox.deliver(a_mail("unnoticed"))
     simulators.notifier.flush()
 
-    answer = graph.patch(path, json={"expirationDateTime": in_minutes(60)})
+    response = graph.patch(path, json={"expirationDateTime": in_minutes(60)})
     noticed = mailbox.deliver(a_mail("noticed"))
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert subscriber.receives(2)
     assert subscriber.items[-1]["resourceData"]["id"] == noticed
 

@@ -1,4 +1,4 @@
-"""Four in flight for one mailbox, whoever asks, and what becomes of batches."""
+"""Four in flight for one mailbox, over all connections, and what becomes of batches."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -86,9 +86,9 @@ def test_a_batch_of_twenty_runs_four_at_a_time(
 ) -> None:
     slow.service.latency = Latency(fixed_s=0.02)
 
-    answer = graph.post("/$batch", json=batch_of(*["/me"] * 20)).json()
+    response = graph.post("/$batch", json=batch_of(*["/me"] * 20)).json()
 
-    assert [each["status"] for each in answer["responses"]] == [200] * 20
+    assert [each["status"] for each in response["responses"]] == [200] * 20
     in_flight = [record.in_flight for record in slow.service.log.records()]
     assert len(in_flight) == 20
     assert max(in_flight) <= 3
@@ -99,10 +99,10 @@ def test_a_batch_beside_other_requests_has_refused_items(
 ) -> None:
     slow.service.set_behaviour(requests_in_flight=2)
 
-    answer = graph.post("/$batch", json=batch_of(*["/me"] * 4))
+    response = graph.post("/$batch", json=batch_of(*["/me"] * 4))
 
-    refused = [each for each in answer.json()["responses"] if each["status"] == 429]
-    assert answer.status_code == 200
+    refused = [each for each in response.json()["responses"] if each["status"] == 429]
+    assert response.status_code == 200
     assert refused
     assert {each["headers"]["Retry-After"] for each in refused} == {"1"}
 

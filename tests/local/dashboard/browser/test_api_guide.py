@@ -126,8 +126,8 @@ def test_an_administrator_connects_a_mailbox_of_an_organisation(
     mirror.control("POST", "mailboxes", address=address, display_name="Sales")
     mirror.reload(MICROSOFT_TENANTS=TENANT_ID)
 
-    example = ORGANISATION.replace("await api(", "const answer = await api(")
-    then = "return [answer.status, await answer.json()]"
+    example = ORGANISATION.replace("await api(", "const response = await api(")
+    then = "return [response.status, await response.json()]"
     status, body = run(app, mirror, example, then=then, tenantId=TENANT_ID, userId=DEMO_USER)
 
     assert (status, body["emailAddress"]) == (201, address)

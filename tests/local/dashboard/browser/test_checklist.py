@@ -144,4 +144,4 @@ def test_a_cut_network_is_seen_and_the_sync_goes_on_where_it_failed(
     expect(step(page, "sync-folder: Inbox")).to_contain_text("attempts")
     again = mirror.pages_requested_again()
     assert again
-    assert all(len(pages) == 1 for pages in again.values()), "only what failed is asked for again"
+    assert all(len(pages) == 1 for pages in again.values()), "only what failed is requested again"

@@ -32,10 +32,10 @@ autoplay poster="{evil}/poster.png"></video><audio src="{evil}/audio" autoplay><
 
 @dataclass
 class Evil:
-    """The sender's server, which notes what it is asked for."""
+    """The sender's server, which records what is requested of it."""
 
     url: str = ""
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def evil() -> Iterator[Evil]:
     noted = Evil()
 
     def note(request: Request) -> Response:
-        noted.asked.append(request.path)
+        noted.requests.append(request.path)
         return Response(200, b"alert(1)", {"Access-Control-Allow-Origin": "*"})
 
     server = Server(note, port=0, guard=None).start()
@@ -59,18 +59,18 @@ def message(mirror: BrowsedStack, evil: Evil) -> str:
     body = MAIL.format(evil=evil.url)
     mirror.simulate("deliver", subject=subject, body=body, body_type="html")
     mirror.account.sync()
-    asked = f"SELECT id FROM mailsync.emails WHERE subject LIKE '<img src={evil.url}%'"
-    return str(when(lambda: mirror.rows(asked))[0][0])
+    found = f"SELECT id FROM mailsync.emails WHERE subject LIKE '<img src={evil.url}%'"
+    return str(when(lambda: mirror.rows(found))[0][0])
 
 
 @pytest.fixture
 def page(mirror: BrowsedStack, browser: Browser, evil: Evil) -> Iterator[Page]:
-    """What opens a dialog in it has run, and is noted as asked for."""
+    """What opens a dialog in it has run, and is recorded as a request."""
     context = browser.new_context(base_url=mirror.url)
     opened = context.new_page()
 
     def note(dialog: Dialog) -> None:
-        evil.asked.append(dialog.message)
+        evil.requests.append(dialog.message)
         dialog.dismiss()
 
     opened.on("dialog", note)
@@ -87,7 +87,7 @@ def test_hostile_mail_is_shown_and_neither_runs_nor_loads_anything(
     expect(body.get_by_text("The last line")).to_be_visible()
     provoke(page)
 
-    assert evil.asked == []
+    assert evil.requests == []
     assert page.url.startswith(mirror.url)
     expect(page.locator(".reader h2")).to_contain_text("<img src=")
 
@@ -99,7 +99,7 @@ def test_its_address_opened_directly_is_as_harmless(page: Page, evil: Evil, mess
     page.get_by_role("button", name="Send").click()
     page.wait_for_timeout(500)
 
-    assert evil.asked == []
+    assert evil.requests == []
 
 
 def provoke(page: Page) -> None:

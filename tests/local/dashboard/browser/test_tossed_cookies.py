@@ -79,20 +79,23 @@ def hosts(
     def api(request: Request) -> Response:
         sent = request.headers
         headers = {name: sent[name].encode("latin-1") for name in FORWARDED if name in sent}
-        answer = httpx.request(
+        response = httpx.request(
             request.method,
             f"{mirror.stack.api_url}{request.path}?{request.query}",
             headers=httpx.Headers([(name.encode(), each) for name, each in headers.items()]),
             content=request.body,
             timeout=60,
         )
-        said = {
-            name: answer.headers[name]
+        passed_on = {
+            name: response.headers[name]
             for name in ("content-type", "location")
-            if name in answer.headers
+            if name in response.headers
         }
         return Response(
-            answer.status_code, answer.content, said, tuple(answer.headers.get_list("set-cookie"))
+            response.status_code,
+            response.content,
+            passed_on,
+            tuple(response.headers.get_list("set-cookie")),
         )
 
     def evil(_: Request) -> Response:
@@ -158,9 +161,9 @@ def test_in_the_same_browser_an_own_sign_in_goes_on_and_may_wait_for_a_confirmat
     """Chromium takes and returns the cookie with the prefix; a sibling cannot spoil it."""
     mirror.reload(CONFIRM_CONNECTIONS="true")
     victim.goto(f"{hosts.api}/api/health")
-    asked: Any = {"headers": json_headers(mirror, DEMO_USER)}
+    options: Any = {"headers": json_headers(mirror, DEMO_USER)}
     begun = victim.evaluate(
-        "async (asked) => (await fetch('/api/auth/microsoft', asked)).json()", asked
+        "async (options) => (await fetch('/api/auth/microsoft', options)).json()", options
     )
     begun_by_mallory(mirror, hosts, tossed)
     victim.goto(hosts.evil)

@@ -84,7 +84,7 @@ def barriers(page: Page) -> list[str]:
 
 
 def photograph(page: Page, name: str) -> None:
-    """For whoever wants to look: build/dashboard/NAME.light.png and .dark.png."""
+    """For a look by eye: build/dashboard/NAME.light.png and .dark.png."""
     page.get_by_role("button", name="Simulator").click()
     SCREENS.mkdir(parents=True, exist_ok=True)
     for scheme in ("dark", "light"):
