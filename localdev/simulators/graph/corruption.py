@@ -32,7 +32,7 @@ def corrupt_body(response: Response, fault: Fault) -> Response:
         response = replace(response, body=fault.body.encode())
     if fault.truncate_json:
         response = replace(response, body=response.body[: len(response.body) // 2])
-    if fault.cut == "before result":
+    if fault.cut == "before answer":
         return replace(response, cut_at=_CLOSED_WITHOUT_ANSWER)
     if fault.cut == "mid body":
         return replace(response, cut_at=len(response.body) // 2)
