@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from localdev.containers.sam import free_port
 from localdev.demo_account import simulator
 from localdev.simulators.service import TENANT_ID
 from tests.local.mirror import Mirror
@@ -15,7 +16,8 @@ from tests.support.small_stack import small_stack
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     """Connected by an app that has a certificate, and its first sync finished; administrators may
     connect mailboxes of the simulated organisation."""
-    with small_stack(tmp_path_factory.mktemp("stack")) as stack:
+    folder, port = tmp_path_factory.mktemp("stack"), free_port()
+    with small_stack(folder, database_port=port) as stack:
         certificate = app_certificate()
         simulator(stack.provider, "POST", "app-certificates", pem=certificate)
         stack.lambdas.settings["MICROSOFT_CLIENT_CERTIFICATE"] = certificate

@@ -1,6 +1,5 @@
 """Each broken deployment of docs/troubleshooting.md, broken here, is seen as the page says."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from localdev.demo_account import connect
 from localdev.stack import FUNCTIONS_LOGIN
 from tests.local.mirror import Mirror
 from tests.local.stack.broken_deployment import BrokenDeployment, sections
-from tests.store.cluster import Cluster, cluster_in
+from tests.store.cluster import Cluster
 
 NOWHERE = "postgresql://mailsync@127.0.0.1:1/mail"
 SYNC = ("POST", "/api/email/sync")
@@ -23,11 +22,13 @@ def deployment(mirror: Mirror) -> BrokenDeployment:
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A server that asks for passwords, with a database that has no schema."""
-    with cluster_in(tmp_path_factory.mktemp("empty")) as cluster:
-        cluster.run("CREATE ROLE functions LOGIN PASSWORD 'right'")
-        yield cluster
+def server(mirror: Mirror) -> Cluster:
+    """The stack's server, with a database that has no schema, and a login with a password."""
+    postgres, port = mirror.stack.postgres, mirror.stack.options.database_port
+    assert postgres and port
+    cluster = Cluster(postgres, port)
+    cluster.run("CREATE ROLE functions LOGIN PASSWORD 'right'", "CREATE DATABASE empty")
+    return cluster
 
 
 def test_a_wrong_jwt_key(deployment: BrokenDeployment) -> None:
@@ -73,9 +74,11 @@ def test_a_database_that_cannot_be_written(deployment: BrokenDeployment, mirror:
     assert sections()["The database is read-only"] == [response, log, error]
 
 
-def test_a_database_without_a_free_connection(deployment: BrokenDeployment, empty: Cluster) -> None:
-    empty.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0 PASSWORD 'right'")
-    url = empty.url("crowded", "mail", password="right")
+def test_a_database_without_a_free_connection(
+    deployment: BrokenDeployment, server: Cluster
+) -> None:
+    server.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0 PASSWORD 'right'")
+    url = server.url("crowded", "empty", password="right")
     with deployment.deployed_with("api", DATABASE_URL=url):
         response, log = deployment.response(*SYNC), deployment.log("api")
 
@@ -89,16 +92,16 @@ def test_a_url_that_cannot_be_read(deployment: BrokenDeployment) -> None:
     assert sections()["The database's URL cannot be read"] == [response, log]
 
 
-def test_a_wrong_password(deployment: BrokenDeployment, empty: Cluster) -> None:
-    url = empty.url("functions", "mail", password="wrong")
+def test_a_wrong_password(deployment: BrokenDeployment, server: Cluster) -> None:
+    url = server.url("functions", "empty", password="wrong")
     with deployment.deployed_with("api", DATABASE_URL=url):
         response, log = deployment.response(*SYNC), deployment.log("api")
 
     assert sections()["The database refuses the login"] == [response, log]
 
 
-def test_a_database_without_the_schema(deployment: BrokenDeployment, empty: Cluster) -> None:
-    url = empty.url("functions", "mail", password="right")
+def test_a_database_without_the_schema(deployment: BrokenDeployment, server: Cluster) -> None:
+    url = server.url("functions", "empty", password="right")
     with deployment.deployed_with("api", DATABASE_URL=url):
         health, response = deployment.response("GET", "/api/health"), deployment.response(*SYNC)
         log = deployment.log("api")
