@@ -25,7 +25,8 @@ def deployment(mirror: Mirror) -> BrokenDeployment:
 def server(mirror: Mirror) -> Cluster:
     """The stack's server, with a database that has no schema, and a login with a password."""
     postgres, port = mirror.stack.postgres, mirror.stack.options.database_port
-    assert postgres and port
+    assert postgres is not None
+    assert port is not None
     cluster = Cluster(postgres, port)
     cluster.run("CREATE ROLE functions LOGIN PASSWORD 'right'", "CREATE DATABASE empty")
     return cluster
