@@ -96,7 +96,7 @@ class EntraServer:
         return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
-        """What the page's form sends: the parameters of the authorize request, and the account picked."""
+        """Take the page's form: the parameters of the authorize request, and the account."""
         query = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
         fault = self._authorize_fault(query)
         if fault:
