@@ -15,7 +15,7 @@ from dashboard.executions import Executions
 from dashboard.functions import function_views, workflow_view
 from dashboard.overview import overview
 from dashboard.queries import MAX_ID, Queries
-from dashboard.runs import Runs, Wanted
+from dashboard.runs import Runs
 from dashboard.sources import Sources
 from dashboard.to_json import Json, iso, json_bytes
 from infra.catalog import WORKFLOWS
@@ -76,13 +76,12 @@ class Data:
     def _run_list(self, query: Query) -> Any:
         limit = _limit(query)
         at, run_id = _position(query)
-        wanted = Wanted(
-            account_id=query.get("account"),
-            status=query.get("status"),
-            trigger=query.get("trigger"),
-            before=(at or _END_OF_TIME, run_id),
-            limit=limit + 1,
-        )
+        filters = {
+            "account_id": query.get("account"),
+            "status": query.get("status"),
+            "trigger": query.get("trigger"),
+        }
+        runs = self._runs.page(filters, (at or _END_OF_TIME, run_id), limit + 1)
         return _page(
             "runs", self._runs.page(wanted), limit, lambda run: (run["createdAt"], run["id"])
         )

@@ -1,20 +1,22 @@
 """Runs for the pages: those of mailboxes from the tables, self-tests from the engine."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
 
 from dashboard.executions import Execution, Executions
 from dashboard.forecast import expect_retries, label, states, what_next
-from dashboard.functions import picture_view
 from dashboard.history import Step, read_history
+from dashboard.picture import draw
 from dashboard.queries import NotFound, Queries
 from dashboard.to_json import Json, json_bytes, milliseconds, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 
 SELF_TEST = "self-test"
 """The trigger of every test-sync."""
+
+Filters = dict[str, str | None]
+"""`account_id`, `status` and `trigger`; None lets all runs through."""
 
 _STATUSES = {
     "RUNNING": "running",
@@ -25,44 +27,27 @@ _STATUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which runs: None lets all through; only those below `before`, from the newest on."""
-
-    account_id: str | None = None
-    status: str | None = None
-    trigger: str | None = None
-    before: tuple[datetime, str]
-    limit: int
-
-
 class Runs:
     def __init__(self, queries: Queries, executions: Executions) -> None:
         self._queries = queries
         self._executions = executions
         self._pictures: dict[str, orjson.Fragment] = {}
 
-    def page(self, wanted: Wanted) -> list[Json]:
-        """At most `limit` of them."""
-        stored = self._queries.runs(
-            account_id=wanted.account_id,
-            status=wanted.status,
-            trigger=wanted.trigger,
-            before=wanted.before,
-            limit=wanted.limit,
-        )
-        found = [_summary(each) for each in stored] + self._self_tests(wanted)
-        found.sort(key=lambda each: (each["createdAt"], each["id"]), reverse=True)
-        return found[: wanted.limit]
+    def page(self, filters: Filters, before: tuple[datetime, str], limit: int) -> list[Json]:
+        """Return `limit` runs at most, from the newest on, below the position `before`."""
+        stored = self._queries.runs(**filters, before=before, limit=limit)
+        found = [_summary(run) for run in stored] + self._self_tests(filters, before)
+        found.sort(key=lambda run: (run["createdAt"], run["id"]), reverse=True)
+        return found[:limit]
 
-    def _self_tests(self, wanted: Wanted) -> list[Json]:
-        if wanted.account_id or wanted.trigger not in (None, SELF_TEST):
+    def _self_tests(self, filters: Filters, before: tuple[datetime, str]) -> list[Json]:
+        if filters["account_id"] or filters["trigger"] not in (None, SELF_TEST):
             return []
         return [
             _self_test(each)
             for each in self._executions.newest(TEST_SYNC.name)
-            if (each.started_at, each.name) < wanted.before
-            and wanted.status in (None, _STATUSES[each.status])
+            if (each.started_at, each.name) < before
+            and filters["status"] in (None, _STATUSES[each.status])
         ]
 
     def one(self, run_id: str) -> Json:
@@ -95,7 +80,7 @@ class Runs:
     def _picture(self, workflow: str) -> orjson.Fragment:
         """Drawn once: it is that of the definition, whatever a run did."""
         if workflow not in self._pictures:
-            picture = picture_view(self._executions.definition(workflow))
+            picture = draw(self._executions.definition(workflow))
             self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
         return self._pictures[workflow]
 

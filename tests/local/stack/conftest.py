@@ -1,10 +1,10 @@
 """The whole product, started as `make dev` starts it, on free ports and in a folder of its own."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
-from localdev.containers.sam import free_port
 from localdev.demo_account import simulator
 from localdev.simulators.service import TENANT_ID
 from tests.local.mirror import Mirror
@@ -16,7 +16,9 @@ from tests.support.small_stack import small_stack
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     """Connected by an app that has a certificate, and its first sync finished; administrators may
     connect mailboxes of the simulated organisation."""
-    folder, port = tmp_path_factory.mktemp("stack"), free_port()
+    folder = tmp_path_factory.mktemp("stack")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     with small_stack(folder, database_port=port) as stack:
         certificate = app_certificate()
         simulator(stack.provider, "POST", "app-certificates", pem=certificate)

@@ -43,21 +43,6 @@ def finished(pages: httpx.Client, run_id: str) -> Any:
     return get(pages, f"runs/{run_id}")
 
 
-def test_a_self_test_is_a_run_with_three_completed_steps(pages: httpx.Client) -> None:
-    started = act(pages, "test-sync")
-
-    run = finished(pages, started["eventId"])
-
-    assert (run["workflow"], run["status"]) == ("test-sync", "completed")
-    assert [(step["name"], step["status"]) for step in run["steps"]] == [
-        ("reach-database", "succeeded"),
-        ("reach-provider", "succeeded"),
-        ("write-and-read", "succeeded"),
-    ]
-    assert all(step["durationMs"] is not None for step in run["steps"])
-    assert run["id"] in [each["id"] for each in get(pages, "runs", trigger="self-test")["runs"]]
-
-
 def test_a_run_shows_each_folder_by_name_with_what_was_done_in_it(
     mirror: Mirror, pages: httpx.Client
 ) -> None:
@@ -72,24 +57,6 @@ def test_a_run_shows_each_folder_by_name_with_what_was_done_in_it(
     assert run["states"]["sync-each-folder"] == "succeeded"
     assert run["next"]["at"] is not None
     assert run["historyLost"] is False
-
-
-def test_one_new_mail_is_delivered_synced_and_read_by_a_few_clicks(
-    mirror: Mirror, pages: httpx.Client
-) -> None:
-    address = mirror.account.address
-    act(pages, "deliver", address=address, subject="By a click")
-    run = finished(pages, act(pages, "sync", accountId=mirror.account.id)["runId"])
-
-    assert run["status"] == "completed"
-    account = get(pages, f"accounts/{mirror.account.id}")
-    assert (account["syncProgress"], account["differences"]) == (account["syncTotal"], [])
-    inbox = next(each for each in account["folders"] if each["role"] == "inbox")
-    newest = get(pages, f"folders/{inbox['id']}/messages")["messages"][0]
-    assert newest["subject"] == "By a click"
-    body = pages.get(f"messages/{newest['id']}/body")
-    assert "Delivered by the dashboard" in body.text
-    assert "sandbox" in body.headers["Content-Security-Policy"]
 
 
 def test_a_message_is_moved_and_marked_as_read_where_the_mail_is(
