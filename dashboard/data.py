@@ -82,9 +82,7 @@ class Data:
             "trigger": query.get("trigger"),
         }
         runs = self._runs.page(filters, (at or _END_OF_TIME, run_id), limit + 1)
-        return _page(
-            "runs", self._runs.page(wanted), limit, lambda run: (run["createdAt"], run["id"])
-        )
+        return _page("runs", runs, limit, lambda run: (run["createdAt"], run["id"]))
 
     def _events(self, query: Query) -> Any:
         limit = _limit(query)
