@@ -61,7 +61,7 @@ class Actions:
         return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
     def _rerun(self, fields: Json) -> Json:
-        """The same again; what was not a full sync becomes a manual one."""
+        """Start the same again; what was not a full sync becomes a manual one."""
         run_id = text(fields, "runId")
         if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
             return self._test_sync({})

@@ -31,7 +31,7 @@ class Changes:
         self._stopped.set()
 
     def wait(self, since: int) -> int:
-        """The version as soon as it is not `since` any more, after 20 s in any case."""
+        """Wait until the version is not `since` any more, 20 s at most; return it."""
         deadline = time.monotonic() + WAIT_S
         while (version := self._look()) == since and time.monotonic() < deadline:
             if self._stopped.wait(LOOK_EVERY_S / 2):

@@ -56,7 +56,7 @@ class Data:
         }
 
     def __call__(self, path: str, query: str) -> Response | None:
-        """None when nothing has this path."""
+        """Return the response for a path, None when nothing has it."""
         for pattern, response in self._routes.items():
             match = re.fullmatch(pattern, path)
             if match:

@@ -22,7 +22,7 @@ from mailsync.settings import Settings
 
 
 def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
-    """The stage in the account and region of the environment.
+    """Find the stage in the account and region of the environment.
 
     show_bodies: the text of mail may be opened, and each opening is reported on stderr.
 

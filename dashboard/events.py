@@ -26,7 +26,7 @@ class Event:
 def newest(
     sent: Iterable[OutboxEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[Event]:
-    """The newest of both, at most `limit`; our own ones on the bus are in `sent` already."""
+    """Return the newest of both, at most `limit`; our own ones on the bus are in `sent` already."""
     received = (_received(each) for each in seen if each["source"] != OURS)
     found = [_sent(each) for each in sent] + [each for each in received if each.at < below]
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]

@@ -29,7 +29,7 @@ def label(step: Step, folders: Mapping[int, str]) -> str:
 
 
 def states(steps: Iterable[Step]) -> dict[str, Status]:
-    """Of every state that was entered: its last visit, and of several folders the worst one."""
+    """Return of every state that was entered its last visit, of several folders the worst one."""
     last = {(each.name, each.folder_id): each.status for each in steps}
     found: dict[str, Status] = {}
     for (name, _), status in last.items():
@@ -39,7 +39,7 @@ def states(steps: Iterable[Step]) -> dict[str, Status]:
 
 
 def expect_retries(steps: Iterable[Step], scope: Scope) -> None:
-    """Sets when the next attempt of each waiting step begins at the latest."""
+    """Set when the next attempt of each waiting step begins at the latest."""
     known = {each.name: each for each in scope.all_states()}
     for step in steps:
         state = known.get(step.name)
@@ -61,7 +61,7 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
 def what_next(
     run: Json, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
 ) -> Next | None:
-    """Of an open run what it waits for, or else what is at work; of a closed one the next sync of
+    """Return what an open run waits for, or else what is at work; of a closed one the next sync of
     its mailbox."""
     if run["status"] not in _OPEN:
         return _next_sync(run)
@@ -95,7 +95,7 @@ def _ends_of_waits(
 
 
 def _seconds(state: Any, path: Sequence[str]) -> float | None:
-    """None when the input of the step was not recorded, or is longer than the engine keeps."""
+    """Return the length of a Wait; None when its input was not recorded, or not as a whole."""
     for name in path:
         state = state.get(name) if isinstance(state, dict) else None
     return float(state) if path and isinstance(state, int | float) else None

@@ -71,7 +71,7 @@ class Runs:
         }
 
     def _execution(self, run: Json) -> Execution | None:
-        """None for a run that one function did by itself, too."""
+        """Return the run's execution; None also for a run that one function did by itself."""
         if run["startedAt"] and not _had_steps(run):
             return None
         arn = run["executionArn"] or self._executions.arn(MAILBOX_SYNC.name, run["id"])
@@ -109,7 +109,7 @@ class Runs:
 
 
 def _had_steps(run: Json) -> bool:
-    """Whether an execution did it; a scheduled sync may be done by one function."""
+    """Return whether an execution did it; a scheduled sync may be done by one function."""
     return (run["executionArn"] or "").startswith("arn:")
 
 

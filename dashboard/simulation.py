@@ -56,7 +56,7 @@ class Simulation:
         return response
 
     def _connect(self, fields: Json) -> Json:
-        """The whole sign-in, as a browser would do it; an unknown mailbox is made, empty."""
+        """Sign in as a browser would; an unknown mailbox is created, empty."""
         address = fields.get("address")
         token = self._sources.token()
         assert token is not None, "a simulated stack signs its own tokens"

@@ -26,7 +26,7 @@ class DemoAccount:
         return self._json("GET", f"/api/email/sync?accountId={self.id}")
 
     def sync(self, sync_type: str = "manual") -> dict[str, Any]:
-        """Starts a sync, or joins the one under way."""
+        """Start a sync, or join the one under way."""
         body = {"accountId": self.id, "syncType": sync_type}
         return self._json("POST", "/api/email/sync", json=body)
 
@@ -42,7 +42,7 @@ class DemoAccount:
 def connect(
     api_url: str, provider: Provider, token: str, address: str | None = None
 ) -> DemoAccount:
-    """Signs in with that simulated mailbox, or the first, by the OAuth code flow, browser-like.
+    """Sign in with that simulated mailbox, or the first, by the OAuth code flow, browser-like.
 
     Raises:
         StartFailed: some step of the sign-in was refused, or there is no simulated mailbox.
@@ -70,7 +70,7 @@ def _first_mailbox(provider: Provider) -> str:
 
 
 def simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
-    """An action of the simulators' back door, `/_sim/ACTION`."""
+    """Call an action of the simulators' back door, `/_sim/ACTION`."""
     url = urlsplit(provider.graph_url)
     response = httpx.request(
         method,

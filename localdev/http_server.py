@@ -97,7 +97,7 @@ class Server(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news; anything else is a bug and is printed."""
+        """Print a bug; a client that went away is none."""
         if not isinstance(sys.exception(), (ConnectionError, ssl.SSLError, TimeoutError)):
             super().handle_error(request, client_address)
 

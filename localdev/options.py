@@ -90,7 +90,7 @@ class Options:
 
 
 def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> tuple[str, Options]:
-    """The command and its options.
+    """Parse the command and its options.
 
     Ends the process on --help, and with 2 and one sentence on wrong usage.
     """
@@ -126,7 +126,7 @@ def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One line, without the usage, which is longer than a terminal is high."""
+        """Print one line, without the usage, which is longer than a terminal is high."""
         self.exit(2, f"{self.prog}: {message}\n")
 
 

@@ -71,7 +71,7 @@ class Samples:
     run_id: str = RUN_ID
 
     def event(self, function: str) -> bytes:
-        """The function's sample with these ids and the epoch of the lease last taken."""
+        """Return the function's sample with these ids and the epoch of the lease last taken."""
         text = (self.events / f"{function}.json").read_text()
         for placeholder, own in (
             (ACCOUNT_ID, self.account_id),
@@ -85,7 +85,7 @@ class Samples:
         return json.dumps(event).encode()
 
     def mismatch(self, function: str, payload: bytes) -> str | None:
-        """What is wrong with the function's result; None: nothing. Remembers a lease."""
+        """Return what is wrong with the function's result; None: nothing. Remembers a lease."""
         try:
             result = json.loads(payload)
         except ValueError:

@@ -30,7 +30,7 @@ SYNC_LIMIT_S = 300
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 when everything answered as it should, else 1."""
+    """Return the exit code: 0 when everything answered as it should, else 1."""
     options = _options(arguments)
     try:
         sam = Sam(options.sam, options.image or None)
@@ -60,7 +60,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 @contextmanager
 def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
-    """A local stack within the reach of containers; `template` is filled with what it has."""
+    """Run a local stack within the reach of containers; fill `template` with what it has."""
     database_port = free_port()
     chosen = Options(
         data=data / "stack",
@@ -108,7 +108,7 @@ def _samples(account: DemoAccount) -> Samples:
 
 
 def _invoke(sam: Sam, template: LocalTemplate, samples: Samples, only: str | None) -> None:
-    """Raises StartFailed at the first function whose result is not the expected one."""
+    """Invoke the functions. Raises StartFailed at the first result that is not the expected one."""
     for name in EXPECTED_RESULTS:
         if only and name not in (only, LEASE_TAKER):
             continue

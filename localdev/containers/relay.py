@@ -25,7 +25,7 @@ class Relay:
                 threading.Thread(target=_accept, args=(listening, port), daemon=True).start()
 
     def stop(self) -> None:
-        """Takes no more connections; those under way end with either side."""
+        """Take no more connections; those under way end with either side."""
         for each in self._listening:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

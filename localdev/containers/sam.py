@@ -49,7 +49,7 @@ class Sam:
         self._image = image
 
     def host_address(self) -> str:
-        """Of this machine as containers see it.
+        """Return the address of this machine as containers see it.
 
         Raises:
             StartFailed: there is no image, or Docker cannot run it.
@@ -64,7 +64,7 @@ class Sam:
         raise StartFailed(f"Docker cannot run {image}: {ran.stderr.strip()[-400:]}")
 
     def invoke(self, template: Path, logical_id: str, event: bytes) -> bytes:
-        """The function's result.
+        """Invoke the function and return its result.
 
         Raises:
             StartFailed: `sam local invoke` ended with an error, or the function did.
@@ -84,7 +84,7 @@ class Sam:
 
     @contextmanager
     def api(self, template: Path, log: Path) -> Iterator[str]:
-        """The URL of `sam local start-api`, which is up inside the block.
+        """Run `sam local start-api` inside the block; yield its URL.
 
         Raises:
             StartFailed: it did not come up.
@@ -138,7 +138,7 @@ def _is_error(result: bytes) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Without AWS credentials: `sam local` would ask AWS whose they are before each call."""
+    """Return ours without AWS credentials: `sam local` would check them before each call."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**own, "SAM_CLI_TELEMETRY": "0"}
 
@@ -148,6 +148,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def answers(url: str, *, token: str | None = None) -> httpx.Response:
-    """A GET of the emulated API; a container is started for it, so it may take a while."""
+    """GET a URL of the emulated API; a container is started for it, so it may take a while."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.get(url, headers=headers, timeout=INVOKE_LIMIT_S)

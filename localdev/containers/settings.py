@@ -10,7 +10,7 @@ _SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
 
 
 def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
-    """A value for every variable of the template; the two secrets are made on the AWS endpoint.
+    """Return a value for every variable of the template; the two secrets are made on the endpoint.
 
     database_url, owner_url: of the functions' login and of the migration's.
     """

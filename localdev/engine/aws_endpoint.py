@@ -94,7 +94,7 @@ class EngineClients:
     """What moto's Step Functions see of boto3: clients of Lambda, with our credentials."""
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
-        """Raises PermissionError for any other service, so that the task fails."""
+        """Return a client of Lambda. Raises PermissionError for any other service."""
         if service_name != "lambda":
             raise PermissionError(f"The local stack runs no tasks of {service_name}.")
         return aws_client("lambda", settings["endpoint_url"], config=settings["config"])

@@ -17,7 +17,7 @@ class Cors:
         self._origins = frozenset(origins)
 
     def preflight(self, request: Request) -> Response | None:
-        """The response to a preflight; the gateway gives it itself, whatever the route."""
+        """Return the response to a preflight; the gateway gives it itself, whatever the route."""
         asks = "origin" in request.headers and "access-control-request-method" in request.headers
         if not (self._origins and request.method == "OPTIONS" and asks):
             return None
@@ -36,7 +36,7 @@ class Cors:
         )
 
     def allowed(self, request: Request, response: Response) -> Response:
-        """The response with what lets a page of an allowed origin read it."""
+        """Return the response with what lets a page of an allowed origin read it."""
         if not self._allows(request):
             return response
         headers = {

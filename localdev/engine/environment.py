@@ -55,7 +55,7 @@ class _Invocation:
     outcome: "queue.SimpleQueue[Outcome]" = field(default_factory=queue.SimpleQueue)
 
     def end(self, outcome: Outcome) -> None:
-        """The first outcome counts; later ones are never read."""
+        """End it; the first outcome counts, later ones are never read."""
         self.outcome.put(outcome)
         self.taken.set()
 
@@ -151,7 +151,7 @@ class Environment:
         self._server.stop()
 
     def _respond(self, request: Request) -> Response:
-        """The Runtime API, at a path that only our process knows; `next` is a long poll."""
+        """Serve the Runtime API, at a path that only our process knows; `next` is a long poll."""
         if not hmac.compare_digest(request.path[: len(self._api)].encode(), self._api.encode()):
             return Response(404)
         if request.method == "GET":
@@ -203,7 +203,7 @@ class Environment:
 
 
 def _out_of_memory(invocation: _Invocation) -> Outcome:
-    """As Step Functions sees it (awslabs/aws-deployment-framework #758)."""
+    """Return the error that Step Functions sees (awslabs/aws-deployment-framework #758)."""
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
     return Outcome.error("Runtime.OutOfMemory", message)
 
@@ -219,7 +219,7 @@ def _within_limit(outcome: Outcome) -> Outcome:
 
 
 def _variables(function: Function, code_root: Path) -> dict[str, str]:
-    """As in Lambda; source: Developer Guide, "Working with Lambda environment variables"."""
+    """Return Lambda's own (Developer Guide, "Working with Lambda environment variables")."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "en_US.UTF-8",

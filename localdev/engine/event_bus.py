@@ -56,7 +56,7 @@ class EventBus:
         return [asdict(each) for each in tuple(self._seen)]
 
     def take(self, request: bytes, result: bytes) -> None:
-        """What moto has answered to a PutEvents; entries without an EventId were refused."""
+        """Deliver what moto has taken by a PutEvents; entries without an EventId were refused."""
         entries, answers = json.loads(request)["Entries"], json.loads(result)["Entries"]
         for entry, decision in zip(entries, answers, strict=True):
             bus = entry.get("EventBusName", "default").rpartition("/")[2]
@@ -84,7 +84,7 @@ class EventBus:
 
 
 def _envelope(event: SeenEvent) -> dict[str, Any]:
-    """As a function gets it; source: Amazon EventBridge User Guide, "Events"."""
+    """Return the event as a function gets it (Amazon EventBridge User Guide, "Events")."""
     return {
         "version": "0",
         "id": event.id,

@@ -50,7 +50,7 @@ class _Target:
 
     @property
     def generality(self) -> tuple[bool, int, bool]:
-        """The most specific route wins: no greedy parameter, few parameters, a named method."""
+        """Return a sort key: no greedy parameter, few parameters and a named method go first."""
         return ("+}" in self.route.key, self.route.key.count("{"), self.method == "ANY")
 
 
@@ -152,7 +152,7 @@ class HttpApi:
             return message(500, "Internal Server Error")
 
     def _invoke(self, function: str, event: dict[str, Any]) -> InvocationResult | None:
-        """None when it took longer than an integration may; the function runs on."""
+        """Invoke it; None when it took longer than an integration may; the function runs on."""
         call = self._calls.submit(self._host.invoke, function, json.dumps(event).encode())
         try:
             return call.result(INTEGRATION_LIMIT_S)

@@ -58,7 +58,7 @@ def request_event(
 
 
 def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event of the authorizer for a request's event; the body is not shown to it."""
+    """Return the event of the authorizer for a request's event; the body is not shown to it."""
     method, path = event["requestContext"]["http"]["method"], event["rawPath"]
     shown = {
         name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")
@@ -95,13 +95,13 @@ def http_response(payload: bytes) -> Response:
 
 
 def message(status: int, text: str) -> Response:
-    """What the HTTP API says by itself, in its own form."""
+    """Return what the HTTP API says by itself, in its own form."""
     body = json.dumps({"message": text}, separators=(",", ":")).encode()
     return Response(status, body, {"content-type": "application/json"})
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Several values of one name stand in one text, with commas."""
+    """Join several values of one name into one text, with commas."""
     values = defaultdict(list)
     for name, value in pairs:
         values[name].append(value)

@@ -32,7 +32,7 @@ class InvocationResult:
 
     @property
     def failed(self) -> bool:
-        """The function was not run, or it ended with an error."""
+        """Whether the function was not run, or ended with an error."""
         return self.status >= 300 or "X-Amz-Function-Error" in self.headers
 
 
@@ -116,7 +116,7 @@ class LambdaHost:
         return [each.pid for each in chosen if each.reusable]
 
     def reload(self) -> None:
-        """The code has changed: idle environments end now, busy ones after their call."""
+        """End idle environments now, as their code has changed, and busy ones after their call."""
         with self._lock:
             idle = [each for pool in self._idle.values() for each in pool]
             self._idle.clear()
@@ -176,7 +176,7 @@ class LambdaHost:
 
 
 def _stop_all(environments: list[Environment]) -> None:
-    """At once: each waits up to half a second for its server."""
+    """Stop them at once: each waits up to half a second for its server."""
     if environments:
         with ThreadPoolExecutor(max_workers=len(environments)) as pool:
             list(pool.map(Environment.stop, environments))

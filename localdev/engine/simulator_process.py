@@ -79,7 +79,7 @@ class SimulatorProcess:
         return self._process.pid
 
     def wait_until_ready(self) -> Provider:
-        """Raises StartFailed when the process ends or says nothing for five minutes."""
+        """Wait for its first line. Raises StartFailed when it ends, or after five minutes."""
         line = self._first_line()
         try:
             ready = json.loads(line)

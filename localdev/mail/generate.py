@@ -103,7 +103,7 @@ def _mail(
 
 
 def _answered(chance: random.Random, item: MailItem) -> MailItem:
-    """As an answer in one of the threads that run at that time."""
+    """Make it an answer in one of the threads that run at that time."""
     thread = f"{item.received_at:%Y-%m-%d} {chance.randint(1, 5)}"
     return replace(item, subject=f"Re: {item.subject}", conversation=thread)
 

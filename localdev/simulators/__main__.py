@@ -23,7 +23,7 @@ _ACCOUNT = "ada@example.com"
 
 
 def main() -> int:
-    """The exit code."""
+    """Run until SIGTERM; return the exit code."""
     options = _options()
     simulators = Simulators(
         options.data,

@@ -95,7 +95,7 @@ class Control:
         return {"id": result} if isinstance(result, str) else {}
 
     def _state(self, _: JsonObject) -> JsonObject:
-        """Every mailbox with its folders and their counts, and the behaviour."""
+        """Return every mailbox with its folders and their counts, and the behaviour."""
         return {
             "mailboxes": [
                 {
@@ -110,7 +110,7 @@ class Control:
         }
 
     def _messages(self, arguments: JsonObject) -> list[JsonObject]:
-        """All of a `folder` of a `mailbox`, newest first, to compare a database with."""
+        """Return all of a `folder` of a `mailbox`, newest first, to compare a database with."""
         mailbox = self._service.mailbox(arguments["mailbox"])
         return [asdict(message) for message in mailbox.messages(arguments["folder"])]
 
@@ -135,7 +135,7 @@ def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
 
 
 def mail_item(fields: JsonObject) -> MailItem:
-    """A mail from JSON: `MailItem`'s fields, with ISO times and `{name, address}` objects.
+    """Read a mail from JSON: `MailItem`'s fields, with ISO times and `{name, address}` objects.
 
     Only the subject is required. Raises TypeError for unknown fields.
     """

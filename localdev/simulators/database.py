@@ -80,7 +80,7 @@ class Database:
         self._add_column("subscription", "creator_id TEXT")
 
     def _add_column(self, table: str, column: str) -> None:
-        """To a file of an earlier day, which has the table without it."""
+        """Add it to a file of an earlier day, which has the table without it."""
         known = self._connection.execute(f"PRAGMA table_info({table})").fetchall()
         if column.split(maxsplit=1)[0] not in {row["name"] for row in known}:
             self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
@@ -109,12 +109,12 @@ class Database:
             return found
 
     def write(self, statement: str, *values: Any) -> int:
-        """The number of rows written."""
+        """Run a statement; return the number of rows written."""
         with self._lock:
             return self._connection.execute(statement, values).rowcount
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """The stored secret of that name, made on the first use and kept for ever."""
+        """Return the stored secret of that name, made on the first use and kept for ever."""
         with self.transaction():
             stored = self.row("SELECT value FROM secret WHERE name = ?", name)
             if stored is not None:
@@ -124,7 +124,7 @@ class Database:
             return made
 
     def copy(self) -> sqlite3.Connection:
-        """All of it in memory, for `restore`."""
+        """Copy all of it into memory, for `restore`."""
         copied = sqlite3.connect(":memory:", check_same_thread=False)
         with self._lock:
             self._connection.backup(copied)

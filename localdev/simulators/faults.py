@@ -98,7 +98,7 @@ class Rule:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Rule":
-        """From `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
+        """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
 
         Raises TypeError or ValueError for anything unknown in it.
         """

@@ -82,7 +82,7 @@ class Mailbox:
         return stored_message(row)
 
     def messages(self, folder: str) -> list[StoredMessage]:
-        """All messages of a folder, newest first."""
+        """Return all messages of a folder, newest first."""
         rows = self.database.rows(
             f"SELECT {COLUMNS} FROM message WHERE folder_id = ?"
             " ORDER BY received_at DESC, seq DESC",
@@ -91,7 +91,7 @@ class Mailbox:
         return [stored_message(row) for row in rows]
 
     def deliver(self, item: MailItem, folder: str = "inbox") -> str:
-        """The new message's immutable id."""
+        """Deliver it; return the new message's immutable id."""
         return self._insert(item, self.folders.find(folder).id)
 
     def load(self, items: Iterable[MailItem]) -> int:
@@ -139,7 +139,7 @@ class Mailbox:
             self._journal("update", message, fields=",".join(changes))
 
     def move(self, message_id: str, destination: str) -> str:
-        """The immutable id, which stays; the default id becomes another."""
+        """Move it; return the immutable id, which stays: the default id becomes another."""
         with self.database.transaction():
             message, target = self.message(message_id), self.folders.find(destination)
             kind = "older moved in" if self._is_older(message, target.id) else "moved in"
@@ -152,7 +152,7 @@ class Mailbox:
             return message.immutable_id
 
     def copy(self, message_id: str, destination: str) -> str:
-        """The copy's immutable id."""
+        """Copy it; return the copy's immutable id."""
         with self.database.transaction():
             message, target = self.message(message_id), self.folders.find(destination)
             new_id = new_immutable_id()
@@ -167,7 +167,7 @@ class Mailbox:
             return new_id
 
     def delete(self, message_id: str) -> None:
-        """To Deleted Items; from there to the recoverable items, out of every listing."""
+        """Move it to Deleted Items; from there to the recoverable items, out of every listing."""
         folder = self.message(message_id).folder_id
         deleted = folder == self.folders.find("deleteditems").id
         self.move(message_id, "recoverableitemsdeletions" if deleted else "deleteditems")
@@ -180,31 +180,31 @@ class Mailbox:
         self.move(message_id, purges)
 
     def purge(self, message_id: str) -> None:
-        """Nothing is left of it, as after the retention period."""
+        """Leave nothing of it, as after the retention period."""
         with self.database.transaction():
             message = self.message(message_id)
             self._journal("gone", message)
             self.database.write("DELETE FROM message WHERE seq = ?", message.seq)
 
     def send_draft(self, message_id: str) -> str:
-        """The draft becomes a sent message under the same immutable id."""
+        """Turn the draft into a sent message under the same immutable id."""
         with self.database.transaction():
             self.update(message_id, isDraft=False, sentDateTime=_now())
             return self.move(message_id, "sentitems")
 
     def renew_immutable_id(self, message_id: str) -> str:
-        """The message under a new id, as after an export and import into the same folder."""
+        """Give it a new id, as an export and import into the same folder does."""
         with self.database.transaction():
             copied = self.copy(message_id, self.message(message_id).folder_id)
             self.purge(message_id)
             return copied
 
     def delete_folder(self, folder: str) -> None:
-        """The folder with its mail becomes a child of Deleted Items."""
+        """Move the folder with its mail below Deleted Items."""
         self.folders.move(folder, "deleteditems")
 
     def purge_folder(self, folder: str) -> None:
-        """The folder, its children and their mail are gone."""
+        """Leave nothing of the folder, its children and their mail."""
         with self.database.transaction():
             for child in self.folders.children(folder):
                 self.purge_folder(child.id)
@@ -213,7 +213,7 @@ class Mailbox:
             self.folders.remove(folder)
 
     def expire_delta_links(self, folder: str | None = None) -> None:
-        """Every link handed out so far answers 410, for one folder or for the whole mailbox."""
+        """Expire every link handed out so far (410), of one folder or of the whole mailbox."""
         folders = [self.folders.find(folder).id] if folder else self._every_chain()
         for folder_id in folders:
             self.database.write(

@@ -44,7 +44,7 @@ class Service:
         self.behaviour = replace(self.behaviour, **values)
 
     def add_mailbox(self, address: str, display_name: str) -> Mailbox:
-        """The mailbox of that address, created with its well-known folders when missing."""
+        """Return the mailbox of that address, created with its well-known folders when missing."""
         user_id = str(uuid5(NAMESPACE_DNS, address.lower()))
         with self.database.transaction():
             created = self.database.write(
@@ -57,7 +57,7 @@ class Service:
         return mailbox
 
     def mailbox(self, user: str) -> Mailbox:
-        """By address or user id. Raises UserNotFound."""
+        """Find it by address or user id. Raises UserNotFound."""
         row = self.database.row("SELECT id FROM mailbox WHERE id = ? OR address = ?", user, user)
         if row is None:
             raise UserNotFound(user)

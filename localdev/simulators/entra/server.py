@@ -34,7 +34,7 @@ _OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 
 def is_browser_path(path: str) -> bool:
-    """Whether people open it in a browser; all other endpoints are for programs."""
+    """Return whether people open it in a browser; all other endpoints are for programs."""
     return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent"))
 
 
@@ -107,7 +107,7 @@ class EntraServer:
         return self._consented(query, query.get("account", ""))
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
-        """An administrator agrees at once; the redirect has no code (v2-admin-consent)."""
+        """Consent as an administrator, at once; the redirect has no code (v2-admin-consent)."""
         query = dict(parse_qsl(request.query))
         fault = self._authorize_fault(query | {"response_type": "code"})
         if fault:
@@ -196,7 +196,7 @@ class EntraServer:
         return granted
 
     def _app_token(self, tenant: str, scope: str) -> dict[str, Any]:
-        """The app is known in a tenant once its administrator has agreed to it."""
+        """Issue it in a tenant whose administrator has agreed to the app."""
         behaviour = self._service.behaviour
         if tenant in _OF_SEVERAL or not behaviour.tenant_consented:
             sentence = f"Application was not found in the directory '{tenant}'."
@@ -226,7 +226,7 @@ def _refusal_page(sentence: str) -> Response:
 
 
 def _injected(fault: Fault) -> Response:
-    """What the token endpoint returns instead: an error of OAuth, or `body` as it stands."""
+    """Return what the token endpoint returns instead: an error of OAuth, or `body` as it stands."""
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         headers["Retry-After"] = f"{fault.retry_after:g}"

@@ -57,7 +57,7 @@ def _run(item: Mapping[str, Any], *, outer: Request, serve: Serve) -> dict[str, 
 
 
 def _item_body(content: bytes) -> Any:
-    """JSON as it is, anything else (MIME, a proxy's page) in base64."""
+    """Return JSON as it is, anything else (a proxy's page) in base64."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -65,7 +65,7 @@ def _item_body(content: bytes) -> Any:
 
 
 def _inner_request(item: Mapping[str, Any], outer: Request) -> Request:
-    """The bearer is the batch's; every other header must be set per item, `Prefer` too."""
+    """Make the item's request: the bearer is the batch's, every other header the item's own."""
     headers = Message()
     for name, value in item.get("headers", {}).items():
         headers[name] = value

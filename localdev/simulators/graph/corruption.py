@@ -69,7 +69,7 @@ def _items(document: Mapping[str, Any], fault: Fault) -> list[Any]:
 
 
 def _with_items(document: dict[str, Any], items: list[Any]) -> dict[str, Any]:
-    """The page with these items; a list that says how many it holds does not count the others."""
+    """Put these items on the page; a list that counts its items does not count the others."""
     lacking = len(document["value"]) - len(items)
     if "@odata.count" in document and lacking > 0:
         document["@odata.count"] = document["@odata.count"] - lacking if items else 0

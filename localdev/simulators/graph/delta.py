@@ -45,7 +45,7 @@ def cursor_of(call: Call, owner_id: str) -> DeltaCursor:
 
 
 def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
-    """One page and the link behind it: `nextLink` while there is more, else `deltaLink`."""
+    """Return one page and the link behind it: `nextLink` while there is more, else `deltaLink`."""
     until = cursor.until
     size = min(call.prefer.page_size or DEFAULT_PAGE, call.behaviour.largest_page)
     if cursor.walking:
@@ -66,5 +66,5 @@ def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
 
 
 def chain_query(cursor: DeltaCursor) -> Query:
-    """The options a chain was begun with: those of later requests are ignored."""
+    """Return the options a chain was begun with: those of later requests are ignored."""
     return Query(cursor.options)

@@ -35,7 +35,7 @@ def throttled(retry_after_s: float | None, limit: str = "MailboxConcurrency") ->
 
 
 def retry_after(seconds: float | None) -> dict[str, str]:
-    """The header, `2` for two seconds and `2.128` where the service is that odd."""
+    """Return the header, `2` for two seconds and `2.128` where the service is that odd."""
     if seconds is None:
         return {}
     return {"Retry-After": str(int(seconds) if seconds == math.floor(seconds) else seconds)}

@@ -43,7 +43,7 @@ class DeltaLinks:
         self._key = database.secret("delta links", lambda: token_bytes(32))
 
     def begin(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
-        """A new chain over a folder's messages (its id) or a mailbox's folders (the user's)."""
+        """Begin a chain over a folder's messages (its id) or a mailbox's folders (the user's)."""
         chain = token_hex(6)
         self._database.write(
             "INSERT INTO chain (id, folder_id, highest) VALUES (?, ?, 0)", chain, owner_id
@@ -53,7 +53,7 @@ class DeltaLinks:
         )
 
     def open(self, token: str, owner_id: str, behaviour: Behaviour) -> DeltaCursor:
-        """Raises GraphError: 400 for what was never a token of it, 410 for one too old."""
+        """Open a token. Raises GraphError: 400 for what never was one, 410 for one too old."""
         cursor = self._unseal(token)
         chain = self._database.row(
             "SELECT * FROM chain WHERE id = ? AND folder_id = ?", cursor.chain, owner_id
@@ -72,7 +72,7 @@ class DeltaLinks:
         return cursor
 
     def seal(self, cursor: DeltaCursor) -> str:
-        """The token of the next generation, which from now on is the newest."""
+        """Return the token of the next generation, which from now on is the newest."""
         cursor = replace(cursor, generation=cursor.generation + 1)
         self._database.write(
             "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",

@@ -71,7 +71,7 @@ class MessageFeed:
         return [delta_object(each, self._view) for each in page], end, len(rows) > size
 
     def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
-        """In the order of each message's last change."""
+        """Return them in the order of each message's last change."""
         key = self._view.id_column
         touched = self._database.rows(
             f"SELECT {key} AS id, max(seq) AS last FROM change"
@@ -129,7 +129,7 @@ class MessageFeed:
 
 
 def reported_change(changes: Sequence[Change], view: View, behaviour: Behaviour) -> Reported:
-    """What Outlook says in one round of a message with these changes, oldest first."""
+    """Return what Outlook says in one round of a message with these changes, oldest first."""
     structural = [change.kind for change in changes if change.kind != "update"]
     if structural and structural[-1] == "gone":
         return Reported.REMOVED
@@ -151,7 +151,7 @@ def _last_arrival(changes: Sequence[Change]) -> int:
 
 
 def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> Reported:
-    """Only selected properties are tracked; the read state alone comes as a partial object."""
+    """Report selected properties only, the read state alone as a partial object."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
         fields &= view.select

@@ -13,7 +13,7 @@ from localdev.simulators.mailbox import (
 
 
 def list_messages(call: Call) -> CallResult:
-    """One folder, or the whole mailbox when no folder is named; `$skip` pages through it."""
+    """List one folder, or the whole mailbox when none is named; `$skip` pages through it."""
     where, values, path = _scope(call)
     top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
     skip = call.query.number("skip", default=0)

@@ -59,17 +59,17 @@ class Notifier:
         self._http.close()
 
     def subscriptions(self) -> list[Json]:
-        """All that have not expired, with what only the service knows of them."""
+        """Return all that have not expired, with what only the service knows of them."""
         return [dict(row) for row in self._subscriptions()]
 
     def expire(self, mailbox_id: str) -> int:
-        """As if their time had come, all of a mailbox; the number."""
+        """End all of a mailbox, as if their time had come; return the number."""
         return self._database.write(
             "UPDATE subscription SET expires_at = 0 WHERE mailbox_id = ?", mailbox_id
         )
 
     def lifecycle(self, mailbox_id: str, event: str) -> int:
-        """Tells all subscriptions of a mailbox; the number. Raises ValueError for a wrong event.
+        """Notify all of a mailbox; return the number. Raises ValueError for a wrong event.
 
         One that must be authorized again says nothing until it is: the strictest reading.
         """
@@ -89,7 +89,7 @@ class Notifier:
         return len(notified)
 
     def flush(self) -> None:
-        """Returns when every change made before is a notification, sent once if it was due."""
+        """Return when every change made before is a notification, sent once if it was due."""
         with self._turn:
             self._take_turn()
 
@@ -109,7 +109,7 @@ class Notifier:
         )
 
     def _collect(self, subscription_id: str) -> None:
-        """Turns the changes since the last look into notifications.
+        """Turn the changes since the last look into notifications.
 
         The subscription is read with them: what was silenced before a change stays silent.
         """

@@ -56,7 +56,7 @@ class Query:
         return int(text)
 
     def select(self, kind: Literal["message", "mailFolder"]) -> frozenset[str] | None:
-        """None when everything is wanted. An unknown property is an error, not ignored."""
+        """Return the selected properties, None when all are wanted. An unknown one is an error."""
         text = self.options.get("select")
         if text is None:
             return None
@@ -99,5 +99,5 @@ class Preferences:
         )
 
     def applied(self) -> dict[str, str]:
-        """The header `Preference-Applied`; page sizes are obeyed without a word."""
+        """Return the header `Preference-Applied`; page sizes are obeyed without a word."""
         return {"Preference-Applied": "IdType=ImmutableId"} if self.immutable_ids else {}

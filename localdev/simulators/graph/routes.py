@@ -60,7 +60,7 @@ def segments(path: str) -> list[str]:
 
 
 def owner_and_rest(path: str) -> tuple[str | None, list[str]]:
-    """The user named in the path (None for `/me`) and what follows.
+    """Return the user named in the path (None for `/me`) and what follows.
 
     Raises GraphError 400 for anything that is not below a user, except subscriptions.
     """
@@ -78,7 +78,7 @@ def owner_and_rest(path: str) -> tuple[str | None, list[str]]:
 def find_route(
     method: str, parts: list[str], behaviour: Behaviour
 ) -> tuple[Handler, tuple[str, ...]]:
-    """The handler and the ids in the path. Raises GraphError 400 or 405."""
+    """Return the handler and the ids in the path. Raises GraphError 400 or 405."""
     if parts and parts[-1].lower() == "delta" and not behaviour.has_delta:
         raise bad_request("Resource not found for the segment 'delta'.")
     while len(parts) > 3 and [parts[0].lower(), parts[2].lower()] == [

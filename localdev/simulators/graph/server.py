@@ -127,7 +127,7 @@ class GraphServer:
     def _repeated(
         self, request: Request, mailbox: Mailbox, result: CallResult, fault: Fault | None
     ) -> CallResult:
-        """The result, or the earlier one that a fault wants; without one the right one."""
+        """Return the result, or the earlier one that a fault wants; without one the right one."""
         most = self._service.behaviour.answers_kept
         earlier = self.earlier.oldest(request, mailbox.user_id) if most else None
         if most and result.document:
@@ -139,7 +139,7 @@ class GraphServer:
     def _list_of_application(
         self, request: Request, bearer: Bearer, fault: Fault | None
     ) -> CallResult:
-        """It is of no mailbox, so it counts against none."""
+        """List subscriptions of all mailboxes, which counts against none."""
         _inject(fault)
         if not bearer.may(*_READING):
             raise _denied()
@@ -235,7 +235,7 @@ class GraphServer:
 
 
 def _target(request: Request) -> str:
-    """What a fault rule is compared with: path and query as one reads them."""
+    """Return what a fault rule is compared with: path and query as one reads them."""
     query = f"?{unquote_plus(request.query)}" if request.query else ""
     return unquote(request.path) + query
 
@@ -272,7 +272,7 @@ def _translated(handler: Any, call: Call) -> CallResult:
 
 
 def _skipped(handler: Any, call: Call, result: CallResult) -> CallResult:
-    """The last page of a delta round, for one that swallows the whole of it."""
+    """Return the last page of a delta round, for one that swallows the whole of it."""
     link = _next_of_delta(result)
     while link:
         result = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))

@@ -29,7 +29,7 @@ class View:
 
 
 def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
-    """The selected properties with their etag, without `@odata.type`."""
+    """Return the selected properties with their etag, without `@odata.type`."""
     computed = {
         "changeKey": message.change_key,
         "parentFolderId": message.folder_id,
@@ -52,7 +52,7 @@ def delta_object(message: StoredMessage, view: View) -> dict[str, Any]:
 
 
 def read_state_object(message: StoredMessage, view: View) -> dict[str, Any]:
-    """All that delta tells of a toggled read state: a partial object without an etag."""
+    """Return all that delta tells of a toggled read state: a partial object without an etag."""
     return {
         "@odata.type": MESSAGE_TYPE,
         "id": view.id_of(message),

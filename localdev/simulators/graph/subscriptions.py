@@ -40,7 +40,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def mailbox_asked_for(database: Database, names: Sequence[str], body: Any) -> str:
-    """Which mailbox an application without a user means: by a resource, or a subscription's id.
+    """Return which mailbox an app without a user means: by a resource, or a subscription's id.
 
     Raises GraphError 400 and 404.
     """
@@ -123,7 +123,7 @@ def _page(
 
 
 def _listed(row: Row) -> dict[str, Any]:
-    """One in a list: without its secret, and its resource without the slash in front."""
+    """Return it for a list: without its secret, its resource without the slash in front."""
     return {**_shown(row), "resource": row["resource"].lstrip("/"), "clientState": None}
 
 
@@ -132,7 +132,7 @@ def get_subscription(call: Call) -> CallResult:
 
 
 def renew_subscription(call: Call) -> CallResult:
-    """A renewal also answers a `reauthorizationRequired`."""
+    """Renew it, which also answers a `reauthorizationRequired`."""
     subscription = _stored(call, call.names[0])
     call.mailbox.database.write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
@@ -148,7 +148,7 @@ def delete_subscription(call: Call) -> CallResult:
 
 
 def _stored(call: Call, subscription_id: str) -> Row:
-    """Raises GraphError 404 for one that is not this user's, or has expired."""
+    """Return it. Raises GraphError 404 for one that is not this user's, or has expired."""
     row = _found(call.mailbox.database, subscription_id)
     if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
         raise _unknown()
@@ -156,7 +156,7 @@ def _stored(call: Call, subscription_id: str) -> Row:
 
 
 def _found(database: Database, subscription_id: str) -> Row:
-    """Raises GraphError 404 when there is none, or it has expired."""
+    """Return it. Raises GraphError 404 when there is none, or it has expired."""
     row = database.row(
         "SELECT * FROM subscription WHERE id = ? AND expires_at > ?", subscription_id, time.time()
     )
@@ -204,7 +204,7 @@ def _change_types(wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _check_owner(call: Call, resource: str) -> None:
-    """Raises GraphError for another person's mailbox, and for anything but all of its mail."""
+    """Raise GraphError for another person's mailbox, and for anything but all of its mail."""
     if _resource(resource)["user"] not in (None, call.mailbox.user_id, call.mailbox.address):
         raise GraphError(403, "ExtensionError", "Operation: Create; Access is denied.")
 
@@ -233,7 +233,7 @@ def _expires_at(wanted: Mapping[str, Any]) -> float:
 
 
 def _shake_hands(url: str) -> None:
-    """Raises GraphError 400 unless the endpoint echoes the token as plain text."""
+    """Raise GraphError 400 unless the endpoint echoes the token as plain text."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise _invalid("The notification URL's scheme must be https.")
