@@ -62,9 +62,9 @@ class State:
 
     def retrier_of(self, error: str) -> Retrier | None:
         """Return the rule that decides about this error; None when there is none."""
-        for each in self.retriers:
-            if error in each.errors or "States.ALL" in each.errors:
-                return each
+        for retrier in self.retriers:
+            if error in retrier.errors or "States.ALL" in retrier.errors:
+                return retrier
         return None
 
 

@@ -26,10 +26,10 @@ class Relay:
 
     def stop(self) -> None:
         """Take no more connections; those under way end with either side."""
-        for each in self._listening:
+        for server in self._listening:
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                server.shutdown(socket.SHUT_RDWR)
+            server.close()
 
 
 def _listen(address: str, port: int) -> socket.socket | None:

@@ -79,14 +79,14 @@ def create_workflows(
     functions = tuple(functions)
     client = aws_client("stepfunctions", endpoint_url)
     arns = {}
-    for each in workflows:
-        definition = scale_waits(fill_placeholders(each.definition, functions), time_scale)
+    for workflow in workflows:
+        definition = scale_waits(fill_placeholders(workflow.definition, functions), time_scale)
         made = client.create_state_machine(
-            name=each.name,
+            name=workflow.name,
             definition=definition,
-            roleArn=f"arn:aws:iam::{ACCOUNT}:role/{each.name}",
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/{workflow.name}",
         )
-        arns[each.name] = str(made["stateMachineArn"])
+        arns[workflow.name] = str(made["stateMachineArn"])
     return arns
 
 

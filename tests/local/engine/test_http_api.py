@@ -138,9 +138,9 @@ def test_pages_of_other_origins_are_answered_if_they_are_allowed(lambdas: Lambda
     assert preflight.status_code == 204
     assert "PATCH" in preflight.headers["access-control-allow-methods"]
     assert "idempotency-key" in preflight.headers["access-control-allow-headers"]
-    for each in (preflight, answered, httpx.get(f"{url}/nowhere", headers=app)):
-        assert each.headers["access-control-allow-origin"] == "https://app.example.com"
-        assert each.headers["vary"] == "Origin"
+    for response in (preflight, answered, httpx.get(f"{url}/nowhere", headers=app)):
+        assert response.headers["access-control-allow-origin"] == "https://app.example.com"
+        assert response.headers["vary"] == "Origin"
     assert answered.status_code == 200
     refused = httpx.options(url, headers={**evil, **asks})
     assert "access-control-allow-origin" not in {

@@ -50,9 +50,9 @@ def test_the_api_shows_each_of_them_the_own_mailbox_only(mirror: Mirror, bo: Dem
     for own, other in (people, people[::-1]):
         listed = get(own, "/api/email/accounts").json()["accounts"]
         assert [each["accountId"] for each in listed] == [own.id]
-        for each in ABOUT:
-            assert get(own, each.format(own.id)).status_code == httpx.codes.OK
-            assert get(own, each.format(other.id)).status_code == httpx.codes.NOT_FOUND
+        for path in ABOUT:
+            assert get(own, path.format(own.id)).status_code == httpx.codes.OK
+            assert get(own, path.format(other.id)).status_code == httpx.codes.NOT_FOUND
         runs = get(other, ABOUT[1].format(other.id)).json()["runs"]
         path = f"/api/email/runs/{runs[0]['runId']}"
         assert get(other, path).status_code == httpx.codes.OK

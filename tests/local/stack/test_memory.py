@@ -39,14 +39,14 @@ def people(mirror: Mirror) -> Iterator[list[DemoAccount]]:
         mirror.connect_other(f"large{number}@elsewhere.example", f"large{number}")
         for number in range(AT_ONCE)
     ]
-    for each in accounts:
-        when(partial(has_ended, each))
+    for account in accounts:
+        when(partial(has_ended, account))
         for _ in range(MESSAGES):
-            mirror.control("POST", "deliver", mailbox=each.address, **MAIL)
+            mirror.control("POST", "deliver", mailbox=account.address, **MAIL)
     yield accounts
-    for each in accounts:
-        url = f"{mirror.stack.api_url}/api/email/accounts/{each.id}?data=purge"
-        assert httpx.delete(url, headers=each.headers, timeout=60).is_success
+    for account in accounts:
+        url = f"{mirror.stack.api_url}/api/email/accounts/{account.id}?data=purge"
+        assert httpx.delete(url, headers=account.headers, timeout=60).is_success
 
 
 def has_ended(account: DemoAccount) -> bool:

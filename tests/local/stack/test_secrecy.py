@@ -97,9 +97,10 @@ def sign_ins(mirror: Mirror, session: Session) -> Iterator[str]:
 def notifications(mirror: Mirror) -> Iterator[str]:
     """What the provider proves itself with when it notifies us, after a mail has come so."""
     mirror.invoke("renew-subscriptions")
-    for each in mirror.control("GET", "subscriptions"):
-        yield each["client_state"]
-        notification = {"subscriptionId": each["id"], "clientState": each["client_state"]}
+    for subscription in mirror.control("GET", "subscriptions"):
+        yield subscription["client_state"]
+        secret = subscription["client_state"]
+        notification = {"subscriptionId": subscription["id"], "clientState": secret}
         url = f"{mirror.stack.api_url}/api/webhooks/microsoft"
         assert httpx.post(url, json={"value": [notification]}).status_code == httpx.codes.ACCEPTED
 
