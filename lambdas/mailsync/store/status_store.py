@@ -95,6 +95,7 @@ class StatusStore:
             for account_id, *values in tx.run("folder_status", account_ids=rows.to_json(ids)):
                 folders[account_id].append(FolderStatus(*values))
             removals = removals_of(tx, ids)
-        return tuple(
-            AccountStatus(*row, tuple(folders[row[0]]), removals[row[0]]) for row in accounts
-        )
+        read: list[list[Any]] = [
+            [*row, tuple(folders[row[0]]), removals[row[0]]] for row in accounts
+        ]
+        return tuple(AccountStatus(*values) for values in read)

@@ -9,26 +9,32 @@ from mailsync.store.removal_store import NOTHING_HIDDEN
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-CHOICE = FolderChoice(
+OF_A_FOLDER: dict[str, Any] = {
     **{"id": 1, "display_name": "Inbox", "role": "inbox", "parent_remote_id": None},
     **{"remote_id": "r1", "selected": True, "hidden": False, "total": 8, "unread": 0},
     **{"remote_total": 10, "count_offset": 0, "unread_offset": 0, "verified_at": None},
     **{"compared_at": None, "differing": 0},
-)
-ACCOUNT = AccountStatus(
+}
+OF_AN_ACCOUNT: dict[str, Any] = {
     **{"id": AccountId("a1"), "email_address": "ada@example.com", "provider": "microsoft"},
     **{"status": "active", "sync_status": "syncing", "last_sync_at": None, "failures": 0},
     **{"initial_sync_completed": False, "verified_at": None, "last_error": None},
     **{"last_error_message": None, "next_sync_at": NOW, "run_id": "r1", "run_inserted": 100},
     **{"run_started_at": NOW - timedelta(seconds=10), "folders": (), "removal": NOTHING_HIDDEN},
-)
+}
+CHOICE, ACCOUNT = FolderChoice(**OF_A_FOLDER), AccountStatus(**OF_AN_ACCOUNT)
 
 
 def status_of(choice: FolderChoice, **fields: Any) -> FolderStatus:
     """Return the same folder as the status has it, two of its messages in quarantine."""
     common = FolderStatus.__slots__
-    values = {name: getattr(choice, name) for name in common if hasattr(choice, name)}
-    mirrored = {"error": None, "error_message": None, "walking": False, "quarantined": 2}
+    values: dict[str, Any] = {n: getattr(choice, n) for n in common if hasattr(choice, n)}
+    mirrored: dict[str, Any] = {
+        "error": None,
+        "error_message": None,
+        "walking": False,
+        "quarantined": 2,
+    }
     return FolderStatus(**{**values, **mirrored, **fields})
 
 
