@@ -29,13 +29,8 @@ def status_of(choice: FolderChoice, **fields: Any) -> FolderStatus:
     """Return the same folder as the status has it, two of its messages in quarantine."""
     common = FolderStatus.__slots__
     values: dict[str, Any] = {n: getattr(choice, n) for n in common if hasattr(choice, n)}
-    mirrored: dict[str, Any] = {
-        "error": None,
-        "error_message": None,
-        "walking": False,
-        "quarantined": 2,
-    }
-    return FolderStatus(**{**values, **mirrored, **fields})
+    values |= {"error": None, "error_message": None, "walking": False, "quarantined": 2}
+    return FolderStatus(**{**values, **fields})
 
 
 def test_an_account_is_shown_as_the_api_shows_it_with_its_next_sync() -> None:

@@ -67,13 +67,19 @@ def consent(simulators: Simulators, flow: dict[str, Any], account: str) -> dict[
     return dict(parse_qsl(urlsplit(response.headers["Location"]).query))
 
 
+def consented(
+    app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the flow that was begun, and what the browser brings back."""
+    flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
+    return flow, consent(simulators, flow, mailbox.address)
+
+
 def signed_in(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
 ) -> dict[str, Any]:
-    flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
-    result: dict[str, Any] = app.acquire_token_by_auth_code_flow(
-        flow, consent(simulators, flow, mailbox.address)
-    )
+    flow, brought = consented(app, simulators, mailbox)
+    result: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, brought)
     assert "error" not in result, result
     return result
 
@@ -92,8 +98,7 @@ def test_the_code_flow_ends_with_a_token_that_graph_accepts(
 def test_a_code_works_once(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
 ) -> None:
-    flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
-    response = consent(simulators, flow, mailbox.address)
+    flow, response = consented(app, simulators, mailbox)
     app.acquire_token_by_auth_code_flow(flow, response)
 
     with a_browser(simulators) as client:
@@ -114,8 +119,7 @@ def test_a_code_works_once(
 def test_a_code_without_its_verifier_is_refused(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
 ) -> None:
-    flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
-    response = consent(simulators, flow, mailbox.address)
+    flow, response = consented(app, simulators, mailbox)
 
     result = app.acquire_token_by_auth_code_flow({**flow, "code_verifier": "other"}, response)
 

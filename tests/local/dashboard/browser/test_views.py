@@ -57,22 +57,31 @@ VIEWS: dict[str, Callable[[BrowsedStack], str]] = {
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_view_has_no_serious_barrier_in_light_or_dark(
+def test_view_has_no_serious_barrier_in_light_or_dark_and_fits_a_phone(
     mirror: BrowsedStack, page: Page, name: str
 ) -> None:
+    """For a look by eye there are build/dashboard/NAME.light.png, .dark.png and .phone.png."""
     page.goto(VIEWS[name](mirror))
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.get_by_role("button", name="Simulator").click()
+    simulator = page.get_by_role("button", name="Simulator")
+    simulator.click()
     expect(page.get_by_role("button", name="Deliver")).to_be_visible()
 
     found = barriers(page)
-    photograph(page, name)
+    simulator.click()
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=SCREENS / f"{name}.{scheme}.png")
+    page.set_viewport_size(PHONE)
+    page.screenshot(path=SCREENS / f"{name}.phone.png", full_page=True)
 
     assert found == []
+    assert page.evaluate(WIDER_THAN_ITSELF) == []
 
 
 def barriers(page: Page) -> list[str]:
-    """Each serious finding with where it is; colours are judged in dark, too."""
+    """Return each serious finding with where it is; colours are judged in dark, too."""
     light = Axe().run(page).response
     page.emulate_media(color_scheme="dark")
     dark = Axe().run(page, options={"runOnly": ["color-contrast"]}).response
@@ -81,28 +90,6 @@ def barriers(page: Page) -> list[str]:
         for each in light["violations"] + dark["violations"]
         if each["impact"] in GRAVE
     ]
-
-
-def photograph(page: Page, name: str) -> None:
-    """For a look by eye: build/dashboard/NAME.light.png and .dark.png."""
-    page.get_by_role("button", name="Simulator").click()
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)
-        page.screenshot(path=SCREENS / f"{name}.{scheme}.png")
-
-
-@pytest.mark.parametrize("name", VIEWS)
-def test_view_fits_a_phone_and_nothing_in_it_scrolls_sideways(
-    mirror: BrowsedStack, page: Page, name: str
-) -> None:
-    page.set_viewport_size(PHONE)
-
-    page.goto(VIEWS[name](mirror))
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.screenshot(path=SCREENS / f"{name}.phone.png", full_page=True)
-
-    assert page.evaluate(WIDER_THAN_ITSELF) == []
 
 
 def test_on_a_phone_each_value_has_its_heading_and_a_message_stands_alone(
