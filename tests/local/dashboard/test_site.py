@@ -39,26 +39,6 @@ def dashboard(create_database: Callable[[str], str]) -> Iterator[httpx.Client]:
     opened.stop()
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "evil.example"},
-        {"Origin": "https://evil.example"},
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-    ],
-    ids=str,
-)
-def test_pages_of_other_sites_get_neither_data_nor_actions(
-    dashboard: httpx.Client, headers: dict[str, str]
-) -> None:
-    """`tests/local/engine/test_guard.py` has all cases."""
-    for method, path in (("GET", "/data/overview"), ("POST", "/data/actions/test-sync")):
-        response = dashboard.request(method, path, content=b"{}", headers=headers)
-
-        assert (response.status_code, list(response.json())) == (403, ["message"])
-
-
 def test_a_link_elsewhere_may_lead_to_a_page_but_not_to_data(dashboard: httpx.Client) -> None:
     """A sign-in that comes back from the mail provider ends on a page."""
     link = {
