@@ -43,10 +43,6 @@ VERSION = "/v1.0"
 _READING = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic")
 _READING_USERS = ("User.Read.All", "Directory.Read.All")
 _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
-_DIAGNOSTIC = (
-    '{"ServerInfo":{"DataCenter":"West Europe","Slice":"E","Ring":"5",'
-    '"ScaleUnit":"003","RoleInstance":"AM2PEPF0001BFC0"}}'
-)
 
 
 @dataclass(slots=True)
@@ -105,7 +101,7 @@ class GraphServer:
         if bearer.user_id is None and _is_of_subscriptions(rest):
             if request.method == "GET" and len(rest) == 1:
                 return self._list_of_application(request, bearer, fault)
-            owner = self._subscribed(request, rest)
+            owner = mailbox_asked_for(self._service.database, rest, _json_body(request))
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
         visit.in_flight = self.throttle.in_flight(mailbox.user_id)
         with ExitStack() as held:
@@ -191,10 +187,6 @@ class GraphServer:
                 raise GraphError(404, "ErrorInvalidUser", message) from None
             message = f"Resource '{wanted}' does not exist or is not one that may be looked up."
             raise GraphError(404, "Request_ResourceNotFound", message) from None
-
-    def _subscribed(self, request: Request, rest: list[str]) -> str:
-        database = self._service.database
-        return mailbox_asked_for(database, rest, _json_body(request))
 
     def _check_app(self, bearer: Bearer, mailbox: Mailbox, rest: list[str]) -> None:
         """An app without a user: roles for everything, and mailboxes it may be kept out of."""
@@ -304,8 +296,6 @@ def _headers(ids: dict[str, str]) -> dict[str, str]:
     return {
         "Content-Type": "application/json;odata.metadata=minimal;charset=utf-8",
         "Cache-Control": "private",
-        "Strict-Transport-Security": "max-age=31536000",
-        "x-ms-ags-diagnostic": _DIAGNOSTIC,
         **ids,
     }
 

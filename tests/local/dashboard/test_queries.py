@@ -150,3 +150,12 @@ def test_a_transaction_of_the_dashboard_cannot_write(
     with pytest.raises(StoreUnavailable, match="25006"):
         queries.totals()
     queries.close()
+
+
+def test_no_function_reads_the_accounts_of_all_users() -> None:
+    """The API reads one user's; whose they are is a parameter that it cannot leave out."""
+    sources = (ROOT / "lambdas").rglob("*.py")
+
+    assert [each.name for each in sources if "of_all_users" in each.read_text()] == [
+        "status_store.py"
+    ]
