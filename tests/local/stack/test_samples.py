@@ -5,6 +5,7 @@ On the local stack all functions share all settings; only here, and in the conta
 """
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from infra import catalog
 from localdev.containers.settings import deployed_settings, filled
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER
-from localdev.engine.environment import Environment, Outcome
+from localdev.engine.environment import Environment
 from localdev.samples import EVENTS, EXPECTED_RESULTS, Samples
 from localdev.stack import CODE_ROOT
 from tests.deploy import synthesis
@@ -55,9 +56,13 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
         owner_url=own["MIGRATION_DATABASE_URL"],
     )
 
-    for name in EXPECTED_RESULTS:
+    def start(name: str) -> Environment:
         settings = filled(variables[name], values) | {each: values[each] for each in FROM_OUTSIDE}
-        outcome = run(catalog.function(name), samples.event(name), settings, tmp_path)
+        function, log = catalog.function(name), tmp_path / f"{name}.log"
+        return Environment(function, code_root=CODE_ROOT, settings=settings, log=log)
+
+    for name, environment in started_ahead(start, list(EXPECTED_RESULTS)):
+        outcome = environment.run(samples.event(name))
         assert not outcome.failed, (name, outcome.payload)
         assert samples.mismatch(name, outcome.payload) is None
 
@@ -66,15 +71,21 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
     assert mirror.divergences() == []
 
 
-def run(
-    function: catalog.Function, event: bytes, settings: dict[str, str], folder: Path
-) -> Outcome:
-    log = folder / f"{function.name}.log"
-    environment = Environment(function, code_root=CODE_ROOT, settings=settings, log=log)
+def started_ahead(
+    start: Callable[[str], Environment], names: list[str]
+) -> Iterator[tuple[str, Environment]]:
+    """Yield each function's environment, which starts while the two before it are at work."""
+    running: dict[str, Environment] = {}
     try:
-        return environment.run(event)
+        for place, name in enumerate(names):
+            running |= {
+                each: start(each) for each in names[place : place + 3] if each not in running
+            }
+            yield name, running[name]
+            running[name].stop()
     finally:
-        environment.stop()
+        for environment in running.values():
+            environment.stop()
 
 
 @pytest.mark.parametrize(
