@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,14 +19,15 @@ ROUTES = (
 )
 
 
-@pytest.fixture
-def lambdas(tmp_path: Path) -> Iterator[LambdaHost]:
-    host = LambdaHost(FUNCTIONS, code_root=CODE_ROOT, logs=tmp_path / "logs", settings={})
+@pytest.fixture(scope="module")
+def lambdas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaHost]:
+    logs = tmp_path_factory.mktemp("logs")
+    host = LambdaHost(FUNCTIONS, code_root=CODE_ROOT, logs=logs, settings={})
     yield host
     host.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(lambdas: LambdaHost) -> Iterator[httpx.Client]:
     api = HttpApi(lambdas, ROUTES, port=0, authorizer="authorize")
     api.start()
@@ -161,7 +161,7 @@ CROSS = {"Sec-Fetch-Site": "cross-site"}
 PAGE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def demo_user(lambdas: LambdaHost) -> Iterator[httpx.Client]:
     """A client of an API that signs in programs of this machine."""
     api = HttpApi(
