@@ -190,7 +190,8 @@ class Notifier:
 
 def _concerns(subscription: Row, change: Row) -> bool:
     """Changes of folders themselves are in the journal, too."""
-    return _CHANGE_TYPES.get(change["kind"]) in subscription["change_types"].split(",")
+    wanted = _CHANGE_TYPES.get(change["kind"]) in subscription["change_types"].split(",")
+    return wanted and subscription["folder_id"] in (None, change["folder_id"])
 
 
 def _change_of(subscription: Row, change: Row) -> Json:

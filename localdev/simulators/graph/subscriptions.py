@@ -34,7 +34,11 @@ HANDSHAKE_LIMIT_S = 10
 MIN_MINUTES, MAX_MINUTES = 45, 4_230
 MAX_STATE_CHARS = 128
 CHANGE_TYPES = frozenset({"created", "updated", "deleted"})
-_RESOURCE = re.compile(r"/?(?:me|users/(?P<user>[^/]+))/messages/?", re.IGNORECASE)
+_RESOURCE = re.compile(
+    r"/?(?:me|users/(?P<user>[^/]+))"
+    r"(?:/mailfolders(?:\('(?P<quoted>[^']+)'\)|/(?P<plain>[^/]+)))?/messages/?",
+    re.IGNORECASE,
+)
 _APP = "the application"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -55,7 +59,7 @@ def mailbox_asked_for(database: Database, names: Sequence[str], body: Any) -> st
 def create_subscription(call: Call) -> CallResult:
     wanted = _object(call.body)
     change_types = _change_types(wanted)
-    _check_owner(call, str(wanted.get("resource") or ""))
+    folder_id = _folder_id(call, str(wanted.get("resource") or ""))
     state = wanted.get("clientState")
     if state is not None and len(str(state)) > MAX_STATE_CHARS:
         raise _invalid(f"clientState must not exceed {MAX_STATE_CHARS} characters.")
@@ -69,7 +73,7 @@ def create_subscription(call: Call) -> CallResult:
         database.write(
             "INSERT INTO subscription SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1,"
             " coalesce(max(seq), 0), ? FROM change",
-            *(subscription_id, call.mailbox.user_id, None, wanted["resource"]),
+            *(subscription_id, call.mailbox.user_id, folder_id, wanted["resource"]),
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
             *(call.prefer.immutable_ids, call.user_id or _APP),
         )
@@ -203,10 +207,16 @@ def _change_types(wanted: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def _check_owner(call: Call, resource: str) -> None:
-    """Raise GraphError for another person's mailbox, and for anything but all of its mail."""
-    if _resource(resource)["user"] not in (None, call.mailbox.user_id, call.mailbox.address):
+def _folder_id(call: Call, resource: str) -> str | None:
+    """Return the folder, None for the whole mailbox.
+
+    Raises FolderNotFound, and GraphError for anything but mail.
+    """
+    match = _resource(resource)
+    if match["user"] not in (None, call.mailbox.user_id, call.mailbox.address):
         raise GraphError(403, "ExtensionError", "Operation: Create; Access is denied.")
+    folder = match["quoted"] or match["plain"]
+    return call.mailbox.folders.find(folder).id if folder else None
 
 
 def _resource(resource: str) -> re.Match[str]:

@@ -65,6 +65,18 @@ def test_arriving_reading_and_deleting_are_notified_and_another_mailbox_is_not(
     assert item["resourceData"]["id"] == message_id
 
 
+def test_a_subscription_of_a_folder_is_silent_about_others(
+    graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
+) -> None:
+    subscribe(graph, subscriber, resource="me/mailFolders('inbox')/messages")
+
+    mailbox.deliver(a_mail(), "archive")
+    message_id = mailbox.deliver(a_mail())
+
+    assert subscriber.receives(1)
+    assert [each["resourceData"]["id"] for each in subscriber.items] == [message_id]
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
