@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 
 from dashboard.executions import Executions
-from dashboard.readings import Readings
+from dashboard.queries import Queries
 from dashboard.sources import Sources
+from dashboard.to_json import Json
 from infra.catalog import TEST_SYNC
 from localdev.http_server import Response
 
@@ -16,7 +17,6 @@ TIMEOUT_S = 40
 _NO_ROUTE = {"message": "Not Found"}
 """What an HTTP API itself answers to a path that it does not know."""
 
-Json = dict[str, Any]
 Action = Callable[[Json], Json]
 
 
@@ -31,12 +31,12 @@ class ActionFailed(Exception):
 class Actions:
     """Each takes and returns a JSON object.
 
-    Raises ActionFailed, NotFound, and httpx.TransportError when nobody answers.
+    Raises ActionFailed, NotFound, and httpx.TransportError when the API does not respond.
     """
 
-    def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
+    def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
         self._sources = sources
-        self._readings = readings
+        self._queries = queries
         self._executions = executions
         self.known: Mapping[str, Action] = {
             "sync": self._sync,
@@ -44,51 +44,54 @@ class Actions:
             "rerun": self._rerun,
             "test-sync": self._test_sync,
             "event": self._event,
-            "pause": lambda asked: self._pause(asked, paused=True),
-            "resume": lambda asked: self._pause(asked, paused=False),
+            "pause": lambda fields: self._pause(fields, paused=True),
+            "resume": lambda fields: self._pause(fields, paused=False),
             "confirm-removal": self._confirm_removal,
         }
 
-    def _sync(self, asked: Json) -> Json:
-        body = {"accountId": text(asked, "accountId"), "syncType": asked.get("syncType", "manual")}
+    def _sync(self, fields: Json) -> Json:
+        body = {
+            "accountId": text(fields, "accountId"),
+            "syncType": fields.get("syncType", "manual"),
+        }
         return self._api("POST", "/api/email/sync", json=body)
 
-    def _cancel(self, asked: Json) -> Json:
-        account_id = text(asked, "accountId")
+    def _cancel(self, fields: Json) -> Json:
+        account_id = text(fields, "accountId")
         return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
-    def _rerun(self, asked: Json) -> Json:
-        """The same again; what was not a full sync becomes a manual one."""
-        run_id = text(asked, "runId")
+    def _rerun(self, fields: Json) -> Json:
+        """Start the same again; what was not a full sync becomes a manual one."""
+        run_id = text(fields, "runId")
         if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
             return self._test_sync({})
-        run = self._readings.run(run_id)
-        sync_type = "full" if run.sync_type == "full" else "manual"
-        return self._sync({"accountId": run.account_id, "syncType": sync_type})
+        run = self._queries.run(run_id)
+        sync_type = "full" if run["syncType"] == "full" else "manual"
+        return self._sync({"accountId": run["accountId"], "syncType": sync_type})
 
     def _test_sync(self, _: Json) -> Json:
         return self._api("GET", "/api/test-sync")
 
-    def _event(self, asked: Json) -> Json:
+    def _event(self, fields: Json) -> Json:
         if self._sources.event_bus is None:
             raise ActionFailed(501, "The dashboard puts no events on the bus of this stack.")
         entry = {
             "EventBusName": self._sources.event_bus,
             "Source": "dashboard",
-            "DetailType": text(asked, "type"),
-            "Detail": json.dumps(asked.get("detail") or {}),
+            "DetailType": text(fields, "type"),
+            "Detail": json.dumps(fields.get("detail") or {}),
         }
         (taken,) = self._sources.client("events").put_events(Entries=[entry])["Entries"]
         if "EventId" not in taken:
             raise ActionFailed(422, taken.get("ErrorMessage") or "The bus refused the event.")
         return {"eventId": taken["EventId"]}
 
-    def _pause(self, asked: Json, *, paused: bool) -> Json:
-        path = f"/api/email/accounts/{text(asked, 'accountId')}"
+    def _pause(self, fields: Json, *, paused: bool) -> Json:
+        path = f"/api/email/accounts/{text(fields, 'accountId')}"
         return self._api("PATCH", path, json={"paused": paused})
 
-    def _confirm_removal(self, asked: Json) -> Json:
-        path = f"/api/email/accounts/{text(asked, 'accountId')}/confirm-removal"
+    def _confirm_removal(self, fields: Json) -> Json:
+        path = f"/api/email/accounts/{text(fields, 'accountId')}/confirm-removal"
         return self._api("POST", path)
 
     def _api(self, method: str, path: str, **arguments: Any) -> Json:
@@ -99,14 +102,14 @@ class Actions:
             )
         headers = {"Authorization": f"Bearer {token}"}
         url = self._sources.api_url + path
-        answer = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **arguments)
-        document = _object(answer)
-        if answer.is_success:
+        response = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **arguments)
+        document = _object(response)
+        if response.is_success:
             return document
         if document == _NO_ROUTE:
             raise ActionFailed(501, f"The API of this stack has no route {method} {path} yet.")
         sentence = document.get("detail") or document.get("message") or "The API refused that."
-        raise ActionFailed(answer.status_code, str(sentence))
+        raise ActionFailed(response.status_code, str(sentence))
 
 
 def begin_sign_in(sources: Sources) -> Response:
@@ -118,36 +121,36 @@ def begin_sign_in(sources: Sources) -> Response:
     token = sources.token() if sources.stage == "local" else None
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
-    answer = httpx.get(
+    response = httpx.get(
         f"{sources.api_url}/api/auth/microsoft",
         headers={"Authorization": f"Bearer {token}"},
         timeout=TIMEOUT_S,
     )
-    if not answer.has_redirect_location:
-        raise ActionFailed(502, f"The API began no sign-in: HTTP {answer.status_code}.")
-    cookies = tuple(answer.headers.get_list("set-cookie"))
-    return Response(303, headers={"Location": answer.headers["location"]}, cookies=cookies)
+    if not response.has_redirect_location:
+        raise ActionFailed(502, f"The API began no sign-in: HTTP {response.status_code}.")
+    cookies = tuple(response.headers.get_list("set-cookie"))
+    return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
 
 
-def text(asked: Json, name: str) -> str:
-    """Raises ActionFailed when the action was not told this."""
-    value = asked.get(name)
+def text(fields: Json, name: str) -> str:
+    """Return a member that must be a text. Raises ActionFailed."""
+    value = fields.get(name)
     if not isinstance(value, str) or not value:
         raise ActionFailed(422, f"The action needs {name}, as text.")
     return value
 
 
-def number(asked: Json, name: str, default: int | None = None) -> int:
-    """Raises ActionFailed when the action was not told this and has no default for it."""
-    value = asked.get(name, default)
+def number(fields: Json, name: str, default: int | None = None) -> int:
+    """Return a member that must be a whole number. Raises ActionFailed."""
+    value = fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ActionFailed(422, f"The action needs {name}, as a whole number.")
     return value
 
 
-def _object(answer: httpx.Response) -> Json:
+def _object(response: httpx.Response) -> Json:
     try:
-        document = answer.json()
+        document = response.json()
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

@@ -19,7 +19,7 @@ class Place(NamedTuple):
 
 
 def arrange(scope: Scope) -> dict[str, Place]:
-    """The place of every state, counted from 0; no two states share one."""
+    """Return the place of every state, counted from 0; no two states share one."""
     ways = [way for state in scope.states for way in state.ways]
     down = _without_repeating(scope.start, ways)
     layers = _layers([state.name for state in scope.states], down)
@@ -27,7 +27,7 @@ def arrange(scope: Scope) -> dict[str, Place]:
 
 
 def _without_repeating(start: str, ways: Iterable[Way]) -> list[Way]:
-    """The ways that close no circle; those on which nothing fails are followed first."""
+    """Return the ways that close no circle; those on which nothing fails are followed first."""
     leaving = defaultdict(list)
     for way in sorted(ways, key=lambda each: each.kind == "catch"):
         leaving[way.source].append(way)
@@ -50,7 +50,7 @@ def _without_repeating(start: str, ways: Iterable[Way]) -> list[Way]:
 
 
 def _layers(names: Iterable[str], down: Iterable[Way]) -> dict[str, int]:
-    """Each state as far below the first one as the longest way to it."""
+    """Return each state as far below the first one as the longest way to it."""
     sources = defaultdict(list)
     for way in down:
         sources[way.target].append(way.source)
@@ -63,7 +63,7 @@ def _layers(names: Iterable[str], down: Iterable[Way]) -> dict[str, int]:
 
 
 def _columns(scope: Scope, layers: Mapping[str, int], down: list[Way]) -> dict[str, Place]:
-    """Each state below one that leads to it, where that place is free."""
+    """Return each state below one that leads to it, where that place is free."""
     rank = _ranks(scope, down)
     places: dict[str, Place] = {}
     for name in sorted(layers, key=lambda each: (layers[each], rank[each])):

@@ -1,11 +1,11 @@
-"""Tells who waits that something has happened; looks only while somebody waits."""
+"""Long polling: a page waits until something has changed; the stack is read only meanwhile."""
 
 import threading
 import time
 from typing import Any
 
 from dashboard.executions import Executions
-from dashboard.readings import Readings
+from dashboard.queries import Queries
 
 LOOK_EVERY_S = 0.5
 REST = 4
@@ -16,8 +16,8 @@ WAIT_S = 20
 class Changes:
     """However many wait, tables and executions are looked at twice a second together, at most."""
 
-    def __init__(self, readings: Readings, executions: Executions) -> None:
-        self._readings = readings
+    def __init__(self, queries: Queries, executions: Executions) -> None:
+        self._queries = queries
         self._executions = executions
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -31,7 +31,7 @@ class Changes:
         self._stopped.set()
 
     def wait(self, since: int) -> int:
-        """The version as soon as it is not `since` any more, after 20 s in any case."""
+        """Wait until the version is not `since` any more, 20 s at most; return it."""
         deadline = time.monotonic() + WAIT_S
         while (version := self._look()) == since and time.monotonic() < deadline:
             if self._stopped.wait(LOOK_EVERY_S / 2):
@@ -42,13 +42,16 @@ class Changes:
         with self._lock:
             began = time.monotonic()
             if began >= self._next_look:
-                seen = self._readings.pulse(), self._pulses()
+                seen = self._queries.change_version(), self._change_versions()
                 self._version += seen != self._seen
                 self._seen = seen
                 ended = time.monotonic()
                 self._next_look = ended + max(LOOK_EVERY_S, REST * (ended - began))
             return self._version
 
-    def _pulses(self) -> list[tuple[str, int]]:
+    def _change_versions(self) -> list[tuple[str, int]]:
         running = self._executions.running_self_tests()
-        return [self._executions.pulse(arn) for arn in self._readings.open_executions() + running]
+        return [
+            self._executions.change_version(arn)
+            for arn in self._queries.open_executions() + running
+        ]

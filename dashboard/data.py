@@ -2,24 +2,22 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl
 
 from dashboard import mail
-from dashboard.accounts import account_page, account_view
+from dashboard.accounts import account_page, account_view, without_folders
 from dashboard.actions import ActionFailed
 from dashboard.changes import Changes
 from dashboard.events import newest
 from dashboard.executions import Executions
 from dashboard.functions import function_views, workflow_view
 from dashboard.overview import overview
-from dashboard.readings import ABOVE_ALL, Readings
-from dashboard.rows import ListedMessage, Message
-from dashboard.runs import Runs, Wanted
-from dashboard.shown import iso, to_json
+from dashboard.queries import MAX_ID, Queries
+from dashboard.runs import Runs
 from dashboard.sources import Sources
+from dashboard.to_json import Json, iso, json_bytes
 from infra.catalog import WORKFLOWS
 from localdev.http_server import Response
 
@@ -28,7 +26,6 @@ MAX_PAGE = 200
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 Query = dict[str, str]
-AnyMessage = TypeVar("AnyMessage", Message, ListedMessage)
 
 
 class Malformed(Exception):
@@ -36,14 +33,14 @@ class Malformed(Exception):
 
 
 class Data:
-    """Raises Malformed, NotFound, ActionFailed, and what readings and executions raise."""
+    """Raises Malformed, NotFound, ActionFailed, and what queries and executions raise."""
 
-    def __init__(self, sources: Sources, readings: Readings, executions: Executions) -> None:
+    def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
         self._sources = sources
-        self._readings = readings
+        self._queries = queries
         self._executions = executions
-        self._runs = Runs(readings, executions)
-        self.changes = Changes(readings, executions)
+        self._runs = Runs(queries, executions)
+        self.changes = Changes(queries, executions)
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
             "functions": self._functions,
@@ -59,16 +56,16 @@ class Data:
         }
 
     def __call__(self, path: str, query: str) -> Response | None:
-        """None when nothing has this path."""
-        for pattern, answer in self._routes.items():
+        """Return the response for a path, None when nothing has it."""
+        for pattern, response in self._routes.items():
             match = re.fullmatch(pattern, path)
             if match:
-                found = answer(dict(parse_qsl(query)), *match.groups())
+                found = response(dict(parse_qsl(query)), *match.groups())
                 return found if isinstance(found, Response) else json_response(200, found)
         return None
 
     def _overview(self, _: Query) -> Any:
-        return overview(self._sources, *self._readings.totals(), self._readings.accounts())
+        return overview(self._sources, self._queries.totals())
 
     def _functions(self, _: Query) -> Any:
         workflows = [
@@ -78,75 +75,68 @@ class Data:
 
     def _run_list(self, query: Query) -> Any:
         limit = _limit(query)
-        wanted = Wanted(
-            account_id=query.get("account"),
-            status=query.get("status"),
-            trigger=query.get("trigger"),
-            before=_run_cursor(query.get("before")),
-            limit=limit + 1,
-        )
-        runs = self._runs.page(wanted)
-        last = runs[limit - 1] if len(runs) > limit else None
-        return {
-            "runs": runs[:limit],
-            "next": f"{iso(last['createdAt'])}_{last['id']}" if last else None,
+        at, run_id = _position(query)
+        filters = {
+            "account_id": query.get("account"),
+            "status": query.get("status"),
+            "trigger": query.get("trigger"),
         }
+        runs = self._runs.page(filters, (at or _END_OF_TIME, run_id), limit + 1)
+        return _page("runs", runs, limit, lambda run: (run["createdAt"], run["id"]))
 
     def _events(self, query: Query) -> Any:
         limit = _limit(query)
-        at, number = _event_cursor(query.get("before"))
-        sent = self._readings.sent_events(number, limit + 1)
-        events = newest(sent, self._sources.seen_events(), below=at, limit=limit + 1)
-        last = events[limit - 1] if len(events) > limit else None
-        ids = [int(each.id) for each in events[:limit] if each.direction == "out"]
-        return {
-            "events": events[:limit],
-            "next": f"{iso(last.at)}_{min(ids, default=number)}" if last else None,
-        }
+        at, before = _position(query)
+        number = _id(before)
+        sent = self._queries.sent_events(number, limit + 1)
+        seen = self._sources.seen_events()
+        events = newest(sent, seen, below=at or _END_OF_TIME, limit=limit + 1)
+        ids = [int(event.id) for event in events[:limit] if event.direction == "out"]
+        return _page("events", events, limit, lambda event: (event.at, min(ids, default=number)))
 
     def _accounts(self, _: Query) -> Any:
         now = datetime.now(UTC)
-        return {"accounts": [account_view(each, now) for each in self._readings.accounts()]}
+        views = [account_view(account, now) for account in self._queries.accounts()]
+        return {"accounts": [without_folders(view) for view in views]}
 
     def _account(self, _: Query, account_id: str) -> Any:
-        account = self._readings.account(account_id)
         return account_page(
-            account,
-            self._readings.folders(account_id),
-            self._readings.quarantine(account_id),
-            self._readings.differences(account_id),
+            self._queries.account(account_id),
+            self._queries.folders(account_id),
+            self._queries.differences(account_id),
+            self._queries.quarantine(account_id),
             datetime.now(UTC),
         )
 
     def _messages(self, query: Query, folder_id: str) -> Any:
         limit = _limit(query)
-        before = _message_cursor(query.get("before"))
-        found = self._readings.messages(int(folder_id), before, limit + 1)
-        more = len(found) > limit
-        shown = [self._without_text(each) for each in found[:limit]]
-        return {"messages": shown, "next": _place(found[limit - 1]) if more else None}
+        at, before = _position(query)
+        found = self._queries.messages(int(folder_id), (at, _id(before)), limit + 1)
+        shown = [self._without_text(message) for message in found]
+        return _page("messages", shown, limit, lambda each: (each["receivedAt"], each["id"]))
 
-    def _message(self, _: Query, number: str) -> Message:
-        return self._without_text(self._readings.message(int(number)))
+    def _message(self, _: Query, number: str) -> Json:
+        return self._without_text(self._queries.message(int(number)))
 
-    def _without_text(self, message: AnyMessage) -> AnyMessage:
-        """The message without the beginning of its text, where texts are not shown."""
-        return message if self._sources.shows_bodies else replace(message, snippet="")
+    def _without_text(self, message: Json) -> Json:
+        """Return the message without the beginning of its text, where texts are not shown."""
+        return message if self._sources.shows_bodies else {**message, "snippet": ""}
 
     def _body(self, _: Query, number: str) -> Response:
         if not self._sources.shows_bodies:
             raise ActionFailed(
                 403, "Start the dashboard with --show-bodies to read the text of mail."
             )
-        self._sources.report_opening(self._readings.message(int(number)).account_id, int(number))
-        return Response(200, mail.document(*self._readings.body(int(number))), mail.HEADERS)
+        account_id = self._queries.message(int(number))["accountId"]
+        self._sources.report_opening(account_id, int(number))
+        return Response(200, mail.document(*self._queries.body(int(number))), mail.HEADERS)
 
     def _changes(self, query: Query) -> Any:
         return {"version": self.changes.wait(_number(query, "since", 0))}
 
 
 def json_response(status: int, document: Any) -> Response:
-    return Response(status, to_json(document), {"Content-Type": "application/json"})
+    return Response(status, json_bytes(document), {"Content-Type": "application/json"})
 
 
 def _limit(query: Query) -> int:
@@ -157,38 +147,30 @@ def _number(query: Query, name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"\d{1,19}", text):
         raise Malformed(f"{name} must be a whole number.")
-    return min(int(text), ABOVE_ALL)
+    return min(int(text), MAX_ID)
 
 
-def _run_cursor(text: str | None) -> tuple[datetime, str]:
-    if text is None:
-        return _END_OF_TIME, ""
-    at, _, run_id = text.partition("_")
-    return _time(at), run_id
+def _page(
+    name: str, found: list[Any], limit: int, position: Callable[[Any], tuple[datetime | None, Any]]
+) -> Json:
+    """Return the first `limit` of what was found, and the position of the next page as `next`.
+
+    It is `TIME_ID`, or `_ID` among messages without a time; None: nothing is behind these.
+    """
+    if len(found) <= limit:
+        return {name: found, "next": None}
+    at, number = position(found[limit - 1])
+    return {name: found[:limit], "next": f"{iso(at) if at else ''}_{number}"}
 
 
-def _event_cursor(text: str | None) -> tuple[datetime, int]:
-    if text is None:
-        return _END_OF_TIME, ABOVE_ALL
-    at, _, number = text.partition("_")
-    return _time(at), _number({"before": number}, "before", 0)
-
-
-def _message_cursor(text: str | None) -> tuple[datetime | None, int]:
-    """`TIME_ID`, or `_ID` among those without a time."""
-    if text is None:
-        return None, ABOVE_ALL
-    at, _, number = text.partition("_")
-    return _time(at) if at else None, _number({"before": number}, "before", 0)
-
-
-def _place(message: ListedMessage) -> str:
-    at = iso(message.received_at) if message.received_at else ""
-    return f"{at}_{message.id}"
-
-
-def _time(text: str) -> datetime:
+def _position(query: Query) -> tuple[datetime | None, str]:
+    """Return the time and the id in `before`, each None or empty where it has none."""
+    at, _, number = query.get("before", "").partition("_")
     try:
-        return datetime.fromisoformat(text)
+        return (datetime.fromisoformat(at) if at else None), number
     except ValueError:
-        raise Malformed("before must be what an earlier answer called next.") from None
+        raise Malformed("before must be the next of an earlier response.") from None
+
+
+def _id(text: str) -> int:
+    return _number({"before": text or str(MAX_ID)}, "before", 0)

@@ -61,10 +61,10 @@ class State:
     seconds_path: tuple[str, ...] = ()
 
     def retrier_of(self, error: str) -> Retrier | None:
-        """The rule that decides about this error; None when there is none."""
-        for each in self.retriers:
-            if error in each.errors or "States.ALL" in each.errors:
-                return each
+        """Return the rule that decides about this error; None when there is none."""
+        for retrier in self.retriers:
+            if error in retrier.errors or "States.ALL" in retrier.errors:
+                return retrier
         return None
 
 
@@ -76,7 +76,7 @@ class Scope:
     states: tuple[State, ...]
 
     def all_states(self) -> Iterator[State]:
-        """Those inside of Maps, too; a Map comes before what is inside."""
+        """Yield all states, those inside of Maps too; a Map comes before what is inside."""
         for state in self.states:
             yield state
             if state.scope:

@@ -22,13 +22,13 @@ from mailsync.settings import Settings
 
 
 def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
-    """The stage in the account and region of the environment.
+    """Find the stage in the account and region of the environment.
 
     show_bodies: the text of mail may be opened, and each opening is reported on stderr.
 
     Raises:
-        StartFailed: it is not there, AWS does not let us see it, or nobody says how to reach a
-            database of its own.
+        StartFailed: it is not there, AWS does not let us see it, or the URL of its own database
+            is not given.
     """
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}

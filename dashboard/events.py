@@ -1,11 +1,11 @@
-"""Events for the pages: what was told to the application, and what it asked for. Pure."""
+"""Events for the pages: those sent to the application, and those received from it. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dashboard.rows import SentEvent
+from mailsync.store.outbox_store import OutboxEvent
 
 OURS = "mailsync"
 """The source of every event that the product sends."""
@@ -13,7 +13,7 @@ OURS = "mailsync"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`direction` is `in` or `out`; `run_id`: which it told of, or which it has started."""
+    """`direction` is `in` or `out`; `run_id`: the run that it reports or started."""
 
     id: str
     at: datetime
@@ -24,17 +24,17 @@ class Event:
 
 
 def newest(
-    sent: Iterable[SentEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
+    sent: Iterable[OutboxEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[Event]:
-    """The newest of both, at most `limit`; our own ones on the bus are in `sent` already."""
+    """Return the newest of both, at most `limit`; our own ones on the bus are in `sent` already."""
     received = (_received(each) for each in seen if each["source"] != OURS)
     found = [_sent(each) for each in sent] + [each for each in received if each.at < below]
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
 
 
-def _sent(event: SentEvent) -> Event:
+def _sent(event: OutboxEvent) -> Event:
     run_id = event.detail.get("runId")
-    return Event(str(event.id), event.at, "out", event.type, event.detail, run_id)
+    return Event(str(event.id), event.created_at, "out", event.type, event.detail, run_id)
 
 
 def _received(event: dict[str, Any]) -> Event:

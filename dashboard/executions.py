@@ -40,7 +40,7 @@ class Executions:
         self._ended: OrderedDict[str, tuple[Execution, Events]] = OrderedDict()
 
     def definition(self, workflow: str) -> Scope:
-        """The one that is deployed, not the one of this checkout."""
+        """Return the definition that is deployed, not the one of this checkout."""
         if workflow not in self._definitions:
             arn = self.machines[workflow]
             text = self._client.describe_state_machine(stateMachineArn=arn)["definition"]
@@ -51,7 +51,7 @@ class Executions:
         return f"{self.machines[workflow].replace(':stateMachine:', ':execution:')}:{name}"
 
     def find(self, arn: str) -> Execution | None:
-        """None when it is not known: it never began, or the local stack was restarted."""
+        """Return the execution, or None: it never began, or the local stack was restarted."""
         if known := self._remembered(arn):
             return known[0]
         try:
@@ -61,7 +61,7 @@ class Executions:
         return _execution(found)
 
     def newest(self, workflow: str) -> list[Execution]:
-        """A hundred at most, from the newest on."""
+        """Return a hundred executions at most, from the newest on."""
         found = self._client.list_executions(
             stateMachineArn=self.machines[workflow], maxResults=100
         )
@@ -69,7 +69,7 @@ class Executions:
         return sorted(listed, key=lambda each: each.started_at, reverse=True)
 
     def history(self, execution: Execution) -> Events:
-        """Every event, in the order in which they happened."""
+        """Return every event, in the order in which they happened."""
         if known := self._remembered(execution.arn):
             return known[1]
         pages = self._client.get_paginator("get_execution_history").paginate(
@@ -92,10 +92,10 @@ class Executions:
             return self._ended.get(arn)
 
     def running_self_tests(self) -> list[str]:
-        """Their ARNs."""
+        """Return the ARNs of self-tests that run now."""
         return [each.arn for each in self.newest(TEST_SYNC.name) if each.status == "RUNNING"]
 
-    def pulse(self, arn: str) -> tuple[str, int]:
+    def change_version(self, arn: str) -> tuple[str, int]:
         """Differs as soon as the execution has gone on."""
         found = self._client.get_execution_history(
             executionArn=arn, maxResults=1, reverseOrder=True, includeExecutionData=False

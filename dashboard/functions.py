@@ -1,11 +1,10 @@
 """What is deployed, for the functions view: workflows with their pictures, functions. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-from dashboard.definition import Scope
-from dashboard.picture import Edge, draw
+from dashboard.definition import Retrier, Scope
+from dashboard.picture import draw
+from dashboard.to_json import Json
 from infra.catalog import (
     AUTHORIZER,
     BATCH_FUNCTION,
@@ -40,75 +39,34 @@ _CALLED_WHEN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RetryRule:
-    """Waits between `interval_s` and `max_delay_s`, where there is such a limit."""
-
-    errors: tuple[str, ...]
-    attempts: int
-    interval_s: float
-    max_delay_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionView:
-    name: str
-    purpose: str
-    trigger: str
-    timeout_s: int
-    memory_mb: int
-
-
-def workflow_view(name: str, scope: Scope) -> dict[str, Any]:
+def workflow_view(name: str, scope: Scope) -> Json:
     return {
         "name": name,
         "purpose": _PURPOSES[name],
         "triggers": _TRIGGERS[name],
         "retries": _retries(scope),
-        "picture": picture_view(scope),
+        "picture": draw(scope),
     }
 
 
-def picture_view(scope: Scope) -> dict[str, Any]:
-    picture = draw(scope)
-    return {
-        "width": picture.width,
-        "height": picture.height,
-        "nodes": picture.nodes,
-        "edges": [_edge(each) for each in picture.edges],
-    }
-
-
-def function_views() -> list[FunctionView]:
+def function_views() -> list[Json]:
     return [
-        FunctionView(each.name, each.purpose, _trigger(each), each.timeout_s, each.memory_mb)
+        {
+            "name": each.name,
+            "purpose": each.purpose,
+            "trigger": ", ".join(_triggers(each)) or "deployment",
+            "timeoutS": each.timeout_s,
+            "memoryMb": each.memory_mb,
+        }
         for each in FUNCTIONS
     ]
 
 
-def _retries(scope: Scope) -> list[RetryRule]:
-    """Each rule once, although most states have the same ones; errors that end a step left out."""
-    rules = {
-        RetryRule(each.errors, each.attempts, each.interval_s, each.max_delay_s): None
-        for state in scope.all_states()
-        for each in state.retriers
-        if each.attempts
-    }
-    return list(rules)
-
-
-def _edge(edge: Edge) -> dict[str, Any]:
-    return {
-        "from": edge.source,
-        "to": edge.target,
-        "points": edge.points,
-        "label": edge.label,
-        "kind": edge.kind,
-    }
-
-
-def _trigger(function: Function) -> str:
-    return ", ".join(_triggers(function)) or "deployment"
+def _retries(scope: Scope) -> list[Retrier]:
+    """Return each rule once, although most states have the same ones; without errors that end a
+    step."""
+    rules = (each for state in scope.all_states() for each in state.retriers if each.attempts)
+    return list(dict.fromkeys(rules))
 
 
 def _triggers(function: Function) -> Iterator[str]:

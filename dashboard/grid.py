@@ -39,11 +39,11 @@ class Grid:
         self._place_layers()
 
     def corner(self, name: str) -> Point:
-        """The upper left one of that state."""
+        """Return the upper left one of that state."""
         return self._center(name) - self._sizes[name][0] / 2, self._top(name)
 
     def line(self, way: Way) -> tuple[Point, ...]:
-        """From the lower edge of the source to the upper edge of the target."""
+        """Return the line from the lower edge of the source to the upper edge of the target."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))
         end_x = self._center(way.target) + self._port(self._entry(way), self._entering(way.target))
         start = (start_x, self._top(way.source) + self._sizes[way.source][1])
@@ -71,7 +71,7 @@ class Grid:
         return self._lane(way) if self._is_long(way) else way
 
     def _used_tracks(self) -> dict[int, list[Way | Lane]]:
-        """What runs through each gap; gap n is above layer n."""
+        """Return what runs through each gap; gap n is above layer n."""
         tracks: dict[int, list[Way | Lane]] = defaultdict(list)
         for way in self._ways:
             if not self._is_straight(way):
@@ -120,7 +120,7 @@ class Grid:
         return self._gaps[gap] + TRACK * (self._tracks[gap].index(user) + 1)
 
     def _leaving(self, name: str) -> list[Way | Lane]:
-        """The ways out of a state, from left to right."""
+        """Return the ways out of a state, from left to right."""
         found = [way for way in self._ways if way.source == name]
         return [*sorted(found, key=lambda way: self._far_x(way, way.target))]
 
@@ -133,7 +133,7 @@ class Grid:
         return self._lanes[self._lane(way)] if self._is_long(way) else self._center(other)
 
     def _port(self, user: Way | Lane, users: list[Way | Lane]) -> float:
-        """How far beside the middle of a state; the straight line keeps the middle."""
+        """Return the distance from the middle of a state; the straight line keeps the middle."""
         straight = [
             n for n, each in enumerate(users) if isinstance(each, Way) and self._is_straight(each)
         ]

@@ -82,10 +82,10 @@ class _Reader:
                 else before
             )
             self.owner[number], self.frame[number] = step, around
-            _tell(step, event, kind, details)
+            _apply(step, event, kind, details)
 
     def _entered(self, name: str) -> Step:
-        """The last visit of the state of that name."""
+        """Return the last visit of the state of that name."""
         return next(each for each in reversed(self.steps) if each.name == name)
 
     def _enter(self, event: Event, kind: str, details: Mapping[str, Any]) -> None:
@@ -110,7 +110,7 @@ class _Reader:
 
 
 def read_history(events: Iterable[Event]) -> list[Step]:
-    """The steps in the order in which they began.
+    """Return the steps in the order in which they began.
 
     What was still under way when the execution ended has failed without an error of its own.
     """
@@ -123,8 +123,8 @@ def read_history(events: Iterable[Event]) -> list[Step]:
     return reader.steps
 
 
-def _tell(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> None:
-    """What an event says about its step."""
+def _apply(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> None:
+    """Apply an event to its step."""
     at = event["timestamp"]
     if kind in _ATTEMPT_BEGINS:
         if step.attempts:
@@ -148,11 +148,11 @@ def _tell(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> No
 
 
 def _fail(step: Step, at: datetime, given: Any) -> None:
-    """A Fail state has no exit; its error is what the workflow had put into its input."""
-    told = given.get("error") if isinstance(given, dict) else None
+    """End a Fail state, which has no exit, with the error that the workflow put into its input."""
+    failure = given.get("error") if isinstance(given, dict) else None
     step.status, step.finished_at = "failed", at
-    if isinstance(told, dict):
-        step.error, step.cause = told.get("Error"), _sentence(told.get("Cause"))
+    if isinstance(failure, dict):
+        step.error, step.cause = failure.get("Error"), _sentence(failure.get("Cause"))
 
 
 def _end(steps: Iterable[Step], event: Event) -> None:
@@ -169,7 +169,7 @@ def _details(event: Event) -> Mapping[str, Any]:
 
 
 def _value(text: str | None) -> Any:
-    """JSON as its value; what was cut off stays text."""
+    """Parse JSON; what was cut off stays text."""
     try:
         return json.loads(text) if text else None
     except ValueError:
@@ -177,6 +177,6 @@ def _value(text: str | None) -> Any:
 
 
 def _sentence(cause: str | None) -> str | None:
-    """The message alone, of a cause that is a Lambda error as JSON."""
+    """Return the message alone, of a cause that is a Lambda error as JSON."""
     document = _value(cause)
     return str(document.get("errorMessage", cause)) if isinstance(document, dict) else cause

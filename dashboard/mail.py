@@ -26,7 +26,7 @@ _REACHES_OUT = re.compile(r"</?(?:link|meta|base)\b[^>]*>?", re.IGNORECASE)
 
 
 def document(subject: str, body_html: str | None, body_text: str | None) -> bytes:
-    """An HTML document with the mail's own markup, without its link, meta and base tags."""
+    """Return an HTML document with the mail's own markup, without its link, meta and base tags."""
     if body_html:
         content = _REACHES_OUT.sub(" ", body_html)
     elif body_text:

@@ -1,18 +1,14 @@
 """The first page: which stack this is, and what to try with it. Pure."""
 
-from typing import Any
-
-from dashboard.rows import Account
 from dashboard.sources import Sources
+from dashboard.to_json import Json
 
 
-def overview(
-    sources: Sources, accounts: int, open_runs: int, known: list[Account]
-) -> dict[str, Any]:
+def overview(sources: Sources, totals: Json) -> Json:
     """Include the token, and lines to try with it, only while dev login is on."""
     simulated = sources.provider is not None
     token = sources.token() if sources.is_dev_login_on else None
-    account_id = known[0].id if known else "ACCOUNT_ID"
+    account_id = totals["firstAccountId"] or "ACCOUNT_ID"
     return {
         "stage": sources.stage,
         "simulated": simulated,
@@ -21,8 +17,8 @@ def overview(
         "signInUrl": f"{sources.api_url}/api/auth/microsoft" if sources.is_dev_login_on else None,
         "showsBodies": sources.shows_bodies,
         "token": token,
-        "accounts": accounts,
-        "runsOpen": open_runs,
+        "accounts": totals["accounts"],
+        "runsOpen": totals["runsOpen"],
         "curl": _lines(sources.api_url, token, account_id) if token else [],
     }
 

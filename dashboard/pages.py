@@ -26,7 +26,7 @@ PROTECTION = {
 
 
 def page(path: str) -> Response:
-    """A file of `static`; every path without one is a view, which the start page shows."""
+    """Return a file of `static`; every path without one is a view, which the start page shows."""
     name = path.lstrip("/")
     known = {str(each.relative_to(STATIC)): each for each in STATIC.rglob("*") if each.is_file()}
     if name not in known and Path(name).suffix in _TYPES:

@@ -44,7 +44,7 @@ class Picture:
 
 
 def draw(scope: Scope, inside: str | None = None) -> Picture:
-    """The picture of these states; a Map frames the picture of its own ones."""
+    """Draw these states; a Map frames the picture of its own ones."""
     inner = {each.name: draw(each.scope, each.name) for each in scope.states if each.scope}
     sizes = {each.name: _size(each, inner.get(each.name)) for each in scope.states}
     ways = _merged(scope)
@@ -70,7 +70,7 @@ def _size(state: State, content: Picture | None) -> Size:
 
 
 def _merged(scope: Scope) -> list[Way]:
-    """One line for the ways of a kind between two states, with all that it is taken for."""
+    """Merge the ways of a kind between two states into one line, with all that it is taken for."""
     merged: dict[tuple[str, str, Kind], Way] = {}
     for way in (way for state in scope.states for way in state.ways):
         key = (way.source, way.target, way.kind)

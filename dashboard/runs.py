@@ -1,22 +1,22 @@
 """Runs for the pages: those of mailboxes from the tables, self-tests from the engine."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import orjson
 
 from dashboard.executions import Execution, Executions
-from dashboard.functions import picture_view
+from dashboard.forecast import expect_retries, label, states, what_next
 from dashboard.history import Step, read_history
-from dashboard.outlook import expect_retries, label, states, what_next
-from dashboard.readings import NotFound, Readings
-from dashboard.rows import OneRun, Run
-from dashboard.shown import milliseconds, shown, to_json
+from dashboard.picture import draw
+from dashboard.queries import NotFound, Queries
+from dashboard.to_json import Json, json_bytes, milliseconds, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 
 SELF_TEST = "self-test"
 """The trigger of every test-sync."""
+
+Filters = dict[str, str | None]
+"""`account_id`, `status` and `trigger`; None lets all runs through."""
 
 _STATUSES = {
     "RUNNING": "running",
@@ -27,50 +27,33 @@ _STATUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which runs: None lets all through; only those below `before`, from the newest on."""
-
-    account_id: str | None = None
-    status: str | None = None
-    trigger: str | None = None
-    before: tuple[datetime, str]
-    limit: int
-
-
 class Runs:
-    def __init__(self, readings: Readings, executions: Executions) -> None:
-        self._readings = readings
+    def __init__(self, queries: Queries, executions: Executions) -> None:
+        self._queries = queries
         self._executions = executions
         self._pictures: dict[str, orjson.Fragment] = {}
 
-    def page(self, wanted: Wanted) -> list[dict[str, Any]]:
-        """At most `limit` of them."""
-        stored = self._readings.runs(
-            account_id=wanted.account_id,
-            status=wanted.status,
-            trigger=wanted.trigger,
-            before=wanted.before,
-            limit=wanted.limit,
-        )
-        found = [_summary(each) for each in stored] + self._self_tests(wanted)
-        found.sort(key=lambda each: (each["createdAt"], each["id"]), reverse=True)
-        return found[: wanted.limit]
+    def page(self, filters: Filters, before: tuple[datetime, str], limit: int) -> list[Json]:
+        """Return `limit` runs at most, from the newest on, below the position `before`."""
+        stored = self._queries.runs(**filters, before=before, limit=limit)
+        found = [_summary(run) for run in stored] + self._self_tests(filters, before)
+        found.sort(key=lambda run: (run["createdAt"], run["id"]), reverse=True)
+        return found[:limit]
 
-    def _self_tests(self, wanted: Wanted) -> list[dict[str, Any]]:
-        if wanted.account_id or wanted.trigger not in (None, SELF_TEST):
+    def _self_tests(self, filters: Filters, before: tuple[datetime, str]) -> list[Json]:
+        if filters["account_id"] or filters["trigger"] not in (None, SELF_TEST):
             return []
         return [
             _self_test(each)
             for each in self._executions.newest(TEST_SYNC.name)
-            if (each.started_at, each.name) < wanted.before
-            and wanted.status in (None, _STATUSES[each.status])
+            if (each.started_at, each.name) < before
+            and filters["status"] in (None, _STATUSES[each.status])
         ]
 
-    def one(self, run_id: str) -> dict[str, Any]:
+    def one(self, run_id: str) -> Json:
         """Raises NotFound."""
         try:
-            run, folders, names = self._readings.whole_run(run_id)
+            run, folders, names = self._queries.whole_run(run_id)
         except NotFound:
             return self._one_self_test(run_id)
         execution = self._execution(run)
@@ -78,9 +61,8 @@ class Runs:
         scope = self._executions.definition(MAILBOX_SYNC.name)
         return {
             **_summary(run),
-            "executionArn": run.execution_arn,
             "historyLost": execution is None and _had_steps(run),
-            "inOneFunction": run.started_at is not None and not _had_steps(run),
+            "inOneFunction": run["startedAt"] is not None and not _had_steps(run),
             "states": states(steps),
             "steps": [_step(each, names) for each in steps],
             "folders": folders,
@@ -88,28 +70,27 @@ class Runs:
             "picture": self._picture(MAILBOX_SYNC.name),
         }
 
-    def _execution(self, run: OneRun) -> Execution | None:
-        """None for a run that one function did by itself, too."""
-        if run.started_at and not _had_steps(run):
+    def _execution(self, run: Json) -> Execution | None:
+        """Return the run's execution; None also for a run that one function did by itself."""
+        if run["startedAt"] and not _had_steps(run):
             return None
-        arn = run.execution_arn or self._executions.arn(MAILBOX_SYNC.name, run.id)
+        arn = run["executionArn"] or self._executions.arn(MAILBOX_SYNC.name, run["id"])
         return self._executions.find(arn)
 
     def _picture(self, workflow: str) -> orjson.Fragment:
         """Drawn once: it is that of the definition, whatever a run did."""
         if workflow not in self._pictures:
-            picture = picture_view(self._executions.definition(workflow))
-            self._pictures[workflow] = orjson.Fragment(to_json(picture))
+            picture = draw(self._executions.definition(workflow))
+            self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
         return self._pictures[workflow]
 
-    def _one_self_test(self, run_id: str) -> dict[str, Any]:
+    def _one_self_test(self, run_id: str) -> Json:
         execution = self._executions.find(self._executions.arn(TEST_SYNC.name, run_id))
         if execution is None:
             raise NotFound("There is no run of this id.")
         steps = self._steps(TEST_SYNC.name, execution)
         return {
             **_self_test(execution),
-            "executionArn": execution.arn,
             "historyLost": False,
             "inOneFunction": False,
             "states": states(steps),
@@ -127,35 +108,22 @@ class Runs:
         return steps
 
 
-def _had_steps(run: OneRun) -> bool:
-    """Whether an execution did it; a scheduled sync may be done by one function."""
-    return run.execution_arn is not None and run.execution_arn.startswith("arn:")
+def _had_steps(run: Json) -> bool:
+    """Return whether an execution did it; a scheduled sync may be done by one function."""
+    return (run["executionArn"] or "").startswith("arn:")
 
 
-def _summary(run: Run) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "workflow": MAILBOX_SYNC.name,
-        "accountId": run.account_id,
-        "address": run.address,
-        "status": run.status,
-        "trigger": run.trigger,
-        "syncType": run.sync_type,
-        "createdAt": run.created_at,
-        "startedAt": run.started_at,
-        "finishedAt": run.finished_at,
-        "durationMs": milliseconds(run.started_at, run.finished_at),
-        "error": run.error,
-        "errorMessage": run.error_message,
-    }
+def _summary(run: Json) -> Json:
+    duration_ms = milliseconds(run["startedAt"], run["finishedAt"])
+    return {**run, "workflow": MAILBOX_SYNC.name, "durationMs": duration_ms}
 
 
-def _self_test(execution: Execution) -> dict[str, Any]:
+def _self_test(execution: Execution) -> Json:
     return {
         "id": execution.name,
         "workflow": TEST_SYNC.name,
         "accountId": None,
-        "address": None,
+        "emailAddress": None,
         "status": _STATUSES[execution.status],
         "trigger": SELF_TEST,
         "syncType": None,
@@ -165,12 +133,13 @@ def _self_test(execution: Execution) -> dict[str, Any]:
         "durationMs": milliseconds(execution.started_at, execution.stopped_at),
         "error": execution.error,
         "errorMessage": execution.cause,
+        "executionArn": execution.arn,
     }
 
 
-def _step(step: Step, names: dict[int, str]) -> dict[str, Any]:
+def _step(step: Step, names: dict[int, str]) -> Json:
     return {
-        **shown(step),
+        **to_json(step),
         "label": label(step, names),
         "durationMs": milliseconds(step.started_at, step.finished_at),
     }

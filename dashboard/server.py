@@ -24,7 +24,7 @@ class Dashboard:
         self._site: Site | None = None
         try:
             guard = Guard(own_pages=True, navigations=lambda path: not path.startswith(DATA))
-            self._server = Server(self._answer, port=port, guard=guard)
+            self._server = Server(self._respond, port=port, guard=guard)
         except OSError as taken:
             raise StartFailed(f"Port {port} is in use: give another --dashboard-port.") from taken
         self._start_token: StartToken | None = None
@@ -49,6 +49,6 @@ class Dashboard:
         if self._site:
             self._site.close()
 
-    def _answer(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         assert self._site is not None, "requests are taken only after the start"
         return self._site(request)

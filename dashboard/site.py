@@ -11,7 +11,7 @@ from dashboard.actions import ActionFailed, Actions, begin_sign_in
 from dashboard.data import Data, Malformed, json_response
 from dashboard.executions import Executions
 from dashboard.pages import PROTECTION, page
-from dashboard.readings import NotFound, Readings
+from dashboard.queries import NotFound, Queries
 from dashboard.simulation import Simulation
 from dashboard.sources import Sources
 from dashboard.start_token import StartToken
@@ -36,32 +36,32 @@ class Site:
     def __init__(self, sources: Sources, start_token: StartToken | None) -> None:
         self._start_token = start_token
         self._sources = sources
-        self._readings = Readings(sources.settings)
+        self._queries = Queries(sources.settings)
         executions = Executions(sources.client("stepfunctions"), sources.machines)
-        self._data = Data(sources, self._readings, executions)
-        actions = Actions(sources, self._readings, executions)
-        self._actions = {**actions.known, **Simulation(sources, self._readings).known}
+        self._data = Data(sources, self._queries, executions)
+        actions = Actions(sources, self._queries, executions)
+        self._actions = {**actions.known, **Simulation(sources, self._queries).known}
 
     def close(self) -> None:
         self._data.changes.stop()
-        self._readings.close()
+        self._queries.close()
 
     def __call__(self, request: Request) -> Response:
         try:
-            answer = self._login_response(request) or self._route(request)
+            response = self._login_response(request) or self._route(request)
         except NotFound as missing:
-            answer = _error(404, str(missing))
+            response = _error(404, str(missing))
         except Malformed as malformed:
-            answer = _error(400, str(malformed))
+            response = _error(400, str(malformed))
         except ActionFailed as refused:
-            answer = _error(refused.status, str(refused))
+            response = _error(refused.status, str(refused))
         except MailsyncError as broken:
-            answer = _error(503, str(broken))
+            response = _error(503, str(broken))
         except (BotoCoreError, ClientError) as broken:
-            answer = _error(503, f"AWS did not do what it was asked for: {broken}.")
+            response = _error(503, f"AWS refused the request: {broken}.")
         except httpx.TransportError as broken:
-            answer = _error(503, f"The API or a simulator does not answer ({broken}).")
-        return _protected(answer)
+            response = _error(503, f"The API or a simulator does not respond ({broken}).")
+        return _protected(response)
 
     def _login_response(self, request: Request) -> Response | None:
         """Return the redirect that logs in, or 401 for data without the token; else None."""
@@ -90,17 +90,17 @@ class Site:
         if action is None:
             raise ActionFailed(404, "There is no action of this name.")
         try:
-            asked = json.loads(request.body or b"{}")
+            fields = json.loads(request.body or b"{}")
         except ValueError:
-            asked = None
-        if not isinstance(asked, dict):
+            fields = None
+        if not isinstance(fields, dict):
             raise Malformed("An action takes one JSON object.")
-        return action(asked)
+        return action(fields)
 
 
 def _error(status: int, sentence: str) -> Response:
     return json_response(status, {"error": sentence})
 
 
-def _protected(answer: Response) -> Response:
-    return replace(answer, headers={**PROTECTION, **answer.headers})
+def _protected(response: Response) -> Response:
+    return replace(response, headers={**PROTECTION, **response.headers})

@@ -27,10 +27,10 @@ class StartToken:
 
     def login_redirect(self, request: Request) -> Response | None:
         """Return the redirect for a URL with the right token, None for any other."""
-        asked = parse_qsl(request.query, keep_blank_values=True)
-        if request.method != "GET" or not self._is_right(dict(asked).get(_PARAMETER, "")):
+        parameters = parse_qsl(request.query, keep_blank_values=True)
+        if request.method != "GET" or not self._is_right(dict(parameters).get(_PARAMETER, "")):
             return None
-        rest = urlencode([each for each in asked if each[0] != _PARAMETER])
+        rest = urlencode([each for each in parameters if each[0] != _PARAMETER])
         page = "/" + request.path.lstrip("/") + (f"?{rest}" if rest else "")
         cookie = f"{self._cookie}={self._secret}; Path=/; HttpOnly; SameSite=Strict"
         return Response(303, headers={"Location": page}, cookies=(cookie,))

@@ -45,7 +45,7 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
 
 
 def _loaded(stack: Stack, options: Options) -> Iterator[str]:
-    """What became of the mail of --mbox; nothing where none was read."""
+    """Yield what became of the mail of --mbox; nothing where none was read."""
     report = stack.simulators.mail if stack.simulators else None
     if report and options.mbox:
         yield from report.lines(options.mbox, stack.data / "logs" / "simulators.log")
@@ -104,7 +104,7 @@ def _welcome(stack: Stack) -> str:
 
 
 def _database(stack: Stack) -> str:
-    """Where it is; one that was given may hold a password, and this may be the log of a CI."""
+    """Return its URL, but not of one that was given: that may hold a password."""
     if stack.postgres is None:
         return "the one that you gave"
     by_port = stack.options.database_port

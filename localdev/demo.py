@@ -28,7 +28,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def run(stack: Stack, options: Options) -> int:
-    """Shows each step as it happens; 0 when the mirror is complete and exact, else 1."""
+    """Show each step as it happens; return 0 when the mirror is complete and exact, else 1."""
     account = connect(stack.api_url, stack.provider, stack.token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     _watch(account)
@@ -67,7 +67,7 @@ _SHOWN = (
 
 
 def _watch(account: DemoAccount) -> dict[str, Any]:
-    """Follows the open run to its end with a bar per folder; returns the last status."""
+    """Follow the open run to its end with a bar per folder; return the last status."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console) as progress:
         bars: dict[int, TaskID] = {}
@@ -101,7 +101,7 @@ def _print_quarantine(stack: Stack) -> None:
 
 
 def _query(stack: Stack, sql: str) -> list[list[Any]]:
-    """As the application's reading role would ask: with the schema in its search path."""
+    """Query as the application's reading role would: with the schema in its search path."""
     connection = connect_database(Settings({"DATABASE_URL": stack.database_url}))
     try:
         connection.run("SET search_path = mailsync, public")

@@ -26,23 +26,23 @@ class DemoAccount:
         return self._json("GET", f"/api/email/sync?accountId={self.id}")
 
     def sync(self, sync_type: str = "manual") -> dict[str, Any]:
-        """Starts a sync, or joins the one under way."""
-        asked = {"accountId": self.id, "syncType": sync_type}
-        return self._json("POST", "/api/email/sync", json=asked)
+        """Start a sync, or join the one under way."""
+        body = {"accountId": self.id, "syncType": sync_type}
+        return self._json("POST", "/api/email/sync", json=body)
 
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         url = self.api_url + path
-        answer = httpx.request(
+        response = httpx.request(
             method, url, headers=self.headers, timeout=TIMEOUT_S, **arguments
         ).raise_for_status()
-        found: dict[str, Any] = answer.json()
+        found: dict[str, Any] = response.json()
         return found
 
 
 def connect(
     api_url: str, provider: Provider, token: str, address: str | None = None
 ) -> DemoAccount:
-    """Signs in with that simulated mailbox, or the first, by the OAuth code flow, browser-like.
+    """Sign in with that simulated mailbox, or the first, by the OAuth code flow, browser-like.
 
     Raises:
         StartFailed: some step of the sign-in was refused, or there is no simulated mailbox.
@@ -70,20 +70,20 @@ def _first_mailbox(provider: Provider) -> str:
 
 
 def simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
-    """An action of the simulators' back door, `/_sim/ACTION`."""
+    """Call an action of the simulators' back door, `/_sim/ACTION`."""
     url = urlsplit(provider.graph_url)
-    answer = httpx.request(
+    response = httpx.request(
         method,
         f"{url.scheme}://{url.netloc}/_sim/{action}",
         headers={"Authorization": f"Bearer {provider.control_secret}"},
         json=fields,
         timeout=TIMEOUT_S,
     )
-    return answer.raise_for_status().json()
+    return response.raise_for_status().json()
 
 
-def _next(answer: httpx.Response) -> str:
-    if answer.status_code != httpx.codes.FOUND:
-        path = answer.request.url.path
-        raise StartFailed(f"The sign-in stopped at {path}: HTTP {answer.status_code}.")
-    return answer.headers["location"]
+def _next(response: httpx.Response) -> str:
+    if response.status_code != httpx.codes.FOUND:
+        path = response.request.url.path
+        raise StartFailed(f"The sign-in stopped at {path}: HTTP {response.status_code}.")
+    return response.headers["location"]

@@ -1,8 +1,8 @@
-"""The HTTP server under every local face: front, Lambda host and simulators.
+"""The HTTP server of every local port: API, Runtime API, dashboard and simulators.
 
 HTTP/1.1 with keep-alive, a thread per connection, and no Nagle delay. It stays this
 small because two things are needed that frameworks hide: closing a connection in the
-middle of an answer (a fault), and knowing when a client has gone away.
+middle of an response (a fault), and knowing when a client has gone away.
 """
 
 import json
@@ -47,7 +47,7 @@ Application = Callable[[Request], Response]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one application until `stop`; `port` is the real one when 0 was asked for.
+    """Serves one application until `stop`; `port` is the real one where 0 was given.
 
     guard: decides which requests reach the application; None: all do.
 
@@ -97,7 +97,7 @@ class Server(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news; anything else is a bug and is printed."""
+        """Print a bug; a client that went away is none."""
         if not isinstance(sys.exception(), (ConnectionError, ssl.SSLError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             body=self._body(),
             client=self.client_address[0],
         )
-        self._answer(self._rejection(request) or self.server.application(request))
+        self._send(self._rejection(request) or self.server.application(request))
 
     def _rejection(self, request: Request) -> Response | None:
         guard, port = self.server.guard, self.server.port
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             return b"".join(chunks)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _answer(self, response: Response) -> None:
+    def _send(self, response: Response) -> None:
         if response.cut_at is not None and response.cut_at < 0:
             self.close_connection = True
             return

@@ -90,7 +90,7 @@ class Options:
 
 
 def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> tuple[str, Options]:
-    """The command and its options.
+    """Parse the command and its options.
 
     Ends the process on --help, and with 2 and one sentence on wrong usage.
     """
@@ -126,7 +126,7 @@ def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One line, without the usage, which is longer than a terminal is high."""
+        """Print one line, without the usage, which is longer than a terminal is high."""
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -143,26 +143,17 @@ def _require_usable(options: Options) -> None:
 def _common_options() -> _Parser:
     defaults = Options()
     parser = _Parser(add_help=False)
-    add = parser.add_argument
-    add("--data", type=Path, default=defaults.data, metavar="DIR", help="default: %(default)s")
-    add("--api-port", type=_port, default=defaults.api_port, help="default: %(default)s; 0: any")
-    add("--aws-port", type=_port, default=defaults.aws_port, help="default: %(default)s; 0: any")
-    add(
-        "--dashboard-port",
-        type=_port,
-        default=defaults.dashboard_port,
-        help="default: %(default)s; 0: any",
-    )
+    add, default = parser.add_argument, "default: %(default)s"
+    add("--data", type=Path, default=defaults.data, metavar="DIR", help=default)
+    for name in ("api_port", "aws_port", "dashboard_port"):
+        option, port = f"--{name.replace('_', '-')}", getattr(defaults, name)
+        add(option, type=_port, default=port, help=f"{default}; 0: any")
     _add_provider(parser)
     add("--database-url", metavar="URL", help="your Postgres instead of the stack's own")
     add("--database-port", type=_port, help="let the stack's own Postgres listen there, too")
-    add(
-        "--mbox",
-        type=_existing,
-        metavar="PATH",
-        help="an mbox file, Maildir, folder of .eml files or a single message for the simulator",
-    )
-    add("--messages", type=int, default=defaults.messages, help="default: %(default)s")
+    mail = "an mbox file, Maildir, folder of .eml files or a single message for the simulator"
+    add("--mbox", type=_existing, metavar="PATH", help=mail)
+    add("--messages", type=int, default=defaults.messages, help=default)
     add("--latency", choices=("none", "real"), default=defaults.latency, help="of the simulators")
     add("--time-scale", type=_scale, default=defaults.time_scale, help="0.1: waits are a tenth")
     add("--no-dev-login", dest="dev_login", action="store_false", help="ask for a token always")
@@ -174,7 +165,9 @@ def _common_options() -> _Parser:
         metavar="URL,URL",
         help="whose pages may use the API from a browser",
     )
-    _add_keeping(parser)
+    keeping = parser.add_mutually_exclusive_group()
+    keeping.add_argument("--fresh", action="store_true", help="forget what earlier runs stored")
+    keeping.add_argument("--keep", dest="fresh", action="store_false", help="the default")
     return parser
 
 
@@ -192,12 +185,6 @@ def _add_provider(parser: argparse.ArgumentParser) -> None:
         help="Microsoft's identity platform with the tenant, such as"
         " https://login.microsoftonline.com/common",
     )
-
-
-def _add_keeping(parser: argparse.ArgumentParser) -> None:
-    keeping = parser.add_mutually_exclusive_group()
-    keeping.add_argument("--fresh", action="store_true", help="forget what earlier runs stored")
-    keeping.add_argument("--keep", dest="fresh", action="store_false", help="the default")
 
 
 def _port(text: str) -> int:

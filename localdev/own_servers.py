@@ -90,7 +90,7 @@ def own_provider(
 
 
 def own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
-    """The database of this URL; None when none is given.
+    """Return the database of this URL; None when none is given.
 
     Raises:
         NotUsable: DATABASE_CA_BUNDLE is no file of certificates.
@@ -121,7 +121,7 @@ def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
 
 
 def _certificate(environment: Mapping[str, str]) -> str:
-    """The PEM itself, as functions read it; empty when it is not set."""
+    """Return the PEM itself, as functions read it; empty when it is not set."""
     name = "MICROSOFT_CLIENT_CERTIFICATE"
     value = environment.get(name, "").strip()
     if value and not value.startswith("-----BEGIN"):

@@ -1,4 +1,4 @@
-"""The sample events in `events/`, made to fit an account that exists, and what they must answer.
+"""The sample events in `events/`, made to fit an account that exists, and their expected results.
 
 They are one story: `mark-syncing` takes the lease under which the states after it work, one
 folder is read from its beginning, `repair-folder` compares it, `recalculate-counts` verifies it,
@@ -20,9 +20,9 @@ LEASE_TAKER = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
 # `authorize` is meant to refuse: its sample bears a token that is none. `close-run` and
-# `mark-failed` come to a run that has its outcome and leave it alone; nobody knows the
-# subscription of `webhook`, which gets the same answer as any.
-ANSWERS: Mapping[str, Mapping[str, Any] | None] = {
+# `mark-failed` come to a run that has its outcome and leave it alone; the
+# subscription of `webhook` is unknown, which gets the same result as any.
+EXPECTED_RESULTS: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
     LEASE_TAKER: {"acquired": True, "epoch": int},
     "get-access-token": {"waitSeconds": 0},
@@ -71,7 +71,7 @@ class Samples:
     run_id: str = RUN_ID
 
     def event(self, function: str) -> bytes:
-        """The function's sample with these ids and the epoch of the lease last taken."""
+        """Return the function's sample with these ids and the epoch of the lease last taken."""
         text = (self.events / f"{function}.json").read_text()
         for placeholder, own in (
             (ACCOUNT_ID, self.account_id),
@@ -84,24 +84,24 @@ class Samples:
         event.update({name: value for name, value in ids.items() if name in event})
         return json.dumps(event).encode()
 
-    def complaint(self, function: str, payload: bytes) -> str | None:
-        """What is wrong with the function's answer; None: nothing. Remembers a lease."""
+    def mismatch(self, function: str, payload: bytes) -> str | None:
+        """Return what is wrong with the function's result; None: nothing. Remembers a lease."""
         try:
-            answer = json.loads(payload)
+            result = json.loads(payload)
         except ValueError:
             return f"answers no JSON: {payload[:200]!r}"
-        if not _fits(ANSWERS[function], answer):
-            return f"answers {json.dumps(answer)[:400]}, not {ANSWERS[function]}"
+        if not _fits(EXPECTED_RESULTS[function], result):
+            return f"answers {json.dumps(result)[:400]}, not {EXPECTED_RESULTS[function]}"
         if function == LEASE_TAKER:
-            self.epoch = answer["epoch"]
+            self.epoch = result["epoch"]
         return None
 
 
-def _fits(expected: Mapping[str, Any] | None, answer: Any) -> bool:
+def _fits(expected: Mapping[str, Any] | None, result: Any) -> bool:
     if expected is None:
-        return answer is None
-    return isinstance(answer, dict) and all(
-        name in answer
-        and (isinstance(answer[name], each) if isinstance(each, type) else answer[name] == each)
+        return result is None
+    return isinstance(result, dict) and all(
+        name in result
+        and (isinstance(result[name], each) if isinstance(each, type) else result[name] == each)
         for name, each in expected.items()
     )

@@ -87,11 +87,11 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """In reverse order; loses nothing that was committed. May be repeated."""
+        """Stop in reverse order; nothing that was committed is lost. May be repeated."""
         self._exit.close()
 
     def token(self) -> str:
-        """A development token of the demo user, valid for some hours."""
+        """Return a development token of the demo user, valid for some hours."""
         return demo_sign_in(open_secret(self.data / "jwt-secret"))()
 
     def _start(self) -> None:
@@ -112,7 +112,7 @@ class Stack:
             self._exit.callback(scheduler.stop)
 
     def _listen(self) -> HttpApi:
-        """Takes the ports before anything slow begins."""
+        """Take the ports before anything slow begins."""
         self.lambdas = LambdaHost(
             FUNCTIONS,
             code_root=CODE_ROOT,
@@ -143,7 +143,7 @@ class Stack:
         return api
 
     def _launch_simulators(self) -> None:
-        """Only launched: they get ready while the database starts."""
+        """Only launch them: they get ready while the database starts."""
         if self.options.provider is None:
             self.simulators = SimulatorProcess(
                 self._simulator_arguments(), root=ROOT, log=self.data / "logs" / "simulators.log"
@@ -199,7 +199,7 @@ class Stack:
         )
 
     def _sources(self) -> Sources:
-        """What the dashboard looks at: this very stack."""
+        """Return what the dashboard looks at: this very stack."""
         settings = self.lambdas.settings
         return Sources(
             stage="local",
@@ -223,9 +223,9 @@ class Stack:
         return self.simulators.wait_until_ready()
 
     def _migrate(self) -> None:
-        answer = self.lambdas.invoke("migrate-database", b"{}")
-        if answer.failed:
-            error = json.loads(answer.payload)
+        result = self.lambdas.invoke("migrate-database", b"{}")
+        if result.failed:
+            error = json.loads(result.payload)
             reason = error.get("errorMessage", "unknown reason")
             raise StartFailed(f"The database could not be prepared: {reason}")
         if self.postgres:
@@ -233,7 +233,7 @@ class Stack:
 
 
 def forget_data(data: Path) -> None:
-    """Removes what stacks have stored in the folder, and nothing else that may be there."""
+    """Remove what stacks have stored in the folder, and nothing else that may be there."""
     Postgres(data / "postgres").erase()
     for name in ("postgres", "simulators", "logs"):
         shutil.rmtree(data / name, ignore_errors=True)

@@ -1,11 +1,13 @@
 // One mailbox: its folders with the verification of each, what is hidden, differs or is in quarantine.
 
 import { accountButtons, next, speed, standing } from "./accounts.js";
+import {
+  buttons, facts, link, mark, numeric, progress, reason, table, time, tr, wide,
+} from "./components.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { clock, number, plural } from "./format.js";
-import { facts, progress, table, time } from "./parts.js";
 import { runsTable } from "./runs.js";
 
 const RECENT = 5;
@@ -13,9 +15,12 @@ const FOLDER_COLUMNS = [
   "Folder", "Stored, of the provider's", ["Unread", "number"], ["Quarantined", "number"],
   "Verified", "Compared", "Error",
 ];
+const QUARANTINE_COLUMNS = [
+  "Folder", "Cause", "Detail", ["Attempts", "number"], "Last tried", "Next try", "Message",
+];
 
 export default {
-  title: (account) => account.address,
+  title: (account) => account.emailAddress,
 
   async load({ id }, signal) {
     const [account, runs] = await Promise.all([
@@ -28,23 +33,24 @@ export default {
   ticks: () => true,
 
   render(account, _place, app) {
+    const { lastError: error } = account;
     return [
       el(
         "header",
         { class: "heading" },
-        el("h1", {}, account.address, " ", standing(account)),
-        el("div", { class: "buttons" }, accountButtons(account, app)),
+        el("h1", {}, account.emailAddress, " ", standing(account)),
+        buttons(accountButtons(account, app)),
       ),
-      account.lastError && el("p", { class: "error", key: "error" }, reason(account.lastError)),
+      error && el("p", { class: "error", key: "error" }, reason(error.name, error.message)),
       facts(
-        ["Mail", progress(account.progress, account.total, "Mail stored")],
+        ["Mail", progress(account.syncProgress, account.syncTotal, "Mail stored")],
         ["Speed", speed(account)],
         ["First sync", account.initialSyncCompleted ? "complete and verified" : "not complete yet"],
         ["Verified: counts agree", time(account.verifiedAt, "not yet")],
         ["Compared: ids and versions", time(account.comparedAt, "not every folder yet")],
         ["Last sync", time(account.lastSyncAt)],
         ["Next sync", next(account)],
-        ["Mailbox", el("a", { href: `/mailbox?accountId=${account.id}` }, "Open")],
+        ["Mailbox", link(`/mailbox?accountId=${account.accountId}`, "Open")],
       ),
       hidden(account.pendingRemoval),
       el("h2", {}, "Folders"),
@@ -57,64 +63,53 @@ export default {
   },
 };
 
-const reason = ({ name, message }) => [el("strong", {}, name), message ? `: ${message}` : ""];
-
 function hidden(removal) {
   if (!removal) return null;
   const { hidden: messages, gone, folders, goneSince, deletedFrom, needsConfirmation } = removal;
+  const p = (...children) => el("p", {}, children);
   return el(
     "section",
     { "aria-labelledby": "hidden", key: "hidden" },
     el("h2", { id: "hidden" }, "Hidden mail"),
-    el(
-      "p",
-      {},
+    p(
       `Hidden because they left their folders: ${plural(messages, "message")}.`,
       folders > 0 && ` Hidden because they are gone: ${plural(folders, "folder")}.`,
     ),
-    gone > 0 &&
-      el(
-        "p",
-        {},
-        `The provider has said since `,
-        time(goneSince),
-        ` that ${plural(gone, "message")} of them are gone. They are deleted when it says so again at `,
-        time(deletedFrom),
-        " or later.",
-      ),
+    gone > 0 && p(
+      "The provider has reported since ", time(goneSince),
+      ` that ${plural(gone, "message")} of them are gone. They are deleted when it does so again at `,
+      time(deletedFrom), " or later.",
+    ),
     needsConfirmation &&
       el("p", { class: "error" }, "Most of the mailbox would go. Confirm the removal if it is meant."),
   );
 }
 
 function folder(row) {
-  return el(
-    "tr",
-    { key: row.id },
-    el("th", { scope: "row", style: { "--depth": row.depth } }, row.name),
-    el("td", {}, progress(row.total, row.remoteTotal - row.countOffset, `Mail of ${row.name}`)),
-    el("td", { class: "number" }, number(row.unread)),
-    el("td", { class: "number" }, number(row.quarantined)),
-    el("td", {}, verified(row)),
-    el("td", {}, time(row.comparedAt, "not yet")),
-    el("td", { class: "error-cell" }, row.error ? reason(row.error) : ""),
+  return tr(
+    row.id,
+    el("th", { scope: "row", style: { "--depth": row.depth } }, row.displayName),
+    progress(row.total, row.remoteTotal - row.countOffset, `Mail of ${row.displayName}`),
+    numeric(number(row.unread)),
+    numeric(number(row.quarantined)),
+    verified(row),
+    time(row.comparedAt, "not yet"),
+    el("td", { class: "error-cell" }, row.error ? reason(row.error.name, row.error.message) : ""),
   );
 }
 
 function verified(row) {
-  if (row.walking) return el("span", { class: "status is-live" }, "being read");
-  if (row.differing) {
-    return el("span", { class: "status is-warn" }, `${plural(row.differing, "difference")}`);
+  if (row.walking) return mark("live", "being read");
+  if (row.differing) return mark("warn", plural(row.differing, "difference"));
+  if (row.verifiedAt && !row.isUneven) {
+    const equal = mark("good", `equal, ${clock(row.verifiedAt)}`);
+    return row.countOffset ? [equal, ` (the provider counts ${number(row.remoteTotal)})`] : equal;
   }
-  const isEqual = row.total + row.quarantined + row.countOffset === row.remoteTotal;
-  if (row.verifiedAt && isEqual) {
-    const status = el("span", { class: "status is-good" }, `equal, ${clock(row.verifiedAt)}`);
-    return row.countOffset ? [status, ` (the provider counts ${number(row.remoteTotal)})`] : status;
-  }
-  return el("span", { class: "status is-wait" }, row.verifiedAt ? "changed since" : "not yet");
+  return mark("wait", row.verifiedAt ? "changed since" : "not yet");
 }
 
-function differences({ uneven, differences: ids }) {
+function differences({ folders, differences: ids }) {
+  const uneven = folders.filter(({ isUneven }) => isUneven);
   if (!uneven.length && !ids.length) return null;
   return [
     el("h2", {}, "Differences"),
@@ -135,43 +130,34 @@ const CAUSES = {
   misread: "read state differs between the provider's list and the message",
 };
 
-function difference({ messageId, folder: name, cause, foundAt }) {
-  return el(
-    "tr",
-    { key: messageId },
-    el("td", {}, name),
-    el("td", { class: "wide" }, el("strong", {}, cause), `: ${CAUSES[cause]}`),
-    el("td", {}, time(foundAt)),
-    el("td", { class: "wide" }, el("code", { class: "id" }, messageId)),
-  );
-}
+const messageId = (id) => wide(el("code", { class: "id" }, id));
 
-function unevenFolder({ folderId, folder: name, stored, quarantined: aside, remote }) {
-  const ours = `${number(stored)} stored and ${number(aside)} in quarantine`;
-  return el("li", { key: folderId }, `${name}: ${ours}, ${number(remote)} at the provider.`);
+const difference = ({ messageId: id, folder: name, cause, foundAt }) =>
+  tr(id, name, wide(reason(cause, CAUSES[cause])), time(foundAt), messageId(id));
+
+function unevenFolder({ id, displayName, total, quarantined: aside, remoteTotal }) {
+  const ours = `${number(total)} stored and ${number(aside)} in quarantine`;
+  return el("li", { key: id }, `${displayName}: ${ours}, ${number(remoteTotal)} at the provider.`);
 }
 
 function quarantine(messages) {
   if (!messages?.length) return null;
-  const columns = [
-    "Folder", "Cause", "Detail", ["Attempts", "number"], "Last tried", "Next try", "Message",
-  ];
+  const rows = messages.map(quarantined);
   return [
     el("h2", {}, "Quarantine"),
-    table("Messages that cannot be stored", columns, messages.map(quarantined)),
+    table("Messages that cannot be stored", QUARANTINE_COLUMNS, rows),
   ];
 }
 
 function quarantined(row) {
-  return el(
-    "tr",
-    { key: row.messageId },
-    el("td", {}, row.folder ?? "–"),
-    el("td", {}, el("code", {}, row.cause)),
-    el("td", { class: "wide" }, row.detail),
-    el("td", { class: "number" }, number(row.attempts)),
-    el("td", {}, time(row.lastTriedAt)),
-    el("td", {}, time(row.nextTryAt)),
-    el("td", { class: "wide" }, el("code", { class: "id" }, row.messageId)),
+  return tr(
+    row.messageId,
+    row.folder ?? "–",
+    el("code", {}, row.cause),
+    wide(row.detail),
+    numeric(number(row.attempts)),
+    time(row.lastTriedAt),
+    time(row.nextTryAt),
+    messageId(row.messageId),
   );
 }

@@ -4,7 +4,9 @@ import { actionButton } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { distance, duration, number, plural } from "./format.js";
-import { progress, status, table, time } from "./parts.js";
+import {
+  errorCell, heading, link, numeric, progress, status, table, time, tr,
+} from "./components.js";
 
 const COLUMNS = [
   "Account", "Status", "Mail", "Speed", "Verified", "Compared", ["Hidden", "number"], "Last sync",
@@ -19,7 +21,7 @@ export default {
   ticks: () => true,
 
   render({ accounts }, { query }, app) {
-    // As the API sends a person back whose sign-in failed; it is text, whoever wrote the address.
+    // As the API sends a person back whose sign-in failed; it is shown as text.
     const failed = query.get("error") && (query.get("error_description") ?? query.get("error"));
     return [
       el("h1", {}, "Accounts"),
@@ -32,24 +34,22 @@ export default {
 const NONE = "No mailbox is connected yet. The page Start has a button for that.";
 
 function row(account, app) {
-  return el(
-    "tr",
-    { key: account.id },
-    el("th", { scope: "row" }, el("a", { href: `/accounts/${account.id}` }, account.address)),
-    el("td", {}, standing(account)),
-    el("td", {}, progress(account.progress, account.total, `Mail of ${account.address}`)),
-    el("td", {}, speed(account) ?? "–"),
-    el("td", {}, time(account.verifiedAt, "not yet")),
-    el("td", {}, time(account.comparedAt, "not yet")),
-    el("td", { class: "number" }, number(account.pendingRemoval?.hidden ?? 0)),
-    el("td", {}, time(account.lastSyncAt)),
-    el("td", {}, next(account)),
-    el("td", { class: "error-cell", title: account.lastError?.message }, failure(account)),
+  const { accountId: id, emailAddress: address } = account;
+  return tr(
+    id,
+    heading(link(`/accounts/${id}`, address)),
+    standing(account),
+    progress(account.syncProgress, account.syncTotal, `Mail of ${address}`),
+    speed(account) ?? "–",
+    time(account.verifiedAt, "not yet"),
+    time(account.comparedAt, "not yet"),
+    numeric(number(account.pendingRemoval?.hidden ?? 0)),
+    time(account.lastSyncAt),
+    next(account),
+    errorCell(account.lastError?.name, account.lastError?.message),
     el("td", { class: "buttons" }, accountButtons(account, app)),
   );
 }
-
-const failure = ({ lastError }) => lastError?.name ?? "";
 
 /** What the account may do and what it is doing. */
 export function standing(account) {
@@ -65,39 +65,38 @@ export function speed({ rate, etaSeconds }) {
 }
 
 export function next(account) {
-  if (account.runId) return el("a", { href: `/runs/${account.runId}` }, "running now");
-  if (account.status !== "active" || !account.nextSyncAt) return "–";
+  if (account.runId) return link(`/runs/${account.runId}`, "running now");
+  if (!account.nextSyncAt) return "–";
   const isDue = new Date(account.nextSyncAt) <= new Date();
   return isDue ? "due now" : [time(account.nextSyncAt), ` (${distance(account.nextSyncAt)})`];
 }
 
 /** Sync, cancel, pause, resume and confirm a removal, as far as they make sense now. */
 export function accountButtons(account, app) {
-  const fields = { accountId: account.id };
-  const started = (result) => [
-    "Sync started. ",
-    el("a", { href: `/runs/${result.runId}` }, "See its run"),
-  ];
-  const sync = (label, syncType) =>
-    actionButton(app, label, { name: "sync", fields: { ...fields, syncType }, done: started });
-  const isPaused = account.status === "paused";
+  const fields = { accountId: account.accountId };
+  const button = (label, name, done, more = {}) =>
+    actionButton(app, label, { name, fields: { ...fields, ...more }, done });
+  const started = ({ runId }) => ["Sync started. ", link(`/runs/${runId}`, "See its run")];
   return [
     account.runId
-      ? actionButton(app, "Cancel", { name: "cancel", fields, done: () => "The run is stopping." })
-      : [sync("Sync", "manual"), sync("Full sync", "full")],
-    isPaused
-      ? actionButton(app, "Resume", { name: "resume", fields, done: () => "Resumed." })
-      : actionButton(app, "Pause", { name: "pause", fields, done: () => "Paused." }),
+      ? button("Cancel", "cancel", () => "The run is stopping.")
+      : [
+          button("Sync", "sync", started, { syncType: "manual" }),
+          button("Full sync", "sync", started, { syncType: "full" }),
+        ],
+    account.status === "paused"
+      ? button("Resume", "resume", () => "Resumed.")
+      : button("Pause", "pause", () => "Paused."),
     account.pendingRemoval?.needsConfirmation && confirmRemoval(account, app),
   ];
 }
 
-function confirmRemoval({ id, address, pendingRemoval }, app) {
+function confirmRemoval({ accountId, emailAddress, pendingRemoval }, app) {
   const messages = plural(pendingRemoval.gone, "message");
   return actionButton(app, "Confirm removal", {
     name: "confirm-removal",
-    fields: { accountId: id },
-    confirm: `Is it meant that ${messages} of ${address} are gone? They will be deleted here, too.`,
+    fields: { accountId },
+    confirm: `Is it meant that ${messages} of ${emailAddress} are gone? They will be deleted here, too.`,
     done: (result) => result.message,
   });
 }

@@ -1,4 +1,4 @@
-// Buttons that do something, and the one place where their results are told.
+// Buttons that do something, and the one place that shows their results.
 
 import { act } from "./data.js";
 import { el } from "./dom.js";

@@ -58,7 +58,7 @@ async function show() {
 
 let isFirst = true;
 
-/** A new page begins at its top and says its name to whoever cannot see it. */
+/** A new page begins at its top and is announced by screen readers. */
 function arrive() {
   if (isFirst) {
     isFirst = false;
@@ -69,18 +69,18 @@ function arrive() {
 }
 
 async function load() {
-  const asked = current;
-  asked.loading?.abort();
+  const requested = current;
+  requested.loading?.abort();
   const loading = new AbortController();
-  asked.loading = loading;
+  requested.loading = loading;
   main.setAttribute("aria-busy", "true");
-  const found = await asked.view.load(asked.place, loading.signal).then(
+  const found = await requested.view.load(requested.place, loading.signal).then(
     (data) => ({ data, error: null }),
     (error) => ({ error }),
   );
   // What was overtaken by a newer request may be half an answer.
-  if (asked !== current || loading.signal.aborted) return;
-  Object.assign(asked, found);
+  if (requested !== current || loading.signal.aborted) return;
+  Object.assign(requested, found);
   main.removeAttribute("aria-busy");
   main.classList.remove("is-leaving");
   draw();

@@ -11,7 +11,7 @@ export async function get(path, query = {}, signal = undefined) {
   return ask(`/data/${path}${search ? `?${search}` : ""}`, { signal });
 }
 
-/** POST /data/actions/NAME: what somebody asked for by a button. */
+/** POST /data/actions/NAME: the action of a button. */
 export async function act(name, fields = {}) {
   return ask(`/data/actions/${name}`, {
     method: "POST",
@@ -21,15 +21,15 @@ export async function act(name, fields = {}) {
 }
 
 async function ask(url, options) {
-  let answer;
+  let response;
   try {
-    answer = await fetch(url, options);
+    response = await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new DataError("The dashboard's server does not answer. Is `make dev` still running?");
+    throw new DataError("The dashboard's server does not respond. Is `make dev` still running?");
   }
-  const document = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new DataError(document.error ?? `The server answered ${answer.status}.`);
+  const document = await response.json().catch(() => ({}));
+  if (!response.ok) throw new DataError(document.error ?? `The server answered ${response.status}.`);
   return document;
 }
 

@@ -54,7 +54,7 @@ export function morph(live, wanted) {
   const before = proposed(live);
   morphAttributes(live, wanted);
   morphChildren(live, wanted);
-  // Only a new proposal is shown: what somebody has typed or chosen since the last one stays.
+  // Only a new proposal is shown: what the user has typed or chosen since the last one stays.
   if (proposed(live) !== before) live.value = proposed(live);
   return live;
 }

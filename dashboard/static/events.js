@@ -4,7 +4,7 @@ import { actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { pretty } from "./format.js";
-import { field, pages, table, time, withQuery } from "./parts.js";
+import { code, field, link, pages, table, time, tr, wide, withQuery } from "./components.js";
 
 const COLUMNS = ["Time", "Direction", "Type", "Run", "Detail"];
 const DIRECTIONS = { in: "received", out: "sent" };
@@ -25,19 +25,10 @@ export default {
 };
 
 function row({ id, at, direction, type, detail, runId }) {
-  return el(
-    "tr",
-    { key: id },
-    el("td", {}, time(at)),
-    el("td", {}, DIRECTIONS[direction]),
-    el("td", {}, el("code", {}, type)),
-    el("td", {}, runId ? el("a", { href: `/runs/${runId}` }, "See run") : "–"),
-    el(
-      "td",
-      { class: "wide" },
-      el("details", {}, el("summary", {}, "Show"), el("pre", { tabindex: "0" }, pretty(detail))),
-    ),
-  );
+  const run = runId ? link(`/runs/${runId}`, "See run") : "–";
+  const shown = el("pre", { tabindex: "0" }, pretty(detail));
+  const details = el("details", {}, el("summary", {}, "Show"), shown);
+  return tr(id, time(at), DIRECTIONS[direction], code(type), run, wide(details));
 }
 
 function sender(app) {

@@ -4,7 +4,7 @@ const ROLES = ["inbox", "drafts", "sent", "archive", "junk", "trash"];
 
 /**
  * Folders as a list in the order of their tree, each with its `depth` (0 at the top): known roles
- * first, then by name; whoever has an unknown parent stands at the top.
+ * first, then by name; a folder of an unknown parent stands at the top.
  */
 export function ordered(folders) {
   const ids = new Set(folders.map(({ id }) => id));
@@ -17,7 +17,7 @@ export function ordered(folders) {
 }
 
 function byRoleAndName(one, other) {
-  return rank(one) - rank(other) || one.name.localeCompare(other.name);
+  return rank(one) - rank(other) || one.displayName.localeCompare(other.displayName);
 }
 
 function rank({ role }) {

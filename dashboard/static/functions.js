@@ -3,7 +3,7 @@
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { duration } from "./format.js";
-import { table } from "./parts.js";
+import { code, heading, link, numeric, table, tr, wide } from "./components.js";
 import { picture } from "./picture.js";
 
 const RETRY_COLUMNS = [
@@ -30,53 +30,32 @@ export default {
 };
 
 function workflow({ name, purpose, triggers, retries, picture: drawn }) {
+  const rules = table(`Retries of ${name}`, RETRY_COLUMNS, retries.map(retry), "Nothing is retried.");
+  const starts = el("ul", {}, triggers.map((each) => el("li", {}, each)));
   return el(
     "section",
     { key: name, class: "workflow" },
     el("h2", {}, name),
-    el("p", {}, purpose, " ", el("a", { href: "/runs" }, "See runs")),
+    el("p", {}, purpose, " ", link("/runs", "See runs")),
     el(
       "div",
       { class: "two" },
-      el(
-        "div",
-        {},
-        el("h3", {}, "Started by"),
-        el("ul", {}, triggers.map((each) => el("li", {}, each))),
-      ),
-      el(
-        "div",
-        {},
-        el("h3", {}, "Tried again after"),
-        table(`Retries of ${name}`, RETRY_COLUMNS, retries.map(retry), "Nothing is retried."),
-      ),
+      el("div", {}, el("h3", {}, "Started by"), starts),
+      el("div", {}, el("h3", {}, "Tried again after"), rules),
     ),
     picture(drawn, { label: `States of ${name}` }),
   );
 }
 
 function retry({ errors, attempts, intervalS, maxDelayS }) {
-  const names = [errors].flat().map((each) => el("code", {}, each));
-  return el(
-    "tr",
-    {},
-    el("td", { class: "codes wide" }, names),
-    el("td", { class: "number" }, attempts),
-    el("td", { class: "number" }, seconds(intervalS)),
-    el("td", { class: "number" }, seconds(maxDelayS)),
-  );
+  const names = el("td", { class: "codes wide" }, errors.map(code));
+  return tr(null, names, numeric(attempts), numeric(seconds(intervalS)), numeric(seconds(maxDelayS)));
 }
 
-const seconds = (count) => (count === null || count === undefined ? "–" : duration(count * 1000));
+const seconds = (count) => ((count ?? null) === null ? "–" : duration(count * 1000));
 
-function row({ name, purpose, trigger, timeoutS, memoryMb }) {
-  return el(
-    "tr",
-    { key: name },
-    el("th", { scope: "row" }, el("code", {}, name)),
-    el("td", { class: "wide" }, purpose),
-    el("td", { class: "wide" }, trigger),
-    el("td", { class: "number" }, `${timeoutS} s`),
-    el("td", { class: "number" }, `${memoryMb} MB`),
+const row = ({ name, purpose, trigger, timeoutS, memoryMb }) =>
+  tr(
+    name, heading(code(name)), wide(purpose), wide(trigger), numeric(`${timeoutS} s`),
+    numeric(`${memoryMb} MB`),
   );
-}

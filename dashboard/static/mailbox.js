@@ -8,17 +8,17 @@ import { get } from "./data.js";
 import { el } from "./dom.js";
 import { ordered } from "./folders.js";
 import { mailTime, number } from "./format.js";
-import { choice, facts, pages, time, withQuery } from "./parts.js";
+import { choice, facts, fine, link, pages, time, withQuery } from "./components.js";
 
 const FIRST_ROLE = "inbox";
 const NO_BODIES = "The text of mail is shown when the dashboard is started with --show-bodies.";
 
 export default {
-  title: ({ account, message }) => message?.subject || `Mailbox of ${account?.address ?? "nobody"}`,
+  title: ({ account, message }) => message?.subject || `Mailbox of ${account?.emailAddress ?? "nobody"}`,
 
   async load({ query }, signal) {
     const { accounts } = await get("accounts", {}, signal);
-    const accountId = query.get("accountId") ?? accounts[0]?.id;
+    const accountId = query.get("accountId") ?? accounts[0]?.accountId;
     if (!accountId) return { accounts };
     const account = await get(`accounts/${accountId}`, {}, signal);
     const wanted = query.get("folder");
@@ -55,23 +55,24 @@ export default {
 };
 
 function picker(accounts, account, app) {
-  const options = accounts.map(({ id, address }) => [id, address]);
+  const options = accounts.map(({ accountId, emailAddress }) => [accountId, emailAddress]);
   const pick = (event) => app.go(`/mailbox?accountId=${event.currentTarget.value}`);
-  return choice("Account", "account", options, account.id, pick);
+  return choice("Account", "account", options, account.accountId, pick);
 }
 
 function folderLink(folder, current, account) {
   const unread = folder.unread > 0 ? `${number(folder.unread)} unread of ` : "";
+  const place = {
+    href: `/mailbox?accountId=${account.accountId}&folder=${folder.id}`,
+    "aria-current": folder.id === current?.id ? "true" : null,
+  };
   return el(
     "li",
     { key: folder.id, style: { "--depth": folder.depth } },
     el(
       "a",
-      {
-        href: `/mailbox?accountId=${account.id}&folder=${folder.id}`,
-        "aria-current": folder.id === current?.id ? "true" : null,
-      },
-      el("span", {}, el("bdi", {}, folder.name)),
+      place,
+      el("span", {}, el("bdi", {}, folder.displayName)),
       el("span", { class: "count" }, `${unread}${number(folder.total)}`),
     ),
   );
@@ -81,13 +82,9 @@ function messages(folder, list, query) {
   const at = (before) => withQuery(query, { before, message: null });
   return el(
     "section",
-    { class: "messages", "aria-label": `Messages of ${folder.name}`, key: folder.id },
-    el("h2", {}, folder.name),
-    el(
-      "p",
-      { class: "fine" },
-      `${number(folder.total)} stored, ${number(folder.remoteTotal)} at the provider`,
-    ),
+    { class: "messages", "aria-label": `Messages of ${folder.displayName}`, key: folder.id },
+    el("h2", {}, folder.displayName),
+    fine(`${number(folder.total)} stored, ${number(folder.remoteTotal)} at the provider`),
     list.messages.length
       ? el("ul", {}, list.messages.map((each) => listed(each, query)))
       : el("p", {}, "No message here."),
@@ -125,14 +122,14 @@ const received = (iso) => el("time", { datetime: iso }, mailTime(iso));
 
 function reader(message, account, query, app) {
   if (!message) {
-    const hint = el("p", { class: "fine" }, "Choose a message.");
+    const hint = fine("Choose a message.");
     return el("section", { class: "reader", "aria-label": "Message" }, hint);
   }
   const people = (list) => (list ?? []).map(person).join(", ");
   return el(
     "section",
     { class: "reader", "aria-label": "Message", key: message.id },
-    el("p", {}, el("a", { href: withQuery(query, { message: null }) }, "Close the message")),
+    el("p", {}, link(withQuery(query, { message: null }), "Close the message")),
     el("h2", {}, el("bdi", {}, message.subject || "(no subject)")),
     facts(
       ["From", person({ name: message.fromName, address: message.fromAddress })],
@@ -141,7 +138,7 @@ function reader(message, account, query, app) {
       ["Received", message.receivedAt && time(message.receivedAt)],
     ),
     app.overview.simulated && providerButtons(message, account, app),
-    app.overview.showsBodies === false ? el("p", { class: "fine" }, NO_BODIES) : body(message),
+    app.overview.showsBodies === false ? fine(NO_BODIES) : body(message),
   );
 }
 
@@ -161,9 +158,9 @@ function person({ name, address }) {
 /** What the owner could do at the provider; the next sync brings it here. */
 function providerButtons(message, account, app) {
   const fields = { messageId: message.id };
-  const told = (what) => () => `${what} at the provider. The next sync brings it here.`;
+  const report = (what) => () => `${what} at the provider. The next sync brings it here.`;
   const button = (label, name, what) =>
-    actionButton(app, label, { name, fields, done: told(what) });
+    actionButton(app, label, { name, fields, done: report(what) });
   const elsewhere = ordered(account.folders).filter(({ id }) => id !== message.folderId);
   const moved = (form) => ({ ...fields, destination: Number(form.get("destination")) });
   return el(
@@ -173,8 +170,8 @@ function providerButtons(message, account, app) {
     button("Delete", "delete", "Deleted"),
     actionForm(
       app,
-      { name: "move", fields: moved, done: told("Moved"), label: "Move" },
-      choice("Move to", "destination", elsewhere.map(({ id, name }) => [String(id), name])),
+      { name: "move", fields: moved, done: report("Moved"), label: "Move" },
+      choice("Move to", "destination", elsewhere.map(({ id, displayName }) => [String(id), displayName])),
     ),
   );
 }

@@ -4,7 +4,9 @@ import { actionButton } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { distance, duration, number } from "./format.js";
-import { facts, status, table, time } from "./parts.js";
+import {
+  buttons, code, errorCell, facts, heading, link, numeric, reason, status, table, time, tr,
+} from "./components.js";
 import { picture } from "./picture.js";
 import { isOpen } from "./runs.js";
 import { waterfall } from "./waterfall.js";
@@ -18,7 +20,7 @@ export default {
 
   render(run, { query }, app) {
     return [
-      heading(run, app),
+      title(run, app),
       outcome(run),
       el("h2", {}, "Steps"),
       stepless(run) ?? [waterfall(run, query), run.picture && machine(run)],
@@ -39,45 +41,35 @@ function stepless({ historyLost, inOneFunction, folders: worked }) {
   return el("p", { class: "note" }, `${why} ${rest}`);
 }
 
-function heading(run, app) {
-  const account = { accountId: run.accountId };
+function title(run, app) {
+  const again = (result) => ["Started. ", startedRun(result)];
+  const stops = () => "The run is stopping; what is stored stays.";
+  const { accountId, id: runId } = run;
   return el(
     "header",
     { class: "heading" },
     el("h1", {}, run.workflow, " ", status(run.status)),
-    el(
-      "div",
-      { class: "buttons" },
-      isOpen(run) && run.accountId && actionButton(app, "Cancel", {
-        name: "cancel",
-        fields: account,
-        done: () => "The run is stopping; what is stored stays.",
-      }),
-      !isOpen(run) && actionButton(app, "Run again", {
-        name: "rerun",
-        fields: { runId: run.id },
-        done: (result) => ["Started. ", link(result)],
-      }),
+    buttons(
+      isOpen(run) && accountId &&
+        actionButton(app, "Cancel", { name: "cancel", fields: { accountId }, done: stops }),
+      !isOpen(run) &&
+        actionButton(app, "Run again", { name: "rerun", fields: { runId }, done: again }),
     ),
   );
 }
 
-function link(result) {
+function startedRun(result) {
   const id = result.runId ?? result.executionArn?.split(":").pop();
-  return id ? el("a", { href: `/runs/${id}` }, "See the new run") : "";
+  return id ? link(`/runs/${id}`, "See the new run") : "";
 }
 
 function outcome(run) {
   const began = run.startedAt ?? run.createdAt;
   const took = isOpen(run) ? Math.max(Date.now() - new Date(began), 0) : run.durationMs;
-  const owner = run.accountId && el("a", { href: `/accounts/${run.accountId}` }, run.address);
+  const owner = run.accountId && link(`/accounts/${run.accountId}`, run.emailAddress);
   return [
-    run.error && el(
-      "p",
-      { class: "error", key: "error" },
-      el("strong", {}, run.error),
-      run.errorMessage ? `: ${run.errorMessage}` : "",
-    ),
+    run.error &&
+      el("p", { class: "error", key: "error" }, reason(run.error, run.errorMessage)),
     run.next && el(
       "p",
       { class: "next", key: "next" },
@@ -92,7 +84,7 @@ function outcome(run) {
       ["Started", time(began)],
       ["Finished", run.finishedAt && time(run.finishedAt)],
       ["Duration", duration(took)],
-      ["Execution", el("code", {}, run.executionArn ?? run.id)],
+      ["Execution", code(run.executionArn ?? run.id)],
     ),
   ];
 }
@@ -124,12 +116,11 @@ function folder(row) {
     row.pages, row.inserted, row.updated, row.unchanged, row.removed, row.quarantined,
     row.requests, row.attempts,
   ];
-  return el(
-    "tr",
-    { key: row.folderId },
-    el("th", { scope: "row" }, row.name),
-    el("td", {}, status(row.status)),
-    counts.map((count) => el("td", { class: "number" }, number(count))),
-    el("td", { class: "error-cell", title: row.errorMessage }, row.error ?? ""),
+  return tr(
+    row.folderId,
+    heading(row.displayName),
+    status(row.status),
+    ...counts.map((count) => numeric(number(count))),
+    errorCell(row.error, row.errorMessage),
   );
 }

@@ -3,7 +3,9 @@
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { distance, duration } from "./format.js";
-import { choice, pages, status, table, time, withQuery } from "./parts.js";
+import {
+  choice, errorCell, numeric, pages, status, table, time, tr, withQuery,
+} from "./components.js";
 
 const FILTERS = ["account", "status", "trigger"];
 const STATUSES = ["queued", "running", "completed", "failed", "cancelled"];
@@ -13,9 +15,9 @@ export default {
   title: () => "Runs",
 
   async load({ query }, signal) {
-    const asked = Object.fromEntries([...FILTERS, "before"].map((name) => [name, query.get(name)]));
+    const chosen = Object.fromEntries([...FILTERS, "before"].map((name) => [name, query.get(name)]));
     const [listed, accounts] = await Promise.all([
-      get("runs", asked, signal),
+      get("runs", chosen, signal),
       get("accounts", {}, signal),
     ]);
     return { ...listed, accounts: accounts.accounts };
@@ -44,7 +46,7 @@ function filters(accounts, query, app) {
   const any = (text) => [["", text]];
   const pickOne = (label, name, options) => choice(label, name, options, query.get(name), pick);
   const plain = (values) => values.map((value) => [value, value]);
-  const mailboxes = accounts.map(({ id, address }) => [id, address]);
+  const mailboxes = accounts.map(({ accountId, emailAddress }) => [accountId, emailAddress]);
   return el(
     "form",
     { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
@@ -63,16 +65,14 @@ export function runsTable(runs, caption, empty = "No run yet. Connect a mailbox 
 function row(run) {
   const began = run.startedAt ?? run.createdAt;
   const took = isOpen(run) ? Date.now() - new Date(began) : run.durationMs;
-  const why = [run.trigger, run.syncType].filter(Boolean).join(", ");
-  return el(
-    "tr",
-    { key: run.id },
-    el("td", {}, status(run.status)),
-    el("td", {}, el("a", { href: `/runs/${run.id}`, class: "row-link" }, run.workflow)),
-    el("td", {}, run.address ?? "–"),
-    el("td", {}, why || "–"),
-    el("td", {}, time(began), " ", el("span", { class: "fine" }, distance(began))),
-    el("td", { class: "number" }, duration(Math.max(took ?? 0, 0))),
-    el("td", { class: "error-cell", title: run.errorMessage }, run.error ?? ""),
+  return tr(
+    run.id,
+    status(run.status),
+    el("a", { href: `/runs/${run.id}`, class: "row-link" }, run.workflow),
+    run.emailAddress ?? "–",
+    [run.trigger, run.syncType].filter(Boolean).join(", ") || "–",
+    [time(began), " ", el("span", { class: "fine" }, distance(began))],
+    numeric(duration(Math.max(took ?? 0, 0))),
+    errorCell(run.error, run.errorMessage),
   );
 }

@@ -4,7 +4,7 @@ import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el, morph } from "./dom.js";
 import { plural } from "./format.js";
-import { choice, field } from "./parts.js";
+import { buttons, choice, field, fine } from "./components.js";
 
 const panel = document.getElementById("simulator");
 const toggle = document.getElementById("simulator-toggle");
@@ -25,9 +25,11 @@ export async function updateSimulator(app) {
   try {
     ({ accounts } = await get("accounts"));
   } catch {
-    // The connection's loss is told elsewhere; the panel keeps what it knows.
+    // The connection's loss is shown elsewhere; the panel keeps what it knows.
   }
-  address = accounts.some((each) => each.address === address) ? address : accounts[0]?.address;
+  address = accounts.some(({ emailAddress }) => emailAddress === address)
+    ? address
+    : accounts[0]?.emailAddress;
   draw(app);
 }
 
@@ -37,7 +39,7 @@ function draw(app) {
     "div",
     {},
     el("h2", {}, "Simulator"),
-    el("p", { class: "fine" }, "What happens at the provider. A sync brings it here."),
+    fine("What happens at the provider. A sync brings it here."),
     network(here),
     mail(here),
     tokens(here),
@@ -47,21 +49,17 @@ function draw(app) {
 }
 
 function network(app) {
-  const button = (label, name, told, fields = {}) =>
-    actionButton(app, label, { name, fields, done: () => told });
+  const button = (label, name, report, fields = {}) =>
+    actionButton(app, label, { name, fields, done: () => report });
   return [
     el("h3", {}, "Network"),
-    el(
-      "div",
-      { class: "buttons" },
+    buttons(
       button("Cut network", "cut-network", "The provider cannot be reached now."),
       button("Restore network", "restore-network", "The provider can be reached again."),
     ),
-    el(
-      "div",
-      { class: "buttons" },
+    buttons(
       button("Throttle 30 s", "throttle", "The provider refuses requests for 30 s.", THROTTLE),
-      button("Calm", "calm", "No fault is left."),
+      button("Clear faults", "clear-faults", "No fault is left."),
     ),
   ];
 }
@@ -76,35 +74,33 @@ function mail(app) {
     subject: form.get("subject"),
     count: Number(form.get("count")),
   });
-  const told = () => "Delivered to the provider.";
-  const addresses = accounts.map((each) => [each.address, each.address]);
+  const report = () => "Delivered to the provider.";
+  const addresses = accounts.map(({ emailAddress }) => [emailAddress, emailAddress]);
   const folders = ["inbox", "archive", "sentitems", "drafts", "junkemail"];
   return [
     el("h3", {}, "Deliver mail"),
     actionForm(
       app,
-      { name: "deliver", fields, done: told, label: "Deliver" },
+      { name: "deliver", fields, done: report, label: "Deliver" },
       choice("Mailbox", "address", addresses, address, pick),
       choice("Folder", "folder", folders.map((each) => [each, each]), "inbox"),
       field("Subject", "subject", { value: "A new mail" }),
       field("How many", "count", { type: "number", value: "1", min: "1", max: "1000" }),
     ),
-    el("p", { class: "fine" }, "Open a message in Mailbox to move it, delete it or mark it read."),
+    fine("Open a message in Mailbox to move it, delete it or mark it read."),
   ];
 }
 
 function tokens(app) {
-  const button = (label, name, told, confirm) =>
-    actionButton(app, label, { name, fields: () => ({ address }), done: () => told, confirm });
+  const button = (label, name, report, confirm) =>
+    actionButton(app, label, { name, fields: () => ({ address }), done: () => report, confirm });
   return [
     el("h3", {}, "Sign-in"),
-    el(
-      "div",
-      { class: "buttons" },
+    buttons(
       button("Expire tokens", "expire-tokens", "The next sync has to refresh its token."),
       button("Revoke consent", "revoke", "The account has to be connected again.",
         "The account can then sync only after it is connected again. Revoke?"),
     ),
-    el("p", { class: "fine" }, `${plural(accounts.length, "account")} connected.`),
+    fine(`${plural(accounts.length, "account")} connected.`),
   ];
 }

@@ -1,11 +1,11 @@
-// The first page: what there is to try, in the order in which somebody new would.
+// The first page: what there is to try, in the order in which a new user would.
 
 import { actionButton, actionForm, copyButton } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { number } from "./format.js";
 import { runsTable } from "./runs.js";
-import { facts, field } from "./parts.js";
+import { code, facts, field, fine, link } from "./components.js";
 
 const RECENT = 5;
 
@@ -24,10 +24,10 @@ export default {
     return [
       el("h1", {}, overview.simulated ? "Mailsync on this machine" : `Mailsync, ${overview.stage}`),
       facts(
-        ["Accounts", el("a", { href: "/accounts" }, number(overview.accounts))],
-        ["Open runs", el("a", { href: "/runs?status=running" }, number(overview.runsOpen))],
-        ["API", el("code", {}, overview.apiUrl)],
-        ["AWS endpoint", overview.awsUrl && el("code", {}, overview.awsUrl)],
+        ["Accounts", link("/accounts", number(overview.accounts))],
+        ["Open runs", link("/runs?status=running", number(overview.runsOpen))],
+        ["API", code(overview.apiUrl)],
+        ["AWS endpoint", overview.awsUrl && code(overview.awsUrl)],
       ),
       overview.simulated && steps(overview, app),
       el("h2", {}, "Newest runs"),
@@ -40,47 +40,35 @@ export default {
 function steps(overview, app) {
   // A whole address, so that the browser goes there and no view is looked for.
   const signIn = overview.signInUrl ?? `${location.origin}/data/sign-in`;
+  const step = (words, ...more) => el("li", {}, el("p", {}, words), more);
   return [
     el("h2", {}, "Try it"),
     el(
       "ol",
       { class: "steps" },
-      el(
-        "li",
-        {},
-        el("p", {}, "Run the self-test: three steps reach the database and the provider."),
+      step(
+        "Run the self-test: three steps reach the database and the provider.",
         actionButton(app, "Run self-test", { name: "test-sync", done: tellTest }),
       ),
-      el(
-        "li",
-        {},
-        el("p", {}, "Connect a mailbox; its first sync starts by itself. Or ",
-          link(signIn, "sign in yourself"), "."),
+      step(
+        ["Connect a mailbox; its first sync starts by itself. Or ",
+          link(signIn, "sign in yourself"), "."],
         actionForm(
           app,
           { name: "connect", fields: chosenAddress, done: tellConnected, label: "Connect" },
           field("Simulated mailbox", "address", { type: "email", placeholder: "the first one" }),
         ),
       ),
-      el("li", {}, el("p", {}, "Watch it in ", link("/runs", "Runs"), ": each folder is a step.")),
-      el(
-        "li",
-        {},
-        el("p", {}, "Deliver a mail with the ", el("strong", {}, "Simulator"), " at the top, sync ",
-          "the account in ", link("/accounts", "Accounts"), ", and read the mail in ",
-          link("/mailbox", "Mailbox"), "."),
+      step(["Watch it in ", link("/runs", "Runs"), ": each folder is a step."]),
+      step(
+        ["Deliver a mail with the ", el("strong", {}, "Simulator"), " at the top, sync the account in ",
+          link("/accounts", "Accounts"), ", and read the mail in ", link("/mailbox", "Mailbox"), "."],
       ),
-      el(
-        "li",
-        {},
-        el("p", {}, "Cut the network while a sync runs, see the step fail and wait, restore the ",
-          "network, and see it go on at the page that failed."),
-      ),
+      step("Cut the network while a sync runs, see the step fail and wait, restore the network, and"
+        + " see it go on at the page that failed."),
     ),
   ];
 }
-
-const link = (href, text) => el("a", { href }, text);
 
 function tellTest(result) {
   const id = (result.executionArn ?? "").split(":").pop();
@@ -101,20 +89,11 @@ const command = (line, title) =>
   el("div", { class: "command" }, el("pre", { tabindex: "0" }, line), copyButton(line, title));
 
 function commands({ curl, token }) {
+  const item = ({ title, line }) =>
+    el("li", { key: title }, el("p", {}, title), command(line, title));
   return [
     el("h2", {}, "From a terminal"),
-    el(
-      "ul",
-      { class: "commands" },
-      curl.map(({ title, line }) =>
-        el(
-          "li",
-          { key: title },
-          el("p", {}, title),
-          command(line, title),
-        ),
-      ),
-    ),
-    token && el("p", { class: "fine" }, "Their token is the demo user's, for this stack."),
+    el("ul", { class: "commands" }, curl.map(item)),
+    token && fine("Their token is the demo user's, for this stack."),
   ];
 }

@@ -2,9 +2,9 @@
 
 import { el } from "./dom.js";
 import { clock, distance, duration, pretty } from "./format.js";
-import { facts, status, table, time, withQuery } from "./parts.js";
+import { facts, numeric, status, table, time, tr, withQuery } from "./components.js";
 
-// States that decide or pass on and take no time; shown when asked for.
+// States that decide or pass on and take no time; shown on demand.
 const QUIET = ["Choice", "Pass", "Succeed", "Fail"];
 const COLUMNS = ["Step", "Status", ["Began", "number"], ["Took", "number"], ["Time", "timeline"]];
 
@@ -48,26 +48,20 @@ function row(step, scale, isOpened, query) {
   const began = new Date(step.startedAt).getTime();
   const ended = step.finishedAt ? new Date(step.finishedAt).getTime() : scale.end;
   const retried = step.attempts.length > 1 ? ` (${step.attempts.length} attempts)` : "";
+  const opener = {
+    href: withQuery(query, { step: isOpened ? null : step.id }),
+    role: "button",
+    "aria-expanded": String(isOpened),
+    onkeydown: pressOnSpace,
+  };
+  const inside = { scope: "row", class: step.inside ? "is-inside" : null };
   return el(
     "tr",
     { key: step.id, class: isOpened ? "is-opened" : null },
-    el(
-      "th",
-      { scope: "row", class: step.inside ? "is-inside" : null },
-      el(
-        "a",
-        {
-          href: withQuery(query, { step: isOpened ? null : step.id }),
-          role: "button",
-          "aria-expanded": String(isOpened),
-          onkeydown: pressOnSpace,
-        },
-        step.label,
-      ),
-    ),
+    el("th", inside, el("a", opener, step.label)),
     el("td", {}, status(step.status), el("span", { class: "fine" }, retried)),
-    el("td", { class: "number" }, `+${duration(began - scale.start)}`),
-    el("td", { class: "number" }, duration(step.durationMs ?? Math.max(ended - began, 0))),
+    numeric(`+${duration(began - scale.start)}`),
+    numeric(duration(step.durationMs ?? Math.max(ended - began, 0))),
     el("td", { class: "timeline", "aria-hidden": "true" }, bars(step, began, ended, scale)),
   );
 }
@@ -83,15 +77,10 @@ function bars(step, began, ended, scale) {
     el("i", { class: `stretch is-${kind}`, style: scale.place(from, to) });
   const at = (iso, missing) => (iso ? new Date(iso).getTime() : missing);
   if (step.attempts.length < 2) return el("span", {}, bar(step.status, began, ended));
-  return el(
-    "span",
-    {},
-    bar("wait", began, ended),
-    step.attempts.map((each) => {
-      const kind = each.error ? "failed" : step.status;
-      return bar(kind, at(each.startedAt, began), at(each.finishedAt, ended));
-    }),
+  const tries = step.attempts.map(({ error, startedAt, finishedAt }) =>
+    bar(error ? "failed" : step.status, at(startedAt, began), at(finishedAt, ended)),
   );
+  return el("span", {}, bar("wait", began, ended), tries);
 }
 
 function detail(step) {
@@ -142,15 +131,8 @@ function attempt({ number, startedAt, finishedAt, error, cause, nextAttemptAt })
   const then = isComing
     ? ["tried again ", distance(nextAttemptAt)]
     : wait !== null && `tried again after ${duration(wait)}`;
-  return el(
-    "tr",
-    { key: number },
-    el("td", { class: "number" }, number),
-    el("td", {}, time(startedAt)),
-    el("td", { class: "number" }, duration(took)),
-    el("td", {}, error ? [el("strong", {}, error), " ", message(cause)] : "none"),
-    el("td", {}, then || ""),
-  );
+  const failure = error ? [el("strong", {}, error), " ", message(cause)] : "none";
+  return tr(number, numeric(number), time(startedAt), numeric(duration(took)), failure, then || "");
 }
 
 /** A function's own words; Lambda wraps them into a document with a stack trace. */

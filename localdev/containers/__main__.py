@@ -22,7 +22,7 @@ from localdev.demo_account import DemoAccount, connect
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
-from localdev.samples import ANSWERS, LEASE_TAKER, Samples
+from localdev.samples import EXPECTED_RESULTS, LEASE_TAKER, Samples
 from localdev.stack import FUNCTIONS_LOGIN, Stack
 
 MESSAGES = 150
@@ -30,7 +30,7 @@ SYNC_LIMIT_S = 300
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 when everything answered as it should, else 1."""
+    """Return the exit code: 0 when everything answered as it should, else 1."""
     options = _options(arguments)
     try:
         sam = Sam(options.sam, options.image or None)
@@ -52,13 +52,15 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(".mailsync/containers"), metavar="DIR")
     parser.add_argument("--sam", default="sam", metavar="PATH", help="the SAM CLI")
     parser.add_argument("--image", metavar="NAME", help="a local image instead of AWS's")
-    parser.add_argument("--function", choices=sorted(ANSWERS), help="only this one, and no API")
+    parser.add_argument(
+        "--function", choices=sorted(EXPECTED_RESULTS), help="only this one, and no API"
+    )
     return parser.parse_args(arguments)
 
 
 @contextmanager
 def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
-    """A local stack within the reach of containers; `template` is filled with what it has."""
+    """Run a local stack within the reach of containers; fill `template` with what it has."""
     database_port = free_port()
     chosen = Options(
         data=data / "stack",
@@ -72,7 +74,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         fresh=True,
     )
     with Stack(chosen) as stack:
-        assert stack.postgres is not None, "no other database was asked for"
+        assert stack.postgres is not None, "no other database is in the options"
         values = deployed_settings(
             stack,
             database_url=stack.postgres.network_url(FUNCTIONS_LOGIN),
@@ -106,18 +108,18 @@ def _samples(account: DemoAccount) -> Samples:
 
 
 def _invoke(sam: Sam, template: LocalTemplate, samples: Samples, only: str | None) -> None:
-    """Raises StartFailed at the first function that does not answer as it should."""
-    for name in ANSWERS:
+    """Invoke the functions. Raises StartFailed at the first result that is not the expected one."""
+    for name in EXPECTED_RESULTS:
         if only and name not in (only, LEASE_TAKER):
             continue
         began = time.monotonic()
         logical_id = template.logical_id(catalog.find_function(name))
-        answer = sam.invoke(template.file, logical_id, samples.event(name))
-        complaint = samples.complaint(name, answer)
+        result = sam.invoke(template.file, logical_id, samples.event(name))
+        complaint = samples.mismatch(name, result)
         if complaint:
             raise StartFailed(f"{name} {complaint}")
         seconds = time.monotonic() - began
-        print(f"{name:20} {seconds:5.1f} s  {answer.decode()[:100]}", flush=True)
+        print(f"{name:20} {seconds:5.1f} s  {result.decode()[:100]}", flush=True)
 
 
 def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount) -> None:
@@ -129,11 +131,11 @@ def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount
             (status, "not-a-token", 403),
             (status, None, 401),
         ):
-            answer = answers(url + path, token=token)
-            if answer.status_code != wanted:
-                raise StartFailed(f"GET {path}: {answer.status_code}, not {wanted}: {answer.text}")
+            result = answers(url + path, token=token)
+            if result.status_code != wanted:
+                raise StartFailed(f"GET {path}: {result.status_code}, not {wanted}: {result.text}")
             print(
-                f"GET {path.partition('?')[0]:20} {answer.status_code}  {answer.text.strip()[:80]}"
+                f"GET {path.partition('?')[0]:20} {result.status_code}  {result.text.strip()[:80]}"
             )
 
 

@@ -1,7 +1,7 @@
 """Ports of this machine's loopback, offered to containers under the same numbers.
 
 The servers of the local stack listen on loopback alone, where no container comes. On Linux a
-relay listens on the address of Docker's bridge, which nobody but containers and this machine
+relay listens on the address of Docker's bridge, which only containers and this machine
 can reach. Docker Desktop leads containers to the loopback of its host by itself, and that address
 is none of this machine's: nothing is relayed then.
 """
@@ -25,11 +25,11 @@ class Relay:
                 threading.Thread(target=_accept, args=(listening, port), daemon=True).start()
 
     def stop(self) -> None:
-        """Takes no more connections; those under way end with either side."""
-        for each in self._listening:
+        """Take no more connections; those under way end with either side."""
+        for server in self._listening:
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                server.shutdown(socket.SHUT_RDWR)
+            server.close()
 
 
 def _listen(address: str, port: int) -> socket.socket | None:
@@ -56,7 +56,7 @@ def _accept(listening: socket.socket, port: int) -> None:
 
 
 def _serve(caller: socket.socket, port: int) -> None:
-    """Until both sides have said all they had to say."""
+    """Copy in both directions until both sides have closed."""
     with (
         caller,
         contextlib.suppress(OSError),

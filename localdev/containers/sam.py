@@ -1,4 +1,4 @@
-"""`sam local`, told that localhost is the machine on which it runs.
+"""Run `sam local` in such a way that localhost is the machine on which it runs.
 
 Source: AWS SAM CLI reference, `sam local invoke` and `sam local start-api`.
 """
@@ -43,13 +43,13 @@ class Sam:
             )
         if not shutil.which("docker") or _run(["docker", "version"]).returncode:
             raise StartFailed(
-                "Docker is missing or does not answer: start it, or name its socket by DOCKER_HOST."
+                "Docker is missing or not running: start it, or name its socket by DOCKER_HOST."
             )
         self._sam = found
         self._image = image
 
     def host_address(self) -> str:
-        """Of this machine as containers see it.
+        """Return the address of this machine as containers see it.
 
         Raises:
             StartFailed: there is no image, or Docker cannot run it.
@@ -64,7 +64,7 @@ class Sam:
         raise StartFailed(f"Docker cannot run {image}: {ran.stderr.strip()[-400:]}")
 
     def invoke(self, template: Path, logical_id: str, event: bytes) -> bytes:
-        """The function's answer.
+        """Invoke the function and return its result.
 
         Raises:
             StartFailed: `sam local invoke` ended with an error, or the function did.
@@ -77,14 +77,14 @@ class Sam:
             timeout=INVOKE_LIMIT_S,
             check=False,
         )
-        answer = ran.stdout.strip()
-        if ran.returncode or _is_error(answer):
-            raise StartFailed(f"{answer.decode()}\n{ran.stderr.decode()[-3000:]}")
-        return answer
+        result = ran.stdout.strip()
+        if ran.returncode or _is_error(result):
+            raise StartFailed(f"{result.decode()}\n{ran.stderr.decode()[-3000:]}")
+        return result
 
     @contextmanager
     def api(self, template: Path, log: Path) -> Iterator[str]:
-        """The URL of `sam local start-api`, which is up inside the block.
+        """Run `sam local start-api` inside the block; yield its URL.
 
         Raises:
             StartFailed: it did not come up.
@@ -129,16 +129,16 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
     raise StartFailed(f"`sam local start-api` did not come up: see {log}.")
 
 
-def _is_error(answer: bytes) -> bool:
+def _is_error(result: bytes) -> bool:
     try:
-        document = json.loads(answer)
+        document = json.loads(result)
     except ValueError:
         return True
     return isinstance(document, dict) and "errorType" in document
 
 
 def _environment() -> dict[str, str]:
-    """Without AWS credentials: `sam local` would ask AWS whose they are before each call."""
+    """Return ours without AWS credentials: `sam local` would check them before each call."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**own, "SAM_CLI_TELEMETRY": "0"}
 
@@ -148,6 +148,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def answers(url: str, *, token: str | None = None) -> httpx.Response:
-    """A GET of the emulated API; a container is started for it, so it may take a while."""
+    """GET a URL of the emulated API; a container is started for it, so it may take a while."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.get(url, headers=headers, timeout=INVOKE_LIMIT_S)

@@ -1,4 +1,4 @@
-"""What functions are told when they are deployed, for a local stack: secrets by their ARN only."""
+"""The settings of deployed functions, for a local stack: secrets by their ARN only."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
 
 
 def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
-    """A value for every variable of the template; the two secrets are made on the AWS endpoint.
+    """Return a value for every variable of the template; the two secrets are made on the endpoint.
 
     database_url, owner_url: of the functions' login and of the migration's.
     """
@@ -34,6 +34,6 @@ def filled(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[s
     Raises KeyError for a reference, to a resource of AWS, that no value stands in for.
     """
     return {
-        name: told if isinstance(told, str) and name not in values else values[name]
-        for name, told in variables.items()
+        name: value if isinstance(value, str) and name not in values else values[name]
+        for name, value in variables.items()
     }

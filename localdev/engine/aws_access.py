@@ -72,9 +72,9 @@ WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 def restricted(application: WsgiApplication, port: Callable[[], int]) -> WsgiApplication:
     """Wrap the application: 403 for requests that are not signed with `CREDENTIALS`, come from a
-    page or name another action; no CORS headers in any answer."""
+    page or name another action; no CORS headers in any response."""
 
-    def answer(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+    def response(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         headers, body = EnvironHeaders(environ), read_body(environ)
         sentence = PROGRAMS_ONLY.rejection(
             environ["REQUEST_METHOD"], environ["PATH_INFO"], headers, port=port()
@@ -87,7 +87,7 @@ def restricted(application: WsgiApplication, port: Callable[[], int]) -> WsgiApp
         start("403 Forbidden", [*kind, ("Content-Length", str(len(denied)))])
         return [denied]
 
-    return answer
+    return response
 
 
 def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | None:

@@ -37,7 +37,7 @@ from localdev.engine.aws_resources import aws_client
 from localdev.engine.event_bus import EventBus
 from localdev.engine.executions import forget_old_executions
 from localdev.engine.failure import StartFailed
-from localdev.engine.lambda_host import Answer
+from localdev.engine.lambda_host import InvocationResult
 
 _PUT_EVENTS = "AWSEvents.PutEvents"
 _START_EXECUTION = "AWSStepFunctions.StartExecution"
@@ -46,9 +46,9 @@ _START_EXECUTION = "AWSStepFunctions.StartExecution"
 class Functions(Protocol):
     """Whoever answers the Invoke API; `function` is a name or an ARN."""
 
-    def invoke(self, function: str, payload: bytes, /) -> Answer: ...
+    def invoke(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
-    def invoke_later(self, function: str, payload: bytes, /) -> Answer: ...
+    def invoke_later(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
 
 class AwsEndpoint:
@@ -94,7 +94,7 @@ class EngineClients:
     """What moto's Step Functions see of boto3: clients of Lambda, with our credentials."""
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
-        """Raises PermissionError for any other service, so that the task fails."""
+        """Return a client of Lambda. Raises PermissionError for any other service."""
         if service_name != "lambda":
             raise PermissionError(f"The local stack runs no tasks of {service_name}.")
         return aws_client("lambda", settings["endpoint_url"], config=settings["config"])
@@ -116,9 +116,9 @@ def _invocations_before(moto: WsgiApplication, host: Functions) -> WsgiApplicati
             return moto(environ, start)
         later = environ.get("HTTP_X_AMZ_INVOCATION_TYPE") == "Event"
         run = host.invoke_later if later else host.invoke
-        answer = run(unquote(match[1]), read_body(environ) or b"{}")
-        start(f"{answer.status} {'OK' if answer.status < 300 else 'Error'}", _headers(answer))
-        return [answer.payload]
+        result = run(unquote(match[1]), read_body(environ) or b"{}")
+        start(f"{result.status} {'OK' if result.status < 300 else 'Error'}", _headers(result))
+        return [result.payload]
 
     return application
 
@@ -131,9 +131,9 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
         if environ.get("HTTP_X_AMZ_TARGET") != _START_EXECUTION:
             return moto(environ, start)
         with starting:
-            answer = list(moto(environ, start))
+            response = list(moto(environ, start))
             forget_old_executions()
-        return answer
+        return response
 
     return application
 
@@ -141,20 +141,20 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
 def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == SEEN_EVENTS:
-            answer = json.dumps(bus.seen()).encode()
+            response = json.dumps(bus.seen()).encode()
             start("200 OK", [("Content-Type", "application/json")])
-            return [answer]
+            return [response]
         if environ.get("HTTP_X_AMZ_TARGET") != _PUT_EVENTS:
             return moto(environ, start)
         request = read_body(environ)
-        answer = b"".join(moto(environ, start))
-        if b'"Entries"' in answer:
-            bus.take(request, answer)
-        return [answer]
+        response = b"".join(moto(environ, start))
+        if b'"Entries"' in response:
+            bus.take(request, response)
+        return [response]
 
     return application
 
 
-def _headers(answer: Answer) -> list[tuple[str, str]]:
-    standard = {"Content-Type": "application/json", "Content-Length": str(len(answer.payload))}
-    return list({**standard, **answer.headers}.items())
+def _headers(result: InvocationResult) -> list[tuple[str, str]]:
+    standard = {"Content-Type": "application/json", "Content-Length": str(len(result.payload))}
+    return list({**standard, **result.headers}.items())

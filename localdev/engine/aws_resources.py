@@ -37,7 +37,7 @@ class TokenKey:
 
 
 def aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
-    """A boto3 client with this process' credentials, whatever the environment says."""
+    """Return a boto3 client with this process' credentials, whatever the environment says."""
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
@@ -49,7 +49,7 @@ def aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
 
 
 def open_token_key(endpoint_url: str, file: Path) -> TokenKey:
-    """The stack's own key: made at the first start, kept in `file` (mode 0600).
+    """Open the stack's own key: made at the first start, kept in `file` (mode 0600).
 
     moto forgets its keys when it stops; the stored id and material are put into its new key,
     and old ciphertexts open again.
@@ -75,18 +75,18 @@ def create_workflows(
     *,
     time_scale: float = 1,
 ) -> dict[str, str]:
-    """Creates the state machines and returns their ARNs by name."""
+    """Create the state machines and return their ARNs by name."""
     functions = tuple(functions)
     client = aws_client("stepfunctions", endpoint_url)
     arns = {}
-    for each in workflows:
-        definition = scale_waits(fill_placeholders(each.definition, functions), time_scale)
+    for workflow in workflows:
+        definition = scale_waits(fill_placeholders(workflow.definition, functions), time_scale)
         made = client.create_state_machine(
-            name=each.name,
+            name=workflow.name,
             definition=definition,
-            roleArn=f"arn:aws:iam::{ACCOUNT}:role/{each.name}",
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/{workflow.name}",
         )
-        arns[each.name] = str(made["stateMachineArn"])
+        arns[workflow.name] = str(made["stateMachineArn"])
     return arns
 
 
@@ -95,5 +95,5 @@ def create_event_bus(endpoint_url: str, name: str = EVENT_BUS) -> None:
 
 
 def forget_everything() -> None:
-    """An earlier stack of this process may have left its state in moto's globals."""
+    """Forget what an earlier stack of this process has left in moto's globals."""
     moto_api_backend.reset()

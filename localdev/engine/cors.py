@@ -1,4 +1,4 @@
-"""Cross-origin requests as an HTTP API treats them when it is told which origins may ask.
+"""Cross-origin requests as an HTTP API treats them, for the origins that are allowed.
 
 Source: Amazon API Gateway Developer Guide, "Configure CORS for HTTP APIs in API Gateway".
 """
@@ -11,13 +11,13 @@ from localdev.http_server import Request, Response
 
 
 class Cors:
-    """Without origins nothing is said or answered, as if it were not configured."""
+    """Without origins it adds no header and answers no preflight, as if it were not configured."""
 
     def __init__(self, origins: Iterable[str]) -> None:
         self._origins = frozenset(origins)
 
     def preflight(self, request: Request) -> Response | None:
-        """The answer to a preflight; the gateway gives it itself, whatever the route."""
+        """Return the response to a preflight; the gateway gives it itself, whatever the route."""
         asks = "origin" in request.headers and "access-control-request-method" in request.headers
         if not (self._origins and request.method == "OPTIONS" and asks):
             return None
@@ -36,7 +36,7 @@ class Cors:
         )
 
     def allowed(self, request: Request, response: Response) -> Response:
-        """The answer with what lets a page of an allowed origin read it."""
+        """Return the response with what lets a page of an allowed origin read it."""
         if not self._allows(request):
             return response
         headers = {

@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 def fill_placeholders(definition: str, functions: Iterable[Function]) -> str:
-    """Every `${SyncFolderFunctionArn}` replaced by the ARN of its function.
+    """Replace every `${SyncFolderFunctionArn}` by the ARN of its function.
 
     Raises KeyError for a placeholder that no function of the catalog has.
     """
@@ -24,7 +24,7 @@ def fill_placeholders(definition: str, functions: Iterable[Function]) -> str:
 
 
 def scale_waits(definition: str, scale: float) -> str:
-    """The same definition with every written wait multiplied by `scale`.
+    """Multiply every written wait of the definition by `scale`.
 
     IntervalSeconds and MaxDelaySeconds stay at 1 at least and whole, as the States Language
     demands; a Wait's Seconds may become 0. A Wait by SecondsPath keeps what its input says.

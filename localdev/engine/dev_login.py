@@ -20,14 +20,14 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def open_secret(file: Path) -> str:
-    """The JWT_SECRET of this data folder; made at the first start, mode 0600."""
+    """Return the JWT_SECRET of this data folder; made at the first start, mode 0600."""
     if not file.exists():
         write_private(file, secrets.token_urlsafe(48))
     return file.read_text()
 
 
 def demo_sign_in(secret: str) -> Callable[[], str]:
-    """Makes HS256 tokens with the claims of a Supabase session, as far as the API reads them."""
+    """Make HS256 tokens with the claims of a Supabase session, as far as the API reads them."""
 
     def sign() -> str:
         now = int(time.time())

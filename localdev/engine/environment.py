@@ -55,7 +55,7 @@ class _Invocation:
     outcome: "queue.SimpleQueue[Outcome]" = field(default_factory=queue.SimpleQueue)
 
     def end(self, outcome: Outcome) -> None:
-        """The first outcome counts; later ones are never read."""
+        """End it; the first outcome counts, later ones are never read."""
         self.outcome.put(outcome)
         self.taken.set()
 
@@ -71,10 +71,10 @@ class Environment:
         self._began_at: float | None = time.monotonic()  # None: it has started
         self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._current: _Invocation | None = None
-        # A client of this API could take events with their tokens, and answer for the function.
+        # A client of this API could take events with their tokens, and respond for the function.
         self._api = f"/{secrets.token_urlsafe(32)}/2018-06-01/runtime/"
         self._used_mb = 0
-        self._server = Server(self._answer, port=0).start()
+        self._server = Server(self._respond, port=0).start()
         variables = {**_variables(function, code_root), **settings}
         secret = self._api.split("/")[1]
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
@@ -150,8 +150,8 @@ class Environment:
         self._waiting.put(None)
         self._server.stop()
 
-    def _answer(self, request: Request) -> Response:
-        """The Runtime API, at a path that only our process knows; `next` is a long poll."""
+    def _respond(self, request: Request) -> Response:
+        """Serve the Runtime API, at a path that only our process knows; `next` is a long poll."""
         if not hmac.compare_digest(request.path[: len(self._api)].encode(), self._api.encode()):
             return Response(404)
         if request.method == "GET":
@@ -203,7 +203,7 @@ class Environment:
 
 
 def _out_of_memory(invocation: _Invocation) -> Outcome:
-    """As Step Functions sees it (awslabs/aws-deployment-framework #758)."""
+    """Return the error that Step Functions sees (awslabs/aws-deployment-framework #758)."""
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
     return Outcome.error("Runtime.OutOfMemory", message)
 
@@ -219,7 +219,7 @@ def _within_limit(outcome: Outcome) -> Outcome:
 
 
 def _variables(function: Function, code_root: Path) -> dict[str, str]:
-    """As in Lambda; source: Developer Guide, "Working with Lambda environment variables"."""
+    """Return Lambda's own (Developer Guide, "Working with Lambda environment variables")."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "en_US.UTF-8",

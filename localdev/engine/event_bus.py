@@ -2,7 +2,7 @@
 
 moto takes the events, checks them and serves rules that are made through its API (queues, log
 groups); its rules cannot call functions, so the catalog's are answered here. Everything that
-came and went is kept for whoever wants to see it.
+came and went is kept for the dashboard and `GET /_local/events`.
 """
 
 import json
@@ -14,21 +14,21 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from infra.catalog import EventRule
-from localdev.engine.lambda_host import Answer
+from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import ACCOUNT, REGION
 
 KEPT = 500
 
 
 class Functions(Protocol):
-    def insist(self, function: str, payload: bytes, /) -> Answer: ...
+    def insist(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
 
 @dataclass(slots=True)
 class SeenEvent:
     """An event that the bus took.
 
-    function: whom a rule of the catalog called; None when the event was only told.
+    function: whom a rule of the catalog called; None when the event has no rule.
     outcome: what the function answered at last, `{"lost": ...}` when it failed thrice, None
         while it works.
     """
@@ -55,9 +55,9 @@ class EventBus:
         """Oldest first, in the words of `SeenEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
-    def take(self, request: bytes, answer: bytes) -> None:
-        """What moto has answered to a PutEvents; entries without an EventId were refused."""
-        entries, answers = json.loads(request)["Entries"], json.loads(answer)["Entries"]
+    def take(self, request: bytes, result: bytes) -> None:
+        """Deliver what moto has taken by a PutEvents; entries without an EventId were refused."""
+        entries, answers = json.loads(request)["Entries"], json.loads(result)["Entries"]
         for entry, decision in zip(entries, answers, strict=True):
             bus = entry.get("EventBusName", "default").rpartition("/")[2]
             if "EventId" in decision and bus == self.name:
@@ -78,13 +78,13 @@ class EventBus:
 
     def _call(self, event: SeenEvent, function: str) -> None:
         payload = json.dumps(_envelope(event)).encode()
-        answer = self._host.insist(function, payload)
-        outcome = json.loads(answer.payload)
-        event.outcome = {"lost": outcome} if answer.failed else outcome
+        result = self._host.insist(function, payload)
+        outcome = json.loads(result.payload)
+        event.outcome = {"lost": outcome} if result.failed else outcome
 
 
 def _envelope(event: SeenEvent) -> dict[str, Any]:
-    """As a function gets it; source: Amazon EventBridge User Guide, "Events"."""
+    """Return the event as a function gets it (Amazon EventBridge User Guide, "Events")."""
     return {
         "version": "0",
         "id": event.id,

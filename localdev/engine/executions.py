@@ -9,7 +9,7 @@ _RUNNING = "RUNNING"
 
 
 def forget_old_executions(kept: int = KEPT) -> None:
-    """Not while one is being started: the list is replaced, and that one would be lost."""
+    """Forget them, but not while one starts: the list is replaced, and that one would be lost."""
     for regions in stepfunctions_parser_backends.values():
         for backend in regions.values():
             for machine in backend.state_machines:

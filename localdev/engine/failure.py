@@ -1,4 +1,4 @@
-"""Why the local stack could not start, said in one sentence to the person who started it."""
+"""Why the local stack could not start, in one sentence for the person who started it."""
 
 
 class StartFailed(Exception):

@@ -23,7 +23,7 @@ from localdev.engine.http_event import (
     message,
     request_event,
 )
-from localdev.engine.lambda_host import Answer, LambdaHost
+from localdev.engine.lambda_host import InvocationResult, LambdaHost
 from localdev.guard import Guard
 from localdev.http_server import Request, Response, Server
 
@@ -50,14 +50,14 @@ class _Target:
 
     @property
     def generality(self) -> tuple[bool, int, bool]:
-        """The most specific route wins: no greedy parameter, few parameters, a named method."""
+        """Return a sort key: no greedy parameter, few parameters and a named method go first."""
         return ("+}" in self.route.key, self.route.key.count("{"), self.method == "ANY")
 
 
 class HttpApi:
     """Listens on loopback from construction and answers from `start` until `stop`.
 
-    authorizer: name of the function that is asked before every route that is not public.
+    authorizer: name of the function that authorizes requests to routes that are not public.
     sign_in: makes the token under which a local request without one is made; None: nobody is
         signed in by himself.
     cors_origins: whose pages may send requests and read the answers; others get none, except that
@@ -87,7 +87,7 @@ class HttpApi:
         )
         self._calls = ThreadPoolExecutor(max_workers=64, thread_name_prefix="integration")
         try:
-            self._server = Server(self._answer, port=port, guard=guard)
+            self._server = Server(self._respond, port=port, guard=guard)
         except OSError as taken:
             raise StartFailed(f"Port {port} is in use: give another --api-port.") from taken
 
@@ -102,7 +102,7 @@ class HttpApi:
         self._server.stop()
         self._calls.shutdown(wait=False, cancel_futures=True)
 
-    def _answer(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         preflight = self._cors.preflight(request)
         return preflight or self._cors.allowed(request, self._serve(request))
 
@@ -131,28 +131,28 @@ class HttpApi:
         """Asks the authorizer; what it says of the caller is added to the event."""
         if not event["headers"].get("authorization"):
             return message(401, "Unauthorized")
-        answer = self._invoke(self._authorizer, authorizer_event(event))
-        if answer is None or answer.failed:
+        result = self._invoke(self._authorizer, authorizer_event(event))
+        if result is None or result.failed:
             return message(500, "Internal Server Error")
-        decision = json.loads(answer.payload)
+        decision = json.loads(result.payload)
         if not isinstance(decision, dict) or decision.get("isAuthorized") is not True:
             return message(403, "Forbidden")
         event["requestContext"]["authorizer"] = {"lambda": decision.get("context") or {}}
         return None
 
     def _integrate(self, function: str, event: dict[str, Any]) -> Response:
-        answer = self._invoke(function, event)
-        if answer is None or answer.status == 429:
+        result = self._invoke(function, event)
+        if result is None or result.status == 429:
             return message(503, "Service Unavailable")
-        if answer.failed:
+        if result.failed:
             return message(500, "Internal Server Error")
         try:
-            return http_response(answer.payload)
+            return http_response(result.payload)
         except Malformed:
             return message(500, "Internal Server Error")
 
-    def _invoke(self, function: str, event: dict[str, Any]) -> Answer | None:
-        """None when it took longer than an integration may; the function runs on."""
+    def _invoke(self, function: str, event: dict[str, Any]) -> InvocationResult | None:
+        """Invoke it; None when it took longer than an integration may; the function runs on."""
         call = self._calls.submit(self._host.invoke, function, json.dumps(event).encode())
         try:
             return call.result(INTEGRATION_LIMIT_S)

@@ -1,4 +1,4 @@
-"""HTTP to event and answer to HTTP, as an HTTP API does it with payload format 2.0; pure functions.
+"""Convert HTTP to events and results to HTTP, by an HTTP API's payload format 2.0; pure functions.
 
 Source: Amazon API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs"
 and "Control access to HTTP APIs with AWS Lambda authorizers".
@@ -25,7 +25,7 @@ _TEXT = re.compile(
 
 
 class Malformed(Exception):
-    """The function's answer is none that an HTTP API understands."""
+    """The function's result is none that an HTTP API understands."""
 
 
 def request_event(
@@ -58,7 +58,7 @@ def request_event(
 
 
 def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event of the authorizer for a request's event; the body is not shown to it."""
+    """Return the event of the authorizer for a request's event; the body is not shown to it."""
     method, path = event["requestContext"]["http"]["method"], event["rawPath"]
     shown = {
         name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")
@@ -72,36 +72,36 @@ def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def http_response(payload: bytes) -> Response:
-    """The answer to the client; without `statusCode` the whole payload is its JSON body.
+    """Convert the result to the response; without `statusCode` the whole payload is its JSON body.
 
     Raises Malformed when the payload is neither.
     """
     try:
-        answer = json.loads(payload)
-        if not isinstance(answer, dict) or "statusCode" not in answer:
+        result = json.loads(payload)
+        if not isinstance(result, dict) or "statusCode" not in result:
             return Response(200, payload, {"content-type": "application/json"})
-        body = answer.get("body") or ""
-        encoded = answer.get("isBase64Encoded")
+        body = result.get("body") or ""
+        encoded = result.get("isBase64Encoded")
         headers = {"content-type": "text/plain;charset=UTF-8"}
-        headers |= {name.lower(): str(text) for name, text in (answer.get("headers") or {}).items()}
+        headers |= {name.lower(): str(text) for name, text in (result.get("headers") or {}).items()}
         return Response(
-            int(answer["statusCode"]),
+            int(result["statusCode"]),
             base64.b64decode(body, validate=True) if encoded else body.encode(),
             headers,
-            cookies=tuple(answer.get("cookies") or ()),
+            cookies=tuple(result.get("cookies") or ()),
         )
     except (ValueError, TypeError, AttributeError) as malformed:
         raise Malformed from malformed
 
 
 def message(status: int, text: str) -> Response:
-    """What the HTTP API says by itself, in its own form."""
+    """Return what the HTTP API says by itself, in its own form."""
     body = json.dumps({"message": text}, separators=(",", ":")).encode()
     return Response(status, body, {"content-type": "application/json"})
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Several values of one name stand in one text, with commas."""
+    """Join several values of one name into one text, with commas."""
     values = defaultdict(list)
     for name, value in pairs:
         values[name].append(value)

@@ -23,7 +23,7 @@ THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class InvocationResult:
     """Of the Invoke API: an HTTP status, the headers that carry meaning, and the payload."""
 
     status: int
@@ -32,7 +32,7 @@ class Answer:
 
     @property
     def failed(self) -> bool:
-        """The function was not run, or it ended with an error."""
+        """Whether the function was not run, or ended with an error."""
         return self.status >= 300 or "X-Amz-Function-Error" in self.headers
 
 
@@ -68,7 +68,7 @@ class LambdaHost:
         self._ended = threading.Event()
         self.retry_after_s = [wait_s * time_scale for wait_s in RETRY_AFTER_S]
 
-    def invoke(self, reference: str, event: bytes) -> Answer:
+    def invoke(self, reference: str, event: bytes) -> InvocationResult:
         """Run a function and wait for its outcome; `reference` is its name or ARN."""
         name = function_name(reference)
         function = self._functions.get(name)
@@ -81,32 +81,32 @@ class LambdaHost:
             outcome = environment.run(event)
         finally:
             self._give_back(environment)
-        return _answer(outcome)
+        return _result(outcome)
 
-    def invoke_later(self, reference: str, event: bytes) -> Answer:
+    def invoke_later(self, reference: str, event: bytes) -> InvocationResult:
         """Accept an event (InvocationType `Event`); see `insist` for what is done with it."""
         if function_name(reference) not in self._functions:
             return self.invoke(reference, event)
         threading.Thread(target=self.insist, args=(reference, event), daemon=True).start()
-        return Answer(202, b"")
+        return InvocationResult(202, b"")
 
-    def insist(self, reference: str, event: bytes) -> Answer:
+    def insist(self, reference: str, event: bytes) -> InvocationResult:
         """Run a function until it succeeds, thrice at most, and wait for the last outcome.
 
         A call that finds the function's concurrency spent waits for its turn.
         """
-        answer = self._in_turn(reference, event)
+        result = self._in_turn(reference, event)
         for wait_s in self.retry_after_s:
-            if not answer.failed or self._ended.wait(wait_s):
+            if not result.failed or self._ended.wait(wait_s):
                 break
-            answer = self._in_turn(reference, event)
-        return answer
+            result = self._in_turn(reference, event)
+        return result
 
-    def _in_turn(self, reference: str, event: bytes) -> Answer:
-        answer = self.invoke(reference, event)
-        while answer.status == THROTTLED and not self._ended.wait(0.2):
-            answer = self.invoke(reference, event)
-        return answer
+    def _in_turn(self, reference: str, event: bytes) -> InvocationResult:
+        result = self.invoke(reference, event)
+        while result.status == THROTTLED and not self._ended.wait(0.2):
+            result = self.invoke(reference, event)
+        return result
 
     def pids(self, name: str, *, busy: bool | None = None) -> list[int]:
         """Processes of a function: all of them, or only those that work or only the others."""
@@ -116,7 +116,7 @@ class LambdaHost:
         return [each.pid for each in chosen if each.reusable]
 
     def reload(self) -> None:
-        """The code has changed: idle environments end now, busy ones after their call."""
+        """End idle environments now, as their code has changed, and busy ones after their call."""
         with self._lock:
             idle = [each for pool in self._idle.values() for each in pool]
             self._idle.clear()
@@ -176,19 +176,19 @@ class LambdaHost:
 
 
 def _stop_all(environments: list[Environment]) -> None:
-    """At once: each waits up to half a second for its server."""
+    """Stop them at once: each waits up to half a second for its server."""
     if environments:
         with ThreadPoolExecutor(max_workers=len(environments)) as pool:
             list(pool.map(Environment.stop, environments))
 
 
-def _answer(outcome: Outcome) -> Answer:
+def _result(outcome: Outcome) -> InvocationResult:
     headers = {"X-Amz-Executed-Version": "$LATEST"}
     if outcome.failed:
         headers["X-Amz-Function-Error"] = "Unhandled"
-    return Answer(200, outcome.payload, headers)
+    return InvocationResult(200, outcome.payload, headers)
 
 
-def _refusal(status: int, error: str, message: str) -> Answer:
+def _refusal(status: int, error: str, message: str) -> InvocationResult:
     payload = json.dumps({"Type": "User", "Message": message}).encode()
-    return Answer(status, payload, {"X-Amzn-Errortype": error})
+    return InvocationResult(status, payload, {"X-Amzn-Errortype": error})

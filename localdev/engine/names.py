@@ -9,7 +9,7 @@ def function_arn(name: str) -> str:
 
 
 def function_name(reference: str) -> str:
-    """The name in a function's ARN, partial ARN or name, without version or alias.
+    """Return the name in a function's ARN, partial ARN or name, without version or alias.
 
     Source: AWS Lambda API Reference, Invoke, FunctionName.
     """

@@ -73,16 +73,16 @@ class Postgres:
         return self.url_of("postgres")
 
     def url_of(self, login: str) -> str:
-        """The same database for another login than that of its owner."""
+        """Return the same database for another login than that of its owner."""
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
     def network_url(self, login: str) -> str:
-        """The same database by `tcp_port`, for the owner or a login of `open_login`."""
+        """Return the same database by `tcp_port`, for the owner or a login of `open_login`."""
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
 
     def open_login(self, name: str, *, role: str) -> None:
-        """Lets a member of that role log in under that name; it may be there already."""
+        """Let a member of that role log in under that name; it may be there already."""
         connection = pg8000.native.Connection(
             "postgres", unix_sock=str(self._socket_folder / SOCKET), database="postgres"
         )
@@ -95,7 +95,7 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        """Of the server process; 0 when it is not running."""
+        """The id of the server process; 0 when it is not running."""
         return self._server.pid if self._server and self._server.poll() is None else 0
 
     def __enter__(self) -> "Postgres":
@@ -152,7 +152,7 @@ class Postgres:
         self._lock = None
 
     def erase(self) -> None:
-        """Removes every database of this folder; the server must not be running."""
+        """Remove every database of this folder; the server must not be running."""
         self._folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.cluster, ignore_errors=True)
 
@@ -163,7 +163,7 @@ class Postgres:
 
     @property
     def cluster(self) -> Path:
-        """Where the server's own files are."""
+        """The folder of the server's own files."""
         if self._user is None or others_may_enter(self._folder):
             return self._folder / "pg18"
         return home_of(self._folder)
@@ -222,7 +222,7 @@ class Postgres:
 
 
 def lock_folder(folder: Path, *, what: str) -> IO[bytes]:
-    """The open file that holds the folder until it is closed or this process ends.
+    """Lock the folder until the returned file is closed or this process ends.
 
     Raises StartFailed when another process holds it.
     """
@@ -280,7 +280,7 @@ def _release_stale_pid(pid_file: Path) -> None:
 
 
 def _is_server(pid: int) -> bool:
-    """Whether a living Postgres has that pid; a zombie has no command line."""
+    """Return whether a living Postgres has that pid; a zombie has no command line."""
     try:
         if sys.platform == "linux":
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()

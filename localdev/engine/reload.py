@@ -12,14 +12,14 @@ _FOLLOWED = frozenset({".py", ".sql"})
 
 
 class CodeWatch:
-    """Reloads the host from `start` to `stop`; `tell` gets the names of what changed."""
+    """Reloads the host from `start` to `stop`; `report` gets the names of what changed."""
 
     def __init__(
-        self, host: LambdaHost, code_root: Path, tell: Callable[[list[str]], None]
+        self, host: LambdaHost, code_root: Path, report: Callable[[list[str]], None]
     ) -> None:
         self._host = host
         self._code_root = code_root.resolve()
-        self._tell = tell
+        self._report = report
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
@@ -36,7 +36,7 @@ class CodeWatch:
         )
         for changed in changes:
             self._host.reload()
-            self._tell(
+            self._report(
                 sorted({str(Path(path).relative_to(self._code_root)) for _, path in changed})
             )
 

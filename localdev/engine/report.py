@@ -48,7 +48,7 @@ def report_line(
 
 
 def read_reports(log: Path) -> list[Report]:
-    """Those in the log of a function, oldest first."""
+    """Return those in the log of a function, oldest first."""
     return [
         Report(float(each["duration"]), int(each["billed"]), int(each["size"]), int(each["used"]))
         for each in _LINE.finditer(log.read_text(errors="replace"))
@@ -56,7 +56,7 @@ def read_reports(log: Path) -> list[Report]:
 
 
 def most_held_mb(pid: int) -> int:
-    """The most that a process ever held; 0 where it is gone, or where the system does not tell."""
+    """Return the most that a process ever held; 0 where it is gone, or where it is not known."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -15,7 +15,7 @@ from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
 from localdev.mail.report import LoadReport
 from localdev.private_files import open_private
-from localdev.simulators.entra.face import CLIENT_ID
+from localdev.simulators.entra.server import CLIENT_ID
 
 READY_LIMIT_S = 300  # a large mbox is imported first
 STOP_LIMIT_S = 10
@@ -42,7 +42,7 @@ class Provider:
 
     @property
     def settings(self) -> dict[str, str]:
-        """As functions are told."""
+        """Return the settings of functions that use this provider."""
         settings = {
             "GRAPH_URL": self.graph_url,
             "MICROSOFT_AUTHORITY": self.authority,
@@ -79,7 +79,7 @@ class SimulatorProcess:
         return self._process.pid
 
     def wait_until_ready(self) -> Provider:
-        """Raises StartFailed when the process ends or says nothing for five minutes."""
+        """Wait for its first line. Raises StartFailed when it ends, or after five minutes."""
         line = self._first_line()
         try:
             ready = json.loads(line)

@@ -26,7 +26,7 @@ def system_user(name: str = "mailsync-pg") -> tuple[int, int]:
 
 
 def others_may_enter(folder: Path) -> bool:
-    """Whether any user of this machine reaches what is in the folder."""
+    """Return whether any user of this machine reaches what is in the folder."""
     return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
 
 
@@ -45,7 +45,7 @@ def home_of(folder: Path) -> Path:
 
 
 def copy_for_everybody(package: Path, version: str) -> Path:
-    """A copy of a wheel's package, with its libraries beside it, that any user may run."""
+    """Copy a wheel's package, with its libraries beside it, to where any user may run it."""
     home = HOME / version
     if not home.exists():
         HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def copy_for_everybody(package: Path, version: str) -> Path:
             shutil.copytree(libraries, making / libraries.name)
         try:
             making.rename(home)
-        except OSError:  # somebody else was faster
+        except OSError:  # another process was faster
             shutil.rmtree(making)
     return home / package.name
 
@@ -69,7 +69,7 @@ def _remove_orphans() -> None:
         try:
             id_file = Path(note.read_text()) / _ID_FILE
             wanted = id_file.exists() and f"data-{id_file.read_text()}" == note.stem
-        except FileNotFoundError:  # somebody else removes it
+        except FileNotFoundError:  # another process removes it
             continue
         if not wanted:
             shutil.rmtree(note.with_suffix(""), ignore_errors=True)

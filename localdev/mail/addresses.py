@@ -38,7 +38,7 @@ class _Mailbox:
 
 
 def parse_addresses(value: str) -> tuple[Address, ...]:
-    """All addresses of a header, `value`, without its bytes above 127; those of groups, too.
+    """Return all addresses of a header, `value`, without its bytes above 127; those of groups, too.
 
     A comma in a display name that is not quoted belongs to the name.
     """
@@ -51,7 +51,7 @@ def parse_addresses(value: str) -> tuple[Address, ...]:
 
 
 def _with_closed_quotes(value: str) -> str:
-    """Without the quote that is never closed: what stands behind it is no single name."""
+    """Drop the quote that is never closed: what stands behind it is no single name."""
     for quoted in _QUOTED.finditer(value):
         if not quoted[1]:
             return value[: quoted.start()] + quoted[0].replace('"', "")
@@ -114,7 +114,7 @@ def _address(mailbox: _Mailbox) -> Address:
 
 
 def _name(words: str) -> str:
-    """A display name without its quotes, with its encoded words decoded."""
+    """Return a display name without its quotes, with its encoded words decoded."""
     return decoded_header(re.sub(r'"|\\(.)', r"\1", words))
 
 

@@ -35,7 +35,7 @@ def decoded_text(content: bytes, charset: str | None) -> str:
 
 
 def claimed_text(content: bytes, charset: str | None) -> str | None:
-    """The text in the charset that the mail claims (None: UTF-8); None when it is not in it."""
+    """Return text by the charset that the mail claims (None: UTF-8); None when it is not in it."""
     claimed = (charset or "utf-8").strip("\"' ").lower()
     try:
         codec = codecs.lookup(_ALIASES.get(claimed, claimed)).name
@@ -45,7 +45,7 @@ def claimed_text(content: bytes, charset: str | None) -> str | None:
 
 
 def guessed_text(content: bytes) -> tuple[str, str]:
-    """The text and the name of its charset: UTF-8 where it can be, else Windows-1252.
+    """Return text and the name of its charset: UTF-8 where it can be, else Windows-1252.
 
     Some write a character beyond 16 bits as two halves in UTF-8 (CESU-8); they are joined.
     """
@@ -60,7 +60,7 @@ def guessed_text(content: bytes) -> tuple[str, str]:
 
 
 def well_formed(text: str) -> str:
-    """The text without NUL, halves of a surrogate pair joined, and U+FFFD for one that is alone."""
+    """Return text without NUL, halves of a surrogate pair joined, and U+FFFD for one alone."""
     text = text.replace("\x00", "")
     if not _SURROGATE.search(text):
         return text
@@ -68,7 +68,7 @@ def well_formed(text: str) -> str:
 
 
 def decoded_header(value: str | None) -> str:
-    """One line of text from a header, with encoded words and raw bytes decoded.
+    """Return one line of text from a header, with encoded words and raw bytes decoded.
 
     White space between encoded words is no part of the text (RFC 2047 section 6.2). Words
     that split a character between them are joined as bytes before they are decoded.
@@ -92,12 +92,12 @@ def decoded_header(value: str | None) -> str:
 
 
 def raw_text(value: str) -> str:
-    """A header's value with its bytes above 127, which the parser leaves as surrogates, decoded."""
+    """Decode a header's bytes above 127, which the parser leaves as surrogates."""
     return value if value.isascii() else guessed_text(raw_bytes(value))[0]
 
 
 def raw_bytes(value: str) -> bytes:
-    """What the parser has read."""
+    """Return what the parser has read."""
     return value.encode("utf-8", "surrogateescape")
 
 

@@ -99,15 +99,11 @@ def _mail(
         importance=chance.choices(("normal", "high", "low"), (90, 7, 3))[0],
         categories=tuple(chance.sample(_CATEGORIES, chance.choice((0, 0, 0, 0, 1, 2)))),
         has_attachments=chance.random() < 0.15,
-        headers=(
-            ("Received", "from mx.example.net by mail.example.com"),
-            ("X-Number", str(number)),
-        ),
     )
 
 
 def _answered(chance: random.Random, item: MailItem) -> MailItem:
-    """As an answer in one of the threads that run at that time."""
+    """Make it an answer in one of the threads that run at that time."""
     thread = f"{item.received_at:%Y-%m-%d} {chance.randint(1, 5)}"
     return replace(item, subject=f"Re: {item.subject}", conversation=thread)
 

@@ -1,6 +1,6 @@
 """One mail as a mailbox takes it in, whatever protocol shows it later."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -17,7 +17,7 @@ class Address:
 class MailItem:
     """`folder` is the path of display names below the root; `()` is the inbox.
 
-    Times are aware and of whole seconds. `mime` is the raw message where there is one.
+    Times are aware and of whole seconds.
     """
 
     subject: str
@@ -39,5 +39,3 @@ class MailItem:
     importance: Literal["low", "normal", "high"] = "normal"
     categories: tuple[str, ...] = ()
     has_attachments: bool = False
-    headers: tuple[tuple[str, str], ...] = field(default=())
-    mime: bytes | None = None

@@ -36,7 +36,7 @@ class Problem:
     cause: str
 
     def __str__(self) -> str:
-        """One line, whatever is in the name of a file."""
+        """Return one line, whatever is in the name of a file."""
         return re.sub(r"[^\S ]|[\x00-\x1f\x7f]", "?", f"{self.source}: {self.cause}")
 
 
@@ -62,7 +62,7 @@ class _RawMail:
 
 
 def load_mail(path: Path) -> Loaded:
-    """The mail at the path, read while it is consumed.
+    """Load the mail at the path, read while it is consumed.
 
     Raises FileNotFoundError when there is nothing at the path.
     """
@@ -150,7 +150,7 @@ def _maildir_message(
 def _messages(
     path: Path, source: str, folder: tuple[str, ...], problems: list[Problem]
 ) -> Iterator[_RawMail]:
-    """Of an mbox file, or the one that a file is."""
+    """Yield those of an mbox file, or the one that a file is."""
     try:
         with _regular(path).open("rb") as file:
             if not os.fstat(file.fileno()).st_size:
@@ -183,7 +183,7 @@ def _mbox(
 
 
 def _regular(path: Path) -> Path:
-    """The path, if a file is there: reading a pipe might never end. Raises OSError."""
+    """Return the path, if a file is there: reading a pipe might never end. Raises OSError."""
     if not S_ISREG(path.stat().st_mode):
         raise OSError(EINVAL, "it is no regular file")
     return path
@@ -212,5 +212,5 @@ def _imap_name(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """A file's name as text; Linux lets it be any bytes."""
+    """Return a file's name as text; Linux lets it be any bytes."""
     return guessed_text(os.fsencode(name))[0]

@@ -53,18 +53,18 @@ class Piece:
 
 
 def without_mark(content: Content) -> bytes:
-    """The content behind a byte order mark and blank lines, which would end a header at once."""
+    """Drop a byte order mark and blank lines at the start, which would end a header at once."""
     return content[_start(content) :]
 
 
 def is_mbox(content: Content) -> bool:
-    """Whether the first line that is not blank is a separator."""
+    """Return whether the first line that is not blank is a separator."""
     start = _start(content)
     return content[start : start + len(_FROM)] == _FROM
 
 
 def is_message(content: Content) -> bool:
-    """Whether a header that mail has stands before the first blank line."""
+    """Return whether a header that mail has stands before the first blank line."""
     return _has_known_field(content, _start(content))
 
 
@@ -130,7 +130,7 @@ def _text_end(content: Content, body: int, end: int) -> int:
 
 
 def _scan(content: Content, start: int) -> tuple[int, str]:
-    """Where the next separator is, or the end, and what is odd about the way to it."""
+    """Find the next separator, or the end; return where, and what is odd about the way to it."""
     oddity = ""
     for found in _FROM_LINE.finditer(content, start + 1):
         if _separates(content, found.start()):
@@ -148,7 +148,7 @@ def _separates(content: Content, at: int) -> bool:
 
 
 def _separator(content: Content, at: int) -> int | None:
-    """Where the separator is, or the end, if there is one at `at` or up to two line ends later."""
+    """Find the separator at `at`, or up to two line ends later, or the end."""
     found = _SEPARATOR_OR_END.match(content, at) if at <= len(content) else None
     return found.end() if found else None
 
@@ -163,7 +163,7 @@ def _has_known_field(content: Content, at: int) -> bool:
 
 
 def _body(content: Content, header: int) -> int:
-    """Where the body begins that follows this header; a header may end with its message."""
+    """Find where the body begins that follows this header; a header may end with its message."""
     for found in _HEADER_ENDS.finditer(content, header):
         if found[0] != _FROM:
             return found.end()

@@ -31,14 +31,14 @@ T = TypeVar("T")
 
 
 def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
-    """The message; what `read_mail` returns first."""
+    """Return the message; what `read_mail` returns first."""
     return read_mail(raw, folder=folder, is_read=is_read)[0]
 
 
 def read_mail(
     raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 ) -> tuple[MailItem, tuple[str, ...]]:
-    """The message, and what is odd about it, as predicates ("has no date ...")."""
+    """Return the message, and what is odd about it, as predicates ("has no date ...")."""
     message, parts, oddities = _taken_apart(raw)
     headers = _Headers(message)
     oddities += headers.oddities()
@@ -66,14 +66,12 @@ def read_mail(
         conversation=references[0] if references else message_id,
         is_read=is_read,
         has_attachments=any(_is_attachment(part) for part in parts),
-        headers=tuple((name, decoded_header(value)) for name, value in headers.items),
-        mime=raw,
     )
     return item, tuple(dict.fromkeys(oddities))
 
 
 def _taken_apart(raw: bytes) -> tuple[Message, tuple[Message, ...], list[str]]:
-    """The message with its parts; where they are nested too deeply, the header and the rest."""
+    """Take the message apart; where it is nested too deeply, only into the header and the rest."""
     try:
         message = message_from_bytes(raw, policy=policy.compat32)
         return message, tuple(message.walk()), []
@@ -84,7 +82,7 @@ def _taken_apart(raw: bytes) -> tuple[Message, tuple[Message, ...], list[str]]:
 
 
 def _body(parts: tuple[Message, ...], oddities: list[str]) -> tuple[str, str]:
-    """The richest text, HTML before plain, as Exchange keeps it; several plain parts are joined."""
+    """Return the richest text, HTML before plain, as Exchange keeps it; plain parts are joined."""
     texts: dict[str, list[str]] = {"html": [], "plain": []}
     for part in parts:
         kind = _attempt(part.get_content_subtype, "plain")
@@ -121,7 +119,7 @@ def _is_attachment(part: Message) -> bool:
 
 
 def _attempt(read: Callable[[], Any], default: T) -> Any | T:
-    """What the standard library reads; the default where it trips over a broken parameter."""
+    """Read by the standard library; the default where it trips over a broken parameter."""
     try:
         return read()
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError):
@@ -170,7 +168,7 @@ def _received_at(headers: _Headers) -> datetime | None:
 
 
 def _date(text: str | None) -> datetime | None:
-    """In whole seconds UTC; None for a date that is missing, malformed or impossible."""
+    """Return whole seconds UTC; None for a date that is missing, malformed or impossible."""
     if not text:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What became of the user's own mail: from the process that loads it to whoever started it."""
+"""What became of the user's own mail: from the process that loads it to the one that started it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -41,7 +41,7 @@ class LoadReport:
         return asdict(self)
 
     def nothing_found(self, path: Path) -> str:
-        """One sentence on a source that has no message."""
+        """Return one sentence on a source that has no message."""
         cause = self.problems[0] if self.problems else "it is an empty folder"
         return (
             f"0 messages found in {path} ({cause}); give an mbox file, a Maildir, a folder of .eml"
@@ -49,7 +49,7 @@ class LoadReport:
         )
 
     def lines(self, path: Path, log: Path) -> Iterator[str]:
-        """For the terminal: how many messages there are, and examples of what is wrong."""
+        """Yield for the terminal how many messages there are, and examples of what is wrong."""
         messages = "message" if self.loaded == 1 else "messages"
         yield f"Loaded {self.loaded:,} {messages} of {path} into the simulated mailbox."
         for count, examples, what in (

@@ -14,16 +14,16 @@ from pathlib import Path
 from localdev.mail.generate import generate_mail
 from localdev.mail.load import load_mail
 from localdev.mail.report import LoadReport
-from localdev.simulators.entra.face import CLIENT_ID
+from localdev.simulators.behaviour import LATENCIES
+from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.simulators import Simulators
-from localdev.simulators.switches import LATENCIES
 from localdev.stop_signals import StopSignals
 
 _ACCOUNT = "ada@example.com"
 
 
 def main() -> int:
-    """The exit code."""
+    """Run until SIGTERM; return the exit code."""
     options = _options()
     simulators = Simulators(
         options.data,

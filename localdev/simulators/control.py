@@ -15,13 +15,13 @@ import orjson
 
 from localdev.http_server import Request, Response
 from localdev.mail.item import Address, MailItem
-from localdev.simulators.entra.face import EntraFace
+from localdev.simulators.behaviour import LATENCIES, Latency
+from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultScript, Rule
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
 from localdev.simulators.service import Service, UserNotFound
-from localdev.simulators.switches import LATENCIES, Latency
 
 PREFIX = "/_sim/"
 _ANSWERED_400 = (
@@ -40,7 +40,7 @@ class Control:
     """Mailbox actions name their `mailbox` by address or user id."""
 
     def __init__(
-        self, service: Service, entra: EntraFace, notifier: Notifier, *, secret: str
+        self, service: Service, entra: EntraServer, notifier: Notifier, *, secret: str
     ) -> None:
         self._authorization = f"Bearer {secret}".encode()
         self._service = service
@@ -55,7 +55,7 @@ class Control:
             ("DELETE", "requests"): lambda _: service.log.clear(),
             ("POST", "mailboxes"): self._add_mailbox,
             ("POST", "app-certificates"): lambda fields: entra.app_login.upload(fields["pem"]),
-            ("POST", "switches"): self._set_switches,
+            ("POST", "switches"): self._set_behaviour,
             ("POST", "latency"): self._set_latency,
             ("POST", "faults"): lambda fields: _add_faults(service.faults, fields),
             ("DELETE", "faults"): lambda _: service.faults.clear(),
@@ -95,7 +95,7 @@ class Control:
         return {"id": result} if isinstance(result, str) else {}
 
     def _state(self, _: JsonObject) -> JsonObject:
-        """Every mailbox with its folders and their counts, and the switches."""
+        """Return every mailbox with its folders and their counts, and the behaviour."""
         return {
             "mailboxes": [
                 {
@@ -105,21 +105,21 @@ class Control:
                 }
                 for mailbox in self._service.mailboxes()
             ],
-            "switches": asdict(self._service.switches),
+            "switches": asdict(self._service.behaviour),
             "latency": asdict(self._service.latency),
         }
 
     def _messages(self, arguments: JsonObject) -> list[JsonObject]:
-        """All of a `folder` of a `mailbox`, newest first, to compare a database with."""
+        """Return all of a `folder` of a `mailbox`, newest first, to compare a database with."""
         mailbox = self._service.mailbox(arguments["mailbox"])
         return [asdict(message) for message in mailbox.messages(arguments["folder"])]
 
     def _add_mailbox(self, arguments: JsonObject) -> JsonObject:
         return {"id": self._service.add_mailbox(**arguments).user_id}
 
-    def _set_switches(self, arguments: JsonObject) -> JsonObject:
-        self._service.set_switches(**arguments)
-        return asdict(self._service.switches)
+    def _set_behaviour(self, arguments: JsonObject) -> JsonObject:
+        self._service.set_behaviour(**arguments)
+        return asdict(self._service.behaviour)
 
     def _set_latency(self, arguments: JsonObject) -> JsonObject:
         """`{"model": "real"}`, or the seconds of `Latency` by name."""
@@ -135,9 +135,9 @@ def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
 
 
 def mail_item(fields: JsonObject) -> MailItem:
-    """A mail from JSON: `MailItem`'s fields, with ISO times and `{name, address}` objects.
+    """Read a mail from JSON: `MailItem`'s fields, with ISO times and `{name, address}` objects.
 
-    Only the subject is asked for. Raises TypeError for unknown fields.
+    Only the subject is required. Raises TypeError for unknown fields.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     values = {"body": "", "received_at": now, "sent_at": fields.get("received_at", now), **fields}

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, mailbox_id TEXT NOT NULL, folder_id TEXT NOT NULL,
     immutable_id TEXT NOT NULL UNIQUE, default_id TEXT NOT NULL UNIQUE, change_key TEXT NOT NULL,
     received_at TEXT NOT NULL, is_read INTEGER NOT NULL, properties BLOB NOT NULL,
-    body_type TEXT NOT NULL, body TEXT NOT NULL, mime BLOB);
+    body_type TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS message_by_age ON message (folder_id, received_at, seq);
 CREATE TRIGGER IF NOT EXISTS message_arrives AFTER INSERT ON message BEGIN
     UPDATE folder SET total = total + 1, unread = unread + 1 - new.is_read
@@ -80,7 +80,7 @@ class Database:
         self._add_column("subscription", "creator_id TEXT")
 
     def _add_column(self, table: str, column: str) -> None:
-        """To a file of an earlier day, which has the table without it."""
+        """Add it to a file of an earlier day, which has the table without it."""
         known = self._connection.execute(f"PRAGMA table_info({table})").fetchall()
         if column.split(maxsplit=1)[0] not in {row["name"] for row in known}:
             self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
@@ -109,12 +109,12 @@ class Database:
             return found
 
     def write(self, statement: str, *values: Any) -> int:
-        """The number of rows written."""
+        """Run a statement; return the number of rows written."""
         with self._lock:
             return self._connection.execute(statement, values).rowcount
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """The stored secret of that name, made on the first use and kept for ever."""
+        """Return the stored secret of that name, made on the first use and kept for ever."""
         with self.transaction():
             stored = self.row("SELECT value FROM secret WHERE name = ?", name)
             if stored is not None:
@@ -124,7 +124,7 @@ class Database:
             return made
 
     def copy(self) -> sqlite3.Connection:
-        """All of it in memory, for `restore`."""
+        """Copy all of it into memory, for `restore`."""
         copied = sqlite3.connect(":memory:", check_same_thread=False)
         with self._lock:
             self._connection.backup(copied)

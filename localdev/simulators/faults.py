@@ -1,6 +1,6 @@
-"""A script of failures for one face: rules tried in order, the first that fits strikes.
+"""A script of failures for one server: rules tried in order; the first that fits injects its fault.
 
-Graph's face knows every fault; the identity platform's token endpoint those with a `status`, whose
+Graph injects every fault; the identity platform's token endpoint those with a `status`, whose
 `code` is OAuth's error and whose `message` begins with the number, as "AADSTS50196: ...".
 """
 
@@ -50,7 +50,7 @@ class Fault:
     reports as removed what is new or changed), `miscounted`
     (folders count `off_by` more messages, and unread ones), `uncounted` (folders do not say how
     many), `old` (an earlier answer to such a request, the oldest that is kept; see
-    `Switches.answers_kept`). A single object is forged like an item. `about` names by id the items
+    `Behaviour.answers_kept`). A single object is forged like an item. `about` names by id the items
     of which that is so; without it `less` leaves out every second one, and the others are about
     all.
     """
@@ -80,7 +80,7 @@ class Rule:
     """`path` is a regular expression searched in path and query, decoded.
 
     `in_batch` says whether only items of a batch match, or only other requests. `nth` lets the
-    first n-1 matching requests pass; `times` None strikes for ever; `rate` strikes that share of
+    first n-1 matching requests pass; `times` None applies for ever; `rate` applies that share of
     the matching requests; `lasts_s` ends it after so many seconds.
     """
 
@@ -94,11 +94,11 @@ class Rule:
     lasts_s: float = math.inf
     made_at: float = field(default_factory=time.monotonic)
     seen: int = 0
-    struck: int = 0
+    injected_count: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Rule":
-        """From `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
+        """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
 
         Raises TypeError or ValueError for anything unknown in it.
         """
@@ -111,13 +111,13 @@ class Rule:
         named = self.method in (None, method) and re.search(self.path, path) is not None
         return named and self.in_batch in (None, in_batch) and not over
 
-    def strikes(self, chance: float) -> bool:
+    def may_inject(self, chance: float) -> bool:
         self.seen += 1
-        if self.seen < self.nth or (self.times is not None and self.struck >= self.times):
+        if self.seen < self.nth or (self.times is not None and self.injected_count >= self.times):
             return False
         if chance >= self.rate:
             return False
-        self.struck += 1
+        self.injected_count += 1
         return True
 
 
@@ -140,7 +140,7 @@ class FaultScript:
     def next_for(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
         with self._lock:
             for rule in self._rules:
-                if rule.fits(method, path, in_batch=in_batch) and rule.strikes(
+                if rule.fits(method, path, in_batch=in_batch) and rule.may_inject(
                     self._random.random()
                 ):
                     return rule.fault

@@ -62,16 +62,16 @@ class FolderTree:
         self._database = database
         self._mailbox_id = mailbox_id
 
-    def plant(self, names: dict[str, str]) -> None:
-        """Create the well-known folders, with localized `names` by role where given."""
+    def plant(self) -> None:
+        """Create the well-known folders."""
         with self._database.transaction():
             for role, name in _ABOVE_THE_ROOT.items():
-                self.create(names.get(role, name), role=role, parent=None)
+                self.create(name, role=role, parent=None)
             for role, name in ROLES.items():
-                self.create(names.get(role, name), role=role, hidden=role in _HIDDEN_ROLES)
+                self.create(name, role=role, hidden=role in _HIDDEN_ROLES)
 
     def find(self, reference: str) -> Folder:
-        """By id (case-sensitive) or by role (not). Raises FolderNotFound."""
+        """Find it by id (case-sensitive) or by role (not). Raises FolderNotFound."""
         row = self._database.row(
             _SELECT + "AND (id = ? OR role = ?)", self._mailbox_id, reference, reference.lower()
         )
@@ -80,7 +80,7 @@ class FolderTree:
         return _folder(row)
 
     def all(self) -> list[Folder]:
-        """All below the root at every level, parents before children of the same age."""
+        """Return all below the root at every level, parents before children of the same age."""
         everything = {
             row["id"]: _folder(row)
             for row in self._database.rows(_SELECT + "ORDER BY seq", self._mailbox_id)
@@ -122,7 +122,7 @@ class FolderTree:
         self._set(reference, "parent_id", self.find(parent).id)
 
     def remove(self, reference: str) -> None:
-        """The folder disappears; the caller has dealt with what was in it."""
+        """Remove the folder; the caller has dealt with what was in it."""
         with self._database.transaction():
             folder = self.find(reference)
             self._database.write("DELETE FROM folder WHERE id = ?", folder.id)

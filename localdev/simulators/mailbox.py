@@ -6,7 +6,7 @@ The protocol faces only read what is stored here.
 
 import sqlite3
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -58,16 +58,10 @@ def stored_message(row: sqlite3.Row) -> StoredMessage:
     return StoredMessage(**{**fields, "properties": orjson.loads(row["properties"])})
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Mailbox:
     """Messages and folders of one user. Ids of either form are accepted everywhere."""
 
-    def __init__(
-        self, database: Database, user_id: str, clock: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, database: Database, user_id: str) -> None:
         owner = database.row("SELECT * FROM mailbox WHERE id = ?", user_id)
         assert owner is not None, f"no mailbox {user_id}"
         self.user_id = user_id
@@ -75,7 +69,6 @@ class Mailbox:
         self.display_name = str(owner["display_name"])
         self.folders = FolderTree(database, user_id)
         self.database = database
-        self._clock = clock
 
     def message(self, message_id: str) -> StoredMessage:
         """Raises MessageNotFound."""
@@ -89,7 +82,7 @@ class Mailbox:
         return stored_message(row)
 
     def messages(self, folder: str) -> list[StoredMessage]:
-        """All messages of a folder, newest first."""
+        """Return all messages of a folder, newest first."""
         rows = self.database.rows(
             f"SELECT {COLUMNS} FROM message WHERE folder_id = ?"
             " ORDER BY received_at DESC, seq DESC",
@@ -97,15 +90,8 @@ class Mailbox:
         )
         return [stored_message(row) for row in rows]
 
-    def mime(self, message_id: str) -> bytes | None:
-        """The raw message it was imported from, if it was."""
-        row = self.database.row(
-            "SELECT mime FROM message WHERE seq = ?", self.message(message_id).seq
-        )
-        return row["mime"] if row else None
-
     def deliver(self, item: MailItem, folder: str = "inbox") -> str:
-        """The new message's immutable id."""
+        """Deliver it; return the new message's immutable id."""
         return self._insert(item, self.folders.find(folder).id)
 
     def load(self, items: Iterable[MailItem]) -> int:
@@ -140,7 +126,11 @@ class Mailbox:
             change_key, properties = message.change_key, message.properties
             if changes.keys() - {"isRead"}:
                 change_key = new_change_key()
-                properties = {**properties, **changes, "lastModifiedDateTime": self._now()}
+                properties = {
+                    **properties,
+                    **changes,
+                    "lastModifiedDateTime": _now(),
+                }
                 properties.pop("isRead", None)
             self.database.write(
                 "UPDATE message SET is_read = ?, change_key = ?, properties = ? WHERE seq = ?",
@@ -149,7 +139,7 @@ class Mailbox:
             self._journal("update", message, fields=",".join(changes))
 
     def move(self, message_id: str, destination: str) -> str:
-        """The immutable id, which stays; the default id becomes another."""
+        """Move it; return the immutable id, which stays: the default id becomes another."""
         with self.database.transaction():
             message, target = self.message(message_id), self.folders.find(destination)
             kind = "older moved in" if self._is_older(message, target.id) else "moved in"
@@ -162,22 +152,22 @@ class Mailbox:
             return message.immutable_id
 
     def copy(self, message_id: str, destination: str) -> str:
-        """The copy's immutable id."""
+        """Copy it; return the copy's immutable id."""
         with self.database.transaction():
             message, target = self.message(message_id), self.folders.find(destination)
             new_id = new_immutable_id()
             self.database.write(
                 "INSERT INTO message (mailbox_id, folder_id, immutable_id, default_id, change_key,"
-                " received_at, is_read, properties, body_type, body, mime)"
-                " SELECT mailbox_id, ?, ?, ?, ?, received_at, is_read, properties, body_type,"
-                " body, mime FROM message WHERE seq = ?",
+                " received_at, is_read, properties, body_type, body)"
+                " SELECT mailbox_id, ?, ?, ?, ?, received_at, is_read, properties, body_type, body"
+                " FROM message WHERE seq = ?",
                 *(target.id, new_id, new_default_id(), new_change_key(), message.seq),
             )
             self._journal("created", self.message(new_id))
             return new_id
 
     def delete(self, message_id: str) -> None:
-        """To Deleted Items; from there to the recoverable items, out of every listing."""
+        """Move it to Deleted Items; from there to the recoverable items, out of every listing."""
         folder = self.message(message_id).folder_id
         deleted = folder == self.folders.find("deleteditems").id
         self.move(message_id, "recoverableitemsdeletions" if deleted else "deleteditems")
@@ -190,31 +180,31 @@ class Mailbox:
         self.move(message_id, purges)
 
     def purge(self, message_id: str) -> None:
-        """Nothing is left of it, as after the retention period."""
+        """Leave nothing of it, as after the retention period."""
         with self.database.transaction():
             message = self.message(message_id)
             self._journal("gone", message)
             self.database.write("DELETE FROM message WHERE seq = ?", message.seq)
 
     def send_draft(self, message_id: str) -> str:
-        """The draft becomes a sent message under the same immutable id."""
+        """Turn the draft into a sent message under the same immutable id."""
         with self.database.transaction():
-            self.update(message_id, isDraft=False, sentDateTime=self._now())
+            self.update(message_id, isDraft=False, sentDateTime=_now())
             return self.move(message_id, "sentitems")
 
     def renew_immutable_id(self, message_id: str) -> str:
-        """The message under a new id, as after an export and import into the same folder."""
+        """Give it a new id, as an export and import into the same folder does."""
         with self.database.transaction():
             copied = self.copy(message_id, self.message(message_id).folder_id)
             self.purge(message_id)
             return copied
 
     def delete_folder(self, folder: str) -> None:
-        """The folder with its mail becomes a child of Deleted Items."""
+        """Move the folder with its mail below Deleted Items."""
         self.folders.move(folder, "deleteditems")
 
     def purge_folder(self, folder: str) -> None:
-        """The folder, its children and their mail are gone."""
+        """Leave nothing of the folder, its children and their mail."""
         with self.database.transaction():
             for child in self.folders.children(folder):
                 self.purge_folder(child.id)
@@ -223,7 +213,7 @@ class Mailbox:
             self.folders.remove(folder)
 
     def expire_delta_links(self, folder: str | None = None) -> None:
-        """Every link handed out so far answers 410, for one folder or for the whole mailbox."""
+        """Expire every link handed out so far (410), of one folder or of the whole mailbox."""
         folders = [self.folders.find(folder).id] if folder else self._every_chain()
         for folder_id in folders:
             self.database.write(
@@ -238,11 +228,10 @@ class Mailbox:
         properties = orjson.dumps(properties_of(item))
         self.database.write(
             "INSERT INTO message (mailbox_id, folder_id, immutable_id, default_id, change_key,"
-            " received_at, is_read, properties, body_type, body, mime)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " received_at, is_read, properties, body_type, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self.user_id, folder_id, immutable_id, default_id, new_change_key()),
-            *(wire_time(item.received_at), item.is_read, properties),
-            *(item.body_type, item.body, item.mime),
+            *(wire_time(item.received_at), item.is_read, properties, item.body_type, item.body),
         )
         self._write_change("created", folder_id, immutable_id, default_id)
         return immutable_id
@@ -267,8 +256,9 @@ class Mailbox:
             *(self.user_id, folder_id, kind, immutable_id, default_id, fields),
         )
 
-    def _now(self) -> str:
-        return wire_time(self._clock())
+
+def _now() -> str:
+    return wire_time(datetime.now(UTC))
 
 
 def new_immutable_id() -> str:

@@ -17,13 +17,13 @@ _UNKNOWN_SECTION = re.compile(
 
 
 def wire_time(moment: datetime) -> str:
-    """UTC in whole seconds, as Graph writes it: `2026-01-31T09:30:00Z`."""
+    """Return UTC in whole seconds, as Graph writes it: `2026-01-31T09:30:00Z`."""
     # isoformat, since strftime writes the year 150 with three digits.
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def properties_of(item: MailItem) -> dict[str, Any]:
-    """All stored properties of Graph's message but ids, folder, read state and body.
+    """Return all stored properties of Graph's message but ids, folder, read state and body.
 
     `from` and `sender` are left out, not null, where a draft has none.
     """
@@ -54,12 +54,11 @@ def properties_of(item: MailItem) -> dict[str, Any]:
         "bccRecipients": _recipients(item.bcc),
         "replyTo": _recipients(item.reply_to),
         "flag": {"flagStatus": "flagged" if item.is_flagged else "notFlagged"},
-        "internetMessageHeaders": [{"name": name, "value": value} for name, value in item.headers],
     }
 
 
 def preview(body: str, body_type: str) -> str:
-    """The first 255 characters as text on one line, as Outlook computes bodyPreview."""
+    """Return the first 255 characters as text on one line, as Outlook computes bodyPreview."""
     # A whole newsletter need not be parsed for its first line.
     text = html_to_text(body[:20_000]) if body_type == "html" else body[:4_000]
     return re.sub(r"\s+", " ", text).strip()[:PREVIEW_CHARS]

@@ -1,4 +1,4 @@
-"""What was asked of the Graph face, for tests and the dashboard to read."""
+"""Requests that the Graph simulator received, for tests and the dashboard to read."""
 
 import threading
 from collections import deque

@@ -1,16 +1,15 @@
-"""What both simulated services share: mailboxes, switches, faults and the request log."""
+"""What both simulated services share: mailboxes, behaviour, faults and the request log."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
+from localdev.simulators.behaviour import LATENCIES, Behaviour, Latency
 from localdev.simulators.database import Database
 from localdev.simulators.faults import FaultScript
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.request_log import RequestLog
-from localdev.simulators.switches import LATENCIES, Latency, Switches
 
 TENANT_ID = "72f988bf-0000-4000-8000-2d7cd011db47"
 PERSONAL_TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -34,20 +33,18 @@ class Service:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data = data
         self.database = Database(data / "microsoft.sqlite")
-        self.switches = Switches()
+        self.behaviour = Behaviour()
         self.latency: Latency = LATENCIES["none"]
         self.faults = FaultScript()
         self.token_faults = FaultScript()
         self.log = RequestLog()
 
-    def set_switches(self, **values: Any) -> None:
+    def set_behaviour(self, **values: Any) -> None:
         """Raises TypeError for an unknown switch."""
-        self.switches = replace(self.switches, **values)
+        self.behaviour = replace(self.behaviour, **values)
 
-    def add_mailbox(
-        self, address: str, display_name: str, folder_names: Mapping[str, str] | None = None
-    ) -> Mailbox:
-        """The mailbox of that address, created with its well-known folders when missing."""
+    def add_mailbox(self, address: str, display_name: str) -> Mailbox:
+        """Return the mailbox of that address, created with its well-known folders when missing."""
         user_id = str(uuid5(NAMESPACE_DNS, address.lower()))
         with self.database.transaction():
             created = self.database.write(
@@ -56,11 +53,11 @@ class Service:
             )
             mailbox = Mailbox(self.database, user_id)
             if created:
-                mailbox.folders.plant(dict(folder_names or {}))
+                mailbox.folders.plant()
         return mailbox
 
     def mailbox(self, user: str) -> Mailbox:
-        """By address or user id. Raises UserNotFound."""
+        """Find it by address or user id. Raises UserNotFound."""
         row = self.database.row("SELECT id FROM mailbox WHERE id = ? OR address = ?", user, user)
         if row is None:
             raise UserNotFound(user)

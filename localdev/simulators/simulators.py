@@ -9,10 +9,10 @@ from localdev.guard import Guard
 from localdev.http_server import Request, Response, Server
 from localdev.simulators.control import PREFIX, Control
 from localdev.simulators.entra.certificates import server_tls
-from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET, EntraFace, is_browser_path
+from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServer, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
-from localdev.simulators.graph.face import VERSION, GraphFace
 from localdev.simulators.graph.notifications import Notifier
+from localdev.simulators.graph.server import VERSION, GraphServer
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.service import Service
 
@@ -45,8 +45,8 @@ class Simulators:
         self.client_secret = client_secret or self._own_secret("client")
         self._signer = TokenSigner(self.service.database)
         tls, self.ca_bundle = server_tls(data)
-        self.graph = GraphFace(self.service, self._signer)
-        self.entra = EntraFace(
+        self.graph = GraphServer(self.service, self._signer)
+        self.entra = EntraServer(
             self.service, self._signer, client_id=client_id, client_secret=self.client_secret
         )
         self.notifier = Notifier(self.service)
@@ -85,7 +85,7 @@ class Simulators:
     def access_token(
         self, mailbox: Mailbox, *, scope: str = _DELEGATED_SCOPE, lifetime_s: int = 3600
     ) -> str:
-        """A token of that user without the sign-in, for tests of Graph alone."""
+        """Return a token of that user without the sign-in, for tests of Graph alone."""
         claims = {"aud": GRAPH_AUDIENCE, "appid": self._client_id, "scp": scope}
         return self._signer.sign({**claims, "oid": mailbox.user_id}, lifetime_s=lifetime_s)
 

@@ -138,9 +138,9 @@ def microsoft(
         simulators.add_mailbox(address)
     for name, value in _provider_settings(simulators, token_key_arn).items():
         environment.setenv(name, value)
-    defaults = simulators.service.switches
+    defaults = simulators.service.behaviour
     yield simulators
-    simulators.service.switches = defaults
+    simulators.service.behaviour = defaults
     for kept in (simulators.service.faults, simulators.service.token_faults):
         kept.clear()
     simulators.service.log.clear()

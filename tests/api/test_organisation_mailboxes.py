@@ -146,7 +146,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
     faults: list[Rule],
     sentence: str,
 ) -> None:
-    microsoft.service.set_switches(**switches)
+    microsoft.service.set_behaviour(**switches)
     microsoft.service.faults.add(*faults)
 
     refused = api(CONNECT_FOR_ORGANISATION, body={**BODY, "emailAddress": address}, admin=True)
@@ -156,7 +156,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
 
 
 def test_an_organisation_must_consent(api: Api, microsoft: Simulators, sql: Sql) -> None:
-    microsoft.service.set_switches(tenant_consented=False)
+    microsoft.service.set_behaviour(tenant_consented=False)
 
     refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
 

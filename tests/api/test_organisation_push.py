@@ -110,7 +110,7 @@ def test_without_the_permission_the_schedule_goes_on_alone(
     account_id: AccountId, microsoft: Simulators, sql: Sql, switches: dict[str, Any]
 ) -> None:
     sql(f"{MIRRORED};{TOKEN_ENDS}")
-    microsoft.service.set_switches(**switches)
+    microsoft.service.set_behaviour(**switches)
 
     assert tick() == ONE_FAILED
 

@@ -125,7 +125,9 @@ def test_a_paused_or_closed_account_is_a_conflict_that_says_what_to_do(
     response = start(api, account_id)
 
     assert response.problem == (409, "account-not-connected")
-    assert {"paused": "resume the account"}.get(status, "connect the mailbox") in response.json["detail"]
+    assert {"paused": "resume the account"}.get(status, "connect the mailbox") in response.json[
+        "detail"
+    ]
     assert executions() == {}
 
 

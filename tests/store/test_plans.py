@@ -77,6 +77,7 @@ def test_mail_is_found_by_its_account_and_hardly_any_is_read_in_vain(
     statement: str, ours: dict[str, Any], database: Database
 ) -> None:
     values = {**ours, **GIVEN, "ids": json.dumps([ours["folder_id"]])}
+    values["account_ids"] = json.dumps([ours["account_id"]])
     sql = statements()[statement]
     named = {name: each for name, each in values.items() if f":{name}" in sql}
     with database.transaction() as tx:

@@ -8,7 +8,9 @@ from localdev.stack import Stack
 MESSAGES = 150
 
 
-def small_stack(folder: Path, *, cors_origins: tuple[str, ...] = ()) -> Stack:
+def small_stack(
+    folder: Path, *, cors_origins: tuple[str, ...] = (), database_port: int | None = None
+) -> Stack:
     """Not started yet; nothing in it happens by the clock, and its waits are short."""
     return Stack(
         Options(
@@ -20,5 +22,6 @@ def small_stack(folder: Path, *, cors_origins: tuple[str, ...] = ()) -> Stack:
             schedule=False,
             time_scale=0.2,
             cors_origins=cors_origins,
+            database_port=database_port,
         )
     )

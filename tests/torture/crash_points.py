@@ -47,7 +47,7 @@ class CrashPoints:
         # A thousand syncs of one mailbox within ten minutes are more than Graph would allow.
         # What is looked at is to fit on a page, so that all of it is stored there and then.
         page = sys.maxsize if dies == "look" else PAGE
-        world.simulators.service.set_switches(largest_page=page, requests_per_window=sys.maxsize)
+        world.simulators.service.set_behaviour(largest_page=page, requests_per_window=sys.maxsize)
         self._mirror = self._prepared()
         with world.opened(self._mirror) as tables:
             self._numbers = row_numbers(tables)

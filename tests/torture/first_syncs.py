@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from localdev.simulators.behaviour import Behaviour, Latency
 from localdev.simulators.faults import FaultScript, Rule
-from localdev.simulators.switches import Latency, Switches
 from tests.torture.comparison import divergences
 from tests.torture.plots import FAULTS
 from tests.torture.stage import Stage
@@ -43,8 +43,8 @@ class FirstSyncs(Stage):
             rules = [Rule(fault=fault, rate=share / len(_FAULTS), times=None) for fault in _FAULTS]
             script = FaultScript(seed + number)
             script.add(*rules)
-            wrong = self._synced(script, Switches(largest_page=PAGE))
-            yield Trial(number, share, sum(rule.struck for rule in rules), tuple(wrong))
+            wrong = self._synced(script, Behaviour(largest_page=PAGE))
+            yield Trial(number, share, sum(rule.injected_count for rule in rules), tuple(wrong))
 
     def in_two_slots(self) -> list[str]:
         """What is wrong after a sync while other applications use two slots of four.
@@ -53,7 +53,7 @@ class FirstSyncs(Stage):
         """
         self.service.latency = Latency(fixed_s=0.02)
         try:
-            switches = Switches(requests_in_flight=2)
+            switches = Behaviour(requests_in_flight=2)
             wrong = self._synced(FaultScript(), switches, at_once=True, dies="function")
         finally:
             self.service.latency = Latency()
@@ -66,9 +66,9 @@ class FirstSyncs(Stage):
             wrong.append("two slots were enough for all that was asked at once")
         return wrong
 
-    def _synced(self, faults: FaultScript, switches: Switches, **asked: Any) -> list[str]:
+    def _synced(self, faults: FaultScript, switches: Behaviour, **asked: Any) -> list[str]:
         self.set_back(is_synced=False)
-        self.service.faults, self.service.switches = faults, switches
+        self.service.faults, self.service.behaviour = faults, switches
         ending = self.sync(**asked)
         self.service.faults = FaultScript()
         if ending.outcome != "completed":

@@ -5,9 +5,9 @@ from collections import Counter
 from itertools import count
 from typing import Any
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.switches import Switches
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL
 from tests.support.clock import let_time_pass
 from tests.torture.comparison import divergences
@@ -105,7 +105,7 @@ class Play:
         after = self._look()
         told = Told(tuple(script.told) if script else ())
         is_still = script is None or not script.has_changed
-        switches = self._service.switches
+        switches = self._service.behaviour
         reads_folders = script is None or script.reads_folders
         is_flat = reads_folders and switches.flat_folder_delta and switches.has_delta
         sync = Sync(before, after, told, ending.waited_s, is_still, is_flat)
@@ -175,6 +175,6 @@ class Play:
                 self._lied_h += hours
 
     def _switch(self, **switches: Any) -> None:
-        self._service.switches = Switches(
+        self._service.behaviour = Behaviour(
             requests_per_window=sys.maxsize, answers_kept=3, **switches
         )

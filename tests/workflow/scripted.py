@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
-from localdev.engine.lambda_host import Answer
+from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import function_name
 from tests.torture.execution import Execution, StateFailed
 
@@ -52,12 +52,14 @@ class ScriptedFunctions:
         self._scenarios = {each.name: each for each in scenarios}
         self.calls: dict[str, list[tuple[str, Any]]] = defaultdict(list)
 
-    def invoke(self, function: str, payload: bytes) -> Answer:
+    def invoke(self, function: str, payload: bytes) -> InvocationResult:
         outcome = self.outcome(function_name(function), json.loads(payload))
         if isinstance(outcome, str):
             error = {"errorType": outcome, "errorMessage": f"{outcome} as scripted"}
-            return Answer(200, json.dumps(error).encode(), {"X-Amz-Function-Error": "Unhandled"})
-        return Answer(200, json.dumps(outcome).encode(), {})
+            return InvocationResult(
+                200, json.dumps(error).encode(), {"X-Amz-Function-Error": "Unhandled"}
+            )
+        return InvocationResult(200, json.dumps(outcome).encode(), {})
 
     invoke_later = invoke
 

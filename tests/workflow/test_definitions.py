@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra import catalog
-from localdev.samples import ANSWERS, EVENTS
+from localdev.samples import EVENTS, EXPECTED_RESULTS
 from mailsync.errors import leaves
 
 SERVICE_ERRORS = {
@@ -151,13 +151,15 @@ def test_a_state_reads_only_what_its_function_returns(workflow: catalog.Workflow
     for name, state in states(workflow):
         selected = state.get("ResultSelector", {}).values()
         members = {path.removeprefix("$.Payload.") for path in selected}
-        assert members <= (ANSWERS.get(name) or {}).keys(), name
+        assert members <= (EXPECTED_RESULTS.get(name) or {}).keys(), name
 
 
 def test_every_pause_that_a_function_returns_is_waited_for() -> None:
     """A function returns a pause instead of a failure only to a definition that has a Wait."""
     by_name = dict(states(catalog.MAILBOX_SYNC))
-    pausing = {name for name, returned in ANSWERS.items() if "waitSeconds" in (returned or {})}
+    pausing = {
+        name for name, returned in EXPECTED_RESULTS.items() if "waitSeconds" in (returned or {})
+    }
     waits = {name: state for name, state in by_name.items() if state["Type"] == "Wait"}
 
     assert {state["Next"] for state in waits.values()} == pausing

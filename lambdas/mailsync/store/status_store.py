@@ -1,12 +1,16 @@
-"""The state of one account, as the API shows it to its user."""
+"""The state of accounts and their folders, for the API and for the operator's dashboard."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from mailsync.model import AccountId
+from mailsync.store import rows
 from mailsync.store.connection import Database
-from mailsync.store.removal_store import Removal, removal_of
+from mailsync.store.removal_store import Removal, removals_of
+
+MAX_ACCOUNTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,25 @@ class StatusStore:
 
     def status(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
         """Return the account, or None if it does not exist or is another user's."""
+        found = self._read(account_id=account_id, user_id=user_id, limit=1)
+        return found[0] if found else None
+
+    def of_all_users(self, account_id: AccountId | None = None) -> tuple[AccountStatus, ...]:
+        """Return the accounts of all users, or one of them: for operators, never for the API.
+
+        At most `MAX_ACCOUNTS`, in the order of their addresses.
+        """
+        return self._read(account_id=account_id, user_id=None, limit=MAX_ACCOUNTS)
+
+    def _read(self, **which: Any) -> tuple[AccountStatus, ...]:
+        folders: dict[str, list[FolderStatus]] = defaultdict(list)
         with self._database.transaction() as tx:
-            found = tx.run("account_status", account_id=account_id, user_id=user_id)
-            if not found:
-                return None
-            folders = tx.run("folder_status", account_id=account_id)
-            removal = removal_of(tx, account_id)
-        shown = tuple(FolderStatus(*each) for each in folders)
-        values: tuple[Any, ...] = (*found[0], shown, removal)
-        return AccountStatus(*values)
+            accounts = tx.run("account_status", **which)
+            ids = [AccountId(row[0]) for row in accounts]
+            for account_id, *values in tx.run("folder_status", account_ids=rows.to_json(ids)):
+                folders[account_id].append(FolderStatus(*values))
+            removals = removals_of(tx, ids)
+        read: list[list[Any]] = [
+            [*row, tuple(folders[row[0]]), removals[row[0]]] for row in accounts
+        ]
+        return tuple(AccountStatus(*values) for values in read)

@@ -36,7 +36,7 @@ class AppLogin:
         self._secret = client_secret
 
     def upload(self, pem: str) -> None:
-        """A certificate of the app registration. Raises ValueError when it is none."""
+        """Register a certificate of the app. Raises ValueError when it is none."""
         certificate = x509.load_pem_x509_certificate(pem.encode())
         thumbprint = urlsafe_b64encode(certificate.fingerprint(SHA256())).decode().rstrip("=")
         public = certificate.public_bytes(Encoding.PEM).decode()

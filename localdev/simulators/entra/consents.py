@@ -54,7 +54,7 @@ class Consents:
     def redeem_code(
         self, code: str, *, redirect_uri: str, verifier: str | None
     ) -> tuple[str, str | None]:
-        """The consent's id and the nonce. A code is spent even where it is refused."""
+        """Return the consent's id and the nonce. A code is spent even where it is refused."""
         with self._database.transaction():
             row = self._database.row("SELECT * FROM code WHERE value = ?", code)
             self._database.write("DELETE FROM code WHERE value = ?", code)
@@ -64,7 +64,7 @@ class Consents:
             raise GrantRefused(70008, "The provided authorization code has expired.")
         if row["redirect_uri"] != redirect_uri:
             raise GrantRefused(500112, "The reply address does not match the requested one.")
-        # A verifier without a challenge: somebody took it out of the request for the code.
+        # A verifier without a challenge: the request for the code was tampered with.
         if row["challenge"] != (_challenge(verifier) if verifier else None):
             raise GrantRefused(501481, "The Code_Verifier does not match the code_challenge.")
         return row["consent_id"], row["nonce"]
@@ -78,7 +78,7 @@ class Consents:
         return token
 
     def consent_of(self, refresh_token: str) -> str:
-        """The consent behind it; the old token stays good when a new one is issued."""
+        """Return the consent behind it; the old token stays good when a new one is issued."""
         row = self._database.row("SELECT * FROM refresh_token WHERE value = ?", refresh_token)
         if row is None:
             raise GrantRefused(9002313, "Invalid request. The refresh token is malformed.")
@@ -96,7 +96,7 @@ class Consents:
         return row["user_id"], row["scope"]
 
     def revoke(self, user_id: str, number: int = REVOKED) -> int:
-        """Every consent of the user is refused from now on; the number of them."""
+        """Refuse every consent of the user from now on; return the number of them."""
         return self._database.write(
             "UPDATE consent SET refusal = ? WHERE user_id = ?", number, user_id
         )

@@ -16,16 +16,16 @@ button{{display:block;width:100%;margin:.5rem 0;padding:.75rem;text-align:left;f
 <button name="decline" value="1">Cancel</button></form></body></html>"""
 
 
-def sign_in_page(asked: Mapping[str, str], mailboxes: Sequence[Mailbox]) -> bytes:
-    """`asked` are the parameters of the authorize request, sent along with the choice."""
+def sign_in_page(query: Mapping[str, str], mailboxes: Sequence[Mailbox]) -> bytes:
+    """`query` are the parameters of the authorize request, sent along with the choice."""
     hidden = "".join(
         f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
-        for name, value in asked.items()
+        for name, value in query.items()
     )
     accounts = "".join(
         f'<button name="account" value="{html.escape(mailbox.address)}">'
         f"{html.escape(mailbox.display_name)}<br>{html.escape(mailbox.address)}</button>"
         for mailbox in mailboxes
     )
-    scope = html.escape(asked.get("scope", ""))
+    scope = html.escape(query.get("scope", ""))
     return _PAGE.format(scope=scope, hidden=hidden, accounts=accounts).encode()

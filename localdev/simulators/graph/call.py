@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.query import Preferences, Query
 from localdev.simulators.graph.shapes import View
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.switches import Switches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +29,14 @@ class Call:
     body: Any
     base_url: str
     links: DeltaLinks
-    switches: Switches
+    behaviour: Behaviour
 
     @property
     def view(self) -> View:
         return self.view_of(self.query)
 
     def view_of(self, query: Query) -> View:
-        return View(
-            select=query.select("message"),
-            immutable_ids=self.prefer.immutable_ids,
-            body_type=self.prefer.body_type,
-            text_as_html=self.switches.text_served_as_html,
-        )
+        return View(select=query.select("message"), immutable_ids=self.prefer.immutable_ids)
 
     def url(self, path: str, options: Mapping[str, str | int]) -> str:
         """Absolute, with ids in function form, as the service writes its links."""
@@ -53,12 +48,11 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CallResult:
     """`full` and `lean` count the messages in it, with and without body, for the latency."""
 
     status: int = 200
     document: Any = None
-    content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     full: int = 0
     lean: int = 0

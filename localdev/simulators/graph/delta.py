@@ -7,8 +7,7 @@ between the two. Source: Microsoft Graph docs, delta-query-messages.
 from dataclasses import replace
 from typing import Any, Protocol
 
-from localdev.simulators.graph.call import Answer, Call
-from localdev.simulators.graph.errors import GraphError
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.links import DeltaCursor
 from localdev.simulators.graph.query import DEFAULT_PAGE, Query
 
@@ -25,7 +24,6 @@ class Feed(Protocol):
 
     def walk(self, position: Position | None, size: int) -> Served: ...
     def changes(self, since: int, until: int, position: Position | None, size: int) -> Served: ...
-    def limit(self) -> int | None: ...
 
 
 def journal_end(call: Call) -> int:
@@ -36,56 +34,37 @@ def journal_end(call: Call) -> int:
 def cursor_of(call: Call, owner_id: str) -> DeltaCursor:
     """Opened from the link's token, or of a new chain when there is none.
 
-    Raises GraphError 410, with a `Location` to start anew if the service is switched so.
+    Raises GraphError 410 for a link that has expired.
     """
     token = call.query.get("deltatoken") or call.query.get("skiptoken")
     # The documented "from now on" does not exist for Outlook: everything is enumerated.
     if token is None or token == "latest":
         options = {k: v for k, v in call.query.options.items() if not k.endswith("token")}
         return call.links.begin(owner_id, options, journal_end(call))
-    return call.links.open(token, owner_id, call.switches)
+    return call.links.open(token, owner_id, call.behaviour)
 
 
-def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> Answer:
-    """One page and the link behind it: `nextLink` while there is more, else `deltaLink`."""
+def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
+    """Return one page and the link behind it: `nextLink` while there is more, else `deltaLink`."""
     until = cursor.until
-    size = _page_size(call, feed, cursor)
+    size = min(call.prefer.page_size or DEFAULT_PAGE, call.behaviour.largest_page)
     if cursor.walking:
-        value, position, more = feed.walk(cursor.position, size) if size else ([], None, False)
+        value, position, more = feed.walk(cursor.position, size)
     else:
         until = journal_end(call) if until is None else until
         since = cursor.since
         if cursor.position is None:
-            since = max(0, since - call.switches.replayed_changes)
+            since = max(0, since - call.behaviour.replayed_changes)
         value, position, more = feed.changes(since, until, cursor.position, size)
-    served = cursor.served + len(value)
-    following = replace(cursor, until=until, position=position, served=served)
+    following = replace(cursor, until=until, position=position)
     if not more:
         since = cursor.since if cursor.walking else (until or 0)
-        following = replace(
-            following, walking=False, since=since, until=None, position=None, served=0
-        )
+        following = replace(following, walking=False, since=since, until=None, position=None)
     name, kind = ("skiptoken", "nextLink") if more else ("deltatoken", "deltaLink")
     link = call.url(feed.path, {name: call.links.seal(following)})
-    return Answer(document={f"@odata.{kind}": link, "value": value})
-
-
-def with_location(call: Call, feed: Feed, expired: GraphError) -> GraphError:
-    headers = {"Location": call.url(feed.path, {"deltatoken": ""})}
-    return GraphError(expired.status, expired.code, expired.message, headers)
-
-
-def _page_size(call: Call, feed: Feed, cursor: DeltaCursor) -> int:
-    """`$top` caps the whole walk in pages of at most ten; 0 is the page that ends it so."""
-    size = min(call.prefer.page_size or DEFAULT_PAGE, call.switches.largest_page)
-    limit = feed.limit()
-    if not cursor.walking or limit is None:
-        return size
-    if "top" in cursor.options:
-        size = min(size, DEFAULT_PAGE)
-    return min(size, max(0, limit - cursor.served))
+    return CallResult(document={f"@odata.{kind}": link, "value": value})
 
 
 def chain_query(cursor: DeltaCursor) -> Query:
-    """The options a chain was begun with: those of later requests are ignored."""
+    """Return the options a chain was begun with: those of later requests are ignored."""
     return Query(cursor.options)

@@ -34,14 +34,14 @@ class EarlierAnswers:
             self._kept.clear()
 
     def oldest(self, request: Request, mailbox_id: str) -> Any:
-        """The oldest document that is kept of this kind, None when there is none."""
+        """Return the oldest document that is kept of this kind, None when there is none."""
         with self._lock:
             kept = self._kept.get(_kind(request, mailbox_id))
         return kept[0] if kept else None
 
 
 def _kind(request: Request, mailbox_id: str) -> Kind:
-    """Every page of a delta feed is of one kind, and of a list those at the same place."""
+    """Return the same for every page of a delta feed, and for lists at the same place."""
     options = Query.parse(request.query).options.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)
     return mailbox_id, request.method, request.path, *named

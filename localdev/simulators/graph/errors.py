@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localdev.simulators.folders import FolderNotFound
-from localdev.simulators.mailbox import CannotDelete, MessageNotFound
+from localdev.simulators.mailbox import MessageNotFound
 
 
 class GraphError(Exception):
-    """An answer of status 4xx or 5xx; `code` and `message` are the service's words."""
+    """A response of status 4xx or 5xx; `code` and `message` are the service's words."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -35,7 +35,7 @@ def throttled(retry_after_s: float | None, limit: str = "MailboxConcurrency") ->
 
 
 def retry_after(seconds: float | None) -> dict[str, str]:
-    """The header, `2` for two seconds and `2.128` where the service is that odd."""
+    """Return the header, `2` for two seconds and `2.128` where the service is that odd."""
     if seconds is None:
         return {}
     return {"Retry-After": str(int(seconds) if seconds == math.floor(seconds) else seconds)}
@@ -46,10 +46,7 @@ def envelope(code: str, message: str, ids: Mapping[str, str]) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "innerError": {"date": now, **ids}}}
 
 
-def translate(failure: FolderNotFound | MessageNotFound | CannotDelete) -> GraphError:
-    if isinstance(failure, CannotDelete):
-        message = "Object cannot be deleted."
-        return GraphError(403, "ErrorCannotDeleteObject", message)
+def translate(failure: FolderNotFound | MessageNotFound) -> GraphError:
     # Real ids are over a hundred characters of base64; what cannot be one is malformed.
     wanted = str(failure)
     if not all(character.isalnum() or character in "-_=" for character in wanted):

@@ -4,7 +4,7 @@ Source: Microsoft Graph docs, mailfolder-delta.
 """
 
 from localdev.simulators.folders import Folder
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.delta import (
     Position,
     Served,
@@ -22,12 +22,9 @@ class FolderFeed:
     def __init__(self, call: Call, query: Query) -> None:
         self.owner_id = call.mailbox.user_id
         self._mailbox = call.mailbox
-        self._switches = call.switches
+        self._behaviour = call.behaviour
         self._select = query.select("mailFolder")
         self._hidden = query.is_true("includehiddenfolders")
-
-    def limit(self) -> int | None:
-        return None
 
     def walk(self, position: Position | None, size: int) -> Served:
         after = int(position[0]) if position else 0
@@ -38,10 +35,9 @@ class FolderFeed:
         return objects, end, len(folders) > size
 
     def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
-        kinds = "" if self._switches.folder_delta_shows_counts else "AND immutable_id IS NULL"
         touched = self._mailbox.database.rows(
             "SELECT folder_id, max(seq) AS last, max(kind = 'folder gone') AS is_gone FROM change"
-            f" WHERE mailbox_id = ? AND seq > ? AND seq <= ? {kinds}"
+            " WHERE mailbox_id = ? AND seq > ? AND seq <= ? AND immutable_id IS NULL"
             " GROUP BY folder_id HAVING last > ? ORDER BY last LIMIT ?",
             *(self.owner_id, since, until, position[0] if position else 0, size + 1),
         )
@@ -51,28 +47,25 @@ class FolderFeed:
             if row["folder_id"] in visible:
                 value.append(delta_folder_object(visible[row["folder_id"]], self._select))
             elif row["is_gone"]:
-                reason = self._switches.removed_reason
-                value.append(removed_object("mailFolder", row["folder_id"], reason))
+                value.append(removed_object("mailFolder", row["folder_id"]))
         end = (touched[:size][-1]["last"],) if touched else position
         return value, end, len(touched) > size
 
     def _visible(self) -> list[Folder]:
         root = self._mailbox.folders.find("msgfolderroot").id
-        return [folder for folder in self._mailbox.folders.all() if self._shows(folder, root)]
-
-    def _shows(self, folder: Folder, root: str) -> bool:
-        if folder.is_hidden and not (self._hidden or self._switches.folder_delta_shows_hidden):
-            return False
-        if folder.search_filter is not None and not self._switches.folder_delta_shows_search:
-            return False
-        return self._switches.flat_folder_delta or folder.parent_id == root
+        return [
+            folder
+            for folder in self._mailbox.folders.all()
+            if (self._hidden or not folder.is_hidden)
+            and (self._behaviour.flat_folder_delta or folder.parent_id == root)
+        ]
 
 
-def folder_delta(call: Call) -> Answer:
+def folder_delta(call: Call) -> CallResult:
     """`GET …/mailFolders/delta`."""
     with call.mailbox.database.transaction():
         cursor = cursor_of(call, call.mailbox.user_id)
         feed = FolderFeed(call, chain_query(cursor))
-        answer = delta_page(call, feed, cursor)
+        result = delta_page(call, feed, cursor)
     context = {"@odata.context": call.context("Collection(mailFolder)")}
-    return Answer(document=context | answer.document)
+    return CallResult(document=context | result.document)

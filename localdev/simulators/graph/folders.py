@@ -3,28 +3,28 @@
 from typing import Any
 
 from localdev.simulators.folders import Folder
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
 from localdev.simulators.graph.shapes import folder_object
 
 
-def list_folders(call: Call) -> Answer:
-    """Direct children of the root only; nested ones must be asked for."""
+def list_folders(call: Call) -> CallResult:
+    """Direct children of the root only; nested ones have a list of their own."""
     return _page_of_children(call, "msgfolderroot", "mailFolders")
 
 
-def list_child_folders(call: Call) -> Answer:
+def list_child_folders(call: Call) -> CallResult:
     parent = call.mailbox.folders.find(call.names[0])
     return _page_of_children(call, parent.id, f"mailFolders('{parent.id}')/childFolders")
 
 
-def get_folder(call: Call) -> Answer:
+def get_folder(call: Call) -> CallResult:
     folder = call.mailbox.folders.find(call.names[0])
     context = {"@odata.context": call.context("mailFolders/$entity")}
-    return Answer(document=context | folder_object(folder, call.query.select("mailFolder")))
+    return CallResult(document=context | folder_object(folder, call.query.select("mailFolder")))
 
 
-def _page_of_children(call: Call, parent: str, path: str) -> Answer:
+def _page_of_children(call: Call, parent: str, path: str) -> CallResult:
     top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
     skip = call.query.number("skip", default=0)
     select = call.query.select("mailFolder")
@@ -39,10 +39,8 @@ def _page_of_children(call: Call, parent: str, path: str) -> Answer:
         document |= {"@odata.nextLink": call.url(path, options)}
         if hidden:
             document["@odata.nextLink"] += f"&includeHiddenFolders={hidden}"
-    return Answer(document={**document, "value": [folder_object(one, select) for one in page]})
+    return CallResult(document={**document, "value": [folder_object(one, select) for one in page]})
 
 
 def _is_asked(call: Call, folder: Folder) -> bool:
-    name = call.query.display_name()
-    shown = not folder.is_hidden or call.query.is_true("includehiddenfolders")
-    return shown and (name is None or folder.display_name == name)
+    return not folder.is_hidden or call.query.is_true("includehiddenfolders")

@@ -1,7 +1,7 @@
 """Delta links: a sealed cursor in the URL, and the few generations of it that are honoured.
 
 The cursor travels in the token; only the newest generation's number is stored, so asking
-the same link again gives the same generation and uses up none. Older generations answer
+the same link again gives the same generation and uses up none. Older generations response
 410 with the message seen in the wild. Source: Microsoft Graph docs, delta-query-overview.
 """
 
@@ -13,9 +13,9 @@ from secrets import token_bytes, token_hex
 
 import orjson
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.database import Database
 from localdev.simulators.graph.errors import GraphError, bad_request
-from localdev.simulators.switches import Switches
 
 _SEAL_BYTES = 16
 
@@ -35,7 +35,6 @@ class DeltaCursor:
     until: int | None = None
     position: tuple[str | int, ...] | None = None
     options: dict[str, str]
-    served: int = 0
 
 
 class DeltaLinks:
@@ -44,7 +43,7 @@ class DeltaLinks:
         self._key = database.secret("delta links", lambda: token_bytes(32))
 
     def begin(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
-        """A new chain over a folder's messages (its id) or a mailbox's folders (the user's)."""
+        """Begin a chain over a folder's messages (its id) or a mailbox's folders (the user's)."""
         chain = token_hex(6)
         self._database.write(
             "INSERT INTO chain (id, folder_id, highest) VALUES (?, ?, 0)", chain, owner_id
@@ -53,15 +52,15 @@ class DeltaLinks:
             chain=chain, generation=0, walking=True, since=journal_end, options=options
         )
 
-    def open(self, token: str, owner_id: str, switches: Switches) -> DeltaCursor:
-        """Raises GraphError: 400 for what was never a token of it, 410 for one too old."""
+    def open(self, token: str, owner_id: str, behaviour: Behaviour) -> DeltaCursor:
+        """Open a token. Raises GraphError: 400 for what never was one, 410 for one too old."""
         cursor = self._unseal(token)
         chain = self._database.row(
             "SELECT * FROM chain WHERE id = ? AND folder_id = ?", cursor.chain, owner_id
         )
         if chain is None:
             raise bad_request("Badly formed token.")
-        oldest = max(chain["first_valid"], chain["highest"] - switches.generations_kept + 1)
+        oldest = max(chain["first_valid"], chain["highest"] - behaviour.generations_kept + 1)
         if cursor.generation < oldest:
             kept = "".join(f"[{number}]" for number in range(oldest, chain["highest"] + 1))
             raise GraphError(
@@ -73,7 +72,7 @@ class DeltaLinks:
         return cursor
 
     def seal(self, cursor: DeltaCursor) -> str:
-        """The token of the next generation, which from now on is the newest."""
+        """Return the token of the next generation, which from now on is the newest."""
         cursor = replace(cursor, generation=cursor.generation + 1)
         self._database.write(
             "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",

@@ -1,4 +1,4 @@
-"""Message delta of one folder: which changes are told, and how Outlook tells them.
+"""Message delta of one folder: which changes Outlook reports, and how.
 
 Sources: Microsoft Graph docs (message-delta, outlook-immutable-id) and public captures and
 issue reports, for what the documentation leaves out.
@@ -10,16 +10,16 @@ from enum import Enum
 from itertools import groupby
 from typing import Any
 
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.delta import (
     Position,
     Served,
     chain_query,
     cursor_of,
     delta_page,
-    with_location,
 )
-from localdev.simulators.graph.errors import GraphError, bad_request
+from localdev.simulators.graph.errors import bad_request
 from localdev.simulators.graph.query import Query
 from localdev.simulators.graph.shapes import (
     View,
@@ -28,14 +28,11 @@ from localdev.simulators.graph.shapes import (
     removed_object,
 )
 from localdev.simulators.mailbox import COLUMNS, StoredMessage, stored_message
-from localdev.simulators.switches import Switches
 
-# With a $filter no more than these are returned (docs, delta-query-messages).
-FILTERED_LIMIT = 5_000
 _ARRIVALS = frozenset({"created", "moved in", "older moved in"})
 
 
-class Told(Enum):
+class Reported(Enum):
     """What a round says of one message."""
 
     NOTHING = "nothing"
@@ -57,35 +54,24 @@ class MessageFeed:
         self.owner_id = folder_id
         self.path = f"mailFolders('{folder_id}')/messages/delta"
         self._database = call.mailbox.database
-        self._switches = call.switches
-        self._query = query
+        self._behaviour = call.behaviour
         self._view = call.view_of(query)
-        self._since = query.received_since()
-        self._change_type = query.change_type()
-        query.newest_first(ascending_allowed=False)
-
-    def limit(self) -> int | None:
-        if "top" in self._query.options:
-            return self._query.number("top", default=0, least=1)
-        return FILTERED_LIMIT if self._since else None
+        query.check_order()
 
     def walk(self, position: Position | None, size: int) -> Served:
         """Newest first, as the service was seen to do it."""
-        if self._change_type in ("updated", "deleted"):
-            return [], None, False
-        operator, received_at = self._since or (">=", "")
         rows = self._database.rows(
             f"SELECT {COLUMNS} FROM message"
-            f" WHERE folder_id = ? AND received_at {operator} ? AND (received_at, seq) < (?, ?)"
+            " WHERE folder_id = ? AND (received_at, seq) < (?, ?)"
             " ORDER BY received_at DESC, seq DESC LIMIT ?",
-            *(self.owner_id, received_at, *(position or ("9", 0)), size + 1),
+            *(self.owner_id, *(position or ("9", 0)), size + 1),
         )
         page = [stored_message(row) for row in rows[:size]]
         end = (page[-1].received_at, page[-1].seq) if page else position
         return [delta_object(each, self._view) for each in page], end, len(rows) > size
 
     def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
-        """In the order of each message's last change."""
+        """Return them in the order of each message's last change."""
         key = self._view.id_column
         touched = self._database.rows(
             f"SELECT {key} AS id, max(seq) AS last FROM change"
@@ -95,15 +81,15 @@ class MessageFeed:
         )
         page = touched[:size]
         ids = [row["id"] for row in page]
-        told = self._told(ids, since, until)
+        reported = self._reported(ids, since, until)
         messages = self._messages(ids)
         value: list[dict[str, Any]] = []
         for message_id in ids:
-            value += self._objects(message_id, told[message_id], messages.get(message_id))
+            value += self._objects(message_id, reported[message_id], messages.get(message_id))
         end = (page[-1]["last"],) if page else position
         return value, end, len(touched) > size
 
-    def _told(self, ids: Sequence[str], since: int, until: int) -> dict[str, Told]:
+    def _reported(self, ids: Sequence[str], since: int, until: int) -> dict[str, Reported]:
         key = self._view.id_column
         rows = self._database.rows(
             f"SELECT {key} AS id, kind, fields FROM change WHERE folder_id = ? AND seq > ?"
@@ -115,7 +101,7 @@ class MessageFeed:
             for row in rows
         )
         return {
-            message_id: what_is_told(list(group), self._view, self._switches)
+            message_id: reported_change(list(group), self._view, self._behaviour)
             for message_id, group in groupby(changes, key=lambda change: change.message_id)
         }
 
@@ -128,47 +114,35 @@ class MessageFeed:
         return {row[self._view.id_column]: stored_message(row) for row in rows}
 
     def _objects(
-        self, message_id: str, told: Told, message: StoredMessage | None
+        self, message_id: str, reported: Reported, message: StoredMessage | None
     ) -> list[dict[str, Any]]:
         # Changed again since the round's end was fixed: the next round tells it.
         if message is None or message.folder_id != self.owner_id:
-            told = Told.NOTHING if told is Told.NOTHING else Told.REMOVED
-        if told is Told.REMOVED:
-            removed = removed_object("message", message_id, self._switches.removed_reason)
-            return [removed] if self._change_type in (None, "deleted") else []
-        if message is None or told is Told.NOTHING or self._is_filtered_out(message, told):
+            reported = Reported.NOTHING if reported is Reported.NOTHING else Reported.REMOVED
+        if reported is Reported.REMOVED:
+            return [removed_object("message", message_id)]
+        if message is None or reported is Reported.NOTHING:
             return []
-        if told is Told.READ_STATE:
+        if reported is Reported.READ_STATE:
             return [read_state_object(message, self._view)]
-        return [delta_object(message, self._view)] * (2 if told is Told.TWICE else 1)
-
-    def _is_filtered_out(self, message: StoredMessage, told: Told) -> bool:
-        if self._change_type == "deleted":
-            return True
-        if self._change_type == "created" and told is Told.READ_STATE:
-            return True
-        if not self._since:
-            return False
-        operator, oldest = self._since
-        after = message.received_at > oldest
-        return not (after or (operator == ">=" and message.received_at == oldest))
+        return [delta_object(message, self._view)] * (2 if reported is Reported.TWICE else 1)
 
 
-def what_is_told(changes: Sequence[Change], view: View, switches: Switches) -> Told:
-    """What Outlook says in one round of a message with these changes, oldest first."""
+def reported_change(changes: Sequence[Change], view: View, behaviour: Behaviour) -> Reported:
+    """Return what Outlook says in one round of a message with these changes, oldest first."""
     structural = [change.kind for change in changes if change.kind != "update"]
     if structural and structural[-1] == "gone":
-        return Told.REMOVED
+        return Reported.REMOVED
     if not structural:
-        return _told_of_update(changes, view, switches)
+        return _reported_update(changes, view, behaviour)
     since_arrival = changes[_last_arrival(changes) + 1 :]
-    update = _told_of_update(since_arrival, view, switches)
-    if "gone" in structural and view.immutable_ids and switches.readd_is_lost:
-        # Moved away and back between two polls: the return is not told until it changes again.
-        return Told.REMOVED if update is Told.NOTHING else update
-    if structural[-1] == "created" or update is Told.WHOLE or switches.move_in_reported:
-        twice = structural[-1] == "older moved in" and switches.older_moved_in_twice
-        return Told.TWICE if twice else Told.WHOLE
+    update = _reported_update(since_arrival, view, behaviour)
+    if "gone" in structural and view.immutable_ids and behaviour.readd_is_lost:
+        # Moved away and back between two polls: the return is not reported until it changes again.
+        return Reported.REMOVED if update is Reported.NOTHING else update
+    if structural[-1] == "created" or update is Reported.WHOLE or behaviour.move_in_reported:
+        twice = structural[-1] == "older moved in"
+        return Reported.TWICE if twice else Reported.WHOLE
     return update
 
 
@@ -176,39 +150,33 @@ def _last_arrival(changes: Sequence[Change]) -> int:
     return max(at for at, change in enumerate(changes) if change.kind in _ARRIVALS)
 
 
-def _told_of_update(changes: Iterable[Change], view: View, switches: Switches) -> Told:
-    """Only selected properties are tracked; the read state alone comes as a partial object."""
+def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> Reported:
+    """Report selected properties only, the read state alone as a partial object."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
         fields &= view.select
     if not fields:
-        return Told.NOTHING
-    if fields == {"isRead"} and switches.read_state_is_partial:
-        return Told.READ_STATE
-    return Told.WHOLE
+        return Reported.NOTHING
+    if fields == {"isRead"} and behaviour.read_state_is_partial:
+        return Reported.READ_STATE
+    return Reported.WHOLE
 
 
-def message_delta(call: Call) -> Answer:
+def message_delta(call: Call) -> CallResult:
     """`GET …/mailFolders/{id}/messages/delta`."""
     folder = call.mailbox.folders.find(call.names[0])
-    if folder.search_filter is not None and not call.switches.search_folder_delta:
+    if folder.search_filter is not None:
         raise bad_request("Change tracking is not supported for search folders.")
-    try:
-        with call.mailbox.database.transaction():
-            feed = MessageFeed(call, folder.id, call.query)
-            cursor = cursor_of(call, folder.id)
-            feed = MessageFeed(call, folder.id, chain_query(cursor))
-            answer = delta_page(call, feed, cursor)
-    except GraphError as refusal:
-        if refusal.status == 410 and call.switches.location_on_expiry:
-            raise with_location(call, feed, refusal) from refusal
-        raise
+    with call.mailbox.database.transaction():
+        cursor = cursor_of(call, folder.id)
+        feed = MessageFeed(call, folder.id, chain_query(cursor))
+        result = delta_page(call, feed, cursor)
     context = {"@odata.context": call.context("Collection(message)")}
-    whole = sum("@odata.etag" in each for each in answer.document["value"])
+    whole = sum("@odata.etag" in each for each in result.document["value"])
     full = whole if call.view_of(chain_query(cursor)).wants("body") else 0
-    return Answer(document=context | answer.document, full=full, lean=whole - full)
+    return CallResult(document=context | result.document, full=full, lean=whole - full)
 
 
-def mailbox_wide_delta(call: Call) -> Answer:
+def mailbox_wide_delta(call: Call) -> CallResult:
     """`GET /me/messages/delta` is in the metadata, and refused."""
     raise bad_request("Change tracking is not supported against 'microsoft.graph.message'.")

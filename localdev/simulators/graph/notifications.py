@@ -59,25 +59,25 @@ class Notifier:
         self._http.close()
 
     def subscriptions(self) -> list[Json]:
-        """All that have not expired, with what only the service knows of them."""
+        """Return all that have not expired, with what only the service knows of them."""
         return [dict(row) for row in self._subscriptions()]
 
     def expire(self, mailbox_id: str) -> int:
-        """As if their time had come, all of a mailbox; the number."""
+        """End all of a mailbox, as if their time had come; return the number."""
         return self._database.write(
             "UPDATE subscription SET expires_at = 0 WHERE mailbox_id = ?", mailbox_id
         )
 
     def lifecycle(self, mailbox_id: str, event: str) -> int:
-        """Tells all subscriptions of a mailbox; the number. Raises ValueError for a wrong event.
+        """Notify all of a mailbox; return the number. Raises ValueError for a wrong event.
 
         One that must be authorized again says nothing until it is: the strictest reading.
         """
         if event not in LIFECYCLE_EVENTS:
             raise ValueError(f"'{event}' is not one of {LIFECYCLE_EVENTS}")
-        told = [row for row in self._subscriptions() if row["mailbox_id"] == mailbox_id]
+        notified = [row for row in self._subscriptions() if row["mailbox_id"] == mailbox_id]
         with self._database.transaction():
-            for row in told:
+            for row in notified:
                 if row["lifecycle_url"]:
                     self._queue(row, row["lifecycle_url"], {"lifecycleEvent": event})
                 if event == "reauthorizationRequired":
@@ -86,10 +86,10 @@ class Notifier:
                     )
                 elif event == "subscriptionRemoved":
                     self._database.write("DELETE FROM subscription WHERE id = ?", row["id"])
-        return len(told)
+        return len(notified)
 
     def flush(self) -> None:
-        """Returns when every change made before is a notification, sent once if it was due."""
+        """Return when every change made before is a notification, sent once if it was due."""
         with self._turn:
             self._take_turn()
 
@@ -109,7 +109,7 @@ class Notifier:
         )
 
     def _collect(self, subscription_id: str) -> None:
-        """Turns the changes since the last look into notifications.
+        """Turn the changes since the last look into notifications.
 
         The subscription is read with them: what was silenced before a change stays silent.
         """
@@ -134,7 +134,9 @@ class Notifier:
             )
 
     def _queue(self, subscription: Row, url: str, body: Json) -> None:
-        switches, now = self._service.switches, time.time()
+        if self._service.behaviour.notifications_lost:
+            return
+        now = time.time()
         expires_at = datetime.fromtimestamp(subscription["expires_at"], UTC)
         common = {
             "subscriptionId": subscription["id"],
@@ -142,13 +144,10 @@ class Notifier:
             "clientState": subscription["client_state"],
             "tenantId": TENANT_ID,
         }
-        copies = 0 if switches.notifications_lost else switches.notification_copies
-        for _ in range(copies):
-            self._database.write(
-                "INSERT INTO notification (url, body, first_at, due_at) VALUES (?, ?, ?, ?)",
-                *(url, orjson.dumps(common | body)),
-                *(now, now + switches.notification_delay_s),
-            )
+        self._database.write(
+            "INSERT INTO notification (url, body, first_at, due_at) VALUES (?, ?, ?, ?)",
+            *(url, orjson.dumps(common | body), now, now),
+        )
 
     def _deliver(self) -> None:
         due: dict[str, list[Row]] = defaultdict(list)
@@ -182,7 +181,7 @@ class Notifier:
         if taken or now - row["first_at"] > KEPT_S:
             self._database.write("DELETE FROM notification WHERE seq = ?", row["seq"])
             return
-        wait_s = self._service.switches.notification_retry_s * 2 ** min(row["attempts"], 8)
+        wait_s = self._service.behaviour.notification_retry_s * 2 ** min(row["attempts"], 8)
         self._database.write(
             "UPDATE notification SET attempts = attempts + 1, due_at = ? WHERE seq = ?",
             *(now + wait_s, row["seq"]),

@@ -4,21 +4,21 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph import folders, messages, subscriptions
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.folder_feed import folder_delta
 from localdev.simulators.graph.message_feed import mailbox_wide_delta, message_delta
 from localdev.simulators.graph.subscriptions import SUBSCRIPTIONS
-from localdev.simulators.switches import Switches
 
-Handler = Callable[[Call], Answer]
+Handler = Callable[[Call], CallResult]
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 
 
-def me(call: Call) -> Answer:
+def me(call: Call) -> CallResult:
     mailbox = call.mailbox
-    return Answer(
+    return CallResult(
         document={
             "@odata.context": call.context("users/$entity"),
             "id": mailbox.user_id,
@@ -41,18 +41,11 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "messages"): messages.list_messages,
     ("GET", "messages/delta"): mailbox_wide_delta,
     ("GET", "messages/*"): messages.get_message,
-    ("GET", "messages/*/$value"): messages.get_mime,
-    ("PATCH", "messages/*"): messages.update_message,
-    ("DELETE", "messages/*"): messages.delete_message,
-    ("POST", "messages/*/move"): messages.move_message,
-    ("POST", "messages/*/copy"): messages.copy_message,
-    ("POST", "messages/*/permanentdelete"): messages.delete_permanently,
     ("GET", SUBSCRIPTIONS): subscriptions.list_subscriptions,
     ("POST", SUBSCRIPTIONS): subscriptions.create_subscription,
     ("GET", f"{SUBSCRIPTIONS}/*"): subscriptions.get_subscription,
     ("PATCH", f"{SUBSCRIPTIONS}/*"): subscriptions.renew_subscription,
     ("DELETE", f"{SUBSCRIPTIONS}/*"): subscriptions.delete_subscription,
-    ("POST", f"{SUBSCRIPTIONS}/*/reauthorize"): subscriptions.reauthorize_subscription,
 }
 _COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users", SUBSCRIPTIONS})
 
@@ -67,7 +60,7 @@ def segments(path: str) -> list[str]:
 
 
 def owner_and_rest(path: str) -> tuple[str | None, list[str]]:
-    """The user named in the path (None for `/me`) and what follows.
+    """Return the user named in the path (None for `/me`) and what follows.
 
     Raises GraphError 400 for anything that is not below a user, except subscriptions.
     """
@@ -83,10 +76,10 @@ def owner_and_rest(path: str) -> tuple[str | None, list[str]]:
 
 
 def find_route(
-    method: str, parts: list[str], switches: Switches
+    method: str, parts: list[str], behaviour: Behaviour
 ) -> tuple[Handler, tuple[str, ...]]:
-    """The handler and the ids in the path. Raises GraphError 400 or 405."""
-    if parts and parts[-1].lower() == "delta" and not switches.has_delta:
+    """Return the handler and the ids in the path. Raises GraphError 400 or 405."""
+    if parts and parts[-1].lower() == "delta" and not behaviour.has_delta:
         raise bad_request("Resource not found for the segment 'delta'.")
     while len(parts) > 3 and [parts[0].lower(), parts[2].lower()] == [
         "mailfolders",

@@ -5,10 +5,9 @@ from typing import Any
 
 from localdev.simulators.folders import Folder
 from localdev.simulators.mailbox import StoredMessage
-from localdev.simulators.message import html_to_text, text_to_html
+from localdev.simulators.message import text_to_html
 
 MESSAGE_TYPE = "#microsoft.graph.message"
-_ONLY_WHEN_SELECTED = frozenset({"internetMessageHeaders", "uniqueBody"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,13 +16,9 @@ class View:
 
     select: frozenset[str] | None
     immutable_ids: bool
-    body_type: str | None
-    text_as_html: bool
 
     def wants(self, name: str) -> bool:
-        if self.select is None:
-            return name not in _ONLY_WHEN_SELECTED
-        return name in self.select
+        return self.select is None or name in self.select
 
     @property
     def id_column(self) -> str:
@@ -34,7 +29,7 @@ class View:
 
 
 def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
-    """The selected properties with their etag, without `@odata.type`."""
+    """Return the selected properties with their etag, without `@odata.type`."""
     computed = {
         "changeKey": message.change_key,
         "parentFolderId": message.folder_id,
@@ -45,11 +40,10 @@ def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
         for name, value in {**message.properties, **computed}.items()
         if view.wants(name)
     }
-    for name in ("body", "uniqueBody"):
-        if view.wants(name):
-            shown[name] = _body(message, view)
-    if message.properties["isDraft"] or message.properties.get("from") is None:
-        shown.pop("internetMessageHeaders", None)
+    if view.wants("body"):
+        is_text = message.body_type == "text"
+        content = text_to_html(message.body) if is_text else message.body
+        shown["body"] = {"contentType": "html", "content": content}
     return {"@odata.etag": f'W/"{message.change_key}"', "id": view.id_of(message), **shown}
 
 
@@ -58,7 +52,7 @@ def delta_object(message: StoredMessage, view: View) -> dict[str, Any]:
 
 
 def read_state_object(message: StoredMessage, view: View) -> dict[str, Any]:
-    """All that delta tells of a toggled read state: a partial object without an etag."""
+    """Return all that delta tells of a toggled read state: a partial object without an etag."""
     return {
         "@odata.type": MESSAGE_TYPE,
         "id": view.id_of(message),
@@ -95,17 +89,9 @@ def delta_folder_object(folder: Folder, select: frozenset[str] | None) -> dict[s
     return {"@odata.type": "#microsoft.graph.mailFolder", **folder_object(folder, select)}
 
 
-def removed_object(kind: str, removed_id: str, reason: str) -> dict[str, Any]:
+def removed_object(kind: str, removed_id: str) -> dict[str, Any]:
     return {
         "@odata.type": f"#microsoft.graph.{kind}",
-        "@removed": {"reason": reason},
+        "@removed": {"reason": "deleted"},
         "id": removed_id,
     }
-
-
-def _body(message: StoredMessage, view: View) -> dict[str, str]:
-    wanted = view.body_type or ("html" if view.text_as_html else message.body_type)
-    if wanted == message.body_type:
-        return {"contentType": wanted, "content": message.body}
-    convert = text_to_html if wanted == "html" else html_to_text
-    return {"contentType": wanted, "content": convert(message.body)}

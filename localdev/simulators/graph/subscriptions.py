@@ -1,10 +1,10 @@
 """Creating, reading, renewing and ending subscriptions.
 
 A signed-in user has those of his own mailbox that were made in his name, the application without
-one those of every mailbox that it may read, whoever was signed in when it made them.
+one those of every mailbox that it may read, those that it made in a user's name too.
 
 Source: Microsoft Graph docs, "subscription resource type", "Create subscription", "Update
-subscription", "List subscriptions", "subscription: reauthorize", "Change notifications for Outlook
+subscription", "List subscriptions", "Change notifications for Outlook
 resources" and "Receive change notifications through webhooks"; error texts and the form of listed
 resources (microsoft-graph-docs #13451) as reported in public.
 """
@@ -20,18 +20,18 @@ from uuid import uuid4
 
 import httpx
 
+from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.database import Database
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.query import Query
 from localdev.simulators.message import wire_time
-from localdev.simulators.switches import Switches
 
 SUBSCRIPTIONS = "subscriptions"
 """Not below a user."""
 
 HANDSHAKE_LIMIT_S = 10
-SHORTEST_MINUTES = 45
+MIN_MINUTES, MAX_MINUTES = 45, 4_230
 MAX_STATE_CHARS = 128
 CHANGE_TYPES = frozenset({"created", "updated", "deleted"})
 _RESOURCE = re.compile(
@@ -44,7 +44,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def mailbox_asked_for(database: Database, names: Sequence[str], body: Any) -> str:
-    """Which mailbox an application without a user means: by a resource, or a subscription's id.
+    """Return which mailbox an app without a user means: by a resource, or a subscription's id.
 
     Raises GraphError 400 and 404.
     """
@@ -56,14 +56,14 @@ def mailbox_asked_for(database: Database, names: Sequence[str], body: Any) -> st
     return str(user)
 
 
-def create_subscription(call: Call) -> Answer:
+def create_subscription(call: Call) -> CallResult:
     wanted = _object(call.body)
     change_types = _change_types(wanted)
     folder_id = _folder_id(call, str(wanted.get("resource") or ""))
     state = wanted.get("clientState")
     if state is not None and len(str(state)) > MAX_STATE_CHARS:
         raise _invalid(f"clientState must not exceed {MAX_STATE_CHARS} characters.")
-    expires_at = _expires_at(call, wanted)
+    expires_at = _expires_at(wanted)
     url = str(wanted.get("notificationUrl") or "")
     lifecycle_url = wanted.get("lifecycleNotificationUrl")
     for each in filter(None, (url, lifecycle_url)):
@@ -77,14 +77,14 @@ def create_subscription(call: Call) -> Answer:
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
             *(call.prefer.immutable_ids, call.user_id or _APP),
         )
-    return Answer(status=201, document=_entity(call, _stored(call, subscription_id)))
+    return CallResult(status=201, document=_entity(call, _stored(call, subscription_id)))
 
 
-def list_subscriptions(call: Call) -> Answer:
+def list_subscriptions(call: Call) -> CallResult:
     return _page(
         call.mailbox.database,
         call.query,
-        call.switches,
+        call.behaviour,
         call.base_url,
         where="mailbox_id = ? AND coalesce(creator_id, mailbox_id) = mailbox_id",
         values=(call.mailbox.user_id,),
@@ -92,28 +92,28 @@ def list_subscriptions(call: Call) -> Answer:
 
 
 def list_of_application(
-    database: Database, query: Query, switches: Switches, base_url: str
-) -> Answer:
-    """List the application's subscriptions of all mailboxes, whoever was signed in."""
-    return _page(database, query, switches, base_url, where="true", values=())
+    database: Database, query: Query, behaviour: Behaviour, base_url: str
+) -> CallResult:
+    """List the application's subscriptions of all mailboxes, those made in a user's name too."""
+    return _page(database, query, behaviour, base_url, where="true", values=())
 
 
 def _page(
     database: Database,
     query: Query,
-    switches: Switches,
+    behaviour: Behaviour,
     base_url: str,
     *,
     where: str,
     values: tuple[str, ...],
-) -> Answer:
+) -> CallResult:
     """Return a page in the order of creation; its link names the last subscription on it.
 
     Raises GraphError 400 for query options, which the service does not support here.
     """
     if query.options.keys() - {"skiptoken"}:
         raise bad_request("The query specified in the URI is not valid.")
-    size = switches.subscriptions_page
+    size = behaviour.subscriptions_page
     rows = database.rows(
         f"SELECT rowid AS seq, * FROM subscription WHERE {where} AND expires_at > ? AND rowid > ?"
         " ORDER BY rowid LIMIT ?",
@@ -123,44 +123,36 @@ def _page(
     if len(rows) > size:
         last = rows[size - 1]["seq"]
         document["@odata.nextLink"] = f"{base_url}/{SUBSCRIPTIONS}?$skiptoken={last}"
-    return Answer(document={**document, "value": [_listed(row) for row in rows[:size]]})
+    return CallResult(document={**document, "value": [_listed(row) for row in rows[:size]]})
 
 
 def _listed(row: Row) -> dict[str, Any]:
-    """One in a list: without its secret, and its resource without the slash in front."""
+    """Return it for a list: without its secret, its resource without the slash in front."""
     return {**_shown(row), "resource": row["resource"].lstrip("/"), "clientState": None}
 
 
-def get_subscription(call: Call) -> Answer:
-    return Answer(document=_entity(call, _stored(call, call.names[0])))
+def get_subscription(call: Call) -> CallResult:
+    return CallResult(document=_entity(call, _stored(call, call.names[0])))
 
 
-def renew_subscription(call: Call) -> Answer:
-    """A renewal also answers a `reauthorizationRequired`."""
+def renew_subscription(call: Call) -> CallResult:
+    """Renew it, which also answers a `reauthorizationRequired`."""
     subscription = _stored(call, call.names[0])
     call.mailbox.database.write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
-        *(_expires_at(call, _object(call.body)), subscription["id"]),
+        *(_expires_at(_object(call.body)), subscription["id"]),
     )
     return get_subscription(call)
 
 
-def reauthorize_subscription(call: Call) -> Answer:
-    subscription = _stored(call, call.names[0])
-    call.mailbox.database.write(
-        "UPDATE subscription SET authorized = 1 WHERE id = ?", subscription["id"]
-    )
-    return Answer()
-
-
-def delete_subscription(call: Call) -> Answer:
+def delete_subscription(call: Call) -> CallResult:
     subscription = _stored(call, call.names[0])
     call.mailbox.database.write("DELETE FROM subscription WHERE id = ?", subscription["id"])
-    return Answer(status=204)
+    return CallResult(status=204)
 
 
 def _stored(call: Call, subscription_id: str) -> Row:
-    """Raises GraphError 404 for one that is not this user's, or has expired."""
+    """Return it. Raises GraphError 404 for one that is not this user's, or has expired."""
     row = _found(call.mailbox.database, subscription_id)
     if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
         raise _unknown()
@@ -168,7 +160,7 @@ def _stored(call: Call, subscription_id: str) -> Row:
 
 
 def _found(database: Database, subscription_id: str) -> Row:
-    """Raises GraphError 404 when there is none, or it has expired."""
+    """Return it. Raises GraphError 404 when there is none, or it has expired."""
     row = database.row(
         "SELECT * FROM subscription WHERE id = ? AND expires_at > ?", subscription_id, time.time()
     )
@@ -216,7 +208,10 @@ def _change_types(wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _folder_id(call: Call, resource: str) -> str | None:
-    """None for the whole mailbox. Raises FolderNotFound, and GraphError for anything but mail."""
+    """Return the folder, None for the whole mailbox.
+
+    Raises FolderNotFound, and GraphError for anything but mail.
+    """
     match = _resource(resource)
     if match["user"] not in (None, call.mailbox.user_id, call.mailbox.address):
         raise GraphError(403, "ExtensionError", "Operation: Create; Access is denied.")
@@ -231,31 +226,31 @@ def _resource(resource: str) -> re.Match[str]:
     return match
 
 
-def _expires_at(call: Call, wanted: Mapping[str, Any]) -> float:
+def _expires_at(wanted: Mapping[str, Any]) -> float:
     """Less than 45 minutes are raised to 45, as documented."""
-    now, longest = time.time(), call.switches.subscription_minutes
+    now = time.time()
     try:
         moment = datetime.fromisoformat(str(wanted.get("expirationDateTime")))
     except ValueError:
         raise _invalid("expirationDateTime is missing or malformed.") from None
-    asked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if asked <= now:
+    requested = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if requested <= now:
         raise _invalid("Subscription expiration must be in the future.")
-    if asked > now + longest * 60:
-        message = f"Subscription expiration can only be {longest} minutes in the future."
+    if requested > now + MAX_MINUTES * 60:
+        message = f"Subscription expiration can only be {MAX_MINUTES} minutes in the future."
         raise bad_request(message, "ExtensionError")
-    return max(asked, now + SHORTEST_MINUTES * 60)
+    return max(requested, now + MIN_MINUTES * 60)
 
 
 def _shake_hands(url: str) -> None:
-    """Raises GraphError 400 unless the endpoint echoes the token as plain text."""
+    """Raise GraphError 400 unless the endpoint echoes the token as plain text."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise _invalid("The notification URL's scheme must be https.")
     token = f"Validation: Testing client application reachability for Request-Id: {uuid4()}"
     glue = "&" if parts.query else "?"
     try:
-        answer = httpx.post(
+        response = httpx.post(
             f"{url}{glue}{urlencode({'validationToken': token})}",
             headers={"Content-Type": "text/plain; charset=utf-8"},
             timeout=HANDSHAKE_LIMIT_S,
@@ -263,9 +258,9 @@ def _shake_hands(url: str) -> None:
         )
     except httpx.HTTPError as error:
         raise _unvalidated(type(error).__name__) from None
-    is_text = answer.headers.get("content-type", "").startswith("text/plain")
-    if answer.status_code != 200 or not is_text or answer.text != token:
-        raise _unvalidated(f"HTTP status code {answer.status_code}")
+    is_text = response.headers.get("content-type", "").startswith("text/plain")
+    if response.status_code != 200 or not is_text or response.text != token:
+        raise _unvalidated(f"HTTP status code {response.status_code}")
 
 
 def _unvalidated(why: str) -> GraphError:

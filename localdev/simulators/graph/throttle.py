@@ -10,10 +10,11 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from localdev.simulators.graph.errors import GraphError, throttled
-from localdev.simulators.switches import Switches
+from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.graph.errors import throttled
 
-_WHOLE_APP = "*"
+WINDOW_S = 600
+WINDOW_RETRY_AFTER_S = 10
 
 
 class Throttle:
@@ -27,35 +28,23 @@ class Throttle:
             return self._in_flight[mailbox_id]
 
     @contextmanager
-    def slot(self, mailbox_id: str, switches: Switches) -> Iterator[None]:
+    def slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
         """Held while the request is worked on. Raises GraphError 429 at once when over a limit."""
-        scopes = {mailbox_id, _WHOLE_APP}
-        counted = _WHOLE_APP if switches.in_flight_counted_per_app else mailbox_id
         with self._lock:
-            self._count(mailbox_id, switches)
-            if self._in_flight[counted] >= switches.requests_in_flight:
-                raise _refusal(switches)
-            for scope in scopes:
-                self._in_flight[scope] += 1
+            self._count(mailbox_id, behaviour)
+            if self._in_flight[mailbox_id] >= behaviour.requests_in_flight:
+                raise throttled(behaviour.retry_after_s)
+            self._in_flight[mailbox_id] += 1
         try:
             yield
         finally:
             with self._lock:
-                for scope in scopes:
-                    self._in_flight[scope] -= 1
+                self._in_flight[mailbox_id] -= 1
 
-    def _count(self, mailbox_id: str, switches: Switches) -> None:
+    def _count(self, mailbox_id: str, behaviour: Behaviour) -> None:
         now, recent = time.monotonic(), self._recent[mailbox_id]
-        while recent and recent[0] <= now - switches.window_s:
+        while recent and recent[0] <= now - WINDOW_S:
             recent.popleft()
         recent.append(now)
-        if len(recent) > switches.requests_per_window:
-            raise throttled(switches.window_retry_after_s, "MailboxRequests")
-
-
-def _refusal(switches: Switches) -> GraphError:
-    """Bursts have also been seen refused as if access were missing."""
-    if switches.throttled_as_denied:
-        message = "Access is denied. Check credentials and try again."
-        return GraphError(403, "ErrorAccessDenied", message)
-    return throttled(switches.retry_after_s)
+        if len(recent) > behaviour.requests_per_window:
+            raise throttled(WINDOW_RETRY_AFTER_S, "MailboxRequests")

@@ -119,7 +119,7 @@ def test_an_organisation_without_consent_needs_a_person(
     simulators: Simulators, tenant: str, consented: bool, failure: type[MailsyncError]
 ) -> None:
     """For a tenant that does not exist msal reports no more than a failed request."""
-    simulators.service.set_switches(tenant_consented=consented)
+    simulators.service.set_behaviour(tenant_consented=consented)
 
     with pytest.raises(failure):
         app_only_tokens(app(), tenant)
@@ -135,7 +135,7 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     assert opened[1].current() == first
     assert store.saved.access is not None
     assert first.token.encode() not in store.saved.access.data
-    simulators.service.set_switches(tenant_consented=False)
+    simulators.service.set_behaviour(tenant_consented=False)
     store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_RENEWAL_AGE)
     with pytest.raises(AccessRevoked):
         opened[2].renew(first)
@@ -145,10 +145,10 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
 def test_an_ending_token_is_replaced(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
-    simulators.service.set_switches(token_lifetime_s=EXPIRES_SOON_S)
+    simulators.service.set_behaviour(token_lifetime_s=EXPIRES_SOON_S)
     store.saved = app_only_tokens(app(), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
     before = store.saved
-    simulators.service.set_switches(token_lifetime_s=3600)
+    simulators.service.set_behaviour(token_lifetime_s=3600)
 
     open_access(ACCOUNT, store, vault, app()).current()
 

@@ -5,7 +5,7 @@ import pytest
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import CREDENTIALS, create_event_bus
 from localdev.engine.event_bus import EventBus as LocalBus
-from localdev.engine.lambda_host import Answer
+from localdev.engine.lambda_host import InvocationResult
 from mailsync.events.outgoing import EventBus
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
@@ -18,7 +18,7 @@ BUS = "events-under-test"
 
 
 class NoFunctions:
-    def invoke(self, function: str, payload: bytes, /) -> Answer:
+    def invoke(self, function: str, payload: bytes, /) -> InvocationResult:
         raise AssertionError(function)
 
     invoke_later = insist = invoke

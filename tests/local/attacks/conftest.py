@@ -1,6 +1,5 @@
 """Stacks under attack, and the browser and pages of an attacker."""
 
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,31 +7,24 @@ from playwright.sync_api import Browser, Page, Playwright
 
 from localdev.http_server import Request, Response, Server
 from tests.conftest import TEMPLATE
-from tests.local.attacks.victim import Victim, victim
+from tests.local.attacks.stack_process import StackProcess, stack_process
 from tests.local.dashboard.browser.chromium import arguments, program
 
 EVIL = "evil.example"
 """A name whose owner made it resolve to loopback: every port of this machine has it."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    skip = pytest.mark.skipif(sys.platform != "linux", reason="finds ports by Linux's /proc")
-    for item in items:
-        if "tests/local/attacks" in str(item.path):
-            item.add_marker(skip)
-
-
 @pytest.fixture(scope="session")
-def simulated() -> Iterator[Victim]:
+def simulated() -> Iterator[StackProcess]:
     """With a simulated mailbox, in a database of its own: dev login is on."""
-    with victim() as stack:
+    with stack_process() as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-def real(create_database: Callable[[str], str]) -> Iterator[Victim]:
+def real(create_database: Callable[[str], str]) -> Iterator[StackProcess]:
     """With a database of the developer's."""
-    with victim("--database-url", create_database(TEMPLATE)) as stack:
+    with stack_process("--database-url", create_database(TEMPLATE)) as stack:
         yield stack
 
 
@@ -48,10 +40,10 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 def evil_port() -> Iterator[int]:
     """Of a server with an empty page at every address."""
 
-    def answer(_: Request) -> Response:
+    def response(_: Request) -> Response:
         return Response(200, b"<!doctype html><body>", {"Content-Type": "text/html"})
 
-    server = Server(answer, port=0, guard=None).start()
+    server = Server(response, port=0, guard=None).start()
     yield server.port
     server.stop()
 

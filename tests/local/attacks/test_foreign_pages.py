@@ -8,12 +8,12 @@ import pytest
 from playwright.sync_api import Browser, Page, Response
 
 from tests.local.attacks.conftest import EVIL
-from tests.local.attacks.victim import Victim
+from tests.local.attacks.stack_process import StackProcess
 
 SEND = """async ([url, options]) => {
   try {
-    const answer = await fetch(url, { ...options, signal: AbortSignal.timeout(10000) });
-    return answer.type === "opaque" ? "sent" : await answer.text();
+    const response = await fetch(url, { ...options, signal: AbortSignal.timeout(10000) });
+    return response.type === "opaque" ? "sent" : await response.text();
   } catch (error) {
     return "failed";
   }
@@ -39,14 +39,14 @@ def send(page: Page, url: str, **options: Any) -> Any:
 
 
 def navigated(page: Page, url: str) -> Response:
-    """The answer to a link that the page follows by itself."""
+    """The response to a link that the page follows by itself."""
     with page.expect_navigation() as navigation:
         page.evaluate("url => { location.href = url }", url)
     return navigation.value
 
 
 def statuses(page: Page, act: Any) -> dict[str, set[int]]:
-    """By URL, of each answer that reaches the browser while `act` runs, also of those it hides."""
+    """Return the statuses by URL of each response to the browser, also of those that it hides."""
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     sent: dict[str, str] = {}
@@ -67,7 +67,9 @@ def statuses(page: Page, act: Any) -> dict[str, set[int]]:
     return found
 
 
-def test_each_port_rejects_what_a_foreign_page_sends(simulated: Victim, evil_page: Page) -> None:
+def test_each_port_rejects_what_a_foreign_page_sends(
+    simulated: StackProcess, evil_page: Page
+) -> None:
     urls = [f"{scheme}://localhost:{port}/" for port, scheme in simulated.http_ports().items()]
     assert len(urls) >= 6  # API, AWS, dashboard, Graph, sign-in, and a Runtime API at least
 
@@ -81,7 +83,7 @@ def test_each_port_rejects_what_a_foreign_page_sends(simulated: Victim, evil_pag
 
 
 def test_each_port_rejects_a_name_that_was_made_to_resolve_to_it(
-    simulated: Victim, browser: Browser
+    simulated: StackProcess, browser: Browser
 ) -> None:
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
@@ -94,7 +96,7 @@ def test_each_port_rejects_a_name_that_was_made_to_resolve_to_it(
     context.close()
 
 
-def test_no_page_invokes_a_function(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_invokes_a_function(simulated: StackProcess, evil_page: Page) -> None:
     invoke = f"{simulated.url('AWS')}/2015-03-31/functions/purge-accounts/invocations"
 
     send(evil_page, invoke, **POST)
@@ -102,7 +104,9 @@ def test_no_page_invokes_a_function(simulated: Victim, evil_page: Page) -> None:
     assert simulated.runs_of("purge-accounts") == 0
 
 
-def test_no_page_makes_the_engine_call_another_service(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_makes_the_engine_call_another_service(
+    simulated: StackProcess, evil_page: Page
+) -> None:
     definition = json.dumps({"StartAt": "own", "States": {"own": TASK}})
     machine = {"name": "owned", "definition": definition, "roleArn": "arn:aws:iam::1:role/owned"}
     headers = {
@@ -112,14 +116,14 @@ def test_no_page_makes_the_engine_call_another_service(simulated: Victim, evil_p
         "Content-Type": "application/x-amz-json-1.0",
     }
 
-    answer = send(
+    response = send(
         evil_page, simulated.url("AWS"), method="POST", headers=headers, body=json.dumps(machine)
     )
 
-    assert answer == "failed"
+    assert response == "failed"
 
 
-def test_no_page_reaches_the_simulators_back_door(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_reaches_the_simulators_back_door(simulated: StackProcess, evil_page: Page) -> None:
     origin = simulated.url("Graph").removesuffix("/v1.0")
     before = simulated.simulated_mails()
 
@@ -129,7 +133,7 @@ def test_no_page_reaches_the_simulators_back_door(simulated: Victim, evil_page: 
     assert simulated.simulated_mails() == before
 
 
-def test_no_page_starts_a_sync_or_the_self_test(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_starts_a_sync_or_the_self_test(simulated: StackProcess, evil_page: Page) -> None:
     """Nor by a window that it opens: a GET of the self-test starts an execution."""
     api, before = simulated.url("API"), simulated.runs_of("reach-database")
 
@@ -140,7 +144,7 @@ def test_no_page_starts_a_sync_or_the_self_test(simulated: Victim, evil_page: Pa
 
 
 def test_no_page_takes_the_event_of_a_function_or_answers_for_it(
-    simulated: Victim, evil_page: Page
+    simulated: StackProcess, evil_page: Page
 ) -> None:
     known = {httpx.URL(simulated.url(each)).port for each in ("API", "AWS", "Dashboard", "Graph")}
     runtimes = [port for port, scheme in simulated.http_ports().items() if port not in known]
@@ -151,28 +155,28 @@ def test_no_page_takes_the_event_of_a_function_or_answers_for_it(
         )
         send(evil_page, f"{path}/init/error", **POST)
 
-    answer = httpx.get(f"{simulated.url('API')}/api/health", timeout=20)
+    response = httpx.get(f"{simulated.url('API')}/api/health", timeout=20)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
-def test_no_page_consents_at_the_sign_in(simulated: Victim, evil_page: Page) -> None:
+def test_no_page_consents_at_the_sign_in(simulated: StackProcess, evil_page: Page) -> None:
     """Where it could choose a mailbox, and have the code sent to its own server."""
-    asked = {
+    fields = {
         "client_id": httpx.URL(simulated.authority).params["client_id"],
         "redirect_uri": evil_page.url,
         "response_type": "code",
         "account": "ada@example.com",
     }
     with evil_page.expect_navigation() as navigation:
-        evil_page.evaluate(SUBMIT, [simulated.authority.partition("?")[0], asked])
+        evil_page.evaluate(SUBMIT, [simulated.authority.partition("?")[0], fields])
 
     assert (navigation.value.status, "code=" in evil_page.url) == (403, False)
 
 
 @pytest.mark.parametrize("name", ["localhost", EVIL])
 def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
-    real: Victim, browser: Browser, evil_port: int, name: str
+    real: StackProcess, browser: Browser, evil_port: int, name: str
 ) -> None:
     """Even in the browser that holds its cookie."""
     context = browser.new_context()
@@ -183,8 +187,8 @@ def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
     data = real.url("Dashboard").partition("?")[0] + "data/accounts"
 
     page.goto(f"http://{name}:{evil_port}/")
-    answer = send(page, data, credentials="include")
+    response = send(page, data, credentials="include")
     opened = navigated(page, data)
     context.close()
 
-    assert (answer, opened.status) == ("failed", 403)
+    assert (response, opened.status) == ("failed", 403)

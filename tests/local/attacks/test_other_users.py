@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pg8000.native
+import psutil
 import pytest
 
-from tests.local.attacks.victim import Victim
+from tests.local.attacks.stack_process import StackProcess
 from tests.support.aws_signature import signed_headers
 
 NOBODY = 65534
@@ -35,7 +36,7 @@ def as_nobody() -> dict[str, int | list[int]]:
 
 
 def curl(url: str, *options: str, **user: object) -> int:
-    """The status of the answer, 0 when there was none within 10 s."""
+    """The status of the response, 0 when there was none within 10 s."""
     program = shutil.which("curl")
     assert program
     command = [program, "-s", "-k", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", *options]
@@ -47,7 +48,7 @@ def curl(url: str, *options: str, **user: object) -> int:
 def test_no_port_answers_under_a_foreign_host_or_for_a_foreign_page(
     stack: str, request: pytest.FixtureRequest
 ) -> None:
-    victim: Victim = request.getfixturevalue(stack)
+    victim: StackProcess = request.getfixturevalue(stack)
     for port, scheme in victim.http_ports().items():
         for header in FOREIGN:
             found = curl(f"{scheme}://127.0.0.1:{port}/", "-H", header)
@@ -55,10 +56,10 @@ def test_no_port_answers_under_a_foreign_host_or_for_a_foreign_page(
 
 
 def test_another_user_gets_nothing_of_a_stack_with_a_database_of_its_own_user(
-    real: Victim, as_nobody: dict[str, int | list[int]]
+    real: StackProcess, as_nobody: dict[str, int | list[int]]
 ) -> None:
     api, dashboard = real.url("API"), real.url("Dashboard").partition("?")[0]
-    asked = {
+    expected = {
         f"{api}/api/email/accounts": 401,
         f"{api}/api/auth/microsoft": 401,
         f"{api}/api/test-sync": 401,
@@ -72,12 +73,12 @@ def test_another_user_gets_nothing_of_a_stack_with_a_database_of_its_own_user(
         f"{real.url('Graph')}/me/messages": 401,
     }
 
-    assert {url: curl(url, **as_nobody) for url in asked} == asked
+    assert {url: curl(url, **as_nobody) for url in expected} == expected
     assert curl(f"{dashboard}data/actions/sync", "-d", "{}", **as_nobody) == 401
 
 
 def test_another_user_takes_no_event_and_changes_nothing(
-    simulated: Victim, as_nobody: dict[str, int | list[int]]
+    simulated: StackProcess, as_nobody: dict[str, int | list[int]]
 ) -> None:
     """With a simulated mailbox too; only dev login is for every user of the machine."""
     ports = simulated.http_ports().items()
@@ -90,8 +91,8 @@ def test_another_user_takes_no_event_and_changes_nothing(
     assert curl(f"{simulated.url('API')}/api/email/accounts", **as_nobody) == 200
 
 
-def test_the_client_secret_of_the_tests_is_not_that_of_a_stack(simulated: Victim) -> None:
-    """With it any program could redeem a code of the simulated sign-in, which asks nobody."""
+def test_the_client_secret_of_the_tests_is_not_that_of_a_stack(simulated: StackProcess) -> None:
+    """With it any program could redeem a code of the simulated sign-in, without any consent."""
     token_url = simulated.authority.partition("?")[0].replace("/authorize", "/token")
     app = {
         "client_id": httpx.URL(simulated.authority).params["client_id"],
@@ -100,12 +101,12 @@ def test_the_client_secret_of_the_tests_is_not_that_of_a_stack(simulated: Victim
         "scope": "https://graph.microsoft.com/.default",
     }
 
-    answer = httpx.post(token_url, data=app, verify=False)
+    response = httpx.post(token_url, data=app, verify=False)
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
-def test_the_database_s_port_asks_for_a_password(simulated: Victim) -> None:
+def test_the_database_s_port_asks_for_a_password(simulated: StackProcess) -> None:
     port = simulated.database_port
     for user in ("postgres", "mailsync_functions"):
         for password in ("", "postgres"):
@@ -120,7 +121,7 @@ def test_the_database_s_port_asks_for_a_password(simulated: Victim) -> None:
     ).close()
 
 
-def test_what_the_stack_keeps_is_readable_for_its_user_only(simulated: Victim) -> None:
+def test_what_the_stack_keeps_is_readable_for_its_user_only(simulated: StackProcess) -> None:
     files = [each for each in simulated.data.rglob("*") if each.is_file()]
     loose = [
         each
@@ -144,7 +145,7 @@ def _is_below_a_closed_folder(file: Path, root: Path) -> bool:
 
 
 def test_another_user_reads_no_file(
-    simulated: Victim, as_nobody: dict[str, int | list[int]]
+    simulated: StackProcess, as_nobody: dict[str, int | list[int]]
 ) -> None:
     command = ["find", str(simulated.data), "-type", "f", "-readable"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, **as_nobody)  # type: ignore[call-overload]
@@ -152,15 +153,15 @@ def test_another_user_reads_no_file(
     assert {Path(each).name for each in ran.stdout.split()} <= PUBLIC_FILES
 
 
-def test_the_command_lines_of_its_processes_hold_no_secret(simulated: Victim) -> None:
+def test_the_command_lines_of_its_processes_hold_no_secret(simulated: StackProcess) -> None:
     """Every user of a machine may read them."""
     secrets = {simulated.token, *simulated.credentials, (simulated.data / "jwt-secret").read_text()}
-    lines = b"".join(each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline"))
+    lines = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
 
-    assert not [each for each in secrets if each.encode() in lines]
+    assert not [each for each in secrets if any(each in line for line in lines)]
 
 
-def test_the_printed_credentials_and_token_open_what_they_are_for(simulated: Victim) -> None:
+def test_the_printed_credentials_and_token_open_what_they_are_for(simulated: StackProcess) -> None:
     key, secret = simulated.credentials
     url = f"{simulated.url('AWS')}/_local/events"
     signed = signed_headers("GET", url, service="events", key=key, secret=secret)

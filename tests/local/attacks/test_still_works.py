@@ -2,11 +2,11 @@
 
 from playwright.sync_api import Browser
 
-from tests.local.attacks.victim import Victim
+from tests.local.attacks.stack_process import StackProcess
 
 
 def test_its_person_connects_a_mailbox_through_the_dashboard(
-    real: Victim, browser: Browser
+    real: StackProcess, browser: Browser
 ) -> None:
     """There is no dev login, so the dashboard begins the sign-in; it ends on one of its pages, to
     which another site leads."""
@@ -24,11 +24,13 @@ def test_its_person_connects_a_mailbox_through_the_dashboard(
     assert shown == 0
 
 
-def test_without_the_token_a_page_says_what_is_missing(real: Victim, browser: Browser) -> None:
+def test_without_the_token_a_page_says_what_is_missing(
+    real: StackProcess, browser: Browser
+) -> None:
     page = browser.new_page()
     page.goto(real.url("Dashboard").partition("?")[0])
 
-    said = page.get_by_role("alert").inner_text()
+    alert = page.get_by_role("alert").inner_text()
     page.close()
 
-    assert "open the URL that it printed" in said
+    assert "open the URL that it printed" in alert

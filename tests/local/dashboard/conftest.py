@@ -1,4 +1,4 @@
-"""Histories of real executions: recorded on the local stack, without what nobody reads."""
+"""Histories of real executions: recorded on the local stack, without what is not read."""
 
 import json
 from collections.abc import Callable

@@ -21,7 +21,7 @@ OUTPUTS = dict.fromkeys(("SettingsSecretArn", "MailboxSyncArn", "TestSyncArn", "
 
 
 def stage_with(patch: pytest.MonkeyPatch, secret: dict[str, str]) -> None:
-    """What AWS would answer for it."""
+    """What AWS would return for it."""
     patch.setattr(deployed, "_outputs", lambda _: OUTPUTS)
     patch.setattr(deployed, "_secret", lambda _: secret)
     patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

@@ -2,13 +2,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.events import newest
-from dashboard.rows import SentEvent
+from mailsync.store.outbox_store import OutboxEvent
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
-def a_sent_event(number: int, *, at: datetime) -> SentEvent:
-    return SentEvent(number, at, "sync.completed", {"runId": f"r{number}"})
+def a_sent_event(number: int, *, at: datetime) -> OutboxEvent:
+    return OutboxEvent(number, "sync.completed", {"runId": f"r{number}"}, at)
 
 
 def a_seen_event(*, at: datetime, **fields: Any) -> dict[str, Any]:

@@ -68,11 +68,11 @@ def pages(settings: Settings) -> Iterator[httpx.Client]:
 
 def test_it_suffices_for_accounts_folders_messages_runs_and_events(pages: httpx.Client) -> None:
     accounts = pages.get("accounts").json()["accounts"]
-    account = pages.get(f"accounts/{accounts[0]['id']}").json()
+    account = pages.get(f"accounts/{accounts[0]['accountId']}").json()
     folder = account["folders"][0]["id"]
     messages = pages.get(f"folders/{folder}/messages").json()["messages"]
 
-    assert [each["address"] for each in accounts] == ["ann@example.org", "bo@example.org"]
+    assert [each["emailAddress"] for each in accounts] == ["ann@example.org", "bo@example.org"]
     assert len(account["quarantine"]) == len(account["differences"]) == 1
     assert [each["subject"] for each in messages] == ["ann", "ann"]
     assert pages.get(f"messages/{messages[0]['id']}").json()["subject"] == "ann"

@@ -8,7 +8,7 @@ from localdev.engine.lambda_host import LambdaHost
 
 CODE_ROOT = Path(__file__).parent / "functions"
 FUNCTIONS = (
-    Function(name="behave", purpose="Does what it is told.", timeout_s=10),
+    Function(name="behave", purpose="Behaves as its event demands.", timeout_s=10),
     Function(name="serve", purpose="Answers HTTP.", timeout_s=10),
     Function(name="authorize", purpose="Lets people in.", timeout_s=10),
     Function(name="broken", purpose="Cannot be imported.", timeout_s=10),

@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 from localdev.engine.aws_access import ACTIONS
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import aws_client, forget_everything
-from localdev.engine.lambda_host import Answer
+from localdev.engine.lambda_host import InvocationResult
 from tests.support.aws_signature import signed_headers
 
 LIST = {
@@ -26,8 +26,8 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 
 
 class NoFunctions:
-    def invoke(self, function: str, payload: bytes, /) -> Answer:
-        return Answer(200, payload)
+    def invoke(self, function: str, payload: bytes, /) -> InvocationResult:
+        return InvocationResult(200, payload)
 
     invoke_later = invoke
 
@@ -46,23 +46,23 @@ def post(url: str, body: bytes = b"{}", **signature: Any) -> httpx.Response:
 
 
 def test_a_signed_request_is_answered_without_cors(url: str) -> None:
-    answer = post(url)
+    response = post(url)
 
-    assert (answer.status_code, answer.json()) == (200, {"stateMachines": []})
-    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert (response.status_code, response.json()) == (200, {"stateMachines": []})
+    assert not [name for name in response.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize(
     "signature", [{"key": "local"}, {"secret": "local"}, {"key": "", "secret": ""}]
 )
 def test_other_credentials_are_refused(url: str, signature: dict[str, Any]) -> None:
-    answer = post(url, **signature)
+    response = post(url, **signature)
 
-    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (
+    assert (response.status_code, response.headers["x-amzn-errortype"]) == (
         403,
         "AccessDeniedException",
     )
-    assert "make dev" in answer.json()["message"]
+    assert "make dev" in response.json()["message"]
 
 
 @pytest.mark.parametrize(

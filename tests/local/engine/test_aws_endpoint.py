@@ -21,7 +21,7 @@ from localdev.engine.aws_resources import (
 from localdev.engine.executions import forget_old_executions
 from localdev.engine.lambda_host import LambdaHost
 
-BEHAVE = Function(name="behave", purpose="Does what it is told.")
+BEHAVE = Function(name="behave", purpose="Behaves as its event demands.")
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,18 @@ import httpx
 import pytest
 
 from infra.catalog import Function
-from localdev.engine.lambda_host import Answer, LambdaHost
+from localdev.engine.lambda_host import InvocationResult, LambdaHost
 from localdev.engine.names import function_arn
 from localdev.engine.report import read_reports
 from tests.local.engine.conftest import CODE_ROOT
 
 
-def call(host: LambdaHost, **event: Any) -> Answer:
+def call(host: LambdaHost, **event: Any) -> InvocationResult:
     return host.invoke(function_arn("behave"), json.dumps(event).encode())
 
 
-def result(answer: Answer) -> Any:
-    return json.loads(answer.payload)
+def result(response: InvocationResult) -> Any:
+    return json.loads(response.payload)
 
 
 def is_alive(pid: int) -> bool:
@@ -79,18 +79,18 @@ def test_a_function_sees_what_lambda_sets_and_the_stack_s_settings(host: LambdaH
 def test_a_failure_has_lambda_s_name_and_the_next_call_works(
     host: LambdaHost, event: dict[str, str], error: str
 ) -> None:
-    answer = call(host, **event)
+    response = call(host, **event)
 
-    assert (answer.status, answer.headers["X-Amz-Function-Error"]) == (200, "Unhandled")
-    assert result(answer)["errorType"] == error
+    assert (response.status, response.headers["X-Amz-Function-Error"]) == (200, "Unhandled")
+    assert result(response)["errorType"] == error
     assert result(call(host, n=1))["event"] == {"n": 1}
 
 
 def test_a_module_that_cannot_be_imported_is_named(host: LambdaHost) -> None:
-    answer = host.invoke("broken", b"{}")
+    response = host.invoke("broken", b"{}")
 
-    assert result(answer)["errorType"] == "Runtime.ImportModuleError"
-    assert "no_such_module" in result(answer)["errorMessage"]
+    assert result(response)["errorType"] == "Runtime.ImportModuleError"
+    assert "no_such_module" in result(response)["errorMessage"]
 
 
 def test_a_call_over_its_time_is_killed(tmp_path: Path) -> None:
@@ -98,14 +98,14 @@ def test_a_call_over_its_time_is_killed(tmp_path: Path) -> None:
     host = LambdaHost([quick], code_root=CODE_ROOT, logs=tmp_path, settings={})
     (pid,) = [result(call(host))["pid"]]
 
-    answer = call(host, do="sleep", seconds=30)
+    response = call(host, do="sleep", seconds=30)
 
-    assert result(answer)["errorType"] == "Sandbox.Timedout"
+    assert result(response)["errorType"] == "Sandbox.Timedout"
     assert wait_until_gone(pid)
     host.stop()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process holds")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what a process holds")
 def test_a_function_that_outgrows_its_memory_is_killed(host: LambdaHost, tmp_path: Path) -> None:
     pid = result(call(host))["pid"]
     assert result(call(host, do="hoard", megabytes=300)) == 300 * 2**20
@@ -121,12 +121,12 @@ def test_a_function_that_outgrows_its_memory_is_killed(host: LambdaHost, tmp_pat
 
 def test_an_environment_killed_from_outside_ends_its_call(host: LambdaHost) -> None:
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(call, host, do="sleep", seconds=30)
+        response = pool.submit(call, host, do="sleep", seconds=30)
         while not host.pids("behave", busy=True):
             time.sleep(0.02)
         os.kill(host.pids("behave", busy=True)[0], signal.SIGKILL)
 
-        assert result(answer.result(5))["errorType"] == "Runtime.ExitError"
+        assert result(response.result(5))["errorType"] == "Runtime.ExitError"
 
 
 def test_an_environment_that_died_while_idle_is_replaced(host: LambdaHost) -> None:
@@ -210,7 +210,7 @@ def test_output_goes_to_the_function_s_log(host: LambdaHost, tmp_path: Path) -> 
 
 
 def test_the_runtime_api_answers_the_function_s_own_process_only(host: LambdaHost) -> None:
-    """Another program could take events, and answer for the authorizer."""
+    """Another program could take events, and respond for the authorizer."""
     seen = result(call(host, do="environment"))
     address, _, secret = seen["AWS_LAMBDA_RUNTIME_API"].partition("/")
 

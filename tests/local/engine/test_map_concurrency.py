@@ -14,7 +14,7 @@ import pytest
 
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import aws_client, forget_everything
-from localdev.engine.lambda_host import Answer
+from localdev.engine.lambda_host import InvocationResult
 from tests.torture.execution import Execution, StateFailed
 
 ITEMS = 4
@@ -59,7 +59,7 @@ class Gate:
         self._inside = 0
         self.most = 0
 
-    def invoke(self, _function: str, _payload: bytes) -> Answer:
+    def invoke(self, _function: str, _payload: bytes) -> InvocationResult:
         with self._lock:
             self._inside += 1
             self.most = max(self.most, self._inside)
@@ -67,7 +67,7 @@ class Gate:
         threading.Event().wait(SETTLED_S)
         with self._lock:
             self._inside -= 1
-        return Answer(200, b"{}", {})
+        return InvocationResult(200, b"{}", {})
 
     invoke_later = invoke
 

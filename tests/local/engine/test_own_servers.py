@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from localdev.demo_account import connect
+from localdev.engine.failure import StartFailed
+from localdev.engine.simulator_process import Provider
 from localdev.mail.generate import generate_mail
 from localdev.options import Options, parse
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
@@ -77,7 +80,7 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "said"),
+    ("arguments", "environment", "message"),
     [
         (SERVERS[:2], APP, "give --authority too"),
         (SERVERS[2:], APP, "give --graph-url too"),
@@ -103,14 +106,14 @@ def test_what_cannot_work_is_said_at_start_in_one_sentence(
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
     environment: dict[str, str],
-    said: str,
+    message: str,
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         options(*arguments, **environment)
 
     sentence = capsys.readouterr().err
     assert ended.value.code == 2
-    assert said.format(folder=folder) in sentence
+    assert message.format(folder=folder) in sentence
     assert sentence.count("\n") == 1
     assert APP["MICROSOFT_CLIENT_SECRET"] not in sentence
 
@@ -140,7 +143,7 @@ def test_settings_of_the_api_come_from_the_environment() -> None:
     }
 
 
-def demo(folder: Path, simulators: Simulators, **settings: str) -> subprocess.CompletedProcess[str]:
+def demo(folder: Path, simulators: Simulators) -> subprocess.CompletedProcess[str]:
     """The demo as it is started in that folder, against these simulators."""
     ports = (each for name in ("api", "aws", "dashboard") for each in (f"--{name}-port", "0"))
     return subprocess.run(
@@ -155,7 +158,6 @@ def demo(folder: Path, simulators: Simulators, **settings: str) -> subprocess.Co
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(simulators.ca_bundle.relative_to(folder)),
             "SIMULATOR_SECRET": simulators.control_secret,
-            **settings,
         },
         capture_output=True,
         text=True,
@@ -175,10 +177,12 @@ def test_the_demo_runs_against_servers_whose_authority_is_named_by_a_relative_pa
     assert (tmp_path / "data" / "postgres").is_dir()
 
 
-def test_the_demo_says_that_it_needs_a_simulated_mailbox(tmp_path: Path) -> None:
-    with Simulators(tmp_path / "elsewhere") as simulators:
-        shown = demo(tmp_path, simulators, GRAPH_URL="http://127.0.0.1:1/v1.0")
+def test_the_demo_says_that_it_needs_a_simulated_mailbox() -> None:
+    """It fails so before its first request to the API; `localdev` prints the sentence."""
+    elsewhere = Provider(graph_url="http://127.0.0.1:1/v1.0", authority="", client_id="app")
 
-    assert shown.returncode == 1
-    assert shown.stderr.count("\n") == 1
-    assert "no simulated mailbox at http://127.0.0.1:1/v1.0 (ConnectError)" in shown.stderr
+    with pytest.raises(StartFailed) as failed:
+        connect("http://127.0.0.1:1", elsewhere, "token")
+
+    assert "\n" not in str(failed.value)
+    assert "no simulated mailbox at http://127.0.0.1:1/v1.0 (ConnectError)" in str(failed.value)

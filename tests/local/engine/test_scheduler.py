@@ -29,9 +29,9 @@ def test_a_schedule_calls_its_function_again_and_again_until_it_is_stopped(
 
 
 def test_saving_a_code_file_ends_idle_environments(host: LambdaHost, tmp_path: Path) -> None:
-    told: list[list[str]] = []
+    reported: list[list[str]] = []
     (tmp_path / "code").mkdir()
-    watch = CodeWatch(host, tmp_path / "code", told.append)
+    watch = CodeWatch(host, tmp_path / "code", reported.append)
     host.invoke("behave", b"{}")
     watch.start()
     time.sleep(0.5)  # the operating system's watch begins a moment later
@@ -39,6 +39,6 @@ def test_saving_a_code_file_ends_idle_environments(host: LambdaHost, tmp_path: P
     (tmp_path / "code" / "notes.txt").write_text("not code")
     (tmp_path / "code" / "changed.py").write_text("")
 
-    assert becomes_true(lambda: told == [["changed.py"]])
+    assert becomes_true(lambda: reported == [["changed.py"]])
     assert host.pids("behave") == []
     watch.stop()

@@ -1,6 +1,5 @@
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -28,16 +27,27 @@ def options(data: Path, *arguments: str) -> Options:
     return parse([*everything, *arguments], APP)[1]
 
 
-def test_the_product_answers_those_who_have_a_token(tmp_path: Path) -> None:
-    with Stack(options(tmp_path, "--no-schedule", "--no-dev-login")) as stack:
-        url = f"{stack.api_url}/api/email/sync?accountId=none"
-        signed_in = {"Authorization": f"Bearer {stack.token()}"}
-        health = httpx.get(f"{stack.api_url}/api/health", timeout=30)
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What a stack without dev login and without a mail provider prints; it runs meanwhile."""
+    with what_up_prints(tmp_path_factory.mktemp("closed"), "--no-dev-login") as printed:
+        yield printed
 
-        assert health.json() == {"status": "ok"}
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers={"Authorization": "Bearer x"}, timeout=30).status_code == 403
-        assert httpx.get(url, headers=signed_in, timeout=30).status_code in (400, 404, 422)
+
+def test_the_product_answers_those_who_have_the_token_that_is_printed(closed: str) -> None:
+    found = re.search(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync", closed)
+    assert found
+    token, url = found.groups()
+
+    def get(path: str, bearer: str | None = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        return httpx.get(f"{url}/api/{path}", headers=headers, timeout=30)
+
+    assert get("health").json() == {"status": "ok"}
+    assert get("email/accounts").status_code == 401
+    assert get("email/accounts", "x").status_code == 403
+    assert get("email/accounts", token).json()["accounts"] == []
+    assert get("email/sync?accountId=none", token).status_code in (400, 404, 422)
 
 
 @pytest.mark.parametrize("option", ["--api-port", "--aws-port", "--dashboard-port"])
@@ -50,10 +60,10 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str) -> N
 
 
 def test_an_unreachable_database_is_said_in_one_sentence(tmp_path: Path) -> None:
-    nobody = "postgresql://postgres:pass-word@127.0.0.1:1/mail"
+    unreachable = "postgresql://postgres:pass-word@127.0.0.1:1/mail"
 
     with pytest.raises(StartFailed, match="The database could not be prepared") as failed:
-        Stack(options(tmp_path, "--database-url", nobody)).start()
+        Stack(options(tmp_path, "--database-url", unreachable)).start()
 
     assert "pass-word" not in str(failed.value)
     assert "\n" not in str(failed.value)
@@ -69,70 +79,41 @@ def test_fresh_forgets_what_stacks_stored_and_nothing_else(tmp_path: Path) -> No
     assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_sigterm_stops_everything_and_a_second_stack_is_refused(tmp_path: Path) -> None:
-    arguments = ("--data", str(tmp_path), *PORTS, *NOWHERE)
-    command = [sys.executable, "-m", "localdev", "up", *arguments]
-    environment = {**os.environ, **APP, "PYTHONPATH": "lambdas:."}
-    up = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
-    assert up.stdout is not None
-    while b"Logs" not in (line := up.stdout.readline()):
-        assert line, "the stack ended"
-
-    second = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    up.send_signal(signal.SIGTERM)
-
-    assert (second.returncode, second.stderr.count("\n")) == (1, 1)
-    assert f"folder {tmp_path} is used by another stack" in second.stderr
-    assert up.wait(20) == 0
-    up.stdout.close()
-    lock_folder(tmp_path, what="data").close()
-
-
-def test_the_token_that_it_prints_opens_the_api(tmp_path: Path) -> None:
-    with what_up_prints(tmp_path, "--no-dev-login") as printed:
-        found = re.search(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync", printed)
-        assert found
-        token, url = found.groups()
-        accounts = f"{url}/api/email/accounts"
-        answer = httpx.get(accounts, headers={"Authorization": f"Bearer {token}"}, timeout=30)
-        without = httpx.get(accounts, timeout=30)
-
-    assert (answer.status_code, answer.json()["accounts"]) == (200, [])
-    assert without.status_code == 401
-
-
-def test_without_dev_login_the_dashboard_hands_out_no_token(tmp_path: Path) -> None:
-    with what_up_prints(tmp_path, "--no-dev-login") as printed:
-        address = re.search(r"Dashboard +(\S+)", printed)
-        assert address
-        data = address[1].partition("?")[0] + "/data/overview"
-        stranger = httpx.get(data, timeout=30)
-        with httpx.Client(timeout=30) as person:
-            person.get(address[1])
-            overview = person.get(data).json()
+def test_without_dev_login_the_dashboard_hands_out_no_token(closed: str) -> None:
+    address = re.search(r"Dashboard +(\S+)", closed)
+    assert address
+    data = address[1].partition("?")[0] + "/data/overview"
+    stranger = httpx.get(data, timeout=30)
+    with httpx.Client(timeout=30) as person:
+        person.get(address[1])
+        overview = person.get(data).json()
 
     assert "TOKEN" not in stranger.text
     assert stranger.status_code == 401
     assert (overview["token"], overview["curl"]) == (None, [])
 
 
-def test_what_it_prints_to_try_can_be_pasted(tmp_path: Path) -> None:
+def test_what_it_prints_to_try_can_be_pasted_and_a_second_stack_is_refused(tmp_path: Path) -> None:
     """Also into zsh, to which `?` is a pattern, and by those who have no AWS credentials."""
+    command = [sys.executable, "-m", "localdev", "up", "--data", str(tmp_path), *PORTS, *NOWHERE]
+    environment = {**os.environ, **APP, "PYTHONPATH": "lambdas:."}
     with what_up_prints(tmp_path) as printed:
         pasted = printed.split("Try next:")[1].split("  or open")[0]
         aws = 'aws() { echo "$AWS_ACCESS_KEY_ID $AWS_DEFAULT_REGION $3"; }'
         script = f"shopt -s failglob\n{aws}\n{pasted}"
-        shell = subprocess.run(
-            ["bash", "-c", script],
-            capture_output=True,
-            text=True,
-            env={"PATH": os.environ["PATH"]},
-            check=False,
-        )
+        shell = run(["bash", "-c", script], env={"PATH": os.environ["PATH"]})
+        second = run(command, env=environment)
 
     assert shell.stderr == ""
     assert '"executionArn"' in shell.stdout
     assert re.search(r"LOCAL[0-9A-F]{16} eu-west-1 stepfunctions\n\Z", shell.stdout)
+    assert (second.returncode, second.stderr.count("\n")) == (1, 1)
+    assert f"folder {tmp_path} is used by another stack" in second.stderr
+    lock_folder(tmp_path, what="data").close()  # SIGTERM has stopped everything
+
+
+def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 @contextmanager

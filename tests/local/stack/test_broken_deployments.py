@@ -1,15 +1,14 @@
 """Each broken deployment of docs/troubleshooting.md, broken here, is seen as the page says."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from localdev.demo_account import connect, simulator
+from localdev.demo_account import connect
 from localdev.stack import FUNCTIONS_LOGIN
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.troubles import Troubles, sections
-from tests.store.cluster import Cluster, cluster_in
+from tests.local.mirror import Mirror
+from tests.local.stack.broken_deployment import BrokenDeployment, sections
+from tests.store.cluster import Cluster
 
 NOWHERE = "postgresql://mailsync@127.0.0.1:1/mail"
 SYNC = ("POST", "/api/email/sync")
@@ -17,109 +16,116 @@ EXPIRE = "UPDATE mailsync.email_credentials SET access_expires_at = now() RETURN
 
 
 @pytest.fixture
-def troubles(mirror: Mirror) -> Troubles:
+def deployment(mirror: Mirror) -> BrokenDeployment:
     mirror.finished()
-    return Troubles(mirror)
+    return BrokenDeployment(mirror)
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A server that asks for passwords, with a database that has no schema."""
-    with cluster_in(tmp_path_factory.mktemp("empty")) as cluster:
-        cluster.run("CREATE ROLE functions LOGIN PASSWORD 'right'")
-        yield cluster
+def server(mirror: Mirror) -> Cluster:
+    """The stack's server, with a database that has no schema, and a login with a password."""
+    postgres, port = mirror.stack.postgres, mirror.stack.options.database_port
+    assert postgres is not None
+    assert port is not None
+    cluster = Cluster(postgres, port)
+    cluster.run("CREATE ROLE functions LOGIN PASSWORD 'right'", "CREATE DATABASE empty")
+    return cluster
 
 
-def test_a_wrong_jwt_key(troubles: Troubles) -> None:
-    with troubles.deployed_with("authorize", JWT_SECRET="another key than that of the application"):
-        answer, log = troubles.answer(*SYNC), troubles.log("authorize")
+def test_a_wrong_jwt_key(deployment: BrokenDeployment) -> None:
+    with deployment.deployed_with(
+        "authorize", JWT_SECRET="another key than that of the application"
+    ):
+        response, log = deployment.response(*SYNC), deployment.log("authorize")
 
-    assert sections()["The JWT key is not the application's"] == [answer, log]
+    assert sections()["The JWT key is not the application's"] == [response, log]
 
 
-def test_no_jwt_key(troubles: Troubles) -> None:
+def test_no_jwt_key(deployment: BrokenDeployment) -> None:
     event = {"headers": {"authorization": "Bearer x"}}
-    with troubles.deployed_with("authorize", JWT_SECRET=""):
-        answer, error = troubles.answer(*SYNC), troubles.function("authorize", event)
+    with deployment.deployed_with("authorize", JWT_SECRET=""):
+        response, error = deployment.response(*SYNC), deployment.function("authorize", event)
 
-    assert sections()["No JWT key is set"] == [answer, error]
+    assert sections()["No JWT key is set"] == [response, error]
 
 
-def test_a_secret_that_cannot_be_read(troubles: Troubles) -> None:
+def test_a_secret_that_cannot_be_read(deployment: BrokenDeployment) -> None:
     nowhere = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:nowhere"
-    with troubles.deployed_with("api", SETTINGS_SECRET_ARN=nowhere):
-        answer, log = troubles.answer("GET", "/api/health"), troubles.log("api")
+    with deployment.deployed_with("api", SETTINGS_SECRET_ARN=nowhere):
+        response, log = deployment.response("GET", "/api/health"), deployment.log("api")
 
-    assert sections()["The settings secret cannot be read"] == [answer, log]
-
-
-def test_a_database_that_does_not_answer(troubles: Troubles, mirror: Mirror) -> None:
-    with troubles.deployed_with("api", "validate-account", DATABASE_URL=NOWHERE):
-        answer, log = troubles.answer(*SYNC), troubles.log("api")
-        error = troubles.function("validate-account", {"accountId": mirror.account.id})
-
-    assert sections()["The database does not answer"] == [answer, log, error]
+    assert sections()["The settings secret cannot be read"] == [response, log]
 
 
-def test_a_database_that_cannot_be_written(troubles: Troubles, mirror: Mirror) -> None:
+def test_a_database_that_does_not_answer(deployment: BrokenDeployment, mirror: Mirror) -> None:
+    with deployment.deployed_with("api", "validate-account", DATABASE_URL=NOWHERE):
+        response, log = deployment.response(*SYNC), deployment.log("api")
+        error = deployment.function("validate-account", {"accountId": mirror.account.id})
+
+    assert sections()["The database does not answer"] == [response, log, error]
+
+
+def test_a_database_that_cannot_be_written(deployment: BrokenDeployment, mirror: Mirror) -> None:
     mirror.rows(f"ALTER ROLE {FUNCTIONS_LOGIN} SET default_transaction_read_only = on")
-    with troubles.deployed_with("api", "start-due-syncs"):
-        answer, log = troubles.answer("GET", "/api/health"), troubles.log("api")
-        error = troubles.function("start-due-syncs")
+    with deployment.deployed_with("api", "start-due-syncs"):
+        response, log = deployment.response("GET", "/api/health"), deployment.log("api")
+        error = deployment.function("start-due-syncs")
         mirror.rows(f"ALTER ROLE {FUNCTIONS_LOGIN} RESET default_transaction_read_only")
 
-    assert sections()["The database is read-only"] == [answer, log, error]
+    assert sections()["The database is read-only"] == [response, log, error]
 
 
-def test_a_database_without_a_free_connection(troubles: Troubles, empty: Cluster) -> None:
-    empty.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0 PASSWORD 'right'")
-    url = empty.url("crowded", "mail", password="right")
-    with troubles.deployed_with("api", DATABASE_URL=url):
-        answer, log = troubles.answer(*SYNC), troubles.log("api")
+def test_a_database_without_a_free_connection(
+    deployment: BrokenDeployment, server: Cluster
+) -> None:
+    server.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0 PASSWORD 'right'")
+    url = server.url("crowded", "empty", password="right")
+    with deployment.deployed_with("api", DATABASE_URL=url):
+        response, log = deployment.response(*SYNC), deployment.log("api")
 
-    assert sections()["The database takes no more connections"] == [answer, log]
-
-
-def test_a_url_that_cannot_be_read(troubles: Troubles) -> None:
-    with troubles.deployed_with("api", DATABASE_URL="postgresql://me:pass@word@db.example.org/x"):
-        answer, log = troubles.answer("GET", "/api/health"), troubles.log("api")
-
-    assert sections()["The database's URL cannot be read"] == [answer, log]
+    assert sections()["The database takes no more connections"] == [response, log]
 
 
-def test_a_wrong_password(troubles: Troubles, empty: Cluster) -> None:
-    url = empty.url("functions", "mail", password="wrong")
-    with troubles.deployed_with("api", DATABASE_URL=url):
-        answer, log = troubles.answer(*SYNC), troubles.log("api")
+def test_a_url_that_cannot_be_read(deployment: BrokenDeployment) -> None:
+    with deployment.deployed_with("api", DATABASE_URL="postgresql://me:pass@word@db.example.org/x"):
+        response, log = deployment.response("GET", "/api/health"), deployment.log("api")
 
-    assert sections()["The database refuses the login"] == [answer, log]
-
-
-def test_a_database_without_the_schema(troubles: Troubles, empty: Cluster) -> None:
-    url = empty.url("functions", "mail", password="right")
-    with troubles.deployed_with("api", DATABASE_URL=url):
-        health, answer = troubles.answer("GET", "/api/health"), troubles.answer(*SYNC)
-        log = troubles.log("api")
-
-    assert sections()["The schema is missing or old"] == [health, answer, log]
+    assert sections()["The database's URL cannot be read"] == [response, log]
 
 
-def test_a_state_machine_that_is_not_there(troubles: Troubles, mirror: Mirror) -> None:
+def test_a_wrong_password(deployment: BrokenDeployment, server: Cluster) -> None:
+    url = server.url("functions", "empty", password="wrong")
+    with deployment.deployed_with("api", DATABASE_URL=url):
+        response, log = deployment.response(*SYNC), deployment.log("api")
+
+    assert sections()["The database refuses the login"] == [response, log]
+
+
+def test_a_database_without_the_schema(deployment: BrokenDeployment, server: Cluster) -> None:
+    url = server.url("functions", "empty", password="right")
+    with deployment.deployed_with("api", DATABASE_URL=url):
+        health, response = deployment.response("GET", "/api/health"), deployment.response(*SYNC)
+        log = deployment.log("api")
+
+    assert sections()["The schema is missing or old"] == [health, response, log]
+
+
+def test_a_state_machine_that_is_not_there(deployment: BrokenDeployment, mirror: Mirror) -> None:
     """What a missing permission looks like too: the local endpoint does not judge roles."""
     machine = mirror.stack.lambdas.settings["MAILBOX_SYNC_ARN"].replace("mailbox", "no-mailbox")
-    with troubles.deployed_with("api", MAILBOX_SYNC_ARN=machine):
-        answer, log = troubles.answer(*SYNC), troubles.log("api")
-    # The run that was asked for is queued; here the next request starts it, there the clock.
+    with deployment.deployed_with("api", MAILBOX_SYNC_ARN=machine):
+        response, log = deployment.response(*SYNC), deployment.log("api")
+    # The run is queued; here the next request starts it, there the clock.
     mirror.account.sync()
     mirror.finished()
 
-    assert sections()["Step Functions refuses"] == [answer, log]
+    assert sections()["Step Functions refuses"] == [response, log]
 
 
-def test_a_key_that_is_not_there(troubles: Troubles) -> None:
+def test_a_key_that_is_not_there(deployment: BrokenDeployment) -> None:
     nowhere = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000"
-    with troubles.deployed_with("get-access-token", TOKEN_KEY_ARN=nowhere):
-        run, log = troubles.run(), troubles.log("mark-failed")
+    with deployment.deployed_with("get-access-token", TOKEN_KEY_ARN=nowhere):
+        run, log = deployment.run(), deployment.log("mark-failed")
 
     assert sections()["The token key refuses"] == [run, log]
 
@@ -132,43 +138,40 @@ def test_a_key_that_is_not_there(troubles: Troubles) -> None:
     ],
 )
 def test_an_app_that_may_not_sign_in(
-    title: str, secret: str | None, expired: bool, troubles: Troubles, mirror: Mirror
+    title: str, secret: str | None, expired: bool, deployment: BrokenDeployment, mirror: Mirror
 ) -> None:
-    switch: Callable[[bool], None] = lambda on: simulator(  # noqa: E731
-        mirror.stack.provider, "POST", "switches", app_secret_expired=on
-    )
     known = mirror.stack.provider.client_secret
     mirror.rows(EXPIRE)
-    switch(expired)
-    with troubles.deployed_with(
+    mirror.control("POST", "switches", app_secret_expired=expired)
+    with deployment.deployed_with(
         "get-access-token",
         MICROSOFT_CLIENT_CERTIFICATE="",
         MICROSOFT_CLIENT_SECRET=secret or known,
     ):
-        run, log = troubles.run(), troubles.log("mark-failed")
-    switch(False)
+        run, log = deployment.run(), deployment.log("mark-failed")
+    mirror.control("POST", "switches", app_secret_expired=False)
 
     assert sections()[title] == [run, log]
 
 
-def test_a_grant_that_was_withdrawn(troubles: Troubles, mirror: Mirror) -> None:
+def test_a_grant_that_was_withdrawn(deployment: BrokenDeployment, mirror: Mirror) -> None:
     mirror.rows(EXPIRE)
     mirror.simulate("revoke")
-    run, log = troubles.run(), troubles.log("mark-failed")
-    answer = troubles.answer(*SYNC)
+    run, log = deployment.run(), deployment.log("mark-failed")
+    response = deployment.response(*SYNC)
     connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
     mirror.finished()
 
-    assert sections()["A person has withdrawn the grant"] == [run, log, answer]
+    assert sections()["A person has withdrawn the grant"] == [run, log, response]
 
 
-def test_a_provider_that_cannot_be_reached(troubles: Troubles, mirror: Mirror) -> None:
+def test_a_provider_that_cannot_be_reached(deployment: BrokenDeployment, mirror: Mirror) -> None:
     nowhere = "http://127.0.0.1:1/v1.0"
-    with troubles.deployed_with("sync-folders", "reach-provider", GRAPH_URL=nowhere):
-        error = troubles.function("reach-provider")
+    with deployment.deployed_with("sync-folders", "reach-provider", GRAPH_URL=nowhere):
+        error = deployment.function("reach-provider")
         mirror.account.sync()
-        seen = troubles.failing_state()
-        log = troubles.log("sync-folders")
+        seen = deployment.failing_state()
+        log = deployment.log("sync-folders")
     mirror.finished()
 
     assert sections()["The provider cannot be reached"] == [error, seen, log]

@@ -6,12 +6,7 @@ from typing import Any
 
 import pytest
 
-from localdev.demo_account import simulator
-from localdev.engine.aws_resources import aws_client
-from tests.local.stack.comparison import in_mailbox, stored
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.test_push import tick
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 
 DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1"
 CHECKED = "SELECT last_sync_at FROM mailsync.email_accounts WHERE provider_account_id <> 'nobody'"
@@ -28,7 +23,7 @@ SELECT '{}', (SELECT max(id) FROM mailsync.data_keys), '\\x00' RETURNING 1"""
 
 @pytest.fixture
 def up_to_date(mirror: Mirror) -> Mirror:
-    simulator(mirror.stack.provider, "POST", "latency", model="none")
+    mirror.latency()
     mirror.finished()
     mirror.synced()
     return mirror
@@ -38,17 +33,10 @@ def checked(mirror: Mirror) -> list[list[Any]]:
     """The runs that a tick has added, once the look that it caused is over."""
     before, known = mirror.rows(CHECKED), {each[0] for each in mirror.rows(RUNS)}
     mirror.rows(DUE)
-    assert tick(mirror)["due"] >= 1
+    assert mirror.invoke("start-due-syncs")["due"] >= 1
     when(lambda: mirror.rows(CHECKED) > before)
     mirror.finished()
     return [each for each in mirror.rows(RUNS) if each[0] not in known]
-
-
-def has_execution(mirror: Mirror, run_id: str) -> bool:
-    client = aws_client("stepfunctions", mirror.stack.aws_url)
-    machine = mirror.stack.lambdas.settings["MAILBOX_SYNC_ARN"]
-    listed = client.list_executions(stateMachineArn=machine)["executions"]
-    return run_id in {each["name"] for each in listed}
 
 
 def test_a_tick_without_news_shows_in_the_status_and_leaves_no_run(up_to_date: Mirror) -> None:
@@ -69,21 +57,21 @@ def test_one_new_mail_is_mirrored_without_an_execution(up_to_date: Mirror) -> No
     [[run_id, *run]] = checked(up_to_date)
 
     assert run == ["completed", "schedule", None]
-    assert not has_execution(up_to_date, run_id)
-    assert stored(up_to_date) == in_mailbox(up_to_date)
+    assert run_id not in up_to_date.executions()
+    assert up_to_date.divergences() == []
 
 
 def test_a_backlog_is_mirrored_by_an_execution(up_to_date: Mirror) -> None:
-    simulator(up_to_date.stack.provider, "POST", "switches", largest_page=3)
+    up_to_date.control("POST", "switches", largest_page=3)
     for number in range(5):
         up_to_date.simulate("deliver", subject=f"backlog {number}")
 
     [[run_id, *run]] = checked(up_to_date)
-    simulator(up_to_date.stack.provider, "POST", "switches", largest_page=1000)
+    up_to_date.control("POST", "switches", largest_page=1000)
 
     assert run == ["completed", "schedule", None]
-    assert has_execution(up_to_date, run_id)
-    assert stored(up_to_date) == in_mailbox(up_to_date)
+    assert run_id in up_to_date.executions()
+    assert up_to_date.divergences() == []
 
 
 def test_of_a_batch_only_the_mailbox_fails_whose_grant_is_worth_nothing(
@@ -98,7 +86,7 @@ def test_of_a_batch_only_the_mailbox_fails_whose_grant_is_worth_nothing(
     when(lambda: up_to_date.rows(failed) == [["reauth_required", "AccessRevoked"]])
 
     assert ["completed", "schedule", None] in [each[1:] for each in added]
-    assert stored(up_to_date) == in_mailbox(up_to_date)
+    assert up_to_date.divergences() == []
     up_to_date.rows(f"DELETE FROM mailsync.email_accounts WHERE id = '{stranger}' RETURNING 1")
 
 
@@ -109,18 +97,18 @@ def test_a_function_that_dies_in_mid_look_costs_time_and_no_mail(
     host, before = up_to_date.stack.lambdas, up_to_date.rows(CHECKED)
     monkeypatch.setattr(host, "retry_after_s", [1, 1])
     up_to_date.simulate("deliver", subject="after a death")
-    simulator(up_to_date.stack.provider, "POST", "latency", fixed_s=3)
+    up_to_date.latency(3)
     up_to_date.rows(DUE)
-    tick(up_to_date)
+    up_to_date.invoke("start-due-syncs")
     leased = "SELECT 1 FROM mailsync.email_accounts WHERE lease_owner = 'sync-accounts'"
     when(lambda: up_to_date.rows(leased))
 
     for pid in host.pids("sync-accounts", busy=True):
         os.kill(pid, signal.SIGKILL)
-    simulator(up_to_date.stack.provider, "POST", "latency", model="none")
+    up_to_date.latency()
     assert up_to_date.rows(leased)
     up_to_date.rows("UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
 
     when(lambda: up_to_date.rows(CHECKED) > before)
     up_to_date.finished()
-    assert stored(up_to_date) == in_mailbox(up_to_date)
+    assert up_to_date.divergences() == []

@@ -6,8 +6,7 @@ from typing import Any
 import httpx
 
 from localdev.engine.aws_resources import EVENT_BUS, aws_client
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 from tests.support.aws_signature import signed_headers
 
 
@@ -15,21 +14,21 @@ def put(mirror: Mirror, kind: str, detail: dict[str, Any]) -> str:
     """The id of the event that the bus took."""
     entry = {"Source": "my.app", "DetailType": kind, "Detail": json.dumps(detail)}
     client = aws_client("events", mirror.stack.aws_url)
-    answer = client.put_events(Entries=[{"EventBusName": EVENT_BUS, **entry}])
-    return str(answer["Entries"][0]["EventId"])
+    response = client.put_events(Entries=[{"EventBusName": EVENT_BUS, **entry}])
+    return str(response["Entries"][0]["EventId"])
 
 
 def outcome(mirror: Mirror, event_id: str) -> dict[str, str]:
-    """What came of an event, as the local endpoint tells it."""
+    """Return the outcome of an event, as the local endpoint lists it."""
 
-    def told() -> dict[str, str] | None:
+    def ended() -> dict[str, str] | None:
         url = f"{mirror.stack.aws_url}/_local/events"
         seen = httpx.get(url, headers=signed_headers("GET", url, service="events")).json()
         (event,) = (each for each in seen if each["id"] == event_id)
         outcome: dict[str, str] | None = event["outcome"]
         return outcome
 
-    return when(told)
+    return when(ended)
 
 
 def test_an_event_starts_the_sync_of_its_account(mirror: Mirror) -> None:
@@ -65,7 +64,7 @@ def test_the_end_of_a_sync_reaches_a_queue_that_listens(mirror: Mirror) -> None:
     queue = listen(mirror, "sync.completed")
     run = mirror.synced()
 
-    assert not mirror.stack.lambdas.invoke("publish-events", b"{}").failed
+    mirror.invoke("publish-events")
 
     heard = [json.loads(each["Body"]) for each in receive(mirror, queue)]
     (event,) = (each for each in heard if each["detail"]["runId"] == run["id"])

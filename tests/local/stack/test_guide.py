@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 from tests.support.guide import STATUS_FIELDS
 
 GUIDE_BODY = """{
@@ -16,34 +16,34 @@ def test_its_curl_call_starts_a_sync(mirror: Mirror) -> None:
     body = GUIDE_BODY.replace("your-account-id-here", mirror.account.id)
     headers = {"Content-Type": "application/json", "User-Agent": "curl/8.5.0", "Accept": "*/*"}
 
-    answer = httpx.post(f"{mirror.stack.api_url}/api/email/sync", content=body, headers=headers)
+    response = httpx.post(f"{mirror.stack.api_url}/api/email/sync", content=body, headers=headers)
 
-    assert answer.status_code == 202
-    assert answer.json()["success"] is True
-    assert answer.json()["runId"]
+    assert response.status_code == 202
+    assert response.json()["success"] is True
+    assert response.json()["runId"]
 
 
 def test_its_pages_request_starts_or_joins_a_sync(mirror: Mirror) -> None:
     """As a browser sends it for a page of the same origin."""
     same_origin = {"Origin": mirror.stack.api_url, "Sec-Fetch-Site": "same-origin"}
-    asked = {"accountId": mirror.account.id, "syncType": "manual"}
+    body = {"accountId": mirror.account.id, "syncType": "manual"}
 
-    answer = httpx.post(f"{mirror.stack.api_url}/api/email/sync", json=asked, headers=same_origin)
+    response = httpx.post(f"{mirror.stack.api_url}/api/email/sync", json=body, headers=same_origin)
 
-    assert answer.status_code == 202
-    assert answer.json()["executionArn"].startswith("arn:aws:states:")
+    assert response.status_code == 202
+    assert response.json()["executionArn"].startswith("arn:aws:states:")
 
 
 def test_its_status_call_answers_its_nine_fields_in_their_types(mirror: Mirror) -> None:
     mirror.finished()
 
-    answer = httpx.get(
+    response = httpx.get(
         f"{mirror.stack.api_url}/api/email/sync?accountId={mirror.account.id}",
         headers={"User-Agent": "curl/8.5.0", "Accept": "*/*"},
     )
 
-    assert answer.status_code == 200
-    shown = answer.json()
+    assert response.status_code == 200
+    shown = response.json()
     assert shown["accountId"] == mirror.account.id
     assert shown["provider"] == "microsoft"
     assert {name: type(shown[name]) for name in STATUS_FIELDS} == STATUS_FIELDS

@@ -1,16 +1,13 @@
 """Two people with a mirrored mailbox each: neither sees the other's, by the API or by SQL."""
 
-import time
 from collections.abc import Iterator
 
 import httpx
-import jwt
 import pytest
 
-from localdev.demo_account import DemoAccount, connect, simulator
+from localdev.demo_account import DemoAccount
 from localdev.engine.dev_login import DEMO_USER
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 from tests.store.reader import LOGIN, Reader
 from tests.store.two_mailboxes import OWNER
 
@@ -25,11 +22,9 @@ ABOUT = (
 
 @pytest.fixture(scope="module")
 def bo(mirror: Mirror) -> Iterator[DemoAccount]:
-    provider, secret = mirror.stack.provider, mirror.stack.lambdas.settings["JWT_SECRET"]
-    simulator(provider, "POST", "mailboxes", address=ADDRESS, display_name="Bo")
-    simulator(provider, "POST", "deliver", mailbox=ADDRESS, subject="For Bo alone")
-    token = jwt.encode({"sub": BO, "exp": int(time.time()) + 600}, secret, algorithm="HS256")
-    account = connect(mirror.stack.api_url, provider, token, ADDRESS)
+    mirror.control("POST", "mailboxes", address=ADDRESS, display_name="Bo")
+    mirror.control("POST", "deliver", mailbox=ADDRESS, subject="For Bo alone")
+    account = mirror.connect_other(ADDRESS, BO)
     when(lambda: account.status()["runId"] is None)
     yield account
     url = f"{mirror.stack.api_url}/api/email/accounts/{account.id}?data=purge"
@@ -55,9 +50,9 @@ def test_the_api_shows_each_of_them_the_own_mailbox_only(mirror: Mirror, bo: Dem
     for own, other in (people, people[::-1]):
         listed = get(own, "/api/email/accounts").json()["accounts"]
         assert [each["accountId"] for each in listed] == [own.id]
-        for each in ABOUT:
-            assert get(own, each.format(own.id)).status_code == httpx.codes.OK
-            assert get(own, each.format(other.id)).status_code == httpx.codes.NOT_FOUND
+        for path in ABOUT:
+            assert get(own, path.format(own.id)).status_code == httpx.codes.OK
+            assert get(own, path.format(other.id)).status_code == httpx.codes.NOT_FOUND
         runs = get(other, ABOUT[1].format(other.id)).json()["runs"]
         path = f"/api/email/runs/{runs[0]['runId']}"
         assert get(other, path).status_code == httpx.codes.OK

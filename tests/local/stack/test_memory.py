@@ -1,25 +1,22 @@
 """A function keeps to its memory, whatever the mailboxes hold; the host kills one that does not."""
 
 import json
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import httpx
-import jwt
 import pytest
 
 from infra.catalog import find_function
-from localdev.demo_account import DemoAccount, connect, simulator
+from localdev.demo_account import DemoAccount
 from localdev.engine.report import read_reports
-from mailsync.providers.graph.http import ANSWER_LIMIT_BYTES
-from mailsync.sync.batch import AT_ONCE
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from mailsync.providers.graph.http import RESPONSE_LIMIT_BYTES
+from mailsync.sync.batch import MAX_WORKERS
+from tests.local.mirror import Mirror, when
 
 MESSAGES = 3
-BODY = "x" * (ANSWER_LIMIT_BYTES // MESSAGES - 100_000) + "\N{GRINNING FACE}"
+BODY = "x" * (RESPONSE_LIMIT_BYTES // MESSAGES - 100_000) + "\N{GRINNING FACE}"
 """In memory each character takes as much as the widest one, four bytes."""
 MAIL = {
     "subject": "Large",
@@ -37,23 +34,19 @@ SELECT count(*) FROM mailsync.emails m JOIN mailsync.email_bodies b ON b.email_i
 def people(mirror: Mirror) -> Iterator[list[DemoAccount]]:
     """As many as are checked at once, each with a mailbox that is mirrored and then gets a page
     of mail that is just not too large."""
-    provider, secret = mirror.stack.provider, mirror.stack.lambdas.settings["JWT_SECRET"]
-    simulator(provider, "POST", "latency", model="none")
-    accounts = []
-    for number in range(AT_ONCE):
-        address = f"large{number}@elsewhere.example"
-        simulator(provider, "POST", "mailboxes", address=address, display_name="Large")
-        claims = {"sub": f"large{number}", "exp": int(time.time()) + 3600}
-        token = jwt.encode(claims, secret, algorithm="HS256")
-        accounts.append(connect(mirror.stack.api_url, provider, token, address))
-    for each in accounts:
-        when(partial(has_ended, each))
+    mirror.latency()
+    accounts = [
+        mirror.connect_other(f"large{number}@elsewhere.example", f"large{number}")
+        for number in range(MAX_WORKERS)
+    ]
+    for account in accounts:
+        when(partial(has_ended, account))
         for _ in range(MESSAGES):
-            simulator(provider, "POST", "deliver", mailbox=each.address, **MAIL)
+            mirror.control("POST", "deliver", mailbox=account.address, **MAIL)
     yield accounts
-    for each in accounts:
-        url = f"{mirror.stack.api_url}/api/email/accounts/{each.id}?data=purge"
-        assert httpx.delete(url, headers=each.headers, timeout=60).is_success
+    for account in accounts:
+        url = f"{mirror.stack.api_url}/api/email/accounts/{account.id}?data=purge"
+        assert httpx.delete(url, headers=account.headers, timeout=60).is_success
 
 
 def has_ended(account: DemoAccount) -> bool:
@@ -68,20 +61,20 @@ def log_of(mirror: Mirror, name: str) -> Path:
 def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_one_function(
     mirror: Mirror, people: list[DemoAccount]
 ) -> None:
-    simulator(mirror.stack.provider, "POST", "latency", fixed_s=0.5)  # so that all answers meet
+    mirror.latency(0.5)  # so that all answers meet
 
     ids = [each.id for each in people]
-    answer = mirror.stack.lambdas.invoke("sync-accounts", json.dumps({"accountIds": ids}).encode())
-    simulator(mirror.stack.provider, "POST", "latency", model="none")
-    assert not answer.failed, answer.payload
+    result = mirror.stack.lambdas.invoke("sync-accounts", json.dumps({"accountIds": ids}).encode())
+    mirror.latency()
+    assert not result.failed, result.payload
     for each in people:
         when(partial(has_ended, each))
 
-    tally = json.loads(answer.payload)["outcomes"]
+    tally = json.loads(result.payload)["outcomes"]
     assert set(tally) <= {"synced", "handedOver"}
-    assert sum(tally.values()) == AT_ONCE
+    assert sum(tally.values()) == MAX_WORKERS
     for name in ("sync-accounts", "sync-folders", "sync-folder"):
         used = max(each.used_mb for each in read_reports(log_of(mirror, name)))
         assert used < find_function(name).memory_mb
     stored = mirror.rows(BODIES.format(",".join(ids), len(BODY)))
-    assert stored == [[AT_ONCE * MESSAGES]]
+    assert stored == [[MAX_WORKERS * MESSAGES]]

@@ -5,8 +5,7 @@ import json
 import httpx
 
 from mailsync.sync.store_page import PAGE_SIZE
-from tests.local.stack.comparison import in_mailbox, stored
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 from tests.support.guide import STATUS_FIELDS
 from tests.support.small_stack import MESSAGES
 
@@ -34,7 +33,7 @@ def test_the_status_shows_the_guides_nine_fields_and_a_complete_mirror(mirror: M
 def test_every_message_of_the_mailbox_is_a_row_with_every_field_in_its_folder(
     mirror: Mirror,
 ) -> None:
-    assert stored(mirror) == in_mailbox(mirror)
+    assert mirror.divergences() == []
 
 
 def test_the_history_shows_the_guides_steps_and_each_large_folder_with_input_and_times(
@@ -106,7 +105,7 @@ def test_a_mail_that_is_moved_read_and_deleted_is_followed(mirror: Mirror) -> No
 
 
 def test_the_self_test_runs_three_steps(mirror: Mirror) -> None:
-    answer = httpx.get(f"{mirror.stack.api_url}/api/test-sync").json()
+    response = httpx.get(f"{mirror.stack.api_url}/api/test-sync").json()
 
-    assert answer["success"] is True
-    assert {"message", "executionArn", "eventId"} <= answer.keys()
+    assert response["success"] is True
+    assert {"message", "executionArn", "eventId"} <= response.keys()

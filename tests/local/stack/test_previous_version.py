@@ -10,11 +10,9 @@ from infra.catalog import FUNCTIONS, MAILBOX_SYNC, WORKFLOWS, Workflow
 from localdev.engine.aws_resources import aws_client
 from localdev.engine.definition import fill_placeholders
 from localdev.engine.dev_login import DEMO_USER
-from localdev.samples import ANSWERS, Samples
+from localdev.samples import EXPECTED_RESULTS, Samples
 from tests.deploy.previous import EVENTS, STATEMACHINE
-from tests.local.stack.comparison import in_mailbox, stored
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 from tests.workflow.test_definitions import machines
 
 INPUT = {"accountId", "syncType", "trigger"}
@@ -37,7 +35,7 @@ def tasks() -> dict[str, Task]:
 
 
 def read_of_answer(node: Any) -> Iterator[str]:
-    """The members of a function's answer that a Task of the definition picks."""
+    """The members of a function's result that a Task of the definition picks."""
     for path in node.get("ResultSelector", {}).values():
         if isinstance(path, str) and path.startswith("$.Payload."):
             yield path.removeprefix("$.Payload.")
@@ -73,7 +71,7 @@ def test_an_execution_begun_under_the_previous_definition_ends_well(mirror: Mirr
 
     found = client.describe_execution(executionArn=arn)
     assert found["status"] == "SUCCEEDED", found
-    assert stored(mirror) == in_mailbox(mirror)
+    assert mirror.divergences() == []
 
 
 def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
@@ -84,11 +82,11 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
         mirror.account.id, DEMO_USER, folder["id"], events=EVENTS, run_id="of-the-previous-version"
     )
 
-    for name in [each for each in ANSWERS if each in tasks()]:
-        answer = mirror.stack.lambdas.invoke(name, samples.event(name))
-        assert not answer.failed, (name, answer.payload)
-        assert set(read_of_answer(tasks()[name])) <= (json.loads(answer.payload) or {}).keys()
-        assert samples.complaint(name, answer.payload) is None
+    for name in [each for each in EXPECTED_RESULTS if each in tasks()]:
+        result = mirror.stack.lambdas.invoke(name, samples.event(name))
+        assert not result.failed, (name, result.payload)
+        assert set(read_of_answer(tasks()[name])) <= (json.loads(result.payload) or {}).keys()
+        assert samples.mismatch(name, result.payload) is None
 
     assert mirror.synced()["status"] == "completed"
 

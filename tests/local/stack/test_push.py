@@ -1,38 +1,26 @@
-"""A mail arrives, the provider calls the webhook, the next tick mirrors it: nobody asks."""
+"""A mail arrives, the provider calls the webhook, the next tick mirrors it: without any request."""
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 
-from localdev.demo_account import connect, simulator
+from localdev.demo_account import connect
 from localdev.simulators.service import TENANT_ID
-from localdev.stack import Stack
-from tests.local.stack.comparison import in_mailbox, stored
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 
 DUE = "SELECT next_sync_at <= now() FROM mailsync.email_accounts"
 NOT_DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now() + interval '1 hour' RETURNING 1"
 RUNS = "SELECT count(*) FROM mailsync.sync_runs"
 
 
-def tick(mirror: Mirror, function: str = "start-due-syncs") -> dict[str, Any]:
-    answer = mirror.stack.lambdas.invoke(function, b"{}")
-    assert not answer.failed, answer.payload
-    counts: dict[str, Any] = json.loads(answer.payload)
-    return counts
-
-
 @pytest.fixture
 def pushed(mirror: Mirror) -> Mirror:
     """Its mailbox is up to date, not due, and the provider notifies us of changes."""
     mirror.finished()
-    tick(mirror, "renew-subscriptions")
+    mirror.invoke("renew-subscriptions")
     mirror.synced()
     mirror.rows(NOT_DUE)
     return mirror
@@ -42,83 +30,86 @@ def subjects(mirror: Mirror) -> set[str]:
     return {subject for (subject,) in mirror.rows("SELECT subject FROM mailsync.emails")}
 
 
-def test_a_mail_that_arrives_is_mirrored_by_the_next_tick_without_anybody_asking(
+def test_a_mail_that_arrives_is_mirrored_by_the_next_tick_without_a_request(
     pushed: Mirror,
 ) -> None:
-    pushed.simulate("deliver", subject="Nobody asked for this")
+    pushed.simulate("deliver", subject="Without a request")
     when(lambda: pushed.rows(DUE) == [[True]])
 
-    assert tick(pushed)["due"] == 1
+    assert pushed.invoke("start-due-syncs")["due"] == 1
 
-    when(lambda: "Nobody asked for this" in subjects(pushed))
+    when(lambda: "Without a request" in subjects(pushed))
     assert pushed.finished()["lastError"] is None
 
 
 def test_a_lost_notification_costs_time_and_no_mail(pushed: Mirror) -> None:
-    provider = pushed.stack.provider
-    simulator(provider, "POST", "switches", notifications_lost=True)
-    pushed.simulate("deliver", subject="Nobody told us of this")
+    pushed.control("POST", "switches", notifications_lost=True)
+    pushed.simulate("deliver", subject="Without a notification")
     time.sleep(0.5)
-    simulator(provider, "POST", "switches", notifications_lost=False)
+    pushed.control("POST", "switches", notifications_lost=False)
     assert pushed.rows(DUE) == [[False]]
     pushed.rows("UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1")
 
-    tick(pushed)
+    pushed.invoke("start-due-syncs")
 
-    when(lambda: "Nobody told us of this" in subjects(pushed))
+    when(lambda: "Without a notification" in subjects(pushed))
     pushed.finished()
 
 
 def test_a_stranger_s_notification_comes_through_the_front_and_changes_nothing(
     pushed: Mirror,
 ) -> None:
-    subscription = simulator(pushed.stack.provider, "GET", "subscriptions")[0]
+    subscription = pushed.control("GET", "subscriptions")[0]
     forged = {"subscriptionId": subscription["id"], "clientState": "guessed"}
 
-    answer = httpx.post(f"{pushed.stack.api_url}/api/webhooks/microsoft", json={"value": [forged]})
+    response = httpx.post(
+        f"{pushed.stack.api_url}/api/webhooks/microsoft", json={"value": [forged]}
+    )
 
-    assert answer.status_code == 202
+    assert response.status_code == 202
     assert pushed.rows(DUE) == [[False]]
-    assert tick(pushed)["due"] == 0
+    assert pushed.invoke("start-due-syncs")["due"] == 0
 
 
 def test_a_disconnected_mailbox_is_not_notified_of_any_more_and_connected_again_it_is(
     pushed: Mirror,
 ) -> None:
     provider, account = pushed.stack.provider, pushed.account
-    assert len(simulator(provider, "GET", "subscriptions")) == 1
+    assert len(pushed.control("GET", "subscriptions")) == 1
 
-    answer = httpx.delete(
+    response = httpx.delete(
         f"{account.api_url}/api/email/accounts/{account.id}", headers=account.headers, timeout=30
     )
 
-    assert (answer.status_code, answer.json()["status"]) == (200, "disconnected")
-    assert simulator(provider, "GET", "subscriptions") == []
+    assert (response.status_code, response.json()["status"]) == (200, "disconnected")
+    assert pushed.control("GET", "subscriptions") == []
     assert connect(account.api_url, provider, pushed.stack.token()).id == account.id
     pushed.finished()
-    tick(pushed, "renew-subscriptions")
-    assert len(simulator(provider, "GET", "subscriptions")) == 1
-    assert stored(pushed) == in_mailbox(pushed)
+    pushed.invoke("renew-subscriptions")
+    assert len(pushed.control("GET", "subscriptions")) == 1
+    assert pushed.divergences() == []
 
 
 def test_a_mailbox_of_an_organisation_is_connected_notified_of_and_purged_with_nobody_signed_in(
     pushed: Mirror,
 ) -> None:
     stack, address = pushed.stack, "office@example.org"
-    user = simulator(stack.provider, "POST", "mailboxes", address=address, display_name="O")["id"]
+    user = pushed.control("POST", "mailboxes", address=address, display_name="O")["id"]
     body = {"tenantId": TENANT_ID, "emailAddress": address}
-    with httpx.Client(base_url=stack.api_url, headers=as_admin(stack), timeout=30) as admin:
+    with httpx.Client(
+        base_url=stack.api_url, headers=pushed.headers_of("root", mailsync_admin=True), timeout=30
+    ) as admin:
         account = admin.post("/api/email/accounts/microsoft", json=body).json()
         status = f"/api/email/sync?accountId={account['accountId']}"
         when(lambda: bool(admin.get(status).json()["initialSyncCompleted"]))
-        tick(pushed, "renew-subscriptions")
+        pushed.invoke("renew-subscriptions")
         when(lambda: admin.get(status).json()["runId"] is None)
         (made,) = subscriptions(pushed, user)
         pushed.rows(NOT_DUE)
 
-        simulator(stack.provider, "POST", "deliver", mailbox=address, subject="To the office")
+        pushed.control("POST", "deliver", mailbox=address, subject="To the office")
         when(lambda: [True] in pushed.rows(DUE))
-        tick(pushed)
+        pushed.invoke("start-due-syncs")
         when(lambda: "To the office" in subjects(pushed))
         purged = admin.delete(f"/api/email/accounts/{account['accountId']}?data=purge")
 
@@ -127,27 +118,21 @@ def test_a_mailbox_of_an_organisation_is_connected_notified_of_and_purged_with_n
     assert len(pushed.rows(DUE)) == 1
 
 
-def as_admin(stack: Stack) -> dict[str, str]:
-    claims = {"sub": "root", "mailsync_admin": True, "exp": int(time.time()) + 600}
-    token = jwt.encode(claims, stack.lambdas.settings["JWT_SECRET"], algorithm="HS256")
-    return {"Authorization": f"Bearer {token}"}
-
-
 def subscriptions(mirror: Mirror, user_id: str) -> list[dict[str, Any]]:
-    found = simulator(mirror.stack.provider, "GET", "subscriptions")
+    found = mirror.control("GET", "subscriptions")
     return [each for each in found if each["mailbox_id"] == user_id]
 
 
 def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(
     pushed: Mirror,
 ) -> None:
-    subscription = simulator(pushed.stack.provider, "GET", "subscriptions")[0]
+    subscription = pushed.control("GET", "subscriptions")[0]
     notification = {
         "subscriptionId": subscription["id"],
         "clientState": subscription["client_state"],
     }
     before = pushed.rows(RUNS)[0][0]
-    pushed.simulate("deliver", subject="Told a thousand times")
+    pushed.simulate("deliver", subject="Notified a thousand times")
 
     with httpx.Client(base_url=pushed.stack.api_url, timeout=60) as client:
         with ThreadPoolExecutor(4) as pool:
@@ -158,8 +143,11 @@ def test_a_burst_of_notifications_is_one_sync_and_the_api_answers_meanwhile(
             assert client.get("/api/health").status_code == 200
         assert {each.result().status_code for each in send} == {202}
 
-    assert [tick(pushed)["due"], tick(pushed)["due"]] == [1, 0]
-    when(lambda: "Told a thousand times" in subjects(pushed))
+    assert [pushed.invoke("start-due-syncs")["due"], pushed.invoke("start-due-syncs")["due"]] == [
+        1,
+        0,
+    ]
+    when(lambda: "Notified a thousand times" in subjects(pushed))
     pushed.finished()
     assert pushed.rows(RUNS)[0][0] == before + 1
 

@@ -5,6 +5,7 @@ On the local stack all functions share all settings; only here, and in the conta
 """
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,19 @@ from infra import catalog
 from localdev.containers.settings import deployed_settings, filled
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER
-from localdev.engine.environment import Environment, Outcome
-from localdev.samples import ANSWERS, EVENTS, Samples
+from localdev.engine.environment import Environment
+from localdev.samples import EVENTS, EXPECTED_RESULTS, Samples
 from localdev.stack import CODE_ROOT
 from tests.deploy import synthesis
 from tests.deploy.template import Template
-from tests.local.stack.comparison import in_mailbox, stored
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 
 FROM_OUTSIDE = ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)
 """What leads a function to this machine: AWS itself gives it these, or needs none."""
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     """The variables in each function's environment, by its name."""
     folder = tmp_path_factory.mktemp("cdk.out")
     synthesis.app(folder).synth()
@@ -41,11 +41,11 @@ def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
     names = {each.name for each in catalog.FUNCTIONS}
 
     assert {path.stem for path in EVENTS.glob("*.json")} == names
-    assert ANSWERS.keys() == names
+    assert EXPECTED_RESULTS.keys() == names
 
 
-def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
-    mirror: Mirror, told: dict[str, dict[str, object]], tmp_path: Path
+def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
+    mirror: Mirror, variables: dict[str, dict[str, object]], tmp_path: Path
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
     samples = Samples(mirror.account.id, DEMO_USER, folder["id"])
@@ -56,30 +56,40 @@ def test_every_function_answers_its_sample_with_what_its_deployment_tells_it(
         owner_url=own["MIGRATION_DATABASE_URL"],
     )
 
-    for name in ANSWERS:
-        settings = filled(told[name], values) | {each: values[each] for each in FROM_OUTSIDE}
-        outcome = run(catalog.find_function(name), samples.event(name), settings, tmp_path)
+    def start(name: str) -> Environment:
+        settings = filled(variables[name], values) | {each: values[each] for each in FROM_OUTSIDE}
+        function, log = catalog.find_function(name), tmp_path / f"{name}.log"
+        return Environment(function, code_root=CODE_ROOT, settings=settings, log=log)
+
+    for name, environment in started_ahead(start, list(EXPECTED_RESULTS)):
+        outcome = environment.run(samples.event(name))
         assert not outcome.failed, (name, outcome.payload)
-        assert samples.complaint(name, outcome.payload) is None
+        assert samples.mismatch(name, outcome.payload) is None
 
     mirror.finished()
     assert mirror.synced()["status"] == "completed"
-    assert stored(mirror) == in_mailbox(mirror)
+    assert mirror.divergences() == []
 
 
-def run(
-    function: catalog.Function, event: bytes, settings: dict[str, str], folder: Path
-) -> Outcome:
-    log = folder / f"{function.name}.log"
-    environment = Environment(function, code_root=CODE_ROOT, settings=settings, log=log)
+def started_ahead(
+    start: Callable[[str], Environment], names: list[str]
+) -> Iterator[tuple[str, Environment]]:
+    """Yield each function's environment, which starts while the two before it are at work."""
+    running: dict[str, Environment] = {}
     try:
-        return environment.run(event)
+        for place, name in enumerate(names):
+            running |= {
+                each: start(each) for each in names[place : place + 3] if each not in running
+            }
+            yield name, running[name]
+            running[name].stop()
     finally:
-        environment.stop()
+        for environment in running.values():
+            environment.stop()
 
 
 @pytest.mark.parametrize(
     "payload", [b"", b"null", b'{"hasMore": true, "waitSeconds": 0}', b'{"errorType": "KeyError"}']
 )
 def test_an_answer_that_does_not_fit_is_named(payload: bytes) -> None:
-    assert Samples("a", "u", 1).complaint("sync-folder", payload)
+    assert Samples("a", "u", 1).mismatch("sync-folder", payload)

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from localdev.__main__ import _welcome
-from localdev.demo_account import connect, simulator
+from localdev.demo_account import connect
 from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
@@ -24,7 +24,7 @@ from mailsync.model import AccountId, Sealed
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 
 CREDENTIALS = (
     "SELECT account_id::text, grant_key_id, grant_sealed, access_key_id, access_sealed"
@@ -49,7 +49,7 @@ FILES_OF_OTHERS = {"simulators.log"}  # the provider's own
 
 @dataclass
 class Session:
-    """What somebody could carry away from it; `addresses` are those that we sent browsers to."""
+    """What an attacker could carry away from it; `addresses` are those that we sent browsers to."""
 
     keys: set[str] = field(default_factory=set)
     addresses: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Session:
 def session(mirror: Mirror) -> Session:
     found = Session()
     found.keys |= {mirror.stack.token(), *sign_ins(mirror, found), *notifications(mirror)}
-    be_told_too_much(mirror)
+    fail_with_revealing_errors(mirror)
     settings = mirror.stack.lambdas.settings
     found.keys |= {settings["JWT_SECRET"], settings["MICROSOFT_CLIENT_SECRET"]}
     pem = settings["MICROSOFT_CLIENT_CERTIFICATE"].partition("PRIVATE KEY")[2]
@@ -96,24 +96,25 @@ def sign_ins(mirror: Mirror, session: Session) -> Iterator[str]:
 
 def notifications(mirror: Mirror) -> Iterator[str]:
     """What the provider proves itself with when it notifies us, after a mail has come so."""
-    assert not mirror.stack.lambdas.invoke("renew-subscriptions", b"{}").failed
-    for each in simulator(mirror.stack.provider, "GET", "subscriptions"):
-        yield each["client_state"]
-        notification = {"subscriptionId": each["id"], "clientState": each["client_state"]}
+    mirror.invoke("renew-subscriptions")
+    for subscription in mirror.control("GET", "subscriptions"):
+        yield subscription["client_state"]
+        secret = subscription["client_state"]
+        notification = {"subscriptionId": subscription["id"], "clientState": secret}
         url = f"{mirror.stack.api_url}/api/webhooks/microsoft"
         assert httpx.post(url, json={"value": [notification]}).status_code == httpx.codes.ACCEPTED
 
 
-def be_told_too_much(mirror: Mirror) -> None:
+def fail_with_revealing_errors(mirror: Mirror) -> None:
     """The provider's errors quote whose mailbox it is and what stands in it."""
     (subject,) = mirror.rows("SELECT subject FROM mailsync.emails LIMIT 1")[0]
-    said = f"{mirror.account.address} may not read '{subject}'."
-    fault = {"status": 403, "code": "ErrorAccessDenied", "message": said}
+    message = f"{mirror.account.address} may not read '{subject}'."
+    fault = {"status": 403, "code": "ErrorAccessDenied", "message": message}
     rule = {"match": {"path": "/messages"}, "times": None, "fault": fault}
-    simulator(mirror.stack.provider, "POST", "faults", rules=[rule])
+    mirror.control("POST", "faults", rules=[rule])
     run_id = mirror.account.sync("full")["runId"]
     mirror.finished()
-    simulator(mirror.stack.provider, "DELETE", "faults")
+    mirror.control("DELETE", "faults")
     failed = f"SELECT error_message FROM mailsync.sync_run_folders WHERE run_id = '{run_id}'"
     assert any("ErrorAccessDenied" in str(each) for (each,) in mirror.rows(failed))
     assert mirror.synced()["error"] is None
@@ -144,8 +145,8 @@ def opened(mirror: Mirror) -> Iterator[str]:
 
 def links(mirror: Mirror) -> set[str]:
     """What stood in each link of the provider that was followed, whether or not it was kept."""
-    asked = simulator(mirror.stack.provider, "GET", "requests")
-    return {each for one in asked for each in TOKEN_OF_LINK.findall(one["query"])}
+    requests = mirror.control("GET", "requests")
+    return {each for one in requests for each in TOKEN_OF_LINK.findall(one["query"])}
 
 
 @pytest.fixture(scope="session")
@@ -153,8 +154,8 @@ def mail(mirror: Mirror, session: Session) -> set[str]:
     """Subjects, texts, people and their addresses, as far as they are not words of everyday."""
     texts = [text for (text,) in mirror.rows(TEXTS)]
     words = {word for text in texts for word in text.split() if len(word) > 14}
-    said = {text for query in (MAIL, RECIPIENTS) for (text,) in mirror.rows(query)}
-    return words | {each for each in said if each and len(each) > 10}
+    found = {text for query in (MAIL, RECIPIENTS) for (text,) in mirror.rows(query)}
+    return words | {each for each in found if each and len(each) > 10}
 
 
 def leaked(secrets: Iterable[str], text: str) -> list[str]:
@@ -232,12 +233,12 @@ def test_neither_stands_in_any_log(mirror: Mirror, session: Session, mail: set[s
 def test_neither_stands_in_an_event_on_the_bus(
     mirror: Mirror, session: Session, mail: set[str]
 ) -> None:
-    assert not mirror.stack.lambdas.invoke("publish-events", b"{}").failed
+    mirror.invoke("publish-events")
 
-    told = mirror.stack.events.seen()
+    events = mirror.stack.events.seen()
 
-    assert "sync.completed" in {each["type"] for each in told}
-    assert leaked(session.keys | mail, json.dumps(told)) == []
+    assert "sync.completed" in {each["type"] for each in events}
+    assert leaked(session.keys | mail, json.dumps(events)) == []
 
 
 def test_mail_stands_in_the_tables_that_are_made_for_it_and_in_no_other(

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from infra import catalog
-from tests.local.stack.conftest import Mirror
+from tests.local.mirror import Mirror
 from tests.support.emf import told
 
 IN_THE_WORKFLOW = {
@@ -28,15 +28,15 @@ def test_every_line_of_the_workflow_s_functions_names_run_and_account(mirror: Mi
     run_id = mirror.synced()["id"]
     found = printed(mirror)
 
-    said = {name: lines(found.get(name, "")) for name in IN_THE_WORKFLOW - {BEFORE_THE_RUN}}
-    assert sum(map(len, said.values())) > 4
-    for name, each in ((name, each) for name, listed in said.items() for each in listed):
+    logged = {name: lines(found.get(name, "")) for name in IN_THE_WORKFLOW - {BEFORE_THE_RUN}}
+    assert sum(map(len, logged.values())) > 4
+    for name, each in ((name, each) for name, listed in logged.items() for each in listed):
         assert {"run_id", "account_id"} <= each.keys(), (name, each)
         assert re.fullmatch(r"[a-z_]+", each["message"]), (name, each)
-    assert run_id in {each["run_id"] for each in said["mark-complete"]}
+    assert run_id in {each["run_id"] for each in logged["mark-complete"]}
 
 
-def test_a_sync_tells_its_outcome_and_its_requests_without_any_id(mirror: Mirror) -> None:
+def test_a_sync_reports_its_outcome_and_its_requests_without_any_id(mirror: Mirror) -> None:
     before = told("".join(printed(mirror).values()))
     run = mirror.synced()
     text = "".join(printed(mirror).values())
@@ -49,13 +49,12 @@ def test_a_sync_tells_its_outcome_and_its_requests_without_any_id(mirror: Mirror
     assert not any(mirror.account.id in each or run["id"] in each for each in metrics)
 
 
-def test_the_backlog_is_told(mirror: Mirror) -> None:
+def test_the_backlog_is_reported(mirror: Mirror) -> None:
     mirror.finished()
 
-    answer = mirror.stack.lambdas.invoke("measure-backlog", b"{}")
+    result = mirror.invoke("measure-backlog")
 
-    assert not answer.failed
-    assert json.loads(answer.payload).keys() == {
+    assert result.keys() == {
         *("due", "overdue_s", "unpublished_s", "quarantined", "contradicted", "to_reconnect")
     }
     levels = {name for name, *_ in told(printed(mirror)["measure-backlog"])}

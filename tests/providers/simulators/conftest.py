@@ -20,9 +20,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
 
 @pytest.fixture
 def simulators(running: Simulators) -> Iterator[Simulators]:
-    defaults = running.service.switches
+    defaults = running.service.behaviour
     yield running
-    running.service.switches = defaults
+    running.service.behaviour = defaults
     running.service.faults.clear()
     running.service.log.clear()
 

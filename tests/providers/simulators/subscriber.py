@@ -1,4 +1,4 @@
-"""An application that Graph notifies: answers the handshake, keeps what it is told."""
+"""An application that Graph notifies: answers the handshake and keeps the notifications."""
 
 import time
 from collections import deque
@@ -10,7 +10,7 @@ import orjson
 
 from localdev.http_server import Request, Response, Server
 
-PATIENCE_S = 10
+LIMIT_S = 10
 
 
 class Subscriber:
@@ -33,7 +33,7 @@ class Subscriber:
 
     def receives(self, number: int) -> bool:
         """Waits for so many notifications in all; whether they came."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + LIMIT_S
         while len(self.items) < number:
             if time.monotonic() > deadline:
                 return False

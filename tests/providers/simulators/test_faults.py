@@ -1,4 +1,4 @@
-"""Bad days on demand: each rule strikes what it names, as often as it says."""
+"""Bad days on demand: each rule injects its fault into what it names, as often as it says."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ def control(simulators: Simulators, method: str, action: str, **fields: Any) -> 
 
 
 def script(simulators: Simulators, *rules: dict[str, Any]) -> None:
-    answer = control(simulators, "POST", "faults", rules=list(rules))
-    assert answer.status_code == 200, answer.text
+    response = control(simulators, "POST", "faults", rules=list(rules))
+    assert response.status_code == 200, response.text
 
 
 def test_a_rule_strikes_the_nth_matching_request_so_many_times(
@@ -96,7 +96,7 @@ def test_an_unknown_fault_is_refused(simulators: Simulators) -> None:
     assert control(simulators, "POST", "faults", rules=rules).status_code == 400
 
 
-def test_the_log_tells_what_was_asked(simulators: Simulators, graph: httpx.Client) -> None:
+def test_the_log_shows_the_requests(simulators: Simulators, graph: httpx.Client) -> None:
     link = graph.get(INBOX_DELTA).json()["@odata.deltaLink"]
     graph.get(link)
 
@@ -119,7 +119,7 @@ def test_the_back_door_changes_mailboxes_and_shows_them(
     act("mark-read", id=message_id)
     act("move", id=message_id, destination="archive")
 
-    asked = f"messages?mailbox={mailbox.address}&folder=archive"
-    stored = control(simulators, "GET", asked).json()
+    query = f"messages?mailbox={mailbox.address}&folder=archive"
+    stored = control(simulators, "GET", query).json()
     assert [(each["immutable_id"], each["is_read"]) for each in stored] == [(message_id, True)]
     assert act("move", id="AAMk404", destination="archive")["error"] == "MessageNotFound"

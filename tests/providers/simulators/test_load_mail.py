@@ -2,9 +2,9 @@
 
 import os
 import random
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -41,64 +41,55 @@ def nasty(name: str) -> MailItem:
     return parse_mail((NASTY / f"{name}.eml").read_bytes())
 
 
-def test_encoded_words_may_split_a_character() -> None:
-    mail = nasty("split_character")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "split_character",
+            {
+                "subject": "日本語",
+                "sender": Address("佐藤", "sato@example.jp"),
+                "body": "お疲れ様です",
+                "received_at": datetime(2026, 5, 1, 3, 0, tzinfo=UTC),
+            },
+        ),
+        ("raw_latin_header", {"subject": "Reunión mañana", "body": "Hasta mañana"}),
+        (
+            "unknown_charset",
+            {
+                "subject": "Grüße",
+                "body": "Grüße aus Köln",
+                "received_at": datetime(2026, 5, 1, 10, 0, tzinfo=UTC),
+                "sent_at": datetime(2026, 5, 1, 10, 0, tzinfo=UTC),
+            },
+        ),
+        ("html_and_text", {"body": "<p>rich é</p>", "body_type": "html", "has_attachments": True}),
+        ("broken_headers", {"subject": "", "received_at": datetime(1970, 1, 1, tzinfo=UTC)}),
+        (
+            "bytes_in_ids",
+            {
+                "sender": Address("Jörg", "jörg@example.com"),
+                "to": (Address("René @ home", "rené@example.com"),),
+                "internet_message_id": "<été@example.com>",
+                "conversation": "<début@example.com>",
+                "body": "hello",
+            },
+        ),
+        ("half_surrogate", {"subject": "half \ufffd", "body": "half \ufffd whole \U0001f600"}),
+    ],
+)
+def test_broken_mail_is_read_as_what_was_meant(name: str, expected: dict[str, Any]) -> None:
+    mail = nasty(name)
 
-    assert mail.subject == "日本語"
-    assert mail.sender is not None
-    assert (mail.sender.name, mail.sender.address) == ("佐藤", "sato@example.jp")
-    assert mail.body.strip() == "お疲れ様です"
-    assert mail.received_at == datetime(2026, 5, 1, 3, 0, tzinfo=UTC)
-
-
-def test_raw_bytes_in_headers_are_read_as_what_they_are() -> None:
-    mail = nasty("raw_latin_header")
-
-    assert mail.subject == "Reunión mañana"
-    assert mail.sender is not None
-    assert mail.sender.name == "José"
-    assert mail.body.strip() == "Hasta mañana"
-
-
-def test_unknown_charsets_fall_back_to_utf8_and_dates_to_received() -> None:
-    mail = nasty("unknown_charset")
-
-    assert mail.subject == "Grüße"
-    assert mail.body.strip() == "Grüße aus Köln"
-    assert mail.received_at == mail.sent_at == datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
-
-
-def test_html_is_preferred_and_attachments_are_no_body() -> None:
-    mail = nasty("html_and_text")
-
-    assert (mail.body_type, mail.body.strip()) == ("html", "<p>rich é</p>")
-    assert mail.has_attachments
-
-
-def test_broken_headers_still_make_a_mail() -> None:
-    mail = nasty("broken_headers")
-
-    assert mail.subject == ""
-    assert mail.received_at.year == 1970
-
-
-def test_bytes_above_127_are_read_wherever_they_stand() -> None:
-    mail = nasty("bytes_in_ids")
-
-    assert mail.sender == Address("Jörg", "jörg@example.com")
-    assert mail.to == (Address("René @ home", "rené@example.com"),)
-    assert (mail.internet_message_id, mail.conversation) == (
-        "<été@example.com>",
-        "<début@example.com>",
-    )
-    assert mail.body.strip() == "hello"
+    found = {field: getattr(mail, field) for field in expected}
+    assert {**found, **({"body": mail.body.strip()} if "body" in found else {})} == expected
 
 
-def test_half_a_surrogate_pair_is_replaced_and_a_whole_one_joined() -> None:
-    mail = nasty("half_surrogate")
+def test_raw_bytes_in_names_are_read_too() -> None:
+    sender = nasty("raw_latin_header").sender
 
-    assert mail.subject == "half \ufffd"
-    assert mail.body.strip() == "half \ufffd whole \U0001f600"
+    assert sender is not None
+    assert sender.name == "José"
 
 
 def test_a_parameter_that_cannot_be_read_costs_no_message() -> None:
@@ -244,21 +235,6 @@ def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: ht
     listed = graph.get("/me/mailFolders/inbox/messages?$top=100").json()["value"]
 
     assert len(listed) == stored == len(list(NASTY.glob("*.eml")))
-
-
-def test_a_message_without_a_file_is_composed_whatever_its_addresses(
-    mailbox: Mailbox, graph: httpx.Client
-) -> None:
-    odd = Address('Jörg "J."\nX', "jörg@example.com"), Address("a@b", "no address")
-    item = replace(nasty("bytes_in_ids"), mime=None, sender=odd[0], to=odd, subject="é\nf")
-    message_id = mailbox.deliver(item)
-
-    composed = parse_mail(graph.get(f"/me/messages/{message_id}/$value").content)
-
-    assert composed.sender == Address('Jörg "J." X', "jörg@example.com")
-    assert [each.name for each in composed.to] == ['Jörg "J." X', "a@b"]
-    assert (composed.subject, composed.body) == ("é f", item.body)
-    assert composed.internet_message_id == item.internet_message_id
 
 
 def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(tmp_path: Path) -> None:

@@ -63,17 +63,23 @@ def consent(simulators: Simulators, flow: dict[str, Any], account: str) -> dict[
     with a_browser(simulators) as browser:
         page = browser.get(flow["auth_uri"])
         assert account in page.text
-        answer = browser.post(flow["auth_uri"], data={"account": account})
-    return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+        response = browser.post(flow["auth_uri"], data={"account": account})
+    return dict(parse_qsl(urlsplit(response.headers["Location"]).query))
+
+
+def consented(
+    app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the flow that was begun, and what the browser brings back."""
+    flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
+    return flow, consent(simulators, flow, mailbox.address)
 
 
 def signed_in(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
 ) -> dict[str, Any]:
-    flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
-    result: dict[str, Any] = app.acquire_token_by_auth_code_flow(
-        flow, consent(simulators, flow, mailbox.address)
-    )
+    flow, brought = consented(app, simulators, mailbox)
+    result: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, brought)
     assert "error" not in result, result
     return result
 
@@ -92,9 +98,8 @@ def test_the_code_flow_ends_with_a_token_that_graph_accepts(
 def test_a_code_works_once(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
 ) -> None:
-    flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
-    answer = consent(simulators, flow, mailbox.address)
-    app.acquire_token_by_auth_code_flow(flow, answer)
+    flow, response = consented(app, simulators, mailbox)
+    app.acquire_token_by_auth_code_flow(flow, response)
 
     with a_browser(simulators) as client:
         again = client.post(
@@ -103,7 +108,7 @@ def test_a_code_works_once(
                 "client_id": CLIENT_ID,
                 "client_secret": CLIENT_SECRET,
                 "grant_type": "authorization_code",
-                "code": answer["code"],
+                "code": response["code"],
                 "redirect_uri": REDIRECT,
             },
         )
@@ -114,10 +119,9 @@ def test_a_code_works_once(
 def test_a_code_without_its_verifier_is_refused(
     app: msal.ConfidentialClientApplication, simulators: Simulators, mailbox: Mailbox
 ) -> None:
-    flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
-    answer = consent(simulators, flow, mailbox.address)
+    flow, response = consented(app, simulators, mailbox)
 
-    result = app.acquire_token_by_auth_code_flow({**flow, "code_verifier": "other"}, answer)
+    result = app.acquire_token_by_auth_code_flow({**flow, "code_verifier": "other"}, response)
 
     assert (result["error"], result["error_codes"]) == ("invalid_grant", [501481])
 
@@ -149,9 +153,9 @@ def test_declining_brings_no_code(
 ) -> None:
     flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT)
     with a_browser(simulators) as browser:
-        answer = browser.post(flow["auth_uri"], data={"decline": "1"})
+        response = browser.post(flow["auth_uri"], data={"decline": "1"})
 
-    query = dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+    query = dict(parse_qsl(urlsplit(response.headers["Location"]).query))
     assert query["error"] == "access_denied"
     assert query["state"] == flow["state"]
 

@@ -18,7 +18,7 @@ import pg8000.native
 from localdev.demo_account import connect
 from localdev.options import Options
 from localdev.simulators import Simulators
-from localdev.simulators.entra.face import CLIENT_ID, CLIENT_SECRET
+from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
 from localdev.simulators.mailbox import Mailbox
 from localdev.stack import Stack
 from mailsync.settings import Settings
@@ -87,7 +87,7 @@ def _soak(folder: Path, options: argparse.Namespace) -> Soak:
         ):
             _wait(options.minutes * 60, stack, traffic, simulators.service.log.clear)
         soak.changes, soak.memory = traffic.done, dict(memory.largest)
-        soak.requests, soak.faults = rules[0].seen, sum(each.struck for each in rules)
+        soak.requests, soak.faults = rules[0].seen, sum(each.injected_count for each in rules)
         simulators.service.faults.clear()
         with _opened(stack) as tables:
             _settle(tables)

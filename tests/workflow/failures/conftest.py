@@ -30,10 +30,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
 
 @pytest.fixture
 def simulators(running: Simulators) -> Iterator[Simulators]:
-    defaults = running.service.switches, running.service.latency
-    running.service.set_switches(retry_after_s=SHORT_PAUSE_S)
+    defaults = running.service.behaviour, running.service.latency
+    running.service.set_behaviour(retry_after_s=SHORT_PAUSE_S)
     yield running
-    running.service.switches, running.service.latency = defaults
+    running.service.behaviour, running.service.latency = defaults
     running.service.faults.clear()
     running.service.log.clear()
 

@@ -49,11 +49,11 @@ LOSE_ONE = (
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
 def test_a_first_sync_survives_it(world: World, fault: dict[str, Any]) -> None:
     world.switch(largest_page=5)
-    struck = world.strike(NEXT, **fault)
+    rule = world.strike(NEXT, **fault)
 
     assert world.sync() == "completed"
 
-    assert struck.struck >= (fault.get("times", 1) or 1)
+    assert rule.injected_count >= (fault.get("times", 1) or 1)
     assert is_mirrored(world)
     assert world.one("SELECT initial_sync_completed FROM mailsync.email_accounts") == [True]
 
@@ -67,7 +67,7 @@ def test_every_step_survives_it(world: World, path: str) -> None:
     world.remote.deliver(a_mail("new"))
     world.remote.folders.create("New")
     world.rows(LOSE_ONE)
-    struck = [
+    rules = [
         world.strike(path, **THROTTLED, retry_after=1),
         world.strike(path, **THROTTLED),
         world.strike(path, status=503, body=""),
@@ -75,5 +75,5 @@ def test_every_step_survives_it(world: World, path: str) -> None:
 
     assert world.sync() == "completed"
 
-    assert [each.struck for each in struck] == [1, 1, 1]
+    assert [each.injected_count for each in rules] == [1, 1, 1]
     assert is_mirrored(world)

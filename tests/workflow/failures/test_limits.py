@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from localdev.mail.generate import generate_mail
-from localdev.simulators.switches import Latency
+from localdev.simulators.behaviour import Latency
 from mailsync.errors import AccessRevoked
 from mailsync.providers.graph import http as graph_http
 from mailsync.sync import store_page

@@ -77,10 +77,10 @@ def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(worl
 
 def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(world: World) -> None:
     """Row 10: a few are normal, each with another link."""
-    struck = world.strike("skiptoken", page="ever empty", times=EMPTY_PAGES)
+    rule = world.strike("skiptoken", page="ever empty", times=EMPTY_PAGES)
     world.switch(largest_page=5)
     assert world.sync() == "completed"
-    assert struck.struck == EMPTY_PAGES
+    assert rule.injected_count == EMPTY_PAGES
     assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [1]
     assert is_mirrored(world)
 
@@ -134,11 +134,11 @@ def test_a_link_that_leads_to_itself_for_ever_is_left_for_a_new_walk(
 ) -> None:
     """Rows 10 and 11: seven page sizes, down to one message, then a walk with another link."""
     world.switch(largest_page=5)
-    struck = world.strike("skiptoken", page=page, times=7)
+    rule = world.strike("skiptoken", page=page, times=7)
 
     assert world.sync() == "completed"
 
-    assert struck.struck == 7
+    assert rule.injected_count == 7
     assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [2]
     assert is_mirrored(world)
 

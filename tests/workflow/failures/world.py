@@ -127,7 +127,7 @@ class World:
         self.simulators.service.faults.clear()
 
     def switch(self, **switches: Any) -> None:
-        self.simulators.service.set_switches(**switches)
+        self.simulators.service.set_behaviour(**switches)
 
     def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""

@@ -148,8 +148,8 @@ UPDATE mailsync.email_folders
 -- Return the status of each folder, counted as the verification does. A check that finds nothing
 -- new verifies all folders at once and records that on the account only. compared_at decides when a
 -- folder is due for a comparison; it is the time of one only where the list's counts are known.
-SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.count_offset,
-       f.unread_offset,
+SELECT f.account_id::text, f.id, f.display_name, f.role, f.total, f.unread, f.remote_total,
+       f.count_offset, f.unread_offset,
        greatest(f.verified_at, CASE WHEN f.verified_at IS NOT NULL THEN a.verified_at END),
        CASE WHEN f.list_total IS NOT NULL THEN f.compared_at END,
        f.error, f.error_message, c.walking,
@@ -163,7 +163,9 @@ SELECT f.id, f.display_name, f.role, f.total, f.unread, f.remote_total, f.count_
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
   JOIN mailsync.email_accounts a ON a.id = f.account_id
- WHERE f.account_id = cast(:account_id AS uuid) AND f.selected AND f.gone_at IS NULL
+ WHERE f.account_id IN (SELECT cast(each AS uuid)
+                          FROM json_array_elements_text(cast(:account_ids AS json)) AS each)
+   AND f.selected AND f.gone_at IS NULL
  ORDER BY f.id
 
 -- existing_folders --

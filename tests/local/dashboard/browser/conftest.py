@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
 
-from localdev.demo_account import connect
 from localdev.http_server import Response, Server
+from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.chromium import arguments, program
-from tests.local.dashboard.browser.office import Office
 from tests.support.small_stack import small_stack
 
 WAIT_MS = 30_000
@@ -25,7 +24,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def application() -> Iterator[str]:
-    """The origin of somebody's application, which has one empty page."""
+    """The origin of an application, which has one empty page."""
     page = Response(200, b"<!doctype html><title>App</title>", {"Content-Type": "text/html"})
     server = Server(lambda _: page, port=0, guard=None).start()
     yield f"http://localhost:{server.port}"
@@ -33,30 +32,28 @@ def application() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def office(
+def mirror(
     browser: Browser, application: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Office]:
+) -> Iterator[BrowsedStack]:
     """Connected, and its first sync finished. Needs the browser so that none means no stack."""
     folder = tmp_path_factory.mktemp("stack")
     with small_stack(folder, cors_origins=(application,)) as stack:
-        opened = Office(stack, connect(stack.api_url, stack.provider, stack.token()))
-        opened.when(lambda: opened.account.status()["runId"] is None)
-        yield opened
+        yield BrowsedStack.of(stack)
 
 
 @pytest.fixture
-def page(browser: Browser, office: Office) -> Iterator[Page]:
+def page(browser: Browser, mirror: BrowsedStack) -> Iterator[Page]:
     """A window of its own; nothing in it may break or be refused by the page's policy."""
     complaints: list[str] = []
     # The identity platform's certificate is of the stack's own authority.
-    context = browser.new_context(base_url=office.url, ignore_https_errors=True)
+    context = browser.new_context(base_url=mirror.url, ignore_https_errors=True)
     opened = context.new_page()
     opened.set_default_timeout(WAIT_MS)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("console", lambda message: complaints.extend(_complaint(message)))
     yield opened
     context.close()
-    office.at_rest()
+    mirror.at_rest()
     assert complaints == []
 
 

@@ -2,17 +2,15 @@
 
 import json
 import re
-import time
 from typing import Any
 
-import jwt
 import pytest
 from playwright.sync_api import Page, expect
 
 from localdev.engine.dev_login import DEMO_USER
 from localdev.simulators.service import TENANT_ID
+from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
-from tests.local.dashboard.browser.office import Office
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -27,11 +25,11 @@ LANDED = r"^{}.*accountId=[0-9a-f-]{{36}}"
 FIRST = {"accountId", "emailAddress", "runId", "statusUrl"}
 
 
-def run(page: Page, office: Office, *examples: str, then: str = "", **known: Any) -> Any:
+def run(page: Page, mirror: BrowsedStack, *examples: str, then: str = "", **known: Any) -> Any:
     """What `then` is after the examples, when their names stand for these values."""
-    secret = office.stack.lambdas.settings["JWT_SECRET"]
-    said = {"sub": DEMO_USER, "exp": int(time.time()) + 600, "mailsync_admin": True}
-    known |= {"API": office.stack.api_url, "token": jwt.encode(said, secret, algorithm="HS256")}
+    headers = mirror.headers_of(DEMO_USER, mailsync_admin=True)
+    token = headers["Authorization"].removeprefix("Bearer ")
+    known |= {"API": mirror.stack.api_url, "token": token}
     names = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in known.items())
     return page.evaluate(f"async () => {{ {names}{API}{''.join(examples)}\n{then} }}")
 
@@ -42,44 +40,46 @@ def app(page: Page, application: str) -> Page:
     return page
 
 
-def test_a_person_connects_a_mailbox_and_lands_in_the_inbox(app: Page, office: Office) -> None:
-    run(app, office, CONNECT)
+def test_a_person_connects_a_mailbox_and_lands_in_the_inbox(
+    app: Page, mirror: BrowsedStack
+) -> None:
+    run(app, mirror, CONNECT)
 
-    app.get_by_role("button", name=office.account.address).click()
+    app.get_by_role("button", name=mirror.account.address).click()
 
-    expect(app).to_have_url(re.compile(LANDED.format(office.url)))
+    expect(app).to_have_url(re.compile(LANDED.format(mirror.url)))
 
 
-def test_a_person_who_declines_is_told_so_by_the_application(app: Page, office: Office) -> None:
-    run(app, office, CONNECT)
+def test_a_person_who_declines_is_told_so_by_the_application(
+    app: Page, mirror: BrowsedStack
+) -> None:
+    run(app, mirror, CONNECT)
 
     app.get_by_role("button", name="Cancel").click()
 
-    expect(app).to_have_url(re.compile(rf"^{office.url}.*error=access_denied&error_description="))
+    expect(app).to_have_url(re.compile(rf"^{mirror.url}.*error=access_denied&error_description="))
     expect(app.get_by_role("alert")).to_contain_text("the consent was declined")
 
 
 def test_a_page_confirms_the_connection_behind_its_address(
-    app: Page, application: str, office: Office
+    app: Page, application: str, mirror: BrowsedStack
 ) -> None:
-    office.stack.lambdas.settings["CONFIRM_CONNECTIONS"] = "true"
-    office.stack.lambdas.reload()
-    run(app, office, CONNECT)
-    app.get_by_role("button", name=office.account.address).click()
-    expect(app).to_have_url(re.compile(rf"^{office.url}.*connection="))
-    del office.stack.lambdas.settings["CONFIRM_CONNECTIONS"]
-    office.stack.lambdas.reload()
+    mirror.reload(CONFIRM_CONNECTIONS="true")
+    run(app, mirror, CONNECT)
+    app.get_by_role("button", name=mirror.account.address).click()
+    expect(app).to_have_url(re.compile(rf"^{mirror.url}.*connection="))
+    mirror.reload(CONFIRM_CONNECTIONS=None)
 
     app.goto(f"{application}/?connection={app.url.partition('connection=')[2]}")
     example = CONFIRM.replace("await api(", "return (await api(").replace("});", "})).json();")
-    body = run(app, office, example)
+    body = run(app, mirror, example)
 
     assert body.keys() >= FIRST
-    assert body["accountId"] == office.account.id
+    assert body["accountId"] == mirror.account.id
 
 
-def test_a_sync_is_started_watched_to_its_end_and_listed(app: Page, office: Office) -> None:
-    office.deliver(office.account.address, subject="Watched")
+def test_a_sync_is_started_watched_to_its_end_and_listed(app: Page, mirror: BrowsedStack) -> None:
+    mirror.simulate("deliver", subject="Watched")
     watch = """
       const seen = [], runs = [], show = (each) => runs.push(each);
       for await (const each of progress(accountId)) seen.push(each);
@@ -87,49 +87,50 @@ def test_a_sync_is_started_watched_to_its_end_and_listed(app: Page, office: Offi
 
     found = run(
         app,
-        office,
+        mirror,
         *(START, PROGRESS, watch, LIST),
         then="return { runId, statusUrl, seen, runs }",
-        accountId=office.account.id,
+        accountId=mirror.account.id,
     )
 
     last = found["seen"][-1]
     assert (last["runId"], last["syncStatus"], last["lastError"]) == (None, "completed", None)
     assert last["syncProgress"] == last["syncTotal"] > 0
     assert found["runs"][0]["runId"] == found["runId"]
-    assert found["statusUrl"].endswith(f"/api/email/sync?accountId={office.account.id}")
+    assert found["statusUrl"].endswith(f"/api/email/sync?accountId={mirror.account.id}")
 
 
-def test_more_runs_than_fit_on_a_page_are_all_listed(app: Page, office: Office) -> None:
+def test_more_runs_than_fit_on_a_page_are_all_listed(app: Page, mirror: BrowsedStack) -> None:
     """The example does not say how many it wants, so twenty at a time."""
-    account_id = office.account.id
-    office.rows(
+    account_id = mirror.account.id
+    mirror.rows(
         "INSERT INTO mailsync.sync_runs (id, account_id, sync_type, status, finished_at)"
         f" SELECT 'old-' || n, '{account_id}', 'auto', 'completed', now()"
         "   FROM generate_series(1, 45) AS n RETURNING 1"
     )
-    ((every,),) = office.rows(
+    ((every,),) = mirror.rows(
         f"SELECT count(*) FROM mailsync.sync_runs WHERE account_id = '{account_id}'"
     )
     names = "const names = new Set(), show = (each) => names.add(each.runId);"
 
-    found = run(app, office, names, LIST, then="return [...names]", accountId=account_id)
+    found = run(app, mirror, names, LIST, then="return [...names]", accountId=account_id)
 
-    office.rows("DELETE FROM mailsync.sync_runs WHERE id LIKE 'old-%' RETURNING 1")
+    mirror.rows("DELETE FROM mailsync.sync_runs WHERE id LIKE 'old-%' RETURNING 1")
     assert len(found) == every > 45
 
 
-def test_an_administrator_connects_a_mailbox_of_an_organisation(app: Page, office: Office) -> None:
+def test_an_administrator_connects_a_mailbox_of_an_organisation(
+    app: Page, mirror: BrowsedStack
+) -> None:
     (address,) = re.findall(r"emailAddress: '(\S+)'", ORGANISATION)
-    office.simulate("POST", "mailboxes", address=address, display_name="Sales")
-    office.stack.lambdas.settings["MICROSOFT_TENANTS"] = TENANT_ID
-    office.stack.lambdas.reload()
+    mirror.control("POST", "mailboxes", address=address, display_name="Sales")
+    mirror.reload(MICROSOFT_TENANTS=TENANT_ID)
 
-    example = ORGANISATION.replace("await api(", "const answer = await api(")
-    then = "return [answer.status, await answer.json()]"
-    status, body = run(app, office, example, then=then, tenantId=TENANT_ID, userId=DEMO_USER)
+    example = ORGANISATION.replace("await api(", "const response = await api(")
+    then = "return [response.status, await response.json()]"
+    status, body = run(app, mirror, example, then=then, tenantId=TENANT_ID, userId=DEMO_USER)
 
     assert (status, body["emailAddress"]) == (201, address)
     assert body.keys() >= FIRST
     purged = "return (await api(`/api/email/accounts/${id}?data=purge`, {method: 'DELETE'})).status"
-    assert run(app, office, then=purged, id=body["accountId"]) in (200, 202)
+    assert run(app, mirror, then=purged, id=body["accountId"]) in (200, 202)

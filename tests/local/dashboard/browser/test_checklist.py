@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
-from tests.local.dashboard.browser.office import Office
+from tests.local.mirror import when
 
 pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=WAIT_MS)
@@ -42,16 +43,16 @@ def test_the_self_test_runs_and_shows_three_completed_steps(page: Page) -> None:
     expect(steps.get_by_text("succeeded")).to_have_count(3)
 
 
-def test_a_connected_mailbox_appears_and_syncs_by_itself(office: Office, page: Page) -> None:
-    office.simulate("POST", "mailboxes", address=NEWCOMER, display_name="Grace")
+def test_a_connected_mailbox_appears_and_syncs_by_itself(mirror: BrowsedStack, page: Page) -> None:
+    mirror.control("POST", "mailboxes", address=NEWCOMER, display_name="Grace")
     for number in range(3):
-        office.deliver(NEWCOMER, subject=f"Welcome {number}")
+        mirror.control("POST", "deliver", mailbox=NEWCOMER, subject=f"Welcome {number}")
     page.goto("/")
 
     page.get_by_role("link", name="sign in yourself").click()
     page.get_by_role("button", name=NEWCOMER).click()
 
-    expect(page).to_have_url(re.compile(rf"^{office.url}/.*accountId="))
+    expect(page).to_have_url(re.compile(rf"^{mirror.url}/.*accountId="))
     expect(title(page)).to_contain_text(NEWCOMER)
     rows(page, "Newest runs").get_by_role("link", name="mailbox-sync").click()
     for done in ("validate-account", "sync-folders", "recalculate-counts", "mark-complete"):
@@ -59,12 +60,14 @@ def test_a_connected_mailbox_appears_and_syncs_by_itself(office: Office, page: P
     inbox = rows(page, "What the run did in each folder").filter(has_text="Inbox")
     expect(inbox).to_contain_text("completed")
     expect(title(page)).to_have_text("mailbox-sync completed")
-    assert office.initial_sync_completed(NEWCOMER)
+    assert mirror.initial_sync_completed(NEWCOMER)
 
 
-def test_all_mail_is_here_and_every_count_is_the_providers(office: Office, page: Page) -> None:
-    there = office.provider_counts(office.account.address)
-    page.goto(f"/accounts/{office.account.id}")
+def test_all_mail_is_here_and_every_count_is_the_providers(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    there = mirror.provider_counts()
+    page.goto(f"/accounts/{mirror.account.id}")
 
     folders = rows(page, "Folders and their verification")
     expect(folders.first).to_be_visible()
@@ -77,12 +80,12 @@ def test_all_mail_is_here_and_every_count_is_the_providers(office: Office, page:
 
     assert shown == there
     expect(page.get_by_text("complete and verified")).to_be_visible()
-    assert len(listed_inbox(office, page)) == there["Inbox"]
+    assert len(listed_inbox(mirror, page)) == there["Inbox"]
 
 
-def listed_inbox(office: Office, page: Page) -> list[str]:
+def listed_inbox(mirror: BrowsedStack, page: Page) -> list[str]:
     """The subjects of every page of the inbox."""
-    page.goto(f"/mailbox?accountId={office.account.id}")
+    page.goto(f"/mailbox?accountId={mirror.account.id}")
     older = page.get_by_role("link", name="Older")
     messages = page.get_by_role("region", name="Messages of Inbox").locator("li")
     found: list[str] = []
@@ -96,10 +99,12 @@ def listed_inbox(office: Office, page: Page) -> list[str]:
         expect(messages.first).not_to_have_text(first, use_inner_text=True)
 
 
-def test_one_new_mail_makes_a_quick_sync_of_that_mail_alone(office: Office, page: Page) -> None:
-    page.goto(f"/accounts/{office.account.id}")
+def test_one_new_mail_makes_a_quick_sync_of_that_mail_alone(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    page.goto(f"/accounts/{mirror.account.id}")
     page.get_by_role("button", name="Simulator").click()
-    page.get_by_label("Mailbox").select_option(office.account.address)
+    page.get_by_label("Mailbox").select_option(mirror.account.address)
     page.get_by_label("Subject").fill("News of today")
     page.get_by_role("button", name="Deliver").click()
     expect(page.get_by_text("Delivered to the provider.")).to_be_visible()
@@ -108,23 +113,23 @@ def test_one_new_mail_makes_a_quick_sync_of_that_mail_alone(office: Office, page
     page.get_by_role("link", name="See its run").click()
 
     expect(title(page)).to_have_text("mailbox-sync completed")
-    run = office.data(page.url.removeprefix(f"{office.url}/"))
+    run = mirror.data(page.url.removeprefix(f"{mirror.url}/"))
     assert run["durationMs"] < 10_000
-    assert [(each["name"], each["inserted"]) for each in run["folders"]] == [("Inbox", 1)]
-    page.goto(f"/mailbox?accountId={office.account.id}")
+    assert [(each["displayName"], each["inserted"]) for each in run["folders"]] == [("Inbox", 1)]
+    page.goto(f"/mailbox?accountId={mirror.account.id}")
     expect(page.locator(".messages li").first).to_contain_text("News of today")
 
 
 def test_a_cut_network_is_seen_and_the_sync_goes_on_where_it_failed(
-    office: Office, page: Page
+    mirror: BrowsedStack, page: Page
 ) -> None:
-    office.slow_small_pages()
-    page.goto(f"/accounts/{office.account.id}")
+    mirror.slow_small_pages()
+    page.goto(f"/accounts/{mirror.account.id}")
     page.get_by_role("button", name="Simulator").click()
     page.get_by_role("button", name="Full sync").click()
     page.get_by_role("link", name="See its run").click()
     expect(step(page, "sync-folder: Inbox")).to_contain_text("running")
-    office.when(office.is_within_inbox)
+    when(mirror.is_within_inbox)
 
     page.get_by_role("button", name="Cut network").click()
     expect(step(page, "sync-folder: Inbox")).to_contain_text("attempts")
@@ -132,11 +137,11 @@ def test_a_cut_network_is_seen_and_the_sync_goes_on_where_it_failed(
     expect(rows(page, "Attempts").first).to_contain_text("ProviderUnavailable")
     expect(page.get_by_text("Next:")).to_be_visible()
     page.get_by_role("button", name="Restore network").click()
-    office.at_full_speed()
+    mirror.latency()
 
     expect(step(page, "sync-folder: Inbox")).to_contain_text("succeeded")
     expect(title(page)).to_have_text("mailbox-sync completed")
     expect(step(page, "sync-folder: Inbox")).to_contain_text("attempts")
-    again = office.pages_asked_again()
+    again = mirror.pages_requested_again()
     assert again
-    assert all(len(pages) == 1 for pages in again.values()), "only what failed is asked for again"
+    assert all(len(pages) == 1 for pages in again.values()), "only what failed is requested again"

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
 from localdev.http_server import Request, Response, Server
-from tests.local.dashboard.browser.office import Office
+from tests.local.dashboard.browser.browsed_stack import BrowsedStack
+from tests.local.mirror import when
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -31,10 +32,10 @@ autoplay poster="{evil}/poster.png"></video><audio src="{evil}/audio" autoplay><
 
 @dataclass
 class Evil:
-    """The sender's server, which notes what it is asked for."""
+    """The sender's server, which records what is requested of it."""
 
     url: str = ""
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def evil() -> Iterator[Evil]:
     noted = Evil()
 
     def note(request: Request) -> Response:
-        noted.asked.append(request.path)
+        noted.requests.append(request.path)
         return Response(200, b"alert(1)", {"Access-Control-Allow-Origin": "*"})
 
     server = Server(note, port=0, guard=None).start()
@@ -52,42 +53,42 @@ def evil() -> Iterator[Evil]:
 
 
 @pytest.fixture
-def message(office: Office, evil: Evil) -> str:
+def message(mirror: BrowsedStack, evil: Evil) -> str:
     """The id of the mail, once it is in the database."""
     subject = f"<img src={evil.url}/subject onerror=alert(1)>"
     body = MAIL.format(evil=evil.url)
-    office.deliver(office.account.address, subject=subject, body=body, body_type="html")
-    office.account.sync()
-    asked = f"SELECT id FROM mailsync.emails WHERE subject LIKE '<img src={evil.url}%'"
-    return str(office.when(lambda: office.rows(asked))[0][0])
+    mirror.simulate("deliver", subject=subject, body=body, body_type="html")
+    mirror.account.sync()
+    found = f"SELECT id FROM mailsync.emails WHERE subject LIKE '<img src={evil.url}%'"
+    return str(when(lambda: mirror.rows(found))[0][0])
 
 
 @pytest.fixture
-def page(office: Office, browser: Browser, evil: Evil) -> Iterator[Page]:
-    """What opens a dialog in it has run, and is noted as asked for."""
-    context = browser.new_context(base_url=office.url)
+def page(mirror: BrowsedStack, browser: Browser, evil: Evil) -> Iterator[Page]:
+    """What opens a dialog in it has run, and is recorded as a request."""
+    context = browser.new_context(base_url=mirror.url)
     opened = context.new_page()
 
     def note(dialog: Dialog) -> None:
-        evil.asked.append(dialog.message)
+        evil.requests.append(dialog.message)
         dialog.dismiss()
 
     opened.on("dialog", note)
     yield opened
     context.close()
-    office.at_rest()
+    mirror.at_rest()
 
 
 def test_hostile_mail_is_shown_and_neither_runs_nor_loads_anything(
-    office: Office, page: Page, evil: Evil, message: str
+    mirror: BrowsedStack, page: Page, evil: Evil, message: str
 ) -> None:
-    page.goto(f"/mailbox?accountId={office.account.id}&message={message}")
+    page.goto(f"/mailbox?accountId={mirror.account.id}&message={message}")
     body = page.frame_locator(".reader iframe")
     expect(body.get_by_text("The last line")).to_be_visible()
     provoke(page)
 
-    assert evil.asked == []
-    assert page.url.startswith(office.url)
+    assert evil.requests == []
+    assert page.url.startswith(mirror.url)
     expect(page.locator(".reader h2")).to_contain_text("<img src=")
 
 
@@ -98,7 +99,7 @@ def test_its_address_opened_directly_is_as_harmless(page: Page, evil: Evil, mess
     page.get_by_role("button", name="Send").click()
     page.wait_for_timeout(500)
 
-    assert evil.asked == []
+    assert evil.requests == []
 
 
 def provoke(page: Page) -> None:

@@ -7,23 +7,21 @@ means that a sibling has, and has the victim open the link: Ann agrees at Micros
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from localdev.engine.dev_login import DEMO_USER
 from localdev.http_server import Application, Request, Response, Server
 from localdev.simulators.entra.certificates import server_tls
+from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.chromium import arguments, program
 from tests.local.dashboard.browser.conftest import WAIT_MS
-from tests.local.dashboard.browser.office import Office
 
 pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=WAIT_MS)
@@ -74,27 +72,30 @@ def tossed() -> list[str]:
 
 @pytest.fixture
 def hosts(
-    office: Office, serve: Callable[[Application], int], tossed: list[str]
+    mirror: BrowsedStack, serve: Callable[[Application], int], tossed: list[str]
 ) -> Iterator[Hosts]:
     """The real API as a deployment has it, under https and its own host name."""
 
     def api(request: Request) -> Response:
         sent = request.headers
         headers = {name: sent[name].encode("latin-1") for name in FORWARDED if name in sent}
-        answer = httpx.request(
+        response = httpx.request(
             request.method,
-            f"{office.stack.api_url}{request.path}?{request.query}",
+            f"{mirror.stack.api_url}{request.path}?{request.query}",
             headers=httpx.Headers([(name.encode(), each) for name, each in headers.items()]),
             content=request.body,
             timeout=60,
         )
-        said = {
-            name: answer.headers[name]
+        passed_on = {
+            name: response.headers[name]
             for name in ("content-type", "location")
-            if name in answer.headers
+            if name in response.headers
         }
         return Response(
-            answer.status_code, answer.content, said, tuple(answer.headers.get_list("set-cookie"))
+            response.status_code,
+            response.content,
+            passed_on,
+            tuple(response.headers.get_list("set-cookie")),
         )
 
     def evil(_: Request) -> Response:
@@ -105,14 +106,9 @@ def hosts(
     hosts = Hosts(
         f"https://api.example.org:{serve(api)}", f"https://evil.example.org:{serve(evil)}"
     )
-    settings = office.stack.lambdas.settings
-    before = settings["PUBLIC_URL"]
-    settings["PUBLIC_URL"] = hosts.api
-    office.stack.lambdas.reload()
+    mirror.reload(PUBLIC_URL=hosts.api)
     yield hosts
-    settings["PUBLIC_URL"] = before
-    settings.pop("CONFIRM_CONNECTIONS", None)
-    office.stack.lambdas.reload()
+    mirror.reload(PUBLIC_URL=mirror.stack.api_url, CONFIRM_CONNECTIONS=None)
 
 
 @pytest.fixture
@@ -125,64 +121,63 @@ def victim(browser: Browser) -> Iterator[Page]:
     chromium.close()
 
 
-def headers_of(office: Office, user: str) -> dict[str, str]:
-    said = {"sub": user, "exp": int(time.time()) + 600}
-    token = jwt.encode(said, office.stack.lambdas.settings["JWT_SECRET"], algorithm="HS256")
-    return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+def json_headers(mirror: BrowsedStack, user: str) -> dict[str, str]:
+    return {**mirror.headers_of(user), "Accept": "application/json"}
 
 
-def begun_by_mallory(office: Office, hosts: Hosts, tossed: list[str]) -> str:
+def begun_by_mallory(mirror: BrowsedStack, hosts: Hosts, tossed: list[str]) -> str:
     """The link that the victim is to open; the cookie lies on the sibling host by then."""
-    api = office.stack.api_url
+    api = mirror.stack.api_url
     begun = httpx.get(
-        f"{api}/api/auth/microsoft", headers=headers_of(office, "mallory"), timeout=60
+        f"{api}/api/auth/microsoft", headers=json_headers(mirror, "mallory"), timeout=60
     )
     name, value = begun.headers["set-cookie"].split(";")[0].split("=", 1)
     tossed += [each.format(name, value) for each in TOSSED]
     return str(begun.json()["authorizationUrl"])
 
 
-def agree(page: Page, office: Office) -> None:
-    page.get_by_role("button", name=office.account.address).click()
+def agree(page: Page, mirror: BrowsedStack) -> None:
+    page.get_by_role("button", name=mirror.account.address).click()
 
 
 def test_a_tossed_cookie_and_an_attackers_link_connect_nothing(
-    office: Office, hosts: Hosts, victim: Page, tossed: list[str]
+    mirror: BrowsedStack, hosts: Hosts, victim: Page, tossed: list[str]
 ) -> None:
-    link = begun_by_mallory(office, hosts, tossed)
+    link = begun_by_mallory(mirror, hosts, tossed)
     victim.goto(hosts.evil)
     for each in tossed:
         victim.evaluate("(each) => { document.cookie = each }", each)
 
     victim.goto(link)
-    agree(victim, office)
+    agree(victim, mirror)
 
-    expect(victim).to_have_url(re.compile(rf"^{office.url}.*error=invalid_request"))
-    assert office.rows(ACCOUNTS.format("mallory")) == [[0]]
+    expect(victim).to_have_url(re.compile(rf"^{mirror.url}.*error=invalid_request"))
+    assert mirror.rows(ACCOUNTS.format("mallory")) == [[0]]
 
 
 def test_in_the_same_browser_an_own_sign_in_goes_on_and_may_wait_for_a_confirmation(
-    office: Office, hosts: Hosts, victim: Page, tossed: list[str]
+    mirror: BrowsedStack, hosts: Hosts, victim: Page, tossed: list[str]
 ) -> None:
     """Chromium takes and returns the cookie with the prefix; a sibling cannot spoil it."""
-    office.stack.lambdas.settings["CONFIRM_CONNECTIONS"] = "true"
-    office.stack.lambdas.reload()
+    mirror.reload(CONFIRM_CONNECTIONS="true")
     victim.goto(f"{hosts.api}/api/health")
-    asked: Any = {"headers": headers_of(office, DEMO_USER)}
+    options: Any = {"headers": json_headers(mirror, DEMO_USER)}
     begun = victim.evaluate(
-        "async (asked) => (await fetch('/api/auth/microsoft', asked)).json()", asked
+        "async (options) => (await fetch('/api/auth/microsoft', options)).json()", options
     )
-    begun_by_mallory(office, hosts, tossed)
+    begun_by_mallory(mirror, hosts, tossed)
     victim.goto(hosts.evil)
 
     victim.goto(begun["authorizationUrl"])
-    agree(victim, office)
+    agree(victim, mirror)
 
-    expect(victim).to_have_url(re.compile(rf"^{office.url}.*connection="))
+    expect(victim).to_have_url(re.compile(rf"^{mirror.url}.*connection="))
     connection = victim.url.partition("connection=")[2]
-    confirm = f"{office.stack.api_url}/api/auth/microsoft/confirm"
+    confirm = f"{mirror.stack.api_url}/api/auth/microsoft/confirm"
     body = json.dumps({"connection": connection})
-    confirmed = httpx.post(confirm, content=body, headers=headers_of(office, DEMO_USER), timeout=60)
-    assert (confirmed.status_code, confirmed.json()["accountId"]) == (201, office.account.id)
-    assert office.rows(WAITING) == [[0]]
-    office.at_rest()
+    confirmed = httpx.post(
+        confirm, content=body, headers=json_headers(mirror, DEMO_USER), timeout=60
+    )
+    assert (confirmed.status_code, confirmed.json()["accountId"]) == (201, mirror.account.id)
+    assert mirror.rows(WAITING) == [[0]]
+    mirror.at_rest()

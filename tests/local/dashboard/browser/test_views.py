@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.local.dashboard.browser.office import Office
+from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -30,49 +30,58 @@ UPDATE mailsync.email_folders SET differing = 1
 GRAVE = ("serious", "critical")
 
 
-def newest_run(office: Office) -> str:
-    return str(office.data("runs")["runs"][0]["id"])
+def newest_run(mirror: BrowsedStack) -> str:
+    return str(mirror.data("runs")["runs"][0]["id"])
 
 
-def opened_step(office: Office) -> str:
-    run = office.data(f"runs/{newest_run(office)}")
+def opened_step(mirror: BrowsedStack) -> str:
+    run = mirror.data(f"runs/{newest_run(mirror)}")
     return f"/runs/{run['id']}?step={run['steps'][0]['id']}"
 
 
-def first_message(office: Office) -> str:
-    found = office.rows("SELECT account_id, folder_id, id FROM mailsync.emails ORDER BY id LIMIT 1")
+def first_message(mirror: BrowsedStack) -> str:
+    found = mirror.rows("SELECT account_id, folder_id, id FROM mailsync.emails ORDER BY id LIMIT 1")
     return "/mailbox?accountId={}&folder={}&message={}".format(*found[0])
 
 
-VIEWS: dict[str, Callable[[Office], str]] = {
+VIEWS: dict[str, Callable[[BrowsedStack], str]] = {
     "start": lambda _: "/",
     "functions": lambda _: "/functions",
     "runs": lambda _: "/runs",
     "run": opened_step,
     "events": lambda _: "/events",
     "accounts": lambda _: "/accounts",
-    "account": lambda office: f"/accounts/{office.account.id}",
+    "account": lambda mirror: f"/accounts/{mirror.account.id}",
     "mailbox": first_message,
 }
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_view_has_no_serious_barrier_in_light_or_dark(
-    office: Office, page: Page, name: str
+def test_view_has_no_serious_barrier_in_light_or_dark_and_fits_a_phone(
+    mirror: BrowsedStack, page: Page, name: str
 ) -> None:
-    page.goto(VIEWS[name](office))
+    """For a look by eye there are build/dashboard/NAME.light.png, .dark.png and .phone.png."""
+    page.goto(VIEWS[name](mirror))
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.get_by_role("button", name="Simulator").click()
+    simulator = page.get_by_role("button", name="Simulator")
+    simulator.click()
     expect(page.get_by_role("button", name="Deliver")).to_be_visible()
 
     found = barriers(page)
-    photograph(page, name)
+    simulator.click()
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=SCREENS / f"{name}.{scheme}.png")
+    page.set_viewport_size(PHONE)
+    page.screenshot(path=SCREENS / f"{name}.phone.png", full_page=True)
 
     assert found == []
+    assert page.evaluate(WIDER_THAN_ITSELF) == []
 
 
 def barriers(page: Page) -> list[str]:
-    """Each serious finding with where it is; colours are judged in dark, too."""
+    """Return each serious finding with where it is; colours are judged in dark, too."""
     light = Axe().run(page).response
     page.emulate_media(color_scheme="dark")
     dark = Axe().run(page, options={"runOnly": ["color-contrast"]}).response
@@ -83,34 +92,12 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
-def photograph(page: Page, name: str) -> None:
-    """For whoever wants to look: build/dashboard/NAME.light.png and .dark.png."""
-    page.get_by_role("button", name="Simulator").click()
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)
-        page.screenshot(path=SCREENS / f"{name}.{scheme}.png")
-
-
-@pytest.mark.parametrize("name", VIEWS)
-def test_view_fits_a_phone_and_nothing_in_it_scrolls_sideways(
-    office: Office, page: Page, name: str
-) -> None:
-    page.set_viewport_size(PHONE)
-
-    page.goto(VIEWS[name](office))
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.screenshot(path=SCREENS / f"{name}.phone.png", full_page=True)
-
-    assert page.evaluate(WIDER_THAN_ITSELF) == []
-
-
 def test_on_a_phone_each_value_has_its_heading_and_a_message_stands_alone(
-    office: Office, page: Page
+    mirror: BrowsedStack, page: Page
 ) -> None:
     page.set_viewport_size(PHONE)
 
-    page.goto(first_message(office))
+    page.goto(first_message(mirror))
     expect(page.get_by_role("region", name="Message", exact=True)).to_be_visible()
     expect(page.get_by_role("navigation", name="Folders")).to_be_hidden()
     page.goto("/runs")
@@ -122,11 +109,11 @@ def test_on_a_phone_each_value_has_its_heading_and_a_message_stands_alone(
     ]
 
 
-def test_ids_that_differ_are_shown_with_their_cause(office: Office, page: Page) -> None:
+def test_ids_that_differ_are_shown_with_their_cause(mirror: BrowsedStack, page: Page) -> None:
     for change in (PHANTOM, PHANTOM_COUNTED):
-        office.rows(change.format(office.account.id))
+        mirror.rows(change.format(mirror.account.id))
 
-    page.goto(f"/accounts/{office.account.id}")
+    page.goto(f"/accounts/{mirror.account.id}")
 
     shown = page.get_by_role("table", name="Messages that differ").locator("tbody > tr")
     expect(shown).to_contain_text(["Archivemissing: in the provider's list, gone when asked"])
@@ -134,8 +121,10 @@ def test_ids_that_differ_are_shown_with_their_cause(office: Office, page: Page) 
     expect(page.get_by_role("table", name="Folders and their")).to_contain_text("1 difference")
 
 
-def test_a_removal_is_confirmed_by_a_button_that_asks_once_more(office: Office, page: Page) -> None:
-    account_id = office.emptied_account()
+def test_a_removal_is_confirmed_by_a_button_that_asks_once_more(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    account_id = mirror.emptied_account()
     hidden = page.get_by_role("region", name="Hidden mail")
     button = page.get_by_role("button", name="Confirm removal")
     page.goto(f"/accounts/{account_id}")
@@ -144,20 +133,22 @@ def test_a_removal_is_confirmed_by_a_button_that_asks_once_more(office: Office, 
 
     page.once("dialog", lambda dialog: dialog.dismiss())
     button.click()
-    assert not office.is_removal_confirmed(account_id)
+    assert not mirror.is_removal_confirmed(account_id)
     page.once("dialog", lambda dialog: dialog.accept())
     button.click()
 
     expect(hidden).not_to_contain_text("Most of the mailbox would go")
     expect(button).to_have_count(0)
-    assert office.is_removal_confirmed(account_id)
+    assert mirror.is_removal_confirmed(account_id)
     page.goto(f"/mailbox?accountId={account_id}")
     listed = page.get_by_role("region", name="Messages of Inbox").get_by_role("listitem")
     expect(listed).to_have_count(9)
 
 
-def test_a_run_that_one_function_did_says_that_it_has_no_steps(office: Office, page: Page) -> None:
-    office.rows(INLINE_RUN.format(office.account.address))
+def test_a_run_that_one_function_did_says_that_it_has_no_steps(
+    mirror: BrowsedStack, page: Page
+) -> None:
+    mirror.rows(INLINE_RUN.format(mirror.account.address))
 
     page.goto("/runs/in-one-function")
 
@@ -166,7 +157,7 @@ def test_a_run_that_one_function_did_says_that_it_has_no_steps(office: Office, p
     expect(page.get_by_text("forgets them")).to_have_count(0)
 
 
-def test_a_change_keeps_focus_scroll_and_what_is_typed(office: Office, page: Page) -> None:
+def test_a_change_keeps_focus_scroll_and_what_is_typed(mirror: BrowsedStack, page: Page) -> None:
     page.goto("/runs")
     page.get_by_role("button", name="Simulator").click()
     subject = page.get_by_label("Subject")
@@ -174,7 +165,7 @@ def test_a_change_keeps_focus_scroll_and_what_is_typed(office: Office, page: Pag
     expect(page.locator("tbody tr a").first).to_be_visible()
     before = page.locator("tbody tr").count()
 
-    office.account.sync()
+    mirror.account.sync()
     expect(page.locator("tbody tr")).to_have_count(before + 1)
 
     expect(subject).to_be_focused()

@@ -1,4 +1,4 @@
-"""A Lambda authorizer: whoever has a token that does not say `nobody` is let in."""
+"""A Lambda authorizer: every token but `nobody` is let in."""
 
 from typing import Any
 

@@ -1,18 +1,18 @@
-"""Answers an HTTP API event with what it was told to, or with the event itself."""
+"""Return the response that `answer` in the query names, or the event itself."""
 
 import json
 from typing import Any
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    told = event.get("queryStringParameters", {}).get("answer")
-    if told == "raise":
-        raise RuntimeError("told to")
-    if told == "plain":
+    wanted = event.get("queryStringParameters", {}).get("answer")
+    if wanted == "raise":
+        raise RuntimeError("as wanted")
+    if wanted == "plain":
         return {"plain": True}
-    if told == "cookies":
+    if wanted == "cookies":
         return {"statusCode": 201, "cookies": ["a=1; Path=/", "b=2"], "body": "made"}
-    if told == "binary":
+    if wanted == "binary":
         return {"statusCode": 200, "isBase64Encoded": True, "body": "AAH/"}
     return {
         "statusCode": 200,

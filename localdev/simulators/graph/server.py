@@ -17,7 +17,8 @@ from localdev.simulators.entra.tokens import Bearer, TokenRefused, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import run_batch
-from localdev.simulators.graph.call import Answer, Call
+from localdev.simulators.graph.call import Call, CallResult
+from localdev.simulators.graph.corruption import corrupt_body, corrupt_page, error_of_fault
 from localdev.simulators.graph.earlier import EarlierAnswers
 from localdev.simulators.graph.errors import (
     GraphError,
@@ -28,14 +29,13 @@ from localdev.simulators.graph.errors import (
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.query import Preferences, Query
 from localdev.simulators.graph.routes import find_route, owner_and_rest
-from localdev.simulators.graph.spoil import refusal_of, spoil_answer, spoil_page
 from localdev.simulators.graph.subscriptions import (
     SUBSCRIPTIONS,
     list_of_application,
     mailbox_asked_for,
 )
 from localdev.simulators.graph.throttle import Throttle
-from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
+from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.request_log import RequestRecord
 from localdev.simulators.service import Service, UserNotFound
 
@@ -43,10 +43,6 @@ VERSION = "/v1.0"
 _READING = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic")
 _READING_USERS = ("User.Read.All", "Directory.Read.All")
 _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
-_DIAGNOSTIC = (
-    '{"ServerInfo":{"DataCenter":"West Europe","Slice":"E","Ring":"5",'
-    '"ScaleUnit":"003","RoleInstance":"AM2PEPF0001BFC0"}}'
-)
 
 
 @dataclass(slots=True)
@@ -57,7 +53,7 @@ class Visit:
     in_flight: int = 0
 
 
-class GraphFace:
+class GraphServer:
     """An application for `Server`; `base_url` is known once the server has its port."""
 
     def __init__(self, service: Service, signer: TokenSigner) -> None:
@@ -90,65 +86,65 @@ class GraphFace:
         faults = self._service.faults
         fault = faults.next_for(request.method, _target(request), in_batch=in_batch)
         try:
-            answer = self._answer(request, visit, fault)
-            response = _response(answer, ids)
+            result = self._result(request, visit, fault)
+            response = _response(result, ids)
         except GraphError as error:
-            if in_batch and not self._service.switches.batch_items_carry_retry_after:
-                error.headers.pop("Retry-After", None)
             response = _refusal(error, ids)
         if fault:
-            response = spoil_answer(response, fault)
+            response = corrupt_body(response, fault)
         self._record(request, response, visit, began=began, in_batch=in_batch)
         return response
 
-    def _answer(self, request: Request, visit: Visit, fault: Fault | None) -> Answer:
+    def _result(self, request: Request, visit: Visit, fault: Fault | None) -> CallResult:
         bearer = self._bearer(request)
         owner, rest = owner_and_rest(request.path.removeprefix(VERSION))
         if bearer.user_id is None and _is_of_subscriptions(rest):
             if request.method == "GET" and len(rest) == 1:
                 return self._list_of_application(request, bearer, fault)
-            owner = self._subscribed(request, rest)
+            owner = mailbox_asked_for(self._service.database, rest, _json_body(request))
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
         visit.in_flight = self.throttle.in_flight(mailbox.user_id)
         with ExitStack() as held:
-            held.enter_context(self.throttle.slot(mailbox.user_id, self._service.switches))
-            _strike(fault)
-            handler, names = find_route(request.method, rest, self._service.switches)
+            held.enter_context(self.throttle.slot(mailbox.user_id, self._service.behaviour))
+            _inject(fault)
+            handler, names = find_route(request.method, rest, self._service.behaviour)
             if bearer.user_id is None:
-                self._check_app(bearer, mailbox, request.method, rest)
+                self._check_app(bearer, mailbox, rest)
             else:
-                _check_scope(bearer, mailbox, writes=_writes_mail(request.method, rest))
+                _check_scope(bearer, mailbox)
             call = self._call(request, bearer, mailbox, owner, names)
-            answer = _translated(handler, call)
+            result = _translated(handler, call)
             if fault and fault.page == "nothing":
-                answer = _skipped(handler, call, answer)
-            time.sleep(self._service.latency.of_page(full=answer.full, lean=answer.lean))
-        answer = self._repeated(request, mailbox, answer, fault)
-        return spoil_page(answer, fault, self._own_url(request)) if fault else answer
+                result = _skipped(handler, call, result)
+            time.sleep(self._service.latency.of_page(full=result.full, lean=result.lean))
+        result = self._repeated(request, mailbox, result, fault)
+        return corrupt_page(result, fault, self._own_url(request)) if fault else result
 
     def _repeated(
-        self, request: Request, mailbox: Mailbox, answer: Answer, fault: Fault | None
-    ) -> Answer:
-        """The answer, or the earlier one that a fault wants; without one the right one."""
-        most = self._service.switches.answers_kept
+        self, request: Request, mailbox: Mailbox, result: CallResult, fault: Fault | None
+    ) -> CallResult:
+        """Return the result, or the earlier one that a fault wants; without one the right one."""
+        most = self._service.behaviour.answers_kept
         earlier = self.earlier.oldest(request, mailbox.user_id) if most else None
-        if most and answer.document:
-            self.earlier.keep(request, mailbox.user_id, answer.document, most=most)
+        if most and result.document:
+            self.earlier.keep(request, mailbox.user_id, result.document, most=most)
         if earlier and fault and fault.page == "old":
-            return replace(answer, document=earlier)
-        return answer
+            return replace(result, document=earlier)
+        return result
 
-    def _list_of_application(self, request: Request, bearer: Bearer, fault: Fault | None) -> Answer:
-        """It is of no mailbox, so it counts against none."""
-        _strike(fault)
+    def _list_of_application(
+        self, request: Request, bearer: Bearer, fault: Fault | None
+    ) -> CallResult:
+        """List subscriptions of all mailboxes, which counts against none."""
+        _inject(fault)
         if not bearer.may(*_READING):
             raise _denied()
         service = self._service
-        answer = list_of_application(
-            service.database, Query.parse(request.query), service.switches, self.base_url
+        result = list_of_application(
+            service.database, Query.parse(request.query), service.behaviour, self.base_url
         )
         time.sleep(service.latency.of_page())
-        return spoil_page(answer, fault, self._own_url(request)) if fault else answer
+        return corrupt_page(result, fault, self._own_url(request)) if fault else result
 
     def _call(
         self,
@@ -169,7 +165,7 @@ class GraphFace:
             body=_json_body(request),
             base_url=self.base_url,
             links=self._links,
-            switches=self._service.switches,
+            behaviour=self._service.behaviour,
         )
 
     def _bearer(self, request: Request) -> Bearer:
@@ -192,13 +188,9 @@ class GraphFace:
             message = f"Resource '{wanted}' does not exist or is not one that may be looked up."
             raise GraphError(404, "Request_ResourceNotFound", message) from None
 
-    def _subscribed(self, request: Request, rest: list[str]) -> str:
-        database = self._service.database
-        return mailbox_asked_for(database, rest, _json_body(request))
-
-    def _check_app(self, bearer: Bearer, mailbox: Mailbox, method: str, rest: list[str]) -> None:
+    def _check_app(self, bearer: Bearer, mailbox: Mailbox, rest: list[str]) -> None:
         """An app without a user: roles for everything, and mailboxes it may be kept out of."""
-        allowed = self._service.switches.app_mailboxes
+        allowed = self._service.behaviour.app_mailboxes
         if not rest:
             if not bearer.may(*_READING_USERS):
                 message = "Insufficient privileges to complete the operation."
@@ -207,7 +199,7 @@ class GraphFace:
             message = "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly"
             raise GraphError(403, "ErrorAccessDenied", f"{message} AccessPolicy settings.")
         else:
-            _check_scope(bearer, mailbox, writes=_writes_mail(method, rest))
+            _check_scope(bearer, mailbox)
 
     def _own_url(self, request: Request) -> str:
         path = request.path.removeprefix(VERSION)
@@ -235,24 +227,17 @@ class GraphFace:
 
 
 def _target(request: Request) -> str:
-    """What a fault rule is compared with: path and query as one reads them."""
+    """Return what a fault rule is compared with: path and query as one reads them."""
     query = f"?{unquote_plus(request.query)}" if request.query else ""
     return unquote(request.path) + query
-
-
-def _writes_mail(method: str, rest: list[str]) -> bool:
-    """Who may read mail may also ask to be notified of it."""
-    return method != "GET" and not _is_of_subscriptions(rest)
 
 
 def _is_of_subscriptions(rest: list[str]) -> bool:
     return bool(rest) and rest[0].lower() == SUBSCRIPTIONS
 
 
-def _check_scope(bearer: Bearer, mailbox: Mailbox, *, writes: bool) -> None:
-    wanted: tuple[str, ...] = ("Mail.ReadWrite",) if writes else _READING
-    if bearer.user_id not in (None, mailbox.user_id):
-        wanted = _READING_OTHERS
+def _check_scope(bearer: Bearer, mailbox: Mailbox) -> None:
+    wanted = _READING if bearer.user_id in (None, mailbox.user_id) else _READING_OTHERS
     if not bearer.may(*wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)):
         raise _denied()
 
@@ -262,33 +247,33 @@ def _denied() -> GraphError:
     return GraphError(403, "ErrorAccessDenied", message)
 
 
-def _strike(fault: Fault | None) -> None:
+def _inject(fault: Fault | None) -> None:
     """Wait, and raise GraphError, as the fault says."""
     if fault:
         time.sleep(fault.delay_s)
         if fault.status is not None:
-            raise refusal_of(fault)
+            raise error_of_fault(fault)
 
 
-def _translated(handler: Any, call: Call) -> Answer:
+def _translated(handler: Any, call: Call) -> CallResult:
     try:
-        answer: Answer = handler(call)
-    except (FolderNotFound, MessageNotFound, CannotDelete) as failure:
+        result: CallResult = handler(call)
+    except (FolderNotFound, MessageNotFound) as failure:
         raise translate(failure) from failure
-    return replace(answer, headers={**answer.headers, **call.prefer.applied()})
+    return replace(result, headers={**result.headers, **call.prefer.applied()})
 
 
-def _skipped(handler: Any, call: Call, answer: Answer) -> Answer:
-    """The last page of a delta round, for one that swallows the whole of it."""
-    link = _next_of_delta(answer)
+def _skipped(handler: Any, call: Call, result: CallResult) -> CallResult:
+    """Return the last page of a delta round, for one that swallows the whole of it."""
+    link = _next_of_delta(result)
     while link:
-        answer = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))
-        link = _next_of_delta(answer)
-    return answer
+        result = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))
+        link = _next_of_delta(result)
+    return result
 
 
-def _next_of_delta(answer: Answer) -> str | None:
-    link = answer.document.get("@odata.nextLink") if isinstance(answer.document, dict) else None
+def _next_of_delta(result: CallResult) -> str | None:
+    link = result.document.get("@odata.nextLink") if isinstance(result.document, dict) else None
     return link if link and "/delta?" in link else None
 
 
@@ -311,15 +296,13 @@ def _headers(ids: dict[str, str]) -> dict[str, str]:
     return {
         "Content-Type": "application/json;odata.metadata=minimal;charset=utf-8",
         "Cache-Control": "private",
-        "Strict-Transport-Security": "max-age=31536000",
-        "x-ms-ags-diagnostic": _DIAGNOSTIC,
         **ids,
     }
 
 
-def _response(answer: Answer, ids: dict[str, str]) -> Response:
-    content = answer.content or (orjson.dumps(answer.document) if answer.document else b"")
-    return Response(answer.status, content, {**_headers(ids), **answer.headers})
+def _response(result: CallResult, ids: dict[str, str]) -> Response:
+    content = orjson.dumps(result.document) if result.document else b""
+    return Response(result.status, content, {**_headers(ids), **result.headers})
 
 
 def _refusal(error: GraphError, ids: dict[str, str]) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.http_server import Response
 from localdev.simulators.faults import Fault
-from localdev.simulators.graph.call import Answer
+from localdev.simulators.graph.call import CallResult
 from localdev.simulators.graph.errors import GraphError, retry_after
 from localdev.simulators.graph.shapes import removed_object
 
@@ -17,12 +17,12 @@ _OF_A_PART = ("id", "@odata.type", "@odata.etag", "@odata.context", "@removed")
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
-def refusal_of(fault: Fault) -> GraphError:
+def error_of_fault(fault: Fault) -> GraphError:
     headers = {**retry_after(fault.retry_after), **fault.headers}
     return GraphError(fault.status or 500, fault.code, fault.message, headers)
 
 
-def spoil_answer(response: Response, fault: Fault) -> Response:
+def corrupt_body(response: Response, fault: Fault) -> Response:
     """Change what goes over the wire: its body, its length or its end."""
     if fault.html:
         page = _HTML.format(fault.message or "The service is unavailable.").encode()
@@ -39,20 +39,20 @@ def spoil_answer(response: Response, fault: Fault) -> Response:
     return response
 
 
-def spoil_page(answer: Answer, fault: Fault, own_url: str) -> Answer:
+def corrupt_page(result: CallResult, fault: Fault, own_url: str) -> CallResult:
     """Forge the page of a collection, or a single object; `own_url` is the link that led to it."""
-    if fault.page is None or not isinstance(answer.document, dict):
-        return answer
-    if "value" not in answer.document:
-        return replace(answer, document=_forged(answer.document, fault))
-    document = dict(answer.document)
+    if fault.page is None or not isinstance(result.document, dict):
+        return result
+    if "value" not in result.document:
+        return replace(result, document=_forged(result.document, fault))
+    document = dict(result.document)
     if fault.page in ("no link", "nothing"):
         document.pop("@odata.nextLink", None)
     if fault.page in ("same link", "empty", "ever empty"):
         document.pop("@odata.deltaLink", None)
         again = f"&n={token_hex(4)}" if fault.page == "ever empty" else ""
         document["@odata.nextLink"] = own_url + again
-    return replace(answer, document=_with_items(document, _items(document, fault)))
+    return replace(result, document=_with_items(document, _items(document, fault)))
 
 
 def _items(document: Mapping[str, Any], fault: Fault) -> list[Any]:
@@ -69,7 +69,7 @@ def _items(document: Mapping[str, Any], fault: Fault) -> list[Any]:
 
 
 def _with_items(document: dict[str, Any], items: list[Any]) -> dict[str, Any]:
-    """The page with these items; a list that says how many it holds does not count the others."""
+    """Put these items on the page; a list that counts its items does not count the others."""
     lacking = len(document["value"]) - len(items)
     if "@odata.count" in document and lacking > 0:
         document["@odata.count"] = document["@odata.count"] - lacking if items else 0
@@ -96,7 +96,7 @@ def _forged(item: Mapping[str, Any], fault: Fault) -> Mapping[str, Any]:
         return {name: value for name, value in item.items() if name in _OF_A_PART}
     if fault.page == "removed":
         kind = str(item.get("@odata.type", "")).rpartition(".")[2]
-        return removed_object(kind, item["id"], "deleted")
+        return removed_object(kind, item["id"])
     counts = {name: item[name] for name in _COUNTS if name in item}
     if fault.page == "uncounted":
         return {**item, **dict.fromkeys(counts)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.definition import Scope, State
 from dashboard.history import Status, Step
-from dashboard.rows import OneRun
+from dashboard.to_json import Json
 
 _BY_PRIORITY: tuple[Status, ...] = ("waiting", "running", "failed", "caught", "succeeded")
 _OPEN = ("queued", "running")
@@ -15,7 +15,7 @@ _OPEN = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """`at` is None where nobody can know; a time is the latest possible one."""
+    """`at`: the latest time at which it happens; None: unknown."""
 
     what: str
     at: datetime | None = None
@@ -29,7 +29,7 @@ def label(step: Step, folders: Mapping[int, str]) -> str:
 
 
 def states(steps: Iterable[Step]) -> dict[str, Status]:
-    """Of every state that was entered: its last visit, and of several folders the worst one."""
+    """Return of every state that was entered its last visit, of several folders the worst one."""
     last = {(each.name, each.folder_id): each.status for each in steps}
     found: dict[str, Status] = {}
     for (name, _), status in last.items():
@@ -39,7 +39,7 @@ def states(steps: Iterable[Step]) -> dict[str, Status]:
 
 
 def expect_retries(steps: Iterable[Step], scope: Scope) -> None:
-    """Sets when the next attempt of each waiting step begins at the latest."""
+    """Set when the next attempt of each waiting step begins at the latest."""
     known = {each.name: each for each in scope.all_states()}
     for step in steps:
         state = known.get(step.name)
@@ -59,15 +59,15 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
 
 
 def what_next(
-    run: OneRun, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
+    run: Json, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
 ) -> Next | None:
-    """Of an open run what it waits for, or else what is at work; of a closed one the next sync of
+    """Return what an open run waits for, or else what is at work; of a closed one the next sync of
     its mailbox."""
-    if run.status not in _OPEN:
+    if run["status"] not in _OPEN:
         return _next_sync(run)
     pending = [*_retries(steps, folders), *_ends_of_waits(steps, scope, folders)]
     if pending:
-        return min(pending, key=lambda each: each.at or run.created_at)
+        return min(pending, key=lambda each: each.at or run["createdAt"])
     working = [each for each in steps if each.status == "running" and each.type != "Map"]
     return _next_step(working, scope, folders)
 
@@ -95,7 +95,7 @@ def _ends_of_waits(
 
 
 def _seconds(state: Any, path: Sequence[str]) -> float | None:
-    """None when the input of the step was not recorded, or is longer than the engine keeps."""
+    """Return the length of a Wait; None when its input was not recorded, or not as a whole."""
     for name in path:
         state = state.get(name) if isinstance(state, dict) else None
     return float(state) if path and isinstance(state, int | float) else None
@@ -111,10 +111,10 @@ def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]
     return Next(f"{names}{then}")
 
 
-def _next_sync(run: OneRun) -> Next | None:
+def _next_sync(run: Json) -> Next | None:
     sentences = {
-        "active": Next("The next sync of this mailbox starts by itself.", run.next_sync_at),
+        "active": Next("The next sync of this mailbox starts by itself.", run["nextSyncAt"]),
         "paused": Next("The account is paused; nothing happens until it is resumed."),
         "reauth_required": Next("The mail provider refuses access; connect the mailbox again."),
     }
-    return sentences.get(run.account_status)
+    return sentences.get(run["accountStatus"])

@@ -34,11 +34,11 @@ _OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 
 def is_browser_path(path: str) -> bool:
-    """Whether people open it in a browser; all other endpoints are for programs."""
+    """Return whether people open it in a browser; all other endpoints are for programs."""
     return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent"))
 
 
-class EntraFace:
+class EntraServer:
     """An application for `Server`; both URLs are known once the servers have their ports."""
 
     def __init__(
@@ -54,7 +54,7 @@ class EntraFace:
 
     def __call__(self, request: Request) -> Response:
         tenant, _, endpoint = request.path.strip("/").partition("/")
-        answers = {
+        handlers = {
             ("GET", "v2.0/.well-known/openid-configuration"): self._discovery,
             ("GET", "discovery/v2.0/keys"): self._keys,
             ("GET", "oauth2/v2.0/authorize"): self._authorize,
@@ -62,12 +62,12 @@ class EntraFace:
             ("POST", "oauth2/v2.0/token"): self._token,
             ("GET", "v2.0/adminconsent"): self._admin_consent,
         }
-        answer = answers.get((request.method, endpoint))
-        if answer is None:
+        handler = handlers.get((request.method, endpoint))
+        if handler is None:
             return Response(404, b"", {"Content-Type": "text/plain"})
         if tenant not in _OF_SEVERAL | {TENANT_ID, PERSONAL_TENANT_ID}:
             return _json(400, _error("invalid_tenant", 90002, f"Tenant '{tenant}' not found."))
-        return answer(tenant, request)
+        return handler(tenant, request)
 
     def _discovery(self, tenant: str, request: Request) -> Response:
         root = f"{self.base_url}/{tenant}"
@@ -88,69 +88,67 @@ class EntraFace:
         return _json(200, {"keys": [self._signer.public_jwk()]})
 
     def _authorize(self, tenant: str, request: Request) -> Response:
-        asked = dict(parse_qsl(request.query))
-        fault = self._authorize_fault(asked)
+        query = dict(parse_qsl(request.query))
+        fault = self._authorize_fault(query)
         if fault:
             return fault
-        if asked.get("prompt") == "none":
-            return self._consented(asked, asked.get("login_hint", ""))
-        page = sign_in_page(asked, self._service.mailboxes())
+        page = sign_in_page(query, self._service.mailboxes())
         return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
-        """What the page's form sends: the parameters asked with, and the account picked."""
-        asked = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
-        fault = self._authorize_fault(asked)
+        """Take the page's form: the parameters of the authorize request, and the account."""
+        query = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
+        fault = self._authorize_fault(query)
         if fault:
             return fault
-        if asked.get("decline"):
+        if query.get("decline"):
             sentence = "AADSTS65004: User declined to consent to access the app."
-            return _redirect(asked, {"error": "access_denied", "error_description": sentence})
-        return self._consented(asked, asked.get("account") or asked.get("login_hint", ""))
+            return _redirect(query, {"error": "access_denied", "error_description": sentence})
+        return self._consented(query, query.get("account", ""))
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
-        """An administrator agrees at once; the redirect has no code (v2-admin-consent)."""
-        asked = dict(parse_qsl(request.query))
-        fault = self._authorize_fault(asked | {"response_type": "code"})
+        """Consent as an administrator, at once; the redirect has no code (v2-admin-consent)."""
+        query = dict(parse_qsl(request.query))
+        fault = self._authorize_fault(query | {"response_type": "code"})
         if fault:
             return fault
-        self._service.set_switches(tenant_consented=True)
-        granted = {"admin_consent": "True", "tenant": TENANT_ID, "scope": asked.get("scope", "")}
-        return _redirect(asked, granted)
+        self._service.set_behaviour(tenant_consented=True)
+        granted = {"admin_consent": "True", "tenant": TENANT_ID, "scope": query.get("scope", "")}
+        return _redirect(query, granted)
 
-    def _authorize_fault(self, asked: dict[str, str]) -> Response | None:
+    def _authorize_fault(self, query: dict[str, str]) -> Response | None:
         """Shown on a page and never redirected: the address cannot be trusted yet."""
-        if asked.get("client_id") != self._client_id:
+        if query.get("client_id") != self._client_id:
             return _refusal_page("AADSTS700016: Application was not found in the directory.")
-        if not asked.get("redirect_uri"):
+        if not query.get("redirect_uri"):
             return _refusal_page("AADSTS900144: 'redirect_uri' is required.")
-        if asked.get("response_type") != "code":
+        if query.get("response_type") != "code":
             return _refusal_page("AADSTS700054: response_type must be 'code'.")
         return None
 
-    def _consented(self, asked: dict[str, str], account: str) -> Response:
+    def _consented(self, query: dict[str, str], account: str) -> Response:
         try:
             user_id = self._service.mailbox(account).user_id
         except UserNotFound:
             sentence = "AADSTS50058: A silent sign-in request was sent but no user is signed in."
-            return _redirect(asked, {"error": "login_required", "error_description": sentence})
+            return _redirect(query, {"error": "login_required", "error_description": sentence})
         code = self.consents.issue_code(
             user_id=user_id,
-            scope=asked.get("scope", ""),
-            redirect_uri=asked["redirect_uri"],
-            challenge=asked.get("code_challenge"),
-            nonce=asked.get("nonce"),
+            scope=query.get("scope", ""),
+            redirect_uri=query["redirect_uri"],
+            challenge=query.get("code_challenge"),
+            nonce=query.get("nonce"),
         )
-        return _redirect(asked, {"code": code, "session_state": str(uuid4())})
+        return _redirect(query, {"code": code, "session_state": str(uuid4())})
 
     def _token(self, tenant: str, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
         fault = self._service.token_faults.next_for("POST", request.path)
         if fault:
-            return _spoiled(fault)
+            return _injected(fault)
         try:
             self.app_login.check(form, f"{self.base_url}{request.path}")
-            if "client_secret" in form and self._service.switches.app_secret_expired:
+            if "client_secret" in form and self._service.behaviour.app_secret_expired:
                 sentence = "The provided client secret keys for app are expired."
                 raise TokenError("invalid_client", 7000222, sentence, 401)
             return _json(200, self._granted(tenant, form))
@@ -176,10 +174,10 @@ class EntraFace:
         raise TokenError("unsupported_grant_type", 70003, "The grant type is not supported.")
 
     def _user_tokens(self, tenant: str, consent_id: str, nonce: str | None) -> dict[str, Any]:
-        user_id, asked_scope = self.consents.user_and_scope(consent_id)
+        user_id, requested_scope = self.consents.user_and_scope(consent_id)
         mailbox = self._service.mailbox(user_id)
-        asked = asked_scope.split()
-        scope = " ".join(each for each in asked if each not in _OPENID_SCOPES)
+        requested = requested_scope.split()
+        scope = " ".join(each for each in requested if each not in _OPENID_SCOPES)
         granted = self._access_token({"scp": scope, "oid": user_id}) | {"scope": scope}
         id_claims = {
             "aud": self._client_id,
@@ -193,32 +191,32 @@ class EntraFace:
         granted["id_token"] = self._signer.sign(id_claims, lifetime_s=3600)
         client_info = orjson.dumps({"uid": user_id, "utid": tenant_of(mailbox.address)})
         granted["client_info"] = urlsafe_b64encode(client_info).decode().rstrip("=")
-        if "offline_access" in asked:
+        if "offline_access" in requested:
             granted["refresh_token"] = self.consents.new_refresh_token(consent_id)
         return granted
 
     def _app_token(self, tenant: str, scope: str) -> dict[str, Any]:
-        """The app is known in a tenant once its administrator has agreed to it."""
-        switches = self._service.switches
-        if tenant in _OF_SEVERAL or not switches.tenant_consented:
+        """Issue it in a tenant whose administrator has agreed to the app."""
+        behaviour = self._service.behaviour
+        if tenant in _OF_SEVERAL or not behaviour.tenant_consented:
             sentence = f"Application was not found in the directory '{tenant}'."
             raise TokenError("unauthorized_client", 700016, sentence)
         if scope not in (f"{GRAPH_AUDIENCE}/.default", f"{self.graph_origin}/.default"):
             raise TokenError("invalid_scope", 1002012, "The scope must end in '/.default'.")
-        return self._access_token({"roles": list(switches.app_roles), "oid": str(uuid4())})
+        return self._access_token({"roles": list(behaviour.app_roles), "oid": str(uuid4())})
 
     def _access_token(self, claims: dict[str, Any]) -> dict[str, Any]:
-        lifetime_s = self._service.switches.token_lifetime_s
+        lifetime_s = self._service.behaviour.token_lifetime_s
         shared = {"aud": GRAPH_AUDIENCE, "iss": self.base_url, "appid": self._client_id}
         token = self._signer.sign({**shared, **claims}, lifetime_s=lifetime_s)
         times = {"expires_in": lifetime_s, "ext_expires_in": lifetime_s}
         return {"token_type": "Bearer", "access_token": token, **times}
 
 
-def _redirect(asked: dict[str, str], parameters: dict[str, str]) -> Response:
-    if "state" in asked:
-        parameters = {**parameters, "state": asked["state"]}
-    target = asked["redirect_uri"]
+def _redirect(query: dict[str, str], parameters: dict[str, str]) -> Response:
+    if "state" in query:
+        parameters = {**parameters, "state": query["state"]}
+    target = query["redirect_uri"]
     separator = "&" if "?" in target else "?"
     return Response(302, b"", {"Location": target + separator + urlencode(parameters)})
 
@@ -227,8 +225,8 @@ def _refusal_page(sentence: str) -> Response:
     return Response(400, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
-def _spoiled(fault: Fault) -> Response:
-    """What the token endpoint answers instead: an error of OAuth, or `body` as it stands."""
+def _injected(fault: Fault) -> Response:
+    """Return what the token endpoint returns instead: an error of OAuth, or `body` as it stands."""
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         headers["Retry-After"] = f"{fault.retry_after:g}"
@@ -236,8 +234,8 @@ def _spoiled(fault: Fault) -> Response:
         return Response(fault.status or 503, fault.body.encode(), headers)
     number = re.match(r"AADSTS(\d+)", fault.message)
     document = _error(fault.code, int(number[1]) if number else 0, fault.message)
-    answer = _json(fault.status or 503, document)
-    return Response(answer.status, answer.body, {**answer.headers, **headers})
+    response = _json(fault.status or 503, document)
+    return Response(response.status, response.body, {**response.headers, **headers})
 
 
 def _error(error: str, number: int, description: str) -> dict[str, Any]:

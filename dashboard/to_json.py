@@ -6,22 +6,24 @@ from typing import Any
 
 import orjson
 
+Json = dict[str, Any]
 
-def shown(value: Any) -> Any:
-    """Dataclasses become objects; dictionaries keep their keys as they are."""
+
+def to_json(value: Any) -> Any:
+    """Convert dataclasses to objects, and what is in them; dictionaries keep their keys."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {camel(each.name): shown(getattr(value, each.name)) for each in fields(value)}
+        return {camel(each.name): to_json(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
-        return {key: shown(each) for key, each in value.items()}
+        return {key: to_json(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [shown(each) for each in value]
+        return [to_json(member) for member in value]
     if isinstance(value, datetime):
         return iso(value)
     return value
 
 
-def to_json(value: Any) -> bytes:
-    return orjson.dumps(shown(value), option=orjson.OPT_NON_STR_KEYS)
+def json_bytes(value: Any) -> bytes:
+    return orjson.dumps(to_json(value), option=orjson.OPT_NON_STR_KEYS)
 
 
 def iso(moment: datetime) -> str:
@@ -31,9 +33,9 @@ def iso(moment: datetime) -> str:
 
 def camel(name: str) -> str:
     first, *rest = name.split("_")
-    return first + "".join(each.capitalize() for each in rest)
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
-    """Between the two; None when one of them is not known."""
+    """Return the time between the two; None when one of them is not known."""
     return round((end - start).total_seconds() * 1000) if start and end else None

@@ -1,6 +1,5 @@
 """A stack as `python -m localdev up` starts it, seen from outside: its ports, URLs and files."""
 
-import os
 import re
 import shutil
 import socket
@@ -14,14 +13,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
 from tests.support.up import up
 
-_LISTENING = "0A"
-
 
 @dataclass(frozen=True)
-class Victim:
+class StackProcess:
     """data: a folder that every user of this machine may enter. printed: all of it."""
 
     pid: int
@@ -29,24 +27,23 @@ class Victim:
     database_port: int
     printed: str
 
-    def url(self, name: str) -> str:
-        """What the command printed as the address of `Dashboard`, `API`, `AWS` or `Graph`."""
-        found = re.search(rf"^  {name} +(\S+)", self.printed, re.MULTILINE)
+    def _printed(self, pattern: str) -> str:
+        found = re.search(pattern, self.printed, re.MULTILINE)
         assert found
         return found[1]
+
+    def url(self, name: str) -> str:
+        """Return what was printed as the address of `Dashboard`, `API`, `AWS` or `Graph`."""
+        return self._printed(rf"^  {name} +(\S+)")
 
     @property
     def token(self) -> str:
-        return self._word("TOKEN")
+        return self._printed(r"TOKEN=(\S+)")
 
     @property
     def credentials(self) -> tuple[str, str]:
-        return self._word("AWS_ACCESS_KEY_ID"), self._word("AWS_SECRET_ACCESS_KEY")
-
-    def _word(self, name: str) -> str:
-        found = re.search(rf"{name}=(\S+)", self.printed)
-        assert found
-        return found[1]
+        key, secret = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+        return self._printed(rf"{key}=(\S+)"), self._printed(rf"{secret}=(\S+)")
 
     @property
     def authority(self) -> str:
@@ -56,10 +53,8 @@ class Victim:
 
     @property
     def sign_in_url(self) -> str:
-        """Which the command tells a person to open."""
-        found = re.search(r"or open (\S+)", self.printed)
-        assert found
-        return found[1]
+        """The address that the command prints for a person to open."""
+        return self._printed(r"or open (\S+)")
 
     @property
     def bearer(self) -> dict[str, str]:
@@ -73,9 +68,7 @@ class Victim:
 
     def wait_for_first_sync(self) -> None:
         """Functions that it needed at the same time end with it, and their ports with them."""
-        found = re.search(r"/api/email/sync\?accountId=[^']+", self.printed)
-        assert found
-        url = self.url("API") + found[0]
+        url = self.url("API") + self._printed(r"(/api/email/sync\?accountId=[^']+)")
         while httpx.get(url, headers=self.bearer, timeout=30).json()["runId"]:
             time.sleep(0.1)
 
@@ -93,7 +86,7 @@ class Victim:
 
 
 @contextmanager
-def victim(*options: str) -> Iterator[Victim]:
+def stack_process(*options: str) -> Iterator[StackProcess]:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     folder.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -103,7 +96,7 @@ def victim(*options: str) -> Iterator[Victim]:
     try:
         arguments = ("--data", str(folder / "data"), *ports, "--messages", "20", "--no-schedule")
         with up(*arguments, *options) as (pid, printed):
-            stack = Victim(pid, folder / "data", database_port, printed)
+            stack = StackProcess(pid, folder / "data", database_port, printed)
             stack.wait_for_first_sync()
             yield stack
     finally:
@@ -111,36 +104,11 @@ def victim(*options: str) -> Iterator[Victim]:
 
 
 def _listening_ports(root: int) -> set[int]:
-    """Of the process and its descendants, by what Linux says of their sockets."""
-    inodes = {inode for pid in _descendants(root) for inode in _sockets(pid)}
-    ports = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == _LISTENING and fields[9] in inodes:
-                ports.add(int(fields[1].rpartition(":")[2], 16))
-    return ports
-
-
-def _sockets(pid: int) -> Iterator[str]:
-    for each in Path(f"/proc/{pid}/fd").glob("*"):
-        try:
-            target = os.readlink(each)
-        except FileNotFoundError:
-            continue
-        if target.startswith("socket:["):
-            yield target[8:-1]
-
-
-def _descendants(root: int) -> set[int]:
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parents[int(stat.parent.name)] = int(fields[1])
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
+    """Return the TCP ports on which the process and its descendants listen."""
+    process = psutil.Process(root)
+    return {
+        connection.laddr.port
+        for each in (process, *process.children(recursive=True))
+        for connection in each.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switches:
+class Behaviour:
     """Behaviour of the simulated services; the defaults are what clients have observed.
 
     `app_mailboxes` are the addresses that an app without a user may read; None: all of them.
@@ -17,40 +17,24 @@ class Switches:
 
     largest_page: int = 500
     generations_kept: int = 4
-    location_on_expiry: bool = False
     requests_in_flight: int = 4
-    in_flight_counted_per_app: bool = False
     requests_per_window: int = 10_000
-    window_s: float = 600
     retry_after_s: float | None = 1
-    window_retry_after_s: float | None = 10
-    batch_items_carry_retry_after: bool = True
-    throttled_as_denied: bool = False
     has_delta: bool = True
     answers_kept: int = 0
     flat_folder_delta: bool = True
-    folder_delta_shows_hidden: bool = False
-    folder_delta_shows_search: bool = True
-    folder_delta_shows_counts: bool = False
-    search_folder_delta: bool = False
-    removed_reason: str = "deleted"
     move_in_reported: bool = True
     read_state_is_partial: bool = True
     readd_is_lost: bool = True
-    older_moved_in_twice: bool = True
     replayed_changes: int = 0
     purged_stay_readable: bool = True
-    text_served_as_html: bool = True
     token_lifetime_s: int = 3599
     app_secret_expired: bool = False
     tenant_consented: bool = True
     app_roles: tuple[str, ...] = ("Mail.Read", "Mail.ReadWrite", "User.Read.All")
     app_mailboxes: tuple[str, ...] | None = None
-    subscription_minutes: int = 4_230
     subscriptions_page: int = 100
     notifications_lost: bool = False
-    notification_copies: int = 1
-    notification_delay_s: float = 0
     notification_retry_s: float = 10
 
 

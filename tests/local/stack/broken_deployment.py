@@ -13,15 +13,14 @@ from typing import Any
 
 import httpx
 
-from tests.local.stack.conftest import Mirror
-from tests.local.stack.waiting import when
+from tests.local.mirror import Mirror, when
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs/troubleshooting.md"
 _SECTION = re.compile(r"^### (.+?)\n(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
 _SEEN = re.compile(r"```text\n(.*?)```", re.DOTALL)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SAID = ("error", "reason", "cause", "problem")
+_SHOWN_FACTS = ("error", "reason", "cause", "problem")
 """What is shown of a log line beside its event."""
 
 
@@ -34,7 +33,7 @@ def sections() -> dict[str, list[str]]:
     return found
 
 
-class Troubles:
+class BrokenDeployment:
     """What is seen of the stack of `mirror`."""
 
     def __init__(self, mirror: Mirror) -> None:
@@ -62,25 +61,25 @@ class Troubles:
                 os.kill(pid, signal.SIGKILL)
         when(lambda: not any(host.pids(name) for name in functions))
 
-    def answer(self, method: str, path: str) -> str:
+    def response(self, method: str, path: str) -> str:
         url = f"{self._mirror.stack.api_url}{path}"
         token = {"Authorization": f"Bearer {self._mirror.stack.token()}"}
         body = {"accountId": self._mirror.account.id} if method == "POST" else None
         query = {"accountId": self._mirror.account.id} if method == "GET" else {}
-        answer = httpx.request(method, url, params=query, json=body, headers=token, timeout=60)
-        document = answer.json()
-        said = document.get("message") or f"{_kind(document)}: {document.get('detail')}"
-        return f"{method} {path}: {answer.status_code} {_without_ids(said)}"
+        response = httpx.request(method, url, params=query, json=body, headers=token, timeout=60)
+        document = response.json()
+        sentence = document.get("message") or f"{_kind(document)}: {document.get('detail')}"
+        return f"{method} {path}: {response.status_code} {_without_ids(sentence)}"
 
     def function(self, name: str, event: dict[str, Any] | None = None) -> str:
         """The error with which a function ends."""
-        answer = self._mirror.stack.lambdas.invoke(name, json.dumps(event or {}).encode())
-        error = json.loads(answer.payload)
-        assert answer.failed, error
+        response = self._mirror.stack.lambdas.invoke(name, json.dumps(event or {}).encode())
+        error = json.loads(response.payload)
+        assert response.failed, error
         return f"function {name}: {error['errorType']}: {_without_ids(error['errorMessage'])}"
 
     def run(self) -> str:
-        """How a sync that is asked for ends."""
+        """Start a sync; return how it ends."""
         run_id = self._mirror.account.sync()["runId"]
         ended = (
             "SELECT status, error, error_message FROM mailsync.sync_runs"
@@ -107,11 +106,11 @@ class Troubles:
 
         A run has its outcome a moment before the function says so.
         """
-        said = when(lambda: self._said(function))
-        facts = [f"{name}={said[-1][name]}" for name in _SAID if name in said[-1]]
-        return " ".join([f"log of {function}: {said[-1]['message']}", *facts])
+        lines = when(lambda: self._warnings(function))
+        facts = [f"{name}={lines[-1][name]}" for name in _SHOWN_FACTS if name in lines[-1]]
+        return " ".join([f"log of {function}: {lines[-1]['message']}", *facts])
 
-    def _said(self, function: str) -> list[dict[str, Any]]:
+    def _warnings(self, function: str) -> list[dict[str, Any]]:
         path = self._logs / f"{function}.log"
         with path.open() as log:
             log.seek(self._read.get(path.name, 0))

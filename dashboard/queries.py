@@ -1,0 +1,200 @@
+"""What the database holds, as the pages show it: by the product's own stores where they read it.
+
+Every transaction is read-only, on one of a few connections. Records have the names of their columns
+in camelCase.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from queue import LifoQueue
+from typing import Any
+from uuid import UUID
+
+from dashboard.to_json import Json, camel
+from mailsync.model import AccountId
+from mailsync.settings import Settings
+from mailsync.store.account_store import FolderChoice, FoundDifference
+from mailsync.store.connection import Database, Transaction
+from mailsync.store.history_store import RunFolderRow
+from mailsync.store.outbox_store import OutboxEvent
+from mailsync.store.statements import statements
+from mailsync.store.status_store import AccountStatus, StatusStore
+
+CONNECTIONS = 4
+QUERIES = Path(__file__).with_name("queries.sql")
+MAX_ID = 2**63 - 1
+
+
+class NotFound(Exception):
+    """No row has this id; the message says what kind of row."""
+
+
+class ReadOnlyDatabase(Database):
+    """Runs the product's statements and the dashboard's own, in transactions that cannot write."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, {**statements(), **statements(QUERIES)})
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        with super().transaction() as tx:
+            tx.run("read_only")
+            yield tx
+
+
+class Queries:
+    """Safe to use from several threads. Raises StoreUnavailable and StoreRejected."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._free: LifoQueue[Database] = LifoQueue()
+        self._left_to_close = CONNECTIONS
+        for _ in range(CONNECTIONS):
+            self._free.put(ReadOnlyDatabase(settings))
+
+    def close(self) -> None:
+        """Wait for queries under way, then close all connections; may be repeated."""
+        while self._left_to_close:
+            self._free.get().close()
+            self._left_to_close -= 1
+
+    @contextmanager
+    def _database(self) -> Iterator[Database]:
+        database = self._free.get()
+        try:
+            yield database
+        finally:
+            self._free.put(database)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        with self._database() as database, database.transaction() as tx:
+            yield tx
+
+    def _rows(self, statement: str, **parameters: Any) -> list[list[Any]]:
+        with self._transaction() as tx:
+            return tx.run(statement, **parameters)
+
+    def _records(self, statement: str, **parameters: Any) -> list[Json]:
+        with self._transaction() as tx:
+            return _camel(tx.records(statement, **parameters))
+
+    def _record(self, statement: str, kind: str, **parameters: Any) -> Json:
+        found = self._records(statement, **parameters)
+        if not found:
+            raise NotFound(f"There is no {kind} of this id.")
+        return found[0]
+
+    def totals(self) -> Json:
+        """Return the counts of accounts and open runs, and the id of the first account."""
+        return self._records("totals")[0]
+
+    def change_version(self) -> tuple[Any, ...]:
+        """Return values that differ as soon as anything has changed."""
+        return tuple(self._rows("change_version")[0])
+
+    def open_executions(self) -> list[str]:
+        """Return their ARNs, twenty at most."""
+        return [arn for (arn,) in self._rows("open_executions")]
+
+    def runs(
+        self,
+        *,
+        account_id: str | None = None,
+        status: str | None = None,
+        trigger: str | None = None,
+        before: tuple[datetime, str],
+        limit: int,
+    ) -> list[Json]:
+        """Return runs from the newest on; `before` is the time and id of the one above them."""
+        if not _is_uuid(account_id):
+            return []
+        at, run_id = before
+        which = {"account_id": account_id, "status": status, "trigger": trigger, "run_id": None}
+        return self._records("runs", **which, before_at=at, before_id=run_id, limit=limit)
+
+    def run(self, run_id: str) -> Json:
+        """Raises NotFound."""
+        return self.whole_run(run_id)[0]
+
+    def whole_run(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
+        """Return a run, its part in each folder, and the names of all folders of its account.
+
+        Raises NotFound.
+        """
+        which = {"account_id": None, "status": None, "trigger": None, "run_id": run_id}
+        with self._transaction() as tx:
+            found = tx.records("runs", **which, before_at="infinity", before_id="", limit=1)
+            if not found:
+                raise NotFound("There is no run of this id.")
+            folders = tx.run("run_folders", run_id=run_id)
+            names = tx.run("folder_names", account_id=found[0]["account_id"])
+        return (
+            _camel(found)[0],
+            [RunFolderRow(*row) for row in folders],
+            {n: name for n, name in names},
+        )
+
+    def remote_folder(self, folder_id: int) -> str:
+        """Return the provider's id of a folder. Raises NotFound."""
+        return str(self._record("remote_folder", "folder", folder_id=folder_id)["remoteId"])
+
+    def accounts(self) -> tuple[AccountStatus, ...]:
+        with self._database() as database:
+            return StatusStore(database).of_all_users()
+
+    def account(self, account_id: str) -> AccountStatus:
+        """Raises NotFound."""
+        with self._database() as database:
+            known = _is_uuid(account_id)
+            found = StatusStore(database).of_all_users(AccountId(account_id)) if known else ()
+        if not found:
+            raise NotFound("There is no account of this id.")
+        return found[0]
+
+    def folders(self, account_id: str) -> list[FolderChoice]:
+        return [FolderChoice(*row) for row in self._rows("folder_choices", account_id=account_id)]
+
+    def differences(self, account_id: str) -> list[FoundDifference]:
+        found = self._rows("proof_differences", account_id=account_id)
+        return [FoundDifference(*row) for row in found]
+
+    def quarantine(self, account_id: str) -> list[Json]:
+        """Return two hundred at most, from the last that was tried on."""
+        return self._records("quarantine", account_id=account_id)
+
+    def messages(
+        self, folder_id: int, before: tuple[datetime | None, int], limit: int
+    ) -> list[Json]:
+        """Return messages from the newest on, those without a time first. Raises NotFound."""
+        folder = self._record("folder_account", "folder", folder_id=folder_id)
+        at, number = before
+        place = {"before_at": at, "before_id": number, "max_id": MAX_ID, "limit": limit}
+        return self._records(
+            "messages", account_id=folder["accountId"], folder_id=folder_id, **place
+        )
+
+    def message(self, message_id: int) -> Json:
+        """Raises NotFound."""
+        return self._record("message", "message", message_id=message_id)
+
+    def body(self, message_id: int) -> tuple[str, str | None, str | None]:
+        """Return subject, HTML and plain text. Raises NotFound."""
+        found = self._record("body", "message", message_id=message_id)
+        return found["subject"], found["html"], found["text"]
+
+    def sent_events(self, before: int, limit: int) -> list[OutboxEvent]:
+        return [OutboxEvent(*row) for row in self._rows("sent_events", before=before, limit=limit)]
+
+
+def _camel(records: list[Json]) -> list[Json]:
+    return [{camel(name): value for name, value in record.items()} for record in records]
+
+
+def _is_uuid(text: str | None) -> bool:
+    """Return whether it is one, or None."""
+    try:
+        return text is None or bool(UUID(text))
+    except ValueError:
+        return False
