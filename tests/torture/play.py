@@ -9,7 +9,6 @@ from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.switches import Switches
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL
-from tests.support.clock import let_time_pass
 from tests.torture.comparison import divergences
 from tests.torture.law import Law, Seen, Sync, look
 from tests.torture.lies import Lie, Told
@@ -57,7 +56,7 @@ class Play:
         self.events: Counter[str] = Counter()
         self._stage = stage
         self._plot = plot
-        self._mailbox = stage.mirror.mailbox
+        self._mailbox = stage.mailbox
         self._service = stage.service
         self._law = Law(self._mailbox)
         self._lies: list[tuple[Lie, int]] = []
@@ -170,7 +169,7 @@ class Play:
 
     def _pass(self, hours: float) -> None:
         if hours > 0:
-            let_time_pass(self._stage.tables.run, hours)
+            self._stage.pass_time(hours)
             if self._lied_h is not None:
                 self._lied_h += hours
 

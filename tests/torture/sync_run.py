@@ -34,6 +34,7 @@ from mailsync.sync import batch
 from mailsync.sync.mailbox import open_vault
 from tests.support.clock import let_time_pass
 from tests.torture.crash import Died, Moments, unwatched
+from tests.torture.durable import DurableState
 from tests.torture.execution import Execution, Invoke, StateFailed
 from tests.torture.fork import Fork, Killed
 from tests.torture.orders import MAX_AT_ONCE, Ending, Order
@@ -70,13 +71,19 @@ _engine = _Engine()
 def run(order: Order) -> Ending:
     """In this process; one that is no fork only plays dead, and is as new afterwards."""
     _prepare(order)
-    moments = Moments(order.fatal, plays=not order.is_forked)
+    moments = Moments(order.fatal, plays=not order.is_forked, durable=_durable(order))
     try:
         ending = _run(order, moments)
     except Died:
         _forget_process()
         ending = Ending(outcome="killed", moments=moments.count)
     return replace(ending, waited_s=sum(_waits))
+
+
+def _durable(order: Order) -> DurableState | None:
+    if order.provider_file is None:
+        return None
+    return DurableState(order.environment["DATABASE_URL"], order.provider_file)
 
 
 def load_handlers() -> dict[str, Callable[[Any, Any], Any]]:
@@ -136,7 +143,7 @@ def _run(order: Order, moments: Moments) -> Ending:
         moments.watch()
         return _execute(order, name, _Functions(moments, are_mortal=True).invoke, moments)
     open_database().close()
-    functions = _ForkedFunctions(order.fatal, at_once=MAX_AT_ONCE if order.at_once else 1)
+    functions = _ForkedFunctions(moments, at_once=MAX_AT_ONCE if order.at_once else 1)
     try:
         return _execute(order, name, functions.invoke, functions.moments)
     finally:
@@ -170,7 +177,7 @@ def _look(order: Order, moments: Moments) -> Ending:
         outcome = ", ".join(sorted(tally["outcomes"]))
     if _engine.started:
         return _execute(order, _engine.started, _Functions(moments).invoke, moments)
-    return Ending(outcome=outcome, moments=moments.count)
+    return Ending(outcome=outcome, moments=moments.count, states=moments.states)
 
 
 def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Ending:
@@ -189,7 +196,7 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
         execution.run(MAILBOX_SYNC.definition, state)
     except StateFailed as failure:
         return Ending(outcome=failure.error, moments=moments.count, cause=failure.cause)
-    return Ending(outcome="completed", moments=moments.count)
+    return Ending(outcome="completed", moments=moments.count, states=moments.states)
 
 
 def _wait(seconds: float) -> None:
@@ -233,22 +240,23 @@ class _Functions:
 class _ForkedFunctions:
     """The functions in processes of their own, one of which is killed at the fatal moment."""
 
-    def __init__(self, fatal: int | None, *, at_once: int) -> None:
-        self.moments = Moments(fatal)
+    def __init__(self, moments: Moments, *, at_once: int) -> None:
+        self.moments = moments
         self._forks = ExitStack()
         self._idle: LifoQueue[Fork] = LifoQueue()
         # The one that is killed lies on top; one more than work at once takes its place.
-        for moments in (*(Moments(None) for _ in range(at_once)), self.moments):
-            self._idle.put(self._new_fork(moments))
+        for each in (*(Moments(None) for _ in range(at_once)), self.moments):
+            self._idle.put(self._new_fork(each))
 
     def invoke(self, placeholder: str, payload: Any) -> Any:
         fork = self._idle.get()
         try:
-            outcome, count = fork.ask((placeholder, payload))
+            outcome, count, states = fork.ask((placeholder, payload))
         except Killed:
             raise _killed() from None
         self._idle.put(fork)
         self.moments.count = max(count, self.moments.count)
+        self.moments.states = states or self.moments.states
         if isinstance(outcome, StateFailed):
             raise outcome
         return outcome
@@ -259,13 +267,13 @@ class _ForkedFunctions:
     def _new_fork(self, moments: Moments) -> Fork:
         functions = _Functions(moments)
 
-        def answer(question: tuple[str, Any]) -> tuple[Any, int]:
+        def answer(question: tuple[str, Any]) -> tuple[Any, int, list[int]]:
             moments.watch()
             try:
                 outcome = functions.invoke(*question)
             except StateFailed as failure:
                 outcome = failure
-            return outcome, moments.count
+            return outcome, moments.count, moments.states
 
         return self._forks.enter_context(Fork(answer))
 
