@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.torture.comparison import divergences, row_numbers
+from tests.support.comparison import divergences, row_numbers
 from tests.torture.orders import Ending
 from tests.torture.scenarios import CONFIRMED_H, SCENARIOS
 from tests.torture.stage import Stage

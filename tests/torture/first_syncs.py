@@ -6,7 +6,7 @@ from typing import Any
 
 from localdev.simulators.faults import FaultScript, Rule
 from localdev.simulators.switches import Latency, Switches
-from tests.torture.comparison import divergences
+from tests.support.comparison import divergences
 from tests.torture.plots import FAULTS
 from tests.torture.stage import Stage
 from tests.torture.world import World

@@ -9,7 +9,7 @@ from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.switches import Switches
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL
-from tests.torture.comparison import divergences
+from tests.support.comparison import divergences
 from tests.torture.law import Law, Seen, Sync, look
 from tests.torture.lies import Lie, Told
 from tests.torture.plots import ODDITIES, History, Round

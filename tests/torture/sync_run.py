@@ -33,9 +33,9 @@ from mailsync.store.run_store import RunStore
 from mailsync.sync import batch
 from mailsync.sync.mailbox import open_vault
 from tests.support.clock import let_time_pass
+from tests.support.execution import Execution, Invoke, StateFailed
 from tests.torture.crash import Died, Moments, unwatched
 from tests.torture.durable import DurableState
-from tests.torture.execution import Execution, Invoke, StateFailed
 from tests.torture.fork import Fork, Killed
 from tests.torture.orders import MAX_AT_ONCE, Ending, Order
 

@@ -9,7 +9,7 @@ from typing import Any
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from localdev.engine.lambda_host import Answer
 from localdev.engine.names import function_name
-from tests.torture.execution import Execution, StateFailed
+from tests.support.execution import Execution, StateFailed
 
 # What each function returns when a scenario says nothing else.
 USUAL: dict[str, Any] = {

@@ -4,7 +4,6 @@ import pytest
 
 from mailsync.decisions.verify import COMPARED_AGAIN_AFTER, COMPARED_IN_RUN, COMPARED_WITHIN
 from mailsync.model import FolderId, SyncType
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 MAKE_DUE = "UPDATE mailsync.email_folders SET compared_at = now() - interval '9 days' RETURNING 1"
@@ -92,4 +91,4 @@ def test_a_folder_that_appears_in_a_full_sync_restarts_no_other(
         **{name: walk + 1 for name, walk in before.items()},
         "Late": 1,
     }
-    assert is_mirrored(world)
+    assert world.is_mirrored()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 NEXT, AGAIN = "skiptoken", "deltatoken"
@@ -54,7 +53,7 @@ def test_a_first_sync_survives_it(world: World, fault: dict[str, Any]) -> None:
     assert world.sync() == "completed"
 
     assert struck.struck >= (fault.get("times", 1) or 1)
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one("SELECT initial_sync_completed FROM mailsync.email_accounts") == [True]
 
 
@@ -76,4 +75,4 @@ def test_every_step_survives_it(world: World, path: str) -> None:
     assert world.sync() == "completed"
 
     assert [each.struck for each in struck] == [1, 1, 1]
-    assert is_mirrored(world)
+    assert world.is_mirrored()

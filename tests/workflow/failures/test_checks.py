@@ -16,7 +16,6 @@ from mailsync.store.run_store import RunStore
 from mailsync.sync import check as check_step
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 RUNS = "SELECT status, error, trigger, execution_arn FROM mailsync.sync_runs ORDER BY created_at"
@@ -96,7 +95,7 @@ def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
     synced.remote.deliver(a_mail("new"))
 
     assert synced.check().outcome is Outcome.SYNCED
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
 
 
 @pytest.mark.parametrize("change", ["deliver", "read", "move", "delete"])
@@ -113,7 +112,7 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
     checked = synced.check()
 
     assert checked.outcome is Outcome.SYNCED
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
     assert runs_of(synced) == [["completed", None, "schedule", None]]
     assert synced.rows(EVENTS)[-1] == ["sync.completed"]
     assert synced.started == []
@@ -163,7 +162,7 @@ def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
     synced.calm()
     [run_id] = synced.started
     assert synced.go_on(run_id) == "completed"
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
     assert [each[:3] for each in runs_of(synced)] == [["completed", None, "schedule"]]
 
 
@@ -185,7 +184,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
 
     assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
     assert synced.go_on(synced.started[0]) == "completed"
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
 
 
 def test_a_count_that_differs_is_never_taken_for_nothing_new(synced: World) -> None:
@@ -208,7 +207,7 @@ def test_what_the_last_sync_did_not_settle_is_not_believed(synced: World, unsett
     synced.rows(unsettled)
 
     assert synced.check().outcome is Outcome.SYNCED
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
 
 
 def test_a_withdrawn_grant_fails_the_mailbox_under_its_name(synced: World) -> None:
@@ -259,7 +258,7 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
     assert synced.one(ACCOUNT) == ["completed", "active", None]
     [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
     assert synced.go_on(RunId(run_id)) == "completed"
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
 
 
 def test_a_mailbox_on_which_an_execution_works_is_not_looked_at(synced: World) -> None:

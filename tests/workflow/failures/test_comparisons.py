@@ -6,7 +6,6 @@ import pytest
 
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 FOLDER = (
@@ -52,7 +51,7 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
     assert world.one(FOLDER) == [messages, messages, unread, True]
     new = world.remote.deliver(a_mail("new"))
     assert world.check().outcome is Outcome.SYNCED
-    assert new in stored(world)
+    assert new in world.stored()
 
 
 def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(world: World) -> None:
@@ -66,7 +65,7 @@ def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(world: Wo
     while world.check().outcome is Outcome.HANDED_OVER:
         assert world.go_on(world.started[-1]) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("change", ["flag", "swap"])
@@ -90,7 +89,7 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
     while world.check().outcome is Outcome.HANDED_OVER:
         assert world.go_on(world.started[-1]) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("about", ["a new message", "a known one"])
@@ -105,7 +104,7 @@ def test_an_entry_that_is_not_whole_is_fetched_and_wipes_nothing(world: World, a
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one(
         f"SELECT categories, removed_at FROM mailsync.emails WHERE message_id = '{changed}'"
     ) == [["Red"], None]
@@ -131,7 +130,7 @@ def test_a_repair_that_fails_is_no_success_and_says_so_everywhere(world: World) 
 
     world.calm()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("lie", ["less", "no link", "nothing"])
@@ -151,5 +150,5 @@ def test_a_list_of_ids_that_is_short_deletes_nothing(world: World, lie: str) -> 
     world.calm()
     world.let_time_pass(3)
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows("SELECT message_id, id FROM mailsync.emails ORDER BY 1") == before

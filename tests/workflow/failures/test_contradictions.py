@@ -3,7 +3,6 @@
 import json
 
 from mailsync.store.backlog_store import BacklogStore
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.test_mailbox_changes import newest
 from tests.workflow.failures.world import World
 
@@ -33,7 +32,7 @@ def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(world: Worl
 
     world.calm()
     world.sync()
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows(DIFFERENCES) == []
     assert world.one(INBOX) == [0, True]
 
@@ -64,7 +63,7 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(world: World) -> N
 
     assert world.rows(DIFFERENCES) == [[kept, "surplus"]]
     assert BacklogStore(world.database).now().contradicted == 1
-    assert kept in stored(world)
+    assert kept in world.stored()
 
 
 def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(world: World) -> None:
@@ -82,7 +81,7 @@ def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(world: World) ->
     world.calm()
     assert world.sync() == "completed"
     assert world.one(VERIFIED_NOW) == [True]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_difference_that_the_repair_has_mended_does_not_stay(world: World) -> None:
@@ -91,5 +90,5 @@ def test_a_difference_that_the_repair_has_mended_does_not_stay(world: World) -> 
 
     world.sync()
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows(DIFFERENCES) == []

@@ -7,7 +7,6 @@ import pytest
 
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 FAILED = "SELECT error FROM mailsync.sync_run_folders WHERE status = 'failed'"
@@ -28,17 +27,17 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
 ) -> None:
     world.switch(flat_folder_delta=False)
     world.sync()
-    before = stored(world)
+    before = world.stored()
     archive = world.remote.folders.find("archive").id
     world.strike(f"{archive}/childFolders", **fault, times=None)
     new = [world.remote.deliver(a_mail("new"), folder.id) for folder in world.remote.folders.all()]
 
     world.sync()
-    assert {*before, *new} == stored(world).keys()
+    assert {*before, *new} == world.stored().keys()
 
     world.calm()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_folder_without_counts_stops_no_other_and_is_not_verified(world: World) -> None:
@@ -49,7 +48,7 @@ def test_a_folder_without_counts_stops_no_other_and_is_not_verified(world: World
 
     assert world.sync() == "FoldersFailed"
     assert world.rows(FAILED) == [["FolderNotRead"]]
-    assert {*new} <= stored(world).keys()
+    assert {*new} <= world.stored().keys()
 
     world.calm()
     assert world.sync() == "completed"
@@ -59,7 +58,7 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     """National clouds (Microsoft Graph docs, "Use delta query", limitations)."""
     world.switch(has_delta=False)
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
     world.remote.deliver(a_mail("new"))
     world.remote.update(world.remote.messages("inbox")[1].immutable_id, isRead=True)
@@ -67,7 +66,7 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     world.remote.move(world.remote.messages("archive")[0].immutable_id, "inbox")
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,7 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     assert world.sync() == "completed"
     new = world.remote.deliver(a_mail("new"))
     assert world.sync() == "completed"
-    assert new in stored(world)
+    assert new in world.stored()
     assert world.rows("SELECT message_id, cause FROM mailsync.email_quarantine") == [
         [bad, "unanswered"]
     ]
@@ -94,7 +93,7 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     for _ in range(2):
         world.let_time_pass(25)
         assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one("SELECT max(fallback) FROM mailsync.folder_cursors") == [0]
 
 
@@ -139,7 +138,7 @@ def test_a_quiet_folder_among_hundreds_is_read_within_the_hour(world: World) -> 
     inactive = world.remote.folders.all()[-1].id
     message = world.remote.deliver(a_mail("in an inactive folder"), inactive)
     world.check()
-    assert message in stored(world)
+    assert message in world.stored()
 
     world.remote.update(message, flag={"flagStatus": "flagged"})
     world.rows(
@@ -149,7 +148,7 @@ def test_a_quiet_folder_among_hundreds_is_read_within_the_hour(world: World) -> 
         world.let_time_pass(CHECK_H)
         world.check()
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_two_slots_of_four_are_enough_and_the_tree_is_read_once_for_each_state(
@@ -165,5 +164,5 @@ def test_two_slots_of_four_are_enough_and_the_tree_is_read_once_for_each_state(
     assert world.sync() == "completed"
 
     asked = [unquote(each.path) for each in world.simulators.service.log.records()]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert len([path for path in asked if path.endswith("/mailFolders/delta")]) <= 2

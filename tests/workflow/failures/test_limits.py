@@ -13,7 +13,6 @@ from mailsync.sync import store_page
 from mailsync.sync.check import Outcome
 from mailsync.sync.store_page import PAGE_SIZE
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 LARGE_CHARS = 2**16
@@ -50,7 +49,7 @@ def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
     assert world.sync() == "completed"
 
     asked = world.simulators.service.log.records()
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert max(each.in_flight for each in asked) == 3, "others in flight at arrival"
     assert {each.status for each in asked} <= {200, 404}
 
@@ -63,7 +62,7 @@ def test_with_fewer_slots_than_workers_everything_arrives_all_the_same(world: Wo
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert 429 in {each.status for each in world.simulators.service.log.records()}
 
 
@@ -80,7 +79,7 @@ def test_a_thousand_messages_arrive_though_every_third_request_fails(world: Worl
     assert outcomes[-1] == "completed"
     failed = [each for each in world.simulators.service.log.records() if each.status != 200]
     assert len(failed) > 20
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
@@ -90,9 +89,9 @@ def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
         world.rows("DELETE FROM mailsync.email_folders RETURNING 1")
         world.switch(largest_page=size)
         assert world.sync() == "completed"
-        seen.append(stored(world))
+        seen.append(world.stored())
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert all(each == seen[0] for each in seen)
 
 
@@ -109,7 +108,7 @@ def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world:
         if inbox in unquote(each.path) and "/delta" in each.path
     ]
     assert prefer == ["100", "100", "50", "25", "12", "6", "7"]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is_long(
@@ -171,12 +170,12 @@ def test_a_mailbox_that_is_not_there_fails_by_name_and_keeps_its_rows(
 ) -> None:
     """Row 29."""
     world.sync()
-    before = stored(world)
+    before = world.stored()
     world.strike(times=None, status=404, code=code)
 
     assert world.sync() == "ProviderRejected"
 
-    assert stored(world) == before
+    assert world.stored() == before
     assert world.one(ACCOUNT) == ["active", "failed", "ProviderRejected"]
 
 
@@ -191,7 +190,7 @@ def test_pages_that_would_not_fit_into_memory_are_asked_for_in_smaller_ones(
 
         assert world.sync() == "completed"
 
-        assert is_mirrored(world)
+        assert world.is_mirrored()
     assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] < LARGE_MESSAGES
     assert world.one("SELECT count(*) FROM mailsync.email_quarantine") == [0]
 
@@ -230,21 +229,21 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
     assert world.check().outcome is Outcome.HANDED_OVER
     assert world.go_on(world.started[0]) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] <= largest_page
 
 
 def test_a_withdrawn_consent_stops_the_run_and_keeps_rows_and_positions(world: World) -> None:
     """Row 46."""
     world.sync()
-    before = stored(world)
+    before = world.stored()
     positions = world.rows(CURSORS)
     world.access.refusal = AccessRevoked("The grant is refused.")
 
     assert world.sync() == "AccessRevoked"
 
     assert world.one(ACCOUNT) == ["reauth_required", "failed", "AccessRevoked"]
-    assert stored(world) == before
+    assert world.stored() == before
     after = world.rows(CURSORS)
     assert after == positions
 
@@ -256,4 +255,4 @@ def test_a_token_that_expires_in_the_middle_is_renewed_once(world: World) -> Non
     assert world.sync() == "completed"
 
     assert world.access.renewed == 1
-    assert is_mirrored(world)
+    assert world.is_mirrored()

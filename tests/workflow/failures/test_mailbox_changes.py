@@ -7,7 +7,6 @@ import pytest
 
 from mailsync.model import SyncType
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.sync_run_folders"
@@ -118,7 +117,7 @@ def test_the_rows_follow(
 
     assert world.sync(sync_type) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_replayed_changes_write_nothing(world: World) -> None:
@@ -132,7 +131,7 @@ def test_replayed_changes_write_nothing(world: World) -> None:
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one(WRITTEN) == before
 
 
@@ -144,8 +143,8 @@ def test_a_read_state_of_an_unknown_message_brings_the_message(world: World) -> 
 
     world.sync()
 
-    assert newest(world) in stored(world)
-    assert is_mirrored(world)
+    assert newest(world) in world.stored()
+    assert world.is_mirrored()
 
 
 def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
@@ -156,11 +155,11 @@ def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
     world.strike("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
 
     assert world.sync() == "completed"
-    assert newest(world) not in stored(world)
+    assert newest(world) not in world.stored()
 
     world.calm()
     world.sync()
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(
@@ -183,7 +182,7 @@ def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(
 
     assert world.sync(SyncType.FULL) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows(full_syncs.replace(" + 1", ""))[:-1] == expected
 
 

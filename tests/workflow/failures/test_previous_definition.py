@@ -12,7 +12,6 @@ import pytest
 from infra.catalog import MAILBOX_SYNC
 from tests.deploy.previous import STATEMACHINE
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 ACCOUNT = "SELECT sync_status, initial_sync_completed, verified_at FROM mailsync.email_accounts"
@@ -42,7 +41,7 @@ def test_a_sync_ends_with_the_mailbox_mirrored(world: World) -> None:
     world.remote.deliver(a_mail("new"))
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("state", ["get_access_token", "sync_folders", "recalculate_counts"])
@@ -58,7 +57,7 @@ def test_a_pause_that_it_cannot_wait_for_is_no_finished_sync(
     world.let_time_pass(hours=2)
     world.definition = MAILBOX_SYNC.definition
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_folder_that_cannot_be_repaired_for_a_pause_is_not_verified(
@@ -70,11 +69,11 @@ def test_a_folder_that_cannot_be_repaired_for_a_pause_is_not_verified(
 
     assert world.sync() == "ProviderThrottled"
 
-    assert stored(world) == {}
+    assert world.stored() == {}
     world.let_time_pass(hours=2)
     monkeypatch.undo()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_folder_that_still_differs_does_not_end_green(world: World) -> None:
@@ -89,4 +88,4 @@ def test_a_folder_that_still_differs_does_not_end_green(world: World) -> None:
     world.calm()
     world.definition = MAILBOX_SYNC.definition
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()

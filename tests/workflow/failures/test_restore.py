@@ -9,7 +9,6 @@ import pytest
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 
@@ -40,5 +39,5 @@ def test_a_database_that_was_set_back_is_brought_up_to_date(
     next(restored._numbers)  # run-1 is in the backup
 
     assert restored.sync() == "completed"
-    assert is_mirrored(restored)
+    assert restored.is_mirrored()
     restored.database.close()

@@ -42,8 +42,10 @@ from mailsync.sync.mailbox import Mailbox, require_unthrottled, used
 from mailsync.sync.repair import repair_folder
 from mailsync.sync.verification import Verification, recalculate_counts
 from mailsync.sync.waiting import or_wait
+from tests.support import comparison
 from tests.support.clock import let_time_pass
-from tests.torture.execution import Execution, StateFailed
+from tests.support.comparison import Things
+from tests.support.execution import Execution, StateFailed
 
 
 class KeyService:
@@ -165,6 +167,19 @@ class World:
             "UPDATE mailsync.email_accounts SET throttled_until ="
             f" throttled_until - make_interval(secs => {seconds}) RETURNING 1"
         )
+
+    def stored(self) -> Things:
+        """The messages that readers see."""
+        return comparison.stored(self.rows, self.account_id)
+
+    def in_mailbox(self) -> Things:
+        """What `stored` returns when all of the mailbox is stored."""
+        return comparison.in_mailbox(self.remote)
+
+    def is_mirrored(self) -> bool:
+        """Shows the difference when it is asserted."""
+        assert self.stored() == self.in_mailbox()
+        return True
 
     def rows(self, sql: str) -> list[list[Any]]:
         with self.database.transaction() as tx:
