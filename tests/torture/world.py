@@ -172,7 +172,9 @@ class World:
 @contextmanager
 def _connection(server_url: str, database: str) -> Iterator[pg8000.native.Connection]:
     socket = server_url.split("host=")[1] + "/.s.PGSQL.5432"
-    connection = pg8000.native.Connection("postgres", unix_sock=socket, database=database)
+    connection = pg8000.native.Connection(
+        "postgres", unix_sock=socket, database=database, ssl_context=False
+    )
     try:
         yield connection
     finally:
