@@ -6,9 +6,7 @@ import math
 import os
 import random
 import socket
-import time
 import uuid
-from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from importlib import import_module
@@ -19,7 +17,7 @@ from typing import Any
 
 from pg8000.exceptions import DatabaseError
 
-from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+from infra.catalog import MAILBOX_SYNC
 from mailsync.decisions import freshness
 from mailsync.model import AccountId, SyncScope, SyncType
 from mailsync.providers import retry_budget
@@ -34,13 +32,13 @@ from mailsync.sync import batch
 from mailsync.sync.mailbox import open_vault
 from tests.support.clock import let_time_pass
 from tests.support.execution import Execution, Invoke, StateFailed
+from tests.support.functions import lambda_context, load_functions
 from tests.torture.crash import Died, Moments, unwatched
 from tests.torture.durable import DurableState
 from tests.torture.fork import Fork, Killed
 from tests.torture.orders import MAX_AT_ONCE, Ending, Order
 
 MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
-FUNCTION_S = 300.0
 SILENT_S, MAX_RECOVERED = 60, 100
 MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
@@ -84,15 +82,6 @@ def _durable(order: Order) -> DurableState | None:
     if order.provider_file is None:
         return None
     return DurableState(order.environment["DATABASE_URL"], order.provider_file)
-
-
-def load_handlers() -> dict[str, Callable[[Any, Any], Any]]:
-    """The functions of the workflow by their placeholders in its definition."""
-    return {
-        f"${{{each.placeholder}}}": import_module(f"handlers.{each.module}").handler
-        for each in FUNCTIONS
-        if each.placeholder in MAILBOX_SYNC.definition
-    }
 
 
 def _prepare(order: Order) -> None:
@@ -173,7 +162,7 @@ def _look(order: Order, moments: Moments) -> Ending:
     outcome = "revived"
     if not _engine.started:
         event = {"accountIds": [order.account_id]}
-        tally = import_module("handlers.sync_accounts").handler(event, _context())
+        tally = import_module("handlers.sync_accounts").handler(event, lambda_context())
         outcome = ", ".join(sorted(tally["outcomes"]))
     if _engine.started:
         return _execute(order, _engine.started, _Functions(moments).invoke, moments)
@@ -220,12 +209,14 @@ class _Functions:
     def __init__(self, moments: Moments, *, are_mortal: bool = False) -> None:
         self.moments = moments
         self._are_mortal = are_mortal
-        self._handlers = load_handlers()
+        self._functions = load_functions()
 
     def invoke(self, placeholder: str, payload: Any) -> Any:
         event = json.loads(json.dumps(payload))
         try:
-            return json.loads(json.dumps(self._handlers[placeholder](event, _context())))
+            return json.loads(
+                json.dumps(self._functions[placeholder].handler(event, lambda_context()))
+            )
         except Died:
             if not self._are_mortal:
                 raise
@@ -280,15 +271,3 @@ class _ForkedFunctions:
 
 def _killed() -> StateFailed:
     return StateFailed("Runtime.ExitError", "signal: killed")
-
-
-def _context() -> Any:
-    """What the handlers and Powertools read of Lambda's context object."""
-    deadline = time.monotonic() + FUNCTION_S
-    return SimpleNamespace(
-        function_name="torture",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:eu-central-1:000000000000:function:torture",
-        aws_request_id=str(uuid.uuid4()),
-        get_remaining_time_in_millis=lambda: int((deadline - time.monotonic()) * 1000),
-    )

@@ -13,7 +13,9 @@ from tests.workflow.failures.world import World
 
 
 @pytest.fixture
-def world(settings: Settings, database: Database, tmp_path: Path) -> Iterator[World]:
+def world(
+    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
     """A mailbox with two messages in its inbox, connected and synced once."""
     with Simulators(tmp_path) as simulators:
         remote = simulators.add_mailbox("ann@example.com")
@@ -26,5 +28,6 @@ def world(settings: Settings, database: Database, tmp_path: Path) -> Iterator[Wo
             email_address="ann@example.com",
         )
         world = World(simulators, remote, settings, database, account_id)
+        world.install(monkeypatch)
         assert world.sync() == "completed"
         yield world

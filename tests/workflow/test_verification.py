@@ -1,7 +1,5 @@
 """What a verification compares by ids, in which run, and what it leaves alone."""
 
-import pytest
-
 from mailsync.decisions.verify import COMPARED_AGAIN_AFTER, COMPARED_IN_RUN, COMPARED_WITHIN
 from mailsync.model import FolderId, SyncType
 from tests.workflow.failures.world import World
@@ -74,17 +72,14 @@ def test_no_folder_is_compared_before_it_is_due(world: World) -> None:
     assert lists_of(world) == 0
 
 
-def test_a_folder_that_appears_in_a_full_sync_restarts_no_other(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, count = dict(map(tuple, world.rows(GENERATIONS))), world._recalculate_counts
+def test_a_folder_that_appears_in_a_full_sync_restarts_no_other(world: World) -> None:
+    before = dict(map(tuple, world.rows(GENERATIONS)))
 
-    def appear_and_count(event: object) -> object:
+    def appear() -> None:
         if "Late" not in {each.display_name for each in world.remote.folders.all()}:
             world.remote.folders.create("Late")
-        return count(event)
 
-    monkeypatch.setattr(world, "_recalculate_counts", appear_and_count)
+    world.before["recalculate_counts"] = appear
     assert world.sync(SyncType.FULL) == "completed"
 
     assert dict(map(tuple, world.rows(GENERATIONS))) == {

@@ -147,7 +147,7 @@ def test_a_long_pause_is_kept_in_every_state(world: World, path: str) -> None:
     asked = [each.status for each in world.simulators.service.log.records()]
     refused = asked.index(429)
     of_its_batch = 4 if "/messages" in path else 1
-    assert refused < world.asked_before_waits[0] <= refused + of_its_batch
+    assert refused < world.requests_before[0] <= refused + of_its_batch
 
 
 def test_a_long_pause_is_kept_by_a_check_and_by_the_execution_to_which_it_leaves_the_run(
@@ -161,7 +161,7 @@ def test_a_long_pause_is_kept_by_a_check_and_by_the_execution_to_which_it_leaves
     assert world.go_on(world.started[-1]) == "completed"
 
     assert 40 < sum(world.waits) <= 46
-    assert world.asked_before_waits[0] == asked
+    assert world.requests_before[0] == asked
 
 
 @pytest.mark.parametrize("code", ["MailboxNotEnabledForRESTAPI", "ErrorInvalidUser"])

@@ -1,7 +1,6 @@
 """What a mailbox does between two syncs, told by Graph in its own ways: the rows follow."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -162,23 +161,17 @@ def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
     assert world.is_mirrored()
 
 
-def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(world: World) -> None:
     """The tree is read again for the new one, and so is the state that begins full syncs."""
     world.sync()
     full_syncs = "SELECT folder_id, walk + 1 FROM mailsync.folder_cursors ORDER BY folder_id"
     expected = world.rows(full_syncs)
-    compare: Callable[[Any], Any] = world._recalculate_counts
-    new: list[str] = []
 
-    def compare_later(event: Any) -> Any:
-        if not new:
-            new.append(world.remote.folders.create("new").id)
-            world.remote.deliver(a_mail(), new[0])
-        return compare(event)
+    def appear() -> None:
+        world.before.clear()
+        world.remote.deliver(a_mail(), world.remote.folders.create("new").id)
 
-    monkeypatch.setattr(world, "_recalculate_counts", compare_later)
+    world.before["recalculate_counts"] = appear
 
     assert world.sync(SyncType.FULL) == "completed"
 
