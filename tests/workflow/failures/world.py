@@ -200,10 +200,8 @@ class World:
             if self.at_once:  # as a function has it, whatever others do
                 self._of_thread.database = opened.enter_context(closing(Database(self.settings)))
             try:
-                context = lambda_context(time_s=FUNCTION_S)
-                return json.loads(
-                    json.dumps(function.handler(json.loads(json.dumps(event)), context))
-                )
+                result = function.handler(json.loads(json.dumps(event)), lambda_context())
+                return json.loads(json.dumps(result))
             except MailsyncError as error:
                 cause = json.dumps({"errorMessage": str(error)})
                 raise StateFailed(type(error).__name__, cause) from error
