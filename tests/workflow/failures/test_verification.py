@@ -1,5 +1,7 @@
 """What a verification compares by ids, in which run, and what it leaves alone."""
 
+import pytest
+
 from mailsync.decisions.verify import COMPARED_AGAIN_AFTER, COMPARED_IN_RUN, COMPARED_WITHIN
 from mailsync.model import FolderId, SyncType
 from tests.workflow.failures.world import World
@@ -14,6 +16,13 @@ GENERATIONS = (
     " JOIN mailsync.folder_cursors c ON c.folder_id = f.id"
 )
 LISTS = r"/messages\?.*\$count"
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """Synced once."""
+    assert world.sync() == "completed"
+    return world
 
 
 def ages_h(world: World) -> dict[FolderId, float]:
