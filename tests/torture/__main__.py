@@ -25,12 +25,12 @@ class Progress:
     """A line now and then."""
 
     def __init__(self) -> None:
-        self._said_at = time.monotonic()
+        self._printed_at = time.monotonic()
 
-    def say(self, line: str) -> None:
-        if time.monotonic() - self._said_at >= PROGRESS_S:
+    def report(self, line: str) -> None:
+        if time.monotonic() - self._printed_at >= PROGRESS_S:
             print(f"  {line}", flush=True)
-            self._said_at = time.monotonic()
+            self._printed_at = time.monotonic()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
             print(f"{scenario} sync, the {dies} dies: {len(chosen)} of {points.moments} moments")
             for trial in points.trials(chosen):
                 tried += 1
-                progress.say(f"moment {trial.point.moment} of {points.moments}")
+                progress.report(f"moment {trial.point.moment} of {points.moments}")
                 if trial.wrong:
                     wrong += 1
                     _show(f"--histories 0 --first-syncs 0 {trial.point}", trial.wrong)
@@ -92,7 +92,7 @@ def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
     with FirstSyncs(world) as syncs:
         print(f"first syncs under faults: {options.first_syncs}", flush=True)
         for trial in syncs.under_faults(options.first_syncs, seed=options.seed):
-            progress.say(str(trial))
+            progress.report(str(trial))
             if trial.wrong:
                 failed += 1
                 again = f"--first-syncs {options.first_syncs} --seed {options.seed}"
@@ -110,12 +110,12 @@ def _try_histories(world: World, options: argparse.Namespace) -> tuple[Tally, in
     if not number:
         return tally, 0
 
-    def told() -> None:
-        progress.say(f"history {tally.histories} of {number}")
+    def on_history() -> None:
+        progress.report(f"history {tally.histories} of {number}")
 
     print(f"random histories: {number}", flush=True)
     with stages(world) as both:
-        found = falsified(both, number=number, seed_number=seed, told=told, tally=tally)
+        found = falsified(both, number=number, seed_number=seed, on_history=on_history, tally=tally)
     if found is None:
         return tally, 0
     _show(f"--stride 0 --first-syncs 0 --histories {number} --seed {seed}", (found,))

@@ -66,10 +66,10 @@ class FirstSyncs(Stage):
             wrong.append("two slots were enough for all that was asked at once")
         return wrong
 
-    def _synced(self, faults: FaultScript, switches: Switches, **asked: Any) -> list[str]:
+    def _synced(self, faults: FaultScript, switches: Switches, **fields: Any) -> list[str]:
         self.set_back(is_synced=False)
         self.service.faults, self.service.switches = faults, switches
-        ending = self.sync(**asked)
+        ending = self.sync(**fields)
         self.service.faults = FaultScript()
         if ending.outcome != "completed":
             return [f"it ends as {ending.outcome}: {ending.cause}"]

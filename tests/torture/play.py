@@ -79,14 +79,14 @@ class Play:
         self._switch(largest_page=plan.page, **ODDITIES[plan.oddity])
         script = _Script(self._mailbox, plan, self._lies_of(plan))
         self._service.faults = script
-        asked = {
+        fields = {
             "fatal": plan.fatal,
             "dies": plan.dies,
             "folder_order": plan.folder_order,
             "is_full": plan.is_full,
             "at_once": plan.at_once,
         }
-        self._sync(script, **asked, is_forked=plan.at_once and plan.dies == "function")
+        self._sync(script, **fields, is_forked=plan.at_once and plan.dies == "function")
 
     def _lies_of(self, plan: Round) -> list[Lie]:
         """Those that go on, and those that begin; none an hour after the first one."""
@@ -98,9 +98,9 @@ class Play:
         self._lies = [(lie, left - 1) for lie, left in told if left > 1]
         return [lie for lie, _ in told]
 
-    def _sync(self, script: _Script | None = None, **asked: Any) -> Seen:
+    def _sync(self, script: _Script | None = None, **fields: Any) -> Seen:
         before = self._look()
-        ending = self._stage.sync(turns=self._plot.turns, **asked)
+        ending = self._stage.sync(turns=self._plot.turns, **fields)
         after = self._look()
         told = Told(tuple(script.told) if script else ())
         is_still = script is None or not script.has_changed

@@ -48,7 +48,9 @@ def test_a_sync_that_is_killed_loses_nothing_and_leaves_nothing_twice(
 
 def test_in_any_history_of_changes_and_wrong_answers_the_law_holds(mailboxes: Stages) -> None:
     tally = Tally()
-    found = falsified(mailboxes, number=HISTORIES, seed_number=SEED, told=lambda: None, tally=tally)
+    found = falsified(
+        mailboxes, number=HISTORIES, seed_number=SEED, on_history=lambda: None, tally=tally
+    )
 
     assert found is None
     assert tally.events["wrong answers"] > 0

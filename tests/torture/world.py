@@ -98,11 +98,11 @@ class World:
         finally:
             self._drop(mirror.database)
 
-    def sync(self, mirror: Mirror, **asked: Any) -> Ending:
-        """Runs one sync in another process; `asked` are fields of an Order."""
+    def sync(self, mirror: Mirror, **fields: Any) -> Ending:
+        """Runs one sync in another process; `fields` are those of an Order."""
         url = {"DATABASE_URL": self._url(mirror.database)}
         environment = {**self._environment, **url}
-        order = Order(environment=environment, account_id=mirror.account_id, **asked)
+        order = Order(environment=environment, account_id=mirror.account_id, **fields)
         return self._syncs(order)
 
     def opened(self, mirror: Mirror) -> AbstractContextManager[pg8000.native.Connection]:

@@ -18,7 +18,7 @@ from mailsync.metrics import (
     failure_name,
     metered,
 )
-from tests.support.emf import counting, told
+from tests.support.emf import counting, emitted
 from tests.support.paths import ROOT
 
 HANDLERS = ROOT / "lambdas/handlers"
@@ -56,7 +56,7 @@ def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
 
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 2
-    assert told(printed) == {("ProviderRequests",): 250, ("RunsFailed", "AccessRevoked"): 1}
+    assert emitted(printed) == {("ProviderRequests",): 250, ("RunsFailed", "AccessRevoked"): 1}
 
 
 def test_an_invocation_that_counted_nothing_prints_nothing(
@@ -79,7 +79,7 @@ def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_
     with counting(monkeypatch):
         with pytest.raises(RuntimeError):
             failing({}, None)
-        assert told(capsys.readouterr().out) == {("ProviderRequests",): 3}
+        assert emitted(capsys.readouterr().out) == {("ProviderRequests",): 3}
 
     assert capsys.readouterr().out == ""
 

@@ -48,7 +48,7 @@ LOSE_ONE = (
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
 def test_a_first_sync_survives_it(world: World, fault: dict[str, Any]) -> None:
     world.switch(largest_page=5)
-    struck = world.strike(NEXT, **fault)
+    struck = world.inject_fault(NEXT, **fault)
 
     assert world.sync() == "completed"
 
@@ -67,9 +67,9 @@ def test_every_step_survives_it(world: World, path: str) -> None:
     world.remote.folders.create("New")
     world.rows(LOSE_ONE)
     struck = [
-        world.strike(path, **THROTTLED, retry_after=1),
-        world.strike(path, **THROTTLED),
-        world.strike(path, status=503, body=""),
+        world.inject_fault(path, **THROTTLED, retry_after=1),
+        world.inject_fault(path, **THROTTLED),
+        world.inject_fault(path, status=503, body=""),
     ]
 
     assert world.sync() == "completed"

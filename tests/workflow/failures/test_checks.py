@@ -135,12 +135,12 @@ def lost_position(world: World) -> None:
 
 
 def outage(world: World) -> None:
-    world.strike(status=503, times=None)
+    world.inject_fault(status=503, times=None)
 
 
 def throttling(world: World) -> None:
     world.switch(retry_after_s=60)
-    world.strike(status=429, times=None)
+    world.inject_fault(status=429, times=None)
 
 
 def missing_row(world: World) -> None:
@@ -159,9 +159,9 @@ def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
 
     assert synced.check().outcome is Outcome.HANDED_OVER
 
-    synced.calm()
+    synced.clear_faults()
     [run_id] = synced.started
-    assert synced.go_on(run_id) == "completed"
+    assert synced.resume(run_id) == "completed"
     assert synced.is_mirrored()
     assert [each[:3] for each in runs_of(synced)] == [["completed", None, "schedule"]]
 
@@ -170,7 +170,7 @@ def test_a_mailbox_that_was_never_complete_is_left_to_an_execution_unasked(world
     checked = world.check()
 
     assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
-    assert world.go_on(world.started[0]) == "completed"
+    assert world.resume(world.started[0]) == "completed"
 
 
 def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
@@ -183,7 +183,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
     checked = synced.check()
 
     assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
-    assert synced.go_on(synced.started[0]) == "completed"
+    assert synced.resume(synced.started[0]) == "completed"
     assert synced.is_mirrored()
 
 
@@ -257,7 +257,7 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
 
     assert synced.one(ACCOUNT) == ["completed", "active", None]
     [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
-    assert synced.go_on(RunId(run_id)) == "completed"
+    assert synced.resume(RunId(run_id)) == "completed"
     assert synced.is_mirrored()
 
 
@@ -326,7 +326,7 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
     trigger.recover(inactive)
 
     assert synced.started == [check.run.run_id]
-    assert synced.go_on(check.run.run_id) == "completed"
+    assert synced.resume(check.run.run_id) == "completed"
 
 
 @pytest.mark.parametrize("paused", [True, None], ids=["paused", "other folders"])

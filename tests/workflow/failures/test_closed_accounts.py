@@ -51,14 +51,14 @@ def claimed(world: World) -> int:
 
 def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: World) -> None:
     """As on 15 March 2021, for hours, while tokens were renewed without trouble."""
-    synced.strike(status=401, code="InvalidAuthenticationToken", times=None)
+    synced.inject_fault(status=401, code="InvalidAuthenticationToken", times=None)
 
     assert synced.check().outcome is Outcome.HANDED_OVER
     [run_id] = synced.started
-    assert synced.go_on(run_id) == "ProviderUnavailable"
+    assert synced.resume(run_id) == "ProviderUnavailable"
     status, sentence, _ = synced.one(ACCOUNT)
     assert (status, "an outage" in sentence) == ("active", True)
-    synced.calm()
+    synced.clear_faults()
 
     assert synced.check().outcome is Outcome.SYNCED
     assert synced.one(ACCOUNT) == ["active", None, 0]
@@ -66,7 +66,7 @@ def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: 
 
 
 def test_one_folder_whose_items_refuse_the_token_closes_no_account(synced: World) -> None:
-    synced.strike("childFolders", status=401, code="InvalidAuthenticationToken", times=1)
+    synced.inject_fault("childFolders", status=401, code="InvalidAuthenticationToken", times=1)
 
     assert synced.check().outcome is Outcome.SYNCED
     assert synced.is_mirrored()
@@ -87,7 +87,7 @@ def test_an_account_that_opens_before_its_first_sync_is_left_to_an_execution(wor
     world.rows(BY_THE_VERSION_BEFORE)
 
     assert world.check().outcome is Outcome.HANDED_OVER
-    assert world.go_on(world.started[0]) == "completed"
+    assert world.resume(world.started[0]) == "completed"
     assert world.one(ACCOUNT) == ["active", None, 0]
 
 

@@ -26,7 +26,7 @@ def test_it_is_said_in_the_run_the_status_and_the_account(world: World) -> None:
     assert world.sync() == "completed"
     miscount(world)
     world.rows(LOSE_ONE)
-    world.strike(LISTING, status=500, times=None)
+    world.inject_fault(LISTING, status=500, times=None)
 
     assert world.sync() == "VerificationFailed"
 

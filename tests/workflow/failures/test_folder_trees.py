@@ -29,13 +29,13 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
     world.sync()
     before = world.stored()
     archive = world.remote.folders.find("archive").id
-    world.strike(f"{archive}/childFolders", **fault, times=None)
+    world.inject_fault(f"{archive}/childFolders", **fault, times=None)
     new = [world.remote.deliver(a_mail("new"), folder.id) for folder in world.remote.folders.all()]
 
     world.sync()
     assert {*before, *new} == world.stored().keys()
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
     assert world.is_mirrored()
 
@@ -43,14 +43,14 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
 def test_a_folder_without_counts_stops_no_other_and_is_not_verified(world: World) -> None:
     world.sync()
     archive = world.remote.folders.find("archive").id
-    world.strike("/mailFolders", page="uncounted", about=[archive], times=None)
+    world.inject_fault("/mailFolders", page="uncounted", about=[archive], times=None)
     new = [world.remote.deliver(a_mail("new"), folder) for folder in ("inbox", "archive")]
 
     assert world.sync() == "FoldersFailed"
     assert world.rows(FAILED) == [["FolderNotRead"]]
     assert {*new} <= world.stored().keys()
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
 
 
@@ -77,8 +77,10 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
 ) -> None:
     bad = world.remote.messages("inbox")[5].immutable_id
     inbox = world.remote.folders.find("inbox").id
-    world.strike(f"{inbox}.*{feed}", status=500, times=None)
-    world.strike(f"/me/messages/{bad}", status=500, code="ErrorContentConversionFailed", times=None)
+    world.inject_fault(f"{inbox}.*{feed}", status=500, times=None)
+    world.inject_fault(
+        f"/me/messages/{bad}", status=500, code="ErrorContentConversionFailed", times=None
+    )
 
     assert world.sync() == "completed"
     new = world.remote.deliver(a_mail("new"))
@@ -89,7 +91,7 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     ]
     assert world.one("SELECT max(fallback) FROM mailsync.folder_cursors") == [fallback]
 
-    world.calm()
+    world.clear_faults()
     for _ in range(2):
         world.let_time_pass(25)
         assert world.sync() == "completed"

@@ -70,7 +70,7 @@ def test_a_thousand_messages_arrive_though_every_third_request_fails(world: Worl
     world.remote.load(generate_mail(1_000, owner=world.remote.address))
     world.switch(largest_page=50, generations_kept=50)
     for fault in WORST_DAY:
-        world.strike(times=None, rate=0.06, **fault)
+        world.inject_fault(times=None, rate=0.06, **fault)
 
     outcomes = [world.sync()]
     while outcomes[-1] != "completed" and len(outcomes) < 3:
@@ -98,7 +98,7 @@ def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
 def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world: World) -> None:
     """Rows 27 and 28: first with all small folders at once, then alone."""
     inbox = world.remote.folders.find("inbox").id
-    world.strike(f"{inbox}/messages/delta", status=503, body="", times=5)
+    world.inject_fault(f"{inbox}/messages/delta", status=503, body="", times=5)
 
     world.sync()
 
@@ -119,8 +119,8 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
     for _ in range(PAGE_SIZE):
         world.remote.deliver(a_mail())
     refused: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
-    world.strike(f"{inbox}/messages/delta", **refused, retry_after=2.128, times=2)
-    world.strike(f"{inbox}/messages/delta", **refused, retry_after=45)
+    world.inject_fault(f"{inbox}/messages/delta", **refused, retry_after=2.128, times=2)
+    world.inject_fault(f"{inbox}/messages/delta", **refused, retry_after=45)
 
     world.sync()
 
@@ -139,7 +139,7 @@ def test_a_long_pause_is_kept_in_every_state(world: World, path: str) -> None:
     world.rows(LOSE_ONE_OF_EACH_FOLDER)
     world.remote.delete_permanently(world.remote.messages("inbox")[-1].immutable_id)
     world.simulators.service.log.clear()
-    world.strike(path, status=429, code="ApplicationThrottled", retry_after=45)
+    world.inject_fault(path, status=429, code="ApplicationThrottled", retry_after=45)
 
     assert world.sync() == "completed"
 
@@ -154,11 +154,13 @@ def test_a_long_pause_is_kept_by_a_check_and_by_the_execution_to_which_it_leaves
     world: World,
 ) -> None:
     world.sync()
-    world.strike("/mailFolders/delta", status=429, code="ApplicationThrottled", retry_after=45)
+    world.inject_fault(
+        "/mailFolders/delta", status=429, code="ApplicationThrottled", retry_after=45
+    )
     assert world.check().outcome is Outcome.HANDED_OVER
     asked = len(world.simulators.service.log.records())
 
-    assert world.go_on(world.started[-1]) == "completed"
+    assert world.resume(world.started[-1]) == "completed"
 
     assert 40 < sum(world.waits) <= 46
     assert world.requests_before[0] == asked
@@ -171,7 +173,7 @@ def test_a_mailbox_that_is_not_there_fails_by_name_and_keeps_its_rows(
     """Row 29."""
     world.sync()
     before = world.stored()
-    world.strike(times=None, status=404, code=code)
+    world.inject_fault(times=None, status=404, code=code)
 
     assert world.sync() == "ProviderRejected"
 
@@ -227,7 +229,7 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
         world.remote.update(each, isRead=True)
 
     assert world.check().outcome is Outcome.HANDED_OVER
-    assert world.go_on(world.started[0]) == "completed"
+    assert world.resume(world.started[0]) == "completed"
 
     assert world.is_mirrored()
     assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] <= largest_page

@@ -65,7 +65,7 @@ def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(worl
     before = world.stored()
     world.remote.expire_delta_links()
     world.switch(largest_page=5)
-    world.strike("skiptoken", status=410, code="SyncStateNotFound", times=None)
+    world.inject_fault("skiptoken", status=410, code="SyncStateNotFound", times=None)
 
     assert world.sync() == "FoldersFailed"
 
@@ -76,7 +76,7 @@ def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(worl
 
 def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(world: World) -> None:
     """Row 10: a few are normal, each with another link."""
-    struck = world.strike("skiptoken", page="ever empty", times=EMPTY_PAGES)
+    struck = world.inject_fault("skiptoken", page="ever empty", times=EMPTY_PAGES)
     world.switch(largest_page=5)
     assert world.sync() == "completed"
     assert struck.struck == EMPTY_PAGES
@@ -85,7 +85,7 @@ def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(world
 
     before = world.stored()
     world.remote.expire_delta_links()
-    world.strike("skiptoken", page="ever empty", times=None)
+    world.inject_fault("skiptoken", page="ever empty", times=None)
 
     assert world.sync() == "FoldersFailed"
     assert world.stored() == before
@@ -94,14 +94,14 @@ def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(world
 
 def test_a_folder_that_never_comes_holds_up_only_itself(world: World) -> None:
     """Row 27: neither feed nor list, in no page size."""
-    world.strike(f"{world.remote.folders.find('inbox').id}/messages", status=503, times=None)
+    world.inject_fault(f"{world.remote.folders.find('inbox').id}/messages", status=503, times=None)
 
     assert world.sync() == "FoldersFailed"
     waiting = world.in_mailbox().keys() - world.stored().keys()
     assert waiting == {each.immutable_id for each in world.remote.messages("inbox")}
     assert world.rows(FAILED) == [["inbox", "ProviderUnavailable"]]
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
     assert world.is_mirrored()
 
@@ -118,7 +118,7 @@ def test_a_full_sync_that_would_empty_a_full_folder_hides_nothing(world: World) 
     path = f"/me/mailFolders/{archive}/messages/delta"
     link = f"{world.simulators.graph_url}{path}?$deltatoken=forged"
     nothing = json.dumps({"value": [], "@odata.deltaLink": link})
-    world.strike(path, status=200, body=nothing, times=None)
+    world.inject_fault(path, status=200, body=nothing, times=None)
 
     assert world.sync(SyncType.FULL) == "completed"
 
@@ -133,7 +133,7 @@ def test_a_link_that_leads_to_itself_for_ever_is_left_for_a_new_walk(
 ) -> None:
     """Rows 10 and 11: seven page sizes, down to one message, then a walk with another link."""
     world.switch(largest_page=5)
-    struck = world.strike("skiptoken", page=page, times=7)
+    struck = world.inject_fault("skiptoken", page=page, times=7)
 
     assert world.sync() == "completed"
 
@@ -145,7 +145,7 @@ def test_a_link_that_leads_to_itself_for_ever_is_left_for_a_new_walk(
 def test_a_first_sync_that_broke_off_goes_on_where_it_stopped(world: World) -> None:
     """Row 39: complete only when the last page is stored."""
     world.switch(largest_page=5)
-    broken = world.strike("skiptoken", status=403, code="ErrorSomething", times=None)
+    broken = world.inject_fault("skiptoken", status=403, code="ErrorSomething", times=None)
     assert world.sync() == "FoldersFailed"
     assert world.one(PROVEN) == [False]
     assert 0 < len(world.stored()) < len(world.in_mailbox())
@@ -164,7 +164,7 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
     world: World,
 ) -> None:
     """Row 21: every folder is walked whole as long as Exchange can keep no chain."""
-    world.strike("/delta", **FULL)
+    world.inject_fault("/delta", **FULL)
     assert world.sync() == "completed"
     assert world.is_mirrored()
 
@@ -174,7 +174,7 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
     assert world.is_mirrored()
     assert world.one(PROVEN) == [True]
 
-    world.calm()
+    world.clear_faults()
     world.sync()
     world.remote.deliver(a_mail("new"))
     assert world.sync() == "completed"
@@ -187,7 +187,7 @@ def test_a_mailbox_that_becomes_full_goes_on_by_lists(world: World) -> None:
     world.sync()
     world.remote.purge(world.remote.messages("inbox")[5].immutable_id)
     world.remote.deliver(a_mail("new"))
-    world.strike("/delta", **FULL)
+    world.inject_fault("/delta", **FULL)
 
     assert world.sync() == "completed"
 
@@ -198,8 +198,8 @@ def test_a_list_that_breaks_off_early_loses_nothing(world: World) -> None:
     """Row 12: what a listing did not show is asked for by id."""
     world.sync()
     world.rows("UPDATE mailsync.folder_cursors SET page_size = 5 RETURNING 1")
-    world.strike("/delta", **FULL)
-    world.strike("orderby", page="no link", times=None)
+    world.inject_fault("/delta", **FULL)
+    world.inject_fault("orderby", page="no link", times=None)
 
     world.sync()
 
@@ -231,11 +231,11 @@ def test_a_folder_that_seems_gone_has_failed_and_keeps_its_mail(world: World) ->
     before = world.stored()
     inbox = world.remote.folders.find("inbox").id
     world.remote.deliver(a_mail("new"))
-    world.strike(f"{inbox}.*/messages", status=404, code="ErrorItemNotFound", times=None)
+    world.inject_fault(f"{inbox}.*/messages", status=404, code="ErrorItemNotFound", times=None)
 
     assert world.sync() == "FoldersFailed"
     assert world.stored() == before
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
     assert world.is_mirrored()

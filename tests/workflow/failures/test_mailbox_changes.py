@@ -151,12 +151,12 @@ def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
     world.sync()
     world.remote.update(newest(world), isRead=not world.remote.messages("inbox")[0].is_read)
     world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{newest(world)}' RETURNING 1")
-    world.strike("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
+    world.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
 
     assert world.sync() == "completed"
     assert newest(world) not in world.stored()
 
-    world.calm()
+    world.clear_faults()
     world.sync()
     assert world.is_mirrored()
 

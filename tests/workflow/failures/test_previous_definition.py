@@ -67,12 +67,12 @@ def test_a_folder_that_still_differs_does_not_end_green(world: World) -> None:
     """Its definition does not ask for the folders that are not verified."""
     world.sync()
     world.remote.deliver(a_mail("never listed"))
-    world.strike(r"\$count=true", times=None, status=503, body="")
+    world.inject_fault(r"\$count=true", times=None, status=503, body="")
     world.rows("DELETE FROM mailsync.emails WHERE subject <> 'never listed' RETURNING 1")
 
     assert world.sync() == "VerificationFailed"
 
-    world.calm()
+    world.clear_faults()
     world.definition = MAILBOX_SYNC.definition
     assert world.sync() == "completed"
     assert world.is_mirrored()

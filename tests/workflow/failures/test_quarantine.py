@@ -94,7 +94,7 @@ def test_a_message_that_exchange_cannot_read_is_put_aside(world: World) -> None:
     world.sync()
     lost = world.remote.messages("inbox")[0].immutable_id
     world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{lost}' RETURNING 1")
-    world.strike("/me/messages/", status=500, code="ErrorCorruptData", times=None)
+    world.inject_fault("/me/messages/", status=500, code="ErrorCorruptData", times=None)
 
     assert world.sync() == "completed"
 
@@ -209,7 +209,7 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
     world.sync()
     world.rows(A_DAY_LATER)
     new = world.remote.deliver(a_mail("new"))
-    world.strike(f"/me/messages/{silent}", status=500, times=None)
+    world.inject_fault(f"/me/messages/{silent}", status=500, times=None)
 
     assert world.sync() == "completed"
     assert put_aside(world) == {silent: "unanswered"}
@@ -225,12 +225,12 @@ def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
     gone, silent = (each.immutable_id for each in world.remote.messages("inbox")[:2])
     for each in (gone, silent):
         world.remote.delete_permanently(each)
-    world.strike(f"/me/messages/{silent}", status=status, times=None)
+    world.inject_fault(f"/me/messages/{silent}", status=status, times=None)
 
     assert world.sync() == "completed"
     assert world.rows(SILENT) == [[silent]]
 
-    world.calm()
+    world.clear_faults()
     assert world.check().outcome is Outcome.SYNCED
     assert world.rows(SILENT) == []
     assert world.is_mirrored()
@@ -241,11 +241,11 @@ def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_
 ) -> None:
     world.sync()
     world.remote.delete_permanently(world.remote.messages("inbox")[0].immutable_id)
-    world.strike("/me/messages/", status=500, times=None)
-    world.strike("/mailFolders/inbox", status=500, times=None)
+    world.inject_fault("/me/messages/", status=500, times=None)
+    world.inject_fault("/mailFolders/inbox", status=500, times=None)
 
     assert world.sync() == "ProviderUnavailable"
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
     assert world.is_mirrored()

@@ -45,14 +45,14 @@ def test_a_list_of_folders_that_is_incomplete_hides_nothing_and_verifies_nothing
     world.sync()
     before = numbers(world)
     for _ in range(3):
-        world.strike(lists, **lie, times=None)
+        world.inject_fault(lists, **lie, times=None)
         world.remote.deliver(a_mail("new"))
         verified = world.one(VERIFIED)
         is_verified = world.sync() == "completed"
         assert world.stored() == world.in_mailbox()
         assert is_verified == (world.one(VERIFIED) > verified) == (lists != LISTS)
         world.check()
-        world.calm()
+        world.clear_faults()
         world.let_time_pass(3)
 
     assert world.sync() == "completed"
@@ -64,15 +64,15 @@ def test_a_folder_that_seems_gone_comes_back_as_it_was(world: World) -> None:
     world.sync()
     before = numbers(world)
     folders = names_of(world, "Archive", "Projects")
-    world.strike(LISTS, page="less", about=folders, times=None)
+    world.inject_fault(LISTS, page="less", about=folders, times=None)
     for each in folders:
-        world.strike(f"/mailFolders/{each}", **GONE)
+        world.inject_fault(f"/mailFolders/{each}", **GONE)
     for _ in range(2):
         world.sync()
         assert {each["folder"] for each in world.stored().values()} == {*names_of(world, "Inbox")}
         assert numbers(world) == before
 
-    world.calm()
+    world.clear_faults()
     world.let_time_pass(3)
     world.simulators.service.log.clear()
     assert world.sync() == "completed"
@@ -86,13 +86,13 @@ def test_a_folder_that_seems_gone_keeps_its_choice(world: World) -> None:
     world.rows(f"{UNSELECT} RETURNING 1")
     world.sync()
     [projects] = names_of(world, "Projects")
-    world.strike(LISTS, page="less", about=[projects], times=None)
-    world.strike(f"/mailFolders/{projects}", **GONE)
+    world.inject_fault(LISTS, page="less", about=[projects], times=None)
+    world.inject_fault(f"/mailFolders/{projects}", **GONE)
     for _ in range(3):
         world.sync()
         world.let_time_pass(3)
 
-    world.calm()
+    world.clear_faults()
     world.sync()
 
     assert world.one(SELECTED) == [False]
@@ -103,8 +103,8 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(world: World, role: str) 
     world.sync()
     before = world.stored()
     folder = world.remote.folders.find(role).id
-    world.strike(LISTS, page="less", about=[folder], times=None)
-    world.strike(f"/mailFolders/({folder}|{role})", **GONE)
+    world.inject_fault(LISTS, page="less", about=[folder], times=None)
+    world.inject_fault(f"/mailFolders/({folder}|{role})", **GONE)
 
     for _ in range(3):
         assert world.sync() == "ProviderUnavailable"
@@ -140,14 +140,14 @@ def test_a_message_that_seems_gone_comes_back_under_its_number(world: World) -> 
     before = numbers(world)
     moved = world.remote.messages("inbox")[0].immutable_id
     world.remote.move(moved, "archive")
-    world.strike(f"/me/messages/{moved}", **GONE)
+    world.inject_fault(f"/me/messages/{moved}", **GONE)
     archive = world.remote.folders.find("archive").id
-    world.strike(f"{archive}.*/messages/delta", page="no changes", times=1)
-    world.strike(rf"{archive}.*/messages\?", page="less", about=[moved], times=None)
+    world.inject_fault(f"{archive}.*/messages/delta", page="no changes", times=1)
+    world.inject_fault(rf"{archive}.*/messages\?", page="less", about=[moved], times=None)
     world.sync()
     assert moved not in world.stored()
 
-    world.calm()
+    world.clear_faults()
     world.let_time_pass(3)
     assert world.sync() == "completed"
 

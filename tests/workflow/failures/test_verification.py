@@ -58,7 +58,7 @@ def test_a_comparison_that_fails_is_tried_again_within_a_day_and_fails_no_sync(
     world: World,
 ) -> None:
     world.rows(MAKE_DUE)
-    world.strike(LISTS, status=500, times=None)
+    world.inject_fault(LISTS, status=500, times=None)
     lists_of(world)
     assert world.sync() == "completed"
     assert lists_of(world) > 0
@@ -66,7 +66,7 @@ def test_a_comparison_that_fails_is_tried_again_within_a_day_and_fails_no_sync(
     assert world.sync() == "completed"
     assert lists_of(world) == 0
 
-    world.calm()
+    world.clear_faults()
     world.let_time_pass(COMPARED_AGAIN_AFTER.total_seconds() / 3600)
     assert world.sync() == "completed"
     assert max(ages_h(world).values()) < 1

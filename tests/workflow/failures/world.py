@@ -121,7 +121,7 @@ class World:
         """As a function that has just been started knows none."""
         self._vault = Vault("key", CredentialStore(self.database), KeyService())
 
-    def strike(
+    def inject_fault(
         self, path: str = "", *, times: int | None = 1, rate: float = 1, **fault: Any
     ) -> Rule:
         """From now on, requests whose path and query match are answered with this fault."""
@@ -129,7 +129,7 @@ class World:
         self.simulators.service.faults.add(rule)
         return rule
 
-    def calm(self) -> None:
+    def clear_faults(self) -> None:
         self.simulators.service.faults.clear()
 
     def switch(self, **switches: Any) -> None:
@@ -137,9 +137,9 @@ class World:
 
     def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
-        return self.go_on(RunId(f"run-{next(self._numbers)}"), sync_type)
+        return self.resume(RunId(f"run-{next(self._numbers)}"), sync_type)
 
-    def go_on(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
+    def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
         """The execution of that name, as `sync`; its run may have been left to it."""
         execution = Execution(run_id, run_id, self._invoke, list, self.at_once, self._wait)
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
