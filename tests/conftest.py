@@ -4,9 +4,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pg8000.native
 import pytest
 
 from localdev.engine.postgres import Postgres
@@ -20,6 +22,9 @@ SETTINGS = ("AWS_", "APP_INBOX_", "CA_BUNDLE", "DATABASE_", "GRAPH_", "MICROSOFT
 for name in [each for each in os.environ if each.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
+
+# The driver reads each statement anew, character by character, however often it was sent before.
+pg8000.native.to_statement = cache(pg8000.native.to_statement)
 
 TEMPLATE = "mailsync_template"
 # Only these servers never have to survive a power cut; the local stack's own one is as shipped.
