@@ -108,8 +108,9 @@ class _Emptied:
                 self.connection.run(self._empty)
                 return True
         except (pg8000.native.DatabaseError, pg8000.native.InterfaceError):
-            pass  # without its schema, or without the database
-        self.connection.close()
+            pass  # without its schema, or a test has ended every session
+        with suppress(pg8000.native.InterfaceError):
+            self.connection.close()
         return False
 
     def _bytes(self) -> int:
