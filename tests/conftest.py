@@ -1,9 +1,10 @@
-"""Real Postgres for whoever asks: one server per test process, a fresh database per test."""
+"""Real Postgres for whoever asks: one server per test process, a database without rows per test."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator
-from itertools import count
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.migrate import migrate
-from tests.support.databases import copy_database
+from tests.support.databases import Databases
 
 # Whatever the developer's shell has set must not reach the tests.
 SETTINGS = ("AWS_", "APP_INBOX_", "CA_BUNDLE", "DATABASE_", "GRAPH_", "MICROSOFT_", "MIGRATION_")
@@ -22,10 +23,12 @@ for name in [each for each in os.environ if each.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
 
+# The driver reads each statement anew, character by character, however often it was sent before.
+pg8000.native.to_statement = cache(pg8000.native.to_statement)
+
 TEMPLATE = "mailsync_template"
 # Only these servers never have to survive a power cut; the local stack's own one is as shipped.
 UNSAFE_BUT_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-_numbers = count(1)
 
 
 # A stack, CDK, an engine: what these folders set up is dear, and one process does it for a group.
@@ -67,24 +70,29 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def create_database(postgres: Postgres) -> Iterator[Callable[[str], str]]:
+def databases(postgres: Postgres) -> Iterator[Databases]:
+    with closing(Databases(postgres, TEMPLATE)) as databases:
+        yield databases
+
+
+@pytest.fixture(scope="session")
+def create_database(databases: Databases) -> Callable[[str], str]:
     """Creates a database from a template and returns its URL."""
-    socket = postgres.url.split("host=")[1] + "/.s.PGSQL.5432"
-    admin = pg8000.native.Connection("postgres", unix_sock=socket, database="postgres")
-
-    def create(template: str) -> str:
-        name = f"test_{next(_numbers)}"
-        copy_database(admin, template, name)
-        return postgres.url.replace(f"/{TEMPLATE}?", f"/{name}?")
-
-    yield create
-    admin.close()
+    return databases.create
 
 
 @pytest.fixture
-def database_url(create_database: Callable[[str], str]) -> str:
-    """Of a database with the current schema, for this test alone."""
-    return create_database(TEMPLATE)
+def database_url(databases: Databases, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Of a database with the current schema, for this test alone.
+
+    The mark `new_database`: no other test has used it, so nothing is left in its files and its
+    statistics.
+    """
+    if request.node.get_closest_marker("new_database"):
+        yield databases.create(TEMPLATE)
+        return
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture

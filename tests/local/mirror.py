@@ -16,7 +16,7 @@ from localdev.simulators.service import Service
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
-from tests.torture.comparison import divergences
+from tests.support.comparison import divergences
 
 LIMIT_S = 120
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,6 @@ from mailsync.model import (
     Counts,
     FolderId,
     KnownFolder,
-    Page,
     RunId,
     RunRef,
     SyncType,
@@ -24,8 +23,6 @@ from mailsync.store.run_store import RunStore
 from tests.store.cluster import Cluster, cluster_in
 from tests.store.rows import let_time_pass, one, rows
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
-
-Apply = Callable[..., object]
 
 
 @dataclass(frozen=True)
@@ -123,17 +120,6 @@ def folders(folder_store: FolderStore, run: RunRef) -> tuple[KnownFolder, KnownF
     folder_store.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
     first, second = folder_store.folders(run.account_id)
     return first, second
-
-
-@pytest.fixture
-def apply(mail: MailStore, folder_store: FolderStore, run: RunRef) -> Apply:
-    """Stores a page in a folder as it stands now."""
-
-    def apply_page(folder_id: FolderId, page: Page) -> object:
-        folder = folder_store.folder(run.account_id, folder_id)
-        return mail.apply_page(run, a_page_write(folder, page))
-
-    return apply_page
 
 
 @pytest.fixture(scope="session")

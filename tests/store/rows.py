@@ -3,6 +3,7 @@
 from typing import Any
 
 from mailsync.store.connection import Database
+from tests.support import clock
 
 
 def rows(database: Database, sql: str) -> list[list[Any]]:
@@ -24,19 +25,6 @@ def emails(database: Database) -> dict[str, tuple[str, bool]]:
     return {message_id: (folder, removed) for message_id, folder, removed in found}
 
 
-CLOCK = ("email_accounts", "email_folders", "folder_cursors", "emails", "email_quarantine")
-"""Tables with times that decide what is due."""
-
-
 def let_time_pass(database: Database, hours: float) -> None:
     """As if all that is stored had happened so many hours earlier."""
-    ago = f"make_interval(secs => {hours * 3600})"
-    for table in CLOCK:
-        moments = rows(
-            database,
-            "SELECT attname FROM pg_attribute"
-            f" WHERE attrelid = 'mailsync.{table}'::regclass AND NOT attisdropped"
-            " AND atttypid = 'timestamptz'::regtype AND attname !~ '^(received|sent|modified)_'",
-        )
-        shifted = ", ".join(f"{name} = {name} - {ago}" for (name,) in moments)
-        rows(database, f"UPDATE mailsync.{table} SET {shifted} RETURNING 1")
+    clock.let_time_pass(lambda sql: rows(database, sql), hours)

@@ -11,7 +11,7 @@ from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one
 from tests.support.builders import complete_verified, connect_account
-from tests.support.emf import counting, told
+from tests.support.emf import counting, emitted
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
 OVERDUE = (
@@ -108,7 +108,7 @@ def test_an_outcome_is_counted_once_however_often_it_is_told(
         complete_verified(database, second)
         runs.complete(second)
 
-    assert told(capsys.readouterr().out) == {
+    assert emitted(capsys.readouterr().out) == {
         ("RunsFailed", "ProviderRejected"): 1,
         ("RunsCompleted",): 1,
     }
@@ -127,4 +127,4 @@ def test_a_run_that_lost_its_lease_to_another_is_counted_by_that_name(
         with pytest.raises(LeaseLost):
             runs.complete(run)
 
-    assert told(capsys.readouterr().out) == {("RunsFailed", "LeaseLost"): 1}
+    assert emitted(capsys.readouterr().out) == {("RunsFailed", "LeaseLost"): 1}

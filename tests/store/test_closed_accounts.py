@@ -13,7 +13,7 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.migrate import migrate, migrations
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one, rows
-from tests.support.emf import counting, told
+from tests.support.emf import counting, emitted
 
 CLOSED_BEFORE = """
 WITH account AS (
@@ -57,7 +57,7 @@ def test_accounts_that_are_closed_are_counted_once_each(
         LeaseStore(database).begin(account_id, RunId("again"), "arn-2", SyncType.AUTO, "test")
         runs.fail(account_id, RunId("again"), "arn-2", "AccessRevoked", "Sign in again.")
 
-    counted = told(capsys.readouterr().out)
+    counted = emitted(capsys.readouterr().out)
     assert counted == {("AccountsClosed",): 1, ("RunsFailed", "AccessRevoked"): 2}
 
 

@@ -17,6 +17,8 @@ from mailsync.store.run_store import RunStore
 from mailsync.store.statements import statements
 from tests.store.rows import rows
 
+pytestmark = pytest.mark.new_database  # what it measures depends on statistics
+
 ACCOUNTS = 20_000
 FILL = """
 INSERT INTO mailsync.email_accounts

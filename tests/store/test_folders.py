@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.safety import CHOICE_KEPT
+from mailsync.decisions.safety import SELECTION_RETENTION
 from mailsync.decisions.verify import (
-    COMPARED_AGAIN_AFTER,
+    COMPARISON_RETRY_AFTER,
     Cause,
     Difference,
     FolderCount,
@@ -132,7 +132,7 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
 def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror) -> None:
     mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F1'")
     hide_first(mirror)
-    month_h = CHOICE_KEPT / timedelta(hours=1)
+    month_h = SELECTION_RETENTION / timedelta(hours=1)
     for hours, left in ((month_h - 1, 2), (2, 1)):
         mirror.let_time_pass(hours)
         assert asked_about(mirror) == ([] if left == 2 else ["F1"])
@@ -223,7 +223,7 @@ def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
     now = datetime.now(UTC)
     mirror.folders.compare_later(mirror.run, [mirror.first, mirror.second])
     assert not is_due(now)
-    assert is_due(now + COMPARED_AGAIN_AFTER)
+    assert is_due(now + COMPARISON_RETRY_AFTER)
     assert mirror.folders.recount(mirror.run)[mirror.second].count.compared_at is None
 
     mirror.folders.compare_soon(mirror.run, [mirror.first])
@@ -277,7 +277,7 @@ def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror:
     mirror.folders.restart_full_syncs(mirror.run, [mirror.first])
     assert mirror.folder(mirror.first).position.fallback == 2, "it was read in this run"
 
-    mirror.let_time_pass(1)
+    mirror.rows("UPDATE mailsync.sync_runs SET started_at = now()")
     mirror.folders.restart_full_syncs(mirror.run, [mirror.first])
     assert mirror.folder(mirror.first).position.fallback == 0
 

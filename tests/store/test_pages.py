@@ -7,7 +7,6 @@ import pytest
 from mailsync.errors import LeaseLost
 from mailsync.model import (
     Counts,
-    KnownFolder,
     PartialChange,
     RemoteEntry,
     RemoteId,
@@ -17,118 +16,101 @@ from mailsync.model import (
     Unreadable,
     Upsert,
 )
-from mailsync.store.connection import Database
-from mailsync.store.folder_store import FolderStore
-from mailsync.store.mail_store import MailStore
 from mailsync.store.quarantine_store import QuarantineStore
-from tests.store.conftest import Apply, Mirror
-from tests.store.rows import emails, one, rows
+from tests.store.conftest import Mirror
+from tests.store.rows import emails
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
-Folders = tuple[KnownFolder, KnownFolder]
 
-
-def test_a_page_stores_its_messages_and_moves_the_cursor(
-    apply: Apply, folders: Folders, folder_store: FolderStore, run: RunRef, database: Database
-) -> None:
-    counts = apply(folders[0].ref.id, a_page(Upsert(a_message("m1")), next_cursor="c1"))
+def test_a_page_stores_its_messages_and_moves_the_cursor(mirror: Mirror) -> None:
+    counts = mirror.apply(mirror.first, Upsert(a_message("m1")))
 
     assert counts == Counts(inserted=1)
-    assert emails(database) == {"m1": ("F1", False)}
-    known = folder_store.folder(run.account_id, folders[0].ref.id)
-    assert known.position.cursor == Sealed(1, b"c1")
+    assert emails(mirror.database) == {"m1": ("F1", False)}
+    known = mirror.folder(mirror.first)
+    assert known.position.cursor == Sealed(1, b"+")
 
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(
-    folders: Folders, mail: MailStore, run: RunRef, database: Database
+    mirror: Mirror,
 ) -> None:
     page = a_page(Upsert(a_message("m1")))
-    write = a_page_write(folders[0], page)
-    mail.apply_page(run, write)
-    before = one(database, "SELECT xmin::text FROM mailsync.emails")
+    write = a_page_write(mirror.folder(mirror.first), page)
+    mirror.mail.apply_page(mirror.run, write)
+    before = mirror.one("SELECT xmin::text FROM mailsync.emails")
 
-    assert mail.apply_page(run, write) is None
-    assert one(database, "SELECT xmin::text FROM mailsync.emails") == before
+    assert mirror.mail.apply_page(mirror.run, write) is None
+    assert mirror.one("SELECT xmin::text FROM mailsync.emails") == before
 
 
-def test_without_the_lease_nothing_is_written(
-    folders: Folders, mail: MailStore, run: RunRef, database: Database
-) -> None:
-    zombie = RunRef(run.account_id, run.run_id, run.lease_epoch - 1)
+def test_without_the_lease_nothing_is_written(mirror: Mirror) -> None:
+    zombie = RunRef(mirror.run.account_id, mirror.run.run_id, mirror.run.lease_epoch - 1)
     page = a_page(Upsert(a_message("m1")))
 
     with pytest.raises(LeaseLost):
-        mail.apply_page(zombie, a_page_write(folders[0], page))
-    assert emails(database) == {}
+        mirror.mail.apply_page(zombie, a_page_write(mirror.folder(mirror.first), page))
+    assert emails(mirror.database) == {}
 
 
 @pytest.mark.parametrize("source_first", [True, False])
 def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
-    source_first: bool, apply: Apply, folders: Folders, database: Database
+    source_first: bool, mirror: Mirror
 ) -> None:
-    source, destination = (each.ref.id for each in folders)
-    apply(source, a_page(Upsert(a_message("m1", "F1"))))
+    source, destination = mirror.first, mirror.second
+    mirror.apply(source, Upsert(a_message("m1", "F1")))
     polls = [
-        (source, a_page(Removal(RemoteId("m1")), next_cursor="c2")),
-        (destination, a_page(Upsert(a_message("m1", "F2")))),
+        (source, Removal(RemoteId("m1"))),
+        (destination, Upsert(a_message("m1", "F2"))),
     ]
 
-    for folder_id, page in polls if source_first else polls[::-1]:
-        apply(folder_id, page)
+    for folder_id, change in polls if source_first else polls[::-1]:
+        mirror.apply(folder_id, change)
 
-    assert emails(database) == {"m1": ("F2", False)}
+    assert emails(mirror.database) == {"m1": ("F2", False)}
 
 
-def test_a_removed_message_is_hidden_and_stays(
-    apply: Apply, folders: Folders, database: Database
-) -> None:
-    apply(folders[0].ref.id, a_page(Upsert(a_message("m1")), Upsert(a_message("m2"))))
+def test_a_removed_message_is_hidden_and_stays(mirror: Mirror) -> None:
+    mirror.apply(mirror.first, Upsert(a_message("m1")), Upsert(a_message("m2")))
 
-    counts = apply(folders[0].ref.id, a_page(Removal(RemoteId("m1")), next_cursor="c2"))
+    counts = mirror.apply(mirror.first, Removal(RemoteId("m1")))
 
     assert counts == Counts(removed=1)
-    assert emails(database) == {"m1": ("F1", True), "m2": ("F1", False)}
+    assert emails(mirror.database) == {"m1": ("F1", True), "m2": ("F1", False)}
 
 
-def test_a_removed_message_that_is_reported_again_is_shown_under_its_number(
-    apply: Apply, folders: Folders, database: Database
-) -> None:
-    folder_id, numbers = folders[0].ref.id, "SELECT id FROM mailsync.emails"
-    apply(folder_id, a_page(Upsert(a_message("m1"))))
-    before = one(database, numbers)
-    apply(folder_id, a_page(Removal(RemoteId("m1")), next_cursor="c2"))
+def test_a_removed_message_that_is_reported_again_is_shown_under_its_number(mirror: Mirror) -> None:
+    folder_id, numbers = mirror.first, "SELECT id FROM mailsync.emails"
+    mirror.apply(folder_id, Upsert(a_message("m1")))
+    before = mirror.one(numbers)
+    mirror.apply(folder_id, Removal(RemoteId("m1")))
 
-    apply(folder_id, a_page(Upsert(a_message("m1")), next_cursor="c3"))
+    mirror.apply(folder_id, Upsert(a_message("m1")))
 
-    assert emails(database) == {"m1": ("F1", False)}
-    assert one(database, numbers) == before
+    assert emails(mirror.database) == {"m1": ("F1", False)}
+    assert mirror.one(numbers) == before
 
 
-def test_a_message_that_moved_to_a_folder_that_is_not_mirrored_is_hidden(
-    apply: Apply, folders: Folders, database: Database
-) -> None:
-    apply(folders[0].ref.id, a_page(Upsert(a_message("m1"))))
-    rows(database, "UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F2'")
+def test_a_message_that_moved_to_a_folder_that_is_not_mirrored_is_hidden(mirror: Mirror) -> None:
+    mirror.apply(mirror.first, Upsert(a_message("m1")))
+    mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F2'")
 
-    counts = apply(folders[0].ref.id, a_page(Upsert(a_message("m1", "F2")), next_cursor="c2"))
+    counts = mirror.apply(mirror.first, Upsert(a_message("m1", "F2")))
 
     assert counts == Counts(removed=1)
-    assert emails(database) == {"m1": ("F1", True)}
+    assert emails(mirror.database) == {"m1": ("F1", True)}
 
 
-def test_a_new_walk_hides_only_at_its_end_what_it_has_not_seen(
-    apply: Apply, folders: Folders, folder_store: FolderStore, run: RunRef, database: Database
-) -> None:
-    folder_id = folders[0].ref.id
-    apply(folder_id, a_page(Upsert(a_message("m1")), Upsert(a_message("m2"))))
-    folder_store.restart_full_sync(run, folder_id)
+def test_a_new_walk_hides_only_at_its_end_what_it_has_not_seen(mirror: Mirror) -> None:
+    folder_id = mirror.first
+    mirror.apply(folder_id, Upsert(a_message("m1")), Upsert(a_message("m2")))
+    mirror.folders.restart_full_sync(mirror.run, folder_id)
 
-    apply(folder_id, a_page(Upsert(a_message("m2")), has_more=True))
-    assert emails(database) == {"m1": ("F1", False), "m2": ("F1", False)}
+    mirror.apply(folder_id, Upsert(a_message("m2")), has_more=True)
+    assert emails(mirror.database) == {"m1": ("F1", False), "m2": ("F1", False)}
 
-    counts = apply(folder_id, a_page(next_cursor="c2"))
+    counts = mirror.apply(folder_id)
     assert counts == Counts(removed=1)
-    assert emails(database) == {"m1": ("F1", True), "m2": ("F1", False)}
+    assert emails(mirror.database) == {"m1": ("F1", True), "m2": ("F1", False)}
 
 
 @pytest.mark.parametrize(("remote_total", "hidden"), [(50, 0), (1, 50)])
@@ -177,33 +159,27 @@ def test_a_message_that_is_hidden_or_elsewhere_or_differs_is_not_unchanged(mirro
     assert mail.unchanged(run, mirror.first, [RemoteEntry(ids[1], True, "v1")]) == ()
 
 
-def test_a_flag_does_not_write_the_body_again(
-    apply: Apply, folders: Folders, database: Database
-) -> None:
-    folder_id = folders[0].ref.id
-    apply(folder_id, a_page(Upsert(a_message("m1"))))
-    before = one(database, "SELECT xmin::text FROM mailsync.email_bodies")
+def test_a_flag_does_not_write_the_body_again(mirror: Mirror) -> None:
+    folder_id = mirror.first
+    mirror.apply(folder_id, Upsert(a_message("m1")))
+    before = mirror.one("SELECT xmin::text FROM mailsync.email_bodies")
 
-    apply(folder_id, a_page(Upsert(a_message("m1", is_flagged=True)), next_cursor="c2"))
+    mirror.apply(folder_id, Upsert(a_message("m1", is_flagged=True)))
 
-    assert one(database, "SELECT is_flagged FROM mailsync.emails") == [True]
-    assert one(database, "SELECT xmin::text FROM mailsync.email_bodies") == before
+    assert mirror.one("SELECT is_flagged FROM mailsync.emails") == [True]
+    assert mirror.one("SELECT xmin::text FROM mailsync.email_bodies") == before
 
 
-def test_what_postgres_cannot_hold_is_replaced_and_the_rest_kept(
-    apply: Apply, folders: Folders, database: Database
-) -> None:
-    apply(folders[0].ref.id, a_page(Upsert(a_message("m1", subject="a\0b\ud83dc😀"))))
+def test_what_postgres_cannot_hold_is_replaced_and_the_rest_kept(mirror: Mirror) -> None:
+    mirror.apply(mirror.first, Upsert(a_message("m1", subject="a\0b\ud83dc😀")))
 
-    assert one(database, "SELECT subject FROM mailsync.emails") == ["ab�c😀"]
+    assert mirror.one("SELECT subject FROM mailsync.emails") == ["ab�c😀"]
 
 
-def test_an_unreadable_message_is_named_and_forgotten_when_it_can_be_read(
-    database: Database, apply: Apply, folders: Folders, mail: MailStore, run: RunRef
-) -> None:
-    folder_id = folders[0].ref.id
-    apply(folder_id, a_page(Unreadable(RemoteId("m1"), "corrupt", "no body")))
-    assert QuarantineStore(database).ids(run, folder_id) == {"m1"}
+def test_an_unreadable_message_is_named_and_forgotten_when_it_can_be_read(mirror: Mirror) -> None:
+    folder_id = mirror.first
+    mirror.apply(folder_id, Unreadable(RemoteId("m1"), "corrupt", "no body"))
+    assert QuarantineStore(mirror.database).ids(mirror.run, folder_id) == {"m1"}
 
-    apply(folder_id, a_page(Upsert(a_message("m1")), next_cursor="c2"))
-    assert QuarantineStore(database).ids(run, folder_id) == frozenset()
+    mirror.apply(folder_id, Upsert(a_message("m1")))
+    assert QuarantineStore(mirror.database).ids(mirror.run, folder_id) == frozenset()

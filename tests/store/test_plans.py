@@ -14,6 +14,8 @@ from mailsync.store.connection import Database
 from mailsync.store.statements import statements
 from tests.store.rows import one, rows
 
+pytestmark = pytest.mark.new_database  # what it measures depends on statistics
+
 OTHERS, IN_THEIR_FOLDERS, IN_OURS = 500, 5, 2000
 FILL = (
     "INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address)"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.due import PUSHED_S, USUAL_S
+from mailsync.decisions.due import ACTIVE_INTERVAL_S, PUSH_INTERVAL_S
 from mailsync.model import (
     Notification,
     NotificationKind,
@@ -56,7 +56,7 @@ def is_about(seconds: float, wanted_s: float) -> bool:
 def test_a_mailbox_with_push_is_still_asked_by_the_schedule(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
-    assert is_about(wait_after(run, database), PUSHED_S)
+    assert is_about(wait_after(run, database), PUSH_INTERVAL_S)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
 ) -> None:
     one(database, broken)
 
-    assert is_about(wait_after(run, database), USUAL_S)
+    assert is_about(wait_after(run, database), ACTIVE_INTERVAL_S)
 
 
 def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
@@ -96,7 +96,7 @@ def test_the_run_that_follows_settles_it(
 
     following = RunRef(run.account_id, RunId("run-2"), epoch)
 
-    assert is_about(wait_after(following, database), PUSHED_S)
+    assert is_about(wait_after(following, database), PUSH_INTERVAL_S)
 
 
 def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_other(

@@ -6,7 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from mailsync.decisions.safety import CONFIRMED_AFTER, SMALLEST_SUSPECT, SUSPICIOUS_CONFIRMED_AFTER
+from mailsync.decisions.safety import (
+    CONFIRMATION_DELAY,
+    MIN_SUSPICIOUS_MESSAGES,
+    SUSPICIOUS_CONFIRMATION_DELAY,
+)
 from mailsync.errors import LeaseLost
 from mailsync.model import RemoteId, Removal, Upsert
 from mailsync.settings import Settings
@@ -190,7 +194,7 @@ def test_what_the_version_before_has_hidden_needs_two_answers(
 def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
     mirror: Mirror,
 ) -> None:
-    gone = mirror.fill(mirror.first, SMALLEST_SUSPECT)
+    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
     hide(mirror, gone)
     assert not mirror.removals.begin(mirror.run).is_suspicious, "nothing was said yet"
     assert say_gone(mirror, gone) == 0
@@ -199,7 +203,7 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
         mirror.let_time_pass(hours)
         removal = mirror.removals.begin(mirror.run)
         assert removal.is_suspicious
-        assert removal.wait_s == SUSPICIOUS_CONFIRMED_AFTER.total_seconds()
+        assert removal.wait_s == SUSPICIOUS_CONFIRMATION_DELAY.total_seconds()
         assert f"{len(gone)} of {len(gone)} messages" in removal.sentence
         assert due(mirror) == ()
         assert say_gone(mirror, gone) == 0
@@ -228,7 +232,7 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
 
 
 def test_a_removal_that_a_person_confirms_takes_two_hours(mirror: Mirror) -> None:
-    gone = mirror.fill(mirror.first, SMALLEST_SUSPECT)
+    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
     hide(mirror, gone)
     say_gone(mirror, gone)
     mirror.let_time_pass(1)
@@ -238,7 +242,7 @@ def test_a_removal_that_a_person_confirms_takes_two_hours(mirror: Mirror) -> Non
 
     removal = mirror.removals.begin(mirror.run)
     assert (removal.is_large, removal.is_suspicious, removal.unconfirmed) == (True, False, 0)
-    assert removal.wait_s == CONFIRMED_AFTER.total_seconds()
+    assert removal.wait_s == CONFIRMATION_DELAY.total_seconds()
     assert due(mirror) == ()
     assert say_gone(mirror, gone) == 0
     mirror.let_time_pass(1.1)
@@ -248,9 +252,9 @@ def test_a_removal_that_a_person_confirms_takes_two_hours(mirror: Mirror) -> Non
 
 def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
     """A message about which the provider says nothing any more stays hidden for long."""
-    names = mirror.fill(mirror.first, 2 * SMALLEST_SUSPECT + 1)
-    stays, *early = names[: SMALLEST_SUSPECT + 1]
-    late = names[SMALLEST_SUSPECT + 1 :]
+    names = mirror.fill(mirror.first, 2 * MIN_SUSPICIOUS_MESSAGES + 1)
+    stays, *early = names[: MIN_SUSPICIOUS_MESSAGES + 1]
+    late = names[MIN_SUSPICIOUS_MESSAGES + 1 :]
     hide(mirror, [stays, *early])
     say_gone(mirror, [stays, *early])
     confirm(mirror)
@@ -266,7 +270,7 @@ def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
 
 
 def test_a_removal_says_how_much_is_going_and_from_when_on(mirror: Mirror) -> None:
-    gone = mirror.fill(mirror.first, SMALLEST_SUSPECT)
+    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
     mirror.fill(mirror.second, 3)
     mirror.folders.save(mirror.run, [], [mirror.first])
     hidden = mirror.removals.begin(mirror.run)
@@ -278,7 +282,7 @@ def test_a_removal_says_how_much_is_going_and_from_when_on(mirror: Mirror) -> No
     found = mirror.removals.begin(mirror.run)
     assert (found.hidden, found.gone, found.stored) == (len(gone), len(gone), len(gone) + 3)
     assert found.gone_since is not None
-    assert found.deleted_from == found.gone_since + SUSPICIOUS_CONFIRMED_AFTER
+    assert found.deleted_from == found.gone_since + SUSPICIOUS_CONFIRMATION_DELAY
 
 
 def test_without_the_lease_nothing_is_said_and_nothing_deleted(mirror: Mirror) -> None:
@@ -299,7 +303,7 @@ def test_without_the_lease_nothing_is_said_and_nothing_deleted(mirror: Mirror) -
 def test_the_account_says_that_most_of_the_mailbox_is_going_until_a_person_confirms_it(
     is_confirmed: bool, mirror: Mirror
 ) -> None:
-    gone = mirror.fill(mirror.first, SMALLEST_SUSPECT)
+    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
     hide(mirror, gone)
     say_gone(mirror, gone)
     if is_confirmed:

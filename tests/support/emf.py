@@ -12,28 +12,28 @@ import pytest
 
 from mailsync.metrics import metered
 
-Told = dict[tuple[str, ...], float]
+Emitted = dict[tuple[str, ...], float]
 """The sum of each metric, by its name and the values of its dimensions."""
 
 
 @contextmanager
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The block is one invocation of the function of a stage `test`."""
-    _tell({}, None)  # what came before it, to nobody
+    _emit({}, None)  # what came before it, to nobody
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "false")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "mailsync-test")
     yield
-    _tell({}, None)
+    _emit({}, None)
 
 
 @metered
-def _tell(_event: dict[str, Any], _context: object) -> None:
+def _emit(_event: dict[str, Any], _context: object) -> None:
     pass
 
 
-def told(printed: str) -> Told:
+def emitted(printed: str) -> Emitted:
     """Raises AssertionError when a line is not as CloudWatch reads it."""
-    found: Told = {}
+    found: Emitted = {}
     for line in printed.splitlines():
         if not line.startswith('{"_aws"'):
             continue

@@ -50,8 +50,9 @@ def definitions() -> Iterator[tuple[str, ast.AST]]:
 
 
 def docstring(node: ast.AST) -> str | None:
-    documented = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-    return ast.get_docstring(node) if documented else None
+    if not isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+        return None
+    return ast.get_docstring(node)
 
 
 def paragraphs() -> Iterator[str]:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from localdev.engine.postgres import Postgres
@@ -24,12 +25,12 @@ class Progress:
     """A line now and then."""
 
     def __init__(self) -> None:
-        self._said_at = time.monotonic()
+        self._printed_at = time.monotonic()
 
-    def say(self, line: str) -> None:
-        if time.monotonic() - self._said_at >= PROGRESS_S:
+    def report(self, line: str) -> None:
+        if time.monotonic() - self._printed_at >= PROGRESS_S:
             print(f"  {line}", flush=True)
-            self._said_at = time.monotonic()
+            self._printed_at = time.monotonic()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,20 +60,27 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
     """How many were tried, and how many left a mirror that differs."""
     tried = wrong = 0
     progress = Progress()
-    stride = options.stride if options.moment is None else sys.maxsize
-    if not stride:
+    if not options.stride:
         return 0, 0
-    for scenario in options.scenario or SCENARIOS:
-        for dies in options.dies or DEATHS:
-            points = CrashPoints(world, scenario, dies)
-            print(f"{scenario} sync, the {dies} dies: {points.moments} moments", flush=True)
-            for trial in points.trials(first=options.moment or 1, stride=stride):
+    for scenario, dies in product(options.scenario or SCENARIOS, options.dies or DEATHS):
+        with CrashPoints(world, scenario, dies) as points:
+            chosen = _chosen(points, options)
+            print(f"{scenario} sync, the {dies} dies: {len(chosen)} of {points.moments} moments")
+            for trial in points.trials(chosen):
                 tried += 1
-                progress.say(f"moment {trial.point.moment} of {points.moments}")
+                progress.report(f"moment {trial.point.moment} of {points.moments}")
                 if trial.wrong:
                     wrong += 1
                     _show(f"--histories 0 --first-syncs 0 {trial.point}", trial.wrong)
     return tried, wrong
+
+
+def _chosen(points: CrashPoints, options: argparse.Namespace) -> Sequence[int]:
+    """The moments at which a sync is killed."""
+    if options.moment is not None:
+        return [options.moment]
+    every = range(1, points.moments + 1) if options.every_moment else points.distinct
+    return every[:: options.stride]
 
 
 def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
@@ -84,7 +92,7 @@ def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
     with FirstSyncs(world) as syncs:
         print(f"first syncs under faults: {options.first_syncs}", flush=True)
         for trial in syncs.under_faults(options.first_syncs, seed=options.seed):
-            progress.say(str(trial))
+            progress.report(str(trial))
             if trial.wrong:
                 failed += 1
                 again = f"--first-syncs {options.first_syncs} --seed {options.seed}"
@@ -102,12 +110,12 @@ def _try_histories(world: World, options: argparse.Namespace) -> tuple[Tally, in
     if not number:
         return tally, 0
 
-    def told() -> None:
-        progress.say(f"history {tally.histories} of {number}")
+    def on_history() -> None:
+        progress.report(f"history {tally.histories} of {number}")
 
     print(f"random histories: {number}", flush=True)
     with stages(world) as both:
-        found = falsified(both, number=number, seed_number=seed, told=told, tally=tally)
+        found = falsified(both, number=number, seed_number=seed, on_history=on_history, tally=tally)
     if found is None:
         return tally, 0
     _show(f"--stride 0 --first-syncs 0 --histories {number} --seed {seed}", (found,))
@@ -130,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--first-syncs", type=int, default=100, metavar="N", help="under random faults (100)")
     add("--seed", type=int, default=random.randrange(10**6), help="of what is random (random)")
     add("--stride", type=int, default=1, metavar="N", help="every N-th moment (1); 0: none")
+    add("--every-moment", action="store_true", help="also those that leave the same state")
     add("--scenario", action="append", choices=SCENARIOS, help="only this sync is killed")
     add("--dies", action="append", choices=DEATHS, help="only this is what dies")
     add("--moment", type=int, metavar="N", help="only this moment, to see a divergence again")

@@ -17,6 +17,8 @@ import botocore.httpsession
 import httpx
 import pg8000.native
 
+from tests.torture.durable import DurableState
+
 CALLS = (
     (httpx.HTTPTransport, "handle_request"),
     (botocore.httpsession.URLLib3Session, "send"),
@@ -31,20 +33,28 @@ class Died(BaseException):
 class Moments:
     """Counts the moments of this process; at the one numbered `fatal` it is dead.
 
-    `plays`: it only plays dead, until it is revived.
+    `plays`: it only plays dead, until it is revived. `durable`: `states` gets the first moment of
+    each state of what outlives the process. Whoever dies at any other moment leaves the same
+    state as at the moment before.
     """
 
     _watching: "Moments | None" = None
 
-    def __init__(self, fatal: int | None, *, plays: bool = False) -> None:
+    def __init__(
+        self, fatal: int | None, *, plays: bool = False, durable: DurableState | None = None
+    ) -> None:
         self.count = 0
+        self.states: list[int] = []
         self._fatal = fatal
         self._plays = plays
         self._is_dead = False
+        self._durable = durable
+        self._state: object = None
 
     def watch(self) -> None:
-        """From now on in this process, in place of any other."""
+        """From now on in this process, in place of any other; what it did before is done."""
         Moments._watching = self
+        self._state = None
         for owner, name in CALLS:
             call = getattr(owner, name)
             if not hasattr(call, "__wrapped__"):
@@ -56,11 +66,20 @@ class Moments:
 
     def pass_one(self) -> None:
         self.count += 1
+        if self._durable:
+            self._note_state(self._durable)
         if self._is_dead or self.count == self._fatal:
             if not self._plays:
                 os.kill(os.getpid(), signal.SIGKILL)
             self._is_dead = True
             raise Died
+
+    def _note_state(self, durable: DurableState) -> None:
+        with unwatched():
+            state = durable.read()
+        if state != self._state:
+            self.states.append(self.count)
+        self._state = state
 
 
 @contextmanager

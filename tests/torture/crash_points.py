@@ -1,19 +1,18 @@
 """A sync is killed at every moment in turn; whoever comes next must leave an equal mirror."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from typing import Any
 
-from tests.torture.changes import fill
-from tests.torture.comparison import divergences, row_numbers
+from tests.support.comparison import divergences, row_numbers
 from tests.torture.orders import Ending
 from tests.torture.scenarios import CONFIRMED_H, SCENARIOS
-from tests.torture.world import Mirror, World
+from tests.torture.stage import Stage
+from tests.torture.world import World
 
 PAGE = 7
 DEATHS = ("execution", "function", "look")
-_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -36,82 +35,91 @@ class Trial:
     wrong: tuple[str, ...]
 
 
-class CrashPoints:
-    """The moments of one sync that begins anew for each of them."""
+class CrashPoints(Stage):
+    """The moments of one sync that begins anew for each of them.
+
+    Most moments lie within a transaction or between calls that change nothing: whoever dies there
+    leaves what another one left who died just before. `distinct` are enough moments to leave every
+    state, and to have each of them recovered in both ways.
+    """
 
     def __init__(self, world: World, scenario: str, dies: str) -> None:
-        self._world = world
-        self._name = scenario
         self._scenario = SCENARIOS[scenario]
+        super().__init__(world, self._scenario.messages, f"{scenario}-{dies}")
+        self._at = (scenario, dies)
         self._dies = dies
+        self.moments = 0
+        self.distinct: list[int] = []
+
+    def trials(self, moments: Iterable[int]) -> Iterator[Trial]:
+        for moment in moments:
+            yield Trial(Point(*self._at, moment), tuple(self._try(moment)))
+
+    def _prepare(self) -> None:
         # A thousand syncs of one mailbox within ten minutes are more than Graph would allow.
         # What is looked at is to fit on a page, so that all of it is stored there and then.
-        page = sys.maxsize if dies == "look" else PAGE
-        world.simulators.service.set_behaviour(largest_page=page, requests_per_window=sys.maxsize)
-        self._mirror = self._prepared()
-        with world.opened(self._mirror) as tables:
-            self._numbers = row_numbers(tables)
-        self._restore_links = world.links()
-        with world.copy(self._mirror) as whole:
-            self.moments = self._sync(whole).moments
-            self._require_shown(whole if self._scenario.mends else self._mirror)
+        page = sys.maxsize if self._dies == "look" else PAGE
+        self.service.set_behaviour(largest_page=page, requests_per_window=sys.maxsize)
+        self._scenario.prepare(self)
+        self._numbers = row_numbers(self.tables)
+        self._before = self._snapshot()
+        if not self._scenario.mends:
+            self._require_shown()
+        whole = self._killed(None, provider_file=str(self.service.data / "microsoft.sqlite"))
+        if self._scenario.mends:
+            self._require_shown()
+        self.moments, self.distinct = whole.moments, list(self._distinct(whole))
 
-    def trials(self, *, first: int = 1, stride: int = 1) -> Iterator[Trial]:
-        for moment in range(first, self.moments + 1, stride):
-            yield Trial(Point(self._name, self._dies, moment), tuple(self._try(moment)))
+    def _distinct(self, whole: Ending) -> Iterator[int]:
+        """The last moments of each state, when most is under way that must come to nothing.
+
+        There are two where moments that are odd and even are recovered in two ways.
+        """
+        ways = 1 if self._dies == "function" else 2
+        for first, following in zip(
+            whole.states, [*whole.states[1:], whole.moments + 1], strict=True
+        ):
+            yield from range(max(first, following - ways), following)
 
     def _try(self, moment: int) -> Iterator[str]:
-        world = self._world
-        self._restore_links()
-        with world.copy(self._mirror) as mirror:
-            ending = self._sync(mirror, fatal=moment)
-            if ending.outcome == "killed":
-                ending = self._resume(mirror, console=moment % 2 == 0)
-            if ending.outcome != "completed":
-                yield f"the sync that follows fails: {ending.outcome} {ending.cause}"
-            yield from self._wrong(mirror)
-            world.let_time_pass(mirror, CONFIRMED_H)
-            world.sync(mirror, is_forked=False)
-            yield from self._wrong(mirror, is_confirmed=True)
+        self._before.restore()
+        ending = self._killed(moment)
+        if ending.outcome == "killed":
+            ending = self._resume(console=moment % 2 == 0)
+        if ending.outcome != "completed":
+            yield f"the sync that follows fails: {ending.outcome} {ending.cause}"
+        yield from self._wrong()
+        self.pass_time(CONFIRMED_H)
+        self.sync(is_forked=False)
+        yield from self._wrong(is_confirmed=True)
 
-    def _sync(self, mirror: Mirror, fatal: int | None = None) -> Ending:
+    def _killed(self, fatal: int | None, **fields: Any) -> Ending:
         """The sync of the scenario, with its faults."""
-        faults = self._world.simulators.service.faults
-        faults.add(*self._scenario.faults(mirror.mailbox))
-        ending = self._world.sync(mirror, fatal=fatal, dies=self._dies)
-        faults.clear()
+        self.service.faults.add(*self._scenario.faults(self.mailbox))
+        ending = self.sync(fatal=fatal, dies=self._dies, **fields)
+        self.service.faults.clear()
         return ending
 
-    def _resume(self, mirror: Mirror, *, console: bool) -> Ending:
+    def _resume(self, *, console: bool) -> Ending:
         """By the trigger, which closes the dead run, or after its lease has expired."""
         if console:
-            with self._world.opened(mirror) as tables:
-                tables.run(
-                    "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'"
-                )
-        return self._world.sync(mirror, console=console)
+            self.tables.run(
+                "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 s'"
+            )
+        return self.sync(console=console, is_forked=False)
 
-    def _wrong(self, mirror: Mirror, *, is_confirmed: bool = False) -> Iterator[str]:
-        with self._world.opened(mirror) as tables:
-            account_id, mailbox = mirror.account_id, mirror.mailbox
-            yield from divergences(tables, account_id, mailbox, is_confirmed=is_confirmed)
-            after = row_numbers(tables)
-            repairs = tables.run("SELECT sum(repair_rounds) FROM mailsync.sync_runs")[0][0]
+    def _wrong(self, *, is_confirmed: bool = False) -> Iterator[str]:
+        account_id, mailbox = self.mirror.account_id, self.mailbox
+        yield from divergences(self.tables, account_id, mailbox, is_confirmed=is_confirmed)
+        after = row_numbers(self.tables)
+        repairs = self.tables.run("SELECT sum(repair_rounds) FROM mailsync.sync_runs")[0][0]
         if repairs and not self._scenario.mends:
             yield "the verification had to repair what the pages should have told"
         for message_id, number in self._numbers.items():
             if after.get(message_id, number) != number:
                 yield f"row {number} was deleted although its message lives"
 
-    def _require_shown(self, mirror: Mirror) -> None:
+    def _require_shown(self) -> None:
         """The scenario is about what it says."""
-        with self._world.opened(mirror) as tables:
-            [[shown]] = tables.run(self._scenario.shows)
-        assert shown > 0, f"{self._name}: {self._scenario.shows} is {shown}"
-
-    def _prepared(self) -> Mirror:
-        mailbox = self._world.simulators.add_mailbox(f"{self._name}-{next(_numbers)}@example.org")
-        fill(mailbox, messages=self._scenario.messages)
-        mirror = self._world.connect(mailbox)
-        self._scenario.prepare(self._world, mirror)
-        return mirror
+        [[shown]] = self.tables.run(self._scenario.shows)
+        assert shown > 0, f"{self._at[0]}: {self._scenario.shows} is {shown}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from localdev.simulators.behaviour import Behaviour, Latency
 from localdev.simulators.faults import FaultScript, Rule
-from tests.torture.comparison import divergences
+from tests.support.comparison import divergences
 from tests.torture.plots import FAULTS
 from tests.torture.stage import Stage
 from tests.torture.world import World
@@ -53,8 +53,8 @@ class FirstSyncs(Stage):
         """
         self.service.latency = Latency(fixed_s=0.02)
         try:
-            switches = Behaviour(requests_in_flight=2)
-            wrong = self._synced(FaultScript(), switches, at_once=True, dies="function")
+            behaviour = Behaviour(requests_in_flight=2)
+            wrong = self._synced(FaultScript(), behaviour, at_once=True, dies="function")
         finally:
             self.service.latency = Latency()
         asked = list(enumerate(self.service.log.records()))
@@ -66,10 +66,10 @@ class FirstSyncs(Stage):
             wrong.append("two slots were enough for all that was asked at once")
         return wrong
 
-    def _synced(self, faults: FaultScript, switches: Behaviour, **asked: Any) -> list[str]:
+    def _synced(self, faults: FaultScript, behaviour: Behaviour, **fields: Any) -> list[str]:
         self.set_back(is_synced=False)
-        self.service.faults, self.service.behaviour = faults, switches
-        ending = self.sync(**asked)
+        self.service.faults, self.service.behaviour = faults, behaviour
+        ending = self.sync(**fields)
         self.service.faults = FaultScript()
         if ending.outcome != "completed":
             return [f"it ends as {ending.outcome}: {ending.cause}"]

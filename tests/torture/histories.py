@@ -32,11 +32,16 @@ def stages(world: World) -> Iterator[Stages]:
 
 
 def falsified(
-    stages: Stages, *, number: int, seed_number: int, told: Callable[[], None], tally: Tally
+    stages: Stages,
+    *,
+    number: int,
+    seed_number: int,
+    on_history: Callable[[], None],
+    tally: Tally,
 ) -> str | None:
     """The shortest history found that breaks the law, and how; None when none does.
 
-    `told` is called after each history.
+    `on_history` is called after each history.
     """
 
     @seed(seed_number)
@@ -52,7 +57,7 @@ def falsified(
     def history(plot: History) -> None:
         tally.histories += 1
         check_history(stages, plot, tally)
-        told()
+        on_history()
 
     try:
         history()

@@ -1,5 +1,6 @@
 """What is asked of a process that runs syncs, and what it answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_AT_ONCE = 4
@@ -17,7 +18,8 @@ class Order:
     `folder_order` seeds the order in which folders are worked on, 0 keeps it. `at_once`: several
     functions work on folders at the same time, in processes of their own, and one of them dies.
     `recovers`: the schedule first looks for runs whose execution is dead. `turns`: a mailbox of
-    more folders is large, so that they take turns.
+    more folders is large, so that they take turns. `provider_file`: the simulators' memory; the
+    `states` of the ending are noted.
     """
 
     environment: dict[str, str]
@@ -31,14 +33,17 @@ class Order:
     at_once: bool = False
     recovers: bool = False
     turns: int | None = None
+    provider_file: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
     """`outcome` is `completed`, `killed`, the name of the error with which a sync failed, or what a
-    look came to; `moments` is how many there were, and `waited_s` how long the workflow waited."""
+    look came to; `moments` is how many there were, `states` the first moment of each state of what
+    outlives a process, and `waited_s` how long the workflow waited."""
 
     outcome: str
     moments: int = 0
+    states: Sequence[int] = ()
     cause: str = ""
     waited_s: float = 0.0

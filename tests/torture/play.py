@@ -9,8 +9,7 @@ from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL
-from tests.support.clock import let_time_pass
-from tests.torture.comparison import divergences
+from tests.support.comparison import divergences
 from tests.torture.law import Law, Seen, Sync, look
 from tests.torture.lies import Lie, Told
 from tests.torture.plots import ODDITIES, History, Round
@@ -57,7 +56,7 @@ class Play:
         self.events: Counter[str] = Counter()
         self._stage = stage
         self._plot = plot
-        self._mailbox = stage.mirror.mailbox
+        self._mailbox = stage.mailbox
         self._service = stage.service
         self._law = Law(self._mailbox)
         self._lies: list[tuple[Lie, int]] = []
@@ -80,14 +79,14 @@ class Play:
         self._switch(largest_page=plan.page, **ODDITIES[plan.oddity])
         script = _Script(self._mailbox, plan, self._lies_of(plan))
         self._service.faults = script
-        asked = {
+        fields = {
             "fatal": plan.fatal,
             "dies": plan.dies,
             "folder_order": plan.folder_order,
             "is_full": plan.is_full,
             "at_once": plan.at_once,
         }
-        self._sync(script, **asked, is_forked=plan.at_once and plan.dies == "function")
+        self._sync(script, **fields, is_forked=plan.at_once and plan.dies == "function")
 
     def _lies_of(self, plan: Round) -> list[Lie]:
         """Those that go on, and those that begin; none an hour after the first one."""
@@ -99,9 +98,9 @@ class Play:
         self._lies = [(lie, left - 1) for lie, left in told if left > 1]
         return [lie for lie, _ in told]
 
-    def _sync(self, script: _Script | None = None, **asked: Any) -> Seen:
+    def _sync(self, script: _Script | None = None, **fields: Any) -> Seen:
         before = self._look()
-        ending = self._stage.sync(turns=self._plot.turns, **asked)
+        ending = self._stage.sync(turns=self._plot.turns, **fields)
         after = self._look()
         told = Told(tuple(script.told) if script else ())
         is_still = script is None or not script.has_changed
@@ -170,7 +169,7 @@ class Play:
 
     def _pass(self, hours: float) -> None:
         if hours > 0:
-            let_time_pass(self._stage.tables.run, hours)
+            self._stage.pass_time(hours)
             if self._lied_h is not None:
                 self._lied_h += hours
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox
 from tests.torture.changes import change_everything
-from tests.torture.world import Mirror, World
+from tests.torture.stage import Stage
 
 GONE = Fault(status=404, code="ErrorItemNotFound")
 CONFIRMED_H = 2.1
@@ -27,52 +27,52 @@ class Scenario:
     before it did not say. `messages` are those of the mailbox.
     """
 
-    prepare: Callable[[World, Mirror], object]
+    prepare: Callable[[Stage], object]
     shows: str
     faults: Callable[[Mailbox], Sequence[Rule]] = _no_faults
     mends: bool = False
     messages: int = 40
 
 
-def _nothing(world: World, mirror: Mirror) -> None:
+def _nothing(stage: Stage) -> None:
     """The first sync."""
 
 
-def _changes(world: World, mirror: Mirror) -> None:
+def _changes(stage: Stage) -> None:
     """A change of each kind."""
-    world.sync(mirror)
-    change_everything(mirror.mailbox)
+    stage.sync(is_forked=False)
+    change_everything(stage.mailbox)
 
 
-def _removals(world: World, mirror: Mirror) -> None:
+def _removals(stage: Stage) -> None:
     """Messages and folders are hidden, and are deleted by the second answer."""
-    _changes(world, mirror)
-    world.sync(mirror)
-    world.let_time_pass(mirror, CONFIRMED_H)
+    _changes(stage)
+    stage.sync(is_forked=False)
+    stage.pass_time(CONFIRMED_H)
 
 
-def _returns(world: World, mirror: Mirror) -> None:
+def _returns(stage: Stage) -> None:
     """A folder was hidden in error with its mail, and a message of another one."""
-    world.sync(mirror)
-    mailbox = mirror.mailbox
+    stage.sync(is_forked=False)
+    mailbox = stage.mailbox
     folder = mailbox.folders.find("archive").id
     message = mailbox.messages("inbox")[0].immutable_id
     mailbox.move(message, "archive")
     mailbox.move(message, "inbox")
     lists = "/mailFolders(/delta)?[?]|/childFolders"
-    world.simulators.service.faults.add(
+    stage.service.faults.add(
         Rule(fault=Fault(page="less", about=(folder,)), path=lists, times=None),
         Rule(fault=GONE, path=f"/mailFolders/{folder}", times=None),
         Rule(fault=GONE, path=f"/messages/{message}", times=None),
     )
-    world.sync(mirror)
-    world.simulators.service.faults.clear()
+    stage.sync(is_forked=False)
+    stage.service.faults.clear()
 
 
-def _silence(world: World, mirror: Mirror) -> None:
+def _silence(stage: Stage) -> None:
     """Changes were never reported; a comparison of ids finds them a week later."""
-    world.sync(mirror)
-    mailbox = mirror.mailbox
+    stage.sync(is_forked=False)
+    mailbox = stage.mailbox
     moved, purged, flagged, changed = (each.immutable_id for each in mailbox.messages("inbox")[:4])
     mailbox.move(moved, "archive")
     mailbox.copy(changed, "inbox")
@@ -80,10 +80,10 @@ def _silence(world: World, mirror: Mirror) -> None:
     mailbox.update(flagged, flag={"flagStatus": "flagged"})
     mailbox.update(changed, subject="changed in silence", isRead=True)
     swallowed = Fault(page="nothing")
-    world.simulators.service.faults.add(Rule(fault=swallowed, path="/messages/delta", times=None))
-    world.sync(mirror)
-    world.simulators.service.faults.clear()
-    world.let_time_pass(mirror, COMPARED_H)
+    stage.service.faults.add(Rule(fault=swallowed, path="/messages/delta", times=None))
+    stage.sync(is_forked=False)
+    stage.service.faults.clear()
+    stage.pass_time(COMPARED_H)
 
 
 def _broken_feed(mailbox: Mailbox) -> Sequence[Rule]:

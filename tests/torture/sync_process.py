@@ -14,9 +14,10 @@ from importlib import import_module
 import boto3
 import httpx
 
+from tests.support.functions import load_functions
 from tests.torture.fork import Fork, Killed
 from tests.torture.orders import Ending, Order
-from tests.torture.sync_run import load_handlers, run
+from tests.torture.sync_run import run
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def _forked(order: Order) -> Ending:
 
 def _warm_up() -> None:
     """Loads once what each fork would load late."""
-    load_handlers()
+    load_functions()
     import_module("mailsync.providers.graph.provider")
     boto3.client("kms", region_name="eu-central-1")
     httpx.Client().close()

@@ -6,9 +6,7 @@ import math
 import os
 import random
 import socket
-import time
 import uuid
-from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from importlib import import_module
@@ -19,7 +17,7 @@ from typing import Any
 
 from pg8000.exceptions import DatabaseError
 
-from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+from infra.catalog import MAILBOX_SYNC
 from mailsync.decisions import freshness
 from mailsync.model import AccountId, SyncScope, SyncType
 from mailsync.providers import retry_budget
@@ -33,13 +31,14 @@ from mailsync.store.run_store import RunStore
 from mailsync.sync import batch
 from mailsync.sync.mailbox import open_vault
 from tests.support.clock import let_time_pass
+from tests.support.execution import Execution, Invoke, StateFailed
+from tests.support.functions import lambda_context, load_functions
 from tests.torture.crash import Died, Moments, unwatched
-from tests.torture.execution import Execution, Invoke, StateFailed
+from tests.torture.durable import DurableState
 from tests.torture.fork import Fork, Killed
 from tests.torture.orders import MAX_AT_ONCE, Ending, Order
 
 MACHINE_ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:mailbox-sync"
-FUNCTION_S = 300.0
 SILENT_S, MAX_RECOVERED = 60, 100
 MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
@@ -70,7 +69,7 @@ _engine = _Engine()
 def run(order: Order) -> Ending:
     """In this process; one that is no fork only plays dead, and is as new afterwards."""
     _prepare(order)
-    moments = Moments(order.fatal, plays=not order.is_forked)
+    moments = Moments(order.fatal, plays=not order.is_forked, durable=_durable(order))
     try:
         ending = _run(order, moments)
     except Died:
@@ -79,13 +78,10 @@ def run(order: Order) -> Ending:
     return replace(ending, waited_s=sum(_waits))
 
 
-def load_handlers() -> dict[str, Callable[[Any, Any], Any]]:
-    """The functions of the workflow by their placeholders in its definition."""
-    return {
-        f"${{{each.placeholder}}}": import_module(f"handlers.{each.module}").handler
-        for each in FUNCTIONS
-        if each.placeholder in MAILBOX_SYNC.definition
-    }
+def _durable(order: Order) -> DurableState | None:
+    if order.provider_file is None:
+        return None
+    return DurableState(order.environment["DATABASE_URL"], order.provider_file)
 
 
 def _prepare(order: Order) -> None:
@@ -136,7 +132,7 @@ def _run(order: Order, moments: Moments) -> Ending:
         moments.watch()
         return _execute(order, name, _Functions(moments, are_mortal=True).invoke, moments)
     open_database().close()
-    functions = _ForkedFunctions(order.fatal, at_once=MAX_AT_ONCE if order.at_once else 1)
+    functions = _ForkedFunctions(moments, at_once=MAX_AT_ONCE if order.at_once else 1)
     try:
         return _execute(order, name, functions.invoke, functions.moments)
     finally:
@@ -166,11 +162,11 @@ def _look(order: Order, moments: Moments) -> Ending:
     outcome = "revived"
     if not _engine.started:
         event = {"accountIds": [order.account_id]}
-        tally = import_module("handlers.sync_accounts").handler(event, _context())
+        tally = import_module("handlers.sync_accounts").handler(event, lambda_context())
         outcome = ", ".join(sorted(tally["outcomes"]))
     if _engine.started:
         return _execute(order, _engine.started, _Functions(moments).invoke, moments)
-    return Ending(outcome=outcome, moments=moments.count)
+    return Ending(outcome=outcome, moments=moments.count, states=moments.states)
 
 
 def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Ending:
@@ -189,7 +185,7 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
         execution.run(MAILBOX_SYNC.definition, state)
     except StateFailed as failure:
         return Ending(outcome=failure.error, moments=moments.count, cause=failure.cause)
-    return Ending(outcome="completed", moments=moments.count)
+    return Ending(outcome="completed", moments=moments.count, states=moments.states)
 
 
 def _wait(seconds: float) -> None:
@@ -213,12 +209,14 @@ class _Functions:
     def __init__(self, moments: Moments, *, are_mortal: bool = False) -> None:
         self.moments = moments
         self._are_mortal = are_mortal
-        self._handlers = load_handlers()
+        self._functions = load_functions()
 
     def invoke(self, placeholder: str, payload: Any) -> Any:
         event = json.loads(json.dumps(payload))
         try:
-            return json.loads(json.dumps(self._handlers[placeholder](event, _context())))
+            return json.loads(
+                json.dumps(self._functions[placeholder].handler(event, lambda_context()))
+            )
         except Died:
             if not self._are_mortal:
                 raise
@@ -233,22 +231,23 @@ class _Functions:
 class _ForkedFunctions:
     """The functions in processes of their own, one of which is killed at the fatal moment."""
 
-    def __init__(self, fatal: int | None, *, at_once: int) -> None:
-        self.moments = Moments(fatal)
+    def __init__(self, moments: Moments, *, at_once: int) -> None:
+        self.moments = moments
         self._forks = ExitStack()
         self._idle: LifoQueue[Fork] = LifoQueue()
         # The one that is killed lies on top; one more than work at once takes its place.
-        for moments in (*(Moments(None) for _ in range(at_once)), self.moments):
-            self._idle.put(self._new_fork(moments))
+        for each in (*(Moments(None) for _ in range(at_once)), self.moments):
+            self._idle.put(self._new_fork(each))
 
     def invoke(self, placeholder: str, payload: Any) -> Any:
         fork = self._idle.get()
         try:
-            outcome, count = fork.ask((placeholder, payload))
+            outcome, count, states = fork.ask((placeholder, payload))
         except Killed:
             raise _killed() from None
         self._idle.put(fork)
         self.moments.count = max(count, self.moments.count)
+        self.moments.states = states or self.moments.states
         if isinstance(outcome, StateFailed):
             raise outcome
         return outcome
@@ -259,28 +258,16 @@ class _ForkedFunctions:
     def _new_fork(self, moments: Moments) -> Fork:
         functions = _Functions(moments)
 
-        def answer(question: tuple[str, Any]) -> tuple[Any, int]:
+        def answer(question: tuple[str, Any]) -> tuple[Any, int, list[int]]:
             moments.watch()
             try:
                 outcome = functions.invoke(*question)
             except StateFailed as failure:
                 outcome = failure
-            return outcome, moments.count
+            return outcome, moments.count, moments.states
 
         return self._forks.enter_context(Fork(answer))
 
 
 def _killed() -> StateFailed:
     return StateFailed("Runtime.ExitError", "signal: killed")
-
-
-def _context() -> Any:
-    """What the handlers and Powertools read of Lambda's context object."""
-    deadline = time.monotonic() + FUNCTION_S
-    return SimpleNamespace(
-        function_name="torture",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:eu-central-1:000000000000:function:torture",
-        aws_request_id=str(uuid.uuid4()),
-        get_remaining_time_in_millis=lambda: int((deadline - time.monotonic()) * 1000),
-    )

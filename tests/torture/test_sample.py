@@ -37,17 +37,20 @@ def mailboxes(world: World) -> Iterator[Stages]:
 def test_a_sync_that_is_killed_loses_nothing_and_leaves_nothing_twice(
     world: World, scenario: str, dies: str
 ) -> None:
-    points = CrashPoints(world, scenario, dies)
-    # Both before and after calls: an odd stride alternates between them.
-    trials = list(points.trials(first=3, stride=points.moments // POINTS | 1))
+    with CrashPoints(world, scenario, dies) as points:
+        states = points.distinct
+        trials = list(points.trials(states[3 :: len(states) // POINTS]))
 
+    assert len(states) < points.moments / 2
     assert len(trials) >= POINTS
     assert {str(trial.point): trial.wrong for trial in trials if trial.wrong} == {}
 
 
 def test_in_any_history_of_changes_and_wrong_answers_the_law_holds(mailboxes: Stages) -> None:
     tally = Tally()
-    found = falsified(mailboxes, number=HISTORIES, seed_number=SEED, told=lambda: None, tally=tally)
+    found = falsified(
+        mailboxes, number=HISTORIES, seed_number=SEED, on_history=lambda: None, tally=tally
+    )
 
     assert found is None
     assert tally.events["wrong answers"] > 0

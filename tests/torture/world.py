@@ -28,7 +28,6 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
-from tests.support.clock import let_time_pass
 from tests.support.databases import copy_database
 from tests.torture.orders import Ending, Order
 
@@ -99,42 +98,16 @@ class World:
         finally:
             self._drop(mirror.database)
 
-    @contextmanager
-    def copy(self, mirror: Mirror) -> Iterator[Mirror]:
-        """The mirror as it is now, in a database that is dropped afterwards."""
-        database = self._create(mirror.database)
-        try:
-            yield Mirror(mirror.mailbox, mirror.account_id, database)
-        finally:
-            self._drop(database)
-
-    def sync(self, mirror: Mirror, **asked: Any) -> Ending:
-        """Runs one sync in another process; `asked` are fields of an Order."""
+    def sync(self, mirror: Mirror, **fields: Any) -> Ending:
+        """Runs one sync in another process; `fields` are those of an Order."""
         url = {"DATABASE_URL": self._url(mirror.database)}
         environment = {**self._environment, **url}
-        order = Order(environment=environment, account_id=mirror.account_id, **asked)
+        order = Order(environment=environment, account_id=mirror.account_id, **fields)
         return self._syncs(order)
-
-    def let_time_pass(self, mirror: Mirror, hours: float) -> None:
-        with self.opened(mirror) as tables:
-            let_time_pass(tables.run, hours)
 
     def opened(self, mirror: Mirror) -> AbstractContextManager[pg8000.native.Connection]:
         """A connection to the mirror's database, past the product."""
         return _connection(self._postgres.url, mirror.database)
-
-    def links(self) -> Callable[[], None]:
-        """Undoes what syncs change at the provider, which is how old each link has become."""
-        database = self.simulators.service.database
-        chains = [tuple(each) for each in database.rows("SELECT * FROM chain")]
-
-        def restore() -> None:
-            with database.transaction():
-                database.write("DELETE FROM chain")
-                for chain in chains:
-                    database.write("INSERT INTO chain VALUES (?, ?, ?, ?)", *chain)
-
-        return restore
 
     def _create(self, template: str) -> str:
         name = next(self._names)
@@ -199,7 +172,9 @@ class World:
 @contextmanager
 def _connection(server_url: str, database: str) -> Iterator[pg8000.native.Connection]:
     socket = server_url.split("host=")[1] + "/.s.PGSQL.5432"
-    connection = pg8000.native.Connection("postgres", unix_sock=socket, database=database)
+    connection = pg8000.native.Connection(
+        "postgres", unix_sock=socket, database=database, ssl_context=False
+    )
     try:
         yield connection
     finally:

@@ -7,7 +7,13 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.decisions.verify import FolderCount, IdDifference, StoredEntry, agrees, compare_ids
+from mailsync.decisions.verify import (
+    FolderCount,
+    IdDifference,
+    StoredEntry,
+    compare_ids,
+    counts_agree,
+)
 from mailsync.model import RemoteEntry, RemoteId
 from tests.support.builders import A_MOMENT
 
@@ -73,9 +79,9 @@ def test_a_count_agrees_with_what_it_was_found_to_be_wrong_by_and_with_nothing_e
     offset, unread_offset = count.excess
     known = replace(count, offset=offset, unread_offset=unread_offset)
 
-    assert agrees(known)
-    assert agrees(count) == (offset == 0 and (unread_offset == 0 or quarantined > 0))
+    assert counts_agree(known)
+    assert counts_agree(count) == (offset == 0 and (unread_offset == 0 or quarantined > 0))
     for moved in (-1, 1):
-        assert not agrees(replace(known, remote=remote + moved))
-        assert not agrees(replace(known, stored=stored + moved))
-        assert agrees(replace(known, unread=unread + moved)) == (quarantined > 0)
+        assert not counts_agree(replace(known, remote=remote + moved))
+        assert not counts_agree(replace(known, stored=stored + moved))
+        assert counts_agree(replace(known, unread=unread + moved)) == (quarantined > 0)

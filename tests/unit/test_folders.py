@@ -4,15 +4,15 @@ from datetime import timedelta
 import pytest
 
 from mailsync.decisions.folders import (
-    BATCH_FOLDERS,
-    BATCH_MESSAGES,
-    SMALL_MESSAGES,
-    biggest_first,
-    by_activity,
+    MAX_BATCH_FOLDERS,
+    MAX_BATCH_MESSAGES,
+    MAX_SMALL_SYNC_MESSAGES,
+    batch_small_full_syncs,
+    changed_counts,
     diff_folders,
     listing_fault,
-    moved_counts,
-    small_full_syncs,
+    sort_by_activity,
+    sort_by_size,
 )
 from mailsync.model import (
     FolderId,
@@ -160,7 +160,7 @@ def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> Non
     listing = a_listing(*remote, uncounted)
     known += [a_known_folder(8, "uncounted", remote_total=5), a_known_folder(9, "none")]
 
-    assert moved_counts(listing, known) == {"total", "unread"}
+    assert changed_counts(listing, known) == {"total", "unread"}
 
 
 def test_the_folder_in_which_something_changed_last_comes_first() -> None:
@@ -170,14 +170,14 @@ def test_the_folder_in_which_something_changed_last_comes_first() -> None:
         for at, ago in enumerate(hours)
     ]
 
-    assert [each.ref.id for each in by_activity(known)] == [2, 4, 1, 0, 3]
+    assert [each.ref.id for each in sort_by_activity(known)] == [2, 4, 1, 0, 3]
 
 
 def test_the_biggest_folder_starts_first() -> None:
     known = [a_known_folder(1, "small"), a_known_folder(2, "big")]
     remote = [a_remote_folder("small", total=3), a_remote_folder("big", total=4000)]
 
-    assert biggest_first(known, remote) == (2, 1)
+    assert sort_by_size(known, remote) == (2, 1)
 
 
 def batches(*totals: int) -> list[list[int]]:
@@ -187,7 +187,7 @@ def batches(*totals: int) -> list[list[int]]:
     for number, total in enumerate(totals):
         known.append(a_known_folder(number, f"F{number}"))
         remote.append(a_remote_folder(f"F{number}", total=total))
-    found = small_full_syncs(known, remote, page_size=100)
+    found = batch_small_full_syncs(known, remote, page_size=100)
     return [[totals[FolderId(each.ref.id)] for each in batch] for batch in found]
 
 
@@ -196,14 +196,14 @@ def test_small_folders_are_walked_together_and_large_ones_are_not() -> None:
 
 
 def test_batches_hold_few_folders_and_few_messages() -> None:
-    assert [len(each) for each in batches(*[0] * 45)] == [BATCH_FOLDERS, BATCH_FOLDERS, 5]
-    assert all(sum(each) <= BATCH_MESSAGES for each in batches(*[90] * 10))
+    assert [len(each) for each in batches(*[0] * 45)] == [MAX_BATCH_FOLDERS, MAX_BATCH_FOLDERS, 5]
+    assert all(sum(each) <= MAX_BATCH_MESSAGES for each in batches(*[90] * 10))
 
 
 def test_not_more_is_walked_at_once_than_a_function_does_quickly() -> None:
     walked = sum(sum(each) for each in batches(*[90] * 40))
 
-    assert SMALL_MESSAGES - 90 < walked <= SMALL_MESSAGES
+    assert MAX_SMALL_SYNC_MESSAGES - 90 < walked <= MAX_SMALL_SYNC_MESSAGES
 
 
 def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_alone() -> None:
@@ -216,7 +216,7 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
     ]
     remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 
-    assert list(small_full_syncs(known, remote, page_size=100)) == []
+    assert list(batch_small_full_syncs(known, remote, page_size=100)) == []
 
 
 def test_ten_thousand_folders_are_compared_within_a_second() -> None:
@@ -229,7 +229,7 @@ def test_ten_thousand_folders_are_compared_within_a_second() -> None:
 
     plan = diff_folders(listing, known)
     listing_fault(listing, known)
-    moved_counts(listing, known)
+    changed_counts(listing, known)
 
     assert plan.gone == (FolderId(0),)
     assert time.process_time() - began < 1

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from mailsync.decisions.freshness import (
-    ACTIVE_FOR,
-    READ_WITHIN,
+    ACTIVE_WITHIN,
+    MAX_FEED_AGE,
+    MAX_THOROUGH_AGE,
     SMALL_MAILBOX_FOLDERS,
-    THOROUGH_WITHIN,
+    choose_tree_reading,
     feeds_to_read,
-    tree_reading,
 )
 from mailsync.model import KnownFolder, RemoteId, TreeReading
 from tests.support.builders import A_MOMENT, a_known_folder
@@ -27,7 +27,7 @@ def inactive(
 
 
 MANY = [inactive(each) for each in range(12 * TWELFTH)]
-READ_LONG_AGO = inactive(900, READ_WITHIN)
+READ_LONG_AGO = inactive(900, MAX_FEED_AGE)
 
 
 def read(folders: list[KnownFolder], *moved: str, since_s: float = 0.0) -> list[int]:
@@ -45,11 +45,11 @@ def test_a_small_mailbox_is_read_whole() -> None:
 @pytest.mark.parametrize(
     ("folder", "is_read"),
     [
-        (inactive(900, active_at=NOW - ACTIVE_FOR + SECOND), True),
-        (inactive(900, active_at=NOW - ACTIVE_FOR), False),
+        (inactive(900, active_at=NOW - ACTIVE_WITHIN + SECOND), True),
+        (inactive(900, active_at=NOW - ACTIVE_WITHIN), False),
         (a_known_folder(900, "F900", read_at=None), True),
         (READ_LONG_AGO, True),
-        (inactive(900, READ_WITHIN - SECOND), False),
+        (inactive(900, MAX_FEED_AGE - SECOND), False),
     ],
     ids=["active", "inactive", "never read", "overdue", "read within the hour"],
 )
@@ -86,10 +86,10 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
     [
         (None, None, TreeReading.THOROUGH),
         (SECOND, None, TreeReading.THOROUGH),
-        (SECOND, THOROUGH_WITHIN, TreeReading.THOROUGH),
+        (SECOND, MAX_THOROUGH_AGE, TreeReading.THOROUGH),
         (None, SECOND, TreeReading.WHOLE),
-        (READ_WITHIN, READ_WITHIN, TreeReading.WHOLE),
-        (READ_WITHIN - SECOND, THOROUGH_WITHIN - SECOND, TreeReading.QUICK),
+        (MAX_FEED_AGE, MAX_FEED_AGE, TreeReading.WHOLE),
+        (MAX_FEED_AGE - SECOND, MAX_THOROUGH_AGE - SECOND, TreeReading.QUICK),
     ],
 )
 def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
@@ -99,4 +99,4 @@ def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
         NOW - ago if ago is not None else None for ago in (whole_ago, thorough_ago)
     )
 
-    assert tree_reading(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading
+    assert choose_tree_reading(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading

@@ -18,7 +18,7 @@ from mailsync.metrics import (
     failure_name,
     metered,
 )
-from tests.support.emf import counting, told
+from tests.support.emf import counting, emitted
 from tests.support.paths import ROOT
 
 HANDLERS = ROOT / "lambdas/handlers"
@@ -56,7 +56,7 @@ def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
 
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 2
-    assert told(printed) == {("ProviderRequests",): 250, ("RunsFailed", "AccessRevoked"): 1}
+    assert emitted(printed) == {("ProviderRequests",): 250, ("RunsFailed", "AccessRevoked"): 1}
 
 
 def test_an_invocation_that_counted_nothing_prints_nothing(
@@ -79,7 +79,7 @@ def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_
     with counting(monkeypatch):
         with pytest.raises(RuntimeError):
             failing({}, None)
-        assert told(capsys.readouterr().out) == {("ProviderRequests",): 3}
+        assert emitted(capsys.readouterr().out) == {("ProviderRequests",): 3}
 
     assert capsys.readouterr().out == ""
 
@@ -96,10 +96,10 @@ def test_a_line_names_the_stage_and_no_other_dimension(
 
 
 def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() -> None:
-    users = [each.name for each in HANDLERS.glob("*.py") if "count_levels" in each.read_text()]
+    users = [each.name for each in HANDLERS.glob("*.py") if "count_gauges" in each.read_text()]
 
     assert users == ["measure_backlog.py"]
-    assert {each.name for each in METRICS if each.is_level} == {
+    assert {each.name for each in METRICS if each.is_gauge} == {
         *("DueBacklog", "OldestOverdue", "OldestUnpublishedEvent", "QuarantinedMessages"),
         *("ContradictedMessages", "AccountsToReconnect"),
     }

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.decisions.safety import SMALLEST_SUSPECT, is_most, is_suspicious
+from mailsync.decisions.safety import MIN_SUSPICIOUS_MESSAGES, is_majority, is_suspicious
 
 NUMBERS = st.integers(0, 300)
 
@@ -27,10 +27,10 @@ def test_a_walk_that_misses_most_but_leaves_what_the_provider_counts_is_believed
 
 
 def test_most_is_more_than_half_and_more_than_a_handful() -> None:
-    assert is_most(stored=1000, removing=501)
-    assert not is_most(stored=1000, removing=500)
-    assert is_most(stored=20, removing=20)
-    assert not is_most(stored=19, removing=19)
+    assert is_majority(stored=1000, removing=501)
+    assert not is_majority(stored=1000, removing=500)
+    assert is_majority(stored=20, removing=20)
+    assert not is_majority(stored=19, removing=19)
 
 
 @given(NUMBERS, NUMBERS, NUMBERS)
@@ -39,10 +39,10 @@ def test_whoever_removes_more_is_not_less_suspicious(
 ) -> None:
     more = min(stored, removing + 1)
 
-    if is_most(stored=stored, removing=removing):
-        assert removing >= SMALLEST_SUSPECT
+    if is_majority(stored=stored, removing=removing):
+        assert removing >= MIN_SUSPICIOUS_MESSAGES
         assert removing > stored / 2
-        assert is_most(stored=stored, removing=max(more, removing))
+        assert is_majority(stored=stored, removing=max(more, removing))
     if is_suspicious(stored=stored, removing=removing, remote_total=remote_total):
-        assert is_most(stored=stored, removing=removing)
+        assert is_majority(stored=stored, removing=removing)
         assert is_suspicious(stored=stored, removing=removing, remote_total=remote_total + 1)

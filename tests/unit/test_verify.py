@@ -4,16 +4,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from mailsync.decisions.verify import (
-    COMPARED_WITHIN,
+    MAX_COMPARISON_AGE,
     Cause,
     Difference,
     FolderCount,
     IdDifference,
     StoredEntry,
-    agrees,
     compare_ids,
+    counts_agree,
     due_for_comparison,
-    what_stays,
+    find_contradictions,
 )
 from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
 from tests.support.builders import A_MOMENT, a_message
@@ -26,23 +26,23 @@ def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> 
 
 
 def test_counts_agree_when_everything_is_stored_or_named_in_quarantine() -> None:
-    assert agrees(a_count(remote=10, stored=9, quarantined=1))
+    assert counts_agree(a_count(remote=10, stored=9, quarantined=1))
 
 
 def test_one_missing_message_is_a_difference() -> None:
-    assert not agrees(a_count(remote=10, stored=9))
+    assert not counts_agree(a_count(remote=10, stored=9))
 
 
 def test_one_message_too_many_is_a_difference() -> None:
-    assert not agrees(a_count(remote=10, stored=11))
+    assert not counts_agree(a_count(remote=10, stored=11))
 
 
 def test_a_read_state_that_differs_is_a_difference() -> None:
-    assert not agrees(a_count(remote=10, stored=10, unread=1))
+    assert not counts_agree(a_count(remote=10, stored=10, unread=1))
 
 
 def test_the_read_state_of_messages_that_are_not_stored_is_no_difference() -> None:
-    assert agrees(a_count(remote=10, stored=9, quarantined=1, unread=1))
+    assert counts_agree(a_count(remote=10, stored=9, quarantined=1, unread=1))
 
 
 def test_a_count_agrees_as_long_as_it_is_wrong_by_what_is_known() -> None:
@@ -50,11 +50,11 @@ def test_a_count_agrees_as_long_as_it_is_wrong_by_what_is_known() -> None:
     wrong = FolderCount(11, 10, 0, remote_unread=-2, unread=3, offset=1, unread_offset=-5)
 
     assert wrong.excess == (1, -5)
-    assert agrees(wrong)
-    assert not agrees(replace(wrong, remote=10))
-    assert not agrees(replace(wrong, stored=11))
-    assert not agrees(replace(wrong, remote_unread=0))
-    assert agrees(replace(wrong, remote=12, quarantined=1, remote_unread=0))
+    assert counts_agree(wrong)
+    assert not counts_agree(replace(wrong, remote=10))
+    assert not counts_agree(replace(wrong, stored=11))
+    assert not counts_agree(replace(wrong, remote_unread=0))
+    assert counts_agree(replace(wrong, remote=12, quarantined=1, remote_unread=0))
 
 
 def listed(name: str, *, is_read: bool = True, version: str | None = "v") -> RemoteEntry:
@@ -135,7 +135,7 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
         Unreadable(RemoteId("unlisted and odd"), "unanswered", ""),
     ]
 
-    assert list(what_stays(listed, answers, RemoteId("F1"))) == [
+    assert list(find_contradictions(listed, answers, RemoteId("F1"))) == [
         Difference(RemoteId("phantom"), Cause.MISSING),
         Difference(RemoteId("read"), Cause.MISREAD),
         Difference(RemoteId("unlisted"), Cause.SURPLUS),
@@ -154,12 +154,12 @@ def due(now: datetime, **compared: datetime | None) -> list[int]:
 
 
 def test_a_folder_is_compared_within_a_week() -> None:
-    assert due(A_MOMENT + COMPARED_WITHIN, f24=A_MOMENT) == [24]
-    assert due(A_MOMENT + COMPARED_WITHIN - timedelta(seconds=1), f24=A_MOMENT) == []
+    assert due(A_MOMENT + MAX_COMPARISON_AGE, f24=A_MOMENT) == [24]
+    assert due(A_MOMENT + MAX_COMPARISON_AGE - timedelta(seconds=1), f24=A_MOMENT) == []
 
 
 def test_a_folder_whose_count_has_moved_silently_is_compared_now_and_first() -> None:
-    week_ago = A_MOMENT - COMPARED_WITHIN
+    week_ago = A_MOMENT - MAX_COMPARISON_AGE
 
     assert due(A_MOMENT, f1=week_ago, f2=None) == [2, 1]
 
@@ -175,7 +175,7 @@ def test_the_folder_that_has_waited_longest_is_compared_first() -> None:
 @pytest.mark.parametrize("first", [1, 1_000])
 def test_folders_that_were_compared_together_are_due_at_different_hours(first: int) -> None:
     together = {f"f{number}": A_MOMENT for number in range(first, first + 480)}
-    hours = [A_MOMENT + COMPARED_WITHIN - timedelta(hours=ago) for ago in range(24, -1, -1)]
+    hours = [A_MOMENT + MAX_COMPARISON_AGE - timedelta(hours=ago) for ago in range(24, -1, -1)]
 
     counted = [len(due(hour, **together)) for hour in hours]
 

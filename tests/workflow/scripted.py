@@ -9,7 +9,7 @@ from typing import Any
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import function_name
-from tests.torture.execution import Execution, StateFailed
+from tests.support.execution import Execution, StateFailed
 
 # What each function returns when a scenario says nothing else.
 USUAL: dict[str, Any] = {
@@ -28,19 +28,19 @@ USUAL: dict[str, Any] = {
 NAMES = {f"${{{function.placeholder}}}": function.name for function in FUNCTIONS}
 Outcome = Mapping[str, Any] | str
 """What differs from the usual result, or the name of the error that is raised."""
-Says = Mapping[str, Sequence[Outcome]]
+Outcomes = Mapping[str, Sequence[Outcome]]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`says` lists the outcomes of a function call after call; the last one stays.
+    """`outcomes` lists those of a function call after call; the last one stays.
 
     A function that serves several folders may be told apart by `name/folderId`.
     """
 
     name: str
     visits: set[str]
-    says: Says = field(default_factory=dict)
+    outcomes: Outcomes = field(default_factory=dict)
     fails_as: str | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
 
@@ -66,13 +66,13 @@ class ScriptedFunctions:
     def outcome(self, name: str, event: Any) -> Outcome:
         scenario = self._scenarios[event.get("accountId") or event["input"]["accountId"]]
         folder = f"{name}/{event.get('folderId')}"
-        key = folder if folder in scenario.says else name
+        key = folder if folder in scenario.outcomes else name
         earlier = sum(
             key in (called, f"{called}/{sent.get('folderId')}")
             for called, sent in self.calls[scenario.name]
         )
         self.calls[scenario.name].append((name, event))
-        outcomes = scenario.says.get(key, [{}])
+        outcomes = scenario.outcomes.get(key, [{}])
         outcome = outcomes[min(earlier, len(outcomes) - 1)]
         if isinstance(outcome, str):
             return outcome
@@ -82,16 +82,16 @@ class ScriptedFunctions:
 
 
 @dataclass(frozen=True)
-class Walk:
+class Trace:
     """One execution in this process: how it failed, whom it called, and the way that it took."""
 
     error: str | None
     calls: Sequence[str]
-    steps: Sequence[tuple[str, str | None]]
+    transitions: Sequence[tuple[str, str | None]]
 
     @classmethod
-    def of(cls, scenario: Scenario) -> "Walk":
-        functions, steps = ScriptedFunctions([scenario]), list[tuple[str, str | None]]()
+    def of(cls, scenario: Scenario) -> "Trace":
+        functions, transitions = ScriptedFunctions([scenario]), list[tuple[str, str | None]]()
 
         def invoke(placeholder: str, event: Any) -> Any:
             outcome = functions.outcome(NAMES[placeholder], event)
@@ -104,11 +104,11 @@ class Walk:
             "arn",
             invoke,
             list,
-            left=lambda state, following: steps.append((state, following)),
+            left=lambda state, following: transitions.append((state, following)),
         )
         error = None
         try:
             execution.run(MAILBOX_SYNC.definition, {"accountId": scenario.name})
         except StateFailed as failure:
             error = failure.error
-        return cls(error, [name for name, _ in functions.calls[scenario.name]], steps)
+        return cls(error, [name for name, _ in functions.calls[scenario.name]], transitions)

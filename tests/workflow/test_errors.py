@@ -6,7 +6,7 @@ import pytest
 
 from infra.catalog import MAILBOX_SYNC
 from mailsync.errors import leaves
-from tests.workflow.scripted import Outcome, Says, Scenario, Walk
+from tests.workflow.scripted import Outcome, Outcomes, Scenario, Trace
 from tests.workflow.test_definitions import SERVICE_ERRORS, states
 
 TRIES = {
@@ -23,7 +23,7 @@ ERRORS = sorted(leaves() | SERVICE_ERRORS | {"KeyError"})
 TASKS = [name for name, state in states(MAILBOX_SYNC) if state["Type"] == "Task"]
 OF_A_FOLDER = ("sync-folder", "reset-folder")
 _ONE_FOLDER = {"sync-folders": [{"folderIds": [1]}]}
-LEADING_TO: Mapping[str, Says] = {
+LEADING_TO: Mapping[str, Outcomes] = {
     "sync-folder": _ONE_FOLDER,
     "reset-folder": {**_ONE_FOLDER, "sync-folder": ["CursorExpired", {}]},
     "folder-failed": {**_ONE_FOLDER, "sync-folder": ["ProviderRejected"]},
@@ -33,16 +33,16 @@ LEADING_TO: Mapping[str, Says] = {
 """What the other functions say so that the workflow enters a state."""
 
 
-def walk(task: str, *outcomes: Outcome) -> Walk:
-    return Walk.of(Scenario("a", set(), {**LEADING_TO.get(task, {}), task: outcomes}))
+def trace(task: str, *outcomes: Outcome) -> Trace:
+    return Trace.of(Scenario("a", set(), {**LEADING_TO.get(task, {}), task: outcomes}))
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("error", sorted(TRIES))
 def test_what_passes_is_tried_again_where_it_was(task: str, error: str) -> None:
-    without, after = walk(task, {}), walk(task, error, {})
+    without, after = trace(task, {}), trace(task, error, {})
 
-    assert (after.error, after.steps) == (without.error, without.steps)
+    assert (after.error, after.transitions) == (without.error, without.transitions)
     assert after.calls.count(task) == without.calls.count(task) + 1
 
 
@@ -51,7 +51,7 @@ def test_what_passes_is_tried_again_where_it_was(task: str, error: str) -> None:
 def test_what_does_not_pass_ends_the_folder_or_the_run_under_its_name(
     task: str, error: str
 ) -> None:
-    found = walk(task, error)
+    found = trace(task, error)
 
     if task == "mark-failed":
         assert found.error == "AccountNotFound", "the run's own error is not lost"

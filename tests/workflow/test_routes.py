@@ -1,4 +1,4 @@
-"""Every state and every route of `mailbox-sync`, walked by the local engine and in this process."""
+"""Every state and every route of `mailbox-sync`, taken by the local engine and in this process."""
 
 import json
 import time
@@ -12,7 +12,7 @@ import pytest
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import aws_client, create_workflows, forget_everything
-from tests.workflow.scripted import Scenario, ScriptedFunctions, Walk
+from tests.workflow.scripted import Scenario, ScriptedFunctions, Trace
 from tests.workflow.test_definitions import machines, successors
 
 BEGUN = {"validate-account", "mark-syncing", "lease-acquired?", "get-access-token"}
@@ -294,17 +294,19 @@ def test_the_workflow_when(scenario: Scenario, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
-def test_the_interpreter_of_this_process_walks_as_the_engine_does(scenario: Scenario) -> None:
-    walk = Walk.of(scenario)
+def test_the_interpreter_of_this_process_takes_the_path_that_the_engine_takes(
+    scenario: Scenario,
+) -> None:
+    trace = Trace.of(scenario)
 
-    assert walk.error == scenario.fails_as
-    assert {state for state, _ in walk.steps} == scenario.visits
+    assert trace.error == scenario.fails_as
+    assert {state for state, _ in trace.transitions} == scenario.visits
 
 
-def test_the_scenarios_walk_every_transition() -> None:
-    walked = {step for each in SCENARIOS for step in Walk.of(each).steps if step[1]}
+def test_the_scenarios_take_every_transition() -> None:
+    taken = {step for each in SCENARIOS for step in Trace.of(each).transitions if step[1]}
 
-    assert walked == {
+    assert taken == {
         (name, following)
         for machine in machines(json.loads(MAILBOX_SYNC.definition))
         for name, state in machine["States"].items()

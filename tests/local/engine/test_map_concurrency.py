@@ -15,7 +15,7 @@ import pytest
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import aws_client, forget_everything
 from localdev.engine.lambda_host import InvocationResult
-from tests.torture.execution import Execution, StateFailed
+from tests.support.execution import Execution, StateFailed
 
 ITEMS = 4
 SETTLED_S = 0.3

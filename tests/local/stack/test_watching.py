@@ -6,7 +6,7 @@ from typing import Any
 
 from infra import catalog
 from tests.local.mirror import Mirror
-from tests.support.emf import told
+from tests.support.emf import emitted
 
 IN_THE_WORKFLOW = {
     each.name for each in catalog.FUNCTIONS if each.placeholder in catalog.MAILBOX_SYNC.definition
@@ -36,12 +36,12 @@ def test_every_line_of_the_workflow_s_functions_names_run_and_account(mirror: Mi
     assert run_id in {each["run_id"] for each in logged["mark-complete"]}
 
 
-def test_a_sync_reports_its_outcome_and_its_requests_without_any_id(mirror: Mirror) -> None:
-    before = told("".join(printed(mirror).values()))
+def test_a_sync_tells_its_outcome_and_its_requests_without_any_id(mirror: Mirror) -> None:
+    before = emitted("".join(printed(mirror).values()))
     run = mirror.synced()
     text = "".join(printed(mirror).values())
 
-    after = told(text)
+    after = emitted(text)
     assert after["RunsCompleted",] == before["RunsCompleted",] + 1
     assert after["ProviderRequests",] - before["ProviderRequests",] >= run["requests"] > 0
     metrics = [each for each in text.splitlines() if each.startswith('{"_aws"')]
@@ -57,5 +57,5 @@ def test_the_backlog_is_reported(mirror: Mirror) -> None:
     assert result.keys() == {
         *("due", "overdue_s", "unpublished_s", "quarantined", "contradicted", "to_reconnect")
     }
-    levels = {name for name, *_ in told(printed(mirror)["measure-backlog"])}
+    levels = {name for name, *_ in emitted(printed(mirror)["measure-backlog"])}
     assert "OldestOverdue" in levels

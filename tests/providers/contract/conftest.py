@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -15,20 +16,17 @@ def graph_server() -> Iterator[ScriptedGraph]:
 
 
 @pytest.fixture
-def graph(graph_server: ScriptedGraph) -> ScriptedGraph:
-    graph_server.answers.clear()
-    graph_server.requests.clear()
-    return graph_server
-
-
-@pytest.fixture
 def access() -> TwoTokens:
     return TwoTokens()
 
 
 @pytest.fixture
-def mailbox(graph: ScriptedGraph, access: TwoTokens) -> Iterator[GraphMailbox]:
+def graph(graph_server: ScriptedGraph, access: TwoTokens) -> Iterator[ScriptedGraph]:
+    """Graph with a client of this test alone, which never sleeps."""
+    graph_server.answers.clear()
+    graph_server.requests.clear()
     budget = RetryBudget(sleep=lambda _: None)
-    mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, budget=budget)
-    yield mailbox
-    mailbox.close()
+    mailbox = GraphMailbox(base_url=graph_server.url, access=access, ca_bundle=None, budget=budget)
+    with closing(mailbox):
+        graph_server.mailbox, graph_server.access = mailbox, access
+        yield graph_server

@@ -8,10 +8,17 @@ from typing import Any
 from localdev.http_server import Request, Response, Server
 from mailsync.model import Access
 from mailsync.providers.graph.messages import SELECTED
+from mailsync.providers.graph.provider import GraphMailbox
 
 
 class ScriptedGraph:
-    """Answers are taken in order, the last one again and again; requests are kept."""
+    """Answers are taken in order, the last one again and again; requests are kept.
+
+    `mailbox` is a client of it, `access` where that has its tokens from.
+    """
+
+    mailbox: GraphMailbox
+    access: "TwoTokens"
 
     def __init__(self) -> None:
         self.answers: list[Response] = []

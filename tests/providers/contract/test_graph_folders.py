@@ -11,7 +11,6 @@ from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import FolderListing, KnownFolder, RemoteId, Role, TreeReading
 from mailsync.providers.graph.folders import PARENTS_PER_CHECK
 from mailsync.providers.graph.http import BATCH_LIMIT
-from mailsync.providers.graph.provider import GraphMailbox
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 from tests.support.builders import a_known_folder
 
@@ -74,7 +73,7 @@ def asked(graph: ScriptedGraph) -> list[str]:
 
 
 def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     search = {**folder("s"), "@odata.type": "#microsoft.graph.mailSearchFolder"}
     more = f"{graph.url}/me/mailFolders?$skip=2"
@@ -88,7 +87,7 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
         NO_ROLES,
     ]
 
-    found = mailbox.list_folders((), TreeReading.WHOLE)
+    found = graph.mailbox.list_folders((), TreeReading.WHOLE)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
     assert [each.hidden for each in found.folders] == [False, False, False, True]
@@ -99,37 +98,33 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
     assert len(graph.requests) == 6
 
 
-def test_a_tree_that_is_known_is_listed_in_one_request(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_a_tree_that_is_known_is_listed_in_one_request(graph: ScriptedGraph) -> None:
     search = {**folder("s"), "@odata.type": "#microsoft.graph.mailSearchFolder"}
     graph.answers = [
         page(folder("inbox"), folder("a", childFolderCount=1), folder("b", "a"), search)
     ]
 
-    found = mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReading.QUICK)
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a"}
     assert asked(graph) == ["/delta"]
-    assert mailbox.requests == 1
+    assert graph.mailbox.requests == 1
 
 
-def test_children_that_the_feed_does_not_name_are_listed(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_children_that_the_feed_does_not_name_are_listed(graph: ScriptedGraph) -> None:
     graph.answers = [
         page(folder("inbox"), folder("a", childFolderCount=2), folder("b", "a")),
         batch(children(folder("b", "a"), folder("c", "a"))),
     ]
 
-    found = mailbox.list_folders(known(inbox=None, a=None, b="a", c="a"), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a", c="a"), TreeReading.QUICK)
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a", "c": "a"}
     assert asked(graph) == ["/delta", "/a/childFolders"]
 
 
 def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     graph.answers = [
         page(folder("inbox"), folder("a")),
@@ -139,31 +134,29 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
         NO_ROLES,
     ]
 
-    found = mailbox.list_folders(known(inbox=None, a=None), TreeReading.THOROUGH)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReading.THOROUGH)
 
     assert tree(found) == {"inbox": None, "a": None, "h": None, "hh": "a"}
 
 
-def test_roles_are_asked_for_only_when_a_folder_is_new(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_roles_are_asked_for_only_when_a_folder_is_new(graph: ScriptedGraph) -> None:
     roles: list[Item] = [(200, {"id": "inbox"}), *[GONE] * 5, (200, {"id": "b"})]
     graph.answers = [page(folder("inbox"), folder("b")), batch(*roles)]
 
-    found = mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
 
     assert [each.role for each in found.folders] == [Role.INBOX, Role.OUTBOX]
 
 
 def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     tree = page(folder("inbox"), folder("a"))
     roles: list[Item] = [(200, {"id": "inbox"}), (200, {"id": "a"}), *[GONE] * 5]
     graph.answers = [tree, tree, batch(*roles), tree]
 
     whole, quick = (
-        mailbox.list_folders(known(inbox=None, a=None), reading)
+        graph.mailbox.list_folders(known(inbox=None, a=None), reading)
         for reading in (TreeReading.WHOLE, TreeReading.QUICK)
     )
 
@@ -171,9 +164,7 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
     assert [each.role for each in quick.folders] == [Role.INBOX, Role.OTHER], "not in every check"
 
 
-def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(graph: ScriptedGraph) -> None:
     """Half a document comes in base64, and a body may be missing: neither is an answer."""
     items = [
         *({"id": str(at), "status": 404, "body": error("ErrorItemNotFound")} for at in range(5))
@@ -185,14 +176,14 @@ def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(
         batch((200, {"id": "a"}), (200, {"id": "b"})),
     ]
 
-    found = mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
 
     assert [each.role for each in found.folders] == [Role.INBOX, Role.ARCHIVE, Role.OUTBOX]
 
 
 @pytest.mark.parametrize("list_is_empty", [True, False])
 def test_what_no_list_shows_is_asked_for_by_its_id(
-    graph: ScriptedGraph, mailbox: GraphMailbox, list_is_empty: bool
+    graph: ScriptedGraph, list_is_empty: bool
 ) -> None:
     listed = () if list_is_empty else (folder("inbox"),)
     by_id: list[Item] = [GONE, BROKEN, (200, folder("c")), (200, folder("h", isHidden=True))]
@@ -201,7 +192,7 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     retried = batch(BROKEN)
     graph.answers = [page(*listed), batch(*by_id), retried, retried]
 
-    found = mailbox.list_folders(
+    found = graph.mailbox.list_folders(
         known(inbox=None, a=None, b=None, c=None, h=None), TreeReading.QUICK
     )
 
@@ -216,23 +207,23 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     [(404, error("ResourceNotFound")), (404, error("ErrorSyncFolderNotFound")), DENIED, (200, {})],
 )
 def test_a_folder_is_gone_only_by_the_answers_that_say_so(
-    graph: ScriptedGraph, mailbox: GraphMailbox, refused: Item
+    graph: ScriptedGraph, refused: Item
 ) -> None:
     graph.answers = [page(folder("inbox")), batch(refused)]
 
-    found = mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
 
     assert found.gone == frozenset()
     assert "a" in found.failures or "a" in found.omitted
 
 
 def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is_below_it(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     deleted: list[Item] = [(200, folder("a", "elsewhere")), (200, folder("b", "a"))]
     graph.answers = [page(folder("inbox")), batch(*deleted)]
 
-    found = mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReading.QUICK)
 
     assert found.gone == {"a", "b"}
     assert tree(found) == {"inbox": None}
@@ -240,7 +231,7 @@ def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is
 
 @pytest.mark.parametrize("refused", [DENIED, GONE, BROKEN, (404, error("ResourceNotFound"))])
 def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
-    graph: ScriptedGraph, mailbox: GraphMailbox, refused: Item
+    graph: ScriptedGraph, refused: Item
 ) -> None:
     """Those that are known exist by their ids, and the list that lacks them has failed already."""
     parents = [folder("a", childFolderCount=1), folder("b", childFolderCount=1)]
@@ -253,7 +244,7 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
         batch((200, parents[0]), (200, folder("aa", "a")), (200, folder("aaa", "aa"))),
     ]
 
-    found = mailbox.list_folders(
+    found = graph.mailbox.list_folders(
         known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"), TreeReading.WHOLE
     )
 
@@ -263,20 +254,18 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
 
 
 @pytest.mark.parametrize("name", ["totalItemCount", "unreadItemCount"])
-def test_a_folder_without_a_count_has_failed_and_is_shown(
-    graph: ScriptedGraph, mailbox: GraphMailbox, name: str
-) -> None:
+def test_a_folder_without_a_count_has_failed_and_is_shown(graph: ScriptedGraph, name: str) -> None:
     uncounted = folder("a") | {name: None}
     graph.answers = [page(folder("inbox"), uncounted), batch((200, uncounted))]
 
-    found = mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
 
     assert found.failures.keys() == {"a"}
     assert tree(found) == {"inbox": None, "a": None}
 
 
 def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     """Those first whose folders come first among the known ones."""
     names = [f"p{each:02}" for each in range(PARENTS_PER_CHECK + 2)]
@@ -285,7 +274,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     items = {each: children(folder(f"c{each}", each)) for each in names}
 
     graph.answers = [NO_FEED, top, batch(*(items[each] for each in names[:1:-1]))]
-    quick = mailbox.list_folders(ids, TreeReading.QUICK)
+    quick = graph.mailbox.list_folders(ids, TreeReading.QUICK)
     assert asked(graph)[2:] == [f"/{each}/childFolders" for each in names[:1:-1]]
     assert not quick.is_whole
     assert not {"cp00", "cp01"} & tree(quick).keys()
@@ -294,14 +283,14 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     first, rest = names[:BATCH_LIMIT], names[BATCH_LIMIT:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]
     graph.answers = [NO_FEED, top, *parts]
-    whole = mailbox.list_folders(ids, TreeReading.WHOLE)
+    whole = graph.mailbox.list_folders(ids, TreeReading.WHOLE)
     assert whole.is_whole
     assert len(whole.folders) == len(ids)
 
 
 @pytest.mark.parametrize("at", range(4))
 def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
-    graph: ScriptedGraph, mailbox: GraphMailbox, at: int
+    graph: ScriptedGraph, at: int
 ) -> None:
     throttled: Item = (429, error("ApplicationThrottled"))
     pause = {"Retry_After": "60"}
@@ -315,19 +304,19 @@ def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
     ]
 
     with pytest.raises(ProviderThrottled) as raised:
-        mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReading.WHOLE)
+        graph.mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReading.WHOLE)
     assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 
 
-def test_without_any_list_no_tree_is_known(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+def test_without_any_list_no_tree_is_known(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(500, "InternalServerError")]
 
     with pytest.raises(ProviderUnavailable):
-        mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
+        graph.mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
 
 
-def test_a_feed_without_end_is_no_feed(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+def test_a_feed_without_end_is_no_feed(graph: ScriptedGraph) -> None:
     graph.answers = [page(folder("inbox"), more=f"{graph.url}/me/mailFolders?again")]
 
     with pytest.raises(ProviderUnavailable, match="without end"):
-        mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
+        graph.mailbox.list_folders(known(inbox=None), TreeReading.QUICK)

@@ -17,10 +17,8 @@ from mailsync.model import (
     RemoteId,
     Unreadable,
 )
-from mailsync.providers.graph.provider import GraphMailbox
 from tests.providers.contract.scripted_graph import (
     ScriptedGraph,
-    TwoTokens,
     answer,
     batch,
     error,
@@ -35,21 +33,19 @@ def messages(*ids: str) -> list[RemoteId]:
     return [RemoteId(each) for each in ids]
 
 
-def a_probe_cursor(mailbox: GraphMailbox, graph: ScriptedGraph, link: str) -> Cursor:
+def a_probe_cursor(graph: ScriptedGraph, link: str) -> Cursor:
     graph.answers = [answer({"value": [], "@odata.deltaLink": graph.url + link})]
-    return mailbox.fetch_page(INBOX, None, limit=5).next_cursor
+    return graph.mailbox.fetch_page(INBOX, None, limit=5).next_cursor
 
 
-def test_a_probe_leaves_out_only_the_folder_that_failed(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_a_probe_leaves_out_only_the_folder_that_failed(graph: ScriptedGraph) -> None:
     refs = [FolderRef(FolderId(n), RemoteId(f"F{n}")) for n in (1, 2, 3)]
-    positions = [(each, a_probe_cursor(mailbox, graph, f"/x?{each.id}")) for each in refs[:2]]
+    positions = [(each, a_probe_cursor(graph, f"/x?{each.id}")) for each in refs[:2]]
     positions.append((refs[2], Cursor("another selection")))
     good = {"value": [], "@odata.deltaLink": f"{graph.url}/x?new"}
     graph.answers = [batch((410, error("SyncStateNotFound")), (200, good))]
 
-    pages = mailbox.probe(positions, limit=9)
+    pages = graph.mailbox.probe(positions, limit=9)
 
     assert pages.keys() == {2}
     items = json.loads(graph.requests[-1].body)["requests"]
@@ -59,30 +55,28 @@ def test_a_probe_leaves_out_only_the_folder_that_failed(
 
 
 def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_requests(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
-    cursor = a_probe_cursor(mailbox, graph, "/x?1")
+    cursor = a_probe_cursor(graph, "/x?1")
     good = (200, {"value": [], "@odata.deltaLink": f"{graph.url}/x?2"})
     graph.answers = [batch(*[good] * 20), batch(*[good] * 20), batch(good)]
-    requests, calls = mailbox.requests, len(graph.requests)
+    requests, calls = graph.mailbox.requests, len(graph.requests)
 
-    pages = mailbox.probe(
+    pages = graph.mailbox.probe(
         [(FolderRef(FolderId(n), RemoteId("F")), cursor) for n in range(41)], limit=9
     )
 
     assert len(pages) == 41
     assert len(graph.requests) - calls == 3
-    assert mailbox.requests - requests == 41
+    assert graph.mailbox.requests - requests == 41
 
 
-def test_throttled_items_of_a_batch_are_asked_once_more(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_throttled_items_of_a_batch_are_asked_once_more(graph: ScriptedGraph) -> None:
     throttled = (429, error("ApplicationThrottled"))
     found = {"id": "m2", "parentFolderId": "F1"}
     graph.answers = [batch(NOT_FOUND, throttled, Retry_After="0.01"), batch((200, found))]
 
-    gone, message = mailbox.fetch_messages(messages("m1", "m2"))
+    gone, message = graph.mailbox.fetch_messages(messages("m1", "m2"))
 
     assert gone == Gone(RemoteId("m1"))
     assert isinstance(message, Message)
@@ -93,12 +87,12 @@ REFUSED = (401, error("InvalidAuthenticationToken"))
 
 
 def test_items_of_a_batch_that_refuse_the_token_are_asked_again_with_a_new_one(
-    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
+    graph: ScriptedGraph,
 ) -> None:
     found = (200, {"id": "2", "parentFolderId": "F1", "@odata.etag": "e"})
     graph.answers = [batch(NOT_FOUND, REFUSED, NOT_FOUND, REFUSED), batch(found, NOT_FOUND)]
 
-    gone, kept, *others = mailbox.fetch_messages(messages("1", "2", "3", "4"))
+    gone, kept, *others = graph.mailbox.fetch_messages(messages("1", "2", "3", "4"))
 
     assert isinstance(kept, Message)
     assert [gone, *others] == [Gone(RemoteId(each)) for each in ("1", "3", "4")]
@@ -106,27 +100,27 @@ def test_items_of_a_batch_that_refuse_the_token_are_asked_again_with_a_new_one(
     assert sent == ["Bearer token-0", "Bearer token-1"]
     asked = [each["url"] for each in json.loads(graph.requests[1].body)["requests"]]
     assert [each.partition("?")[0][-1] for each in asked] == ["2", "4"]
-    assert access.renewed == 1
+    assert graph.access.renewed == 1
 
 
 def test_an_item_of_a_batch_that_refuses_every_token_is_an_outage_of_that_item(
-    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
+    graph: ScriptedGraph,
 ) -> None:
     good = (200, {"value": [], "@odata.deltaLink": f"{graph.url}/me/x"})
     folders = [(FolderRef(FolderId(each), RemoteId(f"F{each}")), None) for each in (1, 2)]
     graph.answers = [batch(REFUSED, good), batch(REFUSED)]
 
-    assert mailbox.probe(folders, limit=5).keys() == {2}
+    assert graph.mailbox.probe(folders, limit=5).keys() == {2}
     with pytest.raises(ProviderUnavailable):
-        mailbox.fetch_messages(messages("1"))
-    assert access.renewed == 2
+        graph.mailbox.fetch_messages(messages("1"))
+    assert graph.access.renewed == 2
 
 
-def test_a_long_pause_is_left_to_the_caller(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+def test_a_long_pause_is_left_to_the_caller(graph: ScriptedGraph) -> None:
     graph.answers = [batch((429, error("ApplicationThrottled")), Retry_After="11")]
 
     with pytest.raises(ProviderThrottled) as caught:
-        mailbox.fetch_messages(messages("m1"))
+        graph.mailbox.fetch_messages(messages("m1"))
     assert caught.value.retry_after_s == 11
     assert len(graph.requests) == 1
 
@@ -135,9 +129,7 @@ CONTENT_FAILED = (500, error("ErrorContentConversionFailed"))
 FOUND = answer({"id": "F1"})
 
 
-def test_a_message_that_cannot_be_read_does_not_stop_the_others(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_a_message_that_cannot_be_read_does_not_stop_the_others(graph: ScriptedGraph) -> None:
     graph.answers = [
         batch(
             (500, error("ErrorCorruptData")),
@@ -148,7 +140,7 @@ def test_a_message_that_cannot_be_read_does_not_stop_the_others(
         )
     ]
 
-    *bad, gone, good = mailbox.fetch_messages(messages("m1", "m2", "m3", "m4", "m5"))
+    *bad, gone, good = graph.mailbox.fetch_messages(messages("m1", "m2", "m3", "m4", "m5"))
 
     causes = [each.cause for each in bad if isinstance(each, Unreadable)]
     assert causes == ["corrupt", "malformed", "other_id"]
@@ -166,45 +158,39 @@ def test_a_message_that_cannot_be_read_does_not_stop_the_others(
     ],
 )
 def test_a_message_that_does_not_answer_is_unanswered_where_another_one_does(
-    graph: ScriptedGraph, mailbox: GraphMailbox, failure: tuple[int, dict[str, object]]
+    graph: ScriptedGraph, failure: tuple[int, dict[str, object]]
 ) -> None:
     found = (200, {"id": "m2", "parentFolderId": "F1"})
     graph.answers = [batch(failure, found), *[batch(failure)] * 2]
 
-    bad, good = mailbox.fetch_messages(messages("m1", "m2"))
+    bad, good = graph.mailbox.fetch_messages(messages("m1", "m2"))
 
     assert isinstance(bad, Unreadable)
     assert (bad.remote_id, bad.cause) == ("m1", "unanswered")
     assert isinstance(good, Message)
 
 
-def test_of_messages_that_all_do_not_answer_a_simple_request_decides(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_of_messages_that_all_do_not_answer_a_simple_request_decides(graph: ScriptedGraph) -> None:
     graph.answers = [*[batch(CONTENT_FAILED)] * 3, FOUND]
-    [found] = mailbox.fetch_messages(messages("m1"))
+    [found] = graph.mailbox.fetch_messages(messages("m1"))
     assert isinstance(found, Unreadable)
     assert graph.requests[-1].path.endswith("/mailFolders/inbox")
 
     graph.answers = [*[batch(CONTENT_FAILED)] * 3, refusal(500, "InternalServerError")]
     with pytest.raises(ProviderUnavailable):
-        mailbox.fetch_messages(messages("m1"))
+        graph.mailbox.fetch_messages(messages("m1"))
 
 
-def test_messages_are_fetched_one_by_one_where_others_are_at_work(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_messages_are_fetched_one_by_one_where_others_are_at_work(graph: ScriptedGraph) -> None:
     graph.answers = [answer({"id": each, "parentFolderId": "F1"}) for each in ("m1", "m2")]
 
-    found = mailbox.fetch_messages(messages("m1", "m2"), one_by_one=True)
+    found = graph.mailbox.fetch_messages(messages("m1", "m2"), one_by_one=True)
 
     assert [isinstance(each, Message) for each in found] == [True, True]
     assert [each.method for each in graph.requests] == ["GET", "GET"]
 
 
-def test_a_listing_follows_its_pages_and_names_each_message_once(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_a_listing_follows_its_pages_and_names_each_message_once(graph: ScriptedGraph) -> None:
     modified = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     one = {"id": "m1", "isRead": True, "@odata.etag": "e1"}
     two = {"id": "m2", "isRead": False, "lastModifiedDateTime": "2026-01-02T03:04:05Z"}
@@ -214,7 +200,7 @@ def test_a_listing_follows_its_pages_and_names_each_message_once(
         answer({"value": [two]}),
     ]
 
-    listing = mailbox.list_ids(INBOX)
+    listing = graph.mailbox.list_ids(INBOX)
 
     first, second = messages("m1", "m2")
     entries = (RemoteEntry(first, True, "e1"), RemoteEntry(second, False, None, modified))
@@ -224,42 +210,38 @@ def test_a_listing_follows_its_pages_and_names_each_message_once(
 
 @pytest.mark.parametrize("counted", [{"@odata.count": 3}, {}, {"@odata.count": "1"}])
 def test_a_listing_of_another_number_than_the_provider_counts_is_not_complete(
-    graph: ScriptedGraph, mailbox: GraphMailbox, counted: dict[str, object]
+    graph: ScriptedGraph, counted: dict[str, object]
 ) -> None:
     graph.answers = [answer({"value": [{"id": "m1"}], **counted})]
 
-    assert not mailbox.list_ids(INBOX).is_complete
+    assert not graph.mailbox.list_ids(INBOX).is_complete
 
 
-def test_a_listing_whose_pages_lead_in_a_circle_ends(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_a_listing_whose_pages_lead_in_a_circle_ends(graph: ScriptedGraph) -> None:
     links = [f"{graph.url}/me/x?$skip={each}" for each in (1, 2, 1)]
     graph.answers = [answer({"value": [], "@odata.nextLink": each}) for each in links]
 
     with pytest.raises(ProviderUnavailable, match="same page link"):
-        mailbox.list_ids(INBOX)
+        graph.mailbox.list_ids(INBOX)
 
 
-def test_a_folder_is_gone_only_if_it_is_gone_by_its_id(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_a_folder_is_gone_only_if_it_is_gone_by_its_id(graph: ScriptedGraph) -> None:
     gone = refusal(404, "ErrorItemNotFound")
     graph.answers = [gone]
     with pytest.raises(FolderGone):
-        mailbox.list_ids(INBOX)
+        graph.mailbox.list_ids(INBOX)
 
     for by_id in (FOUND, refusal(500, "InternalServerError")):
         graph.answers = [gone, by_id]
         with pytest.raises(ProviderUnavailable):
-            mailbox.list_ids(INBOX)
+            graph.mailbox.list_ids(INBOX)
 
 
 CROWDED = {"error": {"code": "ApplicationThrottled", "message": "MailboxConcurrency limit"}}
 
 
 def test_the_number_of_requests_in_flight_is_learnt_and_never_less_than_one(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     """As many items of a batch are worked on at once as it holds, and at most four."""
     found = [(200, {"id": f"m{each}", "parentFolderId": "F1"}) for each in range(4)]
@@ -270,15 +252,15 @@ def test_the_number_of_requests_in_flight_is_learnt_and_never_less_than_one(
         batch(found[3]),
         *[batch(crowded, Retry_After="0.01")] * 9,
     ]
-    assert mailbox.max_in_flight == 4
+    assert graph.mailbox.max_in_flight == 4
 
-    fetched = mailbox.fetch_messages(messages("m0", "m1", "m2", "m3"))
+    fetched = graph.mailbox.fetch_messages(messages("m0", "m1", "m2", "m3"))
     assert all(isinstance(each, Message) for each in fetched)
-    assert mailbox.max_in_flight == 2
+    assert graph.mailbox.max_in_flight == 2
 
     with pytest.raises(ProviderThrottled):
-        mailbox.fetch_messages(messages("m0", "m1", "m2", "m3"))
-    assert mailbox.max_in_flight == 1
+        graph.mailbox.fetch_messages(messages("m0", "m1", "m2", "m3"))
+    assert graph.mailbox.max_in_flight == 1
     sizes = [len(json.loads(each.body)["requests"]) for each in graph.requests]
     assert sizes[:4] == [4, 2, 1, 2]
     assert sizes[-1] == 1

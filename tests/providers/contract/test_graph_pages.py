@@ -26,7 +26,7 @@ from mailsync.model import (
     Upsert,
 )
 from mailsync.providers import FeedFailed
-from mailsync.providers.graph.http import ANSWER_LIMIT_BYTES
+from mailsync.providers.graph.http import RESPONSE_LIMIT_BYTES
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from tests.api.credentials.identity_platform import IdentityPlatform
@@ -42,59 +42,57 @@ def page(
     return answer({"value": list(items), f"@odata.{kind}": graph.url + link})
 
 
-def cursor_of(mailbox: GraphMailbox, graph: ScriptedGraph) -> Cursor:
+def cursor_of(graph: ScriptedGraph) -> Cursor:
     graph.answers = [page(graph)]
-    return mailbox.fetch_page(INBOX, None, limit=5).next_cursor
+    return graph.mailbox.fetch_page(INBOX, None, limit=5).next_cursor
 
 
 def test_every_request_of_a_chain_asks_for_immutable_ids_and_a_page_size_but_never_top(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     graph.answers = [page(graph)]
 
-    first = mailbox.fetch_page(INBOX, None, limit=7)
-    mailbox.fetch_page(INBOX, first.next_cursor, limit=3)
+    first = graph.mailbox.fetch_page(INBOX, None, limit=7)
+    graph.mailbox.fetch_page(INBOX, first.next_cursor, limit=3)
 
     sizes = [each.headers["Prefer"] for each in graph.requests]
     assert sizes == [f'IdType="ImmutableId", odata.maxpagesize={n}' for n in (7, 3)]
     assert graph.requests[0].path == "/v1.0/me/mailFolders/in%2Fbox%3D/messages/delta"
     assert "isRead" in graph.requests[0].query
     assert "top" not in graph.requests[0].query
-    assert mailbox.requests == 2
+    assert graph.mailbox.requests == 2
 
 
-def test_a_link_is_asked_for_verbatim(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
-    mailbox.fetch_page(INBOX, cursor_of(mailbox, graph), limit=5)
+def test_a_link_is_asked_for_verbatim(graph: ScriptedGraph) -> None:
+    graph.mailbox.fetch_page(INBOX, cursor_of(graph), limit=5)
 
     asked = graph.requests[-1]
     assert f"{asked.path}?{asked.query}" == "/v1.0" + LAST
 
 
-def test_an_empty_page_may_have_more_behind_it(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+def test_an_empty_page_may_have_more_behind_it(graph: ScriptedGraph) -> None:
     graph.answers = [page(graph, link="/me/x?$skiptoken=1", kind="nextLink")]
 
-    found = mailbox.fetch_page(INBOX, None, limit=5)
+    found = graph.mailbox.fetch_page(INBOX, None, limit=5)
 
     assert found.has_more
     assert found.changes == ()
 
 
-def test_the_same_next_link_twice_is_not_followed_for_ever(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_the_same_next_link_twice_is_not_followed_for_ever(graph: ScriptedGraph) -> None:
     graph.answers = [page(graph, link="/me/x?$skiptoken=1", kind="nextLink")]
-    first = mailbox.fetch_page(INBOX, None, limit=5)
+    first = graph.mailbox.fetch_page(INBOX, None, limit=5)
 
     with pytest.raises(ProviderUnavailable, match="same page link"):
-        mailbox.fetch_page(INBOX, first.next_cursor, limit=5)
+        graph.mailbox.fetch_page(INBOX, first.next_cursor, limit=5)
 
 
-def test_changes_keep_their_order(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+def test_changes_keep_their_order(graph: ScriptedGraph) -> None:
     gone = {"id": "m1", "@removed": {"reason": "deleted"}}
     back = entry("m1", subject="\ud83d half")
     graph.answers = [page(graph, gone, back)]
 
-    changes = mailbox.fetch_page(INBOX, None, limit=5).changes
+    changes = graph.mailbox.fetch_page(INBOX, None, limit=5).changes
 
     assert changes[0] == Removal(RemoteId("m1"))
     assert isinstance(changes[1], Upsert)
@@ -115,14 +113,14 @@ def test_changes_keep_their_order(graph: ScriptedGraph, mailbox: GraphMailbox) -
     ],
 )
 def test_a_link_that_leads_elsewhere_is_refused_before_the_token_goes_there(
-    graph: ScriptedGraph, mailbox: GraphMailbox, link: object
+    graph: ScriptedGraph, link: object
 ) -> None:
     if isinstance(link, str):
         link = link.format(origin=graph.url.removesuffix("/v1.0"))
     graph.answers = [answer({"value": [], "@odata.nextLink": link})]
 
     with pytest.raises(ProviderRejected, match="leads away"):
-        mailbox.fetch_page(INBOX, None, limit=5)
+        graph.mailbox.fetch_page(INBOX, None, limit=5)
     assert len(graph.requests) == 1
 
 
@@ -146,36 +144,30 @@ def test_a_host_whose_certificate_nobody_vouches_for_gets_no_token(
     assert host.redeemed  # it is only the certificate that stood between them
 
 
-def test_a_cursor_of_another_selection_of_properties_is_expired(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
-    cursor = cursor_of(mailbox, graph)
+def test_a_cursor_of_another_selection_of_properties_is_expired(graph: ScriptedGraph) -> None:
+    cursor = cursor_of(graph)
 
     with pytest.raises(CursorExpired, match="another selection"):
-        mailbox.fetch_page(INBOX, Cursor(f"00000000 {cursor.split()[1]}"), limit=5)
+        graph.mailbox.fetch_page(INBOX, Cursor(f"00000000 {cursor.split()[1]}"), limit=5)
     assert len(graph.requests) == 1
 
 
-def test_a_refused_token_is_renewed_once(
-    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
-) -> None:
+def test_a_refused_token_is_renewed_once(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(401, "InvalidAuthenticationToken"), page(graph)]
 
-    mailbox.fetch_page(INBOX, None, limit=5)
+    graph.mailbox.fetch_page(INBOX, None, limit=5)
 
     sent = [each.headers["Authorization"] for each in graph.requests]
     assert sent == ["Bearer token-0", "Bearer token-1"]
 
 
-def test_a_renewed_token_that_is_refused_too_is_an_outage(
-    graph: ScriptedGraph, mailbox: GraphMailbox, access: TwoTokens
-) -> None:
+def test_a_renewed_token_that_is_refused_too_is_an_outage(graph: ScriptedGraph) -> None:
     """Only the identity platform closes an account."""
     graph.answers = [refusal(401, "InvalidAuthenticationToken")]
 
     with pytest.raises(ProviderUnavailable, match="401 InvalidAuthenticationToken"):
-        mailbox.fetch_page(INBOX, None, limit=5)
-    assert (access.renewed, len(graph.requests)) == (1, 2)
+        graph.mailbox.fetch_page(INBOX, None, limit=5)
+    assert (graph.access.renewed, len(graph.requests)) == (1, 2)
 
 
 def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
@@ -192,16 +184,14 @@ def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
     assert len(graph.requests) == 1
 
 
-def test_a_denial_is_believed_when_it_is_repeated(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_a_denial_is_believed_when_it_is_repeated(graph: ScriptedGraph) -> None:
     """A burst of requests is sometimes answered with 403 instead of 429."""
     graph.answers = [refusal(403, "ErrorAccessDenied"), page(graph)]
-    assert mailbox.fetch_page(INBOX, None, limit=5).changes == ()
+    assert graph.mailbox.fetch_page(INBOX, None, limit=5).changes == ()
 
     graph.answers = [refusal(403, "ErrorAccessDenied")]
     with pytest.raises(ProviderRejected, match=r"Mail\.Read"):
-        mailbox.fetch_page(INBOX, None, limit=5)
+        graph.mailbox.fetch_page(INBOX, None, limit=5)
 
 
 @pytest.mark.parametrize(
@@ -229,13 +219,13 @@ def test_a_denial_is_believed_when_it_is_repeated(
     ],
 )
 def test_an_answer_to_a_stored_link_has_one_meaning(
-    graph: ScriptedGraph, mailbox: GraphMailbox, response: Response, failure: type[MailsyncError]
+    graph: ScriptedGraph, response: Response, failure: type[MailsyncError]
 ) -> None:
-    cursor = cursor_of(mailbox, graph)
+    cursor = cursor_of(graph)
     graph.answers = [response]
 
     with pytest.raises(failure):
-        mailbox.fetch_page(INBOX, cursor, limit=5)
+        graph.mailbox.fetch_page(INBOX, cursor, limit=5)
 
 
 FOUND = answer({"id": INBOX.remote_id})
@@ -254,17 +244,13 @@ FOUND = answer({"id": INBOX.remote_id})
 )
 @pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorSyncFolderNotFound", "Whatever"])
 def test_a_folder_whose_messages_are_not_found_is_gone_only_if_it_is_by_its_id(
-    graph: ScriptedGraph,
-    mailbox: GraphMailbox,
-    code: str,
-    by_id: Response,
-    failure: type[MailsyncError],
+    graph: ScriptedGraph, code: str, by_id: Response, failure: type[MailsyncError]
 ) -> None:
-    cursor = cursor_of(mailbox, graph)
+    cursor = cursor_of(graph)
     graph.answers = [refusal(404, code), by_id]
 
     with pytest.raises(failure):
-        mailbox.fetch_page(INBOX, cursor, limit=5)
+        graph.mailbox.fetch_page(INBOX, cursor, limit=5)
     assert graph.requests[-1].path == "/v1.0/me/mailFolders/in%2Fbox%3D"
 
 
@@ -272,15 +258,15 @@ FAILED = refusal(500, "ErrorInternalServerError")
 
 
 def test_a_feed_has_failed_when_a_page_of_one_message_fails_twice_in_a_mailbox_that_answers(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
-    for cursor in (None, cursor_of(mailbox, graph)):
+    for cursor in (None, cursor_of(graph)):
         graph.answers = [FAILED, FOUND, FAILED]
         with pytest.raises(FeedFailed):
-            mailbox.fetch_page(INBOX, cursor, limit=1)
+            graph.mailbox.fetch_page(INBOX, cursor, limit=1)
 
         graph.answers = [FAILED, FOUND, page(graph)]
-        assert mailbox.fetch_page(INBOX, cursor, limit=1).changes == ()
+        assert graph.mailbox.fetch_page(INBOX, cursor, limit=1).changes == ()
 
 
 @pytest.mark.parametrize(
@@ -294,26 +280,22 @@ def test_a_feed_has_failed_when_a_page_of_one_message_fails_twice_in_a_mailbox_t
     ids=["a larger page", "an outage", "throttled", "the last feed"],
 )
 def test_otherwise_it_is_tried_again(
-    graph: ScriptedGraph,
-    mailbox: GraphMailbox,
-    limit: int,
-    fallback: int,
-    answers: list[Response],
+    graph: ScriptedGraph, limit: int, fallback: int, answers: list[Response]
 ) -> None:
     graph.answers = answers
 
     with pytest.raises((ProviderUnavailable, ProviderThrottled)):
-        mailbox.fetch_page(INBOX, None, limit=limit, fallback=fallback)
+        graph.mailbox.fetch_page(INBOX, None, limit=limit, fallback=fallback)
 
 
 def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     named = entry("m1", isRead=True)
     graph.answers = [page(graph, named)]
 
-    first = mailbox.fetch_page(INBOX, None, limit=5, fallback=1)
-    again = mailbox.fetch_page(INBOX, first.next_cursor, limit=5)
+    first = graph.mailbox.fetch_page(INBOX, None, limit=5, fallback=1)
+    again = graph.mailbox.fetch_page(INBOX, first.next_cursor, limit=5)
 
     state = RemoteEntry(RemoteId("m1"), True, "e")
     assert first.changes == again.changes == (PartialChange(state.remote_id, state),)
@@ -322,19 +304,17 @@ def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
     assert not first.is_final
 
 
-def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: ScriptedGraph) -> None:
     graph.answers = [answer({"value": [entry("m1")]})]
 
-    found = mailbox.fetch_page(INBOX, None, limit=5, fallback=7)
+    found = graph.mailbox.fetch_page(INBOX, None, limit=5, fallback=7)
 
     assert isinstance(found.changes[0], PartialChange)
     assert (found.has_more, found.is_final) == (False, True)
     assert graph.requests[0].path.endswith("/messages")
     assert "body" not in graph.requests[0].query
     with pytest.raises(CursorExpired, match="read as a list"):
-        mailbox.fetch_page(INBOX, found.next_cursor, limit=5)
+        graph.mailbox.fetch_page(INBOX, found.next_cursor, limit=5)
 
 
 @pytest.mark.parametrize("fallback", [0, 1])
@@ -349,52 +329,50 @@ def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(
     ],
 )
 def test_where_no_delta_can_be_had_the_folder_is_listed(
-    graph: ScriptedGraph, mailbox: GraphMailbox, no_delta: Response, fallback: int
+    graph: ScriptedGraph, no_delta: Response, fallback: int
 ) -> None:
     graph.answers = [no_delta, answer({"value": [entry("m1")]})]
 
-    found = mailbox.fetch_page(INBOX, None, limit=5, fallback=fallback)
+    found = graph.mailbox.fetch_page(INBOX, None, limit=5, fallback=fallback)
 
     assert isinstance(found.changes[0], PartialChange if fallback else Upsert)
     assert found.is_final
 
 
 def test_nothing_is_sent_during_a_pause_that_is_longer_than_a_function_sleeps(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
     graph.answers = [refusal(429, "ApplicationThrottled", Retry_After="60"), page(graph)]
     for _ in range(2):
         with pytest.raises(ProviderThrottled) as raised:
-            mailbox.fetch_page(INBOX, None, limit=5)
+            graph.mailbox.fetch_page(INBOX, None, limit=5)
         assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 
     assert len(graph.requests) == 1
-    assert mailbox.throttled_for_s == pytest.approx(60, abs=1)
+    assert graph.mailbox.throttled_for_s == pytest.approx(60, abs=1)
 
 
 def test_an_answer_beyond_the_limit_asks_for_a_smaller_page_and_passes_as_the_only_message(
-    graph: ScriptedGraph, mailbox: GraphMailbox
+    graph: ScriptedGraph,
 ) -> None:
-    body = {"contentType": "html", "content": "x" * ANSWER_LIMIT_BYTES}
+    body = {"contentType": "html", "content": "x" * RESPONSE_LIMIT_BYTES}
     graph.answers = [page(graph, entry("m1", body=body))]
 
     with pytest.raises(ProviderUnavailable, match="than can be held"):
-        mailbox.fetch_page(INBOX, None, limit=2)
-    assert len(mailbox.fetch_page(INBOX, None, limit=1).changes) == 1
+        graph.mailbox.fetch_page(INBOX, None, limit=2)
+    assert len(graph.mailbox.fetch_page(INBOX, None, limit=1).changes) == 1
 
 
-def test_a_throttled_request_tells_the_pause(graph: ScriptedGraph, mailbox: GraphMailbox) -> None:
+def test_a_throttled_request_tells_the_pause(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(429, "ApplicationThrottled", Retry_After="2.128")]
 
     with pytest.raises(ProviderThrottled) as caught:
-        mailbox.fetch_page(INBOX, None, limit=5)
+        graph.mailbox.fetch_page(INBOX, None, limit=5)
     assert caught.value.retry_after_s == 2.128
 
 
-def test_a_bad_request_without_a_stored_link_is_our_own_fault(
-    graph: ScriptedGraph, mailbox: GraphMailbox
-) -> None:
+def test_a_bad_request_without_a_stored_link_is_our_own_fault(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(400, "ErrorInvalidUrlQuery")]
 
     with pytest.raises(ProviderRejected, match="ErrorInvalidUrlQuery"):
-        mailbox.fetch_page(INBOX, None, limit=5)
+        graph.mailbox.fetch_page(INBOX, None, limit=5)

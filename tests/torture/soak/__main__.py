@@ -23,8 +23,8 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
+from tests.support.comparison import divergences
 from tests.torture.changes import fill
-from tests.torture.comparison import divergences
 from tests.torture.soak.background import background
 from tests.torture.soak.memory import Sampler, growing, thirds
 from tests.torture.soak.traffic import Traffic, faults

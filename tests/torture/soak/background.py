@@ -10,11 +10,11 @@ def background(work: Callable[[], None], *, every_s: float) -> Iterator[None]:
     """Calls `work` again and again, so many seconds apart, until the context is left."""
     ended = threading.Event()
 
-    def go_on() -> None:
+    def repeat() -> None:
         while not ended.wait(every_s):
             work()
 
-    thread = threading.Thread(target=go_on, daemon=True)
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield

@@ -23,6 +23,7 @@ Its second part is well-formed answers that are wrong:
     test_comparisons.py          counts that are wrong, changes that no feed reports
     test_contradictions.py       a listing and an answer by id that differ
     test_failed_verifications.py differences that no repair mends
+    test_verification.py         what a verification compares by ids, and when
     test_quarantine.py           messages that cannot be read, stored or rendered by the provider
     test_closed_accounts.py      401 and refusals that are outages
     test_limits.py               fewer slots than four; pauses in every state

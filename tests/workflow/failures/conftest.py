@@ -55,7 +55,11 @@ def shared(postgres: Postgres, owner: Settings) -> Settings:
 
 @pytest.fixture
 def world(
-    simulators: Simulators, owner: Settings, shared: Settings, tmp_path: Path
+    simulators: Simulators,
+    owner: Settings,
+    shared: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     """A mailbox with mail in three of its four folders, connected and not yet synced."""
     address = f"{tmp_path.name.lower()}@example.com"
@@ -73,6 +77,7 @@ def world(
         email_address=address,
     )
     world = World(simulators, remote, shared, database, account_id)
+    world.install(monkeypatch)
     yield world
     database.close()
     with closing(Database(owner)) as database:

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 NEXT, AGAIN = "skiptoken", "deltatoken"
 IN_A_MOMENT = format_datetime(datetime.now(UTC) + timedelta(seconds=5), usegmt=True)
 THROTTLED: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
-PASSING: dict[str, dict[str, Any]] = {
+TRANSIENT_ERRORS: dict[str, dict[str, Any]] = {
     "2: page link superseded": {"status": 410, "code": "SyncStateNotFound"},
     "3: no root folder": {"status": 410, "code": "SyncStateNotFound", "message": "root folder"},
     "4: badly formed token": {"status": 400, "code": "BadRequest"},
@@ -46,15 +45,15 @@ LOSE_ONE = (
 )
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
+@pytest.mark.parametrize("fault", TRANSIENT_ERRORS.values(), ids=TRANSIENT_ERRORS.keys())
 def test_a_first_sync_survives_it(world: World, fault: dict[str, Any]) -> None:
     world.switch(largest_page=5)
-    rule = world.strike(NEXT, **fault)
+    rule = world.inject_fault(NEXT, **fault)
 
     assert world.sync() == "completed"
 
     assert rule.injected_count >= (fault.get("times", 1) or 1)
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one("SELECT initial_sync_completed FROM mailsync.email_accounts") == [True]
 
 
@@ -68,12 +67,12 @@ def test_every_step_survives_it(world: World, path: str) -> None:
     world.remote.folders.create("New")
     world.rows(LOSE_ONE)
     rules = [
-        world.strike(path, **THROTTLED, retry_after=1),
-        world.strike(path, **THROTTLED),
-        world.strike(path, status=503, body=""),
+        world.inject_fault(path, **THROTTLED, retry_after=1),
+        world.inject_fault(path, **THROTTLED),
+        world.inject_fault(path, status=503, body=""),
     ]
 
     assert world.sync() == "completed"
 
-    assert [each.injected_count for each in rules] == [1, 1, 1]
-    assert is_mirrored(world)
+    assert [rule.injected_count for rule in rules] == [1, 1, 1]
+    assert world.is_mirrored()

@@ -16,7 +16,6 @@ from mailsync.store.run_store import RunStore
 from mailsync.sync import check as check_step
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 RUNS = "SELECT status, error, trigger, execution_arn FROM mailsync.sync_runs ORDER BY created_at"
@@ -96,7 +95,7 @@ def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
     synced.remote.deliver(a_mail("new"))
 
     assert synced.check().outcome is Outcome.SYNCED
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
 
 
 @pytest.mark.parametrize("change", ["deliver", "read", "move", "delete"])
@@ -113,7 +112,7 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
     checked = synced.check()
 
     assert checked.outcome is Outcome.SYNCED
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
     assert runs_of(synced) == [["completed", None, "schedule", None]]
     assert synced.rows(EVENTS)[-1] == ["sync.completed"]
     assert synced.started == []
@@ -136,12 +135,12 @@ def lost_position(world: World) -> None:
 
 
 def outage(world: World) -> None:
-    world.strike(status=503, times=None)
+    world.inject_fault(status=503, times=None)
 
 
 def throttling(world: World) -> None:
     world.switch(retry_after_s=60)
-    world.strike(status=429, times=None)
+    world.inject_fault(status=429, times=None)
 
 
 def missing_row(world: World) -> None:
@@ -160,10 +159,10 @@ def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
 
     assert synced.check().outcome is Outcome.HANDED_OVER
 
-    synced.calm()
+    synced.clear_faults()
     [run_id] = synced.started
-    assert synced.go_on(run_id) == "completed"
-    assert is_mirrored(synced)
+    assert synced.resume(run_id) == "completed"
+    assert synced.is_mirrored()
     assert [each[:3] for each in runs_of(synced)] == [["completed", None, "schedule"]]
 
 
@@ -171,7 +170,7 @@ def test_a_mailbox_that_was_never_complete_is_left_to_an_execution_unasked(world
     checked = world.check()
 
     assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
-    assert world.go_on(world.started[0]) == "completed"
+    assert world.resume(world.started[0]) == "completed"
 
 
 def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
@@ -184,8 +183,8 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
     checked = synced.check()
 
     assert (checked.outcome, checked.requests) == (Outcome.HANDED_OVER, 0)
-    assert synced.go_on(synced.started[0]) == "completed"
-    assert is_mirrored(synced)
+    assert synced.resume(synced.started[0]) == "completed"
+    assert synced.is_mirrored()
 
 
 def test_a_count_that_differs_is_never_taken_for_nothing_new(synced: World) -> None:
@@ -208,7 +207,7 @@ def test_what_the_last_sync_did_not_settle_is_not_believed(synced: World, unsett
     synced.rows(unsettled)
 
     assert synced.check().outcome is Outcome.SYNCED
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
 
 
 def test_a_withdrawn_grant_fails_the_mailbox_under_its_name(synced: World) -> None:
@@ -258,8 +257,8 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
 
     assert synced.one(ACCOUNT) == ["completed", "active", None]
     [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
-    assert synced.go_on(RunId(run_id)) == "completed"
-    assert is_mirrored(synced)
+    assert synced.resume(RunId(run_id)) == "completed"
+    assert synced.is_mirrored()
 
 
 def test_a_mailbox_on_which_an_execution_works_is_not_looked_at(synced: World) -> None:
@@ -327,7 +326,7 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
     trigger.recover(inactive)
 
     assert synced.started == [check.run.run_id]
-    assert synced.go_on(check.run.run_id) == "completed"
+    assert synced.resume(check.run.run_id) == "completed"
 
 
 @pytest.mark.parametrize("paused", [True, None], ids=["paused", "other folders"])

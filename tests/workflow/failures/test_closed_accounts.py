@@ -10,7 +10,6 @@ from mailsync.store.check_store import CheckStore
 from mailsync.store.queue_store import QueueStore
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 ACCOUNT = "SELECT status, last_error_message, failures FROM mailsync.email_accounts"
@@ -52,25 +51,25 @@ def claimed(world: World) -> int:
 
 def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: World) -> None:
     """As on 15 March 2021, for hours, while tokens were renewed without trouble."""
-    synced.strike(status=401, code="InvalidAuthenticationToken", times=None)
+    synced.inject_fault(status=401, code="InvalidAuthenticationToken", times=None)
 
     assert synced.check().outcome is Outcome.HANDED_OVER
     [run_id] = synced.started
-    assert synced.go_on(run_id) == "ProviderUnavailable"
+    assert synced.resume(run_id) == "ProviderUnavailable"
     status, sentence, _ = synced.one(ACCOUNT)
     assert (status, "an outage" in sentence) == ("active", True)
-    synced.calm()
+    synced.clear_faults()
 
     assert synced.check().outcome is Outcome.SYNCED
     assert synced.one(ACCOUNT) == ["active", None, 0]
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
 
 
 def test_one_folder_whose_items_refuse_the_token_closes_no_account(synced: World) -> None:
-    synced.strike("childFolders", status=401, code="InvalidAuthenticationToken", times=1)
+    synced.inject_fault("childFolders", status=401, code="InvalidAuthenticationToken", times=1)
 
     assert synced.check().outcome is Outcome.SYNCED
-    assert is_mirrored(synced)
+    assert synced.is_mirrored()
 
 
 def test_an_account_that_an_outage_closed_opens_by_itself_and_goes_on(closed: World) -> None:
@@ -79,7 +78,7 @@ def test_an_account_that_an_outage_closed_opens_by_itself_and_goes_on(closed: Wo
     assert closed.check().outcome is Outcome.SYNCED
 
     assert closed.one(ACCOUNT) == ["active", None, 0]
-    assert is_mirrored(closed)
+    assert closed.is_mirrored()
     assert closed.rows(EVENTS)[-1] == ["sync.completed"]
 
 
@@ -88,7 +87,7 @@ def test_an_account_that_opens_before_its_first_sync_is_left_to_an_execution(wor
     world.rows(BY_THE_VERSION_BEFORE)
 
     assert world.check().outcome is Outcome.HANDED_OVER
-    assert world.go_on(world.started[0]) == "completed"
+    assert world.resume(world.started[0]) == "completed"
     assert world.one(ACCOUNT) == ["active", None, 0]
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 FOLDER = (
@@ -24,7 +23,7 @@ def inbox(world: World) -> str:
 
 def swallow(world: World) -> None:
     """The change feed of the inbox reports nothing of what happens, and never will."""
-    world.strike(f"{inbox(world)}.*/messages/delta", page="no changes", times=None)
+    world.inject_fault(f"{inbox(world)}.*/messages/delta", page="no changes", times=None)
 
 
 def checks_of(world: World, number: int) -> list[tuple[str, int]]:
@@ -45,14 +44,14 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 
     found = world.check()
     while found.outcome is Outcome.HANDED_OVER:
-        assert world.go_on(world.started[-1]) == "completed"
+        assert world.resume(world.started[-1]) == "completed"
         found = world.check()
 
     assert checks_of(world, 3) == [(Outcome.IDLE, idle)] * 3
     assert world.one(FOLDER) == [messages, messages, unread, True]
     new = world.remote.deliver(a_mail("new"))
     assert world.check().outcome is Outcome.SYNCED
-    assert new in stored(world)
+    assert new in world.stored()
 
 
 def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(world: World) -> None:
@@ -64,9 +63,9 @@ def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(world: Wo
     world.remote.deliver(a_mail("newer"))
 
     while world.check().outcome is Outcome.HANDED_OVER:
-        assert world.go_on(world.started[-1]) == "completed"
+        assert world.resume(world.started[-1]) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("change", ["flag", "swap"])
@@ -88,9 +87,9 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
 
     world.let_time_pass(A_WEEK_H + 24)
     while world.check().outcome is Outcome.HANDED_OVER:
-        assert world.go_on(world.started[-1]) == "completed"
+        assert world.resume(world.started[-1]) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("about", ["a new message", "a known one"])
@@ -101,11 +100,11 @@ def test_an_entry_that_is_not_whole_is_fetched_and_wipes_nothing(world: World, a
     if about == "a new message":
         changed = world.remote.deliver(a_mail("new"))
     world.remote.update(changed, isRead=True, categories=["Red"])
-    world.strike("/messages/delta", page="partial", times=None)
+    world.inject_fault("/messages/delta", page="partial", times=None)
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one(
         f"SELECT categories, removed_at FROM mailsync.emails WHERE message_id = '{changed}'"
     ) == [["Red"], None]
@@ -116,7 +115,7 @@ def test_a_repair_that_fails_is_no_success_and_says_so_everywhere(world: World) 
     verified = world.one(ACCOUNT)[2]
     swallow(world)
     world.remote.deliver(a_mail("new"))
-    world.strike(rf"{inbox(world)}.*/messages\?", status=500, times=None)
+    world.inject_fault(rf"{inbox(world)}.*/messages\?", status=500, times=None)
 
     assert world.sync() == "VerificationFailed"
 
@@ -129,9 +128,9 @@ def test_a_repair_that_fails_is_no_success_and_says_so_everywhere(world: World) 
         " FROM mailsync.email_accounts"
     ) == [True]
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("lie", ["less", "no link", "nothing"])
@@ -141,15 +140,15 @@ def test_a_list_of_ids_that_is_short_deletes_nothing(world: World, lie: str) -> 
     world.switch(largest_page=5)
     world.rows("UPDATE mailsync.email_folders SET compared_at = NULL RETURNING 1")
     fault: dict[str, Any] = {"page": lie, "times": None}
-    world.strike(rf"{inbox(world)}.*/messages\?", **fault)
+    world.inject_fault(rf"{inbox(world)}.*/messages\?", **fault)
     world.sync()
     world.let_time_pass(3)
     world.sync()
 
     assert world.rows("SELECT message_id, id FROM mailsync.emails ORDER BY 1") == before
 
-    world.calm()
+    world.clear_faults()
     world.let_time_pass(3)
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows("SELECT message_id, id FROM mailsync.emails ORDER BY 1") == before

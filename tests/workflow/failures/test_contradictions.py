@@ -3,7 +3,6 @@
 import json
 
 from mailsync.store.backlog_store import BacklogStore
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.test_mailbox_changes import newest
 from tests.workflow.failures.world import World
 
@@ -25,15 +24,15 @@ def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(world: Worl
     world.sync()
     phantom = newest(world)
     lose(world, phantom)
-    world.strike(f"/me/messages/{phantom}", status=404, code="ErrorItemNotFound", times=None)
+    world.inject_fault(f"/me/messages/{phantom}", status=404, code="ErrorItemNotFound", times=None)
 
     assert world.sync() == "completed"
     assert world.rows(DIFFERENCES) == [[phantom, "missing"]]
     assert world.one(INBOX) == [1, True]
 
-    world.calm()
+    world.clear_faults()
     world.sync()
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows(DIFFERENCES) == []
     assert world.one(INBOX) == [0, True]
 
@@ -57,14 +56,16 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(world: World) -> N
     world.sync()
     kept = newest(world)
     listing = listing_of(world, "inbox", without=frozenset({kept}))
-    world.strike(f"{world.remote.folders.find('inbox').id}{LISTING}", status=200, body=listing)
+    world.inject_fault(
+        f"{world.remote.folders.find('inbox').id}{LISTING}", status=200, body=listing
+    )
     world.remote.database.write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
 
     assert world.sync() == "completed"
 
     assert world.rows(DIFFERENCES) == [[kept, "surplus"]]
     assert BacklogStore(world.database).now().contradicted == 1
-    assert kept in stored(world)
+    assert kept in world.stored()
 
 
 def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(world: World) -> None:
@@ -74,15 +75,15 @@ def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(world: World) ->
     lose(world, lost)
     listing = listing_of(world, "inbox", without=frozenset({lost, kept}))
     path = f"{world.remote.folders.find('inbox').id}{LISTING}"
-    world.strike(path, status=200, body=listing, times=None)
+    world.inject_fault(path, status=200, body=listing, times=None)
 
     assert world.sync() == "VerificationFailed"
     assert world.one(VERIFIED_NOW) == [False], "the folder is not called verified either"
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
     assert world.one(VERIFIED_NOW) == [True]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_difference_that_the_repair_has_mended_does_not_stay(world: World) -> None:
@@ -91,5 +92,5 @@ def test_a_difference_that_the_repair_has_mended_does_not_stay(world: World) -> 
 
     world.sync()
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows(DIFFERENCES) == []

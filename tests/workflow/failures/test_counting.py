@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.emf import counting, told
+from tests.support.emf import counting, emitted
 from tests.workflow.failures.world import World
 
 FORGET_ONE = (
@@ -13,11 +13,11 @@ FORGET_ONE = (
 def test_messages_requests_and_throttles_of_a_sync_are_counted(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.strike("messages/delta", times=2, status=429, retry_after=0.01)
+    world.inject_fault("messages/delta", times=2, status=429, retry_after=0.01)
     with counting(monkeypatch):
         assert world.sync() == "completed"
 
-    counted = told(capsys.readouterr().out)
+    counted = emitted(capsys.readouterr().out)
     records = world.simulators.service.log.records()
     alone = len([each for each in records if not each.in_batch])
     # As the quota counts them: a batch of n is n, each of which is a record.
@@ -33,11 +33,11 @@ def test_requests_that_are_throttled_inside_a_batch_are_counted(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert world.sync() == "completed"
-    world.strike("messages/delta", times=1, status=429, retry_after=0.01)
+    world.inject_fault("messages/delta", times=1, status=429, retry_after=0.01)
     with counting(monkeypatch):
         assert world.sync() == "completed"
 
-    assert told(capsys.readouterr().out)["ProviderThrottles",] == 1
+    assert emitted(capsys.readouterr().out)["ProviderThrottles",] == 1
 
 
 def test_a_difference_is_counted_when_it_is_found_and_not_as_left_when_it_was_mended(
@@ -48,7 +48,7 @@ def test_a_difference_is_counted_when_it_is_found_and_not_as_left_when_it_was_me
     with counting(monkeypatch):
         assert world.sync() == "completed"
 
-    counted = told(capsys.readouterr().out)
+    counted = emitted(capsys.readouterr().out)
     assert counted["DifferencesFound",] == 1
     assert counted["MessagesStored",] == 1
     assert ("DifferencesLeft",) not in counted

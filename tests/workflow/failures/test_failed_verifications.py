@@ -7,7 +7,6 @@ from mailsync.model import RunId
 from mailsync.store.account_store import AccountStore
 from mailsync.store.history_store import HistoryStore
 from mailsync.store.status_store import StatusStore
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 LISTING = r"/messages\?.*\$count=true"
@@ -27,7 +26,7 @@ def test_it_is_said_in_the_run_the_status_and_the_account(world: World) -> None:
     assert world.sync() == "completed"
     miscount(world)
     world.rows(LOSE_ONE)
-    world.strike(LISTING, status=500, times=None)
+    world.inject_fault(LISTING, status=500, times=None)
 
     assert world.sync() == "VerificationFailed"
 
@@ -61,4 +60,4 @@ def test_a_wrong_count_of_the_provider_is_shown_beside_it(world: World) -> None:
     assert shown.sync_progress == shown.sync_total == 36
     assert shown.compared_at is None, "two folders have not been compared yet"
     assert inbox.compared_at is not None
-    assert is_mirrored(world)
+    assert world.is_mirrored()

@@ -8,7 +8,6 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.workflow.failures.world import World
 
 GENERATIONS = """
@@ -30,8 +29,8 @@ def choose(world: World, selected: bool, name: str = "Archive") -> None:
 
 def mirrors_all_but(world: World, name: str = "archive") -> bool:
     hidden = world.remote.folders.find(name).id
-    visible = {key: each for key, each in in_mailbox(world).items() if each["folder"] != hidden}
-    assert stored(world) == visible
+    visible = {key: each for key, each in world.in_mailbox().items() if each["folder"] != hidden}
+    assert world.stored() == visible
     return True
 
 
@@ -57,7 +56,7 @@ def test_mail_that_moves_into_an_unselected_folder_leaves(chosen: World) -> None
     chosen.remote.move(moved, "archive")
 
     assert chosen.sync() == "completed"
-    assert moved not in stored(chosen)
+    assert moved not in chosen.stored()
     assert mirrors_all_but(chosen)
 
 
@@ -66,7 +65,7 @@ def test_mail_that_moves_out_of_an_unselected_folder_comes(chosen: World) -> Non
     chosen.remote.move(moved, "inbox")
 
     assert chosen.sync() == "completed"
-    assert moved in stored(chosen)
+    assert moved in chosen.stored()
     assert mirrors_all_but(chosen)
 
 
@@ -77,7 +76,7 @@ def test_mail_that_went_through_an_unselected_folder_stays(chosen: World) -> Non
     chosen.remote.deliver(a_mail("unseen"), "archive")
 
     assert chosen.sync() == "completed"
-    assert moved in stored(chosen)
+    assert moved in chosen.stored()
     assert mirrors_all_but(chosen)
 
 
@@ -86,7 +85,7 @@ def test_a_folder_that_is_selected_again_is_read_anew(chosen: World) -> None:
     choose(chosen, True)
 
     assert chosen.sync() == "completed"
-    assert is_mirrored(chosen)
+    assert chosen.is_mirrored()
 
 
 def test_a_choice_that_was_taken_back_before_the_next_sync_loses_nothing(world: World) -> None:
@@ -95,7 +94,7 @@ def test_a_choice_that_was_taken_back_before_the_next_sync_loses_nothing(world: 
     choose(world, True)
 
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_look_at_a_quiet_mailbox_drops_the_mail_of_a_folder(world: World) -> None:
@@ -159,4 +158,4 @@ def test_only_the_folders_that_were_named_are_walked_again(world: World) -> None
     archive = world.remote.folders.find("archive").id
     assert {walk for name, walk in world.rows(GENERATIONS) if name != archive} == {1}
     assert dict(world.rows(GENERATIONS))[archive] == 2
-    assert is_mirrored(world)
+    assert world.is_mirrored()

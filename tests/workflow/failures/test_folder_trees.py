@@ -7,7 +7,6 @@ import pytest
 
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 FAILED = "SELECT error FROM mailsync.sync_run_folders WHERE status = 'failed'"
@@ -28,30 +27,30 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
 ) -> None:
     world.switch(flat_folder_delta=False)
     world.sync()
-    before = stored(world)
+    before = world.stored()
     archive = world.remote.folders.find("archive").id
-    world.strike(f"{archive}/childFolders", **fault, times=None)
+    world.inject_fault(f"{archive}/childFolders", **fault, times=None)
     new = [world.remote.deliver(a_mail("new"), folder.id) for folder in world.remote.folders.all()]
 
     world.sync()
-    assert {*before, *new} == stored(world).keys()
+    assert {*before, *new} == world.stored().keys()
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_folder_without_counts_stops_no_other_and_is_not_verified(world: World) -> None:
     world.sync()
     archive = world.remote.folders.find("archive").id
-    world.strike("/mailFolders", page="uncounted", about=[archive], times=None)
+    world.inject_fault("/mailFolders", page="uncounted", about=[archive], times=None)
     new = [world.remote.deliver(a_mail("new"), folder) for folder in ("inbox", "archive")]
 
     assert world.sync() == "FoldersFailed"
     assert world.rows(FAILED) == [["FolderNotRead"]]
-    assert {*new} <= stored(world).keys()
+    assert {*new} <= world.stored().keys()
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
 
 
@@ -59,7 +58,7 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     """National clouds (Microsoft Graph docs, "Use delta query", limitations)."""
     world.switch(has_delta=False)
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
     world.remote.deliver(a_mail("new"))
     world.remote.update(world.remote.messages("inbox")[1].immutable_id, isRead=True)
@@ -67,7 +66,7 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     world.remote.move(world.remote.messages("archive")[0].immutable_id, "inbox")
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize(
@@ -78,23 +77,25 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
 ) -> None:
     bad = world.remote.messages("inbox")[5].immutable_id
     inbox = world.remote.folders.find("inbox").id
-    world.strike(f"{inbox}.*{feed}", status=500, times=None)
-    world.strike(f"/me/messages/{bad}", status=500, code="ErrorContentConversionFailed", times=None)
+    world.inject_fault(f"{inbox}.*{feed}", status=500, times=None)
+    world.inject_fault(
+        f"/me/messages/{bad}", status=500, code="ErrorContentConversionFailed", times=None
+    )
 
     assert world.sync() == "completed"
     new = world.remote.deliver(a_mail("new"))
     assert world.sync() == "completed"
-    assert new in stored(world)
+    assert new in world.stored()
     assert world.rows("SELECT message_id, cause FROM mailsync.email_quarantine") == [
         [bad, "unanswered"]
     ]
     assert world.one("SELECT max(fallback) FROM mailsync.folder_cursors") == [fallback]
 
-    world.calm()
+    world.clear_faults()
     for _ in range(2):
         world.let_time_pass(25)
         assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one("SELECT max(fallback) FROM mailsync.folder_cursors") == [0]
 
 
@@ -139,7 +140,7 @@ def test_a_quiet_folder_among_hundreds_is_read_within_the_hour(world: World) -> 
     inactive = world.remote.folders.all()[-1].id
     message = world.remote.deliver(a_mail("in an inactive folder"), inactive)
     world.check()
-    assert message in stored(world)
+    assert message in world.stored()
 
     world.remote.update(message, flag={"flagStatus": "flagged"})
     world.rows(
@@ -149,7 +150,7 @@ def test_a_quiet_folder_among_hundreds_is_read_within_the_hour(world: World) -> 
         world.let_time_pass(CHECK_H)
         world.check()
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_two_slots_of_four_are_enough_and_the_tree_is_read_once_for_each_state(
@@ -165,5 +166,5 @@ def test_two_slots_of_four_are_enough_and_the_tree_is_read_once_for_each_state(
     assert world.sync() == "completed"
 
     asked = [unquote(each.path) for each in world.simulators.service.log.records()]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert len([path for path in asked if path.endswith("/mailFolders/delta")]) <= 2

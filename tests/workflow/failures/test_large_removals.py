@@ -8,7 +8,6 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.removal_store import Removal, RemovalStore, removal_of
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 ROWS = "SELECT count(*), count(removed_at), count(gone_at) FROM mailsync.emails"
@@ -56,7 +55,7 @@ def test_confirmed_it_goes_with_the_next_sync_two_hours_after_the_first_answer(
     emptied.let_time_pass(hours=2)
     assert emptied.sync() == "completed"
     assert emptied.one(ROWS) == [2, 0, 0]
-    assert is_mirrored(emptied)
+    assert emptied.is_mirrored()
 
 
 def test_what_has_come_back_until_then_is_shown_again_as_the_same_row(emptied: World) -> None:
@@ -69,7 +68,7 @@ def test_what_has_come_back_until_then_is_shown_again_as_the_same_row(emptied: W
 
     assert emptied.sync() == "completed"
 
-    assert is_mirrored(emptied)
+    assert emptied.is_mirrored()
     assert emptied.one(f"SELECT message_id FROM mailsync.emails WHERE id = {number}") == [back]
 
 

@@ -13,7 +13,6 @@ from mailsync.sync import store_page
 from mailsync.sync.check import Outcome
 from mailsync.sync.store_page import PAGE_SIZE
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 LARGE_CHARS = 2**16
@@ -50,7 +49,7 @@ def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
     assert world.sync() == "completed"
 
     asked = world.simulators.service.log.records()
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert max(each.in_flight for each in asked) == 3, "others in flight at arrival"
     assert {each.status for each in asked} <= {200, 404}
 
@@ -63,7 +62,7 @@ def test_with_fewer_slots_than_workers_everything_arrives_all_the_same(world: Wo
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert 429 in {each.status for each in world.simulators.service.log.records()}
 
 
@@ -71,7 +70,7 @@ def test_a_thousand_messages_arrive_though_every_third_request_fails(world: Worl
     world.remote.load(generate_mail(1_000, owner=world.remote.address))
     world.switch(largest_page=50, generations_kept=50)
     for fault in WORST_DAY:
-        world.strike(times=None, rate=0.06, **fault)
+        world.inject_fault(times=None, rate=0.06, **fault)
 
     outcomes = [world.sync()]
     while outcomes[-1] != "completed" and len(outcomes) < 3:
@@ -80,7 +79,7 @@ def test_a_thousand_messages_arrive_though_every_third_request_fails(world: Worl
     assert outcomes[-1] == "completed"
     failed = [each for each in world.simulators.service.log.records() if each.status != 200]
     assert len(failed) > 20
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
@@ -90,16 +89,16 @@ def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
         world.rows("DELETE FROM mailsync.email_folders RETURNING 1")
         world.switch(largest_page=size)
         assert world.sync() == "completed"
-        seen.append(stored(world))
+        seen.append(world.stored())
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert all(each == seen[0] for each in seen)
 
 
 def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world: World) -> None:
     """Rows 27 and 28: first with all small folders at once, then alone."""
     inbox = world.remote.folders.find("inbox").id
-    world.strike(f"{inbox}/messages/delta", status=503, body="", times=5)
+    world.inject_fault(f"{inbox}/messages/delta", status=503, body="", times=5)
 
     world.sync()
 
@@ -109,7 +108,7 @@ def test_a_provider_that_chokes_is_asked_for_less_and_then_for_more_again(world:
         if inbox in unquote(each.path) and "/delta" in each.path
     ]
     assert prefer == ["100", "100", "50", "25", "12", "6", "7"]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is_long(
@@ -120,8 +119,8 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
     for _ in range(PAGE_SIZE):
         world.remote.deliver(a_mail())
     refused: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
-    world.strike(f"{inbox}/messages/delta", **refused, retry_after=2.128, times=2)
-    world.strike(f"{inbox}/messages/delta", **refused, retry_after=45)
+    world.inject_fault(f"{inbox}/messages/delta", **refused, retry_after=2.128, times=2)
+    world.inject_fault(f"{inbox}/messages/delta", **refused, retry_after=45)
 
     world.sync()
 
@@ -140,7 +139,7 @@ def test_a_long_pause_is_kept_in_every_state(world: World, path: str) -> None:
     world.rows(LOSE_ONE_OF_EACH_FOLDER)
     world.remote.delete_permanently(world.remote.messages("inbox")[-1].immutable_id)
     world.simulators.service.log.clear()
-    world.strike(path, status=429, code="ApplicationThrottled", retry_after=45)
+    world.inject_fault(path, status=429, code="ApplicationThrottled", retry_after=45)
 
     assert world.sync() == "completed"
 
@@ -148,21 +147,23 @@ def test_a_long_pause_is_kept_in_every_state(world: World, path: str) -> None:
     asked = [each.status for each in world.simulators.service.log.records()]
     refused = asked.index(429)
     of_its_batch = 4 if "/messages" in path else 1
-    assert refused < world.asked_before_waits[0] <= refused + of_its_batch
+    assert refused < world.requests_before[0] <= refused + of_its_batch
 
 
 def test_a_long_pause_is_kept_by_a_check_and_by_the_execution_to_which_it_leaves_the_run(
     world: World,
 ) -> None:
     world.sync()
-    world.strike("/mailFolders/delta", status=429, code="ApplicationThrottled", retry_after=45)
+    world.inject_fault(
+        "/mailFolders/delta", status=429, code="ApplicationThrottled", retry_after=45
+    )
     assert world.check().outcome is Outcome.HANDED_OVER
     asked = len(world.simulators.service.log.records())
 
-    assert world.go_on(world.started[-1]) == "completed"
+    assert world.resume(world.started[-1]) == "completed"
 
     assert 40 < sum(world.waits) <= 46
-    assert world.asked_before_waits[0] == asked
+    assert world.requests_before[0] == asked
 
 
 @pytest.mark.parametrize("code", ["MailboxNotEnabledForRESTAPI", "ErrorInvalidUser"])
@@ -171,12 +172,12 @@ def test_a_mailbox_that_is_not_there_fails_by_name_and_keeps_its_rows(
 ) -> None:
     """Row 29."""
     world.sync()
-    before = stored(world)
-    world.strike(times=None, status=404, code=code)
+    before = world.stored()
+    world.inject_fault(times=None, status=404, code=code)
 
     assert world.sync() == "ProviderRejected"
 
-    assert stored(world) == before
+    assert world.stored() == before
     assert world.one(ACCOUNT) == ["active", "failed", "ProviderRejected"]
 
 
@@ -184,14 +185,14 @@ def test_pages_that_would_not_fit_into_memory_are_asked_for_in_smaller_ones(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A first walk, and a probe of all folders at once, both of more than the limit."""
-    monkeypatch.setattr(graph_http, "ANSWER_LIMIT_BYTES", LARGE_MESSAGES * LARGE_CHARS)
+    monkeypatch.setattr(graph_http, "RESPONSE_LIMIT_BYTES", LARGE_MESSAGES * LARGE_CHARS)
     for _ in range(2):
         for minutes in range(LARGE_MESSAGES):
             world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
 
         assert world.sync() == "completed"
 
-        assert is_mirrored(world)
+        assert world.is_mirrored()
     assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] < LARGE_MESSAGES
     assert world.one("SELECT count(*) FROM mailsync.email_quarantine") == [0]
 
@@ -200,7 +201,7 @@ def test_a_message_that_is_never_held_is_quarantined_and_the_others_arrive(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the feed it is not had, nor by its id; the folder is read by the next feed."""
-    monkeypatch.setattr(graph_http, "ANSWER_LIMIT_BYTES", LARGE_CHARS)
+    monkeypatch.setattr(graph_http, "RESPONSE_LIMIT_BYTES", LARGE_CHARS)
     monkeypatch.setattr(graph_http, "MESSAGE_LIMIT_BYTES", 2 * LARGE_CHARS)
     too_large = world.remote.deliver(a_mail("bomb", body="x" * 3 * LARGE_CHARS))
     world.remote.deliver(a_mail("after it", minutes=1))
@@ -218,7 +219,7 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
 ) -> None:
     """Read states come without their messages, so the smallest page may name the largest mail.
     Where not even a page of one message is small enough, it is stored all the same."""
-    monkeypatch.setattr(store_page, "FETCHED_CHARS", limit)
+    monkeypatch.setattr(store_page, "MAX_FETCHED_CHARS", limit)
     large = [
         world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
         for minutes in range(LARGE_MESSAGES)
@@ -228,23 +229,23 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
         world.remote.update(each, isRead=True)
 
     assert world.check().outcome is Outcome.HANDED_OVER
-    assert world.go_on(world.started[0]) == "completed"
+    assert world.resume(world.started[0]) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one("SELECT min(page_size) FROM mailsync.folder_cursors")[0] <= largest_page
 
 
 def test_a_withdrawn_consent_stops_the_run_and_keeps_rows_and_positions(world: World) -> None:
     """Row 46."""
     world.sync()
-    before = stored(world)
+    before = world.stored()
     positions = world.rows(CURSORS)
     world.access.refusal = AccessRevoked("The grant is refused.")
 
     assert world.sync() == "AccessRevoked"
 
     assert world.one(ACCOUNT) == ["reauth_required", "failed", "AccessRevoked"]
-    assert stored(world) == before
+    assert world.stored() == before
     after = world.rows(CURSORS)
     assert after == positions
 
@@ -256,4 +257,4 @@ def test_a_token_that_expires_in_the_middle_is_renewed_once(world: World) -> Non
     assert world.sync() == "completed"
 
     assert world.access.renewed == 1
-    assert is_mirrored(world)
+    assert world.is_mirrored()

@@ -10,10 +10,9 @@ import pytest
 from mailsync.model import SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.sync.folder_pages import EMPTY_PAGES
+from mailsync.sync.folder_pages import MAX_EMPTY_PAGES
 from tests.providers.simulators.graph_client import a_mail
 from tests.store.rows import rows
-from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.workflow.failures.world import World
 
 GENERATIONS = "SELECT DISTINCT walk, walking FROM mailsync.folder_cursors"
@@ -38,7 +37,7 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows(GENERATIONS) == [[2, False]]
 
 
@@ -57,54 +56,54 @@ def test_no_position_is_lost_when_the_data_key_is_replaced_and_all_are_sealed_an
             assert newest > before
             assert world.rows(KEYS_IN_USE) == [[newest]]
     assert world.rows(GENERATIONS) == [[1, False]]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(world: World) -> None:
     """Row 4: walked again twice in a run, then it is somebody's to look at."""
     world.sync()
-    before = stored(world)
+    before = world.stored()
     world.remote.expire_delta_links()
     world.switch(largest_page=5)
-    world.strike("skiptoken", status=410, code="SyncStateNotFound", times=None)
+    world.inject_fault("skiptoken", status=410, code="SyncStateNotFound", times=None)
 
     assert world.sync() == "FoldersFailed"
 
-    assert stored(world) == before
+    assert world.stored() == before
     causes = world.rows("SELECT DISTINCT error FROM mailsync.email_folders WHERE error <> ''")
     assert causes == [["CursorExpired"]]
 
 
 def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(world: World) -> None:
     """Row 10: a few are normal, each with another link."""
-    rule = world.strike("skiptoken", page="ever empty", times=EMPTY_PAGES)
+    rule = world.inject_fault("skiptoken", page="ever empty", times=MAX_EMPTY_PAGES)
     world.switch(largest_page=5)
     assert world.sync() == "completed"
-    assert rule.injected_count == EMPTY_PAGES
+    assert rule.injected_count == MAX_EMPTY_PAGES
     assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [1]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
-    before = stored(world)
+    before = world.stored()
     world.remote.expire_delta_links()
-    world.strike("skiptoken", page="ever empty", times=None)
+    world.inject_fault("skiptoken", page="ever empty", times=None)
 
     assert world.sync() == "FoldersFailed"
-    assert stored(world) == before
+    assert world.stored() == before
     assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [3]
 
 
 def test_a_folder_that_never_comes_holds_up_only_itself(world: World) -> None:
     """Row 27: neither feed nor list, in no page size."""
-    world.strike(f"{world.remote.folders.find('inbox').id}/messages", status=503, times=None)
+    world.inject_fault(f"{world.remote.folders.find('inbox').id}/messages", status=503, times=None)
 
     assert world.sync() == "FoldersFailed"
-    waiting = in_mailbox(world).keys() - stored(world).keys()
+    waiting = world.in_mailbox().keys() - world.stored().keys()
     assert waiting == {each.immutable_id for each in world.remote.messages("inbox")}
     assert world.rows(FAILED) == [["inbox", "ProviderUnavailable"]]
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_full_sync_that_would_empty_a_full_folder_hides_nothing(world: World) -> None:
@@ -114,16 +113,16 @@ def test_a_full_sync_that_would_empty_a_full_folder_hides_nothing(world: World) 
         for number in range(mails):
             world.remote.deliver(a_mail(f"mail {number}"), folder)
     world.sync()
-    before = stored(world)
+    before = world.stored()
     new = world.remote.deliver(a_mail("new"))
     path = f"/me/mailFolders/{archive}/messages/delta"
     link = f"{world.simulators.graph_url}{path}?$deltatoken=forged"
     nothing = json.dumps({"value": [], "@odata.deltaLink": link})
-    world.strike(path, status=200, body=nothing, times=None)
+    world.inject_fault(path, status=200, body=nothing, times=None)
 
     assert world.sync(SyncType.FULL) == "completed"
 
-    assert stored(world).keys() == before.keys() | {new}
+    assert world.stored().keys() == before.keys() | {new}
     asked = world.simulators.service.log.records()
     assert [each for each in asked if archive in unquote(each.path) and "count=" in each.query]
 
@@ -134,28 +133,28 @@ def test_a_link_that_leads_to_itself_for_ever_is_left_for_a_new_walk(
 ) -> None:
     """Rows 10 and 11: seven page sizes, down to one message, then a walk with another link."""
     world.switch(largest_page=5)
-    rule = world.strike("skiptoken", page=page, times=7)
+    rule = world.inject_fault("skiptoken", page=page, times=7)
 
     assert world.sync() == "completed"
 
     assert rule.injected_count == 7
     assert world.one("SELECT max(walk) FROM mailsync.folder_cursors") == [2]
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_first_sync_that_broke_off_goes_on_where_it_stopped(world: World) -> None:
     """Row 39: complete only when the last page is stored."""
     world.switch(largest_page=5)
-    broken = world.strike("skiptoken", status=403, code="ErrorSomething", times=None)
+    broken = world.inject_fault("skiptoken", status=403, code="ErrorSomething", times=None)
     assert world.sync() == "FoldersFailed"
     assert world.one(PROVEN) == [False]
-    assert 0 < len(stored(world)) < len(in_mailbox(world))
+    assert 0 < len(world.stored()) < len(world.in_mailbox())
 
     broken.times = 0
     before = len(world.simulators.service.log.records())
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one(PROVEN) == [True]
     asked = world.simulators.service.log.records()[before:]
     assert not [each for each in asked if "messages/delta" in each.path and each.link is None]
@@ -165,21 +164,21 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
     world: World,
 ) -> None:
     """Row 21: every folder is walked whole as long as Exchange can keep no chain."""
-    world.strike("/delta", **FULL)
+    world.inject_fault("/delta", **FULL)
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
     world.remote.purge(world.remote.messages("inbox")[0].immutable_id)
     world.remote.update(world.remote.messages("inbox")[1].immutable_id, subject="changed")
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one(PROVEN) == [True]
 
-    world.calm()
+    world.clear_faults()
     world.sync()
     world.remote.deliver(a_mail("new"))
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows(GENERATIONS) == [[3, False]]
 
 
@@ -188,23 +187,23 @@ def test_a_mailbox_that_becomes_full_goes_on_by_lists(world: World) -> None:
     world.sync()
     world.remote.purge(world.remote.messages("inbox")[5].immutable_id)
     world.remote.deliver(a_mail("new"))
-    world.strike("/delta", **FULL)
+    world.inject_fault("/delta", **FULL)
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_list_that_breaks_off_early_loses_nothing(world: World) -> None:
     """Row 12: what a listing did not show is asked for by id."""
     world.sync()
     world.rows("UPDATE mailsync.folder_cursors SET page_size = 5 RETURNING 1")
-    world.strike("/delta", **FULL)
-    world.strike("orderby", page="no link", times=None)
+    world.inject_fault("/delta", **FULL)
+    world.inject_fault("orderby", page="no link", times=None)
 
     world.sync()
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_cursor_that_does_not_open_is_walked_anew(world: World) -> None:
@@ -219,7 +218,7 @@ def test_a_cursor_that_does_not_open_is_walked_anew(world: World) -> None:
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows("SELECT walk FROM mailsync.folder_cursors ORDER BY folder_id") == [
         [1],
         *[[2]] * (len(world.remote.folders.all()) - 1),
@@ -229,14 +228,14 @@ def test_a_cursor_that_does_not_open_is_walked_anew(world: World) -> None:
 def test_a_folder_that_seems_gone_has_failed_and_keeps_its_mail(world: World) -> None:
     """Rows 37 and 40: its messages are answered with 404 while it is still listed with mail."""
     world.sync()
-    before = stored(world)
+    before = world.stored()
     inbox = world.remote.folders.find("inbox").id
     world.remote.deliver(a_mail("new"))
-    world.strike(f"{inbox}.*/messages", status=404, code="ErrorItemNotFound", times=None)
+    world.inject_fault(f"{inbox}.*/messages", status=404, code="ErrorItemNotFound", times=None)
 
     assert world.sync() == "FoldersFailed"
-    assert stored(world) == before
+    assert world.stored() == before
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()

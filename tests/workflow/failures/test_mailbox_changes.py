@@ -1,13 +1,11 @@
 """What a mailbox does between two syncs, told by Graph in its own ways: the rows follow."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from mailsync.model import SyncType
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.sync_run_folders"
@@ -118,7 +116,7 @@ def test_the_rows_follow(
 
     assert world.sync(sync_type) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_replayed_changes_write_nothing(world: World) -> None:
@@ -132,7 +130,7 @@ def test_replayed_changes_write_nothing(world: World) -> None:
 
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.one(WRITTEN) == before
 
 
@@ -144,8 +142,8 @@ def test_a_read_state_of_an_unknown_message_brings_the_message(world: World) -> 
 
     world.sync()
 
-    assert newest(world) in stored(world)
-    assert is_mirrored(world)
+    assert newest(world) in world.stored()
+    assert world.is_mirrored()
 
 
 def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
@@ -153,37 +151,31 @@ def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
     world.sync()
     world.remote.update(newest(world), isRead=not world.remote.messages("inbox")[0].is_read)
     world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{newest(world)}' RETURNING 1")
-    world.strike("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
+    world.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
 
     assert world.sync() == "completed"
-    assert newest(world) not in stored(world)
+    assert newest(world) not in world.stored()
 
-    world.calm()
+    world.clear_faults()
     world.sync()
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
-def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(world: World) -> None:
     """The tree is read again for the new one, and so is the state that begins full syncs."""
     world.sync()
     full_syncs = "SELECT folder_id, walk + 1 FROM mailsync.folder_cursors ORDER BY folder_id"
     expected = world.rows(full_syncs)
-    compare: Callable[[Any], Any] = world._recalculate_counts
-    new: list[str] = []
 
-    def compare_later(event: Any) -> Any:
-        if not new:
-            new.append(world.remote.folders.create("new").id)
-            world.remote.deliver(a_mail(), new[0])
-        return compare(event)
+    def appear() -> None:
+        world.before.clear()
+        world.remote.deliver(a_mail(), world.remote.folders.create("new").id)
 
-    monkeypatch.setattr(world, "_recalculate_counts", compare_later)
+    world.before["recalculate_counts"] = appear
 
     assert world.sync(SyncType.FULL) == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert world.rows(full_syncs.replace(" + 1", ""))[:-1] == expected
 
 

@@ -4,15 +4,11 @@ Their definition has no Wait for a pause of the folder tree or of the counts. Wh
 for must fail: taken for finished work, it would end a sync that has read nothing as completed.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from infra.catalog import MAILBOX_SYNC
 from tests.deploy.previous import STATEMACHINE
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored, stored
 from tests.workflow.failures.world import World
 
 ACCOUNT = "SELECT sync_status, initial_sync_completed, verified_at FROM mailsync.email_accounts"
@@ -26,15 +22,9 @@ def world(world: World) -> World:
     return world
 
 
-def throttled_before(world: World, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The provider asks for a pause of an hour just before a function of this state is called."""
-    function: Callable[[Any], Any] = getattr(world, f"_{state}")
-
-    def throttled(event: Any) -> Any:
-        world.rows(THROTTLE)
-        return function(event)
-
-    monkeypatch.setattr(world, f"_{state}", throttled)
+def throttled_before(world: World, handler: str) -> None:
+    """The provider asks for a pause of an hour just before this handler is called."""
+    world.before[handler] = lambda: world.rows(THROTTLE)
 
 
 def test_a_sync_ends_with_the_mailbox_mirrored(world: World) -> None:
@@ -42,51 +32,47 @@ def test_a_sync_ends_with_the_mailbox_mirrored(world: World) -> None:
     world.remote.deliver(a_mail("new"))
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("state", ["get_access_token", "sync_folders", "recalculate_counts"])
-def test_a_pause_that_it_cannot_wait_for_is_no_finished_sync(
-    world: World, state: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        throttled_before(world, state, patched)
+def test_a_pause_that_it_cannot_wait_for_is_no_finished_sync(world: World, state: str) -> None:
+    throttled_before(world, state)
 
-        assert world.sync() == "ProviderThrottled"
+    assert world.sync() == "ProviderThrottled"
 
+    world.before.clear()
     assert world.one(ACCOUNT) == ["failed", False, None]
     world.let_time_pass(hours=2)
     world.definition = MAILBOX_SYNC.definition
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
-def test_a_folder_that_cannot_be_repaired_for_a_pause_is_not_verified(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_repaired_for_a_pause_is_not_verified(world: World) -> None:
     world.sync()
     world.rows("UPDATE mailsync.emails SET removed_at = now(), confirm_at = 'infinity' RETURNING 1")
-    throttled_before(world, "repair_folder", monkeypatch)
+    throttled_before(world, "repair_folder")
 
     assert world.sync() == "ProviderThrottled"
 
-    assert stored(world) == {}
+    assert world.stored() == {}
     world.let_time_pass(hours=2)
-    monkeypatch.undo()
+    world.before.clear()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_folder_that_still_differs_does_not_end_green(world: World) -> None:
     """Its definition does not ask for the folders that are not verified."""
     world.sync()
     world.remote.deliver(a_mail("never listed"))
-    world.strike(r"\$count=true", times=None, status=503, body="")
+    world.inject_fault(r"\$count=true", times=None, status=503, body="")
     world.rows("DELETE FROM mailsync.emails WHERE subject <> 'never listed' RETURNING 1")
 
     assert world.sync() == "VerificationFailed"
 
-    world.calm()
+    world.clear_faults()
     world.definition = MAILBOX_SYNC.definition
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()

@@ -15,7 +15,6 @@ from mailsync.store.page_rows import BODY_LIMIT_CHARS
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.store.rows import rows
-from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.workflow.failures.world import World
 
 CAUSES = "SELECT message_id, cause FROM mailsync.email_quarantine"
@@ -72,8 +71,8 @@ def test_a_page_that_the_database_refuses_is_stored_without_the_messages_it_refu
     assert world.sync() == "completed"
 
     assert put_aside(world) == dict.fromkeys(refused, "refused")
-    expected = in_mailbox(world)
-    assert stored(world) == {each: expected[each] for each in expected.keys() - refused}
+    expected = world.in_mailbox()
+    assert world.stored() == {each: expected[each] for each in expected.keys() - refused}
     assert world.one(PROVEN) == [True]
 
 
@@ -86,7 +85,7 @@ def test_items_with_absurd_values_do_not_stop_their_page(world: World) -> None:
     assert world.sync() == "completed"
 
     assert put_aside(world) == dict.fromkeys(absurd, "malformed")
-    assert good in stored(world)
+    assert good in world.stored()
     assert world.one(PROVEN) == [True]
 
 
@@ -95,12 +94,12 @@ def test_a_message_that_exchange_cannot_read_is_put_aside(world: World) -> None:
     world.sync()
     lost = world.remote.messages("inbox")[0].immutable_id
     world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{lost}' RETURNING 1")
-    world.strike("/me/messages/", status=500, code="ErrorCorruptData", times=None)
+    world.inject_fault("/me/messages/", status=500, code="ErrorCorruptData", times=None)
 
     assert world.sync() == "completed"
 
     assert put_aside(world) == {lost: "corrupt"}
-    assert stored(world).keys() == in_mailbox(world).keys() - {lost}
+    assert world.stored().keys() == world.in_mailbox().keys() - {lost}
 
 
 def test_a_body_beyond_the_limit_is_put_aside_and_one_below_is_stored(world: World) -> None:
@@ -111,7 +110,7 @@ def test_a_body_beyond_the_limit_is_put_aside_and_one_below_is_stored(world: Wor
     assert world.sync() == "completed"
 
     assert put_aside(world) == {large: "too_large"}
-    assert stored(world)[small]["html"] == body
+    assert world.stored()[small]["html"] == body
 
 
 def test_mail_at_the_edge_is_stored_as_it_is(world: World) -> None:
@@ -132,7 +131,7 @@ def test_mail_at_the_edge_is_stored_as_it_is(world: World) -> None:
     assert world.sync() == "completed"
 
     assert put_aside(world) == {}
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
@@ -155,7 +154,7 @@ def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
     world.rows(A_DAY_LATER)
     assert world.sync() == "completed"
     assert put_aside(world) == {}
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 @pytest.mark.parametrize("is_told", [True, False])
@@ -169,7 +168,7 @@ def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool
     assert world.sync() == "completed"
 
     assert put_aside(world) == {}
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_what_was_put_aside_may_move(world: World) -> None:
@@ -194,7 +193,7 @@ def test_what_was_put_aside_may_move(world: World) -> None:
 def test_the_last_version_that_could_be_stored_stays(world: World) -> None:
     world.sync()
     message_id = world.remote.messages("inbox")[0].immutable_id
-    before = stored(world)[message_id]
+    before = world.stored()[message_id]
     world.remote.update(message_id, internetMessageId=UNSTORABLE)
 
     world.sync()
@@ -202,7 +201,7 @@ def test_the_last_version_that_could_be_stored_stays(world: World) -> None:
     assert world.sync() == "completed"
 
     assert put_aside(world) == {message_id: "refused"}
-    assert stored(world)[message_id] == before
+    assert world.stored()[message_id] == before
 
 
 def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(world: World) -> None:
@@ -210,11 +209,11 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
     world.sync()
     world.rows(A_DAY_LATER)
     new = world.remote.deliver(a_mail("new"))
-    world.strike(f"/me/messages/{silent}", status=500, times=None)
+    world.inject_fault(f"/me/messages/{silent}", status=500, times=None)
 
     assert world.sync() == "completed"
     assert put_aside(world) == {silent: "unanswered"}
-    assert new in stored(world)
+    assert new in world.stored()
     assert world.check().outcome is Outcome.IDLE
 
 
@@ -226,15 +225,15 @@ def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
     gone, silent = (each.immutable_id for each in world.remote.messages("inbox")[:2])
     for each in (gone, silent):
         world.remote.delete_permanently(each)
-    world.strike(f"/me/messages/{silent}", status=status, times=None)
+    world.inject_fault(f"/me/messages/{silent}", status=status, times=None)
 
     assert world.sync() == "completed"
     assert world.rows(SILENT) == [[silent]]
 
-    world.calm()
+    world.clear_faults()
     assert world.check().outcome is Outcome.SYNCED
     assert world.rows(SILENT) == []
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_does(
@@ -242,11 +241,11 @@ def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_
 ) -> None:
     world.sync()
     world.remote.delete_permanently(world.remote.messages("inbox")[0].immutable_id)
-    world.strike("/me/messages/", status=500, times=None)
-    world.strike("/mailFolders/inbox", status=500, times=None)
+    world.inject_fault("/me/messages/", status=500, times=None)
+    world.inject_fault("/mailFolders/inbox", status=500, times=None)
 
     assert world.sync() == "ProviderUnavailable"
 
-    world.calm()
+    world.clear_faults()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()

@@ -6,7 +6,6 @@ import pytest
 
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import in_mailbox, is_mirrored, stored
 from tests.workflow.failures.world import World
 
 LISTS = r"/mailFolders(/delta|\?|/[^/]+/childFolders)"
@@ -46,18 +45,18 @@ def test_a_list_of_folders_that_is_incomplete_hides_nothing_and_verifies_nothing
     world.sync()
     before = numbers(world)
     for _ in range(3):
-        world.strike(lists, **lie, times=None)
+        world.inject_fault(lists, **lie, times=None)
         world.remote.deliver(a_mail("new"))
         verified = world.one(VERIFIED)
         is_verified = world.sync() == "completed"
-        assert stored(world) == in_mailbox(world)
+        assert world.stored() == world.in_mailbox()
         assert is_verified == (world.one(VERIFIED) > verified) == (lists != LISTS)
         world.check()
-        world.calm()
+        world.clear_faults()
         world.let_time_pass(3)
 
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert before.items() <= numbers(world).items()
 
 
@@ -65,19 +64,19 @@ def test_a_folder_that_seems_gone_comes_back_as_it_was(world: World) -> None:
     world.sync()
     before = numbers(world)
     folders = names_of(world, "Archive", "Projects")
-    world.strike(LISTS, page="less", about=folders, times=None)
+    world.inject_fault(LISTS, page="less", about=folders, times=None)
     for each in folders:
-        world.strike(f"/mailFolders/{each}", **GONE)
+        world.inject_fault(f"/mailFolders/{each}", **GONE)
     for _ in range(2):
         world.sync()
-        assert {each["folder"] for each in stored(world).values()} == {*names_of(world, "Inbox")}
+        assert {each["folder"] for each in world.stored().values()} == {*names_of(world, "Inbox")}
         assert numbers(world) == before
 
-    world.calm()
+    world.clear_faults()
     world.let_time_pass(3)
     world.simulators.service.log.clear()
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert numbers(world) == before
     assert not [path for path in requests_of(world) if "/me/messages/" in path]
 
@@ -87,13 +86,13 @@ def test_a_folder_that_seems_gone_keeps_its_choice(world: World) -> None:
     world.rows(f"{UNSELECT} RETURNING 1")
     world.sync()
     [projects] = names_of(world, "Projects")
-    world.strike(LISTS, page="less", about=[projects], times=None)
-    world.strike(f"/mailFolders/{projects}", **GONE)
+    world.inject_fault(LISTS, page="less", about=[projects], times=None)
+    world.inject_fault(f"/mailFolders/{projects}", **GONE)
     for _ in range(3):
         world.sync()
         world.let_time_pass(3)
 
-    world.calm()
+    world.clear_faults()
     world.sync()
 
     assert world.one(SELECTED) == [False]
@@ -102,14 +101,14 @@ def test_a_folder_that_seems_gone_keeps_its_choice(world: World) -> None:
 @pytest.mark.parametrize("role", ["inbox", "deleteditems"])
 def test_a_folder_that_every_mailbox_has_is_never_gone(world: World, role: str) -> None:
     world.sync()
-    before = stored(world)
+    before = world.stored()
     folder = world.remote.folders.find(role).id
-    world.strike(LISTS, page="less", about=[folder], times=None)
-    world.strike(f"/mailFolders/({folder}|{role})", **GONE)
+    world.inject_fault(LISTS, page="less", about=[folder], times=None)
+    world.inject_fault(f"/mailFolders/({folder}|{role})", **GONE)
 
     for _ in range(3):
         assert world.sync() == "ProviderUnavailable"
-        assert stored(world) == before
+        assert world.stored() == before
         world.let_time_pass(13)
 
 
@@ -120,7 +119,7 @@ def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(world
     world.remote.purge_folder(projects)
 
     assert world.sync() == "completed"
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert numbers(world) == before
 
     world.let_time_pass(1.9)
@@ -132,7 +131,7 @@ def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(world
     assert len(numbers(world)) == len(before) - 12
     assert world.sync() == "completed"
     assert world.rows(SELECTED) == []
-    assert is_mirrored(world)
+    assert world.is_mirrored()
 
 
 def test_a_message_that_seems_gone_comes_back_under_its_number(world: World) -> None:
@@ -141,18 +140,18 @@ def test_a_message_that_seems_gone_comes_back_under_its_number(world: World) -> 
     before = numbers(world)
     moved = world.remote.messages("inbox")[0].immutable_id
     world.remote.move(moved, "archive")
-    world.strike(f"/me/messages/{moved}", **GONE)
+    world.inject_fault(f"/me/messages/{moved}", **GONE)
     archive = world.remote.folders.find("archive").id
-    world.strike(f"{archive}.*/messages/delta", page="no changes", times=1)
-    world.strike(rf"{archive}.*/messages\?", page="less", about=[moved], times=None)
+    world.inject_fault(f"{archive}.*/messages/delta", page="no changes", times=1)
+    world.inject_fault(rf"{archive}.*/messages\?", page="less", about=[moved], times=None)
     world.sync()
-    assert moved not in stored(world)
+    assert moved not in world.stored()
 
-    world.calm()
+    world.clear_faults()
     world.let_time_pass(3)
     assert world.sync() == "completed"
 
-    assert is_mirrored(world)
+    assert world.is_mirrored()
     assert numbers(world) == before
 
 
@@ -164,15 +163,15 @@ def test_most_of_a_mailbox_leaves_after_a_day_or_when_a_person_confirms(world: W
 
     for hours in (3, 20):
         assert world.sync() == "completed"
-        assert is_mirrored(world)
+        assert world.is_mirrored()
         assert numbers(world) == before
         assert world.one(LAST_ERROR) == ["SuspiciousRemoval"]
         world.let_time_pass(hours)
     world.let_time_pass(2)
 
     assert world.sync() == "completed"
-    assert numbers(world).keys() == stored(world).keys()
-    assert is_mirrored(world)
+    assert numbers(world).keys() == world.stored().keys()
+    assert world.is_mirrored()
     assert world.one(LAST_ERROR) == [None]
 
 
@@ -186,5 +185,5 @@ def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(world: World) -
     world.let_time_pass(2)
     assert world.check().outcome is Outcome.SYNCED
 
-    assert numbers(world).keys() == stored(world).keys()
-    assert is_mirrored(world)
+    assert numbers(world).keys() == world.stored().keys()
+    assert world.is_mirrored()

@@ -9,7 +9,6 @@ import pytest
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from tests.providers.simulators.graph_client import a_mail
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 
@@ -25,7 +24,10 @@ def change(world: World) -> None:
 
 @pytest.mark.parametrize("cursors_live", [True, False])
 def test_a_database_that_was_set_back_is_brought_up_to_date(
-    cursors_live: bool, world: World, create_database: Callable[[str], str]
+    cursors_live: bool,
+    world: World,
+    create_database: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert world.sync() == "completed"
     world.database.close()  # a database that is copied has no connections
@@ -37,8 +39,9 @@ def test_a_database_that_was_set_back_is_brought_up_to_date(
 
     settings = Settings({"DATABASE_URL": backup})
     restored = replace(world, settings=settings, database=Database(settings))
+    restored.install(monkeypatch)
     next(restored._numbers)  # run-1 is in the backup
 
     assert restored.sync() == "completed"
-    assert is_mirrored(restored)
+    assert restored.is_mirrored()
     restored.database.close()

@@ -4,46 +4,39 @@ The states run as `statemachine/mailbox_sync.asl.json` defines them. Only its wa
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from secrets import token_bytes
-from types import MappingProxyType
 from typing import Any
 
-from pydantic.alias_generators import to_snake
+import pytest
 
 from infra.catalog import MAILBOX_SYNC
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox as RemoteMailbox
 from mailsync.credentials.vault import Vault
-from mailsync.decisions.budget import CHECK_RETRY_S
+from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.errors import MailsyncError
-from mailsync.model import Access, AccountId, FolderId, RunId, RunRef, SyncType
+from mailsync.model import Access, Account, AccountId, RunId, SyncType
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.runs.failure import read_failure
 from mailsync.settings import Settings
-from mailsync.store.account_store import AccountStore
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.folder_store import FolderStore
-from mailsync.store.lease_store import LeaseStore
-from mailsync.store.run_folder_store import RunFolderStore
-from mailsync.store.run_store import RunStore
-from mailsync.sync.check import Checked, Worker, check_account
-from mailsync.sync.folder_pages import sync_folder
-from mailsync.sync.folder_tree import sync_folders
-from mailsync.sync.mailbox import Mailbox, require_unthrottled, saving_limits
-from mailsync.sync.repair import repair_folder
-from mailsync.sync.verification import Verification, recalculate_counts
-from mailsync.sync.waiting import or_wait
+from mailsync.sync import mailbox
+from mailsync.sync.check import CheckReport, Worker, check_account
+from mailsync.sync.mailbox import Mailbox
+from tests.support import comparison
 from tests.support.clock import let_time_pass
-from tests.torture.execution import Execution, StateFailed
+from tests.support.comparison import Things
+from tests.support.execution import Execution, StateFailed
+from tests.support.functions import lambda_context, load_functions
 
 
 class KeyService:
@@ -89,9 +82,10 @@ class World:
     """`sync` is one execution of the workflow; everything else looks at what came of it.
 
     `at_once`: its Maps work on several folders at a time. `definition` may be that of an earlier
-    release. `pauses` are the seconds that steps would have slept; they do sleep when several are at
-    work, since then waiting is the point. `waits` are those that were left to the workflow,
-    `asked_before_waits` how many requests came before.
+    release. `before` is what happens before each call of a handler, by the handler's name. `pauses`
+    are the seconds that functions would have slept; they do sleep when several are at work, since
+    then waiting is the point. `waits` are those that were left to the workflow, `requests_before`
+    how many requests came before each of them.
     """
 
     simulators: Simulators
@@ -106,16 +100,28 @@ class World:
         self.access = SimulatedAccess(self.simulators, self.remote)
         self.pauses: list[float] = []
         self.waits: list[float] = []
-        self.asked_before_waits: list[int] = []
+        self.requests_before: list[int] = []
         self._numbers = count(1)
         self.started: list[RunId] = []
+        self.before: dict[str, Callable[[], object]] = {}
+        self._functions = load_functions()
+        self._of_thread = threading.local()
         self.forget_keys()
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """The functions of this process work on this world."""
+        for module in (mailbox, *self._functions.values()):
+            patch.setattr(module, "open_database", self._open_database, raising=False)
+        patch.setattr(mailbox, "load_settings", lambda: self.settings)
+        patch.setattr(mailbox, "open_vault", self._open_vault)
+        patch.setattr(mailbox, "open_access", lambda *_: self.access)
+        patch.setattr(mailbox, "open_provider", self._open_provider)
 
     def forget_keys(self) -> None:
         """As a function that has just been started knows none."""
         self._vault = Vault("key", CredentialStore(self.database), KeyService())
 
-    def strike(
+    def inject_fault(
         self, path: str = "", *, times: int | None = 1, rate: float = 1, **fault: Any
     ) -> Rule:
         """From now on, requests whose path and query match are answered with this fault."""
@@ -123,7 +129,7 @@ class World:
         self.simulators.service.faults.add(rule)
         return rule
 
-    def calm(self) -> None:
+    def clear_faults(self) -> None:
         self.simulators.service.faults.clear()
 
     def switch(self, **switches: Any) -> None:
@@ -131,9 +137,9 @@ class World:
 
     def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
-        return self.go_on(RunId(f"run-{next(self._numbers)}"), sync_type)
+        return self.resume(RunId(f"run-{next(self._numbers)}"), sync_type)
 
-    def go_on(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
+    def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
         """The execution of that name, as `sync`; its run may have been left to it."""
         execution = Execution(run_id, run_id, self._invoke, list, self.at_once, self._wait)
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
@@ -145,7 +151,7 @@ class World:
         assert status in ("completed", "failed"), f"the run has no outcome: {status}"
         return "completed" if status == "completed" else str(error)
 
-    def check(self) -> Checked:
+    def check(self) -> CheckReport:
         """One check of `sync-accounts`; `started` keeps the runs that it leaves to an execution."""
         return check_account(self.worker, self.account_id, lambda: 150.0)
 
@@ -160,11 +166,24 @@ class World:
     def _wait(self, seconds: float) -> None:
         """A pause of the workflow, which passes at once."""
         self.waits.append(seconds)
-        self.asked_before_waits.append(len(self.simulators.service.log.records()))
+        self.requests_before.append(len(self.simulators.service.log.records()))
         self.rows(
             "UPDATE mailsync.email_accounts SET throttled_until ="
             f" throttled_until - make_interval(secs => {seconds}) RETURNING 1"
         )
+
+    def stored(self) -> Things:
+        """The messages that readers see."""
+        return comparison.stored(self.rows, self.account_id)
+
+    def in_mailbox(self) -> Things:
+        """What `stored` returns when all of the mailbox is stored."""
+        return comparison.in_mailbox(self.remote)
+
+    def is_mirrored(self) -> bool:
+        """Shows the difference when it is asserted."""
+        assert self.stored() == self.in_mailbox()
+        return True
 
     def rows(self, sql: str) -> list[list[Any]]:
         with self.database.transaction() as tx:
@@ -174,125 +193,50 @@ class World:
         return self.rows(sql)[0]
 
     def _invoke(self, placeholder: str, event: Any) -> Any:
-        """The handlers' work, on this world's mailbox."""
-        name = placeholder.removeprefix("${").removesuffix("FunctionArn}")
-        work: Callable[[Any], Any] = getattr(self, f"_{to_snake(name)}")
-        try:
-            return json.loads(json.dumps(work(json.loads(json.dumps(event)))))
-        except MailsyncError as error:
-            cause = json.dumps({"errorMessage": str(error)})
-            raise StateFailed(type(error).__name__, cause) from error
+        function = self._functions[placeholder]
+        if before := self.before.get(function.__name__.removeprefix("handlers.")):
+            before()
+        with ExitStack() as opened:
+            if self.at_once:  # as a function has it, whatever others do
+                self._of_thread.database = opened.enter_context(closing(Database(self.settings)))
+            try:
+                result = function.handler(json.loads(json.dumps(event)), lambda_context())
+                return json.loads(json.dumps(result))
+            except MailsyncError as error:
+                cause = json.dumps({"errorMessage": str(error)})
+                raise StateFailed(type(error).__name__, cause) from error
 
-    def _validate_account(self, event: Any) -> Any:
-        return {"provider": AccountStore(self.database).active_account(self.account_id).provider}
+    def _open_database(self) -> Database:
+        return self._of_thread.database if self.at_once else self.database
 
-    def _mark_syncing(self, event: Any) -> Any:
-        run_id, arn, asked = RunId(event["runId"]), event["executionArn"], event["input"]
-        sync_type = SyncType(asked["syncType"])
-        epoch = LeaseStore(self.database).begin(
-            self.account_id, run_id, arn, sync_type, asked["trigger"]
-        )
-        assert epoch is not None, "the run before has not ended"
-        return {"acquired": True, "epoch": epoch}
+    def _open_vault(self) -> Vault:
+        if self.at_once:
+            return Vault("key", CredentialStore(self._open_database()), KeyService())
+        return self._vault
 
-    def _get_access_token(self, event: Any) -> Any:
-        return self._in_mailbox(event, lambda mailbox: {"expires": mailbox.access.current() and 1})
-
-    def _sync_folders(self, event: Any) -> Any:
-        nothing: dict[str, Any] = {"folderIds": []}
-        return self._in_mailbox(
-            event, lambda mailbox: {"folderIds": sync_folders(mailbox)}, nothing
-        )
-
-    def _sync_folder(self, event: Any) -> Any:
-        def work(mailbox: Mailbox) -> dict[str, Any]:
-            done = sync_folder(mailbox, FolderId(event["folderId"]), lambda: 200.0)
-            return {"hasMore": done.has_more, "waitSeconds": done.wait_seconds}
-
-        return self._in_mailbox(event, work, {"hasMore": True})
-
-    def _reset_folder(self, event: Any) -> Any:
-        FolderStore(self.database).restart_full_sync(RunRef.from_state(event), event["folderId"])
-        return {"resets": event["resets"] + 1}
-
-    def _folder_failed(self, event: Any) -> Any:
-        error, message = read_failure(event["error"])
-        folders = RunFolderStore(self.database)
-        folders.fail(RunRef.from_state(event), event["folderId"], error, message)
-
-    def _recalculate_counts(self, event: Any) -> Any:
-        def work(mailbox: Mailbox) -> dict[str, Any]:
-            return recalculate_counts(mailbox, lambda: 200.0).to_state()
-
-        return self._in_mailbox(event, work, Verification().to_state())
-
-    def _repair_folder(self, event: Any) -> Any:
-        def work(mailbox: Mailbox) -> dict[str, Any]:
-            repair_folder(mailbox, FolderId(event["folderId"]), lambda: 200.0)
-            return {}
-
-        return self._in_mailbox(event, work)
-
-    def _mark_complete(self, event: Any) -> Any:
-        return {"proven": self._runs.complete(RunRef.from_state(event))}
-
-    def _mark_failed(self, event: Any) -> Any:
-        error, message = read_failure(event["error"])
-        run_id, arn = RunId(event["runId"]), event["executionArn"]
-        self._runs.fail(self.account_id, run_id, arn, error, message)
-
-    def _in_mailbox(
-        self,
-        event: Any,
-        work: Callable[[Mailbox], dict[str, Any]],
-        nothing: Mapping[str, Any] = MappingProxyType({}),
-    ) -> dict[str, Any]:
-        def step() -> dict[str, Any]:
-            with self._mailbox(RunRef.from_state(event), event.get("atOnce")) as mailbox:
-                return {**work(mailbox), "atOnce": mailbox.provider.max_in_flight}
-
-        can_wait = event.get("canWait", "hasMore" in nothing)
-        return or_wait(step, {**nothing, "atOnce": 1}, can_wait=can_wait)
-
-    @property
-    def _runs(self) -> RunStore:
-        return RunStore(self.database)
-
-    @contextmanager
-    def _mailbox(self, run: RunRef, at_once: int | None) -> Iterator[Mailbox]:
-        """As a function opens it: a client of its own, and a connection if others are at work."""
-        database = Database(self.settings) if self.at_once else self.database
+    def _open_provider(self, account: Account, *_: object) -> GraphMailbox:
         budget = RetryBudget(None if self.at_once else self.pauses.append)
-        try:
-            account = AccountStore(database).active_account(self.account_id)
-            LeaseStore(database).renew(run)
-            require_unthrottled(account)
-            mailbox = self._open(run, database, budget, at_once or account.max_in_flight)
-            with closing(mailbox.provider), saving_limits(mailbox):
-                yield mailbox
-            LeaseStore(database).renew(run, requests=mailbox.provider.requests)
-        finally:
-            if database is not self.database:
-                database.close()
+        return self._graph(budget, account.max_in_flight)
 
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
-        budget = RetryBudget(self.pauses.append, total_s=CHECK_RETRY_S)
-        mailbox = self._open(check.run, self.database, budget, check.account.max_in_flight)
-        with closing(mailbox.provider):
-            yield mailbox
+        budget = RetryBudget(self.pauses.append, total_s=CHECK_PAUSE_BUDGET_S)
+        provider = self._graph(budget, check.account.max_in_flight)
+        with closing(provider):
+            yield Mailbox(
+                check.run,
+                self.access,
+                provider,
+                self.database,
+                self._vault,
+                provider.max_in_flight,
+            )
 
-    def _open(
-        self, run: RunRef, database: Database, budget: RetryBudget, in_flight: int | None
-    ) -> Mailbox:
-        provider = GraphMailbox(
+    def _graph(self, budget: RetryBudget, max_in_flight: int | None) -> GraphMailbox:
+        return GraphMailbox(
             base_url=self.simulators.graph_url,
             access=self.access,
             ca_bundle=str(self.simulators.ca_bundle),
             budget=budget,
-            max_in_flight=in_flight,
+            max_in_flight=max_in_flight,
         )
-        vault = self._vault
-        if database is not self.database:
-            vault = Vault("key", CredentialStore(database), KeyService())
-        return Mailbox(run, self.access, provider, database, vault, provider.max_in_flight)

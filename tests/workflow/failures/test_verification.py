@@ -2,9 +2,12 @@
 
 import pytest
 
-from mailsync.decisions.verify import COMPARED_AGAIN_AFTER, COMPARED_IN_RUN, COMPARED_WITHIN
+from mailsync.decisions.verify import (
+    COMPARISON_RETRY_AFTER,
+    MAX_COMPARED_FOLDERS_PER_RUN,
+    MAX_COMPARISON_AGE,
+)
 from mailsync.model import FolderId, SyncType
-from tests.workflow.failures.mirror import is_mirrored
 from tests.workflow.failures.world import World
 
 MAKE_DUE = "UPDATE mailsync.email_folders SET compared_at = now() - interval '9 days' RETURNING 1"
@@ -17,6 +20,13 @@ GENERATIONS = (
     " JOIN mailsync.folder_cursors c ON c.folder_id = f.id"
 )
 LISTS = r"/messages\?.*\$count"
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """Synced once."""
+    assert world.sync() == "completed"
+    return world
 
 
 def ages_h(world: World) -> dict[FolderId, float]:
@@ -32,16 +42,16 @@ def lists_of(world: World) -> int:
 
 
 def test_folders_for_which_a_run_has_no_room_stay_due_for_the_next(world: World) -> None:
-    for at in range(COMPARED_IN_RUN):
+    for at in range(MAX_COMPARED_FOLDERS_PER_RUN):
         world.remote.folders.create(f"F{at}")
     assert world.sync() == "completed"
     world.rows(MAKE_DUE)
     number = len(ages_h(world))
-    assert COMPARED_IN_RUN < number < 2 * COMPARED_IN_RUN
+    assert MAX_COMPARED_FOLDERS_PER_RUN < number < 2 * MAX_COMPARED_FOLDERS_PER_RUN
 
     assert world.sync() == "completed"
     left = {folder for folder, hours in ages_h(world).items() if hours > 1}
-    assert len(left) == number - COMPARED_IN_RUN
+    assert len(left) == number - MAX_COMPARED_FOLDERS_PER_RUN
     assert all(ages_h(world)[folder] > 9 * 24 - 1 for folder in left)
 
     assert world.sync() == "completed"
@@ -52,7 +62,7 @@ def test_a_comparison_that_fails_is_tried_again_within_a_day_and_fails_no_sync(
     world: World,
 ) -> None:
     world.rows(MAKE_DUE)
-    world.strike(LISTS, status=500, times=None)
+    world.inject_fault(LISTS, status=500, times=None)
     lists_of(world)
     assert world.sync() == "completed"
     assert lists_of(world) > 0
@@ -60,14 +70,14 @@ def test_a_comparison_that_fails_is_tried_again_within_a_day_and_fails_no_sync(
     assert world.sync() == "completed"
     assert lists_of(world) == 0
 
-    world.calm()
-    world.let_time_pass(COMPARED_AGAIN_AFTER.total_seconds() / 3600)
+    world.clear_faults()
+    world.let_time_pass(COMPARISON_RETRY_AFTER.total_seconds() / 3600)
     assert world.sync() == "completed"
     assert max(ages_h(world).values()) < 1
 
 
 def test_no_folder_is_compared_before_it_is_due(world: World) -> None:
-    world.let_time_pass(COMPARED_WITHIN.total_seconds() / 3600 - 25)
+    world.let_time_pass(MAX_COMPARISON_AGE.total_seconds() / 3600 - 25)
     lists_of(world)
 
     assert world.sync() == "completed"
@@ -75,21 +85,18 @@ def test_no_folder_is_compared_before_it_is_due(world: World) -> None:
     assert lists_of(world) == 0
 
 
-def test_a_folder_that_appears_in_a_full_sync_restarts_no_other(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, count = dict(map(tuple, world.rows(GENERATIONS))), world._recalculate_counts
+def test_a_folder_that_appears_in_a_full_sync_restarts_no_other(world: World) -> None:
+    before = dict(map(tuple, world.rows(GENERATIONS)))
 
-    def appear_and_count(event: object) -> object:
+    def appear() -> None:
         if "Late" not in {each.display_name for each in world.remote.folders.all()}:
             world.remote.folders.create("Late")
-        return count(event)
 
-    monkeypatch.setattr(world, "_recalculate_counts", appear_and_count)
+    world.before["recalculate_counts"] = appear
     assert world.sync(SyncType.FULL) == "completed"
 
     assert dict(map(tuple, world.rows(GENERATIONS))) == {
         **{name: walk + 1 for name, walk in before.items()},
         "Late": 1,
     }
-    assert is_mirrored(world)
+    assert world.is_mirrored()

@@ -1,6 +1,6 @@
 """What the tables must hold, computed from the mailbox alone, and where they differ from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,13 +26,13 @@ SELECT m.message_id, json_build_object(
   FROM mailsync.emails m
   JOIN mailsync.email_folders f ON f.id = m.folder_id
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
- WHERE m.account_id = cast(:account AS uuid) AND m.removed_at IS NULL"""
+ WHERE m.account_id = '{account}' AND m.removed_at IS NULL"""
 _FOLDERS = """
 SELECT f.remote_id, json_build_object(
          'name', f.display_name, 'parent', f.parent_remote_id, 'role', f.role,
          'hidden', f.hidden, 'total', f.total, 'unread', f.unread)
   FROM mailsync.email_folders f
- WHERE f.account_id = cast(:account AS uuid) AND f.gone_at IS NULL"""
+ WHERE f.account_id = '{account}' AND f.gone_at IS NULL"""
 _MUST_BE_EMPTY = {
     "folders that are not proven": "email_folders WHERE {owned} AND verified_at IS NULL"
     " AND gone_at IS NULL",
@@ -40,7 +40,7 @@ _MUST_BE_EMPTY = {
     " WHERE {owned} AND walking",
     "messages in quarantine": "email_quarantine WHERE {owned}",
     "open runs": "sync_runs WHERE {owned} AND status IN ('queued', 'running')",
-    "accounts that are not complete": "email_accounts WHERE id = cast(:account AS uuid) AND"
+    "accounts that are not complete": "email_accounts WHERE id = '{account}' AND"
     " (NOT initial_sync_completed OR lease_owner IS NOT NULL OR sync_status <> 'completed'"
     " OR last_error IS NOT NULL)",
 }
@@ -48,7 +48,6 @@ _HIDDEN = {
     "hidden messages": "emails WHERE {owned} AND removed_at IS NOT NULL",
     "hidden folders": "email_folders WHERE {owned} AND gone_at IS NOT NULL",
 }
-_OWNED = "account_id = cast(:account AS uuid)"
 _ROLES = {
     "inbox": "inbox",
     "sentitems": "sent",
@@ -69,20 +68,33 @@ def divergences(
     nothing may be hidden any more.
     """
 
-    def asked(sql: str) -> list[list[Any]]:
-        return tables.run(sql, account=account_id) or []
-
     must_be_empty = {**_MUST_BE_EMPTY, **(_HIDDEN if is_confirmed else {})}
+    owned = f"account_id = '{account_id}'"
     counts = (
-        f"(SELECT count(*) FROM mailsync.{where.format(owned=_OWNED)})"
+        f"(SELECT count(*) FROM mailsync.{where.format(owned=owned, account=account_id)})"
         for where in must_be_empty.values()
     )
-    left = zip(must_be_empty, asked(f"SELECT {', '.join(counts)}")[0], strict=True)
+    left = zip(must_be_empty, tables.run(f"SELECT {', '.join(counts)}")[0], strict=True)
+    folders = dict(tables.run(_FOLDERS.format(account=account_id)))
     return [
-        *_differences("folder", dict(asked(_FOLDERS)), _folders(mailbox)),
-        *_differences("message", dict(asked(_MESSAGES)), _messages(mailbox)),
+        *_differences("folder", folders, _folders(mailbox)),
+        *_differences("message", stored(tables.run, account_id), in_mailbox(mailbox)),
         *(f"{number} {what}" for what, number in left if number),
     ]
+
+
+def stored(run: Callable[[str], Any], account_id: str) -> Things:
+    """The messages of an account that its readers see, by their ids; `run` executes SQL."""
+    return dict(run(_MESSAGES.format(account=account_id)))
+
+
+def in_mailbox(mailbox: Mailbox) -> Things:
+    """What `stored` returns when all of the mailbox is stored."""
+    return {
+        message.immutable_id: as_stored(message)
+        for folder in mailbox.folders.all()
+        for message in mailbox.messages(folder.id)
+    }
 
 
 def row_numbers(tables: Connection) -> dict[str, int]:
@@ -118,15 +130,8 @@ def _folders(mailbox: Mailbox) -> Things:
     }
 
 
-def _messages(mailbox: Mailbox) -> Things:
-    return {
-        message.immutable_id: _as_stored(message)
-        for folder in mailbox.folders.all()
-        for message in mailbox.messages(folder.id)
-    }
-
-
-def _as_stored(message: StoredMessage) -> dict[str, Any]:
+def as_stored(message: StoredMessage) -> dict[str, Any]:
+    """The row that a message must have."""
     properties = message.properties
     is_text = message.body_type == "text"
     sender = properties.get("from", {}).get("emailAddress", {})

@@ -1,0 +1,32 @@
+"""The functions of the workflow, called in this process."""
+
+import time
+import uuid
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from infra.catalog import FUNCTIONS, MAILBOX_SYNC
+
+FUNCTION_S = 300
+
+
+def load_functions() -> dict[str, ModuleType]:
+    """The modules of the workflow's handlers, by their placeholders in its definition."""
+    return {
+        f"${{{function.placeholder}}}": import_module(f"handlers.{function.module}")
+        for function in FUNCTIONS
+        if function.placeholder in MAILBOX_SYNC.definition
+    }
+
+
+def lambda_context() -> Any:
+    """What the handlers and Powertools read of Lambda's context object."""
+    deadline = time.monotonic() + FUNCTION_S
+    return SimpleNamespace(
+        function_name="test",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:eu-central-1:000000000000:function:test",
+        aws_request_id=str(uuid.uuid4()),
+        get_remaining_time_in_millis=lambda: int((deadline - time.monotonic()) * 1000),
+    )
