@@ -24,8 +24,9 @@ from mailsync.model import (
     TreeReading,
 )
 from mailsync.providers.graph.errors import GraphResponse, Target, is_gone, to_error
-from mailsync.providers.graph.http import GraphClient, read_list
+from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import read_id
+from mailsync.providers.graph.responses import read_list
 
 Json = Mapping[str, Any]
 MAX_COUNT = 2**31

@@ -23,7 +23,7 @@ from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
 from mailsync.model import Access
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import NO_RESPONSE, TOO_LARGE, GraphResponse, Target, to_error
-from mailsync.providers.graph.responses import read_item, read_response
+from mailsync.providers.graph.responses import read_item, read_list, read_response
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
@@ -159,8 +159,7 @@ class GraphClient:
         )
 
     def path_of(self, link: object) -> str:
-        """Return the path of a link that Graph returned, relative to the base URL, otherwise
-        unchanged.
+        """Return a link that Graph returned as a path below the base URL.
 
         Raises:
             ProviderRejected: the link leads to another host, which would receive the access token.
@@ -168,8 +167,8 @@ class GraphClient:
         url, base = _split(link), urlsplit(self._base_url)
         if _origin(url) != _origin(base) or not url.path.startswith(f"{base.path}/"):
             raise ProviderRejected(
-                "Microsoft Graph handed out a link that leads away from GRAPH_URL; it is not"
-                " followed, since the access token would go there."
+                "Microsoft Graph returned a link to another host than GRAPH_URL. Mailsync does not"
+                " follow it, since that host would receive the access token."
             )
         path = url.path.removeprefix(base.path)
         return f"{path}?{url.query}" if url.query else path
@@ -192,8 +191,8 @@ class GraphClient:
         return responses
 
     def _send_batches(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        """Send the paths as batches. Graph works on four items of a batch at once, so a batch is
-        smaller where the mailbox takes fewer."""
+        """Send the paths as batches, smaller ones where the mailbox takes fewer than four requests
+        at once."""
         size = BATCH_LIMIT if self.max_in_flight == MAX_IN_FLIGHT else self.max_in_flight
         responses: list[GraphResponse] = []
         for start in range(0, len(paths), size):
@@ -355,8 +354,7 @@ class _MemoryFull(Exception):
 
 
 def _is_share(refused: int, asked: int) -> bool:
-    """Return whether so many items were rejected, and others not, that concurrency must be the
-    reason."""
+    """Return whether enough items were rejected, and others not, for concurrency to be the reason."""
     return 2 <= refused < asked and refused * 4 >= asked
 
 
@@ -375,18 +373,6 @@ def mailbox_path(user: str | None) -> str:
 def prefer(page_size: int | None) -> str:
     immutable = 'IdType="ImmutableId"'
     return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable
-
-
-def read_list(response: GraphResponse, name: str) -> list[Mapping[str, Any]]:
-    """Return the list of objects with this name in a response.
-
-    Raises:
-        ProviderUnavailable: the response has no such list.
-    """
-    found = response.body.get(name)
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise ProviderUnavailable(f"Microsoft Graph left out '{name}'; trying again.")
-    return found
 
 
 def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:

@@ -53,7 +53,7 @@ from mailsync.providers.graph.errors import (
     to_error,
 )
 from mailsync.providers.graph.folders import read_folders
-from mailsync.providers.graph.http import GraphClient, mailbox_path, read_list
+from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import (
     ENTRY_SELECTED,
     SELECTED,
@@ -62,6 +62,7 @@ from mailsync.providers.graph.messages import (
     read_lean_change,
     read_message,
 )
+from mailsync.providers.graph.responses import read_list
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 

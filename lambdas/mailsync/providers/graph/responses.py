@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from mailsync.errors import ProviderUnavailable
 from mailsync.providers.graph.errors import NO_RESPONSE, GraphResponse
 from mailsync.retry_after import retry_after_s
 
@@ -30,6 +31,18 @@ def read_item(item: Mapping[str, Any]) -> GraphResponse:
         body if isinstance(body, dict) else {},
         retry_after_s(retry_after),
     )
+
+
+def read_list(response: GraphResponse, name: str) -> list[Mapping[str, Any]]:
+    """Return the list of objects with this name in a response.
+
+    Raises:
+        ProviderUnavailable: the response has no such list.
+    """
+    found = response.body.get(name)
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ProviderUnavailable(f"Microsoft Graph left out '{name}'; trying again.")
+    return found
 
 
 def _parse(content: bytearray) -> dict[str, Any] | None:

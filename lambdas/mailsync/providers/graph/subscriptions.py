@@ -16,8 +16,9 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, Target, to_error
-from mailsync.providers.graph.http import GraphClient, mailbox_path, read_list
+from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import read_id
+from mailsync.providers.graph.responses import read_list
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import SMALL_BODY_BYTES
 
