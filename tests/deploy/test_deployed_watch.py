@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from infra.sync_alarms import USER_ERRORS
 from mailsync.metrics import FAILURES, METRICS
 from tests.deploy import synthesis
 from tests.deploy.template import Resource, Template
@@ -58,6 +57,7 @@ def with_topic(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 def test_every_error_of_a_run_has_one_alarm_or_is_listed_as_not_ours() -> None:
+    from infra.sync_alarms import USER_ERRORS
 
     groups = [*groups_with_an_alarm(), USER_ERRORS]
     named = [each for group in groups for each in group]
