@@ -34,11 +34,11 @@ MAX_IN_FLIGHT = 4
 """Concurrent requests of one app to one mailbox (Microsoft Graph docs, "throttling limits"); Graph
 works on as many items of a batch at once. Other apps of a tenant may use some of them."""
 RESPONSE_LIMIT_BYTES = 32 * 2**20
-"""The limit of one decompressed response, and of all batches of one call together. In memory its
-text is up to four times as large, and is held twice."""
+"""The limit of one decompressed response, and of all batches of one call. In memory its text is up
+to four times as large, and is held twice."""
 MESSAGE_LIMIT_BYTES = 2 * RESPONSE_LIMIT_BYTES
-"""The limit of a response that is a single message: no smaller request is possible. A body at the
-limit of what is stored has 16 to 96 MB, the latter if each of its characters is escaped."""
+"""The limit of a response that is a single message. A body at the limit of what is stored has 16 to
+96 MB, the latter if each of its characters is escaped."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
 _RESPONSE_TIMEOUT_S = 45.0
 _CONNECT_TIMEOUT_S = 10.0
@@ -76,9 +76,8 @@ class GraphClient:
     `received_bytes` is the decompressed size of all responses. A response that is not complete JSON
     has the status NO_RESPONSE.
 
-    Every method raises AccessRevoked (no access token until a person acts), ProviderThrottled
-    (during a longer pause that Graph asked for, nothing is sent) and ProviderUnavailable (also
-    where `memory` has no room for the response).
+    Every method raises AccessRevoked, ProviderThrottled (during a longer pause that Graph asked
+    for, nothing is sent) and ProviderUnavailable (also where `memory` has no room).
     """
 
     def __init__(
@@ -139,7 +138,7 @@ class GraphClient:
     ) -> list[GraphResponse]:
         """Get the responses in the order of the paths, 20 paths per call.
 
-        Failed items are retried alone. An item that the response lacks is NO_RESPONSE. All items of
+        Failed items are retried alone; an item that the response lacks is NO_RESPONSE. All items of
         a batch are TOO_LARGE where the responses of this call would exceed the limit with them.
 
         Raises:
@@ -203,8 +202,7 @@ class GraphClient:
         return responses + [unsent] * (len(paths) - len(responses))
 
     def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        """Send one batch; renew the access token once where Graph rejected it, also for single
-        items."""
+        """Send one batch; renew a rejected access token once, also for single items."""
         responses = self._send_items(paths, page_size)
         refused = [at for at, response in enumerate(responses) if response.status == 401]
         if refused and self._renewed(self._access.current()):
@@ -354,7 +352,7 @@ class _MemoryFull(Exception):
 
 
 def _is_share(refused: int, asked: int) -> bool:
-    """Return whether enough items were rejected, and others not, for concurrency to be the reason."""
+    """Return whether enough items were rejected, and others not, that concurrency is the reason."""
     return 2 <= refused < asked and refused * 4 >= asked
 
 
