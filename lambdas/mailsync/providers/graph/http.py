@@ -352,7 +352,7 @@ class _MemoryFull(Exception):
 
 
 def _is_share(refused: int, asked: int) -> bool:
-    """Return whether enough items were rejected, and others not, that concurrency is the reason."""
+    """Return whether the share of rejected items shows that concurrency is the reason."""
     return 2 <= refused < asked and refused * 4 >= asked
 
 
