@@ -10,6 +10,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -151,8 +152,7 @@ class GraphClient:
         return responses
 
     def send(self, method: str, path: str, content: Any = None) -> GraphResponse:
-        """Send a request that writes. It is retried only where Graph rejected it without acting on
-        it."""
+        """Send a request that writes; retry it only where Graph rejected it unprocessed."""
         return self._send_with_retries(
             _Request(method, path, {}, self._limit(), content), retries=False
         )
@@ -382,15 +382,14 @@ def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:
 
 def _pauses_s(responses: Sequence[GraphResponse], *, retries: bool) -> dict[int, float]:
     """Return the pauses of the responses of a batch that should be retried, by their positions."""
-    found = ((at, _pause_s(response, retries=retries)) for at, response in enumerate(responses))
-    return {at: pause for at, pause in found if pause is not None}
+    pauses = enumerate(_pause_s(response, retries=retries) for response in responses)
+    return {at: pause for at, pause in pauses if pause is not None}
 
 
 def _split(link: object) -> SplitResult:
-    try:
+    with suppress(ValueError):
         return urlsplit(link if isinstance(link, str) else "")
-    except ValueError:
-        return urlsplit("")
+    return urlsplit("")
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
