@@ -51,6 +51,6 @@ def _folder(choice: FolderChoice, status: Json, ids: dict[str, int]) -> Json:
     }
 
 
-def without_folders(view: dict[str, Any]) -> Json:
+def without_folder_list(view: dict[str, Any]) -> Json:
     """Return the account for a list, whose rows show no folders."""
     return {name: value for name, value in view.items() if name != "folders"}

@@ -51,21 +51,21 @@ class Actions:
 
     def _sync(self, fields: Json) -> Json:
         body = {
-            "accountId": text(fields, "accountId"),
+            "accountId": require_text(fields, "accountId"),
             "syncType": fields.get("syncType", "manual"),
         }
         return self._api("POST", "/api/email/sync", json=body)
 
     def _cancel(self, fields: Json) -> Json:
-        account_id = text(fields, "accountId")
+        account_id = require_text(fields, "accountId")
         return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
     def _rerun(self, fields: Json) -> Json:
         """Start the same again; what was not a full sync becomes a manual one."""
-        run_id = text(fields, "runId")
+        run_id = require_text(fields, "runId")
         if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
             return self._test_sync({})
-        run = self._queries.run(run_id)
+        run = self._queries.read_run(run_id)
         sync_type = "full" if run["syncType"] == "full" else "manual"
         return self._sync({"accountId": run["accountId"], "syncType": sync_type})
 
@@ -78,7 +78,7 @@ class Actions:
         entry = {
             "EventBusName": self._sources.event_bus,
             "Source": "dashboard",
-            "DetailType": text(fields, "type"),
+            "DetailType": require_text(fields, "type"),
             "Detail": json.dumps(fields.get("detail") or {}),
         }
         (taken,) = self._sources.client("events").put_events(Entries=[entry])["Entries"]
@@ -87,11 +87,11 @@ class Actions:
         return {"eventId": taken["EventId"]}
 
     def _pause(self, fields: Json, *, paused: bool) -> Json:
-        path = f"/api/email/accounts/{text(fields, 'accountId')}"
+        path = f"/api/email/accounts/{require_text(fields, 'accountId')}"
         return self._api("PATCH", path, json={"paused": paused})
 
     def _confirm_removal(self, fields: Json) -> Json:
-        path = f"/api/email/accounts/{text(fields, 'accountId')}/confirm-removal"
+        path = f"/api/email/accounts/{require_text(fields, 'accountId')}/confirm-removal"
         return self._api("POST", path)
 
     def _api(self, method: str, path: str, **arguments: Any) -> Json:
@@ -132,7 +132,7 @@ def begin_sign_in(sources: Sources) -> Response:
     return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
 
 
-def text(fields: Json, name: str) -> str:
+def require_text(fields: Json, name: str) -> str:
     """Return a member that must be a text. Raises ActionFailed."""
     value = fields.get(name)
     if not isinstance(value, str) or not value:
@@ -140,7 +140,7 @@ def text(fields: Json, name: str) -> str:
     return value
 
 
-def number(fields: Json, name: str, default: int | None = None) -> int:
+def require_integer(fields: Json, name: str, default: int | None = None) -> int:
     """Return a member that must be a whole number. Raises ActionFailed."""
     value = fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from dashboard.definition import Scope, Way
+from dashboard.definition import Scope, Transition
 
 
 class Place(NamedTuple):
@@ -18,20 +18,20 @@ class Place(NamedTuple):
     column: int
 
 
-def arrange(scope: Scope) -> dict[str, Place]:
+def assign_grid_cells(scope: Scope) -> dict[str, Place]:
     """Return the place of every state, counted from 0; no two states share one."""
-    ways = [way for state in scope.states for way in state.ways]
+    ways = [way for state in scope.states for way in state.transitions]
     down = _without_repeating(scope.start, ways)
     layers = _layers([state.name for state in scope.states], down)
     return _columns(scope, layers, down)
 
 
-def _without_repeating(start: str, ways: Iterable[Way]) -> list[Way]:
+def _without_repeating(start: str, ways: Iterable[Transition]) -> list[Transition]:
     """Return the ways that close no circle; those on which nothing fails are followed first."""
     leaving = defaultdict(list)
     for way in sorted(ways, key=lambda each: each.kind == "catch"):
         leaving[way.source].append(way)
-    down: list[Way] = []
+    down: list[Transition] = []
     path: list[str] = []
     seen: set[str] = set()
 
@@ -49,7 +49,7 @@ def _without_repeating(start: str, ways: Iterable[Way]) -> list[Way]:
     return down
 
 
-def _layers(names: Iterable[str], down: Iterable[Way]) -> dict[str, int]:
+def _layers(names: Iterable[str], down: Iterable[Transition]) -> dict[str, int]:
     """Return each state as far below the first one as the longest way to it."""
     sources = defaultdict(list)
     for way in down:
@@ -62,7 +62,7 @@ def _layers(names: Iterable[str], down: Iterable[Way]) -> dict[str, int]:
     return {name: layer(name) for name in names}
 
 
-def _columns(scope: Scope, layers: Mapping[str, int], down: list[Way]) -> dict[str, Place]:
+def _columns(scope: Scope, layers: Mapping[str, int], down: list[Transition]) -> dict[str, Place]:
     """Return each state below one that leads to it, where that place is free."""
     rank = _ranks(scope, down)
     places: dict[str, Place] = {}
@@ -76,16 +76,18 @@ def _columns(scope: Scope, layers: Mapping[str, int], down: list[Way]) -> dict[s
     return places
 
 
-def _ranks(scope: Scope, down: list[Way]) -> dict[str, tuple[bool, bool, int, int]]:
+def _ranks(scope: Scope, down: list[Transition]) -> dict[str, tuple[bool, bool, int, int]]:
     """Who may choose a column first: what is reached without a failure, ends without one, and
     has the longest way still before it."""
     usual = [way for way in down if way.kind != "catch"]
     reached = _closure({scope.start}, [(way.source, way.target) for way in usual])
-    good = {each.name for each in scope.states if each.type != "Fail" and not _next(each.ways)}
+    good = {
+        each.name for each in scope.states if each.type != "Fail" and not _next(each.transitions)
+    }
     ends_well = _closure(good, [(way.target, way.source) for way in usual])
     depth = _layers(
         [state.name for state in scope.states],
-        [Way(way.target, way.source, way.kind) for way in usual],
+        [Transition(way.target, way.source, way.kind) for way in usual],
     )
     return {
         state.name: (
@@ -98,7 +100,7 @@ def _ranks(scope: Scope, down: list[Way]) -> dict[str, tuple[bool, bool, int, in
     }
 
 
-def _next(ways: Iterable[Way]) -> bool:
+def _next(ways: Iterable[Transition]) -> bool:
     return any(way.kind != "catch" for way in ways)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from dashboard.executions import Executions
 from dashboard.queries import Queries
 
-LOOK_EVERY_S = 0.5
-REST = 4
+MIN_POLL_INTERVAL_S = 0.5
+MIN_PAUSE_PER_POLL_DURATION = 4
 """How much longer than a look its rest is at least: many open runs take long to look at."""
-WAIT_S = 20
+MAX_WAIT_S = 20
 
 
-class Changes:
+class ChangeWatcher:
     """However many wait, tables and executions are looked at twice a second together, at most."""
 
     def __init__(self, queries: Queries, executions: Executions) -> None:
@@ -32,9 +32,9 @@ class Changes:
 
     def wait(self, since: int) -> int:
         """Wait until the version is not `since` any more, 20 s at most; return it."""
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + MAX_WAIT_S
         while (version := self._look()) == since and time.monotonic() < deadline:
-            if self._stopped.wait(LOOK_EVERY_S / 2):
+            if self._stopped.wait(MIN_POLL_INTERVAL_S / 2):
                 break
         return version
 
@@ -46,12 +46,14 @@ class Changes:
                 self._version += seen != self._seen
                 self._seen = seen
                 ended = time.monotonic()
-                self._next_look = ended + max(LOOK_EVERY_S, REST * (ended - began))
+                self._next_look = ended + max(
+                    MIN_POLL_INTERVAL_S, MIN_PAUSE_PER_POLL_DURATION * (ended - began)
+                )
             return self._version
 
     def _change_versions(self) -> list[tuple[str, int]]:
         running = self._executions.running_self_tests()
         return [
             self._executions.change_version(arn)
-            for arn in self._queries.open_executions() + running
+            for arn in self._queries.list_open_execution_arns() + running
         ]

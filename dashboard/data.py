@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from dashboard import mail
-from dashboard.accounts import account_page, account_view, without_folders
+from dashboard.accounts import account_page, account_view, without_folder_list
 from dashboard.actions import ActionFailed
-from dashboard.changes import Changes
+from dashboard.changes import ChangeWatcher
 from dashboard.events import newest
 from dashboard.executions import Executions
 from dashboard.functions import function_views, workflow_view
@@ -21,8 +21,8 @@ from dashboard.to_json import Json, iso, json_bytes
 from infra.catalog import WORKFLOWS
 from localdev.http_server import Response
 
-PAGE = 50
-MAX_PAGE = 200
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 Query = dict[str, str]
@@ -32,7 +32,7 @@ class Malformed(Exception):
     """The query cannot be meant; the sentence says which part."""
 
 
-class Data:
+class DataRoutes:
     """Raises Malformed, NotFound, ActionFailed, and what queries and executions raise."""
 
     def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
@@ -40,12 +40,12 @@ class Data:
         self._queries = queries
         self._executions = executions
         self._runs = Runs(queries, executions)
-        self.changes = Changes(queries, executions)
+        self.changes = ChangeWatcher(queries, executions)
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
             "functions": self._functions,
             "runs": self._run_list,
-            "runs/([^/]+)": lambda _, run_id: self._runs.one(run_id),
+            "runs/([^/]+)": lambda _, run_id: self._runs.read_run(run_id),
             "events": self._events,
             "accounts": self._accounts,
             "accounts/([^/]+)": self._account,
@@ -81,7 +81,7 @@ class Data:
             "status": query.get("status"),
             "trigger": query.get("trigger"),
         }
-        runs = self._runs.page(filters, (at or _END_OF_TIME, run_id), limit + 1)
+        runs = self._runs.list_runs(filters, (at or _END_OF_TIME, run_id), limit + 1)
         return _page("runs", runs, limit, lambda run: (run["createdAt"], run["id"]))
 
     def _events(self, query: Query) -> Any:
@@ -97,14 +97,14 @@ class Data:
     def _accounts(self, _: Query) -> Any:
         now = datetime.now(UTC)
         views = [account_view(account, now) for account in self._queries.accounts()]
-        return {"accounts": [without_folders(view) for view in views]}
+        return {"accounts": [without_folder_list(view) for view in views]}
 
     def _account(self, _: Query, account_id: str) -> Any:
         return account_page(
             self._queries.account(account_id),
             self._queries.folders(account_id),
             self._queries.differences(account_id),
-            self._queries.quarantine(account_id),
+            self._queries.list_quarantined_messages(account_id),
             datetime.now(UTC),
         )
 
@@ -129,7 +129,11 @@ class Data:
             )
         account_id = self._queries.message(int(number))["accountId"]
         self._sources.report_opening(account_id, int(number))
-        return Response(200, mail.document(*self._queries.body(int(number))), mail.HEADERS)
+        return Response(
+            200,
+            mail.build_mail_document(*self._queries.read_message_body(int(number))),
+            mail.HEADERS,
+        )
 
     def _changes(self, query: Query) -> Any:
         return {"version": self.changes.wait(_number(query, "since", 0))}
@@ -140,7 +144,7 @@ def json_response(status: int, document: Any) -> Response:
 
 
 def _limit(query: Query) -> int:
-    return max(1, min(_number(query, "limit", PAGE), MAX_PAGE))
+    return max(1, min(_number(query, "limit", DEFAULT_PAGE_SIZE), MAX_PAGE_SIZE))
 
 
 def _number(query: Query, name: str, default: int) -> int:

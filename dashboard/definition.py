@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["next", "default", "choice", "catch"]
+TransitionKind = Literal["next", "default", "choice", "catch"]
 
 _SIGNS = {
     "Equals": "=",
@@ -20,12 +20,12 @@ _SIGNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Transition:
     """From one state to another of the same scope; `label` says when it is taken."""
 
     source: str
     target: str
-    kind: Kind
+    kind: TransitionKind
     label: str = ""
 
 
@@ -55,12 +55,12 @@ class State:
 
     name: str
     type: str
-    ways: tuple[Way, ...]
+    transitions: tuple[Transition, ...]
     retriers: tuple[Retrier, ...]
     scope: "Scope | None" = None
     seconds_path: tuple[str, ...] = ()
 
-    def retrier_of(self, error: str) -> Retrier | None:
+    def find_retrier(self, error: str) -> Retrier | None:
         """Return the rule that decides about this error; None when there is none."""
         for retrier in self.retriers:
             if error in retrier.errors or "States.ALL" in retrier.errors:
@@ -98,22 +98,22 @@ def _state(name: str, body: Mapping[str, Any]) -> State:
     return State(
         name=name,
         type=body["Type"],
-        ways=tuple(_ways(name, body)),
+        transitions=tuple(_ways(name, body)),
         retriers=tuple(_retrier(each) for each in body.get("Retry", ())),
         scope=_scope(inner) if inner else None,
         seconds_path=tuple(body.get("SecondsPath", "$").split(".")[1:]),
     )
 
 
-def _ways(name: str, body: Mapping[str, Any]) -> Iterator[Way]:
+def _ways(name: str, body: Mapping[str, Any]) -> Iterator[Transition]:
     if "Next" in body:
-        yield Way(name, body["Next"], "next")
+        yield Transition(name, body["Next"], "next")
     for choice in body.get("Choices", ()):
-        yield Way(name, choice["Next"], "choice", _condition(choice))
+        yield Transition(name, choice["Next"], "choice", _condition(choice))
     if "Default" in body:
-        yield Way(name, body["Default"], "default", "otherwise")
+        yield Transition(name, body["Default"], "default", "otherwise")
     for catcher in body.get("Catch", ()):
-        yield Way(name, catcher["Next"], "catch", _errors(catcher["ErrorEquals"]))
+        yield Transition(name, catcher["Next"], "catch", _errors(catcher["ErrorEquals"]))
 
 
 def _errors(names: list[str]) -> str:

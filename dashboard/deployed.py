@@ -46,7 +46,7 @@ def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
     return Sources(
         stage=stage,
         settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
-        machines={
+        state_machine_arns={
             MAILBOX_SYNC.name: outputs["MailboxSyncArn"],
             TEST_SYNC.name: outputs["TestSyncArn"],
         },

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailsync.store.outbox_store import OutboxEvent
 
-OURS = "mailsync"
+PRODUCT_EVENT_SOURCE = "mailsync"
 """The source of every event that the product sends."""
 
 
@@ -27,7 +27,7 @@ def newest(
     sent: Iterable[OutboxEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[Event]:
     """Return the newest of both, at most `limit`; our own ones on the bus are in `sent` already."""
-    received = (_received(each) for each in seen if each["source"] != OURS)
+    received = (_received(each) for each in seen if each["source"] != PRODUCT_EVENT_SOURCE)
     found = [_sent(each) for each in sent] + [each for each in received if each.at < below]
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
 

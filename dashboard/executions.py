@@ -10,7 +10,7 @@ from typing import Any
 from dashboard.definition import Scope, read_definition
 from infra.catalog import TEST_SYNC
 
-REMEMBERED = 50
+MAX_CACHED_EXECUTIONS = 50
 """Executions that have ended, with their histories; neither ever changes."""
 
 Events = list[dict[str, Any]]
@@ -81,7 +81,7 @@ class Executions:
         if execution.status != "RUNNING":
             with self._lock:
                 self._ended[execution.arn] = execution, events
-                while len(self._ended) > REMEMBERED:
+                while len(self._ended) > MAX_CACHED_EXECUTIONS:
                     self._ended.popitem(last=False)
         return events
 

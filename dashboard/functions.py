@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dashboard.definition import Retrier, Scope
-from dashboard.picture import draw
+from dashboard.picture import draw_state_machine
 from dashboard.to_json import Json
 from infra.catalog import (
     AUTHORIZER,
@@ -45,7 +45,7 @@ def workflow_view(name: str, scope: Scope) -> Json:
         "purpose": _PURPOSES[name],
         "triggers": _TRIGGERS[name],
         "retries": _retries(scope),
-        "picture": draw(scope),
+        "picture": draw_state_machine(scope),
     }
 
 

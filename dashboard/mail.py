@@ -25,7 +25,7 @@ _NOTHING = "<p><em>This message has no text.</em></p>"
 _REACHES_OUT = re.compile(r"</?(?:link|meta|base)\b[^>]*>?", re.IGNORECASE)
 
 
-def document(subject: str, body_html: str | None, body_text: str | None) -> bytes:
+def build_mail_document(subject: str, body_html: str | None, body_text: str | None) -> bytes:
     """Return an HTML document with the mail's own markup, without its link, meta and base tags."""
     if body_html:
         content = _REACHES_OUT.sub(" ", body_html)

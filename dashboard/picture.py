@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from dashboard.arrange import arrange
-from dashboard.definition import Kind, Scope, State, Way
+from dashboard.arrange import assign_grid_cells
+from dashboard.definition import Scope, State, Transition, TransitionKind
 from dashboard.grid import Grid, Point, Size
 
-HEIGHT = 36
-LETTER = 8
-INSET = 40
-FRAME = 16
-TITLE = 32
+STATE_HEIGHT_PX = 36
+LETTER_WIDTH_PX = 8
+STATE_PADDING_PX = 40
+MAP_FRAME_PX = 16
+MAP_TITLE_HEIGHT_PX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Edge:
     target: str
     points: tuple[Point, ...]
     label: str
-    kind: Kind
+    kind: TransitionKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,14 @@ class Picture:
     edges: tuple[Edge, ...]
 
 
-def draw(scope: Scope, inside: str | None = None) -> Picture:
+def draw_state_machine(scope: Scope, inside: str | None = None) -> Picture:
     """Draw these states; a Map frames the picture of its own ones."""
-    inner = {each.name: draw(each.scope, each.name) for each in scope.states if each.scope}
+    inner = {
+        each.name: draw_state_machine(each.scope, each.name) for each in scope.states if each.scope
+    }
     sizes = {each.name: _size(each, inner.get(each.name)) for each in scope.states}
     ways = _merged(scope)
-    grid = Grid(arrange(scope), sizes, ways)
+    grid = Grid(assign_grid_cells(scope), sizes, ways)
     nodes = [
         Node(each.name, each.type, *grid.corner(each.name), *sizes[each.name], inside)
         for each in scope.states
@@ -56,23 +58,27 @@ def draw(scope: Scope, inside: str | None = None) -> Picture:
     edges = [Edge(way.source, way.target, grid.line(way), way.label, way.kind) for way in ways]
     for frame in nodes[:]:
         if frame.name in inner:
-            content = _moved(inner[frame.name], frame.x + FRAME, frame.y + TITLE)
+            content = _moved(
+                inner[frame.name], frame.x + MAP_FRAME_PX, frame.y + MAP_TITLE_HEIGHT_PX
+            )
             nodes += content.nodes
             edges += content.edges
     return Picture(grid.width, grid.height, tuple(nodes), tuple(edges))
 
 
 def _size(state: State, content: Picture | None) -> Size:
-    width = float(len(state.name) * LETTER + INSET)
+    width = float(len(state.name) * LETTER_WIDTH_PX + STATE_PADDING_PX)
     if content is None:
-        return width, HEIGHT
-    return max(width, content.width + 2 * FRAME), content.height + TITLE + FRAME
+        return width, STATE_HEIGHT_PX
+    return max(
+        width, content.width + 2 * MAP_FRAME_PX
+    ), content.height + MAP_TITLE_HEIGHT_PX + MAP_FRAME_PX
 
 
-def _merged(scope: Scope) -> list[Way]:
+def _merged(scope: Scope) -> list[Transition]:
     """Merge the ways of a kind between two states into one line, with all that it is taken for."""
-    merged: dict[tuple[str, str, Kind], Way] = {}
-    for way in (way for state in scope.states for way in state.ways):
+    merged: dict[tuple[str, str, TransitionKind], Transition] = {}
+    for way in (way for state in scope.states for way in state.transitions):
         key = (way.source, way.target, way.kind)
         known = merged.get(key)
         merged[key] = replace(way, label=f"{known.label} or {way.label}") if known else way

@@ -22,7 +22,7 @@ from mailsync.store.outbox_store import OutboxEvent
 from mailsync.store.statements import statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
-CONNECTIONS = 4
+MAX_CONNECTIONS = 4
 QUERIES = Path(__file__).with_name("queries.sql")
 MAX_ID = 2**63 - 1
 
@@ -49,8 +49,8 @@ class Queries:
 
     def __init__(self, settings: Settings) -> None:
         self._free: LifoQueue[Database] = LifoQueue()
-        self._left_to_close = CONNECTIONS
-        for _ in range(CONNECTIONS):
+        self._left_to_close = MAX_CONNECTIONS
+        for _ in range(MAX_CONNECTIONS):
             self._free.put(ReadOnlyDatabase(settings))
 
     def close(self) -> None:
@@ -94,11 +94,11 @@ class Queries:
         """Return values that differ as soon as anything has changed."""
         return tuple(self._rows("change_version")[0])
 
-    def open_executions(self) -> list[str]:
+    def list_open_execution_arns(self) -> list[str]:
         """Return their ARNs, twenty at most."""
         return [arn for (arn,) in self._rows("open_executions")]
 
-    def runs(
+    def list_runs(
         self,
         *,
         account_id: str | None = None,
@@ -114,11 +114,11 @@ class Queries:
         which = {"account_id": account_id, "status": status, "trigger": trigger, "run_id": None}
         return self._records("runs", **which, before_at=at, before_id=run_id, limit=limit)
 
-    def run(self, run_id: str) -> Json:
+    def read_run(self, run_id: str) -> Json:
         """Raises NotFound."""
-        return self.whole_run(run_id)[0]
+        return self.read_run_with_folders(run_id)[0]
 
-    def whole_run(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
+    def read_run_with_folders(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
         """Return a run, its part in each folder, and the names of all folders of its account.
 
         Raises NotFound.
@@ -160,7 +160,7 @@ class Queries:
         found = self._rows("proof_differences", account_id=account_id)
         return [FoundDifference(*row) for row in found]
 
-    def quarantine(self, account_id: str) -> list[Json]:
+    def list_quarantined_messages(self, account_id: str) -> list[Json]:
         """Return two hundred at most, from the last that was tried on."""
         return self._records("quarantine", account_id=account_id)
 
@@ -179,7 +179,7 @@ class Queries:
         """Raises NotFound."""
         return self._record("message", "message", message_id=message_id)
 
-    def body(self, message_id: int) -> tuple[str, str | None, str | None]:
+    def read_message_body(self, message_id: int) -> tuple[str, str | None, str | None]:
         """Return subject, HTML and plain text. Raises NotFound."""
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]

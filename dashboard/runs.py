@@ -5,9 +5,14 @@ from datetime import datetime
 import orjson
 
 from dashboard.executions import Execution, Executions
-from dashboard.forecast import expect_retries, label, states, what_next
+from dashboard.forecast import (
+    forecast_next_event,
+    set_next_attempt_times,
+    status_by_state,
+    step_label,
+)
 from dashboard.history import Step, read_history
-from dashboard.picture import draw
+from dashboard.picture import draw_state_machine
 from dashboard.queries import NotFound, Queries
 from dashboard.to_json import Json, json_bytes, milliseconds, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
@@ -33,9 +38,9 @@ class Runs:
         self._executions = executions
         self._pictures: dict[str, orjson.Fragment] = {}
 
-    def page(self, filters: Filters, before: tuple[datetime, str], limit: int) -> list[Json]:
+    def list_runs(self, filters: Filters, before: tuple[datetime, str], limit: int) -> list[Json]:
         """Return `limit` runs at most, from the newest on, below the position `before`."""
-        stored = self._queries.runs(**filters, before=before, limit=limit)
+        stored = self._queries.list_runs(**filters, before=before, limit=limit)
         found = [_summary(run) for run in stored] + self._self_tests(filters, before)
         found.sort(key=lambda run: (run["createdAt"], run["id"]), reverse=True)
         return found[:limit]
@@ -50,10 +55,10 @@ class Runs:
             and filters["status"] in (None, _STATUSES[each.status])
         ]
 
-    def one(self, run_id: str) -> Json:
+    def read_run(self, run_id: str) -> Json:
         """Raises NotFound."""
         try:
-            run, folders, names = self._queries.whole_run(run_id)
+            run, folders, names = self._queries.read_run_with_folders(run_id)
         except NotFound:
             return self._one_self_test(run_id)
         execution = self._execution(run)
@@ -63,10 +68,10 @@ class Runs:
             **_summary(run),
             "historyLost": execution is None and _had_steps(run),
             "inOneFunction": run["startedAt"] is not None and not _had_steps(run),
-            "states": states(steps),
+            "states": status_by_state(steps),
             "steps": [_step(each, names) for each in steps],
             "folders": folders,
-            "next": what_next(run, steps, scope, names),
+            "next": forecast_next_event(run, steps, scope, names),
             "picture": self._picture(MAILBOX_SYNC.name),
         }
 
@@ -80,7 +85,7 @@ class Runs:
     def _picture(self, workflow: str) -> orjson.Fragment:
         """Drawn once: it is that of the definition, whatever a run did."""
         if workflow not in self._pictures:
-            picture = draw(self._executions.definition(workflow))
+            picture = draw_state_machine(self._executions.definition(workflow))
             self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
         return self._pictures[workflow]
 
@@ -93,7 +98,7 @@ class Runs:
             **_self_test(execution),
             "historyLost": False,
             "inOneFunction": False,
-            "states": states(steps),
+            "states": status_by_state(steps),
             "steps": [_step(each, {}) for each in steps],
             "folders": [],
             "next": None,
@@ -104,7 +109,7 @@ class Runs:
         if execution is None:
             return []
         steps = read_history(self._executions.history(execution))
-        expect_retries(steps, self._executions.definition(workflow))
+        set_next_attempt_times(steps, self._executions.definition(workflow))
         return steps
 
 
@@ -140,6 +145,6 @@ def _self_test(execution: Execution) -> Json:
 def _step(step: Step, names: dict[int, str]) -> Json:
     return {
         **to_json(step),
-        "label": label(step, names),
+        "label": step_label(step, names),
         "durationMs": milliseconds(step.started_at, step.finished_at),
     }

@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 
-from dashboard.actions import Action, ActionFailed, number, text
+from dashboard.actions import Action, ActionFailed, require_integer, require_text
 from dashboard.queries import Queries
 from dashboard.sources import Sources
 from dashboard.to_json import Json
-from localdev.demo_account import connect, simulator
+from localdev.demo_account import call_simulator, connect_demo_account
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import Provider
 
@@ -49,7 +49,7 @@ class Simulation:
 
     def _control(self, action: str, **more: Any) -> Json:
         try:
-            response: Json = simulator(self._provider, "POST", action, **more)
+            response: Json = call_simulator(self._provider, "POST", action, **more)
         except httpx.HTTPStatusError as refused:
             reason = refused.response.json()
             raise ActionFailed(409, f"{reason['error']}: {reason['message']}") from None
@@ -61,19 +61,19 @@ class Simulation:
         token = self._sources.token()
         assert token is not None, "a simulated stack signs its own tokens"
         if address:
-            name = text(fields, "address").partition("@")[0].title()
+            name = require_text(fields, "address").partition("@")[0].title()
             self._control("mailboxes", address=address, display_name=name)
         try:
-            account = connect(self._sources.api_url, self._provider, token, address)
+            account = connect_demo_account(self._sources.api_url, self._provider, token, address)
         except StartFailed as failed:
             raise ActionFailed(502, str(failed)) from failed
         return {"accountId": account.id, "address": account.address}
 
     def _deliver(self, fields: Json) -> Json:
-        count = number(fields, "count", 1)
+        count = require_integer(fields, "count", 1)
         if not 1 <= count <= MAX_DELIVERY:
             raise ActionFailed(422, f"From 1 to {MAX_DELIVERY} mails can be delivered at once.")
-        address, folder = text(fields, "address"), fields.get("folder") or "inbox"
+        address, folder = require_text(fields, "address"), fields.get("folder") or "inbox"
         subject = fields.get("subject") or "A new mail"
         subjects = [f"{subject} {each + 1}" if count > 1 else subject for each in range(count)]
         mail = {"mailbox": address, "folder": folder, "sender": SENDER, "body": BODY}
@@ -88,19 +88,19 @@ class Simulation:
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
-        message = self._queries.message(number(fields, "messageId"))
+        message = self._queries.message(require_integer(fields, "messageId"))
         return self._control(
             action, mailbox=message["emailAddress"], id=message["messageId"], **more
         )
 
     def _revoke(self, fields: Json) -> Json:
         """Seen at once, since the token in use is refused too."""
-        response = self._control("revoke", mailbox=text(fields, "address"))
+        response = self._control("revoke", mailbox=require_text(fields, "address"))
         return {**response, **self._inject_fault(_TOKEN_EXPIRED, times=1)}
 
     def _throttle(self, fields: Json) -> Json:
         """Reject every request for so many seconds, with a Retry-After of as many."""
-        seconds = number(fields, "seconds")
+        seconds = require_integer(fields, "seconds")
         fault = {"status": 429, "code": "TooManyRequests", "retry_after": seconds}
         return self._inject_fault(fault, times=None, lasts_s=seconds)
 
@@ -108,5 +108,5 @@ class Simulation:
         return self._control("faults", rules=[{"fault": fault, **rule}])
 
     def _clear_faults(self, _: Json) -> Json:
-        response: Json = simulator(self._provider, "DELETE", "faults")
+        response: Json = call_simulator(self._provider, "DELETE", "faults")
         return response

@@ -8,9 +8,9 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard.actions import ActionFailed, Actions, begin_sign_in
-from dashboard.data import Data, Malformed, json_response
+from dashboard.data import DataRoutes, Malformed, json_response
 from dashboard.executions import Executions
-from dashboard.pages import PROTECTION, page
+from dashboard.pages import SECURITY_HEADERS, static_file_response
 from dashboard.queries import NotFound, Queries
 from dashboard.simulation import Simulation
 from dashboard.sources import Sources
@@ -37,8 +37,8 @@ class Site:
         self._start_token = start_token
         self._sources = sources
         self._queries = Queries(sources.settings)
-        executions = Executions(sources.client("stepfunctions"), sources.machines)
-        self._data = Data(sources, self._queries, executions)
+        executions = Executions(sources.client("stepfunctions"), sources.state_machine_arns)
+        self._data = DataRoutes(sources, self._queries, executions)
         actions = Actions(sources, self._queries, executions)
         self._actions = {**actions.known, **Simulation(sources, self._queries).known}
 
@@ -81,7 +81,7 @@ class Site:
         if request.method != "GET":
             return _error(405, "Only GET is answered here.")
         if not request.path.startswith(DATA):
-            return page(request.path)
+            return static_file_response(request.path)
         found = self._data(request.path.removeprefix(DATA), request.query)
         return found or _error(404, "There is nothing of this name.")
 
@@ -103,4 +103,4 @@ def _error(status: int, sentence: str) -> Response:
 
 
 def _protected(response: Response) -> Response:
-    return replace(response, headers={**PROTECTION, **response.headers})
+    return replace(response, headers={**SECURITY_HEADERS, **response.headers})

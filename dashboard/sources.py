@@ -25,7 +25,7 @@ class Sources:
 
     stage: str
     settings: Settings
-    machines: Mapping[str, str]
+    state_machine_arns: Mapping[str, str]
     client: Callable[[str], Any]
     api_url: str
     aws_url: str | None = None

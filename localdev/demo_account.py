@@ -39,7 +39,7 @@ class DemoAccount:
         return found
 
 
-def connect(
+def connect_demo_account(
     api_url: str, provider: Provider, token: str, address: str | None = None
 ) -> DemoAccount:
     """Sign in with that simulated mailbox, or the first, by the OAuth code flow, browser-like.
@@ -61,7 +61,7 @@ def connect(
 
 def _first_mailbox(provider: Provider) -> str:
     try:
-        return str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
+        return str(call_simulator(provider, "GET", "state")["mailboxes"][0]["address"])
     except (httpx.HTTPError, ValueError, LookupError) as error:
         raise StartFailed(
             f"There is no simulated mailbox at {provider.graph_url} ({type(error).__name__}): give"
@@ -69,7 +69,7 @@ def _first_mailbox(provider: Provider) -> str:
         ) from None
 
 
-def simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
+def call_simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
     """Call an action of the simulators' back door, `/_sim/ACTION`."""
     url = urlsplit(provider.graph_url)
     response = httpx.request(

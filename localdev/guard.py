@@ -36,7 +36,7 @@ class Guard:
 
     def rejection(self, method: str, path: str, headers: Headers, *, port: int) -> str | None:
         """Return why the server rejects the request, as a sentence, or None if it takes it."""
-        hosts = own_hosts(port)
+        hosts = loopback_host_values(port)
         if headers.get("Host") not in hosts:
             return f"The Host header must be localhost:{port}: other names may be DNS rebinding."
         origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
@@ -60,7 +60,7 @@ class Guard:
 PROGRAMS_ONLY = Guard()
 
 
-def own_hosts(port: int) -> frozenset[str]:
+def loopback_host_values(port: int) -> frozenset[str]:
     """Return the values of `Host` under which clients reach this port of loopback."""
     bare = LOOPBACK_NAMES if port in _DEFAULT_PORTS else ()
     return frozenset((*(f"{name}:{port}" for name in LOOPBACK_NAMES), *bare))

@@ -10,9 +10,9 @@ from typing import NoReturn
 from localdev.engine.simulator_process import Provider
 from localdev.own_servers import (
     API_SETTINGS,
-    HELP,
-    NotUsable,
+    ENVIRONMENT_HELP,
     OwnDatabase,
+    UnusableOption,
     own_database,
     own_provider,
 )
@@ -80,12 +80,12 @@ class Options:
 
     @property
     def provider(self) -> Provider | None:
-        """Raises NotUsable."""
+        """Raises UnusableOption."""
         return own_provider(self.graph_url, self.authority, self.environment)
 
     @property
     def database(self) -> OwnDatabase | None:
-        """Raises NotUsable."""
+        """Raises UnusableOption."""
         return own_database(self.database_url, self.environment)
 
 
@@ -108,7 +108,7 @@ def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> 
             parents=[common],
             help=purpose,
             description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog=HELP,
+            epilog=ENVIRONMENT_HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     chosen = vars(parser.parse_args(arguments))
@@ -119,7 +119,7 @@ def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> 
     made = Options(**options, environment=environment)
     try:
         _require_usable(made)
-    except NotUsable as wrong:
+    except UnusableOption as wrong:
         parser.error(str(wrong))
     return chosen["command"], made
 
@@ -131,9 +131,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _require_usable(options: Options) -> None:
-    """Raises NotUsable."""
+    """Raises UnusableOption."""
     if options.provider and options.mbox:
-        raise NotUsable(
+        raise UnusableOption(
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )

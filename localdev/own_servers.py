@@ -14,7 +14,7 @@ from localdev.engine.simulator_process import CONTROL_SECRET, Provider
 from mailsync.errors import SettingMissing
 from mailsync.settings import Settings
 
-HELP = """\
+ENVIRONMENT_HELP = """\
 environment, where the servers are your own (relative paths: of the folder you are in):
   GRAPH_URL                     as --graph-url
   MICROSOFT_AUTHORITY           as --authority
@@ -37,7 +37,7 @@ API_SETTINGS = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 
-class NotUsable(Exception):
+class UnusableOption(Exception):
     """What was given cannot work; the message is one sentence that names it and what to do."""
 
 
@@ -54,22 +54,22 @@ def own_provider(
     """Mail and sign-in of these two servers, with the app of `environment`; None: none is given.
 
     Raises:
-        NotUsable: one of them is missing, what belongs to them is, or a file cannot be used.
+        UnusableOption: one of them is missing, what belongs to them is, or a file cannot be used.
     """
     if not graph_url and not authority:
         return None
     if not graph_url or not authority:
-        raise NotUsable(
+        raise UnusableOption(
             "--graph-url (GRAPH_URL) and --authority (MICROSOFT_AUTHORITY) belong together: give"
             f" {'--graph-url' if authority else '--authority'} too, or neither for the simulators."
         )
     if not environment.get("MICROSOFT_CLIENT_ID"):
-        raise NotUsable(
+        raise UnusableOption(
             "--graph-url and --authority need an app registration: set MICROSOFT_CLIENT_ID, and"
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
     if not any(environment.get(each) for each in _CREDENTIALS):
-        raise NotUsable(
+        raise UnusableOption(
             "MICROSOFT_CLIENT_ID needs the secret or the certificate of that app registration: set"
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
@@ -86,14 +86,14 @@ def own_provider(
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )
     except SettingMissing as wrong:
-        raise NotUsable(str(wrong)) from None
+        raise UnusableOption(str(wrong)) from None
 
 
 def own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
     """Return the database of this URL; None when none is given.
 
     Raises:
-        NotUsable: DATABASE_CA_BUNDLE is no file of certificates.
+        UnusableOption: DATABASE_CA_BUNDLE is no file of certificates.
     """
     if not url:
         return None
@@ -114,7 +114,7 @@ def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
     try:
         ssl.create_default_context(cafile=path or None, cadata=value if is_text else None)
     except (OSError, ValueError):
-        raise NotUsable(
+        raise UnusableOption(
             f"{name} must name a PEM file of certificates, and {path or 'its text'} is none."
         ) from None
     return path or value
@@ -127,7 +127,7 @@ def _certificate(environment: Mapping[str, str]) -> str:
     if value and not value.startswith("-----BEGIN"):
         value = _file(value, name).read_text(errors="replace")
     if value and not ("BEGIN CERTIFICATE" in value and "PRIVATE KEY-----" in value):
-        raise NotUsable(
+        raise UnusableOption(
             f"{name} must be the PEM of the app's certificate and its private key, or the name of"
             " its file."
         )
@@ -135,10 +135,12 @@ def _certificate(environment: Mapping[str, str]) -> str:
 
 
 def _file(value: str, name: str) -> Path:
-    """Raises NotUsable when there is no such file, or it cannot be read."""
+    """Raises UnusableOption when there is no such file, or it cannot be read."""
     path = Path(value).expanduser().absolute()
     try:
         path.open("rb").close()
     except OSError as error:
-        raise NotUsable(f"{name} names {path}, which cannot be read ({error.strerror}).") from None
+        raise UnusableOption(
+            f"{name} names {path}, which cannot be read ({error.strerror})."
+        ) from None
     return path

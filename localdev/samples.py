@@ -16,7 +16,7 @@ EVENTS = Path(__file__).resolve().parent.parent / "events"
 ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
 USER_ID = "ann"
 RUN_ID = "run-from-a-sample-event"
-LEASE_TAKER = "mark-syncing"
+LEASE_TAKING_FUNCTION = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
 # `authorize` is meant to refuse: its sample bears a token that is none. `close-run` and
@@ -24,7 +24,7 @@ LEASE_TAKER = "mark-syncing"
 # subscription of `webhook` is unknown, which gets the same result as any.
 EXPECTED_RESULTS: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
-    LEASE_TAKER: {"acquired": True, "epoch": int},
+    LEASE_TAKING_FUNCTION: {"acquired": True, "epoch": int},
     "get-access-token": {"waitSeconds": 0},
     "sync-folders": {"folderIds": list, "atOnce": int, "waitSeconds": 0},
     "reset-folder": {"resets": 1},
@@ -84,7 +84,7 @@ class Samples:
         event.update({name: value for name, value in ids.items() if name in event})
         return json.dumps(event).encode()
 
-    def mismatch(self, function: str, payload: bytes) -> str | None:
+    def find_result_mismatch(self, function: str, payload: bytes) -> str | None:
         """Return what is wrong with the function's result; None: nothing. Remembers a lease."""
         try:
             result = json.loads(payload)
@@ -92,7 +92,7 @@ class Samples:
             return f"answers no JSON: {payload[:200]!r}"
         if not _fits(EXPECTED_RESULTS[function], result):
             return f"answers {json.dumps(result)[:400]}, not {EXPECTED_RESULTS[function]}"
-        if function == LEASE_TAKER:
+        if function == LEASE_TAKING_FUNCTION:
             self.epoch = result["epoch"]
         return None
 

@@ -29,10 +29,10 @@ from localdev.engine.aws_resources import (
     aws_client,
     create_event_bus,
     create_workflows,
-    forget_everything,
     open_token_key,
+    reset_moto_state,
 )
-from localdev.engine.dev_login import demo_sign_in, open_secret
+from localdev.engine.dev_login import demo_token_maker, open_secret
 from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_api import HttpApi
@@ -90,15 +90,15 @@ class Stack:
         """Stop in reverse order; nothing that was committed is lost. May be repeated."""
         self._exit.close()
 
-    def token(self) -> str:
+    def make_demo_token(self) -> str:
         """Return a development token of the demo user, valid for some hours."""
-        return demo_sign_in(open_secret(self.data / "jwt-secret"))()
+        return demo_token_maker(open_secret(self.data / "jwt-secret"))()
 
     def _start(self) -> None:
         lock = lock_folder(self.data, what="data")
         self._exit.callback(lock.close)
         if self.options.fresh:
-            forget_data(self.data)
+            delete_stack_data(self.data)
         api = self._listen()
         self._launch_simulators()
         self._open_database()
@@ -126,7 +126,7 @@ class Stack:
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER.name,
-            sign_in=demo_sign_in(secret) if self.options.is_dev_login_on else None,
+            sign_in=demo_token_maker(secret) if self.options.is_dev_login_on else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
@@ -174,7 +174,7 @@ class Stack:
         )
 
     def _configure(self) -> None:
-        forget_everything()
+        reset_moto_state()
         create_event_bus(self.aws_url)
         key = open_token_key(self.aws_url, self.data / "token-key.json")
         arns = create_workflows(
@@ -204,7 +204,7 @@ class Stack:
         return Sources(
             stage="local",
             settings=Settings(dict(settings)),
-            machines={
+            state_machine_arns={
                 MAILBOX_SYNC.name: settings["MAILBOX_SYNC_ARN"],
                 TEST_SYNC.name: settings["TEST_SYNC_ARN"],
             },
@@ -212,10 +212,10 @@ class Stack:
             api_url=self.api_url,
             aws_url=self.aws_url,
             is_dev_login_on=self.options.is_dev_login_on,
-            token=self.token,
+            token=self.make_demo_token,
             provider=self.provider if self.simulators else None,
             event_bus=EVENT_BUS,
-            seen_events=self.events.seen,
+            seen_events=self.events.list_seen_events,
         )
 
     def _simulated(self) -> Provider:
@@ -232,7 +232,7 @@ class Stack:
             self.postgres.open_login(FUNCTIONS_LOGIN, role="mailsync_writer")
 
 
-def forget_data(data: Path) -> None:
+def delete_stack_data(data: Path) -> None:
     """Remove what stacks have stored in the folder, and nothing else that may be there."""
     Postgres(data / "postgres").erase()
     for name in ("postgres", "simulators", "logs"):

@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 from infra import catalog
 from localdev.containers.relay import Relay
-from localdev.containers.sam import Sam, answers, free_port
+from localdev.containers.sam import Sam, free_port, get_from_emulated_api
 from localdev.containers.settings import deployed_settings
 from localdev.containers.template import LocalTemplate
-from localdev.demo_account import DemoAccount, connect
+from localdev.demo_account import DemoAccount, connect_demo_account
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
-from localdev.samples import EXPECTED_RESULTS, LEASE_TAKER, Samples
+from localdev.samples import EXPECTED_RESULTS, LEASE_TAKING_FUNCTION, Samples
 from localdev.stack import FUNCTIONS_LOGIN, Stack
 
 MESSAGES = 150
@@ -92,7 +92,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
 
 def _connected(stack: Stack) -> DemoAccount:
     """An account whose first sync, by the local stack's own functions, is over."""
-    account = connect(stack.api_url, stack.provider, stack.token())
+    account = connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
     deadline = time.monotonic() + SYNC_LIMIT_S
     while account.status()["runId"] is not None:
         if time.monotonic() > deadline:
@@ -110,12 +110,12 @@ def _samples(account: DemoAccount) -> Samples:
 def _invoke(sam: Sam, template: LocalTemplate, samples: Samples, only: str | None) -> None:
     """Invoke the functions. Raises StartFailed at the first result that is not the expected one."""
     for name in EXPECTED_RESULTS:
-        if only and name not in (only, LEASE_TAKER):
+        if only and name not in (only, LEASE_TAKING_FUNCTION):
             continue
         began = time.monotonic()
         logical_id = template.logical_id(catalog.find_function(name))
         result = sam.invoke(template.file, logical_id, samples.event(name))
-        complaint = samples.mismatch(name, result)
+        complaint = samples.find_result_mismatch(name, result)
         if complaint:
             raise StartFailed(f"{name} {complaint}")
         seconds = time.monotonic() - began
@@ -127,11 +127,11 @@ def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount
     with sam.api(template.file, stack.data / "logs" / "start-api.log") as url:
         for path, token, wanted in (
             ("/api/health", None, 200),
-            (status, stack.token(), 200),
+            (status, stack.make_demo_token(), 200),
             (status, "not-a-token", 403),
             (status, None, 401),
         ):
-            result = answers(url + path, token=token)
+            result = get_from_emulated_api(url + path, token=token)
             if result.status_code != wanted:
                 raise StartFailed(f"GET {path}: {result.status_code}, not {wanted}: {result.text}")
             print(

@@ -147,7 +147,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def answers(url: str, *, token: str | None = None) -> httpx.Response:
+def get_from_emulated_api(url: str, *, token: str | None = None) -> httpx.Response:
     """GET a URL of the emulated API; a container is started for it, so it may take a while."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.get(url, headers=headers, timeout=INVOKE_LIMIT_S)

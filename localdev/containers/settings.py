@@ -28,7 +28,7 @@ def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dic
     }
 
 
-def filled(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[str, str]:
+def fill_variables(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[str, str]:
     """A function's variables as the template has them, with these values where there are any.
 
     Raises KeyError for a reference, to a resource of AWS, that no value stands in for.

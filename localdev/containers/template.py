@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.catalog import Function
 from infra.mailsync_app import CDK_JSON, MailsyncApp
-from localdev.containers.settings import filled
+from localdev.containers.settings import fill_variables
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.private_files import write_private
 
@@ -47,7 +47,7 @@ class LocalTemplate:
         for resource in self._functions().values():
             variables = resource["Properties"].setdefault("Environment", {})
             variables = variables.setdefault("Variables", {})
-            variables.update(filled(variables, values))
+            variables.update(fill_variables(variables, values))
             variables.update({name: values[name] for name in ("AWS_ENDPOINT_URL", *CREDENTIALS)})
             variables["CA_BUNDLE"] = f"/var/task/{CA_BUNDLE}"
             code = self._assembly / resource["Metadata"]["aws:asset:path"]

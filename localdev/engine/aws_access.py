@@ -23,7 +23,7 @@ from botocore.credentials import Credentials
 from werkzeug.datastructures import EnvironHeaders
 
 from localdev.engine.aws_resources import CREDENTIALS
-from localdev.engine.definition import foreign_resources
+from localdev.engine.definition import find_non_function_resources
 from localdev.guard import PROGRAMS_ONLY
 
 INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
@@ -70,7 +70,9 @@ StartResponse = Callable[..., object]
 WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-def restricted(application: WsgiApplication, port: Callable[[], int]) -> WsgiApplication:
+def restrict_to_signed_requests(
+    application: WsgiApplication, port: Callable[[], int]
+) -> WsgiApplication:
     """Wrap the application: 403 for requests that are not signed with `CREDENTIALS`, come from a
     page or name another action; no CORS headers in any response."""
 
@@ -91,7 +93,7 @@ def restricted(application: WsgiApplication, port: Callable[[], int]) -> WsgiApp
 
 
 def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | None:
-    service = signing_service(environ["REQUEST_METHOD"], _target(environ), headers, body)
+    service = service_of_signature(environ["REQUEST_METHOD"], _target(environ), headers, body)
     if service is None:
         return (
             "The request is not signed with the credentials of this stack, which makes new ones at"
@@ -109,7 +111,7 @@ def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | Non
 
 def _denied_definition(body: bytes) -> str | None:
     try:
-        foreign = foreign_resources(json.loads(body)["definition"])
+        foreign = find_non_function_resources(json.loads(body)["definition"])
     except (ValueError, TypeError, LookupError):
         return None  # moto says what is wrong with it
     if not foreign:
@@ -117,7 +119,9 @@ def _denied_definition(body: bytes) -> str | None:
     return f"Workflows of the local stack call Lambda only, not {', '.join(sorted(foreign))}."
 
 
-def signing_service(method: str, target: str, headers: EnvironHeaders, body: bytes) -> str | None:
+def service_of_signature(
+    method: str, target: str, headers: EnvironHeaders, body: bytes
+) -> str | None:
     """Return the service for which our credentials signed the request, or None.
 
     target: path and query as the client sent them.

@@ -31,7 +31,7 @@ from localdev.engine.aws_access import (
     StartResponse,
     WsgiApplication,
     read_body,
-    restricted,
+    restrict_to_signed_requests,
 )
 from localdev.engine.aws_resources import aws_client
 from localdev.engine.event_bus import EventBus
@@ -43,7 +43,7 @@ _PUT_EVENTS = "AWSEvents.PutEvents"
 _START_EXECUTION = "AWSStepFunctions.StartExecution"
 
 
-class Functions(Protocol):
+class FunctionInvoker(Protocol):
     """Whoever answers the Invoke API; `function` is a name or an ARN."""
 
     def invoke(self, function: str, payload: bytes, /) -> InvocationResult: ...
@@ -60,15 +60,17 @@ class AwsEndpoint:
     Raises StartFailed when the port is taken.
     """
 
-    def __init__(self, host: Functions, *, port: int, bus: EventBus | None = None) -> None:
+    def __init__(self, host: FunctionInvoker, *, port: int, bus: EventBus | None = None) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         moto: WsgiApplication = DomainDispatcherApplication(create_backend_app)
         moto = _forgetting(moto)
         if bus:
             moto = _events_beside(moto, bus)
-        boto_client.boto3 = EngineClients()  # type: ignore[attr-defined]
-        application = restricted(_invocations_before(moto, host), lambda: self.port)
+        boto_client.boto3 = LambdaClientFactory()  # type: ignore[attr-defined]
+        application = restrict_to_signed_requests(
+            _invocations_before(moto, host), lambda: self.port
+        )
         self._server = _serve(application, port)
         os.environ["MOTO_PORT"] = str(self.port)
         self._thread = threading.Thread(
@@ -90,7 +92,7 @@ class AwsEndpoint:
         self._server.server_close()
 
 
-class EngineClients:
+class LambdaClientFactory:
     """What moto's Step Functions see of boto3: clients of Lambda, with our credentials."""
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
@@ -109,7 +111,7 @@ def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
         raise StartFailed(f"Port {port} is in use: give another --aws-port.") from taken
 
 
-def _invocations_before(moto: WsgiApplication, host: Functions) -> WsgiApplication:
+def _invocations_before(moto: WsgiApplication, host: FunctionInvoker) -> WsgiApplication:
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         match = INVOKE.match(environ["PATH_INFO"])
         if match is None:
@@ -141,7 +143,7 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
 def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == SEEN_EVENTS:
-            response = json.dumps(bus.seen()).encode()
+            response = json.dumps(bus.list_seen_events()).encode()
             start("200 OK", [("Content-Type", "application/json")])
             return [response]
         if environ.get("HTTP_X_AMZ_TARGET") != _PUT_EVENTS:
@@ -149,7 +151,7 @@ def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
         request = read_body(environ)
         response = b"".join(moto(environ, start))
         if b'"Entries"' in response:
-            bus.take(request, response)
+            bus.deliver_accepted_events(request, response)
         return [response]
 
     return application

@@ -94,6 +94,6 @@ def create_event_bus(endpoint_url: str, name: str = EVENT_BUS) -> None:
     aws_client("events", endpoint_url).create_event_bus(Name=name)
 
 
-def forget_everything() -> None:
+def reset_moto_state() -> None:
     """Forget what an earlier stack of this process has left in moto's globals."""
     moto_api_backend.reset()

@@ -23,7 +23,7 @@ class Cors:
             return None
         if not self._allows(request):
             return Response(204)
-        return self.allowed(
+        return self.with_cors_headers(
             request,
             Response(
                 204,
@@ -35,7 +35,7 @@ class Cors:
             ),
         )
 
-    def allowed(self, request: Request, response: Response) -> Response:
+    def with_cors_headers(self, request: Request, response: Response) -> Response:
         """Return the response with what lets a page of an allowed origin read it."""
         if not self._allows(request):
             return response

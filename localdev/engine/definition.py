@@ -55,7 +55,7 @@ def _wait_s(name: str, value: float, scale: float) -> int:
     return max(least, math.floor(value * scale))
 
 
-def foreign_resources(definition: str) -> set[str]:
+def find_non_function_resources(definition: str) -> set[str]:
     """Return what the definition calls beside functions, and would reach through the engine.
 
     Raises ValueError when it is no JSON.

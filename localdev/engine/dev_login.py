@@ -26,7 +26,7 @@ def open_secret(file: Path) -> str:
     return file.read_text()
 
 
-def demo_sign_in(secret: str) -> Callable[[], str]:
+def demo_token_maker(secret: str) -> Callable[[], str]:
     """Make HS256 tokens with the claims of a Supabase session, as far as the API reads them."""
 
     def sign() -> str:
@@ -37,7 +37,7 @@ def demo_sign_in(secret: str) -> Callable[[], str]:
     return sign
 
 
-def is_signed_in(request: Request) -> bool:
+def is_demo_user_request(request: Request) -> bool:
     """Return whether dev login takes the request, which the API's guard has let through, for the
     demo user's: that of a program or a page of this machine."""
     origin = request.headers.get("origin")

@@ -21,7 +21,7 @@ from pathlib import Path
 from infra.catalog import Function
 from localdev.engine.child import start_child
 from localdev.engine.names import REGION, function_arn
-from localdev.engine.report import most_held_mb, report_line
+from localdev.engine.report import peak_memory_mb, report_line
 from localdev.http_server import Request, Response, Server
 from localdev.private_files import open_private
 
@@ -33,14 +33,14 @@ _GONE = Response(410, cut_at=-1)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InvocationOutcome:
     """What a function answered: its JSON, or with `failed` the JSON of its error."""
 
     payload: bytes
     failed: bool = False
 
     @classmethod
-    def error(cls, error_type: str, message: str) -> "Outcome":
+    def error(cls, error_type: str, message: str) -> "InvocationOutcome":
         document = {"errorType": error_type, "errorMessage": message}
         return cls(json.dumps(document).encode(), failed=True)
 
@@ -52,9 +52,9 @@ class _Invocation:
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     taken: threading.Event = field(default_factory=threading.Event)
     taken_at: float | None = None
-    outcome: "queue.SimpleQueue[Outcome]" = field(default_factory=queue.SimpleQueue)
+    outcome: "queue.SimpleQueue[InvocationOutcome]" = field(default_factory=queue.SimpleQueue)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: InvocationOutcome) -> None:
         """End it; the first outcome counts, later ones are never read."""
         self.outcome.put(outcome)
         self.taken.set()
@@ -95,7 +95,7 @@ class Environment:
     def reusable(self) -> bool:
         return self._process.poll() is None
 
-    def run(self, event: bytes) -> Outcome:
+    def run(self, event: bytes) -> InvocationOutcome:
         """Hand the event to the process and wait for its outcome, at most its time-out."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
@@ -109,14 +109,14 @@ class Environment:
         except queue.Empty:
             self._kill()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after "
-            outcome = Outcome.error(
+            outcome = InvocationOutcome.error(
                 "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
             )
         self._current = None
         self._report(invocation)
         return _within_limit(outcome)
 
-    def _outcome(self, invocation: _Invocation) -> Outcome:
+    def _outcome(self, invocation: _Invocation) -> InvocationOutcome:
         """Wait for the outcome, and kill a process that outgrows its memory, as Lambda does.
 
         The kernel keeps the most that the process ever held, so no peak is missed between two
@@ -131,7 +131,7 @@ class Environment:
                 if left_s <= 0:
                     raise
                 outcome = None
-            self._used_mb = most_held_mb(self.pid) or self._used_mb
+            self._used_mb = peak_memory_mb(self.pid) or self._used_mb
             if self._used_mb > self.function.memory_mb:
                 self._kill()
                 return _out_of_memory(invocation)
@@ -159,7 +159,7 @@ class Environment:
             return self._next(invocation) if invocation else _GONE
         if self._current:
             failed = request.path.endswith("/error")
-            self._current.end(Outcome(request.body, failed=failed))
+            self._current.end(InvocationOutcome(request.body, failed=failed))
         return Response(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
 
     def _next(self, invocation: _Invocation) -> Response:
@@ -195,23 +195,23 @@ class Environment:
         if invocation := self._current:
             invocation.end(self._exit_error(invocation))
 
-    def _exit_error(self, invocation: _Invocation) -> Outcome:
+    def _exit_error(self, invocation: _Invocation) -> InvocationOutcome:
         status = self._process.returncode
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
-        return Outcome.error("Runtime.ExitError", message)
+        return InvocationOutcome.error("Runtime.ExitError", message)
 
 
-def _out_of_memory(invocation: _Invocation) -> Outcome:
+def _out_of_memory(invocation: _Invocation) -> InvocationOutcome:
     """Return the error that Step Functions sees (awslabs/aws-deployment-framework #758)."""
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
-    return Outcome.error("Runtime.OutOfMemory", message)
+    return InvocationOutcome.error("Runtime.OutOfMemory", message)
 
 
-def _within_limit(outcome: Outcome) -> Outcome:
+def _within_limit(outcome: InvocationOutcome) -> InvocationOutcome:
     if len(outcome.payload) <= MAX_RESPONSE_BYTES:
         return outcome
-    return Outcome.error(
+    return InvocationOutcome.error(
         "Function.ResponseSizeTooLarge",
         "Response payload size exceeded maximum allowed payload size "
         f"({MAX_RESPONSE_BYTES} bytes).",

@@ -17,11 +17,11 @@ from infra.catalog import EventRule
 from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import ACCOUNT, REGION
 
-KEPT = 500
+MAX_KEPT_EVENTS = 500
 
 
-class Functions(Protocol):
-    def insist(self, function: str, payload: bytes, /) -> InvocationResult: ...
+class RetryingInvoker(Protocol):
+    def invoke_with_retries(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
 
 @dataclass(slots=True)
@@ -45,17 +45,17 @@ class SeenEvent:
 class EventBus:
     """Follows one bus, by its name; keeps the last 500 events."""
 
-    def __init__(self, host: Functions, rules: Iterable[EventRule], *, name: str) -> None:
+    def __init__(self, host: RetryingInvoker, rules: Iterable[EventRule], *, name: str) -> None:
         self.name = name
         self._host = host
         self._functions = {kind: each.function for each in rules for kind in each.detail_types}
-        self._seen: deque[SeenEvent] = deque(maxlen=KEPT)
+        self._seen: deque[SeenEvent] = deque(maxlen=MAX_KEPT_EVENTS)
 
-    def seen(self) -> list[dict[str, Any]]:
+    def list_seen_events(self) -> list[dict[str, Any]]:
         """Oldest first, in the words of `SeenEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
-    def take(self, request: bytes, result: bytes) -> None:
+    def deliver_accepted_events(self, request: bytes, result: bytes) -> None:
         """Deliver what moto has taken by a PutEvents; entries without an EventId were refused."""
         entries, answers = json.loads(request)["Entries"], json.loads(result)["Entries"]
         for entry, decision in zip(entries, answers, strict=True):
@@ -78,7 +78,7 @@ class EventBus:
 
     def _call(self, event: SeenEvent, function: str) -> None:
         payload = json.dumps(_envelope(event)).encode()
-        result = self._host.insist(function, payload)
+        result = self._host.invoke_with_retries(function, payload)
         outcome = json.loads(result.payload)
         event.outcome = {"lost": outcome} if result.failed else outcome
 

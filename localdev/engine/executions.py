@@ -3,12 +3,12 @@
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
-KEPT = 300
+MAX_KEPT_EXECUTIONS = 300
 """Ended ones of each state machine, the newest; some 160 KB each."""
 _RUNNING = "RUNNING"
 
 
-def forget_old_executions(kept: int = KEPT) -> None:
+def forget_old_executions(kept: int = MAX_KEPT_EXECUTIONS) -> None:
     """Forget them, but not while one starts: the list is replaced, and that one would be lost."""
     for regions in stepfunctions_parser_backends.values():
         for backend in regions.values():

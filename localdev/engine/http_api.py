@@ -14,13 +14,13 @@ from urllib.parse import unquote
 
 from infra.catalog import Route
 from localdev.engine.cors import Cors
-from localdev.engine.dev_login import is_signed_in
+from localdev.engine.dev_login import is_demo_user_request
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_event import (
     Malformed,
     authorizer_event,
+    gateway_message_response,
     http_response,
-    message,
     request_event,
 )
 from localdev.engine.lambda_host import InvocationResult, LambdaHost
@@ -104,16 +104,20 @@ class HttpApi:
 
     def _respond(self, request: Request) -> Response:
         preflight = self._cors.preflight(request)
-        return preflight or self._cors.allowed(request, self._serve(request))
+        return preflight or self._cors.with_cors_headers(request, self._serve(request))
 
     def _serve(self, request: Request) -> Response:
         found = self._find(request)
         if found is None:
-            return message(404, "Not Found")
+            return gateway_message_response(404, "Not Found")
         if len(request.body) > MAX_BODY_BYTES:
-            return message(413, "Request Entity Too Large")
+            return gateway_message_response(413, "Request Entity Too Large")
         route, parameters = found
-        if self._sign_in and "authorization" not in request.headers and is_signed_in(request):
+        if (
+            self._sign_in
+            and "authorization" not in request.headers
+            and is_demo_user_request(request)
+        ):
             request.headers["authorization"] = f"Bearer {self._sign_in()}"
         event = request_event(request, route.key, parameters)
         refusal = None if route.public else self._refusal(event)
@@ -130,26 +134,26 @@ class HttpApi:
     def _refusal(self, event: dict[str, Any]) -> Response | None:
         """Asks the authorizer; what it says of the caller is added to the event."""
         if not event["headers"].get("authorization"):
-            return message(401, "Unauthorized")
+            return gateway_message_response(401, "Unauthorized")
         result = self._invoke(self._authorizer, authorizer_event(event))
         if result is None or result.failed:
-            return message(500, "Internal Server Error")
+            return gateway_message_response(500, "Internal Server Error")
         decision = json.loads(result.payload)
         if not isinstance(decision, dict) or decision.get("isAuthorized") is not True:
-            return message(403, "Forbidden")
+            return gateway_message_response(403, "Forbidden")
         event["requestContext"]["authorizer"] = {"lambda": decision.get("context") or {}}
         return None
 
     def _integrate(self, function: str, event: dict[str, Any]) -> Response:
         result = self._invoke(function, event)
         if result is None or result.status == 429:
-            return message(503, "Service Unavailable")
+            return gateway_message_response(503, "Service Unavailable")
         if result.failed:
-            return message(500, "Internal Server Error")
+            return gateway_message_response(500, "Internal Server Error")
         try:
             return http_response(result.payload)
         except Malformed:
-            return message(500, "Internal Server Error")
+            return gateway_message_response(500, "Internal Server Error")
 
     def _invoke(self, function: str, event: dict[str, Any]) -> InvocationResult | None:
         """Invoke it; None when it took longer than an integration may; the function runs on."""

@@ -94,7 +94,7 @@ def http_response(payload: bytes) -> Response:
         raise Malformed from malformed
 
 
-def message(status: int, text: str) -> Response:
+def gateway_message_response(status: int, text: str) -> Response:
     """Return what the HTTP API says by itself, in its own form."""
     body = json.dumps({"message": text}, separators=(",", ":")).encode()
     return Response(status, body, {"content-type": "application/json"})

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.catalog import Function
-from localdev.engine.environment import Environment, Outcome
+from localdev.engine.environment import Environment, InvocationOutcome
 from localdev.engine.names import function_name
 
-KEPT_IDLE = 4  # environments of one function; as many as one mailbox syncs folders at once
-UNRESERVED = 1000
-RETRY_AFTER_S = (60, 120)
+MAX_IDLE_ENVIRONMENTS = (
+    4  # environments of one function; as many as one mailbox syncs folders at once
+)
+UNRESERVED_CONCURRENCY = 1000
+ASYNC_RETRY_DELAYS_S = (60, 120)
 THROTTLED = 429
 
 
@@ -66,7 +68,7 @@ class LambdaHost:
         self._starting: dict[str, int] = defaultdict(int)
         self._outdated: set[Environment] = set()
         self._ended = threading.Event()
-        self.retry_after_s = [wait_s * time_scale for wait_s in RETRY_AFTER_S]
+        self.retry_after_s = [wait_s * time_scale for wait_s in ASYNC_RETRY_DELAYS_S]
 
     def invoke(self, reference: str, event: bytes) -> InvocationResult:
         """Run a function and wait for its outcome; `reference` is its name or ARN."""
@@ -84,13 +86,18 @@ class LambdaHost:
         return _result(outcome)
 
     def invoke_later(self, reference: str, event: bytes) -> InvocationResult:
-        """Accept an event (InvocationType `Event`); see `insist` for what is done with it."""
+        """Accept an event for asynchronous invocation (InvocationType `Event`), and return at once.
+
+        A thread then runs the function with `invoke_with_retries`.
+        """
         if function_name(reference) not in self._functions:
             return self.invoke(reference, event)
-        threading.Thread(target=self.insist, args=(reference, event), daemon=True).start()
+        threading.Thread(
+            target=self.invoke_with_retries, args=(reference, event), daemon=True
+        ).start()
         return InvocationResult(202, b"")
 
-    def insist(self, reference: str, event: bytes) -> InvocationResult:
+    def invoke_with_retries(self, reference: str, event: bytes) -> InvocationResult:
         """Run a function until it succeeds, thrice at most, and wait for the last outcome.
 
         A call that finds the function's concurrency spent waits for its turn.
@@ -115,7 +122,7 @@ class LambdaHost:
         chosen = (working if busy is not False else []) + (idle if busy is not True else [])
         return [each.pid for each in chosen if each.reusable]
 
-    def reload(self) -> None:
+    def retire_environments(self) -> None:
         """End idle environments now, as their code has changed, and busy ones after their call."""
         with self._lock:
             idle = [each for pool in self._idle.values() for each in pool]
@@ -136,7 +143,7 @@ class LambdaHost:
     def _admit(self, name: str) -> bool:
         with self._lock:
             running = len(self._busy[name]) + self._starting[name]
-            if self._ended.is_set() or running >= self._reserved.get(name, UNRESERVED):
+            if self._ended.is_set() or running >= self._reserved.get(name, UNRESERVED_CONCURRENCY):
                 return False
             self._starting[name] += 1
             return True
@@ -168,7 +175,7 @@ class LambdaHost:
             self._busy[name].discard(environment)
             fresh = environment not in self._outdated and not self._ended.is_set()
             self._outdated.discard(environment)
-            keep = fresh and environment.reusable and len(self._idle[name]) < KEPT_IDLE
+            keep = fresh and environment.reusable and len(self._idle[name]) < MAX_IDLE_ENVIRONMENTS
             if keep:
                 self._idle[name].append(environment)
         if not keep:
@@ -182,7 +189,7 @@ def _stop_all(environments: list[Environment]) -> None:
             list(pool.map(Environment.stop, environments))
 
 
-def _result(outcome: Outcome) -> InvocationResult:
+def _result(outcome: InvocationOutcome) -> InvocationResult:
     headers = {"X-Amz-Executed-Version": "$LATEST"}
     if outcome.failed:
         headers["X-Amz-Function-Error"] = "Unhandled"

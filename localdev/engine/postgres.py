@@ -25,7 +25,12 @@ import pg8000.native
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
-from localdev.engine.system_user import copy_for_everybody, home_of, others_may_enter, system_user
+from localdev.engine.system_user import (
+    copy_for_everybody,
+    is_reachable_by_other_users,
+    server_files_folder,
+    system_user,
+)
 from localdev.private_files import open_private
 
 SOCKET = ".s.PGSQL.5432"
@@ -164,9 +169,9 @@ class Postgres:
     @property
     def cluster(self) -> Path:
         """The folder of the server's own files."""
-        if self._user is None or others_may_enter(self._folder):
+        if self._user is None or is_reachable_by_other_users(self._folder):
             return self._folder / "pg18"
-        return home_of(self._folder)
+        return server_files_folder(self._folder)
 
     def _init_cluster(self, binaries: Path, cluster: Path) -> None:
         """Into a neighbour and then renamed, so that a half-made cluster is never used."""

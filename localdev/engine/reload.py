@@ -35,7 +35,7 @@ class CodeWatch:
             self._code_root, watch_filter=_is_code, stop_event=self._ended, rust_timeout=200
         )
         for changed in changes:
-            self._host.reload()
+            self._host.retire_environments()
             self._report(
                 sorted({str(Path(path).relative_to(self._code_root)) for _, path in changed})
             )

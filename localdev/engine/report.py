@@ -55,7 +55,7 @@ def read_reports(log: Path) -> list[Report]:
     ]
 
 
-def most_held_mb(pid: int) -> int:
+def peak_memory_mb(pid: int) -> int:
     """Return the most that a process ever held; 0 where it is gone, or where it is not known."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()

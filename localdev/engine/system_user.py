@@ -12,7 +12,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-HOME = Path("/var/lib/mailsync-postgres")
+SERVER_FILES_ROOT = Path("/var/lib/mailsync-postgres")
 _ID_FILE = "cluster-id"
 
 
@@ -25,19 +25,19 @@ def system_user(name: str = "mailsync-pg") -> tuple[int, int]:
     return user.pw_uid, user.pw_gid
 
 
-def others_may_enter(folder: Path) -> bool:
+def is_reachable_by_other_users(folder: Path) -> bool:
     """Return whether any user of this machine reaches what is in the folder."""
     return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
 
 
-def home_of(folder: Path) -> Path:
+def server_files_folder(folder: Path) -> Path:
     """The place under /var/lib for the files of `folder`: the same until the folder is removed."""
-    HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
+    SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
     _remove_orphans()
     id_file = folder / _ID_FILE
     if not id_file.exists():
         id_file.write_text(uuid.uuid4().hex)
-    cluster = HOME / f"data-{id_file.read_text()}"
+    cluster = SERVER_FILES_ROOT / f"data-{id_file.read_text()}"
     making = cluster.with_suffix(f".{os.getpid()}")
     making.write_text(str(folder))
     making.replace(cluster.with_suffix(".folder"))  # never seen half-written
@@ -46,10 +46,10 @@ def home_of(folder: Path) -> Path:
 
 def copy_for_everybody(package: Path, version: str) -> Path:
     """Copy a wheel's package, with its libraries beside it, to where any user may run it."""
-    home = HOME / version
+    home = SERVER_FILES_ROOT / version
     if not home.exists():
-        HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(dir=HOME))
+        SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(dir=SERVER_FILES_ROOT))
         making.chmod(0o755)
         shutil.copytree(
             package / "pginstall18", making / package.name / "pginstall18", symlinks=True
@@ -65,7 +65,7 @@ def copy_for_everybody(package: Path, version: str) -> Path:
 
 
 def _remove_orphans() -> None:
-    for note in HOME.glob("data-*.folder"):
+    for note in SERVER_FILES_ROOT.glob("data-*.folder"):
         try:
             id_file = Path(note.read_text()) / _ID_FILE
             wanted = id_file.exists() and f"data-{id_file.read_text()}" == note.stem

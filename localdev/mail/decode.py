@@ -30,11 +30,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decoded_text(content: bytes, charset: str | None) -> str:
-    """Decode with the claimed charset, else as `guessed_text` does; never fails."""
-    return claimed_text(content, charset) or guessed_text(content)[0]
+    """Decode with the claimed charset, else as `decode_by_guessed_charset` does; never fails."""
+    return decode_by_claimed_charset(content, charset) or decode_by_guessed_charset(content)[0]
 
 
-def claimed_text(content: bytes, charset: str | None) -> str | None:
+def decode_by_claimed_charset(content: bytes, charset: str | None) -> str | None:
     """Return text by the charset that the mail claims (None: UTF-8); None when it is not in it."""
     claimed = (charset or "utf-8").strip("\"' ").lower()
     try:
@@ -44,7 +44,7 @@ def claimed_text(content: bytes, charset: str | None) -> str | None:
         return None
 
 
-def guessed_text(content: bytes) -> tuple[str, str]:
+def decode_by_guessed_charset(content: bytes) -> tuple[str, str]:
     """Return text and the name of its charset: UTF-8 where it can be, else Windows-1252.
 
     Some write a character beyond 16 bits as two halves in UTF-8 (CESU-8); they are joined.
@@ -75,7 +75,9 @@ def decoded_header(value: str | None) -> str:
     """
     if value is None:
         return ""
-    text = re.sub(r"\s+", " ", _BETWEEN_WORDS.sub(r"\1", raw_text(value).replace("\r", "")))
+    text = re.sub(
+        r"\s+", " ", _BETWEEN_WORDS.sub(r"\1", decode_raw_header_bytes(value).replace("\r", ""))
+    )
     pieces: list[str] = []
     pending, charset, end = b"", "", 0
     for word in _ENCODED_WORD.finditer(text):
@@ -91,12 +93,12 @@ def decoded_header(value: str | None) -> str:
     return well_formed(re.sub(r"[\r\n]+", " ", "".join([*pieces, text[end:]]))).strip()
 
 
-def raw_text(value: str) -> str:
+def decode_raw_header_bytes(value: str) -> str:
     """Decode a header's bytes above 127, which the parser leaves as surrogates."""
-    return value if value.isascii() else guessed_text(raw_bytes(value))[0]
+    return value if value.isascii() else decode_by_guessed_charset(header_bytes(value))[0]
 
 
-def raw_bytes(value: str) -> bytes:
+def header_bytes(value: str) -> bytes:
     """Return what the parser has read."""
     return value.encode("utf-8", "surrogateescape")
 

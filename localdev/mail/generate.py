@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from localdev.mail.item import Address, MailItem
 
-NEWEST = datetime(2026, 6, 30, 18, 0, tzinfo=UTC)
+NEWEST_MESSAGE_TIME = datetime(2026, 6, 30, 18, 0, tzinfo=UTC)
 _MEAN_GAP_S = 900
 
 PEOPLE = (
@@ -22,7 +22,7 @@ PEOPLE = (
     Address("", "no-reply@example.net"),
 )
 # Subject and body by language; "{n}" makes each message its own.
-TEXTS = (
+SUBJECTS_AND_BODIES = (
     ("Invoice {n} is due", "Dear customer,\n\ninvoice {n} is due on Friday.\n\nRegards"),
     ("Besprechung über Entwurf {n}", "Hallo,\n\nkönnen wir Entwurf {n} am Montag besprechen?"),
     ("Réunion n° {n} décalée", "Bonjour,\n\nla réunion n° {n} est décalée à 15 h."),
@@ -59,7 +59,7 @@ def generate_mail(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem
     chance = random.Random(seed)
     me = Address(owner.partition("@")[0].title(), owner)
     paths, weights = zip(*FOLDERS, strict=True)
-    received_at = NEWEST
+    received_at = NEWEST_MESSAGE_TIME
     for number in range(count):
         received_at -= timedelta(seconds=chance.randint(1, 2 * _MEAN_GAP_S))
         folder = chance.choices(paths, weights)[0]
@@ -75,7 +75,7 @@ def _mail(
     owner: Address,
     received_at: datetime,
 ) -> MailItem:
-    subject, text = chance.choice(TEXTS)
+    subject, text = chance.choice(SUBJECTS_AND_BODIES)
     other = chance.choice(PEOPLE)
     is_draft, is_own = folder == ("Drafts",), folder in (("Sent Items",), ("Drafts",))
     is_html = chance.random() < 0.6

@@ -41,7 +41,7 @@ _LAST_BLANK_LINE = re.compile(rb"(?<=\n)\r?\n\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class MboxMessage:
     """One message. It begins in the file at `offset`, with its "From " line if it has one.
 
     oddity: what is odd about it, as a predicate ("has a line ..."); empty: nothing.
@@ -68,7 +68,7 @@ def is_message(content: Content) -> bool:
     return _has_known_field(content, _start(content))
 
 
-def split_mbox(content: Content) -> Iterator[Piece]:
+def split_mbox(content: Content) -> Iterator[MboxMessage]:
     """Split a file into its messages.
 
     One that stands at the beginning without its "From " line is among them; what stands there and
@@ -89,7 +89,7 @@ def split_mbox(content: Content) -> Iterator[Piece]:
         yield piece
 
 
-def _message(content: Content, start: int) -> tuple[Piece, int]:
+def _message(content: Content, start: int) -> tuple[MboxMessage, int]:
     """The message whose "From " line is at `start`, and where the next one is, or the end."""
     header = _next_line(content, start)
     body = _body(content, header)
@@ -115,12 +115,14 @@ def _piece(
     oddity: str,
     *,
     is_quoted: bool = True,
-) -> Piece:
+) -> MboxMessage:
     """`bounds`: where header and body begin, and where the body ends."""
     header, body, end = bounds
     fields = re.sub(rb"\A(?:>*From [^\n]*\n)+", b"", content[header:body])
     text = content[body:end]
-    return Piece(fields + (_QUOTED_LINE.sub(rb"\1", text) if is_quoted else text), offset, oddity)
+    return MboxMessage(
+        fields + (_QUOTED_LINE.sub(rb"\1", text) if is_quoted else text), offset, oddity
+    )
 
 
 def _text_end(content: Content, body: int, end: int) -> int:

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from localdev.mail.addresses import parse_addresses
 from localdev.mail.decode import (
-    claimed_text,
+    decode_by_claimed_charset,
+    decode_by_guessed_charset,
+    decode_raw_header_bytes,
     decoded_header,
-    guessed_text,
-    raw_bytes,
-    raw_text,
+    header_bytes,
     well_formed,
 )
 from localdev.mail.item import Address, MailItem
@@ -31,11 +31,11 @@ T = TypeVar("T")
 
 
 def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
-    """Return the message; what `read_mail` returns first."""
-    return read_mail(raw, folder=folder, is_read=is_read)[0]
+    """Return the message; what `parse_mail_with_oddities` returns first."""
+    return parse_mail_with_oddities(raw, folder=folder, is_read=is_read)[0]
 
 
-def read_mail(
+def parse_mail_with_oddities(
     raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 ) -> tuple[MailItem, tuple[str, ...]]:
     """Return the message, and what is odd about it, as predicates ("has no date ...")."""
@@ -99,9 +99,9 @@ def _body(parts: tuple[Message, ...], oddities: list[str]) -> tuple[str, str]:
 
 
 def _text(content: bytes, charset: str | None, oddities: list[str]) -> str:
-    text = claimed_text(content, charset)
+    text = decode_by_claimed_charset(content, charset)
     if text is None:
-        text, guessed = guessed_text(content)
+        text, guessed = decode_by_guessed_charset(content)
         named = f"in its charset {charset}" if charset else "in UTF-8, and names no charset"
         oddities.append(f"has a text that is not {named}; read as {guessed}")
     if "\ufffd" in text:
@@ -140,17 +140,17 @@ class _Headers:
 
     def text(self, wanted: str) -> str:
         """On one line, without encoded words: an identifier is no text (RFC 2047, section 5)."""
-        return well_formed(" ".join(raw_text(self.first(wanted) or "").split()))
+        return well_formed(" ".join(decode_raw_header_bytes(self.first(wanted) or "").split()))
 
     def addresses(self, wanted: str) -> tuple[Address, ...]:
         return parse_addresses(
-            ", ".join(" ".join(raw_text(each).split()) for each in self.all(wanted))
+            ", ".join(" ".join(decode_raw_header_bytes(each).split()) for each in self.all(wanted))
         )
 
     def oddities(self) -> list[str]:
         """One, which names headers with bytes above 127 and the charset that they are read in."""
         odd = {
-            name: guessed_text(raw_bytes(value))[1]
+            name: decode_by_guessed_charset(header_bytes(value))[1]
             for name, value in self.items
             if not value.isascii()
         }

@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from localdev.mail.load import Problem
+from localdev.mail.load import MailFileProblem
 
 MAX_EXAMPLES = 5  # of each kind; the log has all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """`problems` and `oddities` are the first of so many; see `Loaded`."""
+    """`problems` and `oddities` are the first of so many; see `LoadedMail`."""
 
     loaded: int
     problem_count: int
@@ -21,8 +21,8 @@ class LoadReport:
     oddities: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls, stored: int, problems: Sequence[Problem], oddities: Sequence[Problem]
+    def from_problems(
+        cls, stored: int, problems: Sequence[MailFileProblem], oddities: Sequence[MailFileProblem]
     ) -> "LoadReport":
         return cls(
             loaded=stored,

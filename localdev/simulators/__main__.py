@@ -85,7 +85,7 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
         print(f"not loaded: {each}", file=sys.stderr)
     for each in loaded.oddities:
         print(f"loaded and odd: {each}", file=sys.stderr)
-    return LoadReport.of(stored, loaded.problems, loaded.oddities)
+    return LoadReport.from_problems(stored, loaded.problems, loaded.oddities)
 
 
 def _addresses(simulators: Simulators) -> dict[str, object]:

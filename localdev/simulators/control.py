@@ -20,14 +20,14 @@ from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultScript, Rule
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.notifications import Notifier
-from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
+from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
 from localdev.simulators.service import Service, UserNotFound
 
 PREFIX = "/_sim/"
 _ANSWERED_400 = (
     FolderNotFound,
     MessageNotFound,
-    CannotDelete,
+    MessageAlreadyPurged,
     UserNotFound,
     KeyError,
     TypeError,
@@ -88,9 +88,9 @@ class Control:
         if name == "expire-refresh-tokens":
             return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
         if name == "lifecycle":
-            return {"told": self._notifier.lifecycle(mailbox.user_id, **arguments)}
+            return {"told": self._notifier.send_lifecycle_event(mailbox.user_id, **arguments)}
         if name == "expire-subscriptions":
-            return {"expired": self._notifier.expire(mailbox.user_id)}
+            return {"expired": self._notifier.expire_subscriptions(mailbox.user_id)}
         result = MAILBOX_ACTIONS[name](mailbox, **arguments)
         return {"id": result} if isinstance(result, str) else {}
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-Forgery = Literal[
+PageForgery = Literal[
     "empty",
     "ever empty",
     "same link",
@@ -65,12 +65,12 @@ class Fault:
     delay_s: float = 0
     cut: Cut | None = None
     truncate_json: bool = False
-    page: Forgery | None = None
+    page: PageForgery | None = None
     about: Collection[str] = ()
     off_by: int = 1
 
     def __post_init__(self) -> None:
-        known = self.page in (None, *get_args(Forgery)) and self.cut in (None, *get_args(Cut))
+        known = self.page in (None, *get_args(PageForgery)) and self.cut in (None, *get_args(Cut))
         if not known:
             raise ValueError(f"no such fault: page={self.page!r} cut={self.cut!r}")
 
@@ -111,7 +111,7 @@ class Rule:
         named = self.method in (None, method) and re.search(self.path, path) is not None
         return named and self.in_batch in (None, in_batch) and not over
 
-    def may_inject(self, chance: float) -> bool:
+    def should_inject(self, chance: float) -> bool:
         self.seen += 1
         if self.seen < self.nth or (self.times is not None and self.injected_count >= self.times):
             return False
@@ -140,7 +140,7 @@ class FaultScript:
     def next_for(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
         with self._lock:
             for rule in self._rules:
-                if rule.fits(method, path, in_batch=in_batch) and rule.may_inject(
+                if rule.fits(method, path, in_batch=in_batch) and rule.should_inject(
                     self._random.random()
                 ):
                     return rule.fault

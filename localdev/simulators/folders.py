@@ -62,7 +62,7 @@ class FolderTree:
         self._database = database
         self._mailbox_id = mailbox_id
 
-    def plant(self) -> None:
+    def create_well_known_folders(self) -> None:
         """Create the well-known folders."""
         with self._database.transaction():
             for role, name in _ABOVE_THE_ROOT.items():

@@ -27,7 +27,7 @@ class MessageNotFound(Exception):
     """No message of that id, in either form, in this mailbox."""
 
 
-class CannotDelete(Exception):
+class MessageAlreadyPurged(Exception):
     """The message is beyond deleting: it was purged before."""
 
 
@@ -173,10 +173,13 @@ class Mailbox:
         self.move(message_id, "recoverableitemsdeletions" if deleted else "deleteditems")
 
     def delete_permanently(self, message_id: str) -> None:
-        """To the purges, where it can only be read by id. Raises CannotDelete when it is there."""
+        """Move the message to the folder of purges, where clients can read it only by its id.
+
+        Raises MessageAlreadyPurged when it is in that folder already.
+        """
         purges = self.folders.find("recoverableitemspurges").id
         if self.message(message_id).folder_id == purges:
-            raise CannotDelete(message_id)
+            raise MessageAlreadyPurged(message_id)
         self.move(message_id, purges)
 
     def purge(self, message_id: str) -> None:

@@ -20,7 +20,7 @@ class UserNotFound(Exception):
     """No mailbox of that address or user id."""
 
 
-def tenant_of(address: str) -> str:
+def tenant_id_for_address(address: str) -> str:
     """Personal accounts are all in one tenant of Microsoft's (Entra docs, "ID token claims")."""
     personal = address.rpartition("@")[2].lower() in PERSONAL_DOMAINS
     return PERSONAL_TENANT_ID if personal else TENANT_ID
@@ -53,7 +53,7 @@ class Service:
             )
             mailbox = Mailbox(self.database, user_id)
             if created:
-                mailbox.folders.plant()
+                mailbox.folders.create_well_known_folders()
         return mailbox
 
     def mailbox(self, user: str) -> Mailbox:

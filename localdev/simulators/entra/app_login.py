@@ -44,7 +44,7 @@ class AppLogin:
             "INSERT INTO app_certificate VALUES (?, ?) ON CONFLICT DO NOTHING", thumbprint, public
         )
 
-    def check(self, form: dict[str, str], token_url: str) -> None:
+    def check_client(self, form: dict[str, str], token_url: str) -> None:
         """Raises TokenError."""
         if form.get("client_id") != self.client_id:
             sentence = "Application was not found in the directory."

@@ -13,8 +13,8 @@ from localdev.simulators.database import Database
 
 CODE_LIFETIME_S = 600
 REFRESH_LIFETIME_S = 90 * 24 * 3600
-REVOKED = 50173
-INACTIVE = 700082
+AADSTS_GRANT_REVOKED = 50173
+AADSTS_TOKEN_INACTIVE = 700082
 
 
 class GrantRefused(Exception):
@@ -77,13 +77,15 @@ class Consents:
         )
         return token
 
-    def consent_of(self, refresh_token: str) -> str:
+    def find_consent_id(self, refresh_token: str) -> str:
         """Return the consent behind it; the old token stays good when a new one is issued."""
         row = self._database.row("SELECT * FROM refresh_token WHERE value = ?", refresh_token)
         if row is None:
             raise GrantRefused(9002313, "Invalid request. The refresh token is malformed.")
         if row["expires_at"] < time.time():
-            raise GrantRefused(INACTIVE, "The refresh token has expired due to inactivity.")
+            raise GrantRefused(
+                AADSTS_TOKEN_INACTIVE, "The refresh token has expired due to inactivity."
+            )
         return str(row["consent_id"])
 
     def user_and_scope(self, consent_id: str) -> tuple[str, str]:
@@ -95,7 +97,7 @@ class Consents:
             )
         return row["user_id"], row["scope"]
 
-    def revoke(self, user_id: str, number: int = REVOKED) -> int:
+    def revoke(self, user_id: str, number: int = AADSTS_GRANT_REVOKED) -> int:
         """Refuse every consent of the user from now on; return the number of them."""
         return self._database.write(
             "UPDATE consent SET refusal = ? WHERE user_id = ?", number, user_id

@@ -24,7 +24,7 @@ from localdev.simulators.service import (
     TENANT_ID,
     Service,
     UserNotFound,
-    tenant_of,
+    tenant_id_for_address,
 )
 
 CLIENT_ID = "6731de76-14a6-49ae-97bc-6eba6914391e"
@@ -147,7 +147,7 @@ class EntraServer:
         if fault:
             return _injected(fault)
         try:
-            self.app_login.check(form, f"{self.base_url}{request.path}")
+            self.app_login.check_client(form, f"{self.base_url}{request.path}")
             if "client_secret" in form and self._service.behaviour.app_secret_expired:
                 sentence = "The provided client secret keys for app are expired."
                 raise TokenError("invalid_client", 7000222, sentence, 401)
@@ -167,7 +167,7 @@ class EntraServer:
                 )
                 return self._user_tokens(tenant, consent_id, nonce)
             case "refresh_token":
-                consent_id = self.consents.consent_of(form.get("refresh_token", ""))
+                consent_id = self.consents.find_consent_id(form.get("refresh_token", ""))
                 return self._user_tokens(tenant, consent_id, None)
             case "client_credentials":
                 return self._app_token(tenant, form.get("scope", ""))
@@ -189,7 +189,7 @@ class EntraServer:
             **({"nonce": nonce} if nonce else {}),
         }
         granted["id_token"] = self._signer.sign(id_claims, lifetime_s=3600)
-        client_info = orjson.dumps({"uid": user_id, "utid": tenant_of(mailbox.address)})
+        client_info = orjson.dumps({"uid": user_id, "utid": tenant_id_for_address(mailbox.address)})
         granted["client_info"] = urlsafe_b64encode(client_info).decode().rstrip("=")
         if "offline_access" in requested:
             granted["refresh_token"] = self.consents.new_refresh_token(consent_id)

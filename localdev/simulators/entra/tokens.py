@@ -24,14 +24,14 @@ class TokenRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class BearerClaims:
     """`user_id` is None for an app that acts by itself; `grants` are its scopes or roles."""
 
     user_id: str | None
     app_id: str
     grants: frozenset[str]
 
-    def may(self, *wanted: str) -> bool:
+    def has_any_grant(self, *wanted: str) -> bool:
         return not self.grants.isdisjoint(wanted)
 
 
@@ -55,7 +55,7 @@ class TokenSigner:
             headers={"kid": KEY_ID},
         )
 
-    def bearer(self, token: str) -> Bearer:
+    def verify_token(self, token: str) -> BearerClaims:
         """Raises TokenRefused."""
         try:
             claims = jwt.decode(
@@ -65,7 +65,7 @@ class TokenSigner:
             raise TokenRefused(_sentence(token, refusal)) from refusal
         grants = frozenset([*claims.get("scp", "").split(), *claims.get("roles", [])])
         user_id = claims["oid"] if "scp" in claims else None
-        return Bearer(user_id=user_id, app_id=claims["appid"], grants=grants)
+        return BearerClaims(user_id=user_id, app_id=claims["appid"], grants=grants)
 
     def public_jwk(self) -> dict[str, Any]:
         jwk = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)

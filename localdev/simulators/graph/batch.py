@@ -17,18 +17,18 @@ from localdev.http_server import Request, Response
 from localdev.simulators.graph.errors import bad_request
 
 MAX_REQUESTS = 20
-DISPATCHED_AT_ONCE = 4
+MAX_CONCURRENT_REQUESTS = 4
 
-Serve = Callable[[Request], Response]
+ServeRequest = Callable[[Request], Response]
 
 
-def run_batch(request: Request, serve: Serve) -> dict[str, Any]:
+def run_batch(request: Request, serve: ServeRequest) -> dict[str, Any]:
     """Return the document of the 200 response, whatever became of its items.
 
     Raises GraphError 400 for a batch that is malformed as a whole.
     """
     run = partial(_run, outer=request, serve=serve)
-    with ThreadPoolExecutor(DISPATCHED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS) as pool:
         return {"responses": list(pool.map(run, _items(request.body)))}
 
 
@@ -48,7 +48,7 @@ def _items(body: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def _run(item: Mapping[str, Any], *, outer: Request, serve: Serve) -> dict[str, Any]:
+def _run(item: Mapping[str, Any], *, outer: Request, serve: ServeRequest) -> dict[str, Any]:
     response = serve(_inner_request(item, outer))
     result = {"id": item["id"], "status": response.status, "headers": dict(response.headers)}
     if response.body:

@@ -21,8 +21,8 @@ class Call:
 
     mailbox: Mailbox
     user_id: str | None
-    owner: str
-    names: tuple[str, ...]
+    owner_path: str
+    path_ids: tuple[str, ...]
     query: Query
     prefer: Preferences
     headers: Mapping[str, str]
@@ -41,9 +41,9 @@ class Call:
     def url(self, path: str, options: Mapping[str, str | int]) -> str:
         """Absolute, with ids in function form, as the service writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
-        return f"{self.base_url}/{self.owner}/{path}?{query}"
+        return f"{self.base_url}/{self.owner_path}/{path}?{query}"
 
-    def context(self, of: str) -> str:
+    def odata_context(self, of: str) -> str:
         return f"{self.base_url}/$metadata#{of}"
 
 
@@ -54,5 +54,5 @@ class CallResult:
     status: int = 200
     document: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    full: int = 0
-    lean: int = 0
+    full_message_count: int = 0
+    bodiless_message_count: int = 0

@@ -7,40 +7,42 @@ from typing import Any
 from localdev.http_server import Request
 from localdev.simulators.graph.query import Query
 
-MAX_KINDS = 1_000
+MAX_REQUEST_KINDS = 1_000
 _TOKENS = ("deltatoken", "skiptoken")
 
-Kind = tuple[str, ...]
+RequestKind = tuple[str, ...]
 
 
-class EarlierAnswers:
+class StoredResponses:
     """The last documents that each kind of request was answered with, of the newest kinds."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: dict[Kind, deque[Any]] = {}
+        self._kept: dict[RequestKind, deque[Any]] = {}
 
-    def keep(self, request: Request, mailbox_id: str, document: Any, *, most: int) -> None:
+    def store_response(
+        self, request: Request, mailbox_id: str, document: Any, *, most: int
+    ) -> None:
         """Keep at most so many documents of this kind."""
         kind = _kind(request, mailbox_id)
         with self._lock:
             kept = self._kept.pop(kind, ())
             self._kept[kind] = deque([*kept, document], maxlen=most)
-            if len(self._kept) > MAX_KINDS:
+            if len(self._kept) > MAX_REQUEST_KINDS:
                 self._kept.pop(next(iter(self._kept)))
 
     def clear(self) -> None:
         with self._lock:
             self._kept.clear()
 
-    def oldest(self, request: Request, mailbox_id: str) -> Any:
+    def find_oldest_response(self, request: Request, mailbox_id: str) -> Any:
         """Return the oldest document that is kept of this kind, None when there is none."""
         with self._lock:
             kept = self._kept.get(_kind(request, mailbox_id))
         return kept[0] if kept else None
 
 
-def _kind(request: Request, mailbox_id: str) -> Kind:
+def _kind(request: Request, mailbox_id: str) -> RequestKind:
     """Return the same for every page of a delta feed, and for lists at the same place."""
     options = Query.parse(request.query).options.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)

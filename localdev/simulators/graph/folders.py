@@ -14,13 +14,13 @@ def list_folders(call: Call) -> CallResult:
 
 
 def list_child_folders(call: Call) -> CallResult:
-    parent = call.mailbox.folders.find(call.names[0])
+    parent = call.mailbox.folders.find(call.path_ids[0])
     return _page_of_children(call, parent.id, f"mailFolders('{parent.id}')/childFolders")
 
 
 def get_folder(call: Call) -> CallResult:
-    folder = call.mailbox.folders.find(call.names[0])
-    context = {"@odata.context": call.context("mailFolders/$entity")}
+    folder = call.mailbox.folders.find(call.path_ids[0])
+    context = {"@odata.context": call.odata_context("mailFolders/$entity")}
     return CallResult(document=context | folder_object(folder, call.query.select("mailFolder")))
 
 
@@ -30,7 +30,7 @@ def _page_of_children(call: Call, parent: str, path: str) -> CallResult:
     select = call.query.select("mailFolder")
     wanted = [each for each in call.mailbox.folders.children(parent) if _is_asked(call, each)]
     page = wanted[skip : skip + top]
-    document: dict[str, Any] = {"@odata.context": call.context("mailFolders")}
+    document: dict[str, Any] = {"@odata.context": call.odata_context("mailFolders")}
     if call.query.is_true("count"):
         document |= {"@odata.count": len(wanted)}
     if len(wanted) > skip + top:

@@ -20,8 +20,8 @@ from localdev.simulators.message import wire_time
 from localdev.simulators.service import TENANT_ID, Service
 
 ANSWER_LIMIT_S = 3
-KEPT_S = 4 * 60 * 60
-MAX_IN_ONE = 50
+MAX_DELIVERY_AGE_S = 4 * 60 * 60
+MAX_NOTIFICATIONS_PER_POST = 50
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 _PAUSE_S = 0.05
 _CHANGE_TYPES = {
@@ -62,13 +62,13 @@ class Notifier:
         """Return all that have not expired, with what only the service knows of them."""
         return [dict(row) for row in self._subscriptions()]
 
-    def expire(self, mailbox_id: str) -> int:
+    def expire_subscriptions(self, mailbox_id: str) -> int:
         """End all of a mailbox, as if their time had come; return the number."""
         return self._database.write(
             "UPDATE subscription SET expires_at = 0 WHERE mailbox_id = ?", mailbox_id
         )
 
-    def lifecycle(self, mailbox_id: str, event: str) -> int:
+    def send_lifecycle_event(self, mailbox_id: str, event: str) -> int:
         """Notify all of a mailbox; return the number. Raises ValueError for a wrong event.
 
         One that must be authorized again says nothing until it is: the strictest reading.
@@ -88,7 +88,7 @@ class Notifier:
                     self._database.write("DELETE FROM subscription WHERE id = ?", row["id"])
         return len(notified)
 
-    def flush(self) -> None:
+    def deliver_pending(self) -> None:
         """Return when every change made before is a notification, sent once if it was due."""
         with self._turn:
             self._take_turn()
@@ -156,10 +156,10 @@ class Notifier:
         ):
             due[row["url"]].append(row)
         for url, rows in due.items():
-            for start in range(0, len(rows), MAX_IN_ONE):
+            for start in range(0, len(rows), MAX_NOTIFICATIONS_PER_POST):
                 if self._ended.is_set():
                     return
-                self._post(url, rows[start : start + MAX_IN_ONE])
+                self._post(url, rows[start : start + MAX_NOTIFICATIONS_PER_POST])
 
     def _post(self, url: str, rows: list[Row]) -> None:
         body = orjson.dumps({"value": [orjson.loads(row["body"]) for row in rows]})
@@ -178,7 +178,7 @@ class Notifier:
 
     def _settle(self, row: Row, *, taken: bool) -> None:
         now = time.time()
-        if taken or now - row["first_at"] > KEPT_S:
+        if taken or now - row["first_at"] > MAX_DELIVERY_AGE_S:
             self._database.write("DELETE FROM notification WHERE seq = ?", row["seq"])
             return
         wait_s = self._service.behaviour.notification_retry_s * 2 ** min(row["attempts"], 8)

@@ -17,7 +17,7 @@ class View:
     select: frozenset[str] | None
     immutable_ids: bool
 
-    def wants(self, name: str) -> bool:
+    def includes_property(self, name: str) -> bool:
         return self.select is None or name in self.select
 
     @property
@@ -38,9 +38,9 @@ def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
     shown = {
         name: value
         for name, value in {**message.properties, **computed}.items()
-        if view.wants(name)
+        if view.includes_property(name)
     }
-    if view.wants("body"):
+    if view.includes_property("body"):
         is_text = message.body_type == "text"
         content = text_to_html(message.body) if is_text else message.body
         shown["body"] = {"contentType": "html", "content": content}

@@ -32,7 +32,7 @@ SUBSCRIPTIONS = "subscriptions"
 
 HANDSHAKE_LIMIT_S = 10
 MIN_MINUTES, MAX_MINUTES = 45, 4_230
-MAX_STATE_CHARS = 128
+MAX_CLIENT_STATE_CHARS = 128
 CHANGE_TYPES = frozenset({"created", "updated", "deleted"})
 _RESOURCE = re.compile(
     r"/?(?:me|users/(?P<user>[^/]+))"
@@ -43,7 +43,7 @@ _APP = "the application"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def mailbox_asked_for(database: Database, names: Sequence[str], body: Any) -> str:
+def find_requested_mailbox_id(database: Database, names: Sequence[str], body: Any) -> str:
     """Return which mailbox an app without a user means: by a resource, or a subscription's id.
 
     Raises GraphError 400 and 404.
@@ -61,8 +61,8 @@ def create_subscription(call: Call) -> CallResult:
     change_types = _change_types(wanted)
     folder_id = _folder_id(call, str(wanted.get("resource") or ""))
     state = wanted.get("clientState")
-    if state is not None and len(str(state)) > MAX_STATE_CHARS:
-        raise _invalid(f"clientState must not exceed {MAX_STATE_CHARS} characters.")
+    if state is not None and len(str(state)) > MAX_CLIENT_STATE_CHARS:
+        raise _invalid(f"clientState must not exceed {MAX_CLIENT_STATE_CHARS} characters.")
     expires_at = _expires_at(wanted)
     url = str(wanted.get("notificationUrl") or "")
     lifecycle_url = wanted.get("lifecycleNotificationUrl")
@@ -132,12 +132,12 @@ def _listed(row: Row) -> dict[str, Any]:
 
 
 def get_subscription(call: Call) -> CallResult:
-    return CallResult(document=_entity(call, _stored(call, call.names[0])))
+    return CallResult(document=_entity(call, _stored(call, call.path_ids[0])))
 
 
 def renew_subscription(call: Call) -> CallResult:
     """Renew it, which also answers a `reauthorizationRequired`."""
-    subscription = _stored(call, call.names[0])
+    subscription = _stored(call, call.path_ids[0])
     call.mailbox.database.write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
         *(_expires_at(_object(call.body)), subscription["id"]),
@@ -146,7 +146,7 @@ def renew_subscription(call: Call) -> CallResult:
 
 
 def delete_subscription(call: Call) -> CallResult:
-    subscription = _stored(call, call.names[0])
+    subscription = _stored(call, call.path_ids[0])
     call.mailbox.database.write("DELETE FROM subscription WHERE id = ?", subscription["id"])
     return CallResult(status=204)
 
@@ -178,7 +178,7 @@ def _creator(row: Row) -> str:
 
 
 def _entity(call: Call, row: Row) -> dict[str, Any]:
-    return {"@odata.context": call.context("subscriptions/$entity"), **_shown(row)}
+    return {"@odata.context": call.odata_context("subscriptions/$entity"), **_shown(row)}
 
 
 def _shown(row: Row) -> dict[str, Any]:

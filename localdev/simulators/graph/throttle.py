@@ -28,7 +28,7 @@ class Throttle:
             return self._in_flight[mailbox_id]
 
     @contextmanager
-    def slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
+    def request_slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
         """Held while the request is worked on. Raises GraphError 429 at once when over a limit."""
         with self._lock:
             self._count(mailbox_id, behaviour)
