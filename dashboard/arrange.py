@@ -1,8 +1,8 @@
-"""Which state stands in which layer and column of the picture. Pure.
+"""Assign each state of a state machine to a layer (row) and a column of its picture. Pure.
 
-Layers from top to bottom, as in Sugiyama, Tagawa and Toda, "Methods for visual understanding of
-hierarchical system structures" (1981): every way but a repeating one leads downwards. In the first
-column stands the way on which nothing fails.
+Layers run from top to bottom, as in Sugiyama, Tagawa and Toda, "Methods for visual understanding of
+hierarchical system structures" (1981): every transition leads downwards, except those that close a
+loop. The first column contains the states that a sync visits when nothing fails.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ class Place(NamedTuple):
 
 
 def assign_grid_cells(scope: Scope) -> dict[str, Place]:
-    """Return the place of every state, counted from 0; no two states share one."""
+    """Return the layer and column of every state, counted from 0; no two states share a cell."""
     ways = [way for state in scope.states for way in state.transitions]
     down = _without_repeating(scope.start, ways)
     layers = _layers([state.name for state in scope.states], down)
@@ -27,7 +27,8 @@ def assign_grid_cells(scope: Scope) -> dict[str, Place]:
 
 
 def _without_repeating(start: str, ways: Iterable[Transition]) -> list[Transition]:
-    """Return the ways that close no circle; those on which nothing fails are followed first."""
+    """Return the transitions that close no loop; transitions taken after an error are followed
+    last."""
     leaving = defaultdict(list)
     for way in sorted(ways, key=lambda each: each.kind == "catch"):
         leaving[way.source].append(way)
@@ -50,7 +51,8 @@ def _without_repeating(start: str, ways: Iterable[Transition]) -> list[Transitio
 
 
 def _layers(names: Iterable[str], down: Iterable[Transition]) -> dict[str, int]:
-    """Return each state as far below the first one as the longest way to it."""
+    """Return each state's layer: the number of transitions on the longest path from the first
+    state."""
     sources = defaultdict(list)
     for way in down:
         sources[way.target].append(way.source)
@@ -63,7 +65,7 @@ def _layers(names: Iterable[str], down: Iterable[Transition]) -> dict[str, int]:
 
 
 def _columns(scope: Scope, layers: Mapping[str, int], down: list[Transition]) -> dict[str, Place]:
-    """Return each state below one that leads to it, where that place is free."""
+    """Return each state's cell, in the column of a state that leads to it if that cell is free."""
     rank = _ranks(scope, down)
     places: dict[str, Place] = {}
     for name in sorted(layers, key=lambda each: (layers[each], rank[each])):
@@ -77,8 +79,11 @@ def _columns(scope: Scope, layers: Mapping[str, int], down: list[Transition]) ->
 
 
 def _ranks(scope: Scope, down: list[Transition]) -> dict[str, tuple[bool, bool, int, int]]:
-    """Who may choose a column first: what is reached without a failure, ends without one, and
-    has the longest way still before it."""
+    """Return the sort key by which states choose their columns; the smallest key chooses first.
+
+    First come states reached without an error, then states that end without one, then states with
+    the longest path still to go.
+    """
     usual = [way for way in down if way.kind != "catch"]
     reached = _closure({scope.start}, [(way.source, way.target) for way in usual])
     good = {

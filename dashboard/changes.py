@@ -1,4 +1,7 @@
-"""Long polling: a page waits until something has changed; the stack is read only meanwhile."""
+"""Long polling: a page's request waits until the stack's data has changed.
+
+The database and the executions are read only while a request waits.
+"""
 
 import threading
 import time
@@ -9,12 +12,16 @@ from dashboard.queries import Queries
 
 MIN_POLL_INTERVAL_S = 0.5
 MIN_PAUSE_PER_POLL_DURATION = 4
-"""How much longer than a look its rest is at least: many open runs take long to look at."""
+"""A poll that took one second is followed by a pause of at least so many seconds.
+
+With many open runs a poll takes long.
+"""
 MAX_WAIT_S = 20
 
 
 class ChangeWatcher:
-    """However many wait, tables and executions are looked at twice a second together, at most."""
+    """Polls the tables and the executions at most twice a second, for all waiting requests
+    together."""
 
     def __init__(self, queries: Queries, executions: Executions) -> None:
         self._queries = queries
@@ -27,11 +34,12 @@ class ChangeWatcher:
         self._next_look = 0.0
 
     def stop(self) -> None:
-        """Nobody waits any longer."""
+        """End all waits now."""
         self._stopped.set()
 
     def wait(self, since: int) -> int:
-        """Wait until the version is not `since` any more, 20 s at most; return it."""
+        """Wait until the data's version is no longer `since`, or for 20 s; return the current
+        version."""
         deadline = time.monotonic() + MAX_WAIT_S
         while (version := self._look()) == since and time.monotonic() < deadline:
             if self._stopped.wait(MIN_POLL_INTERVAL_S / 2):

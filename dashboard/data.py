@@ -1,4 +1,4 @@
-"""What the pages ask for, by path: every GET below `/data/`."""
+"""Responses to the pages' requests for data: every GET below `/data/`, by its path."""
 
 import re
 from collections.abc import Callable
@@ -29,11 +29,14 @@ Query = dict[str, str]
 
 
 class Malformed(Exception):
-    """The query cannot be meant; the sentence says which part."""
+    """The query string of the request is malformed; the message names the wrong parameter."""
 
 
 class DataRoutes:
-    """Raises Malformed, NotFound, ActionFailed, and what queries and executions raise."""
+    """The routes below `/data/`: each builds the response to a GET.
+
+    A call raises Malformed, NotFound, ActionFailed, and what `Queries` and `Executions` raise.
+    """
 
     def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
         self._sources = sources
@@ -56,7 +59,7 @@ class DataRoutes:
         }
 
     def __call__(self, path: str, query: str) -> Response | None:
-        """Return the response for a path, None when nothing has it."""
+        """Return the response for a path below `/data/`; None when no route matches the path."""
         for pattern, response in self._routes.items():
             match = re.fullmatch(pattern, path)
             if match:
@@ -119,7 +122,8 @@ class DataRoutes:
         return self._without_text(self._queries.message(int(number)))
 
     def _without_text(self, message: Json) -> Json:
-        """Return the message without the beginning of its text, where texts are not shown."""
+        """Return the message without its text snippet if the dashboard does not show message
+        bodies."""
         return message if self._sources.shows_bodies else {**message, "snippet": ""}
 
     def _body(self, _: Query, number: str) -> Response:
@@ -157,9 +161,9 @@ def _number(query: Query, name: str, default: int) -> int:
 def _page(
     name: str, found: list[Any], limit: int, position: Callable[[Any], tuple[datetime | None, Any]]
 ) -> Json:
-    """Return the first `limit` of what was found, and the position of the next page as `next`.
+    """Return the first `limit` rows as JSON, with the position of the next page as `next`.
 
-    It is `TIME_ID`, or `_ID` among messages without a time; None: nothing is behind these.
+    The position is `TIME_ID`, or `_ID` for a message without a time; None after the last page.
     """
     if len(found) <= limit:
         return {name: found, "next": None}
@@ -168,7 +172,7 @@ def _page(
 
 
 def _position(query: Query) -> tuple[datetime | None, str]:
-    """Return the time and the id in `before`, each None or empty where it has none."""
+    """Return the time and the id of the position `before`: None and "" for the parts it lacks."""
     at, _, number = query.get("before", "").partition("_")
     try:
         return (datetime.fromisoformat(at) if at else None), number

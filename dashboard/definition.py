@@ -1,4 +1,4 @@
-"""A state machine's definition, read for people: states, the ways between them, retries.
+"""Parse a state machine's definition into states, transitions between them, and retry rules.
 
 Source: Amazon States Language specification, https://states-language.net.
 """
@@ -21,7 +21,10 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """From one state to another of the same scope; `label` says when it is taken."""
+    """A transition from state `source` to state `target` of the same scope.
+
+    `label` says when the workflow takes it, such as a condition or error names.
+    """
 
     source: str
     target: str
@@ -31,9 +34,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """Waits `interval_s` before the first retry, then `rate` times longer, `max_delay_s` at most.
+    """A retry rule: for `errors`, at most `attempts` retries.
 
-    With jitter the wait is a random part of that.
+    The first retry comes after `interval_s`; each later wait is `rate` times longer, and at most
+    `max_delay_s`. With jitter a wait is a random part of that.
     """
 
     errors: tuple[str, ...]
@@ -43,15 +47,19 @@ class Retrier:
     max_delay_s: float | None
 
     def longest_wait_s(self, retry: int) -> float:
-        """Seconds before the retry of that number, which counts from 1."""
+        """Return the longest wait before retry number `retry`, counted from 1, in seconds."""
         wait_s = float(self.interval_s * self.rate ** (retry - 1))
         return wait_s if self.max_delay_s is None else min(wait_s, self.max_delay_s)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`scope`: the states inside a Map, None for every other type. `seconds_path`: where the input
-    of a Wait says for how long, as names from the outside in."""
+    """A state of a state machine.
+
+    scope: the states inside a Map; None for a state of any other type.
+    seconds_path: the path of member names, outermost first, to the seconds that a Wait state reads
+        from its input.
+    """
 
     name: str
     type: str
@@ -61,7 +69,7 @@ class State:
     seconds_path: tuple[str, ...] = ()
 
     def find_retrier(self, error: str) -> Retrier | None:
-        """Return the rule that decides about this error; None when there is none."""
+        """Return the first retry rule for this error or for all errors; None when there is none."""
         for retrier in self.retriers:
             if error in retrier.errors or "States.ALL" in retrier.errors:
                 return retrier
@@ -70,13 +78,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """States that may go to one another; `states` in the order of the definition."""
+    """The states that can be reached from `start`: of a whole state machine, or inside one Map.
+
+    `states` keeps the order of the definition.
+    """
 
     start: str
     states: tuple[State, ...]
 
     def all_states(self) -> Iterator[State]:
-        """Yield all states, those inside of Maps too; a Map comes before what is inside."""
+        """Yield all states, including those inside Maps; a Map comes before its inner states."""
         for state in self.states:
             yield state
             if state.scope:
@@ -84,7 +95,10 @@ class Scope:
 
 
 def read_definition(text: str) -> Scope:
-    """Raises ValueError when the text is no JSON, KeyError when it is no state machine."""
+    """Parse a state machine's definition in the Amazon States Language.
+
+    Raises ValueError when the text is not JSON, KeyError when it does not define a state machine.
+    """
     return _scope(json.loads(text))
 
 

@@ -1,4 +1,4 @@
-"""How a run stands: the colour of every state, and what happens next and when. Pure."""
+"""Compute the status of each state of a run, and what will happen next and when. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,29 @@ _OPEN = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class ExpectedEvent:
-    """`at`: the latest time at which it happens; None: unknown."""
+    """What will happen next in a run or mailbox, as a sentence.
+
+    `at` is the latest time at which it happens; None if the time is unknown.
+    """
 
     what: str
     at: datetime | None = None
 
 
 def step_label(step: Step, folders: Mapping[int, str]) -> str:
-    """`sync-folder: Inbox` inside a Map, the name alone elsewhere."""
+    """Return the name of the step's state; inside a Map with the folder, as in `sync-folder:
+    Inbox`."""
     if step.inside and step.folder_id is not None:
         return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
     return step.name
 
 
 def status_by_state(steps: Iterable[Step]) -> dict[str, Status]:
-    """Return of every state that was entered its last visit, of several folders the worst one."""
+    """Return for each visited state the status of its last visit.
+
+    A state that was visited for several folders gets the most urgent of their statuses: waiting,
+    running, failed, caught, succeeded.
+    """
     last = {(each.name, each.folder_id): each.status for each in steps}
     found: dict[str, Status] = {}
     for (name, _), status in last.items():
@@ -39,7 +47,7 @@ def status_by_state(steps: Iterable[Step]) -> dict[str, Status]:
 
 
 def set_next_attempt_times(steps: Iterable[Step], scope: Scope) -> None:
-    """Set when the next attempt of each waiting step begins at the latest."""
+    """Set the latest time of the next attempt in each step that waits for a retry."""
     known = {each.name: each for each in scope.all_states()}
     for step in steps:
         state = known.get(step.name)
@@ -61,8 +69,11 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
 def forecast_next_event(
     run: Json, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
 ) -> ExpectedEvent | None:
-    """Return what an open run waits for, or else what is at work; of a closed one the next sync of
-    its mailbox."""
+    """Return the next event of a run, or None when nothing is expected.
+
+    For an open run it is the earliest retry or end of a Wait, else the running steps. For a closed
+    run it is the next sync of its mailbox.
+    """
     if run["status"] not in _OPEN:
         return _next_sync(run)
     pending = [*_retries(steps, folders), *_ends_of_waits(steps, scope, folders)]
@@ -85,7 +96,7 @@ def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Expe
 def _ends_of_waits(
     steps: Iterable[Step], scope: Scope, folders: Mapping[int, str]
 ) -> Iterator[ExpectedEvent]:
-    """How long, the step before has put into the state."""
+    """Yield the end of each running Wait state, whose length is in the state's input."""
     known = {each.name: each for each in scope.all_states()}
     for step in steps:
         if step.status == "waiting" and step.type == "Wait" and step.name in known:
@@ -99,7 +110,7 @@ def _ends_of_waits(
 
 
 def _seconds(state: Any, path: Sequence[str]) -> float | None:
-    """Return the length of a Wait; None when its input was not recorded, or not as a whole."""
+    """Return the length of a Wait; None when its input was recorded only in part or not at all."""
     for name in path:
         state = state.get(name) if isinstance(state, dict) else None
     return float(state) if path and isinstance(state, int | float) else None

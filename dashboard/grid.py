@@ -1,8 +1,8 @@
-"""Coordinates of the picture, when every state has its place. Pure.
+"""Compute the coordinates of states and lines in the picture of a state machine. Pure.
 
-A way straight down to the next layer is one line. Every other one leaves through the gap below
-its layer; when it goes farther than to the next layer it runs in a lane beside the columns, which
-it shares with all ways to the same state. So no line ever crosses a state.
+A transition to the next layer in the same column is one straight line. Every other line leaves
+through the gap below its layer. If it goes farther than to the next layer, it runs in a lane beside
+the columns; all lines to the same state share that lane. So no line crosses a state.
 """
 
 from collections import defaultdict
@@ -21,11 +21,17 @@ MARGIN = 4
 Point = tuple[float, float]
 Size = tuple[float, float]
 Lane = tuple[str, bool]
-"""The state that it leads to, and whether upwards; those are on the left."""
+"""A lane beside the columns: the state that its lines lead to, and whether they lead upwards.
+
+Upward lanes are on the left of the picture, downward lanes on the right.
+"""
 
 
 class Grid:
-    """x grows to the right and y downwards, both from 0; `width` and `height` hold everything."""
+    """The layout of the picture, in pixels: x grows to the right and y downwards, both from 0.
+
+    `width` and `height` are the size of the whole picture.
+    """
 
     def __init__(
         self, places: Mapping[str, Place], sizes: Mapping[str, Size], ways: Iterable[Transition]
@@ -39,11 +45,11 @@ class Grid:
         self._place_layers()
 
     def corner(self, name: str) -> Point:
-        """Return the upper left one of that state."""
+        """Return the upper left corner of the state."""
         return self._center(name) - self._sizes[name][0] / 2, self._top(name)
 
     def line(self, way: Transition) -> tuple[Point, ...]:
-        """Return the line from the lower edge of the source to the upper edge of the target."""
+        """Return the points of the line from the source's lower edge to the target's upper edge."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))
         end_x = self._center(way.target) + self._port(self._entry(way), self._entering(way.target))
         start = (start_x, self._top(way.source) + self._sizes[way.source][1])
@@ -71,7 +77,8 @@ class Grid:
         return self._lane(way) if self._is_long(way) else way
 
     def _used_tracks(self) -> dict[int, list[Transition | Lane]]:
-        """Return what runs through each gap; gap n is above layer n."""
+        """Return the lines and lanes that run horizontally through each gap; gap n is above layer
+        n."""
         tracks: dict[int, list[Transition | Lane]] = defaultdict(list)
         for way in self._ways:
             if not self._is_straight(way):
@@ -122,7 +129,7 @@ class Grid:
         return self._gaps[gap] + TRACK_SPACING_PX * (self._tracks[gap].index(user) + 1)
 
     def _leaving(self, name: str) -> list[Transition | Lane]:
-        """Return the ways out of a state, from left to right."""
+        """Return the transitions out of a state, from left to right."""
         found = [way for way in self._ways if way.source == name]
         return [*sorted(found, key=lambda way: self._far_x(way, way.target))]
 
@@ -135,7 +142,8 @@ class Grid:
         return self._lanes[self._lane(way)] if self._is_long(way) else self._center(other)
 
     def _port(self, user: Transition | Lane, users: list[Transition | Lane]) -> float:
-        """Return the distance from the middle of a state; the straight line keeps the middle."""
+        """Return a line end's horizontal distance from the state's middle; straight lines use the
+        middle."""
         straight = [
             n
             for n, each in enumerate(users)

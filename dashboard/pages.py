@@ -1,4 +1,4 @@
-"""The pages' own files, from `static/`: they hold no data, which the pages fetch."""
+"""Serve the static files of the dashboard's pages; they contain no data, which the pages fetch."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -26,7 +26,7 @@ SECURITY_HEADERS = {
 
 
 def static_file_response(path: str) -> Response:
-    """Return a file of `static`; every path without one is a view, which the start page shows."""
+    """Return the file at this path of `static/`; the start page for the path of a view."""
     name = path.lstrip("/")
     known = {str(each.relative_to(STATIC)): each for each in STATIC.rglob("*") if each.is_file()}
     if name not in known and Path(name).suffix in _TYPES:

@@ -1,4 +1,4 @@
-"""A state machine as a picture: where each state stands and how the lines run. Pure."""
+"""Draw a state machine: positions of the states and lines of the transitions. Pure."""
 
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,10 @@ MAP_TITLE_HEIGHT_PX = 32
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`x` and `y` are its upper left corner; `inside`: the Map whose frame contains it."""
+    """The box of a state; `x` and `y` are its upper left corner.
+
+    `inside` is the Map whose frame contains the box; None outside Maps.
+    """
 
     name: str
     type: str
@@ -44,7 +47,7 @@ class Picture:
 
 
 def draw_state_machine(scope: Scope, inside: str | None = None) -> Picture:
-    """Draw these states; a Map frames the picture of its own ones."""
+    """Draw the states of this scope; a Map becomes a frame around its inner states."""
     inner = {
         each.name: draw_state_machine(each.scope, each.name) for each in scope.states if each.scope
     }
@@ -76,7 +79,8 @@ def _size(state: State, content: Picture | None) -> Size:
 
 
 def _merged(scope: Scope) -> list[Transition]:
-    """Merge the ways of a kind between two states into one line, with all that it is taken for."""
+    """Merge transitions of one kind between the same two states into one line with all their
+    labels."""
     merged: dict[tuple[str, str, TransitionKind], Transition] = {}
     for way in (way for state in scope.states for way in state.transitions):
         key = (way.source, way.target, way.kind)

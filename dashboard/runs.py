@@ -1,4 +1,4 @@
-"""Runs for the pages: those of mailboxes from the tables, self-tests from the engine."""
+"""Runs for the pages: syncs of mailboxes from the tables, self-tests from Step Functions."""
 
 from datetime import datetime
 
@@ -18,10 +18,10 @@ from dashboard.to_json import Json, json_bytes, milliseconds, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 
 SELF_TEST = "self-test"
-"""The trigger of every test-sync."""
+"""The `trigger` shown for every self-test, which is an execution of the workflow `test-sync`."""
 
 Filters = dict[str, str | None]
-"""`account_id`, `status` and `trigger`; None lets all runs through."""
+"""Required values of `account_id`, `status` and `trigger`; None permits every value."""
 
 _STATUSES = {
     "RUNNING": "running",
@@ -39,7 +39,10 @@ class Runs:
         self._pictures: dict[str, orjson.Fragment] = {}
 
     def list_runs(self, filters: Filters, before: tuple[datetime, str], limit: int) -> list[Json]:
-        """Return `limit` runs at most, from the newest on, below the position `before`."""
+        """Return the runs that match the filters and are older than `before`, newest first.
+
+        At most `limit` runs are returned. `before` is the creation time and id of a run.
+        """
         stored = self._queries.list_runs(**filters, before=before, limit=limit)
         found = [_summary(run) for run in stored] + self._self_tests(filters, before)
         found.sort(key=lambda run: (run["createdAt"], run["id"]), reverse=True)
@@ -56,7 +59,7 @@ class Runs:
         ]
 
     def read_run(self, run_id: str) -> Json:
-        """Raises NotFound."""
+        """Return a run with its steps, folders and forecast. Raises NotFound."""
         try:
             run, folders, names = self._queries.read_run_with_folders(run_id)
         except NotFound:
@@ -76,14 +79,17 @@ class Runs:
         }
 
     def _execution(self, run: Json) -> Execution | None:
-        """Return the run's execution; None also for a run that one function did by itself."""
+        """Return the run's execution.
+
+        None if Step Functions does not know it, or if one function synced without an execution.
+        """
         if run["startedAt"] and not _had_steps(run):
             return None
         arn = run["executionArn"] or self._executions.arn(MAILBOX_SYNC.name, run["id"])
         return self._executions.find(arn)
 
     def _picture(self, workflow: str) -> orjson.Fragment:
-        """Drawn once: it is that of the definition, whatever a run did."""
+        """Return the picture of the workflow as JSON; it is drawn once per process."""
         if workflow not in self._pictures:
             picture = draw_state_machine(self._executions.definition(workflow))
             self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
@@ -114,7 +120,7 @@ class Runs:
 
 
 def _had_steps(run: Json) -> bool:
-    """Return whether an execution did it; a scheduled sync may be done by one function."""
+    """Return whether an execution made the run; one function alone can make a scheduled sync."""
     return (run["executionArn"] or "").startswith("arn:")
 
 

@@ -1,4 +1,4 @@
-"""What happens in a simulated mailbox and on the way to it, by the simulators' back door."""
+"""Actions of the dashboard that change a simulated mailbox or inject faults, through `/_sim/`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,10 @@ _TOKEN_EXPIRED = {"status": 401, "code": "InvalidAuthenticationToken", "message"
 
 
 class Simulation:
-    """Each action takes and returns a JSON object. Raises as `Actions` does."""
+    """The actions by name; each takes and returns a JSON object.
+
+    They raise the same errors as those of `Actions`.
+    """
 
     def __init__(self, sources: Sources, queries: Queries) -> None:
         self._sources = sources
@@ -56,7 +59,10 @@ class Simulation:
         return response
 
     def _connect(self, fields: Json) -> Json:
-        """Sign in as a browser would; an unknown mailbox is created, empty."""
+        """Connect a simulated mailbox by a sign-in, as a browser would.
+
+        An unknown mailbox is created, empty.
+        """
         address = fields.get("address")
         token = self._sources.token()
         assert token is not None, "a simulated stack signs its own tokens"
@@ -81,7 +87,7 @@ class Simulation:
         return {"delivered": len(ids)}
 
     def _move(self, fields: Json) -> Json:
-        """destination: the name of a role, such as `archive`, or one of our folder ids."""
+        """Move a message to `destination`: a folder role such as `archive`, or a folder id."""
         destination = fields.get("destination")
         if isinstance(destination, int):
             destination = self._queries.remote_folder(destination)
@@ -94,12 +100,16 @@ class Simulation:
         )
 
     def _revoke(self, fields: Json) -> Json:
-        """Seen at once, since the token in use is refused too."""
+        """Revoke the user's consent.
+
+        The next request fails too, as if its access token had expired, so Mailsync notices it at
+        once.
+        """
         response = self._control("revoke", mailbox=require_text(fields, "address"))
         return {**response, **self._inject_fault(_TOKEN_EXPIRED, times=1)}
 
     def _throttle(self, fields: Json) -> Json:
-        """Reject every request for so many seconds, with a Retry-After of as many."""
+        """Reject every request for some seconds, with that number of seconds in Retry-After."""
         seconds = require_integer(fields, "seconds")
         fault = {"status": 429, "code": "TooManyRequests", "retry_after": seconds}
         return self._inject_fault(fault, times=None, lasts_s=seconds)

@@ -1,4 +1,4 @@
-"""Requests to answers: pages, data and actions of one stack."""
+"""Route the dashboard's requests: pages, data and actions of one stack."""
 
 import json
 from dataclasses import replace
@@ -28,9 +28,10 @@ _NO_TOKEN = (
 
 
 class Site:
-    """Answers requests until `close`; every failure is a sentence.
+    """Responds to requests until `close`; an error becomes a response with a sentence that explains
+    it.
 
-    start_token: required for data; None: data needs no token.
+    start_token: the token that requests for data must carry; None: data needs no token.
     """
 
     def __init__(self, sources: Sources, start_token: StartToken | None) -> None:
@@ -64,7 +65,8 @@ class Site:
         return _protected(response)
 
     def _login_response(self, request: Request) -> Response | None:
-        """Return the redirect that logs in, or 401 for data without the token; else None."""
+        """Return the redirect that logs the browser in, or 401 for data without the token; else
+        None."""
         if self._start_token is None:
             return None
         if redirect := self._start_token.login_redirect(request):

@@ -1,4 +1,4 @@
-"""`make demo`: a mailbox is connected, mirrored, changed and mirrored again, and all is proven."""
+"""Run the demo: connect a mailbox, sync it, change it, sync the changes, and verify the mirror."""
 
 import json
 import time
@@ -32,7 +32,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def run(stack: Stack, options: Options) -> int:
-    """Show each step as it happens; return 0 when the mirror is complete and exact, else 1."""
+    """Print each step of the demo; return 0 when the mirror is complete and exact, else 1."""
     account = connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     _watch(account)
@@ -71,7 +71,7 @@ _SHOWN = (
 
 
 def _watch(account: DemoAccount) -> dict[str, Any]:
-    """Follow the open run to its end with a bar per folder; return the last status."""
+    """Show a progress bar per folder until the open run ends; return the account's last status."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console) as progress:
         bars: dict[int, TaskID] = {}
@@ -105,7 +105,7 @@ def _print_quarantine(stack: Stack) -> None:
 
 
 def _query(stack: Stack, sql: str) -> list[list[Any]]:
-    """Query as the application's reading role would: with the schema in its search path."""
+    """Run a query as the application's reading role does: with the schema in its search path."""
     connection = connect_database(Settings({"DATABASE_URL": stack.database_url}))
     try:
         connection.run("SET search_path = mailsync, public")

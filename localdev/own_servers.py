@@ -1,8 +1,8 @@
-"""Servers of the user's own in the place of the simulators and of the stack's database.
+"""The user's own mail provider and database, in place of the simulators and the stack's database.
 
-They are given by options and by the settings of deployed functions, in the environment. Everything
-is checked before anything starts. A relative path is one of the folder in which the command was
-started: functions run elsewhere.
+They are given by options and, in the environment, by the settings of deployed functions. Everything
+is checked before anything starts. A relative path is resolved in the folder in which the command
+was started, because functions run in another folder.
 """
 
 import ssl
@@ -38,7 +38,7 @@ _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 
 class UnusableOption(Exception):
-    """What was given cannot work; the message is one sentence that names it and what to do."""
+    """An option or setting cannot work; the message is a sentence that names it and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,12 @@ class OwnDatabase:
 def own_provider(
     graph_url: str | None, authority: str | None, environment: Mapping[str, str]
 ) -> Provider | None:
-    """Mail and sign-in of these two servers, with the app of `environment`; None: none is given.
+    """Return the provider with these URLs and the app credentials of `environment`; None without
+    URLs.
 
     Raises:
-        UnusableOption: one of them is missing, what belongs to them is, or a file cannot be used.
+        UnusableOption: one of the two URLs or the credentials are missing, or a file cannot be
+            used.
     """
     if not graph_url and not authority:
         return None
@@ -90,10 +92,10 @@ def own_provider(
 
 
 def own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
-    """Return the database of this URL; None when none is given.
+    """Return the database with this URL; None when no URL is given.
 
     Raises:
-        UnusableOption: DATABASE_CA_BUNDLE is no file of certificates.
+        UnusableOption: DATABASE_CA_BUNDLE is not a file of certificates.
     """
     if not url:
         return None
@@ -105,7 +107,7 @@ def own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase
 
 
 def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
-    """The whole path of the file that the setting names, or its PEM; empty when it is not set."""
+    """Return the absolute path of the setting's file, or its PEM text; empty if it is not set."""
     value = environment.get(name, "").strip()
     if not value:
         return ""
@@ -121,7 +123,7 @@ def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
 
 
 def _certificate(environment: Mapping[str, str]) -> str:
-    """Return the PEM itself, as functions read it; empty when it is not set."""
+    """Return the certificate as PEM, which functions read; empty if it is not set."""
     name = "MICROSOFT_CLIENT_CERTIFICATE"
     value = environment.get(name, "").strip()
     if value and not value.startswith("-----BEGIN"):
@@ -135,7 +137,7 @@ def _certificate(environment: Mapping[str, str]) -> str:
 
 
 def _file(value: str, name: str) -> Path:
-    """Raises UnusableOption when there is no such file, or it cannot be read."""
+    """Return the file's absolute path; raise UnusableOption when it is missing or unreadable."""
     path = Path(value).expanduser().absolute()
     try:
         path.open("rb").close()

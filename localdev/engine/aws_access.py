@@ -1,8 +1,8 @@
-"""Authentication and authorisation of the AWS endpoint.
+"""Authenticate and authorise requests to the local AWS endpoint.
 
-Requests carry a signature by this process' credentials and ask for one of the actions that the
-stack and its documented examples use. None of these starts a container, as moto does for Batch and
-for functions that it runs itself.
+A request must be signed with this process's credentials and name one of the actions that the stack
+and its documented examples use. None of these actions starts a container. Others would: moto starts
+containers for Batch and for functions that it runs itself.
 
 Source: AWS IAM User Guide, "AWS Signature Version 4 for API requests".
 """
@@ -53,7 +53,10 @@ ACTIONS = {
         " FilterLogEvents PutResourcePolicy",
     ),
 }
-"""By the service of the signature: what precedes an action in `X-Amz-Target`, and the actions."""
+"""The permitted actions by the service that the signature names.
+
+Each entry is the prefix before the action in the header `X-Amz-Target`, and the actions.
+"""
 
 _TARGETS = {
     service: {f"{prefix}.{action}" for action in actions.split()}
@@ -73,8 +76,11 @@ WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 def restrict_to_signed_requests(
     application: WsgiApplication, port: Callable[[], int]
 ) -> WsgiApplication:
-    """Wrap the application: 403 for requests that are not signed with `CREDENTIALS`, come from a
-    page or name another action; no CORS headers in any response."""
+    """Wrap the application so that it gets only permitted requests; all others get 403.
+
+    A request must be signed with `CREDENTIALS`, not come from a web page, and name a permitted
+    action. Responses carry no CORS headers.
+    """
 
     def response(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         headers, body = EnvironHeaders(environ), read_body(environ)
@@ -122,9 +128,10 @@ def _denied_definition(body: bytes) -> str | None:
 def service_of_signature(
     method: str, target: str, headers: EnvironHeaders, body: bytes
 ) -> str | None:
-    """Return the service for which our credentials signed the request, or None.
+    """Return the AWS service named in the request's signature; None if our credentials did not sign
+    it.
 
-    target: path and query as the client sent them.
+    target: path and query string as the client sent them.
     """
     found = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
     moment = headers.get("X-Amz-Date", "")
@@ -163,7 +170,7 @@ def _target(environ: Environ) -> str:
 
 
 def read_body(environ: Environ) -> bytes:
-    """Read the whole body and let the application read it again."""
+    """Read the request's whole body, and put it back so that the application can read it too."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body

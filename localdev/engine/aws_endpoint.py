@@ -1,10 +1,10 @@
-"""The AWS endpoint: moto's server as shipped, with Lambda's Invoke API answered by our host.
+"""The local AWS endpoint: moto's server, with Lambda's Invoke API served by our Lambda host.
 
-Events that moto has taken are shown to the event bus, and GET /_local/events lists them. Every
-request must be signed with the credentials of this process (`aws_access`).
+The event bus gets the events that moto accepts, and GET /_local/events lists them. Every request
+must be signed with this process's credentials (`aws_access`).
 
-moto keeps its state, the port under which its Step Functions reach Lambda, and whether it runs
-state machines, in globals: one endpoint per process at a time.
+moto keeps three things in global variables: its state, the port at which its Step Functions reach
+Lambda, and whether it runs state machines. So a process can have one endpoint at a time.
 """
 
 import json
@@ -44,7 +44,7 @@ _START_EXECUTION = "AWSStepFunctions.StartExecution"
 
 
 class FunctionInvoker(Protocol):
-    """Whoever answers the Invoke API; `function` is a name or an ARN."""
+    """Runs functions for the Invoke API; `function` is a function's name or ARN."""
 
     def invoke(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
@@ -52,12 +52,12 @@ class FunctionInvoker(Protocol):
 
 
 class AwsEndpoint:
-    """Serves on loopback from construction until `stop`; `url` is an AWS_ENDPOINT_URL.
+    """Serves on loopback from construction until `stop`; `url` is a value for AWS_ENDPOINT_URL.
 
-    port: 0 for any free one.
-    bus: is shown the events that moto takes.
+    port: 0 for any free port.
+    bus: gets the events that moto accepts.
 
-    Raises StartFailed when the port is taken.
+    Raises StartFailed when the port is in use.
     """
 
     def __init__(self, host: FunctionInvoker, *, port: int, bus: EventBus | None = None) -> None:
@@ -87,16 +87,16 @@ class AwsEndpoint:
         return f"http://localhost:{self.port}"
 
     def stop(self) -> None:
-        """Executions that are still running end with this process."""
+        """Stop serving. Executions that are still running end only with this process."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class LambdaClientFactory:
-    """What moto's Step Functions see of boto3: clients of Lambda, with our credentials."""
+    """Replaces boto3 in moto's Step Functions: makes only Lambda clients, with our credentials."""
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
-        """Return a client of Lambda. Raises PermissionError for any other service."""
+        """Return a boto3 client for Lambda. Raises PermissionError for any other service."""
         if service_name != "lambda":
             raise PermissionError(f"The local stack runs no tasks of {service_name}.")
         return aws_client("lambda", settings["endpoint_url"], config=settings["config"])
@@ -126,7 +126,7 @@ def _invocations_before(moto: WsgiApplication, host: FunctionInvoker) -> WsgiApp
 
 
 def _forgetting(moto: WsgiApplication) -> WsgiApplication:
-    """Executions are started one after another, and each start forgets what is too old."""
+    """Wrap moto so that executions start one after another, and each start deletes old ones."""
     starting = threading.Lock()
 
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:

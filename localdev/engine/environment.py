@@ -34,7 +34,7 @@ _GONE = Response(410, cut_at=-1)
 
 @dataclass(frozen=True, slots=True)
 class InvocationOutcome:
-    """What a function answered: its JSON, or with `failed` the JSON of its error."""
+    """A function's result as JSON; if `failed` is true, its error as JSON."""
 
     payload: bytes
     failed: bool = False
@@ -55,13 +55,16 @@ class _Invocation:
     outcome: "queue.SimpleQueue[InvocationOutcome]" = field(default_factory=queue.SimpleQueue)
 
     def end(self, outcome: InvocationOutcome) -> None:
-        """End it; the first outcome counts, later ones are never read."""
+        """Set the outcome of the invocation; only the first outcome counts."""
         self.outcome.put(outcome)
         self.taken.set()
 
 
 class Environment:
-    """Runs one invocation at a time; afterwards `reusable` says whether it can run another."""
+    """A Lambda execution environment, which runs one invocation at a time.
+
+    After an invocation `reusable` is true if the environment can run another one.
+    """
 
     def __init__(
         self, function: Function, *, code_root: Path, settings: Mapping[str, str], log: Path
@@ -96,7 +99,8 @@ class Environment:
         return self._process.poll() is None
 
     def run(self, event: bytes) -> InvocationOutcome:
-        """Hand the event to the process and wait for its outcome, at most its time-out."""
+        """Send the event to the process and return its outcome, at the latest after the function's
+        time-out."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
         self._waiting.put(invocation)
@@ -117,10 +121,10 @@ class Environment:
         return _within_limit(outcome)
 
     def _outcome(self, invocation: _Invocation) -> InvocationOutcome:
-        """Wait for the outcome, and kill a process that outgrows its memory, as Lambda does.
+        """Wait for the outcome; kill a process that exceeds the function's memory, as Lambda does.
 
-        The kernel keeps the most that the process ever held, so no peak is missed between two
-        looks. Raises queue.Empty when the time is over.
+        The kernel records the highest memory use of the process, so no peak between two checks is
+        missed. Raises queue.Empty after the time-out.
         """
         deadline = time.monotonic() + invocation.timeout_s
         while True:
@@ -143,7 +147,7 @@ class Environment:
         self._process.wait()
 
     def stop(self) -> None:
-        """End the process at once, as Lambda does with an environment that is not needed."""
+        """Kill the process, as Lambda does with an environment that is no longer needed."""
         if self.reusable:
             os.kill(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -151,7 +155,10 @@ class Environment:
         self._server.stop()
 
     def _respond(self, request: Request) -> Response:
-        """Serve the Runtime API, at a path that only our process knows; `next` is a long poll."""
+        """Serve the Runtime API below a secret path that only our process knows.
+
+        The request for the next invocation is a long poll.
+        """
         if not hmac.compare_digest(request.path[: len(self._api)].encode(), self._api.encode()):
             return Response(404)
         if request.method == "GET":
@@ -203,7 +210,10 @@ class Environment:
 
 
 def _out_of_memory(invocation: _Invocation) -> InvocationOutcome:
-    """Return the error that Step Functions sees (awslabs/aws-deployment-framework #758)."""
+    """Return the out-of-memory error as Step Functions sees it.
+
+    Source: awslabs/aws-deployment-framework #758.
+    """
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
     return InvocationOutcome.error("Runtime.OutOfMemory", message)
 
@@ -219,7 +229,10 @@ def _within_limit(outcome: InvocationOutcome) -> InvocationOutcome:
 
 
 def _variables(function: Function, code_root: Path) -> dict[str, str]:
-    """Return Lambda's own (Developer Guide, "Working with Lambda environment variables")."""
+    """Return the environment variables that Lambda sets itself.
+
+    Source: Lambda Developer Guide, "Working with Lambda environment variables".
+    """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "en_US.UTF-8",

@@ -1,8 +1,8 @@
-"""EventBridge on this machine: the rules of the catalog, beside those that moto knows of.
+"""EventBridge on this machine: apply the rules of the catalog to events that moto accepts.
 
-moto takes the events, checks them and serves rules that are made through its API (queues, log
-groups); its rules cannot call functions, so the catalog's are answered here. Everything that
-came and went is kept for the dashboard and `GET /_local/events`.
+moto checks the events and applies rules that were created by its API (queues, log groups). Its
+rules cannot call functions, so this module applies the catalog's rules. The last events and their
+outcomes are kept for the dashboard and `GET /_local/events`.
 """
 
 import json
@@ -26,11 +26,11 @@ class RetryingInvoker(Protocol):
 
 @dataclass(slots=True)
 class SeenEvent:
-    """An event that the bus took.
+    """An event that the bus accepted.
 
-    function: whom a rule of the catalog called; None when the event has no rule.
-    outcome: what the function answered at last, `{"lost": ...}` when it failed thrice, None
-        while it works.
+    function: the function that a rule of the catalog called; None when no rule matched the event.
+    outcome: what the function returned in the end; `{"lost": ...}` after three failed attempts;
+        None while it runs.
     """
 
     id: str
@@ -43,7 +43,7 @@ class SeenEvent:
 
 
 class EventBus:
-    """Follows one bus, by its name; keeps the last 500 events."""
+    """Applies the catalog's rules to the events of one bus, and keeps the last 500 events."""
 
     def __init__(self, host: RetryingInvoker, rules: Iterable[EventRule], *, name: str) -> None:
         self.name = name
@@ -52,11 +52,15 @@ class EventBus:
         self._seen: deque[SeenEvent] = deque(maxlen=MAX_KEPT_EVENTS)
 
     def list_seen_events(self) -> list[dict[str, Any]]:
-        """Oldest first, in the words of `SeenEvent`."""
+        """Return the kept events, oldest first, each as a dictionary with the fields of
+        `SeenEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
     def deliver_accepted_events(self, request: bytes, result: bytes) -> None:
-        """Deliver what moto has taken by a PutEvents; entries without an EventId were refused."""
+        """Deliver the events of a PutEvents request that moto accepted.
+
+        An entry of the result without an EventId is an event that moto rejected.
+        """
         entries, answers = json.loads(request)["Entries"], json.loads(result)["Entries"]
         for entry, decision in zip(entries, answers, strict=True):
             bus = entry.get("EventBusName", "default").rpartition("/")[2]
@@ -84,7 +88,10 @@ class EventBus:
 
 
 def _envelope(event: SeenEvent) -> dict[str, Any]:
-    """Return the event as a function gets it (Amazon EventBridge User Guide, "Events")."""
+    """Return the event as EventBridge sends it to a function.
+
+    Source: Amazon EventBridge User Guide, "Events".
+    """
     return {
         "version": "0",
         "id": event.id,
@@ -99,7 +106,7 @@ def _envelope(event: SeenEvent) -> dict[str, Any]:
 
 
 def _moment(sent: float | str | None) -> str:
-    """SDKs send seconds since 1970, the AWS CLI of some versions a text."""
+    """Return the time of the event: SDKs send seconds since 1970, some AWS CLI versions a text."""
     if isinstance(sent, str):
         return sent
     moment = datetime.fromtimestamp(sent, UTC) if sent is not None else datetime.now(UTC)

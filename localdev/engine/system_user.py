@@ -1,7 +1,7 @@
-"""Where a server that refuses to run as root lives when root starts it.
+"""A system user and folder for a server that refuses to run as root, for a stack started by root.
 
-It runs as a system user. The folders above the data may be closed to him, and we do not open
-them: then his files are under /var/lib, as long as the folder that they belong to exists.
+The system user may be unable to enter the folders above the data, and we do not change their
+permissions. The server's files are then under /var/lib, as long as the data folder exists.
 """
 
 import os
@@ -17,7 +17,10 @@ _ID_FILE = "cluster-id"
 
 
 def system_user(name: str = "mailsync-pg") -> tuple[int, int]:
-    """Numeric user and group; made when missing, those of `nobody` where that cannot be."""
+    """Return the numeric user and group of the system user; create it if it is missing.
+
+    If it cannot be created, return those of `nobody`.
+    """
     make = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
     if not _exists(name) and shutil.which(make[0]):
         subprocess.run(make, check=False, capture_output=True)
@@ -26,12 +29,15 @@ def system_user(name: str = "mailsync-pg") -> tuple[int, int]:
 
 
 def is_reachable_by_other_users(folder: Path) -> bool:
-    """Return whether any user of this machine reaches what is in the folder."""
+    """Return whether every user of this machine may enter the folder and all folders above it."""
     return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
 
 
 def server_files_folder(folder: Path) -> Path:
-    """The place under /var/lib for the files of `folder`: the same until the folder is removed."""
+    """Return the folder under /var/lib for the server files of the data folder `folder`.
+
+    It stays the same until `folder` is removed.
+    """
     SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
     _remove_orphans()
     id_file = folder / _ID_FILE
@@ -45,7 +51,7 @@ def server_files_folder(folder: Path) -> Path:
 
 
 def copy_for_everybody(package: Path, version: str) -> Path:
-    """Copy a wheel's package, with its libraries beside it, to where any user may run it."""
+    """Copy a wheel's package and its libraries to a folder in which every user can run it."""
     home = SERVER_FILES_ROOT / version
     if not home.exists():
         SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Plausible mail in many languages, the same for the same seed, streamed one by one."""
+"""Generate plausible mail in many languages, one message at a time, the same for the same seed."""
 
 import random
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ _MARKUP = (
 
 
 def generate_mail(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem]:
-    """`count` messages to and from `owner`, newest first, with a memory of a few threads."""
+    """Yield `count` messages to and from `owner`, newest first; some answer another message."""
     chance = random.Random(seed)
     me = Address(owner.partition("@")[0].title(), owner)
     paths, weights = zip(*FOLDERS, strict=True)
@@ -103,7 +103,7 @@ def _mail(
 
 
 def _answered(chance: random.Random, item: MailItem) -> MailItem:
-    """Make it an answer in one of the threads that run at that time."""
+    """Make the message an answer in one of the threads of that time."""
     thread = f"{item.received_at:%Y-%m-%d} {chance.randint(1, 5)}"
     return replace(item, subject=f"Re: {item.subject}", conversation=thread)
 

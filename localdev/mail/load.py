@@ -1,7 +1,7 @@
-"""The user's own mail: an mbox file, a Maildir, a folder of .eml files, or a single message.
+"""Read the user's own mail: an mbox file, a Maildir, a folder of .eml files, or one .eml file.
 
-Nothing is dropped silently: what is broken is read as far as it can be and named as odd, and what
-is not loaded is named with its cause. Nothing raises for what a file holds.
+No mail is dropped silently. A malformed message is read as far as possible and reported as odd; a
+message that cannot be loaded is reported with its cause. Nothing in a file raises an error.
 """
 
 import os
@@ -27,24 +27,26 @@ _NO_HEADER = "no header that mail has"
 
 @dataclass(frozen=True, slots=True)
 class MailFileProblem:
-    """`source` is a file and, in an mbox, the message's number and where it begins.
+    """A problem with a message of the user's mail files.
 
-    cause: why it was not loaded, or, of a message that was, what is odd about it.
+    source: the file and, in an mbox file, the message's number and its first byte.
+    cause: why the message was not loaded, or what is odd about a message that was loaded.
     """
 
     source: str
     cause: str
 
     def __str__(self) -> str:
-        """Return one line, whatever is in the name of a file."""
+        """Return the problem on one line, even if the file's name contains line ends."""
         return re.sub(r"[^\S ]|[\x00-\x1f\x7f]", "?", f"{self.source}: {self.cause}")
 
 
 @dataclass(slots=True)
 class LoadedMail:
-    """`problems` and `oddities` fill up while `items` is consumed.
+    """The messages, and the problems found; both lists grow while the caller iterates over `items`.
 
-    problems: what was not loaded. oddities: messages that were, though something is wrong.
+    problems: messages that were not loaded.
+    oddities: messages that were loaded although they are malformed.
     """
 
     items: Iterator[MailItem]
@@ -62,9 +64,9 @@ class _RawMail:
 
 
 def load_mail(path: Path) -> LoadedMail:
-    """Load the mail at the path, read while it is consumed.
+    """Return the mail at the path; files are read while the caller iterates over it.
 
-    Raises FileNotFoundError when there is nothing at the path.
+    Raises FileNotFoundError when the path does not exist.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} is neither an mbox file nor a folder of mail.")
@@ -154,7 +156,7 @@ def _maildir_message(
 def _messages(
     path: Path, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
 ) -> Iterator[_RawMail]:
-    """Yield those of an mbox file, or the one that a file is."""
+    """Yield the messages of an mbox file, or the one message of any other file."""
     try:
         with _regular(path).open("rb") as file:
             if not os.fstat(file.fileno()).st_size:
@@ -187,7 +189,7 @@ def _mbox(
 
 
 def _regular(path: Path) -> Path:
-    """Return the path, if a file is there: reading a pipe might never end. Raises OSError."""
+    """Return the path if it is a regular file: reading a pipe might never end. Raises OSError."""
     if not S_ISREG(path.stat().st_mode):
         raise OSError(EINVAL, "it is no regular file")
     return path
@@ -198,12 +200,12 @@ def _unreadable(error: OSError) -> str:
 
 
 def _maildir_folder(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Maildir++ writes `Projects/Entwürfe` as one folder, `.Projects.Entw&APw-rfe`."""
+    """Return a folder's path: Maildir++ stores `Projects/Entwürfe` as `.Projects.Entw&APw-rfe`."""
     return tuple(_imap_name(name) for part in parts for name in part.split(".") if name)
 
 
 def _imap_name(name: str) -> str:
-    """Decode the modified UTF-7 of IMAP (RFC 3501, section 5.1.3); what is none stays."""
+    """Decode IMAP's modified UTF-7 (RFC 3501, section 5.1.3); return any other text unchanged."""
 
     def decoded(word: re.Match[str]) -> str:
         encoded = word[1].replace(",", "/")
@@ -216,5 +218,5 @@ def _imap_name(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return a file's name as text; Linux lets it be any bytes."""
+    """Return a file's name as printable text; Linux permits any bytes in it."""
     return decode_by_guessed_charset(os.fsencode(name))[0]

@@ -1,7 +1,7 @@
-"""The simulators' back door, `/_sim/…` on the Graph port: do what users, admins and bad days do.
+"""The simulators' control API, `/_sim/…` on the Graph port: act as users and admins, inject faults.
 
-Requests carry the control secret as a bearer token; without it the answer is 401. `GET` reads
-state; every `POST` takes one JSON object and answers one. 400 says what is wrong.
+Requests carry the control secret as a bearer token; without it the response is 401. `GET` reads
+state. Every `POST` takes and returns one JSON object. A 400 response says what is wrong.
 """
 
 import hmac
@@ -37,7 +37,8 @@ JsonObject = dict[str, Any]
 
 
 class Control:
-    """Mailbox actions name their `mailbox` by address or user id."""
+    """Handles requests to `/_sim/`; actions on a mailbox name it in `mailbox`, by address or user
+    id."""
 
     def __init__(
         self, service: Service, entra: EntraServer, notifier: Notifier, *, secret: str
@@ -95,7 +96,8 @@ class Control:
         return {"id": result} if isinstance(result, str) else {}
 
     def _state(self, _: JsonObject) -> JsonObject:
-        """Return every mailbox with its folders and their counts, and the behaviour."""
+        """Return every mailbox with its folders and their counts, and the switches of the
+        behaviour."""
         return {
             "mailboxes": [
                 {
@@ -110,7 +112,8 @@ class Control:
         }
 
     def _messages(self, arguments: JsonObject) -> list[JsonObject]:
-        """Return all of a `folder` of a `mailbox`, newest first, to compare a database with."""
+        """Return all messages of a `folder` of a `mailbox`, newest first, to compare a database
+        with."""
         mailbox = self._service.mailbox(arguments["mailbox"])
         return [asdict(message) for message in mailbox.messages(arguments["folder"])]
 
@@ -122,7 +125,7 @@ class Control:
         return asdict(self._service.behaviour)
 
     def _set_latency(self, arguments: JsonObject) -> JsonObject:
-        """`{"model": "real"}`, or the seconds of `Latency` by name."""
+        """Set the latency: `{"model": "real"}`, or the seconds of `Latency` by name."""
         model = arguments.pop("model", None)
         self._service.latency = LATENCIES[model] if model else Latency(**arguments)
         return asdict(self._service.latency)
@@ -135,7 +138,7 @@ def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
 
 
 def mail_item(fields: JsonObject) -> MailItem:
-    """Read a mail from JSON: `MailItem`'s fields, with ISO times and `{name, address}` objects.
+    """Read a mail from JSON with the fields of `MailItem`, ISO times and `{name, address}` objects.
 
     Only the subject is required. Raises TypeError for unknown fields.
     """

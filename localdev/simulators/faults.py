@@ -1,7 +1,8 @@
-"""A script of failures for one server: rules tried in order; the first that fits injects its fault.
+"""Injected faults of the simulators: rules tried in order; the first that matches injects its
+fault.
 
-Graph injects every fault; the identity platform's token endpoint those with a `status`, whose
-`code` is OAuth's error and whose `message` begins with the number, as "AADSTS50196: ...".
+Graph injects every fault. The identity platform's token endpoint injects faults with a `status`;
+their `code` is OAuth's error and their `message` starts with the number, as "AADSTS50196: ...".
 """
 
 import math
@@ -77,11 +78,14 @@ class Fault:
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """`path` is a regular expression searched in path and query, decoded.
+    """When to inject a fault.
 
-    `in_batch` says whether only items of a batch match, or only other requests. `nth` lets the
-    first n-1 matching requests pass; `times` None applies for ever; `rate` applies that share of
-    the matching requests; `lasts_s` ends it after so many seconds.
+    path: regular expression, searched in the decoded path and query.
+    in_batch: True matches only items of a batch, False only other requests.
+    nth: the first n-1 matching requests pass.
+    times: number of requests that get the fault; None: no limit.
+    rate: share of the matching requests that get the fault.
+    lasts_s: the rule ends after so many seconds.
     """
 
     fault: Fault
@@ -100,7 +104,7 @@ class Rule:
     def from_json(cls, document: Mapping[str, Any]) -> "Rule":
         """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
 
-        Raises TypeError or ValueError for anything unknown in it.
+        Raises TypeError or ValueError for unknown members.
         """
         rest = {name: value for name, value in document.items() if name not in ("match", "fault")}
         match = document.get("match", {})
@@ -112,6 +116,10 @@ class Rule:
         return named and self.in_batch in (None, in_batch) and not over
 
     def should_inject(self, chance: float) -> bool:
+        """Count a matching request; return whether it gets the fault.
+
+        chance: a random number from 0 to 1; a request gets the fault if it is below `rate`.
+        """
         self.seen += 1
         if self.seen < self.nth or (self.times is not None and self.injected_count >= self.times):
             return False
@@ -122,7 +130,8 @@ class Rule:
 
 
 class FaultScript:
-    """Thread-safe; the same seed and order of requests give the same failures."""
+    """The rules of one server. Thread-safe; the same seed and order of requests give the same
+    faults."""
 
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()
