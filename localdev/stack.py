@@ -1,7 +1,7 @@
-"""The whole product on this machine, started in order and stopped in reverse.
+"""The whole product on this machine: start its parts in order, stop them in reverse.
 
-What must outlive it is in the data folder: the database, the simulated mailbox, the key that
-wraps stored tokens, and the key of development sign-ins.
+The data folder contains what must survive a restart: the database, the simulated mailbox, the key
+that wraps stored tokens, and the secret of development logins.
 """
 
 import json
@@ -50,11 +50,11 @@ FUNCTIONS_LOGIN = "mailsync_functions"  # as in production, the functions do not
 
 
 class Stack:
-    """Everything is up from `start` to `stop`, or inside `with`. One stack per process at a time.
+    """The local stack, running from `start` to `stop`, or inside `with`. One per process at a time.
 
-    Raises (from `start`):
-        StartFailed: a port or the data folder is taken, or the database or the simulators
-            cannot be reached. Whatever had started before is stopped.
+    `start` raises:
+        StartFailed: a port or the data folder is in use, or the database or the simulators
+            cannot be reached. Parts that had started are stopped.
     """
 
     lambdas: LambdaHost
@@ -87,11 +87,11 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Stop in reverse order; nothing that was committed is lost. May be repeated."""
+        """Stop all parts in reverse order; committed data is kept. Safe to call twice."""
         self._exit.close()
 
     def make_demo_token(self) -> str:
-        """Return a development token of the demo user, valid for some hours."""
+        """Return a development token of the demo user, valid for eight hours."""
         return demo_token_maker(open_secret(self.data / "jwt-secret"))()
 
     def _start(self) -> None:
@@ -112,7 +112,7 @@ class Stack:
             self._exit.callback(scheduler.stop)
 
     def _listen(self) -> HttpApi:
-        """Take the ports before anything slow begins."""
+        """Open the ports before anything slow starts."""
         self.lambdas = LambdaHost(
             FUNCTIONS,
             code_root=CODE_ROOT,
@@ -143,7 +143,7 @@ class Stack:
         return api
 
     def _launch_simulators(self) -> None:
-        """Only launch them: they get ready while the database starts."""
+        """Start the simulators' process; it gets ready while the database starts."""
         if self.options.provider is None:
             self.simulators = SimulatorProcess(
                 self._simulator_arguments(), root=ROOT, log=self.data / "logs" / "simulators.log"
@@ -199,7 +199,7 @@ class Stack:
         )
 
     def _sources(self) -> Sources:
-        """Return what the dashboard looks at: this very stack."""
+        """Return this stack's resources for the dashboard."""
         settings = self.lambdas.settings
         return Sources(
             stage="local",
@@ -233,7 +233,7 @@ class Stack:
 
 
 def delete_stack_data(data: Path) -> None:
-    """Remove what stacks have stored in the folder, and nothing else that may be there."""
+    """Delete what stacks have stored in the folder; keep other files that are there."""
     Postgres(data / "postgres").erase()
     for name in ("postgres", "simulators", "logs"):
         shutil.rmtree(data / name, ignore_errors=True)

@@ -29,7 +29,7 @@ _ROUTE = re.compile(r"^@[^:]*:")  # of servers on the way, as RFC 822 had it
 
 @dataclass(slots=True)
 class _Mailbox:
-    """What has been read of one address: `words` before `<`, `angle` inside `<>`, `rest` after `>`."""
+    """The parts of one address: `words` before `<`, `angle` inside `<>`, `rest` after `>`."""
 
     words: str = ""
     comments: list[str] = field(default_factory=list)
@@ -40,8 +40,8 @@ class _Mailbox:
 def parse_addresses(value: str) -> tuple[Address, ...]:
     """Return all addresses in a header's text, including those inside groups.
 
-    The text contains only ASCII characters and decoded words. A comma in an unquoted display name
-    belongs to the name.
+    `value` is the text of the header with its bytes above 127 already decoded. A comma in an
+    unquoted display name belongs to the name.
     """
     found: list[Address] = []
     for mailbox in _joined(_mailboxes(_with_closed_quotes(value))):

@@ -150,7 +150,7 @@ class _Headers:
         )
 
     def oddities(self) -> list[str]:
-        """Return one oddity that names the headers with bytes above 127 and their guessed charsets."""
+        """Return one oddity: the headers with bytes above 127, with their guessed charsets."""
         odd = {
             name: decode_by_guessed_charset(header_bytes(value))[1]
             for name, value in self.items

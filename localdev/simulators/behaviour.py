@@ -43,8 +43,8 @@ class Latency:
     """Duration of a Graph request in seconds: a fixed part, and a part for each message of the
     page.
 
-    `REAL` fits two public measurements, 88 ms for an empty page and 361 ms for ten full messages.
-    The cost of a message without its body is an assumption.
+    The latency `real` fits two public measurements, 88 ms for an empty page and 361 ms for ten full
+    messages. The cost of a message without its body is an assumption.
     """
 
     fixed_s: float = 0

@@ -35,25 +35,30 @@ Cut = Literal["before answer", "mid body"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens instead of, or to, the right answer.
+    """What happens instead of the right response, or to it.
 
-    With `status` the request is refused: in Graph's envelope, or with `body` as it stands
-    (HTML, or "" for the empty 503). Without, the answer is worked out and then spoiled:
-    cut off, `truncate_json` (a complete answer of half a document) or its page forged:
-    `empty` keeps the link to this very page, `ever empty` leads to it by a new link each time,
-    `same link` repeats it below the items, `no link` drops it (a list ends early and keeps its
-    count), `duplicate` serves every item twice.
+    With `status` the request is rejected: with Graph's error body, or with `body` as it stands,
+    such as HTML, or "" for the empty 503. Without `status` the right response is computed and then
+    changed: `cut` closes the connection, `truncate_json` sends half of the JSON as a complete
+    response, and `page` names a forgery of the page:
 
-    Well-formed and wrong are: `nothing` (a complete answer without items, which counts none; of
-    delta with the link of the end, so that every change until now is swallowed), `less` (some
-    items are left out, and not counted), `partial` (of items there are only id and etag),
-    `no removals` and `no changes` (of delta, which never reports them again), `removed` (delta
-    reports as removed what is new or changed), `miscounted`
-    (folders count `off_by` more messages, and unread ones), `uncounted` (folders do not say how
-    many), `old` (an earlier answer to such a request, the oldest that is kept; see
-    `Behaviour.answers_kept`). A single object is forged like an item. `about` names by id the items
-    of which that is so; without it `less` leaves out every second one, and the others are about
-    all.
+    - `empty`: no items, and a link to this page
+    - `ever empty`: no items, and a new link to this page each time
+    - `same link`: the items, and a link to this page
+    - `no link`: the items without the link to the next page; a count stays as it was
+    - `duplicate`: every item twice
+    - `nothing`: a complete response without items, and 0 as its count; in delta with the
+      `deltaLink` of the round's end, so that all changes until now are lost
+    - `less`: some items are missing, and not counted
+    - `partial`: the items have only id and etag
+    - `no removals`, `no changes`: delta omits these and never reports them again
+    - `removed`: delta reports new and changed items as removed
+    - `miscounted`: folders count `off_by` more messages and unread messages
+    - `uncounted`: folders have no counts
+    - `old`: the oldest stored response to such a request; see `Behaviour.answers_kept`
+
+    A single object is forged like an item. `about` contains the ids of the items to forge. Without
+    `about`, `less` omits every second item, and the other forgeries change all items.
     """
 
     status: int | None = None

@@ -173,9 +173,10 @@ class Mailbox:
             return new_id
 
     def delete(self, message_id: str) -> None:
-        """Move the message to Deleted Items.
+        """Move the message to Deleted Items; a message that is already there to the recoverable
+        items.
 
-        From there it moves to the recoverable items, which no listing contains.
+        No listing contains the recoverable items.
         """
         folder = self.message(message_id).folder_id
         deleted = folder == self.folders.find("deleteditems").id
@@ -225,7 +226,7 @@ class Mailbox:
             self.folders.remove(folder)
 
     def expire_delta_links(self, folder: str | None = None) -> None:
-        """Make every delta link issued so far fail with 410, for one folder or the whole mailbox."""
+        """Make every delta link issued so far fail with 410: of one folder, or of the mailbox."""
         folders = [self.folders.find(folder).id] if folder else self._every_chain()
         for folder_id in folders:
             self.database.write(
@@ -249,8 +250,10 @@ class Mailbox:
         return immutable_id
 
     def _is_older(self, message: StoredMessage, folder_id: str) -> bool:
-        """Return whether the message is older than all in the folder; the service reports it twice
-        then."""
+        """Return whether the message is older than all in the folder.
+
+        When such a message is moved into the folder, the service reports it twice.
+        """
         oldest = self.database.row(
             "SELECT min(received_at) AS at FROM message WHERE folder_id = ?", folder_id
         )

@@ -21,7 +21,10 @@ class UserNotFound(Exception):
 
 
 def tenant_id_for_address(address: str) -> str:
-    """Personal accounts are all in one tenant of Microsoft's (Entra docs, "ID token claims")."""
+    """Return the tenant id of the address; all personal accounts share one tenant of Microsoft's.
+
+    Source: Microsoft identity platform docs, "ID token claims".
+    """
     personal = address.rpartition("@")[2].lower() in PERSONAL_DOMAINS
     return PERSONAL_TENANT_ID if personal else TENANT_ID
 

@@ -88,7 +88,7 @@ class Simulators:
     def access_token(
         self, mailbox: Mailbox, *, scope: str = _DELEGATED_SCOPE, lifetime_s: int = 3600
     ) -> str:
-        """Return an access token of the mailbox's user without a sign-in, for tests of Graph alone."""
+        """Return an access token of the mailbox's user without a sign-in, for tests of Graph."""
         claims = {"aud": GRAPH_AUDIENCE, "appid": self._client_id, "scp": scope}
         return self._signer.sign({**claims, "oid": mailbox.user_id}, lifetime_s=lifetime_s)
 

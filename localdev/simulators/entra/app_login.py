@@ -45,7 +45,7 @@ class AppLogin:
         )
 
     def check_client(self, form: dict[str, str], token_url: str) -> None:
-        """Check the application's credentials in a token request. Raises TokenError for wrong ones."""
+        """Check the application's credentials in a token request. Raises TokenError."""
         if form.get("client_id") != self.client_id:
             sentence = "Application was not found in the directory."
             raise TokenError("unauthorized_client", 700016, sentence)

@@ -100,7 +100,7 @@ class EntraServer:
         return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
-        """Handle the sign-in form: the parameters of the authorize request, and the chosen account."""
+        """Handle the sign-in form: parameters of the authorize request, and the chosen account."""
         query = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
         fault = self._authorize_fault(query)
         if fault:

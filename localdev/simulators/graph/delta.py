@@ -1,7 +1,7 @@
-"""Delta rounds: a walk over what is there, then the changes since the walk began.
+"""Serve delta rounds: first everything that exists, then the changes since that listing began.
 
-What changes during a walk is served again in the first round after it, so nothing falls
-between the two. Source: Microsoft Graph docs, delta-query-messages.
+Changes during the listing are reported in the first round after it, so none is lost between the
+two. Source: Microsoft Graph docs, delta-query-messages.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ FeedPage = tuple[list[dict[str, Any]], Position | None, bool]
 
 
 class Feed(Protocol):
-    """What a chain runs over: the messages of a folder, or the folders of a mailbox."""
+    """The items of a delta query: the messages of one folder, or the folders of one mailbox."""
 
     owner_id: str
     path: str
@@ -32,7 +32,7 @@ def newest_journal_number(call: Call) -> int:
 
 
 def open_delta_cursor(call: Call, owner_id: str) -> DeltaCursor:
-    """Opened from the link's token, or of a new chain when there is none.
+    """Return the cursor in the request's delta link; without a link, start a new chain of links.
 
     Raises GraphError 410 for a link that has expired.
     """
@@ -45,7 +45,7 @@ def open_delta_cursor(call: Call, owner_id: str) -> DeltaCursor:
 
 
 def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
-    """Return one page and the link behind it: `nextLink` while there is more, else `deltaLink`."""
+    """Return one page of a delta round with `nextLink` if more follows, else `deltaLink`."""
     until = cursor.until
     size = min(call.prefer.page_size or DEFAULT_PAGE, call.behaviour.largest_page)
     if cursor.walking:
@@ -66,5 +66,8 @@ def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
 
 
 def first_query_of_chain(cursor: DeltaCursor) -> Query:
-    """Return the options a chain was begun with: those of later requests are ignored."""
+    """Return the query options of the request that started the chain of delta links.
+
+    Options of later requests are ignored.
+    """
     return Query(cursor.options)

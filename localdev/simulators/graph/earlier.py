@@ -1,4 +1,4 @@
-"""Earlier answers, for a service that repeats one of them."""
+"""Store responses of earlier requests, for a service that returns an old one again."""
 
 from collections import deque
 from threading import Lock
@@ -14,7 +14,10 @@ RequestKind = tuple[str, ...]
 
 
 class StoredResponses:
-    """The last documents that each kind of request was answered with, of the newest kinds."""
+    """The last responses to each kind of request: method, path and options without delta tokens.
+
+    Only the kinds requested most recently are kept.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -23,7 +26,7 @@ class StoredResponses:
     def store_response(
         self, request: Request, mailbox_id: str, document: Any, *, most: int
     ) -> None:
-        """Keep at most so many documents of this kind."""
+        """Store a response; keep at most `most` responses to this kind of request."""
         kind = _kind(request, mailbox_id)
         with self._lock:
             kept = self._kept.pop(kind, ())
@@ -36,14 +39,14 @@ class StoredResponses:
             self._kept.clear()
 
     def find_oldest_response(self, request: Request, mailbox_id: str) -> Any:
-        """Return the oldest document that is kept of this kind, None when there is none."""
+        """Return the oldest stored response to this kind of request; None when there is none."""
         with self._lock:
             kept = self._kept.get(_kind(request, mailbox_id))
         return kept[0] if kept else None
 
 
 def _kind(request: Request, mailbox_id: str) -> RequestKind:
-    """Return the same for every page of a delta feed, and for lists at the same place."""
+    """Return the kind of a request, which is the same for every page of a delta feed or a list."""
     options = Query.parse(request.query).options.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)
     return mailbox_id, request.method, request.path, *named

@@ -1,4 +1,4 @@
-"""Folder delta of one mailbox: the tree at all levels, then what changed in it.
+"""Folder delta of one mailbox: the folders of all levels, then the changed ones.
 
 Source: Microsoft Graph docs, mailfolder-delta.
 """
@@ -62,7 +62,7 @@ class FolderFeed:
 
 
 def folder_delta(call: Call) -> CallResult:
-    """`GET …/mailFolders/delta`."""
+    """Serve `GET …/mailFolders/delta`."""
     with call.mailbox.database.transaction():
         cursor = open_delta_cursor(call, call.mailbox.user_id)
         feed = FolderFeed(call, first_query_of_chain(cursor))

@@ -1,4 +1,4 @@
-"""Reading the folder tree. Source: Microsoft Graph docs, user-list-mailfolders."""
+"""List and read folders. Source: Microsoft Graph docs, user-list-mailfolders."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from localdev.simulators.graph.shapes import folder_object
 
 
 def list_folders(call: Call) -> CallResult:
-    """Direct children of the root only; nested ones have a list of their own."""
+    """Return the direct children of the root; deeper folders are in the lists of their parents."""
     return _page_of_children(call, "msgfolderroot", "mailFolders")
 
 

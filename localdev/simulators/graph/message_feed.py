@@ -1,7 +1,7 @@
-"""Message delta of one folder: which changes Outlook reports, and how.
+"""Message delta of one folder: which changes Outlook reports, and in which form.
 
-Sources: Microsoft Graph docs (message-delta, outlook-immutable-id) and public captures and
-issue reports, for what the documentation leaves out.
+Sources: Microsoft Graph docs (message-delta, outlook-immutable-id), and public captures and issue
+    reports for what the documentation omits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ _ARRIVALS = frozenset({"created", "moved in", "older moved in"})
 
 
 class DeltaReport(Enum):
-    """What a round says of one message."""
+    """What one delta round reports about a message."""
 
     NOTHING = "nothing"
     REMOVED = "removed"
@@ -59,7 +59,8 @@ class MessageFeed:
         query.check_order()
 
     def list_items(self, position: Position | None, size: int) -> FeedPage:
-        """Newest first, as the service was seen to do it."""
+        """Return a page of the folder's messages, newest first, as the service was seen to list
+        them."""
         rows = self._database.rows(
             f"SELECT {COLUMNS} FROM message"
             " WHERE folder_id = ? AND (received_at, seq) < (?, ?)"
@@ -71,7 +72,7 @@ class MessageFeed:
         return [delta_object(each, self._view) for each in page], end, len(rows) > size
 
     def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage:
-        """Return them in the order of each message's last change."""
+        """Return a page of the changed messages, in the order of each message's last change."""
         key = self._view.id_column
         touched = self._database.rows(
             f"SELECT {key} AS id, max(seq) AS last FROM change"
@@ -133,7 +134,7 @@ class MessageFeed:
 
 
 def reported_change(changes: Sequence[Change], view: View, behaviour: Behaviour) -> DeltaReport:
-    """Return what Outlook says in one round of a message with these changes, oldest first."""
+    """Return how Outlook reports a message with these changes, oldest first, in one delta round."""
     structural = [change.kind for change in changes if change.kind != "update"]
     if structural and structural[-1] == "gone":
         return DeltaReport.REMOVED
@@ -159,7 +160,8 @@ def _last_arrival(changes: Sequence[Change]) -> int:
 
 
 def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> DeltaReport:
-    """Report selected properties only, the read state alone as a partial object."""
+    """Return the report on updates: selected properties only, the read state alone as a partial
+    object."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
         fields &= view.select
@@ -171,7 +173,7 @@ def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour
 
 
 def message_delta(call: Call) -> CallResult:
-    """`GET …/mailFolders/{id}/messages/delta`."""
+    """Serve `GET …/mailFolders/{id}/messages/delta`."""
     folder = call.mailbox.folders.find(call.path_ids[0])
     if folder.search_filter is not None:
         raise bad_request("Change tracking is not supported for search folders.")
@@ -190,5 +192,5 @@ def message_delta(call: Call) -> CallResult:
 
 
 def mailbox_wide_delta(call: Call) -> CallResult:
-    """`GET /me/messages/delta` is in the metadata, and refused."""
+    """Reject `GET /me/messages/delta`, which Graph's metadata lists but Outlook does not serve."""
     raise bad_request("Change tracking is not supported against 'microsoft.graph.message'.")

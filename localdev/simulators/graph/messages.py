@@ -1,4 +1,4 @@
-"""Listing and reading messages. Source: Microsoft Graph docs, user-list-messages, message-get."""
+"""List and read messages. Source: Microsoft Graph docs, user-list-messages, message-get."""
 
 from typing import Any
 
@@ -13,7 +13,8 @@ from localdev.simulators.mailbox import (
 
 
 def list_messages(call: Call) -> CallResult:
-    """List one folder, or the whole mailbox when none is named; `$skip` pages through it."""
+    """Return messages of one folder, or of the whole mailbox if the path names none, from `$skip`
+    on."""
     where, values, path = _scope(call)
     top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
     skip = call.query.number("skip", default=0)
@@ -42,7 +43,7 @@ def list_messages(call: Call) -> CallResult:
 
 
 def get_message(call: Call) -> CallResult:
-    """Return one message by its id, a purged one too."""
+    """Return one message by its id, including a message in the folder of purges."""
     message = call.mailbox.message(call.path_ids[-1])
     purges = call.mailbox.folders.find("recoverableitemspurges").id
     if message.folder_id == purges and not call.behaviour.purged_stay_readable:

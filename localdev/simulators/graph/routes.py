@@ -1,4 +1,4 @@
-"""Which function answers which path below `/me` or `/users/{id}`."""
+"""Find the function that serves a path below `/me` or `/users/{id}`."""
 
 import re
 from collections.abc import Callable
@@ -51,7 +51,7 @@ _COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users", SU
 
 
 def split_path(path: str) -> list[str]:
-    """Decoded, with `mailFolders('ID')` taken apart into `mailFolders`, `ID`."""
+    """Return the decoded segments of a path; `mailFolders('ID')` becomes `mailFolders`, `ID`."""
     found: list[str] = []
     for part in path.strip("/").split("/"):
         match = _IN_FUNCTION_FORM.match(unquote(part).removesuffix("()"))
@@ -60,9 +60,9 @@ def split_path(path: str) -> list[str]:
 
 
 def split_mailbox_path(path: str) -> tuple[str | None, list[str]]:
-    """Return the user named in the path (None for `/me`) and what follows.
+    """Return the user named in the path, None for `/me`, and the segments that follow.
 
-    Raises GraphError 400 for anything that is not below a user, except subscriptions.
+    Raises GraphError 400 for a path that is neither below a user nor of subscriptions.
     """
     parts = split_path(path)
     if parts and parts[0].lower() == SUBSCRIPTIONS:
@@ -96,7 +96,7 @@ def find_route(
 
 
 def _pattern(parts: list[str]) -> tuple[str, tuple[str, ...]]:
-    """Ids follow a collection's name, unless it is the function `delta`."""
+    """Replace the ids in a path, which follow a collection's name; `delta` there is a function."""
     pattern: list[str] = []
     names: list[str] = []
     for part in parts:

@@ -1,6 +1,6 @@
-"""Graph v1.0 as an HTTP application: fault script, token, throttle, then the route.
+"""Graph v1.0 as an HTTP application: faults, token check, throttle, then the handler of the route.
 
-Source: Microsoft Graph docs; response headers as seen in public captures.
+Source: Microsoft Graph docs; response headers as in public captures.
 """
 
 import time
@@ -47,14 +47,14 @@ _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
 
 @dataclass(slots=True)
 class LoggedRequestFacts:
-    """What is found out about a request on its way in, for the log."""
+    """What the request log needs: mailbox and requests in flight, set while a request is served."""
 
     mailbox: Mailbox | None = None
     in_flight: int = 0
 
 
 class GraphServer:
-    """An application for `Server`; `base_url` is known once the server has its port."""
+    """Graph as an application for `Server`; `base_url` is set once the server has its port."""
 
     def __init__(self, service: Service, signer: TokenSigner) -> None:
         self.base_url = ""
@@ -129,7 +129,7 @@ class GraphServer:
     def _repeated(
         self, request: Request, mailbox: Mailbox, result: CallResult, fault: Fault | None
     ) -> CallResult:
-        """Return the result, or the earlier one that a fault wants; without one the right one."""
+        """Return the result; for the fault `old`, the oldest stored response to such a request."""
         most = self._service.behaviour.answers_kept
         earlier = self.earlier.find_oldest_response(request, mailbox.user_id) if most else None
         if most and result.document:
@@ -141,7 +141,7 @@ class GraphServer:
     def _list_of_application(
         self, request: Request, bearer: BearerClaims, fault: Fault | None
     ) -> CallResult:
-        """List subscriptions of all mailboxes, which counts against none."""
+        """List subscriptions of all mailboxes, which counts against no mailbox's limits."""
         _inject(fault)
         if not bearer.has_any_grant(*_READING):
             raise _denied()
@@ -195,7 +195,7 @@ class GraphServer:
             raise GraphError(404, "Request_ResourceNotFound", message) from None
 
     def _check_app(self, bearer: BearerClaims, mailbox: Mailbox, rest: list[str]) -> None:
-        """An app without a user: roles for everything, and mailboxes it may be kept out of."""
+        """Check an app without a user: its roles, and whether it may read the mailbox."""
         allowed = self._service.behaviour.app_mailboxes
         if not rest:
             if not bearer.has_any_grant(*_READING_USERS):
@@ -239,7 +239,7 @@ class GraphServer:
 
 
 def _target(request: Request) -> str:
-    """Return what a fault rule is compared with: path and query as one reads them."""
+    """Return the text that fault rules are matched with: decoded path and query."""
     query = f"?{unquote_plus(request.query)}" if request.query else ""
     return unquote(request.path) + query
 
@@ -262,7 +262,7 @@ def _denied() -> GraphError:
 
 
 def _inject(fault: Fault | None) -> None:
-    """Wait, and raise GraphError, as the fault says."""
+    """Wait for the fault's delay; raise GraphError if the fault has a status."""
     if fault:
         time.sleep(fault.delay_s)
         if fault.status is not None:
@@ -278,7 +278,7 @@ def _translated(handler: Any, call: Call) -> CallResult:
 
 
 def _skipped(handler: Any, call: Call, result: CallResult) -> CallResult:
-    """Return the last page of a delta round, for one that swallows the whole of it."""
+    """Return the last page of the delta round, for the fault that hides all changes of a round."""
     link = _next_of_delta(result)
     while link:
         result = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))
