@@ -12,7 +12,7 @@ from dashboard.queries import Queries
 
 MIN_POLL_INTERVAL_S = 0.5
 MIN_PAUSE_PER_POLL_DURATION = 4
-"""A poll that took one second is followed by a pause of at least so many seconds.
+"""The pause after a poll is at least so many times as long as the poll.
 
 With many open runs a poll takes long.
 """

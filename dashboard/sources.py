@@ -10,9 +10,9 @@ from mailsync.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """The resources of one stack.
+    """The resources of one stack that its dashboard reads and calls.
 
-    state_machine_arns: ARNs of the state machines by the name of the workflow.
+    state_machine_arns: ARNs of state machines by the name of the workflow.
     client: makes a boto3 client for the AWS service of that name.
     is_dev_login_on: the API signs in programs of this machine, so a token is no secret.
     token: returns a token of the user on whose behalf the dashboard calls the API; if it returns

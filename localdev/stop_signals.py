@@ -17,7 +17,7 @@ def interrupt() -> None:
 
 
 class StopSignals:
-    """Catches SIGINT and SIGTERM inside a `with` block and calls `on_stop`. One per process."""
+    """Calls `on_stop` when SIGINT or SIGTERM comes inside a `with` block. One per process."""
 
     def __init__(self, on_stop: Callable[[], None] = interrupt) -> None:
         self._on_stop = on_stop
