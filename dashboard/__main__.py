@@ -1,4 +1,4 @@
-"""`python -m dashboard --stage prod`: the dashboard of a deployed stage, until Ctrl-C."""
+"""Serve the dashboard of a deployed stage until Ctrl-C: `python -m dashboard --stage prod`."""
 
 import argparse
 import sys
@@ -12,7 +12,10 @@ from localdev.stop_signals import StopSignals
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 after Ctrl-C, 1 when the stage cannot be read or the port is taken."""
+    """Run the dashboard; return the exit code.
+
+    It is 0 after Ctrl-C, and 1 when the stage cannot be read or the dashboard's port is in use.
+    """
     parser = argparse.ArgumentParser(prog="python -m dashboard", description=__doc__)
     parser.add_argument("--stage", required=True, help="of cdk.json, such as prod")
     parser.add_argument(

@@ -1,4 +1,7 @@
-"""Mailboxes for the pages: the status that the API returns, of all users. Pure."""
+"""Convert mailboxes of all users to JSON for the dashboard's pages. Pure.
+
+The JSON contains the same status that the API returns.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -23,10 +26,10 @@ def account_page(
     quarantine: list[Json],
     now: datetime,
 ) -> Json:
-    """Return the account with all its folders, mirrored or not.
+    """Return the JSON of one account with all its folders, including folders that are not mirrored.
 
-    `differences` are the ids that the last comparison could not explain. A folder `isUneven` whose
-    counts differ now.
+    `differences` are the message ids that the last comparison with the provider could not explain.
+    A folder's `isUneven` is true if the provider's message count and ours differ now.
     """
     view = account_view(account, now)
     mirrored = {each["id"]: each for each in view["folders"]}
@@ -51,6 +54,6 @@ def _folder(choice: FolderChoice, status: Json, ids: dict[str, int]) -> Json:
     }
 
 
-def without_folders(view: dict[str, Any]) -> Json:
-    """Return the account for a list, whose rows show no folders."""
+def without_folder_list(view: dict[str, Any]) -> Json:
+    """Return the account's JSON without `folders`, for the list of accounts."""
     return {name: value for name, value in view.items() if name != "folders"}

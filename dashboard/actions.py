@@ -1,4 +1,4 @@
-"""What a person does in the dashboard that the product's API allows."""
+"""Actions of the dashboard that call the product's API, such as starting or stopping a sync."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from localdev.http_server import Response
 
 TIMEOUT_S = 40
 _NO_ROUTE = {"message": "Not Found"}
-"""What an HTTP API itself answers to a path that it does not know."""
+"""The message with which an HTTP API responds to a path that has no route."""
 
 Action = Callable[[Json], Json]
 
 
 class ActionFailed(Exception):
-    """It was not done; `status` is the HTTP status to say so with."""
+    """An action of the dashboard failed; `status` is the HTTP status of its response."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -29,9 +29,9 @@ class ActionFailed(Exception):
 
 
 class Actions:
-    """Each takes and returns a JSON object.
+    """The actions by name, in `known`. Each takes a JSON object and returns a JSON object.
 
-    Raises ActionFailed, NotFound, and httpx.TransportError when the API does not respond.
+    An action raises ActionFailed, NotFound, or httpx.TransportError when the API does not respond.
     """
 
     def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
@@ -51,21 +51,21 @@ class Actions:
 
     def _sync(self, fields: Json) -> Json:
         body = {
-            "accountId": text(fields, "accountId"),
+            "accountId": require_text(fields, "accountId"),
             "syncType": fields.get("syncType", "manual"),
         }
         return self._api("POST", "/api/email/sync", json=body)
 
     def _cancel(self, fields: Json) -> Json:
-        account_id = text(fields, "accountId")
+        account_id = require_text(fields, "accountId")
         return self._api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
     def _rerun(self, fields: Json) -> Json:
-        """Start the same again; what was not a full sync becomes a manual one."""
-        run_id = text(fields, "runId")
+        """Start the run again: a full sync as a full sync, every other run as a manual sync."""
+        run_id = require_text(fields, "runId")
         if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
             return self._test_sync({})
-        run = self._queries.run(run_id)
+        run = self._queries.read_run(run_id)
         sync_type = "full" if run["syncType"] == "full" else "manual"
         return self._sync({"accountId": run["accountId"], "syncType": sync_type})
 
@@ -78,7 +78,7 @@ class Actions:
         entry = {
             "EventBusName": self._sources.event_bus,
             "Source": "dashboard",
-            "DetailType": text(fields, "type"),
+            "DetailType": require_text(fields, "type"),
             "Detail": json.dumps(fields.get("detail") or {}),
         }
         (taken,) = self._sources.client("events").put_events(Entries=[entry])["Entries"]
@@ -87,11 +87,11 @@ class Actions:
         return {"eventId": taken["EventId"]}
 
     def _pause(self, fields: Json, *, paused: bool) -> Json:
-        path = f"/api/email/accounts/{text(fields, 'accountId')}"
+        path = f"/api/email/accounts/{require_text(fields, 'accountId')}"
         return self._api("PATCH", path, json={"paused": paused})
 
     def _confirm_removal(self, fields: Json) -> Json:
-        path = f"/api/email/accounts/{text(fields, 'accountId')}/confirm-removal"
+        path = f"/api/email/accounts/{require_text(fields, 'accountId')}/confirm-removal"
         return self._api("POST", path)
 
     def _api(self, method: str, path: str, **arguments: Any) -> Json:
@@ -113,10 +113,10 @@ class Actions:
 
 
 def begin_sign_in(sources: Sources) -> Response:
-    """Lead the browser to the mail provider, as the API leads a user who is signed in to it.
+    """Start a sign-in at the mail provider through the API; return the redirect to the provider.
 
-    The API's cookie comes along: cookies of localhost go to each of its ports.
-    Raises ActionFailed.
+    The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
+    each of its ports. Raises ActionFailed.
     """
     token = sources.token() if sources.stage == "local" else None
     if token is None:
@@ -132,16 +132,16 @@ def begin_sign_in(sources: Sources) -> Response:
     return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)
 
 
-def text(fields: Json, name: str) -> str:
-    """Return a member that must be a text. Raises ActionFailed."""
+def require_text(fields: Json, name: str) -> str:
+    """Return the member `name` of a JSON object; raise ActionFailed unless it is non-empty text."""
     value = fields.get(name)
     if not isinstance(value, str) or not value:
         raise ActionFailed(422, f"The action needs {name}, as text.")
     return value
 
 
-def number(fields: Json, name: str, default: int | None = None) -> int:
-    """Return a member that must be a whole number. Raises ActionFailed."""
+def require_integer(fields: Json, name: str, default: int | None = None) -> int:
+    """Return the member `name` of a JSON object; raise ActionFailed unless it is an integer."""
     value = fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ActionFailed(422, f"The action needs {name}, as a whole number.")

@@ -1,8 +1,8 @@
-"""Which state stands in which layer and column of the picture. Pure.
+"""Assign each state of a state machine to a layer (row) and a column of its picture. Pure.
 
-Layers from top to bottom, as in Sugiyama, Tagawa and Toda, "Methods for visual understanding of
-hierarchical system structures" (1981): every way but a repeating one leads downwards. In the first
-column stands the way on which nothing fails.
+Layers run from top to bottom, as in Sugiyama, Tagawa and Toda, "Methods for visual understanding of
+hierarchical system structures" (1981): every transition leads downwards, except those that close a
+loop. The first column contains the states that a sync visits when nothing fails.
 """
 
 from collections import defaultdict
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from dashboard.definition import Scope, Way
+from dashboard.definition import Scope, Transition
 
 
 class Place(NamedTuple):
@@ -18,20 +18,21 @@ class Place(NamedTuple):
     column: int
 
 
-def arrange(scope: Scope) -> dict[str, Place]:
-    """Return the place of every state, counted from 0; no two states share one."""
-    ways = [way for state in scope.states for way in state.ways]
+def assign_grid_cells(scope: Scope) -> dict[str, Place]:
+    """Return the layer and column of every state, counted from 0; no two states share a cell."""
+    ways = [way for state in scope.states for way in state.transitions]
     down = _without_repeating(scope.start, ways)
     layers = _layers([state.name for state in scope.states], down)
     return _columns(scope, layers, down)
 
 
-def _without_repeating(start: str, ways: Iterable[Way]) -> list[Way]:
-    """Return the ways that close no circle; those on which nothing fails are followed first."""
+def _without_repeating(start: str, ways: Iterable[Transition]) -> list[Transition]:
+    """Return the transitions that close no loop; transitions taken after an error are followed
+    last."""
     leaving = defaultdict(list)
     for way in sorted(ways, key=lambda each: each.kind == "catch"):
         leaving[way.source].append(way)
-    down: list[Way] = []
+    down: list[Transition] = []
     path: list[str] = []
     seen: set[str] = set()
 
@@ -49,8 +50,9 @@ def _without_repeating(start: str, ways: Iterable[Way]) -> list[Way]:
     return down
 
 
-def _layers(names: Iterable[str], down: Iterable[Way]) -> dict[str, int]:
-    """Return each state as far below the first one as the longest way to it."""
+def _layers(names: Iterable[str], down: Iterable[Transition]) -> dict[str, int]:
+    """Return each state's layer: the number of transitions on the longest path from the first
+    state."""
     sources = defaultdict(list)
     for way in down:
         sources[way.target].append(way.source)
@@ -62,8 +64,8 @@ def _layers(names: Iterable[str], down: Iterable[Way]) -> dict[str, int]:
     return {name: layer(name) for name in names}
 
 
-def _columns(scope: Scope, layers: Mapping[str, int], down: list[Way]) -> dict[str, Place]:
-    """Return each state below one that leads to it, where that place is free."""
+def _columns(scope: Scope, layers: Mapping[str, int], down: list[Transition]) -> dict[str, Place]:
+    """Return each state's cell, in the column of a state that leads to it if that cell is free."""
     rank = _ranks(scope, down)
     places: dict[str, Place] = {}
     for name in sorted(layers, key=lambda each: (layers[each], rank[each])):
@@ -76,16 +78,21 @@ def _columns(scope: Scope, layers: Mapping[str, int], down: list[Way]) -> dict[s
     return places
 
 
-def _ranks(scope: Scope, down: list[Way]) -> dict[str, tuple[bool, bool, int, int]]:
-    """Who may choose a column first: what is reached without a failure, ends without one, and
-    has the longest way still before it."""
+def _ranks(scope: Scope, down: list[Transition]) -> dict[str, tuple[bool, bool, int, int]]:
+    """Return the sort key by which states choose their columns; the smallest key chooses first.
+
+    First come states reached without an error, then states that end without one, then states with
+    the longest path still to go.
+    """
     usual = [way for way in down if way.kind != "catch"]
     reached = _closure({scope.start}, [(way.source, way.target) for way in usual])
-    good = {each.name for each in scope.states if each.type != "Fail" and not _next(each.ways)}
+    good = {
+        each.name for each in scope.states if each.type != "Fail" and not _next(each.transitions)
+    }
     ends_well = _closure(good, [(way.target, way.source) for way in usual])
     depth = _layers(
         [state.name for state in scope.states],
-        [Way(way.target, way.source, way.kind) for way in usual],
+        [Transition(way.target, way.source, way.kind) for way in usual],
     )
     return {
         state.name: (
@@ -98,7 +105,7 @@ def _ranks(scope: Scope, down: list[Way]) -> dict[str, tuple[bool, bool, int, in
     }
 
 
-def _next(ways: Iterable[Way]) -> bool:
+def _next(ways: Iterable[Transition]) -> bool:
     return any(way.kind != "catch" for way in ways)
 
 

@@ -1,4 +1,7 @@
-"""Long polling: a page waits until something has changed; the stack is read only meanwhile."""
+"""Long polling: a page's request waits until the stack's data has changed.
+
+The database and the executions are read only while a request waits.
+"""
 
 import threading
 import time
@@ -7,14 +10,18 @@ from typing import Any
 from dashboard.executions import Executions
 from dashboard.queries import Queries
 
-LOOK_EVERY_S = 0.5
-REST = 4
-"""How much longer than a look its rest is at least: many open runs take long to look at."""
-WAIT_S = 20
+MIN_POLL_INTERVAL_S = 0.5
+MIN_PAUSE_PER_POLL_DURATION = 4
+"""The pause after a poll is at least so many times as long as the poll.
+
+With many open runs a poll takes long.
+"""
+MAX_WAIT_S = 20
 
 
-class Changes:
-    """However many wait, tables and executions are looked at twice a second together, at most."""
+class ChangeWatcher:
+    """Polls the tables and the executions at most twice a second, for all waiting requests
+    together."""
 
     def __init__(self, queries: Queries, executions: Executions) -> None:
         self._queries = queries
@@ -27,14 +34,15 @@ class Changes:
         self._next_look = 0.0
 
     def stop(self) -> None:
-        """Nobody waits any longer."""
+        """End all waits now."""
         self._stopped.set()
 
     def wait(self, since: int) -> int:
-        """Wait until the version is not `since` any more, 20 s at most; return it."""
-        deadline = time.monotonic() + WAIT_S
+        """Wait until the data's version is no longer `since`, or for 20 s; return the current
+        version."""
+        deadline = time.monotonic() + MAX_WAIT_S
         while (version := self._look()) == since and time.monotonic() < deadline:
-            if self._stopped.wait(LOOK_EVERY_S / 2):
+            if self._stopped.wait(MIN_POLL_INTERVAL_S / 2):
                 break
         return version
 
@@ -46,12 +54,14 @@ class Changes:
                 self._version += seen != self._seen
                 self._seen = seen
                 ended = time.monotonic()
-                self._next_look = ended + max(LOOK_EVERY_S, REST * (ended - began))
+                self._next_look = ended + max(
+                    MIN_POLL_INTERVAL_S, MIN_PAUSE_PER_POLL_DURATION * (ended - began)
+                )
             return self._version
 
     def _change_versions(self) -> list[tuple[str, int]]:
         running = self._executions.running_self_tests()
         return [
             self._executions.change_version(arn)
-            for arn in self._queries.open_executions() + running
+            for arn in self._queries.list_open_execution_arns() + running
         ]

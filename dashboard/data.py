@@ -1,4 +1,4 @@
-"""What the pages ask for, by path: every GET below `/data/`."""
+"""Responses to the pages' requests for data: every GET below `/data/`, by its path."""
 
 import re
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from dashboard import mail
-from dashboard.accounts import account_page, account_view, without_folders
+from dashboard.accounts import account_page, account_view, without_folder_list
 from dashboard.actions import ActionFailed
-from dashboard.changes import Changes
+from dashboard.changes import ChangeWatcher
 from dashboard.events import newest
 from dashboard.executions import Executions
 from dashboard.functions import function_views, workflow_view
@@ -21,31 +21,34 @@ from dashboard.to_json import Json, iso, json_bytes
 from infra.catalog import WORKFLOWS
 from localdev.http_server import Response
 
-PAGE = 50
-MAX_PAGE = 200
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 Query = dict[str, str]
 
 
 class Malformed(Exception):
-    """The query cannot be meant; the sentence says which part."""
+    """The query string of the request is malformed; the message names the wrong parameter."""
 
 
-class Data:
-    """Raises Malformed, NotFound, ActionFailed, and what queries and executions raise."""
+class DataRoutes:
+    """The routes below `/data/`: each builds the response to a GET.
+
+    A call raises Malformed, NotFound, ActionFailed, and what `Queries` and `Executions` raise.
+    """
 
     def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
         self._sources = sources
         self._queries = queries
         self._executions = executions
         self._runs = Runs(queries, executions)
-        self.changes = Changes(queries, executions)
+        self.changes = ChangeWatcher(queries, executions)
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
             "functions": self._functions,
             "runs": self._run_list,
-            "runs/([^/]+)": lambda _, run_id: self._runs.one(run_id),
+            "runs/([^/]+)": lambda _, run_id: self._runs.read_run(run_id),
             "events": self._events,
             "accounts": self._accounts,
             "accounts/([^/]+)": self._account,
@@ -56,7 +59,7 @@ class Data:
         }
 
     def __call__(self, path: str, query: str) -> Response | None:
-        """Return the response for a path, None when nothing has it."""
+        """Return the response for a path below `/data/`; None when no route matches the path."""
         for pattern, response in self._routes.items():
             match = re.fullmatch(pattern, path)
             if match:
@@ -81,7 +84,7 @@ class Data:
             "status": query.get("status"),
             "trigger": query.get("trigger"),
         }
-        runs = self._runs.page(filters, (at or _END_OF_TIME, run_id), limit + 1)
+        runs = self._runs.list_runs(filters, (at or _END_OF_TIME, run_id), limit + 1)
         return _page("runs", runs, limit, lambda run: (run["createdAt"], run["id"]))
 
     def _events(self, query: Query) -> Any:
@@ -97,14 +100,14 @@ class Data:
     def _accounts(self, _: Query) -> Any:
         now = datetime.now(UTC)
         views = [account_view(account, now) for account in self._queries.accounts()]
-        return {"accounts": [without_folders(view) for view in views]}
+        return {"accounts": [without_folder_list(view) for view in views]}
 
     def _account(self, _: Query, account_id: str) -> Any:
         return account_page(
             self._queries.account(account_id),
             self._queries.folders(account_id),
             self._queries.differences(account_id),
-            self._queries.quarantine(account_id),
+            self._queries.list_quarantined_messages(account_id),
             datetime.now(UTC),
         )
 
@@ -119,7 +122,8 @@ class Data:
         return self._without_text(self._queries.message(int(number)))
 
     def _without_text(self, message: Json) -> Json:
-        """Return the message without the beginning of its text, where texts are not shown."""
+        """Return the message without its text snippet if the dashboard does not show message
+        bodies."""
         return message if self._sources.shows_bodies else {**message, "snippet": ""}
 
     def _body(self, _: Query, number: str) -> Response:
@@ -129,7 +133,11 @@ class Data:
             )
         account_id = self._queries.message(int(number))["accountId"]
         self._sources.report_opening(account_id, int(number))
-        return Response(200, mail.document(*self._queries.body(int(number))), mail.HEADERS)
+        return Response(
+            200,
+            mail.build_mail_document(*self._queries.read_message_body(int(number))),
+            mail.HEADERS,
+        )
 
     def _changes(self, query: Query) -> Any:
         return {"version": self.changes.wait(_number(query, "since", 0))}
@@ -140,7 +148,7 @@ def json_response(status: int, document: Any) -> Response:
 
 
 def _limit(query: Query) -> int:
-    return max(1, min(_number(query, "limit", PAGE), MAX_PAGE))
+    return max(1, min(_number(query, "limit", DEFAULT_PAGE_SIZE), MAX_PAGE_SIZE))
 
 
 def _number(query: Query, name: str, default: int) -> int:
@@ -153,9 +161,9 @@ def _number(query: Query, name: str, default: int) -> int:
 def _page(
     name: str, found: list[Any], limit: int, position: Callable[[Any], tuple[datetime | None, Any]]
 ) -> Json:
-    """Return the first `limit` of what was found, and the position of the next page as `next`.
+    """Return the first `limit` rows as JSON, with the position of the next page as `next`.
 
-    It is `TIME_ID`, or `_ID` among messages without a time; None: nothing is behind these.
+    The position is `TIME_ID`, or `_ID` for a message without a time; None after the last page.
     """
     if len(found) <= limit:
         return {name: found, "next": None}
@@ -164,7 +172,7 @@ def _page(
 
 
 def _position(query: Query) -> tuple[datetime | None, str]:
-    """Return the time and the id in `before`, each None or empty where it has none."""
+    """Return the time and the id of the position `before`: None and "" for the parts it lacks."""
     at, _, number = query.get("before", "").partition("_")
     try:
         return (datetime.fromisoformat(at) if at else None), number

@@ -1,4 +1,4 @@
-"""A state machine's definition, read for people: states, the ways between them, retries.
+"""Parse a state machine's definition into states, transitions between them, and retry rules.
 
 Source: Amazon States Language specification, https://states-language.net.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["next", "default", "choice", "catch"]
+TransitionKind = Literal["next", "default", "choice", "catch"]
 
 _SIGNS = {
     "Equals": "=",
@@ -20,20 +20,24 @@ _SIGNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """From one state to another of the same scope; `label` says when it is taken."""
+class Transition:
+    """A transition from state `source` to state `target` of the same scope.
+
+    `label` says when the workflow takes it, such as a condition or error names.
+    """
 
     source: str
     target: str
-    kind: Kind
+    kind: TransitionKind
     label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """Waits `interval_s` before the first retry, then `rate` times longer, `max_delay_s` at most.
+    """A retry rule: for `errors`, at most `attempts` retries.
 
-    With jitter the wait is a random part of that.
+    The first retry comes after `interval_s`; each later wait is `rate` times longer, and at most
+    `max_delay_s`. With jitter a wait is a random part of that.
     """
 
     errors: tuple[str, ...]
@@ -43,25 +47,29 @@ class Retrier:
     max_delay_s: float | None
 
     def longest_wait_s(self, retry: int) -> float:
-        """Seconds before the retry of that number, which counts from 1."""
+        """Return the longest wait before retry number `retry`, counted from 1, in seconds."""
         wait_s = float(self.interval_s * self.rate ** (retry - 1))
         return wait_s if self.max_delay_s is None else min(wait_s, self.max_delay_s)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`scope`: the states inside a Map, None for every other type. `seconds_path`: where the input
-    of a Wait says for how long, as names from the outside in."""
+    """A state of a state machine.
+
+    scope: the states inside a Map; None for a state of any other type.
+    seconds_path: the path of member names, outermost first, to the seconds that a Wait state reads
+        from its input.
+    """
 
     name: str
     type: str
-    ways: tuple[Way, ...]
+    transitions: tuple[Transition, ...]
     retriers: tuple[Retrier, ...]
     scope: "Scope | None" = None
     seconds_path: tuple[str, ...] = ()
 
-    def retrier_of(self, error: str) -> Retrier | None:
-        """Return the rule that decides about this error; None when there is none."""
+    def find_retrier(self, error: str) -> Retrier | None:
+        """Return the first retry rule for this error or for all errors; None when there is none."""
         for retrier in self.retriers:
             if error in retrier.errors or "States.ALL" in retrier.errors:
                 return retrier
@@ -70,13 +78,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """States that may go to one another; `states` in the order of the definition."""
+    """The states that can be reached from `start`: of a whole state machine, or inside one Map.
+
+    `states` keeps the order of the definition.
+    """
 
     start: str
     states: tuple[State, ...]
 
     def all_states(self) -> Iterator[State]:
-        """Yield all states, those inside of Maps too; a Map comes before what is inside."""
+        """Yield all states, including those inside Maps; a Map comes before its inner states."""
         for state in self.states:
             yield state
             if state.scope:
@@ -84,7 +95,10 @@ class Scope:
 
 
 def read_definition(text: str) -> Scope:
-    """Raises ValueError when the text is no JSON, KeyError when it is no state machine."""
+    """Parse a state machine's definition in the Amazon States Language.
+
+    Raises ValueError when the text is not JSON, KeyError when it does not define a state machine.
+    """
     return _scope(json.loads(text))
 
 
@@ -98,22 +112,22 @@ def _state(name: str, body: Mapping[str, Any]) -> State:
     return State(
         name=name,
         type=body["Type"],
-        ways=tuple(_ways(name, body)),
+        transitions=tuple(_ways(name, body)),
         retriers=tuple(_retrier(each) for each in body.get("Retry", ())),
         scope=_scope(inner) if inner else None,
         seconds_path=tuple(body.get("SecondsPath", "$").split(".")[1:]),
     )
 
 
-def _ways(name: str, body: Mapping[str, Any]) -> Iterator[Way]:
+def _ways(name: str, body: Mapping[str, Any]) -> Iterator[Transition]:
     if "Next" in body:
-        yield Way(name, body["Next"], "next")
+        yield Transition(name, body["Next"], "next")
     for choice in body.get("Choices", ()):
-        yield Way(name, choice["Next"], "choice", _condition(choice))
+        yield Transition(name, choice["Next"], "choice", _condition(choice))
     if "Default" in body:
-        yield Way(name, body["Default"], "default", "otherwise")
+        yield Transition(name, body["Default"], "default", "otherwise")
     for catcher in body.get("Catch", ()):
-        yield Way(name, catcher["Next"], "catch", _errors(catcher["ErrorEquals"]))
+        yield Transition(name, catcher["Next"], "catch", _errors(catcher["ErrorEquals"]))
 
 
 def _errors(names: list[str]) -> str:

@@ -1,8 +1,9 @@
-"""A deployed stage as the dashboard's sources: found by its stacks' outputs, with plain boto3.
+"""Find a deployed stage for the dashboard through its CloudFormation stacks, with plain boto3.
 
-Its user needs the rights to describe the two stacks and read executions, and a login of the
-database that may read: DASHBOARD_DATABASE_URL. Without it the login of the functions is taken, by
-the right to read the settings secret. Nothing is written but through the product's API.
+The AWS user needs permission to describe the two stacks and to read executions.
+DASHBOARD_DATABASE_URL gives a read-only database login; without it the dashboard uses the
+functions' login, and the AWS user needs permission to read the settings secret. The dashboard
+writes only through the product's API.
 """
 
 import getpass
@@ -22,13 +23,13 @@ from mailsync.settings import Settings
 
 
 def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
-    """Find the stage in the account and region of the environment.
+    """Find the stage in the AWS account and region of the process's environment.
 
-    show_bodies: the text of mail may be opened, and each opening is reported on stderr.
+    show_bodies: allow the dashboard to show the text of mail; each opening is reported on stderr.
 
     Raises:
-        StartFailed: it is not there, AWS does not let us see it, or the URL of its own database
-            is not given.
+        StartFailed: the stage does not exist, AWS denies access to it, or the stage has a database
+            of its own and the URL of that database is not given.
     """
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}
@@ -46,7 +47,7 @@ def deployed_sources(stage: str, *, show_bodies: bool = False) -> Sources:
     return Sources(
         stage=stage,
         settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
-        machines={
+        state_machine_arns={
             MAILBOX_SYNC.name: outputs["MailboxSyncArn"],
             TEST_SYNC.name: outputs["TestSyncArn"],
         },

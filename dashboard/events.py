@@ -1,4 +1,5 @@
-"""Events for the pages: those sent to the application, and those received from it. Pure."""
+"""Merge two lists of events for the pages: events sent to the application and received from it.
+Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,13 +8,17 @@ from typing import Any
 
 from mailsync.store.outbox_store import OutboxEvent
 
-OURS = "mailsync"
-"""The source of every event that the product sends."""
+PRODUCT_EVENT_SOURCE = "mailsync"
+"""The `source` of every EventBridge event that the product sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`direction` is `in` or `out`; `run_id`: the run that it reports or started."""
+    """An event as the dashboard lists it.
+
+    `direction` is `out` if the product sent it, `in` if it received it. `run_id` is the run that
+    the event reports or started.
+    """
 
     id: str
     at: datetime
@@ -26,8 +31,11 @@ class Event:
 def newest(
     sent: Iterable[OutboxEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[Event]:
-    """Return the newest of both, at most `limit`; our own ones on the bus are in `sent` already."""
-    received = (_received(each) for each in seen if each["source"] != OURS)
+    """Return the newest sent and received events before the time `below`, at most `limit`.
+
+    Events on the bus that the product sent itself are skipped, since `sent` contains them.
+    """
+    received = (_received(each) for each in seen if each["source"] != PRODUCT_EVENT_SOURCE)
     found = [_sent(each) for each in sent] + [each for each in received if each.at < below]
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
 
@@ -44,7 +52,8 @@ def _received(event: dict[str, Any]) -> Event:
 
 
 def _started(outcome: Any) -> str | None:
-    """The run of a mailbox, or of a self-test; None when nothing was started yet, or ever."""
+    """Return the id of the sync run or self-test that a received event started; None if it started
+    none."""
     if not isinstance(outcome, dict):
         return None
     arn: str = outcome.get("executionArn", "")

@@ -1,4 +1,4 @@
-"""Executions of the state machines, by Step Functions' API, on AWS and here alike."""
+"""Read executions of the state machines by the Step Functions API, on AWS or the local stack."""
 
 import threading
 from collections import OrderedDict
@@ -10,15 +10,18 @@ from typing import Any
 from dashboard.definition import Scope, read_definition
 from infra.catalog import TEST_SYNC
 
-REMEMBERED = 50
-"""Executions that have ended, with their histories; neither ever changes."""
+MAX_CACHED_EXECUTIONS = 50
+"""Number of ended executions that are cached with their histories, which never change again."""
 
 Events = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """`status` is Step Functions': RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED."""
+    """An execution of a workflow, as Step Functions describes it.
+
+    `status` is RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+    """
 
     arn: str
     name: str
@@ -30,7 +33,10 @@ class Execution:
 
 
 class Executions:
-    """machines: ARNs by the name of the workflow. Safe to use from several threads."""
+    """Reads executions and their histories. Safe to use from several threads.
+
+    machines: ARNs of the state machines by the name of the workflow.
+    """
 
     def __init__(self, client: Any, machines: Mapping[str, str]) -> None:
         self.machines = machines
@@ -40,7 +46,7 @@ class Executions:
         self._ended: OrderedDict[str, tuple[Execution, Events]] = OrderedDict()
 
     def definition(self, workflow: str) -> Scope:
-        """Return the definition that is deployed, not the one of this checkout."""
+        """Return the definition that is deployed, which may differ from this checkout's."""
         if workflow not in self._definitions:
             arn = self.machines[workflow]
             text = self._client.describe_state_machine(stateMachineArn=arn)["definition"]
@@ -51,7 +57,8 @@ class Executions:
         return f"{self.machines[workflow].replace(':stateMachine:', ':execution:')}:{name}"
 
     def find(self, arn: str) -> Execution | None:
-        """Return the execution, or None: it never began, or the local stack was restarted."""
+        """Return the execution; None if it never started, or if the local stack has restarted
+        since."""
         if known := self._remembered(arn):
             return known[0]
         try:
@@ -61,7 +68,7 @@ class Executions:
         return _execution(found)
 
     def newest(self, workflow: str) -> list[Execution]:
-        """Return a hundred executions at most, from the newest on."""
+        """Return the newest executions of the workflow, at most a hundred, newest first."""
         found = self._client.list_executions(
             stateMachineArn=self.machines[workflow], maxResults=100
         )
@@ -69,7 +76,7 @@ class Executions:
         return sorted(listed, key=lambda each: each.started_at, reverse=True)
 
     def history(self, execution: Execution) -> Events:
-        """Return every event, in the order in which they happened."""
+        """Return every event of the execution's history, oldest first."""
         if known := self._remembered(execution.arn):
             return known[1]
         pages = self._client.get_paginator("get_execution_history").paginate(
@@ -81,7 +88,7 @@ class Executions:
         if execution.status != "RUNNING":
             with self._lock:
                 self._ended[execution.arn] = execution, events
-                while len(self._ended) > REMEMBERED:
+                while len(self._ended) > MAX_CACHED_EXECUTIONS:
                     self._ended.popitem(last=False)
         return events
 
@@ -92,11 +99,11 @@ class Executions:
             return self._ended.get(arn)
 
     def running_self_tests(self) -> list[str]:
-        """Return the ARNs of self-tests that run now."""
+        """Return the ARNs of the self-test executions that are running."""
         return [each.arn for each in self.newest(TEST_SYNC.name) if each.status == "RUNNING"]
 
     def change_version(self, arn: str) -> tuple[str, int]:
-        """Differs as soon as the execution has gone on."""
+        """Return the execution's ARN and the id of its newest event."""
         found = self._client.get_execution_history(
             executionArn=arn, maxResults=1, reverseOrder=True, includeExecutionData=False
         )

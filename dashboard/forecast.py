@@ -1,4 +1,4 @@
-"""How a run stands: the colour of every state, and what happens next and when. Pure."""
+"""Compute the status of each state of a run, and what will happen next and when. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,22 +14,30 @@ _OPEN = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
-    """`at`: the latest time at which it happens; None: unknown."""
+class ExpectedEvent:
+    """What will happen next in a run or mailbox, as a sentence.
+
+    `at` is the latest time at which it happens; None if the time is unknown.
+    """
 
     what: str
     at: datetime | None = None
 
 
-def label(step: Step, folders: Mapping[int, str]) -> str:
-    """`sync-folder: Inbox` inside a Map, the name alone elsewhere."""
+def step_label(step: Step, folders: Mapping[int, str]) -> str:
+    """Return the name of the step's state; inside a Map with the folder, as in `sync-folder:
+    Inbox`."""
     if step.inside and step.folder_id is not None:
         return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
     return step.name
 
 
-def states(steps: Iterable[Step]) -> dict[str, Status]:
-    """Return of every state that was entered its last visit, of several folders the worst one."""
+def status_by_state(steps: Iterable[Step]) -> dict[str, Status]:
+    """Return for each visited state the status of its last visit.
+
+    A state that was visited for several folders gets the most urgent of their statuses: waiting,
+    running, failed, caught, succeeded.
+    """
     last = {(each.name, each.folder_id): each.status for each in steps}
     found: dict[str, Status] = {}
     for (name, _), status in last.items():
@@ -38,8 +46,8 @@ def states(steps: Iterable[Step]) -> dict[str, Status]:
     return found
 
 
-def expect_retries(steps: Iterable[Step], scope: Scope) -> None:
-    """Set when the next attempt of each waiting step begins at the latest."""
+def set_next_attempt_times(steps: Iterable[Step], scope: Scope) -> None:
+    """Set the latest time of the next attempt in each step that waits for a retry."""
     known = {each.name: each for each in scope.all_states()}
     for step in steps:
         state = known.get(step.name)
@@ -49,20 +57,23 @@ def expect_retries(steps: Iterable[Step], scope: Scope) -> None:
 
 def _next_attempt_at(step: Step, state: State) -> datetime | None:
     last = step.attempts[-1]
-    retrier = state.retrier_of(last.error or "")
+    retrier = state.find_retrier(last.error or "")
     if retrier is None or last.finished_at is None:
         return None
-    retries = sum(state.retrier_of(each.error or "") is retrier for each in step.attempts)
+    retries = sum(state.find_retrier(each.error or "") is retrier for each in step.attempts)
     if retries > retrier.attempts:
         return None
     return last.finished_at + timedelta(seconds=retrier.longest_wait_s(retries))
 
 
-def what_next(
+def forecast_next_event(
     run: Json, steps: Sequence[Step], scope: Scope, folders: Mapping[int, str]
-) -> Next | None:
-    """Return what an open run waits for, or else what is at work; of a closed one the next sync of
-    its mailbox."""
+) -> ExpectedEvent | None:
+    """Return the next event of a run, or None when nothing is expected.
+
+    For an open run it is the earliest retry or end of a Wait, else the running steps. For a closed
+    run it is the next sync of its mailbox.
+    """
     if run["status"] not in _OPEN:
         return _next_sync(run)
     pending = [*_retries(steps, folders), *_ends_of_waits(steps, scope, folders)]
@@ -72,18 +83,20 @@ def what_next(
     return _next_step(working, scope, folders)
 
 
-def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Next]:
+def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[ExpectedEvent]:
     for step in steps:
         at = step.attempts[-1].next_attempt_at if step.attempts else None
         if step.status == "waiting" and at:
             number = len(step.attempts) + 1
-            yield Next(f"Attempt {number} of {label(step, folders)} begins then, or sooner.", at)
+            yield ExpectedEvent(
+                f"Attempt {number} of {step_label(step, folders)} begins then, or sooner.", at
+            )
 
 
 def _ends_of_waits(
     steps: Iterable[Step], scope: Scope, folders: Mapping[int, str]
-) -> Iterator[Next]:
-    """How long, the step before has put into the state."""
+) -> Iterator[ExpectedEvent]:
+    """Yield the end of each running Wait state, whose length is in the state's input."""
     known = {each.name: each for each in scope.all_states()}
     for step in steps:
         if step.status == "waiting" and step.type == "Wait" and step.name in known:
@@ -91,30 +104,38 @@ def _ends_of_waits(
             if seconds is not None:
                 at = step.started_at + timedelta(seconds=seconds)
                 goes_on = "folder" if step.inside else "sync"
-                yield Next(f"{label(step, folders)} ends, and the {goes_on} goes on.", at)
+                yield ExpectedEvent(
+                    f"{step_label(step, folders)} ends, and the {goes_on} goes on.", at
+                )
 
 
 def _seconds(state: Any, path: Sequence[str]) -> float | None:
-    """Return the length of a Wait; None when its input was not recorded, or not as a whole."""
+    """Return the length of a Wait; None when its input was recorded only in part or not at all."""
     for name in path:
         state = state.get(name) if isinstance(state, dict) else None
     return float(state) if path and isinstance(state, int | float) else None
 
 
-def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]) -> Next:
+def _next_step(working: Sequence[Step], scope: Scope, folders: Mapping[int, str]) -> ExpectedEvent:
     if not working:
-        return Next("The execution is about to begin; the schedule starts it if it does not.")
-    names = ", ".join(label(each, folders) for each in working[:4])
+        return ExpectedEvent(
+            "The execution is about to begin; the schedule starts it if it does not."
+        )
+    names = ", ".join(step_label(each, folders) for each in working[:4])
     known = {each.name: each for each in scope.all_states()}
-    ways = known[working[0].name].ways if len(working) == 1 else ()
+    ways = known[working[0].name].transitions if len(working) == 1 else ()
     then = "".join(f", then {way.target}" for way in ways if way.kind == "next")
-    return Next(f"{names}{then}")
+    return ExpectedEvent(f"{names}{then}")
 
 
-def _next_sync(run: Json) -> Next | None:
+def _next_sync(run: Json) -> ExpectedEvent | None:
     sentences = {
-        "active": Next("The next sync of this mailbox starts by itself.", run["nextSyncAt"]),
-        "paused": Next("The account is paused; nothing happens until it is resumed."),
-        "reauth_required": Next("The mail provider refuses access; connect the mailbox again."),
+        "active": ExpectedEvent(
+            "The next sync of this mailbox starts by itself.", run["nextSyncAt"]
+        ),
+        "paused": ExpectedEvent("The account is paused; nothing happens until it is resumed."),
+        "reauth_required": ExpectedEvent(
+            "The mail provider refuses access; connect the mailbox again."
+        ),
     }
     return sentences.get(run["accountStatus"])

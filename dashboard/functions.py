@@ -1,9 +1,9 @@
-"""What is deployed, for the functions view: workflows with their pictures, functions. Pure."""
+"""JSON for the dashboard's functions view: workflows with their pictures, and functions. Pure."""
 
 from collections.abc import Iterator
 
 from dashboard.definition import Retrier, Scope
-from dashboard.picture import draw
+from dashboard.picture import draw_state_machine
 from dashboard.to_json import Json
 from infra.catalog import (
     AUTHORIZER,
@@ -45,7 +45,7 @@ def workflow_view(name: str, scope: Scope) -> Json:
         "purpose": _PURPOSES[name],
         "triggers": _TRIGGERS[name],
         "retries": _retries(scope),
-        "picture": draw(scope),
+        "picture": draw_state_machine(scope),
     }
 
 
@@ -63,8 +63,10 @@ def function_views() -> list[Json]:
 
 
 def _retries(scope: Scope) -> list[Retrier]:
-    """Return each rule once, although most states have the same ones; without errors that end a
-    step."""
+    """Return each distinct retry rule of the workflow once, in the order of the definition.
+
+    Rules with no retries are left out: their errors end the step.
+    """
     rules = (each for state in scope.all_states() for each in state.retriers if each.attempts)
     return list(dict.fromkeys(rules))
 

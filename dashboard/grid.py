@@ -1,34 +1,40 @@
-"""Coordinates of the picture, when every state has its place. Pure.
+"""Compute the coordinates of states and lines in the picture of a state machine. Pure.
 
-A way straight down to the next layer is one line. Every other one leaves through the gap below
-its layer; when it goes farther than to the next layer it runs in a lane beside the columns, which
-it shares with all ways to the same state. So no line ever crosses a state.
+A transition to the next layer in the same column is one straight line. Every other line leaves
+through the gap below its layer. If it goes farther than to the next layer, it runs in a lane beside
+the columns; all lines to the same state share that lane. So no line crosses a state.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from dashboard.arrange import Place
-from dashboard.definition import Way
+from dashboard.definition import Transition
 
 GAP_X = 28
 GAP_Y = 24
-TRACK = 9
-LANE = 14
-PORT = 14
+TRACK_SPACING_PX = 9
+LANE_SPACING_PX = 14
+PORT_SPACING_PX = 14
 MARGIN = 4
 
 Point = tuple[float, float]
 Size = tuple[float, float]
 Lane = tuple[str, bool]
-"""The state that it leads to, and whether upwards; those are on the left."""
+"""A lane beside the columns: the state that its lines lead to, and whether they lead upwards.
+
+Upward lanes are on the left of the picture, downward lanes on the right.
+"""
 
 
 class Grid:
-    """x grows to the right and y downwards, both from 0; `width` and `height` hold everything."""
+    """The layout of the picture, in pixels: x grows to the right and y downwards, both from 0.
+
+    `width` and `height` are the size of the whole picture.
+    """
 
     def __init__(
-        self, places: Mapping[str, Place], sizes: Mapping[str, Size], ways: Iterable[Way]
+        self, places: Mapping[str, Place], sizes: Mapping[str, Size], ways: Iterable[Transition]
     ) -> None:
         self._places = places
         self._sizes = sizes
@@ -39,11 +45,11 @@ class Grid:
         self._place_layers()
 
     def corner(self, name: str) -> Point:
-        """Return the upper left one of that state."""
+        """Return the upper left corner of the state."""
         return self._center(name) - self._sizes[name][0] / 2, self._top(name)
 
-    def line(self, way: Way) -> tuple[Point, ...]:
-        """Return the line from the lower edge of the source to the upper edge of the target."""
+    def line(self, way: Transition) -> tuple[Point, ...]:
+        """Return the points of the line from the source's lower edge to the target's upper edge."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))
         end_x = self._center(way.target) + self._port(self._entry(way), self._entering(way.target))
         start = (start_x, self._top(way.source) + self._sizes[way.source][1])
@@ -57,22 +63,23 @@ class Grid:
         into = self._track_y(self._places[way.target].layer, self._lane(way))
         return start, (start_x, out), (lane_x, out), (lane_x, into), (end_x, into), end
 
-    def _is_long(self, way: Way) -> bool:
+    def _is_long(self, way: Transition) -> bool:
         return self._places[way.target].layer != self._places[way.source].layer + 1
 
-    def _is_straight(self, way: Way) -> bool:
+    def _is_straight(self, way: Transition) -> bool:
         columns = self._places[way.source].column, self._places[way.target].column
         return not self._is_long(way) and columns[0] == columns[1]
 
-    def _lane(self, way: Way) -> Lane:
+    def _lane(self, way: Transition) -> Lane:
         return way.target, self._places[way.target].layer <= self._places[way.source].layer
 
-    def _entry(self, way: Way) -> Way | Lane:
+    def _entry(self, way: Transition) -> Transition | Lane:
         return self._lane(way) if self._is_long(way) else way
 
-    def _used_tracks(self) -> dict[int, list[Way | Lane]]:
-        """Return what runs through each gap; gap n is above layer n."""
-        tracks: dict[int, list[Way | Lane]] = defaultdict(list)
+    def _used_tracks(self) -> dict[int, list[Transition | Lane]]:
+        """Return the lines and lanes that run horizontally through each gap; gap n is above layer
+        n."""
+        tracks: dict[int, list[Transition | Lane]] = defaultdict(list)
         for way in self._ways:
             if not self._is_straight(way):
                 tracks[self._places[way.source].layer + 1].append(way)
@@ -85,15 +92,17 @@ class Grid:
         widths: dict[int, float] = defaultdict(float)
         for name, place in self._places.items():
             widths[place.column] = max(widths[place.column], self._sizes[name][0])
-        x = float(MARGIN + LANE * len(up))
-        self._lanes = {lane: x - LANE * (number + 1) for number, lane in enumerate(up)}
+        x = float(MARGIN + LANE_SPACING_PX * len(up))
+        self._lanes = {lane: x - LANE_SPACING_PX * (number + 1) for number, lane in enumerate(up)}
         self._centers = {}
         for column in range(max(widths) + 1):
             self._centers[column] = x + widths[column] / 2
             x += widths[column] + GAP_X
         x -= GAP_X
-        self._lanes |= {lane: x + LANE * (number + 1) for number, lane in enumerate(down)}
-        self.width = x + LANE * len(down) + MARGIN
+        self._lanes |= {
+            lane: x + LANE_SPACING_PX * (number + 1) for number, lane in enumerate(down)
+        }
+        self.width = x + LANE_SPACING_PX * len(down) + MARGIN
 
     def _place_layers(self) -> None:
         heights: dict[int, float] = defaultdict(float)
@@ -104,11 +113,11 @@ class Grid:
         y = 0.0
         for layer in range(max(heights) + 1):
             self._gaps.append(y)
-            y += max(TRACK * (len(self._tracks[layer]) + 1), GAP_Y if layer else MARGIN)
+            y += max(TRACK_SPACING_PX * (len(self._tracks[layer]) + 1), GAP_Y if layer else MARGIN)
             self._tops.append(y)
             y += heights[layer]
         self._gaps.append(y)
-        self.height = y + TRACK * len(self._tracks[len(self._tops)]) + MARGIN
+        self.height = y + TRACK_SPACING_PX * len(self._tracks[len(self._tops)]) + MARGIN
 
     def _center(self, name: str) -> float:
         return self._centers[self._places[name].column]
@@ -116,26 +125,29 @@ class Grid:
     def _top(self, name: str) -> float:
         return self._tops[self._places[name].layer]
 
-    def _track_y(self, gap: int, user: Way | Lane) -> float:
-        return self._gaps[gap] + TRACK * (self._tracks[gap].index(user) + 1)
+    def _track_y(self, gap: int, user: Transition | Lane) -> float:
+        return self._gaps[gap] + TRACK_SPACING_PX * (self._tracks[gap].index(user) + 1)
 
-    def _leaving(self, name: str) -> list[Way | Lane]:
-        """Return the ways out of a state, from left to right."""
+    def _leaving(self, name: str) -> list[Transition | Lane]:
+        """Return the transitions out of a state, from left to right."""
         found = [way for way in self._ways if way.source == name]
         return [*sorted(found, key=lambda way: self._far_x(way, way.target))]
 
-    def _entering(self, name: str) -> list[Way | Lane]:
+    def _entering(self, name: str) -> list[Transition | Lane]:
         found = [way for way in self._ways if way.target == name]
         found.sort(key=lambda way: self._far_x(way, way.source))
         return list(dict.fromkeys(self._entry(way) for way in found))
 
-    def _far_x(self, way: Way, other: str) -> float:
+    def _far_x(self, way: Transition, other: str) -> float:
         return self._lanes[self._lane(way)] if self._is_long(way) else self._center(other)
 
-    def _port(self, user: Way | Lane, users: list[Way | Lane]) -> float:
-        """Return the distance from the middle of a state; the straight line keeps the middle."""
+    def _port(self, user: Transition | Lane, users: list[Transition | Lane]) -> float:
+        """Return a line end's horizontal distance from the state's middle; straight lines use the
+        middle."""
         straight = [
-            n for n, each in enumerate(users) if isinstance(each, Way) and self._is_straight(each)
+            n
+            for n, each in enumerate(users)
+            if isinstance(each, Transition) and self._is_straight(each)
         ]
         middle = straight[0] if straight else (len(users) - 1) / 2
-        return (users.index(user) - middle) * PORT
+        return (users.index(user) - middle) * PORT_SPACING_PX

@@ -1,7 +1,7 @@
-"""From the events of an execution to its steps, each with its attempts. Pure.
+"""Convert the history events of an execution to its steps, each with its attempts. Pure.
 
-Every event names the one before it on its own branch (`previousEventId`), so the iterations of a
-Map are told apart although their events are mixed.
+Every history event names its predecessor on the same branch (`previousEventId`). So the iterations
+of a Map can be told apart, although their events are interleaved.
 Source: AWS Step Functions API Reference, HistoryEvent.
 """
 
@@ -23,7 +23,10 @@ Event = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Attempt:
-    """`next_attempt_at` is set when another one followed, or must follow until then."""
+    """One attempt of a step's task.
+
+    `next_attempt_at` is the time of the following attempt, or the latest time at which it starts.
+    """
 
     number: int
     started_at: datetime
@@ -35,10 +38,11 @@ class Attempt:
 
 @dataclass(slots=True)
 class Step:
-    """One visit of a state; `inside` is the Map around it, `input` and `output` are JSON values.
+    """One visit of a state in an execution; `input` and `output` are JSON values.
 
-    caught: it failed, and the workflow went on by a Catch. waiting: for its next attempt, or for
-    the end of a Wait.
+    inside: the name of the Map around the state; None outside Maps.
+    status: `caught` means the step failed and the workflow continued by a Catch; `waiting` means it
+        waits for its next attempt, or for the end of a Wait.
     """
 
     id: int
@@ -58,7 +62,11 @@ class Step:
 
 @dataclass(slots=True)
 class _Reader:
-    """`owner`: the step that each event belongs to. `frame`: the Map step around that one."""
+    """Collects the steps of an execution.
+
+    owner: the step that each history event belongs to, by the event's id.
+    frame: the Map step around that step, by the event's id.
+    """
 
     steps: list[Step] = field(default_factory=list)
     owner: dict[int, Step] = field(default_factory=dict)
@@ -85,7 +93,7 @@ class _Reader:
             _apply(step, event, kind, details)
 
     def _entered(self, name: str) -> Step:
-        """Return the last visit of the state of that name."""
+        """Return the newest step of the state with that name."""
         return next(each for each in reversed(self.steps) if each.name == name)
 
     def _enter(self, event: Event, kind: str, details: Mapping[str, Any]) -> None:
@@ -110,9 +118,9 @@ class _Reader:
 
 
 def read_history(events: Iterable[Event]) -> list[Step]:
-    """Return the steps in the order in which they began.
+    """Return the steps of an execution in the order in which they started.
 
-    What was still under way when the execution ended has failed without an error of its own.
+    A step that was running when the execution ended has failed, without an error of its own.
     """
     reader = _Reader()
     for event in events:
@@ -124,7 +132,7 @@ def read_history(events: Iterable[Event]) -> list[Step]:
 
 
 def _apply(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> None:
-    """Apply an event to its step."""
+    """Apply a history event to the step that it belongs to."""
     at = event["timestamp"]
     if kind in _ATTEMPT_BEGINS:
         if step.attempts:
@@ -148,7 +156,7 @@ def _apply(step: Step, event: Event, kind: str, details: Mapping[str, Any]) -> N
 
 
 def _fail(step: Step, at: datetime, given: Any) -> None:
-    """End a Fail state, which has no exit, with the error that the workflow put into its input."""
+    """End the step of a Fail state, which has no exit event, with the error in its input."""
     failure = given.get("error") if isinstance(given, dict) else None
     step.status, step.finished_at = "failed", at
     if isinstance(failure, dict):
@@ -169,7 +177,7 @@ def _details(event: Event) -> Mapping[str, Any]:
 
 
 def _value(text: str | None) -> Any:
-    """Parse JSON; what was cut off stays text."""
+    """Parse JSON; return a text that Step Functions has truncated as it is."""
     try:
         return json.loads(text) if text else None
     except ValueError:
@@ -177,6 +185,6 @@ def _value(text: str | None) -> Any:
 
 
 def _sentence(cause: str | None) -> str | None:
-    """Return the message alone, of a cause that is a Lambda error as JSON."""
+    """Return only the error message of a cause that is a Lambda error in JSON."""
     document = _value(cause)
     return str(document.get("errorMessage", cause)) if isinstance(document, dict) else cause

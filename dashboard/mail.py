@@ -1,7 +1,8 @@
-"""A mail as a document that cannot do anything: hostile mail is shown, never obeyed.
+"""Convert a mail to an HTML document that runs nothing and fetches nothing.
 
-The policy travels with the document, so it also holds when the address is opened by itself. The
-sandbox has an origin of its own and runs nothing: no scripts, forms, pop-ups or refreshes.
+The content security policy is sent with the document, so it also holds when a browser opens the
+document's URL directly. The sandbox has an origin of its own and permits no scripts, forms, pop-ups
+or refreshes.
 Sources: CSP Level 3; HTML Living Standard, 7.6 "Sandboxing" and the `sandbox` directive.
 """
 
@@ -25,8 +26,11 @@ _NOTHING = "<p><em>This message has no text.</em></p>"
 _REACHES_OUT = re.compile(r"</?(?:link|meta|base)\b[^>]*>?", re.IGNORECASE)
 
 
-def document(subject: str, body_html: str | None, body_text: str | None) -> bytes:
-    """Return an HTML document with the mail's own markup, without its link, meta and base tags."""
+def build_mail_document(subject: str, body_html: str | None, body_text: str | None) -> bytes:
+    """Return an HTML document with the mail's own markup, without its link, meta and base tags.
+
+    A mail without HTML is shown as plain text.
+    """
     if body_html:
         content = _REACHES_OUT.sub(" ", body_html)
     elif body_text:

@@ -1,11 +1,11 @@
-"""The first page: which stack this is, and what to try with it. Pure."""
+"""JSON for the dashboard's first page: which stack it shows, and commands to try with it. Pure."""
 
 from dashboard.sources import Sources
 from dashboard.to_json import Json
 
 
 def overview(sources: Sources, totals: Json) -> Json:
-    """Include the token, and lines to try with it, only while dev login is on."""
+    """Return the stack's addresses and totals; a token and commands only while dev login is on."""
     simulated = sources.provider is not None
     token = sources.token() if sources.is_dev_login_on else None
     account_id = totals["firstAccountId"] or "ACCOUNT_ID"

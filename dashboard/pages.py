@@ -1,4 +1,4 @@
-"""The pages' own files, from `static/`: they hold no data, which the pages fetch."""
+"""Serve the static files of the dashboard's pages; they contain no data, which the pages fetch."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -17,7 +17,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
-PROTECTION = {
+SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -25,12 +25,12 @@ PROTECTION = {
 }
 
 
-def page(path: str) -> Response:
-    """Return a file of `static`; every path without one is a view, which the start page shows."""
+def static_file_response(path: str) -> Response:
+    """Return the file at this path of `static/`; the start page for the path of a view."""
     name = path.lstrip("/")
     known = {str(each.relative_to(STATIC)): each for each in STATIC.rglob("*") if each.is_file()}
     if name not in known and Path(name).suffix in _TYPES:
-        return Response(HTTPStatus.NOT_FOUND, b"", PROTECTION)
+        return Response(HTTPStatus.NOT_FOUND, b"", SECURITY_HEADERS)
     file = known.get(name, STATIC / "index.html")
     headers = {"Content-Type": _TYPES[file.suffix], "Content-Security-Policy": POLICY}
-    return Response(HTTPStatus.OK, file.read_bytes(), {**PROTECTION, **headers})
+    return Response(HTTPStatus.OK, file.read_bytes(), {**SECURITY_HEADERS, **headers})

@@ -1,21 +1,24 @@
-"""A state machine as a picture: where each state stands and how the lines run. Pure."""
+"""Draw a state machine: positions of the states and lines of the transitions. Pure."""
 
 from dataclasses import dataclass, replace
 
-from dashboard.arrange import arrange
-from dashboard.definition import Kind, Scope, State, Way
+from dashboard.arrange import assign_grid_cells
+from dashboard.definition import Scope, State, Transition, TransitionKind
 from dashboard.grid import Grid, Point, Size
 
-HEIGHT = 36
-LETTER = 8
-INSET = 40
-FRAME = 16
-TITLE = 32
+STATE_HEIGHT_PX = 36
+LETTER_WIDTH_PX = 8
+STATE_PADDING_PX = 40
+MAP_FRAME_PX = 16
+MAP_TITLE_HEIGHT_PX = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`x` and `y` are its upper left corner; `inside`: the Map whose frame contains it."""
+    """The box of a state; `x` and `y` are its upper left corner.
+
+    `inside` is the Map whose frame contains the box; None outside Maps.
+    """
 
     name: str
     type: str
@@ -32,7 +35,7 @@ class Edge:
     target: str
     points: tuple[Point, ...]
     label: str
-    kind: Kind
+    kind: TransitionKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,14 @@ class Picture:
     edges: tuple[Edge, ...]
 
 
-def draw(scope: Scope, inside: str | None = None) -> Picture:
-    """Draw these states; a Map frames the picture of its own ones."""
-    inner = {each.name: draw(each.scope, each.name) for each in scope.states if each.scope}
+def draw_state_machine(scope: Scope, inside: str | None = None) -> Picture:
+    """Draw the states of this scope; a Map becomes a frame around its inner states."""
+    inner = {
+        each.name: draw_state_machine(each.scope, each.name) for each in scope.states if each.scope
+    }
     sizes = {each.name: _size(each, inner.get(each.name)) for each in scope.states}
     ways = _merged(scope)
-    grid = Grid(arrange(scope), sizes, ways)
+    grid = Grid(assign_grid_cells(scope), sizes, ways)
     nodes = [
         Node(each.name, each.type, *grid.corner(each.name), *sizes[each.name], inside)
         for each in scope.states
@@ -56,23 +61,28 @@ def draw(scope: Scope, inside: str | None = None) -> Picture:
     edges = [Edge(way.source, way.target, grid.line(way), way.label, way.kind) for way in ways]
     for frame in nodes[:]:
         if frame.name in inner:
-            content = _moved(inner[frame.name], frame.x + FRAME, frame.y + TITLE)
+            content = _moved(
+                inner[frame.name], frame.x + MAP_FRAME_PX, frame.y + MAP_TITLE_HEIGHT_PX
+            )
             nodes += content.nodes
             edges += content.edges
     return Picture(grid.width, grid.height, tuple(nodes), tuple(edges))
 
 
 def _size(state: State, content: Picture | None) -> Size:
-    width = float(len(state.name) * LETTER + INSET)
+    width = float(len(state.name) * LETTER_WIDTH_PX + STATE_PADDING_PX)
     if content is None:
-        return width, HEIGHT
-    return max(width, content.width + 2 * FRAME), content.height + TITLE + FRAME
+        return width, STATE_HEIGHT_PX
+    return max(
+        width, content.width + 2 * MAP_FRAME_PX
+    ), content.height + MAP_TITLE_HEIGHT_PX + MAP_FRAME_PX
 
 
-def _merged(scope: Scope) -> list[Way]:
-    """Merge the ways of a kind between two states into one line, with all that it is taken for."""
-    merged: dict[tuple[str, str, Kind], Way] = {}
-    for way in (way for state in scope.states for way in state.ways):
+def _merged(scope: Scope) -> list[Transition]:
+    """Merge transitions of one kind between the same two states into one line with all their
+    labels."""
+    merged: dict[tuple[str, str, TransitionKind], Transition] = {}
+    for way in (way for state in scope.states for way in state.transitions):
         key = (way.source, way.target, way.kind)
         known = merged.get(key)
         merged[key] = replace(way, label=f"{known.label} or {way.label}") if known else way

@@ -1,7 +1,7 @@
-"""What the database holds, as the pages show it: by the product's own stores where they read it.
+"""Read the database for the pages, through the product's own stores where they have the query.
 
-Every transaction is read-only, on one of a few connections. Records have the names of their columns
-in camelCase.
+Every transaction is read-only and uses one of at most four connections. Records carry the names of
+their columns in camelCase.
 """
 
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from mailsync.store.outbox_store import OutboxEvent
 from mailsync.store.statements import statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
-CONNECTIONS = 4
+MAX_CONNECTIONS = 4
 QUERIES = Path(__file__).with_name("queries.sql")
 MAX_ID = 2**63 - 1
 
 
 class NotFound(Exception):
-    """No row has this id; the message says what kind of row."""
+    """No row has the requested id; the message names the kind of row."""
 
 
 class ReadOnlyDatabase(Database):
-    """Runs the product's statements and the dashboard's own, in transactions that cannot write."""
+    """Runs the product's and the dashboard's SQL statements in transactions that cannot write."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, {**statements(), **statements(QUERIES)})
@@ -45,16 +45,20 @@ class ReadOnlyDatabase(Database):
 
 
 class Queries:
-    """Safe to use from several threads. Raises StoreUnavailable and StoreRejected."""
+    """Reads what the pages show. Safe to use from several threads.
+
+    Every method raises StoreUnavailable when the database does not respond, StoreRejected when it
+    refuses the statement.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._free: LifoQueue[Database] = LifoQueue()
-        self._left_to_close = CONNECTIONS
-        for _ in range(CONNECTIONS):
+        self._left_to_close = MAX_CONNECTIONS
+        for _ in range(MAX_CONNECTIONS):
             self._free.put(ReadOnlyDatabase(settings))
 
     def close(self) -> None:
-        """Wait for queries under way, then close all connections; may be repeated."""
+        """Wait until running queries end, then close all connections. Safe to call twice."""
         while self._left_to_close:
             self._free.get().close()
             self._left_to_close -= 1
@@ -87,18 +91,18 @@ class Queries:
         return found[0]
 
     def totals(self) -> Json:
-        """Return the counts of accounts and open runs, and the id of the first account."""
+        """Return the number of accounts and of open runs, and the id of the first account."""
         return self._records("totals")[0]
 
     def change_version(self) -> tuple[Any, ...]:
-        """Return values that differ as soon as anything has changed."""
+        """Return values that differ after every change of the tables that the pages show."""
         return tuple(self._rows("change_version")[0])
 
-    def open_executions(self) -> list[str]:
-        """Return their ARNs, twenty at most."""
+    def list_open_execution_arns(self) -> list[str]:
+        """Return the execution ARNs of open runs, at most twenty."""
         return [arn for (arn,) in self._rows("open_executions")]
 
-    def runs(
+    def list_runs(
         self,
         *,
         account_id: str | None = None,
@@ -107,19 +111,22 @@ class Queries:
         before: tuple[datetime, str],
         limit: int,
     ) -> list[Json]:
-        """Return runs from the newest on; `before` is the time and id of the one above them."""
+        """Return the runs that match the filters, newest first, at most `limit`.
+
+        `before` is the creation time and id of a run; only older runs are returned.
+        """
         if not _is_uuid(account_id):
             return []
         at, run_id = before
         which = {"account_id": account_id, "status": status, "trigger": trigger, "run_id": None}
         return self._records("runs", **which, before_at=at, before_id=run_id, limit=limit)
 
-    def run(self, run_id: str) -> Json:
-        """Raises NotFound."""
-        return self.whole_run(run_id)[0]
+    def read_run(self, run_id: str) -> Json:
+        """Return the run's row. Raises NotFound."""
+        return self.read_run_with_folders(run_id)[0]
 
-    def whole_run(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
-        """Return a run, its part in each folder, and the names of all folders of its account.
+    def read_run_with_folders(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
+        """Return a run, its record for each folder, and the names of the account's folders by id.
 
         Raises NotFound.
         """
@@ -145,7 +152,7 @@ class Queries:
             return StatusStore(database).of_all_users()
 
     def account(self, account_id: str) -> AccountStatus:
-        """Raises NotFound."""
+        """Return the account's status. Raises NotFound."""
         with self._database() as database:
             known = _is_uuid(account_id)
             found = StatusStore(database).of_all_users(AccountId(account_id)) if known else ()
@@ -160,14 +167,19 @@ class Queries:
         found = self._rows("proof_differences", account_id=account_id)
         return [FoundDifference(*row) for row in found]
 
-    def quarantine(self, account_id: str) -> list[Json]:
-        """Return two hundred at most, from the last that was tried on."""
+    def list_quarantined_messages(self, account_id: str) -> list[Json]:
+        """Return the account's quarantined messages, at most 200, the most recently attempted
+        first."""
         return self._records("quarantine", account_id=account_id)
 
     def messages(
         self, folder_id: int, before: tuple[datetime | None, int], limit: int
     ) -> list[Json]:
-        """Return messages from the newest on, those without a time first. Raises NotFound."""
+        """Return a folder's messages before the position `before`, at most `limit`, newest first.
+
+        Messages without a time come before all others. Raises NotFound when there is no such
+        folder.
+        """
         folder = self._record("folder_account", "folder", folder_id=folder_id)
         at, number = before
         place = {"before_at": at, "before_id": number, "max_id": MAX_ID, "limit": limit}
@@ -176,11 +188,11 @@ class Queries:
         )
 
     def message(self, message_id: int) -> Json:
-        """Raises NotFound."""
+        """Return the message's row. Raises NotFound."""
         return self._record("message", "message", message_id=message_id)
 
-    def body(self, message_id: int) -> tuple[str, str | None, str | None]:
-        """Return subject, HTML and plain text. Raises NotFound."""
+    def read_message_body(self, message_id: int) -> tuple[str, str | None, str | None]:
+        """Return a message's subject, HTML body and plain-text body. Raises NotFound."""
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]
 
@@ -193,7 +205,7 @@ def _camel(records: list[Json]) -> list[Json]:
 
 
 def _is_uuid(text: str | None) -> bool:
-    """Return whether it is one, or None."""
+    """Return whether the text is a UUID; True for None."""
     try:
         return text is None or bool(UUID(text))
     except ValueError:

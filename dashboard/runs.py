@@ -1,22 +1,27 @@
-"""Runs for the pages: those of mailboxes from the tables, self-tests from the engine."""
+"""Runs for the pages: syncs of mailboxes from the tables, self-tests from Step Functions."""
 
 from datetime import datetime
 
 import orjson
 
 from dashboard.executions import Execution, Executions
-from dashboard.forecast import expect_retries, label, states, what_next
+from dashboard.forecast import (
+    forecast_next_event,
+    set_next_attempt_times,
+    status_by_state,
+    step_label,
+)
 from dashboard.history import Step, read_history
-from dashboard.picture import draw
+from dashboard.picture import draw_state_machine
 from dashboard.queries import NotFound, Queries
 from dashboard.to_json import Json, json_bytes, milliseconds, to_json
 from infra.catalog import MAILBOX_SYNC, TEST_SYNC
 
 SELF_TEST = "self-test"
-"""The trigger of every test-sync."""
+"""The `trigger` shown for every self-test, which is an execution of the workflow `test-sync`."""
 
 Filters = dict[str, str | None]
-"""`account_id`, `status` and `trigger`; None lets all runs through."""
+"""Required values of `account_id`, `status` and `trigger`; None permits every value."""
 
 _STATUSES = {
     "RUNNING": "running",
@@ -33,9 +38,12 @@ class Runs:
         self._executions = executions
         self._pictures: dict[str, orjson.Fragment] = {}
 
-    def page(self, filters: Filters, before: tuple[datetime, str], limit: int) -> list[Json]:
-        """Return `limit` runs at most, from the newest on, below the position `before`."""
-        stored = self._queries.runs(**filters, before=before, limit=limit)
+    def list_runs(self, filters: Filters, before: tuple[datetime, str], limit: int) -> list[Json]:
+        """Return the runs that match the filters and are older than `before`, newest first.
+
+        At most `limit` runs are returned. `before` is the creation time and id of a run.
+        """
+        stored = self._queries.list_runs(**filters, before=before, limit=limit)
         found = [_summary(run) for run in stored] + self._self_tests(filters, before)
         found.sort(key=lambda run: (run["createdAt"], run["id"]), reverse=True)
         return found[:limit]
@@ -50,10 +58,10 @@ class Runs:
             and filters["status"] in (None, _STATUSES[each.status])
         ]
 
-    def one(self, run_id: str) -> Json:
-        """Raises NotFound."""
+    def read_run(self, run_id: str) -> Json:
+        """Return a run with its steps, folders and forecast. Raises NotFound."""
         try:
-            run, folders, names = self._queries.whole_run(run_id)
+            run, folders, names = self._queries.read_run_with_folders(run_id)
         except NotFound:
             return self._one_self_test(run_id)
         execution = self._execution(run)
@@ -63,24 +71,27 @@ class Runs:
             **_summary(run),
             "historyLost": execution is None and _had_steps(run),
             "inOneFunction": run["startedAt"] is not None and not _had_steps(run),
-            "states": states(steps),
+            "states": status_by_state(steps),
             "steps": [_step(each, names) for each in steps],
             "folders": folders,
-            "next": what_next(run, steps, scope, names),
+            "next": forecast_next_event(run, steps, scope, names),
             "picture": self._picture(MAILBOX_SYNC.name),
         }
 
     def _execution(self, run: Json) -> Execution | None:
-        """Return the run's execution; None also for a run that one function did by itself."""
+        """Return the run's execution.
+
+        None if Step Functions does not know it, or if one function synced without an execution.
+        """
         if run["startedAt"] and not _had_steps(run):
             return None
         arn = run["executionArn"] or self._executions.arn(MAILBOX_SYNC.name, run["id"])
         return self._executions.find(arn)
 
     def _picture(self, workflow: str) -> orjson.Fragment:
-        """Drawn once: it is that of the definition, whatever a run did."""
+        """Return the picture of the workflow as JSON; it is drawn once per process."""
         if workflow not in self._pictures:
-            picture = draw(self._executions.definition(workflow))
+            picture = draw_state_machine(self._executions.definition(workflow))
             self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
         return self._pictures[workflow]
 
@@ -93,7 +104,7 @@ class Runs:
             **_self_test(execution),
             "historyLost": False,
             "inOneFunction": False,
-            "states": states(steps),
+            "states": status_by_state(steps),
             "steps": [_step(each, {}) for each in steps],
             "folders": [],
             "next": None,
@@ -104,12 +115,12 @@ class Runs:
         if execution is None:
             return []
         steps = read_history(self._executions.history(execution))
-        expect_retries(steps, self._executions.definition(workflow))
+        set_next_attempt_times(steps, self._executions.definition(workflow))
         return steps
 
 
 def _had_steps(run: Json) -> bool:
-    """Return whether an execution did it; a scheduled sync may be done by one function."""
+    """Return whether an execution made the run; one function alone can make a scheduled sync."""
     return (run["executionArn"] or "").startswith("arn:")
 
 
@@ -140,6 +151,6 @@ def _self_test(execution: Execution) -> Json:
 def _step(step: Step, names: dict[int, str]) -> Json:
     return {
         **to_json(step),
-        "label": label(step, names),
+        "label": step_label(step, names),
         "durationMs": milliseconds(step.started_at, step.finished_at),
     }

@@ -1,4 +1,4 @@
-"""The dashboard's server, on one loopback port."""
+"""The HTTP server of the dashboard, on one loopback port."""
 
 import secrets
 
@@ -11,13 +11,13 @@ from localdev.http_server import Request, Response, Server
 
 
 class Dashboard:
-    """Holds its port from construction, and answers from `start` until `stop`.
+    """Listens on its port from construction, and responds from `start` until `stop`.
 
-    port: 0 for any free one.
-    token_required: data needs the token of `url_with_token`; without it every program of this
-        machine may read and act.
+    port: 0 for any free port.
+    token_required: data is served only with the token of `url_with_token`. Otherwise every program
+        of this machine can read the data and start actions.
 
-    Raises StartFailed when the port is taken.
+    Raises StartFailed when the port is in use.
     """
 
     def __init__(self, *, port: int, token_required: bool) -> None:
@@ -37,7 +37,7 @@ class Dashboard:
 
     @property
     def url_with_token(self) -> str:
-        """The URL to print for the person who started the dashboard."""
+        """Return the dashboard's URL with its token, to print for the person who started it."""
         return f"{self.url}/{self._start_token.query}" if self._start_token else self.url
 
     def start(self, sources: Sources) -> None:

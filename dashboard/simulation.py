@@ -1,15 +1,15 @@
-"""What happens in a simulated mailbox and on the way to it, by the simulators' back door."""
+"""Actions of the dashboard that change a simulated mailbox or inject faults, through `/_sim/`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from dashboard.actions import Action, ActionFailed, number, text
+from dashboard.actions import Action, ActionFailed, require_integer, require_text
 from dashboard.queries import Queries
 from dashboard.sources import Sources
 from dashboard.to_json import Json
-from localdev.demo_account import connect, simulator
+from localdev.demo_account import call_simulator, connect_demo_account
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import Provider
 
@@ -20,7 +20,10 @@ _TOKEN_EXPIRED = {"status": 401, "code": "InvalidAuthenticationToken", "message"
 
 
 class Simulation:
-    """Each action takes and returns a JSON object. Raises as `Actions` does."""
+    """The actions by name; each takes and returns a JSON object.
+
+    They raise the same errors as those of `Actions`.
+    """
 
     def __init__(self, sources: Sources, queries: Queries) -> None:
         self._sources = sources
@@ -49,31 +52,34 @@ class Simulation:
 
     def _control(self, action: str, **more: Any) -> Json:
         try:
-            response: Json = simulator(self._provider, "POST", action, **more)
+            response: Json = call_simulator(self._provider, "POST", action, **more)
         except httpx.HTTPStatusError as refused:
             reason = refused.response.json()
             raise ActionFailed(409, f"{reason['error']}: {reason['message']}") from None
         return response
 
     def _connect(self, fields: Json) -> Json:
-        """Sign in as a browser would; an unknown mailbox is created, empty."""
+        """Connect a simulated mailbox by a sign-in, as a browser would.
+
+        An unknown mailbox is created, empty.
+        """
         address = fields.get("address")
         token = self._sources.token()
         assert token is not None, "a simulated stack signs its own tokens"
         if address:
-            name = text(fields, "address").partition("@")[0].title()
+            name = require_text(fields, "address").partition("@")[0].title()
             self._control("mailboxes", address=address, display_name=name)
         try:
-            account = connect(self._sources.api_url, self._provider, token, address)
+            account = connect_demo_account(self._sources.api_url, self._provider, token, address)
         except StartFailed as failed:
             raise ActionFailed(502, str(failed)) from failed
         return {"accountId": account.id, "address": account.address}
 
     def _deliver(self, fields: Json) -> Json:
-        count = number(fields, "count", 1)
+        count = require_integer(fields, "count", 1)
         if not 1 <= count <= MAX_DELIVERY:
             raise ActionFailed(422, f"From 1 to {MAX_DELIVERY} mails can be delivered at once.")
-        address, folder = text(fields, "address"), fields.get("folder") or "inbox"
+        address, folder = require_text(fields, "address"), fields.get("folder") or "inbox"
         subject = fields.get("subject") or "A new mail"
         subjects = [f"{subject} {each + 1}" if count > 1 else subject for each in range(count)]
         mail = {"mailbox": address, "folder": folder, "sender": SENDER, "body": BODY}
@@ -81,26 +87,30 @@ class Simulation:
         return {"delivered": len(ids)}
 
     def _move(self, fields: Json) -> Json:
-        """destination: the name of a role, such as `archive`, or one of our folder ids."""
+        """Move a message to `destination`: a folder role such as `archive`, or a folder id."""
         destination = fields.get("destination")
         if isinstance(destination, int):
             destination = self._queries.remote_folder(destination)
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
-        message = self._queries.message(number(fields, "messageId"))
+        message = self._queries.message(require_integer(fields, "messageId"))
         return self._control(
             action, mailbox=message["emailAddress"], id=message["messageId"], **more
         )
 
     def _revoke(self, fields: Json) -> Json:
-        """Seen at once, since the token in use is refused too."""
-        response = self._control("revoke", mailbox=text(fields, "address"))
+        """Revoke the user's consent.
+
+        The next request fails too, as if its access token had expired, so Mailsync notices it at
+        once.
+        """
+        response = self._control("revoke", mailbox=require_text(fields, "address"))
         return {**response, **self._inject_fault(_TOKEN_EXPIRED, times=1)}
 
     def _throttle(self, fields: Json) -> Json:
-        """Reject every request for so many seconds, with a Retry-After of as many."""
-        seconds = number(fields, "seconds")
+        """Reject every request for some seconds, with that number of seconds in Retry-After."""
+        seconds = require_integer(fields, "seconds")
         fault = {"status": 429, "code": "TooManyRequests", "retry_after": seconds}
         return self._inject_fault(fault, times=None, lasts_s=seconds)
 
@@ -108,5 +118,5 @@ class Simulation:
         return self._control("faults", rules=[{"fault": fault, **rule}])
 
     def _clear_faults(self, _: Json) -> Json:
-        response: Json = simulator(self._provider, "DELETE", "faults")
+        response: Json = call_simulator(self._provider, "DELETE", "faults")
         return response

@@ -1,4 +1,4 @@
-"""Requests to answers: pages, data and actions of one stack."""
+"""Route the dashboard's requests: pages, data and actions of one stack."""
 
 import json
 from dataclasses import replace
@@ -8,9 +8,9 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard.actions import ActionFailed, Actions, begin_sign_in
-from dashboard.data import Data, Malformed, json_response
+from dashboard.data import DataRoutes, Malformed, json_response
 from dashboard.executions import Executions
-from dashboard.pages import PROTECTION, page
+from dashboard.pages import SECURITY_HEADERS, static_file_response
 from dashboard.queries import NotFound, Queries
 from dashboard.simulation import Simulation
 from dashboard.sources import Sources
@@ -28,17 +28,18 @@ _NO_TOKEN = (
 
 
 class Site:
-    """Answers requests until `close`; every failure is a sentence.
+    """Responds to requests until `close`; an error becomes a response with a sentence that explains
+    it.
 
-    start_token: required for data; None: data needs no token.
+    start_token: the token that requests for data must carry; None: data needs no token.
     """
 
     def __init__(self, sources: Sources, start_token: StartToken | None) -> None:
         self._start_token = start_token
         self._sources = sources
         self._queries = Queries(sources.settings)
-        executions = Executions(sources.client("stepfunctions"), sources.machines)
-        self._data = Data(sources, self._queries, executions)
+        executions = Executions(sources.client("stepfunctions"), sources.state_machine_arns)
+        self._data = DataRoutes(sources, self._queries, executions)
         actions = Actions(sources, self._queries, executions)
         self._actions = {**actions.known, **Simulation(sources, self._queries).known}
 
@@ -64,7 +65,8 @@ class Site:
         return _protected(response)
 
     def _login_response(self, request: Request) -> Response | None:
-        """Return the redirect that logs in, or 401 for data without the token; else None."""
+        """Return the redirect that logs the browser in, or 401 for data without the token; else
+        None."""
         if self._start_token is None:
             return None
         if redirect := self._start_token.login_redirect(request):
@@ -81,7 +83,7 @@ class Site:
         if request.method != "GET":
             return _error(405, "Only GET is answered here.")
         if not request.path.startswith(DATA):
-            return page(request.path)
+            return static_file_response(request.path)
         found = self._data(request.path.removeprefix(DATA), request.query)
         return found or _error(404, "There is nothing of this name.")
 
@@ -103,4 +105,4 @@ def _error(status: int, sentence: str) -> Response:
 
 
 def _protected(response: Response) -> Response:
-    return replace(response, headers={**PROTECTION, **response.headers})
+    return replace(response, headers={**SECURITY_HEADERS, **response.headers})

@@ -1,4 +1,4 @@
-"""Where a dashboard looks: a stack's database, its state machines, its API, its simulators."""
+"""What a dashboard reads and calls: a stack's database, state machines, API and simulators."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,22 +10,24 @@ from mailsync.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """machines: ARNs of state machines by the name of the workflow.
-    client: makes a boto3 client from the name of a service.
-    is_dev_login_on: the API signs in programs of this machine, so their token is no secret.
-    token: of the person on whose behalf the API is called; None: there is none, so nothing can
-        be started or stopped.
-    provider: the simulated one; None: the mail is real.
-    event_bus: where the dashboard may put events; None: nowhere.
-    shows_bodies: the dashboard shows the text of mail, and its beginning in lists.
-    report_opening: called with account id and message id each time it shows a text.
-    seen_events: what came over the bus, as far as it is kept, the oldest first: objects with
-        `id`, `type`, `source`, `time`, `detail` and `outcome` (what its receiver answered).
+    """The resources of one stack that its dashboard reads and calls.
+
+    state_machine_arns: ARNs of state machines by the name of the workflow.
+    client: makes a boto3 client for the AWS service of that name.
+    is_dev_login_on: the API signs in programs of this machine, so a token is no secret.
+    token: returns a token of the user on whose behalf the dashboard calls the API; if it returns
+        None, the dashboard can neither start nor stop anything.
+    provider: the simulated mail provider; None: the mail is real.
+    event_bus: the name of the bus to which the dashboard may put events; None: it may not.
+    shows_bodies: the dashboard shows the text of mail, and snippets of it in lists.
+    report_opening: called with account id and message id each time the dashboard shows a text.
+    seen_events: returns the events of the bus that are still kept, oldest first: objects with `id`,
+        `type`, `source`, `time`, `detail` and `outcome` (what the receiving function returned).
     """
 
     stage: str
     settings: Settings
-    machines: Mapping[str, str]
+    state_machine_arns: Mapping[str, str]
     client: Callable[[str], Any]
     api_url: str
     aws_url: str | None = None

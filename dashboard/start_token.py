@@ -1,8 +1,8 @@
-"""The token of one start of the dashboard, which its printed URL carries, as Jupyter's does.
+"""The dashboard's access token, new at each start and part of the printed URL, as in Jupyter.
 
-That URL sets a cookie and redirects to the same page without the token. Only data needs the
-cookie. Pages hold none, and a sign-in that comes back from another site must be able to open one:
-a browser sends a cookie with `SameSite=Strict` only with what the page then fetches.
+The printed URL sets a cookie and redirects to the same page without the token. Only requests for
+data need the cookie. Pages contain no data and need none, because a sign-in returns to a page from
+another site, and a browser then sends a `SameSite=Strict` cookie only with what the page fetches.
 """
 
 import hmac
@@ -14,7 +14,10 @@ _PARAMETER = "token"
 
 
 class StartToken:
-    """port: of the dashboard; it stands in the cookie's name, because cookies ignore ports."""
+    """The token of one start of the dashboard.
+
+    port: the dashboard's port. It is part of the cookie's name, because cookies ignore ports.
+    """
 
     def __init__(self, secret: str, port: int) -> None:
         self._secret = secret
@@ -22,11 +25,11 @@ class StartToken:
 
     @property
     def query(self) -> str:
-        """The end of the printed URL."""
+        """Return the query string with the token, for the end of the printed URL."""
         return f"?{_PARAMETER}={self._secret}"
 
     def login_redirect(self, request: Request) -> Response | None:
-        """Return the redirect for a URL with the right token, None for any other."""
+        """Return the redirect that sets the cookie if the URL has the right token, else None."""
         parameters = parse_qsl(request.query, keep_blank_values=True)
         if request.method != "GET" or not self._is_right(dict(parameters).get(_PARAMETER, "")):
             return None
@@ -36,10 +39,10 @@ class StartToken:
         return Response(303, headers={"Location": page}, cookies=(cookie,))
 
     def is_presented_by(self, request: Request) -> bool:
-        """Return whether the request carries the cookie.
+        """Return whether the request carries the token in its cookie.
 
-        Other servers of localhost may have set malformed cookies, at which the standard library's
-        parser stops.
+        The cookie is found without the standard library's parser. That parser stops at malformed
+        cookies, which other servers on localhost may have set.
         """
         cookies = request.headers.get("Cookie") or ""
         pairs = (cookie.strip().partition("=") for cookie in cookies.split(";"))

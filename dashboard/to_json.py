@@ -1,4 +1,4 @@
-"""From values to the JSON that the pages read: camelCase names, times in UTC."""
+"""Convert values to the JSON that the pages read: camelCase names, times in UTC."""
 
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,10 @@ Json = dict[str, Any]
 
 
 def to_json(value: Any) -> Any:
-    """Convert dataclasses to objects, and what is in them; dictionaries keep their keys."""
+    """Convert dataclasses to JSON objects with camelCase keys, at every level of the value.
+
+    Dictionaries keep their keys.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {camel(each.name): to_json(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
@@ -27,7 +30,7 @@ def json_bytes(value: Any) -> bytes:
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 with microseconds where there are any, in UTC: `2026-01-31T09:30:00.5Z`."""
+    """Return the time in ISO 8601 and UTC, such as `2026-01-31T09:30:00.5Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -37,5 +40,5 @@ def camel(name: str) -> str:
 
 
 def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
-    """Return the time between the two; None when one of them is not known."""
+    """Return the milliseconds between two times; None when one of the times is None."""
     return round((end - start).total_seconds() * 1000) if start and end else None

@@ -1,4 +1,4 @@
-"""The local stack: the whole product on one machine. Never imported by the product."""
+"""The local stack: the whole product on one machine. The product never imports it."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`python -m localdev up` and `python -m localdev demo`."""
+"""Start the local stack (`python -m localdev up`) or the demo (`python -m localdev demo`)."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from rich.console import Console
 
-from localdev.demo_account import connect
+from localdev.demo_account import connect_demo_account
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.failure import StartFailed
 from localdev.engine.reload import CodeWatch
@@ -19,7 +19,11 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 when all went well, 1 when the stack could not start, 2 for wrong usage."""
+    """Run the command; return the exit code.
+
+    It is 0 when all went well, 1 when the stack could not start, 2 for wrong usage, and 130 after
+    Ctrl-C.
+    """
     command, options = parse(arguments)
     with StopSignals() as signals:
         return _run(command, options, signals)
@@ -45,7 +49,7 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
 
 
 def _loaded(stack: Stack, options: Options) -> Iterator[str]:
-    """Yield what became of the mail of --mbox; nothing where none was read."""
+    """Yield lines for the terminal on the mail of --mbox; no line when no mail was read."""
     report = stack.simulators.mail if stack.simulators else None
     if report and options.mbox:
         yield from report.lines(options.mbox, stack.data / "logs" / "simulators.log")
@@ -71,8 +75,10 @@ def _demo(stack: Stack, options: Options) -> int:
 
 
 def _welcome(stack: Stack) -> str:
-    token = stack.token()
-    account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
+    token = stack.make_demo_token()
+    account = (
+        connect_demo_account(stack.api_url, stack.provider, token) if stack.simulators else None
+    )
     account_id = account.id if account else "ACCOUNT_ID"
     curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
     as_anybody = " ".join(f"{name}={value}" for name, value in CREDENTIALS.items())
@@ -104,7 +110,10 @@ def _welcome(stack: Stack) -> str:
 
 
 def _database(stack: Stack) -> str:
-    """Return its URL, but not of one that was given: that may hold a password."""
+    """Return the URL of the stack's own database.
+
+    A given URL is not returned, because it may contain a password.
+    """
     if stack.postgres is None:
         return "the one that you gave"
     by_port = stack.options.database_port

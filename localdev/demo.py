@@ -1,4 +1,4 @@
-"""`make demo`: a mailbox is connected, mirrored, changed and mirrored again, and all is proven."""
+"""Run the demo: connect a mailbox, sync it, change it, sync the changes, and verify the mirror."""
 
 import json
 import time
@@ -8,16 +8,20 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from localdev.demo_account import DemoAccount, connect, simulator
+from localdev.demo_account import DemoAccount, call_simulator, connect_demo_account
 from localdev.options import Options
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 
 POLL_S = 0.2
-DUPLICATES = "SELECT message_id, COUNT(*) FROM emails GROUP BY message_id HAVING COUNT(*) > 1"
-QUARANTINE = "SELECT cause, COUNT(*) FROM email_quarantine GROUP BY cause ORDER BY cause"
-LAST_RUN = """
+DUPLICATE_MESSAGES_SQL = (
+    "SELECT message_id, COUNT(*) FROM emails GROUP BY message_id HAVING COUNT(*) > 1"
+)
+QUARANTINE_BY_CAUSE_SQL = (
+    "SELECT cause, COUNT(*) FROM email_quarantine GROUP BY cause ORDER BY cause"
+)
+LAST_RUN_SQL = """
 SELECT r.requests, coalesce(sum(f.inserted), 0), coalesce(sum(f.updated), 0),
        extract(epoch FROM r.finished_at - r.started_at)
   FROM sync_runs r LEFT JOIN sync_run_folders f ON f.run_id = r.id
@@ -28,26 +32,26 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def run(stack: Stack, options: Options) -> int:
-    """Show each step as it happens; return 0 when the mirror is complete and exact, else 1."""
-    account = connect(stack.api_url, stack.provider, stack.token())
+    """Print each step of the demo; return 0 when the mirror is complete and exact, else 1."""
+    account = connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     _watch(account)
     _print_quarantine(stack)
 
     console.print("\nOne new mail is delivered; a sync by POST /api/email/sync follows.")
-    simulator(
+    call_simulator(
         stack.provider, "POST", "deliver", mailbox=account.address, subject="Fresh off the wire"
     )
     account.sync()
     status = _watch(account)
-    requests, inserted, updated, seconds = _query(stack, LAST_RUN)[0]
+    requests, inserted, updated, seconds = _query(stack, LAST_RUN_SQL)[0]
     console.print(
         f"It took {float(seconds):.1f} s and {requests} requests;"
         f" {inserted} row inserted, {updated} updated."
     )
 
-    duplicates = _query(stack, DUPLICATES)
-    console.print(f"\n{DUPLICATES};\n({len(duplicates)} rows)\n")
+    duplicates = _query(stack, DUPLICATE_MESSAGES_SQL)
+    console.print(f"\n{DUPLICATE_MESSAGES_SQL};\n({len(duplicates)} rows)\n")
     console.print_json(json.dumps({name: status[name] for name in _SHOWN}))
     exact = status["initialSyncCompleted"] and status["syncProgress"] == status["syncTotal"]
     return 0 if exact and not duplicates and (inserted, updated) == (1, 0) else 1
@@ -67,7 +71,7 @@ _SHOWN = (
 
 
 def _watch(account: DemoAccount) -> dict[str, Any]:
-    """Follow the open run to its end with a bar per folder; return the last status."""
+    """Show a progress bar per folder until the open run ends; return the account's last status."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console) as progress:
         bars: dict[int, TaskID] = {}
@@ -93,7 +97,7 @@ def _draw(progress: Progress, bars: dict[int, TaskID], folders: list[dict[str, A
 
 
 def _print_quarantine(stack: Stack) -> None:
-    found = _query(stack, QUARANTINE)
+    found = _query(stack, QUARANTINE_BY_CAUSE_SQL)
     for cause, number in found:
         console.print(f"In quarantine: {number} by cause '{cause}'.")
     if not found:
@@ -101,7 +105,7 @@ def _print_quarantine(stack: Stack) -> None:
 
 
 def _query(stack: Stack, sql: str) -> list[list[Any]]:
-    """Query as the application's reading role would: with the schema in its search path."""
+    """Run a query as the application's reading role does: with the schema in its search path."""
     connection = connect_database(Settings({"DATABASE_URL": stack.database_url}))
     try:
         connection.run("SET search_path = mailsync, public")

@@ -1,4 +1,4 @@
-"""A person at the simulated mailbox: connects it as a browser would, and writes mail to it."""
+"""Act as the owner of a simulated mailbox: connect it as a browser would, and change its mail."""
 
 import ssl
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """A connected mailbox, seen through the API as its owner."""
+    """A connected mailbox and the API requests of its owner."""
 
     id: str
     address: str
@@ -26,7 +26,7 @@ class DemoAccount:
         return self._json("GET", f"/api/email/sync?accountId={self.id}")
 
     def sync(self, sync_type: str = "manual") -> dict[str, Any]:
-        """Start a sync, or join the one under way."""
+        """Start a sync, or join the running sync; return the API's response."""
         body = {"accountId": self.id, "syncType": sync_type}
         return self._json("POST", "/api/email/sync", json=body)
 
@@ -39,13 +39,16 @@ class DemoAccount:
         return found
 
 
-def connect(
+def connect_demo_account(
     api_url: str, provider: Provider, token: str, address: str | None = None
 ) -> DemoAccount:
-    """Sign in with that simulated mailbox, or the first, by the OAuth code flow, browser-like.
+    """Sign in to a simulated mailbox by the OAuth code flow, as a browser would; return the
+    account.
+
+    address: the mailbox to sign in to; None: the first one.
 
     Raises:
-        StartFailed: some step of the sign-in was refused, or there is no simulated mailbox.
+        StartFailed: a step of the sign-in failed, or there is no simulated mailbox.
     """
     address = address or _first_mailbox(provider)
     headers = {"Authorization": f"Bearer {token}"}
@@ -61,7 +64,7 @@ def connect(
 
 def _first_mailbox(provider: Provider) -> str:
     try:
-        return str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
+        return str(call_simulator(provider, "GET", "state")["mailboxes"][0]["address"])
     except (httpx.HTTPError, ValueError, LookupError) as error:
         raise StartFailed(
             f"There is no simulated mailbox at {provider.graph_url} ({type(error).__name__}): give"
@@ -69,8 +72,8 @@ def _first_mailbox(provider: Provider) -> str:
         ) from None
 
 
-def simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
-    """Call an action of the simulators' back door, `/_sim/ACTION`."""
+def call_simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
+    """Call an action of the simulators' control API, `/_sim/ACTION`; return its response."""
     url = urlsplit(provider.graph_url)
     response = httpx.request(
         method,

@@ -1,8 +1,8 @@
-"""Which requests a port of the local stack takes: those of programs, and of pages that it knows.
+"""Decide which requests a local port accepts: from programs, and from web pages that it knows.
 
-Every page that is open in a browser can send requests to loopback, and can give its own host name
-the address of loopback (DNS rebinding). The browser names the page's origin in `Origin` and
-`Sec-Fetch-*`, which no page can change or leave out; programs send neither. Pure.
+Every page open in a browser can send requests to loopback, and can make its own host name resolve
+to loopback (DNS rebinding). The browser names the page's origin in `Origin` and `Sec-Fetch-*`,
+which no page can change or omit; programs send neither. Pure.
 
 Sources: W3C Fetch Metadata Request Headers; WHATWG Fetch, "Origin header"; RFC 9110, 7.2.
 """
@@ -17,17 +17,19 @@ _OWN = ("same-origin", "none")  # `none`: typed into the address bar, or a bookm
 
 
 class Headers(Protocol):
-    """Names in any case."""
+    """Request headers that are found by a name in any case."""
 
     def get(self, name: str, /) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """own_pages: take requests of pages that the server itself serves.
-    origins: take requests of pages of these origins.
+    """Which web pages may send requests to a server; programs always may.
+
+    own_pages: accept requests of pages that the server itself serves.
+    origins: accept requests of pages of these origins.
     navigations: returns whether a page of any site may navigate a whole window to the path. That
-        site cannot read what the window shows; sign-ins begin and end this way.
+        site cannot read what the window shows; sign-ins start and end this way.
     """
 
     own_pages: bool = False
@@ -35,8 +37,8 @@ class Guard:
     navigations: Callable[[str], bool] = lambda _: False
 
     def rejection(self, method: str, path: str, headers: Headers, *, port: int) -> str | None:
-        """Return why the server rejects the request, as a sentence, or None if it takes it."""
-        hosts = own_hosts(port)
+        """Return the reason for rejecting the request, as a sentence; None if it is accepted."""
+        hosts = loopback_host_values(port)
         if headers.get("Host") not in hosts:
             return f"The Host header must be localhost:{port}: other names may be DNS rebinding."
         origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
@@ -60,8 +62,8 @@ class Guard:
 PROGRAMS_ONLY = Guard()
 
 
-def own_hosts(port: int) -> frozenset[str]:
-    """Return the values of `Host` under which clients reach this port of loopback."""
+def loopback_host_values(port: int) -> frozenset[str]:
+    """Return the values of the `Host` header with which clients address this loopback port."""
     bare = LOOPBACK_NAMES if port in _DEFAULT_PORTS else ()
     return frozenset((*(f"{name}:{port}" for name in LOOPBACK_NAMES), *bare))
 

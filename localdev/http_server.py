@@ -1,8 +1,8 @@
 """The HTTP server of every local port: API, Runtime API, dashboard and simulators.
 
-HTTP/1.1 with keep-alive, a thread per connection, and no Nagle delay. It stays this
-small because two things are needed that frameworks hide: closing a connection in the
-middle of an response (a fault), and knowing when a client has gone away.
+HTTP/1.1 with keep-alive, one thread per connection, no Nagle delay. It is our own because
+frameworks hide two things that we need: closing a connection in the middle of a response (as an
+injected fault), and knowing when a client has disconnected.
 """
 
 import json
@@ -22,7 +22,7 @@ from localdev.guard import PROGRAMS_ONLY, Guard
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`path` is undecoded and without its query; `query` is the raw text behind the `?`."""
+    """An HTTP request; `path` is still percent-encoded, `query` is the raw text after the `?`."""
 
     method: str
     path: str
@@ -34,7 +34,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """`cut_at`: close the connection after so many bytes of the body (None: send it whole)."""
+    """An HTTP response.
+
+    cut_at: close the connection after so many bytes of the body; None: send the whole body.
+    """
 
     status: int
     body: bytes = b""
@@ -47,11 +50,11 @@ Application = Callable[[Request], Response]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one application until `stop`; `port` is the real one where 0 was given.
+    """Serves one application until `stop`; `port` is the actual port, also if 0 was given.
 
     guard: decides which requests reach the application; None: all do.
 
-    Raises OSError at construction when the port is taken.
+    Raises OSError at construction when the port is in use.
     """
 
     daemon_threads = True
@@ -97,7 +100,7 @@ class Server(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print a bug; a client that went away is none."""
+        """Print the traceback of an error, unless the client has disconnected."""
         if not isinstance(sys.exception(), (ConnectionError, ssl.SSLError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -111,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silent: addresses and tokens may stand in a URL."""
+        """Log nothing, because a URL can contain addresses and tokens."""
 
     def _serve(self) -> None:
         url = urlsplit(self.path)

@@ -1,4 +1,4 @@
-"""What can be chosen for a local stack, on the command line or in a test."""
+"""Options of a local stack, from the command line or from a test."""
 
 import argparse
 import os
@@ -10,9 +10,9 @@ from typing import NoReturn
 from localdev.engine.simulator_process import Provider
 from localdev.own_servers import (
     API_SETTINGS,
-    HELP,
-    NotUsable,
+    ENVIRONMENT_HELP,
     OwnDatabase,
+    UnusableOption,
     own_database,
     own_provider,
 )
@@ -23,25 +23,26 @@ _SETTINGS = {
     "database_url": "DATABASE_URL",
     "app_inbox_url": "APP_INBOX_URL",
 }
-"""Options that may be given in the environment as well."""
+"""Options that can also be set by an environment variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Ports of 0 mean any free one.
+    """The options of a local stack. A port of 0 means any free port.
 
-    graph_url, authority  Microsoft's servers, or others in their place; None: the simulators
-    database_url    None: a Postgres server of the stack's own
-    environment     settings of servers of one's own and of the API, by the names of
-                    `own_servers.HELP`
-    database_port   where that one also listens on loopback; None: only on its socket
-    mbox            mail for the simulated mailbox; None: `messages` generated ones
-    latency         of the simulators: `none` or `real`
-    simulator_host  the name of loopback in their links: 127.0.0.1 or localhost
-    cors_origins    whose pages may use the API from a browser
-    dev_login       sign programs of this machine in; see `is_dev_login_on`
-    time_scale      multiplies waits of workflows and intervals of schedules
-    app_inbox_url   where a person lands after a sign-in; None: in the dashboard
+    graph_url, authority: URLs of Microsoft's servers or of others in their place; None: the
+        simulators.
+    database_url: the developer's own database; None: the stack runs a Postgres server.
+    environment: settings of the developer's own servers and of the API; see
+        `own_servers.ENVIRONMENT_HELP`.
+    database_port: loopback port of the stack's Postgres server; None: only its socket.
+    mbox: mail for the simulated mailbox; None: `messages` generated ones.
+    latency: latency of the simulators, `none` or `real`.
+    simulator_host: the host in the simulators' links, 127.0.0.1 or localhost.
+    cors_origins: origins whose pages may call the API from a browser.
+    dev_login: treat programs of this machine as the demo user; see `is_dev_login_on`.
+    time_scale: factor for waits of workflows and intervals of schedules.
+    app_inbox_url: the page that a browser opens after a sign-in; None: the dashboard.
     """
 
     data: Path = Path(".mailsync/data")
@@ -66,33 +67,33 @@ class Options:
 
     @property
     def is_dev_login_on(self) -> bool:
-        """Whether the API takes programs of this machine for the demo user.
+        """Return whether the API treats programs of this machine as the demo user.
 
-        Other users of the machine run programs too, so it does not with a mail provider or a
-        database of the developer's, which may hold real mail.
+        It does not with the developer's own mail provider or database, which may contain real mail:
+        other users of the machine run programs too.
         """
         return self.dev_login and not (self.graph_url or self.authority or self.database_url)
 
     @property
     def api_settings(self) -> dict[str, str]:
-        """Settings that the API's functions get from the environment, as a stage would set them."""
+        """Return the settings of the API's functions that the environment contains."""
         return {name: self.environment[name] for name in API_SETTINGS if name in self.environment}
 
     @property
     def provider(self) -> Provider | None:
-        """Raises NotUsable."""
+        """Return the developer's own mail provider; None: the simulators. Raises UnusableOption."""
         return own_provider(self.graph_url, self.authority, self.environment)
 
     @property
     def database(self) -> OwnDatabase | None:
-        """Raises NotUsable."""
+        """Return the developer's own database; None: the stack's. Raises UnusableOption."""
         return own_database(self.database_url, self.environment)
 
 
 def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> tuple[str, Options]:
-    """Parse the command and its options.
+    """Parse the command line; return the command and its options.
 
-    Ends the process on --help, and with 2 and one sentence on wrong usage.
+    Ends the process with 0 on --help, and with 2 and one sentence on wrong usage.
     """
     common = _common_options()
     parser = _Parser(
@@ -108,7 +109,7 @@ def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> 
             parents=[common],
             help=purpose,
             description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog=HELP,
+            epilog=ENVIRONMENT_HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     chosen = vars(parser.parse_args(arguments))
@@ -119,21 +120,21 @@ def parse(arguments: list[str], environment: Mapping[str, str] = os.environ) -> 
     made = Options(**options, environment=environment)
     try:
         _require_usable(made)
-    except NotUsable as wrong:
+    except UnusableOption as wrong:
         parser.error(str(wrong))
     return chosen["command"], made
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Print one line, without the usage, which is longer than a terminal is high."""
+        """Print one line without the usage, which is longer than a terminal's height."""
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def _require_usable(options: Options) -> None:
-    """Raises NotUsable."""
+    """Raise UnusableOption for options that cannot work."""
     if options.provider and options.mbox:
-        raise NotUsable(
+        raise UnusableOption(
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )

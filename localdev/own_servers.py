@@ -1,8 +1,8 @@
-"""Servers of the user's own in the place of the simulators and of the stack's database.
+"""The user's own mail provider and database, in place of the simulators and the stack's database.
 
-They are given by options and by the settings of deployed functions, in the environment. Everything
-is checked before anything starts. A relative path is one of the folder in which the command was
-started: functions run elsewhere.
+They are given by options and, in the environment, by the settings of deployed functions. Everything
+is checked before anything starts. A relative path is resolved in the folder in which the command
+was started, because functions run in another folder.
 """
 
 import ssl
@@ -14,7 +14,7 @@ from localdev.engine.simulator_process import CONTROL_SECRET, Provider
 from mailsync.errors import SettingMissing
 from mailsync.settings import Settings
 
-HELP = """\
+ENVIRONMENT_HELP = """\
 environment, where the servers are your own (relative paths: of the folder you are in):
   GRAPH_URL                     as --graph-url
   MICROSOFT_AUTHORITY           as --authority
@@ -37,8 +37,8 @@ API_SETTINGS = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 
-class NotUsable(Exception):
-    """What was given cannot work; the message is one sentence that names it and what to do."""
+class UnusableOption(Exception):
+    """An option or setting cannot work; the message is a sentence that names it and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +51,27 @@ class OwnDatabase:
 def own_provider(
     graph_url: str | None, authority: str | None, environment: Mapping[str, str]
 ) -> Provider | None:
-    """Mail and sign-in of these two servers, with the app of `environment`; None: none is given.
+    """Return the provider with these URLs and the app credentials of `environment`; None without
+    URLs.
 
     Raises:
-        NotUsable: one of them is missing, what belongs to them is, or a file cannot be used.
+        UnusableOption: one of the two URLs or the credentials are missing, or a file cannot be
+            used.
     """
     if not graph_url and not authority:
         return None
     if not graph_url or not authority:
-        raise NotUsable(
+        raise UnusableOption(
             "--graph-url (GRAPH_URL) and --authority (MICROSOFT_AUTHORITY) belong together: give"
             f" {'--graph-url' if authority else '--authority'} too, or neither for the simulators."
         )
     if not environment.get("MICROSOFT_CLIENT_ID"):
-        raise NotUsable(
+        raise UnusableOption(
             "--graph-url and --authority need an app registration: set MICROSOFT_CLIENT_ID, and"
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
     if not any(environment.get(each) for each in _CREDENTIALS):
-        raise NotUsable(
+        raise UnusableOption(
             "MICROSOFT_CLIENT_ID needs the secret or the certificate of that app registration: set"
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
@@ -86,14 +88,14 @@ def own_provider(
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )
     except SettingMissing as wrong:
-        raise NotUsable(str(wrong)) from None
+        raise UnusableOption(str(wrong)) from None
 
 
 def own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase | None:
-    """Return the database of this URL; None when none is given.
+    """Return the database with this URL; None when no URL is given.
 
     Raises:
-        NotUsable: DATABASE_CA_BUNDLE is no file of certificates.
+        UnusableOption: DATABASE_CA_BUNDLE is not a file of certificates.
     """
     if not url:
         return None
@@ -105,7 +107,7 @@ def own_database(url: str | None, environment: Mapping[str, str]) -> OwnDatabase
 
 
 def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
-    """The whole path of the file that the setting names, or its PEM; empty when it is not set."""
+    """Return the absolute path of the setting's file, or its PEM text; empty if it is not set."""
     value = environment.get(name, "").strip()
     if not value:
         return ""
@@ -114,20 +116,20 @@ def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
     try:
         ssl.create_default_context(cafile=path or None, cadata=value if is_text else None)
     except (OSError, ValueError):
-        raise NotUsable(
+        raise UnusableOption(
             f"{name} must name a PEM file of certificates, and {path or 'its text'} is none."
         ) from None
     return path or value
 
 
 def _certificate(environment: Mapping[str, str]) -> str:
-    """Return the PEM itself, as functions read it; empty when it is not set."""
+    """Return the certificate as PEM, which functions read; empty if it is not set."""
     name = "MICROSOFT_CLIENT_CERTIFICATE"
     value = environment.get(name, "").strip()
     if value and not value.startswith("-----BEGIN"):
         value = _file(value, name).read_text(errors="replace")
     if value and not ("BEGIN CERTIFICATE" in value and "PRIVATE KEY-----" in value):
-        raise NotUsable(
+        raise UnusableOption(
             f"{name} must be the PEM of the app's certificate and its private key, or the name of"
             " its file."
         )
@@ -135,10 +137,12 @@ def _certificate(environment: Mapping[str, str]) -> str:
 
 
 def _file(value: str, name: str) -> Path:
-    """Raises NotUsable when there is no such file, or it cannot be read."""
+    """Return the file's absolute path; raise UnusableOption when it is missing or unreadable."""
     path = Path(value).expanduser().absolute()
     try:
         path.open("rb").close()
     except OSError as error:
-        raise NotUsable(f"{name} names {path}, which cannot be read ({error.strerror}).") from None
+        raise UnusableOption(
+            f"{name} names {path}, which cannot be read ({error.strerror})."
+        ) from None
     return path

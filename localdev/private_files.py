@@ -1,4 +1,4 @@
-"""Files that no other user of this machine may read: keys, mail, and logs."""
+"""Write files that no other user of this machine can read: keys, mail, and logs."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import IO
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write atomically, with mode 0600."""
+    """Write the text to a file atomically, with mode 0600."""
     file.parent.mkdir(parents=True, exist_ok=True)
     making = file.with_name(file.name + ".making")
     making.unlink(missing_ok=True)
@@ -16,7 +16,7 @@ def write_private(file: Path, text: str) -> None:
 
 
 def open_private(file: Path) -> IO[bytes]:
-    """Open for appending, with mode 0600 also where the file was there before."""
+    """Open the file for appending; set its mode to 0600 even if it exists."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "ab")

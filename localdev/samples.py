@@ -1,9 +1,9 @@
-"""The sample events in `events/`, made to fit an account that exists, and their expected results.
+"""Fill the sample events in `events/` for an existing account, and check their results.
 
-They are one story: `mark-syncing` takes the lease under which the states after it work, one
-folder is read from its beginning, `repair-folder` compares it, `recalculate-counts` verifies it,
-and `mark-complete` closes the run. `folder-failed` comes behind the verification, since a folder
-that failed is not verified.
+The events belong together: `mark-syncing` takes the lease that the later functions need, one folder
+is read from its beginning, `repair-folder` compares it, `recalculate-counts` verifies it, and
+`mark-complete` closes the run. `folder-failed` comes after the verification, because a failed
+folder is not verified.
 """
 
 import json
@@ -16,7 +16,7 @@ EVENTS = Path(__file__).resolve().parent.parent / "events"
 ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
 USER_ID = "ann"
 RUN_ID = "run-from-a-sample-event"
-LEASE_TAKER = "mark-syncing"
+LEASE_TAKING_FUNCTION = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
 # `authorize` is meant to refuse: its sample bears a token that is none. `close-run` and
@@ -24,7 +24,7 @@ LEASE_TAKER = "mark-syncing"
 # subscription of `webhook` is unknown, which gets the same result as any.
 EXPECTED_RESULTS: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
-    LEASE_TAKER: {"acquired": True, "epoch": int},
+    LEASE_TAKING_FUNCTION: {"acquired": True, "epoch": int},
     "get-access-token": {"waitSeconds": 0},
     "sync-folders": {"folderIds": list, "atOnce": int, "waitSeconds": 0},
     "reset-folder": {"resets": 1},
@@ -58,9 +58,10 @@ EXPECTED_RESULTS: Mapping[str, Mapping[str, Any] | None] = {
 
 @dataclass(slots=True)
 class Samples:
-    """The events for one account of `user_id` and one of its folders; `events` holds them.
+    """The sample events for one account of `user_id` and one of its folders.
 
-    run_id: of one story; a run that has its outcome never begins again.
+    events: the folder of the sample event files.
+    run_id: the id of the run that the events belong to; a run that has ended never starts again.
     """
 
     account_id: str
@@ -71,7 +72,7 @@ class Samples:
     run_id: str = RUN_ID
 
     def event(self, function: str) -> bytes:
-        """Return the function's sample with these ids and the epoch of the lease last taken."""
+        """Return the function's sample event with these ids and the last lease's epoch."""
         text = (self.events / f"{function}.json").read_text()
         for placeholder, own in (
             (ACCOUNT_ID, self.account_id),
@@ -84,15 +85,18 @@ class Samples:
         event.update({name: value for name, value in ids.items() if name in event})
         return json.dumps(event).encode()
 
-    def mismatch(self, function: str, payload: bytes) -> str | None:
-        """Return what is wrong with the function's result; None: nothing. Remembers a lease."""
+    def find_result_mismatch(self, function: str, payload: bytes) -> str | None:
+        """Return what is wrong with the function's result; None if it is as expected.
+
+        The epoch of a lease in the result is stored for the following events.
+        """
         try:
             result = json.loads(payload)
         except ValueError:
             return f"answers no JSON: {payload[:200]!r}"
         if not _fits(EXPECTED_RESULTS[function], result):
             return f"answers {json.dumps(result)[:400]}, not {EXPECTED_RESULTS[function]}"
-        if function == LEASE_TAKER:
+        if function == LEASE_TAKING_FUNCTION:
             self.epoch = result["epoch"]
         return None
 

@@ -1,7 +1,7 @@
-"""The whole product on this machine, started in order and stopped in reverse.
+"""The whole product on this machine: start its parts in order, stop them in reverse.
 
-What must outlive it is in the data folder: the database, the simulated mailbox, the key that
-wraps stored tokens, and the key of development sign-ins.
+The data folder contains what must survive a restart: the database, the simulated mailbox, the key
+that wraps stored tokens, and the secret of development logins.
 """
 
 import json
@@ -29,10 +29,10 @@ from localdev.engine.aws_resources import (
     aws_client,
     create_event_bus,
     create_workflows,
-    forget_everything,
     open_token_key,
+    reset_moto_state,
 )
-from localdev.engine.dev_login import demo_sign_in, open_secret
+from localdev.engine.dev_login import demo_token_maker, open_secret
 from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_api import HttpApi
@@ -50,11 +50,11 @@ FUNCTIONS_LOGIN = "mailsync_functions"  # as in production, the functions do not
 
 
 class Stack:
-    """Everything is up from `start` to `stop`, or inside `with`. One stack per process at a time.
+    """The local stack, running from `start` to `stop`, or inside `with`. One per process at a time.
 
-    Raises (from `start`):
-        StartFailed: a port or the data folder is taken, or the database or the simulators
-            cannot be reached. Whatever had started before is stopped.
+    `start` raises:
+        StartFailed: a port or the data folder is in use, or the database or the simulators
+            cannot be reached. Parts that had started are stopped.
     """
 
     lambdas: LambdaHost
@@ -87,18 +87,18 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Stop in reverse order; nothing that was committed is lost. May be repeated."""
+        """Stop all parts in reverse order; committed data is kept. Safe to call twice."""
         self._exit.close()
 
-    def token(self) -> str:
-        """Return a development token of the demo user, valid for some hours."""
-        return demo_sign_in(open_secret(self.data / "jwt-secret"))()
+    def make_demo_token(self) -> str:
+        """Return a development token of the demo user, valid for eight hours."""
+        return demo_token_maker(open_secret(self.data / "jwt-secret"))()
 
     def _start(self) -> None:
         lock = lock_folder(self.data, what="data")
         self._exit.callback(lock.close)
         if self.options.fresh:
-            forget_data(self.data)
+            delete_stack_data(self.data)
         api = self._listen()
         self._launch_simulators()
         self._open_database()
@@ -112,7 +112,7 @@ class Stack:
             self._exit.callback(scheduler.stop)
 
     def _listen(self) -> HttpApi:
-        """Take the ports before anything slow begins."""
+        """Open the ports before anything slow starts."""
         self.lambdas = LambdaHost(
             FUNCTIONS,
             code_root=CODE_ROOT,
@@ -126,7 +126,7 @@ class Stack:
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER.name,
-            sign_in=demo_sign_in(secret) if self.options.is_dev_login_on else None,
+            sign_in=demo_token_maker(secret) if self.options.is_dev_login_on else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
@@ -143,7 +143,7 @@ class Stack:
         return api
 
     def _launch_simulators(self) -> None:
-        """Only launch them: they get ready while the database starts."""
+        """Start the simulators' process; it gets ready while the database starts."""
         if self.options.provider is None:
             self.simulators = SimulatorProcess(
                 self._simulator_arguments(), root=ROOT, log=self.data / "logs" / "simulators.log"
@@ -174,7 +174,7 @@ class Stack:
         )
 
     def _configure(self) -> None:
-        forget_everything()
+        reset_moto_state()
         create_event_bus(self.aws_url)
         key = open_token_key(self.aws_url, self.data / "token-key.json")
         arns = create_workflows(
@@ -199,12 +199,12 @@ class Stack:
         )
 
     def _sources(self) -> Sources:
-        """Return what the dashboard looks at: this very stack."""
+        """Return this stack's resources for the dashboard."""
         settings = self.lambdas.settings
         return Sources(
             stage="local",
             settings=Settings(dict(settings)),
-            machines={
+            state_machine_arns={
                 MAILBOX_SYNC.name: settings["MAILBOX_SYNC_ARN"],
                 TEST_SYNC.name: settings["TEST_SYNC_ARN"],
             },
@@ -212,10 +212,10 @@ class Stack:
             api_url=self.api_url,
             aws_url=self.aws_url,
             is_dev_login_on=self.options.is_dev_login_on,
-            token=self.token,
+            token=self.make_demo_token,
             provider=self.provider if self.simulators else None,
             event_bus=EVENT_BUS,
-            seen_events=self.events.seen,
+            seen_events=self.events.list_seen_events,
         )
 
     def _simulated(self) -> Provider:
@@ -232,8 +232,8 @@ class Stack:
             self.postgres.open_login(FUNCTIONS_LOGIN, role="mailsync_writer")
 
 
-def forget_data(data: Path) -> None:
-    """Remove what stacks have stored in the folder, and nothing else that may be there."""
+def delete_stack_data(data: Path) -> None:
+    """Delete what stacks have stored in the folder; keep other files that are there."""
     Postgres(data / "postgres").erase()
     for name in ("postgres", "simulators", "logs"):
         shutil.rmtree(data / name, ignore_errors=True)

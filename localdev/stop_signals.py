@@ -1,7 +1,7 @@
-"""The signals that end a process; none is lost, whenever it comes.
+"""Wait for the signals that end a process without missing one that comes just before the wait.
 
-`signal.pause` and a wait for an event sleep on if the signal comes just before them: its Python
-handler runs only when they return (Python docs, "Execution of Python signal handlers").
+With `signal.pause` or a wait for an event such a signal is missed: its Python handler runs only
+when the wait returns (Python docs, "Execution of Python signal handlers").
 """
 
 import signal
@@ -12,12 +12,12 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def interrupt() -> None:
-    """Raise KeyboardInterrupt, as Ctrl-C does by itself."""
+    """Raise KeyboardInterrupt, as Python does for Ctrl-C."""
     raise KeyboardInterrupt
 
 
 class StopSignals:
-    """Inside `with`, SIGINT and SIGTERM are noticed, and call `on_stop`. One per process."""
+    """Calls `on_stop` when SIGINT or SIGTERM comes inside a `with` block. One per process."""
 
     def __init__(self, on_stop: Callable[[], None] = interrupt) -> None:
         self._on_stop = on_stop
@@ -39,5 +39,5 @@ class StopSignals:
         self._told.close()
 
     def wait(self) -> None:
-        """Return once a signal has come, be it before this call."""
+        """Wait for SIGINT or SIGTERM; return immediately if one has come already."""
         self._came.recv(1)

@@ -1,1 +1,1 @@
-"""The functions as they are deployed, in containers: `make sam`. Needs Docker and the SAM CLI."""
+"""Run the deployed functions in containers: `make sam`. Needs Docker and the SAM CLI."""

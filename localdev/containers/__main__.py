@@ -1,8 +1,9 @@
-"""`python -m localdev.containers`: every function in a container answers its sample event.
+"""Run every function in a container on its sample event: `python -m localdev.containers`.
 
-The template is the synthesised one, the code its asset; the containers find the database, the
-simulated provider and the AWS endpoint of a local stack on localhost, which `--add-host` makes
-this machine. Then `sam local start-api` answers routes with and without a token.
+The containers use the synthesised template and its code asset. The containers reach the local
+stack's database, simulated mail provider and AWS endpoint under the name localhost, which
+`--add-host` maps to this machine. Then `sam local start-api` serves routes with and without a
+token.
 """
 
 import argparse
@@ -15,14 +16,14 @@ from urllib.parse import urlsplit
 
 from infra import catalog
 from localdev.containers.relay import Relay
-from localdev.containers.sam import Sam, answers, free_port
+from localdev.containers.sam import Sam, free_port, get_from_emulated_api
 from localdev.containers.settings import deployed_settings
 from localdev.containers.template import LocalTemplate
-from localdev.demo_account import DemoAccount, connect
+from localdev.demo_account import DemoAccount, connect_demo_account
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
-from localdev.samples import EXPECTED_RESULTS, LEASE_TAKER, Samples
+from localdev.samples import EXPECTED_RESULTS, LEASE_TAKING_FUNCTION, Samples
 from localdev.stack import FUNCTIONS_LOGIN, Stack
 
 MESSAGES = 150
@@ -30,7 +31,7 @@ SYNC_LIMIT_S = 300
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit code: 0 when everything answered as it should, else 1."""
+    """Return the exit code: 0 when every function and route responded as expected, else 1."""
     options = _options(arguments)
     try:
         sam = Sam(options.sam, options.image or None)
@@ -60,7 +61,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 @contextmanager
 def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
-    """Run a local stack within the reach of containers; fill `template` with what it has."""
+    """Run a local stack that containers can reach; fill `template` with its addresses."""
     database_port = free_port()
     chosen = Options(
         data=data / "stack",
@@ -91,8 +92,8 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
 
 
 def _connected(stack: Stack) -> DemoAccount:
-    """An account whose first sync, by the local stack's own functions, is over."""
-    account = connect(stack.api_url, stack.provider, stack.token())
+    """Connect a mailbox and wait until its first sync by the local stack has completed."""
+    account = connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
     deadline = time.monotonic() + SYNC_LIMIT_S
     while account.status()["runId"] is not None:
         if time.monotonic() > deadline:
@@ -108,14 +109,14 @@ def _samples(account: DemoAccount) -> Samples:
 
 
 def _invoke(sam: Sam, template: LocalTemplate, samples: Samples, only: str | None) -> None:
-    """Invoke the functions. Raises StartFailed at the first result that is not the expected one."""
+    """Invoke each function in a container. Raises StartFailed at the first unexpected result."""
     for name in EXPECTED_RESULTS:
-        if only and name not in (only, LEASE_TAKER):
+        if only and name not in (only, LEASE_TAKING_FUNCTION):
             continue
         began = time.monotonic()
         logical_id = template.logical_id(catalog.find_function(name))
         result = sam.invoke(template.file, logical_id, samples.event(name))
-        complaint = samples.mismatch(name, result)
+        complaint = samples.find_result_mismatch(name, result)
         if complaint:
             raise StartFailed(f"{name} {complaint}")
         seconds = time.monotonic() - began
@@ -127,11 +128,11 @@ def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount
     with sam.api(template.file, stack.data / "logs" / "start-api.log") as url:
         for path, token, wanted in (
             ("/api/health", None, 200),
-            (status, stack.token(), 200),
+            (status, stack.make_demo_token(), 200),
             (status, "not-a-token", 403),
             (status, None, 401),
         ):
-            result = answers(url + path, token=token)
+            result = get_from_emulated_api(url + path, token=token)
             if result.status_code != wanted:
                 raise StartFailed(f"GET {path}: {result.status_code}, not {wanted}: {result.text}")
             print(

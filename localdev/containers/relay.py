@@ -1,9 +1,9 @@
-"""Ports of this machine's loopback, offered to containers under the same numbers.
+"""Offer ports of this machine's loopback address to containers, under the same port numbers.
 
-The servers of the local stack listen on loopback alone, where no container comes. On Linux a
-relay listens on the address of Docker's bridge, which only containers and this machine
-can reach. Docker Desktop leads containers to the loopback of its host by itself, and that address
-is none of this machine's: nothing is relayed then.
+The servers of the local stack listen only on loopback, which containers cannot reach. On Linux the
+relay listens on the address of Docker's bridge, which only containers and this machine can reach.
+Docker Desktop forwards to its host's loopback itself, from an address that this machine does not
+have; then the relay does nothing.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 
 class Relay:
-    """Passes connections to `address`:port on to 127.0.0.1:port, until `stop`."""
+    """Forwards connections from `address`:port to 127.0.0.1:port, until `stop`."""
 
     def __init__(self, address: str, ports: Iterable[int]) -> None:
         self._listening: list[socket.socket] = []
@@ -25,7 +25,7 @@ class Relay:
                 threading.Thread(target=_accept, args=(listening, port), daemon=True).start()
 
     def stop(self) -> None:
-        """Take no more connections; those under way end with either side."""
+        """Accept no more connections; open connections end when one of their sides closes."""
         for server in self._listening:
             with contextlib.suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
@@ -56,7 +56,7 @@ def _accept(listening: socket.socket, port: int) -> None:
 
 
 def _serve(caller: socket.socket, port: int) -> None:
-    """Copy in both directions until both sides have closed."""
+    """Copy bytes in both directions until both sides have closed the connection."""
     with (
         caller,
         contextlib.suppress(OSError),

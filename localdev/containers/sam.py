@@ -1,4 +1,4 @@
-"""Run `sam local` in such a way that localhost is the machine on which it runs.
+"""Run `sam local` so that localhost inside its containers is this machine.
 
 Source: AWS SAM CLI reference, `sam local invoke` and `sam local start-api`.
 """
@@ -28,7 +28,10 @@ READY_LIMIT_S = 120
 
 
 class Sam:
-    """sam: the command.  image: taken as it is, without a pull; None: AWS's, pulled when newer.
+    """Runs the SAM CLI.
+
+    sam: the command that starts the SAM CLI.
+    image: a container image to use without pulling it; None: AWS's image, pulled when it is newer.
 
     Raises:
         StartFailed: the SAM CLI or Docker is missing.
@@ -64,10 +67,10 @@ class Sam:
         raise StartFailed(f"Docker cannot run {image}: {ran.stderr.strip()[-400:]}")
 
     def invoke(self, template: Path, logical_id: str, event: bytes) -> bytes:
-        """Invoke the function and return its result.
+        """Run the function in a container with `sam local invoke`; return its result.
 
         Raises:
-            StartFailed: `sam local invoke` ended with an error, or the function did.
+            StartFailed: `sam local invoke` or the function ended with an error.
         """
         ran = subprocess.run(
             [*self._command("invoke", template), "--event", "-", logical_id],
@@ -84,10 +87,10 @@ class Sam:
 
     @contextmanager
     def api(self, template: Path, log: Path) -> Iterator[str]:
-        """Run `sam local start-api` inside the block; yield its URL.
+        """Run `sam local start-api` while the `with` block runs; yield the URL of the API.
 
         Raises:
-            StartFailed: it did not come up.
+            StartFailed: the API did not start.
         """
         port = free_port()
         url = f"http://127.0.0.1:{port}"
@@ -138,7 +141,10 @@ def _is_error(result: bytes) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Return ours without AWS credentials: `sam local` would check them before each call."""
+    """Return this process's environment without AWS credentials.
+
+    With them `sam local` would check the credentials before each call.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**own, "SAM_CLI_TELEMETRY": "0"}
 
@@ -147,7 +153,10 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def answers(url: str, *, token: str | None = None) -> httpx.Response:
-    """GET a URL of the emulated API; a container is started for it, so it may take a while."""
+def get_from_emulated_api(url: str, *, token: str | None = None) -> httpx.Response:
+    """GET a URL of the API of `sam local start-api`; return the response.
+
+    The call can take minutes, because a container starts for it.
+    """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.get(url, headers=headers, timeout=INVOKE_LIMIT_S)

@@ -1,4 +1,4 @@
-"""The settings of deployed functions, for a local stack: secrets by their ARN only."""
+"""Settings of deployed functions for a local stack; secrets appear only by their ARN."""
 
 import json
 from collections.abc import Mapping
@@ -10,9 +10,12 @@ _SECRET = ("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "JWT_SECRET")
 
 
 def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
-    """Return a value for every variable of the template; the two secrets are made on the endpoint.
+    """Return a value for every environment variable of the functions in the template.
 
-    database_url, owner_url: of the functions' login and of the migration's.
+    The function also stores the two secrets at the local AWS endpoint.
+
+    database_url: database URL with the functions' login.
+    owner_url: database URL with the migration's login.
     """
     values = stack.lambdas.settings
     secrets = aws_client("secretsmanager", stack.aws_url)
@@ -28,10 +31,10 @@ def deployed_settings(stack: Stack, *, database_url: str, owner_url: str) -> dic
     }
 
 
-def filled(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[str, str]:
-    """A function's variables as the template has them, with these values where there are any.
+def fill_variables(variables: Mapping[str, object], values: Mapping[str, str]) -> dict[str, str]:
+    """Return a function's environment variables; `values` replace the template's values.
 
-    Raises KeyError for a reference, to a resource of AWS, that no value stands in for.
+    Raises KeyError for a reference to an AWS resource that `values` does not replace.
     """
     return {
         name: value if isinstance(value, str) and name not in values else values[name]

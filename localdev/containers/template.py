@@ -1,4 +1,4 @@
-"""The synthesised template, given what the local stack has in place of AWS."""
+"""The synthesised CloudFormation template, with local values in place of AWS resources."""
 
 import json
 import platform
@@ -9,20 +9,21 @@ from typing import Any
 
 from infra.catalog import Function
 from infra.mailsync_app import CDK_JSON, MailsyncApp
-from localdev.containers.settings import filled
+from localdev.containers.settings import fill_variables
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.private_files import write_private
 
 STAGE = "dev"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
-"""Of this machine's processor; a container for the other one would have to be emulated."""
+"""Lambda's name of this machine's processor type; containers of another type need emulation."""
 CA_BUNDLE = "provider-ca.pem"
 
 
 class LocalTemplate:
-    """The stack of stage `dev`, for this machine's processor, in the folder `assembly`.
+    """The template of stage `dev` for this machine's processor, synthesised to the folder
+    `assembly`.
 
-    `file` is what `sam local` is given, once `fill` has written it.
+    `file` is the template that `sam local` reads; `fill` writes it.
     """
 
     def __init__(self, assembly: Path) -> None:
@@ -38,16 +39,17 @@ class LocalTemplate:
         self._document = json.loads((assembly / f"Mailsync-{STAGE}-Sync.template.json").read_text())
 
     def fill(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
-        """Gives each function the value of each variable that it has when it is deployed.
+        """Write the template with a value for each environment variable that a deployed function
+        has.
 
-        None gets one more but CA_BUNDLE and what leads it to this machine's AWS endpoint, with
-        credentials that are ours and win over those that `sam local` invents. The bundle's file
-        comes into its code folder, the only one that a container sees.
+        Every function also gets CA_BUNDLE, the URL of this machine's AWS endpoint, and credentials
+        for it, which take precedence over those that `sam local` invents. The CA file is copied to
+        the function's code folder, the only folder that a container sees.
         """
         for resource in self._functions().values():
             variables = resource["Properties"].setdefault("Environment", {})
             variables = variables.setdefault("Variables", {})
-            variables.update(filled(variables, values))
+            variables.update(fill_variables(variables, values))
             variables.update({name: values[name] for name in ("AWS_ENDPOINT_URL", *CREDENTIALS)})
             variables["CA_BUNDLE"] = f"/var/task/{CA_BUNDLE}"
             code = self._assembly / resource["Metadata"]["aws:asset:path"]
@@ -62,7 +64,7 @@ class LocalTemplate:
         )
 
     def _functions(self) -> dict[str, Any]:
-        """Ours; CDK adds one of its own, which runs the migration."""
+        """Return the template's functions except CDK's own, which runs the migration."""
         return {
             key: each
             for key, each in self._document["Resources"].items()

@@ -1,1 +1,1 @@
-"""What AWS is on one's own machine: Lambda, Step Functions, HTTP API, schedules and Postgres."""
+"""Local stand-ins for AWS: Lambda, Step Functions, HTTP API, schedules, events and Postgres."""

@@ -1,8 +1,8 @@
-"""Authentication and authorisation of the AWS endpoint.
+"""Authenticate and authorise requests to the local AWS endpoint.
 
-Requests carry a signature by this process' credentials and ask for one of the actions that the
-stack and its documented examples use. None of these starts a container, as moto does for Batch and
-for functions that it runs itself.
+A request must be signed with this process's credentials and name one of the actions that the stack
+and its documented examples use. None of these actions starts a container. Others would: moto starts
+containers for Batch and for functions that it runs itself.
 
 Source: AWS IAM User Guide, "AWS Signature Version 4 for API requests".
 """
@@ -23,7 +23,7 @@ from botocore.credentials import Credentials
 from werkzeug.datastructures import EnvironHeaders
 
 from localdev.engine.aws_resources import CREDENTIALS
-from localdev.engine.definition import foreign_resources
+from localdev.engine.definition import find_non_function_resources
 from localdev.guard import PROGRAMS_ONLY
 
 INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
@@ -53,7 +53,10 @@ ACTIONS = {
         " FilterLogEvents PutResourcePolicy",
     ),
 }
-"""By the service of the signature: what precedes an action in `X-Amz-Target`, and the actions."""
+"""The permitted actions by the service that the signature names.
+
+Each entry is the prefix before the action in the header `X-Amz-Target`, and the actions.
+"""
 
 _TARGETS = {
     service: {f"{prefix}.{action}" for action in actions.split()}
@@ -70,9 +73,14 @@ StartResponse = Callable[..., object]
 WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-def restricted(application: WsgiApplication, port: Callable[[], int]) -> WsgiApplication:
-    """Wrap the application: 403 for requests that are not signed with `CREDENTIALS`, come from a
-    page or name another action; no CORS headers in any response."""
+def restrict_to_signed_requests(
+    application: WsgiApplication, port: Callable[[], int]
+) -> WsgiApplication:
+    """Wrap the application so that it gets only permitted requests; all others get 403.
+
+    A request must be signed with `CREDENTIALS`, not come from a web page, and name a permitted
+    action. Responses carry no CORS headers.
+    """
 
     def response(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         headers, body = EnvironHeaders(environ), read_body(environ)
@@ -91,7 +99,7 @@ def restricted(application: WsgiApplication, port: Callable[[], int]) -> WsgiApp
 
 
 def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | None:
-    service = signing_service(environ["REQUEST_METHOD"], _target(environ), headers, body)
+    service = service_of_signature(environ["REQUEST_METHOD"], _target(environ), headers, body)
     if service is None:
         return (
             "The request is not signed with the credentials of this stack, which makes new ones at"
@@ -109,7 +117,7 @@ def _denial(environ: Environ, headers: EnvironHeaders, body: bytes) -> str | Non
 
 def _denied_definition(body: bytes) -> str | None:
     try:
-        foreign = foreign_resources(json.loads(body)["definition"])
+        foreign = find_non_function_resources(json.loads(body)["definition"])
     except (ValueError, TypeError, LookupError):
         return None  # moto says what is wrong with it
     if not foreign:
@@ -117,10 +125,13 @@ def _denied_definition(body: bytes) -> str | None:
     return f"Workflows of the local stack call Lambda only, not {', '.join(sorted(foreign))}."
 
 
-def signing_service(method: str, target: str, headers: EnvironHeaders, body: bytes) -> str | None:
-    """Return the service for which our credentials signed the request, or None.
+def service_of_signature(
+    method: str, target: str, headers: EnvironHeaders, body: bytes
+) -> str | None:
+    """Return the AWS service named in the request's signature; None if our credentials did not sign
+    it.
 
-    target: path and query as the client sent them.
+    target: path and query string as the client sent them.
     """
     found = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
     moment = headers.get("X-Amz-Date", "")
@@ -159,7 +170,7 @@ def _target(environ: Environ) -> str:
 
 
 def read_body(environ: Environ) -> bytes:
-    """Read the whole body and let the application read it again."""
+    """Read the request's whole body, and put it back so that the application can read it too."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body

@@ -1,10 +1,10 @@
-"""The AWS endpoint: moto's server as shipped, with Lambda's Invoke API answered by our host.
+"""The local AWS endpoint: moto's server, with Lambda's Invoke API served by our Lambda host.
 
-Events that moto has taken are shown to the event bus, and GET /_local/events lists them. Every
-request must be signed with the credentials of this process (`aws_access`).
+The event bus gets the events that moto accepts, and GET /_local/events lists them. Every request
+must be signed with this process's credentials (`aws_access`).
 
-moto keeps its state, the port under which its Step Functions reach Lambda, and whether it runs
-state machines, in globals: one endpoint per process at a time.
+moto keeps three things in global variables: its state, the port at which its Step Functions reach
+Lambda, and whether it runs state machines. So a process can have one endpoint at a time.
 """
 
 import json
@@ -31,7 +31,7 @@ from localdev.engine.aws_access import (
     StartResponse,
     WsgiApplication,
     read_body,
-    restricted,
+    restrict_to_signed_requests,
 )
 from localdev.engine.aws_resources import aws_client
 from localdev.engine.event_bus import EventBus
@@ -43,8 +43,8 @@ _PUT_EVENTS = "AWSEvents.PutEvents"
 _START_EXECUTION = "AWSStepFunctions.StartExecution"
 
 
-class Functions(Protocol):
-    """Whoever answers the Invoke API; `function` is a name or an ARN."""
+class FunctionInvoker(Protocol):
+    """Runs functions for the Invoke API; `function` is a function's name or ARN."""
 
     def invoke(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
@@ -52,23 +52,25 @@ class Functions(Protocol):
 
 
 class AwsEndpoint:
-    """Serves on loopback from construction until `stop`; `url` is an AWS_ENDPOINT_URL.
+    """Serves on loopback from construction until `stop`; `url` is a value for AWS_ENDPOINT_URL.
 
-    port: 0 for any free one.
-    bus: is shown the events that moto takes.
+    port: 0 for any free port.
+    bus: gets the events that moto accepts.
 
-    Raises StartFailed when the port is taken.
+    Raises StartFailed when the port is in use.
     """
 
-    def __init__(self, host: Functions, *, port: int, bus: EventBus | None = None) -> None:
+    def __init__(self, host: FunctionInvoker, *, port: int, bus: EventBus | None = None) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         moto: WsgiApplication = DomainDispatcherApplication(create_backend_app)
         moto = _forgetting(moto)
         if bus:
             moto = _events_beside(moto, bus)
-        boto_client.boto3 = EngineClients()  # type: ignore[attr-defined]
-        application = restricted(_invocations_before(moto, host), lambda: self.port)
+        boto_client.boto3 = LambdaClientFactory()  # type: ignore[attr-defined]
+        application = restrict_to_signed_requests(
+            _invocations_before(moto, host), lambda: self.port
+        )
         self._server = _serve(application, port)
         os.environ["MOTO_PORT"] = str(self.port)
         self._thread = threading.Thread(
@@ -85,16 +87,16 @@ class AwsEndpoint:
         return f"http://localhost:{self.port}"
 
     def stop(self) -> None:
-        """Executions that are still running end with this process."""
+        """Stop serving. Executions that are still running end only with this process."""
         self._server.shutdown()
         self._server.server_close()
 
 
-class EngineClients:
-    """What moto's Step Functions see of boto3: clients of Lambda, with our credentials."""
+class LambdaClientFactory:
+    """Replaces boto3 in moto's Step Functions: makes only Lambda clients, with our credentials."""
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
-        """Return a client of Lambda. Raises PermissionError for any other service."""
+        """Return a boto3 client for Lambda. Raises PermissionError for any other service."""
         if service_name != "lambda":
             raise PermissionError(f"The local stack runs no tasks of {service_name}.")
         return aws_client("lambda", settings["endpoint_url"], config=settings["config"])
@@ -109,7 +111,7 @@ def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
         raise StartFailed(f"Port {port} is in use: give another --aws-port.") from taken
 
 
-def _invocations_before(moto: WsgiApplication, host: Functions) -> WsgiApplication:
+def _invocations_before(moto: WsgiApplication, host: FunctionInvoker) -> WsgiApplication:
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         match = INVOKE.match(environ["PATH_INFO"])
         if match is None:
@@ -124,7 +126,7 @@ def _invocations_before(moto: WsgiApplication, host: Functions) -> WsgiApplicati
 
 
 def _forgetting(moto: WsgiApplication) -> WsgiApplication:
-    """Executions are started one after another, and each start forgets what is too old."""
+    """Wrap moto so that executions start one after another, and each start deletes old ones."""
     starting = threading.Lock()
 
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
@@ -141,7 +143,7 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
 def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
     def application(environ: Environ, start: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == SEEN_EVENTS:
-            response = json.dumps(bus.seen()).encode()
+            response = json.dumps(bus.list_seen_events()).encode()
             start("200 OK", [("Content-Type", "application/json")])
             return [response]
         if environ.get("HTTP_X_AMZ_TARGET") != _PUT_EVENTS:
@@ -149,7 +151,7 @@ def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
         request = read_body(environ)
         response = b"".join(moto(environ, start))
         if b'"Entries"' in response:
-            bus.take(request, response)
+            bus.deliver_accepted_events(request, response)
         return [response]
 
     return application

@@ -1,4 +1,4 @@
-"""What the deployment creates on AWS, created on the local endpoint: key, bus, state machines."""
+"""Create on the local endpoint what a deployment creates on AWS: key, event bus, state machines."""
 
 import base64
 import json
@@ -23,21 +23,20 @@ CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": f"LOCAL{secrets.token_hex(8).upper()}",
     "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
 }
-"""Made at each start, as the environment of a client: the endpoint of this process takes no
-other ones."""
+"""Credentials made at each start, as a client's environment; the local endpoint takes no others."""
 EVENT_BUS = "mailsync"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """A KMS key with its material, so that what it sealed outlives moto's memory."""
+    """The KMS key that encrypts stored OAuth tokens; its key material outlives moto's memory."""
 
     key_id: str
     arn: str
 
 
 def aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
-    """Return a boto3 client with this process' credentials, whatever the environment says."""
+    """Return a boto3 client with this process's credentials, whatever the environment says."""
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
@@ -49,10 +48,11 @@ def aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
 
 
 def open_token_key(endpoint_url: str, file: Path) -> TokenKey:
-    """Open the stack's own key: made at the first start, kept in `file` (mode 0600).
+    """Return the KMS key of this stack, created at the first start and stored in `file` (mode
+    0600).
 
-    moto forgets its keys when it stops; the stored id and material are put into its new key,
-    and old ciphertexts open again.
+    moto loses its keys when it stops. The stored id and key material are imported into a new key of
+    moto, so that existing ciphertexts can still be decrypted.
     """
     made = aws_client("kms", endpoint_url).create_key(Description="Wraps stored tokens.")
     keys = get_backend("kms")[ACCOUNT][REGION].keys
@@ -75,7 +75,10 @@ def create_workflows(
     *,
     time_scale: float = 1,
 ) -> dict[str, str]:
-    """Create the state machines and return their ARNs by name."""
+    """Create the state machines; return their ARNs by the name of the workflow.
+
+    time_scale: factor for all waits of the workflows.
+    """
     functions = tuple(functions)
     client = aws_client("stepfunctions", endpoint_url)
     arns = {}
@@ -94,6 +97,6 @@ def create_event_bus(endpoint_url: str, name: str = EVENT_BUS) -> None:
     aws_client("events", endpoint_url).create_event_bus(Name=name)
 
 
-def forget_everything() -> None:
-    """Forget what an earlier stack of this process has left in moto's globals."""
+def reset_moto_state() -> None:
+    """Delete what an earlier stack of this process has left in moto's global variables."""
     moto_api_backend.reset()

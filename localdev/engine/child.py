@@ -1,4 +1,4 @@
-"""Child processes that never outlive this one, even when it is killed."""
+"""Start child processes that never outlive this process, even when it is killed."""
 
 import ctypes
 import os
@@ -28,11 +28,11 @@ def start_child(
     on_death: signal.Signals = signal.SIGKILL,
     user: tuple[int, int] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own; its errors, and its output too unless `stdout`
-    says otherwise, go to `log`.
+    """Start `command` as a child process in a session of its own.
 
-    on_death: what the child gets when this process dies (Linux only).
-    user: numeric user and group to run as; only root may ask for it.
+    log: gets the child's errors, and its output too unless `stdout` is given.
+    on_death: the signal that the child gets when this process dies (Linux only).
+    user: numeric user and group to run as; only root may give it.
     """
 
     def prepare() -> None:
@@ -57,7 +57,7 @@ def start_child(
 
 
 def stop_child(child: subprocess.Popen[bytes], ask: signal.Signals, *, within_s: float) -> None:
-    """Ask the child to end, and end it when it does not. Safe to call twice."""
+    """Send the child the signal `ask`; kill it if it does not end in time. Safe to call twice."""
     if child.poll() is None:
         child.send_signal(ask)
         try:

@@ -1,4 +1,4 @@
-"""Cross-origin requests as an HTTP API treats them, for the origins that are allowed.
+"""Handle cross-origin requests for the allowed origins as API Gateway does for an HTTP API.
 
 Source: Amazon API Gateway Developer Guide, "Configure CORS for HTTP APIs in API Gateway".
 """
@@ -11,19 +11,23 @@ from localdev.http_server import Request, Response
 
 
 class Cors:
-    """Without origins it adds no header and answers no preflight, as if it were not configured."""
+    """The CORS headers for pages of `origins`.
+
+    Without origins it adds no headers and handles no preflight, as an API without CORS settings.
+    """
 
     def __init__(self, origins: Iterable[str]) -> None:
         self._origins = frozenset(origins)
 
     def preflight(self, request: Request) -> Response | None:
-        """Return the response to a preflight; the gateway gives it itself, whatever the route."""
+        """Return the response to a preflight request, whatever its route; None for any other
+        request."""
         asks = "origin" in request.headers and "access-control-request-method" in request.headers
         if not (self._origins and request.method == "OPTIONS" and asks):
             return None
         if not self._allows(request):
             return Response(204)
-        return self.allowed(
+        return self.with_cors_headers(
             request,
             Response(
                 204,
@@ -35,8 +39,8 @@ class Cors:
             ),
         )
 
-    def allowed(self, request: Request, response: Response) -> Response:
-        """Return the response with what lets a page of an allowed origin read it."""
+    def with_cors_headers(self, request: Request, response: Response) -> Response:
+        """Return the response with the headers that let a page of an allowed origin read it."""
         if not self._allows(request):
             return response
         headers = {

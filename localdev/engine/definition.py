@@ -1,4 +1,4 @@
-"""What is done to a state machine's definition before it runs on this machine; pure functions."""
+"""Adapt a state machine's definition to this machine before it is created. Pure functions."""
 
 import json
 import math
@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 def fill_placeholders(definition: str, functions: Iterable[Function]) -> str:
-    """Replace every `${SyncFolderFunctionArn}` by the ARN of its function.
+    """Replace every placeholder such as `${SyncFolderFunctionArn}` by the ARN of its function.
 
     Raises KeyError for a placeholder that no function of the catalog has.
     """
@@ -24,10 +24,10 @@ def fill_placeholders(definition: str, functions: Iterable[Function]) -> str:
 
 
 def scale_waits(definition: str, scale: float) -> str:
-    """Multiply every written wait of the definition by `scale`.
+    """Multiply every wait that is a constant in the definition by `scale`.
 
-    IntervalSeconds and MaxDelaySeconds stay at 1 at least and whole, as the States Language
-    demands; a Wait's Seconds may become 0. A Wait by SecondsPath keeps what its input says.
+    IntervalSeconds and MaxDelaySeconds stay whole and at least 1, as the States Language requires;
+    a Wait's Seconds may become 0. Waits with SecondsPath do not change.
     """
     if scale == 1:
         return definition
@@ -55,10 +55,10 @@ def _wait_s(name: str, value: float, scale: float) -> int:
     return max(least, math.floor(value * scale))
 
 
-def foreign_resources(definition: str) -> set[str]:
-    """Return what the definition calls beside functions, and would reach through the engine.
+def find_non_function_resources(definition: str) -> set[str]:
+    """Return the resources other than Lambda functions that the definition's tasks call.
 
-    Raises ValueError when it is no JSON.
+    Raises ValueError when the definition is not JSON.
     """
     return set(_resources(json.loads(definition)))
 

@@ -1,6 +1,6 @@
-"""Development tokens: a key of the data folder's own signs for one demo user.
+"""Development login: the API treats requests of this machine without a token as the demo user's.
 
-The API makes requests of this machine that carry no token in the name of that user.
+Tokens of the demo user are signed with a secret of the data folder.
 """
 
 import secrets
@@ -20,14 +20,17 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def open_secret(file: Path) -> str:
-    """Return the JWT_SECRET of this data folder; made at the first start, mode 0600."""
+    """Return the JWT_SECRET in `file`; create the file at the first start, with mode 0600."""
     if not file.exists():
         write_private(file, secrets.token_urlsafe(48))
     return file.read_text()
 
 
-def demo_sign_in(secret: str) -> Callable[[], str]:
-    """Make HS256 tokens with the claims of a Supabase session, as far as the API reads them."""
+def demo_token_maker(secret: str) -> Callable[[], str]:
+    """Return a function that makes HS256 tokens of the demo user.
+
+    The tokens have those claims of a Supabase session that the API reads.
+    """
 
     def sign() -> str:
         now = int(time.time())
@@ -37,9 +40,12 @@ def demo_sign_in(secret: str) -> Callable[[], str]:
     return sign
 
 
-def is_signed_in(request: Request) -> bool:
-    """Return whether dev login takes the request, which the API's guard has let through, for the
-    demo user's: that of a program or a page of this machine."""
+def is_demo_user_request(request: Request) -> bool:
+    """Return whether the API may treat the request as the demo user's.
+
+    It may if a program or a page of this machine sent the request. The API's guard has already
+    rejected forged hosts and pages of other sites.
+    """
     origin = request.headers.get("origin")
     return request.client in LOOPBACK and (origin is None or _is_loopback(origin))
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from infra.catalog import Function
 from localdev.engine.child import start_child
 from localdev.engine.names import REGION, function_arn
-from localdev.engine.report import most_held_mb, report_line
+from localdev.engine.report import peak_memory_mb, report_line
 from localdev.http_server import Request, Response, Server
 from localdev.private_files import open_private
 
@@ -33,14 +33,14 @@ _GONE = Response(410, cut_at=-1)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a function answered: its JSON, or with `failed` the JSON of its error."""
+class InvocationOutcome:
+    """A function's result as JSON; if `failed` is true, its error as JSON."""
 
     payload: bytes
     failed: bool = False
 
     @classmethod
-    def error(cls, error_type: str, message: str) -> "Outcome":
+    def error(cls, error_type: str, message: str) -> "InvocationOutcome":
         document = {"errorType": error_type, "errorMessage": message}
         return cls(json.dumps(document).encode(), failed=True)
 
@@ -52,16 +52,19 @@ class _Invocation:
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     taken: threading.Event = field(default_factory=threading.Event)
     taken_at: float | None = None
-    outcome: "queue.SimpleQueue[Outcome]" = field(default_factory=queue.SimpleQueue)
+    outcome: "queue.SimpleQueue[InvocationOutcome]" = field(default_factory=queue.SimpleQueue)
 
-    def end(self, outcome: Outcome) -> None:
-        """End it; the first outcome counts, later ones are never read."""
+    def end(self, outcome: InvocationOutcome) -> None:
+        """Set the outcome of the invocation; only the first outcome counts."""
         self.outcome.put(outcome)
         self.taken.set()
 
 
 class Environment:
-    """Runs one invocation at a time; afterwards `reusable` says whether it can run another."""
+    """A Lambda execution environment, which runs one invocation at a time.
+
+    After an invocation `reusable` is true if the environment can run another one.
+    """
 
     def __init__(
         self, function: Function, *, code_root: Path, settings: Mapping[str, str], log: Path
@@ -95,8 +98,9 @@ class Environment:
     def reusable(self) -> bool:
         return self._process.poll() is None
 
-    def run(self, event: bytes) -> Outcome:
-        """Hand the event to the process and wait for its outcome, at most its time-out."""
+    def run(self, event: bytes) -> InvocationOutcome:
+        """Send the event to the process and return its outcome, at the latest after the function's
+        time-out."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
         self._waiting.put(invocation)
@@ -109,18 +113,18 @@ class Environment:
         except queue.Empty:
             self._kill()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after "
-            outcome = Outcome.error(
+            outcome = InvocationOutcome.error(
                 "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
             )
         self._current = None
         self._report(invocation)
         return _within_limit(outcome)
 
-    def _outcome(self, invocation: _Invocation) -> Outcome:
-        """Wait for the outcome, and kill a process that outgrows its memory, as Lambda does.
+    def _outcome(self, invocation: _Invocation) -> InvocationOutcome:
+        """Wait for the outcome; kill a process that exceeds the function's memory, as Lambda does.
 
-        The kernel keeps the most that the process ever held, so no peak is missed between two
-        looks. Raises queue.Empty when the time is over.
+        The kernel records the highest memory use of the process, so no peak between two checks is
+        missed. Raises queue.Empty after the time-out.
         """
         deadline = time.monotonic() + invocation.timeout_s
         while True:
@@ -131,7 +135,7 @@ class Environment:
                 if left_s <= 0:
                     raise
                 outcome = None
-            self._used_mb = most_held_mb(self.pid) or self._used_mb
+            self._used_mb = peak_memory_mb(self.pid) or self._used_mb
             if self._used_mb > self.function.memory_mb:
                 self._kill()
                 return _out_of_memory(invocation)
@@ -143,7 +147,7 @@ class Environment:
         self._process.wait()
 
     def stop(self) -> None:
-        """End the process at once, as Lambda does with an environment that is not needed."""
+        """Kill the process, as Lambda does with an environment that is no longer needed."""
         if self.reusable:
             os.kill(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -151,7 +155,10 @@ class Environment:
         self._server.stop()
 
     def _respond(self, request: Request) -> Response:
-        """Serve the Runtime API, at a path that only our process knows; `next` is a long poll."""
+        """Serve the Runtime API below a secret path that only our process knows.
+
+        The request for the next invocation is a long poll.
+        """
         if not hmac.compare_digest(request.path[: len(self._api)].encode(), self._api.encode()):
             return Response(404)
         if request.method == "GET":
@@ -159,7 +166,7 @@ class Environment:
             return self._next(invocation) if invocation else _GONE
         if self._current:
             failed = request.path.endswith("/error")
-            self._current.end(Outcome(request.body, failed=failed))
+            self._current.end(InvocationOutcome(request.body, failed=failed))
         return Response(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
 
     def _next(self, invocation: _Invocation) -> Response:
@@ -195,23 +202,26 @@ class Environment:
         if invocation := self._current:
             invocation.end(self._exit_error(invocation))
 
-    def _exit_error(self, invocation: _Invocation) -> Outcome:
+    def _exit_error(self, invocation: _Invocation) -> InvocationOutcome:
         status = self._process.returncode
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
-        return Outcome.error("Runtime.ExitError", message)
+        return InvocationOutcome.error("Runtime.ExitError", message)
 
 
-def _out_of_memory(invocation: _Invocation) -> Outcome:
-    """Return the error that Step Functions sees (awslabs/aws-deployment-framework #758)."""
+def _out_of_memory(invocation: _Invocation) -> InvocationOutcome:
+    """Return the out-of-memory error as Step Functions sees it.
+
+    Source: awslabs/aws-deployment-framework #758.
+    """
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
-    return Outcome.error("Runtime.OutOfMemory", message)
+    return InvocationOutcome.error("Runtime.OutOfMemory", message)
 
 
-def _within_limit(outcome: Outcome) -> Outcome:
+def _within_limit(outcome: InvocationOutcome) -> InvocationOutcome:
     if len(outcome.payload) <= MAX_RESPONSE_BYTES:
         return outcome
-    return Outcome.error(
+    return InvocationOutcome.error(
         "Function.ResponseSizeTooLarge",
         "Response payload size exceeded maximum allowed payload size "
         f"({MAX_RESPONSE_BYTES} bytes).",
@@ -219,7 +229,10 @@ def _within_limit(outcome: Outcome) -> Outcome:
 
 
 def _variables(function: Function, code_root: Path) -> dict[str, str]:
-    """Return Lambda's own (Developer Guide, "Working with Lambda environment variables")."""
+    """Return the environment variables that Lambda sets itself.
+
+    Source: Lambda Developer Guide, "Working with Lambda environment variables".
+    """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "en_US.UTF-8",

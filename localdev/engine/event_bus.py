@@ -1,8 +1,8 @@
-"""EventBridge on this machine: the rules of the catalog, beside those that moto knows of.
+"""EventBridge on this machine: apply the rules of the catalog to events that moto accepts.
 
-moto takes the events, checks them and serves rules that are made through its API (queues, log
-groups); its rules cannot call functions, so the catalog's are answered here. Everything that
-came and went is kept for the dashboard and `GET /_local/events`.
+moto checks the events and applies rules that were created by its API (queues, log groups). Its
+rules cannot call functions, so this module applies the catalog's rules. The last events and their
+outcomes are kept for the dashboard and `GET /_local/events`.
 """
 
 import json
@@ -17,20 +17,20 @@ from infra.catalog import EventRule
 from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import ACCOUNT, REGION
 
-KEPT = 500
+MAX_KEPT_EVENTS = 500
 
 
-class Functions(Protocol):
-    def insist(self, function: str, payload: bytes, /) -> InvocationResult: ...
+class RetryingInvoker(Protocol):
+    def invoke_with_retries(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
 
 @dataclass(slots=True)
 class SeenEvent:
-    """An event that the bus took.
+    """An event that the bus accepted.
 
-    function: whom a rule of the catalog called; None when the event has no rule.
-    outcome: what the function answered at last, `{"lost": ...}` when it failed thrice, None
-        while it works.
+    function: the function that a rule of the catalog called; None when no rule matched the event.
+    outcome: what the function returned in the end; `{"lost": ...}` after three failed attempts;
+        None while it runs.
     """
 
     id: str
@@ -43,20 +43,24 @@ class SeenEvent:
 
 
 class EventBus:
-    """Follows one bus, by its name; keeps the last 500 events."""
+    """Applies the catalog's rules to the events of one bus, and keeps the last 500 events."""
 
-    def __init__(self, host: Functions, rules: Iterable[EventRule], *, name: str) -> None:
+    def __init__(self, host: RetryingInvoker, rules: Iterable[EventRule], *, name: str) -> None:
         self.name = name
         self._host = host
         self._functions = {kind: each.function for each in rules for kind in each.detail_types}
-        self._seen: deque[SeenEvent] = deque(maxlen=KEPT)
+        self._seen: deque[SeenEvent] = deque(maxlen=MAX_KEPT_EVENTS)
 
-    def seen(self) -> list[dict[str, Any]]:
-        """Oldest first, in the words of `SeenEvent`."""
+    def list_seen_events(self) -> list[dict[str, Any]]:
+        """Return the kept events, oldest first, each as a dictionary with the fields of
+        `SeenEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
-    def take(self, request: bytes, result: bytes) -> None:
-        """Deliver what moto has taken by a PutEvents; entries without an EventId were refused."""
+    def deliver_accepted_events(self, request: bytes, result: bytes) -> None:
+        """Deliver the events of a PutEvents request that moto accepted.
+
+        An entry of the result without an EventId is an event that moto rejected.
+        """
         entries, answers = json.loads(request)["Entries"], json.loads(result)["Entries"]
         for entry, decision in zip(entries, answers, strict=True):
             bus = entry.get("EventBusName", "default").rpartition("/")[2]
@@ -78,13 +82,16 @@ class EventBus:
 
     def _call(self, event: SeenEvent, function: str) -> None:
         payload = json.dumps(_envelope(event)).encode()
-        result = self._host.insist(function, payload)
+        result = self._host.invoke_with_retries(function, payload)
         outcome = json.loads(result.payload)
         event.outcome = {"lost": outcome} if result.failed else outcome
 
 
 def _envelope(event: SeenEvent) -> dict[str, Any]:
-    """Return the event as a function gets it (Amazon EventBridge User Guide, "Events")."""
+    """Return the event as EventBridge sends it to a function.
+
+    Source: Amazon EventBridge User Guide, "Events".
+    """
     return {
         "version": "0",
         "id": event.id,
@@ -99,7 +106,7 @@ def _envelope(event: SeenEvent) -> dict[str, Any]:
 
 
 def _moment(sent: float | str | None) -> str:
-    """SDKs send seconds since 1970, the AWS CLI of some versions a text."""
+    """Return the time of the event: SDKs send seconds since 1970, some AWS CLI versions a text."""
     if isinstance(sent, str):
         return sent
     moment = datetime.fromtimestamp(sent, UTC) if sent is not None else datetime.now(UTC)

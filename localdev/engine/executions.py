@@ -1,15 +1,18 @@
-"""What the engine remembers of executions: moto would keep each, with its history, for ever."""
+"""Limit the executions that moto keeps; without a limit it keeps every one with its history."""
 
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
-KEPT = 300
-"""Ended ones of each state machine, the newest; some 160 KB each."""
+MAX_KEPT_EXECUTIONS = 300
+"""Number of ended executions kept per state machine; one takes about 160 KB of memory."""
 _RUNNING = "RUNNING"
 
 
-def forget_old_executions(kept: int = KEPT) -> None:
-    """Forget them, but not while one starts: the list is replaced, and that one would be lost."""
+def forget_old_executions(kept: int = MAX_KEPT_EXECUTIONS) -> None:
+    """Delete all but the newest `kept` ended executions of each state machine from moto's memory.
+
+    No execution may start meanwhile: the list is replaced, and a new execution would be lost.
+    """
     for regions in stepfunctions_parser_backends.values():
         for backend in regions.values():
             for machine in backend.state_machines:

@@ -1,5 +1,8 @@
-"""Why the local stack could not start, in one sentence for the person who started it."""
+"""The error that stops the start of the local stack."""
 
 
 class StartFailed(Exception):
-    """The message is shown as it is; it names what is wrong and the option that helps."""
+    """The local stack could not start.
+
+    The message is one sentence for the user: what is wrong, and the option that helps.
+    """

@@ -1,7 +1,7 @@
-"""The HTTP API in front of the functions: routes, the Lambda authorizer, and its own answers.
+"""The local HTTP API in front of the functions: routes, Lambda authorizer, responses of its own.
 
-Source: Amazon API Gateway Developer Guide, "Create routes for HTTP APIs", "Control access to
-HTTP APIs with AWS Lambda authorizers" and "Quotas for configuring and running an HTTP API".
+Source: Amazon API Gateway Developer Guide, "Create routes for HTTP APIs", "Control access to HTTP
+    APIs with AWS Lambda authorizers" and "Quotas for configuring and running an HTTP API".
 """
 
 import json
@@ -14,13 +14,13 @@ from urllib.parse import unquote
 
 from infra.catalog import Route
 from localdev.engine.cors import Cors
-from localdev.engine.dev_login import is_signed_in
+from localdev.engine.dev_login import is_demo_user_request
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_event import (
     Malformed,
     authorizer_event,
+    gateway_message_response,
     http_response,
-    message,
     request_event,
 )
 from localdev.engine.lambda_host import InvocationResult, LambdaHost
@@ -30,7 +30,7 @@ from localdev.http_server import Request, Response, Server
 INTEGRATION_LIMIT_S = 30
 MAX_BODY_BYTES = 10 * 1024 * 1024
 SIGN_IN = "/api/auth/"
-"""Paths to which a person comes from a page of another site: the application's, the provider's."""
+"""Prefix of the paths to which pages of other sites lead a browser during a sign-in."""
 _PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
 
 
@@ -50,20 +50,20 @@ class _Target:
 
     @property
     def generality(self) -> tuple[bool, int, bool]:
-        """Return a sort key: no greedy parameter, few parameters and a named method go first."""
+        """Return a sort key: routes without a greedy parameter, with few parameters and a method go
+        first."""
         return ("+}" in self.route.key, self.route.key.count("{"), self.method == "ANY")
 
 
 class HttpApi:
-    """Listens on loopback from construction and answers from `start` until `stop`.
+    """Listens on loopback from construction, and responds from `start` until `stop`.
 
     authorizer: name of the function that authorizes requests to routes that are not public.
-    sign_in: makes the token under which a local request without one is made; None: nobody is
-        signed in by himself.
-    cors_origins: whose pages may send requests and read the answers; others get none, except that
-        a sign-in may begin and end in a window that they open.
+    sign_in: makes the token for local requests without a token; None: they stay without one.
+    cors_origins: origins whose pages may send requests and read the responses. Pages of other sites
+        may only start and end a sign-in, by navigating a whole window.
 
-    Raises StartFailed when the port is taken.
+    Raises StartFailed when the port is in use.
     """
 
     def __init__(
@@ -104,16 +104,20 @@ class HttpApi:
 
     def _respond(self, request: Request) -> Response:
         preflight = self._cors.preflight(request)
-        return preflight or self._cors.allowed(request, self._serve(request))
+        return preflight or self._cors.with_cors_headers(request, self._serve(request))
 
     def _serve(self, request: Request) -> Response:
         found = self._find(request)
         if found is None:
-            return message(404, "Not Found")
+            return gateway_message_response(404, "Not Found")
         if len(request.body) > MAX_BODY_BYTES:
-            return message(413, "Request Entity Too Large")
+            return gateway_message_response(413, "Request Entity Too Large")
         route, parameters = found
-        if self._sign_in and "authorization" not in request.headers and is_signed_in(request):
+        if (
+            self._sign_in
+            and "authorization" not in request.headers
+            and is_demo_user_request(request)
+        ):
             request.headers["authorization"] = f"Bearer {self._sign_in()}"
         event = request_event(request, route.key, parameters)
         refusal = None if route.public else self._refusal(event)
@@ -128,31 +132,38 @@ class HttpApi:
         return None
 
     def _refusal(self, event: dict[str, Any]) -> Response | None:
-        """Asks the authorizer; what it says of the caller is added to the event."""
+        """Call the authorizer; return the response that rejects the request, or None if it is
+        allowed.
+
+        The authorizer's context is added to the event.
+        """
         if not event["headers"].get("authorization"):
-            return message(401, "Unauthorized")
+            return gateway_message_response(401, "Unauthorized")
         result = self._invoke(self._authorizer, authorizer_event(event))
         if result is None or result.failed:
-            return message(500, "Internal Server Error")
+            return gateway_message_response(500, "Internal Server Error")
         decision = json.loads(result.payload)
         if not isinstance(decision, dict) or decision.get("isAuthorized") is not True:
-            return message(403, "Forbidden")
+            return gateway_message_response(403, "Forbidden")
         event["requestContext"]["authorizer"] = {"lambda": decision.get("context") or {}}
         return None
 
     def _integrate(self, function: str, event: dict[str, Any]) -> Response:
         result = self._invoke(function, event)
         if result is None or result.status == 429:
-            return message(503, "Service Unavailable")
+            return gateway_message_response(503, "Service Unavailable")
         if result.failed:
-            return message(500, "Internal Server Error")
+            return gateway_message_response(500, "Internal Server Error")
         try:
             return http_response(result.payload)
         except Malformed:
-            return message(500, "Internal Server Error")
+            return gateway_message_response(500, "Internal Server Error")
 
     def _invoke(self, function: str, event: dict[str, Any]) -> InvocationResult | None:
-        """Invoke it; None when it took longer than an integration may; the function runs on."""
+        """Invoke the function; return None when it exceeds the time limit of an integration.
+
+        The function then continues to run.
+        """
         call = self._calls.submit(self._host.invoke, function, json.dumps(event).encode())
         try:
             return call.result(INTEGRATION_LIMIT_S)

@@ -1,7 +1,8 @@
-"""Convert HTTP to events and results to HTTP, by an HTTP API's payload format 2.0; pure functions.
+"""Convert HTTP requests to Lambda events and results to HTTP responses. Pure functions.
 
-Source: Amazon API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs"
-and "Control access to HTTP APIs with AWS Lambda authorizers".
+The format is an HTTP API's payload format 2.0.
+Source: Amazon API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs" and
+    "Control access to HTTP APIs with AWS Lambda authorizers".
 """
 
 import base64
@@ -25,13 +26,13 @@ _TEXT = re.compile(
 
 
 class Malformed(Exception):
-    """The function's result is none that an HTTP API understands."""
+    """A function's result is not a response that an HTTP API understands."""
 
 
 def request_event(
     request: Request, route_key: str, parameters: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The event of a request to a route; members without content are left out, as AWS does."""
+    """Return the Lambda event for a request to a route, without empty members, as AWS sends it."""
     headers = _joined((name.lower(), value) for name, value in request.headers.items())
     cookies = [each.strip() for each in headers.pop("cookie", "").split(";") if each.strip()]
     headers["x-forwarded-for"] = request.client
@@ -58,7 +59,7 @@ def request_event(
 
 
 def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event of the authorizer for a request's event; the body is not shown to it."""
+    """Return the authorizer's event for a request's event; it does not contain the body."""
     method, path = event["requestContext"]["http"]["method"], event["rawPath"]
     shown = {
         name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")
@@ -72,9 +73,10 @@ def authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def http_response(payload: bytes) -> Response:
-    """Convert the result to the response; without `statusCode` the whole payload is its JSON body.
+    """Convert a function's result to an HTTP response.
 
-    Raises Malformed when the payload is neither.
+    A result without `statusCode` becomes the JSON body. Raises Malformed when the result is neither
+    a response nor JSON.
     """
     try:
         result = json.loads(payload)
@@ -94,14 +96,14 @@ def http_response(payload: bytes) -> Response:
         raise Malformed from malformed
 
 
-def message(status: int, text: str) -> Response:
-    """Return what the HTTP API says by itself, in its own form."""
+def gateway_message_response(status: int, text: str) -> Response:
+    """Return a response of the HTTP API itself, with its message in API Gateway's JSON form."""
     body = json.dumps({"message": text}, separators=(",", ":")).encode()
     return Response(status, body, {"content-type": "application/json"})
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Join several values of one name into one text, with commas."""
+    """Join several values of one header or parameter into one text, with commas."""
     values = defaultdict(list)
     for name, value in pairs:
         values[name].append(value)

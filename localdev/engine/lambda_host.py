@@ -1,4 +1,4 @@
-"""Lambda on this machine: warm environments are reused, new ones start when all are busy.
+"""Run Lambda functions on this machine: reuse idle environments, start new ones when all are busy.
 
 Source of statuses and headers: AWS Lambda API Reference, Invoke. Source of the retries: AWS Lambda
 Developer Guide, "How Lambda handles errors and retries with asynchronous invocation".
@@ -13,18 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.catalog import Function
-from localdev.engine.environment import Environment, Outcome
+from localdev.engine.environment import Environment, InvocationOutcome
 from localdev.engine.names import function_name
 
-KEPT_IDLE = 4  # environments of one function; as many as one mailbox syncs folders at once
-UNRESERVED = 1000
-RETRY_AFTER_S = (60, 120)
+MAX_IDLE_ENVIRONMENTS = (
+    4  # environments of one function; as many as one mailbox syncs folders at once
+)
+UNRESERVED_CONCURRENCY = 1000
+ASYNC_RETRY_DELAYS_S = (60, 120)
 THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
-    """Of the Invoke API: an HTTP status, the headers that carry meaning, and the payload."""
+    """The response of Lambda's Invoke API: HTTP status, payload, and the headers with a meaning."""
 
     status: int
     payload: bytes
@@ -32,16 +34,16 @@ class InvocationResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the function was not run, or ended with an error."""
+        """Return whether the function did not run or ended with an error."""
         return self.status >= 300 or "X-Amz-Function-Error" in self.headers
 
 
 class LambdaHost:
-    """Runs functions from `code_root`; their output goes to one file each in `logs`.
+    """Runs functions from `code_root`; writes the output of each function to a file in `logs`.
 
     settings: environment variables of every function; may be changed before the first call.
-    reserved_concurrency: the most simultaneous calls of a function, by its name.
-    time_scale: multiplies the waits between two attempts of an event, `retry_after_s`.
+    reserved_concurrency: maximum number of simultaneous calls of a function, by its name.
+    time_scale: factor for `retry_after_s`, the waits between attempts of an asynchronous call.
     """
 
     def __init__(
@@ -66,10 +68,10 @@ class LambdaHost:
         self._starting: dict[str, int] = defaultdict(int)
         self._outdated: set[Environment] = set()
         self._ended = threading.Event()
-        self.retry_after_s = [wait_s * time_scale for wait_s in RETRY_AFTER_S]
+        self.retry_after_s = [wait_s * time_scale for wait_s in ASYNC_RETRY_DELAYS_S]
 
     def invoke(self, reference: str, event: bytes) -> InvocationResult:
-        """Run a function and wait for its outcome; `reference` is its name or ARN."""
+        """Run a function and return its result; `reference` is the function's name or ARN."""
         name = function_name(reference)
         function = self._functions.get(name)
         if function is None:
@@ -84,16 +86,21 @@ class LambdaHost:
         return _result(outcome)
 
     def invoke_later(self, reference: str, event: bytes) -> InvocationResult:
-        """Accept an event (InvocationType `Event`); see `insist` for what is done with it."""
+        """Accept an event for asynchronous invocation (InvocationType `Event`), and return at once.
+
+        A thread then runs the function with `invoke_with_retries`.
+        """
         if function_name(reference) not in self._functions:
             return self.invoke(reference, event)
-        threading.Thread(target=self.insist, args=(reference, event), daemon=True).start()
+        threading.Thread(
+            target=self.invoke_with_retries, args=(reference, event), daemon=True
+        ).start()
         return InvocationResult(202, b"")
 
-    def insist(self, reference: str, event: bytes) -> InvocationResult:
-        """Run a function until it succeeds, thrice at most, and wait for the last outcome.
+    def invoke_with_retries(self, reference: str, event: bytes) -> InvocationResult:
+        """Run a function until it succeeds, at most three times; return the last result.
 
-        A call that finds the function's concurrency spent waits for its turn.
+        A call waits while the function has as many simultaneous calls as its concurrency permits.
         """
         result = self._in_turn(reference, event)
         for wait_s in self.retry_after_s:
@@ -109,14 +116,14 @@ class LambdaHost:
         return result
 
     def pids(self, name: str, *, busy: bool | None = None) -> list[int]:
-        """Processes of a function: all of them, or only those that work or only the others."""
+        """Return the ids of a function's processes; `busy` selects the working or the idle ones."""
         with self._lock:
             working, idle = list(self._busy[name]), list(self._idle[name])
         chosen = (working if busy is not False else []) + (idle if busy is not True else [])
         return [each.pid for each in chosen if each.reusable]
 
-    def reload(self) -> None:
-        """End idle environments now, as their code has changed, and busy ones after their call."""
+    def retire_environments(self) -> None:
+        """End all environments that run old code: idle ones now, busy ones after their call."""
         with self._lock:
             idle = [each for pool in self._idle.values() for each in pool]
             self._idle.clear()
@@ -125,7 +132,7 @@ class LambdaHost:
         _stop_all(idle)
 
     def stop(self) -> None:
-        """End every environment, busy ones too. Calls that are under way fail as after a crash."""
+        """End every environment, including busy ones; running calls fail as after a crash."""
         with self._lock:
             self._ended.set()
             idle = [each for pool in self._idle.values() for each in pool]
@@ -136,7 +143,7 @@ class LambdaHost:
     def _admit(self, name: str) -> bool:
         with self._lock:
             running = len(self._busy[name]) + self._starting[name]
-            if self._ended.is_set() or running >= self._reserved.get(name, UNRESERVED):
+            if self._ended.is_set() or running >= self._reserved.get(name, UNRESERVED_CONCURRENCY):
                 return False
             self._starting[name] += 1
             return True
@@ -168,7 +175,7 @@ class LambdaHost:
             self._busy[name].discard(environment)
             fresh = environment not in self._outdated and not self._ended.is_set()
             self._outdated.discard(environment)
-            keep = fresh and environment.reusable and len(self._idle[name]) < KEPT_IDLE
+            keep = fresh and environment.reusable and len(self._idle[name]) < MAX_IDLE_ENVIRONMENTS
             if keep:
                 self._idle[name].append(environment)
         if not keep:
@@ -176,13 +183,13 @@ class LambdaHost:
 
 
 def _stop_all(environments: list[Environment]) -> None:
-    """Stop them at once: each waits up to half a second for its server."""
+    """Stop the environments in parallel, as each waits up to half a second for its server."""
     if environments:
         with ThreadPoolExecutor(max_workers=len(environments)) as pool:
             list(pool.map(Environment.stop, environments))
 
 
-def _result(outcome: Outcome) -> InvocationResult:
+def _result(outcome: InvocationOutcome) -> InvocationResult:
     headers = {"X-Amz-Executed-Version": "$LATEST"}
     if outcome.failed:
         headers["X-Amz-Function-Error"] = "Unhandled"

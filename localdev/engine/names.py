@@ -1,4 +1,4 @@
-"""The account and region that stand in local ARNs, and the ARNs themselves."""
+"""The account id and region in local ARNs, and functions that build and parse ARNs."""
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -9,7 +9,7 @@ def function_arn(name: str) -> str:
 
 
 def function_name(reference: str) -> str:
-    """Return the name in a function's ARN, partial ARN or name, without version or alias.
+    """Return the function's name from its ARN, partial ARN or name, without version or alias.
 
     Source: AWS Lambda API Reference, Invoke, FunctionName.
     """

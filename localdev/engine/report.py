@@ -1,4 +1,4 @@
-"""The REPORT line that Lambda writes after each invocation: what it is billed by.
+"""Write and read the REPORT line that Lambda logs after each invocation and bills by.
 
 Source: AWS Lambda Developer Guide, "Working with Lambda function logs".
 """
@@ -18,8 +18,11 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One invocation. `billed_ms` has the start of the environment in it where there was one;
-    `used_mb` is the most that its process ever held."""
+    """The duration, billed duration and memory of one invocation.
+
+    `billed_ms` includes the start of the environment, for its first invocation. `used_mb` is the
+    most memory that the environment's process has used so far.
+    """
 
     duration_ms: float
     billed_ms: int
@@ -34,7 +37,8 @@ class Report:
 def report_line(
     request_id: str, *, duration_s: float, init_s: float, memory_mb: int, used_mb: int
 ) -> str:
-    """`init_s` is 0 where the environment was warm."""
+    """Return the REPORT line of an invocation; `init_s` is 0 if the environment was already
+    running."""
     parts = [
         f"REPORT RequestId: {request_id}",
         f"Duration: {duration_s * 1000:.2f} ms",
@@ -48,15 +52,16 @@ def report_line(
 
 
 def read_reports(log: Path) -> list[Report]:
-    """Return those in the log of a function, oldest first."""
+    """Return the reports in a function's log file, oldest first."""
     return [
         Report(float(each["duration"]), int(each["billed"]), int(each["size"]), int(each["used"]))
         for each in _LINE.finditer(log.read_text(errors="replace"))
     ]
 
 
-def most_held_mb(pid: int) -> int:
-    """Return the most that a process ever held; 0 where it is gone, or where it is not known."""
+def peak_memory_mb(pid: int) -> int:
+    """Return the most memory that the process has used, in MB; 0 if it has ended or this is
+    unknown."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,7 +1,7 @@
-"""AWS's runtime client in a function's process, for a Runtime API whose path holds a secret.
+"""Run AWS's runtime client in a function's process, for a Runtime API whose path has a secret.
 
-`awslambdaric` itself takes the whole address for a host where it reports that a module cannot be
-imported. Started as a file, and not to be imported.
+When a module cannot be imported, `awslambdaric` uses the whole address as a host name; this file
+corrects that. It is started as a program and not imported.
 """
 
 import os

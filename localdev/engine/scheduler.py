@@ -1,4 +1,4 @@
-"""EventBridge Scheduler on this machine: functions called at a fixed interval."""
+"""EventBridge Scheduler on this machine: call functions at fixed intervals."""
 
 import threading
 from collections.abc import Iterable
@@ -8,9 +8,10 @@ from localdev.engine.lambda_host import LambdaHost
 
 
 class Scheduler:
-    """Calls each schedule's function with `{}` from `start` to `stop`; never twice at once.
+    """Calls each schedule's function with `{}` from `start` to `stop`, never twice at the same
+    time.
 
-    scale: multiplies the intervals; 0.1 makes a minute six seconds.
+    scale: factor for the intervals; with 0.1 a minute becomes six seconds.
     """
 
     def __init__(
@@ -28,7 +29,7 @@ class Scheduler:
             thread.start()
 
     def stop(self) -> None:
-        """No call begins after this; one that is under way is left to the host."""
+        """Start no more calls; a running call continues in the host."""
         self._ended.set()
 
     def _repeat(self, schedule: Schedule) -> None:

@@ -1,4 +1,4 @@
-"""The simulators of Microsoft Graph and its identity platform, as a child process."""
+"""Run the simulators of Microsoft Graph and its identity platform as a child process."""
 
 import json
 import os
@@ -20,15 +20,16 @@ from localdev.simulators.entra.server import CLIENT_ID
 READY_LIMIT_S = 300  # a large mbox is imported first
 STOP_LIMIT_S = 10
 CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
-"""Of the simulators that this process starts, until it ends."""
+"""The secret for the control API `/_sim/` of the simulators that this process starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Where mail and sign-in are, and how the app signs in; with a certificate or with a secret.
+    """URLs of a mail provider and its sign-in, and the app's credentials (certificate or secret).
 
-    tenants: as MICROSOFT_TENANTS. ca_bundle: None: the system's certificates.
-    control_secret: of simulators; no function learns it.
+    tenants: value of the setting MICROSOFT_TENANTS.
+    ca_bundle: file of CA certificates; None: those of the system.
+    control_secret: secret for the simulators' control API; functions do not get it.
     """
 
     graph_url: str
@@ -42,7 +43,7 @@ class Provider:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Return the settings of functions that use this provider."""
+        """Return the settings with which functions use this provider."""
         settings = {
             "GRAPH_URL": self.graph_url,
             "MICROSOFT_AUTHORITY": self.authority,
@@ -58,10 +59,11 @@ class Provider:
 
 
 class SimulatorProcess:
-    """`python -m localdev.simulators`, from construction to `stop`.
+    """The process `python -m localdev.simulators`, from construction to `stop`.
 
-    It prints one JSON line when it is ready; `wait_until_ready` reads it, and `mail` is then what
-    became of the user's own mail (None: none was given, or it was loaded earlier).
+    The process prints one JSON line when it is ready; `wait_until_ready` reads it. Then `mail`
+    reports how loading the user's own mail went; None if none was given or it was loaded at an
+    earlier start.
     """
 
     mail: LoadReport | None = None
@@ -79,7 +81,10 @@ class SimulatorProcess:
         return self._process.pid
 
     def wait_until_ready(self) -> Provider:
-        """Wait for its first line. Raises StartFailed when it ends, or after five minutes."""
+        """Wait for the process's ready line; return how to reach the simulated provider.
+
+        Raises StartFailed when the process ends, or after five minutes.
+        """
         line = self._first_line()
         try:
             ready = json.loads(line)
@@ -99,7 +104,7 @@ class SimulatorProcess:
             raise StartFailed(f"The simulators did not start: see {self._log}.") from unclear
 
     def restart(self) -> None:
-        """After its process has died: the same mailboxes behind the same addresses."""
+        """Start the process again after it has died, with the same mailboxes at the same URLs."""
         self.stop()
         self._process = self._start()
         self.wait_until_ready()

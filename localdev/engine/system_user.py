@@ -1,7 +1,7 @@
-"""Where a server that refuses to run as root lives when root starts it.
+"""A system user and folder for a server that refuses to run as root, for a stack started by root.
 
-It runs as a system user. The folders above the data may be closed to him, and we do not open
-them: then his files are under /var/lib, as long as the folder that they belong to exists.
+The system user may be unable to enter the folders above the data, and we do not change their
+permissions. The server's files are then under /var/lib, as long as the data folder exists.
 """
 
 import os
@@ -12,12 +12,15 @@ import tempfile
 import uuid
 from pathlib import Path
 
-HOME = Path("/var/lib/mailsync-postgres")
+SERVER_FILES_ROOT = Path("/var/lib/mailsync-postgres")
 _ID_FILE = "cluster-id"
 
 
 def system_user(name: str = "mailsync-pg") -> tuple[int, int]:
-    """Numeric user and group; made when missing, those of `nobody` where that cannot be."""
+    """Return the numeric user and group of the system user; create it if it is missing.
+
+    If it cannot be created, return those of `nobody`.
+    """
     make = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
     if not _exists(name) and shutil.which(make[0]):
         subprocess.run(make, check=False, capture_output=True)
@@ -25,19 +28,22 @@ def system_user(name: str = "mailsync-pg") -> tuple[int, int]:
     return user.pw_uid, user.pw_gid
 
 
-def others_may_enter(folder: Path) -> bool:
-    """Return whether any user of this machine reaches what is in the folder."""
+def is_reachable_by_other_users(folder: Path) -> bool:
+    """Return whether every user of this machine may enter the folder and all folders above it."""
     return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
 
 
-def home_of(folder: Path) -> Path:
-    """The place under /var/lib for the files of `folder`: the same until the folder is removed."""
-    HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
+def server_files_folder(folder: Path) -> Path:
+    """Return the folder under /var/lib for the server files of the data folder `folder`.
+
+    It stays the same until `folder` is removed.
+    """
+    SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
     _remove_orphans()
     id_file = folder / _ID_FILE
     if not id_file.exists():
         id_file.write_text(uuid.uuid4().hex)
-    cluster = HOME / f"data-{id_file.read_text()}"
+    cluster = SERVER_FILES_ROOT / f"data-{id_file.read_text()}"
     making = cluster.with_suffix(f".{os.getpid()}")
     making.write_text(str(folder))
     making.replace(cluster.with_suffix(".folder"))  # never seen half-written
@@ -45,11 +51,11 @@ def home_of(folder: Path) -> Path:
 
 
 def copy_for_everybody(package: Path, version: str) -> Path:
-    """Copy a wheel's package, with its libraries beside it, to where any user may run it."""
-    home = HOME / version
+    """Copy a wheel's package and its libraries to a folder in which every user can run it."""
+    home = SERVER_FILES_ROOT / version
     if not home.exists():
-        HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(dir=HOME))
+        SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(dir=SERVER_FILES_ROOT))
         making.chmod(0o755)
         shutil.copytree(
             package / "pginstall18", making / package.name / "pginstall18", symlinks=True
@@ -65,7 +71,7 @@ def copy_for_everybody(package: Path, version: str) -> Path:
 
 
 def _remove_orphans() -> None:
-    for note in HOME.glob("data-*.folder"):
+    for note in SERVER_FILES_ROOT.glob("data-*.folder"):
         try:
             id_file = Path(note.read_text()) / _ID_FILE
             wanted = id_file.exists() and f"data-{id_file.read_text()}" == note.stem

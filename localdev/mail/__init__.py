@@ -1,1 +1,1 @@
-"""Mail to fill a simulated mailbox with: generated, or read from the user's own files."""
+"""Mail for a simulated mailbox: generated, or read from the user's own files."""

@@ -1,6 +1,6 @@
-"""Lists of addresses as mail really has them (RFC 5322, section 3.4, and what is sent instead).
+"""Parse address lists of mail headers, including malformed ones (RFC 5322, section 3.4).
 
-The parser of the standard library drops an address whose display name has an `@` in it.
+The standard library's parser drops an address whose display name contains an `@`.
 """
 
 import re
@@ -29,7 +29,7 @@ _ROUTE = re.compile(r"^@[^:]*:")  # of servers on the way, as RFC 822 had it
 
 @dataclass(slots=True)
 class _Mailbox:
-    """What has been read of one: `angle` between `<` and `>`, `words` before and `rest` after."""
+    """The parts of one address: `words` before `<`, `angle` inside `<>`, `rest` after `>`."""
 
     words: str = ""
     comments: list[str] = field(default_factory=list)
@@ -38,9 +38,10 @@ class _Mailbox:
 
 
 def parse_addresses(value: str) -> tuple[Address, ...]:
-    """Return all addresses of a header, `value`, without its bytes above 127; those of groups, too.
+    """Return all addresses in a header's text, including those inside groups.
 
-    A comma in a display name that is not quoted belongs to the name.
+    `value` is the text of the header with its bytes above 127 already decoded. A comma in an
+    unquoted display name belongs to the name.
     """
     found: list[Address] = []
     for mailbox in _joined(_mailboxes(_with_closed_quotes(value))):
@@ -51,7 +52,7 @@ def parse_addresses(value: str) -> tuple[Address, ...]:
 
 
 def _with_closed_quotes(value: str) -> str:
-    """Drop the quote that is never closed: what stands behind it is no single name."""
+    """Drop a quotation mark that is never closed: more than one name stands after it."""
     for quoted in _QUOTED.finditer(value):
         if not quoted[1]:
             return value[: quoted.start()] + quoted[0].replace('"', "")
@@ -82,7 +83,7 @@ def _mailboxes(value: str) -> Iterator[_Mailbox]:
 
 
 def _joined(mailboxes: Iterator[_Mailbox]) -> Iterator[_Mailbox]:
-    """`Lovelace, Ada <ada@example.org>` is one: a name that no address follows goes on."""
+    """Join a name that has no address to the next one: `Lovelace, Ada <ada@example.org>` is one."""
     before: _Mailbox | None = None
     for mailbox in mailboxes:
         if before is not None:
@@ -114,7 +115,7 @@ def _address(mailbox: _Mailbox) -> Address:
 
 
 def _name(words: str) -> str:
-    """Return a display name without its quotes, with its encoded words decoded."""
+    """Return a display name without its quotation marks and with its encoded words decoded."""
     return decoded_header(re.sub(r'"|\\(.)', r"\1", words))
 
 

@@ -1,6 +1,6 @@
-"""Text out of mail: RFC 2047 headers and bodies in whatever charset they claim to be.
+"""Decode text of mail: RFC 2047 headers, and bodies in any charset, including a wrong one.
 
-What comes out can always be encoded: it has neither NUL nor half a surrogate pair.
+The result can always be encoded: it contains neither NUL nor half a surrogate pair.
 """
 
 import codecs
@@ -30,12 +30,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decoded_text(content: bytes, charset: str | None) -> str:
-    """Decode with the claimed charset, else as `guessed_text` does; never fails."""
-    return claimed_text(content, charset) or guessed_text(content)[0]
+    """Decode bytes in the charset that the mail claims, else in a guessed one; never fails."""
+    return decode_by_claimed_charset(content, charset) or decode_by_guessed_charset(content)[0]
 
 
-def claimed_text(content: bytes, charset: str | None) -> str | None:
-    """Return text by the charset that the mail claims (None: UTF-8); None when it is not in it."""
+def decode_by_claimed_charset(content: bytes, charset: str | None) -> str | None:
+    """Decode bytes in `charset`, the one that the mail claims; None stands for UTF-8.
+
+    Return None when the bytes are not in that charset, or the charset is unknown.
+    """
     claimed = (charset or "utf-8").strip("\"' ").lower()
     try:
         codec = codecs.lookup(_ALIASES.get(claimed, claimed)).name
@@ -44,10 +47,12 @@ def claimed_text(content: bytes, charset: str | None) -> str | None:
         return None
 
 
-def guessed_text(content: bytes) -> tuple[str, str]:
-    """Return text and the name of its charset: UTF-8 where it can be, else Windows-1252.
+def decode_by_guessed_charset(content: bytes) -> tuple[str, str]:
+    """Return the text and the name of its charset: UTF-8 if possible, then Windows-1252, then
+    Latin-1.
 
-    Some write a character beyond 16 bits as two halves in UTF-8 (CESU-8); they are joined.
+    Some programs encode a character beyond 16 bits as two halves of a surrogate pair in UTF-8
+    (CESU-8); such halves are joined.
     """
     try:
         return well_formed(content.decode("utf-8", "surrogatepass")), "UTF-8"
@@ -60,7 +65,7 @@ def guessed_text(content: bytes) -> tuple[str, str]:
 
 
 def well_formed(text: str) -> str:
-    """Return text without NUL, halves of a surrogate pair joined, and U+FFFD for one alone."""
+    """Return the text without NUL, with surrogate pairs joined and lone surrogates as U+FFFD."""
     text = text.replace("\x00", "")
     if not _SURROGATE.search(text):
         return text
@@ -68,14 +73,16 @@ def well_formed(text: str) -> str:
 
 
 def decoded_header(value: str | None) -> str:
-    """Return one line of text from a header, with encoded words and raw bytes decoded.
+    """Return the text of a header on one line, with encoded words and raw bytes decoded.
 
-    White space between encoded words is no part of the text (RFC 2047 section 6.2). Words
-    that split a character between them are joined as bytes before they are decoded.
+    White space between two encoded words is dropped (RFC 2047 section 6.2). If two words split a
+    character, their bytes are joined before they are decoded.
     """
     if value is None:
         return ""
-    text = re.sub(r"\s+", " ", _BETWEEN_WORDS.sub(r"\1", raw_text(value).replace("\r", "")))
+    text = re.sub(
+        r"\s+", " ", _BETWEEN_WORDS.sub(r"\1", decode_raw_header_bytes(value).replace("\r", ""))
+    )
     pieces: list[str] = []
     pending, charset, end = b"", "", 0
     for word in _ENCODED_WORD.finditer(text):
@@ -91,13 +98,13 @@ def decoded_header(value: str | None) -> str:
     return well_formed(re.sub(r"[\r\n]+", " ", "".join([*pieces, text[end:]]))).strip()
 
 
-def raw_text(value: str) -> str:
-    """Decode a header's bytes above 127, which the parser leaves as surrogates."""
-    return value if value.isascii() else guessed_text(raw_bytes(value))[0]
+def decode_raw_header_bytes(value: str) -> str:
+    """Decode a header's bytes above 127, which the standard library leaves as surrogates."""
+    return value if value.isascii() else decode_by_guessed_charset(header_bytes(value))[0]
 
 
-def raw_bytes(value: str) -> bytes:
-    """Return what the parser has read."""
+def header_bytes(value: str) -> bytes:
+    """Return the original bytes of a header that the standard library's parser has read."""
     return value.encode("utf-8", "surrogateescape")
 
 

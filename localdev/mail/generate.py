@@ -1,4 +1,4 @@
-"""Plausible mail in many languages, the same for the same seed, streamed one by one."""
+"""Generate plausible mail in many languages, one message at a time, the same for the same seed."""
 
 import random
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from localdev.mail.item import Address, MailItem
 
-NEWEST = datetime(2026, 6, 30, 18, 0, tzinfo=UTC)
+NEWEST_MESSAGE_TIME = datetime(2026, 6, 30, 18, 0, tzinfo=UTC)
 _MEAN_GAP_S = 900
 
 PEOPLE = (
@@ -22,7 +22,7 @@ PEOPLE = (
     Address("", "no-reply@example.net"),
 )
 # Subject and body by language; "{n}" makes each message its own.
-TEXTS = (
+SUBJECTS_AND_BODIES = (
     ("Invoice {n} is due", "Dear customer,\n\ninvoice {n} is due on Friday.\n\nRegards"),
     ("Besprechung über Entwurf {n}", "Hallo,\n\nkönnen wir Entwurf {n} am Montag besprechen?"),
     ("Réunion n° {n} décalée", "Bonjour,\n\nla réunion n° {n} est décalée à 15 h."),
@@ -55,11 +55,11 @@ _MARKUP = (
 
 
 def generate_mail(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem]:
-    """`count` messages to and from `owner`, newest first, with a memory of a few threads."""
+    """Yield `count` messages to and from `owner`, newest first; some answer another message."""
     chance = random.Random(seed)
     me = Address(owner.partition("@")[0].title(), owner)
     paths, weights = zip(*FOLDERS, strict=True)
-    received_at = NEWEST
+    received_at = NEWEST_MESSAGE_TIME
     for number in range(count):
         received_at -= timedelta(seconds=chance.randint(1, 2 * _MEAN_GAP_S))
         folder = chance.choices(paths, weights)[0]
@@ -75,7 +75,7 @@ def _mail(
     owner: Address,
     received_at: datetime,
 ) -> MailItem:
-    subject, text = chance.choice(TEXTS)
+    subject, text = chance.choice(SUBJECTS_AND_BODIES)
     other = chance.choice(PEOPLE)
     is_draft, is_own = folder == ("Drafts",), folder in (("Sent Items",), ("Drafts",))
     is_html = chance.random() < 0.6
@@ -103,7 +103,7 @@ def _mail(
 
 
 def _answered(chance: random.Random, item: MailItem) -> MailItem:
-    """Make it an answer in one of the threads that run at that time."""
+    """Make the message an answer in one of the threads of that time."""
     thread = f"{item.received_at:%Y-%m-%d} {chance.randint(1, 5)}"
     return replace(item, subject=f"Re: {item.subject}", conversation=thread)
 

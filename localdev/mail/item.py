@@ -1,4 +1,4 @@
-"""One mail as a mailbox takes it in, whatever protocol shows it later."""
+"""A mail as a simulated mailbox stores it, for any protocol."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A display name, possibly empty, and an address such as `ada@example.org`."""
+    """A display name, which may be empty, and an address such as `ada@example.org`."""
 
     name: str
     address: str
@@ -15,9 +15,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailItem:
-    """`folder` is the path of display names below the root; `()` is the inbox.
+    """A mail to store in a simulated mailbox.
 
-    Times are aware and of whole seconds.
+    `folder` is the path of display names below the root; `()` is the inbox. Times have a time zone
+    and whole seconds.
     """
 
     subject: str

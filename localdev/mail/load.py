@@ -1,7 +1,7 @@
-"""The user's own mail: an mbox file, a Maildir, a folder of .eml files, or a single message.
+"""Read the user's own mail: an mbox file, a Maildir, a folder of .eml files, or one .eml file.
 
-Nothing is dropped silently: what is broken is read as far as it can be and named as odd, and what
-is not loaded is named with its cause. Nothing raises for what a file holds.
+No mail is dropped silently. A malformed message is read as far as possible and reported as odd; a
+message that cannot be loaded is reported with its cause. Nothing in a file raises an error.
 """
 
 import os
@@ -14,10 +14,10 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from stat import S_ISREG
 
-from localdev.mail.decode import guessed_text
+from localdev.mail.decode import decode_by_guessed_charset
 from localdev.mail.item import MailItem
 from localdev.mail.mbox import Content, is_mbox, is_message, split_mbox, without_mark
-from localdev.mail.parse import read_mail
+from localdev.mail.parse import parse_mail_with_oddities
 
 _MAILDIR_PARTS = ("cur", "new")
 _STATUS = re.compile(rb"^Status:(.*)$", re.MULTILINE)
@@ -26,30 +26,32 @@ _NO_HEADER = "no header that mail has"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """`source` is a file and, in an mbox, the message's number and where it begins.
+class MailFileProblem:
+    """A problem with a message of the user's mail files.
 
-    cause: why it was not loaded, or, of a message that was, what is odd about it.
+    source: the file and, in an mbox file, the message's number and its first byte.
+    cause: why the message was not loaded, or what is odd about a message that was loaded.
     """
 
     source: str
     cause: str
 
     def __str__(self) -> str:
-        """Return one line, whatever is in the name of a file."""
+        """Return the problem on one line, even if the file's name contains line ends."""
         return re.sub(r"[^\S ]|[\x00-\x1f\x7f]", "?", f"{self.source}: {self.cause}")
 
 
 @dataclass(slots=True)
-class Loaded:
-    """`problems` and `oddities` fill up while `items` is consumed.
+class LoadedMail:
+    """The messages, and the problems found; both lists grow while the caller iterates over `items`.
 
-    problems: what was not loaded. oddities: messages that were, though something is wrong.
+    problems: messages that were not loaded.
+    oddities: messages that were loaded although they are malformed.
     """
 
     items: Iterator[MailItem]
-    problems: list[Problem] = field(default_factory=list)
-    oddities: list[Problem] = field(default_factory=list)
+    problems: list[MailFileProblem] = field(default_factory=list)
+    oddities: list[MailFileProblem] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,49 +63,51 @@ class _RawMail:
     oddity: str = ""
 
 
-def load_mail(path: Path) -> Loaded:
-    """Load the mail at the path, read while it is consumed.
+def load_mail(path: Path) -> LoadedMail:
+    """Return the mail at the path; files are read while the caller iterates over it.
 
-    Raises FileNotFoundError when there is nothing at the path.
+    Raises FileNotFoundError when the path does not exist.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} is neither an mbox file nor a folder of mail.")
-    loaded = Loaded(iter(()))
+    loaded = LoadedMail(iter(()))
     loaded.items = _items(path, loaded)
     return loaded
 
 
-def _items(path: Path, loaded: Loaded) -> Iterator[MailItem]:
+def _items(path: Path, loaded: LoadedMail) -> Iterator[MailItem]:
     files = _folder if path.is_dir() else _single_file
     for mail in files(path, loaded.problems):
         if not mail.content.strip():
-            loaded.problems.append(Problem(mail.source, "empty message"))
+            loaded.problems.append(MailFileProblem(mail.source, "empty message"))
         elif not is_message(mail.content):
-            loaded.problems.append(Problem(mail.source, f"it has {_NO_HEADER}"))
+            loaded.problems.append(MailFileProblem(mail.source, f"it has {_NO_HEADER}"))
         elif item := _item(mail, loaded):
             yield item
 
 
-def _item(mail: _RawMail, loaded: Loaded) -> MailItem | None:
+def _item(mail: _RawMail, loaded: LoadedMail) -> MailItem | None:
     try:
-        item, oddities = read_mail(mail.content, folder=mail.folder, is_read=mail.is_read)
+        item, oddities = parse_mail_with_oddities(
+            mail.content, folder=mail.folder, is_read=mail.is_read
+        )
     except Exception as failure:
         # The standard library's parsers raise much on bytes that no test has tried; one message
         # must not keep the others out.
-        loaded.problems.append(Problem(mail.source, f"{type(failure).__name__}: {failure}"))
+        loaded.problems.append(MailFileProblem(mail.source, f"{type(failure).__name__}: {failure}"))
         return None
     if odd := [each for each in (mail.oddity, *oddities) if each]:
-        loaded.oddities.append(Problem(mail.source, "; ".join(odd)))
+        loaded.oddities.append(MailFileProblem(mail.source, "; ".join(odd)))
     return item
 
 
-def _single_file(path: Path, problems: list[Problem]) -> Iterator[_RawMail]:
+def _single_file(path: Path, problems: list[MailFileProblem]) -> Iterator[_RawMail]:
     return _messages(path, path.name, (), problems)
 
 
-def _folder(path: Path, problems: list[Problem]) -> Iterator[_RawMail]:
+def _folder(path: Path, problems: list[MailFileProblem]) -> Iterator[_RawMail]:
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(_shown(error.filename), _unreadable(error)))
+        problems.append(MailFileProblem(_shown(error.filename), _unreadable(error)))
 
     for name, folders, files in os.walk(path, onerror=unreadable):
         folders.sort()
@@ -111,7 +115,9 @@ def _folder(path: Path, problems: list[Problem]) -> Iterator[_RawMail]:
         parts = tuple(_shown(each) for each in parent.relative_to(path).parts)
         for link in (each for each in folders if (parent / each).is_symlink()):
             source = "/".join([*parts, _shown(link)])
-            problems.append(Problem(source, "it is a link to a folder, which is not followed"))
+            problems.append(
+                MailFileProblem(source, "it is a link to a folder, which is not followed")
+            )
         read = _maildir_message if _is_maildir_part(parent) else _file_of_folder
         for file in sorted(files):
             source = "/".join([*parts, _shown(file)])
@@ -123,7 +129,7 @@ def _is_maildir_part(folder: Path) -> bool:
 
 
 def _file_of_folder(
-    path: Path, source: str, parts: tuple[str, ...], problems: list[Problem]
+    path: Path, source: str, parts: tuple[str, ...], problems: list[MailFileProblem]
 ) -> Iterator[_RawMail]:
     if path.suffix.lower() == ".eml":
         yield from _messages(path, source, parts, problems)
@@ -131,30 +137,30 @@ def _file_of_folder(
     # Beside the parts of a Maildir are files of the mail server and what is being delivered.
     is_of_maildir = (path.parent / "cur").is_dir() or (path.parent.parent / "cur").is_dir()
     if not is_of_maildir and not path.name.startswith("."):
-        problems.append(Problem(source, "its name does not end with .eml"))
+        problems.append(MailFileProblem(source, "its name does not end with .eml"))
 
 
 def _maildir_message(
-    path: Path, source: str, parts: tuple[str, ...], problems: list[Problem]
+    path: Path, source: str, parts: tuple[str, ...], problems: list[MailFileProblem]
 ) -> Iterator[_RawMail]:
     flags = _FLAGS.search(path.name)
     is_read = flags is not None and "S" in flags[1]
     try:
         content = without_mark(_regular(path).read_bytes())
     except OSError as error:
-        problems.append(Problem(source, _unreadable(error)))
+        problems.append(MailFileProblem(source, _unreadable(error)))
         return
     yield _RawMail(source, content, _maildir_folder(parts[:-1]), is_read)
 
 
 def _messages(
-    path: Path, source: str, folder: tuple[str, ...], problems: list[Problem]
+    path: Path, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
 ) -> Iterator[_RawMail]:
-    """Yield those of an mbox file, or the one that a file is."""
+    """Yield the messages of an mbox file, or the one message of any other file."""
     try:
         with _regular(path).open("rb") as file:
             if not os.fstat(file.fileno()).st_size:
-                problems.append(Problem(source, "empty message"))
+                problems.append(MailFileProblem(source, "empty message"))
                 return
             with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
                 if path.suffix.lower() == ".eml" and not is_mbox(content):
@@ -162,28 +168,28 @@ def _messages(
                 else:
                     yield from _mbox(content, source, folder, problems)
     except OSError as error:
-        problems.append(Problem(source, _unreadable(error)))
+        problems.append(MailFileProblem(source, _unreadable(error)))
 
 
 def _mbox(
-    content: Content, source: str, folder: tuple[str, ...], problems: list[Problem]
+    content: Content, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
 ) -> Iterator[_RawMail]:
     number = 0
     for number, piece in enumerate(split_mbox(content), start=1):
         if number == 1 and not (is_mbox(content) or is_message(content)):
             before = f"{source} (bytes 0 to {piece.offset})"
-            problems.append(Problem(before, 'it stands before the first "From " line'))
+            problems.append(MailFileProblem(before, 'it stands before the first "From " line'))
         status = _STATUS.search(piece.content[:20_000])
         is_read = status is None or b"R" in status[1]
         name = f"{source}#{number} (byte {piece.offset})"
         yield _RawMail(name, piece.content, folder, is_read, piece.oddity)
     if not number:
         cause = f'it has no line that begins with "From ", and {_NO_HEADER}'
-        problems.append(Problem(source, cause))
+        problems.append(MailFileProblem(source, cause))
 
 
 def _regular(path: Path) -> Path:
-    """Return the path, if a file is there: reading a pipe might never end. Raises OSError."""
+    """Return the path if it is a regular file: reading a pipe might never end. Raises OSError."""
     if not S_ISREG(path.stat().st_mode):
         raise OSError(EINVAL, "it is no regular file")
     return path
@@ -194,12 +200,12 @@ def _unreadable(error: OSError) -> str:
 
 
 def _maildir_folder(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Maildir++ writes `Projects/Entwürfe` as one folder, `.Projects.Entw&APw-rfe`."""
+    """Return a folder's path: Maildir++ stores `Projects/Entwürfe` as `.Projects.Entw&APw-rfe`."""
     return tuple(_imap_name(name) for part in parts for name in part.split(".") if name)
 
 
 def _imap_name(name: str) -> str:
-    """Decode the modified UTF-7 of IMAP (RFC 3501, section 5.1.3); what is none stays."""
+    """Decode IMAP's modified UTF-7 (RFC 3501, section 5.1.3); return any other text unchanged."""
 
     def decoded(word: re.Match[str]) -> str:
         encoded = word[1].replace(",", "/")
@@ -212,5 +218,5 @@ def _imap_name(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return a file's name as text; Linux lets it be any bytes."""
-    return guessed_text(os.fsencode(name))[0]
+    """Return a file's name as printable text; Linux permits any bytes in it."""
+    return decode_by_guessed_charset(os.fsencode(name))[0]

@@ -1,9 +1,9 @@
-"""The messages of an mbox file, in whichever of its variants it is written.
+"""Split an mbox file of any variant into its messages.
 
-A line that begins with "From " separates messages, and may as well be a line of a body. Writers
-quote such lines (mboxo: `>From `; mboxrd: one more `>`), say how long a body is (mboxcl, mboxcl2:
-Content-Length), or do neither. So a line separates where it looks like a separator and a header
-follows; a Content-Length is believed where the message really ends there.
+A line that starts with "From " separates messages, but can also be a line of a body. Writers quote
+such body lines (mboxo: `>From `; mboxrd: one more `>`), give the body's length (mboxcl,
+mboxcl2: Content-Length), or do neither. So a line separates only if it looks like a separator and a
+    header follows. A Content-Length counts only if the message really ends there.
 
 Sources: RFC 4155; mbox(5) of qmail; Jonathan de Boyne Pollard, "mbox is a family of formats".
 """
@@ -41,10 +41,11 @@ _LAST_BLANK_LINE = re.compile(rb"(?<=\n)\r?\n\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One message. It begins in the file at `offset`, with its "From " line if it has one.
+class MboxMessage:
+    """One message of an mbox file.
 
-    oddity: what is odd about it, as a predicate ("has a line ..."); empty: nothing.
+    offset: the message's first byte in the file, which starts its "From " line if it has one.
+    oddity: what is odd about the message, such as "has a line ..."; empty: nothing.
     """
 
     content: bytes
@@ -53,26 +54,26 @@ class Piece:
 
 
 def without_mark(content: Content) -> bytes:
-    """Drop a byte order mark and blank lines at the start, which would end a header at once."""
+    """Drop a byte order mark and blank lines at the start; they would end the header at once."""
     return content[_start(content) :]
 
 
 def is_mbox(content: Content) -> bool:
-    """Return whether the first line that is not blank is a separator."""
+    """Return whether the first line that is not blank is a separator of messages."""
     start = _start(content)
     return content[start : start + len(_FROM)] == _FROM
 
 
 def is_message(content: Content) -> bool:
-    """Return whether a header that mail has stands before the first blank line."""
+    """Return whether a known mail header, such as Subject, stands before the first blank line."""
     return _has_known_field(content, _start(content))
 
 
-def split_mbox(content: Content) -> Iterator[Piece]:
-    """Split a file into its messages.
+def split_mbox(content: Content) -> Iterator[MboxMessage]:
+    """Yield the messages of an mbox file.
 
-    One that stands at the beginning without its "From " line is among them; what stands there and
-    is no message is left out, so that the first offset is not 0.
+    A first message without its "From " line is included. Other text before the first message is
+    skipped; the first message's offset then is not 0.
     """
     if content.find(b"\n") < 0:
         content = content[:].replace(b"\r", b"\n")
@@ -89,8 +90,9 @@ def split_mbox(content: Content) -> Iterator[Piece]:
         yield piece
 
 
-def _message(content: Content, start: int) -> tuple[Piece, int]:
-    """The message whose "From " line is at `start`, and where the next one is, or the end."""
+def _message(content: Content, start: int) -> tuple[MboxMessage, int]:
+    """Return the message whose "From " line is at `start`, and the start of the next one or the
+    end."""
     header = _next_line(content, start)
     body = _body(content, header)
     claimed = _CONTENT_LENGTH.search(content, header, body)
@@ -115,22 +117,24 @@ def _piece(
     oddity: str,
     *,
     is_quoted: bool = True,
-) -> Piece:
-    """`bounds`: where header and body begin, and where the body ends."""
+) -> MboxMessage:
+    """Build a message; `bounds` are the starts of header and body, and the end of the body."""
     header, body, end = bounds
     fields = re.sub(rb"\A(?:>*From [^\n]*\n)+", b"", content[header:body])
     text = content[body:end]
-    return Piece(fields + (_QUOTED_LINE.sub(rb"\1", text) if is_quoted else text), offset, oddity)
+    return MboxMessage(
+        fields + (_QUOTED_LINE.sub(rb"\1", text) if is_quoted else text), offset, oddity
+    )
 
 
 def _text_end(content: Content, body: int, end: int) -> int:
-    """Before the blank line that stands between this message and the next one."""
+    """Return the body's end, before the blank line that separates it from the next message."""
     blank = _LAST_BLANK_LINE.search(content, max(body, end - 2), end)
     return blank.start() if blank else end
 
 
 def _scan(content: Content, start: int) -> tuple[int, str]:
-    """Find the next separator, or the end; return where, and what is odd about the way to it."""
+    """Return the position of the next separator or the end, and what is odd before it."""
     oddity = ""
     for found in _FROM_LINE.finditer(content, start + 1):
         if _separates(content, found.start()):
@@ -148,7 +152,8 @@ def _separates(content: Content, at: int) -> bool:
 
 
 def _separator(content: Content, at: int) -> int | None:
-    """Find the separator at `at`, or up to two line ends later, or the end."""
+    """Return the position of a separator or the end, at `at` or up to two line ends later; else
+    None."""
     found = _SEPARATOR_OR_END.match(content, at) if at <= len(content) else None
     return found.end() if found else None
 
@@ -163,7 +168,7 @@ def _has_known_field(content: Content, at: int) -> bool:
 
 
 def _body(content: Content, header: int) -> int:
-    """Find where the body begins that follows this header; a header may end with its message."""
+    """Return where the body begins after the header; a message can end with its header."""
     for found in _HEADER_ENDS.finditer(content, header):
         if found[0] != _FROM:
             return found.end()

@@ -1,6 +1,6 @@
-"""One RFC 5322 message as a `MailItem`: text, addresses and times as far as they can be read.
+"""Parse an RFC 5322 message to a `MailItem`: text, addresses and times as far as possible.
 
-The old parser policy is used on purpose: the newer one raises on headers that real mail has.
+The old parser policy is used on purpose: the newer one raises on headers of real mail.
 """
 
 import re
@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from localdev.mail.addresses import parse_addresses
 from localdev.mail.decode import (
-    claimed_text,
+    decode_by_claimed_charset,
+    decode_by_guessed_charset,
+    decode_raw_header_bytes,
     decoded_header,
-    guessed_text,
-    raw_bytes,
-    raw_text,
+    header_bytes,
     well_formed,
 )
 from localdev.mail.item import Address, MailItem
@@ -31,14 +31,14 @@ T = TypeVar("T")
 
 
 def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
-    """Return the message; what `read_mail` returns first."""
-    return read_mail(raw, folder=folder, is_read=is_read)[0]
+    """Parse a message, ignoring what is malformed in it."""
+    return parse_mail_with_oddities(raw, folder=folder, is_read=is_read)[0]
 
 
-def read_mail(
+def parse_mail_with_oddities(
     raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 ) -> tuple[MailItem, tuple[str, ...]]:
-    """Return the message, and what is odd about it, as predicates ("has no date ...")."""
+    """Parse a message; return it and what is malformed in it, such as "has no date ..."."""
     message, parts, oddities = _taken_apart(raw)
     headers = _Headers(message)
     oddities += headers.oddities()
@@ -71,7 +71,7 @@ def read_mail(
 
 
 def _taken_apart(raw: bytes) -> tuple[Message, tuple[Message, ...], list[str]]:
-    """Take the message apart; where it is nested too deeply, only into the header and the rest."""
+    """Split the message into its parts; one nested too deeply only into header and rest."""
     try:
         message = message_from_bytes(raw, policy=policy.compat32)
         return message, tuple(message.walk()), []
@@ -82,7 +82,7 @@ def _taken_apart(raw: bytes) -> tuple[Message, tuple[Message, ...], list[str]]:
 
 
 def _body(parts: tuple[Message, ...], oddities: list[str]) -> tuple[str, str]:
-    """Return the richest text, HTML before plain, as Exchange keeps it; plain parts are joined."""
+    """Return body and type: the first HTML part, as Exchange keeps it, or all plain parts."""
     texts: dict[str, list[str]] = {"html": [], "plain": []}
     for part in parts:
         kind = _attempt(part.get_content_subtype, "plain")
@@ -99,9 +99,9 @@ def _body(parts: tuple[Message, ...], oddities: list[str]) -> tuple[str, str]:
 
 
 def _text(content: bytes, charset: str | None, oddities: list[str]) -> str:
-    text = claimed_text(content, charset)
+    text = decode_by_claimed_charset(content, charset)
     if text is None:
-        text, guessed = guessed_text(content)
+        text, guessed = decode_by_guessed_charset(content)
         named = f"in its charset {charset}" if charset else "in UTF-8, and names no charset"
         oddities.append(f"has a text that is not {named}; read as {guessed}")
     if "\ufffd" in text:
@@ -119,7 +119,8 @@ def _is_attachment(part: Message) -> bool:
 
 
 def _attempt(read: Callable[[], Any], default: T) -> Any | T:
-    """Read by the standard library; the default where it trips over a broken parameter."""
+    """Call a function of the standard library; return the default if a malformed value makes it
+    raise."""
     try:
         return read()
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError):
@@ -127,7 +128,7 @@ def _attempt(read: Callable[[], Any], default: T) -> Any | T:
 
 
 class _Headers:
-    """As they stand in the message: `Message.get` turns raw bytes into question marks."""
+    """The headers as they are in the message; `Message.get` would turn raw bytes into `?`."""
 
     def __init__(self, message: Message) -> None:
         self.items = [(name, str(value)) for name, value in message.raw_items()]
@@ -139,18 +140,19 @@ class _Headers:
         return next(iter(self.all(wanted)), None)
 
     def text(self, wanted: str) -> str:
-        """On one line, without encoded words: an identifier is no text (RFC 2047, section 5)."""
-        return well_formed(" ".join(raw_text(self.first(wanted) or "").split()))
+        """Return a header on one line without decoding words: identifiers have none (RFC 2047,
+        section 5)."""
+        return well_formed(" ".join(decode_raw_header_bytes(self.first(wanted) or "").split()))
 
     def addresses(self, wanted: str) -> tuple[Address, ...]:
         return parse_addresses(
-            ", ".join(" ".join(raw_text(each).split()) for each in self.all(wanted))
+            ", ".join(" ".join(decode_raw_header_bytes(each).split()) for each in self.all(wanted))
         )
 
     def oddities(self) -> list[str]:
-        """One, which names headers with bytes above 127 and the charset that they are read in."""
+        """Return one oddity: the headers with bytes above 127, with their guessed charsets."""
         odd = {
-            name: guessed_text(raw_bytes(value))[1]
+            name: decode_by_guessed_charset(header_bytes(value))[1]
             for name, value in self.items
             if not value.isascii()
         }
@@ -162,13 +164,13 @@ class _Headers:
 
 
 def _received_at(headers: _Headers) -> datetime | None:
-    """When the last server took it in: the time behind the first Received header's semicolon."""
+    """Return when the last server received the message: the time in the first Received header."""
     received = headers.first("Received") or ""
     return _date(received.rpartition(";")[2]) if ";" in received else None
 
 
 def _date(text: str | None) -> datetime | None:
-    """Return whole seconds UTC; None for a date that is missing, malformed or impossible."""
+    """Return the time in UTC and whole seconds; None if it is missing, malformed or impossible."""
     if not text:
         return None
     try:

@@ -1,18 +1,21 @@
-"""What became of the user's own mail: from the process that loads it to the one that started it."""
+"""The report on loading the user's own mail, passed from the simulators' process to its parent."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from localdev.mail.load import Problem
+from localdev.mail.load import MailFileProblem
 
 MAX_EXAMPLES = 5  # of each kind; the log has all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """`problems` and `oddities` are the first of so many; see `Loaded`."""
+    """How many messages were loaded, how many had problems, and examples of both kinds of problem.
+
+    `problems` and `oddities` are the first few of all; see `LoadedMail`.
+    """
 
     loaded: int
     problem_count: int
@@ -21,8 +24,8 @@ class LoadReport:
     oddities: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls, stored: int, problems: Sequence[Problem], oddities: Sequence[Problem]
+    def from_problems(
+        cls, stored: int, problems: Sequence[MailFileProblem], oddities: Sequence[MailFileProblem]
     ) -> "LoadReport":
         return cls(
             loaded=stored,
@@ -41,7 +44,7 @@ class LoadReport:
         return asdict(self)
 
     def nothing_found(self, path: Path) -> str:
-        """Return one sentence on a source that has no message."""
+        """Return a sentence that says that no message was found at the path."""
         cause = self.problems[0] if self.problems else "it is an empty folder"
         return (
             f"0 messages found in {path} ({cause}); give an mbox file, a Maildir, a folder of .eml"
@@ -49,7 +52,7 @@ class LoadReport:
         )
 
     def lines(self, path: Path, log: Path) -> Iterator[str]:
-        """Yield for the terminal how many messages there are, and examples of what is wrong."""
+        """Yield lines for the terminal: the number of messages, and examples of problems."""
         messages = "message" if self.loaded == 1 else "messages"
         yield f"Loaded {self.loaded:,} {messages} of {path} into the simulated mailbox."
         for count, examples, what in (

@@ -1,4 +1,4 @@
-"""Microsoft Graph mail and the identity platform, simulated with their limits and bad days."""
+"""Simulators of Microsoft Graph mail and the identity platform, with their limits and faults."""
 
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
 from localdev.simulators.simulators import Simulators

@@ -1,8 +1,9 @@
-"""`python -m localdev.simulators`: one JSON line on stdout when it is ready, then until SIGTERM.
+"""Run the simulators until SIGTERM: `python -m localdev.simulators`.
 
-The line has the addresses, the secrets of the back door and of the application, and under `mail`
-what was loaded from --mbox. Where nothing was, it has only `failed`, a sentence, and the process
-ends with 1. What is odd or was not loaded is named on stderr, a line each.
+One JSON line on stdout says that they are ready. It contains the URLs, the secrets of the control
+API and of the application, and under `mail` what was loaded from --mbox. If no message could be
+loaded, it contains only `failed`, a sentence, and the process exits with 1. Messages that are odd
+or were not loaded are named on stderr, one per line.
 """
 
 import argparse
@@ -23,7 +24,7 @@ _ACCOUNT = "ada@example.com"
 
 
 def main() -> int:
-    """Run until SIGTERM; return the exit code."""
+    """Run the simulators until SIGTERM; return the exit code."""
     options = _options()
     simulators = Simulators(
         options.data,
@@ -68,9 +69,9 @@ def _options() -> argparse.Namespace:
 
 
 def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> LoadReport | None:
-    """Load mail into an empty mailbox only: a restart continues with what is there.
+    """Load mail into the mailbox only if it is empty, so that a restart keeps what is there.
 
-    Returns what became of the mail of --mbox, or None when none was read.
+    Return the report on the mail of --mbox, or None when no mail was read.
     """
     mailbox = simulators.add_mailbox(address)
     if any(folder.total for folder in mailbox.folders.all()):
@@ -85,7 +86,7 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
         print(f"not loaded: {each}", file=sys.stderr)
     for each in loaded.oddities:
         print(f"loaded and odd: {each}", file=sys.stderr)
-    return LoadReport.of(stored, loaded.problems, loaded.oddities)
+    return LoadReport.from_problems(stored, loaded.problems, loaded.oddities)
 
 
 def _addresses(simulators: Simulators) -> dict[str, object]:

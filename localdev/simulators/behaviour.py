@@ -1,4 +1,4 @@
-"""What Microsoft leaves open or changes now and then, each as a switch with its likeliest value."""
+"""Switches for behaviour that Microsoft leaves open or changes, with its likeliest values."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 class Behaviour:
     """Behaviour of the simulated services; the defaults are what clients have observed.
 
-    `app_mailboxes` are the addresses that an app without a user may read; None: all of them.
-    `has_delta` is False in a national cloud. `answers_kept` is how many earlier answers to the same
-    kind of request may be served again by the fault `old`.
+    app_mailboxes: addresses of the mailboxes that an app without a user may read; None: all.
+    has_delta: False as in a national cloud, which has no delta queries.
+    answers_kept: number of earlier responses kept per kind of request, for the fault `old`.
 
-    Sources: Microsoft Graph docs (delta-query-messages, throttling-limits,
-    outlook-immutable-id) and public issue reports where the documentation is silent.
+    Sources: Microsoft Graph docs (delta-query-messages, throttling-limits, outlook-immutable-id),
+        and public issue reports where the documentation is silent.
     """
 
     largest_page: int = 500
@@ -40,10 +40,11 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds a Graph request takes: a fixed part and one per message of the page.
+    """Duration of a Graph request in seconds: a fixed part, and a part for each message of the
+    page.
 
-    `REAL` fits two public measurements, 88 ms for an empty page and 361 ms for ten full
-    messages; the cost of a message without its body is an assumption.
+    The latency `real` fits two public measurements, 88 ms for an empty page and 361 ms for ten full
+    messages. The cost of a message without its body is an assumption.
     """
 
     fixed_s: float = 0

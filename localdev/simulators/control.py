@@ -1,7 +1,7 @@
-"""The simulators' back door, `/_sim/…` on the Graph port: do what users, admins and bad days do.
+"""The simulators' control API, `/_sim/…` on the Graph port: act as users and admins, inject faults.
 
-Requests carry the control secret as a bearer token; without it the answer is 401. `GET` reads
-state; every `POST` takes one JSON object and answers one. 400 says what is wrong.
+Requests carry the control secret as a bearer token; without it the response is 401. `GET` reads
+state. Every `POST` takes and returns one JSON object. A 400 response says what is wrong.
 """
 
 import hmac
@@ -20,14 +20,14 @@ from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultScript, Rule
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.notifications import Notifier
-from localdev.simulators.mailbox import CannotDelete, Mailbox, MessageNotFound
+from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
 from localdev.simulators.service import Service, UserNotFound
 
 PREFIX = "/_sim/"
 _ANSWERED_400 = (
     FolderNotFound,
     MessageNotFound,
-    CannotDelete,
+    MessageAlreadyPurged,
     UserNotFound,
     KeyError,
     TypeError,
@@ -37,7 +37,8 @@ JsonObject = dict[str, Any]
 
 
 class Control:
-    """Mailbox actions name their `mailbox` by address or user id."""
+    """Handles requests to `/_sim/`; actions on a mailbox name it in `mailbox`, by address or user
+    id."""
 
     def __init__(
         self, service: Service, entra: EntraServer, notifier: Notifier, *, secret: str
@@ -88,14 +89,15 @@ class Control:
         if name == "expire-refresh-tokens":
             return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
         if name == "lifecycle":
-            return {"told": self._notifier.lifecycle(mailbox.user_id, **arguments)}
+            return {"told": self._notifier.send_lifecycle_event(mailbox.user_id, **arguments)}
         if name == "expire-subscriptions":
-            return {"expired": self._notifier.expire(mailbox.user_id)}
+            return {"expired": self._notifier.expire_subscriptions(mailbox.user_id)}
         result = MAILBOX_ACTIONS[name](mailbox, **arguments)
         return {"id": result} if isinstance(result, str) else {}
 
     def _state(self, _: JsonObject) -> JsonObject:
-        """Return every mailbox with its folders and their counts, and the behaviour."""
+        """Return every mailbox with its folders and their counts, and the switches of the
+        behaviour."""
         return {
             "mailboxes": [
                 {
@@ -110,7 +112,8 @@ class Control:
         }
 
     def _messages(self, arguments: JsonObject) -> list[JsonObject]:
-        """Return all of a `folder` of a `mailbox`, newest first, to compare a database with."""
+        """Return all messages of a `folder` of a `mailbox`, newest first, to compare a database
+        with."""
         mailbox = self._service.mailbox(arguments["mailbox"])
         return [asdict(message) for message in mailbox.messages(arguments["folder"])]
 
@@ -122,7 +125,7 @@ class Control:
         return asdict(self._service.behaviour)
 
     def _set_latency(self, arguments: JsonObject) -> JsonObject:
-        """`{"model": "real"}`, or the seconds of `Latency` by name."""
+        """Set the latency: `{"model": "real"}`, or the seconds of `Latency` by name."""
         model = arguments.pop("model", None)
         self._service.latency = LATENCIES[model] if model else Latency(**arguments)
         return asdict(self._service.latency)
@@ -135,7 +138,7 @@ def _add_faults(script: FaultScript, arguments: JsonObject) -> JsonObject:
 
 
 def mail_item(fields: JsonObject) -> MailItem:
-    """Read a mail from JSON: `MailItem`'s fields, with ISO times and `{name, address}` objects.
+    """Read a mail from JSON with the fields of `MailItem`, ISO times and `{name, address}` objects.
 
     Only the subject is required. Raises TypeError for unknown fields.
     """

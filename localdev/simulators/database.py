@@ -1,4 +1,4 @@
-"""The simulators' memory: one SQLite file, so that a killed process continues where it was."""
+"""The simulators' SQLite file, so that they continue where they were after they were killed."""
 
 import sqlite3
 import threading
@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 
 
 class Database:
-    """One connection behind a lock; transactions may be nested and commit with the outermost."""
+    """One SQLite connection behind a lock; nested transactions commit with the outermost one."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
@@ -80,7 +80,7 @@ class Database:
         self._add_column("subscription", "creator_id TEXT")
 
     def _add_column(self, table: str, column: str) -> None:
-        """Add it to a file of an earlier day, which has the table without it."""
+        """Add the column to a file of an earlier release, whose table lacks it."""
         known = self._connection.execute(f"PRAGMA table_info({table})").fetchall()
         if column.split(maxsplit=1)[0] not in {row["name"] for row in known}:
             self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
@@ -109,12 +109,12 @@ class Database:
             return found
 
     def write(self, statement: str, *values: Any) -> int:
-        """Run a statement; return the number of rows written."""
+        """Run a statement that writes; return the number of rows written."""
         with self._lock:
             return self._connection.execute(statement, values).rowcount
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """Return the stored secret of that name, made on the first use and kept for ever."""
+        """Return the stored secret of that name; `make` creates it at the first call."""
         with self.transaction():
             stored = self.row("SELECT value FROM secret WHERE name = ?", name)
             if stored is not None:
@@ -124,14 +124,14 @@ class Database:
             return made
 
     def copy(self) -> sqlite3.Connection:
-        """Copy all of it into memory, for `restore`."""
+        """Return a copy of the whole database in memory, for `restore`."""
         copied = sqlite3.connect(":memory:", check_same_thread=False)
         with self._lock:
             self._connection.backup(copied)
         return copied
 
     def restore(self, copied: sqlite3.Connection) -> None:
-        """Everything is as it was when it was copied."""
+        """Replace the whole database by a copy that `copy` returned."""
         with self._lock:
             copied.backup(self._connection)
 

@@ -1,7 +1,8 @@
-"""A script of failures for one server: rules tried in order; the first that fits injects its fault.
+"""Injected faults of the simulators: rules tried in order; the first that matches injects its
+fault.
 
-Graph injects every fault; the identity platform's token endpoint those with a `status`, whose
-`code` is OAuth's error and whose `message` begins with the number, as "AADSTS50196: ...".
+Graph injects every fault. The identity platform's token endpoint injects faults with a `status`;
+their `code` is OAuth's error and their `message` starts with the number, as "AADSTS50196: ...".
 """
 
 import math
@@ -13,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-Forgery = Literal[
+PageForgery = Literal[
     "empty",
     "ever empty",
     "same link",
@@ -34,25 +35,30 @@ Cut = Literal["before answer", "mid body"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens instead of, or to, the right answer.
+    """What happens instead of the right response, or to it.
 
-    With `status` the request is refused: in Graph's envelope, or with `body` as it stands
-    (HTML, or "" for the empty 503). Without, the answer is worked out and then spoiled:
-    cut off, `truncate_json` (a complete answer of half a document) or its page forged:
-    `empty` keeps the link to this very page, `ever empty` leads to it by a new link each time,
-    `same link` repeats it below the items, `no link` drops it (a list ends early and keeps its
-    count), `duplicate` serves every item twice.
+    With `status` the request is rejected: with Graph's error body, or with `body` as it stands,
+    such as HTML, or "" for the empty 503. Without `status` the right response is computed and then
+    changed: `cut` closes the connection, `truncate_json` sends half of the JSON as a complete
+    response, and `page` names a forgery of the page:
 
-    Well-formed and wrong are: `nothing` (a complete answer without items, which counts none; of
-    delta with the link of the end, so that every change until now is swallowed), `less` (some
-    items are left out, and not counted), `partial` (of items there are only id and etag),
-    `no removals` and `no changes` (of delta, which never reports them again), `removed` (delta
-    reports as removed what is new or changed), `miscounted`
-    (folders count `off_by` more messages, and unread ones), `uncounted` (folders do not say how
-    many), `old` (an earlier answer to such a request, the oldest that is kept; see
-    `Behaviour.answers_kept`). A single object is forged like an item. `about` names by id the items
-    of which that is so; without it `less` leaves out every second one, and the others are about
-    all.
+    - `empty`: no items, and a link to this page
+    - `ever empty`: no items, and a new link to this page each time
+    - `same link`: the items, and a link to this page
+    - `no link`: the items without the link to the next page; a count stays as it was
+    - `duplicate`: every item twice
+    - `nothing`: a complete response without items, and 0 as its count; in delta with the
+      `deltaLink` of the round's end, so that all changes until now are lost
+    - `less`: some items are missing, and not counted
+    - `partial`: the items have only id and etag
+    - `no removals`, `no changes`: delta omits these and never reports them again
+    - `removed`: delta reports new and changed items as removed
+    - `miscounted`: folders count `off_by` more messages and unread messages
+    - `uncounted`: folders have no counts
+    - `old`: the oldest stored response to such a request; see `Behaviour.answers_kept`
+
+    A single object is forged like an item. `about` contains the ids of the items to forge. Without
+    `about`, `less` omits every second item, and the other forgeries change all items.
     """
 
     status: int | None = None
@@ -65,23 +71,26 @@ class Fault:
     delay_s: float = 0
     cut: Cut | None = None
     truncate_json: bool = False
-    page: Forgery | None = None
+    page: PageForgery | None = None
     about: Collection[str] = ()
     off_by: int = 1
 
     def __post_init__(self) -> None:
-        known = self.page in (None, *get_args(Forgery)) and self.cut in (None, *get_args(Cut))
+        known = self.page in (None, *get_args(PageForgery)) and self.cut in (None, *get_args(Cut))
         if not known:
             raise ValueError(f"no such fault: page={self.page!r} cut={self.cut!r}")
 
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """`path` is a regular expression searched in path and query, decoded.
+    """When to inject a fault.
 
-    `in_batch` says whether only items of a batch match, or only other requests. `nth` lets the
-    first n-1 matching requests pass; `times` None applies for ever; `rate` applies that share of
-    the matching requests; `lasts_s` ends it after so many seconds.
+    path: regular expression, searched in the decoded path and query.
+    in_batch: True matches only items of a batch, False only other requests.
+    nth: the first n-1 matching requests pass.
+    times: number of requests that get the fault; None: no limit.
+    rate: share of the matching requests that get the fault.
+    lasts_s: the rule ends after so many seconds.
     """
 
     fault: Fault
@@ -100,7 +109,7 @@ class Rule:
     def from_json(cls, document: Mapping[str, Any]) -> "Rule":
         """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
 
-        Raises TypeError or ValueError for anything unknown in it.
+        Raises TypeError or ValueError for unknown members.
         """
         rest = {name: value for name, value in document.items() if name not in ("match", "fault")}
         match = document.get("match", {})
@@ -111,7 +120,11 @@ class Rule:
         named = self.method in (None, method) and re.search(self.path, path) is not None
         return named and self.in_batch in (None, in_batch) and not over
 
-    def may_inject(self, chance: float) -> bool:
+    def should_inject(self, chance: float) -> bool:
+        """Count a matching request; return whether it gets the fault.
+
+        chance: a random number from 0 to 1; a request gets the fault if it is below `rate`.
+        """
         self.seen += 1
         if self.seen < self.nth or (self.times is not None and self.injected_count >= self.times):
             return False
@@ -122,7 +135,8 @@ class Rule:
 
 
 class FaultScript:
-    """Thread-safe; the same seed and order of requests give the same failures."""
+    """The rules of one server. Thread-safe; the same seed and order of requests give the same
+    faults."""
 
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()
@@ -140,7 +154,7 @@ class FaultScript:
     def next_for(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
         with self._lock:
             for rule in self._rules:
-                if rule.fits(method, path, in_batch=in_batch) and rule.may_inject(
+                if rule.fits(method, path, in_batch=in_batch) and rule.should_inject(
                     self._random.random()
                 ):
                     return rule.fault

@@ -1,4 +1,4 @@
-"""The folder tree of one mailbox: roles, localized names, hidden and search folders."""
+"""The folder tree of one mailbox: well-known, localized, hidden and search folders."""
 
 import sqlite3
 from base64 import urlsafe_b64encode
@@ -28,12 +28,16 @@ _HIDDEN_ROLES = frozenset({"conversationhistory"})
 
 
 class FolderNotFound(Exception):
-    """No folder of that id or role in this mailbox."""
+    """The mailbox has no folder with this id or role."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """`role` is the well-known name; `search_filter` is set on search folders only."""
+    """A mail folder.
+
+    role: its well-known name, such as `inbox`; None for other folders.
+    search_filter: the filter of a search folder; None for other folders.
+    """
 
     seq: int
     id: str
@@ -56,13 +60,13 @@ SELECT seq, id, parent_id, display_name, role, is_hidden, search_filter, total, 
 
 
 class FolderTree:
-    """Every change is written to the journal in the transaction that makes it."""
+    """The folders of one mailbox; each change and its journal entry share one transaction."""
 
     def __init__(self, database: Database, mailbox_id: str) -> None:
         self._database = database
         self._mailbox_id = mailbox_id
 
-    def plant(self) -> None:
+    def create_well_known_folders(self) -> None:
         """Create the well-known folders."""
         with self._database.transaction():
             for role, name in _ABOVE_THE_ROOT.items():
@@ -71,7 +75,8 @@ class FolderTree:
                 self.create(name, role=role, hidden=role in _HIDDEN_ROLES)
 
     def find(self, reference: str) -> Folder:
-        """Find it by id (case-sensitive) or by role (not). Raises FolderNotFound."""
+        """Return the folder with this id (case matters) or role (case does not). Raises
+        FolderNotFound."""
         row = self._database.row(
             _SELECT + "AND (id = ? OR role = ?)", self._mailbox_id, reference, reference.lower()
         )
@@ -80,7 +85,7 @@ class FolderTree:
         return _folder(row)
 
     def all(self) -> list[Folder]:
-        """Return all below the root at every level, parents before children of the same age."""
+        """Return all folders below the root, at every level, in the order of their creation."""
         everything = {
             row["id"]: _folder(row)
             for row in self._database.rows(_SELECT + "ORDER BY seq", self._mailbox_id)
@@ -122,7 +127,7 @@ class FolderTree:
         self._set(reference, "parent_id", self.find(parent).id)
 
     def remove(self, reference: str) -> None:
-        """Remove the folder; the caller has dealt with what was in it."""
+        """Remove the folder; the caller has already moved or deleted its mail."""
         with self._database.transaction():
             folder = self.find(reference)
             self._database.write("DELETE FROM folder WHERE id = ?", folder.id)

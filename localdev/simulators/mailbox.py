@@ -1,7 +1,8 @@
-"""One mailbox as its owner uses it; every change is journalled in its own transaction.
+"""One simulated mailbox as its owner uses it; each change and its journal entry share a
+transaction.
 
-A message has an immutable id, kept on every move, and a default id, new after each.
-The protocol faces only read what is stored here.
+A message has an immutable id, which stays on every move, and a default id, which changes. The Graph
+server only reads what is stored here.
 """
 
 import sqlite3
@@ -24,16 +25,19 @@ _IMPORT_BATCH = 500
 
 
 class MessageNotFound(Exception):
-    """No message of that id, in either form, in this mailbox."""
+    """The mailbox has no message with this id, neither as immutable nor as default id."""
 
 
-class CannotDelete(Exception):
-    """The message is beyond deleting: it was purged before."""
+class MessageAlreadyPurged(Exception):
+    """The message cannot be deleted, because it is in the folder of purges already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMessage:
-    """`properties` are Graph's, without ids, folder, read state and body."""
+    """A message of a mailbox.
+
+    `properties` are those of Graph's message, without ids, folder, read state and body.
+    """
 
     seq: int
     folder_id: str
@@ -59,7 +63,7 @@ def stored_message(row: sqlite3.Row) -> StoredMessage:
 
 
 class Mailbox:
-    """Messages and folders of one user. Ids of either form are accepted everywhere."""
+    """Messages and folders of one user. Every method accepts immutable and default ids."""
 
     def __init__(self, database: Database, user_id: str) -> None:
         owner = database.row("SELECT * FROM mailbox WHERE id = ?", user_id)
@@ -71,7 +75,7 @@ class Mailbox:
         self.database = database
 
     def message(self, message_id: str) -> StoredMessage:
-        """Raises MessageNotFound."""
+        """Return the message with this id. Raises MessageNotFound."""
         row = self.database.row(
             f"SELECT {COLUMNS} FROM message"
             " WHERE (immutable_id = ? OR default_id = ?) AND mailbox_id = ?",
@@ -91,11 +95,11 @@ class Mailbox:
         return [stored_message(row) for row in rows]
 
     def deliver(self, item: MailItem, folder: str = "inbox") -> str:
-        """Deliver it; return the new message's immutable id."""
+        """Store a new message in the folder; return its immutable id."""
         return self._insert(item, self.folders.find(folder).id)
 
     def load(self, items: Iterable[MailItem]) -> int:
-        """Store many, creating the folders they name; the number stored."""
+        """Store many messages, creating the folders that they name; return the number stored."""
         stored, remaining = 0, iter(items)
         paths: dict[tuple[str, ...], str] = {}
         while batch := list(islice(remaining, _IMPORT_BATCH)):
@@ -108,7 +112,8 @@ class Mailbox:
         return stored
 
     def folder_at(self, path: tuple[str, ...]) -> str:
-        """Id of the folder at a path of display names below the root, created where missing."""
+        """Return the id of the folder at a path of display names below the root; create missing
+        folders."""
         parent = self.folders.find("msgfolderroot" if path else "inbox").id
         for name in path:
             named = [one.id for one in self.folders.children(parent) if one.display_name == name]
@@ -116,9 +121,10 @@ class Mailbox:
         return parent
 
     def update(self, message_id: str, **changes: Any) -> None:
-        """Change Graph properties, e.g. `isRead=True, categories=["Red"]`.
+        """Change properties of a message by their Graph names, e.g. `isRead=True,
+        categories=["Red"]`.
 
-        As on the service, a new read state alone leaves change key and modification time.
+        As in Graph, a new read state alone does not change change key and modification time.
         """
         with self.database.transaction():
             message = self.message(message_id)
@@ -139,7 +145,7 @@ class Mailbox:
             self._journal("update", message, fields=",".join(changes))
 
     def move(self, message_id: str, destination: str) -> str:
-        """Move it; return the immutable id, which stays: the default id becomes another."""
+        """Move the message; return its immutable id, which stays. Its default id changes."""
         with self.database.transaction():
             message, target = self.message(message_id), self.folders.find(destination)
             kind = "older moved in" if self._is_older(message, target.id) else "moved in"
@@ -152,7 +158,7 @@ class Mailbox:
             return message.immutable_id
 
     def copy(self, message_id: str, destination: str) -> str:
-        """Copy it; return the copy's immutable id."""
+        """Copy the message to a folder; return the copy's immutable id."""
         with self.database.transaction():
             message, target = self.message(message_id), self.folders.find(destination)
             new_id = new_immutable_id()
@@ -167,44 +173,51 @@ class Mailbox:
             return new_id
 
     def delete(self, message_id: str) -> None:
-        """Move it to Deleted Items; from there to the recoverable items, out of every listing."""
+        """Move the message to Deleted Items; a message that is already there to the recoverable
+        items.
+
+        No listing contains the recoverable items.
+        """
         folder = self.message(message_id).folder_id
         deleted = folder == self.folders.find("deleteditems").id
         self.move(message_id, "recoverableitemsdeletions" if deleted else "deleteditems")
 
     def delete_permanently(self, message_id: str) -> None:
-        """To the purges, where it can only be read by id. Raises CannotDelete when it is there."""
+        """Move the message to the folder of purges, where clients can read it only by its id.
+
+        Raises MessageAlreadyPurged when it is in that folder already.
+        """
         purges = self.folders.find("recoverableitemspurges").id
         if self.message(message_id).folder_id == purges:
-            raise CannotDelete(message_id)
+            raise MessageAlreadyPurged(message_id)
         self.move(message_id, purges)
 
     def purge(self, message_id: str) -> None:
-        """Leave nothing of it, as after the retention period."""
+        """Delete the message with all traces, as the service does after the retention period."""
         with self.database.transaction():
             message = self.message(message_id)
             self._journal("gone", message)
             self.database.write("DELETE FROM message WHERE seq = ?", message.seq)
 
     def send_draft(self, message_id: str) -> str:
-        """Turn the draft into a sent message under the same immutable id."""
+        """Turn a draft into a sent message with the same immutable id; return the id."""
         with self.database.transaction():
             self.update(message_id, isDraft=False, sentDateTime=_now())
             return self.move(message_id, "sentitems")
 
     def renew_immutable_id(self, message_id: str) -> str:
-        """Give it a new id, as an export and import into the same folder does."""
+        """Give the message a new immutable id, as an export and import into its folder does."""
         with self.database.transaction():
             copied = self.copy(message_id, self.message(message_id).folder_id)
             self.purge(message_id)
             return copied
 
     def delete_folder(self, folder: str) -> None:
-        """Move the folder with its mail below Deleted Items."""
+        """Move the folder with its mail to Deleted Items."""
         self.folders.move(folder, "deleteditems")
 
     def purge_folder(self, folder: str) -> None:
-        """Leave nothing of the folder, its children and their mail."""
+        """Delete the folder, its child folders and all their mail."""
         with self.database.transaction():
             for child in self.folders.children(folder):
                 self.purge_folder(child.id)
@@ -213,7 +226,7 @@ class Mailbox:
             self.folders.remove(folder)
 
     def expire_delta_links(self, folder: str | None = None) -> None:
-        """Expire every link handed out so far (410), of one folder or of the whole mailbox."""
+        """Make every delta link issued so far fail with 410: of one folder, or of the mailbox."""
         folders = [self.folders.find(folder).id] if folder else self._every_chain()
         for folder_id in folders:
             self.database.write(
@@ -237,7 +250,10 @@ class Mailbox:
         return immutable_id
 
     def _is_older(self, message: StoredMessage, folder_id: str) -> bool:
-        """Older than everything there, which the service then reports twice."""
+        """Return whether the message is older than all in the folder.
+
+        When such a message is moved into the folder, the service reports it twice.
+        """
         oldest = self.database.row(
             "SELECT min(received_at) AS at FROM message WHERE folder_id = ?", folder_id
         )

@@ -1,4 +1,4 @@
-"""A mail as Graph's message resource: what is stored once and served many times."""
+"""Convert a mail to the properties of Graph's message resource, which are stored once."""
 
 import html
 import re
@@ -17,15 +17,15 @@ _UNKNOWN_SECTION = re.compile(
 
 
 def wire_time(moment: datetime) -> str:
-    """Return UTC in whole seconds, as Graph writes it: `2026-01-31T09:30:00Z`."""
+    """Return the time in UTC and whole seconds as Graph writes it: `2026-01-31T09:30:00Z`."""
     # isoformat, since strftime writes the year 150 with three digits.
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def properties_of(item: MailItem) -> dict[str, Any]:
-    """Return all stored properties of Graph's message but ids, folder, read state and body.
+    """Return the mail as properties of Graph's message, without ids, folder, read state and body.
 
-    `from` and `sender` are left out, not null, where a draft has none.
+    `from` and `sender` are left out, not null, if a draft has no sender.
     """
     conversation = uuid5(NAMESPACE_URL, item.conversation or item.subject).hex
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
@@ -58,7 +58,7 @@ def properties_of(item: MailItem) -> dict[str, Any]:
 
 
 def preview(body: str, body_type: str) -> str:
-    """Return the first 255 characters as text on one line, as Outlook computes bodyPreview."""
+    """Return the first 255 characters of the body as one line of text, Graph's bodyPreview."""
     # A whole newsletter need not be parsed for its first line.
     text = html_to_text(body[:20_000]) if body_type == "html" else body[:4_000]
     return re.sub(r"\s+", " ", text).strip()[:PREVIEW_CHARS]

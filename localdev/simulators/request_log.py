@@ -1,4 +1,4 @@
-"""Requests that the Graph simulator received, for tests and the dashboard to read."""
+"""Requests that the Graph simulator received, for tests and the dashboard."""
 
 import threading
 from collections import deque
@@ -10,7 +10,11 @@ _KEPT = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """`link` is `next` or `delta` for a followed link; `in_flight` counts others at arrival."""
+    """One request to the Graph simulator.
+
+    link: `next` or `delta` if the request followed such a link; None for other requests.
+    in_flight: number of other requests of the mailbox at its arrival.
+    """
 
     at: float
     method: str
@@ -26,7 +30,7 @@ class RequestRecord:
 
 
 class RequestLog:
-    """The newest 100,000 requests, items of batches each on their own."""
+    """The newest 100,000 requests; each item of a batch is a request."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -17,17 +17,20 @@ PERSONAL_DOMAINS = ("outlook.com", "hotmail.com", "live.com")
 
 
 class UserNotFound(Exception):
-    """No mailbox of that address or user id."""
+    """No mailbox has this address or user id."""
 
 
-def tenant_of(address: str) -> str:
-    """Personal accounts are all in one tenant of Microsoft's (Entra docs, "ID token claims")."""
+def tenant_id_for_address(address: str) -> str:
+    """Return the tenant id of the address; all personal accounts share one tenant of Microsoft's.
+
+    Source: Microsoft identity platform docs, "ID token claims".
+    """
     personal = address.rpartition("@")[2].lower() in PERSONAL_DOMAINS
     return PERSONAL_TENANT_ID if personal else TENANT_ID
 
 
 class Service:
-    """All of it is kept in one folder and found again by the next process."""
+    """State of both services, stored in one folder, so that the next process continues with it."""
 
     def __init__(self, data: Path) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -40,11 +43,12 @@ class Service:
         self.log = RequestLog()
 
     def set_behaviour(self, **values: Any) -> None:
-        """Raises TypeError for an unknown switch."""
+        """Set switches of `Behaviour` by name. Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 
     def add_mailbox(self, address: str, display_name: str) -> Mailbox:
-        """Return the mailbox of that address, created with its well-known folders when missing."""
+        """Return the mailbox of the address; create it with its well-known folders if it is
+        missing."""
         user_id = str(uuid5(NAMESPACE_DNS, address.lower()))
         with self.database.transaction():
             created = self.database.write(
@@ -53,11 +57,11 @@ class Service:
             )
             mailbox = Mailbox(self.database, user_id)
             if created:
-                mailbox.folders.plant()
+                mailbox.folders.create_well_known_folders()
         return mailbox
 
     def mailbox(self, user: str) -> Mailbox:
-        """Find it by address or user id. Raises UserNotFound."""
+        """Return the mailbox of an address or user id. Raises UserNotFound."""
         row = self.database.row("SELECT id FROM mailbox WHERE id = ? OR address = ?", user, user)
         if row is None:
             raise UserNotFound(user)

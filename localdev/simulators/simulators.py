@@ -1,4 +1,4 @@
-"""Both services on their ports, with one mailbox model behind them."""
+"""Run both simulated services on their ports, with the same mailboxes."""
 
 from pathlib import Path
 from secrets import token_urlsafe
@@ -20,11 +20,14 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 
 class Simulators:
-    """Runs as a context manager; ports of 0 become free ones. Raises OSError for taken ones.
+    """Both services, from `start` to `stop`; also a context manager. A port of 0 becomes a free
+    one.
 
-    host: by which of the loopback's names its own links call it.
-    client_secret: of the application; None: one that is made at the first start and kept.
-    control_secret: of the back door `/_sim/`; None: the same.
+    host: the loopback host in the services' links, 127.0.0.1 or localhost.
+    client_secret: secret of the application; None: a secret that is made once and stored.
+    control_secret: secret of the control API `/_sim/`; None: a secret that is made once and stored.
+
+    Raises OSError when a port is in use.
     """
 
     def __init__(
@@ -85,7 +88,7 @@ class Simulators:
     def access_token(
         self, mailbox: Mailbox, *, scope: str = _DELEGATED_SCOPE, lifetime_s: int = 3600
     ) -> str:
-        """Return a token of that user without the sign-in, for tests of Graph alone."""
+        """Return an access token of the mailbox's user without a sign-in, for tests of Graph."""
         claims = {"aud": GRAPH_AUDIENCE, "appid": self._client_id, "scp": scope}
         return self._signer.sign({**claims, "oid": mailbox.user_id}, lifetime_s=lifetime_s)
 

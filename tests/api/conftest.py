@@ -145,7 +145,7 @@ def microsoft(
         kept.clear()
     simulators.service.log.clear()
     for each in simulators.notifier.subscriptions():
-        simulators.notifier.expire(each["mailbox_id"])
+        simulators.notifier.expire_subscriptions(each["mailbox_id"])
 
 
 @pytest.fixture

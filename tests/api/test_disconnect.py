@@ -282,7 +282,7 @@ def test_a_tick_ends_what_it_made_while_the_account_was_disconnected(
     has_ended: bool,
 ) -> None:
     """Or while only the provider was called: the account may lose its tokens at any moment."""
-    microsoft.notifier.expire(microsoft.service.mailbox(ANN).user_id)
+    microsoft.notifier.expire_subscriptions(microsoft.service.mailbox(ANN).user_id)
     sql(RENEW_NOW)
     subscriber.at_handshake = lambda: (
         remove(api, account_id) if has_ended else push.end_push(AccountOfCaller(account_id, "ann"))

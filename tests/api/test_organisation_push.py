@@ -91,7 +91,7 @@ def test_each_lifecycle_event_is_acted_on(
 ) -> None:
     sql("UPDATE mailsync.provider_subscriptions SET next_try_at = now() + interval '1 day'")
     before = microsoft.notifier.subscriptions()[0]
-    microsoft.notifier.lifecycle(mailbox.user_id, event)
+    microsoft.notifier.send_lifecycle_event(mailbox.user_id, event)
     assert subscriber.receives(1)
 
     notify(api, subscriber.items)

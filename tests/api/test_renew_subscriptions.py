@@ -103,7 +103,7 @@ def test_a_renewal_comes_early_and_makes_nothing_due(microsoft: Simulators, sql:
 def test_one_that_is_gone_is_made_anew_and_due(microsoft: Simulators, sql: Sql) -> None:
     tick()
     old = only_one(microsoft)
-    microsoft.notifier.expire(old["mailbox_id"])
+    microsoft.notifier.expire_subscriptions(old["mailbox_id"])
     sql(f"{RENEW_NOW};{NOT_DUE}")
 
     assert tick() == ONE_MADE

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from localdev.mail.generate import NEWEST, generate_mail
+from localdev.mail.generate import NEWEST_MESSAGE_TIME, generate_mail
 from localdev.mail.item import MailItem
 from localdev.simulators.folders import Folder
 from localdev.simulators.mailbox import Mailbox
@@ -88,6 +88,6 @@ def _named(mailbox: Mailbox, name: str) -> Folder:
 
 
 def _mail(subject: str, *, minute: int, **fields: Any) -> MailItem:
-    at = NEWEST + timedelta(minutes=minute)
+    at = NEWEST_MESSAGE_TIME + timedelta(minutes=minute)
     body = f"The body of {subject}."
     return MailItem(subject=subject, body=body, received_at=at, sent_at=at, **fields)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from localdev.mail.generate import NEWEST
+from localdev.mail.generate import NEWEST_MESSAGE_TIME
 from localdev.mail.item import MailItem
 from localdev.simulators.folders import Folder
 from localdev.simulators.mailbox import Mailbox, StoredMessage
@@ -38,7 +38,7 @@ class Change:
 
 
 def _deliver(mailbox: Mailbox, folder: Folder, number: int) -> None:
-    at = NEWEST - timedelta(minutes=number * 37 % 400)
+    at = NEWEST_MESSAGE_TIME - timedelta(minutes=number * 37 % 400)
     subject = f"mail {number}"
     item = MailItem(
         subject=subject,

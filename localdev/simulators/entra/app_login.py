@@ -1,7 +1,7 @@
-"""How the application itself proves who it is: by its secret, or by an assertion it has signed.
+"""Check the application's credentials: its client secret, or an assertion that it has signed.
 
-Sources: Microsoft identity platform docs, "Application authentication certificate credentials"
-and "Authentication and authorization error codes"; RFC 7523.
+Sources: Microsoft identity platform docs, "Application authentication certificate credentials" and
+    "Authentication and authorization error codes"; RFC 7523.
 """
 
 import hmac
@@ -20,7 +20,7 @@ JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class TokenError(Exception):
-    """An error of the token endpoint: OAuth's word and the AADSTS number."""
+    """An error response of the token endpoint: OAuth's error code and Microsoft's AADSTS number."""
 
     def __init__(self, error: str, number: int, sentence: str, status: int = 400) -> None:
         super().__init__(f"AADSTS{number}: {sentence}")
@@ -36,7 +36,7 @@ class AppLogin:
         self._secret = client_secret
 
     def upload(self, pem: str) -> None:
-        """Register a certificate of the app. Raises ValueError when it is none."""
+        """Register a certificate of the app. Raises ValueError when `pem` is not a certificate."""
         certificate = x509.load_pem_x509_certificate(pem.encode())
         thumbprint = urlsafe_b64encode(certificate.fingerprint(SHA256())).decode().rstrip("=")
         public = certificate.public_bytes(Encoding.PEM).decode()
@@ -44,8 +44,8 @@ class AppLogin:
             "INSERT INTO app_certificate VALUES (?, ?) ON CONFLICT DO NOTHING", thumbprint, public
         )
 
-    def check(self, form: dict[str, str], token_url: str) -> None:
-        """Raises TokenError."""
+    def check_client(self, form: dict[str, str], token_url: str) -> None:
+        """Check the application's credentials in a token request. Raises TokenError."""
         if form.get("client_id") != self.client_id:
             sentence = "Application was not found in the directory."
             raise TokenError("unauthorized_client", 700016, sentence)

@@ -1,4 +1,4 @@
-"""A local certificate authority, because msal insists on https with a valid certificate."""
+"""A local certificate authority, because msal requires https with a valid certificate."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,9 @@ _RENEW_BEFORE = timedelta(days=30)
 
 
 def server_tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return a context for localhost and 127.0.0.1, and the CA file that verifies it.
+    """Return a TLS context for localhost and 127.0.0.1, and the file of the CA that verifies it.
 
-    Both are kept in the folder and made anew only when they near their end.
+    Certificate and CA are stored in the folder and replaced only shortly before they expire.
     """
     ca_file, server_file = folder / "ca.pem", folder / "server.pem"
     if not (ca_file.exists() and server_file.exists() and _is_fresh(ca_file)):

@@ -1,4 +1,4 @@
-"""Who has consented to what: codes that work once and refresh tokens that rotate.
+"""Users' consents, with authorization codes that work once and refresh tokens that rotate.
 
 Source: Microsoft identity platform docs, v2-oauth2-auth-code-flow and refresh-tokens.
 """
@@ -13,12 +13,15 @@ from localdev.simulators.database import Database
 
 CODE_LIFETIME_S = 600
 REFRESH_LIFETIME_S = 90 * 24 * 3600
-REVOKED = 50173
-INACTIVE = 700082
+AADSTS_GRANT_REVOKED = 50173
+AADSTS_TOKEN_INACTIVE = 700082
 
 
 class GrantRefused(Exception):
-    """`number` is the AADSTS code; the OAuth error is `invalid_grant` for all of them."""
+    """A code or refresh token is rejected with the OAuth error `invalid_grant`.
+
+    `number` is the AADSTS code.
+    """
 
     def __init__(self, number: int, sentence: str) -> None:
         super().__init__(f"AADSTS{number}: {sentence}")
@@ -54,7 +57,7 @@ class Consents:
     def redeem_code(
         self, code: str, *, redirect_uri: str, verifier: str | None
     ) -> tuple[str, str | None]:
-        """Return the consent's id and the nonce. A code is spent even where it is refused."""
+        """Return the id of the code's consent, and the nonce. A rejected code is used up too."""
         with self._database.transaction():
             row = self._database.row("SELECT * FROM code WHERE value = ?", code)
             self._database.write("DELETE FROM code WHERE value = ?", code)
@@ -77,13 +80,18 @@ class Consents:
         )
         return token
 
-    def consent_of(self, refresh_token: str) -> str:
-        """Return the consent behind it; the old token stays good when a new one is issued."""
+    def find_consent_id(self, refresh_token: str) -> str:
+        """Return the id of the refresh token's consent.
+
+        The token stays valid after a newer one has been issued. Raises GrantRefused.
+        """
         row = self._database.row("SELECT * FROM refresh_token WHERE value = ?", refresh_token)
         if row is None:
             raise GrantRefused(9002313, "Invalid request. The refresh token is malformed.")
         if row["expires_at"] < time.time():
-            raise GrantRefused(INACTIVE, "The refresh token has expired due to inactivity.")
+            raise GrantRefused(
+                AADSTS_TOKEN_INACTIVE, "The refresh token has expired due to inactivity."
+            )
         return str(row["consent_id"])
 
     def user_and_scope(self, consent_id: str) -> tuple[str, str]:
@@ -95,8 +103,8 @@ class Consents:
             )
         return row["user_id"], row["scope"]
 
-    def revoke(self, user_id: str, number: int = REVOKED) -> int:
-        """Refuse every consent of the user from now on; return the number of them."""
+    def revoke(self, user_id: str, number: int = AADSTS_GRANT_REVOKED) -> int:
+        """Reject every consent of the user from now on; return the number of consents."""
         return self._database.write(
             "UPDATE consent SET refusal = ? WHERE user_id = ?", number, user_id
         )

@@ -1,7 +1,8 @@
 """The identity platform over https: discovery, authorize page and token endpoint.
 
 Sources: Microsoft identity platform docs (v2-oauth2-auth-code-flow,
-v2-oauth2-client-creds-grant-flow, v2-admin-consent, reference-error-codes) and the msal library.
+    v2-oauth2-client-creds-grant-flow, v2-admin-consent, reference-error-codes) and the msal
+    library.
 """
 
 import re
@@ -24,7 +25,7 @@ from localdev.simulators.service import (
     TENANT_ID,
     Service,
     UserNotFound,
-    tenant_of,
+    tenant_id_for_address,
 )
 
 CLIENT_ID = "6731de76-14a6-49ae-97bc-6eba6914391e"
@@ -34,12 +35,15 @@ _OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 
 def is_browser_path(path: str) -> bool:
-    """Return whether people open it in a browser; all other endpoints are for programs."""
+    """Return whether people open the path in a browser; all other endpoints are for programs."""
     return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent"))
 
 
 class EntraServer:
-    """An application for `Server`; both URLs are known once the servers have their ports."""
+    """The identity platform as an application for `Server`.
+
+    Its URL and Graph's are set once the servers have their ports.
+    """
 
     def __init__(
         self, service: Service, signer: TokenSigner, *, client_id: str, client_secret: str
@@ -96,7 +100,7 @@ class EntraServer:
         return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
-        """Take the page's form: the parameters of the authorize request, and the account."""
+        """Handle the sign-in form: parameters of the authorize request, and the chosen account."""
         query = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
         fault = self._authorize_fault(query)
         if fault:
@@ -107,7 +111,10 @@ class EntraServer:
         return self._consented(query, query.get("account", ""))
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
-        """Consent as an administrator, at once; the redirect has no code (v2-admin-consent)."""
+        """Consent as an administrator; the redirect has no code.
+
+        Source: v2-admin-consent.
+        """
         query = dict(parse_qsl(request.query))
         fault = self._authorize_fault(query | {"response_type": "code"})
         if fault:
@@ -117,7 +124,7 @@ class EntraServer:
         return _redirect(query, granted)
 
     def _authorize_fault(self, query: dict[str, str]) -> Response | None:
-        """Shown on a page and never redirected: the address cannot be trusted yet."""
+        """Return an error page; a redirect would go to an address that is not yet trusted."""
         if query.get("client_id") != self._client_id:
             return _refusal_page("AADSTS700016: Application was not found in the directory.")
         if not query.get("redirect_uri"):
@@ -147,7 +154,7 @@ class EntraServer:
         if fault:
             return _injected(fault)
         try:
-            self.app_login.check(form, f"{self.base_url}{request.path}")
+            self.app_login.check_client(form, f"{self.base_url}{request.path}")
             if "client_secret" in form and self._service.behaviour.app_secret_expired:
                 sentence = "The provided client secret keys for app are expired."
                 raise TokenError("invalid_client", 7000222, sentence, 401)
@@ -167,7 +174,7 @@ class EntraServer:
                 )
                 return self._user_tokens(tenant, consent_id, nonce)
             case "refresh_token":
-                consent_id = self.consents.consent_of(form.get("refresh_token", ""))
+                consent_id = self.consents.find_consent_id(form.get("refresh_token", ""))
                 return self._user_tokens(tenant, consent_id, None)
             case "client_credentials":
                 return self._app_token(tenant, form.get("scope", ""))
@@ -189,14 +196,14 @@ class EntraServer:
             **({"nonce": nonce} if nonce else {}),
         }
         granted["id_token"] = self._signer.sign(id_claims, lifetime_s=3600)
-        client_info = orjson.dumps({"uid": user_id, "utid": tenant_of(mailbox.address)})
+        client_info = orjson.dumps({"uid": user_id, "utid": tenant_id_for_address(mailbox.address)})
         granted["client_info"] = urlsafe_b64encode(client_info).decode().rstrip("=")
         if "offline_access" in requested:
             granted["refresh_token"] = self.consents.new_refresh_token(consent_id)
         return granted
 
     def _app_token(self, tenant: str, scope: str) -> dict[str, Any]:
-        """Issue it in a tenant whose administrator has agreed to the app."""
+        """Issue a token to the app itself, in a tenant whose administrator has consented to it."""
         behaviour = self._service.behaviour
         if tenant in _OF_SEVERAL or not behaviour.tenant_consented:
             sentence = f"Application was not found in the directory '{tenant}'."
@@ -226,7 +233,7 @@ def _refusal_page(sentence: str) -> Response:
 
 
 def _injected(fault: Fault) -> Response:
-    """Return what the token endpoint returns instead: an error of OAuth, or `body` as it stands."""
+    """Return the token endpoint's response for a fault: an OAuth error, or the fault's `body`."""
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         headers["Retry-After"] = f"{fault.retry_after:g}"

@@ -1,4 +1,4 @@
-"""The page on which one picks a simulated account and consents."""
+"""The page on which a person chooses a simulated account and consents."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,10 @@ button{{display:block;width:100%;margin:.5rem 0;padding:.75rem;text-align:left;f
 
 
 def sign_in_page(query: Mapping[str, str], mailboxes: Sequence[Mailbox]) -> bytes:
-    """`query` are the parameters of the authorize request, sent along with the choice."""
+    """Return the page as HTML.
+
+    Its form sends `query`, the parameters of the authorize request, again with the choice.
+    """
     hidden = "".join(
         f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
         for name, value in query.items()

@@ -1,4 +1,4 @@
-"""Signed tokens: what the identity platform issues and Graph checks.
+"""Access tokens that the simulated identity platform signs and the simulated Graph checks.
 
 Source: Microsoft identity platform docs, access-tokens and id-tokens.
 """
@@ -20,23 +20,28 @@ KEY_ID = "mailsync-simulator"
 
 
 class TokenRefused(Exception):
-    """Graph's sentence on why a token is not accepted."""
+    """An access token is not accepted; the message is the sentence that Graph returns."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
-    """`user_id` is None for an app that acts by itself; `grants` are its scopes or roles."""
+class BearerClaims:
+    """The verified claims of an access token.
+
+    user_id: the signed-in user; None for an app without a user.
+    grants: the token's scopes, or the app's roles.
+    """
 
     user_id: str | None
     app_id: str
     grants: frozenset[str]
 
-    def may(self, *wanted: str) -> bool:
+    def has_any_grant(self, *wanted: str) -> bool:
+        """Return whether the token has at least one of these scopes or roles."""
         return not self.grants.isdisjoint(wanted)
 
 
 class TokenSigner:
-    """One RSA key per data folder, so that tokens outlive the process that issued them."""
+    """Signs and verifies tokens by an RSA key of the data folder, so they survive a restart."""
 
     def __init__(self, database: Database) -> None:
         stored = database.secret("token key", _new_key)
@@ -55,8 +60,8 @@ class TokenSigner:
             headers={"kid": KEY_ID},
         )
 
-    def bearer(self, token: str) -> Bearer:
-        """Raises TokenRefused."""
+    def verify_token(self, token: str) -> BearerClaims:
+        """Return the claims of a valid access token. Raises TokenRefused."""
         try:
             claims = jwt.decode(
                 token, self._key.public_key(), algorithms=["RS256"], audience=GRAPH_AUDIENCE
@@ -65,7 +70,7 @@ class TokenSigner:
             raise TokenRefused(_sentence(token, refusal)) from refusal
         grants = frozenset([*claims.get("scp", "").split(), *claims.get("roles", [])])
         user_id = claims["oid"] if "scp" in claims else None
-        return Bearer(user_id=user_id, app_id=claims["appid"], grants=grants)
+        return BearerClaims(user_id=user_id, app_id=claims["appid"], grants=grants)
 
     def public_jwk(self) -> dict[str, Any]:
         jwk = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)

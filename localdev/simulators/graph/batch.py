@@ -1,4 +1,4 @@
-"""`$batch`: up to twenty requests in one, of which the service runs four at a time.
+"""JSON batching (`$batch`): up to twenty requests in one, of which four run at a time.
 
 Source: Microsoft Graph docs, json-batching and throttling-limits.
 """
@@ -17,18 +17,19 @@ from localdev.http_server import Request, Response
 from localdev.simulators.graph.errors import bad_request
 
 MAX_REQUESTS = 20
-DISPATCHED_AT_ONCE = 4
+MAX_CONCURRENT_REQUESTS = 4
 
-Serve = Callable[[Request], Response]
+ServeRequest = Callable[[Request], Response]
 
 
-def run_batch(request: Request, serve: Serve) -> dict[str, Any]:
-    """Return the document of the 200 response, whatever became of its items.
+def run_batch(request: Request, serve: ServeRequest) -> dict[str, Any]:
+    """Serve the requests of a batch; return the document of the 200 response.
 
-    Raises GraphError 400 for a batch that is malformed as a whole.
+    A failed request has its status in the document. Raises GraphError 400 when the whole batch is
+    malformed.
     """
     run = partial(_run, outer=request, serve=serve)
-    with ThreadPoolExecutor(DISPATCHED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS) as pool:
         return {"responses": list(pool.map(run, _items(request.body)))}
 
 
@@ -48,7 +49,7 @@ def _items(body: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def _run(item: Mapping[str, Any], *, outer: Request, serve: Serve) -> dict[str, Any]:
+def _run(item: Mapping[str, Any], *, outer: Request, serve: ServeRequest) -> dict[str, Any]:
     response = serve(_inner_request(item, outer))
     result = {"id": item["id"], "status": response.status, "headers": dict(response.headers)}
     if response.body:
@@ -57,7 +58,7 @@ def _run(item: Mapping[str, Any], *, outer: Request, serve: Serve) -> dict[str, 
 
 
 def _item_body(content: bytes) -> Any:
-    """Return JSON as it is, anything else (a proxy's page) in base64."""
+    """Return a JSON body as it is, and any other body, such as a proxy's error page, in base64."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -65,7 +66,7 @@ def _item_body(content: bytes) -> Any:
 
 
 def _inner_request(item: Mapping[str, Any], outer: Request) -> Request:
-    """Make the item's request: the bearer is the batch's, every other header the item's own."""
+    """Make the request of a batch item: the batch's bearer token, the item's other headers."""
     headers = Message()
     for name, value in item.get("headers", {}).items():
         headers[name] = value

@@ -1,4 +1,4 @@
-"""One request after its doors (token, faults, throttle), and what is answered to it."""
+"""A request that has passed token check, faults and throttle, and the result of its handler."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,15 +14,17 @@ from localdev.simulators.mailbox import Mailbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`owner` is how the URL names the mailbox: `me` or `users('…')`; `names` its ids.
+    """A request to Graph as its handler sees it.
 
-    `user_id` is who is signed in; None: the application asks for itself.
+    owner_path: the mailbox as it stands in the request's URL, `me` or `users('…')`.
+    path_ids: the ids in the request's path, such as folder and message id.
+    user_id: the signed-in user; None: the application without a user.
     """
 
     mailbox: Mailbox
     user_id: str | None
-    owner: str
-    names: tuple[str, ...]
+    owner_path: str
+    path_ids: tuple[str, ...]
     query: Query
     prefer: Preferences
     headers: Mapping[str, str]
@@ -39,20 +41,25 @@ class Call:
         return View(select=query.select("message"), immutable_ids=self.prefer.immutable_ids)
 
     def url(self, path: str, options: Mapping[str, str | int]) -> str:
-        """Absolute, with ids in function form, as the service writes its links."""
+        """Return an absolute URL with ids in function form, as the service writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
-        return f"{self.base_url}/{self.owner}/{path}?{query}"
+        return f"{self.base_url}/{self.owner_path}/{path}?{query}"
 
-    def context(self, of: str) -> str:
+    def odata_context(self, of: str) -> str:
+        """Return the value of `@odata.context` for a response that contains `of`."""
         return f"{self.base_url}/$metadata#{of}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallResult:
-    """`full` and `lean` count the messages in it, with and without body, for the latency."""
+    """The result of a handler.
+
+    full_message_count: number of messages in it with their bodies, for the latency.
+    bodiless_message_count: number of messages in it without their bodies, for the latency.
+    """
 
     status: int = 200
     document: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    full: int = 0
-    lean: int = 0
+    full_message_count: int = 0
+    bodiless_message_count: int = 0

@@ -1,4 +1,4 @@
-"""Faults of the script put to work: refusals, broken transport and forged pages."""
+"""Apply injected faults to responses: rejections, broken transport and forged pages."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ def error_of_fault(fault: Fault) -> GraphError:
 
 
 def corrupt_body(response: Response, fault: Fault) -> Response:
-    """Change what goes over the wire: its body, its length or its end."""
+    """Change the bytes of the response: its body, its length or its end."""
     if fault.html:
         page = _HTML.format(fault.message or "The service is unavailable.").encode()
         headers = {**response.headers, "Content-Type": "text/html"}
@@ -40,7 +40,7 @@ def corrupt_body(response: Response, fault: Fault) -> Response:
 
 
 def corrupt_page(result: CallResult, fault: Fault, own_url: str) -> CallResult:
-    """Forge the page of a collection, or a single object; `own_url` is the link that led to it."""
+    """Forge a page of a collection or a single object; `own_url` is the URL of the request."""
     if fault.page is None or not isinstance(result.document, dict):
         return result
     if "value" not in result.document:
@@ -69,7 +69,7 @@ def _items(document: Mapping[str, Any], fault: Fault) -> list[Any]:
 
 
 def _with_items(document: dict[str, Any], items: list[Any]) -> dict[str, Any]:
-    """Put these items on the page; a list that counts its items does not count the others."""
+    """Replace the page's items; a count of items on the page then counts only these."""
     lacking = len(document["value"]) - len(items)
     if "@odata.count" in document and lacking > 0:
         document["@odata.count"] = document["@odata.count"] - lacking if items else 0

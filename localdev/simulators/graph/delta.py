@@ -1,7 +1,7 @@
-"""Delta rounds: a walk over what is there, then the changes since the walk began.
+"""Serve delta rounds: first everything that exists, then the changes since that listing began.
 
-What changes during a walk is served again in the first round after it, so nothing falls
-between the two. Source: Microsoft Graph docs, delta-query-messages.
+Changes during the listing are reported in the first round after it, so none is lost between the
+two. Source: Microsoft Graph docs, delta-query-messages.
 """
 
 from dataclasses import replace
@@ -13,26 +13,26 @@ from localdev.simulators.graph.query import DEFAULT_PAGE, Query
 
 Position = tuple[str | int, ...]
 # A page: its objects, where it ended, and whether there is more.
-Served = tuple[list[dict[str, Any]], Position | None, bool]
+FeedPage = tuple[list[dict[str, Any]], Position | None, bool]
 
 
 class Feed(Protocol):
-    """What a chain runs over: the messages of a folder, or the folders of a mailbox."""
+    """The items of a delta query: the messages of one folder, or the folders of one mailbox."""
 
     owner_id: str
     path: str
 
-    def walk(self, position: Position | None, size: int) -> Served: ...
-    def changes(self, since: int, until: int, position: Position | None, size: int) -> Served: ...
+    def list_items(self, position: Position | None, size: int) -> FeedPage: ...
+    def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage: ...
 
 
-def journal_end(call: Call) -> int:
+def newest_journal_number(call: Call) -> int:
     row = call.mailbox.database.row("SELECT coalesce(max(seq), 0) AS seq FROM change")
     return int(row["seq"]) if row else 0
 
 
-def cursor_of(call: Call, owner_id: str) -> DeltaCursor:
-    """Opened from the link's token, or of a new chain when there is none.
+def open_delta_cursor(call: Call, owner_id: str) -> DeltaCursor:
+    """Return the cursor in the request's delta link; without a link, start a new chain of links.
 
     Raises GraphError 410 for a link that has expired.
     """
@@ -40,18 +40,18 @@ def cursor_of(call: Call, owner_id: str) -> DeltaCursor:
     # The documented "from now on" does not exist for Outlook: everything is enumerated.
     if token is None or token == "latest":
         options = {k: v for k, v in call.query.options.items() if not k.endswith("token")}
-        return call.links.begin(owner_id, options, journal_end(call))
+        return call.links.begin(owner_id, options, newest_journal_number(call))
     return call.links.open(token, owner_id, call.behaviour)
 
 
 def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
-    """Return one page and the link behind it: `nextLink` while there is more, else `deltaLink`."""
+    """Return one page of a delta round with `nextLink` if more follows, else `deltaLink`."""
     until = cursor.until
     size = min(call.prefer.page_size or DEFAULT_PAGE, call.behaviour.largest_page)
     if cursor.walking:
-        value, position, more = feed.walk(cursor.position, size)
+        value, position, more = feed.list_items(cursor.position, size)
     else:
-        until = journal_end(call) if until is None else until
+        until = newest_journal_number(call) if until is None else until
         since = cursor.since
         if cursor.position is None:
             since = max(0, since - call.behaviour.replayed_changes)
@@ -65,6 +65,9 @@ def delta_page(call: Call, feed: Feed, cursor: DeltaCursor) -> CallResult:
     return CallResult(document={f"@odata.{kind}": link, "value": value})
 
 
-def chain_query(cursor: DeltaCursor) -> Query:
-    """Return the options a chain was begun with: those of later requests are ignored."""
+def first_query_of_chain(cursor: DeltaCursor) -> Query:
+    """Return the query options of the request that started the chain of delta links.
+
+    Options of later requests are ignored.
+    """
     return Query(cursor.options)

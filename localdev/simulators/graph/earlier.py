@@ -1,4 +1,4 @@
-"""Earlier answers, for a service that repeats one of them."""
+"""Store responses of earlier requests, for a service that returns an old one again."""
 
 from collections import deque
 from threading import Lock
@@ -7,41 +7,46 @@ from typing import Any
 from localdev.http_server import Request
 from localdev.simulators.graph.query import Query
 
-MAX_KINDS = 1_000
+MAX_REQUEST_KINDS = 1_000
 _TOKENS = ("deltatoken", "skiptoken")
 
-Kind = tuple[str, ...]
+RequestKind = tuple[str, ...]
 
 
-class EarlierAnswers:
-    """The last documents that each kind of request was answered with, of the newest kinds."""
+class StoredResponses:
+    """The last responses to each kind of request: method, path and options without delta tokens.
+
+    Only the kinds requested most recently are kept.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: dict[Kind, deque[Any]] = {}
+        self._kept: dict[RequestKind, deque[Any]] = {}
 
-    def keep(self, request: Request, mailbox_id: str, document: Any, *, most: int) -> None:
-        """Keep at most so many documents of this kind."""
+    def store_response(
+        self, request: Request, mailbox_id: str, document: Any, *, most: int
+    ) -> None:
+        """Store a response; keep at most `most` responses to this kind of request."""
         kind = _kind(request, mailbox_id)
         with self._lock:
             kept = self._kept.pop(kind, ())
             self._kept[kind] = deque([*kept, document], maxlen=most)
-            if len(self._kept) > MAX_KINDS:
+            if len(self._kept) > MAX_REQUEST_KINDS:
                 self._kept.pop(next(iter(self._kept)))
 
     def clear(self) -> None:
         with self._lock:
             self._kept.clear()
 
-    def oldest(self, request: Request, mailbox_id: str) -> Any:
-        """Return the oldest document that is kept of this kind, None when there is none."""
+    def find_oldest_response(self, request: Request, mailbox_id: str) -> Any:
+        """Return the oldest stored response to this kind of request; None when there is none."""
         with self._lock:
             kept = self._kept.get(_kind(request, mailbox_id))
         return kept[0] if kept else None
 
 
-def _kind(request: Request, mailbox_id: str) -> Kind:
-    """Return the same for every page of a delta feed, and for lists at the same place."""
+def _kind(request: Request, mailbox_id: str) -> RequestKind:
+    """Return the kind of a request, which is the same for every page of a delta feed or a list."""
     options = Query.parse(request.query).options.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)
     return mailbox_id, request.method, request.path, *named

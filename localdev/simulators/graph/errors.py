@@ -1,4 +1,4 @@
-"""Graph's error envelope, and the service's own failures in it.
+"""Error responses of Graph, and the conversion of the simulators' own errors to them.
 
 Source: Microsoft Graph docs, errors and throttling.
 """
@@ -13,7 +13,7 @@ from localdev.simulators.mailbox import MessageNotFound
 
 
 class GraphError(Exception):
-    """A response of status 4xx or 5xx; `code` and `message` are the service's words."""
+    """An error response with a status 4xx or 5xx; `code` and `message` are Graph's."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -35,7 +35,8 @@ def throttled(retry_after_s: float | None, limit: str = "MailboxConcurrency") ->
 
 
 def retry_after(seconds: float | None) -> dict[str, str]:
-    """Return the header, `2` for two seconds and `2.128` where the service is that odd."""
+    """Return the header `Retry-After`, with a fraction if `seconds` has one, as the service sends
+    it."""
     if seconds is None:
         return {}
     return {"Retry-After": str(int(seconds) if seconds == math.floor(seconds) else seconds)}

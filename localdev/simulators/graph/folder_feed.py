@@ -1,4 +1,4 @@
-"""Folder delta of one mailbox: the tree at all levels, then what changed in it.
+"""Folder delta of one mailbox: the folders of all levels, then the changed ones.
 
 Source: Microsoft Graph docs, mailfolder-delta.
 """
@@ -6,11 +6,11 @@ Source: Microsoft Graph docs, mailfolder-delta.
 from localdev.simulators.folders import Folder
 from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.delta import (
+    FeedPage,
     Position,
-    Served,
-    chain_query,
-    cursor_of,
     delta_page,
+    first_query_of_chain,
+    open_delta_cursor,
 )
 from localdev.simulators.graph.query import Query
 from localdev.simulators.graph.shapes import delta_folder_object, removed_object
@@ -26,7 +26,7 @@ class FolderFeed:
         self._select = query.select("mailFolder")
         self._hidden = query.is_true("includehiddenfolders")
 
-    def walk(self, position: Position | None, size: int) -> Served:
+    def list_items(self, position: Position | None, size: int) -> FeedPage:
         after = int(position[0]) if position else 0
         folders = [folder for folder in self._visible() if folder.seq > after]
         page = folders[:size]
@@ -34,7 +34,7 @@ class FolderFeed:
         objects = [delta_folder_object(folder, self._select) for folder in page]
         return objects, end, len(folders) > size
 
-    def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
+    def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage:
         touched = self._mailbox.database.rows(
             "SELECT folder_id, max(seq) AS last, max(kind = 'folder gone') AS is_gone FROM change"
             " WHERE mailbox_id = ? AND seq > ? AND seq <= ? AND immutable_id IS NULL"
@@ -62,10 +62,10 @@ class FolderFeed:
 
 
 def folder_delta(call: Call) -> CallResult:
-    """`GET …/mailFolders/delta`."""
+    """Serve `GET …/mailFolders/delta`."""
     with call.mailbox.database.transaction():
-        cursor = cursor_of(call, call.mailbox.user_id)
-        feed = FolderFeed(call, chain_query(cursor))
+        cursor = open_delta_cursor(call, call.mailbox.user_id)
+        feed = FolderFeed(call, first_query_of_chain(cursor))
         result = delta_page(call, feed, cursor)
-    context = {"@odata.context": call.context("Collection(mailFolder)")}
+    context = {"@odata.context": call.odata_context("Collection(mailFolder)")}
     return CallResult(document=context | result.document)

@@ -1,4 +1,4 @@
-"""Reading the folder tree. Source: Microsoft Graph docs, user-list-mailfolders."""
+"""List and read folders. Source: Microsoft Graph docs, user-list-mailfolders."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from localdev.simulators.graph.shapes import folder_object
 
 
 def list_folders(call: Call) -> CallResult:
-    """Direct children of the root only; nested ones have a list of their own."""
+    """Return the direct children of the root; deeper folders are in the lists of their parents."""
     return _page_of_children(call, "msgfolderroot", "mailFolders")
 
 
 def list_child_folders(call: Call) -> CallResult:
-    parent = call.mailbox.folders.find(call.names[0])
+    parent = call.mailbox.folders.find(call.path_ids[0])
     return _page_of_children(call, parent.id, f"mailFolders('{parent.id}')/childFolders")
 
 
 def get_folder(call: Call) -> CallResult:
-    folder = call.mailbox.folders.find(call.names[0])
-    context = {"@odata.context": call.context("mailFolders/$entity")}
+    folder = call.mailbox.folders.find(call.path_ids[0])
+    context = {"@odata.context": call.odata_context("mailFolders/$entity")}
     return CallResult(document=context | folder_object(folder, call.query.select("mailFolder")))
 
 
@@ -30,7 +30,7 @@ def _page_of_children(call: Call, parent: str, path: str) -> CallResult:
     select = call.query.select("mailFolder")
     wanted = [each for each in call.mailbox.folders.children(parent) if _is_asked(call, each)]
     page = wanted[skip : skip + top]
-    document: dict[str, Any] = {"@odata.context": call.context("mailFolders")}
+    document: dict[str, Any] = {"@odata.context": call.odata_context("mailFolders")}
     if call.query.is_true("count"):
         document |= {"@odata.count": len(wanted)}
     if len(wanted) > skip + top:

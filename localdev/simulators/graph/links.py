@@ -1,8 +1,9 @@
-"""Delta links: a sealed cursor in the URL, and the few generations of it that are honoured.
+"""Delta links: each contains a sealed cursor, and only the newest few of a chain are valid.
 
-The cursor travels in the token; only the newest generation's number is stored, so asking
-the same link again gives the same generation and uses up none. Older generations response
-410 with the message seen in the wild. Source: Microsoft Graph docs, delta-query-overview.
+The token of a link contains the whole cursor; the database stores only the newest generation of
+each chain of links. So a repeated request for a link gets the same generation and uses up none.
+Older generations get a 410 response with the message that the service was seen to send.
+Source: Microsoft Graph docs, delta-query-overview.
 """
 
 import hashlib
@@ -22,10 +23,11 @@ _SEAL_BYTES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeltaCursor:
-    """Where a chain stands and the options it was begun with.
+    """The position of a chain of delta links, and the query options that started the chain.
 
-    While walking, `position` is the last message served and `since` the journal's end when
-    the walk began; afterwards `position` is the last change served of (`since`, `until`].
+    walking: True during the first listing of everything; `position` then is the last message
+        served, and `since` the newest entry of the journal when the listing started.
+    position: after the first listing, the last change served of those in (`since`, `until`].
     """
 
     chain: str
@@ -43,7 +45,10 @@ class DeltaLinks:
         self._key = database.secret("delta links", lambda: token_bytes(32))
 
     def begin(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
-        """Begin a chain over a folder's messages (its id) or a mailbox's folders (the user's)."""
+        """Start a chain of delta links over a folder's messages or over a mailbox's folders.
+
+        owner_id: the folder's id, or for folders the user's id.
+        """
         chain = token_hex(6)
         self._database.write(
             "INSERT INTO chain (id, folder_id, highest) VALUES (?, ?, 0)", chain, owner_id
@@ -53,7 +58,10 @@ class DeltaLinks:
         )
 
     def open(self, token: str, owner_id: str, behaviour: Behaviour) -> DeltaCursor:
-        """Open a token. Raises GraphError: 400 for what never was one, 410 for one too old."""
+        """Return the cursor in a delta token.
+
+        Raises GraphError: 400 for a token that was never issued, 410 for one that is too old.
+        """
         cursor = self._unseal(token)
         chain = self._database.row(
             "SELECT * FROM chain WHERE id = ? AND folder_id = ?", cursor.chain, owner_id
@@ -72,7 +80,7 @@ class DeltaLinks:
         return cursor
 
     def seal(self, cursor: DeltaCursor) -> str:
-        """Return the token of the next generation, which from now on is the newest."""
+        """Return a token with the cursor; its generation is the newest of the chain from now on."""
         cursor = replace(cursor, generation=cursor.generation + 1)
         self._database.write(
             "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",

@@ -1,7 +1,7 @@
-"""Message delta of one folder: which changes Outlook reports, and how.
+"""Message delta of one folder: which changes Outlook reports, and in which form.
 
-Sources: Microsoft Graph docs (message-delta, outlook-immutable-id) and public captures and
-issue reports, for what the documentation leaves out.
+Sources: Microsoft Graph docs (message-delta, outlook-immutable-id), and public captures and issue
+    reports for what the documentation omits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,11 +13,11 @@ from typing import Any
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.delta import (
+    FeedPage,
     Position,
-    Served,
-    chain_query,
-    cursor_of,
     delta_page,
+    first_query_of_chain,
+    open_delta_cursor,
 )
 from localdev.simulators.graph.errors import bad_request
 from localdev.simulators.graph.query import Query
@@ -32,14 +32,14 @@ from localdev.simulators.mailbox import COLUMNS, StoredMessage, stored_message
 _ARRIVALS = frozenset({"created", "moved in", "older moved in"})
 
 
-class Reported(Enum):
-    """What a round says of one message."""
+class DeltaReport(Enum):
+    """What one delta round reports about a message."""
 
     NOTHING = "nothing"
     REMOVED = "removed"
-    READ_STATE = "read state"
-    WHOLE = "whole"
-    TWICE = "twice"
+    READ_STATE_ONLY = "read state"
+    WHOLE_MESSAGE = "whole"
+    WHOLE_MESSAGE_TWICE = "twice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,9 @@ class MessageFeed:
         self._view = call.view_of(query)
         query.check_order()
 
-    def walk(self, position: Position | None, size: int) -> Served:
-        """Newest first, as the service was seen to do it."""
+    def list_items(self, position: Position | None, size: int) -> FeedPage:
+        """Return a page of the folder's messages, newest first, as the service was seen to list
+        them."""
         rows = self._database.rows(
             f"SELECT {COLUMNS} FROM message"
             " WHERE folder_id = ? AND (received_at, seq) < (?, ?)"
@@ -70,8 +71,8 @@ class MessageFeed:
         end = (page[-1].received_at, page[-1].seq) if page else position
         return [delta_object(each, self._view) for each in page], end, len(rows) > size
 
-    def changes(self, since: int, until: int, position: Position | None, size: int) -> Served:
-        """Return them in the order of each message's last change."""
+    def changes(self, since: int, until: int, position: Position | None, size: int) -> FeedPage:
+        """Return a page of the changed messages, in the order of each message's last change."""
         key = self._view.id_column
         touched = self._database.rows(
             f"SELECT {key} AS id, max(seq) AS last FROM change"
@@ -89,7 +90,7 @@ class MessageFeed:
         end = (page[-1]["last"],) if page else position
         return value, end, len(touched) > size
 
-    def _reported(self, ids: Sequence[str], since: int, until: int) -> dict[str, Reported]:
+    def _reported(self, ids: Sequence[str], since: int, until: int) -> dict[str, DeltaReport]:
         key = self._view.id_column
         rows = self._database.rows(
             f"SELECT {key} AS id, kind, fields FROM change WHERE folder_id = ? AND seq > ?"
@@ -114,35 +115,43 @@ class MessageFeed:
         return {row[self._view.id_column]: stored_message(row) for row in rows}
 
     def _objects(
-        self, message_id: str, reported: Reported, message: StoredMessage | None
+        self, message_id: str, reported: DeltaReport, message: StoredMessage | None
     ) -> list[dict[str, Any]]:
         # Changed again since the round's end was fixed: the next round tells it.
         if message is None or message.folder_id != self.owner_id:
-            reported = Reported.NOTHING if reported is Reported.NOTHING else Reported.REMOVED
-        if reported is Reported.REMOVED:
+            reported = (
+                DeltaReport.NOTHING if reported is DeltaReport.NOTHING else DeltaReport.REMOVED
+            )
+        if reported is DeltaReport.REMOVED:
             return [removed_object("message", message_id)]
-        if message is None or reported is Reported.NOTHING:
+        if message is None or reported is DeltaReport.NOTHING:
             return []
-        if reported is Reported.READ_STATE:
+        if reported is DeltaReport.READ_STATE_ONLY:
             return [read_state_object(message, self._view)]
-        return [delta_object(message, self._view)] * (2 if reported is Reported.TWICE else 1)
+        return [delta_object(message, self._view)] * (
+            2 if reported is DeltaReport.WHOLE_MESSAGE_TWICE else 1
+        )
 
 
-def reported_change(changes: Sequence[Change], view: View, behaviour: Behaviour) -> Reported:
-    """Return what Outlook says in one round of a message with these changes, oldest first."""
+def reported_change(changes: Sequence[Change], view: View, behaviour: Behaviour) -> DeltaReport:
+    """Return how Outlook reports a message with these changes, oldest first, in one delta round."""
     structural = [change.kind for change in changes if change.kind != "update"]
     if structural and structural[-1] == "gone":
-        return Reported.REMOVED
+        return DeltaReport.REMOVED
     if not structural:
         return _reported_update(changes, view, behaviour)
     since_arrival = changes[_last_arrival(changes) + 1 :]
     update = _reported_update(since_arrival, view, behaviour)
     if "gone" in structural and view.immutable_ids and behaviour.readd_is_lost:
         # Moved away and back between two polls: the return is not reported until it changes again.
-        return Reported.REMOVED if update is Reported.NOTHING else update
-    if structural[-1] == "created" or update is Reported.WHOLE or behaviour.move_in_reported:
+        return DeltaReport.REMOVED if update is DeltaReport.NOTHING else update
+    if (
+        structural[-1] == "created"
+        or update is DeltaReport.WHOLE_MESSAGE
+        or behaviour.move_in_reported
+    ):
         twice = structural[-1] == "older moved in"
-        return Reported.TWICE if twice else Reported.WHOLE
+        return DeltaReport.WHOLE_MESSAGE_TWICE if twice else DeltaReport.WHOLE_MESSAGE
     return update
 
 
@@ -150,33 +159,38 @@ def _last_arrival(changes: Sequence[Change]) -> int:
     return max(at for at, change in enumerate(changes) if change.kind in _ARRIVALS)
 
 
-def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> Reported:
-    """Report selected properties only, the read state alone as a partial object."""
+def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> DeltaReport:
+    """Return the report on updates: selected properties only, the read state alone as a partial
+    object."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
         fields &= view.select
     if not fields:
-        return Reported.NOTHING
+        return DeltaReport.NOTHING
     if fields == {"isRead"} and behaviour.read_state_is_partial:
-        return Reported.READ_STATE
-    return Reported.WHOLE
+        return DeltaReport.READ_STATE_ONLY
+    return DeltaReport.WHOLE_MESSAGE
 
 
 def message_delta(call: Call) -> CallResult:
-    """`GET …/mailFolders/{id}/messages/delta`."""
-    folder = call.mailbox.folders.find(call.names[0])
+    """Serve `GET …/mailFolders/{id}/messages/delta`."""
+    folder = call.mailbox.folders.find(call.path_ids[0])
     if folder.search_filter is not None:
         raise bad_request("Change tracking is not supported for search folders.")
     with call.mailbox.database.transaction():
-        cursor = cursor_of(call, folder.id)
-        feed = MessageFeed(call, folder.id, chain_query(cursor))
+        cursor = open_delta_cursor(call, folder.id)
+        feed = MessageFeed(call, folder.id, first_query_of_chain(cursor))
         result = delta_page(call, feed, cursor)
-    context = {"@odata.context": call.context("Collection(message)")}
+    context = {"@odata.context": call.odata_context("Collection(message)")}
     whole = sum("@odata.etag" in each for each in result.document["value"])
-    full = whole if call.view_of(chain_query(cursor)).wants("body") else 0
-    return CallResult(document=context | result.document, full=full, lean=whole - full)
+    full = whole if call.view_of(first_query_of_chain(cursor)).includes_property("body") else 0
+    return CallResult(
+        document=context | result.document,
+        full_message_count=full,
+        bodiless_message_count=whole - full,
+    )
 
 
 def mailbox_wide_delta(call: Call) -> CallResult:
-    """`GET /me/messages/delta` is in the metadata, and refused."""
+    """Reject `GET /me/messages/delta`, which Graph's metadata lists but Outlook does not serve."""
     raise bad_request("Change tracking is not supported against 'microsoft.graph.message'.")

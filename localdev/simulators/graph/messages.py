@@ -1,4 +1,4 @@
-"""Listing and reading messages. Source: Microsoft Graph docs, user-list-messages, message-get."""
+"""List and read messages. Source: Microsoft Graph docs, user-list-messages, message-get."""
 
 from typing import Any
 
@@ -13,7 +13,8 @@ from localdev.simulators.mailbox import (
 
 
 def list_messages(call: Call) -> CallResult:
-    """List one folder, or the whole mailbox when none is named; `$skip` pages through it."""
+    """Return messages of one folder, or of the whole mailbox if the path names none, from `$skip`
+    on."""
     where, values, path = _scope(call)
     top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
     skip = call.query.number("skip", default=0)
@@ -25,7 +26,7 @@ def list_messages(call: Call) -> CallResult:
     )
     view = call.view
     value = [message_object(stored_message(row), view) for row in rows[:top]]
-    document: dict[str, Any] = {"@odata.context": call.context("messages")}
+    document: dict[str, Any] = {"@odata.context": call.odata_context("messages")}
     if call.query.is_true("count"):
         counted = call.mailbox.database.row(
             f"SELECT count(*) AS n FROM message WHERE {where}", *values
@@ -33,26 +34,30 @@ def list_messages(call: Call) -> CallResult:
         document["@odata.count"] = counted["n"] if counted else 0
     if len(rows) > top:
         document["@odata.nextLink"] = call.url(path, {**call.query.options, "skip": skip + top})
-    full = len(value) if view.wants("body") else 0
-    return CallResult(document=document | {"value": value}, full=full, lean=len(value) - full)
+    full = len(value) if view.includes_property("body") else 0
+    return CallResult(
+        document=document | {"value": value},
+        full_message_count=full,
+        bodiless_message_count=len(value) - full,
+    )
 
 
 def get_message(call: Call) -> CallResult:
-    """Return one message by its id, a purged one too."""
-    message = call.mailbox.message(call.names[-1])
+    """Return one message by its id, including a message in the folder of purges."""
+    message = call.mailbox.message(call.path_ids[-1])
     purges = call.mailbox.folders.find("recoverableitemspurges").id
     if message.folder_id == purges and not call.behaviour.purged_stay_readable:
-        raise MessageNotFound(call.names[-1])
+        raise MessageNotFound(call.path_ids[-1])
     view = call.view
-    context = {"@odata.context": call.context("messages/$entity")}
-    full = int(view.wants("body"))
+    context = {"@odata.context": call.odata_context("messages/$entity")}
+    full = int(view.includes_property("body"))
     document = context | message_object(message, view)
-    return CallResult(document=document, full=full, lean=1 - full)
+    return CallResult(document=document, full_message_count=full, bodiless_message_count=1 - full)
 
 
 def _scope(call: Call) -> tuple[str, tuple[str, ...], str]:
-    if call.names:
-        folder = call.mailbox.folders.find(call.names[0])
+    if call.path_ids:
+        folder = call.mailbox.folders.find(call.path_ids[0])
         return "folder_id = ?", (folder.id,), f"mailFolders('{folder.id}')/messages"
     folders = [folder.id for folder in call.mailbox.folders.all()]
     return f"folder_id IN ({','.join('?' * len(folders))})", tuple(folders), "messages"

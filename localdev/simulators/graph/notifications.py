@@ -1,8 +1,8 @@
-"""Notifications of subscriptions: read from the journal of changes, posted by a thread of its own.
+"""Send change notifications of subscriptions, from the journal of changes and on a thread.
 
-What a subscriber does not take within three seconds is sent again, ever more rarely, for four
-hours. Source: Microsoft Graph docs, "Receive change notifications through webhooks" and "Reduce
-missing subscriptions and change notifications".
+A notification that the subscriber does not accept within three seconds is sent again, with growing
+pauses, for four hours. Source: Microsoft Graph docs, "Receive change notifications through
+webhooks" and "Reduce missing subscriptions and change notifications".
 """
 
 import threading
@@ -20,8 +20,8 @@ from localdev.simulators.message import wire_time
 from localdev.simulators.service import TENANT_ID, Service
 
 ANSWER_LIMIT_S = 3
-KEPT_S = 4 * 60 * 60
-MAX_IN_ONE = 50
+MAX_DELIVERY_AGE_S = 4 * 60 * 60
+MAX_NOTIFICATIONS_PER_POST = 50
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 _PAUSE_S = 0.05
 _CHANGE_TYPES = {
@@ -35,9 +35,9 @@ Json = dict[str, Any]
 
 
 class Notifier:
-    """Works from `start` to `stop`; what it had not delivered by then, the next one does.
+    """Sends notifications from `start` to `stop`; the next process sends what is left by then.
 
-    `deliveries` are the latest requests to subscribers: where to, how many, and what came of it.
+    deliveries: the last requests to subscribers, with URL, number of notifications and status.
     """
 
     def __init__(self, service: Service) -> None:
@@ -59,19 +59,21 @@ class Notifier:
         self._http.close()
 
     def subscriptions(self) -> list[Json]:
-        """Return all that have not expired, with what only the service knows of them."""
+        """Return all subscriptions that have not expired, with the columns that only the service
+        sees."""
         return [dict(row) for row in self._subscriptions()]
 
-    def expire(self, mailbox_id: str) -> int:
-        """End all of a mailbox, as if their time had come; return the number."""
+    def expire_subscriptions(self, mailbox_id: str) -> int:
+        """End all subscriptions of a mailbox, as if they had expired; return their number."""
         return self._database.write(
             "UPDATE subscription SET expires_at = 0 WHERE mailbox_id = ?", mailbox_id
         )
 
-    def lifecycle(self, mailbox_id: str, event: str) -> int:
-        """Notify all of a mailbox; return the number. Raises ValueError for a wrong event.
+    def send_lifecycle_event(self, mailbox_id: str, event: str) -> int:
+        """Send a lifecycle event to all subscriptions of a mailbox; return their number.
 
-        One that must be authorized again says nothing until it is: the strictest reading.
+        After `reauthorizationRequired` a subscription sends no changes until it is authorized
+        again, the strictest reading of the documentation. Raises ValueError for an unknown event.
         """
         if event not in LIFECYCLE_EVENTS:
             raise ValueError(f"'{event}' is not one of {LIFECYCLE_EVENTS}")
@@ -88,8 +90,8 @@ class Notifier:
                     self._database.write("DELETE FROM subscription WHERE id = ?", row["id"])
         return len(notified)
 
-    def flush(self) -> None:
-        """Return when every change made before is a notification, sent once if it was due."""
+    def deliver_pending(self) -> None:
+        """Turn all changes so far into notifications, and send each one that is due once."""
         with self._turn:
             self._take_turn()
 
@@ -109,9 +111,10 @@ class Notifier:
         )
 
     def _collect(self, subscription_id: str) -> None:
-        """Turn the changes since the last look into notifications.
+        """Turn the changes since the subscription's last one into notifications.
 
-        The subscription is read with them: what was silenced before a change stays silent.
+        Subscription and changes are read in one transaction, so a subscription that was
+        unauthorized at that time sends none of these changes.
         """
         with self._database.transaction():
             found = self._database.rows("SELECT * FROM subscription WHERE id = ?", subscription_id)
@@ -156,10 +159,10 @@ class Notifier:
         ):
             due[row["url"]].append(row)
         for url, rows in due.items():
-            for start in range(0, len(rows), MAX_IN_ONE):
+            for start in range(0, len(rows), MAX_NOTIFICATIONS_PER_POST):
                 if self._ended.is_set():
                     return
-                self._post(url, rows[start : start + MAX_IN_ONE])
+                self._post(url, rows[start : start + MAX_NOTIFICATIONS_PER_POST])
 
     def _post(self, url: str, rows: list[Row]) -> None:
         body = orjson.dumps({"value": [orjson.loads(row["body"]) for row in rows]})
@@ -178,7 +181,7 @@ class Notifier:
 
     def _settle(self, row: Row, *, taken: bool) -> None:
         now = time.time()
-        if taken or now - row["first_at"] > KEPT_S:
+        if taken or now - row["first_at"] > MAX_DELIVERY_AGE_S:
             self._database.write("DELETE FROM notification WHERE seq = ?", row["seq"])
             return
         wait_s = self._service.behaviour.notification_retry_s * 2 ** min(row["attempts"], 8)
@@ -189,7 +192,7 @@ class Notifier:
 
 
 def _concerns(subscription: Row, change: Row) -> bool:
-    """Changes of folders themselves are in the journal, too."""
+    """Return whether the subscription is for this change; the journal has folder changes too."""
     wanted = _CHANGE_TYPES.get(change["kind"]) in subscription["change_types"].split(",")
     return wanted and subscription["folder_id"] in (None, change["folder_id"])
 

@@ -1,4 +1,4 @@
-"""What a request asks for: query options and `Prefer`, checked as strictly as the service does.
+"""Query options and the header `Prefer` of a request, checked as strictly as the service does.
 
 Source: Microsoft Graph docs, query-parameters, delta-query-messages, message-get.
 """
@@ -32,7 +32,7 @@ MAX_LIST_PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Options by lower-case name without the `$`, which Graph lets one leave out."""
+    """The query options by lower-case name without the `$`, which Graph permits to omit."""
 
     options: dict[str, str]
 
@@ -56,7 +56,8 @@ class Query:
         return int(text)
 
     def select(self, kind: Literal["message", "mailFolder"]) -> frozenset[str] | None:
-        """Return the selected properties, None when all are wanted. An unknown one is an error."""
+        """Return the properties in `$select`; None without it. Raises GraphError for an unknown
+        property."""
         text = self.options.get("select")
         if text is None:
             return None
@@ -71,7 +72,7 @@ class Query:
         return frozenset(names) | {"id"}
 
     def check_order(self) -> None:
-        """Raise GraphError 400 for any order but the newest first, and for every filter."""
+        """Raise GraphError 400 for every filter, and for any order but newest first."""
         for name, supported in (("orderby", "receivedDateTime desc"), ("filter", None)):
             text = self.options.get(name, supported)
             if text != supported:
@@ -81,7 +82,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`Prefer` of one request; nothing of it is remembered in links."""
+    """The preferences in a request's `Prefer` header; delta links do not store them."""
 
     immutable_ids: bool = False
     page_size: int | None = None
@@ -99,5 +100,5 @@ class Preferences:
         )
 
     def applied(self) -> dict[str, str]:
-        """Return the header `Preference-Applied`; page sizes are obeyed without a word."""
+        """Return the header `Preference-Applied`; as in Graph, it does not name page sizes."""
         return {"Preference-Applied": "IdType=ImmutableId"} if self.immutable_ids else {}

@@ -1,4 +1,4 @@
-"""Which function answers which path below `/me` or `/users/{id}`."""
+"""Find the function that serves a path below `/me` or `/users/{id}`."""
 
 import re
 from collections.abc import Callable
@@ -16,11 +16,11 @@ Handler = Callable[[Call], CallResult]
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 
 
-def me(call: Call) -> CallResult:
+def get_signed_in_user(call: Call) -> CallResult:
     mailbox = call.mailbox
     return CallResult(
         document={
-            "@odata.context": call.context("users/$entity"),
+            "@odata.context": call.odata_context("users/$entity"),
             "id": mailbox.user_id,
             "displayName": mailbox.display_name,
             "mail": mailbox.address,
@@ -30,7 +30,7 @@ def me(call: Call) -> CallResult:
 
 
 ROUTES: dict[tuple[str, str], Handler] = {
-    ("GET", ""): me,
+    ("GET", ""): get_signed_in_user,
     ("GET", "mailfolders"): folders.list_folders,
     ("GET", "mailfolders/delta"): folder_delta,
     ("GET", "mailfolders/*"): folders.get_folder,
@@ -50,8 +50,8 @@ ROUTES: dict[tuple[str, str], Handler] = {
 _COLLECTIONS = frozenset({"mailfolders", "childfolders", "messages", "users", SUBSCRIPTIONS})
 
 
-def segments(path: str) -> list[str]:
-    """Decoded, with `mailFolders('ID')` taken apart into `mailFolders`, `ID`."""
+def split_path(path: str) -> list[str]:
+    """Return the decoded segments of a path; `mailFolders('ID')` becomes `mailFolders`, `ID`."""
     found: list[str] = []
     for part in path.strip("/").split("/"):
         match = _IN_FUNCTION_FORM.match(unquote(part).removesuffix("()"))
@@ -59,12 +59,12 @@ def segments(path: str) -> list[str]:
     return [part for part in found if part]
 
 
-def owner_and_rest(path: str) -> tuple[str | None, list[str]]:
-    """Return the user named in the path (None for `/me`) and what follows.
+def split_mailbox_path(path: str) -> tuple[str | None, list[str]]:
+    """Return the user named in the path, None for `/me`, and the segments that follow.
 
-    Raises GraphError 400 for anything that is not below a user, except subscriptions.
+    Raises GraphError 400 for a path that is neither below a user nor of subscriptions.
     """
-    parts = segments(path)
+    parts = split_path(path)
     if parts and parts[0].lower() == SUBSCRIPTIONS:
         return None, parts
     if parts and parts[0].lower() == "me":
@@ -96,7 +96,7 @@ def find_route(
 
 
 def _pattern(parts: list[str]) -> tuple[str, tuple[str, ...]]:
-    """Ids follow a collection's name, unless it is the function `delta`."""
+    """Replace the ids in a path, which follow a collection's name; `delta` there is a function."""
     pattern: list[str] = []
     names: list[str] = []
     for part in parts:

@@ -1,6 +1,6 @@
-"""Graph v1.0 as an HTTP application: fault script, token, throttle, then the route.
+"""Graph v1.0 as an HTTP application: faults, token check, throttle, then the handler of the route.
 
-Source: Microsoft Graph docs; response headers as seen in public captures.
+Source: Microsoft Graph docs; response headers as in public captures.
 """
 
 import time
@@ -13,13 +13,13 @@ from uuid import uuid4
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.simulators.entra.tokens import Bearer, TokenRefused, TokenSigner
+from localdev.simulators.entra.tokens import BearerClaims, TokenRefused, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import run_batch
 from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.corruption import corrupt_body, corrupt_page, error_of_fault
-from localdev.simulators.graph.earlier import EarlierAnswers
+from localdev.simulators.graph.earlier import StoredResponses
 from localdev.simulators.graph.errors import (
     GraphError,
     bad_request,
@@ -28,11 +28,11 @@ from localdev.simulators.graph.errors import (
 )
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.query import Preferences, Query
-from localdev.simulators.graph.routes import find_route, owner_and_rest
+from localdev.simulators.graph.routes import find_route, split_mailbox_path
 from localdev.simulators.graph.subscriptions import (
     SUBSCRIPTIONS,
+    find_requested_mailbox_id,
     list_of_application,
-    mailbox_asked_for,
 )
 from localdev.simulators.graph.throttle import Throttle
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
@@ -46,15 +46,15 @@ _READING_OTHERS = ("Mail.Read.Shared", "Mail.ReadWrite.Shared")
 
 
 @dataclass(slots=True)
-class Visit:
-    """What is found out about a request on its way in, for the log."""
+class LoggedRequestFacts:
+    """What the request log needs: mailbox and requests in flight, set while a request is served."""
 
     mailbox: Mailbox | None = None
     in_flight: int = 0
 
 
 class GraphServer:
-    """An application for `Server`; `base_url` is known once the server has its port."""
+    """Graph as an application for `Server`; `base_url` is set once the server has its port."""
 
     def __init__(self, service: Service, signer: TokenSigner) -> None:
         self.base_url = ""
@@ -62,7 +62,7 @@ class GraphServer:
         self._service = service
         self._signer = signer
         self._links = DeltaLinks(service.database)
-        self.earlier = EarlierAnswers()
+        self.earlier = StoredResponses()
 
     def __call__(self, request: Request) -> Response:
         if request.path.lower() == f"{VERSION}/$batch" and request.method == "POST":
@@ -82,7 +82,7 @@ class GraphServer:
         return Response(200, orjson.dumps(document), _headers(ids))
 
     def _serve(self, request: Request, *, in_batch: bool) -> Response:
-        began, visit, ids = time.monotonic(), Visit(), _ids(request)
+        began, visit, ids = time.monotonic(), LoggedRequestFacts(), _ids(request)
         faults = self._service.faults
         fault = faults.next_for(request.method, _target(request), in_batch=in_batch)
         try:
@@ -95,17 +95,19 @@ class GraphServer:
         self._record(request, response, visit, began=began, in_batch=in_batch)
         return response
 
-    def _result(self, request: Request, visit: Visit, fault: Fault | None) -> CallResult:
+    def _result(
+        self, request: Request, visit: LoggedRequestFacts, fault: Fault | None
+    ) -> CallResult:
         bearer = self._bearer(request)
-        owner, rest = owner_and_rest(request.path.removeprefix(VERSION))
+        owner, rest = split_mailbox_path(request.path.removeprefix(VERSION))
         if bearer.user_id is None and _is_of_subscriptions(rest):
             if request.method == "GET" and len(rest) == 1:
                 return self._list_of_application(request, bearer, fault)
-            owner = mailbox_asked_for(self._service.database, rest, _json_body(request))
+            owner = find_requested_mailbox_id(self._service.database, rest, _json_body(request))
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
         visit.in_flight = self.throttle.in_flight(mailbox.user_id)
         with ExitStack() as held:
-            held.enter_context(self.throttle.slot(mailbox.user_id, self._service.behaviour))
+            held.enter_context(self.throttle.request_slot(mailbox.user_id, self._service.behaviour))
             _inject(fault)
             handler, names = find_route(request.method, rest, self._service.behaviour)
             if bearer.user_id is None:
@@ -116,28 +118,32 @@ class GraphServer:
             result = _translated(handler, call)
             if fault and fault.page == "nothing":
                 result = _skipped(handler, call, result)
-            time.sleep(self._service.latency.of_page(full=result.full, lean=result.lean))
+            time.sleep(
+                self._service.latency.of_page(
+                    full=result.full_message_count, lean=result.bodiless_message_count
+                )
+            )
         result = self._repeated(request, mailbox, result, fault)
         return corrupt_page(result, fault, self._own_url(request)) if fault else result
 
     def _repeated(
         self, request: Request, mailbox: Mailbox, result: CallResult, fault: Fault | None
     ) -> CallResult:
-        """Return the result, or the earlier one that a fault wants; without one the right one."""
+        """Return the result; for the fault `old`, the oldest stored response to such a request."""
         most = self._service.behaviour.answers_kept
-        earlier = self.earlier.oldest(request, mailbox.user_id) if most else None
+        earlier = self.earlier.find_oldest_response(request, mailbox.user_id) if most else None
         if most and result.document:
-            self.earlier.keep(request, mailbox.user_id, result.document, most=most)
+            self.earlier.store_response(request, mailbox.user_id, result.document, most=most)
         if earlier and fault and fault.page == "old":
             return replace(result, document=earlier)
         return result
 
     def _list_of_application(
-        self, request: Request, bearer: Bearer, fault: Fault | None
+        self, request: Request, bearer: BearerClaims, fault: Fault | None
     ) -> CallResult:
-        """List subscriptions of all mailboxes, which counts against none."""
+        """List subscriptions of all mailboxes, which counts against no mailbox's limits."""
         _inject(fault)
-        if not bearer.may(*_READING):
+        if not bearer.has_any_grant(*_READING):
             raise _denied()
         service = self._service
         result = list_of_application(
@@ -149,7 +155,7 @@ class GraphServer:
     def _call(
         self,
         request: Request,
-        bearer: Bearer,
+        bearer: BearerClaims,
         mailbox: Mailbox,
         owner: str | None,
         names: tuple[str, ...],
@@ -157,8 +163,8 @@ class GraphServer:
         return Call(
             mailbox=mailbox,
             user_id=bearer.user_id,
-            owner=f"users('{owner}')" if owner else "me",
-            names=names,
+            owner_path=f"users('{owner}')" if owner else "me",
+            path_ids=names,
             query=Query.parse(request.query),
             prefer=Preferences.parse(request.headers.get_all("Prefer", [])),
             headers=dict(request.headers.items()),
@@ -168,14 +174,14 @@ class GraphServer:
             behaviour=self._service.behaviour,
         )
 
-    def _bearer(self, request: Request) -> Bearer:
+    def _bearer(self, request: Request) -> BearerClaims:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
-            return self._signer.bearer(token if scheme.lower() == "bearer" else "")
+            return self._signer.verify_token(token if scheme.lower() == "bearer" else "")
         except TokenRefused as refusal:
             raise GraphError(401, "InvalidAuthenticationToken", str(refusal)) from refusal
 
-    def _mailbox(self, bearer: Bearer, owner: str | None, *, of_mailbox: bool) -> Mailbox:
+    def _mailbox(self, bearer: BearerClaims, owner: str | None, *, of_mailbox: bool) -> Mailbox:
         wanted = owner or bearer.user_id
         if wanted is None:
             raise bad_request("/me request is only valid with delegated authentication flow.")
@@ -188,11 +194,11 @@ class GraphServer:
             message = f"Resource '{wanted}' does not exist or is not one that may be looked up."
             raise GraphError(404, "Request_ResourceNotFound", message) from None
 
-    def _check_app(self, bearer: Bearer, mailbox: Mailbox, rest: list[str]) -> None:
-        """An app without a user: roles for everything, and mailboxes it may be kept out of."""
+    def _check_app(self, bearer: BearerClaims, mailbox: Mailbox, rest: list[str]) -> None:
+        """Check an app without a user: its roles, and whether it may read the mailbox."""
         allowed = self._service.behaviour.app_mailboxes
         if not rest:
-            if not bearer.may(*_READING_USERS):
+            if not bearer.has_any_grant(*_READING_USERS):
                 message = "Insufficient privileges to complete the operation."
                 raise GraphError(403, "Authorization_RequestDenied", message)
         elif allowed is not None and mailbox.address not in allowed:
@@ -206,7 +212,13 @@ class GraphServer:
         return f"{self.base_url}{path}" + (f"?{request.query}" if request.query else "")
 
     def _record(
-        self, request: Request, response: Response, visit: Visit, *, began: float, in_batch: bool
+        self,
+        request: Request,
+        response: Response,
+        visit: LoggedRequestFacts,
+        *,
+        began: float,
+        in_batch: bool,
     ) -> None:
         query = request.query.replace("%24", "$")
         links = {"next": "$skiptoken" in query, "delta": "$deltatoken" in query}
@@ -227,7 +239,7 @@ class GraphServer:
 
 
 def _target(request: Request) -> str:
-    """Return what a fault rule is compared with: path and query as one reads them."""
+    """Return the text that fault rules are matched with: decoded path and query."""
     query = f"?{unquote_plus(request.query)}" if request.query else ""
     return unquote(request.path) + query
 
@@ -236,9 +248,11 @@ def _is_of_subscriptions(rest: list[str]) -> bool:
     return bool(rest) and rest[0].lower() == SUBSCRIPTIONS
 
 
-def _check_scope(bearer: Bearer, mailbox: Mailbox) -> None:
+def _check_scope(bearer: BearerClaims, mailbox: Mailbox) -> None:
     wanted = _READING if bearer.user_id in (None, mailbox.user_id) else _READING_OTHERS
-    if not bearer.may(*wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)):
+    if not bearer.has_any_grant(
+        *wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)
+    ):
         raise _denied()
 
 
@@ -248,7 +262,7 @@ def _denied() -> GraphError:
 
 
 def _inject(fault: Fault | None) -> None:
-    """Wait, and raise GraphError, as the fault says."""
+    """Wait for the fault's delay; raise GraphError if the fault has a status."""
     if fault:
         time.sleep(fault.delay_s)
         if fault.status is not None:
@@ -264,7 +278,7 @@ def _translated(handler: Any, call: Call) -> CallResult:
 
 
 def _skipped(handler: Any, call: Call, result: CallResult) -> CallResult:
-    """Return the last page of a delta round, for one that swallows the whole of it."""
+    """Return the last page of the delta round, for the fault that hides all changes of a round."""
     link = _next_of_delta(result)
     while link:
         result = _translated(handler, replace(call, query=Query.parse(urlsplit(link).query)))

@@ -1,4 +1,4 @@
-"""Folders and messages as JSON objects of Graph v1.0 (its CSDL and public captures)."""
+"""Folders and messages as JSON objects of Graph v1.0, after its CSDL and public captures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,16 @@ MESSAGE_TYPE = "#microsoft.graph.message"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """How one request wants to see messages; `select` None means all default properties."""
+    """The form in which one request gets messages.
+
+    select: names of the selected properties; None: all default properties.
+    immutable_ids: messages have their immutable ids instead of their default ids.
+    """
 
     select: frozenset[str] | None
     immutable_ids: bool
 
-    def wants(self, name: str) -> bool:
+    def includes_property(self, name: str) -> bool:
         return self.select is None or name in self.select
 
     @property
@@ -29,7 +33,7 @@ class View:
 
 
 def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
-    """Return the selected properties with their etag, without `@odata.type`."""
+    """Return the message's selected properties and its etag, without `@odata.type`."""
     computed = {
         "changeKey": message.change_key,
         "parentFolderId": message.folder_id,
@@ -38,9 +42,9 @@ def message_object(message: StoredMessage, view: View) -> dict[str, Any]:
     shown = {
         name: value
         for name, value in {**message.properties, **computed}.items()
-        if view.wants(name)
+        if view.includes_property(name)
     }
-    if view.wants("body"):
+    if view.includes_property("body"):
         is_text = message.body_type == "text"
         content = text_to_html(message.body) if is_text else message.body
         shown["body"] = {"contentType": "html", "content": content}
@@ -52,7 +56,7 @@ def delta_object(message: StoredMessage, view: View) -> dict[str, Any]:
 
 
 def read_state_object(message: StoredMessage, view: View) -> dict[str, Any]:
-    """Return all that delta tells of a toggled read state: a partial object without an etag."""
+    """Return the partial object, without an etag, with which delta reports a new read state."""
     return {
         "@odata.type": MESSAGE_TYPE,
         "id": view.id_of(message),

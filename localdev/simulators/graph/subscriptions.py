@@ -1,12 +1,13 @@
-"""Creating, reading, renewing and ending subscriptions.
+"""Create, read, renew and delete subscriptions.
 
-A signed-in user has those of his own mailbox that were made in his name, the application without
-one those of every mailbox that it may read, those that it made in a user's name too.
+A signed-in user sees the subscriptions that were made in their name for their own mailbox. The
+application without a user sees those of every mailbox that it may read, including those made in a
+user's name.
 
 Source: Microsoft Graph docs, "subscription resource type", "Create subscription", "Update
-subscription", "List subscriptions", "Change notifications for Outlook
-resources" and "Receive change notifications through webhooks"; error texts and the form of listed
-resources (microsoft-graph-docs #13451) as reported in public.
+    subscription", "List subscriptions", "Change notifications for Outlook resources" and "Receive
+    change notifications through webhooks"; error texts and the form of listed resources
+    (microsoft-graph-docs #13451) as reported in public.
 """
 
 import re
@@ -28,11 +29,11 @@ from localdev.simulators.graph.query import Query
 from localdev.simulators.message import wire_time
 
 SUBSCRIPTIONS = "subscriptions"
-"""Not below a user."""
+"""The path of subscriptions, which is not below a user."""
 
 HANDSHAKE_LIMIT_S = 10
 MIN_MINUTES, MAX_MINUTES = 45, 4_230
-MAX_STATE_CHARS = 128
+MAX_CLIENT_STATE_CHARS = 128
 CHANGE_TYPES = frozenset({"created", "updated", "deleted"})
 _RESOURCE = re.compile(
     r"/?(?:me|users/(?P<user>[^/]+))"
@@ -43,10 +44,11 @@ _APP = "the application"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def mailbox_asked_for(database: Database, names: Sequence[str], body: Any) -> str:
-    """Return which mailbox an app without a user means: by a resource, or a subscription's id.
+def find_requested_mailbox_id(database: Database, names: Sequence[str], body: Any) -> str:
+    """Return the mailbox of a subscription request by an app without a user.
 
-    Raises GraphError 400 and 404.
+    The body's `resource` names it, or the id of an existing subscription in the path. Raises
+    GraphError 400 and 404.
     """
     if len(names) > 1:
         return str(_found(database, names[1])["mailbox_id"])
@@ -61,8 +63,8 @@ def create_subscription(call: Call) -> CallResult:
     change_types = _change_types(wanted)
     folder_id = _folder_id(call, str(wanted.get("resource") or ""))
     state = wanted.get("clientState")
-    if state is not None and len(str(state)) > MAX_STATE_CHARS:
-        raise _invalid(f"clientState must not exceed {MAX_STATE_CHARS} characters.")
+    if state is not None and len(str(state)) > MAX_CLIENT_STATE_CHARS:
+        raise _invalid(f"clientState must not exceed {MAX_CLIENT_STATE_CHARS} characters.")
     expires_at = _expires_at(wanted)
     url = str(wanted.get("notificationUrl") or "")
     lifecycle_url = wanted.get("lifecycleNotificationUrl")
@@ -94,7 +96,10 @@ def list_subscriptions(call: Call) -> CallResult:
 def list_of_application(
     database: Database, query: Query, behaviour: Behaviour, base_url: str
 ) -> CallResult:
-    """List the application's subscriptions of all mailboxes, those made in a user's name too."""
+    """List the application's subscriptions of all mailboxes.
+
+    Those that it made in a user's name are included.
+    """
     return _page(database, query, behaviour, base_url, where="true", values=())
 
 
@@ -107,7 +112,7 @@ def _page(
     where: str,
     values: tuple[str, ...],
 ) -> CallResult:
-    """Return a page in the order of creation; its link names the last subscription on it.
+    """Return a page of subscriptions, oldest first; its link names the last subscription on it.
 
     Raises GraphError 400 for query options, which the service does not support here.
     """
@@ -127,17 +132,17 @@ def _page(
 
 
 def _listed(row: Row) -> dict[str, Any]:
-    """Return it for a list: without its secret, its resource without the slash in front."""
+    """Return the subscription as lists show it: no client state, no slash before its resource."""
     return {**_shown(row), "resource": row["resource"].lstrip("/"), "clientState": None}
 
 
 def get_subscription(call: Call) -> CallResult:
-    return CallResult(document=_entity(call, _stored(call, call.names[0])))
+    return CallResult(document=_entity(call, _stored(call, call.path_ids[0])))
 
 
 def renew_subscription(call: Call) -> CallResult:
-    """Renew it, which also answers a `reauthorizationRequired`."""
-    subscription = _stored(call, call.names[0])
+    """Renew the subscription, and authorize it again after a `reauthorizationRequired`."""
+    subscription = _stored(call, call.path_ids[0])
     call.mailbox.database.write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
         *(_expires_at(_object(call.body)), subscription["id"]),
@@ -146,13 +151,13 @@ def renew_subscription(call: Call) -> CallResult:
 
 
 def delete_subscription(call: Call) -> CallResult:
-    subscription = _stored(call, call.names[0])
+    subscription = _stored(call, call.path_ids[0])
     call.mailbox.database.write("DELETE FROM subscription WHERE id = ?", subscription["id"])
     return CallResult(status=204)
 
 
 def _stored(call: Call, subscription_id: str) -> Row:
-    """Return it. Raises GraphError 404 for one that is not this user's, or has expired."""
+    """Return the subscription. Raises GraphError 404 if it is another user's or has expired."""
     row = _found(call.mailbox.database, subscription_id)
     if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
         raise _unknown()
@@ -160,7 +165,7 @@ def _stored(call: Call, subscription_id: str) -> Row:
 
 
 def _found(database: Database, subscription_id: str) -> Row:
-    """Return it. Raises GraphError 404 when there is none, or it has expired."""
+    """Return the subscription. Raises GraphError 404 if it is missing or has expired."""
     row = database.row(
         "SELECT * FROM subscription WHERE id = ? AND expires_at > ?", subscription_id, time.time()
     )
@@ -178,7 +183,7 @@ def _creator(row: Row) -> str:
 
 
 def _entity(call: Call, row: Row) -> dict[str, Any]:
-    return {"@odata.context": call.context("subscriptions/$entity"), **_shown(row)}
+    return {"@odata.context": call.odata_context("subscriptions/$entity"), **_shown(row)}
 
 
 def _shown(row: Row) -> dict[str, Any]:
@@ -208,7 +213,7 @@ def _change_types(wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _folder_id(call: Call, resource: str) -> str | None:
-    """Return the folder, None for the whole mailbox.
+    """Return the id of the folder that the resource names; None for the whole mailbox.
 
     Raises FolderNotFound, and GraphError for anything but mail.
     """
@@ -227,7 +232,7 @@ def _resource(resource: str) -> re.Match[str]:
 
 
 def _expires_at(wanted: Mapping[str, Any]) -> float:
-    """Less than 45 minutes are raised to 45, as documented."""
+    """Return the expiration time; a lifetime below 45 minutes is raised to 45, as documented."""
     now = time.time()
     try:
         moment = datetime.fromisoformat(str(wanted.get("expirationDateTime")))
@@ -243,7 +248,7 @@ def _expires_at(wanted: Mapping[str, Any]) -> float:
 
 
 def _shake_hands(url: str) -> None:
-    """Raise GraphError 400 unless the endpoint echoes the token as plain text."""
+    """Raise GraphError 400 unless the endpoint returns the validation token as plain text."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise _invalid("The notification URL's scheme must be https.")

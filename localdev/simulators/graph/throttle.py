@@ -1,6 +1,6 @@
-"""Outlook's limits for one app and one mailbox, over all connections and processes.
+"""Outlook's limits for one app and one mailbox, across all connections and processes.
 
-Four requests in flight and 10,000 in ten minutes; what is refused counts as well.
+Four requests in flight, and 10,000 requests in ten minutes, including rejected ones.
 Source: Microsoft Graph docs, throttling-limits.
 """
 
@@ -28,8 +28,9 @@ class Throttle:
             return self._in_flight[mailbox_id]
 
     @contextmanager
-    def slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
-        """Held while the request is worked on. Raises GraphError 429 at once when over a limit."""
+    def request_slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
+        """Count a request while the `with` block runs. Raises GraphError 429 when a limit is
+        exceeded."""
         with self._lock:
             self._count(mailbox_id, behaviour)
             if self._in_flight[mailbox_id] >= behaviour.requests_in_flight:

@@ -124,11 +124,11 @@ def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
     """The local endpoint refuses a call of eleven, as EventBridge does."""
     for n in range(11):
         write(database, connect_account(database, f"user-{n}"), n)
-    before = len(local_bus[0].seen())
+    before = len(local_bus[0].list_seen_events())
 
     assert publish_outbox(outbox, bus).published == 11
 
-    published = local_bus[0].seen()[before:]
+    published = local_bus[0].list_seen_events()[before:]
     assert sorted(each["detail"]["n"] for each in published) == list(range(11))
     assert rows(database, WAITING) == []
 

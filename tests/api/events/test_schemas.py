@@ -64,11 +64,11 @@ def test_each_outcome_is_published_once_as_its_schema_says(
     begin_run(database, account_id, "run-3")
     for _ in range(2):
         runs.fail(account_id, RunId("run-3"), "arn-run-3", "AccessRevoked", "Sign in again.")
-    before = len(local_bus[0].seen())
+    before = len(local_bus[0].list_seen_events())
 
     publish_outbox(outbox, bus)
 
-    events = local_bus[0].seen()[before:]
+    events = local_bus[0].list_seen_events()[before:]
     for each in events:
         check(each["type"], each["detail"])
     assert [(each["type"], each["detail"]["runId"], outcome(each)) for each in events] == [

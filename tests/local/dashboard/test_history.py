@@ -7,7 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboard.definition import Scope
-from dashboard.forecast import expect_retries, label, states, what_next
+from dashboard.forecast import (
+    forecast_next_event,
+    set_next_attempt_times,
+    status_by_state,
+    step_label,
+)
 from dashboard.history import Step, read_history
 from tests.local.dashboard.conftest import Events
 
@@ -30,7 +35,7 @@ def of_folder(steps: list[Step], folder_id: int, name: str = "sync-folder") -> l
 def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded) -> None:
     steps = read_history(recorded("network_cut"))
 
-    assert [label(each, FOLDERS) for each in steps[:5]] == [
+    assert [step_label(each, FOLDERS) for each in steps[:5]] == [
         *("validate-account", "mark-syncing", "lease-acquired?", "get-access-token"),
         "sync-folders",
     ]
@@ -41,7 +46,7 @@ def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded
         *("sync-folder", "more-pages?", "honour-retry-after"),
         *("sync-folder", "more-pages?", "folder-done"),
     ]
-    assert {label(each, FOLDERS) for each in steps if each.name == "sync-folder"} == {
+    assert {step_label(each, FOLDERS) for each in steps if each.name == "sync-folder"} == {
         "sync-folder: Inbox",
         "sync-folder: Archive",
     }
@@ -64,7 +69,7 @@ def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
     recorded: Recorded, scope: Scope
 ) -> None:
     steps = read_history(until(recorded("network_cut"), "TaskFailed", 4))
-    expect_retries(steps, scope)
+    set_next_attempt_times(steps, scope)
 
     waiting = [each for each in steps if each.status == "waiting"]
     assert {each.name for each in waiting} == {"sync-folder"}
@@ -73,8 +78,8 @@ def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
         assert last.finished_at is not None
         longest = timedelta(seconds=5 * 2 ** (len(step.attempts) - 1))
         assert last.next_attempt_at == last.finished_at + longest
-    assert states(steps)["sync-folder"] == "waiting"
-    forecast = what_next(A_RUN, steps, scope, FOLDERS)
+    assert status_by_state(steps)["sync-folder"] == "waiting"
+    forecast = forecast_next_event(A_RUN, steps, scope, FOLDERS)
     assert forecast is not None
     assert forecast.at == min(each.attempts[-1].next_attempt_at or NOW for each in waiting)
     assert "of sync-folder: " in forecast.what
@@ -88,7 +93,7 @@ def test_the_last_of_all_attempts_is_not_said_to_be_followed_by_another(
     expected = []
     for attempts in (15, 16):
         step.attempts = [replace(step.attempts[-1]) for _ in range(attempts)]
-        expect_retries([step], scope)
+        set_next_attempt_times([step], scope)
         expected.append(step.attempts[-1].next_attempt_at is not None)
 
     assert expected == [True, False]
@@ -100,8 +105,8 @@ def test_a_wait_that_the_provider_asked_for_is_told_with_its_end(
     steps = read_history(until(recorded("throttled"), "WaitStateEntered", 2))
     (first, second) = [each for each in steps if each.type == "Wait"]
 
-    assert states(steps)["honour-retry-after"] == "waiting"
-    forecast = what_next(A_RUN, steps, scope, FOLDERS)
+    assert status_by_state(steps)["honour-retry-after"] == "waiting"
+    forecast = forecast_next_event(A_RUN, steps, scope, FOLDERS)
     assert forecast is not None
     assert forecast.at == first.started_at + timedelta(seconds=first.input["page"]["waitSeconds"])
     assert second.started_at >= first.started_at
@@ -122,7 +127,7 @@ def test_every_wait_of_the_workflow_is_told_with_its_end(scope: Scope) -> None:
 
     for name, result in WAITS.items():
         state = {result: {"waitSeconds": 30}}
-        forecast = what_next(
+        forecast = forecast_next_event(
             A_RUN, [Step(1, name, "Wait", NOW, state, status="waiting")], scope, FOLDERS
         )
         assert forecast is not None
@@ -140,8 +145,8 @@ def test_a_caught_error_is_told_apart_from_the_failure_of_the_run(recorded: Reco
     assert (steps[-1].name, steps[-1].status, steps[-1].error) == (
         *("sync-failed", "failed", "FoldersFailed"),
     )
-    assert states(steps)["sync-folder"] == "caught"
-    assert states(steps)["folder-failed"] == "succeeded"
+    assert status_by_state(steps)["sync-folder"] == "caught"
+    assert status_by_state(steps)["folder-failed"] == "succeeded"
 
 
 def test_a_stopped_execution_leaves_no_step_under_way(recorded: Recorded) -> None:
@@ -167,7 +172,7 @@ def test_a_closed_run_tells_what_its_mailbox_waits_for(
 ) -> None:
     closed = {**A_RUN, "status": "failed", "accountStatus": status}
 
-    forecast = what_next(closed, read_history(recorded("network_cut")), scope, FOLDERS)
+    forecast = forecast_next_event(closed, read_history(recorded("network_cut")), scope, FOLDERS)
 
     assert forecast is not None
     assert (forecast.what, forecast.at) == (what, NOW if status == "active" else None)

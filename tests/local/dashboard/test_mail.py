@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.mail import HEADERS, document
+from dashboard.mail import HEADERS, build_mail_document
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,9 @@ from dashboard.mail import HEADERS, document
     ],
 )
 def test_no_tag_is_left_that_reaches_out_past_every_policy(markup: str) -> None:
-    shown = document("s", f"<p>before</p>{markup}", None).decode().split("<p>before</p>")[1]
+    shown = (
+        build_mail_document("s", f"<p>before</p>{markup}", None).decode().split("<p>before</p>")[1]
+    )
 
     assert not any(f"<{tag}" in shown.lower() for tag in ("link", "meta", "base"))
 
@@ -26,11 +28,13 @@ def test_no_tag_is_left_that_reaches_out_past_every_policy(markup: str) -> None:
 def test_other_markup_is_shown_as_it_was_sent() -> None:
     markup = '<p style="color: red">Hello <b>Ada</b> <img src="data:image/png;base64,AA=="></p>'
 
-    assert markup in document("s", markup, "plain").decode()
+    assert markup in build_mail_document("s", markup, "plain").decode()
 
 
 def test_plain_text_and_subjects_are_text() -> None:
-    page = document("<script>alert(1)</script>", None, "1 < 2 </pre><script>alert(2)</script>")
+    page = build_mail_document(
+        "<script>alert(1)</script>", None, "1 < 2 </pre><script>alert(2)</script>"
+    )
 
     assert b"<script" not in page
     assert b"1 &lt; 2" in page

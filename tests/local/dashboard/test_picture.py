@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.definition import Kind, Scope, State, Way, read_definition
-from dashboard.picture import Node, Picture, draw
+from dashboard.definition import Scope, State, Transition, TransitionKind, read_definition
+from dashboard.picture import Node, Picture, draw_state_machine
 from infra.catalog import WORKFLOWS, Workflow
 
 EVERY_WORKFLOW = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda each: each.name)
-KINDS: tuple[Kind, ...] = ("next", "default", "choice", "catch")
+KINDS: tuple[TransitionKind, ...] = ("next", "default", "choice", "catch")
 
 
 def overlap(one: Node, other: Node) -> bool:
@@ -40,17 +40,17 @@ def crossings(picture: Picture) -> list[str]:
 def test_every_state_and_every_way_is_drawn(workflow: Workflow) -> None:
     scope = read_definition(workflow.definition)
 
-    picture = draw(scope)
+    picture = draw_state_machine(scope)
 
     states = list(scope.all_states())
     assert {each.name for each in picture.nodes} == {each.name for each in states}
-    ways = {(way.source, way.target, way.kind) for each in states for way in each.ways}
+    ways = {(way.source, way.target, way.kind) for each in states for way in each.transitions}
     assert {(each.source, each.target, each.kind) for each in picture.edges} == ways
 
 
 @EVERY_WORKFLOW
 def test_no_states_overlap_and_a_map_frames_its_own(workflow: Workflow) -> None:
-    picture = draw(read_definition(workflow.definition))
+    picture = draw_state_machine(read_definition(workflow.definition))
 
     nodes = {node.name: node for node in picture.nodes}
     for one, other in combinations(picture.nodes, 2):
@@ -72,7 +72,7 @@ def test_no_states_overlap_and_a_map_frames_its_own(workflow: Workflow) -> None:
 
 @EVERY_WORKFLOW
 def test_no_line_crosses_a_state(workflow: Workflow) -> None:
-    assert crossings(draw(read_definition(workflow.definition))) == []
+    assert crossings(draw_state_machine(read_definition(workflow.definition))) == []
 
 
 @st.composite
@@ -81,12 +81,12 @@ def machines(draw_from: st.DrawFn) -> Scope:
     names = [f"state-{number}" for number in range(draw_from(st.integers(1, 9)))]
     kinds = st.sampled_from(KINDS)
     ways = [
-        Way(draw_from(st.sampled_from(names[:number])), name, draw_from(kinds))
+        Transition(draw_from(st.sampled_from(names[:number])), name, draw_from(kinds))
         for number, name in enumerate(names)
         if number
     ]
     places = st.sampled_from(names)
-    ways += draw_from(st.lists(st.builds(Way, places, places, kinds), max_size=9))
+    ways += draw_from(st.lists(st.builds(Transition, places, places, kinds), max_size=9))
     states = [
         State(name, "Task", tuple(way for way in ways if way.source == name), ()) for name in names
     ]
@@ -96,14 +96,14 @@ def machines(draw_from: st.DrawFn) -> Scope:
 @given(scope=machines())
 @settings(max_examples=60, deadline=None)
 def test_whatever_the_machine_no_line_crosses_a_state(scope: Scope) -> None:
-    picture = draw(scope)
+    picture = draw_state_machine(scope)
 
     assert crossings(picture) == []
     assert not any(overlap(*pair) for pair in combinations(picture.nodes, 2))
 
 
 def test_the_way_without_failures_is_one_straight_column(scope: Scope) -> None:
-    nodes = {node.name: node for node in draw(scope).nodes}
+    nodes = {node.name: node for node in draw_state_machine(scope).nodes}
     column = ("validate-account", "get-access-token", "sync-each-folder", "mark-complete")
 
     assert len({nodes[name].x + nodes[name].width / 2 for name in column}) == 1
@@ -111,7 +111,7 @@ def test_the_way_without_failures_is_one_straight_column(scope: Scope) -> None:
 
 
 def test_labels_say_in_words_when_a_way_is_taken(scope: Scope) -> None:
-    labels = {(each.source, each.target): each.label for each in draw(scope).edges}
+    labels = {(each.source, each.target): each.label for each in draw_state_machine(scope).edges}
 
     assert labels["more-pages?", "honour-retry-after"] == "page.hasMore and page.waitSeconds > 0"
     assert labels["anything-left?", "mark-complete"] == "otherwise"

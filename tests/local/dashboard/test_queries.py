@@ -84,7 +84,7 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
         )
         assert queries.messages(folder, (None, MAX_ID), 50) == others
         assert queries.account(ADA).removal.hidden == 1
-        for ask in (queries.message, queries.body):
+        for ask in (queries.message, queries.read_message_body):
             with pytest.raises(NotFound):
                 ask(first["id"])
         connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
@@ -97,7 +97,7 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
 def test_paging_shows_every_run_once_the_newest_first(queries: Queries, folder: int) -> None:
     seen: list[Json] = []
     before = (END, "")
-    while page := queries.runs(before=before, limit=7):
+    while page := queries.list_runs(before=before, limit=7):
         seen += page
         before = page[-1]["createdAt"], page[-1]["id"]
 
@@ -106,21 +106,21 @@ def test_paging_shows_every_run_once_the_newest_first(queries: Queries, folder: 
 
 
 def test_runs_are_filtered_by_account_and_status(queries: Queries, folder: int) -> None:
-    found = queries.runs(account_id=BOB, status="failed", before=(END, ""), limit=50)
+    found = queries.list_runs(account_id=BOB, status="failed", before=(END, ""), limit=50)
 
     assert {each["id"] for each in found} == {"r12", "r24", "r36"}
     assert {each["emailAddress"] for each in found} == {"bob@example.com"}
-    assert queries.runs(account_id="nobody", before=(END, ""), limit=50) == []
+    assert queries.list_runs(account_id="nobody", before=(END, ""), limit=50) == []
 
 
 def test_what_does_not_exist_is_said_to_be_missing(queries: Queries) -> None:
     for ask in (
-        lambda: queries.run("r1"),
+        lambda: queries.read_run("r1"),
         lambda: queries.account("no uuid"),
         lambda: queries.account(ADA),
         lambda: queries.messages(1, (None, MAX_ID), 7),
         lambda: queries.message(1),
-        lambda: queries.body(1),
+        lambda: queries.read_message_body(1),
     ):
         with pytest.raises(NotFound, match="There is no"):
             ask()

@@ -54,7 +54,7 @@ def pages(settings: Settings) -> Iterator[httpx.Client]:
         Sources(
             stage="prod",
             settings=settings,
-            machines=ARNS,
+            state_machine_arns=ARNS,
             client=lambda _: ENGINE,
             api_url="http://127.0.0.1:1",
             shows_bodies=False,

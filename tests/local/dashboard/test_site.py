@@ -27,7 +27,7 @@ def dashboard(create_database: Callable[[str], str]) -> Iterator[httpx.Client]:
         Sources(
             stage="prod",
             settings=settings,
-            machines={
+            state_machine_arns={
                 each.name: f"arn:aws:states:::stateMachine:{each.name}" for each in WORKFLOWS
             },
             client=lambda service: aws_client(service, NOWHERE),

@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError
 
 from localdev.engine.aws_access import ACTIONS
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import aws_client, forget_everything
+from localdev.engine.aws_resources import aws_client, reset_moto_state
 from localdev.engine.lambda_host import InvocationResult
 from tests.support.aws_signature import signed_headers
 
@@ -35,7 +35,7 @@ class NoFunctions:
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     endpoint = AwsEndpoint(NoFunctions(), port=0)
-    forget_everything()
+    reset_moto_state()
     yield endpoint.url
     endpoint.stop()
 

@@ -15,8 +15,8 @@ from localdev.engine.aws_resources import (
     aws_client,
     create_event_bus,
     create_workflows,
-    forget_everything,
     open_token_key,
+    reset_moto_state,
 )
 from localdev.engine.executions import forget_old_executions
 from localdev.engine.lambda_host import LambdaHost
@@ -45,7 +45,7 @@ class OneTask(Workflow):
 @pytest.fixture
 def endpoint(host: LambdaHost) -> Iterator[AwsEndpoint]:
     server = AwsEndpoint(host, port=0)
-    forget_everything()
+    reset_moto_state()
     yield server
     server.stop()
 
@@ -136,7 +136,7 @@ def test_what_the_key_sealed_opens_after_a_restart(endpoint: AwsEndpoint, tmp_pa
     key = open_token_key(endpoint.url, file)
     sealed = kms.encrypt(KeyId=key.arn, Plaintext=b"token", EncryptionContext=context)
 
-    forget_everything()
+    reset_moto_state()
     again = open_token_key(endpoint.url, file)
 
     blob = sealed["CiphertextBlob"]

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from localdev.engine.dev_login import DEMO_USER, demo_sign_in, open_secret
+from localdev.engine.dev_login import DEMO_USER, demo_token_maker, open_secret
 from mailsync.api.bearer import Caller, verify_bearer_token
 from mailsync.api.signing_keys import build_signing_keys
 from mailsync.settings import Settings
@@ -20,7 +20,7 @@ def test_the_product_takes_a_development_token_for_the_demo_user_s(tmp_path: Pat
     settings = Settings({"JWT_SECRET": key})
 
     caller = verify_bearer_token(
-        f"Bearer {demo_sign_in(key)()}", settings, build_signing_keys(settings)
+        f"Bearer {demo_token_maker(key)()}", settings, build_signing_keys(settings)
     )
 
     assert caller == Caller(DEMO_USER, is_admin=False)

@@ -177,7 +177,7 @@ def test_changed_code_is_used_by_the_next_call(tmp_path: Path) -> None:
     call(host)
 
     (code / "handlers" / "behave.py").write_text("def handler(event, context): return 'new'")
-    host.reload()
+    host.retire_environments()
 
     assert result(call(host)) == "new"
     host.stop()

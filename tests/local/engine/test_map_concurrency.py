@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import aws_client, forget_everything
+from localdev.engine.aws_resources import aws_client, reset_moto_state
 from localdev.engine.lambda_host import InvocationResult
 from tests.support.execution import Execution, StateFailed
 
@@ -77,7 +77,7 @@ def execution(functions: Gate, at_once: Any) -> Iterator[Any]:
     """What Step Functions says of it once it has ended."""
     endpoint = AwsEndpoint(functions, port=0)
     try:
-        forget_everything()
+        reset_moto_state()
         client = aws_client("stepfunctions", endpoint.url)
         machine = client.create_state_machine(
             name="map", definition=DEFINITION, roleArn="arn:aws:iam::123456789012:role/map"

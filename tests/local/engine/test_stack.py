@@ -13,7 +13,7 @@ import pytest
 from localdev.engine.failure import StartFailed
 from localdev.engine.postgres import lock_folder
 from localdev.options import Options, parse
-from localdev.stack import Stack, forget_data
+from localdev.stack import Stack, delete_stack_data
 from tests.support.up import up
 
 PORTS = ("--api-port", "0", "--aws-port", "0", "--dashboard-port", "0")
@@ -74,7 +74,7 @@ def test_fresh_forgets_what_stacks_stored_and_nothing_else(tmp_path: Path) -> No
     for name in ("mine.txt", "jwt-secret", "token-key.json", "logs/api.log"):
         (tmp_path / name).write_text(name)
 
-    forget_data(tmp_path)
+    delete_stack_data(tmp_path)
 
     assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -71,7 +71,7 @@ def test_the_end_of_a_sync_reaches_a_queue_that_listens(mirror: Mirror) -> None:
     assert (event["source"], event["detail-type"]) == ("mailsync", "sync.completed")
     assert event["detail"]["accountId"] == mirror.account.id
     assert event["detail"]["eventId"] in {
-        each["detail"].get("eventId") for each in mirror.stack.events.seen()
+        each["detail"].get("eventId") for each in mirror.stack.events.list_seen_events()
     }
 
 

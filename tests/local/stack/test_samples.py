@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra import catalog
-from localdev.containers.settings import deployed_settings, filled
+from localdev.containers.settings import deployed_settings, fill_variables
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.environment import Environment
@@ -57,14 +57,16 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
     )
 
     def start(name: str) -> Environment:
-        settings = filled(variables[name], values) | {each: values[each] for each in FROM_OUTSIDE}
+        settings = fill_variables(variables[name], values) | {
+            each: values[each] for each in FROM_OUTSIDE
+        }
         function, log = catalog.find_function(name), tmp_path / f"{name}.log"
         return Environment(function, code_root=CODE_ROOT, settings=settings, log=log)
 
     for name, environment in started_ahead(start, list(EXPECTED_RESULTS)):
         outcome = environment.run(samples.event(name))
         assert not outcome.failed, (name, outcome.payload)
-        assert samples.mismatch(name, outcome.payload) is None
+        assert samples.find_result_mismatch(name, outcome.payload) is None
 
     mirror.finished()
     assert mirror.synced()["status"] == "completed"
@@ -92,4 +94,4 @@ def started_ahead(
     "payload", [b"", b"null", b'{"hasMore": true, "waitSeconds": 0}', b'{"errorType": "KeyError"}']
 )
 def test_an_answer_that_does_not_fit_is_named(payload: bytes) -> None:
-    assert Samples("a", "u", 1).mismatch("sync-folder", payload)
+    assert Samples("a", "u", 1).find_result_mismatch("sync-folder", payload)

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from localdev.__main__ import _welcome
-from localdev.demo_account import connect
+from localdev.demo_account import connect_demo_account
 from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
@@ -59,7 +59,7 @@ class Session:
 @pytest.fixture(scope="session")
 def session(mirror: Mirror) -> Session:
     found = Session()
-    found.keys |= {mirror.stack.token(), *sign_ins(mirror, found), *notifications(mirror)}
+    found.keys |= {mirror.stack.make_demo_token(), *sign_ins(mirror, found), *notifications(mirror)}
     fail_with_revealing_errors(mirror)
     settings = mirror.stack.lambdas.settings
     found.keys |= {settings["JWT_SECRET"], settings["MICROSOFT_CLIENT_SECRET"]}
@@ -199,7 +199,9 @@ def test_neither_stands_in_any_execution(mirror: Mirror, session: Session, mail:
     mirror.rows("UPDATE mailsync.email_credentials SET access_expires_at = now() RETURNING 1")
     failed = mirror.synced()
     assert failed["error"] == "AccessRevoked"
-    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
+    connect_demo_account(
+        mirror.stack.api_url, mirror.stack.provider, mirror.stack.make_demo_token()
+    )
     mirror.finished()
 
     text = "".join(json.dumps(each, default=str) for each in histories(mirror))
@@ -235,7 +237,7 @@ def test_neither_stands_in_an_event_on_the_bus(
 ) -> None:
     mirror.invoke("publish-events")
 
-    events = mirror.stack.events.seen()
+    events = mirror.stack.events.list_seen_events()
 
     assert "sync.completed" in {each["type"] for each in events}
     assert leaked(session.keys | mail, json.dumps(events)) == []

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from localdev.engine.report import most_held_mb
+from localdev.engine.report import peak_memory_mb
 from mailsync.api.signing_keys import KeySet
 from mailsync.credentials.microsoft import app_only_tokens
 from mailsync.model import FolderId, FolderRef, RemoteId
@@ -45,12 +45,12 @@ def main(what: str, values: str) -> None:
     import httpx  # noqa: F401  # else they are part of the growth
 
     settings = Settings(json.loads(values))
-    before, began = most_held_mb(_PID), time.monotonic()
+    before, began = peak_memory_mb(_PID), time.monotonic()
     try:
         outcome = str(READERS[what](settings))
     except Exception as failure:
         outcome = type(failure).__name__
-    grown, took_s = most_held_mb(_PID) - before, time.monotonic() - began
+    grown, took_s = peak_memory_mb(_PID) - before, time.monotonic() - began
     print(json.dumps({"outcome": outcome, "grown_mb": grown, "seconds": round(took_s, 2)}))
 
 

@@ -14,7 +14,7 @@ from localdev.mail.addresses import parse_addresses
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import Address, MailItem
 from localdev.mail.load import load_mail
-from localdev.mail.parse import parse_mail, read_mail
+from localdev.mail.parse import parse_mail, parse_mail_with_oddities
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import properties_of
 
@@ -104,7 +104,9 @@ def test_parts_that_are_nested_too_deeply_are_one_text() -> None:
     level = b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n'
     nested = b"".join(level % (each, each) for each in range(3000))
 
-    mail, oddities = read_mail(b"From: a@example.com\nSubject: deep\n" + nested + b"\nend\n")
+    mail, oddities = parse_mail_with_oddities(
+        b"From: a@example.com\nSubject: deep\n" + nested + b"\nend\n"
+    )
 
     assert (mail.subject, mail.body[-4:]) == ("deep", "end\n")
     assert "has parts that cannot be taken apart, so it is one text" in oddities

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from localdev.mail.item import MailItem
-from localdev.mail.load import Problem, load_mail
+from localdev.mail.load import MailFileProblem, load_mail
 
 FIRST = b"From: a@example.com\nSubject: first\nDate: Fri, 1 May 2026 12:00:00 +0000\n\n"
 SECOND = b"From: b@example.com\nSubject: second\nDate: Fri, 1 May 2026 12:00:00 +0000\n\n"
@@ -13,7 +13,9 @@ LINE = b"From a@example.com Fri May  1 12:00:00 2026\n"
 SENTENCE = b"From my point of view\nthis is no header.\n"
 
 
-def loaded(tmp_path: Path, content: bytes) -> tuple[list[MailItem], list[Problem], list[Problem]]:
+def loaded(
+    tmp_path: Path, content: bytes
+) -> tuple[list[MailItem], list[MailFileProblem], list[MailFileProblem]]:
     path = tmp_path / "box"
     path.write_bytes(content)
     found = load_mail(path)

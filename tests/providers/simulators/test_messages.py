@@ -5,7 +5,7 @@ import pytest
 
 from localdev.mail.item import Address
 from localdev.simulators import Simulators
-from localdev.simulators.mailbox import CannotDelete, Mailbox
+from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged
 from tests.providers.simulators.graph_client import a_mail, error_of, graph_client
 
 
@@ -102,7 +102,7 @@ def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
     mailbox.delete_permanently(message_id)
     assert graph.get(url).status_code == 200
     assert graph.get("/me/messages").json()["value"] == []
-    with pytest.raises(CannotDelete):
+    with pytest.raises(MessageAlreadyPurged):
         mailbox.delete_permanently(message_id)
 
 

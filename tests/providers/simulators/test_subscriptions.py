@@ -171,7 +171,7 @@ def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
 ) -> None:
     for each in simulators.notifier.subscriptions():
-        simulators.notifier.expire(each["mailbox_id"])
+        simulators.notifier.expire_subscriptions(each["mailbox_id"])
     simulators.service.set_behaviour(subscriptions_page=2)
     bob = simulators.add_mailbox("bob@example.com")
     expected = [subscribe(graph, subscriber)["id"] for _ in range(3)]
@@ -219,7 +219,7 @@ def test_an_expired_one_says_nothing_and_cannot_be_renewed(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
 ) -> None:
     path = f"/subscriptions/{subscribe(graph, subscriber)['id']}"
-    simulators.notifier.expire(mailbox.user_id)
+    simulators.notifier.expire_subscriptions(mailbox.user_id)
 
     mailbox.deliver(a_mail("unnoticed"))
     subscribe(graph, subscriber)
@@ -241,7 +241,7 @@ def test_what_is_refused_is_sent_again(
     mailbox.deliver(a_mail())
 
     assert subscriber.receives(1)
-    simulators.notifier.flush()  # an attempt is noted after its response
+    simulators.notifier.deliver_pending()  # an attempt is noted after its response
     sent = [each for each in simulators.notifier.deliveries if each["url"] == subscriber.url]
     assert [each["status"] for each in sent] == [503, 429, 202]
 
@@ -252,7 +252,7 @@ def test_notifications_can_be_lost(
     subscribe(graph, subscriber)
     simulators.service.set_behaviour(notifications_lost=True)
     mailbox.deliver(a_mail("lost"))
-    simulators.notifier.flush()
+    simulators.notifier.deliver_pending()
     simulators.service.set_behaviour(notifications_lost=False)
 
     message_id = mailbox.deliver(a_mail("received"))
@@ -271,7 +271,7 @@ def test_a_lifecycle_event_is_told_with_the_secret(
 ) -> None:
     created = subscribe(graph, subscriber)
 
-    assert simulators.notifier.lifecycle(mailbox.user_id, event) == 1
+    assert simulators.notifier.send_lifecycle_event(mailbox.user_id, event) == 1
 
     assert subscriber.receives(1)
     (item,) = subscriber.items
@@ -284,9 +284,9 @@ def test_one_that_must_be_authorized_again_is_silent_until_it_is(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
 ) -> None:
     path = f"/subscriptions/{subscribe(graph, subscriber)['id']}"
-    simulators.notifier.lifecycle(mailbox.user_id, "reauthorizationRequired")
+    simulators.notifier.send_lifecycle_event(mailbox.user_id, "reauthorizationRequired")
     mailbox.deliver(a_mail("unnoticed"))
-    simulators.notifier.flush()
+    simulators.notifier.deliver_pending()
 
     response = graph.patch(path, json={"expirationDateTime": in_minutes(60)})
     noticed = mailbox.deliver(a_mail("noticed"))
@@ -306,7 +306,7 @@ def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
             created = subscribe(graph, subscriber)
         subscriber.statuses.append(503)
         mailbox.deliver(a_mail("refused once"))
-        before.notifier.flush()
+        before.notifier.deliver_pending()
     with Simulators(tmp_path) as after:
         assert subscriber.receives(1)
         after.service.mailbox("ada@example.com").deliver(a_mail("new"))
