@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import sync_playwright
 
-from localdev.demo_account import call_simulator, connect_demo_account
+from localdev.demo_account import connect, simulator
 from localdev.options import Options
 from localdev.stack import Stack
 from mailsync.settings import Settings
@@ -81,7 +81,7 @@ def main() -> int:
             environment={"API_LIMITS": "connect=100000"},  # one user connects all mailboxes
         )
         with Stack(options) as stack:
-            account = connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
+            account = connect(stack.api_url, stack.provider, stack.token())
             while account.status()["runId"]:
                 time.sleep(0.2)
             inbox, message = _fill(stack.database_url)
@@ -117,11 +117,11 @@ def _run_with_history(stack: Stack) -> str:
 def _open_runs(stack: Stack) -> None:
     """Open executions that all wait, because running functions would disturb the measurement."""
     fault = {"match": {"path": "messages/delta"}, "times": None, "fault": THROTTLED_RESPONSE}
-    call_simulator(stack.provider, "POST", "faults", rules=[fault])
+    simulator(stack.provider, "POST", "faults", rules=[fault])
     for number in range(OPEN_RUN_COUNT):
         address = f"open-{number}@example.com"
-        call_simulator(stack.provider, "POST", "mailboxes", address=address, display_name=address)
-        connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token(), address)
+        simulator(stack.provider, "POST", "mailboxes", address=address, display_name=address)
+        connect(stack.api_url, stack.provider, stack.token(), address)
     with httpx.Client(base_url=f"{stack.dashboard.url}/data/", timeout=60) as client:
         while not _all_wait(client):
             time.sleep(1)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cost import GUIDE_STEPS, Measurements, Usage, save_measurements
-from localdev.demo_account import DemoAccount, call_simulator, connect_demo_account
+from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import aws_client
 from localdev.engine.report import Report, read_reports
 from localdev.options import Options
@@ -76,13 +76,13 @@ def _stack(messages: int) -> Iterator[Stack]:
 def _first_sync(stack: Stack) -> tuple[DemoAccount, Usage]:
     """Connect the account and measure the first sync, which the sign-in starts."""
     used = _UsageMeter(stack)
-    account = connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
+    account = connect(stack.api_url, stack.provider, stack.token())
     return account, used.until(lambda: account.status()["initialSyncCompleted"])
 
 
 def _execution(stack: Stack, account: DemoAccount) -> Usage:
     """Measure an execution for one new message."""
-    call_simulator(stack.provider, "POST", "deliver", mailbox=account.address, subject="new")
+    simulator(stack.provider, "POST", "deliver", mailbox=account.address, subject="new")
     used = _UsageMeter(stack)
     account.sync()
     return used.until(lambda: not account.status()["runId"])
@@ -105,24 +105,18 @@ def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
     addresses, accounts = [], []
     for number in range(MAILBOX_COUNT):
         address = f"measured-{number}@example.org"
-        call_simulator(
-            stack.provider, "POST", "mailboxes", address=address, display_name="Measured"
-        )
+        simulator(stack.provider, "POST", "mailboxes", address=address, display_name="Measured")
         [mailbox] = [
             each
-            for each in call_simulator(stack.provider, "GET", "state")["mailboxes"]
+            for each in simulator(stack.provider, "GET", "state")["mailboxes"]
             if each["address"] == address
         ]
         shown = [each for each in mailbox["folders"] if each["search_filter"] is None]
         for extra in range(FOLDER_COUNT - len(shown)):
-            call_simulator(
-                stack.provider, "POST", "create-folder", mailbox=address, name=f"F{extra}"
-            )
+            simulator(stack.provider, "POST", "create-folder", mailbox=address, name=f"F{extra}")
         for subject in ("one", "two"):
-            call_simulator(stack.provider, "POST", "deliver", mailbox=address, subject=subject)
-        account = connect_demo_account(
-            stack.api_url, stack.provider, stack.make_demo_token(), address
-        )
+            simulator(stack.provider, "POST", "deliver", mailbox=address, subject=subject)
+        account = connect(stack.api_url, stack.provider, stack.token(), address)
         while account.status()["runId"]:
             time.sleep(0.1)
         addresses.append(address)
@@ -150,7 +144,7 @@ def _checks(
 
 def _deliver(stack: Stack, addresses: Sequence[str]) -> None:
     for address in addresses:
-        call_simulator(stack.provider, "POST", "deliver", mailbox=address, subject="new")
+        simulator(stack.provider, "POST", "deliver", mailbox=address, subject="new")
 
 
 def _tick(stack: Stack) -> Usage:
@@ -178,7 +172,7 @@ class _UsageMeter:
         self._before = {name: len(found) for name, found in _reports(stack)}
         self._log_bytes = _log_bytes(stack)
         self._transitions = _transitions(stack)
-        call_simulator(stack.provider, "DELETE", "requests")
+        simulator(stack.provider, "DELETE", "requests")
 
     def until(self, is_done: Callable[[], bool]) -> Usage:
         while not is_done() or _is_running(self._stack):
@@ -196,7 +190,7 @@ class _UsageMeter:
             invocations=len(new),
             gb_s=sum(each.gb_s for each in new),
             log_bytes=_log_bytes(self._stack) - self._log_bytes,
-            requests=len(call_simulator(self._stack.provider, "GET", "requests")),
+            requests=len(simulator(self._stack.provider, "GET", "requests")),
         )
 
 

@@ -9,7 +9,7 @@ from dashboard.actions import Action, ActionFailed, require_integer, require_tex
 from dashboard.queries import Queries
 from dashboard.sources import Sources
 from dashboard.to_json import Json
-from localdev.demo_account import call_simulator, connect_demo_account
+from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import Provider
 
@@ -52,7 +52,7 @@ class Simulation:
 
     def _control(self, action: str, **more: Any) -> Json:
         try:
-            response: Json = call_simulator(self._provider, "POST", action, **more)
+            response: Json = simulator(self._provider, "POST", action, **more)
         except httpx.HTTPStatusError as refused:
             reason = refused.response.json()
             raise ActionFailed(409, f"{reason['error']}: {reason['message']}") from None
@@ -70,7 +70,7 @@ class Simulation:
             name = require_text(fields, "address").partition("@")[0].title()
             self._control("mailboxes", address=address, display_name=name)
         try:
-            account = connect_demo_account(self._sources.api_url, self._provider, token, address)
+            account = connect(self._sources.api_url, self._provider, token, address)
         except StartFailed as failed:
             raise ActionFailed(502, str(failed)) from failed
         return {"accountId": account.id, "address": account.address}
@@ -118,5 +118,5 @@ class Simulation:
         return self._control("faults", rules=[{"fault": fault, **rule}])
 
     def _clear_faults(self, _: Json) -> Json:
-        response: Json = call_simulator(self._provider, "DELETE", "faults")
+        response: Json = simulator(self._provider, "DELETE", "faults")
         return response

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from rich.console import Console
 
-from localdev.demo_account import connect_demo_account
+from localdev.demo_account import connect
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.failure import StartFailed
 from localdev.engine.reload import CodeWatch
@@ -75,10 +75,8 @@ def _demo(stack: Stack, options: Options) -> int:
 
 
 def _welcome(stack: Stack) -> str:
-    token = stack.make_demo_token()
-    account = (
-        connect_demo_account(stack.api_url, stack.provider, token) if stack.simulators else None
-    )
+    token = stack.token()
+    account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
     account_id = account.id if account else "ACCOUNT_ID"
     curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
     as_anybody = " ".join(f"{name}={value}" for name, value in CREDENTIALS.items())

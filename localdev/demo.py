@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from localdev.demo_account import DemoAccount, call_simulator, connect_demo_account
+from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.options import Options
 from localdev.stack import Stack
 from mailsync.settings import Settings
@@ -33,13 +33,13 @@ console = Console(highlight=False, soft_wrap=True)
 
 def run(stack: Stack, options: Options) -> int:
     """Print each step of the demo; return 0 when the mirror is complete and exact, else 1."""
-    account = connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
+    account = connect(stack.api_url, stack.provider, stack.token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     _watch(account)
     _print_quarantine(stack)
 
     console.print("\nOne new mail is delivered; a sync by POST /api/email/sync follows.")
-    call_simulator(
+    simulator(
         stack.provider, "POST", "deliver", mailbox=account.address, subject="Fresh off the wire"
     )
     account.sync()

@@ -39,7 +39,7 @@ class DemoAccount:
         return found
 
 
-def connect_demo_account(
+def connect(
     api_url: str, provider: Provider, token: str, address: str | None = None
 ) -> DemoAccount:
     """Sign in to a simulated mailbox by the OAuth code flow, as a browser would; return the
@@ -64,7 +64,7 @@ def connect_demo_account(
 
 def _first_mailbox(provider: Provider) -> str:
     try:
-        return str(call_simulator(provider, "GET", "state")["mailboxes"][0]["address"])
+        return str(simulator(provider, "GET", "state")["mailboxes"][0]["address"])
     except (httpx.HTTPError, ValueError, LookupError) as error:
         raise StartFailed(
             f"There is no simulated mailbox at {provider.graph_url} ({type(error).__name__}): give"
@@ -72,7 +72,7 @@ def _first_mailbox(provider: Provider) -> str:
         ) from None
 
 
-def call_simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
+def simulator(provider: Provider, method: str, action: str, **fields: Any) -> Any:
     """Call an action of the simulators' control API, `/_sim/ACTION`; return its response."""
     url = urlsplit(provider.graph_url)
     response = httpx.request(

@@ -90,7 +90,7 @@ class Stack:
         """Stop all parts in reverse order; committed data is kept. Safe to call twice."""
         self._exit.close()
 
-    def make_demo_token(self) -> str:
+    def token(self) -> str:
         """Return a development token of the demo user, valid for eight hours."""
         return demo_token_maker(open_secret(self.data / "jwt-secret"))()
 
@@ -212,7 +212,7 @@ class Stack:
             api_url=self.api_url,
             aws_url=self.aws_url,
             is_dev_login_on=self.options.is_dev_login_on,
-            token=self.make_demo_token,
+            token=self.token,
             provider=self.provider if self.simulators else None,
             event_bus=EVENT_BUS,
             seen_events=self.events.list_seen_events,

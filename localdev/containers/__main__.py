@@ -19,7 +19,7 @@ from localdev.containers.relay import Relay
 from localdev.containers.sam import Sam, free_port, get_from_emulated_api
 from localdev.containers.settings import deployed_settings
 from localdev.containers.template import LocalTemplate
-from localdev.demo_account import DemoAccount, connect_demo_account
+from localdev.demo_account import DemoAccount, connect
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
@@ -93,7 +93,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
 
 def _connected(stack: Stack) -> DemoAccount:
     """Connect a mailbox and wait until its first sync by the local stack has completed."""
-    account = connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
+    account = connect(stack.api_url, stack.provider, stack.token())
     deadline = time.monotonic() + SYNC_LIMIT_S
     while account.status()["runId"] is not None:
         if time.monotonic() > deadline:
@@ -128,7 +128,7 @@ def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount
     with sam.api(template.file, stack.data / "logs" / "start-api.log") as url:
         for path, token, wanted in (
             ("/api/health", None, 200),
-            (status, stack.make_demo_token(), 200),
+            (status, stack.token(), 200),
             (status, "not-a-token", 403),
             (status, None, 401),
         ):

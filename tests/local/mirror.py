@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import jwt
 
-from localdev.demo_account import DemoAccount, call_simulator, connect_demo_account
+from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import aws_client
 from localdev.simulators.service import Service
 from localdev.stack import Stack
@@ -39,9 +39,7 @@ class Mirror:
     @classmethod
     def of(cls, stack: Stack) -> Self:
         """Connect the stack's first mailbox and wait for the end of its first sync."""
-        mirror = cls(
-            stack, connect_demo_account(stack.api_url, stack.provider, stack.make_demo_token())
-        )
+        mirror = cls(stack, connect(stack.api_url, stack.provider, stack.token()))
         mirror.finished()
         return mirror
 
@@ -84,11 +82,11 @@ class Mirror:
         """Connect a new simulated mailbox as that user's."""
         self.control("POST", "mailboxes", address=address, display_name=user)
         token = self.headers_of(user)["Authorization"].removeprefix("Bearer ")
-        return connect_demo_account(self.stack.api_url, self.stack.provider, token, address)
+        return connect(self.stack.api_url, self.stack.provider, token, address)
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Send a request of the demo user to the API."""
-        headers = {"Authorization": f"Bearer {self.stack.make_demo_token()}"}
+        headers = {"Authorization": f"Bearer {self.stack.token()}"}
         url = f"{self.stack.api_url}{path}"
         return httpx.request(method, url, headers=headers, timeout=60, **arguments)
 
@@ -109,7 +107,7 @@ class Mirror:
 
     def control(self, method: str, action: str, **fields: Any) -> Any:
         """Call an action of the simulators' back door."""
-        return call_simulator(self.stack.provider, method, action, **fields)
+        return simulator(self.stack.provider, method, action, **fields)
 
     def simulate(self, action: str, **fields: Any) -> Any:
         """Do something in the simulated mailbox."""

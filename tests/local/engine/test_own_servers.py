@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.demo_account import connect_demo_account
+from localdev.demo_account import connect
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import Provider
 from localdev.mail.generate import generate_mail
@@ -182,7 +182,7 @@ def test_the_demo_says_that_it_needs_a_simulated_mailbox() -> None:
     elsewhere = Provider(graph_url="http://127.0.0.1:1/v1.0", authority="", client_id="app")
 
     with pytest.raises(StartFailed) as failed:
-        connect_demo_account("http://127.0.0.1:1", elsewhere, "token")
+        connect("http://127.0.0.1:1", elsewhere, "token")
 
     assert "\n" not in str(failed.value)
     assert "no simulated mailbox at http://127.0.0.1:1/v1.0 (ConnectError)" in str(failed.value)

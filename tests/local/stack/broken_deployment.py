@@ -63,7 +63,7 @@ class BrokenDeployment:
 
     def response(self, method: str, path: str) -> str:
         url = f"{self._mirror.stack.api_url}{path}"
-        token = {"Authorization": f"Bearer {self._mirror.stack.make_demo_token()}"}
+        token = {"Authorization": f"Bearer {self._mirror.stack.token()}"}
         body = {"accountId": self._mirror.account.id} if method == "POST" else None
         query = {"accountId": self._mirror.account.id} if method == "GET" else {}
         response = httpx.request(method, url, params=query, json=body, headers=token, timeout=60)

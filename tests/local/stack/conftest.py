@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localdev.demo_account import call_simulator
+from localdev.demo_account import simulator
 from localdev.simulators.service import TENANT_ID
 from tests.local.mirror import Mirror
 from tests.support.app_certificate import app_certificate
@@ -21,7 +21,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
         port = probe.getsockname()[1]
     with small_stack(folder, database_port=port) as stack:
         certificate = app_certificate()
-        call_simulator(stack.provider, "POST", "app-certificates", pem=certificate)
+        simulator(stack.provider, "POST", "app-certificates", pem=certificate)
         stack.lambdas.settings["MICROSOFT_CLIENT_CERTIFICATE"] = certificate
         stack.lambdas.settings["MICROSOFT_TENANTS"] = TENANT_ID
         yield Mirror.of(stack)

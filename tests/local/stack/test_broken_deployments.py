@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.demo_account import connect_demo_account
+from localdev.demo_account import connect
 from localdev.stack import FUNCTIONS_LOGIN
 from tests.local.mirror import Mirror
 from tests.local.stack.broken_deployment import BrokenDeployment, sections
@@ -159,9 +159,7 @@ def test_a_grant_that_was_withdrawn(deployment: BrokenDeployment, mirror: Mirror
     mirror.simulate("revoke")
     run, log = deployment.run(), deployment.log("mark-failed")
     response = deployment.response(*SYNC)
-    connect_demo_account(
-        mirror.stack.api_url, mirror.stack.provider, mirror.stack.make_demo_token()
-    )
+    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
     mirror.finished()
 
     assert sections()["A person has withdrawn the grant"] == [run, log, response]

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from localdev.__main__ import _welcome
-from localdev.demo_account import connect_demo_account
+from localdev.demo_account import connect
 from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
@@ -59,7 +59,7 @@ class Session:
 @pytest.fixture(scope="session")
 def session(mirror: Mirror) -> Session:
     found = Session()
-    found.keys |= {mirror.stack.make_demo_token(), *sign_ins(mirror, found), *notifications(mirror)}
+    found.keys |= {mirror.stack.token(), *sign_ins(mirror, found), *notifications(mirror)}
     fail_with_revealing_errors(mirror)
     settings = mirror.stack.lambdas.settings
     found.keys |= {settings["JWT_SECRET"], settings["MICROSOFT_CLIENT_SECRET"]}
@@ -199,9 +199,7 @@ def test_neither_stands_in_any_execution(mirror: Mirror, session: Session, mail:
     mirror.rows("UPDATE mailsync.email_credentials SET access_expires_at = now() RETURNING 1")
     failed = mirror.synced()
     assert failed["error"] == "AccessRevoked"
-    connect_demo_account(
-        mirror.stack.api_url, mirror.stack.provider, mirror.stack.make_demo_token()
-    )
+    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
     mirror.finished()
 
     text = "".join(json.dumps(each, default=str) for each in histories(mirror))

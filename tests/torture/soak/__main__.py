@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pg8000.native
 
-from localdev.demo_account import connect_demo_account
+from localdev.demo_account import connect
 from localdev.options import Options
 from localdev.simulators import Simulators
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
@@ -127,9 +127,7 @@ def _connected(stack: Stack, simulators: Simulators, number: int) -> dict[str, M
     for each in range(number):
         mailbox = simulators.add_mailbox(f"soak-{each}@example.org")
         fill(mailbox)
-        account = connect_demo_account(
-            stack.api_url, stack.provider, stack.make_demo_token(), mailbox.address
-        )
+        account = connect(stack.api_url, stack.provider, stack.token(), mailbox.address)
         while account.status()["runId"]:
             time.sleep(0.1)
         connected[account.id] = mailbox
