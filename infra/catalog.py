@@ -327,11 +327,11 @@ EVENT_RULES: tuple[EventRule, ...] = (
 
 RUN_CLOSER_FUNCTION = "close-run"
 """Invoked when an execution of `mailbox-sync` ends with one of UNFINISHED_STATUSES."""
-UNFINISHED_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
+RUN_CLOSER_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
 
 PUBLISHER_FUNCTION = "publish-events"
 """Invoked when an execution ends with one of SELF_CLOSED_STATUSES, ahead of its schedule."""
-SELF_CLOSED_STATUSES = ("FAILED", "SUCCEEDED")
+PUBLISHER_STATUSES = ("FAILED", "SUCCEEDED")
 
 
 BATCH_FUNCTION = "sync-accounts"

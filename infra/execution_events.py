@@ -30,8 +30,8 @@ class ExecutionEvents(Construct):
         self._machine = machine
         run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
         publisher = functions[catalog.PUBLISHER_FUNCTION]
-        self._add_rule("Unfinished", run_closer, catalog.UNFINISHED_STATUSES)
-        self._add_rule("ClosedItself", publisher, catalog.SELF_CLOSED_STATUSES)
+        self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_STATUSES)
+        self._add_rule("ClosedItself", publisher, catalog.PUBLISHER_STATUSES)
 
     def _add_rule(
         self, construct_id: str, function: SyncFunction, statuses: Collection[str]

@@ -102,6 +102,6 @@ class VerificationFailed(MailsyncError):
     """The run ended without a verification of every folder; it is stored as failed."""
 
 
-def leaves() -> frozenset[str]:
+def leaf_error_names() -> frozenset[str]:
     """Return the names of all errors that a function may raise."""
     return frozenset(each.__name__ for each in MailsyncError.__subclasses__())

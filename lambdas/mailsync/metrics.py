@@ -5,7 +5,7 @@ counting costs no call (Amazon CloudWatch docs, "Using the embedded metric forma
 function that is killed or times out prints nothing: alarms and graphs use metrics, the rows are the
 truth. Each metric has the dimension `service`, such as `mailsync-prod`; `RunsFailed` also has
 `error`. Each combination of dimensions costs about $0.30 a month, so nothing that grows with the
-number of mailboxes is a dimension. `MAX_SERIES` is the number of combinations.
+number of mailboxes is a dimension. `MAX_METRIC_SERIES` is the number of combinations.
 """
 
 import threading
@@ -19,7 +19,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
 )
 
-from mailsync.errors import leaves
+from mailsync.errors import leaf_error_names
 
 NAMESPACE = "Mailsync"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -70,11 +70,13 @@ FUNCTION_FAILED = "FunctionFailed"
 """Error of a run whose function was killed, timed out or could not be started."""
 UNEXPECTED = "Unexpected"
 """Error of a run that failed with an unnamed error: a defect."""
-OUTCOMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
+RUN_OUTCOME_ERRORS = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
 """Error names of failed runs that no function raises."""
-FAILURES = tuple(sorted(leaves() | OUTCOMES | {FUNCTION_FAILED, UNEXPECTED}))
+ERROR_DIMENSION_VALUES = tuple(
+    sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED, UNEXPECTED})
+)
 """All values of the dimension `error`."""
-MAX_SERIES = len(METRICS) - 1 + len(FAILURES)
+MAX_METRIC_SERIES = len(METRICS) - 1 + len(ERROR_DIMENSION_VALUES)
 """The number of combinations of name and dimensions that one stage can have."""
 
 _PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")
@@ -82,7 +84,7 @@ _counted: Counter[tuple[str, str | None]] = Counter()
 _lock = threading.Lock()
 
 
-def count(metric: Metric, amount: float = 1) -> None:
+def count_metric(metric: Metric, amount: float = 1) -> None:
     """Add to a metric of this invocation."""
     _add(metric, None, amount)
 
@@ -97,29 +99,29 @@ def count_gauges(
     to_reconnect: int,
 ) -> None:
     """Report the current levels; once per invocation, by one function only."""
-    count(DUE_BACKLOG, due)
-    count(OLDEST_OVERDUE, overdue_s)
-    count(OLDEST_UNPUBLISHED, unpublished_s)
-    count(QUARANTINED, quarantined)
-    count(CONTRADICTED, contradicted)
-    count(TO_RECONNECT, to_reconnect)
+    count_metric(DUE_BACKLOG, due)
+    count_metric(OLDEST_OVERDUE, overdue_s)
+    count_metric(OLDEST_UNPUBLISHED, unpublished_s)
+    count_metric(QUARANTINED, quarantined)
+    count_metric(CONTRADICTED, contradicted)
+    count_metric(TO_RECONNECT, to_reconnect)
 
 
 def count_failure(error: str, *, closes_account: bool = False) -> None:
     """Count a failed run by its error, and a closed account where the failure closed it."""
     _add(RUNS_FAILED, failure_name(error), 1)
     if closes_account:
-        count(ACCOUNTS_CLOSED)
+        count_metric(ACCOUNTS_CLOSED)
 
 
 def failure_name(error: str) -> str:
     """Return the value of the dimension `error` for the error name of a run."""
     if error.startswith(_PLATFORM):
         return FUNCTION_FAILED
-    return error if error in FAILURES else UNEXPECTED
+    return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED
 
 
-def metered(handler: Handler) -> Handler:
+def emit_metrics(handler: Handler) -> Handler:
     """Decorate a handler to print its metrics when it ends, also when it raises."""
 
     @wraps(handler)

@@ -68,7 +68,7 @@ CALLS_PER_HOUR: Mapping[str, int] = {
 }
 """Per user; over all users for `self-tests`. docs/api.md lists the calls of each kind."""
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
 HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
@@ -79,12 +79,12 @@ _WEB_URL = re.compile(
 )
 """Without user, password and fragment: libraries quote a URL that they cannot parse."""
 ANY_AUDIENCE = "*"
-HS256_KEY_BYTES = 32
+MIN_HS256_KEY_BYTES = 32
 """The output length of the hash (RFC 7518, 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class DatabaseLogin:
     """A database login."""
 
     user: str
@@ -119,7 +119,7 @@ class Settings:
         return auth
 
     @property
-    def functions_login(self) -> Login | None:
+    def functions_login(self) -> DatabaseLogin | None:
         """The login that migrations create for the functions; None if the operator creates it."""
         arn = self._values.get("FUNCTIONS_LOGIN_SECRET_ARN")
         if not arn:
@@ -127,7 +127,7 @@ class Settings:
         secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn)
         if not {"username", "password"} <= secret.keys():
             raise SettingMissing("The secret behind FUNCTIONS_LOGIN_SECRET_ARN names no login.")
-        return Login(secret["username"], secret["password"])
+        return DatabaseLogin(secret["username"], secret["password"])
 
     @property
     def database_ca_bundle(self) -> str | None:
@@ -214,8 +214,10 @@ class Settings:
     @property
     def jwt_secret(self) -> str:
         secret = self._required("JWT_SECRET")
-        if len(secret.encode()) < HS256_KEY_BYTES:
-            raise SettingMissing(f"JWT_SECRET is too short: HS256 needs {HS256_KEY_BYTES} bytes.")
+        if len(secret.encode()) < MIN_HS256_KEY_BYTES:
+            raise SettingMissing(
+                f"JWT_SECRET is too short: HS256 needs {MIN_HS256_KEY_BYTES} bytes."
+            )
         return secret
 
     @property
@@ -306,10 +308,10 @@ class Settings:
 
 def _is_private(url: re.Match[str]) -> bool:
     """Return whether requests to this URL are encrypted or stay on this machine."""
-    return url["scheme"] == "https" or url["host"].strip("[]") in LOOPBACK
+    return url["scheme"] == "https" or url["host"].strip("[]") in LOOPBACK_HOSTS
 
 
-def is_private_url(url: str) -> bool:
+def is_https_or_loopback_url(url: str) -> bool:
     """Return whether it is a well-formed https URL, or one of this machine."""
     found = _WEB_URL.fullmatch(url)
     return found is not None and _is_private(found)

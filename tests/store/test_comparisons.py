@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.verify import StoredEntry
 from mailsync.errors import LeaseLost
-from mailsync.model import RemoteEntry, RemoteId, Removal, Unreadable, Upsert
+from mailsync.model import RemoteEntry, RemoteId, RemovedMessage, Unreadable, Upsert
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from tests.store.conftest import Mirror
@@ -31,7 +31,7 @@ def compared(mirror: Mirror) -> Mirror:
     ):
         of = {"version": "v1", "modified_at": A_MOMENT}
         mirror.apply(folder_id, *(Upsert(a_message(each, remote_id, **of)) for each in names))
-    mirror.apply(mirror.first, Removal(RemoteId("hidden")))
+    mirror.apply(mirror.first, RemovedMessage(RemoteId("hidden")))
     return mirror
 
 

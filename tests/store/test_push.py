@@ -19,7 +19,7 @@ from mailsync.model import (
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.push_store import Claim, PushStore
+from mailsync.store.push_store import PushStore, SubscriptionClaim
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one
 from tests.support.builders import complete_verified
@@ -38,7 +38,7 @@ def push(database: Database, run: RunRef) -> PushStore:
     store.add_missing(Provider.MICROSOFT, "https://api.example.org/hook")
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
-    claim = Claim(run.account_id, None, until)
+    claim = SubscriptionClaim(run.account_id, None, until)
     assert store.save_created(claim, Subscription(REMOTE_ID, expires_at), SECRET)
     one(database, LONG_AGO)
     return store

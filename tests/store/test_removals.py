@@ -12,7 +12,7 @@ from mailsync.decisions.safety import (
     SUSPICIOUS_CONFIRMATION_DELAY,
 )
 from mailsync.errors import LeaseLost
-from mailsync.model import RemoteId, Removal, Upsert
+from mailsync.model import RemoteId, RemovedMessage, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
@@ -30,7 +30,7 @@ FULL_SYNCS_ENDED = "UPDATE mailsync.folder_cursors SET walking = false RETURNING
 
 
 def hide(mirror: Mirror, names: Collection[str]) -> None:
-    mirror.apply(mirror.first, *(Removal(RemoteId(each)) for each in names))
+    mirror.apply(mirror.first, *(RemovedMessage(RemoteId(each)) for each in names))
 
 
 def due(mirror: Mirror) -> tuple[RemoteId, ...]:

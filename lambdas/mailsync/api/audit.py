@@ -12,7 +12,7 @@ from mailsync.log import logger
 from mailsync.settings import load_settings
 
 
-def audit(
+def write_audit_record(
     event: APIGatewayProxyEventV2, name: str, user_id: str | None = None, **fields: Any
 ) -> None:
     """Write the audit record `name`, with the source IP address if the stage logs addresses.

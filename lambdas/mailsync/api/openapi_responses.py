@@ -14,7 +14,7 @@ GATEWAY_SCHEMA = {"$ref": "#/components/schemas/GatewayMessage"}
 _GATEWAY_STATUSES = frozenset({401, 403, 413, 429, 500, 503})
 
 
-def responses(
+def describe_responses(
     successes: Mapping[int, type[BaseModel] | None], *problems: int, public: bool = False
 ) -> dict[int, Any]:
     """Return the response objects of a route, by status.

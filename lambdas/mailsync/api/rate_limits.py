@@ -12,11 +12,11 @@ from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.limit_store import LimitStore
 
-ALL_USERS = ""
+ALL_USERS_LIMIT_KEY = ""
 """The user id under which calls of all users are counted. No valid token has an empty `sub`."""
 
 
-class LimitedCall(StrEnum):
+class RateLimitedCall(StrEnum):
     """Groups of calls with a common limit. `Settings.calls_per_hour` has the limit of each."""
 
     SYNC = "sync"
@@ -28,7 +28,7 @@ class LimitedCall(StrEnum):
     SELF_TESTS = "self-tests"
 
 
-def count_call(user_id: str, kind: LimitedCall) -> None:
+def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
     """Count one call of the user against the hourly limit of `kind`.
 
     Raises:

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
 
-from mailsync.decisions.folders import FolderPlan, listing_fault
+from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_listing
 from mailsync.decisions.verify import FolderCount, counts_agree
-from mailsync.model import FolderId, FolderListing, KnownFolder, Page, RemoteId
+from mailsync.model import FolderId, FolderListing, Page, RemoteId, StoredFolder
 
-MAX_FOLDERS = 1_000
+MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
 """Folders of a mailbox that a check reads; a larger mailbox gets an execution. 20 folders are one
 call for the tree and one for the changes: 0.9 s at 88 ms per response and four at once, while 24
 other mailboxes wait in the same function."""
@@ -23,12 +23,12 @@ class CheckResult(Enum):
     """A folder needs a full sync, has more pages, or could not be read: an execution takes over."""
 
 
-def classify(
+def classify_check(
     *,
     is_fully_verified: bool,
     listing: FolderListing,
-    plan: FolderPlan,
-    folders: Iterable[KnownFolder],
+    plan: FolderTreeDiff,
+    folders: Iterable[StoredFolder],
     pages: Mapping[FolderId, Page],
     waiting: Collection[FolderId],
     moved: Collection[RemoteId],
@@ -53,7 +53,7 @@ def classify(
     positions = [folder.position for folder in mirrored]
     if any(folder.remote_id not in known for folder in plan.changed):
         return CheckResult.MORE
-    if listing.failures or listing_fault(listing, folders):
+    if listing.failures or explain_incomplete_listing(listing, folders):
         return CheckResult.MORE
     if any(each.full_sync_running or not each.starts_round for each in positions):
         return CheckResult.MORE

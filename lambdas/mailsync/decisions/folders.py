@@ -7,10 +7,10 @@ from mailsync.model import (
     PERMANENT_ROLES,
     FolderId,
     FolderListing,
-    KnownFolder,
     RemoteFolder,
     RemoteId,
     Role,
+    StoredFolder,
 )
 from mailsync.storable import storable
 
@@ -24,7 +24,7 @@ exceeds it is left to functions that work in parallel."""
 
 
 @dataclass(frozen=True, slots=True)
-class FolderPlan:
+class FolderTreeDiff:
     """What to change in the stored folder tree.
 
     changed: folders that are new, renamed, moved, or have another role.
@@ -36,7 +36,7 @@ class FolderPlan:
     gone: tuple[FolderId, ...]
 
 
-def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> FolderPlan:
+def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
     """Return how the stored folder tree must change to equal the listing.
 
     A folder that was deleted and created again under its name has a new id: it is in both parts. A
@@ -45,7 +45,7 @@ def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> Folder
     """
     before = {folder.ref.remote_id: folder for folder in known}
     kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
-    return FolderPlan(
+    return FolderTreeDiff(
         changed=tuple(
             folder for folder in listing.folders if _differs(folder, before.get(folder.remote_id))
         ),
@@ -57,7 +57,7 @@ def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> Folder
     )
 
 
-def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str | None:
+def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFolder]) -> str | None:
     """Return why the listing cannot show that the mirror is complete, or None if it can.
 
     A list that lacks folders which exist may also lack folders that are not known yet.
@@ -76,7 +76,9 @@ def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str |
     return None
 
 
-def changed_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> frozenset[RemoteId]:
+def folders_with_changed_counts(
+    listing: FolderListing, known: Iterable[StoredFolder]
+) -> frozenset[RemoteId]:
     """Return the known folders whose counts at the provider changed since the last reading."""
     before = {folder.ref.remote_id: folder for folder in known}
     return frozenset(
@@ -88,7 +90,7 @@ def changed_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> froz
     )
 
 
-def sort_by_activity(folders: Iterable[KnownFolder]) -> tuple[KnownFolder, ...]:
+def sort_by_activity(folders: Iterable[StoredFolder]) -> tuple[StoredFolder, ...]:
     """Return the folders, those with the most recent change first."""
     return tuple(
         sorted(
@@ -98,7 +100,7 @@ def sort_by_activity(folders: Iterable[KnownFolder]) -> tuple[KnownFolder, ...]:
     )
 
 
-def _differs(remote: RemoteFolder, known: KnownFolder | None) -> bool:
+def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
     return known is None or (
         storable(remote.display_name),
         remote.parent_remote_id,
@@ -108,7 +110,7 @@ def _differs(remote: RemoteFolder, known: KnownFolder | None) -> bool:
 
 
 def sort_by_size(
-    folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder]
+    folders: Iterable[StoredFolder], remote: Iterable[RemoteFolder]
 ) -> tuple[FolderId, ...]:
     """Return the folder ids by the provider's count, the largest first, so that the longest sync
     does not start last."""
@@ -118,8 +120,8 @@ def sort_by_size(
 
 
 def batch_small_full_syncs(
-    folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder], *, page_size: int
-) -> Iterator[tuple[KnownFolder, ...]]:
+    folders: Iterable[StoredFolder], remote: Iterable[RemoteFolder], *, page_size: int
+) -> Iterator[tuple[StoredFolder, ...]]:
     """Yield batches of folders whose full sync has not begun and fits on one page.
 
     The smallest folders come first, up to `MAX_SMALL_SYNC_MESSAGES` in all.
@@ -133,7 +135,7 @@ def batch_small_full_syncs(
         and folder.position.fallback == 0
         and total.get(folder.ref.remote_id, page_size) < page_size
     ]
-    batch: list[KnownFolder] = []
+    batch: list[StoredFolder] = []
     batched = seen = 0
     for folder in sorted(small, key=lambda folder: total[folder.ref.remote_id]):
         messages = total[folder.ref.remote_id]

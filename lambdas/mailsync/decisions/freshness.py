@@ -9,11 +9,11 @@ import math
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from mailsync.model import KnownFolder, RemoteId, TreeReading
+from mailsync.model import RemoteId, StoredFolder, TreeReadingDepth
 
-SMALL_MAILBOX_FOLDERS = 20
+MAX_FOLDERS_OF_SMALL_MAILBOX = 20
 """Up to this number of folders every sync reads all change feeds: one batch request."""
-ACTIVE_WITHIN = timedelta(days=1)
+ACTIVE_FOLDER_PERIOD = timedelta(days=1)
 """A folder that changed within this time is active: every sync reads its change feed."""
 MAX_FEED_AGE = timedelta(hours=1)
 """Every change feed and the whole folder tree are read at least this often."""
@@ -22,8 +22,8 @@ MAX_THOROUGH_AGE = timedelta(days=1)
 
 
 def feeds_to_read(
-    folders: Sequence[KnownFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
-) -> tuple[KnownFolder, ...]:
+    folders: Sequence[StoredFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
+) -> tuple[StoredFolder, ...]:
     """Return the folders whose change feeds this sync reads.
 
     moved: folders whose counts at the provider changed since the last reading.
@@ -32,7 +32,7 @@ def feeds_to_read(
     Inactive folders take turns, the one that was read longest ago first, fast enough that each is
     read within `MAX_FEED_AGE`.
     """
-    if len(folders) <= SMALL_MAILBOX_FOLDERS:
+    if len(folders) <= MAX_FOLDERS_OF_SMALL_MAILBOX:
         return tuple(folders)
     likely = [
         folder
@@ -51,15 +51,15 @@ def feeds_to_read(
 
 def choose_tree_reading(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
-) -> TreeReading:
+) -> TreeReadingDepth:
     """Return how much of the folder tree a check reads, by the times of the last WHOLE and THOROUGH
     readings."""
     if thorough_at is None or now - thorough_at >= MAX_THOROUGH_AGE:
-        return TreeReading.THOROUGH
+        return TreeReadingDepth.THOROUGH
     if whole_at is None or now - whole_at >= MAX_FEED_AGE:
-        return TreeReading.WHOLE
-    return TreeReading.QUICK
+        return TreeReadingDepth.WHOLE
+    return TreeReadingDepth.QUICK
 
 
-def _is_active(folder: KnownFolder, now: datetime) -> bool:
-    return folder.active_at is not None and now - folder.active_at < ACTIVE_WITHIN
+def _is_active(folder: StoredFolder, now: datetime) -> bool:
+    return folder.active_at is not None and now - folder.active_at < ACTIVE_FOLDER_PERIOD

@@ -8,12 +8,12 @@ from mailsync.model import (
     PagePlan,
     PartialChange,
     RemoteId,
-    Removal,
+    RemovedMessage,
     Unreadable,
     Upsert,
 )
 
-T = TypeVar("T", Upsert, PartialChange, Removal, Unreadable)
+T = TypeVar("T", Upsert, PartialChange, RemovedMessage, Unreadable)
 
 
 def plan_page(page: Page) -> PagePlan:
@@ -30,7 +30,7 @@ def plan_page(page: Page) -> PagePlan:
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
         partial=_only(last, PartialChange),
-        removals=tuple(each.remote_id for each in _only(last, Removal)),
+        removals=tuple(each.remote_id for each in _only(last, RemovedMessage)),
         unreadable=_only(last, Unreadable),
     )
 

@@ -18,15 +18,15 @@ SELECTION_RETENTION = timedelta(days=30)
 """How long a hidden folder's deselection is kept, in case the folder comes back."""
 
 
-def is_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
+def is_removal_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
     """Return whether removing this many of `stored` messages contradicts the provider's own count.
 
     A removal is credible when it takes few messages, or when at least `remote_total` messages stay.
     """
-    return is_majority(stored=stored, removing=removing) and stored - removing < remote_total
+    return is_most_of_mailbox(stored=stored, removing=removing) and stored - removing < remote_total
 
 
-def is_majority(*, stored: int, removing: int) -> bool:
+def is_most_of_mailbox(*, stored: int, removing: int) -> bool:
     """Return whether `removing` is most of `stored`; fewer than `MIN_SUSPICIOUS_MESSAGES` never
     are."""
     return removing >= MIN_SUSPICIOUS_MESSAGES and removing > stored * MAX_REMOVED_SHARE

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
+from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, Unreadable
 
 MAX_REPAIR_ROUNDS = 2
 MAX_COMPARISON_AGE = timedelta(days=7)
@@ -59,7 +59,7 @@ def counts_agree(count: FolderCount) -> bool:
     return count.difference == 0
 
 
-def due_for_comparison(
+def folders_due_for_id_comparison(
     counts: Mapping[FolderId, FolderCount], *, now: datetime
 ) -> tuple[FolderId, ...]:
     """Return the folders whose ids are due for a comparison, the one that has waited longest first.
@@ -162,7 +162,7 @@ def compare_ids(
     )
 
 
-class Cause(StrEnum):
+class ContradictionCause(StrEnum):
     """How the provider contradicts its own listing about a message. The response by id is stored.
 
     MISSING: listed in the folder; by id it is gone or in another folder.
@@ -176,18 +176,18 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ListingContradiction:
     """A message that stays different from the listing of its folder."""
 
     remote_id: RemoteId
-    cause: Cause
+    cause: ContradictionCause
 
 
 def find_contradictions(
     listed: Mapping[RemoteId, bool],
-    answers: Iterable[Message | Gone | Unreadable],
+    answers: Iterable[Message | GoneMessage | Unreadable],
     folder: RemoteId,
-) -> Iterator[Difference]:
+) -> Iterator[ListingContradiction]:
     """Yield the messages whose response by id contradicts the listing of the folder.
 
     listed: the read state by listed id. A message that is listed and unreadable is in quarantine,
@@ -195,17 +195,17 @@ def find_contradictions(
     """
     for answer in answers:
         if cause := _contradiction(listed, answer, folder):
-            yield Difference(answer.remote_id, cause)
+            yield ListingContradiction(answer.remote_id, cause)
 
 
 def _contradiction(
-    listed: Mapping[RemoteId, bool], answer: Message | Gone | Unreadable, folder: RemoteId
-) -> Cause | None:
+    listed: Mapping[RemoteId, bool], answer: Message | GoneMessage | Unreadable, folder: RemoteId
+) -> ContradictionCause | None:
     is_listed = answer.remote_id in listed
     if isinstance(answer, Unreadable):
-        return None if is_listed else Cause.SURPLUS
-    if isinstance(answer, Gone) or answer.folder_remote_id != folder:
-        return Cause.MISSING if is_listed else None
+        return None if is_listed else ContradictionCause.SURPLUS
+    if isinstance(answer, GoneMessage) or answer.folder_remote_id != folder:
+        return ContradictionCause.MISSING if is_listed else None
     if not is_listed:
-        return Cause.SURPLUS
-    return None if listed[answer.remote_id] == answer.is_read else Cause.MISREAD
+        return ContradictionCause.SURPLUS
+    return None if listed[answer.remote_id] == answer.is_read else ContradictionCause.MISREAD

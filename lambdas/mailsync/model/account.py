@@ -18,7 +18,7 @@ SYNCABLE_PROVIDERS = frozenset({Provider.MICROSOFT})
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedSecret:
     """A secret, encrypted (AES-256-GCM) under a data key: nonce, ciphertext and tag."""
 
     key_id: int
@@ -48,7 +48,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessToken:
     """An access token, in memory only; its `repr` hides the token."""
 
     token: str = field(repr=False)
@@ -63,8 +63,8 @@ class Credentials:
     renew_after: the identity platform asked for no request for this account before that time.
     """
 
-    grant: Sealed | None
-    access: Sealed | None
+    grant: SealedSecret | None
+    access: SealedSecret | None
     access_expires_at: datetime | None
     organisation_id: str | None = None
     access_issued_at: datetime | None = None

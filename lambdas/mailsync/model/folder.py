@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from mailsync.model.account import Sealed
+from mailsync.model.account import SealedSecret
 from mailsync.model.ids import FolderId, RemoteId
 
 
@@ -50,7 +50,7 @@ class RemoteFolder:
     hidden: bool = False
 
 
-class TreeReading(StrEnum):
+class TreeReadingDepth(StrEnum):
     """How much of the folder tree a sync reads.
 
     QUICK: the folders in which changes are likely; folders below parents that were read within the
@@ -86,7 +86,7 @@ class FolderListing:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class FeedPosition:
     """The position of the sync in the change feed of a folder.
 
     cursor: sealed, since a provider's link may grant access to the mailbox; None before the first
@@ -98,7 +98,7 @@ class Position:
     fallback: how many of the provider's feeds have failed for this folder.
     """
 
-    cursor: Sealed | None
+    cursor: SealedSecret | None
     generation: int
     full_sync_running: bool
     page_size: int | None = None
@@ -112,7 +112,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFolder:
+class StoredFolder:
     """A folder as the store knows it.
 
     selected: whether its mail is mirrored.
@@ -127,7 +127,7 @@ class KnownFolder:
     role: Role
     hidden: bool
     selected: bool
-    position: Position
+    position: FeedPosition
     remote_total: int = 0
     remote_unread: int = 0
     active_at: datetime | None = None

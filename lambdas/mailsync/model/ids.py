@@ -19,6 +19,6 @@ MAX_USER_ID_CHARS = 255
 Cursor = NewType("Cursor", str)
 
 
-def is_storable_name(user_id: str) -> bool:
+def is_storable_user_id(user_id: str) -> bool:
     """Return whether a row can hold this user id: printable, so without NUL and lone surrogates."""
     return 0 < len(user_id) <= MAX_USER_ID_CHARS and user_id.isprintable()

@@ -68,7 +68,7 @@ class PartialChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RemovedMessage:
     """A message left this folder; it may still exist in another one."""
 
     remote_id: RemoteId
@@ -84,13 +84,13 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class GoneMessage:
     """A message that the provider does not know, or keeps where no folder lists it."""
 
     remote_id: RemoteId
 
 
-Change = Upsert | PartialChange | Removal | Unreadable
+Change = Upsert | PartialChange | RemovedMessage | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class PagePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class WrittenRowCounts:
     """How many rows of `emails` one transaction wrote, by kind."""
 
     inserted: int = 0
@@ -159,8 +159,8 @@ class Counts:
     removed: int = 0
     quarantined: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
+    def __add__(self, other: "WrittenRowCounts") -> "WrittenRowCounts":
+        return WrittenRowCounts(
             self.inserted + other.inserted,
             self.updated + other.updated,
             self.unchanged + other.unchanged,

@@ -6,21 +6,21 @@ from typing import Protocol
 
 from mailsync.errors import ProviderRejected
 from mailsync.model import (
-    Access,
+    AccessToken,
     Account,
     Cursor,
     FolderId,
     FolderListing,
     FolderRef,
-    Gone,
+    GoneMessage,
     IdListing,
-    KnownFolder,
     Message,
     Page,
     Provider,
     RemoteId,
+    StoredFolder,
     Subscription,
-    TreeReading,
+    TreeReadingDepth,
     Unreadable,
 )
 from mailsync.providers.response_memory import MemoryShare
@@ -31,9 +31,9 @@ from mailsync.settings import Settings
 class AccessTokenSource(Protocol):
     """The access token of one account."""
 
-    def current(self) -> Access: ...
+    def current(self) -> AccessToken: ...
 
-    def renew(self, refused: Access) -> Access:
+    def renew(self, refused: AccessToken) -> AccessToken:
         """Return a token to use instead of one that the provider rejected.
 
         Returns the rejected token itself where it is too new for a renewal to help.
@@ -76,7 +76,9 @@ class MailProvider(Protocol):
         """Seconds until the pause that the provider asked for ends."""
         ...
 
-    def list_folders(self, known: Sequence[KnownFolder], reading: TreeReading) -> FolderListing:
+    def list_folders(
+        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+    ) -> FolderListing:
         """List the mail folders of all levels, hidden ones included, without search folders.
 
         known: the folders of the last reading, the most important first. A known folder that no
@@ -119,7 +121,7 @@ class MailProvider(Protocol):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | Gone | Unreadable]:
+    ) -> Sequence[Message | GoneMessage | Unreadable]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
         A message is Unreadable with the cause `unanswered` where its request fails while the
@@ -215,14 +217,14 @@ def open_push(
         ProviderRejected: the provider is not in `PUSH_PROVIDERS`.
     """
     if account.provider is Provider.MICROSOFT:
-        from mailsync.providers.graph.owner import user_of
+        from mailsync.providers.graph.owner import user_id_of_remote_account
         from mailsync.providers.graph.subscriptions import GraphPush
 
         return GraphPush(
             base_url=settings.graph_url,
             access=access,
             ca_bundle=settings.ca_bundle,
-            owner=user_of(account.remote_id),
+            owner=user_id_of_remote_account(account.remote_id),
             user=_graph_user(account),
             budget=budget,
         )
@@ -232,9 +234,9 @@ def open_push(
 def _graph_user(account: Account) -> str | None:
     """Return the user that paths must name for a token of the application, None for a person's
     token."""
-    from mailsync.providers.graph.owner import user_of
+    from mailsync.providers.graph.owner import user_id_of_remote_account
 
-    return user_of(account.remote_id) if account.organisation_id else None
+    return user_id_of_remote_account(account.remote_id) if account.organisation_id else None
 
 
 def webhook_path(provider: Provider) -> str:

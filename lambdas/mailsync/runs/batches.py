@@ -12,12 +12,12 @@ from typing import Any
 from mailsync.model import AccountId
 from mailsync.store.queue_store import QueueStore
 
-BATCH = 25
+MAILBOXES_PER_BATCH = 25
 """Mailboxes per invocation. A batch without changes takes some 3 s: long enough that the cost of an
 invocation does not matter, short enough that a dying function delays few mailboxes."""
 
 
-class Batches:
+class CheckBatchInvoker:
     """A client for `sync-accounts`, by Lambda's API."""
 
     def __init__(self, queue: QueueStore, function_arn: str) -> None:
@@ -38,10 +38,10 @@ class Batches:
         Raises:
             botocore's ClientError or BotoCoreError: Lambda rejects the call or does not respond.
         """
-        starts = range(0, len(account_ids), BATCH)
+        starts = range(0, len(account_ids), MAILBOXES_PER_BATCH)
         for start in starts:
             try:
-                self._invoke(account_ids[start : start + BATCH])
+                self._invoke(account_ids[start : start + MAILBOXES_PER_BATCH])
             except Exception:
                 self._queue.release_claims(account_ids[start:])
                 raise

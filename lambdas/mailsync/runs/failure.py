@@ -6,7 +6,7 @@ from collections.abc import Mapping
 MAX_MESSAGE_CHARS = 1000
 
 
-def read_failure(error: Mapping[str, str]) -> tuple[str, str]:
+def parse_state_failure(error: Mapping[str, str]) -> tuple[str, str]:
     """Return the name and the message of an error, from the `Error` and `Cause` of a Catch.
 
     The cause of a Lambda function that raised is a JSON object (AWS docs, "Handling errors in Step

@@ -9,7 +9,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
-from mailsync.decisions.open_run import Action, next_action
+from mailsync.decisions.open_run import OpenRunAction, choose_open_run_action
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
@@ -47,12 +47,12 @@ class Trigger:
             new_id = RunId(str(uuid4()))
             run = self._runs.enqueue(account_id, new_id, scope, trigger, idempotency_key)
             action = self._action(run, is_new=run.id == new_id)
-            if action is Action.CLOSE:
+            if action is OpenRunAction.CLOSE:
                 if idempotency_key and run.first_scope is None:
                     self._runs.forget_joined(account_id, run.id, idempotency_key)
                 self.close(account_id, run.id)
                 continue
-            if action is Action.START:
+            if action is OpenRunAction.START:
                 self._start(run.id, account_id, run.scope.sync_type, trigger)
             arn = execution_arn(self._machine_arn, run.id)
             return replace(run, execution_arn=run.execution_arn or arn)
@@ -64,14 +64,14 @@ class Trigger:
 
     def recover(self, run: StaleRun) -> None:
         """Start a stale run that was never started; close one whose execution is dead."""
-        action = next_action(
+        action = choose_open_run_action(
             has_ended=False,
             has_begun=run.execution_arn is not None,
             execution_status=self._status(run.id),
         )
-        if action is Action.START:
+        if action is OpenRunAction.START:
             self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
-        elif action is Action.CLOSE:
+        elif action is OpenRunAction.CLOSE:
             self.close(run.account_id, run.id)
 
     def recover_all(self, runs: Iterable[StaleRun]) -> None:
@@ -112,8 +112,8 @@ class Trigger:
             " from there.",
         )
 
-    def _action(self, run: OpenRun, *, is_new: bool) -> Action:
-        return next_action(
+    def _action(self, run: OpenRun, *, is_new: bool) -> OpenRunAction:
+        return choose_open_run_action(
             has_ended=run.has_ended,
             has_begun=run.execution_arn is not None,
             execution_status=None if is_new or run.has_ended else self._status(run.id),

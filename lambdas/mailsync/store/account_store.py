@@ -9,7 +9,7 @@ from uuid import UUID
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import Account, AccountId, Provider
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.removal_store import Removal, removals_of
+from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
 
 _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
@@ -36,7 +36,7 @@ class AccountRow:
     last_error_message: str | None
     next_sync_at: datetime
     created_at: datetime
-    removal: Removal
+    removal: HiddenMail
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,10 @@ class FolderChoice:
 
 @dataclass(frozen=True, slots=True)
 class FoundDifference:
-    """A message that differs from the provider's listing, for a `decisions.verify.Cause`."""
+    """A message about which the provider contradicts its own listing of a folder.
+
+    cause: a value of `decisions.verify.ContradictionCause`.
+    """
 
     folder_id: int
     message_id: str
@@ -133,7 +136,7 @@ class AccountStore:
 
 def _accounts(tx: Transaction, user_id: str, **asked: Any) -> tuple[AccountRow, ...]:
     found = tx.run("accounts_of_user", user_id=user_id, **asked)
-    removals = removals_of(tx, [AccountId(row[0]) for row in found])
+    removals = hidden_mail_of_accounts(tx, [AccountId(row[0]) for row in found])
     return tuple(_account([*row, removals[row[0]]]) for row in found)
 
 

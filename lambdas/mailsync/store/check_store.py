@@ -13,7 +13,10 @@ from datetime import datetime
 from random import random
 from typing import Any
 
-from mailsync.decisions.due import next_sync_after_success_in_s, next_sync_in_s
+from mailsync.decisions.due import (
+    seconds_until_sync_after_failure,
+    seconds_until_sync_after_success,
+)
 from mailsync.decisions.verify import FolderCount
 from mailsync.errors import LeaseLost
 from mailsync.metrics import count_failure
@@ -23,24 +26,24 @@ from mailsync.model import (
     Credentials,
     FolderId,
     IdListing,
-    KnownFolder,
     RunId,
     RunRef,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
     SyncType,
-    TreeReading,
+    TreeReadingDepth,
 )
 from mailsync.store.account_store import read_account
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
-from mailsync.store.folder_store import GONE_AFTER, known_folder, listed_counts
-from mailsync.store.lease_store import CHECKER, LEASE_S
+from mailsync.store.folder_store import GONE_CONFIRMATION_PARAMETERS, known_folder, listed_counts
+from mailsync.store.lease_store import CHECK_FUNCTION_NAME, LEASE_S
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import fail_run
 
 CHECK_LEASE_S = 60
 """Longer than a check lasts, and expired before Lambda retries an invocation that died."""
-TRIGGER = "schedule"
+CHECK_TRIGGER = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Check:
     tree_read_at: datetime | None
     hidden_read_at: datetime | None
     failures: int
-    folders: tuple[KnownFolder, ...]
+    folders: tuple[StoredFolder, ...]
     counts: Mapping[FolderId, FolderCount]
     credentials: Credentials | None
 
@@ -86,10 +89,10 @@ class CheckEnd:
     reading: how much of the folder tree was read.
     """
 
-    cursors: Mapping[KnownFolder, Sealed | None] = field(default_factory=dict)
+    cursors: Mapping[StoredFolder, SealedSecret | None] = field(default_factory=dict)
     compared: Mapping[FolderId, IdListing] = field(default_factory=dict)
     is_whole: bool = True
-    reading: TreeReading = TreeReading.QUICK
+    reading: TreeReadingDepth = TreeReadingDepth.QUICK
 
 
 class CheckStore:
@@ -111,9 +114,9 @@ class CheckStore:
             found = tx.run(
                 "begin_check",
                 account_id=account_id,
-                checker=CHECKER,
+                checker=CHECK_FUNCTION_NAME,
                 seconds=CHECK_LEASE_S,
-                **GONE_AFTER,
+                **GONE_CONFIRMATION_PARAMETERS,
             )
             if not found:
                 return None
@@ -141,7 +144,7 @@ class CheckStore:
 
     def end(self, check: Check, end: CheckEnd) -> None:
         """End a check that found nothing new: the mailbox is verified."""
-        wait_s = next_sync_after_success_in_s(
+        wait_s = seconds_until_sync_after_success(
             has_news=False,
             is_pushed=check.is_pushed,
             unchanged_for_s=check.unchanged_for_s,
@@ -156,8 +159,8 @@ class CheckStore:
                 cursors=_cursor_rows(end.cursors),
                 compared=_compared_rows(end.compared),
                 is_whole=end.is_whole,
-                is_tree_read=end.is_whole and end.reading is not TreeReading.QUICK,
-                is_thorough=end.reading is TreeReading.THOROUGH,
+                is_tree_read=end.is_whole and end.reading is not TreeReadingDepth.QUICK,
+                is_thorough=end.reading is TreeReadingDepth.THOROUGH,
             )
             _demand(ended, check)
 
@@ -191,7 +194,7 @@ class CheckStore:
                     run_id=check.run.run_id,
                     sync_type=SyncType.AUTO,
                     folder_ids=None,
-                    trigger=TRIGGER,
+                    trigger=CHECK_TRIGGER,
                     idempotency_key=None,
                 )
             )
@@ -203,7 +206,12 @@ class CheckStore:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
             _open_run(tx, check)
             closes = fail_run(
-                tx, run.account_id, run.run_id, owner=CHECKER, error=error, message=message
+                tx,
+                run.account_id,
+                run.run_id,
+                owner=CHECK_FUNCTION_NAME,
+                error=error,
+                message=message,
             )
         count_failure(error, closes_account=bool(closes))
 
@@ -218,7 +226,9 @@ class CheckStore:
         message: why there is no access token; None keeps the stored message.
         """
         jitter = random()  # noqa: S311
-        wait_s = next_sync_in_s(failures=check.failures + 1, cause=None, jitter=jitter)
+        wait_s = seconds_until_sync_after_failure(
+            failures=check.failures + 1, cause=None, jitter=jitter
+        )
         with self._database.transaction() as tx:
             left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
             _demand(left, check)
@@ -226,7 +236,7 @@ class CheckStore:
 
 def _fence(check: Check) -> dict[str, Any]:
     run = check.run
-    return {"account_id": run.account_id, "epoch": run.lease_epoch, "checker": CHECKER}
+    return {"account_id": run.account_id, "epoch": run.lease_epoch, "checker": CHECK_FUNCTION_NAME}
 
 
 def _demand(found: list[list[Any]], check: Check) -> None:
@@ -241,7 +251,7 @@ def _open_run(tx: Transaction, check: Check) -> bool:
             run_id=check.run.run_id,
             account_id=check.run.account_id,
             sync_type=SyncType.AUTO,
-            trigger=TRIGGER,
+            trigger=CHECK_TRIGGER,
             began_at=check.began_at,
         )
     )
@@ -263,8 +273,8 @@ def _count(row: list[Any]) -> FolderCount:
     )
 
 
-def _cursor_rows(cursors: Mapping[KnownFolder, Sealed | None]) -> Any:
-    def row(folder: KnownFolder, sealed: Sealed | None) -> dict[str, Any]:
+def _cursor_rows(cursors: Mapping[StoredFolder, SealedSecret | None]) -> Any:
+    def row(folder: StoredFolder, sealed: SealedSecret | None) -> dict[str, Any]:
         return {
             "folder_id": folder.ref.id,
             "walk": folder.position.generation,

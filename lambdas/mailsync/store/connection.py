@@ -23,15 +23,15 @@ from scramp import ScramException
 
 from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreUnavailable
 from mailsync.settings import Settings, load_settings
-from mailsync.store.database_url import Target, read_database_url
+from mailsync.store.database_url import DatabaseTarget, read_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.session import BEGIN, END_STALE_SESSION
-from mailsync.store.sqlstate import error_of, read_only
+from mailsync.store.sqlstate import error_from_fields, read_only
 from mailsync.store.statements import statements
 
 READ_TIMEOUT_S = 150
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
-BROKEN = (pg8000.native.InterfaceError, OSError, AttributeError)
+BROKEN_CONNECTION_ERRORS = (pg8000.native.InterfaceError, OSError, AttributeError)
 _NO_BINDING = "No channel binding"
 # By the words with which the driver begins; there are no classes for them.
 _OF_DRIVER: Mapping[str, str] = {
@@ -57,7 +57,7 @@ class JsonBytes(bytes):
 class Connection(pg8000.native.Connection):  # type: ignore[misc]
     """A pg8000 connection that uses UTF-8 and can require channel binding."""
 
-    def __init__(self, target: Target, **how: Any) -> None:
+    def __init__(self, target: DatabaseTarget, **how: Any) -> None:
         self._must_bind, self._is_bound = target.bind_channel, False
         self._connect_timeout_s = target.connect_timeout_s
         wanted = {"client_encoding": "UTF8", "options": target.options}
@@ -89,7 +89,7 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         error that rejected a login, and leaves the socket open.
         """
         buffers = self._sock
-        with suppress(*BROKEN):
+        with suppress(*BROKEN_CONNECTION_ERRORS):
             super().close()
         if buffers is not None:
             with suppress(OSError):
@@ -100,7 +100,7 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         it."""
         try:
             super().handle_messages(context)
-        except BROKEN:
+        except BROKEN_CONNECTION_ERRORS:
             if context.error is not None:
                 raise context.error from None
             raise
@@ -143,18 +143,18 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
         raise _not_connected(error) from None
 
 
-def database_target(settings: Settings, *, as_owner: bool) -> Target:
+def database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarget:
     """Return the target of `connect`. Raises SettingMissing when the URL is malformed."""
     url = settings.migration_database_url if as_owner else settings.database_url
     return read_database_url(url, settings.database_setting(as_owner=as_owner))
 
 
-def named(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
-    """Return the product's error for an error of the driver; see `sqlstate.error_of`."""
-    return error_of(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
+def to_product_error(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
+    """Return the product's error for an error of the driver; see `sqlstate.error_from_fields`."""
+    return error_from_fields(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
 
 
-def _password(target: Target, auth: str) -> str:
+def _password(target: DatabaseTarget, auth: str) -> str:
     if auth == "iam":
         return iam_token(target.host, target.port, target.user)
     # Empty: the server rejects it where one is needed; None would break inside the driver.
@@ -165,7 +165,7 @@ def _not_connected(error: Exception) -> MailsyncError:
     """Return the error of a failed connection, without its text, which may quote the host or the
     user."""
     if isinstance(error, pg8000.native.DatabaseError):
-        return named(error, "login")
+        return to_product_error(error, "login")
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _OF_ANOTHER_HOST:
             return SettingMissing(
@@ -188,7 +188,7 @@ def _not_connected(error: Exception) -> MailsyncError:
     return StoreUnavailable(f"The database does not respond ({type(error).__name__}).")
 
 
-def _dial(target: Target) -> socket.socket:
+def _dial(target: DatabaseTarget) -> socket.socket:
     """Connect the socket. The time limit holds for the login as well: a full pooler accepts the
     socket and never responds."""
     if target.socket_dir:
@@ -207,7 +207,7 @@ def _dial(target: Target) -> socket.socket:
     return sock
 
 
-def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
+def _tls(target: DatabaseTarget, ca_bundle: str | None) -> ssl.SSLContext | bool:
     """Return the TLS setting of pg8000, which by default verifies nothing and falls back to
     plaintext."""
     if not target.encrypted:
@@ -244,7 +244,7 @@ class Transaction:
         try:
             rows = self._connection.run(self._known[statement], **parameters)
         except pg8000.native.DatabaseError as error:
-            raise named(error, statement) from None
+            raise to_product_error(error, statement) from None
         return rows or []
 
     def records(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -329,8 +329,8 @@ class Database:
             self.statements += tx.statements + 2
         except pg8000.native.DatabaseError as error:
             self.close()
-            raise named(error, "commit") from None
-        except BROKEN as error:
+            raise to_product_error(error, "commit") from None
+        except BROKEN_CONNECTION_ERRORS as error:
             self.close()
             raise StoreUnavailable(
                 f"The connection to the database was lost ({type(error).__name__})."
@@ -357,7 +357,7 @@ class Database:
         if self._connection is not None:
             try:
                 return self._connection, self._connection.begin()
-            except (pg8000.native.DatabaseError, *BROKEN):
+            except (pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
                 # It died while the function was frozen; nothing was lost with it.
                 self.close()
         self._connection = connect(self._settings)
@@ -365,8 +365,8 @@ class Database:
             return self._connection, self._connection.begin()
         except pg8000.native.DatabaseError as error:
             self.close()
-            raise named(error, "begin") from None
-        except BROKEN as error:
+            raise to_product_error(error, "begin") from None
+        except BROKEN_CONNECTION_ERRORS as error:
             self.close()
             raise StoreUnavailable(
                 f"The database gives a new connection no session ({type(error).__name__})."
@@ -375,13 +375,13 @@ class Database:
     def _roll_back(self, connection: Connection) -> None:
         try:
             connection.run("ROLLBACK")
-        except (pg8000.native.DatabaseError, *BROKEN):
+        except (pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
             self.close()
 
     def _throw_away(self, connection: Connection, is_read_only: bool) -> None:
         """End our session, and at the server one that stays read-only."""
         if is_read_only and self._connection is connection:
-            with suppress(pg8000.native.DatabaseError, *BROKEN):
+            with suppress(pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
                 connection.run(END_STALE_SESSION)
         self.close()
 

@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from random import random
 
-from mailsync.decisions.due import EXECUTION_STOPPED, SUSPICIOUS_REMOVAL, next_sync_in_s
+from mailsync.decisions.due import (
+    EXECUTION_STOPPED,
+    SUSPICIOUS_REMOVAL,
+    seconds_until_sync_after_failure,
+)
 from mailsync.errors import AccountNotFound
 from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.lease_store import CHECKER
+from mailsync.store.lease_store import CHECK_FUNCTION_NAME
 from mailsync.store.mail_store import DELETE_BATCH
-from mailsync.store.removal_store import Removal, removal_of, schedule_removal
+from mailsync.store.removal_store import HiddenMail, hidden_mail_of_account, schedule_removal
 from mailsync.store.rows import to_json
-from mailsync.store.run_outcome import announce, close_run
+from mailsync.store.run_outcome import add_outbox_event, close_run
 
 RUNS_DELETE_BATCH = 500
 
@@ -33,7 +37,7 @@ class AccountOfCaller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class AccountChangeResult:
     """The result of changing an account.
 
     stopped: the run that the change ended.
@@ -67,7 +71,7 @@ class ControlStore:
 
     def change(
         self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
-    ) -> Change:
+    ) -> AccountChangeResult:
         """Pause or resume the account (None: neither), and select the folders to mirror.
 
         The store applies all of the change or none of it. Pausing and a new selection stop the open
@@ -75,9 +79,9 @@ class ControlStore:
         """
         with self._held(own) as held:
             if paused is not None and held.status not in ("active", "paused"):
-                return Change(conflict=held.status)
+                return AccountChangeResult(conflict=held.status)
             if unknown := _unknown_folders(held, choices):
-                return Change(unknown=unknown)
+                return AccountChangeResult(unknown=unknown)
             chosen = bool(choices) and _select(held, choices)
             pausing = paused is True and held.status == "active"
             stopped = _stop(held, _CHANGED) if chosen or pausing else None
@@ -86,9 +90,9 @@ class ControlStore:
                 held.tx.run("set_account_status", account_id=held.account_id, status=status)
             if chosen or (paused is False and held.status == "paused"):
                 held.tx.run("make_due", account_id=held.account_id)
-        return Change(stopped=stopped)
+        return AccountChangeResult(stopped=stopped)
 
-    def confirm_removal(self, own: AccountOfCaller) -> Removal | None:
+    def confirm_removal(self, own: AccountOfCaller) -> HiddenMail | None:
         """Record that a person wants most of the mailbox removed.
 
         Returns what is being removed, or None where that is not most of the mailbox. The next sync,
@@ -97,12 +101,14 @@ class ControlStore:
         later.
         """
         with self._held(own) as held:
-            removal = removal_of(held.tx, held.account_id)
+            removal = hidden_mail_of_account(held.tx, held.account_id)
             if removal.is_suspicious:
                 if not held.tx.run("find_open_run", account_id=held.account_id):
-                    held.tx.run("break_check", account_id=held.account_id, checker=CHECKER)
+                    held.tx.run(
+                        "break_check", account_id=held.account_id, checker=CHECK_FUNCTION_NAME
+                    )
                 held.tx.run("confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL)
-                removal = removal_of(held.tx, held.account_id)
+                removal = hidden_mail_of_account(held.tx, held.account_id)
                 schedule_removal(held.tx, held.account_id, removal)
         return removal if removal.is_large else None
 
@@ -186,12 +192,15 @@ def _stop(held: _Held, why: str) -> RunId | None:
     run."""
     found = held.tx.run("find_open_run", account_id=held.account_id)
     if not found:
-        held.tx.run("break_check", account_id=held.account_id, checker=CHECKER)
+        held.tx.run("break_check", account_id=held.account_id, checker=CHECK_FUNCTION_NAME)
         return None
     run_id = RunId(found[0][0])
     held.tx.run("forget_stopped_runs", account_id=held.account_id)
     close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED, why)
-    wait_s = next_sync_in_s(failures=held.failures, cause=EXECUTION_STOPPED, jitter=random())  # noqa: S311
+    jitter = random()  # noqa: S311
+    wait_s = seconds_until_sync_after_failure(
+        failures=held.failures, cause=EXECUTION_STOPPED, jitter=jitter
+    )
     held.tx.run("account_stopped", account_id=held.account_id, next_in_s=wait_s)
-    announce(held.tx, held.account_id, "sync.cancelled", run_id)
+    add_outbox_event(held.tx, held.account_id, "sync.cancelled", run_id)
     return run_id

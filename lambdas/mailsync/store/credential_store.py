@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from mailsync.errors import AccountNotConnected
-from mailsync.model import AccountId, Credentials, DataKey, Provider, Sealed
+from mailsync.model import AccountId, Credentials, DataKey, Provider, SealedSecret
 from mailsync.store.connection import Database, Transaction
 
 
@@ -19,7 +19,7 @@ class SignIn:
     """A sign-in that a user began and the provider has not completed."""
 
     user_id: str
-    flow: Sealed
+    flow: SealedSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class PendingConnection:
     """A signed-in mailbox that waits for the confirmation of the user who began the sign-in."""
 
     user_id: str
-    connection: Sealed
+    connection: SealedSecret
 
 
 class Renewal:
@@ -113,7 +113,13 @@ class CredentialStore:
             return DataKey(*tx.run("add_data_key", wrapped=wrapped)[0])
 
     def save_sign_in(
-        self, *, state_hash: bytes, cookie_hash: bytes, user_id: str, flow: Sealed, seconds: int
+        self,
+        *,
+        state_hash: bytes,
+        cookie_hash: bytes,
+        user_id: str,
+        flow: SealedSecret,
+        seconds: int,
     ) -> None:
         """Store a sign-in for `seconds`, and delete some expired ones."""
         with self._database.transaction() as tx:
@@ -135,10 +141,10 @@ class CredentialStore:
         if not found:
             return None
         user_id, key_id, data = found[0]
-        return SignIn(user_id, Sealed(key_id, data))
+        return SignIn(user_id, SealedSecret(key_id, data))
 
     def save_pending_connection(
-        self, *, token_hash: bytes, user_id: str, connection: Sealed, seconds: int
+        self, *, token_hash: bytes, user_id: str, connection: SealedSecret, seconds: int
     ) -> None:
         """Store a connection for `seconds`; `purge-accounts` deletes it unless it is confirmed by
         then."""
@@ -162,7 +168,7 @@ class CredentialStore:
         if not found:
             return None
         user_id, key_id, data = found[0]
-        return PendingConnection(user_id, Sealed(key_id, data))
+        return PendingConnection(user_id, SealedSecret(key_id, data))
 
 
 def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
@@ -176,8 +182,8 @@ def read_credentials(row: list[Any]) -> Credentials:
     grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *times = row
     issued_at, renew_after = times
     return Credentials(
-        grant=Sealed(grant_key_id, grant) if grant is not None else None,
-        access=Sealed(access_key_id, access) if access is not None else None,
+        grant=SealedSecret(grant_key_id, grant) if grant is not None else None,
+        access=SealedSecret(access_key_id, access) if access is not None else None,
         access_expires_at=expires_at,
         organisation_id=organisation_id,
         access_issued_at=issued_at,

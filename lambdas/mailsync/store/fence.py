@@ -7,7 +7,7 @@ from mailsync.model import RunRef
 from mailsync.store.connection import Database, Transaction
 
 
-class Fenced:
+class FencedTransaction:
     """A transaction that begins by checking the epoch of the run's lease; a context manager.
 
     Raises:

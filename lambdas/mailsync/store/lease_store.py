@@ -7,12 +7,12 @@ from mailsync.errors import LeaseLost
 from mailsync.metrics import count_failure
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
-from mailsync.store.run_outcome import announce, finish
+from mailsync.store.run_outcome import add_outbox_event, record_run_outcome
 
 LEASE_S = 15 * 60
 """Longer than any function runs, and than any pause between two functions."""
 
-CHECKER = "sync-accounts"
+CHECK_FUNCTION_NAME = "sync-accounts"
 """The owner of the lease during a check, which has no execution."""
 
 
@@ -45,15 +45,17 @@ class LeaseStore:
                 account_id=account_id,
                 run_id=run_id,
                 owner=execution_arn,
-                checker=CHECKER,
+                checker=CHECK_FUNCTION_NAME,
                 seconds=LEASE_S,
             )
             if not lease:
-                finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
+                record_run_outcome(
+                    tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work."
+                )
                 return None
             overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
             for stale, error in overtaken:
-                announce(tx, account_id, "sync.failed", stale, error=error)
+                add_outbox_event(tx, account_id, "sync.failed", stale, error=error)
             tx.run(
                 "open_run",
                 run_id=run_id,

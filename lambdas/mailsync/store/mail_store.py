@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.decisions.verify import StoredEntry
-from mailsync.metrics import MESSAGES_STORED, count
+from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import (
-    Counts,
     FolderId,
-    KnownFolder,
     Message,
     Page,
     PagePlan,
     RemoteEntry,
     RemoteId,
     RunRef,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
     Unreadable,
+    WrittenRowCounts,
 )
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.fence import Fenced
+from mailsync.store.fence import FencedTransaction
 
 DELETE_BATCH = 2000
 """Messages that one transaction deletes, bodies included: about a second."""
@@ -39,10 +39,10 @@ class PageWrite:
     unchanged: messages that the page names in the state that is stored.
     """
 
-    folder: KnownFolder
+    folder: StoredFolder
     page: Page
     plan: PagePlan
-    next_cursor: Sealed
+    next_cursor: SealedSecret
     requests: int
     unchanged: Sequence[RemoteId] = ()
 
@@ -57,13 +57,13 @@ class MailStore:
         """Delete the mail of folders that are not mirrored, in batches; return the row count."""
         dropped = 0
         while True:
-            with Fenced(self._database, run) as tx:
+            with FencedTransaction(self._database, run) as tx:
                 batch = tx.changed("drop_unselected", account_id=run.account_id, limit=DELETE_BATCH)
             dropped += batch
             if batch < DELETE_BATCH:
                 return dropped
 
-    def apply_page(self, run: RunRef, write: PageWrite) -> Counts | None:
+    def apply_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
         """Write a page: rows, removals, quarantine, cursor and, after the last page of a full sync,
         the sweep.
 
@@ -82,10 +82,10 @@ class MailStore:
     def apply_messages(
         self,
         run: RunRef,
-        folder: KnownFolder | None,
+        folder: StoredFolder | None,
         messages: Sequence[Message],
         unreadable: Sequence[Unreadable] = (),
-    ) -> Counts:
+    ) -> WrittenRowCounts:
         """Write messages that were fetched by id, each into the folder that it names, or else into
         `folder`.
 
@@ -93,8 +93,8 @@ class MailStore:
         quarantine already.
         """
 
-        def write(savepoints: bool) -> Counts:
-            with Fenced(self._database, run) as tx:
+        def write(savepoints: bool) -> WrittenRowCounts:
+            with FencedTransaction(self._database, run) as tx:
                 counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
                 return counts + page_rows.quarantine(tx, run, folder, unreadable)
 
@@ -106,7 +106,7 @@ class MailStore:
         """Store the versions of messages that equal their entries and were stored without a
         version."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("save_versions", account_id=run.account_id, versions=rows.to_json(versions))
 
     def entries(
@@ -135,17 +135,19 @@ class MailStore:
             if (row := stored.get(entry.remote_id)) and row.is_here and row.equals(entry)
         )
 
-    def _apply_page(self, run: RunRef, write: PageWrite, savepoints: bool) -> Counts | None:
+    def _apply_page(
+        self, run: RunRef, write: PageWrite, savepoints: bool
+    ) -> WrittenRowCounts | None:
         folder, plan = write.folder, write.plan
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             if not self._advance(tx, write):
                 return None
             counts = page_rows.save_messages(tx, run, folder, plan.upserts, savepoints=savepoints)
-            counts += page_rows.stamp(tx, run, write.unchanged)
-            counts += page_rows.remove(tx, run, folder, plan)
+            counts += page_rows.stamp_messages(tx, run, write.unchanged)
+            counts += page_rows.hide_removed_messages(tx, run, folder, plan)
             counts += page_rows.quarantine(tx, run, folder, plan.unreadable)
             if folder.position.full_sync_running and not write.page.has_more:
-                counts += page_rows.sweep(tx, run, folder)
+                counts += page_rows.hide_unseen_messages(tx, run, folder)
             _count(tx, run, write, counts)
         return counts
 
@@ -171,7 +173,7 @@ def _entry(row: Sequence[Any], *, is_here: bool) -> StoredEntry:
     return StoredEntry(is_read, version, modified_at, is_here)
 
 
-def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> None:
+def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCounts) -> None:
     full_sync_running = write.folder.position.full_sync_running
     if not (write.page.changes or full_sync_running):
         return  # a probe that found nothing is not worth a row
@@ -197,6 +199,6 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> No
     )
 
 
-def _count_stored(counts: Counts | None) -> None:
+def _count_stored(counts: WrittenRowCounts | None) -> None:
     if counts and (stored := counts.inserted + counts.updated):
-        count(MESSAGES_STORED, stored)
+        count_metric(MESSAGES_STORED, stored)

@@ -24,7 +24,7 @@ Put = Callable[[Sequence[OutboxEvent]], Collection[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class PublishResult:
     """The result of publishing. `last` is the highest id that was tried, None when the outbox is
     empty."""
 
@@ -39,7 +39,7 @@ class OutboxStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def publish(self, put: Put, *, after: int, limit: int) -> Handed:
+    def publish(self, put: Put, *, after: int, limit: int) -> PublishResult:
         """Publish up to `limit` events with ids above `after`, at most one per account.
 
         The events are locked meanwhile, and other publishers skip them. A crash between `put` and
@@ -48,10 +48,10 @@ class OutboxStore:
         with self._database.transaction() as tx:
             found = [OutboxEvent(*row) for row in tx.run("claim_outbox", after=after, limit=limit)]
             if not found:
-                return Handed(None)
+                return PublishResult(None)
             taken = list(put(found))
             tx.run("mark_published", ids=taken)
-        return Handed(found[-1].id, len(taken), len(found) - len(taken))
+        return PublishResult(found[-1].id, len(taken), len(found) - len(taken))
 
     def forget(self, *, days: int, limit: int) -> int:
         """Delete up to `limit` events that were published more than `days` days ago; return how

@@ -11,7 +11,10 @@ from hmac import compare_digest
 from random import random
 from typing import Any
 
-from mailsync.decisions.due import renewal_in_s, retry_renewal_in_s
+from mailsync.decisions.due import (
+    seconds_until_subscription_renewal,
+    seconds_until_subscription_retry,
+)
 from mailsync.model import (
     AccountId,
     Notification,
@@ -23,14 +26,14 @@ from mailsync.model import (
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
 
-CLAIMED_FOR_S = 600
+SUBSCRIPTION_CLAIM_LIFETIME_S = 600
 """A claim ends by itself after this time, should its worker die."""
 MIN_RENEWAL_S = 300.0
 """The earliest renewal, also where the provider names an expiry in the past."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class SubscriptionClaim:
     """A mailbox whose subscription one worker creates, renews (if `remote_id` is set) or ends.
 
     until: when other workers may claim the mailbox; identifies this claim.
@@ -56,10 +59,10 @@ class PushStore:
         with self._database.transaction() as tx:
             return tx.changed("add_subscriptions", provider=provider, callback_url=callback_url)
 
-    def claim(self, provider: Provider, callback_url: str, wait_s: int) -> Claim | None:
+    def claim(self, provider: Provider, callback_url: str, wait_s: int) -> SubscriptionClaim | None:
         """Claim the mailbox whose subscription has waited longest, or return None.
 
-        wait_s: how long no other worker can claim it, at most `CLAIMED_FOR_S`.
+        wait_s: how long no other worker can claim it, at most `SUBSCRIPTION_CLAIM_LIFETIME_S`.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -70,7 +73,9 @@ class PushStore:
             )
         return _claim(found)
 
-    def save_created(self, claim: Claim, subscription: Subscription, secret: str) -> bool:
+    def save_created(
+        self, claim: SubscriptionClaim, subscription: Subscription, secret: str
+    ) -> bool:
         """Store a new subscription and make the mailbox due: earlier changes were not notified.
 
         Returns False, and stores nothing, when the account was disconnected meanwhile or another
@@ -100,16 +105,16 @@ class PushStore:
                 next_in_s=_renewal_in_s(subscription.expires_at),
             )
 
-    def save_gone(self, claim: Claim) -> None:
+    def save_gone(self, claim: SubscriptionClaim) -> None:
         """Record that the subscription is gone, so that the next claim looks for leftovers."""
         with self._database.transaction() as tx:
             tx.run("subscription_gone", account_id=claim.account_id, claimed_until=claim.until)
 
-    def save_failure(self, claim: Claim, error: str) -> None:
+    def save_failure(self, claim: SubscriptionClaim, error: str) -> None:
         """Put off the next attempt, with back-off, but several times before the subscription
         expires."""
         failures = claim.failures + 1
-        wait_s = retry_renewal_in_s(failures=failures, jitter=random())  # noqa: S311
+        wait_s = seconds_until_subscription_retry(failures=failures, jitter=random())  # noqa: S311
         with self._database.transaction() as tx:
             tx.run(
                 "subscription_failed",
@@ -120,7 +125,7 @@ class PushStore:
                 next_in_s=wait_s,
             )
 
-    def withdraw(self, account_id: AccountId, user_id: str) -> Claim | None:
+    def withdraw(self, account_id: AccountId, user_id: str) -> SubscriptionClaim | None:
         """Claim the subscription of an account that is about to lose it, for a minute.
 
         The subscription is created anew unless it is deleted until then. Returns None when the
@@ -129,7 +134,7 @@ class PushStore:
         with self._database.transaction() as tx:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
 
-    def unused(self, claim: Claim, remote_ids: Sequence[RemoteId]) -> list[RemoteId]:
+    def unused(self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]) -> list[RemoteId]:
         """Return the subscriptions of the claim's mailbox that no account uses.
 
         Returns none while another claim may be creating one for the same mailbox.
@@ -141,7 +146,7 @@ class PushStore:
                 "unheld_subscriptions",
                 account_id=claim.account_id,
                 claimed_until=claim.until,
-                claimed_for_s=CLAIMED_FOR_S,
+                claimed_for_s=SUBSCRIPTION_CLAIM_LIFETIME_S,
                 remote_ids=to_json(remote_ids),
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
@@ -168,12 +173,12 @@ class PushStore:
         return len(genuine)
 
 
-def _claim(found: Sequence[Sequence[Any]]) -> Claim | None:
+def _claim(found: Sequence[Sequence[Any]]) -> SubscriptionClaim | None:
     if not found:
         return None
     account_id, remote_id, until, callback_url, failures = found[0]
     held = RemoteId(remote_id) if remote_id else None
-    return Claim(AccountId(account_id), held, until, callback_url, failures)
+    return SubscriptionClaim(AccountId(account_id), held, until, callback_url, failures)
 
 
 def _apply(
@@ -202,7 +207,7 @@ def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:
 
 def _renewal_in_s(expires_at: datetime) -> float:
     lasts_s = (expires_at - datetime.now(UTC)).total_seconds()
-    return max(MIN_RENEWAL_S, renewal_in_s(lasts_s=lasts_s, jitter=random()))  # noqa: S311
+    return max(MIN_RENEWAL_S, seconds_until_subscription_renewal(lasts_s=lasts_s, jitter=random()))  # noqa: S311
 
 
 def _hash(secret: str) -> bytes:

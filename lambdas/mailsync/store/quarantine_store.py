@@ -5,7 +5,7 @@ from collections.abc import Collection
 from mailsync.model import FolderId, RemoteId, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Database
-from mailsync.store.fence import Fenced
+from mailsync.store.fence import FencedTransaction
 
 
 class QuarantineStore:
@@ -18,7 +18,7 @@ class QuarantineStore:
         self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
     ) -> None:
         """Remove messages from quarantine: from every folder, or from one."""
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "leave_quarantine",
                 account_id=run.account_id,

@@ -11,16 +11,16 @@ from mailsync.decisions.safety import (
     CONFIRMATION_DELAY,
     MIN_SUSPICIOUS_MESSAGES,
     SUSPICIOUS_CONFIRMATION_DELAY,
-    is_majority,
+    is_most_of_mailbox,
 )
 from mailsync.model import AccountId, FolderId, RemoteId, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.fence import Fenced
+from mailsync.store.fence import FencedTransaction
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class HiddenMail:
     """How much of a mailbox is hidden and may be deleted; the columns of `removals`.
 
     hidden: messages that left their folders.
@@ -43,12 +43,12 @@ class Removal:
     @property
     def is_large(self) -> bool:
         """Whether most of the mailbox would be deleted."""
-        return is_majority(stored=self.stored, removing=self.gone)
+        return is_most_of_mailbox(stored=self.stored, removing=self.gone)
 
     @property
     def is_suspicious(self) -> bool:
         """Whether most of the mailbox would be deleted, and no person has confirmed that."""
-        return is_majority(stored=self.stored, removing=self.unconfirmed)
+        return is_most_of_mailbox(stored=self.stored, removing=self.unconfirmed)
 
     @property
     def sentence(self) -> str:
@@ -73,7 +73,7 @@ class Removal:
         return self.gone_since + timedelta(seconds=self.wait_s) if self.gone_since else None
 
 
-NOTHING_HIDDEN = Removal(0, 0, 0, 0, None, None, 0)
+NO_HIDDEN_MAIL = HiddenMail(0, 0, 0, 0, None, None, 0)
 
 
 class RemovalStore:
@@ -82,17 +82,17 @@ class RemovalStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, run: RunRef) -> Removal:
+    def begin(self, run: RunRef) -> HiddenMail:
         """Return how much is being removed; put off the deletion of most of a mailbox."""
-        with Fenced(self._database, run) as tx:
-            removal = removal_of(tx, run.account_id)
+        with FencedTransaction(self._database, run) as tx:
+            removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_large:
                 schedule_removal(tx, run.account_id, removal)
         return removal
 
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
         """Hide messages that left this folder; return how many."""
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             return tx.changed(
                 "mark_removed",
                 account_id=run.account_id,
@@ -103,7 +103,7 @@ class RemovalStore:
     def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
         """Show hidden messages that are in this folder, in the state that is stored; return how
         many."""
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             return tx.changed(
                 "show_again",
                 account_id=run.account_id,
@@ -125,7 +125,7 @@ class RemovalStore:
         """
         if not ids:
             return 0
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             return tx.changed(
                 "confirm_gone",
                 account_id=run.account_id,
@@ -134,19 +134,21 @@ class RemovalStore:
             )
 
 
-def removals_of(tx: Transaction, account_ids: Iterable[AccountId]) -> dict[AccountId, Removal]:
+def hidden_mail_of_accounts(
+    tx: Transaction, account_ids: Iterable[AccountId]
+) -> dict[AccountId, HiddenMail]:
     """Return what is hidden in each account; nothing for an account that was deleted meanwhile."""
     ids = list(account_ids)
     found = tx.run("removals", account_ids=rows.to_json(ids), smallest=MIN_SUSPICIOUS_MESSAGES)
-    removals = {account_id: Removal(*row) for account_id, *row in found}
-    return {each: removals.get(each, NOTHING_HIDDEN) for each in ids}
+    removals = {account_id: HiddenMail(*row) for account_id, *row in found}
+    return {each: removals.get(each, NO_HIDDEN_MAIL) for each in ids}
 
 
-def removal_of(tx: Transaction, account_id: AccountId) -> Removal:
+def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail:
     """Return what is hidden in the account."""
-    return removals_of(tx, [account_id])[account_id]
+    return hidden_mail_of_accounts(tx, [account_id])[account_id]
 
 
-def schedule_removal(tx: Transaction, account_id: AccountId, removal: Removal) -> None:
+def schedule_removal(tx: Transaction, account_id: AccountId, removal: HiddenMail) -> None:
     """Schedule the second request by id for the time when its response may delete."""
     tx.run("schedule_removal", account_id=account_id, wait_s=removal.wait_s)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from mailsync.decisions.verify import Difference
+from mailsync.decisions.verify import ListingContradiction
 from mailsync.model import Address, Message, RemoteFolder
 from mailsync.storable import storable
 from mailsync.store.connection import JsonBytes
@@ -79,7 +79,7 @@ def chunks(rows: Sequence[Row]) -> Iterator[JsonBytes]:
         yield JsonBytes(b"[" + b",".join(chunk) + b"]")
 
 
-def keys(rows: Iterable[Row]) -> JsonBytes:
+def ids_and_hashes(rows: Iterable[Row]) -> JsonBytes:
     """Return ids and hashes of rows, to compare them with what is stored."""
     wanted = ("message_id", "folder_remote_id", "row_hash", "version", "body_hash")
     return to_json([{name: row[name] for name in wanted} for row in rows])
@@ -94,7 +94,7 @@ def quarantine_row(remote_id: str, folder_remote_id: str | None, cause: str, det
     }
 
 
-def difference_rows(differences: Iterable[Difference]) -> JsonBytes:
+def difference_rows(differences: Iterable[ListingContradiction]) -> JsonBytes:
     return to_json([{"message_id": each.remote_id, "cause": each.cause} for each in differences])
 
 

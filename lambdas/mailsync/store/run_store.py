@@ -5,7 +5,7 @@ from typing import Any
 
 from mailsync.decisions.due import VERIFICATION_FAILED
 from mailsync.errors import LeaseLost, StoreRejected
-from mailsync.metrics import RUNS_COMPLETED, count, count_failure
+from mailsync.metrics import RUNS_COMPLETED, count_failure, count_metric
 from mailsync.model import (
     AccountId,
     FolderId,
@@ -149,7 +149,7 @@ class RunStore:
         if unverified:
             count_failure(VERIFICATION_FAILED)
         else:
-            count(RUNS_COMPLETED)
+            count_metric(RUNS_COMPLETED)
         return not unverified
 
     def fail(

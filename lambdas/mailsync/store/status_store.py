@@ -8,7 +8,7 @@ from typing import Any
 from mailsync.model import AccountId
 from mailsync.store import rows
 from mailsync.store.connection import Database
-from mailsync.store.removal_store import Removal, removals_of
+from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
 
 MAX_ACCOUNTS = 1000
 
@@ -62,7 +62,7 @@ class AccountStatus:
     run_started_at: datetime | None
     run_inserted: int
     folders: tuple[FolderStatus, ...]
-    removal: Removal
+    removal: HiddenMail
 
     @property
     def compared_at(self) -> datetime | None:
@@ -96,7 +96,7 @@ class StatusStore:
             ids = [AccountId(row[0]) for row in accounts]
             for account_id, *values in tx.run("folder_status", account_ids=rows.to_json(ids)):
                 folders[account_id].append(FolderStatus(*values))
-            removals = removals_of(tx, ids)
+            removals = hidden_mail_of_accounts(tx, ids)
         read: list[list[Any]] = [
             [*row, tuple(folders[row[0]]), removals[row[0]]] for row in accounts
         ]

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import uuid4
 
-from mailsync.decisions.check import MAX_FOLDERS, CheckResult, classify
+from mailsync.decisions.check import MAX_FOLDERS_PER_CHECKED_MAILBOX, CheckResult, classify_check
 from mailsync.decisions.folders import diff_folders
 from mailsync.decisions.freshness import choose_tree_reading
 from mailsync.decisions.verify import (
     MAX_COMPARED_MESSAGES_PER_CHECK,
     FolderCount,
-    due_for_comparison,
+    folders_due_for_id_comparison,
 )
 from mailsync.errors import (
     AccessRevoked,
@@ -32,9 +32,9 @@ from mailsync.model import (
     AccountId,
     FolderId,
     IdListing,
-    KnownFolder,
     RunId,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
 )
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
 from mailsync.store.connection import Database
@@ -175,7 +175,7 @@ class _Work:
         try:
             if not check.account.initial_sync_completed:
                 return self._hand_over(check, "first sync")
-            if len(check.folders) > MAX_FOLDERS:
+            if len(check.folders) > MAX_FOLDERS_PER_CHECKED_MAILBOX:
                 return self._hand_over(check, "many folders")
             require_unthrottled(check.account)
             with self._worker.opened(check) as self._mailbox, saving_limits(self._mailbox):
@@ -198,7 +198,7 @@ class _Work:
         )
         seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_s)
         counts = dict(_counts(check, seen))
-        result = classify(
+        result = classify_check(
             is_fully_verified=check.is_fully_verified,
             listing=seen.listing,
             plan=diff_folders(seen.listing, check.folders),
@@ -285,7 +285,7 @@ def _compare(
     folders = {folder.ref.id: folder for folder in check.folders}
     compared: dict[FolderId, IdListing] = {}
     room = MAX_COMPARED_MESSAGES_PER_CHECK
-    for folder_id in due_for_comparison(counts, now=check.began_at):
+    for folder_id in folders_due_for_id_comparison(counts, now=check.began_at):
         room -= max(counts[folder_id].remote, counts[folder_id].stored)
         if room < 0:
             return compared or None
@@ -298,7 +298,7 @@ def _compare(
 
 def _cursors(
     mailbox: Mailbox, check: Check, seen: MailboxSnapshot
-) -> Mapping[KnownFolder, Sealed | None]:
+) -> Mapping[StoredFolder, SealedSecret | None]:
     """Return the new cursors of the feeds that were read; None where the cursor stayed the same."""
     return {
         folder: mailbox.sealed(folder.ref.id, page.next_cursor)

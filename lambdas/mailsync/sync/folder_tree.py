@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from mailsync.decisions.folders import (
     batch_small_full_syncs,
-    changed_counts,
     diff_folders,
+    folders_with_changed_counts,
     sort_by_activity,
     sort_by_size,
 )
@@ -20,15 +20,15 @@ from mailsync.model import (
     FolderId,
     FolderListing,
     FolderRef,
-    KnownFolder,
     Page,
     RemoteId,
+    StoredFolder,
     SyncType,
-    TreeReading,
+    TreeReadingDepth,
 )
 from mailsync.sync.folder_pages import is_up_to_date
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import PAGE_SIZE, PageTooLarge, store_page
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, PageTooLarge, store_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class MailboxSnapshot:
     """
 
     listing: FolderListing
-    reading: TreeReading
+    reading: TreeReadingDepth
     pages: Mapping[FolderId, Page]
     moved: frozenset[RemoteId]
     waiting: frozenset[FolderId]
 
 
 def read_mailbox(
-    mailbox: Mailbox, known: Sequence[KnownFolder], reading: TreeReading, *, since_s: float
+    mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingDepth, *, since_s: float
 ) -> MailboxSnapshot:
     """Read the folder tree, and the change feeds of folders whose full sync has ended.
 
@@ -56,7 +56,7 @@ def read_mailbox(
     folder whose feed fails has no page in the snapshot.
     """
     listing = mailbox.provider.list_folders(sort_by_activity(known), reading)
-    moved = changed_counts(listing, known)
+    moved = folders_with_changed_counts(listing, known)
     synced = [each for each in known if each.selected and not each.position.full_sync_running]
     chosen = feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
     pages = _probe(mailbox, chosen)
@@ -65,7 +65,7 @@ def read_mailbox(
 
 
 def mirror_folders(
-    mailbox: Mailbox, reading: TreeReading, listing: FolderListing | None = None
+    mailbox: Mailbox, reading: TreeReadingDepth, listing: FolderListing | None = None
 ) -> FolderListing:
     """Update the stored folder tree and the provider's counts; return the listing.
 
@@ -82,12 +82,12 @@ def mirror_folders(
         folders.save(run, plan.changed, plan.gone)
         logger.info("folders_mirrored", changed=len(plan.changed), gone=len(plan.gone))
     folders.save_remote_counts(run, listing.folders)
-    if listing.is_whole and reading is not TreeReading.QUICK:
-        folders.save_tree_reading(run, is_thorough=reading is TreeReading.THOROUGH)
+    if listing.is_whole and reading is not TreeReadingDepth.QUICK:
+        folders.save_tree_reading(run, is_thorough=reading is TreeReadingDepth.THOROUGH)
     return listing
 
 
-def drop_unselected(mailbox: Mailbox) -> None:
+def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
     """Delete the mail of folders that a person has deselected.
 
     If a message was moved back to a mirrored folder without a reported change, the verification
@@ -113,13 +113,15 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
         mailbox.folders.restart_full_syncs(run, asked.folder_ids)
     mailbox.folders.retry_feeds(run)
-    drop_unselected(mailbox)
+    delete_mail_of_unselected_folders(mailbox)
     folders = [each for each in mailbox.folders.folders(run.account_id) if each.selected]
     synced = [each for each in folders if not each.position.full_sync_running]
     done = _apply(mailbox, synced, seen.pages)
     mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
-    for batch in batch_small_full_syncs(folders, listing.folders, page_size=PAGE_SIZE):
-        pages = mailbox.provider.probe([(each.ref, None) for each in batch], limit=PAGE_SIZE)
+    for batch in batch_small_full_syncs(folders, listing.folders, page_size=DEFAULT_PAGE_SIZE):
+        pages = mailbox.provider.probe(
+            [(each.ref, None) for each in batch], limit=DEFAULT_PAGE_SIZE
+        )
         done |= _apply(mailbox, batch, pages)
     waiting = seen.waiting & {each.ref.id for each in synced}
     left = [each for each in folders if each.ref.id not in done | waiting]
@@ -131,12 +133,12 @@ def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
     one."""
     known = mailbox.folders.folders(mailbox.run.account_id)
     thorough = sync_type in (SyncType.INITIAL, SyncType.FULL) or not known
-    reading = TreeReading.THOROUGH if thorough else TreeReading.WHOLE
+    reading = TreeReadingDepth.THOROUGH if thorough else TreeReadingDepth.WHOLE
     since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
     return read_mailbox(mailbox, known, reading, since_s=since_s)
 
 
-def _moved_silently(folders: Sequence[KnownFolder], seen: MailboxSnapshot) -> Collection[FolderId]:
+def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> Collection[FolderId]:
     """Return folders whose counts changed although their feeds reported no change."""
     return [
         folder.ref.id
@@ -148,13 +150,13 @@ def _moved_silently(folders: Sequence[KnownFolder], seen: MailboxSnapshot) -> Co
     ]
 
 
-def _probe(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> Mapping[FolderId, Page]:
+def _probe(mailbox: Mailbox, folders: Sequence[StoredFolder]) -> Mapping[FolderId, Page]:
     positions = list(_positions(mailbox, folders))
-    return mailbox.provider.probe(positions, limit=PAGE_SIZE) if positions else {}
+    return mailbox.provider.probe(positions, limit=DEFAULT_PAGE_SIZE) if positions else {}
 
 
 def _apply(
-    mailbox: Mailbox, folders: Sequence[KnownFolder], pages: Mapping[FolderId, Page]
+    mailbox: Mailbox, folders: Sequence[StoredFolder], pages: Mapping[FolderId, Page]
 ) -> frozenset[FolderId]:
     """Store the next page of each folder; return the folders that are up to date then.
 
@@ -179,7 +181,7 @@ def _apply(
 
 
 def _positions(
-    mailbox: Mailbox, folders: Sequence[KnownFolder]
+    mailbox: Mailbox, folders: Sequence[StoredFolder]
 ) -> Iterator[tuple[FolderRef, Cursor]]:
     """Yield the cursors; folders that need a full sync are left to `sync-folder`."""
     for folder in folders:

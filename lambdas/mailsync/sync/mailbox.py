@@ -5,12 +5,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 
-from mailsync.credentials import open_access
+from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_PAUSE_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
-from mailsync.model import Account, Cursor, FolderId, KnownFolder, RunRef, Sealed
+from mailsync.model import Account, Cursor, FolderId, RunRef, SealedSecret, StoredFolder
 from mailsync.providers import AccessTokenSource, MailProvider, open_provider
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
@@ -67,7 +67,7 @@ class Mailbox:
     def run_folders(self) -> RunFolderStore:
         return RunFolderStore(self.database)
 
-    def cursor(self, folder: KnownFolder) -> Cursor | None:
+    def cursor(self, folder: StoredFolder) -> Cursor | None:
         """Return the opened cursor of a folder; None before the first page of a full sync.
 
         Raises:
@@ -83,7 +83,7 @@ class Mailbox:
                 f"The stored cursor of folder {folder.ref.id} does not open; reading it again."
             ) from None
 
-    def sealed(self, folder_id: FolderId, cursor: Cursor) -> Sealed:
+    def sealed(self, folder_id: FolderId, cursor: Cursor) -> SealedSecret:
         return self.vault.seal(self._place(folder_id), cursor)
 
     def save_limits(self, failure: ProviderThrottled | None = None) -> None:
@@ -132,7 +132,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     require_unthrottled(account)
     credentials = CredentialStore(database)
     vault = open_vault()
-    access = open_access(account.id, credentials, vault, settings)
+    access = open_stored_access_token(account.id, credentials, vault, settings)
     if at_once:
         account = replace(account, max_in_flight=at_once)
     provider = open_provider(account, access, settings)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from threading import Thread
 
-from mailsync.credentials import open_access, unlocked_access
+from mailsync.credentials import get_access_token_without_lock, open_stored_access_token
 from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
@@ -22,15 +22,15 @@ from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
 from mailsync.store.control_store import AccountOfCaller
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.push_store import CLAIMED_FOR_S, Claim, PushStore
+from mailsync.store.push_store import SUBSCRIPTION_CLAIM_LIFETIME_S, PushStore, SubscriptionClaim
 from mailsync.sync.mailbox import open_vault
 from mailsync.sync.push_leftovers import LeftoverSubscriptions
 
 SUBSCRIPTION_LIFETIME = timedelta(minutes=4_200)
 """The requested lifetime; Microsoft documents a limit of 4,230 minutes in places, 10,080 in others.
 """
-MAX_AT_ONCE = 100
-MIN_TIME_S = 45
+MAX_RENEWALS_PER_CALL = 100
+MIN_TIME_PER_SUBSCRIPTION_S = 45
 """The time left that one mailbox may need: a new token, the provider's call to our webhook, and its
 leftover subscriptions."""
 LEFTOVERS_BUDGET_S = 20.0
@@ -50,7 +50,7 @@ class Renewals:
 
 
 def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
-    """Create and renew due subscriptions, at most `MAX_AT_ONCE`, while there is time.
+    """Create and renew due subscriptions, at most `MAX_RENEWALS_PER_CALL`, while there is time.
 
     A mailbox whose provider fails is put off and counted; the others follow.
     """
@@ -60,8 +60,10 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
     for provider in PUSH_PROVIDERS:
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing(provider, callback_url)
-        while renewed + failed < MAX_AT_ONCE and remaining_s() > MIN_TIME_S:
-            claim = store.claim(provider, callback_url, CLAIMED_FOR_S)
+        while (
+            renewed + failed < MAX_RENEWALS_PER_CALL and remaining_s() > MIN_TIME_PER_SUBSCRIPTION_S
+        ):
+            claim = store.claim(provider, callback_url, SUBSCRIPTION_CLAIM_LIFETIME_S)
             if claim is None:
                 break
             if _renew(store, leftovers, claim, callback_url):
@@ -97,13 +99,13 @@ def end_push(own: AccountOfCaller) -> None:
         logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
 
 
-def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Claim) -> None:
+def _end(database: Database, leftovers: LeftoverSubscriptions, claim: SubscriptionClaim) -> None:
     settings, account_id = load_settings(), claim.account_id
     try:
         account = AccountStore(database).account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
-        access = unlocked_access(account_id, credentials, vault, settings)
+        access = get_access_token_without_lock(account_id, credentials, vault, settings)
         with closing(open_push(account, access, settings, RetryBudget(total_s=0))) as push:
             leftovers.end(push, claim, named=claim.remote_id, callback_urls=[claim.callback_url])
         logger.info("push_ended", account_id=account_id)
@@ -114,7 +116,7 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Claim) -> 
 
 
 def _renew(
-    store: PushStore, leftovers: LeftoverSubscriptions, claim: Claim, callback_url: str
+    store: PushStore, leftovers: LeftoverSubscriptions, claim: SubscriptionClaim, callback_url: str
 ) -> bool:
     try:
         with _push_of(claim.account_id) as push:
@@ -133,7 +135,7 @@ class _Renewal:
 
     store: PushStore
     leftovers: LeftoverSubscriptions
-    claim: Claim
+    claim: SubscriptionClaim
     push: PushProvider
     callback_url: str
 
@@ -210,6 +212,6 @@ def _until() -> datetime:
 def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
     account = AccountStore(open_database()).account(account_id)
-    access = open_access(account_id, credentials, open_vault(), settings)
+    access = open_stored_access_token(account_id, credentials, open_vault(), settings)
     with closing(open_push(account, access, settings)) as push:
         yield push

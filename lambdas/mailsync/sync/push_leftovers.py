@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mailsync.errors import MailsyncError
 from mailsync.model import RemoteId
 from mailsync.providers import PushProvider
-from mailsync.store.push_store import Claim, PushStore
+from mailsync.store.push_store import PushStore, SubscriptionClaim
 
 
 class LeftoverSubscriptions:
@@ -33,7 +33,7 @@ class LeftoverSubscriptions:
     def end(
         self,
         push: PushProvider,
-        claim: Claim,
+        claim: SubscriptionClaim,
         *,
         named: RemoteId | None,
         callback_urls: Sequence[str],
@@ -56,7 +56,7 @@ class LeftoverSubscriptions:
     def _end(
         self,
         push: PushProvider,
-        claim: Claim,
+        claim: SubscriptionClaim,
         named: RemoteId | None,
         callback_urls: Sequence[str],
     ) -> int:

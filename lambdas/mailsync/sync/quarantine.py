@@ -5,9 +5,9 @@ from collections.abc import Callable
 from mailsync.log import logger
 from mailsync.model import Message, Unreadable
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.removals import has_time
+from mailsync.sync.removals import has_time_for_batch
 
-MAX_TRIED = 1_000
+MAX_MESSAGES_RETRIED = 1_000
 """Messages of one mailbox that one run retries; the others wait for the next run."""
 
 
@@ -17,13 +17,13 @@ def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Non
     Messages are fetched one by one, since some are in quarantine for their size.
     """
     run, mail = mailbox.run, mailbox.mail
-    due = mailbox.quarantine.due(run, MAX_TRIED)
+    due = mailbox.quarantine.due(run, MAX_MESSAGES_RETRIED)
     if not due:
         return
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
     tried = 0
     for remote_id in due:
-        if not has_time(remaining_s()):
+        if not has_time_for_batch(remaining_s()):
             break
         tried += 1
         [found] = mailbox.provider.fetch_messages([remote_id], one_by_one=True)

@@ -6,21 +6,21 @@ from dataclasses import replace
 from mailsync.decisions.plan import plan_page
 from mailsync.log import logger
 from mailsync.model import (
-    Counts,
-    Gone,
-    KnownFolder,
+    GoneMessage,
     Message,
     Page,
     PagePlan,
     RemoteId,
+    StoredFolder,
     Unreadable,
+    WrittenRowCounts,
 )
 from mailsync.providers import ResponseTooLarge
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
 from mailsync.sync.mailbox import Mailbox
 
-PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 100
 MAX_FETCHED_PER_REQUEST = 20
 MAX_FETCHED_CHARS = BODY_LIMIT_CHARS
 """Characters of bodies that are fetched for one page whose entries only name messages: as much as
@@ -32,14 +32,14 @@ class PageTooLarge(Exception):
     """The messages of a page exceed the memory limit; request a smaller page."""
 
 
-def page_size(folder: KnownFolder) -> int:
+def page_size(folder: StoredFolder) -> int:
     """Return the page size that last worked for the folder."""
-    return folder.position.page_size or PAGE_SIZE
+    return folder.position.page_size or DEFAULT_PAGE_SIZE
 
 
 def store_page(
-    mailbox: Mailbox, folder: KnownFolder, page: Page, *, alone: bool = False
-) -> Counts | None:
+    mailbox: Mailbox, folder: StoredFolder, page: Page, *, alone: bool = False
+) -> WrittenRowCounts | None:
     """Plan and store one page; return None when another worker had moved the cursor.
 
     alone: the page was requested alone, in the folder's own size, and other workers send requests
@@ -69,7 +69,7 @@ def store_page(
     return counts
 
 
-def _unchanged(mailbox: Mailbox, folder: KnownFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
+def _unchanged(mailbox: Mailbox, folder: StoredFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
     """Return the messages that the page names in the state that is stored."""
     entries = [change.entry for change in plan.partial if change.entry]
     return mailbox.mail.unchanged(mailbox.run, folder.ref.id, entries) if entries else ()
@@ -85,7 +85,7 @@ def _completed(
 ) -> PagePlan:
     """Fetch the messages that the page only names; return the completed plan."""
     wanted = [each.remote_id for each in plan.partial if each.remote_id not in set(unchanged)]
-    fetched: list[Message | Gone | Unreadable] = []
+    fetched: list[Message | GoneMessage | Unreadable] = []
     chars, at_once = 0, 1 if one_by_one else MAX_FETCHED_PER_REQUEST
     for start in range(0, len(wanted), at_once):
         try:
@@ -103,7 +103,7 @@ def _completed(
         partial=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
         removals=plan.removals
-        + tuple(each.remote_id for each in fetched if isinstance(each, Gone)),
+        + tuple(each.remote_id for each in fetched if isinstance(each, GoneMessage)),
         unreadable=plan.unreadable
         + tuple(each for each in fetched if isinstance(each, Unreadable)),
     )

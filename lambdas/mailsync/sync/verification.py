@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mailsync.decisions.folders import listing_fault
+from mailsync.decisions.folders import explain_incomplete_listing
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
     MAX_REPAIR_ROUNDS,
     counts_agree,
-    due_for_comparison,
+    folders_due_for_id_comparison,
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count
-from mailsync.model import FolderId, FolderListing, KnownFolder, TreeReading
+from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count_metric
+from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingDepth
 from mailsync.store.folder_store import CountedFolder
-from mailsync.sync.folder_tree import drop_unselected, mirror_folders
+from mailsync.sync.folder_tree import delete_mail_of_unselected_folders, mirror_folders
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import retry_quarantined
 from mailsync.sync.removals import verify_removed
 
-LISTING_FAILED = "FolderNotRead"
+FOLDER_NOT_READ_ERROR = "FolderNotRead"
 """Error name of a folder that the provider did not list completely."""
 Folders = Mapping[FolderId, CountedFolder]
 
@@ -68,15 +68,15 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     """
     run = mailbox.run
     before = {each.ref.id: each for each in mailbox.folders.folders(run.account_id)}
-    listing = mirror_folders(mailbox, TreeReading.WHOLE)
+    listing = mirror_folders(mailbox, TreeReadingDepth.WHOLE)
     known = mailbox.folders.folders(run.account_id)
-    if fault := listing_fault(listing, known):
+    if fault := explain_incomplete_listing(listing, known):
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
     _fail_unread(mailbox, known, listing)
     retry_quarantined(mailbox, remaining_s)
     verify_removed(mailbox, remaining_s)
     mailbox.folders.drop_gone(run, listing.gone)
-    drop_unselected(mailbox)
+    delete_mail_of_unselected_folders(mailbox)
     counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed(run)
     steady = frozenset(
         each.ref.id
@@ -88,11 +88,11 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     return _classify(mailbox, open_folders, steady, len(failed))
 
 
-def _fail_unread(mailbox: Mailbox, known: Iterable[KnownFolder], listing: FolderListing) -> None:
+def _fail_unread(mailbox: Mailbox, known: Iterable[StoredFolder], listing: FolderListing) -> None:
     """Mark folders as failed that the provider did not list completely; the others continue."""
     for folder in known:
         if folder.selected and (sentence := listing.failures.get(folder.ref.remote_id)):
-            mailbox.run_folders.fail(mailbox.run, folder.ref.id, LISTING_FAILED, sentence)
+            mailbox.run_folders.fail(mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence)
 
 
 def _classify(
@@ -120,10 +120,10 @@ def _classify(
     if may_repair and (mismatched or due):
         mailbox.run_folders.count_repair_round(run)
         if mismatched:
-            count(DIFFERENCES_FOUND, len(mismatched))
+            count_metric(DIFFERENCES_FOUND, len(mismatched))
         return Verification(mismatched + due, failed)
     if mismatched:
-        count(DIFFERENCES_LEFT, len(mismatched))
+        count_metric(DIFFERENCES_LEFT, len(mismatched))
     return Verification(
         failed_folders=failed,
         unverified=len(mismatched),
@@ -173,7 +173,9 @@ def _is_miscounted(folder: CountedFolder) -> bool:
 
 def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
     counts = {each: counted[each].count for each in verified}
-    return due_for_comparison(counts, now=datetime.now(UTC))[:MAX_COMPARED_FOLDERS_PER_RUN]
+    return folders_due_for_id_comparison(counts, now=datetime.now(UTC))[
+        :MAX_COMPARED_FOLDERS_PER_RUN
+    ]
 
 
 def _sentence(mismatched: Iterable[CountedFolder]) -> str:

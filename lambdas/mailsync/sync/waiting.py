@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mailsync.decisions.budget import wait_seconds
+from mailsync.decisions.budget import wait_state_seconds
 from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
 
@@ -28,6 +28,6 @@ def wait_if_throttled(
     except ProviderThrottled as failure:
         if failure.retry_after_s is None or not can_wait:
             raise
-        wait_s = wait_seconds(failure.retry_after_s)
+        wait_s = wait_state_seconds(failure.retry_after_s)
         logger.info("provider_asks_to_wait", seconds=wait_s)
         return {**nothing, "waitSeconds": wait_s}

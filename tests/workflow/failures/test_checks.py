@@ -178,7 +178,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
 ) -> None:
     """A look at it would outlast its function, and take the other mailboxes with it."""
     synced.remote.deliver(a_mail("new"))
-    monkeypatch.setattr(check_step, "MAX_FOLDERS", 3)
+    monkeypatch.setattr(check_step, "MAX_FOLDERS_PER_CHECKED_MAILBOX", 3)
 
     checked = synced.check()
 

@@ -12,18 +12,25 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from mailsync.decisions.budget import MAX_PAUSE_S
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
-from mailsync.model import Access
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_metric
+from mailsync.model import AccessToken
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import NO_RESPONSE, TOO_LARGE, GraphResponse, Target, to_error
+from mailsync.providers.graph.errors import (
+    NO_RESPONSE_STATUS,
+    TOO_LARGE_STATUS,
+    GraphResponse,
+    RequestTarget,
+    to_error,
+)
 from mailsync.providers.graph.responses import read_item, read_list, read_response
+from mailsync.providers.graph.urls import split_url, url_origin
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
@@ -45,7 +52,6 @@ _CONNECT_TIMEOUT_S = 10.0
 _DENIED_PAUSE_S = 1.0
 # For failures that name none, such as items of a batch (outlook-dev-docs #144).
 _DEFAULT_PAUSE_S = 2.0
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class GraphClient:
     memory: the share of memory that responses are taken from; `close` releases it.
 
     `received_bytes` is the decompressed size of all responses. A response that is not complete JSON
-    has the status NO_RESPONSE.
+    has the status NO_RESPONSE_STATUS.
 
     Every method raises AccessRevoked (no access token until a person acts), ProviderThrottled
     (during a longer pause that Graph asked for, nothing is sent) and ProviderUnavailable (also
@@ -128,19 +134,21 @@ class GraphClient:
     ) -> GraphResponse:
         """Send a GET request. A failed page is not retried: a smaller page may succeed.
 
-        The response is TOO_LARGE beyond the limit, which is `MESSAGE_LIMIT_BYTES` for one message.
+        The status is TOO_LARGE_STATUS if the response exceeds the client's limit, or for one
+        message `MESSAGE_LIMIT_BYTES`.
         """
         limit_bytes = MESSAGE_LIMIT_BYTES if is_one_message else self._limit()
-        request = _Request("GET", path, {"Prefer": prefer(page_size)}, limit_bytes)
+        request = _Request("GET", path, {"Prefer": build_prefer_header(page_size)}, limit_bytes)
         return self._send_with_retries(request, retries=not page_size)
 
     def get_batch(
         self, paths: Sequence[str], *, page_size: int | None = None
     ) -> list[GraphResponse]:
-        """Get the responses in the order of the paths, 20 paths per call.
+        """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
-        Failed items are retried alone. An item that the response lacks is NO_RESPONSE. All items of
-        a batch are TOO_LARGE where the responses of this call would exceed the limit with them.
+        Failed items are retried without the others. An item that Graph did not answer has
+        NO_RESPONSE_STATUS. All items of a batch have TOO_LARGE_STATUS if the responses of this call
+        would exceed the limit with them.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.
@@ -164,8 +172,8 @@ class GraphClient:
         Raises:
             ProviderRejected: the link leads to another host, which would receive the access token.
         """
-        url, base = _split(link), urlsplit(self._base_url)
-        if _origin(url) != _origin(base) or not url.path.startswith(f"{base.path}/"):
+        url, base = split_url(link), split_url(self._base_url)
+        if url_origin(url) != url_origin(base) or not url.path.startswith(f"{base.path}/"):
             raise ProviderRejected(
                 "Microsoft Graph returned a link to another host than GRAPH_URL. Mailsync does not"
                 " follow it, since that host would receive the access token."
@@ -214,7 +222,7 @@ class GraphClient:
         return responses
 
     def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        headers = {"Prefer": prefer(page_size)}
+        headers = {"Prefer": build_prefer_header(page_size)}
         items = [
             {"id": str(place), "method": "GET", "url": path, "headers": headers}
             for place, path in enumerate(paths)
@@ -224,16 +232,18 @@ class GraphClient:
         response = (
             self._send_with_retries(request, retries=True)
             if left_bytes > 0
-            else GraphResponse(TOO_LARGE)
+            else GraphResponse(TOO_LARGE_STATUS)
         )
-        if response.status == TOO_LARGE:
+        if response.status == TOO_LARGE_STATUS:
             return [response] * len(paths)
         if not response.ok:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         found = {item.get("id"): read_item(item) for item in read_list(response, "responses")}
         _count_throttles(found.values())
         self._note_pause(found.values(), longer_than_s=MAX_PAUSE_S)
-        return [found.get(str(place), GraphResponse(NO_RESPONSE)) for place in range(len(paths))]
+        return [
+            found.get(str(place), GraphResponse(NO_RESPONSE_STATUS)) for place in range(len(paths))
+        ]
 
     def _send_with_retries(self, request: _Request, *, retries: bool) -> GraphResponse:
         response = self._send_authorized(request)
@@ -253,7 +263,9 @@ class GraphClient:
             ProviderThrottled: a pause that Graph asked for earlier is not over.
         """
         if self.throttled_for_s:
-            raise to_error(GraphResponse(429, retry_after_s=self.throttled_for_s), Target.MAILBOX)
+            raise to_error(
+                GraphResponse(429, retry_after_s=self.throttled_for_s), RequestTarget.MAILBOX
+            )
         access = self._access.current()
         response = self._send(access, request)
         if response.status == 401:
@@ -274,25 +286,25 @@ class GraphClient:
         if pause_s > longer_than_s:
             self._throttled_until = max(self._throttled_until, time.monotonic() + pause_s)
 
-    def _renewed(self, refused: Access) -> Access | None:
+    def _renewed(self, refused: AccessToken) -> AccessToken | None:
         """Return another access token than the rejected one; None while that one is too new to be
         renewed."""
         renewed = self._access.renew(refused)
         return None if renewed.token == refused.token else renewed
 
-    def _send(self, access: Access, request: _Request) -> GraphResponse:
+    def _send(self, access: AccessToken, request: _Request) -> GraphResponse:
         request_id = str(uuid.uuid4())
         headers = {
             "Authorization": f"Bearer {access.token}",
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
-            "Prefer": prefer(None),
+            "Prefer": build_prefer_header(None),
             "client-request-id": request_id,
             **request.headers,
         }
         url = f"{self._base_url}{request.path}"
         self._on_request(request.requests)
-        count(PROVIDER_REQUESTS, request.requests)
+        count_metric(PROVIDER_REQUESTS, request.requests)
         try:
             with self._http.stream(
                 request.method, url, headers=headers, json=request.content
@@ -301,10 +313,10 @@ class GraphClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
-            return GraphResponse(NO_RESPONSE)
+            return GraphResponse(NO_RESPONSE_STATUS)
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
-            return GraphResponse(TOO_LARGE)
+            return GraphResponse(TOO_LARGE_STATUS)
         response = read_response(streamed.status_code, streamed.headers, content)
         _count_throttles([response])
         if not response.ok:
@@ -354,14 +366,14 @@ class _MemoryFull(Exception):
 
 
 def _is_share(refused: int, asked: int) -> bool:
-    """Return whether enough items were rejected, and others not, for concurrency to be the reason."""
+    """Return whether concurrency is the likely reason: a quarter of the items was rejected."""
     return 2 <= refused < asked and refused * 4 >= asked
 
 
 def _count_throttles(responses: Iterable[GraphResponse]) -> None:
     throttled = sum(each.throttled for each in responses)
     if throttled:
-        count(PROVIDER_THROTTLES, throttled)
+        count_metric(PROVIDER_THROTTLES, throttled)
 
 
 def mailbox_path(user: str | None) -> str:
@@ -370,7 +382,7 @@ def mailbox_path(user: str | None) -> str:
     return f"/users/{quote(user, safe='')}" if user else "/me"
 
 
-def prefer(page_size: int | None) -> str:
+def build_prefer_header(page_size: int | None) -> str:
     immutable = 'IdType="ImmutableId"'
     return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable
 
@@ -386,18 +398,3 @@ def _pauses_s(responses: Sequence[GraphResponse], *, retries: bool) -> dict[int,
     """Return the pauses of the responses of a batch that should be retried, by their positions."""
     found = ((at, _pause_s(response, retries=retries)) for at, response in enumerate(responses))
     return {at: pause for at, pause in found if pause is not None}
-
-
-def _split(link: object) -> SplitResult:
-    try:
-        return urlsplit(link if isinstance(link, str) else "")
-    except ValueError:
-        return urlsplit("")
-
-
-def _origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
-    try:
-        port = url.port or _DEFAULT_PORTS.get(url.scheme)
-    except ValueError:
-        port = None
-    return url.scheme, url.hostname, port, url.username

@@ -14,7 +14,7 @@ import orjson
 
 from mailsync.model import Notification, NotificationKind, RemoteId
 
-MAX_TOKEN_CHARS = 2_048
+MAX_VALIDATION_TOKEN_CHARS = 2_048
 """The longest validation token; those seen have about a hundred characters."""
 _MAX_STATE_CHARS = 128
 _ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
@@ -29,7 +29,7 @@ class NotANotification(Exception):
     """The body does not have the form that Microsoft Graph documents."""
 
 
-def handshake(raw_query: str) -> str | None:
+def answer_validation_request(raw_query: str) -> str | None:
     """Return the response to the validation of a new subscription, or None without a validation
     token.
 
@@ -42,7 +42,7 @@ def handshake(raw_query: str) -> str | None:
     if "validationToken" not in raw_query:
         return None
     found = parse_qs(raw_query).get("validationToken", [""])[0]
-    if not found or len(found) > MAX_TOKEN_CHARS:
+    if not found or len(found) > MAX_VALIDATION_TOKEN_CHARS:
         raise NotANotification
     return html.escape(found)
 

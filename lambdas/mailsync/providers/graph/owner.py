@@ -10,7 +10,7 @@ Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exc
 from dataclasses import dataclass
 
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import GraphResponse, Target, to_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import read_id
 from mailsync.providers.retry_budget import RetryBudget
@@ -57,12 +57,12 @@ class Owner:
     address: str
 
 
-def account_of(user_id: str, tenant_id: str) -> str:
+def build_remote_account_id(user_id: str, tenant_id: str) -> str:
     """Return the account id of this user, the same whichever way it is connected."""
     return f"{user_id}.{tenant_id}"
 
 
-def user_of(account: str) -> str:
+def user_id_of_remote_account(account: str) -> str:
     """Return the user id in an account id."""
     return account.partition(".")[0]
 
@@ -106,7 +106,7 @@ def _not_found(response: GraphResponse) -> Exception:
         return MailboxUnavailable(_UNKNOWN)
     if response.status == 403:
         return MailboxUnavailable(_HIDDEN)
-    return to_error(response, Target.MAILBOX)
+    return to_error(response, RequestTarget.MAILBOX)
 
 
 def _not_read(response: GraphResponse) -> Exception:
@@ -114,4 +114,4 @@ def _not_read(response: GraphResponse) -> Exception:
         return MailboxUnavailable(_INACTIVE)
     if response.status == 403:
         return MailboxUnavailable(_OUT_OF_SCOPE if _POLICY in str(response.body) else _DENIED)
-    return to_error(response, Target.MAILBOX)
+    return to_error(response, RequestTarget.MAILBOX)

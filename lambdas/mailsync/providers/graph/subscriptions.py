@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import GraphResponse, Target, to_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import read_id
 from mailsync.providers.graph.responses import read_list
@@ -74,7 +74,7 @@ class GraphPush:
         }
         response = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
         if response.status != 201:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         return Subscription(read_id(response.body), _expiry(response))
 
     def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
@@ -83,7 +83,7 @@ class GraphPush:
         if response.status in _GONE:
             return None
         if not response.ok:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         is_another = response.body.get("id", remote_id) != remote_id
         leads_elsewhere = response.body.get("notificationUrl", callback_url) != callback_url
         return None if is_another or leads_elsewhere else _expiry(response)
@@ -99,7 +99,7 @@ class GraphPush:
         for _ in range(MAX_LIST_PAGES):
             response = self._graph.get(path)
             if not response.ok:
-                raise to_error(response, Target.MAILBOX)
+                raise to_error(response, RequestTarget.MAILBOX)
             listed = read_list(response, "value")
             yield [
                 RemoteId(each["id"])
@@ -120,7 +120,7 @@ class GraphPush:
     def unsubscribe(self, remote_id: RemoteId) -> bool:
         response = self._graph.send("DELETE", _path(remote_id))
         if response.status != 204 and response.status not in _GONE:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         return response.status == 204
 
     def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:
