@@ -14,15 +14,15 @@ class Capability(StrEnum):
     """Something that a function may access; determines its permissions and settings."""
 
     DATABASE = "database"
-    SCHEMA = "schema"  # the login of the database's owner
-    PROVIDER_LOGIN = "provider login"  # the app's client id and secret
+    SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
+    APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
     OPEN_TOKENS = "open tokens"  # kms:Decrypt
     SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
-    WORKFLOWS = "workflows"  # start executions and describe them
+    START_WORKFLOWS = "workflows"  # start executions and describe them
     STOP_WORKFLOWS = "stop workflows"  # end executions
-    WORKFLOW_NAMES = "workflow names"  # the machines' ARNs, without any permission
-    FUNCTIONS = "functions"  # invoke `sync-accounts`
-    EVENT_BUS = "event bus"  # put events on it
+    WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
+    INVOKE_CHECK_FUNCTION = "functions"  # invoke `sync-accounts`
+    PUT_EVENTS = "event bus"  # put events on it
     APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
     PUBLIC_URL = "public URL"  # where the API is reached from outside
 
@@ -125,7 +125,12 @@ class EventRule:
 
 _STORE = frozenset({Capability.DATABASE})
 _MAIL = frozenset(
-    {Capability.DATABASE, Capability.PROVIDER_LOGIN, Capability.OPEN_TOKENS, Capability.SEAL_TOKENS}
+    {
+        Capability.DATABASE,
+        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.OPEN_TOKENS,
+        Capability.SEAL_TOKENS,
+    }
 )
 
 AUTHORIZER = Function(
@@ -184,14 +189,16 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="reach-provider",
         purpose="Self-test: check that the mail provider responds.",
-        needs=frozenset({Capability.PROVIDER_LOGIN}),
+        needs=frozenset({Capability.APP_CREDENTIALS_AT_PROVIDER}),
     ),
     Function(name="write-and-read", purpose="Self-test: write and read a row.", needs=_STORE),
     # HTTP API
     Function(
         name="api",
         purpose="Start, stop and show syncs, manage accounts, run the self-test.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS, Capability.STOP_WORKFLOWS}),
+        needs=frozenset(
+            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.STOP_WORKFLOWS}
+        ),
     ),
     Function(
         name="connect",
@@ -199,10 +206,10 @@ FUNCTIONS: tuple[Function, ...] = (
         needs=frozenset(
             {
                 Capability.DATABASE,
-                Capability.PROVIDER_LOGIN,
+                Capability.APP_CREDENTIALS_AT_PROVIDER,
                 Capability.OPEN_TOKENS,
                 Capability.SEAL_TOKENS,
-                Capability.WORKFLOWS,
+                Capability.START_WORKFLOWS,
                 Capability.STOP_WORKFLOWS,
             }
         ),
@@ -218,7 +225,9 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="start-due-syncs",
         purpose="Hand due mailboxes to sync-accounts; recover stale runs.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS, Capability.FUNCTIONS}),
+        needs=frozenset(
+            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.INVOKE_CHECK_FUNCTION}
+        ),
         timeout_s=60,
     ),
     Function(
@@ -229,7 +238,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="sync-accounts",
         purpose="Check a batch of mailboxes and store small changes.",
-        needs=_MAIL | {Capability.WORKFLOWS},
+        needs=_MAIL | {Capability.START_WORKFLOWS},
         timeout_s=180,
         memory_mb=1024,
     ),
@@ -248,24 +257,24 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="close-run",
         purpose="Close the run of an execution that ended without closing it.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOW_NAMES}),
+        needs=frozenset({Capability.DATABASE, Capability.WORKFLOW_ARNS}),
     ),
     # events
     Function(
         name="receive-event",
         purpose="Start the sync or the self-test that an event requests.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS}),
+        needs=frozenset({Capability.DATABASE, Capability.START_WORKFLOWS}),
     ),
     Function(
         name="publish-events",
         purpose="Publish the outbox to the event bus.",
-        needs=frozenset({Capability.DATABASE, Capability.EVENT_BUS}),
+        needs=frozenset({Capability.DATABASE, Capability.PUT_EVENTS}),
         timeout_s=60,
     ),
     Function(
         name="migrate-database",
         purpose="Apply missing database migrations.",
-        needs=_STORE | {Capability.SCHEMA},
+        needs=_STORE | {Capability.SCHEMA_OWNER_LOGIN},
         timeout_s=300,
     ),
 )

@@ -22,6 +22,6 @@ from mailsync.store.outbox_store import OutboxStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
     result = publish_outbox(outbox, EventBus(load_settings().event_bus_name))
-    deleted = outbox.forget(days=RETENTION_DAYS, limit=MAX_EVENTS_DELETED_PER_CALL)
+    deleted = outbox.delete_published(days=RETENTION_DAYS, limit=MAX_EVENTS_DELETED_PER_CALL)
     logger.info("events_published", published=result.published, refused=result.refused)
     return {"published": result.published, "refused": result.refused, "forgotten": deleted}

@@ -17,5 +17,5 @@ PURGE_BUDGET_S = 40.0
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    swept = LimitStore(open_database()).sweep()
+    swept = LimitStore(open_database()).delete_expired_rows()
     return {"purged": purge_marked(ControlStore(open_database()), PURGE_BUDGET_S), "swept": swept}

@@ -27,7 +27,10 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric. `is_gauge`: the current level, reported once a minute; other metrics add up."""
+    """A CloudWatch metric.
+
+    is_gauge: the value is a current level, reported once a minute. False: values are summed.
+    """
 
     name: str
     unit: Literal["Count", "Seconds"]
@@ -85,7 +88,7 @@ _lock = threading.Lock()
 
 
 def count_metric(metric: Metric, amount: float = 1) -> None:
-    """Add to a metric of this invocation."""
+    """Add `amount` to a metric; it is published when the invocation ends."""
     _add(metric, None, amount)
 
 
@@ -98,7 +101,8 @@ def count_gauges(
     contradicted: int,
     to_reconnect: int,
 ) -> None:
-    """Report the current levels; once per invocation, by one function only."""
+    """Report the current level of every gauge metric. Only `measure-backlog` calls it, once per
+    invocation."""
     count_metric(DUE_BACKLOG, due)
     count_metric(OLDEST_OVERDUE, overdue_s)
     count_metric(OLDEST_UNPUBLISHED, unpublished_s)
@@ -108,21 +112,24 @@ def count_gauges(
 
 
 def count_failure(error: str, *, closes_account: bool = False) -> None:
-    """Count a failed run by its error, and a closed account where the failure closed it."""
+    """Count a failed run under its error name.
+
+    closes_account: whether the failure also closed the account, which is counted separately.
+    """
     _add(RUNS_FAILED, failure_name(error), 1)
     if closes_account:
         count_metric(ACCOUNTS_CLOSED)
 
 
 def failure_name(error: str) -> str:
-    """Return the value of the dimension `error` for the error name of a run."""
+    """Return the value of the metric dimension `error` for the error name of a failed run."""
     if error.startswith(_PLATFORM):
         return FUNCTION_FAILED
     return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED
 
 
 def emit_metrics(handler: Handler) -> Handler:
-    """Decorate a handler to print its metrics when it ends, also when it raises."""
+    """Decorate a Lambda handler to print its counted metrics when it returns or raises."""
 
     @wraps(handler)
     def run(event: Any, context: Any) -> Any:

@@ -144,17 +144,17 @@ def test_unreadable_limits_are_named(api: Api, limit: Callable[[str], None], wro
 
 
 def test_an_allowance_grows_back_evenly(limits: LimitStore, sql: Sql) -> None:
-    assert [limits.take("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
+    assert [limits.take_call("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
 
     sql("UPDATE mailsync.call_limits SET whole_at = whole_at - interval '2 minutes' RETURNING 1")
 
-    assert [limits.take("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
+    assert [limits.take_call("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
 
 
 def test_simultaneous_calls_take_no_more_than_the_limit(settings: Settings) -> None:
     def take(_: int) -> int:
         with closing(Database(settings)) as database:
-            return LimitStore(database).take("eve", "sync", 5)
+            return LimitStore(database).take_call("eve", "sync", 5)
 
     with ThreadPoolExecutor(6) as pool:
         waits = list(pool.map(take, range(30)))

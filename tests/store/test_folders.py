@@ -46,7 +46,7 @@ def known(mirror: Mirror) -> dict[str, StoredFolder]:
 
 
 def asked_about(mirror: Mirror) -> list[str]:
-    return [each.ref.remote_id for each in mirror.folders.hidden(mirror.run.account_id)]
+    return [each.ref.remote_id for each in mirror.folders.gone_folders(mirror.run.account_id)]
 
 
 def count_of(mirror: Mirror) -> FolderCount:
@@ -188,7 +188,7 @@ def test_a_full_sync_is_no_comparison_of_its_run(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 3)
 
     assert count_of(mirror).compared_at is not None
-    assert mirror.first not in mirror.folders.equal(mirror.run)
+    assert mirror.first not in mirror.folders.ids_of_verified_folders(mirror.run)
 
 
 def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirror) -> None:
@@ -196,7 +196,7 @@ def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirr
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):
         mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(entries, total), [])
         assert mirror.folders.recount(mirror.run)[mirror.first].listed == listed
-        assert mirror.first in mirror.folders.equal(mirror.run)
+        assert mirror.first in mirror.folders.ids_of_verified_folders(mirror.run)
 
 
 def test_what_stays_different_is_counted_named_and_settled_by_the_next_comparison(
@@ -296,7 +296,7 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
     mirror.apply(mirror.second, Unreadable(RemoteId("m1"), "unanswered", ""))
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
-        mirror.folders.retry_feeds(mirror.run)
+        mirror.folders.retry_failed_feeds(mirror.run)
         found = {name: each.position.fallback for name, each in known(mirror).items()}
         assert found == fallbacks
 
@@ -318,7 +318,7 @@ def test_without_the_lease_no_folder_is_written(mirror: Mirror) -> None:
         lambda: store.drop_gone(late, [F1]),
         lambda: store.restart_full_sync(late, mirror.first),
         lambda: store.restart_full_syncs(late, ids),
-        lambda: store.retry_feeds(late),
+        lambda: store.retry_failed_feeds(late),
         lambda: store.save_page_size(late, mirror.first, 1),
         lambda: store.recount(late),
         lambda: store.mark_verified(late, ids),

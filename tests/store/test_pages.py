@@ -139,7 +139,7 @@ def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirro
     page = a_page(*(PartialChange(each.remote_id, each) for each in named))
     write = a_page_write(mirror.folder(folder_id), page)
 
-    unchanged = mirror.mail.unchanged(run, folder_id, named)
+    unchanged = mirror.mail.ids_of_unchanged_messages(run, folder_id, named)
     counts = mirror.mail.apply_page(run, replace(write, unchanged=unchanged))
 
     assert unchanged == ("m1",)
@@ -154,9 +154,11 @@ def test_a_message_that_is_hidden_or_elsewhere_or_differs_is_not_unchanged(mirro
     mirror.apply(mirror.first, RemovedMessage(ids[0]))
     entries = [RemoteEntry(each, False, "v1") for each in ids]
 
-    assert mail.unchanged(run, mirror.first, entries) == ("m2",)
-    assert mail.unchanged(run, mirror.second, entries) == ()
-    assert mail.unchanged(run, mirror.first, [RemoteEntry(ids[1], True, "v1")]) == ()
+    assert mail.ids_of_unchanged_messages(run, mirror.first, entries) == ("m2",)
+    assert mail.ids_of_unchanged_messages(run, mirror.second, entries) == ()
+    assert (
+        mail.ids_of_unchanged_messages(run, mirror.first, [RemoteEntry(ids[1], True, "v1")]) == ()
+    )
 
 
 def test_a_flag_does_not_write_the_body_again(mirror: Mirror) -> None:

@@ -79,7 +79,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
     """The folder may have been asked already when the mail came."""
-    assert push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.CHANGED)]) == 1
+    assert push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)]) == 1
 
     assert wait_after(run, database) <= 0
 
@@ -87,7 +87,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
 def test_the_run_that_follows_settles_it(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
-    push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.CHANGED)])
+    push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)])
     complete_verified(database, run)
     epoch = LeaseStore(database).begin(
         run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "schedule"
@@ -104,7 +104,7 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
 ) -> None:
     """Whoever disconnects holds the account first; to hold its subscription first is a deadlock."""
     other = Database(settings)
-    notification = Notification(REMOTE_ID, SECRET, NotificationKind.REMOVED)
+    notification = Notification(REMOTE_ID, SECRET, NotificationKind.SUBSCRIPTION_REMOVED)
     with ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)

@@ -104,7 +104,7 @@ def test_a_count_that_is_wrong_as_ever_is_nothing_new() -> None:
     ],
 )
 def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> None:
-    assert result(**seen) is CheckResult.ONE_PAGE  # type: ignore[arg-type]
+    assert result(**seen) is CheckResult.ONLY_READ_PAGES  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,4 @@ def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> No
     ],
 )
 def test_what_takes_more_than_a_page_needs_an_execution(seen: dict[str, object]) -> None:
-    assert result(**seen) is CheckResult.MORE  # type: ignore[arg-type]
+    assert result(**seen) is CheckResult.NEEDS_EXECUTION  # type: ignore[arg-type]

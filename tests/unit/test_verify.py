@@ -68,7 +68,7 @@ def differences(*entries: RemoteEntry, quarantined: str = "", **stored: StoredEn
     """Without those fields that are empty."""
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_ids(entries, rows, frozenset(map(RemoteId, quarantined.split())))
-    assert found.is_none == (replace(found, unversioned=()) == IdDifference())
+    assert found.is_empty == (replace(found, unversioned=()) == IdDifference())
     return {name: value for name in IdDifference.__slots__ if (value := getattr(found, name))}
 
 
@@ -93,7 +93,7 @@ def test_equal_folders_have_no_difference() -> None:
 
 
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
-    away = replace(ROW, is_here=False)
+    away = replace(ROW, is_in_listed_folder=False)
 
     assert differences(listed("m1"), m1=away) == {"returned": ("m1",)}
     assert differences(listed("m1", version="newer"), m1=away) == {"changed": ("m1",)}

@@ -82,11 +82,11 @@ def show_account(account_id: AccountIdParameter) -> AccountDetail:
 def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> AccountDetail:
     account = _account_of_caller(account_id)
     count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
-    change = ControlStore(open_database()).change(account, patch.paused, patch.selection())
-    if change.conflict:
-        raise cannot_sync_error(change.conflict)
-    if change.unknown:
-        raise ApiError(unknown_folder_problem(change.unknown))
+    change = ControlStore(open_database()).change_account(account, patch.paused, patch.selection())
+    if change.status_conflict:
+        raise cannot_sync_error(change.status_conflict)
+    if change.unknown_folder_ids:
+        raise ApiError(unknown_folder_problem(change.unknown_folder_ids))
     write_audit_record(
         router.current_event,
         "account_changed",
@@ -94,9 +94,9 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
         account_id=account.id,
         paused=patch.paused,
         folders={str(folder_id): selected for folder_id, selected in patch.selection().items()},
-        run_id=change.stopped,
+        run_id=change.stopped_run_id,
     )
-    _stop_run(change.stopped)
+    _stop_run(change.stopped_run_id)
     return _detail(account)
 
 

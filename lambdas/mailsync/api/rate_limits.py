@@ -35,7 +35,7 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
         ApiError: the limit is reached (429, with Retry-After).
     """
     per_hour = load_settings().calls_per_hour[kind]
-    wait_s = LimitStore(open_database()).take(user_id, kind, per_hour)
+    wait_s = LimitStore(open_database()).take_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)
         raise ApiError(_limit_reached(per_hour, wait_s))

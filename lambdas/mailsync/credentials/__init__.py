@@ -61,7 +61,7 @@ class CredentialStore(Protocol):
         """
         ...
 
-    def renewing(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
+    def lock_for_renewal(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
         """Lock the credentials of the account. The block must not use the store otherwise.
 
         Raises:
@@ -124,7 +124,7 @@ class StoredAccessToken:
             _respect_pause(before)
             grant = _grant(self._account_id, before, self._vault)
             key = self._vault.sealing_key()
-            with self._store.renewing(self._account_id) as renewal:
+            with self._store.lock_for_renewal(self._account_id) as renewal:
                 if renewal.credentials != before:
                     continue
                 outcome = self._exchange(grant, key, renewal)

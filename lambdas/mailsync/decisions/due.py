@@ -44,16 +44,16 @@ MAX_RENEWAL_RETRY_S = 6 * 60 * 60
 
 
 def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter: float) -> float:
-    """Return the seconds until the next sync after a failed run.
+    """Return the seconds until the next scheduled sync of a mailbox whose last run failed.
 
-    failures: how many runs have failed in a row, this one included.
-    cause: the error name of the run; None for a closed account that is tried again.
-    jitter: a random number in [0, 1). It moves the time by up to a tenth, so that mailboxes which
-        failed together are not synced together.
+    failures: number of runs that failed in a row, including the last one.
+    cause: error name of the last run. None: a closed account is tried again.
+    jitter: random number from 0 to below 1. It changes the result by at most a tenth, so that
+        mailboxes that failed together are not synced together.
 
-    The interval doubles with each failure, at most to a day, or to an hour where only folders
-    failed. After the first dead execution the next sync is due at once: the mailbox did not cause
-    it.
+    The interval doubles with each failure, up to a day, or up to an hour if only some folders
+    failed. After the first execution that died the result is 0, because the mailbox did not cause
+    the failure.
     """
     if cause == EXECUTION_DIED and failures <= 1:
         return 0.0
@@ -69,13 +69,14 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
 def seconds_until_sync_after_success(
     *, has_news: bool, is_pushed: bool, unchanged_for_s: float, jitter: float
 ) -> float:
-    """Return the seconds until the next sync of a mailbox that is up to date.
+    """Return the seconds until the next scheduled sync of a mailbox after a successful one.
 
-    has_news: a notification arrived during the sync, possibly too late for it; sync again at once.
-    is_pushed: notifications arrive. They are hints, so the mailbox is synced all the same.
-    unchanged_for_s: seconds since a sync last changed a row. The interval is 5 minutes up to an
-        hour of that, then a twelfth of it, at most 15 minutes.
-    jitter: a random number in [0, 1), see `seconds_until_sync_after_failure`.
+    has_news: a notification arrived during the sync, which may have missed the change; the result
+        is 0.
+    is_pushed: the provider sends notifications. They can be lost, so scheduled syncs continue.
+    unchanged_for_s: seconds since a sync last changed a row. During the first hour the interval is
+        5 minutes. Later it is a twelfth of this time, at most 15 minutes.
+    jitter: random number from 0 to below 1, used as in `seconds_until_sync_after_failure`.
     """
     if has_news:
         return 0.0
@@ -84,15 +85,19 @@ def seconds_until_sync_after_success(
 
 
 def seconds_until_subscription_renewal(*, lasts_s: float, jitter: float) -> float:
-    """Return the seconds until a subscription of this lifetime is renewed: 0.4 to 0.5 of it.
+    """Return the seconds until a push subscription should be renewed: 0.4 to 0.5 of its lifetime.
 
-    The rest leaves time for retries. `jitter`, in [0, 1), spreads subscriptions that were made
-    together.
+    lasts_s: lifetime of the subscription in seconds. Early renewal leaves time for retries.
+    jitter: random number from 0 to below 1, so that subscriptions created together are not renewed
+        together.
     """
     return max(0.0, lasts_s) * (0.4 + 0.1 * jitter)
 
 
 def seconds_until_subscription_retry(*, failures: int, jitter: float) -> float:
-    """Return the seconds until the next renewal attempt after this many failures in a row."""
+    """Return the seconds until the next attempt to create or renew a push subscription.
+
+    failures: number of attempts that failed in a row.
+    """
     doubled: float = MIN_RENEWAL_RETRY_S * 2 ** min(failures - 1, 10)
     return min(MAX_RENEWAL_RETRY_S, doubled) * (0.9 + 0.2 * jitter)

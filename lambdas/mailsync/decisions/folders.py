@@ -25,11 +25,11 @@ exceeds it is left to functions that work in parallel."""
 
 @dataclass(frozen=True, slots=True)
 class FolderTreeDiff:
-    """What to change in the stored folder tree.
+    """The changes that make the stored folder tree equal to the provider's.
 
     changed: folders that are new, renamed, moved, or have another role.
-    gone: folders to hide. The provider, requested by their ids, says that they do not exist. A
-        folder that is only missing from the listing is in neither.
+    gone: folders to hide, because the provider answered a request by their id with "not found". A
+        folder that is only missing from the listing is neither changed nor gone.
     """
 
     changed: tuple[RemoteFolder, ...]
@@ -37,11 +37,11 @@ class FolderTreeDiff:
 
 
 def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
-    """Return how the stored folder tree must change to equal the listing.
+    """Return how the stored folder tree must change to equal the provider's listing.
 
-    A folder that was deleted and created again under its name has a new id: it is in both parts. A
-    folder with a permanent role is gone only if another folder has taken its role, as in a mailbox
-    that was re-created.
+    A folder that was deleted and created again with its old name has a new id: the old id is gone,
+    the new one is changed. A folder with a permanent role (such as the Inbox) is gone only if
+    another folder now has the role, as in a mailbox that was re-created.
     """
     before = {folder.ref.remote_id: folder for folder in known}
     kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
@@ -58,9 +58,9 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
 
 
 def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFolder]) -> str | None:
-    """Return why the listing cannot show that the mirror is complete, or None if it can.
+    """Return why the folder listing is too incomplete to verify the mirror. None: it is complete.
 
-    A list that lacks folders which exist may also lack folders that are not known yet.
+    A listing that lacks a folder known to exist may also lack folders that were never seen.
     """
     if listing.omitted:
         return f"The list of folders lacks {len(listing.omitted)} that exist."
@@ -79,7 +79,10 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
 def folders_with_changed_counts(
     listing: FolderListing, known: Iterable[StoredFolder]
 ) -> frozenset[RemoteId]:
-    """Return the known folders whose counts at the provider changed since the last reading."""
+    """Return the provider ids of stored folders whose counts at the provider have changed.
+
+    The stored counts are those of the last reading of the folder tree.
+    """
     before = {folder.ref.remote_id: folder for folder in known}
     return frozenset(
         shown.remote_id
@@ -91,7 +94,7 @@ def folders_with_changed_counts(
 
 
 def sort_by_activity(folders: Iterable[StoredFolder]) -> tuple[StoredFolder, ...]:
-    """Return the folders, those with the most recent change first."""
+    """Return the folders ordered by the time of their last change, the most recent first."""
     return tuple(
         sorted(
             folders,
@@ -112,8 +115,10 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
 def sort_by_size(
     folders: Iterable[StoredFolder], remote: Iterable[RemoteFolder]
 ) -> tuple[FolderId, ...]:
-    """Return the folder ids by the provider's count, the largest first, so that the longest sync
-    does not start last."""
+    """Return the folder ids ordered by the provider's message count, the largest first.
+
+    The folder whose sync takes longest then starts first.
+    """
     total = {folder.remote_id: folder.total or 0 for folder in remote}
     ordered = sorted(folders, key=lambda folder: -total.get(folder.ref.remote_id, 0))
     return tuple(folder.ref.id for folder in ordered)
@@ -122,9 +127,10 @@ def sort_by_size(
 def batch_small_full_syncs(
     folders: Iterable[StoredFolder], remote: Iterable[RemoteFolder], *, page_size: int
 ) -> Iterator[tuple[StoredFolder, ...]]:
-    """Yield batches of folders whose full sync has not begun and fits on one page.
+    """Yield batches of folders whose full sync has not started and fits on one page.
 
-    The smallest folders come first, up to `MAX_SMALL_SYNC_MESSAGES` in all.
+    The smallest folders come first. All batches together have at most `MAX_SMALL_SYNC_MESSAGES`
+    messages.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     small = [

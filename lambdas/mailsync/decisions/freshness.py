@@ -1,8 +1,10 @@
-"""Which parts of a large mailbox a sync reads, and which wait for a later one.
+"""Choose which folders' change feeds a sync of a large mailbox reads, and which it leaves for
+later.
 
-The folder listing contains the provider's counts of every folder, so an added or removed message
-shows at once. A change that moves no count (a flag, a category, a replaced message) shows when the
-folder's change feed is read: in every sync of an active folder, within the hour elsewhere.
+The folder listing contains the provider's counts of every folder, so every sync notices an added or
+removed message. A change that leaves the counts equal (a flag, a category, a replaced message) is
+noticed when the folder's change feed is read: in every sync for an active folder, at least once an
+hour for the others.
 """
 
 import math
@@ -26,11 +28,11 @@ def feeds_to_read(
 ) -> tuple[StoredFolder, ...]:
     """Return the folders whose change feeds this sync reads.
 
-    moved: folders whose counts at the provider changed since the last reading.
-    since_s: seconds since the last sync.
+    moved: provider ids of folders whose counts at the provider changed since the last reading.
+    since_s: seconds since the last sync of the mailbox.
 
-    Inactive folders take turns, the one that was read longest ago first, fast enough that each is
-    read within `MAX_FEED_AGE`.
+    Inactive folders take turns, the least recently read first, so that each is read at least once
+    per `MAX_FEED_AGE`.
     """
     if len(folders) <= MAX_FOLDERS_OF_SMALL_MAILBOX:
         return tuple(folders)
@@ -52,8 +54,10 @@ def feeds_to_read(
 def choose_tree_reading(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
 ) -> TreeReadingDepth:
-    """Return how much of the folder tree a check reads, by the times of the last WHOLE and THOROUGH
-    readings."""
+    """Return how much of the folder tree a check reads.
+
+    whole_at, thorough_at: when the tree was last read as WHOLE and as THOROUGH. None: never.
+    """
     if thorough_at is None or now - thorough_at >= MAX_THOROUGH_AGE:
         return TreeReadingDepth.THOROUGH
     if whole_at is None or now - whole_at >= MAX_FEED_AGE:

@@ -1,4 +1,4 @@
-"""What to do with the run that a mailbox has when a sync of it is requested."""
+"""Choose what to do with the open run of a mailbox when another sync is requested."""
 
 from enum import Enum, auto
 

@@ -80,8 +80,8 @@ def publish_outbox(outbox: OutboxStore, bus: EventBus) -> PublishedCount:
         handed = outbox.publish(bus.put, after=last, limit=MAX_ENTRIES_PER_CALL)
         published, refused = published + handed.published, refused + handed.refused
         progress += handed.published
-        if handed.last is not None:
-            last = handed.last
+        if handed.last_tried_id is not None:
+            last = handed.last_tried_id
         elif progress:
             progress = last = 0
         else:

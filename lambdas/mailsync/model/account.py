@@ -91,9 +91,9 @@ class Subscription:
 class NotificationKind(StrEnum):
     """What a notification reports: changed mail, or a subscription that expires or was removed."""
 
-    CHANGED = "changed"
-    EXPIRING = "expiring"
-    REMOVED = "removed"
+    MAIL_CHANGED = "changed"
+    SUBSCRIPTION_EXPIRING = "expiring"
+    SUBSCRIPTION_REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class BacklogStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def now(self) -> Backlog:
+    def measure(self) -> Backlog:
         """Return the current levels."""
         with self._database.transaction() as tx:
             due, overdue_s, unpublished_s, *counts = tx.run("backlog")[0]

@@ -80,18 +80,18 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class CheckEnd:
-    """What a check stores when it found nothing new.
+    """What a check stores if the mailbox had nothing new.
 
-    cursors: by folder whose feed was read, the new cursor; None where the provider repeated the old
-        one.
-    compared: complete listings of folders that equal their rows.
-    is_whole: every folder was listed, so the mailbox is verified as of now.
+    new_cursors: for each folder whose change feed was read, the new cursor. None: the provider
+        returned the old cursor again.
+    equal_listings: complete listings of the folders whose ids were compared; each equals its rows.
+    is_every_folder_listed: the provider listed every folder, so the mailbox counts as verified.
     reading: how much of the folder tree was read.
     """
 
-    cursors: Mapping[StoredFolder, SealedSecret | None] = field(default_factory=dict)
-    compared: Mapping[FolderId, IdListing] = field(default_factory=dict)
-    is_whole: bool = True
+    new_cursors: Mapping[StoredFolder, SealedSecret | None] = field(default_factory=dict)
+    equal_listings: Mapping[FolderId, IdListing] = field(default_factory=dict)
+    is_every_folder_listed: bool = True
     reading: TreeReadingDepth = TreeReadingDepth.QUICK
 
 
@@ -156,10 +156,11 @@ class CheckStore:
                 **_fence(check),
                 began_at=check.began_at,
                 next_in_s=wait_s,
-                cursors=_cursor_rows(end.cursors),
-                compared=_compared_rows(end.compared),
-                is_whole=end.is_whole,
-                is_tree_read=end.is_whole and end.reading is not TreeReadingDepth.QUICK,
+                cursors=_cursor_rows(end.new_cursors),
+                compared=_compared_rows(end.equal_listings),
+                is_whole=end.is_every_folder_listed,
+                is_tree_read=end.is_every_folder_listed
+                and end.reading is not TreeReadingDepth.QUICK,
                 is_thorough=end.reading is TreeReadingDepth.THOROUGH,
             )
             _demand(ended, check)
@@ -185,7 +186,7 @@ class CheckStore:
         """
         with self._database.transaction() as tx:
             _demand(tx.run("release_check", **_fence(check)), check)
-            if tx.changed("hand_over_run", run_id=check.run.run_id):
+            if tx.run_for_row_count("hand_over_run", run_id=check.run.run_id):
                 return True
             return bool(
                 tx.run(
@@ -215,12 +216,12 @@ class CheckStore:
             )
         count_failure(error, closes_account=bool(closes))
 
-    def reopen(self, check: Check) -> None:
+    def reopen_account(self, check: Check) -> None:
         """Activate the account again; the check keeps its lease."""
         with self._database.transaction() as tx:
             _demand(tx.run("reopen_account", **_fence(check)), check)
 
-    def stay_closed(self, check: Check, message: str | None) -> None:
+    def keep_account_closed(self, check: Check, message: str | None) -> None:
         """Release the lease of a closed account, and put off the next attempt, longer each time.
 
         message: why there is no access token; None keeps the stored message.

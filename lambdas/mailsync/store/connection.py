@@ -247,13 +247,13 @@ class Transaction:
             raise to_product_error(error, statement) from None
         return rows or []
 
-    def records(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    def run_for_records(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run a statement; return its rows as values by the name of their column."""
         found = self.run(statement, **parameters)
         names = [column["name"] for column in self._connection.columns or ()]
         return [dict(zip(names, row, strict=True)) for row in found]
 
-    def changed(self, statement: str, **parameters: Any) -> int:
+    def run_for_row_count(self, statement: str, **parameters: Any) -> int:
         """Run a statement of `queries/` by its name; return the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)

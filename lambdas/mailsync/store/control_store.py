@@ -40,14 +40,14 @@ class AccountOfCaller:
 class AccountChangeResult:
     """The result of changing an account.
 
-    stopped: the run that the change ended.
-    conflict: the account's status forbids the change; nothing was changed.
-    unknown: folders that are not the account's; nothing was changed.
+    stopped_run_id: the run that the change ended.
+    status_conflict: the account's status forbids the change; nothing was changed.
+    unknown_folder_ids: folders that are not the account's; nothing was changed.
     """
 
-    stopped: RunId | None = None
-    conflict: str | None = None
-    unknown: frozenset[FolderId] = frozenset()
+    stopped_run_id: RunId | None = None
+    status_conflict: str | None = None
+    unknown_folder_ids: frozenset[FolderId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,12 @@ class ControlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def cancel(self, own: AccountOfCaller) -> RunId | None:
+    def cancel_open_run(self, own: AccountOfCaller) -> RunId | None:
         """End the open run as `cancelled`; return its id, or None without an open run."""
         with self._held(own) as held:
             return _stop(held, "A person stopped the sync; what is stored stays.")
 
-    def change(
+    def change_account(
         self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
     ) -> AccountChangeResult:
         """Pause or resume the account (None: neither), and select the folders to mirror.
@@ -79,9 +79,9 @@ class ControlStore:
         """
         with self._held(own) as held:
             if paused is not None and held.status not in ("active", "paused"):
-                return AccountChangeResult(conflict=held.status)
+                return AccountChangeResult(status_conflict=held.status)
             if unknown := _unknown_folders(held, choices):
-                return AccountChangeResult(unknown=unknown)
+                return AccountChangeResult(unknown_folder_ids=unknown)
             chosen = bool(choices) and _select(held, choices)
             pausing = paused is True and held.status == "active"
             stopped = _stop(held, _CHANGED) if chosen or pausing else None
@@ -90,7 +90,7 @@ class ControlStore:
                 held.tx.run("set_account_status", account_id=held.account_id, status=status)
             if chosen or (paused is False and held.status == "paused"):
                 held.tx.run("make_due", account_id=held.account_id)
-        return AccountChangeResult(stopped=stopped)
+        return AccountChangeResult(stopped_run_id=stopped)
 
     def confirm_removal(self, own: AccountOfCaller) -> HiddenMail | None:
         """Record that a person wants most of the mailbox removed.
@@ -115,7 +115,7 @@ class ControlStore:
     def disconnect(self, own: AccountOfCaller) -> RunId | None:
         """Delete the account's credentials and keep its mail; return the run that was stopped.
 
-        `forget_left_access` deletes credentials that are being renewed at this moment.
+        `delete_unneeded_access_tokens` deletes credentials that are being renewed at this moment.
         Notifications of the account's provider are ignored from now on.
         """
         with self._held(own) as held:
@@ -132,7 +132,7 @@ class ControlStore:
             held.tx.run("disown_account", account_id=held.account_id)
         return stopped
 
-    def purging(self) -> tuple[AccountId, ...]:
+    def list_accounts_to_purge(self) -> tuple[AccountId, ...]:
         """Return the accounts that are being deleted, the oldest first."""
         with self._database.transaction() as tx:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
@@ -140,25 +140,28 @@ class ControlStore:
     def purge_batch(self, account_id: AccountId) -> bool:
         """Delete a batch of an account's mail or runs; return whether any may be left."""
         with self._database.transaction() as tx:
-            if tx.changed("purge_emails", account_id=account_id, limit=DELETE_BATCH):
+            if tx.run_for_row_count("purge_emails", account_id=account_id, limit=DELETE_BATCH):
                 return True
-            return tx.changed("purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH) > 0
+            return (
+                tx.run_for_row_count("purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH)
+                > 0
+            )
 
-    def purge_rest(self, account_id: AccountId) -> bool:
+    def delete_emptied_account(self, account_id: AccountId) -> bool:
         """Delete the emptied account; return False while its access is being renewed."""
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
-    def forget_left_access(self) -> int:
+    def delete_unneeded_access_tokens(self) -> int:
         """Delete access tokens that are no longer needed; return how many.
 
         They belong to accounts that were disconnected or purged during a renewal, and to mailboxes
         whose connection was not confirmed in time.
         """
         with self._database.transaction() as tx:
-            left = tx.changed("forget_left_credentials")
-            return left + tx.changed("forget_pending_connections")
+            left = tx.run_for_row_count("forget_left_credentials")
+            return left + tx.run_for_row_count("forget_pending_connections")
 
     @contextmanager
     def _held(self, own: AccountOfCaller) -> Iterator[_Held]:

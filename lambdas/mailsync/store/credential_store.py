@@ -62,7 +62,7 @@ class CredentialStore:
             return _credentials(tx.run("find_credentials", account_id=account_id), account_id)
 
     @contextmanager
-    def renewing(self, account_id: AccountId) -> Iterator[Renewal]:
+    def lock_for_renewal(self, account_id: AccountId) -> Iterator[Renewal]:
         """Lock the account's credentials, and save them when the block ends without an error.
 
         Raises:

@@ -67,7 +67,7 @@ class FolderStore:
             found = tx.run("known_folders", account_id=account_id)
         return tuple(known_folder(row) for row in found)
 
-    def hidden(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
+    def gone_folders(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
         """Return the folders that are gone at the provider and not yet deleted here."""
         with self._database.transaction() as tx:
             found = tx.run("hidden_folders", account_id=account_id, **GONE_CONFIRMATION_PARAMETERS)
@@ -121,7 +121,7 @@ class FolderStore:
             tx.run("restart_full_sync", folder_id=folder_id, fallback=fallback)
             tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
 
-    def retry_feeds(self, run: RunRef) -> None:
+    def retry_failed_feeds(self, run: RunRef) -> None:
         """Restart the first feed in folders where it failed a day ago."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("retry_feeds", account_id=run.account_id)
@@ -154,7 +154,7 @@ class FolderStore:
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_verified", ids=rows.to_json(list(folders)))
 
-    def equal(self, run: RunRef) -> frozenset[FolderId]:
+    def ids_of_verified_folders(self, run: RunRef) -> frozenset[FolderId]:
         """Return the folders that equalled the provider in this run, by their counts or by their
         ids."""
         with self._database.transaction() as tx:

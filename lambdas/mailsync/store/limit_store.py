@@ -11,7 +11,7 @@ class LimitStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, user_id: str, kind: str, per_hour: int) -> int:
+    def take_call(self, user_id: str, kind: str, per_hour: int) -> int:
         """Take one call from the user's allowance; return 0, or the seconds until the next call is
         allowed.
 
@@ -21,7 +21,7 @@ class LimitStore:
             [[wait_s]] = tx.run("take_call", user_id=user_id, kind=kind, per_hour=per_hour)
         return int(wait_s)
 
-    def sweep(self) -> int:
+    def delete_expired_rows(self) -> int:
         """Delete expired rows, at most a thousand of each kind; return how many.
 
         These are full allowances, expired sign-ins, Idempotency-Keys that joined a run more than a
@@ -29,8 +29,8 @@ class LimitStore:
         """
         with self._database.transaction() as tx:
             return (
-                tx.changed("forget_whole_limits", limit=_PER_SWEEP)
-                + tx.changed("forget_sign_ins", limit=_PER_SWEEP)
-                + tx.changed("forget_joined_keys", limit=_PER_SWEEP)
-                + tx.changed("forget_self_tests", limit=_PER_SWEEP)
+                tx.run_for_row_count("forget_whole_limits", limit=_PER_SWEEP)
+                + tx.run_for_row_count("forget_sign_ins", limit=_PER_SWEEP)
+                + tx.run_for_row_count("forget_joined_keys", limit=_PER_SWEEP)
+                + tx.run_for_row_count("forget_self_tests", limit=_PER_SWEEP)
             )

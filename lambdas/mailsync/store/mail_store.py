@@ -58,7 +58,9 @@ class MailStore:
         dropped = 0
         while True:
             with FencedTransaction(self._database, run) as tx:
-                batch = tx.changed("drop_unselected", account_id=run.account_id, limit=DELETE_BATCH)
+                batch = tx.run_for_row_count(
+                    "drop_unselected", account_id=run.account_id, limit=DELETE_BATCH
+                )
             dropped += batch
             if batch < DELETE_BATCH:
                 return dropped
@@ -109,7 +111,7 @@ class MailStore:
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_versions", account_id=run.account_id, versions=rows.to_json(versions))
 
-    def entries(
+    def stored_message_states(
         self, run: RunRef, folder_id: FolderId, listed: Collection[RemoteId]
     ) -> dict[RemoteId, StoredEntry]:
         """Return every row of a folder, hidden rows included, and the rows of listed ids in other
@@ -121,7 +123,7 @@ class MailStore:
             found = tx.run("entries_of", account_id=run.account_id, ids=rows.to_json(others))
         return entries | {RemoteId(row[0]): _entry(row, is_here=False) for row in found}
 
-    def unchanged(
+    def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
     ) -> tuple[RemoteId, ...]:
         """Return the ids of the entries that the folder stores in the same state."""
@@ -132,7 +134,9 @@ class MailStore:
         return tuple(
             entry.remote_id
             for entry in entries
-            if (row := stored.get(entry.remote_id)) and row.is_here and row.equals(entry)
+            if (row := stored.get(entry.remote_id))
+            and row.is_in_listed_folder
+            and row.equals(entry)
         )
 
     def _apply_page(

@@ -25,10 +25,14 @@ Put = Callable[[Sequence[OutboxEvent]], Collection[int]]
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """The result of publishing. `last` is the highest id that was tried, None when the outbox is
-    empty."""
+    """The result of publishing one batch of events from the outbox.
 
-    last: int | None
+    last_tried_id: the highest event id in the batch. None: the outbox had no event to publish.
+    published: events that the event bus accepted.
+    refused: events that the event bus rejected; they stay in the outbox.
+    """
+
+    last_tried_id: int | None
     published: int = 0
     refused: int = 0
 
@@ -53,8 +57,8 @@ class OutboxStore:
             tx.run("mark_published", ids=taken)
         return PublishResult(found[-1].id, len(taken), len(found) - len(taken))
 
-    def forget(self, *, days: int, limit: int) -> int:
+    def delete_published(self, *, days: int, limit: int) -> int:
         """Delete up to `limit` events that were published more than `days` days ago; return how
         many."""
         with self._database.transaction() as tx:
-            return tx.changed("forget_published", days=days, limit=limit)
+            return tx.run_for_row_count("forget_published", days=days, limit=limit)

@@ -60,7 +60,7 @@ def save_messages(
     counts = WrittenRowCounts()
     if folder and (left := _left_the_mirror(tx, run, folder, messages)):
         messages = [each for each in messages if each.remote_id not in left]
-        hidden = tx.changed(
+        hidden = tx.run_for_row_count(
             "hide_messages", account_id=run.account_id, ids=rows.to_json(sorted(left))
         )
         counts = WrittenRowCounts(removed=hidden)
@@ -95,7 +95,7 @@ def hide_removed_messages(
         "ids": rows.to_json(plan.removals),
     }
     tx.run("leave_quarantine", **left)
-    return WrittenRowCounts(removed=tx.changed("mark_removed", **left))
+    return WrittenRowCounts(removed=tx.run_for_row_count("mark_removed", **left))
 
 
 def quarantine(
@@ -134,7 +134,7 @@ def hide_unseen_messages(tx: Transaction, run: RunRef, folder: StoredFolder) -> 
     if is_doubtful or not unseen:
         return WrittenRowCounts()
     return WrittenRowCounts(
-        removed=tx.changed(
+        removed=tx.run_for_row_count(
             "sweep_folder",
             account_id=run.account_id,
             folder_id=folder.ref.id,

@@ -57,7 +57,9 @@ class PushStore:
     def add_missing(self, provider: Provider, callback_url: str) -> int:
         """Add a subscription to create for each active mailbox without one; return how many."""
         with self._database.transaction() as tx:
-            return tx.changed("add_subscriptions", provider=provider, callback_url=callback_url)
+            return tx.run_for_row_count(
+                "add_subscriptions", provider=provider, callback_url=callback_url
+            )
 
     def claim(self, provider: Provider, callback_url: str, wait_s: int) -> SubscriptionClaim | None:
         """Claim the mailbox whose subscription has waited longest, or return None.
@@ -83,7 +85,7 @@ class PushStore:
         """
         with self._database.transaction() as tx:
             _notify(tx, [claim.account_id])
-            kept = tx.changed(
+            kept = tx.run_for_row_count(
                 "subscription_made",
                 account_id=claim.account_id,
                 claimed_until=claim.until,
@@ -125,7 +127,9 @@ class PushStore:
                 next_in_s=wait_s,
             )
 
-    def withdraw(self, account_id: AccountId, user_id: str) -> SubscriptionClaim | None:
+    def claim_before_disconnecting(
+        self, account_id: AccountId, user_id: str
+    ) -> SubscriptionClaim | None:
         """Claim the subscription of an account that is about to lose it, for a minute.
 
         The subscription is created anew unless it is deleted until then. Returns None when the
@@ -134,7 +138,9 @@ class PushStore:
         with self._database.transaction() as tx:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
 
-    def unused(self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]) -> list[RemoteId]:
+    def unused_subscription_ids(
+        self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]
+    ) -> list[RemoteId]:
         """Return the subscriptions of the claim's mailbox that no account uses.
 
         Returns none while another claim may be creating one for the same mailbox.
@@ -192,9 +198,9 @@ def _apply(
         kind: sorted({each.remote_id for each in notifications if each.kind is kind})
         for kind in NotificationKind
     }
-    removed = of_kind[NotificationKind.REMOVED]
-    _notify(tx, [accounts[each] for each in (*of_kind[NotificationKind.CHANGED], *removed)])
-    if expiring := of_kind[NotificationKind.EXPIRING]:
+    removed = of_kind[NotificationKind.SUBSCRIPTION_REMOVED]
+    _notify(tx, [accounts[each] for each in (*of_kind[NotificationKind.MAIL_CHANGED], *removed)])
+    if expiring := of_kind[NotificationKind.SUBSCRIPTION_EXPIRING]:
         tx.run("renew_subscriptions_now", remote_ids=to_json(expiring))
     if removed:
         tx.run("subscriptions_removed", remote_ids=to_json(removed))

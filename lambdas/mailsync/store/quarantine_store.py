@@ -14,7 +14,7 @@ class QuarantineStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def leave(
+    def remove_messages(
         self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
     ) -> None:
         """Remove messages from quarantine: from every folder, or from one."""
@@ -26,7 +26,7 @@ class QuarantineStore:
                 ids=rows.to_json(list(ids)),
             )
 
-    def due(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
+    def message_ids_due_for_retry(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
         """Return messages that are due for another attempt: after 10 minutes, doubling to a day."""
         with self._database.transaction() as tx:
             found = tx.run("due_in_quarantine", account_id=run.account_id, limit=limit)

@@ -93,7 +93,7 @@ class RemovalStore:
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
         """Hide messages that left this folder; return how many."""
         with FencedTransaction(self._database, run) as tx:
-            return tx.changed(
+            return tx.run_for_row_count(
                 "mark_removed",
                 account_id=run.account_id,
                 folder_id=folder_id,
@@ -104,14 +104,16 @@ class RemovalStore:
         """Show hidden messages that are in this folder, in the state that is stored; return how
         many."""
         with FencedTransaction(self._database, run) as tx:
-            return tx.changed(
+            return tx.run_for_row_count(
                 "show_again",
                 account_id=run.account_id,
                 folder_id=folder_id,
                 ids=rows.to_json(ids),
             )
 
-    def due(self, run: RunRef, after: str, limit: int) -> tuple[RemoteId, ...]:
+    def message_ids_due_for_confirmation(
+        self, run: RunRef, after: str, limit: int
+    ) -> tuple[RemoteId, ...]:
         """Return hidden messages that are due for a request by id, ordered by id, after the id
         `after`."""
         with self._database.transaction() as tx:
@@ -126,7 +128,7 @@ class RemovalStore:
         if not ids:
             return 0
         with FencedTransaction(self._database, run) as tx:
-            return tx.changed(
+            return tx.run_for_row_count(
                 "confirm_gone",
                 account_id=run.account_id,
                 ids=rows.to_json(sorted(ids)),

@@ -82,7 +82,9 @@ class StatusStore:
         found = self._read(account_id=account_id, user_id=user_id, limit=1)
         return found[0] if found else None
 
-    def of_all_users(self, account_id: AccountId | None = None) -> tuple[AccountStatus, ...]:
+    def accounts_of_all_users(
+        self, account_id: AccountId | None = None
+    ) -> tuple[AccountStatus, ...]:
         """Return the accounts of all users, or one of them: for operators, never for the API.
 
         At most `MAX_ACCOUNTS`, in the order of their addresses.

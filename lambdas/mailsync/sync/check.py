@@ -62,7 +62,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     BUSY = "busy"
     """Another worker has the mailbox, or is about to take it."""
-    LOST = "lost"
+    LEASE_LOST = "lost"
     """Not even the failure could be stored; the claim ends by itself."""
     CLOSED = "closed"
     """There is still no access token for a closed account."""
@@ -111,7 +111,7 @@ def check_account(
         outcome = work.run()
     except Exception as failure:
         logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
-        outcome = Outcome.LOST
+        outcome = Outcome.LEASE_LOST
     checked = CheckReport(
         outcome, work.requests, worker.database.statements - before, time.monotonic() - began
     )
@@ -163,11 +163,11 @@ class _Work:
                 mailbox.access.current()
         except MailsyncError as failure:
             message = str(failure) if isinstance(failure, AccessRevoked) else None
-            self._worker.checks.stay_closed(check, message)
+            self._worker.checks.keep_account_closed(check, message)
             cause = type(failure).__name__
             logger.info("account_stays_closed", account_id=self._account_id, cause=cause)
             return False
-        self._worker.checks.reopen(check)
+        self._worker.checks.reopen_account(check)
         logger.info("account_reopened", account_id=self._account_id)
         return True
 
@@ -210,7 +210,7 @@ class _Work:
         )
         if result is CheckResult.NOTHING_NEW:
             return self._end(check, mailbox, seen, counts)
-        if result is CheckResult.MORE:
+        if result is CheckResult.NEEDS_EXECUTION:
             return self._hand_over(check, "more than a page")
         if not self._worker.checks.open_run(check):
             return Outcome.BUSY
@@ -228,9 +228,9 @@ class _Work:
         if compared is None:
             return self._hand_over(check, "ids to compare")
         end = CheckEnd(
-            cursors=_cursors(mailbox, check, seen),
-            compared=compared,
-            is_whole=seen.listing.is_whole,
+            new_cursors=_cursors(mailbox, check, seen),
+            equal_listings=compared,
+            is_every_folder_listed=seen.listing.is_whole,
             reading=seen.reading,
         )
         self._worker.checks.end(check, end)
@@ -290,7 +290,7 @@ def _compare(
         if room < 0:
             return compared or None
         listing, difference = compare_folder(mailbox, folders[folder_id])
-        if not difference.is_none:
+        if not difference.is_empty:
             return None
         compared[folder_id] = listing
     return compared

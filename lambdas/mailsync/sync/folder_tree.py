@@ -75,7 +75,7 @@ def mirror_folders(
     known = folders.folders(run.account_id)
     if listing is None:
         listing = mailbox.provider.list_folders(
-            (*sort_by_activity(known), *folders.hidden(run.account_id)), reading
+            (*sort_by_activity(known), *folders.gone_folders(run.account_id)), reading
         )
     plan = diff_folders(listing, known)
     if plan.changed or plan.gone:
@@ -112,7 +112,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     listing = mirror_folders(mailbox, seen.reading, seen.listing)
     if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
         mailbox.folders.restart_full_syncs(run, asked.folder_ids)
-    mailbox.folders.retry_feeds(run)
+    mailbox.folders.retry_failed_feeds(run)
     delete_mail_of_unselected_folders(mailbox)
     folders = [each for each in mailbox.folders.folders(run.account_id) if each.selected]
     synced = [each for each in folders if not each.position.full_sync_running]

@@ -18,7 +18,7 @@ def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
     while store.purge_batch(account_id):
         if time.monotonic() > deadline:
             return False
-    if not store.purge_rest(account_id):
+    if not store.delete_emptied_account(account_id):
         return False
     logger.info("account_purged", account_id=account_id)
     return True
@@ -30,10 +30,10 @@ def purge_marked(store: ControlStore, budget_s: float) -> int:
     An account that cannot be deleted does not stop the others; its failure is raised at the end.
     """
     deadline = time.monotonic() + budget_s
-    store.forget_left_access()
+    store.delete_unneeded_access_tokens()
     gone = 0
     failure: MailsyncError | None = None
-    for account_id in store.purging():
+    for account_id in store.list_accounts_to_purge():
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             break

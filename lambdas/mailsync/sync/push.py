@@ -81,7 +81,7 @@ def end_push(own: AccountOfCaller) -> None:
     provider, so failures of the provider and the key service are logged and not raised. A
     subscription that stays expires within 70 hours, and its notifications are ignored.
     """
-    claim = PushStore(open_database()).withdraw(own.id, own.user_id)
+    claim = PushStore(open_database()).claim_before_disconnecting(own.id, own.user_id)
     if claim is None:
         return
     # With a connection of its own, since the caller's is not for two threads.

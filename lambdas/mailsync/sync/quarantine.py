@@ -17,7 +17,7 @@ def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Non
     Messages are fetched one by one, since some are in quarantine for their size.
     """
     run, mail = mailbox.run, mailbox.mail
-    due = mailbox.quarantine.due(run, MAX_MESSAGES_RETRIED)
+    due = mailbox.quarantine.message_ids_due_for_retry(run, MAX_MESSAGES_RETRIED)
     if not due:
         return
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
@@ -32,5 +32,5 @@ def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Non
         elif isinstance(found, Message) and found.folder_remote_id in here:
             mail.apply_messages(run, None, [found])
         else:
-            mailbox.quarantine.leave(run, [remote_id])
+            mailbox.quarantine.remove_messages(run, [remote_id])
     logger.info("quarantine_retried", tried=tried)

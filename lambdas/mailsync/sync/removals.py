@@ -35,7 +35,9 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
     """
     removal = mailbox.removals.begin(mailbox.run)
     after, deleted = "", 0
-    while ids := mailbox.removals.due(mailbox.run, after, _READ_AT_ONCE):
+    while ids := mailbox.removals.message_ids_due_for_confirmation(
+        mailbox.run, after, _READ_AT_ONCE
+    ):
         after = ids[-1]
         for batch in split_into_batches(ids):
             if not has_time_for_batch(remaining_s()):

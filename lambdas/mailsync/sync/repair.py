@@ -39,7 +39,7 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     if difference.returned:
         mailbox.removals.show_again(run, folder_id, difference.returned)
     if difference.released:
-        mailbox.quarantine.leave(run, difference.released, folder_id)
+        mailbox.quarantine.remove_messages(run, difference.released, folder_id)
     wanted = difference.missing + difference.changed
     listed = {entry.remote_id: entry.is_read for entry in listing.entries}
     left: list[ListingContradiction] = []
@@ -78,7 +78,7 @@ def compare_folder(mailbox: Mailbox, folder: StoredFolder) -> tuple[IdListing, I
     ids = [entry.remote_id for entry in listing.entries]
     difference = compare_ids(
         listing.entries,
-        mail.entries(run, folder.ref.id, ids),
+        mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine.ids(run, folder.ref.id),
     )
     if difference.unversioned:

@@ -72,7 +72,11 @@ def store_page(
 def _unchanged(mailbox: Mailbox, folder: StoredFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
     """Return the messages that the page names in the state that is stored."""
     entries = [change.entry for change in plan.partial if change.entry]
-    return mailbox.mail.unchanged(mailbox.run, folder.ref.id, entries) if entries else ()
+    return (
+        mailbox.mail.ids_of_unchanged_messages(mailbox.run, folder.ref.id, entries)
+        if entries
+        else ()
+    )
 
 
 def _completed(

@@ -110,7 +110,7 @@ def _classify(
     mailbox.folders.mark_verified(
         run, (each for each, folder in counted.items() if _is_equal(folder))
     )
-    verified = _with_offsets(mailbox, counted, steady, mailbox.folders.equal(run))
+    verified = _with_offsets(mailbox, counted, steady, mailbox.folders.ids_of_verified_folders(run))
     mailbox.folders.save_verified(run, sorted(verified))
     mismatched = tuple(sorted(counted.keys() - verified | set(new)))
     # Should the comparison fail, it is not tried again in the next check.

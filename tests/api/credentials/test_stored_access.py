@@ -130,14 +130,14 @@ def test_a_renewal_that_another_worker_finished_first_is_not_repeated(
 ) -> None:
     """The other one wins between our reading and our lock."""
     worker.connect(minutes_left=1)
-    original = worker.store.renewing
+    original = worker.store.lock_for_renewal
 
     def beaten(account_id: AccountId) -> object:
-        monkeypatch.setattr(worker.store, "renewing", original)
+        monkeypatch.setattr(worker.store, "lock_for_renewal", original)
         worker.open().current()
         return original(account_id)
 
-    monkeypatch.setattr(worker.store, "renewing", beaten)
+    monkeypatch.setattr(worker.store, "lock_for_renewal", beaten)
 
     assert worker.open().current().token == "access-2"
     assert len(worker.platform.redeemed) == 2

@@ -101,7 +101,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(world: World) -> None:
     others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
     folders.save(run, [], others)
     removals = RemovalStore(world.database)
-    gone: tuple[RemoteId, ...] = removals.due(run, "", 100)
+    gone: tuple[RemoteId, ...] = removals.message_ids_due_for_confirmation(run, "", 100)
 
     removals.confirm_gone(run, gone, removals.begin(run).wait_s)
 

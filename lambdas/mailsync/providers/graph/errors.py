@@ -50,7 +50,7 @@ class GraphResponse:
         return self.status in (429, 509) or (self.status == 503 and self.retry_after_s is not None)
 
     @property
-    def is_crowded(self) -> bool:
+    def exceeds_concurrency(self) -> bool:
         """Whether too many requests to the mailbox were in flight at once, those of other apps
         included."""
         error = self.body.get("error")
@@ -64,7 +64,7 @@ class GraphResponse:
         return self.throttled or (failed and self.code not in UNREADABLE_CAUSE_BY_CODE)
 
     @property
-    def may_be_its_message(self) -> bool:
+    def may_be_caused_by_message(self) -> bool:
         """Whether this failed response, one message, may have failed because of that message."""
         return self.status == TOO_LARGE_STATUS or (self.is_transient and not self.throttled)
 

@@ -1,9 +1,9 @@
 """Send requests to Microsoft Graph: one connection, one access token, one base URL.
 
-Every request has a path relative to the base URL, as have links that Graph returned, so no link can
-send the access token to another host. Each request carries `Prefer: IdType="ImmutableId"`: a single
-request without the header would mix two kinds of ids (Microsoft Graph docs, "Obtain immutable
-identifiers for Outlook resources").
+Every request has a path relative to the base URL, also for links that Graph returned, so no link
+can send the access token to another host. Each request has the header `Prefer:
+IdType="ImmutableId"`: a request without it would mix two kinds of ids (Microsoft Graph docs,
+"Obtain immutable identifiers for Outlook resources").
 """
 
 import ssl
@@ -67,24 +67,22 @@ class _Request:
 
 
 class GraphClient:
-    """A client for one mailbox; not thread-safe.
+    """An HTTP client for one mailbox; not thread-safe.
 
     mailbox: the mailbox in paths, `/me` or `/users/ID`.
-    budget: for pauses before retries of throttled and failed requests. A listing of many requests
-        must not restart because of one of them.
+    budget: seconds for pauses before retries of throttled and failed requests.
     on_request: called with the quota cost of each call; a batch of n requests costs n.
-    timeout_s: for a single read from the connection.
-    max_in_flight: concurrent requests. It falls, never below 1, where Graph rejects requests as too
-        many at once.
-    limit_bytes: for each response; `RESPONSE_LIMIT_BYTES` by default.
-    memory: the share of memory that responses are taken from; `close` releases it.
+    timeout_s: time limit of a single read from the connection.
+    max_in_flight: concurrent requests. The client lowers it, not below 1, if Graph rejects requests
+        as too many at once.
+    limit_bytes: maximum size of a response; `RESPONSE_LIMIT_BYTES` by default.
+    memory: memory that responses are counted against until `close`.
+    received_bytes: decompressed size of all responses so far.
 
-    `received_bytes` is the decompressed size of all responses. A response that is not complete JSON
-    has the status NO_RESPONSE_STATUS.
+    A response that is not complete JSON has NO_RESPONSE_STATUS.
 
-    Every method raises AccessRevoked (no access token until a person acts), ProviderThrottled
-    (during a longer pause that Graph asked for, nothing is sent) and ProviderUnavailable (also
-    where `memory` has no room for the response).
+    Every method raises AccessRevoked, ProviderThrottled (also without a request during a pause that
+    Graph requested) and ProviderUnavailable (also if `memory` has no room for the response).
     """
 
     def __init__(
@@ -121,7 +119,7 @@ class GraphClient:
 
     @property
     def throttled_for_s(self) -> float:
-        """Seconds until the end of a pause that Graph asked for and that was not slept here."""
+        """Return the seconds that remain of a pause that Graph requested; 0 without one."""
         return max(0.0, self._throttled_until - time.monotonic())
 
     def close(self) -> None:
@@ -147,8 +145,8 @@ class GraphClient:
         """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
         Failed items are retried without the others. An item that Graph did not answer has
-        NO_RESPONSE_STATUS. All items of a batch have TOO_LARGE_STATUS if the responses of this call
-        would exceed the limit with them.
+        NO_RESPONSE_STATUS. Items whose batch would exceed the size limit of the call have
+        TOO_LARGE_STATUS.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.
@@ -160,14 +158,13 @@ class GraphClient:
         return responses
 
     def send(self, method: str, path: str, content: Any = None) -> GraphResponse:
-        """Send a request that writes. It is retried only where Graph rejected it without acting on
-        it."""
+        """Send a request that writes; retry it only if Graph rejected it without acting on it."""
         return self._send_with_retries(
             _Request(method, path, {}, self._limit(), content), retries=False
         )
 
     def path_of(self, link: object) -> str:
-        """Return a link that Graph returned as a path below the base URL.
+        """Return the path, relative to the base URL, of a link that Graph returned.
 
         Raises:
             ProviderRejected: the link leads to another host, which would receive the access token.
@@ -187,9 +184,11 @@ class GraphClient:
         repeat = 0
         while pauses := _pauses_s(responses, retries=page_size is None):
             refused = sum(responses[at].throttled for at in pauses)
-            if any(responses[at].is_crowded for at in pauses) or _is_share(refused, len(paths)):
+            if any(responses[at].exceeds_concurrency for at in pauses) or _is_share(
+                refused, len(paths)
+            ):
                 self.max_in_flight = max(1, self.max_in_flight - 1)
-            if not self._budget.pause(max(pauses.values()), repeat):
+            if not self._budget.try_pause(max(pauses.values()), repeat):
                 self._note_pause(responses)
                 break
             again = self._send_batches([paths[at] for at in pauses], page_size)
@@ -248,11 +247,11 @@ class GraphClient:
     def _send_with_retries(self, request: _Request, *, retries: bool) -> GraphResponse:
         response = self._send_authorized(request)
         repeat = 0
-        while self._budget.pause(_pause_s(response, retries=retries), repeat):
+        while self._budget.try_pause(_pause_s(response, retries=retries), repeat):
             repeat += 1
             response = self._send_authorized(request)
         self._note_pause([response])
-        if response.is_crowded:
+        if response.exceeds_concurrency:
             self.max_in_flight = min(self.max_in_flight, self._fewer)
         return response
 
@@ -273,7 +272,7 @@ class GraphClient:
             return self._send(renewed, request) if renewed else response
         # Too many requests at once are sometimes answered as denied instead of throttled.
         denied = response.status == 403 and response.code == "ErrorAccessDenied"
-        if denied and self._budget.pause(_DENIED_PAUSE_S, repeat=0):
+        if denied and self._budget.try_pause(_DENIED_PAUSE_S, repeat=0):
             return self._send(access, request)
         return response
 
@@ -377,24 +376,24 @@ def _count_throttles(responses: Iterable[GraphResponse]) -> None:
 
 
 def mailbox_path(user: str | None) -> str:
-    """Return the path of a user's mailbox, by id or address; None is the person whom the token
-    names."""
+    """Return the path of a user's mailbox, by id or address; `/me` if `user` is None."""
     return f"/users/{quote(user, safe='')}" if user else "/me"
 
 
 def build_prefer_header(page_size: int | None) -> str:
+    """Return the `Prefer` header: immutable ids, and the page size if one is given."""
     immutable = 'IdType="ImmutableId"'
     return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable
 
 
 def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:
-    """Return the seconds to wait before a retry, or None where a retry would not help."""
+    """Return the seconds to wait before a retry. None: a retry would not help."""
     if response.throttled and response.retry_after_s is not None:
         return response.retry_after_s
     return _DEFAULT_PAUSE_S if retries and response.is_transient else None
 
 
 def _pauses_s(responses: Sequence[GraphResponse], *, retries: bool) -> dict[int, float]:
-    """Return the pauses of the responses of a batch that should be retried, by their positions."""
+    """Return, by position in the batch, the seconds to wait before each response's retry."""
     found = ((at, _pause_s(response, retries=retries)) for at, response in enumerate(responses))
     return {at: pause for at, pause in found if pause is not None}

@@ -19,9 +19,9 @@ MAX_VALIDATION_TOKEN_CHARS = 2_048
 _MAX_STATE_CHARS = 128
 _ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
 _LIFECYCLE = {
-    "reauthorizationRequired": NotificationKind.EXPIRING,
-    "subscriptionRemoved": NotificationKind.REMOVED,
-    "missed": NotificationKind.CHANGED,
+    "reauthorizationRequired": NotificationKind.SUBSCRIPTION_EXPIRING,
+    "subscriptionRemoved": NotificationKind.SUBSCRIPTION_REMOVED,
+    "missed": NotificationKind.MAIL_CHANGED,
 }
 
 
@@ -74,5 +74,5 @@ def _notice(item: Any) -> Notification | None:
     if not isinstance(secret, str) or len(secret) > _MAX_STATE_CHARS:
         return None
     event = item.get("lifecycleEvent")
-    kind = NotificationKind.CHANGED if event is None else _LIFECYCLE.get(str(event))
+    kind = NotificationKind.MAIL_CHANGED if event is None else _LIFECYCLE.get(str(event))
     return Notification(RemoteId(remote_id), secret, kind) if kind else None

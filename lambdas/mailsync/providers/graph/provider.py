@@ -125,7 +125,7 @@ class GraphMailbox:
             return self._first_page(folder, limit, FALLBACKS[min(fallback, len(FALLBACKS) - 1)])
         link = read_cursor(cursor)
         response = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
-        if limit == 1 and response.may_be_its_message:
+        if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
         if not response.ok:
             raise self._page_error(folder, response, RequestTarget.CURSOR)
@@ -221,7 +221,7 @@ class GraphMailbox:
         link = self._first_link(folder, feed, limit)
         page_size = None if feed.is_list else limit
         response = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
-        if limit == 1 and response.may_be_its_message:
+        if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
         lacks_delta = response.status in _NO_DELTA or response.code == QUOTA_EXCEEDED
         if lacks_delta and not feed.is_list:
@@ -241,7 +241,7 @@ class GraphMailbox:
         self._require_mailbox(failed)
         page_size = None if link.feed.is_list else 1
         response = self._graph.get(link.path, page_size=page_size, is_one_message=True)
-        if response.may_be_its_message and link.feed is not FALLBACKS[-1]:
+        if response.may_be_caused_by_message and link.feed is not FALLBACKS[-1]:
             raise FeedFailed
         return response
 
