@@ -1,7 +1,7 @@
-"""Hand due mailboxes to the function `sync-accounts`, in batches.
+"""Invoke the function `sync-accounts` for due mailboxes, in batches.
 
-Postgres is the queue, and an invocation only starts a worker. If the invocation is lost, its claim
-expires and the mailbox is due again.
+Postgres is the queue: a worker claims mailboxes there before the invocation. If an invocation is
+lost, its claims expire and the mailboxes become due again.
 """
 
 import json
@@ -18,7 +18,7 @@ invocation does not matter, short enough that a dying function delays few mailbo
 
 
 class CheckBatchInvoker:
-    """A client for `sync-accounts`, by Lambda's API."""
+    """Invokes the function `sync-accounts` through the Lambda API."""
 
     def __init__(self, queue: QueueStore, function_arn: str) -> None:
         self._queue = queue
@@ -33,10 +33,8 @@ class CheckBatchInvoker:
     def invoke_async(self, account_ids: Sequence[AccountId]) -> int:
         """Invoke `sync-accounts` for these accounts and return the number of batches.
 
-        Accounts that Lambda does not accept are due again at once.
-
-        Raises:
-            botocore's ClientError or BotoCoreError: Lambda rejects the call or does not respond.
+        The claims of accounts whose batch Lambda does not accept are released, so they are due
+        again. Errors of botocore are raised if Lambda rejects the call or does not respond.
         """
         starts = range(0, len(account_ids), MAILBOXES_PER_BATCH)
         for start in starts:

@@ -1,7 +1,7 @@
-"""Start syncs, and keep to one live execution per mailbox.
+"""Start syncs of mailboxes, with at most one running execution per mailbox.
 
-A run is written before its execution is started, and the execution has the run's id as its name.
-A crash between the two leaves a queued run; the next trigger starts it under the same name.
+The run is stored before its execution starts, and the execution is named after the run's id. After
+a crash between the two, the next request starts the execution of the stored run.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ _MAX_ATTEMPTS = 3
 
 
 class Trigger:
-    """Start the sync of a mailbox, or join the one in progress."""
+    """Starts, joins, recovers and stops syncs of mailboxes."""
 
     def __init__(self, runs: RunStore, step_functions: StepFunctions, machine_arn: str) -> None:
         self._runs = runs
@@ -36,12 +36,12 @@ class Trigger:
         trigger: str,
         idempotency_key: str | None = None,
     ) -> OpenRun:
-        """Return the run that now works on the account, its execution started.
+        """Start a run of the account and its execution, or join the open run; return the run.
 
-        A run that existed before may have another scope; `OpenRun.scope` holds it.
+        A joined run may sync another scope than requested; `OpenRun.scope` has its scope.
 
         Raises:
-            StoreUnavailable: each run that was found ended before it could be joined.
+            StoreUnavailable: several runs in succession ended before they could be joined.
         """
         for _ in range(_MAX_ATTEMPTS):
             new_id = RunId(str(uuid4()))
@@ -59,11 +59,12 @@ class Trigger:
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
     def start_handed_over(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
-        """Start the execution of a run that a check opened and could not finish."""
+        """Start the execution that continues a run which a check began and could not finish."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)
 
     def recover(self, run: StaleRun) -> None:
-        """Start a stale run that was never started; close one whose execution is dead."""
+        """Start the execution of a stale run if it was never started; close the run if its
+        execution died."""
         action = choose_open_run_action(
             has_ended=False,
             has_begun=run.execution_arn is not None,
@@ -75,7 +76,7 @@ class Trigger:
             self.close(run.account_id, run.id)
 
     def recover_all(self, runs: Iterable[StaleRun]) -> None:
-        """Recover each run, then raise the first failure, if there was one."""
+        """Recover each stale run; afterwards raise the first error, if any."""
         failures = []
         for run in runs:
             try:
@@ -89,8 +90,8 @@ class Trigger:
     def stop(self, run_id: RunId) -> None:
         """Stop the execution of a run that is closed already.
 
-        Such an execution can write nothing and ends by itself: stopping it saves time only, so a
-        failure to stop it is logged and not raised.
+        The lease prevents writes of such an execution, and it ends by itself. Stopping only saves
+        time, so an error is logged and not raised.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -101,7 +102,8 @@ class Trigger:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
     def close(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
-        """Fail a run whose execution ended without recording an outcome; free the mailbox."""
+        """Close a run as failed whose execution ended without recording an outcome; release its
+        lease."""
         logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
         self._runs.fail(
             account_id,
@@ -130,6 +132,6 @@ class Trigger:
 
 
 def open_trigger() -> Trigger:
-    """Return the trigger that this process's settings describe."""
+    """Return a trigger with the state machine and database of this process's settings."""
     machine_arn = load_settings().mailbox_sync_arn
     return Trigger(RunStore(open_database()), StepFunctions(), machine_arn)

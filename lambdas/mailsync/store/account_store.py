@@ -1,4 +1,4 @@
-"""Accounts: as a sync reads them, and as the API shows them to their users."""
+"""Read accounts for a sync, and list and show them for the API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account with the state of its sync.
+    """A connected mailbox with the state of its sync.
 
     verified_at: when the counts of every folder last agreed with the provider's.
-    compared_at: every folder's ids and versions were compared after this time; None where some have
-        not been compared yet.
+    compared_at: since when the ids and versions of every folder have been compared. None: some
+        folder was never compared.
     """
 
     id: str
@@ -41,7 +41,10 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class FolderChoice:
-    """A folder and whether it is mirrored (`selected`); other fields are as in `FolderStatus`."""
+    """A folder of the mailbox and whether its mail is mirrored.
+
+    selected: whether its mail is mirrored. Other fields are described in `FolderStatus`.
+    """
 
     id: int
     display_name: str
@@ -75,7 +78,7 @@ class FoundDifference:
 
 @dataclass(frozen=True, slots=True)
 class AccountWithFolders:
-    """An account with its existing folders, and the differences that remain in them."""
+    """An account with its folders, and the messages about which the provider contradicts itself."""
 
     row: AccountRow
     folders: tuple[FolderChoice, ...]
@@ -83,13 +86,20 @@ class AccountWithFolders:
 
 
 class AccountStore:
-    """Raises StoreUnavailable and StoreRejected. Another user's account is reported as missing."""
+    """Reads accounts from the database. An account of another user is treated as missing.
+
+    Every method raises StoreUnavailable and StoreRejected.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def account(self, account_id: AccountId) -> Account:
-        """Return the account. Raises AccountNotFound, also for an id that is no uuid."""
+        """Return the account with this id.
+
+        Raises:
+            AccountNotFound: there is no such account, or the id is not a UUID.
+        """
         if not _is_uuid(account_id):
             raise AccountNotFound("There is no account of this id.")
         with self._database.transaction() as tx:
@@ -99,7 +109,12 @@ class AccountStore:
         return read_account(found[0])
 
     def active_account(self, account_id: AccountId) -> Account:
-        """Return an account that can be synced. Raises AccountNotFound, AccountNotConnected."""
+        """Return the account with this id if it may be synced.
+
+        Raises:
+            AccountNotFound: there is no such account.
+            AccountNotConnected: the account is paused, disconnected or closed.
+        """
         account = self.account(account_id)
         if account.status != "active":
             raise AccountNotConnected(
@@ -110,7 +125,10 @@ class AccountStore:
     def accounts_of_user(
         self, user_id: str, after: tuple[datetime, str] | None, limit: int
     ) -> tuple[AccountRow, ...]:
-        """Return the user's accounts, the first connected first, after the position `after`."""
+        """Return a page of the user's accounts in the order in which they were connected.
+
+        after: position of the last account of the previous page. None: return the first page.
+        """
         at, number = after or _BEFORE_ALL
         with self._database.transaction() as tx:
             return _accounts(
@@ -118,7 +136,7 @@ class AccountStore:
             )
 
     def account_of_user(self, account_id: AccountId, user_id: str) -> AccountWithFolders | None:
-        """Return the account with its folders, or None if the user has no such account."""
+        """Return the account with its folders. None: the user has no such account."""
         with self._database.transaction() as tx:
             at, number = _BEFORE_ALL
             asked = {"account_id": account_id, "after_at": at, "after_id": number, "limit": 1}
@@ -149,7 +167,7 @@ def _folder(row: list[Any]) -> FolderChoice:
 
 
 def read_account(row: Sequence[Any]) -> Account:
-    """Return the account in a row of `find_account`."""
+    """Convert a row of the query `find_account` to an account."""
     number, provider, status, is_complete, remote_id, organisation_id, *limits = row
     max_in_flight, throttled_for_s = limits
     return Account(

@@ -1,9 +1,9 @@
-"""Checks of mailboxes, which create no run when there is nothing new.
+"""Store checks: scheduled looks at mailboxes, which create no run if there is nothing new.
 
-A check holds the lease as an execution does, under an epoch of its own, so its writes are fenced.
-Its lease is pre-emptible: any execution may take the mailbox from a check without a run, and the
-execution of the check's own run from one with a run. So no user waits for a check, no worker waits
-for a dead check, and an execution of the same name continues what a check cannot finish.
+A check holds the lease of the mailbox under an epoch of its own, so its writes are fenced. The
+lease is pre-emptible: any execution may take the mailbox from a check that has no run. Once a check
+has opened a run, only the execution of that run may take it. So neither a user nor another worker
+waits for a check, and an execution continues what a check cannot finish.
 """
 
 import base64
@@ -48,14 +48,15 @@ CHECK_TRIGGER = "schedule"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A mailbox that is being checked.
+    """The state of a mailbox at the beginning of a check.
 
-    is_fully_verified: the last sync verified every folder, and no hidden or quarantined message
-        is due for a request by its id.
+    is_fully_verified: the last sync verified every folder, and no hidden or quarantined message is
+        due for a request by its id.
+    is_pushed: the provider sends notifications for the mailbox.
     unchanged_for_s: seconds since a sync last changed a row.
     since_s: seconds since the last sync.
-    counts: by folder; the provider's side is that of the last reading.
-    failures: how many syncs have failed in a row.
+    failures: number of syncs that failed in a row.
+    counts: by folder, the stored counts and the provider's counts of the last reading.
     """
 
     run: RunRef
@@ -74,7 +75,7 @@ class Check:
 
     @property
     def is_of_closed_account(self) -> bool:
-        """Whether the account is closed, so that the check begins by getting an access token."""
+        """Return whether the account is closed; its check first tries to get an access token."""
         return self.account.status != "active"
 
 
@@ -96,19 +97,20 @@ class CheckEnd:
 
 
 class CheckStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction.
+    """Reads and writes checks of mailboxes; every method is one transaction.
 
-    Methods that end or change a check raise LeaseLost when an execution has taken the mailbox.
+    Raises StoreUnavailable and StoreRejected. Methods that end or change a check also raise
+    LeaseLost if an execution has taken the mailbox.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, account_id: AccountId, run_id: RunId) -> Check | None:
-        """Take the mailbox for a check.
+        """Take the lease of a mailbox for a check and return the state of the mailbox.
 
-        Returns None when the account is not to be synced, or another worker has the mailbox or is
-        about to take it.
+        Returns None if the account must not be synced, or if another worker holds or requests the
+        lease.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -143,7 +145,7 @@ class CheckStore:
         )
 
     def end(self, check: Check, end: CheckEnd) -> None:
-        """End a check that found nothing new: the mailbox is verified."""
+        """End a check that found nothing new, and record the mailbox as verified."""
         wait_s = seconds_until_sync_after_success(
             has_news=False,
             is_pushed=check.is_pushed,
@@ -166,9 +168,9 @@ class CheckStore:
             _demand(ended, check)
 
     def open_run(self, check: Check) -> bool:
-        """Turn the check into a run, which other requests see and join.
+        """Create a run for the check, so that other requests for a sync join it.
 
-        Returns False when another run was requested meanwhile; the mailbox is free for it.
+        Returns False if another run was requested in the meantime; the check must then stop.
         """
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=LEASE_S), check)
@@ -179,10 +181,10 @@ class CheckStore:
         return True
 
     def hand_over(self, check: Check) -> bool:
-        """Leave the run to an execution of its name, which the caller starts; the check can write
-        no more.
+        """Leave the check's run to an execution, which the caller starts. The check can write no
+        more.
 
-        Returns False when another run was requested meanwhile.
+        Returns False if another run was requested in the meantime.
         """
         with self._database.transaction() as tx:
             _demand(tx.run("release_check", **_fence(check)), check)
@@ -201,7 +203,7 @@ class CheckStore:
             )
 
     def fail(self, check: Check, error: str, message: str) -> None:
-        """Close the run under the name of its error, as `RunStore.fail` does."""
+        """Close the check's run as failed with this error name, as `RunStore.fail` does."""
         run = check.run
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
@@ -217,14 +219,15 @@ class CheckStore:
         count_failure(error, closes_account=bool(closes))
 
     def reopen_account(self, check: Check) -> None:
-        """Activate the account again; the check keeps its lease."""
+        """Activate the closed account again; the check keeps its lease."""
         with self._database.transaction() as tx:
             _demand(tx.run("reopen_account", **_fence(check)), check)
 
     def keep_account_closed(self, check: Check, message: str | None) -> None:
-        """Release the lease of a closed account, and put off the next attempt, longer each time.
+        """Release the lease of a closed account and postpone its next check, longer after each
+        failure.
 
-        message: why there is no access token; None keeps the stored message.
+        message: reason why there is no access token. None: keep the stored reason.
         """
         jitter = random()  # noqa: S311
         wait_s = seconds_until_sync_after_failure(

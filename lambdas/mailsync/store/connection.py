@@ -1,14 +1,14 @@
-"""One connection per process, and no statement outside an explicit transaction.
+"""Connect to Postgres: one connection per process, and every statement in an explicit transaction.
 
 pg8000 sends Parse, Bind and Execute of a statement each with its own Sync. Behind a pooler in
-transaction mode the server connection may change at each Sync when no transaction is open, and the
-response is then another client's (pgbouncer #1288). So `Database.transaction` is the only way to
-run a statement, and nothing depends on a session: no SET, no session locks, no prepared statements.
-Each transaction sets what it needs (`session.py`).
+transaction mode, the server connection may change at each Sync outside a transaction, and the
+response then belongs to another client (pgbouncer #1288). `Database.transaction` is therefore the
+only way to run a statement, and nothing depends on a session: no SET, no session locks, no prepared
+statements. Each transaction sets what it needs (`session.py`).
 
-A session is kept for the next transaction only after a clean end. After a transient error, and
-after a transaction on a read-only database, the next transaction opens a new session, so running
-functions recover together with the database.
+A session is reused only after a transaction that ended without error on a writable database. After
+a transient error or on a read-only database, the next transaction opens a new session, so that
+functions recover as soon as the database does.
 """
 
 import socket
@@ -48,7 +48,7 @@ _SASL = 10
 
 
 class JsonBytes(bytes):
-    """Serialised JSON: pg8000 calls `encode` on a parameter and sends the result."""
+    """Serialized JSON as a statement parameter; pg8000 calls `encode` and sends the result."""
 
     def encode(self, _encoding: str) -> bytes:
         return self
@@ -73,9 +73,9 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         self._usock.settimeout(READ_TIMEOUT_S)
 
     def begin(self) -> bool:
-        """Begin a transaction; return whether it is read-only.
+        """Begin a transaction and return whether it is read-only.
 
-        A pooler responds as soon as it has a free session, so this completes the connecting.
+        A pooler responds only when it has a free session, so this is part of connecting.
         """
         self._usock.settimeout(self._connect_timeout_s)
         answer = self.run(BEGIN)
@@ -83,10 +83,10 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         return bool(answer[-1][-1])
 
     def close(self) -> None:
-        """Close the socket, whatever the state of its other end.
+        """Close the socket, also if the server no longer responds.
 
-        pg8000 sends a farewell message first. Where that fails it raises, which would hide the
-        error that rejected a login, and leaves the socket open.
+        pg8000 first sends a message to the server. If that fails, pg8000 raises an exception, which
+        would replace an earlier login error, and leaves the socket open.
         """
         buffers = self._sock
         with suppress(*BROKEN_CONNECTION_ERRORS):
@@ -96,8 +96,8 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
                 buffers.close()
 
     def handle_messages(self, context: Any) -> None:
-        """Read one response; the last error message before the server hangs up is the reason for
-        it."""
+        """Read one response of the server. If the server then disconnects, raise its last error
+        message."""
         try:
             super().handle_messages(context)
         except BROKEN_CONNECTION_ERRORS:
@@ -106,9 +106,9 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
             raise
 
     def handle_PARAMETER_STATUS(self, data: bytes, context: Any) -> None:  # noqa: N802
-        """Keep UTF-8, which each transaction sets, whatever encoding the session began with.
+        """Ignore changes of the parameter `client_encoding`: every transaction uses UTF-8.
 
-        pg8000 would follow `client_encoding`, also into encodings that Python lacks.
+        pg8000 would switch to the new encoding, which Python may not have.
         """
 
     def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802
@@ -121,14 +121,14 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
 
 
 def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
-    """Open a connection, encrypted and verified unless it stays on this machine.
+    """Open a connection; it is encrypted and verified unless the database is on this machine.
 
-    as_owner: with the login of migrations.
+    as_owner: use the login of the schema's owner, as migrations do.
 
     Raises:
-        StoreUnavailable: the server does not respond, or the database accepts no connection now.
+        StoreUnavailable: the server does not respond or accepts no connection at present.
         SettingMissing: the database rejects the login, the server's certificate is not valid, the
-            URL is malformed, or no token can be signed.
+            URL is malformed, or no IAM token can be signed.
     """
     target = database_target(settings, as_owner=as_owner)
     tls = _tls(target, settings.database_ca_bundle)
@@ -144,13 +144,17 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
 
 
 def database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarget:
-    """Return the target of `connect`. Raises SettingMissing when the URL is malformed."""
+    """Return host, login and options for `connect`, parsed from the settings.
+
+    Raises:
+        SettingMissing: the database URL is missing or malformed.
+    """
     url = settings.migration_database_url if as_owner else settings.database_url
     return read_database_url(url, settings.database_setting(as_owner=as_owner))
 
 
 def to_product_error(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
-    """Return the product's error for an error of the driver; see `sqlstate.error_from_fields`."""
+    """Return the MailsyncError for an error of the database driver; see `store.sqlstate`."""
     return error_from_fields(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
 
 
@@ -224,9 +228,9 @@ def _tls(target: DatabaseTarget, ca_bundle: str | None) -> ssl.SSLContext | bool
 
 
 class Transaction:
-    """An open transaction. Rows are lists in the order of the columns.
+    """An open database transaction. Each returned row is a list in the order of the columns.
 
-    is_read_only: the database cannot be written now; reading works.
+    is_read_only: whether the database accepts no writes at present.
     """
 
     def __init__(
@@ -238,7 +242,7 @@ class Transaction:
         self._known = known
 
     def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
-        """Run a statement of `queries/` by its name; return its rows."""
+        """Run the statement with this name in `queries/` and return its rows."""
         _require_text(statement, parameters.values())
         self.statements += 1
         try:
@@ -248,24 +252,24 @@ class Transaction:
         return rows or []
 
     def run_for_records(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Run a statement; return its rows as values by the name of their column."""
+        """Run the statement with this name and return its rows as dictionaries by column name."""
         found = self.run(statement, **parameters)
         names = [column["name"] for column in self._connection.columns or ()]
         return [dict(zip(names, row, strict=True)) for row in found]
 
     def run_for_row_count(self, statement: str, **parameters: Any) -> int:
-        """Run a statement of `queries/` by its name; return the number of rows that it wrote."""
+        """Run the statement with this name and return the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)
 
     def require_writable(self) -> None:
-        """Raise StoreUnavailable if the database cannot be written now."""
+        """Raise StoreUnavailable if the database is read-only at present."""
         if self.is_read_only:
             raise read_only()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo only the block when the database rejects one of its statements."""
+        """Roll back only the `with` block if the database rejects one of its statements."""
         self._connection.run("SAVEPOINT block")
         try:
             yield
@@ -293,9 +297,10 @@ def _require_text(statement: str, values: Iterable[Any]) -> None:
 
 
 class Database:
-    """The connection of this process, opened when first needed and again after it broke.
+    """The database connection of this process: opened at the first use, and again after it broke.
 
-    known: the statements by name; None for those of `queries/`.
+    statements: number of statements so far.
+    known: the SQL statements by name. None: those of `queries/`.
     """
 
     statements: int
@@ -310,13 +315,14 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Commit when the block ends, roll back when it raises.
+        """Begin a transaction; commit it when the `with` block ends, roll it back if the block
+        raises.
 
         Raises:
-            StoreUnavailable: the database or its pooler gives no session, the connection was lost,
-                or the database is read-only. Where the connection was lost during COMMIT, the
-                transaction may have taken place: the caller must be able to repeat it.
-            RuntimeError: the block of another transaction has not ended.
+            StoreUnavailable: there is no session, the connection was lost, or the database is
+                read-only. If the connection was lost during COMMIT, the transaction may have been
+                committed, so the caller must be able to repeat it.
+            RuntimeError: another transaction of this connection is still open.
         """
         if self._is_open:
             raise RuntimeError("A transaction inside a transaction would commit the outer one.")
@@ -388,5 +394,5 @@ class Database:
 
 @cache
 def open_database() -> Database:
-    """Return the database of this process, as its settings describe it."""
+    """Return the database of this process's settings; the process keeps it open."""
     return Database(load_settings())

@@ -1,7 +1,7 @@
-"""What a user may do with an account: stop its sync, pause it, select folders, disconnect, purge.
+"""Change an account for its user: stop a sync, pause, select folders, disconnect, purge.
 
-Every method is one transaction that locks the account first, and acts only on the user's own. A
-sync that is still running has lost its lease before the transaction ends.
+Every method is one transaction that locks the account first, and acts only on accounts of the
+caller. A sync that is still running has lost its lease when the transaction ends.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,8 @@ _CHANGED = "The account was paused or its choice of folders changed; what is sto
 
 @dataclass(frozen=True, slots=True)
 class AccountOfCaller:
-    """An account id and the user who names it. The store checks that the account is the user's."""
+    """An account id with the id of the user who sent the request; the store checks who owns the
+    account."""
 
     id: AccountId
     user_id: str
@@ -38,11 +39,11 @@ class AccountOfCaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChangeResult:
-    """The result of changing an account.
+    """The result of `ControlStore.change_account`.
 
-    stopped_run_id: the run that the change ended.
-    status_conflict: the account's status forbids the change; nothing was changed.
-    unknown_folder_ids: folders that are not the account's; nothing was changed.
+    stopped_run_id: run that the change stopped.
+    status_conflict: status of the account that forbids the change; nothing was changed.
+    unknown_folder_ids: requested folders that the account does not have; nothing was changed.
     """
 
     stopped_run_id: RunId | None = None
@@ -59,23 +60,29 @@ class _Held:
 
 
 class ControlStore:
-    """Raises StoreUnavailable, StoreRejected, and AccountNotFound for another user's account."""
+    """Changes accounts for their users; every method is one transaction.
+
+    Raises StoreUnavailable and StoreRejected, and AccountNotFound for an account of another user.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def cancel_open_run(self, own: AccountOfCaller) -> RunId | None:
-        """End the open run as `cancelled`; return its id, or None without an open run."""
+        """Close the account's open run as `cancelled` and return its id. None: no run is open."""
         with self._held(own) as held:
             return _stop(held, "A person stopped the sync; what is stored stays.")
 
     def change_account(
         self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
     ) -> AccountChangeResult:
-        """Pause or resume the account (None: neither), and select the folders to mirror.
+        """Pause or resume the account, and select the folders to mirror.
 
-        The store applies all of the change or none of it. Pausing and a new selection stop the open
-        run: a run has one selection from its beginning to its end.
+        The store applies all of the change or none of it. Pausing or a new selection stops the open
+        run, because a run uses one selection from its beginning to its end.
+
+        paused: whether to pause the account. None: leave it as it is.
+        choices: for each named folder, whether to mirror it.
         """
         with self._held(own) as held:
             if paused is not None and held.status not in ("active", "paused"):
@@ -93,12 +100,11 @@ class ControlStore:
         return AccountChangeResult(stopped_run_id=stopped)
 
     def confirm_removal(self, own: AccountOfCaller) -> HiddenMail | None:
-        """Record that a person wants most of the mailbox removed.
+        """Record that a person confirms the removal of most of the mailbox.
 
-        Returns what is being removed, or None where that is not most of the mailbox. The next sync,
-        due at once, deletes the messages that the provider reports as gone for the second time, at
-        least two hours after the first. The confirmation does not cover messages that are removed
-        later.
+        Returns how much is being removed. None: it is not most of the mailbox. The next sync is due
+        immediately. It deletes the messages that the provider reports as gone for the second time,
+        at least two hours after the first time. Messages removed later need another confirmation.
         """
         with self._held(own) as held:
             removal = hidden_mail_of_account(held.tx, held.account_id)
@@ -113,10 +119,11 @@ class ControlStore:
         return removal if removal.is_large else None
 
     def disconnect(self, own: AccountOfCaller) -> RunId | None:
-        """Delete the account's credentials and keep its mail; return the run that was stopped.
+        """Delete the account's credentials and keep its mail; return the id of the run that was
+        stopped.
 
-        `delete_unneeded_access_tokens` deletes credentials that are being renewed at this moment.
-        Notifications of the account's provider are ignored from now on.
+        Credentials that a worker is renewing are deleted later, by `delete_unneeded_access_tokens`.
+        Notifications of the provider for this account no longer have an effect.
         """
         with self._held(own) as held:
             stopped = _stop(held, "The account was disconnected; what is stored stays.")
@@ -125,7 +132,8 @@ class ControlStore:
         return stopped
 
     def begin_purge(self, own: AccountOfCaller) -> RunId | None:
-        """Take the account away from its user, to be deleted; return the run that was stopped."""
+        """Mark the account for deletion and hide it from its user; return the id of the stopped
+        run."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
             _forget_access(held)
@@ -133,12 +141,12 @@ class ControlStore:
         return stopped
 
     def list_accounts_to_purge(self) -> tuple[AccountId, ...]:
-        """Return the accounts that are being deleted, the oldest first."""
+        """Return the accounts that are marked for deletion, the oldest first."""
         with self._database.transaction() as tx:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
     def purge_batch(self, account_id: AccountId) -> bool:
-        """Delete a batch of an account's mail or runs; return whether any may be left."""
+        """Delete one batch of the account's mail or runs; return whether more may remain."""
         with self._database.transaction() as tx:
             if tx.run_for_row_count("purge_emails", account_id=account_id, limit=DELETE_BATCH):
                 return True
@@ -148,13 +156,14 @@ class ControlStore:
             )
 
     def delete_emptied_account(self, account_id: AccountId) -> bool:
-        """Delete the emptied account; return False while its access is being renewed."""
+        """Delete the account after its mail and runs; return False while a worker renews its access
+        token."""
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
     def delete_unneeded_access_tokens(self) -> int:
-        """Delete access tokens that are no longer needed; return how many.
+        """Delete access tokens that no account uses, and return their number.
 
         They belong to accounts that were disconnected or purged during a renewal, and to mailboxes
         whose connection was not confirmed in time.

@@ -34,9 +34,12 @@ DELETE_BATCH = 2000
 
 @dataclass(frozen=True, slots=True)
 class PageWrite:
-    """A page to write: its position, its plan, the next cursor, and its cost in requests.
+    """The page of changes to write to one folder.
 
-    unchanged: messages that the page names in the state that is stored.
+    plan: the writes of the page's messages.
+    next_cursor: sealed position after the page.
+    requests: requests to the provider that the page cost.
+    unchanged: ids of messages whose reported state is already stored.
     """
 
     folder: StoredFolder
@@ -48,13 +51,14 @@ class PageWrite:
 
 
 class MailStore:
-    """Read and write the mail of accounts. Raises StoreUnavailable and StoreRejected."""
+    """Reads and writes messages. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def drop_unselected(self, run: RunRef) -> int:
-        """Delete the mail of folders that are not mirrored, in batches; return the row count."""
+        """Delete the mail of folders that are not mirrored, in batches; return the number of
+        rows."""
         dropped = 0
         while True:
             with FencedTransaction(self._database, run) as tx:
@@ -66,14 +70,14 @@ class MailStore:
                 return dropped
 
     def apply_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
-        """Write a page: rows, removals, quarantine, cursor and, after the last page of a full sync,
-        the sweep.
+        """Write a page of changes in one transaction: rows, removals, quarantine and cursor.
 
-        Returns None when another worker has moved the cursor: nothing was written; read the
-        position again.
+        After the last page of a full sync, messages that the full sync did not see are hidden.
+        Returns None if another worker has moved the cursor: nothing was written, and the caller
+        must read the position again.
 
         Raises:
-            LeaseLost: another execution owns the mailbox.
+            LeaseLost: another execution holds the lease of the mailbox.
         """
         counts = page_rows.retry_with_savepoints(
             lambda savepoints: self._apply_page(run, write, savepoints)
@@ -88,11 +92,11 @@ class MailStore:
         messages: Sequence[Message],
         unreadable: Sequence[Unreadable] = (),
     ) -> WrittenRowCounts:
-        """Write messages that were fetched by id, each into the folder that it names, or else into
-        `folder`.
+        """Write messages that were fetched by id, each into the folder that the provider names for
+        it.
 
-        Without `folder`, each message must name a known folder, and unreadable ones must be in
-        quarantine already.
+        folder: folder for messages without a known folder. None: every message must name a stored
+            folder, and unreadable ones must be in quarantine already.
         """
 
         def write(savepoints: bool) -> WrittenRowCounts:
@@ -105,7 +109,7 @@ class MailStore:
         return counts
 
     def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
-        """Store the versions of messages that equal their entries and were stored without a
+        """Store the listed versions of messages that are equal but were stored without a
         version."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
         with FencedTransaction(self._database, run) as tx:
@@ -114,8 +118,11 @@ class MailStore:
     def stored_message_states(
         self, run: RunRef, folder_id: FolderId, listed: Collection[RemoteId]
     ) -> dict[RemoteId, StoredEntry]:
-        """Return every row of a folder, hidden rows included, and the rows of listed ids in other
-        folders."""
+        """Return the stored states of a folder's messages, by id, to compare them with a listing.
+
+        The result has every row of the folder including hidden ones, and the rows of listed ids in
+        other folders.
+        """
         with self._database.transaction() as tx:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
             entries = {RemoteId(row[0]): _entry(row, is_here=row[4]) for row in found}
@@ -126,7 +133,7 @@ class MailStore:
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
     ) -> tuple[RemoteId, ...]:
-        """Return the ids of the entries that the folder stores in the same state."""
+        """Return the ids of those entries whose state is already stored in the folder."""
         ids = rows.to_json([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
             found = tx.run("entries_of", account_id=run.account_id, ids=ids)

@@ -31,13 +31,14 @@ T = TypeVar("T")
 
 
 def retry_with_savepoints(write: Callable[[bool], T]) -> T:
-    """Write without savepoints; if Postgres rejects a value, write again with a savepoint per row.
+    """Call `write(False)`; if Postgres rejects a value, call `write(True)`, which sets savepoints.
 
-    `write` is called with False, then with True. Savepoints cost a statement each, and hardly any
-    page needs them. Returns what `write` returned.
+    Savepoints cost an additional statement each, and few pages need them. Returns the result of
+    `write`.
 
     Raises:
-        StoreRejected: for another reason than the values of a message.
+        StoreRejected: Postgres rejects the statement for another reason than the values of a
+            message.
     """
     try:
         return write(False)
@@ -55,7 +56,10 @@ def save_messages(
     *,
     savepoints: bool,
 ) -> WrittenRowCounts:
-    """Insert or update the messages; with `savepoints`, quarantine those that Postgres rejects."""
+    """Insert or update messages.
+
+    savepoints: whether to put messages that Postgres rejects into quarantine instead of failing.
+    """
     folder_id = folder.ref.id if folder else None
     counts = WrittenRowCounts()
     if folder and (left := _left_the_mirror(tx, run, folder, messages)):
@@ -86,7 +90,8 @@ def save_messages(
 def hide_removed_messages(
     tx: Transaction, run: RunRef, folder: StoredFolder, plan: PagePlan
 ) -> WrittenRowCounts:
-    """Hide the messages that left this folder, and remove them from its quarantine."""
+    """Hide the messages that the page reports as removed, and delete them from the folder's
+    quarantine."""
     if not plan.removals:
         return WrittenRowCounts()
     left = {
@@ -101,7 +106,10 @@ def hide_removed_messages(
 def quarantine(
     tx: Transaction, run: RunRef, folder: StoredFolder | None, unreadable: Sequence[Unreadable]
 ) -> WrittenRowCounts:
-    """Put unreadable messages into quarantine; without `folder` they must be there already."""
+    """Record messages that could not be read in the quarantine.
+
+    folder: folder of the messages. None: they are in quarantine already.
+    """
     entries = [
         rows.quarantine_row(each.remote_id, None, each.cause, each.detail) for each in unreadable
     ]
@@ -110,18 +118,18 @@ def quarantine(
 
 
 def stamp_messages(tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]) -> WrittenRowCounts:
-    """Stamp unchanged messages with their folder's generation, so that the sweep keeps them."""
+    """Set the folder's generation on unchanged messages, so that the full sync does not hide
+    them."""
     if unchanged:
         tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_json(sorted(unchanged)))
     return WrittenRowCounts(unchanged=len(unchanged))
 
 
 def hide_unseen_messages(tx: Transaction, run: RunRef, folder: StoredFolder) -> WrittenRowCounts:
-    """Hide the messages that a full sync has not seen, unless that contradicts the provider's own
-    count.
+    """Hide the messages of the folder that the full sync did not see.
 
-    In that case nothing is hidden, and the next verification compares the folder by ids and
-    requests each missing message.
+    If the number of hidden messages would contradict the provider's own count, nothing is hidden.
+    The next verification then compares the folder by ids and requests each missing message.
     """
     generation = folder.position.generation
     stored, unseen, remote_total = tx.run(
@@ -161,7 +169,7 @@ def _left_the_mirror(
 
 
 def body_chars(message: Message) -> int:
-    """Return the length of a message's bodies."""
+    """Return the number of characters in a message's bodies."""
     return len(message.body_html or "") + len(message.body_text or "")
 
 

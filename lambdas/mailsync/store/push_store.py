@@ -34,11 +34,12 @@ MIN_RENEWAL_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionClaim:
-    """A mailbox whose subscription one worker creates, renews (if `remote_id` is set) or ends.
+    """A mailbox whose push subscription only one worker may create, renew or end.
 
-    until: when other workers may claim the mailbox; identifies this claim.
-    callback_url: the URL that the subscription notified so far.
-    failures: failed attempts to create or renew it since then.
+    remote_id: the provider's id of the current subscription. None: one must be created.
+    until: when other workers may claim the mailbox; also identifies this claim.
+    callback_url: URL that the current subscription notifies.
+    failures: number of attempts that failed since the subscription was last created or renewed.
     """
 
     account_id: AccountId
@@ -49,22 +50,27 @@ class SubscriptionClaim:
 
 
 class PushStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+    """Stores push subscriptions. Raises StoreUnavailable and StoreRejected.
+
+    Every method is one transaction.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add_missing(self, provider: Provider, callback_url: str) -> int:
-        """Add a subscription to create for each active mailbox without one; return how many."""
+        """Add a row for each active mailbox without a subscription, to be created; return their
+        number."""
         with self._database.transaction() as tx:
             return tx.run_for_row_count(
                 "add_subscriptions", provider=provider, callback_url=callback_url
             )
 
     def claim(self, provider: Provider, callback_url: str, wait_s: int) -> SubscriptionClaim | None:
-        """Claim the mailbox whose subscription has waited longest, or return None.
+        """Claim the mailbox whose subscription has been due the longest. None: no subscription is
+        due.
 
-        wait_s: how long no other worker can claim it, at most `SUBSCRIPTION_CLAIM_LIFETIME_S`.
+        wait_s: seconds during which no other worker can claim it.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -78,10 +84,11 @@ class PushStore:
     def save_created(
         self, claim: SubscriptionClaim, subscription: Subscription, secret: str
     ) -> bool:
-        """Store a new subscription and make the mailbox due: earlier changes were not notified.
+        """Store a new subscription and make the mailbox due, because earlier changes sent no
+        notification.
 
-        Returns False, and stores nothing, when the account was disconnected meanwhile or another
-        worker has claimed it.
+        Returns False without storing it if the account was disconnected, or another worker claimed
+        the mailbox.
         """
         with self._database.transaction() as tx:
             _notify(tx, [claim.account_id])
@@ -108,13 +115,13 @@ class PushStore:
             )
 
     def save_gone(self, claim: SubscriptionClaim) -> None:
-        """Record that the subscription is gone, so that the next claim looks for leftovers."""
+        """Record that the provider no longer has the subscription; it is created again."""
         with self._database.transaction() as tx:
             tx.run("subscription_gone", account_id=claim.account_id, claimed_until=claim.until)
 
     def save_failure(self, claim: SubscriptionClaim, error: str) -> None:
-        """Put off the next attempt, with back-off, but several times before the subscription
-        expires."""
+        """Schedule the next attempt with exponential back-off, but several times before the
+        expiry."""
         failures = claim.failures + 1
         wait_s = seconds_until_subscription_retry(failures=failures, jitter=random())  # noqa: S311
         with self._database.transaction() as tx:
@@ -130,10 +137,10 @@ class PushStore:
     def claim_before_disconnecting(
         self, account_id: AccountId, user_id: str
     ) -> SubscriptionClaim | None:
-        """Claim the subscription of an account that is about to lose it, for a minute.
+        """Claim the subscription of an account that is about to be disconnected, for a minute.
 
-        The subscription is created anew unless it is deleted until then. Returns None when the
-        provider was never asked for notifications of the account.
+        If the row still exists after that, another worker creates the subscription again. Returns
+        None if no subscription was ever requested for the account.
         """
         with self._database.transaction() as tx:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
@@ -141,9 +148,9 @@ class PushStore:
     def unused_subscription_ids(
         self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]
     ) -> list[RemoteId]:
-        """Return the subscriptions of the claim's mailbox that no account uses.
+        """Return those ids of the mailbox's subscriptions at the provider that no account uses.
 
-        Returns none while another claim may be creating one for the same mailbox.
+        Returns no ids while another worker may be creating a subscription of the same mailbox.
         """
         if not remote_ids:
             return []
@@ -158,7 +165,11 @@ class PushStore:
         return [RemoteId(remote_id) for (remote_id,) in found]
 
     def receive(self, notifications: Sequence[Notification]) -> int:
-        """Apply genuine notifications and return their number; others have no effect."""
+        """Make the mailboxes of genuine notifications due; return the number of these
+        notifications.
+
+        A notification whose client state does not match has no effect.
+        """
         if not notifications:
             return 0
         with self._database.transaction() as tx:

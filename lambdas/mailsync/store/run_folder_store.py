@@ -10,7 +10,7 @@ from mailsync.store.fence import FencedTransaction
 
 
 class RunFolderStore:
-    """Record the progress and the failures of folders in a run."""
+    """Stores the progress and the error of each folder in a run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -20,7 +20,7 @@ class RunFolderStore:
             tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
 
     def fail(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
-        """Record why the folder could not be synced, in the run and on the folder."""
+        """Record on the folder and in the run why the folder could not be synced."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "fail_run_folder",

@@ -1,4 +1,7 @@
-"""End a run, in the caller's transaction: its outcome, its account, its event."""
+"""Record the outcome of a run on the run and its account, and add the event to the outbox.
+
+All functions work in the caller's transaction.
+"""
 
 from random import random
 from typing import Any
@@ -19,12 +22,13 @@ from mailsync.store.rows import to_json
 def record_run_outcome(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
-    """Give the run an outcome; return False when it has one already."""
+    """Set the outcome of a run; return False if the run has an outcome already."""
     return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
 
 
 def complete_run(tx: Transaction, run: RunRef) -> None:
-    """Complete a verified run: schedule the next sync and publish `sync.completed`."""
+    """Complete a run whose folders are verified: schedule the next sync, add event
+    `sync.completed`."""
     has_news, is_pushed, has_changed, unchanged_for_s = tx.run("news_of_run", run_id=run.run_id)[0]
     wait_s = seconds_until_sync_after_success(
         has_news=has_news,
@@ -46,7 +50,7 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
 
 
 def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
-    """Fail a run that ends with unverified folders."""
+    """Close a run as failed because these folders could not be verified."""
     [[owner]] = tx.run("lease_owner", account_id=run.account_id)
     fail_run(
         tx,
@@ -61,7 +65,7 @@ def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
 def close_run(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
-    """Give the run and its unfinished folders an outcome; return False when the run has one
+    """Set the outcome of a run and of its unfinished folders; return False if it has an outcome
     already."""
     if not record_run_outcome(tx, run_id, status, error, text):
         return False
@@ -72,10 +76,10 @@ def close_run(
 def fail_run(
     tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
 ) -> bool | None:
-    """Fail a run; see `RunStore.fail`.
+    """Close a run as failed; see `RunStore.fail`.
 
-    Returns whether the failure closes the account, None for a run that has an outcome already. The
-    caller counts the failure after the commit.
+    Returns whether the failure closes the account. None: the run has an outcome already. The caller
+    counts the failure in the metrics after the commit.
     """
     held = tx.run("lock_account_of_run", run_id=run_id)
     if not held or not close_run(tx, run_id, "failed", error, message):
@@ -104,7 +108,7 @@ def fail_run(
 def add_outbox_event(
     tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
 ) -> None:
-    """Add an event to the outbox; it becomes true with the commit of this transaction."""
+    """Add an event to the outbox; it is published after this transaction commits."""
     counters = tx.run("run_counters", run_id=run_id)[0][0]
     said = {"accountId": account_id, "runId": run_id, **facts, "counters": counters}
     detail = to_json({"schemaVersion": 1, **said})
