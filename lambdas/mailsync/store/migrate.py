@@ -48,7 +48,7 @@ class Migration:
 
 
 def migrations(directory: Path = MIGRATIONS) -> tuple[Migration, ...]:
-    """Return the migrations in the order of their numbers."""
+    """Return the migrations in the directory, ordered by number."""
     return tuple(_read(path) for path in sorted(directory.glob("*.sql")))
 
 
@@ -92,16 +92,19 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
 def plan_migrations(
     settings: Settings, wanted: Sequence[Migration] | None = None
 ) -> tuple[str, ...]:
-    """Return the versions that `migrate` would apply, and write nothing; raises the same errors."""
+    """Return the versions of the migrations that `migrate` would apply, without writing.
+
+    Raises the errors of `migrate`.
+    """
     with _connected(settings) as migrator:
         return tuple(each.version for each in _missing(wanted, _applied(migrator)))
 
 
 def require_usable(database: Database) -> None:
-    """Check that the database has the schema of this code and can be written.
+    """Check that the database is writable and has the newest migration of this code.
 
     Raises:
-        SchemaOutdated: the newest migration of this code was not applied.
+        SchemaOutdated: the newest migration was not applied.
         StoreUnavailable: the database does not respond, or is read-only.
     """
     newest = migrations()[-1].version

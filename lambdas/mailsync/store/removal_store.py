@@ -21,14 +21,15 @@ from mailsync.store.fence import FencedTransaction
 
 @dataclass(frozen=True, slots=True)
 class HiddenMail:
-    """How much of a mailbox is hidden and may be deleted; the columns of `removals`.
+    """How much of a mailbox is hidden, and may be deleted after a second confirmation.
 
     hidden: messages that left their folders.
-    gone: those of them that the provider, requested by id, reported as in no mirrored folder.
-    gone_since: when it first did.
-    unconfirmed: those of `gone` that left after `confirmed_at`.
-    confirmed_at: when a person last confirmed the removal.
-    stored: all messages, hidden ones included; 0 where too few are gone to be suspicious.
+    gone: those of the hidden messages that the provider, requested by id, reported as in no
+        mirrored folder.
+    gone_since: when the provider reported the first of them. None: it reported none.
+    unconfirmed: those of `gone` that left their folders after `confirmed_at`.
+    confirmed_at: when a person last confirmed the removal. None: never.
+    stored: all messages including hidden ones; 0 if too few are gone to be suspicious.
     folders: mirrored folders that are hidden.
     """
 
@@ -77,13 +78,14 @@ NO_HIDDEN_MAIL = HiddenMail(0, 0, 0, 0, None, None, 0)
 
 
 class RemovalStore:
-    """Read and write the hidden messages of accounts. Writers raise LeaseLost."""
+    """Reads and writes hidden messages. Writes raise LeaseLost if the run has lost the lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, run: RunRef) -> HiddenMail:
-        """Return how much is being removed; put off the deletion of most of a mailbox."""
+        """Return how much of the mailbox is hidden; postpone its deletion if it is most of the
+        mailbox."""
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_large:
@@ -91,7 +93,7 @@ class RemovalStore:
         return removal
 
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Hide messages that left this folder; return how many."""
+        """Hide messages that left this folder, and return their number."""
         with FencedTransaction(self._database, run) as tx:
             return tx.run_for_row_count(
                 "mark_removed",
@@ -101,8 +103,7 @@ class RemovalStore:
             )
 
     def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Show hidden messages that are in this folder, in the state that is stored; return how
-        many."""
+        """Show hidden messages again that are unchanged in this folder, and return their number."""
         with FencedTransaction(self._database, run) as tx:
             return tx.run_for_row_count(
                 "show_again",
@@ -114,8 +115,10 @@ class RemovalStore:
     def message_ids_due_for_confirmation(
         self, run: RunRef, after: str, limit: int
     ) -> tuple[RemoteId, ...]:
-        """Return hidden messages that are due for a request by id, ordered by id, after the id
-        `after`."""
+        """Return up to `limit` hidden messages to request by id now, ordered by id.
+
+        after: return only ids greater than this one.
+        """
         with self._database.transaction() as tx:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
         return tuple(RemoteId(message_id) for (message_id,) in found)
@@ -123,7 +126,8 @@ class RemovalStore:
     def confirm_gone(self, run: RunRef, ids: Collection[RemoteId], wait_s: float) -> int:
         """Record that the provider reports these messages as gone.
 
-        Deletes those that it reported at least `wait_s` seconds ago as well; returns how many.
+        Deletes the messages that it also reported as gone at least `wait_s` seconds ago; returns
+        how many.
         """
         if not ids:
             return 0
@@ -139,7 +143,7 @@ class RemovalStore:
 def hidden_mail_of_accounts(
     tx: Transaction, account_ids: Iterable[AccountId]
 ) -> dict[AccountId, HiddenMail]:
-    """Return what is hidden in each account; nothing for an account that was deleted meanwhile."""
+    """Return the hidden mail of each account, by account id; deleted accounts are missing."""
     ids = list(account_ids)
     found = tx.run("removals", account_ids=rows.to_json(ids), smallest=MIN_SUSPICIOUS_MESSAGES)
     removals = {account_id: HiddenMail(*row) for account_id, *row in found}
@@ -147,7 +151,7 @@ def hidden_mail_of_accounts(
 
 
 def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail:
-    """Return what is hidden in the account."""
+    """Return how much mail of the account is hidden."""
     return hidden_mail_of_accounts(tx, [account_id])[account_id]
 
 

@@ -68,7 +68,7 @@ _FULL_WORDS = re.compile(
 
 
 def read_only() -> StoreUnavailable:
-    """Return the error of a write, or of a health check, while the database is read-only."""
+    """Return the error for a write, or a health check, on a read-only database."""
     return StoreUnavailable(
         f"The database is read-only (SQLSTATE {READ_ONLY}), so no mail is stored. Syncs go on by"
         " themselves when it can be written again; look at its disk space and at which server is"

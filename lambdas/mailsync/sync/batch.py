@@ -1,4 +1,4 @@
-"""`sync-accounts`: check a batch of due mailboxes, several at a time and independently."""
+"""Function `sync-accounts`: check a batch of due mailboxes, several in parallel."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,8 @@ waited for so long, is left to an execution, where it is alone (docs/operations.
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """How many mailboxes had which outcome, and the cost of the checks that found nothing new."""
+    """The number of mailboxes by outcome, and the total cost of the checks that found nothing
+    new."""
 
     outcomes: dict[str, int]
     requests: int
@@ -59,7 +60,7 @@ class BatchReport:
 def sync_accounts(
     account_ids: Sequence[AccountId], remaining_s: Callable[[], float]
 ) -> BatchReport:
-    """Check each mailbox; release those for which too little time is left."""
+    """Check each mailbox; release the claims of those for which too little time remains."""
 
     def one(account_id: AccountId) -> CheckReport:
         if remaining_s() < MIN_TIME_PER_CHECK_S:

@@ -54,7 +54,7 @@ _UNEXPECTED = (
 
 
 class Outcome(StrEnum):
-    """The outcome of a check."""
+    """How the check of one mailbox ended."""
 
     IDLE = "idle"
     SYNCED = "synced"
@@ -72,7 +72,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The outcome of a check and its cost. `statements` are round trips to the database."""
+    """How the check of one mailbox ended, and what it cost.
+
+    statements: round trips to the database.
+    """
 
     outcome: Outcome
     requests: int = 0
@@ -82,7 +85,7 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The resources of one thread, with a database connection of its own.
+    """What one thread needs to check mailboxes, with a database connection of its own.
 
     opened: opens the mailbox of a check.
     start: starts the execution of a run.
@@ -100,10 +103,10 @@ class Worker:
 def check_account(
     worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
 ) -> CheckReport:
-    """Check the mailbox, and sync it where that is little work; never raises.
+    """Check the mailbox and, if few changes were found, sync it; never raises.
 
-    After a transient error an execution takes over; any other error is a failed sync of this
-    mailbox.
+    After a transient error an execution continues the sync. Any other error ends the sync as
+    failed.
     """
     began, before = time.monotonic(), worker.database.statements
     work = _Work(worker, account_id, remaining_s)

@@ -1,4 +1,7 @@
-"""`sync-folder`: store one folder page by page, each with its cursor in one transaction."""
+"""State `sync-folder`: store the changes of one folder page by page.
+
+Each transaction stores a page together with the cursor after it.
+"""
 
 import time
 from collections.abc import Callable
@@ -27,7 +30,11 @@ TRANSIENT_FAILURE_PAUSE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class FolderProgress:
-    """Whether pages are left, and the pause that the provider asked for before the next one."""
+    """What remains to read of a folder's change feed.
+
+    has_more: whether pages remain.
+    wait_seconds: pause that the provider requested before the next page, in seconds.
+    """
 
     has_more: bool
     wait_seconds: int = 0
@@ -84,8 +91,10 @@ def sync_folder(
 def is_up_to_date(page: Page, *, started_in_this_sync: bool) -> bool:
     """Return whether the folder is up to date after this page.
 
-    A round reports changes up to the moment when it started, and a resumed round may be hours old:
-    `started_in_this_sync` says that this round is not.
+    A round, one pass over the change feed, reports changes up to the moment at which it started.
+
+    started_in_this_sync: False for a round that an earlier sync left unfinished; it may be hours
+        old, so another round must follow.
     """
     return not page.has_more and (started_in_this_sync or page.is_final)
 

@@ -33,11 +33,13 @@ from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, PageTooLarge, store_page
 
 @dataclass(frozen=True, slots=True)
 class MailboxSnapshot:
-    """What was read of a mailbox and is not stored yet.
+    """What a sync has read of a mailbox at the provider and not stored yet.
 
-    pages: by folder whose feed was read, its next page.
-    moved: folders whose counts changed since the last reading.
-    waiting: folders whose feeds are left for a later sync.
+    listing: the folder tree.
+    reading: how much of the folder tree was read.
+    pages: for each folder whose change feed was read, its next page.
+    moved: provider ids of folders whose counts changed since the last reading.
+    waiting: folders whose change feeds a later sync reads.
     """
 
     listing: FolderListing
@@ -50,10 +52,14 @@ class MailboxSnapshot:
 def read_mailbox(
     mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingDepth, *, since_s: float
 ) -> MailboxSnapshot:
-    """Read the folder tree, and the change feeds of folders whose full sync has ended.
+    """Read the folder tree at the provider, and the change feeds of folders after their full sync.
 
-    In a large mailbox folders take turns: `since_s` seconds have passed since the last sync. A
-    folder whose feed fails has no page in the snapshot.
+    In a large mailbox not every feed is read in each sync. A folder whose feed fails has no page in
+    the result.
+
+    known: the stored folders.
+    reading: how much of the folder tree to read.
+    since_s: seconds since the last sync. None: read every feed.
     """
     listing = mailbox.provider.list_folders(sort_by_activity(known), reading)
     moved = folders_with_changed_counts(listing, known)
@@ -90,8 +96,8 @@ def mirror_folders(
 def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
     """Delete the mail of folders that a person has deselected.
 
-    If a message was moved back to a mirrored folder without a reported change, the verification
-    finds it missing.
+    A message may have moved from there to a mirrored folder without a reported change; the
+    verification then finds it missing.
     """
     dropped = mailbox.mail.drop_unselected(mailbox.run)
     if dropped:
@@ -99,11 +105,14 @@ def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
 
 
 def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple[FolderId, ...]:
-    """Return the folders that have more than one page, the largest first.
+    """Sync the folder tree and all small changes; return the folders with more pages, the largest
+    first.
 
-    The feeds of known folders, and small new folders, are read together in a few calls, and their
-    pages are stored at once. So an incremental sync, and the first sync of a small mailbox, needs
-    no further state. A snapshot that was read under the same lease is not read again.
+    The next pages of all known folders, and small new folders, are read in a few requests and
+    stored immediately. An incremental sync, or the first sync of a small mailbox, then needs no
+    state `sync-folder`.
+
+    seen: snapshot that was read under the same lease, not read again. None: read the mailbox now.
     """
     run = mailbox.run
     asked, rounds = mailbox.runs.run_settings(run)

@@ -12,8 +12,8 @@ from mailsync.store.control_store import ControlStore
 
 
 def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
-    """Delete batches for about `budget_s` seconds; return whether the account is completely
-    deleted."""
+    """Delete the account's data in batches for about `budget_s` seconds; return whether none
+    remains."""
     deadline = time.monotonic() + budget_s
     while store.purge_batch(account_id):
         if time.monotonic() > deadline:
@@ -25,9 +25,10 @@ def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
 
 
 def purge_marked(store: ControlStore, budget_s: float) -> int:
-    """Delete every account that is marked for it; return how many were completely deleted.
+    """Delete the accounts marked for deletion; return how many were deleted completely.
 
-    An account that cannot be deleted does not stop the others; its failure is raised at the end.
+    If the deletion of one account fails, the others are still deleted; its error is raised at the
+    end.
     """
     deadline = time.monotonic() + budget_s
     store.delete_unneeded_access_tokens()

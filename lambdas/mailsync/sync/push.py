@@ -43,16 +43,17 @@ END_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Renewals:
-    """How many subscriptions were created or renewed, and how many attempts failed."""
+    """Numbers of subscriptions created or renewed, and of failed attempts."""
 
     renewed: int = 0
     failed: int = 0
 
 
 def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
-    """Create and renew due subscriptions, at most `MAX_RENEWALS_PER_CALL`, while there is time.
+    """Create and renew push subscriptions that are due, at most `MAX_RENEWALS_PER_CALL`, within the
+    time.
 
-    A mailbox whose provider fails is put off and counted; the others follow.
+    A failed attempt is counted and retried in a later call; it does not stop the others.
     """
     renewed = failed = 0
     store = PushStore(open_database())
@@ -74,12 +75,12 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
 
 
 def end_push(own: AccountOfCaller) -> None:
-    """End the notifications of this account at its provider, within `END_TIMEOUT_S`.
+    """End the account's push subscription at the provider, within `END_TIMEOUT_S`.
 
-    Ends leftover subscriptions of the mailbox as well, and never another account's. Call this
-    before the account's credentials and subscription are deleted. That must not depend on the
-    provider, so failures of the provider and the key service are logged and not raised. A
-    subscription that stays expires within 70 hours, and its notifications are ignored.
+    Call this before the account's credentials and subscription are deleted. It also ends leftover
+    subscriptions of the mailbox that no row holds, but never one of another account. Errors of the
+    provider and of KMS are logged and not raised, because the deletion must not depend on them. A
+    subscription that remains expires within 70 hours; its notifications have no effect.
     """
     claim = PushStore(open_database()).claim_before_disconnecting(own.id, own.user_id)
     if claim is None:

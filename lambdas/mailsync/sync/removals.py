@@ -23,15 +23,16 @@ _SLOWEST_BATCH_S = 10.0
 
 
 def has_time_for_batch(remaining_s: float) -> bool:
-    """Return whether another batch of messages can be fetched before the function's time-out."""
+    """Return whether the function has time to fetch another batch of messages before its
+    time-out."""
     return remaining_s > SHUTDOWN_RESERVE_S + _SLOWEST_BATCH_S
 
 
 def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
-    """Request every hidden message that is due by its id; return how many were deleted.
+    """Request each hidden message that is due by its id; return how many messages were deleted.
 
-    A message in a mirrored folder is shown there again. A message that cannot be read stays hidden,
-    as do those for which no time is left; a later sync requests them.
+    A message that is in a mirrored folder is shown there again. A message that cannot be read stays
+    hidden. Messages for which no time remains are requested by a later sync.
     """
     removal = mailbox.removals.begin(mailbox.run)
     after, deleted = "", 0
@@ -54,7 +55,7 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
 def fetch_in_parts(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
 ) -> Iterator[Sequence[FetchedMessage]]:
-    """Fetch messages by id, in parts that fit into memory; yield each part."""
+    """Fetch messages by id, and yield the results in parts that fit into memory."""
     parts = [ids]
     while parts:
         part = parts.pop(0)
@@ -71,10 +72,9 @@ def fetch_in_parts(
 def store_messages_in_mirrored_folders(
     mailbox: Mailbox, found: Sequence[FetchedMessage]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
-    """Store the messages that are in a mirrored folder; return their ids, and the ids of those
-    gone.
+    """Store the fetched messages that are in a mirrored folder.
 
-    Messages that could not be read are in neither.
+    Returns their ids, and the ids of messages that are gone. Unreadable messages are in neither.
     """
     run = mailbox.run
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}

@@ -61,12 +61,12 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
 
 
 def compare_folder(mailbox: Mailbox, folder: StoredFolder) -> tuple[IdListing, IdDifference]:
-    """List the folder at the provider; return the listing and how the rows differ from it.
+    """List the folder at the provider; return the listing and how it differs from the stored rows.
 
-    Equal rows that were stored without a version get the listed one.
+    An equal row that was stored without a version gets the listed version.
 
     Raises:
-        ProviderUnavailable: the list has more or fewer entries than the provider counts in it.
+        ProviderUnavailable: the listing has more or fewer entries than the provider counts in it.
     """
     run, mail = mailbox.run, mailbox.mail
     listing = mailbox.provider.list_ids(folder.ref)

@@ -29,21 +29,21 @@ one body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB wh
 
 
 class PageTooLarge(Exception):
-    """The messages of a page exceed the memory limit; request a smaller page."""
+    """The messages of a page exceed the memory limit; the caller requests a smaller page."""
 
 
 def page_size(folder: StoredFolder) -> int:
-    """Return the page size that last worked for the folder."""
+    """Return the number of messages per page that last worked for the folder, or the default."""
     return folder.position.page_size or DEFAULT_PAGE_SIZE
 
 
 def store_page(
     mailbox: Mailbox, folder: StoredFolder, page: Page, *, alone: bool = False
 ) -> WrittenRowCounts | None:
-    """Plan and store one page; return None when another worker had moved the cursor.
+    """Store one page of a folder's changes; return None if another worker has moved the cursor.
 
-    alone: the page was requested alone, in the folder's own size, and other workers send requests
-        at the same time (see `MailProvider.fetch_messages`).
+    alone: the page was requested alone, and other workers send requests to the mailbox at the same
+        time (see `MailProvider.fetch_messages`).
 
     Raises:
         PageTooLarge: nothing was stored; request a smaller page. Never for a page of size 1.

@@ -29,11 +29,13 @@ Folders = Mapping[FolderId, CountedFolder]
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What is left to do before the mailbox is verified; nothing if all fields are empty or 0.
+    """What remains to do until the mailbox is verified; nothing if every field is empty or 0.
 
-    folder_ids: folders to compare by ids.
+    folder_ids: folders whose ids must be compared.
+    failed_folders: number of folders that could not be synced.
     has_new_folders: folders appeared since the tree was read, and must be synced first.
-    unverified: folders that differ after the last repair round; `message` describes them.
+    unverified: number of folders that still differ after the last repair round.
+    message: sentence about the unverified folders.
     """
 
     folder_ids: tuple[FolderId, ...] = ()
@@ -43,7 +45,7 @@ class Verification:
     message: str = ""
 
     def to_state(self) -> dict[str, Any]:
-        """Return the state of the workflow: ids and counts only."""
+        """Return the output of the workflow's state: ids and counts only."""
         return {
             "folderIds": list(self.folder_ids),
             "differing": len(self.folder_ids),
