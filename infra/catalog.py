@@ -11,7 +11,7 @@ STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
 
 
 class Capability(StrEnum):
-    """Something that a function may access; determines its permissions and settings."""
+    """A resource that a function may use; it determines the function's permissions and settings."""
 
     DATABASE = "database"
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
@@ -79,10 +79,10 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Limits of one route for all callers together.
+    """Limits on the requests to one route of the API, for all callers together.
 
     rate: requests per second.
-    burst: requests at once.
+    burst: requests at the same moment.
     """
 
     rate: int
@@ -116,7 +116,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRule:
-    """A rule on the stage's bus: events of these detail types invoke `function`."""
+    """A rule on the stage's event bus that invokes `function` for events of these detail types."""
 
     name: str
     detail_types: tuple[str, ...]

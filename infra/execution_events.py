@@ -12,10 +12,9 @@ from infra.sync_functions import SyncFunction, SyncFunctions
 
 
 class ExecutionEvents(Construct):
-    """Rules on the end of executions.
+    """EventBridge rules that invoke functions when an execution of the sync ends.
 
-    Step Functions delivers these events at best effort. The schedules do the same work for an event
-    that was lost.
+    Step Functions may lose such an event. The scheduled functions then do the same work.
     """
 
     def __init__(

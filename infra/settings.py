@@ -76,7 +76,7 @@ class StageSettings:
 
     @property
     def service(self) -> str:
-        """Return the dimension `service` of the stage's metrics."""
+        """Return the value of the dimension `service` of the stage's metrics."""
         return f"mailsync-{self.name}"
 
     @property

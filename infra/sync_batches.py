@@ -13,10 +13,11 @@ MAX_EVENT_AGE = cdk.Duration.minutes(10)
 
 
 class SyncBatches(Construct):
-    """Retries and dead-letter queue of batches.
+    """Retries and dead-letter queue of `sync-accounts`, the function that checks a batch of
+    mailboxes.
 
-    Lambda invokes a failed batch twice more, then moves it to the queue. No mailbox is lost: the
-    mailboxes of a failed batch become due again.
+    Lambda retries a failed batch twice and then moves it to the queue. The batch's mailboxes become
+    due again by themselves.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:

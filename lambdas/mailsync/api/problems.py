@@ -252,7 +252,7 @@ def _is_multipart(event: APIGatewayProxyEventV2) -> bool:
 
 
 def exception_to_problem(error: Exception) -> Problem:
-    """Return the problem of an exception; `unexpected` (500) if no table lists its type."""
+    """Return the problem for an exception; `unexpected` (500) if no table lists its type."""
     match error:
         case ApiError():
             return error.problem

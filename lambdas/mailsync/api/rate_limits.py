@@ -29,7 +29,7 @@ class RateLimitedCall(StrEnum):
 
 
 def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
-    """Count one call of the user against the hourly limit of `kind`.
+    """Count one API call of the user against the hourly limit of its kind.
 
     Raises:
         ApiError: the limit is reached (429, with Retry-After).

@@ -35,10 +35,11 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 @router.delete(ACCOUNT_PATH)
 def remove_account(account_id: str) -> Response[str]:
-    """Disconnect the account, or purge it within `PURGE_BUDGET_S`.
+    """Disconnect the account and keep its mail, or delete it with its mail (purge).
 
-    The account changes in one transaction. If the function ends before it, the account is
-    unchanged and the request can be repeated.
+    A purge deletes what it can within `PURGE_BUDGET_S`; a scheduled function deletes the rest. If
+    the function ends before the first transaction, nothing has changed and the request can be
+    repeated.
     """
     deadline = time.monotonic() + PURGE_BUDGET_S
     account, data = _account_of_caller(account_id), _data()

@@ -41,12 +41,12 @@ class RemovalConfirmed(CamelModel):
 
 
 def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
-    """Return the removal for a response. None: neither messages nor folders are hidden."""
+    """Return the pending removal for a response. None: no message and no folder is hidden."""
     return to_pending_removal(removal) if removal.hidden or removal.folders else None
 
 
 def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
-    """Return the removal for a response."""
+    """Return the pending removal for a response."""
     return PendingRemoval(
         hidden=removal.hidden,
         gone=removal.gone,

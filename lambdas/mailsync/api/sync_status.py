@@ -12,7 +12,7 @@ SYNCING = "syncing"
 
 
 def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView:
-    """Return the status for a response."""
+    """Return the sync status of the account for a response."""
     syncing = account.sync_status == SYNCING and account.status == "active"
     progress, total = _progress(account.folders)
     rate = _rate(account, now)

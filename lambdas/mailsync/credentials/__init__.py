@@ -62,7 +62,8 @@ class CredentialStore(Protocol):
         ...
 
     def lock_for_renewal(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
-        """Lock the credentials of the account. The block must not use the store otherwise.
+        """Lock the account's credentials for a renewal; the `with` block must not use the store
+        otherwise.
 
         Raises:
             AccountNotConnected: the account has no credentials.
@@ -179,10 +180,9 @@ def open_stored_access_token(
     settings: Settings,
     known: Credentials | None = None,
 ) -> StoredAccessToken:
-    """Return the access of one account; the first use reads the store.
+    """Return a source of the account's access token; the first use reads the stored credentials.
 
-    Args:
-        known: the account's credentials, if the caller has just read them.
+    known: the account's credentials, if the caller has just read them. None: read them when needed.
     """
     return StoredAccessToken(account_id, store, vault, settings, known)
 
@@ -190,12 +190,10 @@ def open_stored_access_token(
 def get_access_token_without_lock(
     account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
 ) -> FixedAccessToken:
-    """Return a token for the last requests before the account's credentials are deleted.
+    """Return an access token for the last requests before the account's credentials are deleted.
 
-    The function takes no lock and does not store a renewed token, so other workers never wait.
-
-    Raises:
-        Errors of `StoredAccessToken`.
+    No lock is taken and a renewed token is not stored, so other workers never wait. Raises the
+    errors of `StoredAccessToken`.
     """
     credentials = store.credentials(account_id)
     stored = _stored(account_id, credentials, vault)

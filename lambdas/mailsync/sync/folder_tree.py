@@ -59,7 +59,7 @@ def read_mailbox(
 
     known: the stored folders.
     reading: how much of the folder tree to read.
-    since_s: seconds since the last sync. None: read every feed.
+    since_s: seconds since the last sync of the mailbox.
     """
     listing = mailbox.provider.list_folders(sort_by_activity(known), reading)
     moved = folders_with_changed_counts(listing, known)

@@ -21,7 +21,7 @@ from mailsync.errors import (
 
 
 class RequestTarget(Enum):
-    """What a request named; the meaning of an error depends on it."""
+    """What a request named: the mailbox or a stored link. The meaning of an error depends on it."""
 
     MAILBOX = "the mailbox"
     CURSOR = "a stored link of a folder"
@@ -35,7 +35,7 @@ TOO_LARGE_STATUS = -1
 
 @dataclass(frozen=True, slots=True)
 class GraphResponse:
-    """The response to a request or to one item of a batch; `body` is empty if it was not JSON."""
+    """The response to one request or to one item of a batch; `body` is empty if it is not JSON."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -51,26 +51,27 @@ class GraphResponse:
 
     @property
     def exceeds_concurrency(self) -> bool:
-        """Whether too many requests to the mailbox were in flight at once, those of other apps
-        included."""
+        """Return whether Graph rejected the request because too many others to the mailbox were in
+        flight."""
         error = self.body.get("error")
         message = error.get("message") if isinstance(error, Mapping) else None
         return self.status == 429 and "concurrency" in str(message).lower()
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same request may succeed in a moment."""
+        """Return whether the same request may succeed if it is repeated soon."""
         failed = self.status >= 500 or self.status == NO_RESPONSE_STATUS
         return self.throttled or (failed and self.code not in UNREADABLE_CAUSE_BY_CODE)
 
     @property
     def may_be_caused_by_message(self) -> bool:
-        """Whether this failed response, one message, may have failed because of that message."""
+        """Return whether the requested message may have caused the error, instead of the
+        mailbox."""
         return self.status == TOO_LARGE_STATUS or (self.is_transient and not self.throttled)
 
     @property
     def code(self) -> str:
-        """The error code; empty without one."""
+        """Return Graph's error code; empty if the response has none."""
         error = self.body.get("error")
         code = error.get("code") if isinstance(error, Mapping) else None
         return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
@@ -127,7 +128,7 @@ def is_gone(response: GraphResponse) -> bool:
 
 
 def to_error(response: GraphResponse, target: RequestTarget) -> MailsyncError:
-    """Return the error that a failed response stands for."""
+    """Return the MailsyncError for a failed response of Graph."""
     said = f"Microsoft Graph answered {response.status} {response.code or 'without a code'}"
     if response.status == NO_RESPONSE_STATUS:
         said = "Microsoft Graph sent no whole response"

@@ -55,9 +55,9 @@ _ALIASES = {
 def read_folders(
     graph: GraphClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
 ) -> FolderListing:
-    """Return every folder except search folders.
+    """Return every folder of the mailbox except search folders.
 
-    known: the folders of the last reading, the most important first.
+    known: the stored folders, those with the most recent change first.
 
     Raises:
         ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.

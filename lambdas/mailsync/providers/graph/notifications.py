@@ -1,4 +1,5 @@
-"""Parse what is posted to the webhook. The sender is unknown until the client state matches.
+"""Parse the requests that Graph sends to the webhook; a request proves its sender by the client
+state.
 
 Sources: Microsoft Graph docs, "Receive change notifications through webhooks" and "Reduce missing
     subscriptions and change notifications".
@@ -26,15 +27,15 @@ _LIFECYCLE = {
 
 
 class NotANotification(Exception):
-    """The body does not have the form that Microsoft Graph documents."""
+    """The body of a webhook request is not the documented JSON of a notification."""
 
 
 def answer_validation_request(raw_query: str) -> str | None:
-    """Return the response to the validation of a new subscription, or None without a validation
+    """Return the text that confirms a new subscription to Graph. None: the query has no validation
     token.
 
-    Characters that a browser could take for markup are escaped, as the documentation advises;
-    genuine tokens have none.
+    Characters that a browser could interpret as markup are escaped, as the documentation advises;
+    genuine tokens contain none.
 
     Raises:
         NotANotification: the token is empty or too long.
@@ -48,12 +49,12 @@ def answer_validation_request(raw_query: str) -> str | None:
 
 
 def read_notifications(body: bytes) -> Sequence[Notification]:
-    """Return the notifications of one request, each kind of each subscription once.
+    """Return the notifications in one webhook request, without repetitions.
 
-    Malformed items and unknown lifecycle events are left out.
+    Malformed items and unknown lifecycle events are skipped.
 
     Raises:
-        NotANotification: the body is no JSON object with a list `value`.
+        NotANotification: the body is not a JSON object with a list `value`.
     """
     try:
         parsed = orjson.loads(body)

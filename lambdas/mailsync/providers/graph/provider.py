@@ -73,10 +73,9 @@ _NO_DELTA = frozenset({400, 404, 405, 501})
 
 
 class GraphMailbox:
-    """A Microsoft 365 mailbox; see `MailProvider`. One object has one request in flight at a time.
+    """A Microsoft 365 mailbox; implements `MailProvider` with one call in flight at a time.
 
-    user: the id or address of the mailbox's user; None for the person whom the access token names.
-        A token of the application names no person.
+    user: id or address of the mailbox's user. None: the person who granted the access token.
     """
 
     def __init__(
@@ -158,7 +157,8 @@ class GraphMailbox:
         return pages
 
     def list_ids(self, folder: FolderRef) -> IdListing:
-        """List each id once: pages of a list shift when mail arrives, which repeats ids."""
+        """List each message of the folder once; pages shift when mail arrives, which repeats
+        messages."""
         path: str | None = (
             f"{self._messages(folder)}?$select={ENTRY_SELECTED}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
         )
@@ -184,8 +184,7 @@ class GraphMailbox:
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | GoneMessage | Unreadable]:
-        """Fetch messages in batches: Graph works on four items of a batch at once, the most that it
-        allows."""
+        """Fetch messages in batches, of which Graph processes four items at the same time."""
         paths = [self._message_path(remote_id) for remote_id in ids]
         responses = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
         if not one_by_one and any(response.status == TOO_LARGE_STATUS for response in responses):

@@ -35,7 +35,7 @@ def read_item(item: Mapping[str, Any]) -> GraphResponse:
 
 
 def read_list(response: GraphResponse, name: str) -> list[Mapping[str, Any]]:
-    """Return the list of objects with this name in a response.
+    """Return the list of JSON objects with this name in a response.
 
     Raises:
         ProviderUnavailable: the response has no such list.

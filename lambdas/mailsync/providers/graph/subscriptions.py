@@ -34,10 +34,10 @@ _RESOURCE = re.compile(r"/?(?:me|users(?:/|\(')(?P<user>[^/']+)(?:'\))?)/.+", re
 
 
 class GraphPush:
-    """The push subscriptions of a Microsoft 365 mailbox; see `PushProvider`.
+    """The push subscriptions of a Microsoft 365 mailbox; implements `PushProvider`.
 
-    user: as in `GraphMailbox`.
-    owner: the id of the mailbox's user, also where `user` is None.
+    user: id or address of the mailbox's user. None: the person who granted the access token.
+    owner: id of the mailbox's user, also if `user` is None.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class GraphPush:
         self._is_app_only = user is not None
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Subscribe to mail only: changes of folders are left to the schedule."""
+        """Subscribe to changes of messages; changes of folders are found by the scheduled
+        checks."""
         wanted = {
             "changeType": "created,updated,deleted",
             "resource": f"{self._graph.mailbox}/messages",
