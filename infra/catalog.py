@@ -335,11 +335,11 @@ EVENT_RULES: tuple[EventRule, ...] = (
 )
 
 RUN_CLOSER_FUNCTION = "close-run"
-"""Invoked when an execution of `mailbox-sync` ends with one of UNFINISHED_STATUSES."""
+"""Invoked when an execution of `mailbox-sync` ends with one of RUN_CLOSER_STATUSES."""
 RUN_CLOSER_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
 
 PUBLISHER_FUNCTION = "publish-events"
-"""Invoked when an execution ends with one of SELF_CLOSED_STATUSES, ahead of its schedule."""
+"""Invoked when an execution ends with one of PUBLISHER_STATUSES, ahead of its schedule."""
 PUBLISHER_STATUSES = ("FAILED", "SUCCEEDED")
 
 

@@ -315,7 +315,7 @@ def test_a_disconnection_that_timed_out_sends_nothing_afterwards(
         return access
 
     monkeypatch.setattr(push, "END_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(push, "unlocked_access", slow)
+    monkeypatch.setattr(push, "get_access_token_without_lock", slow)
 
     with subscribed.requests() as requests:
         subscribed.disconnect()

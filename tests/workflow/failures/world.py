@@ -114,7 +114,7 @@ class World:
             patch.setattr(module, "open_database", self._open_database, raising=False)
         patch.setattr(mailbox, "load_settings", lambda: self.settings)
         patch.setattr(mailbox, "open_vault", self._open_vault)
-        patch.setattr(mailbox, "open_access", lambda *_: self.access)
+        patch.setattr(mailbox, "open_stored_access_token", lambda *_: self.access)
         patch.setattr(mailbox, "open_provider", self._open_provider)
 
     def forget_keys(self) -> None:
