@@ -14,23 +14,27 @@ from math import ceil
 from pathlib import Path
 
 from infra.catalog import SCHEDULES
-from mailsync.decisions.freshness import MAX_FEED_AGE, MAX_THOROUGH_AGE, SMALL_MAILBOX_FOLDERS
+from mailsync.decisions.freshness import (
+    MAX_FEED_AGE,
+    MAX_FOLDERS_OF_SMALL_MAILBOX,
+    MAX_THOROUGH_AGE,
+)
 from mailsync.decisions.verify import MAX_COMPARISON_AGE
-from mailsync.providers.graph.folders import PAGE_FOLDERS
-from mailsync.providers.graph.provider import LIST_PAGE
+from mailsync.providers.graph.folders import FOLDERS_PER_PAGE
+from mailsync.providers.graph.provider import MESSAGES_PER_LIST_PAGE
 
 MEASURED_FILE = Path(__file__).with_name("measured.json")
 MINUTES_PER_MONTH = 30 * 24 * 60
-SERVICE_STEPS_PER_SYNC = 17
+GUIDE_SERVICE_STEPS_PER_SYNC = 17
 """Steps that the guide's workflow service charges for one sync of a dozen folders."""
-SERVICE_STEP_PRICE = 20 / 1e6
-GUIDE_STEPS = {100: 5, 1_000: 15, 10_000: 50}
+GUIDE_SERVICE_USD_PER_STEP = 20 / 1e6
+GUIDE_FIRST_SYNC_STEPS_BY_MESSAGES = {100: 5, 1_000: 15, 10_000: 50}
 """Steps of a first sync according to the guide, by the number of messages."""
-CHANGES_PER_DAY = 40
+CHECKS_WITH_CHANGES_PER_DAY = 40
 """Assumed checks of a mailbox per day that find changes."""
-CONFIRMATIONS_PER_DAY = 10
+REMOVAL_CONFIRMATIONS_PER_DAY = 10
 """Assumed further checks per day that request hidden mail by id for the second time."""
-EXECUTION_SHARE = 0.001
+SHARE_OF_CHECKS_WITH_EXECUTION = 0.001
 """Assumed share of checks that start an execution, because of many changes or a failure."""
 SCHEDULED_CALLS_PER_MONTH = sum(MINUTES_PER_MONTH // each.every_minutes for each in SCHEDULES)
 """Invocations of all schedules in a month."""
@@ -41,7 +45,7 @@ REQUESTS_PER_DELETION = 2
 GRAPH_REQUESTS_PER_HOUR = 60_000
 """Allowed requests of an app to a mailbox (Microsoft Graph docs, "throttling limits": 10,000 in
 10 minutes)."""
-ROLE_REQUESTS = 7
+REQUESTS_FOR_FOLDER_ROLES = 7
 """Requests for well-known folders in a daily reading of the folder tree."""
 EXAMPLE_MAILBOXES = ((12, 12), (100, 5), (512, 10), (1_000, 20))
 """Pairs of the number of folders and the number of folders that changed within a day."""
@@ -160,7 +164,7 @@ class CheckRequests:
         return self.tree + self.feeds
 
 
-def check_requests(folders: int, active: int, *, every_minutes: float) -> CheckRequests:
+def estimate_check_requests(folders: int, active: int, *, every_minutes: float) -> CheckRequests:
     """Return the mean requests of a check.
 
     The tree needs one request per 200 folders. Once an hour the top level is listed as well. Once a
@@ -175,17 +179,17 @@ def check_requests(folders: int, active: int, *, every_minutes: float) -> CheckR
     checks_per_hour = 60 / every_minutes
     hourly = MAX_FEED_AGE.total_seconds() / 3600 * checks_per_hour
     daily = MAX_THOROUGH_AGE.total_seconds() / 3600 * checks_per_hour
-    thorough = folders + ROLE_REQUESTS
-    inactive = 0 if folders <= SMALL_MAILBOX_FOLDERS else folders - active
+    thorough = folders + REQUESTS_FOR_FOLDER_ROLES
+    inactive = 0 if folders <= MAX_FOLDERS_OF_SMALL_MAILBOX else folders - active
     return CheckRequests(
-        tree=ceil(folders / PAGE_FOLDERS) * (1 + 1 / hourly) + thorough / daily,
+        tree=ceil(folders / FOLDERS_PER_PAGE) * (1 + 1 / hourly) + thorough / daily,
         feeds=folders - inactive + ceil(inactive * min(1.0, 1 / hourly)),
     )
 
 
-def comparison_requests(messages_of_folders: Sequence[int]) -> int:
+def count_id_comparison_requests(messages_of_folders: Sequence[int]) -> int:
     """Return the requests that list all ids of these folders once, as Mailsync does every week."""
-    return sum(max(1, ceil(messages / LIST_PAGE)) for messages in messages_of_folders)
+    return sum(max(1, ceil(messages / MESSAGES_PER_LIST_PAGE)) for messages in messages_of_folders)
 
 
 def monthly_usage(measured: Measurements, *, accounts: int, every_minutes: int) -> Usage:
@@ -195,8 +199,10 @@ def monthly_usage(measured: Measurements, *, accounts: int, every_minutes: int) 
     number of checks.
     """
     checks = accounts * MINUTES_PER_MONTH / every_minutes
-    changed = min(checks, accounts * (CHANGES_PER_DAY + CONFIRMATIONS_PER_DAY) * 30)
-    executions = checks * EXECUTION_SHARE
+    changed = min(
+        checks, accounts * (CHECKS_WITH_CHANGES_PER_DAY + REMOVAL_CONFIRMATIONS_PER_DAY) * 30
+    )
+    executions = checks * SHARE_OF_CHECKS_WITH_EXECUTION
     return (
         measured.idle.times(checks - changed)
         + measured.changed.times(changed)
@@ -206,10 +212,10 @@ def monthly_usage(measured: Measurements, *, accounts: int, every_minutes: int) 
     )
 
 
-def service_price_per_month(*, accounts: int, every_minutes: int) -> float:
+def price_guide_service_per_month(*, accounts: int, every_minutes: int) -> float:
     """Return the price of the guide's service, which runs all steps at every check."""
     checks = accounts * MINUTES_PER_MONTH / every_minutes
-    return checks * SERVICE_STEPS_PER_SYNC * SERVICE_STEP_PRICE
+    return checks * GUIDE_SERVICE_STEPS_PER_SYNC * GUIDE_SERVICE_USD_PER_STEP
 
 
 def cost_tables(measured: Measurements, prices: Prices) -> Iterator[str]:
@@ -245,9 +251,9 @@ def _initial_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     for messages, work in measured.initial.items():
         cost = price_usage(work.times(1_000), prices)
         yield (
-            f"| {messages:,} | {GUIDE_STEPS[messages]} | {work.transitions:.0f}"
-            f" | {work.invocations:.0f} | {work.gb_s:.1f} | {work.requests:.0f}"
-            f" | {cost.total:.2f} |"
+            f"| {messages:,} | {GUIDE_FIRST_SYNC_STEPS_BY_MESSAGES[messages]}"
+            f" | {work.transitions:.0f} | {work.invocations:.0f} | {work.gb_s:.1f}"
+            f" | {work.requests:.0f} | {cost.total:.2f} |"
         )
 
 
@@ -258,7 +264,7 @@ def _month_table(measured: Measurements, prices: Prices) -> Iterator[str]:
         for minutes in (15, 5):
             work = monthly_usage(measured, accounts=accounts, every_minutes=minutes)
             cost = price_usage(work, prices, scheduled_calls=SCHEDULED_CALLS_PER_MONTH, free=True)
-            service = service_price_per_month(accounts=accounts, every_minutes=minutes)
+            service = price_guide_service_per_month(accounts=accounts, every_minutes=minutes)
             yield (
                 f"| {accounts:,} | {minutes} min | ${cost.step_functions:,.2f}"
                 f" | ${cost.functions:,.2f} | ${cost.logs:,.2f} | **${cost.total:,.2f}**"
@@ -273,7 +279,7 @@ def _requests_table(*, every_minutes: float) -> Iterator[str]:
     )
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for folders, active in EXAMPLE_MAILBOXES:
-        check = check_requests(folders, active, every_minutes=every_minutes)
+        check = estimate_check_requests(folders, active, every_minutes=every_minutes)
         hour = check.total * 60 / every_minutes
         yield (
             f"| {folders:,} | {active} | {check.total:.1f} | {check.tree:.1f} | {check.feeds:.0f}"
@@ -287,7 +293,7 @@ def _quota_table() -> Iterator[str]:
     yield "| --- | ---: | --- |"
     for folders, messages in ((12, 10_000), (512, 100_000)):
         rest = [messages // 2 // (folders - 1)] * (folders - 1)
-        listed = comparison_requests([messages // 2, *rest])
+        listed = count_id_comparison_requests([messages // 2, *rest])
         what = f"comparing the ids of {messages:,} messages in {folders} folders"
         yield f"| {what} | {listed:,} | once a week |"
     for deleted in (20, 8_000):

@@ -21,7 +21,7 @@ from mailsync.store.queue_store import QueueStore
 from mailsync.store.statements import statements
 
 MAX_CLAIM_MS = 100
-CLAIM_S = 600
+CLAIM_LIFETIME_S = 600
 FILL_STATEMENT = """
 INSERT INTO mailsync.email_accounts
        (user_id, provider, provider_account_id, email_address, status, sync_status,
@@ -87,7 +87,7 @@ def _fill(settings: Settings, accounts: int, due: int) -> None:
 def _plan(settings: Settings, claim: int) -> str:
     connection = connect(settings)
     rows = connection.run(
-        f"EXPLAIN {statements()['claim_due_accounts']}", limit=claim, next_in_s=CLAIM_S
+        f"EXPLAIN {statements()['claim_due_accounts']}", limit=claim, next_in_s=CLAIM_LIFETIME_S
     )
     connection.close()
     return "\n".join(line for (line,) in rows)
@@ -98,7 +98,7 @@ def _time_ticks(settings: Settings, claim: int, times: int) -> float:
     queue, connection, times_ms = QueueStore(Database(settings)), connect(settings), []
     for _ in range(times):
         began = time.perf_counter()
-        claimed = queue.claim_due(claim, CLAIM_S)
+        claimed = queue.claim_due(claim, CLAIM_LIFETIME_S)
         times_ms.append((time.perf_counter() - began) * 1000)
         assert len(claimed) == claim, f"only {len(claimed)} were due: give more --due"
         connection.run(MARK_CHECKED, ids=list(claimed))
@@ -116,7 +116,7 @@ def _race(settings: Settings, claim: int, ticks: int) -> int:
     def tick(_: int) -> list[str]:
         database = Database(settings)
         try:
-            return list(QueueStore(database).claim_due(claim, CLAIM_S))
+            return list(QueueStore(database).claim_due(claim, CLAIM_LIFETIME_S))
         finally:
             database.close()
 

@@ -15,7 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cost import GUIDE_STEPS, Measurements, Usage, save_measurements
+from benchmarks.cost import (
+    GUIDE_FIRST_SYNC_STEPS_BY_MESSAGES,
+    Measurements,
+    Usage,
+    save_measurements,
+)
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import aws_client
 from localdev.engine.report import Report, read_reports
@@ -40,7 +45,7 @@ MINUTELY_FUNCTIONS = ("start-due-syncs", "publish-events", "measure-backlog")
 def measure_all() -> Measurements:
     """Measure every kind of work; a busy machine yields longer durations."""
     initial = {}
-    for messages in GUIDE_STEPS:
+    for messages in GUIDE_FIRST_SYNC_STEPS_BY_MESSAGES:
         with _stack(messages) as stack:
             account, initial[messages] = _first_sync(stack)
             print(f"  first sync of {messages:,} messages: {initial[messages]}", flush=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from dashboard.to_json import Json, to_json
-from mailsync.api.sync_status import to_view
+from mailsync.api.sync_status import to_sync_status_view
 from mailsync.store.account_store import FolderChoice, FoundDifference
 from mailsync.store.status_store import AccountStatus
 
@@ -16,7 +16,7 @@ from mailsync.store.status_store import AccountStatus
 def account_view(account: AccountStatus, now: datetime) -> Json:
     """Return the account's status as the API does, with the time of its next sync."""
     due = account.next_sync_at if account.status == "active" else None
-    return {**to_view(account, now).model_dump(by_alias=True), "nextSyncAt": due}
+    return {**to_sync_status_view(account, now).model_dump(by_alias=True), "nextSyncAt": due}
 
 
 def account_page(

@@ -82,7 +82,7 @@ class Queries:
 
     def _records(self, statement: str, **parameters: Any) -> list[Json]:
         with self._transaction() as tx:
-            return _camel(tx.records(statement, **parameters))
+            return _camel(tx.run_for_records(statement, **parameters))
 
     def _record(self, statement: str, kind: str, **parameters: Any) -> Json:
         found = self._records(statement, **parameters)
@@ -132,7 +132,7 @@ class Queries:
         """
         which = {"account_id": None, "status": None, "trigger": None, "run_id": run_id}
         with self._transaction() as tx:
-            found = tx.records("runs", **which, before_at="infinity", before_id="", limit=1)
+            found = tx.run_for_records("runs", **which, before_at="infinity", before_id="", limit=1)
             if not found:
                 raise NotFound("There is no run of this id.")
             folders = tx.run("run_folders", run_id=run_id)
@@ -149,13 +149,15 @@ class Queries:
 
     def accounts(self) -> tuple[AccountStatus, ...]:
         with self._database() as database:
-            return StatusStore(database).of_all_users()
+            return StatusStore(database).accounts_of_all_users()
 
     def account(self, account_id: str) -> AccountStatus:
         """Return the account's status. Raises NotFound."""
         with self._database() as database:
             known = _is_uuid(account_id)
-            found = StatusStore(database).of_all_users(AccountId(account_id)) if known else ()
+            found = (
+                StatusStore(database).accounts_of_all_users(AccountId(account_id)) if known else ()
+            )
         if not found:
             raise NotFound("There is no account of this id.")
         return found[0]

@@ -52,7 +52,7 @@ class AuroraDatabase(Construct):
 
     def allow_connect(self, function: SyncFunction) -> None:
         """Let the function connect as the schema's owner or as `mailsync_functions`, never both."""
-        owns = Capability.SCHEMA in function.spec.needs
+        owns = Capability.SCHEMA_OWNER_LOGIN in function.spec.needs
         user = OWNER_USER if owns else FUNCTIONS_USER
         function.role.add_to_policy(
             iam.PolicyStatement(actions=["rds-db:connect"], resources=[self._user_arn(user)])

@@ -11,18 +11,18 @@ STATEMACHINES = Path(__file__).resolve().parent.parent / "statemachine"
 
 
 class Capability(StrEnum):
-    """Something that a function may access; determines its permissions and settings."""
+    """A resource that a function may use; it determines the function's permissions and settings."""
 
     DATABASE = "database"
-    SCHEMA = "schema"  # the login of the database's owner
-    PROVIDER_LOGIN = "provider login"  # the app's client id and secret
+    SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
+    APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
     OPEN_TOKENS = "open tokens"  # kms:Decrypt
     SEAL_TOKENS = "seal tokens"  # kms:GenerateDataKey
-    WORKFLOWS = "workflows"  # start executions and describe them
+    START_WORKFLOWS = "workflows"  # start executions and describe them
     STOP_WORKFLOWS = "stop workflows"  # end executions
-    WORKFLOW_NAMES = "workflow names"  # the machines' ARNs, without any permission
-    FUNCTIONS = "functions"  # invoke `sync-accounts`
-    EVENT_BUS = "event bus"  # put events on it
+    WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
+    INVOKE_CHECK_FUNCTION = "functions"  # invoke `sync-accounts`
+    PUT_EVENTS = "event bus"  # put events on it
     APP_IDENTITY = "app identity"  # the key that verifies the application's JWT
     PUBLIC_URL = "public URL"  # where the API is reached from outside
 
@@ -79,10 +79,10 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Limits of one route for all callers together.
+    """Limits on the requests to one route of the API, for all callers together.
 
     rate: requests per second.
-    burst: requests at once.
+    burst: requests at the same moment.
     """
 
     rate: int
@@ -116,7 +116,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRule:
-    """A rule on the stage's bus: events of these detail types invoke `function`."""
+    """A rule on the stage's event bus that invokes `function` for events of these detail types."""
 
     name: str
     detail_types: tuple[str, ...]
@@ -125,7 +125,12 @@ class EventRule:
 
 _STORE = frozenset({Capability.DATABASE})
 _MAIL = frozenset(
-    {Capability.DATABASE, Capability.PROVIDER_LOGIN, Capability.OPEN_TOKENS, Capability.SEAL_TOKENS}
+    {
+        Capability.DATABASE,
+        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.OPEN_TOKENS,
+        Capability.SEAL_TOKENS,
+    }
 )
 
 AUTHORIZER = Function(
@@ -184,14 +189,16 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="reach-provider",
         purpose="Self-test: check that the mail provider responds.",
-        needs=frozenset({Capability.PROVIDER_LOGIN}),
+        needs=frozenset({Capability.APP_CREDENTIALS_AT_PROVIDER}),
     ),
     Function(name="write-and-read", purpose="Self-test: write and read a row.", needs=_STORE),
     # HTTP API
     Function(
         name="api",
         purpose="Start, stop and show syncs, manage accounts, run the self-test.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS, Capability.STOP_WORKFLOWS}),
+        needs=frozenset(
+            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.STOP_WORKFLOWS}
+        ),
     ),
     Function(
         name="connect",
@@ -199,10 +206,10 @@ FUNCTIONS: tuple[Function, ...] = (
         needs=frozenset(
             {
                 Capability.DATABASE,
-                Capability.PROVIDER_LOGIN,
+                Capability.APP_CREDENTIALS_AT_PROVIDER,
                 Capability.OPEN_TOKENS,
                 Capability.SEAL_TOKENS,
-                Capability.WORKFLOWS,
+                Capability.START_WORKFLOWS,
                 Capability.STOP_WORKFLOWS,
             }
         ),
@@ -218,7 +225,9 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="start-due-syncs",
         purpose="Hand due mailboxes to sync-accounts; recover stale runs.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS, Capability.FUNCTIONS}),
+        needs=frozenset(
+            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.INVOKE_CHECK_FUNCTION}
+        ),
         timeout_s=60,
     ),
     Function(
@@ -229,7 +238,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="sync-accounts",
         purpose="Check a batch of mailboxes and store small changes.",
-        needs=_MAIL | {Capability.WORKFLOWS},
+        needs=_MAIL | {Capability.START_WORKFLOWS},
         timeout_s=180,
         memory_mb=1024,
     ),
@@ -248,24 +257,24 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="close-run",
         purpose="Close the run of an execution that ended without closing it.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOW_NAMES}),
+        needs=frozenset({Capability.DATABASE, Capability.WORKFLOW_ARNS}),
     ),
     # events
     Function(
         name="receive-event",
         purpose="Start the sync or the self-test that an event requests.",
-        needs=frozenset({Capability.DATABASE, Capability.WORKFLOWS}),
+        needs=frozenset({Capability.DATABASE, Capability.START_WORKFLOWS}),
     ),
     Function(
         name="publish-events",
         purpose="Publish the outbox to the event bus.",
-        needs=frozenset({Capability.DATABASE, Capability.EVENT_BUS}),
+        needs=frozenset({Capability.DATABASE, Capability.PUT_EVENTS}),
         timeout_s=60,
     ),
     Function(
         name="migrate-database",
         purpose="Apply missing database migrations.",
-        needs=_STORE | {Capability.SCHEMA},
+        needs=_STORE | {Capability.SCHEMA_OWNER_LOGIN},
         timeout_s=300,
     ),
 )
@@ -326,12 +335,12 @@ EVENT_RULES: tuple[EventRule, ...] = (
 )
 
 RUN_CLOSER_FUNCTION = "close-run"
-"""Invoked when an execution of `mailbox-sync` ends with one of UNFINISHED_STATUSES."""
-UNFINISHED_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
+"""Invoked when an execution of `mailbox-sync` ends with one of RUN_CLOSER_STATUSES."""
+RUN_CLOSER_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
 
 PUBLISHER_FUNCTION = "publish-events"
-"""Invoked when an execution ends with one of SELF_CLOSED_STATUSES, ahead of its schedule."""
-SELF_CLOSED_STATUSES = ("FAILED", "SUCCEEDED")
+"""Invoked when an execution ends with one of PUBLISHER_STATUSES, ahead of its schedule."""
+PUBLISHER_STATUSES = ("FAILED", "SUCCEEDED")
 
 
 BATCH_FUNCTION = "sync-accounts"

@@ -6,7 +6,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 
-def dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:
+def create_dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:
     """Return a queue that keeps messages for 14 days; the caller adds an alarm on it."""
     queue = sqs.Queue(
         scope,

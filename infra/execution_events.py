@@ -12,10 +12,9 @@ from infra.sync_functions import SyncFunction, SyncFunctions
 
 
 class ExecutionEvents(Construct):
-    """Rules on the end of executions.
+    """EventBridge rules that invoke functions when an execution of the sync ends.
 
-    Step Functions delivers these events at best effort. The schedules do the same work for an event
-    that was lost.
+    Step Functions may lose such an event. The scheduled functions then do the same work.
     """
 
     def __init__(
@@ -30,8 +29,8 @@ class ExecutionEvents(Construct):
         self._machine = machine
         run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
         publisher = functions[catalog.PUBLISHER_FUNCTION]
-        self._add_rule("Unfinished", run_closer, catalog.UNFINISHED_STATUSES)
-        self._add_rule("ClosedItself", publisher, catalog.SELF_CLOSED_STATUSES)
+        self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_STATUSES)
+        self._add_rule("ClosedItself", publisher, catalog.PUBLISHER_STATUSES)
 
     def _add_rule(
         self, construct_id: str, function: SyncFunction, statuses: Collection[str]

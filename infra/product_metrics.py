@@ -10,13 +10,14 @@ from mailsync.metrics import NAMESPACE, RUNS_FAILED, Metric
 
 
 class ProductMetrics:
-    """The metrics of one stage."""
+    """The product's metrics of one stage, as CloudWatch metrics of CDK."""
 
     def __init__(self, stage: StageSettings) -> None:
         self._service = stage.service
 
     def metric(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return the metric: the maximum of a level in the period, else the sum."""
+        """Return a product metric for CloudWatch: the maximum of a gauge in the period, else the
+        sum."""
         return self._build(metric, period, {})
 
     def failed_runs(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
@@ -41,7 +42,10 @@ class ProductMetrics:
     def percentage(
         self, part: Metric, whole: Metric, *, of_at_least: int, period: cdk.Duration
     ) -> cloudwatch.MathExpression:
-        """Return `part` in percent of `whole`; 0 while `whole` is below `of_at_least`."""
+        """Return a CloudWatch expression: `part` in percent of `whole`.
+
+        of_at_least: minimum of `whole`; below it the percentage is 0.
+        """
         return cloudwatch.MathExpression(
             expression=f"IF(whole >= {of_at_least}, 100 * FILL(part, 0) / whole, 0)",
             using_metrics={"part": self.metric(part, period), "whole": self.metric(whole, period)},

@@ -10,7 +10,7 @@ from infra.catalog import FUNCTIONS
 # Scheme, host and port. Browsers reject `*` for requests with cookies, as in a sign-in.
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 ARCHITECTURES = ("arm64", "x86_64")
-DATABASES = ("external", "aurora")
+DATABASE_KINDS = ("external", "aurora")
 ANY_AUDIENCE = "*"
 LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
@@ -76,7 +76,7 @@ class StageSettings:
 
     @property
     def service(self) -> str:
-        """Return the dimension `service` of the stage's metrics."""
+        """Return the value of the dimension `service` of the stage's metrics."""
         return f"mailsync-{self.name}"
 
     @property
@@ -119,7 +119,7 @@ def _violations(stage: StageSettings) -> Iterator[str]:
     nowhere = stage.reserved_concurrency.keys() - {each.name for each in FUNCTIONS}
     rules = (
         (stage.architecture in ARCHITECTURES, f"architecture must be one of {ARCHITECTURES}"),
-        (stage.database in DATABASES, f"database must be one of {DATABASES}"),
+        (stage.database in DATABASE_KINDS, f"database must be one of {DATABASE_KINDS}"),
         (
             _is_capacity(stage.aurora_min_acu, stage.aurora_max_acu),
             "aurora_min_acu and aurora_max_acu must be multiples of 0.5 from 0.5 to 256, the first"

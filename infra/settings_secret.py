@@ -10,7 +10,7 @@ from constructs import Construct
 
 from infra.sync_functions import SyncFunction
 
-MANUAL_SETTINGS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
+OPERATOR_FILLED_SETTINGS = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
 
 
 class _ManualSecret(Construct):
@@ -58,7 +58,7 @@ class SettingsSecret(_ManualSecret):
             variable="SETTINGS_SECRET_ARN",
             description="Database URL, app registration and JWT key of Mailsync",
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=json.dumps(dict.fromkeys(MANUAL_SETTINGS, "")),
+                secret_string_template=json.dumps(dict.fromkeys(OPERATOR_FILLED_SETTINGS, "")),
                 generate_string_key="JWT_SECRET",
                 password_length=64,
                 exclude_punctuation=True,

@@ -62,9 +62,10 @@ class AlarmSpec:
 
 
 class SyncAlarms(Construct):
-    """The alarms of a stage; `topic` gets a notification when an alarm starts and when it ends.
+    """The CloudWatch alarms of a stage.
 
-    topic: None: alarms send no notifications.
+    topic: SNS topic that gets a notification when an alarm starts and when it ends. None: there are
+        no notifications.
     """
 
     def __init__(

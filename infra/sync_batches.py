@@ -5,7 +5,7 @@ from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
 from infra import catalog
-from infra.dead_letter_queue import dead_letter_queue
+from infra.dead_letter_queue import create_dead_letter_queue
 from infra.sync_functions import SyncFunction, SyncFunctions
 
 MAX_EVENT_AGE = cdk.Duration.minutes(10)
@@ -13,16 +13,17 @@ MAX_EVENT_AGE = cdk.Duration.minutes(10)
 
 
 class SyncBatches(Construct):
-    """Retries and dead-letter queue of batches.
+    """Retries and dead-letter queue of `sync-accounts`, the function that checks a batch of
+    mailboxes.
 
-    Lambda invokes a failed batch twice more, then moves it to the queue. No mailbox is lost: the
-    mailboxes of a failed batch become due again.
+    Lambda retries a failed batch twice and then moves it to the queue. The batch's mailboxes become
+    due again by themselves.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
         super().__init__(scope, construct_id)
         self._alias = functions[catalog.BATCH_FUNCTION].alias
-        self.lost_batches = dead_letter_queue(self, "LostBatches")
+        self.lost_batches = create_dead_letter_queue(self, "LostBatches")
         self._alias.configure_async_invoke(
             retry_attempts=2,
             max_event_age=MAX_EVENT_AGE,

@@ -52,7 +52,9 @@ class SyncDashboard(Construct):
             ),
             self._graph("Runs that ended well", metrics.RUNS_COMPLETED),
         )
-        failures = [self._metrics.failed_runs(each, _PERIOD) for each in metrics.FAILURES]
+        failures = [
+            self._metrics.failed_runs(each, _PERIOD) for each in metrics.ERROR_DIMENSION_VALUES
+        ]
         self._board.add_widgets(
             cloudwatch.GraphWidget(
                 title="Runs that failed, by error", left=failures, stacked=True, width=24

@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
 from infra import catalog
-from infra.dead_letter_queue import dead_letter_queue
+from infra.dead_letter_queue import create_dead_letter_queue
 from infra.sync_functions import SyncFunction, SyncFunctions
 
 
@@ -22,7 +22,7 @@ class SyncEvents(Construct):
         super().__init__(scope, construct_id)
         self.bus = events.EventBus(self, "Bus")
         _allow_own_account_only(self.bus)
-        self.lost_events = dead_letter_queue(self, "LostEvents")
+        self.lost_events = create_dead_letter_queue(self, "LostEvents")
         for each in catalog.EVENT_RULES:
             self._add(each, functions[each.function])
 

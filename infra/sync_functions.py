@@ -144,7 +144,10 @@ def _place(
 
     A function outside the VPC, such as the authorizer, starts faster.
     """
-    if network is None or not spec.needs & {Capability.DATABASE, Capability.PROVIDER_LOGIN}:
+    if network is None or not spec.needs & {
+        Capability.DATABASE,
+        Capability.APP_CREDENTIALS_AT_PROVIDER,
+    }:
         return {}
     _allow_network(role)
     return {
@@ -177,7 +180,7 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
         "POWERTOOLS_SERVICE_NAME": stage.service,
         "SETTINGS_VERSION": stage.settings_version,
     }
-    if Capability.PROVIDER_LOGIN in spec.needs:
+    if Capability.APP_CREDENTIALS_AT_PROVIDER in spec.needs:
         values |= {
             "GRAPH_URL": stage.graph_url,
             "MICROSOFT_AUTHORITY": stage.microsoft_authority,

@@ -6,7 +6,7 @@ from aws_cdk import aws_scheduler_targets as targets
 from constructs import Construct
 
 from infra import catalog
-from infra.dead_letter_queue import dead_letter_queue
+from infra.dead_letter_queue import create_dead_letter_queue
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunctions
 
@@ -26,7 +26,7 @@ class SyncSchedules(Construct):
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.lost_ticks = dead_letter_queue(self, "LostTicks")
+        self.lost_ticks = create_dead_letter_queue(self, "LostTicks")
         for each in catalog.SCHEDULES:
             scheduler.Schedule(
                 self,

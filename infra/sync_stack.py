@@ -56,16 +56,16 @@ class SyncStack(cdk.Stack):
 
         allow = {
             Capability.DATABASE: stateful.allow_use_database,
-            Capability.SCHEMA: stateful.allow_migrate,
-            Capability.PROVIDER_LOGIN: stateful.settings_secret.allow_read,
+            Capability.SCHEMA_OWNER_LOGIN: stateful.allow_migrate,
+            Capability.APP_CREDENTIALS_AT_PROVIDER: stateful.settings_secret.allow_read,
             Capability.APP_IDENTITY: stateful.settings_secret.allow_read,
             Capability.OPEN_TOKENS: stateful.token_key.allow_open,
             Capability.SEAL_TOKENS: stateful.token_key.allow_seal,
-            Capability.WORKFLOWS: workflows.allow_start,
+            Capability.START_WORKFLOWS: workflows.allow_start,
             Capability.STOP_WORKFLOWS: workflows.allow_stop,
-            Capability.WORKFLOW_NAMES: workflows.add_arns,
-            Capability.FUNCTIONS: batches.allow_invoke,
-            Capability.EVENT_BUS: events.allow_put,
+            Capability.WORKFLOW_ARNS: workflows.add_arns,
+            Capability.INVOKE_CHECK_FUNCTION: batches.allow_invoke,
+            Capability.PUT_EVENTS: events.allow_put,
             Capability.PUBLIC_URL: api.add_public_url,
         }
         functions.grant(allow)

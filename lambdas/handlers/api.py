@@ -7,12 +7,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.api.app import build_app
 from mailsync.api.problems import reject_large_body
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 
 app = build_app()
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return reject_large_body(event) or app.resolve(event, context)

@@ -7,12 +7,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.api.bearer import verify_bearer_token
 from mailsync.api.signing_keys import open_signing_keys
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.settings import load_settings
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # API Gateway caches the decision under the identity source, so the handler verifies that value.
     authorization = (event.get("identitySource") or [""])[0]

@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import RunId
 from mailsync.runs.trigger import open_trigger
 from mailsync.store.connection import open_database
@@ -14,7 +14,7 @@ from mailsync.store.run_store import RunStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     ended = event["detail"]
     run_id = RunId(ended["name"])

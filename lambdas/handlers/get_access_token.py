@@ -8,14 +8,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.waiting import wait_if_throttled
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     can_wait = event.get("canWait", False)
     return wait_if_throttled(lambda: _renewed(RunRef.from_state(event)), {}, can_wait=can_wait)

@@ -6,14 +6,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.errors import VerificationFailed
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     run = RunRef.from_state(event)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)

@@ -5,18 +5,18 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import AccountId, RunId
-from mailsync.runs.failure import read_failure
+from mailsync.runs.failure import parse_state_failure
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     account_id, run_id = AccountId(event["accountId"]), RunId(event["runId"])
     logger.append_keys(account_id=account_id, run_id=run_id)
-    error, message = read_failure(event["error"])
+    error, message = parse_state_failure(event["error"])
     RunStore(open_database()).fail(account_id, run_id, event["executionArn"], error, message)
     logger.error("sync_failed", error=error)

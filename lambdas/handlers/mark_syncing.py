@@ -5,14 +5,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.store.connection import open_database
 from mailsync.store.lease_store import LeaseStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = event["input"]
     logger.append_keys(account_id=request["accountId"], run_id=event["runId"])

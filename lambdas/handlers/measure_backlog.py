@@ -6,15 +6,15 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import count_gauges, metered
+from mailsync.metrics import count_gauges, emit_metrics
 from mailsync.store.backlog_store import BacklogStore
 from mailsync.store.connection import open_database
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
-    backlog = asdict(BacklogStore(open_database()).now())
+    backlog = asdict(BacklogStore(open_database()).measure())
     count_gauges(**backlog)
     logger.info("backlog", **backlog)
     return backlog

@@ -4,19 +4,24 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.events.outgoing import MAX_DELETED, RETENTION_DAYS, EventBus, publish_outbox
+from mailsync.events.outgoing import (
+    MAX_EVENTS_DELETED_PER_CALL,
+    RETENTION_DAYS,
+    EventBus,
+    publish_outbox,
+)
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.outbox_store import OutboxStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
     result = publish_outbox(outbox, EventBus(load_settings().event_bus_name))
-    deleted = outbox.forget(days=RETENTION_DAYS, limit=MAX_DELETED)
+    deleted = outbox.delete_published(days=RETENTION_DAYS, limit=MAX_EVENTS_DELETED_PER_CALL)
     logger.info("events_published", published=result.published, refused=result.refused)
     return {"published": result.published, "refused": result.refused, "forgotten": deleted}

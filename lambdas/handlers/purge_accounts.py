@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import ControlStore
 from mailsync.store.limit_store import LimitStore
@@ -15,7 +15,7 @@ PURGE_BUDGET_S = 40.0
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    swept = LimitStore(open_database()).sweep()
+    swept = LimitStore(open_database()).delete_expired_rows()
     return {"purged": purge_marked(ControlStore(open_database()), PURGE_BUDGET_S), "swept": swept}

@@ -5,13 +5,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.store.connection import open_database
 from mailsync.store.migrate import require_usable
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     require_usable(open_database())
     return {"database": "reached"}

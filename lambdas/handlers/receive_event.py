@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.events.incoming import EventReceiver
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
@@ -15,7 +15,7 @@ from mailsync.store.connection import open_database
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = load_settings()
     receiver = EventReceiver(AccountStore(open_database()), open_trigger(), StepFunctions())

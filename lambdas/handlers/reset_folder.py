@@ -5,14 +5,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import FolderId, RunRef
 from mailsync.store.connection import open_database
 from mailsync.store.folder_store import FolderStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     run = RunRef.from_state(event)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)

@@ -4,10 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.due import CLAIMED_FOR_S, MAX_PER_TICK
+from mailsync.decisions.due import DUE_CLAIM_LIFETIME_S, MAX_MAILBOXES_CLAIMED_PER_TICK
 from mailsync.log import logger
-from mailsync.metrics import metered
-from mailsync.runs.batches import Batches
+from mailsync.metrics import emit_metrics
+from mailsync.runs.batches import CheckBatchInvoker
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
@@ -18,12 +18,12 @@ SILENT_S, MAX_RECOVERED = 60, 100
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     # Checks come first: they need no Step Functions, so an outage there must not delay them.
     runs, queue = RunStore(open_database()), QueueStore(open_database())
-    due = queue.claim_due(MAX_PER_TICK, CLAIMED_FOR_S)
-    batches = Batches(queue, load_settings().sync_accounts_arn).invoke_async(due)
+    due = queue.claim_due(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
+    batches = CheckBatchInvoker(queue, load_settings().sync_accounts_arn).invoke_async(due)
     stale = runs.stale_runs(SILENT_S, MAX_RECOVERED)
     logger.info("tick", stale=len(stale), due=len(due), batches=batches)
     open_trigger().recover_all(stale)

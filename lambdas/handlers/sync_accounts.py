@@ -6,13 +6,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import AccountId
 from mailsync.sync.batch import sync_accounts
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     report = sync_accounts(
         [AccountId(each) for each in event["accountIds"]],

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import FolderId, RunRef
 from mailsync.sync.folder_pages import sync_folder
 from mailsync.sync.mailbox import open_mailbox
@@ -13,7 +13,7 @@ from mailsync.sync.waiting import wait_if_throttled
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def remaining_s() -> float:
         return context.get_remaining_time_in_millis() / 1000

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
@@ -13,7 +13,7 @@ from mailsync.sync.waiting import wait_if_throttled
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metered
+@emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     nothing = {"folderIds": [], "atOnce": 1}
     can_wait = event.get("canWait", False)

@@ -28,10 +28,10 @@ class MailsyncError(Exception):
 
 
 class AccessRevoked(MailsyncError):
-    """No access token can be had until a person acts; the account is closed.
+    """The provider rejects access to the mailbox until a person acts; the account is closed.
 
-    is_final: the identity platform says that the grant has ended, so only a new sign-in helps. The
-        schedule retries an account that was closed for another reason.
+    is_final: the identity platform reports that the grant has ended, so only a new sign-in helps.
+        False: scheduled checks keep trying to get an access token.
     """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
@@ -56,7 +56,7 @@ class FolderGone(MailsyncError):
 
 
 class LeaseLost(MailsyncError):
-    """Another execution owns the mailbox; this one's write was not made."""
+    """Another execution holds the lease of the mailbox, so the database rejected this write."""
 
 
 class ProviderRejected(MailsyncError):
@@ -64,7 +64,10 @@ class ProviderRejected(MailsyncError):
 
 
 class ProviderThrottled(MailsyncError):
-    """The provider asks for a pause: `retry_after_s` seconds, or None if it named no time."""
+    """The provider throttles requests to the mailbox.
+
+    retry_after_s: seconds that the provider asks to wait. None: it named no time.
+    """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -84,7 +87,9 @@ class SettingMissing(MailsyncError):
 
 
 class StoreRejected(MailsyncError):
-    """The database rejects a statement for good. Its message is dropped: it may quote mail.
+    """The database rejects a statement, and a retry would fail again.
+
+    The database's own message is dropped, because it may quote mail.
 
     blames_values: the statement would succeed with other values.
     """
@@ -95,13 +100,14 @@ class StoreRejected(MailsyncError):
 
 
 class StoreUnavailable(MailsyncError):
-    """The database rejected or lost the connection. The transaction did not take place."""
+    """The database is unreachable or overloaded, or the connection was lost; repeat the
+    transaction."""
 
 
 class VerificationFailed(MailsyncError):
     """The run ended without a verification of every folder; it is stored as failed."""
 
 
-def leaves() -> frozenset[str]:
-    """Return the names of all errors that a function may raise."""
+def leaf_error_names() -> frozenset[str]:
+    """Return the names of all errors that a function may raise: the subclasses of MailsyncError."""
     return frozenset(each.__name__ for each in MailsyncError.__subclasses__())

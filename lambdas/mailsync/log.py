@@ -1,7 +1,7 @@
-"""The logger: JSON lines with a fixed event name and fixed keys; ids and counts only.
+"""The logger of all modules: JSON lines with a constant event name; values are ids and counts only.
 
-httpx logs whole URLs at INFO, and a delta link contains its token, so this module sets httpx to
-WARNING. Every module takes the logger from here.
+httpx logs whole URLs at INFO, and a delta link contains a token, so this module sets httpx to
+WARNING.
 """
 
 import logging

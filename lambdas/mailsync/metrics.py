@@ -5,7 +5,7 @@ counting costs no call (Amazon CloudWatch docs, "Using the embedded metric forma
 function that is killed or times out prints nothing: alarms and graphs use metrics, the rows are the
 truth. Each metric has the dimension `service`, such as `mailsync-prod`; `RunsFailed` also has
 `error`. Each combination of dimensions costs about $0.30 a month, so nothing that grows with the
-number of mailboxes is a dimension. `MAX_SERIES` is the number of combinations.
+number of mailboxes is a dimension. `MAX_METRIC_SERIES` is the number of combinations.
 """
 
 import threading
@@ -19,7 +19,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
 )
 
-from mailsync.errors import leaves
+from mailsync.errors import leaf_error_names
 
 NAMESPACE = "Mailsync"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -27,7 +27,10 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric. `is_gauge`: the current level, reported once a minute; other metrics add up."""
+    """A CloudWatch metric.
+
+    is_gauge: the value is a current level, reported once a minute. False: values are summed.
+    """
 
     name: str
     unit: Literal["Count", "Seconds"]
@@ -70,11 +73,13 @@ FUNCTION_FAILED = "FunctionFailed"
 """Error of a run whose function was killed, timed out or could not be started."""
 UNEXPECTED = "Unexpected"
 """Error of a run that failed with an unnamed error: a defect."""
-OUTCOMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
+RUN_OUTCOME_ERRORS = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
 """Error names of failed runs that no function raises."""
-FAILURES = tuple(sorted(leaves() | OUTCOMES | {FUNCTION_FAILED, UNEXPECTED}))
+ERROR_DIMENSION_VALUES = tuple(
+    sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED, UNEXPECTED})
+)
 """All values of the dimension `error`."""
-MAX_SERIES = len(METRICS) - 1 + len(FAILURES)
+MAX_METRIC_SERIES = len(METRICS) - 1 + len(ERROR_DIMENSION_VALUES)
 """The number of combinations of name and dimensions that one stage can have."""
 
 _PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")
@@ -82,8 +87,8 @@ _counted: Counter[tuple[str, str | None]] = Counter()
 _lock = threading.Lock()
 
 
-def count(metric: Metric, amount: float = 1) -> None:
-    """Add to a metric of this invocation."""
+def count_metric(metric: Metric, amount: float = 1) -> None:
+    """Add `amount` to a metric; it is published when the invocation ends."""
     _add(metric, None, amount)
 
 
@@ -96,31 +101,35 @@ def count_gauges(
     contradicted: int,
     to_reconnect: int,
 ) -> None:
-    """Report the current levels; once per invocation, by one function only."""
-    count(DUE_BACKLOG, due)
-    count(OLDEST_OVERDUE, overdue_s)
-    count(OLDEST_UNPUBLISHED, unpublished_s)
-    count(QUARANTINED, quarantined)
-    count(CONTRADICTED, contradicted)
-    count(TO_RECONNECT, to_reconnect)
+    """Report the current level of every gauge metric. Only `measure-backlog` calls it, once per
+    invocation."""
+    count_metric(DUE_BACKLOG, due)
+    count_metric(OLDEST_OVERDUE, overdue_s)
+    count_metric(OLDEST_UNPUBLISHED, unpublished_s)
+    count_metric(QUARANTINED, quarantined)
+    count_metric(CONTRADICTED, contradicted)
+    count_metric(TO_RECONNECT, to_reconnect)
 
 
 def count_failure(error: str, *, closes_account: bool = False) -> None:
-    """Count a failed run by its error, and a closed account where the failure closed it."""
+    """Count a failed run under its error name.
+
+    closes_account: whether the failure also closed the account, which is counted separately.
+    """
     _add(RUNS_FAILED, failure_name(error), 1)
     if closes_account:
-        count(ACCOUNTS_CLOSED)
+        count_metric(ACCOUNTS_CLOSED)
 
 
 def failure_name(error: str) -> str:
-    """Return the value of the dimension `error` for the error name of a run."""
+    """Return the value of the metric dimension `error` for the error name of a failed run."""
     if error.startswith(_PLATFORM):
         return FUNCTION_FAILED
-    return error if error in FAILURES else UNEXPECTED
+    return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED
 
 
-def metered(handler: Handler) -> Handler:
-    """Decorate a handler to print its metrics when it ends, also when it raises."""
+def emit_metrics(handler: Handler) -> Handler:
+    """Decorate a Lambda handler to print its counted metrics when it returns or raises."""
 
     @wraps(handler)
     def run(event: Any, context: Any) -> Any:

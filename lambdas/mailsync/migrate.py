@@ -6,7 +6,7 @@ import sys
 from mailsync.errors import MailsyncError
 from mailsync.settings import load_settings
 from mailsync.store.connection import database_target
-from mailsync.store.migrate import migrate, plan
+from mailsync.store.migrate import migrate, plan_migrations
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings()
         target = database_target(settings, as_owner=True)
-        versions = plan(settings) if only_plan else migrate(settings)
+        versions = plan_migrations(settings) if only_plan else migrate(settings)
     except MailsyncError as error:
         print(error, file=sys.stderr)
         return 1

@@ -29,11 +29,14 @@ def read_body(
     *,
     hold: Callable[[int], object] = lambda _: None,
 ) -> bytearray | None:
-    """Return the decompressed body; None as soon as it exceeds the limit, without reading the rest.
+    """Read and decompress the body of an HTTP response.
 
-    raw: the body in chunks, as the connection delivers it.
-    encoding: its Content-Encoding.
-    hold: called with the size of each chunk before it is kept; what it raises ends the reading.
+    Returns None as soon as the body exceeds `limit_bytes`, without reading the rest.
+
+    raw: the body in chunks, as received.
+    encoding: value of Content-Encoding.
+    hold: called with the size of each decompressed chunk before it is kept; an exception from it
+        ends the reading.
 
     Raises:
         UnreadableBody: the body cannot be decompressed.

@@ -8,10 +8,11 @@ MAX_RETRY_AFTER_S = 3600.0
 
 
 def retry_after_s(header: str | None, *, now: datetime | None = None) -> float | None:
-    """Return the seconds of a `Retry-After` header, 0 to 3600, or None without a usable one.
+    """Return the seconds that a `Retry-After` header requests, from 0 to 3600.
 
-    Accepts both forms of RFC 9110, section 10.2.3, and fractions of seconds, which Microsoft Graph
-    sends although the RFC does not allow them (Microsoft Graph docs, throttling).
+    Returns None if the header is missing or malformed. Accepts both forms of RFC 9110, section
+    10.2.3, and fractions of seconds, which Microsoft Graph sends although the RFC does not allow
+    them (Microsoft Graph docs, throttling).
     """
     if not header:
         return None

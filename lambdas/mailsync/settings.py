@@ -68,7 +68,7 @@ CALLS_PER_HOUR: Mapping[str, int] = {
 }
 """Per user; over all users for `self-tests`. docs/api.md lists the calls of each kind."""
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
 HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
@@ -79,13 +79,13 @@ _WEB_URL = re.compile(
 )
 """Without user, password and fragment: libraries quote a URL that they cannot parse."""
 ANY_AUDIENCE = "*"
-HS256_KEY_BYTES = 32
+MIN_HS256_KEY_BYTES = 32
 """The output length of the hash (RFC 7518, 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """A database login."""
+class DatabaseLogin:
+    """A user name and password of the database."""
 
     user: str
     password: str = field(repr=False)
@@ -106,28 +106,34 @@ class Settings:
         return self._required(self.database_setting(as_owner=True))
 
     def database_setting(self, *, as_owner: bool) -> str:
-        """Return the name of the setting with the URL: migrations may have one of their own."""
+        """Return the name of the setting that contains the database URL.
+
+        as_owner: whether the caller connects as the owner of the schema, as migrations do.
+        """
         has_own = as_owner and self._values.get("MIGRATION_DATABASE_URL", "").strip()
         return "MIGRATION_DATABASE_URL" if has_own else "DATABASE_URL"
 
     @property
     def database_auth(self) -> str:
-        """`password` or `iam`."""
+        """Return how functions authenticate to the database: `password` or `iam`."""
         auth = self._values.get("DATABASE_AUTH") or "password"
         if auth not in ("password", "iam"):
             raise SettingMissing("DATABASE_AUTH must be 'password' or 'iam'.")
         return auth
 
     @property
-    def functions_login(self) -> Login | None:
-        """The login that migrations create for the functions; None if the operator creates it."""
+    def functions_login(self) -> DatabaseLogin | None:
+        """Return the database login that migrations create for the functions.
+
+        None: the operator creates it.
+        """
         arn = self._values.get("FUNCTIONS_LOGIN_SECRET_ARN")
         if not arn:
             return None
         secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn)
         if not {"username", "password"} <= secret.keys():
             raise SettingMissing("The secret behind FUNCTIONS_LOGIN_SECRET_ARN names no login.")
-        return Login(secret["username"], secret["password"])
+        return DatabaseLogin(secret["username"], secret["password"])
 
     @property
     def database_ca_bundle(self) -> str | None:
@@ -155,7 +161,7 @@ class Settings:
 
     @property
     def microsoft_tenants(self) -> frozenset[str]:
-        """In lower case."""
+        """Return the lower-case ids of organisations whose mailboxes administrators may connect."""
         listed = self._values.get("MICROSOFT_TENANTS", "").lower().split(",")
         tenants = frozenset(each.strip() for each in listed if each.strip())
         if not all(_TENANT.fullmatch(each) for each in tenants):
@@ -170,7 +176,8 @@ class Settings:
         return path
 
     def tls(self) -> ssl.SSLContext:
-        """What verifies a provider: the bundle of CA_BUNDLE, or the system's."""
+        """Return the TLS context for providers; it trusts CA_BUNDLE, or else the system's
+        authorities."""
         return ssl.create_default_context(cafile=self.ca_bundle)
 
     @property
@@ -195,7 +202,7 @@ class Settings:
 
     @property
     def jwt_jwks_url(self) -> str | None:
-        """None: the application signs with `jwt_secret`. One of the two must be set, not both."""
+        """Return the URL of the JWT issuer's key set. None: the application uses `jwt_secret`."""
         has_url, has_secret = (
             bool(self._values.get(name, "").strip()) for name in ("JWT_JWKS_URL", "JWT_SECRET")
         )
@@ -214,16 +221,19 @@ class Settings:
     @property
     def jwt_secret(self) -> str:
         secret = self._required("JWT_SECRET")
-        if len(secret.encode()) < HS256_KEY_BYTES:
-            raise SettingMissing(f"JWT_SECRET is too short: HS256 needs {HS256_KEY_BYTES} bytes.")
+        if len(secret.encode()) < MIN_HS256_KEY_BYTES:
+            raise SettingMissing(
+                f"JWT_SECRET is too short: HS256 needs {MIN_HS256_KEY_BYTES} bytes."
+            )
         return secret
 
     @property
     def jwt_audiences(self) -> tuple[str, ...]:
-        """Each is enough; none: not checked.
+        """Return the accepted `aud` claims, of which a token needs one. Empty: the claim is not
+        checked.
 
-        An issuer signs for all of its clients with the same keys, so with JWT_JWKS_URL one must be
-        named, or ANY_AUDIENCE.
+        With JWT_JWKS_URL, an audience or ANY_AUDIENCE must be set, because an issuer signs the
+        tokens for all its clients with the same keys.
         """
         named = [each.strip() for each in self._values.get("JWT_AUDIENCE", "").split(",")]
         audiences = tuple(each for each in named if each)
@@ -256,7 +266,8 @@ class Settings:
 
     @property
     def calls_per_hour(self) -> Mapping[str, int]:
-        """By kind, those that are not set by default."""
+        """Return the hourly rate limit of a user for each kind of call, from API_LIMITS or the
+        defaults."""
         named = (each.partition("=") for each in self._values.get("API_LIMITS", "").split(","))
         limits = {kind.strip(): number.strip() for kind, _, number in named if kind.strip()}
         if not limits.keys() <= CALLS_PER_HOUR.keys() or not all(
@@ -270,7 +281,10 @@ class Settings:
 
     @property
     def app_inbox_url(self) -> str:
-        """Of the application, so it may have a scheme of its own."""
+        """Return the URL of the application's inbox, to which the browser returns after a sign-in.
+
+        A mobile application's URL may have a scheme of its own.
+        """
         url = self._required("APP_INBOX_URL")
         try:
             has_scheme = bool(urlsplit(url).scheme)
@@ -306,22 +320,21 @@ class Settings:
 
 def _is_private(url: re.Match[str]) -> bool:
     """Return whether requests to this URL are encrypted or stay on this machine."""
-    return url["scheme"] == "https" or url["host"].strip("[]") in LOOPBACK
+    return url["scheme"] == "https" or url["host"].strip("[]") in LOOPBACK_HOSTS
 
 
-def is_private_url(url: str) -> bool:
-    """Return whether it is a well-formed https URL, or one of this machine."""
+def is_https_or_loopback_url(url: str) -> bool:
+    """Return whether the URL is well-formed and uses https or the host of this machine."""
     found = _WEB_URL.fullmatch(url)
     return found is not None and _is_private(found)
 
 
 @cache
 def load_settings() -> Settings:
-    """The settings of this process; read once.
+    """Return the settings of this process, read on the first call.
 
     Raises:
-        SettingMissing: a secret that the environment names cannot be read, or is not a JSON
-            object.
+        SettingMissing: a secret that the environment names cannot be read or is not a JSON object.
     """
     values: dict[str, str] = {}
     for name in ("SETTINGS_SECRET_ARN", "MIGRATION_SECRET_ARN"):

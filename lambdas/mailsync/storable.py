@@ -1,11 +1,11 @@
-"""Text in the form in which Postgres and UTF-8 can store it.
+"""Convert text to a form that Postgres and UTF-8 can store.
 
-Texts must be compared in this form with their rows.
+Compare a text with a stored row only after this conversion.
 """
 
 
 def storable(text: str) -> str:
-    """Drop NUL characters, and replace each lone surrogate by U+FFFD."""
+    """Return the text without NUL characters and with U+FFFD for each lone surrogate."""
     if text.isascii() and "\0" not in text:
         return text
     return (

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from mailsync.decisions.verify import Cause, Difference
+from mailsync.decisions.verify import ContradictionCause, ListingContradiction
 from mailsync.model import AccountId, FolderId, IdListing, RemoteId, RunRef
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.folder_store import MAX_DIFFERENCES, FolderStore
+from mailsync.store.folder_store import MAX_RECORDED_CONTRADICTIONS, FolderStore
 from mailsync.store.queue_store import QueueStore
 from tests.api.conftest import Connect
 from tests.api.requests import Api, Sql
@@ -47,16 +47,21 @@ def test_an_account_shows_a_hundred_differing_ids_of_each_folder(
     api: Api, account_id: AccountId, run: RunRef, database: Database
 ) -> None:
     first, second = (FolderId(each) for each in folder_ids(api, account_id))
-    many = [Difference(RemoteId(f"m{each:03}"), Cause.MISSING) for each in range(250)]
+    many = [
+        ListingContradiction(RemoteId(f"m{each:03}"), ContradictionCause.MISSING)
+        for each in range(250)
+    ]
     folders, listing = FolderStore(database), IdListing(())
     folders.mark_compared(run, first, listing, many)
-    folders.mark_compared(run, second, listing, [Difference(RemoteId("s"), Cause.SURPLUS)])
+    folders.mark_compared(
+        run, second, listing, [ListingContradiction(RemoteId("s"), ContradictionCause.SURPLUS)]
+    )
 
     shown = api(f"GET {one(account_id)}").json
 
     assert [each["differing"] for each in shown["folders"]] == [250, 1]
     assert [each["messageId"] for each in shown["differences"]][:2] == ["m000", "m001"]
-    assert len(shown["differences"]) == MAX_DIFFERENCES + 1
+    assert len(shown["differences"]) == MAX_RECORDED_CONTRADICTIONS + 1
     assert shown["differences"][-1].items() >= {"folderId": second, "cause": "surplus"}.items()
 
 

@@ -13,7 +13,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from handlers.authorize import handler
-from mailsync.api.bearer import CLOCK_LEEWAY_S, MAX_TOKEN_CHARS
+from mailsync.api.bearer import CLOCK_LEEWAY_S, MAX_JWT_CHARS
 from mailsync.api.caller import is_caller_admin
 from mailsync.api.signing_keys import open_signing_keys
 from mailsync.errors import SettingMissing
@@ -122,7 +122,7 @@ def test_the_sample_event_is_refused() -> None:
         pytest.param(a_token("", "none"), id="unsigned"),
         pytest.param(a_token(nbf=in_s(AN_HOUR)), id="not yet valid"),
         pytest.param(a_token(iat=in_s(AN_HOUR)), id="issued in the future"),
-        pytest.param(a_token(padding="x" * MAX_TOKEN_CHARS), id="very long"),
+        pytest.param(a_token(padding="x" * MAX_JWT_CHARS), id="very long"),
         pytest.param(a_token()[:-2], id="cut"),
         pytest.param(a_token().replace("Bearer", "Basic"), id="another scheme"),
         pytest.param("Bearer", id="no token"),

@@ -13,7 +13,7 @@ import pytest
 from handlers.start_due_syncs import handler
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId
-from mailsync.runs.batches import Batches
+from mailsync.runs.batches import CheckBatchInvoker
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import Database
@@ -103,7 +103,7 @@ def test_due_mailboxes_are_checked_while_step_functions_refuses(
         def invoke(self, **call: Any) -> None:
             woken.extend(json.loads(call["Payload"])["accountIds"])
 
-    environment.setattr(Batches, "_client", Lambda())
+    environment.setattr(CheckBatchInvoker, "_client", Lambda())
     environment.setenv("SYNC_ACCOUNTS_ARN", "arn")
     environment.setenv("MAILBOX_SYNC_ARN", "not an arn")
     load_settings.cache_clear()

@@ -205,7 +205,7 @@ def test_a_renewal_in_progress_is_not_waited_for(
 ) -> None:
     """It holds the row for as long as the identity platform takes; the schedule deletes it then."""
     renewer = Database(settings)
-    with CredentialStore(renewer).renewing(account_id):
+    with CredentialStore(renewer).lock_for_renewal(account_id):
         began = time.monotonic()
         response = remove(api, account_id, data)
         assert time.monotonic() - began < 2
@@ -307,7 +307,7 @@ def test_an_event_written_while_the_account_is_deleted_goes_with_it(
     with ThreadPoolExecutor() as pool:
         with other.transaction() as failing:
             failing.run("lock_account", account_id=account_id)
-            purging = pool.submit(store.purge_rest, account_id)
+            purging = pool.submit(store.delete_emptied_account, account_id)
             wait([purging], timeout=0.3)
             failing.run(
                 "add_to_outbox", account_id=account_id, type="sync.failed", detail=to_json({})

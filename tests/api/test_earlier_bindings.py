@@ -19,7 +19,7 @@ from localdev.simulators.service import TENANT_ID
 from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, SealingKey, Vault
 from mailsync.errors import AccessRevoked
-from mailsync.model import AccountId, FolderId, RunRef, Sealed
+from mailsync.model import AccountId, FolderId, RunRef, SealedSecret
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
@@ -62,7 +62,7 @@ def vault(
     return open_vault()
 
 
-def opens_under(binding: bytes, key: SealingKey, sealed: Sealed) -> bool:
+def opens_under(binding: bytes, key: SealingKey, sealed: SealedSecret) -> bool:
     try:
         key.cipher.decrypt(sealed.data[:12], sealed.data[12:], binding)
     except InvalidTag:
@@ -70,10 +70,12 @@ def opens_under(binding: bytes, key: SealingKey, sealed: Sealed) -> bool:
     return True
 
 
-def earlier(key: SealingKey, place: SealingContext, text: str) -> Sealed:
+def earlier(key: SealingKey, place: SealingContext, text: str) -> SealedSecret:
     """Sealed as the version before did: its own line of code."""
     nonce = b"123456789012"
-    return Sealed(key.id, nonce + key.cipher.encrypt(nonce, text.encode(), place.owner.encode()))
+    return SealedSecret(
+        key.id, nonce + key.cipher.encrypt(nonce, text.encode(), place.owner.encode())
+    )
 
 
 def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
@@ -85,10 +87,12 @@ def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
         "SELECT user_id, flow_key_id, flow_sealed FROM mailsync.sign_ins"
     )
 
-    assert "RefreshToken" in json.loads(vault.open(grant_context(ANN), Sealed(grant_key, grant)))
-    assert vault.open(access_token_context(ANN), Sealed(access_key, access)).count(".") == 2
-    assert "deltatoken=earlier" in vault.open(OF_FOLDER, Sealed(cursor_key, cursor))
-    sign_in = vault.open(SealingContext(SealedColumn.SIGN_IN, user), Sealed(flow_key, flow))
+    assert "RefreshToken" in json.loads(
+        vault.open(grant_context(ANN), SealedSecret(grant_key, grant))
+    )
+    assert vault.open(access_token_context(ANN), SealedSecret(access_key, access)).count(".") == 2
+    assert "deltatoken=earlier" in vault.open(OF_FOLDER, SealedSecret(cursor_key, cursor))
+    sign_in = vault.open(SealingContext(SealedColumn.SIGN_IN, user), SealedSecret(flow_key, flow))
     assert "code_verifier" in json.loads(sign_in)
 
 
@@ -102,7 +106,7 @@ def test_a_sync_binds_an_account_of_the_version_before_to_its_columns(
     sync_once(database, BO)
 
     ((_, _, key_id, access),) = after = sql(STORED, id=BO)
-    key, renewed = open_vault().sealing_key(), Sealed(key_id, access)
+    key, renewed = open_vault().sealing_key(), SealedSecret(key_id, access)
     assert before != after
     assert opens_under(access_token_context(BO).binding, key, renewed)
     assert not opens_under(BO.encode(), key, renewed)

@@ -11,7 +11,7 @@ import pytest
 
 from infra.catalog import ROUTES
 from localdev.simulators.service import TENANT_ID
-from mailsync.api.rate_limits import LimitedCall
+from mailsync.api.rate_limits import RateLimitedCall
 from mailsync.model import AccountId
 from mailsync.settings import CALLS_PER_HOUR, Settings, load_settings
 from mailsync.store.connection import Database
@@ -66,7 +66,7 @@ def limits(settings: Settings) -> Iterator[LimitStore]:
 
 def test_every_route_that_does_more_than_read_is_limited() -> None:
     assert {each.key for each in ROUTES if not each.public} == READS | PARTS.keys()
-    assert {*LimitedCall} == CALLS_PER_HOUR.keys()
+    assert {*RateLimitedCall} == CALLS_PER_HOUR.keys()
 
 
 @pytest.mark.parametrize("route", PARTS)
@@ -78,7 +78,9 @@ def test_the_call_beyond_the_limit_is_refused_and_another_users_is_not(
     limit: Callable[[str], None],
     route: str,
 ) -> None:
-    limit(",".join(f"{kind}=1" for kind in LimitedCall if kind is not LimitedCall.SELF_TESTS))
+    limit(
+        ",".join(f"{kind}=1" for kind in RateLimitedCall if kind is not RateLimitedCall.SELF_TESTS)
+    )
     path = route.replace("{accountId}", account_id)
     parts = json.loads(json.dumps(PARTS[route]).replace("ACCOUNT", account_id))
 
@@ -142,17 +144,17 @@ def test_unreadable_limits_are_named(api: Api, limit: Callable[[str], None], wro
 
 
 def test_an_allowance_grows_back_evenly(limits: LimitStore, sql: Sql) -> None:
-    assert [limits.take("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
+    assert [limits.take_call("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
 
     sql("UPDATE mailsync.call_limits SET whole_at = whole_at - interval '2 minutes' RETURNING 1")
 
-    assert [limits.take("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
+    assert [limits.take_call("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
 
 
 def test_simultaneous_calls_take_no_more_than_the_limit(settings: Settings) -> None:
     def take(_: int) -> int:
         with closing(Database(settings)) as database:
-            return LimitStore(database).take("eve", "sync", 5)
+            return LimitStore(database).take_call("eve", "sync", 5)
 
     with ThreadPoolExecutor(6) as pool:
         waits = list(pool.map(take, range(30)))

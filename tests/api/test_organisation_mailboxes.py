@@ -8,9 +8,9 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
-from mailsync.api.organisation_mailboxes import MailboxRequest
+from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest
 from mailsync.api.problems import ApiError
-from mailsync.model import AccountId, TreeReading
+from mailsync.model import AccountId, TreeReadingDepth
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
 from mailsync.store.connection import Database
@@ -60,7 +60,7 @@ def test_its_sync_names_the_mailbox_in_every_request(
     microsoft.service.log.clear()
 
     with open_mailbox(run) as mailbox:
-        listing = mailbox.provider.list_folders((), TreeReading.WHOLE)
+        listing = mailbox.provider.list_folders((), TreeReadingDepth.WHOLE)
 
     paths = [each["path"] for each in microsoft.service.log.as_json()]
     user_id = microsoft.service.mailbox("ann@example.org").user_id
@@ -112,7 +112,7 @@ def test_an_unlisted_organisation_is_refused_in_words(
 )
 def test_an_invalid_field_is_named(body: Any, named: str) -> None:
     with pytest.raises(ApiError, match=named) as refused:
-        MailboxRequest.from_body(body, "ann")
+        OrganisationMailboxRequest.from_body(body, "ann")
     assert refused.value.problem.status == 422
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault
-from mailsync.credentials import FixedAccess, unlocked_access
+from mailsync.credentials import FixedAccessToken, get_access_token_without_lock
 from mailsync.errors import StoreUnavailable
 from mailsync.settings import load_settings
 from mailsync.store.push_store import PushStore
@@ -309,13 +309,13 @@ def test_a_disconnection_that_timed_out_sends_nothing_afterwards(
     """A thread may go on much later, when the same mailbox is connected and notified of again."""
     left_behind = Event()
 
-    def slow(*arguments: Any) -> FixedAccess:
-        access = unlocked_access(*arguments)
+    def slow(*arguments: Any) -> FixedAccessToken:
+        access = get_access_token_without_lock(*arguments)
         left_behind.wait(10)
         return access
 
     monkeypatch.setattr(push, "END_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(push, "unlocked_access", slow)
+    monkeypatch.setattr(push, "get_access_token_without_lock", slow)
 
     with subscribed.requests() as requests:
         subscribed.disconnect()

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mailsync.api import signing_keys
 from mailsync.api.bearer import Caller, verify_bearer_token
 from mailsync.api.signing_keys import (
-    MAX_STALE_S,
+    KEY_SET_REFRESH_AFTER_S,
+    MAX_STALE_KEY_SET_S,
     MIN_FETCH_INTERVAL_S,
     MIN_FIRST_FETCH_INTERVAL_S,
-    REFRESH_AFTER_S,
     KeySet,
 )
 from mailsync.errors import SettingMissing
@@ -136,7 +136,7 @@ def test_a_withdrawn_key_is_dropped_without_a_new_one(issuer: Issuer, verify: Ve
     assert verify(signed()) == ANN
     issuer.published = [public_jwk(EC, kid="ec")]
 
-    verify.now += REFRESH_AFTER_S - 1
+    verify.now += KEY_SET_REFRESH_AFTER_S - 1
     assert verify(signed()) == ANN
     verify.now += 1
     assert verify(signed()) is None
@@ -157,7 +157,7 @@ def test_known_keys_outlive_an_outage_of_the_issuer_for_a_while(
     assert verify(signed()) == ANN
     issuer.status = 500
 
-    verify.now += MAX_STALE_S
+    verify.now += MAX_STALE_KEY_SET_S
     assert verify(signed()) == ANN
     verify.now += 1
     assert verify(signed()) is None

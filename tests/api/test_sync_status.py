@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.model import AccountId, IdListing, KnownFolder, RunRef, SyncType, Unreadable, Upsert
+from mailsync.model import AccountId, IdListing, RunRef, StoredFolder, SyncType, Unreadable, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
@@ -36,12 +36,12 @@ def run(database: Database, account_id: AccountId) -> RunRef:
     return run
 
 
-def folder_of(database: Database, run: RunRef) -> KnownFolder:
+def folder_of(database: Database, run: RunRef) -> StoredFolder:
     (folder,) = FolderStore(database).folders(run.account_id)
     return folder
 
 
-def store(database: Database, run: RunRef, *messages: str, has_more: bool = False) -> KnownFolder:
+def store(database: Database, run: RunRef, *messages: str, has_more: bool = False) -> StoredFolder:
     folder = folder_of(database, run)
     bad = Unreadable(a_message("bad").remote_id, "too-large", "Too large to be stored.")
     page = a_page(*(Upsert(a_message(each)) for each in messages), bad, has_more=has_more)

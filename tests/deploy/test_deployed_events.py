@@ -1,15 +1,15 @@
 import pytest
 
 from infra import catalog
-from mailsync.decisions.due import CLAIMED_FOR_S
+from mailsync.decisions.due import DUE_CLAIM_LIFETIME_S
 from tests.deploy.template import Resource, Template
 
 
 @pytest.mark.parametrize(
     ("function", "statuses"),
     [
-        (catalog.RUN_CLOSER_FUNCTION, catalog.UNFINISHED_STATUSES),
-        (catalog.PUBLISHER_FUNCTION, catalog.SELF_CLOSED_STATUSES),
+        (catalog.RUN_CLOSER_FUNCTION, catalog.RUN_CLOSER_STATUSES),
+        (catalog.PUBLISHER_FUNCTION, catalog.PUBLISHER_STATUSES),
     ],
 )
 def test_the_end_of_an_execution_closes_its_run_or_publishes_its_event(
@@ -59,7 +59,7 @@ def test_a_batch_is_tried_thrice_within_its_claim_and_kept_if_lost(sync: Templat
     invoked = asynchronous(sync, catalog.BATCH_FUNCTION)
 
     assert invoked["MaximumRetryAttempts"] == 2
-    assert invoked["MaximumEventAgeInSeconds"] == CLAIMED_FOR_S
+    assert invoked["MaximumEventAgeInSeconds"] == DUE_CLAIM_LIFETIME_S
     assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == kept
 
 

@@ -6,7 +6,11 @@ from infra import catalog
 from infra.catalog import Capability
 from tests.deploy.template import Template, as_list, role_of
 
-HAVING_SETTINGS = (Capability.DATABASE, Capability.PROVIDER_LOGIN, Capability.APP_IDENTITY)
+HAVING_SETTINGS = (
+    Capability.DATABASE,
+    Capability.APP_CREDENTIALS_AT_PROVIDER,
+    Capability.APP_IDENTITY,
+)
 
 
 def touching(*needs: Capability) -> set[str]:
@@ -31,7 +35,7 @@ def test_only_functions_that_touch_tokens_may_use_the_key_and_only_for_mail_toke
 
 @pytest.mark.parametrize(
     ("secret", "needs"),
-    [("Settings", HAVING_SETTINGS), ("Migration", (Capability.SCHEMA,))],
+    [("Settings", HAVING_SETTINGS), ("Migration", (Capability.SCHEMA_OWNER_LOGIN,))],
     ids=["settings", "owner's login"],
 )
 def test_only_functions_that_need_a_secret_may_read_it(
@@ -56,8 +60,8 @@ def test_only_functions_that_need_a_secret_may_read_it(
 @pytest.mark.parametrize(
     ("action", "touch"),
     [
-        ("StartExecution", Capability.WORKFLOWS),
-        ("DescribeExecution", Capability.WORKFLOWS),
+        ("StartExecution", Capability.START_WORKFLOWS),
+        ("DescribeExecution", Capability.START_WORKFLOWS),
         ("StopExecution", Capability.STOP_WORKFLOWS),
     ],
 )
@@ -88,7 +92,7 @@ def test_only_functions_that_touch_the_bus_may_put_events_and_on_ours_only(sync:
     (bus,) = sync.of_type("AWS::Events::EventBus")
     allowed = sync.may("events:PutEvents")
 
-    assert set(allowed) == touching(Capability.EVENT_BUS)
+    assert set(allowed) == touching(Capability.PUT_EVENTS)
     for statement in allowed.values():
         assert statement["Resource"] == {"Fn::GetAtt": [bus, "Arn"]}
 
@@ -96,7 +100,7 @@ def test_only_functions_that_touch_the_bus_may_put_events_and_on_ours_only(sync:
 def test_only_the_tick_may_invoke_a_function_and_only_the_one_that_it_wakes(sync: Template) -> None:
     allowed = sync.may("lambda:InvokeFunction")
 
-    assert set(allowed) == touching(Capability.FUNCTIONS) == {"start-due-syncs"}
+    assert set(allowed) == touching(Capability.INVOKE_CHECK_FUNCTION) == {"start-due-syncs"}
     woken = {"Ref": sync.alias(catalog.find_function(catalog.BATCH_FUNCTION))}
     assert [each["Resource"] for each in allowed.values()] == [woken]
 
@@ -109,14 +113,14 @@ def test_a_public_function_reads_one_secret_and_nothing_else(sync: Template, fun
 def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: Template) -> None:
     named_in = {
         "SETTINGS_SECRET_ARN": touching(*HAVING_SETTINGS),
-        "MIGRATION_SECRET_ARN": touching(Capability.SCHEMA),
+        "MIGRATION_SECRET_ARN": touching(Capability.SCHEMA_OWNER_LOGIN),
         "TOKEN_KEY_ARN": touching(Capability.OPEN_TOKENS, Capability.SEAL_TOKENS),
-        "MAILBOX_SYNC_ARN": touching(Capability.WORKFLOWS, Capability.WORKFLOW_NAMES),
-        "SYNC_ACCOUNTS_ARN": touching(Capability.FUNCTIONS),
-        "EVENT_BUS_NAME": touching(Capability.EVENT_BUS),
-        "TEST_SYNC_ARN": touching(Capability.WORKFLOWS, Capability.WORKFLOW_NAMES),
-        "GRAPH_URL": touching(Capability.PROVIDER_LOGIN),
-        "MICROSOFT_AUTHORITY": touching(Capability.PROVIDER_LOGIN),
+        "MAILBOX_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.WORKFLOW_ARNS),
+        "SYNC_ACCOUNTS_ARN": touching(Capability.INVOKE_CHECK_FUNCTION),
+        "EVENT_BUS_NAME": touching(Capability.PUT_EVENTS),
+        "TEST_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.WORKFLOW_ARNS),
+        "GRAPH_URL": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
+        "MICROSOFT_AUTHORITY": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
         "PUBLIC_URL": touching(Capability.PUBLIC_URL),
     }
     for setting, names in named_in.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.metrics import FAILURES, METRICS
+from mailsync.metrics import ERROR_DIMENSION_VALUES, METRICS
 from tests.deploy import synthesis
 from tests.deploy.template import Resource, Template
 from tests.support.paths import ROOT
@@ -62,7 +62,7 @@ def test_every_error_of_a_run_has_one_alarm_or_is_listed_as_not_ours() -> None:
     groups = [*groups_with_an_alarm(), USER_ERRORS]
     named = [each for group in groups for each in group]
 
-    assert sorted(named) == sorted(FAILURES)
+    assert sorted(named) == sorted(ERROR_DIMENSION_VALUES)
     assert max(len(group) for group in groups) <= 10, "metrics of one alarm"
 
 
@@ -194,7 +194,7 @@ def test_the_dashboard_shows_every_metric_and_every_function(sync: Template) -> 
 
     for each in METRICS:
         assert each.name in body, each
-    for failure in FAILURES:
+    for failure in ERROR_DIMENSION_VALUES:
         assert failure in body, failure
     for spec, _ in sync.functions():
         assert spec.name in body, spec

@@ -6,13 +6,13 @@ import pytest
 
 from mailsync.model import (
     AccountId,
-    Counts,
     FolderId,
-    KnownFolder,
     RunId,
     RunRef,
+    StoredFolder,
     SyncType,
     Upsert,
+    WrittenRowCounts,
 )
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
@@ -50,10 +50,10 @@ class Mirror:
     def runs(self) -> RunStore:
         return RunStore(self.database)
 
-    def folder(self, folder_id: FolderId) -> KnownFolder:
+    def folder(self, folder_id: FolderId) -> StoredFolder:
         return self.folders.folder(self.run.account_id, folder_id)
 
-    def apply(self, folder_id: FolderId, *changes: Any, **fields: Any) -> Counts | None:
+    def apply(self, folder_id: FolderId, *changes: Any, **fields: Any) -> WrittenRowCounts | None:
         """Store a page of changes behind the last one; by default nothing is left behind it."""
         folder = self.folder(folder_id)
         cursor = folder.position.cursor
@@ -95,7 +95,7 @@ def folder_store(database: Database) -> FolderStore:
 
 
 @pytest.fixture
-def mirror(database: Database, run: RunRef, folders: tuple[KnownFolder, KnownFolder]) -> Mirror:
+def mirror(database: Database, run: RunRef, folders: tuple[StoredFolder, StoredFolder]) -> Mirror:
     return Mirror(database, run, *(each.ref.id for each in folders))
 
 
@@ -115,7 +115,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
 
 
 @pytest.fixture
-def folders(folder_store: FolderStore, run: RunRef) -> tuple[KnownFolder, KnownFolder]:
+def folders(folder_store: FolderStore, run: RunRef) -> tuple[StoredFolder, StoredFolder]:
     """F1 and F2, neither of them walked yet."""
     folder_store.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
     first, second = folder_store.folders(run.account_id)

@@ -33,7 +33,7 @@ def backlog(database: Database) -> BacklogStore:
 
 
 def test_nothing_is_behind_where_there_is_nothing(backlog: BacklogStore) -> None:
-    assert backlog.now() == Backlog(0, 0, 0, 0, 0, 0)
+    assert backlog.measure() == Backlog(0, 0, 0, 0, 0, 0)
 
 
 def test_the_mailbox_that_is_due_longest_counts_and_paused_ones_do_not(
@@ -44,7 +44,7 @@ def test_the_mailbox_that_is_due_longest_counts_and_paused_ones_do_not(
         one(database, OVERDUE.format(seconds, status, connect_account(database, status)))
     one(database, OVERDUE.format(60, "active", connect_account(database, "another")))
 
-    now = backlog.now()
+    now = backlog.measure()
 
     assert (now.due, now.to_reconnect) == (2, 1)
     assert 300 <= now.overdue_s < 330
@@ -57,18 +57,18 @@ def test_a_claim_does_not_hide_that_nobody_looks_at_a_mailbox(
     one(database, OVERDUE.format(1_900, "active", account_id))
     assert QueueStore(database).claim_due(10, 600) == (account_id,)
 
-    assert backlog.now().due == 1
-    assert 1_900 <= backlog.now().overdue_s < 1_930
+    assert backlog.measure().due == 1
+    assert 1_900 <= backlog.measure().overdue_s < 1_930
 
 
 def test_a_mailbox_on_which_one_works_for_long_is_not_overdue(
     backlog: BacklogStore, run: RunRef, database: Database
 ) -> None:
     one(database, OVERDUE.format(9_000, "active", run.account_id))
-    assert (backlog.now().due, backlog.now().overdue_s) == (0, 0)
+    assert (backlog.measure().due, backlog.measure().overdue_s) == (0, 0)
 
     one(database, EXPIRE)
-    assert backlog.now().due == 1
+    assert backlog.measure().due == 1
 
 
 def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
@@ -79,7 +79,7 @@ def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
     runs.enqueue(account_id, RunId("run-1"), SyncScope(SyncType.AUTO), "schedule")
     one(database, LONG_AGO)
 
-    assert 900 <= backlog.now().overdue_s < 930
+    assert 900 <= backlog.measure().overdue_s < 930
 
 
 def test_the_oldest_event_that_waits_is_told_and_published_ones_are_not(
@@ -87,7 +87,7 @@ def test_the_oldest_event_that_waits_is_told_and_published_ones_are_not(
 ) -> None:
     one(database, EVENTS)
 
-    assert 70 <= backlog.now().unpublished_s < 100
+    assert 70 <= backlog.measure().unpublished_s < 100
 
 
 def test_an_outcome_is_counted_once_however_often_it_is_told(

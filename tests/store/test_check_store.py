@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.verify import Cause, Difference, FolderCount
+from mailsync.decisions.verify import ContradictionCause, FolderCount, ListingContradiction
 from mailsync.model import (
     FolderId,
     IdListing,
     RemoteEntry,
     RemoteId,
-    Removal,
+    RemovedMessage,
     RunId,
-    Sealed,
-    TreeReading,
+    SealedSecret,
+    TreeReadingDepth,
     Unreadable,
 )
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
@@ -74,17 +74,17 @@ def in_a_sync(mirror: Mirror, *happens: Happens) -> None:
 
 
 def removed(mirror: Mirror) -> None:
-    mirror.apply(mirror.first, Removal(RemoteId("F1-0000")))
+    mirror.apply(mirror.first, RemovedMessage(RemoteId("F1-0000")))
 
 
 def said_to_be_gone(mirror: Mirror) -> None:
     wait_s = mirror.removals.begin(mirror.run).wait_s
-    ids = mirror.removals.due(mirror.run, "", 100)
+    ids = mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 100)
     mirror.removals.confirm_gone(mirror.run, ids, wait_s)
 
 
 def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
-    ids = mirror.removals.due(mirror.run, "", 100)
+    ids = mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 100)
     mirror.removals.confirm_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
 
 
@@ -103,7 +103,7 @@ def quarantined(mirror: Mirror) -> None:
 
 
 def contradicted(mirror: Mirror) -> None:
-    left = [Difference(RemoteId("m"), Cause.MISSING)]
+    left = [ListingContradiction(RemoteId("m"), ContradictionCause.MISSING)]
     mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)
 
 
@@ -199,17 +199,17 @@ def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
 @pytest.mark.parametrize(
     ("is_whole", "reading", "dated"),
     [
-        (True, TreeReading.QUICK, [True, None, None]),
-        (True, TreeReading.WHOLE, [True, True, None]),
-        (True, TreeReading.THOROUGH, [True, True, True]),
-        (False, TreeReading.QUICK, [False, None, None]),
+        (True, TreeReadingDepth.QUICK, [True, None, None]),
+        (True, TreeReadingDepth.WHOLE, [True, True, None]),
+        (True, TreeReadingDepth.THOROUGH, [True, True, True]),
+        (False, TreeReadingDepth.QUICK, [False, None, None]),
     ],
 )
 def test_a_check_dates_what_it_has_read_and_nothing_else(
-    is_whole: bool, reading: TreeReading, dated: list[bool | None], synced: Mirror
+    is_whole: bool, reading: TreeReadingDepth, dated: list[bool | None], synced: Mirror
 ) -> None:
     """A quick reading may show the whole tree, and still is no whole reading."""
-    end(synced, check_of(synced), is_whole=is_whole, reading=reading)
+    end(synced, check_of(synced), is_every_folder_listed=is_whole, reading=reading)
 
     assert synced.one(ACCOUNT) == dated
 
@@ -218,7 +218,7 @@ def test_a_check_moves_the_cursors_of_the_feeds_it_has_read(synced: Mirror) -> N
     check = check_of(synced)
     first, _ = check.folders
 
-    end(synced, check, cursors={first: Sealed(1, b"new")})
+    end(synced, check, new_cursors={first: SealedSecret(1, b"new")})
 
     assert synced.rows(CURSORS) == [["F1", "new", True], ["F2", "+", False]]
 
@@ -226,7 +226,7 @@ def test_a_check_moves_the_cursors_of_the_feeds_it_has_read(synced: Mirror) -> N
 def test_a_feed_that_is_at_the_same_place_was_read_all_the_same(synced: Mirror) -> None:
     check = check_of(synced)
 
-    end(synced, check, cursors=dict.fromkeys(check.folders))
+    end(synced, check, new_cursors=dict.fromkeys(check.folders))
 
     assert synced.rows(CURSORS) == [["F1", "+", True], ["F2", "+", True]]
 
@@ -235,6 +235,6 @@ def test_a_check_dates_the_comparisons_it_has_made(synced: Mirror) -> None:
     listing = IdListing((RemoteEntry(RemoteId("F1-0000"), False),), 1)
     check = check_of(synced)
 
-    end(synced, check, compared={synced.first: listing, FolderId(999): listing})
+    end(synced, check, equal_listings={synced.first: listing, FolderId(999): listing})
 
     assert synced.rows(COMPARED) == [[True, 1, 1], [False, None, None]]

@@ -74,12 +74,12 @@ def test_a_closed_account_is_queued_until_its_grant_has_ended(
     due_in = "SELECT due_at > now() + interval '5 min' FROM mailsync.sync_queue"
     assert rows(database, due_in) == [[True]]
 
-    with credentials.renewing(run.account_id) as renewal:
+    with credentials.lock_for_renewal(run.account_id) as renewal:
         renewal.end_grant()
     rows(database, "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1")
     assert rows(database, due_in) == []
 
-    with credentials.renewing(run.account_id) as renewal:
+    with credentials.lock_for_renewal(run.account_id) as renewal:
         renewal.save(OF_AN_ORGANISATION)
     rows(database, "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1")
     assert rows(database, due_in) == [[False]]
@@ -95,11 +95,11 @@ def test_what_the_identity_platform_asked_for_is_kept_until_it_gives_a_new_token
         " SELECT id, 'tenant' FROM mailsync.email_accounts RETURNING 1",
     )
 
-    with credentials.renewing(account_id) as renewal:
+    with credentials.lock_for_renewal(account_id) as renewal:
         renewal.postpone(now + timedelta(seconds=60))
         renewal.end_grant()
     assert credentials.credentials(account_id).renew_after == now + timedelta(seconds=60)
-    with credentials.renewing(account_id) as renewal:
+    with credentials.lock_for_renewal(account_id) as renewal:
         issued = Credentials(None, None, None, organisation_id="tenant", access_issued_at=now)
         renewal.save(issued)
 

@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.verify import StoredEntry
 from mailsync.errors import LeaseLost
-from mailsync.model import RemoteEntry, RemoteId, Removal, Unreadable, Upsert
+from mailsync.model import RemoteEntry, RemoteId, RemovedMessage, Unreadable, Upsert
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from tests.store.conftest import Mirror
@@ -31,16 +31,18 @@ def compared(mirror: Mirror) -> Mirror:
     ):
         of = {"version": "v1", "modified_at": A_MOMENT}
         mirror.apply(folder_id, *(Upsert(a_message(each, remote_id, **of)) for each in names))
-    mirror.apply(mirror.first, Removal(RemoteId("hidden")))
+    mirror.apply(mirror.first, RemovedMessage(RemoteId("hidden")))
     return mirror
 
 
 def test_a_listing_is_compared_with_the_rows_of_its_folder_and_with_what_it_names_elsewhere(
     compared: Mirror,
 ) -> None:
-    away = replace(ROW, is_here=False)
+    away = replace(ROW, is_in_listed_folder=False)
 
-    found = compared.mail.entries(compared.run, compared.first, ids("here", "elsewhere", "unknown"))
+    found = compared.mail.stored_message_states(
+        compared.run, compared.first, ids("here", "elsewhere", "unknown")
+    )
 
     assert found == {"here": ROW, "hidden": away, "elsewhere": away}
 
@@ -90,7 +92,7 @@ def test_a_message_that_comes_with_another_version_is_stored_with_it(
 
     compared.apply(compared.first, Upsert(same))
 
-    found = compared.mail.entries(compared.run, compared.first, ())
+    found = compared.mail.stored_message_states(compared.run, compared.first, ())
     assert found[RemoteId("here")] == replace(ROW, version=version)
 
 
@@ -98,7 +100,9 @@ def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mir
     for folder_id, name in ((compared.first, "odd"), (compared.second, "odder")):
         compared.apply(folder_id, Unreadable(RemoteId(name), "corrupt", ""))
 
-    QuarantineStore(compared.database).leave(compared.run, ids("odd", "odder"), compared.first)
+    QuarantineStore(compared.database).remove_messages(
+        compared.run, ids("odd", "odder"), compared.first
+    )
 
     assert QuarantineStore(compared.database).ids(compared.run, compared.first) == frozenset()
     assert QuarantineStore(compared.database).ids(compared.run, compared.second) == {"odder"}
@@ -114,7 +118,7 @@ def test_without_the_lease_no_message_is_written(compared: Mirror) -> None:
         lambda: mail.save_versions(late, [RemoteEntry(RemoteId("here"), False, "v2")]),
         lambda: RemovalStore(compared.database).mark_removed(late, compared.first, ids("here")),
         lambda: mail.apply_messages(late, None, [a_message("here", subject="new")]),
-        lambda: QuarantineStore(compared.database).leave(late, ids("here")),
+        lambda: QuarantineStore(compared.database).remove_messages(late, ids("here")),
         lambda: mail.drop_unselected(late),
     )
 

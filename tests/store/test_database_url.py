@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailsync.errors import SettingMissing
-from mailsync.store.database_url import Target, read_database_url
+from mailsync.store.database_url import DatabaseTarget, read_database_url
 from tests.store.libpq import conninfo
 
 NASTY = "[]#?@/:%,&= +\"'\\{}|^`~<>;!$*()-._é漢"
@@ -17,18 +17,18 @@ TEXT = st.text(st.sampled_from(MARKS + NASTY), min_size=1, max_size=8)
 HOSTS = st.sampled_from(["db", "127.0.0.1", "DB-1.Example.org.", "[::1]", "[2001:db8::7]"])
 
 
-def read(url: str) -> Target:
+def read(url: str) -> DatabaseTarget:
     return read_database_url(url, "DATABASE_URL")
 
 
-def read_or_sentence(url: str) -> tuple[Target | None, str]:
+def read_or_sentence(url: str) -> tuple[DatabaseTarget | None, str]:
     try:
         return read(url), ""
     except SettingMissing as rejected:
         return None, str(rejected)
 
 
-def as_libpq(target: Target) -> dict[str, str]:
+def as_libpq(target: DatabaseTarget) -> dict[str, str]:
     """The options of libpq that stand for it."""
     found = {
         "user": target.user,
@@ -45,7 +45,7 @@ def as_libpq(target: Target) -> dict[str, str]:
 def read_by_libpq(url: str) -> dict[str, str]:
     found = conninfo(url)
     assert found is not None
-    compared = as_libpq(Target("u", "p", "h", 1, "d", None, False, options="o"))
+    compared = as_libpq(DatabaseTarget("u", "p", "h", 1, "d", None, False, options="o"))
     kept = {name: value for name, value in found.items() if name in {*compared, "application_name"}}
     return {"port": "5432", **kept}
 
@@ -173,6 +173,6 @@ def test_the_rest_of_what_libpq_knows_is_followed() -> None:
         "&target_session_attrs=read-write&application_name=m&sslrootcert=system&keepalives=1&"
     )
 
-    assert target == Target(
+    assert target == DatabaseTarget(
         "u", None, "db", 5432, "mail", None, True, True, None, "m", connect_timeout_s=3
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.decisions.due import CLAIMED_FOR_S, MAX_PER_TICK
+from mailsync.decisions.due import DUE_CLAIM_LIFETIME_S, MAX_MAILBOXES_CLAIMED_PER_TICK
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -114,7 +114,9 @@ def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
     waiting = [AccountId(each) for (each,) in rows(database, ACTIVE)]
     ticks = []
     while waiting:
-        claimed = list(QueueStore(database).claim_due(MAX_PER_TICK, CLAIMED_FOR_S))
+        claimed = list(
+            QueueStore(database).claim_due(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
+        )
         first_time = [each for each in claimed if each in set(waiting)]
         assert first_time == waiting[: len(first_time)] == claimed[: len(first_time)]
         waiting = waiting[len(first_time) :]

@@ -9,18 +9,18 @@ import pytest
 from mailsync.decisions.safety import SELECTION_RETENTION
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_AFTER,
-    Cause,
-    Difference,
+    ContradictionCause,
     FolderCount,
-    due_for_comparison,
+    ListingContradiction,
+    folders_due_for_id_comparison,
 )
 from mailsync.errors import FolderGone, LeaseLost
 from mailsync.model import (
     IdListing,
-    KnownFolder,
     RemoteEntry,
     RemoteId,
-    Removal,
+    RemovedMessage,
+    StoredFolder,
     Unreadable,
     Upsert,
 )
@@ -41,12 +41,12 @@ def hide_first(mirror: Mirror) -> None:
     mirror.folders.save(mirror.run, [], [mirror.first])
 
 
-def known(mirror: Mirror) -> dict[str, KnownFolder]:
+def known(mirror: Mirror) -> dict[str, StoredFolder]:
     return {each.ref.remote_id: each for each in mirror.folders.folders(mirror.run.account_id)}
 
 
 def asked_about(mirror: Mirror) -> list[str]:
-    return [each.ref.remote_id for each in mirror.folders.hidden(mirror.run.account_id)]
+    return [each.ref.remote_id for each in mirror.folders.gone_folders(mirror.run.account_id)]
 
 
 def count_of(mirror: Mirror) -> FolderCount:
@@ -163,7 +163,7 @@ def test_counts_that_the_provider_left_out_leave_those_of_before(mirror: Mirror)
 def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: Mirror) -> None:
     names = mirror.fill(mirror.first, 3)
     hidden = RemoteId(names[0])
-    mirror.apply(mirror.first, Removal(hidden), Upsert(a_message(names[1], is_read=True)))
+    mirror.apply(mirror.first, RemovedMessage(hidden), Upsert(a_message(names[1], is_read=True)))
     odd = [Unreadable(RemoteId(each), "corrupt", "") for each in (names[1], "unstored")]
     mirror.apply(mirror.first, *odd)
     mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=4, unread=2)])
@@ -188,7 +188,7 @@ def test_a_full_sync_is_no_comparison_of_its_run(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 3)
 
     assert count_of(mirror).compared_at is not None
-    assert mirror.first not in mirror.folders.equal(mirror.run)
+    assert mirror.first not in mirror.folders.ids_of_verified_folders(mirror.run)
 
 
 def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirror) -> None:
@@ -196,13 +196,16 @@ def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirr
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):
         mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(entries, total), [])
         assert mirror.folders.recount(mirror.run)[mirror.first].listed == listed
-        assert mirror.first in mirror.folders.equal(mirror.run)
+        assert mirror.first in mirror.folders.ids_of_verified_folders(mirror.run)
 
 
 def test_what_stays_different_is_counted_named_and_settled_by_the_next_comparison(
     mirror: Mirror,
 ) -> None:
-    left = [Difference(RemoteId(f"m{each:03}"), Cause.SURPLUS) for each in range(120)]
+    left = [
+        ListingContradiction(RemoteId(f"m{each:03}"), ContradictionCause.SURPLUS)
+        for each in range(120)
+    ]
     state = f"{DIFFERING} FROM mailsync.email_folders WHERE remote_id = 'F1'"
 
     mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)
@@ -217,7 +220,9 @@ def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
     mirror: Mirror,
 ) -> None:
     def is_due(now: datetime) -> bool:
-        return due_for_comparison({mirror.first: count_of(mirror)}, now=now) == (mirror.first,)
+        return folders_due_for_id_comparison({mirror.first: count_of(mirror)}, now=now) == (
+            mirror.first,
+        )
 
     mirror.fill(mirror.first, 1)
     now = datetime.now(UTC)
@@ -254,7 +259,7 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 
     mirror.apply(mirror.first)
     assert known(mirror)["F1"].active_at is None
-    mirror.apply(mirror.first, Removal(RemoteId("F1-0000")))
+    mirror.apply(mirror.first, RemovedMessage(RemoteId("F1-0000")))
     assert known(mirror)["F1"].active_at is not None
 
 
@@ -291,7 +296,7 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
     mirror.apply(mirror.second, Unreadable(RemoteId("m1"), "unanswered", ""))
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
-        mirror.folders.retry_feeds(mirror.run)
+        mirror.folders.retry_failed_feeds(mirror.run)
         found = {name: each.position.fallback for name, each in known(mirror).items()}
         assert found == fallbacks
 
@@ -313,7 +318,7 @@ def test_without_the_lease_no_folder_is_written(mirror: Mirror) -> None:
         lambda: store.drop_gone(late, [F1]),
         lambda: store.restart_full_sync(late, mirror.first),
         lambda: store.restart_full_syncs(late, ids),
-        lambda: store.retry_feeds(late),
+        lambda: store.retry_failed_feeds(late),
         lambda: store.save_page_size(late, mirror.first, 1),
         lambda: store.recount(late),
         lambda: store.mark_verified(late, ids),

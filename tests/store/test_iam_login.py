@@ -11,9 +11,9 @@ import pytest
 from moto import mock_aws
 
 from mailsync.errors import SettingMissing
-from mailsync.settings import Login, Settings
+from mailsync.settings import DatabaseLogin, Settings
 from mailsync.store.connection import Database
-from mailsync.store.functions_login import statements_for
+from mailsync.store.functions_login import functions_login_sql
 from mailsync.store.iam_token import _rds, iam_token
 from mailsync.store.migrate import migrate
 from tests.store.cluster import Cluster
@@ -135,8 +135,10 @@ def test_the_next_deployment_gives_it_the_password_of_the_day(cluster: Cluster) 
 
 def test_no_statement_holds_the_password_itself() -> None:
     """A statement may come into a log of the server; the verifier there lets nobody in."""
-    assert "a-password" not in statements_for(Login("mailsync_functions", "a-password"))
-    assert "a-password" not in repr(Login("mailsync_functions", "a-password"))
+    assert "a-password" not in functions_login_sql(
+        DatabaseLogin("mailsync_functions", "a-password")
+    )
+    assert "a-password" not in repr(DatabaseLogin("mailsync_functions", "a-password"))
 
 
 @pytest.mark.usefixtures("secrets")

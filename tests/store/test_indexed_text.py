@@ -5,21 +5,21 @@ A Message-ID has none, and is indexed by its hash.
 
 import random
 
-from mailsync.decisions.verify import Cause, Difference
+from mailsync.decisions.verify import ContradictionCause, ListingContradiction
 from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     MAX_USER_ID_CHARS,
-    Counts,
     IdListing,
-    KnownFolder,
     Provider,
     RemoteId,
     RunId,
     RunRef,
+    StoredFolder,
     SyncScope,
     SyncType,
     Unreadable,
     Upsert,
+    WrittenRowCounts,
 )
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -66,7 +66,7 @@ def noise(chars: int, seed: int = 1) -> str:
     return "".join(chr(each) for each in random.Random(seed).choices(range(0x400, 0x800), k=chars))
 
 
-Folders = tuple[KnownFolder, KnownFolder]
+Folders = tuple[StoredFolder, StoredFolder]
 ANY_LENGTH = (1300, 3300, 1_000_000)
 MAX_ID = noise(MAX_REMOTE_ID_BYTES // 2)
 
@@ -103,7 +103,7 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
     )
 
     counts = MailStore(database).apply_page(run, a_page_write(folder, page))
-    left = [Difference(RemoteId(MAX_ID), Cause.MISSING)]
+    left = [ListingContradiction(RemoteId(MAX_ID), ContradictionCause.MISSING)]
     folders.mark_compared(run, folder.ref.id, IdListing(()), left)
     rows(
         database,
@@ -111,7 +111,7 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
         f" callback_url) VALUES ('{run.account_id}', '{MAX_ID}', '', '')",
     )
 
-    assert counts == Counts(inserted=1, quarantined=1)
+    assert counts == WrittenRowCounts(inserted=1, quarantined=1)
     assert one(database, "SELECT count(*) FROM mailsync.joined_keys") == [1]
     assert one(database, "SELECT count(*) FROM mailsync.proof_differences") == [1]
 
@@ -123,4 +123,4 @@ def test_a_message_id_may_be_of_any_length(mail: MailStore, folders: Folders, ru
 
     counts = mail.apply_page(run, a_page_write(folders[0], page))
 
-    assert counts == Counts(inserted=len(ANY_LENGTH))
+    assert counts == WrittenRowCounts(inserted=len(ANY_LENGTH))

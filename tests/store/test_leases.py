@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
-from mailsync.model import AccountId, KnownFolder, RunId, RunRef, SyncScope, SyncType
+from mailsync.model import AccountId, RunId, RunRef, StoredFolder, SyncScope, SyncType
 from mailsync.settings import Settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database
@@ -107,7 +107,7 @@ def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
     database: Database,
     runs: RunStore,
     run: RunRef,
-    folders: tuple[KnownFolder, KnownFolder],
+    folders: tuple[StoredFolder, StoredFolder],
     folder_store: FolderStore,
 ) -> None:
     folder_store.mark_verified(run, [folders[0].ref.id])

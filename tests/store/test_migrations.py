@@ -13,7 +13,7 @@ from mailsync.store.migrate import (
     Migration,
     migrate,
     migrations,
-    plan,
+    plan_migrations,
     require_usable,
 )
 from tests.store.rows import rows
@@ -59,9 +59,9 @@ def test_a_database_that_dbmate_has_migrated_goes_on_from_there(empty_settings: 
         )
     wanted = [a_migration("9000", "SELECT nonsense"), a_migration("9001", "SELECT 1")]
 
-    assert plan(empty_settings, wanted) == ("9001",)
+    assert plan_migrations(empty_settings, wanted) == ("9001",)
     assert migrate(empty_settings, wanted) == ("9001",)
-    assert plan(empty_settings, wanted) == ()
+    assert plan_migrations(empty_settings, wanted) == ()
 
 
 def test_the_version_before_works_on_a_newer_database_and_leaves_it_alone(

@@ -6,15 +6,15 @@ import pytest
 
 from mailsync.errors import LeaseLost
 from mailsync.model import (
-    Counts,
     PartialChange,
     RemoteEntry,
     RemoteId,
-    Removal,
+    RemovedMessage,
     RunRef,
-    Sealed,
+    SealedSecret,
     Unreadable,
     Upsert,
+    WrittenRowCounts,
 )
 from mailsync.store.quarantine_store import QuarantineStore
 from tests.store.conftest import Mirror
@@ -25,10 +25,10 @@ from tests.support.builders import a_message, a_page, a_page_write, a_remote_fol
 def test_a_page_stores_its_messages_and_moves_the_cursor(mirror: Mirror) -> None:
     counts = mirror.apply(mirror.first, Upsert(a_message("m1")))
 
-    assert counts == Counts(inserted=1)
+    assert counts == WrittenRowCounts(inserted=1)
     assert emails(mirror.database) == {"m1": ("F1", False)}
     known = mirror.folder(mirror.first)
-    assert known.position.cursor == Sealed(1, b"+")
+    assert known.position.cursor == SealedSecret(1, b"+")
 
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(
@@ -59,7 +59,7 @@ def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
     source, destination = mirror.first, mirror.second
     mirror.apply(source, Upsert(a_message("m1", "F1")))
     polls = [
-        (source, Removal(RemoteId("m1"))),
+        (source, RemovedMessage(RemoteId("m1"))),
         (destination, Upsert(a_message("m1", "F2"))),
     ]
 
@@ -72,9 +72,9 @@ def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
 def test_a_removed_message_is_hidden_and_stays(mirror: Mirror) -> None:
     mirror.apply(mirror.first, Upsert(a_message("m1")), Upsert(a_message("m2")))
 
-    counts = mirror.apply(mirror.first, Removal(RemoteId("m1")))
+    counts = mirror.apply(mirror.first, RemovedMessage(RemoteId("m1")))
 
-    assert counts == Counts(removed=1)
+    assert counts == WrittenRowCounts(removed=1)
     assert emails(mirror.database) == {"m1": ("F1", True), "m2": ("F1", False)}
 
 
@@ -82,7 +82,7 @@ def test_a_removed_message_that_is_reported_again_is_shown_under_its_number(mirr
     folder_id, numbers = mirror.first, "SELECT id FROM mailsync.emails"
     mirror.apply(folder_id, Upsert(a_message("m1")))
     before = mirror.one(numbers)
-    mirror.apply(folder_id, Removal(RemoteId("m1")))
+    mirror.apply(folder_id, RemovedMessage(RemoteId("m1")))
 
     mirror.apply(folder_id, Upsert(a_message("m1")))
 
@@ -96,7 +96,7 @@ def test_a_message_that_moved_to_a_folder_that_is_not_mirrored_is_hidden(mirror:
 
     counts = mirror.apply(mirror.first, Upsert(a_message("m1", "F2")))
 
-    assert counts == Counts(removed=1)
+    assert counts == WrittenRowCounts(removed=1)
     assert emails(mirror.database) == {"m1": ("F1", True)}
 
 
@@ -109,7 +109,7 @@ def test_a_new_walk_hides_only_at_its_end_what_it_has_not_seen(mirror: Mirror) -
     assert emails(mirror.database) == {"m1": ("F1", False), "m2": ("F1", False)}
 
     counts = mirror.apply(folder_id)
-    assert counts == Counts(removed=1)
+    assert counts == WrittenRowCounts(removed=1)
     assert emails(mirror.database) == {"m1": ("F1", True), "m2": ("F1", False)}
 
 
@@ -125,7 +125,7 @@ def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_f
 
     counts = mirror.apply(folder_id, Upsert(a_message("new")))
 
-    assert counts == Counts(inserted=1, removed=hidden)
+    assert counts == WrittenRowCounts(inserted=1, removed=hidden)
     assert sum(removed for _, removed in emails(mirror.database).values()) == hidden
     is_doubted = mirror.folders.recount(mirror.run)[folder_id].count.compared_at is None
     assert is_doubted == (hidden == 0)
@@ -139,11 +139,11 @@ def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirro
     page = a_page(*(PartialChange(each.remote_id, each) for each in named))
     write = a_page_write(mirror.folder(folder_id), page)
 
-    unchanged = mirror.mail.unchanged(run, folder_id, named)
+    unchanged = mirror.mail.ids_of_unchanged_messages(run, folder_id, named)
     counts = mirror.mail.apply_page(run, replace(write, unchanged=unchanged))
 
     assert unchanged == ("m1",)
-    assert counts == Counts(unchanged=1, removed=1)
+    assert counts == WrittenRowCounts(unchanged=1, removed=1)
     assert emails(mirror.database) == {"m1": ("F1", False), "m2": ("F1", True)}
 
 
@@ -151,12 +151,14 @@ def test_a_message_that_is_hidden_or_elsewhere_or_differs_is_not_unchanged(mirro
     run, mail = mirror.run, mirror.mail
     ids = [RemoteId(each) for each in ("m1", "m2", "m3")]
     mirror.apply(mirror.first, *(Upsert(a_message(each, version="v1")) for each in ids[:2]))
-    mirror.apply(mirror.first, Removal(ids[0]))
+    mirror.apply(mirror.first, RemovedMessage(ids[0]))
     entries = [RemoteEntry(each, False, "v1") for each in ids]
 
-    assert mail.unchanged(run, mirror.first, entries) == ("m2",)
-    assert mail.unchanged(run, mirror.second, entries) == ()
-    assert mail.unchanged(run, mirror.first, [RemoteEntry(ids[1], True, "v1")]) == ()
+    assert mail.ids_of_unchanged_messages(run, mirror.first, entries) == ("m2",)
+    assert mail.ids_of_unchanged_messages(run, mirror.second, entries) == ()
+    assert (
+        mail.ids_of_unchanged_messages(run, mirror.first, [RemoteEntry(ids[1], True, "v1")]) == ()
+    )
 
 
 def test_a_flag_does_not_write_the_body_again(mirror: Mirror) -> None:

@@ -15,7 +15,7 @@ class Barred(ControlStore):
     """The rows of its first account are held by somebody who does not let go."""
 
     def purge_batch(self, account_id: AccountId) -> bool:
-        if account_id == self.purging()[0]:
+        if account_id == self.list_accounts_to_purge()[0]:
             raise StoreUnavailable("The database gave up on 'purge_emails' (SQLSTATE 55P03).")
         return super().purge_batch(account_id)
 
@@ -32,10 +32,10 @@ def test_an_account_that_cannot_be_deleted_now_holds_no_other_up_and_is_not_kept
             email_address="a@example.org",
         )
         store.begin_purge(AccountOfCaller(account_id, user_id))
-    first, _ = store.purging()
+    first, _ = store.list_accounts_to_purge()
 
     with pytest.raises(StoreUnavailable):
         purge_marked(store, budget_s=10)
 
-    assert store.purging() == (first,)
+    assert store.list_accounts_to_purge() == (first,)
     assert one(database, "SELECT count(*) FROM mailsync.email_accounts") == [1]

@@ -19,7 +19,7 @@ from mailsync.model import (
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.push_store import Claim, PushStore
+from mailsync.store.push_store import PushStore, SubscriptionClaim
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one
 from tests.support.builders import complete_verified
@@ -38,7 +38,7 @@ def push(database: Database, run: RunRef) -> PushStore:
     store.add_missing(Provider.MICROSOFT, "https://api.example.org/hook")
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
-    claim = Claim(run.account_id, None, until)
+    claim = SubscriptionClaim(run.account_id, None, until)
     assert store.save_created(claim, Subscription(REMOTE_ID, expires_at), SECRET)
     one(database, LONG_AGO)
     return store
@@ -79,7 +79,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
     """The folder may have been asked already when the mail came."""
-    assert push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.CHANGED)]) == 1
+    assert push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)]) == 1
 
     assert wait_after(run, database) <= 0
 
@@ -87,7 +87,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
 def test_the_run_that_follows_settles_it(
     runs: RunStore, run: RunRef, push: PushStore, database: Database
 ) -> None:
-    push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.CHANGED)])
+    push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)])
     complete_verified(database, run)
     epoch = LeaseStore(database).begin(
         run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "schedule"
@@ -104,7 +104,7 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
 ) -> None:
     """Whoever disconnects holds the account first; to hold its subscription first is a deadlock."""
     other = Database(settings)
-    notification = Notification(REMOTE_ID, SECRET, NotificationKind.REMOVED)
+    notification = Notification(REMOTE_ID, SECRET, NotificationKind.SUBSCRIPTION_REMOVED)
     with ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)

@@ -8,7 +8,7 @@ import pg8000.native
 import pytest
 
 from localdev.engine.postgres import Postgres
-from mailsync.model import RemoteId, Removal
+from mailsync.model import RemoteId, RemovedMessage
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.removal_store import RemovalStore
@@ -154,7 +154,7 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
         return [[*ids], [f"<p>{each}</p>" for each in ids], folders]
 
     assert shown() == all_of(gone, kept, moved)
-    mirror.apply(mirror.first, Removal(RemoteId(gone)))
+    mirror.apply(mirror.first, RemovedMessage(RemoteId(gone)))
     assert shown() == all_of(kept, moved)
     mirror.folders.save(mirror.run, [], [mirror.second])
     assert shown() == all_of(kept)

@@ -12,7 +12,7 @@ from mailsync.decisions.safety import (
     SUSPICIOUS_CONFIRMATION_DELAY,
 )
 from mailsync.errors import LeaseLost
-from mailsync.model import RemoteId, Removal, Upsert
+from mailsync.model import RemoteId, RemovedMessage, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
@@ -30,12 +30,12 @@ FULL_SYNCS_ENDED = "UPDATE mailsync.folder_cursors SET walking = false RETURNING
 
 
 def hide(mirror: Mirror, names: Collection[str]) -> None:
-    mirror.apply(mirror.first, *(Removal(RemoteId(each)) for each in names))
+    mirror.apply(mirror.first, *(RemovedMessage(RemoteId(each)) for each in names))
 
 
 def due(mirror: Mirror) -> tuple[RemoteId, ...]:
     mirror.removals.begin(mirror.run)
-    return mirror.removals.due(mirror.run, "", 1_000)
+    return mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 1_000)
 
 
 def say_gone(mirror: Mirror, names: Collection[str]) -> int:
@@ -80,7 +80,10 @@ def test_a_message_that_is_shown_is_never_deleted(mirror: Mirror) -> None:
 def test_messages_are_asked_about_in_pieces_in_the_order_of_their_ids(mirror: Mirror) -> None:
     names = mirror.fill(mirror.first, 5)
     hide(mirror, names)
-    found = [mirror.removals.due(mirror.run, after, 2) for after in ("", names[1], names[3])]
+    found = [
+        mirror.removals.message_ids_due_for_confirmation(mirror.run, after, 2)
+        for after in ("", names[1], names[3])
+    ]
 
     assert found == [tuple(names[:2]), tuple(names[2:4]), tuple(names[4:])]
 

@@ -5,7 +5,7 @@ import pytest
 from mailsync.errors import SchemaOutdated, SettingMissing
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import MIGRATIONS, Migration, migrate, migrations, plan
+from mailsync.store.migrate import MIGRATIONS, Migration, migrate, migrations, plan_migrations
 from tests.store.cluster import PASSWORD, Cluster
 from tests.store.reader import Reader
 from tests.store.rows import one, rows
@@ -60,7 +60,7 @@ def test_who_does_not_own_an_up_to_date_database_need_not_migrate_it(cluster: Cl
     with pytest.raises(SettingMissing, match="needs a login that may do more"):
         migrate(functions, [newer])
     with pytest.raises(SettingMissing, match="needs a login that may do more"):
-        plan(settings_of(cluster.url("guest", "mine")))
+        plan_migrations(settings_of(cluster.url("guest", "mine")))
 
 
 def test_on_supabase_signed_in_users_read_and_the_apps_own_emails_stay(cluster: Cluster) -> None:

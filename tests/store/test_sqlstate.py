@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.errors import SchemaOutdated, SettingMissing, StoreRejected, StoreUnavailable
-from mailsync.store.sqlstate import error_of
+from mailsync.store.sqlstate import error_from_fields
 
 SECRET = "hunter2"
 NOT_NOW = [
@@ -69,7 +69,7 @@ AT_FIRST_ONLY = [
 
 
 def error(state: str, words: str, routine: str, statement: str) -> Exception:
-    return error_of({"C": state, "M": words, "R": routine, "D": SECRET}, statement)
+    return error_from_fields({"C": state, "M": words, "R": routine, "D": SECRET}, statement)
 
 
 @pytest.mark.parametrize("statement", ["login", "begin", "upsert_emails", "commit"])

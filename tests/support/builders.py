@@ -8,19 +8,19 @@ from mailsync.model import (
     AccountId,
     Address,
     Cursor,
+    FeedPosition,
     FolderId,
     FolderListing,
     FolderRef,
-    KnownFolder,
     Message,
     Page,
-    Position,
     Provider,
     RemoteFolder,
     RemoteId,
     Role,
     RunRef,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
 )
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -49,9 +49,9 @@ def a_page(*changes: Any, next_cursor: str = "c1", has_more: bool = False) -> Pa
     return Page(tuple(changes), Cursor(next_cursor), has_more)
 
 
-def a_page_write(folder: KnownFolder, page: Page, *, key_id: int = 1) -> PageWrite:
+def a_page_write(folder: StoredFolder, page: Page, *, key_id: int = 1) -> PageWrite:
     """Under a data key of the store; the cursor is not really sealed."""
-    next_cursor = Sealed(key_id, page.next_cursor.encode())
+    next_cursor = SealedSecret(key_id, page.next_cursor.encode())
     return PageWrite(folder, page, plan_page(page), next_cursor, requests=1)
 
 
@@ -66,17 +66,17 @@ def a_remote_folder(remote_id: str = "F1", **fields: Any) -> RemoteFolder:
     return RemoteFolder(remote_id=RemoteId(remote_id), **{**defaults, **fields})
 
 
-def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> KnownFolder:
+def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> StoredFolder:
     defaults: dict[str, Any] = {
         "parent_remote_id": None,
         "display_name": f"Folder {remote_id}",
         "role": Role.OTHER,
         "hidden": False,
         "selected": True,
-        "position": Position(None, 1, True),
+        "position": FeedPosition(None, 1, True),
     }
     ref = FolderRef(FolderId(number), RemoteId(remote_id))
-    return KnownFolder(ref=ref, **{**defaults, **fields})
+    return StoredFolder(ref=ref, **{**defaults, **fields})
 
 
 def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:

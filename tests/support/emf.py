@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.metrics import metered
+from mailsync.metrics import emit_metrics
 
 Emitted = dict[tuple[str, ...], float]
 """The sum of each metric, by its name and the values of its dimensions."""
@@ -26,7 +26,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _emit({}, None)
 
 
-@metered
+@emit_metrics
 def _emit(_event: dict[str, Any], _context: object) -> None:
     pass
 

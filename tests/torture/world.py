@@ -23,7 +23,7 @@ from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
-from mailsync.model import Access, AccountId, Credentials, Provider
+from mailsync.model import AccessToken, AccountId, Credentials, Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -153,7 +153,7 @@ class World:
     ) -> Callable[[AccountId], Credentials]:
         lifetime = timedelta(days=90)
         token = self.simulators.access_token(mailbox, lifetime_s=int(lifetime.total_seconds()))
-        access = Access(token, datetime.now(UTC) + lifetime)
+        access = AccessToken(token, datetime.now(UTC) + lifetime)
         tokens = TokenSet(access, grant=self._grant(mailbox))
         key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
         return lambda account_id: tokens.sealed(account_id, key)

@@ -17,14 +17,14 @@ def test_a_pause_is_never_shorter_than_asked_and_doubles_with_each_repeat() -> N
 def test_all_pauses_of_a_request_fit_before_the_time_out() -> None:
     pauses = [budget.MAX_PAUSE_S / 2**each for each in range(budget.MAX_PAUSES_PER_REQUEST)]
 
-    assert sum(pauses) * 1.25 < budget.SHUTDOWN_S
+    assert sum(pauses) * 1.25 < budget.SHUTDOWN_RESERVE_S
 
 
 def test_the_wait_is_whole_seconds_between_one_and_an_hour() -> None:
-    assert budget.wait_seconds(2.128) == 3
-    assert budget.wait_seconds(0) == 1
-    assert budget.wait_seconds(301) == 301
-    assert budget.wait_seconds(7200) == 3600
+    assert budget.wait_state_seconds(2.128) == 3
+    assert budget.wait_state_seconds(0) == 1
+    assert budget.wait_state_seconds(301) == 301
+    assert budget.wait_state_seconds(7200) == 3600
 
 
 def test_page_sizes_shrink_to_one_and_grow_back_to_the_largest() -> None:

@@ -4,32 +4,32 @@ from dataclasses import replace
 
 import pytest
 
-from mailsync.decisions.check import CheckResult, classify
-from mailsync.decisions.folders import FolderPlan
+from mailsync.decisions.check import CheckResult, classify_check
+from mailsync.decisions.folders import FolderTreeDiff
 from mailsync.decisions.verify import FolderCount
 from mailsync.model import (
+    FeedPosition,
     FolderId,
     FolderListing,
-    KnownFolder,
     Page,
-    Position,
     RemoteId,
-    Removal,
+    RemovedMessage,
     Role,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
 )
 from tests.support.builders import a_known_folder, a_listing, a_page, a_remote_folder
 
-SAME = FolderPlan((), ())
+SAME = FolderTreeDiff((), ())
 WHOLE = a_listing(a_remote_folder("F1", role=Role.INBOX), a_remote_folder("F2"))
 EQUAL = FolderCount(remote=3, stored=3, quarantined=0, remote_unread=1, unread=1)
 
 
 def folder(
     number: int, *, selected: bool = True, full_sync_running: bool = False, mid_round: bool = False
-) -> KnownFolder:
-    position = Position(
-        Sealed(1, b"link"), 1, full_sync_running=full_sync_running, mid_round=mid_round
+) -> StoredFolder:
+    position = FeedPosition(
+        SealedSecret(1, b"link"), 1, full_sync_running=full_sync_running, mid_round=mid_round
     )
     role = Role.INBOX if number == 1 else Role.OTHER
     return a_known_folder(number, f"F{number}", position=position, selected=selected, role=role)
@@ -39,15 +39,15 @@ def result(
     *,
     is_fully_verified: bool = True,
     listing: FolderListing = WHOLE,
-    plan: FolderPlan = SAME,
-    folders: tuple[KnownFolder, ...] = (folder(1), folder(2)),
+    plan: FolderTreeDiff = SAME,
+    folders: tuple[StoredFolder, ...] = (folder(1), folder(2)),
     pages: dict[int, Page] | None = None,
     waiting: tuple[int, ...] = (),
     moved: tuple[str, ...] = (),
     count: FolderCount = EQUAL,
 ) -> CheckResult:
     shown = {1: a_page(), 2: a_page()} if pages is None else pages
-    return classify(
+    return classify_check(
         is_fully_verified=is_fully_verified,
         listing=listing,
         plan=plan,
@@ -84,9 +84,9 @@ def test_a_count_that_is_wrong_as_ever_is_nothing_new() -> None:
     "seen",
     [
         {"is_fully_verified": False},
-        {"pages": {1: a_page(Removal(RemoteId("m1"))), 2: a_page()}},
-        {"plan": FolderPlan((a_remote_folder("F1"),), ())},
-        {"plan": FolderPlan((), (FolderId(9),))},
+        {"pages": {1: a_page(RemovedMessage(RemoteId("m1"))), 2: a_page()}},
+        {"plan": FolderTreeDiff((a_remote_folder("F1"),), ())},
+        {"plan": FolderTreeDiff((), (FolderId(9),))},
         {"moved": ("F1",)},
         {"count": replace(EQUAL, remote=4)},
         {"count": replace(EQUAL, remote_unread=0)},
@@ -104,7 +104,7 @@ def test_a_count_that_is_wrong_as_ever_is_nothing_new() -> None:
     ],
 )
 def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> None:
-    assert result(**seen) is CheckResult.ONE_PAGE  # type: ignore[arg-type]
+    assert result(**seen) is CheckResult.ONLY_READ_PAGES  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> No
         {"folders": (folder(1), folder(2, full_sync_running=True))},
         {"folders": (folder(1), folder(2, full_sync_running=True)), "waiting": (2,)},
         {"folders": (folder(1), folder(2, mid_round=True))},
-        {"plan": FolderPlan((a_remote_folder("new"),), ())},
+        {"plan": FolderTreeDiff((a_remote_folder("new"),), ())},
         {"listing": replace(WHOLE, omitted=frozenset({RemoteId("F3")}))},
         {"listing": replace(WHOLE, failures={RemoteId("F2"): "No sub-folders."})},
         {"listing": FolderListing((a_remote_folder("F2"),))},
@@ -133,4 +133,4 @@ def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> No
     ],
 )
 def test_what_takes_more_than_a_page_needs_an_execution(seen: dict[str, object]) -> None:
-    assert result(**seen) is CheckResult.MORE  # type: ignore[arg-type]
+    assert result(**seen) is CheckResult.NEEDS_EXECUTION  # type: ignore[arg-type]

@@ -38,9 +38,9 @@ def mended(rows: Rows, entries: list[RemoteEntry], difference: IdDifference) -> 
         },
     }
     for remote_id in difference.returned:
-        after[remote_id] = replace(after[remote_id], is_here=True)
+        after[remote_id] = replace(after[remote_id], is_in_listed_folder=True)
     for remote_id in difference.surplus:
-        after[remote_id] = replace(after[remote_id], is_here=False)
+        after[remote_id] = replace(after[remote_id], is_in_listed_folder=False)
     for entry in difference.unversioned:
         after[entry.remote_id] = replace(after[entry.remote_id], version=entry.version)
     return after
@@ -54,8 +54,8 @@ def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
     after = mended(rows, entries, difference)
     quarantined -= set(difference.released)
 
-    assert compare_ids(entries, after, quarantined).is_none
-    shown = {remote_id for remote_id, row in after.items() if row.is_here}
+    assert compare_ids(entries, after, quarantined).is_empty
+    shown = {remote_id for remote_id, row in after.items() if row.is_in_listed_folder}
     assert shown | quarantined == {each.remote_id for each in entries} | (quarantined & shown)
 
 

@@ -8,16 +8,16 @@ from benchmarks.cost import (
     EXAMPLE_MAILBOXES,
     Prices,
     Usage,
-    check_requests,
-    comparison_requests,
     cost_tables,
+    count_id_comparison_requests,
+    estimate_check_requests,
     load_measurements,
     monthly_usage,
+    price_guide_service_per_month,
     price_usage,
-    service_price_per_month,
 )
 from mailsync.decisions.freshness import feeds_to_read
-from mailsync.model import FolderId, FolderRef, KnownFolder, Position, RemoteId, Role
+from mailsync.model import FeedPosition, FolderId, FolderRef, RemoteId, Role, StoredFolder
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -65,8 +65,8 @@ def test_free_transitions_are_not_more_than_there_are() -> None:
 
 
 def test_the_service_is_counted_as_in_the_guide() -> None:
-    assert service_price_per_month(accounts=100, every_minutes=15) == pytest.approx(97.92)
-    assert service_price_per_month(accounts=10_000, every_minutes=5) == pytest.approx(29_376)
+    assert price_guide_service_per_month(accounts=100, every_minutes=15) == pytest.approx(97.92)
+    assert price_guide_service_per_month(accounts=10_000, every_minutes=5) == pytest.approx(29_376)
 
 
 @pytest.mark.parametrize(("folders", "active"), EXAMPLE_MAILBOXES)
@@ -81,27 +81,27 @@ def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> N
         read_at |= {folder.ref.id: now for folder in chosen}
         read.append(len(chosen))
 
-    assert sum(read) / len(read) == check_requests(folders, active, every_minutes=5).feeds
+    assert sum(read) / len(read) == estimate_check_requests(folders, active, every_minutes=5).feeds
     assert now - min(read_at.values()) <= timedelta(hours=1)
 
 
-def a_folder(number: int, *, is_active: bool, read_at: datetime) -> KnownFolder:
-    return KnownFolder(
+def a_folder(number: int, *, is_active: bool, read_at: datetime) -> StoredFolder:
+    return StoredFolder(
         ref=FolderRef(FolderId(number), RemoteId(str(number))),
         parent_remote_id=None,
         display_name="",
         role=Role.OTHER,
         hidden=False,
         selected=True,
-        position=Position(None, generation=1, full_sync_running=False),
+        position=FeedPosition(None, generation=1, full_sync_running=False),
         active_at=read_at if is_active else None,
         read_at=read_at,
     )
 
 
 def test_a_check_of_512_folders_costs_60_requests_at_most() -> None:
-    assert check_requests(512, 10, every_minutes=5).total <= 60
+    assert estimate_check_requests(512, 10, every_minutes=5).total <= 60
 
 
 def test_a_list_of_ids_is_a_request_for_a_thousand_and_one_at_least() -> None:
-    assert comparison_requests([0, 1, 1_000, 1_001]) == 1 + 1 + 1 + 2
+    assert count_id_comparison_requests([0, 1, 1_000, 1_001]) == 1 + 1 + 1 + 2

@@ -8,28 +8,28 @@ from mailsync.decisions.folders import (
     MAX_BATCH_MESSAGES,
     MAX_SMALL_SYNC_MESSAGES,
     batch_small_full_syncs,
-    changed_counts,
     diff_folders,
-    listing_fault,
+    explain_incomplete_listing,
+    folders_with_changed_counts,
     sort_by_activity,
     sort_by_size,
 )
 from mailsync.model import (
+    FeedPosition,
     FolderId,
     FolderListing,
-    KnownFolder,
-    Position,
     RemoteFolder,
     RemoteId,
     Role,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
 )
 from tests.support.builders import A_MOMENT, a_known_folder, a_listing, a_remote_folder
 
 FIXED = (Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH)
 
 
-def folders_by_role(*roles: Role) -> tuple[list[RemoteFolder], list[KnownFolder]]:
+def folders_by_role(*roles: Role) -> tuple[list[RemoteFolder], list[StoredFolder]]:
     remote = [a_remote_folder(each, role=each) for each in roles]
     return remote, [a_known_folder(at, each, role=each) for at, each in enumerate(roles)]
 
@@ -107,14 +107,14 @@ def test_in_a_mailbox_that_was_made_anew_every_folder_is_another_one(role: Role)
     listing = FolderListing(tuple(remote), gone=frozenset({known[0].ref.remote_id}))
 
     assert diff_folders(listing, known).gone == (1,)
-    assert listing_fault(listing, known) is None
+    assert explain_incomplete_listing(listing, known) is None
 
 
 def test_a_listing_with_every_folder_that_is_known_has_no_fault() -> None:
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE)
 
-    assert listing_fault(FolderListing(tuple(remote)), known) is None
-    assert listing_fault(FolderListing(tuple(remote)), []) is None
+    assert explain_incomplete_listing(FolderListing(tuple(remote)), known) is None
+    assert explain_incomplete_listing(FolderListing(tuple(remote)), []) is None
 
 
 def test_a_listing_without_folders_that_are_gone_unread_or_not_looked_for_has_no_fault() -> None:
@@ -123,14 +123,14 @@ def test_a_listing_without_folders_that_are_gone_unread_or_not_looked_for_has_no
     shown = (remote[0], remote[2], remote[3])
     listing = FolderListing(shown, False, frozenset({RemoteId(Role.JUNK)}), failures=failures)
 
-    assert listing_fault(listing, known) is None
+    assert explain_incomplete_listing(listing, known) is None
 
 
 def test_a_listing_that_lacks_what_exists_is_at_fault() -> None:
     remote, known = folders_by_role(*FIXED)
     listing = FolderListing(tuple(remote), omitted=frozenset({RemoteId("F1"), RemoteId("F2")}))
 
-    assert listing_fault(listing, known) == "The list of folders lacks 2 that exist."
+    assert explain_incomplete_listing(listing, known) == "The list of folders lacks 2 that exist."
 
 
 @pytest.mark.parametrize("role", FIXED)
@@ -139,14 +139,14 @@ def test_a_listing_without_a_folder_that_every_mailbox_has_is_at_fault(role: Rol
     shown = tuple(each for each in remote if each.role is not role)
 
     for gone in (frozenset[RemoteId](), frozenset({RemoteId(role)})):
-        fault = listing_fault(FolderListing(shown, gone=gone), known)
+        fault = explain_incomplete_listing(FolderListing(shown, gone=gone), known)
         assert fault is not None
         assert f"lacks {role}," in fault
 
 
 def test_a_listing_without_an_inbox_is_at_fault_also_where_none_is_known() -> None:
-    assert listing_fault(FolderListing((a_remote_folder("F1"),)), []) is not None
-    assert listing_fault(FolderListing(()), []) is not None
+    assert explain_incomplete_listing(FolderListing((a_remote_folder("F1"),)), []) is not None
+    assert explain_incomplete_listing(FolderListing(()), []) is not None
 
 
 def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> None:
@@ -160,7 +160,7 @@ def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> Non
     listing = a_listing(*remote, uncounted)
     known += [a_known_folder(8, "uncounted", remote_total=5), a_known_folder(9, "none")]
 
-    assert changed_counts(listing, known) == {"total", "unread"}
+    assert folders_with_changed_counts(listing, known) == {"total", "unread"}
 
 
 def test_the_folder_in_which_something_changed_last_comes_first() -> None:
@@ -182,7 +182,7 @@ def test_the_biggest_folder_starts_first() -> None:
 
 def batches(*totals: int) -> list[list[int]]:
     """The messages of each folder of each batch."""
-    known: list[KnownFolder] = []
+    known: list[StoredFolder] = []
     remote: list[RemoteFolder] = []
     for number, total in enumerate(totals):
         known.append(a_known_folder(number, f"F{number}"))
@@ -207,12 +207,12 @@ def test_not_more_is_walked_at_once_than_a_function_does_quickly() -> None:
 
 
 def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_alone() -> None:
-    sealed = Sealed(1, b"cursor")
+    sealed = SealedSecret(1, b"cursor")
     known = [
-        a_known_folder(1, "begun", position=Position(sealed, 1, True)),
-        a_known_folder(2, "walked", position=Position(sealed, 1, False)),
+        a_known_folder(1, "begun", position=FeedPosition(sealed, 1, True)),
+        a_known_folder(2, "walked", position=FeedPosition(sealed, 1, False)),
         a_known_folder(3, "unknown to the provider"),
-        a_known_folder(4, "failed", position=Position(None, 2, True, fallback=1)),
+        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, fallback=1)),
     ]
     remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 
@@ -228,8 +228,8 @@ def test_ten_thousand_folders_are_compared_within_a_second() -> None:
     began = time.process_time()
 
     plan = diff_folders(listing, known)
-    listing_fault(listing, known)
-    changed_counts(listing, known)
+    explain_incomplete_listing(listing, known)
+    folders_with_changed_counts(listing, known)
 
     assert plan.gone == (FolderId(0),)
     assert time.process_time() - began < 1

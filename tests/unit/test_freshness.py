@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from mailsync.decisions.freshness import (
-    ACTIVE_WITHIN,
+    ACTIVE_FOLDER_PERIOD,
     MAX_FEED_AGE,
+    MAX_FOLDERS_OF_SMALL_MAILBOX,
     MAX_THOROUGH_AGE,
-    SMALL_MAILBOX_FOLDERS,
     choose_tree_reading,
     feeds_to_read,
 )
-from mailsync.model import KnownFolder, RemoteId, TreeReading
+from mailsync.model import RemoteId, StoredFolder, TreeReadingDepth
 from tests.support.builders import A_MOMENT, a_known_folder
 
 NOW = A_MOMENT
@@ -22,7 +22,7 @@ FIVE_MINUTES_S, TWELFTH = 300.0, 10
 
 def inactive(
     number: int, ago: timedelta = MINUTE, active_at: datetime | None = None
-) -> KnownFolder:
+) -> StoredFolder:
     return a_known_folder(number, f"F{number}", read_at=NOW - ago, active_at=active_at)
 
 
@@ -30,23 +30,23 @@ MANY = [inactive(each) for each in range(12 * TWELFTH)]
 READ_LONG_AGO = inactive(900, MAX_FEED_AGE)
 
 
-def read(folders: list[KnownFolder], *moved: str, since_s: float = 0.0) -> list[int]:
+def read(folders: list[StoredFolder], *moved: str, since_s: float = 0.0) -> list[int]:
     ids = [RemoteId(each) for each in moved]
     return [each.ref.id for each in feeds_to_read(folders, ids, now=NOW, since_s=since_s)]
 
 
 def test_a_small_mailbox_is_read_whole() -> None:
-    few = MANY[:SMALL_MAILBOX_FOLDERS]
+    few = MANY[:MAX_FOLDERS_OF_SMALL_MAILBOX]
 
-    assert len(read(few)) == SMALL_MAILBOX_FOLDERS
-    assert read(MANY[: SMALL_MAILBOX_FOLDERS + 1]) == []
+    assert len(read(few)) == MAX_FOLDERS_OF_SMALL_MAILBOX
+    assert read(MANY[: MAX_FOLDERS_OF_SMALL_MAILBOX + 1]) == []
 
 
 @pytest.mark.parametrize(
     ("folder", "is_read"),
     [
-        (inactive(900, active_at=NOW - ACTIVE_WITHIN + SECOND), True),
-        (inactive(900, active_at=NOW - ACTIVE_WITHIN), False),
+        (inactive(900, active_at=NOW - ACTIVE_FOLDER_PERIOD + SECOND), True),
+        (inactive(900, active_at=NOW - ACTIVE_FOLDER_PERIOD), False),
         (a_known_folder(900, "F900", read_at=None), True),
         (READ_LONG_AGO, True),
         (inactive(900, MAX_FEED_AGE - SECOND), False),
@@ -54,7 +54,7 @@ def test_a_small_mailbox_is_read_whole() -> None:
     ids=["active", "inactive", "never read", "overdue", "read within the hour"],
 )
 def test_in_a_large_mailbox_a_folder_is_read_where_a_change_is_likely_or_it_is_time(
-    folder: KnownFolder, is_read: bool
+    folder: StoredFolder, is_read: bool
 ) -> None:
     assert read([*MANY, folder]) == ([900] if is_read else [])
 
@@ -84,16 +84,16 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
 @pytest.mark.parametrize(
     ("whole_ago", "thorough_ago", "reading"),
     [
-        (None, None, TreeReading.THOROUGH),
-        (SECOND, None, TreeReading.THOROUGH),
-        (SECOND, MAX_THOROUGH_AGE, TreeReading.THOROUGH),
-        (None, SECOND, TreeReading.WHOLE),
-        (MAX_FEED_AGE, MAX_FEED_AGE, TreeReading.WHOLE),
-        (MAX_FEED_AGE - SECOND, MAX_THOROUGH_AGE - SECOND, TreeReading.QUICK),
+        (None, None, TreeReadingDepth.THOROUGH),
+        (SECOND, None, TreeReadingDepth.THOROUGH),
+        (SECOND, MAX_THOROUGH_AGE, TreeReadingDepth.THOROUGH),
+        (None, SECOND, TreeReadingDepth.WHOLE),
+        (MAX_FEED_AGE, MAX_FEED_AGE, TreeReadingDepth.WHOLE),
+        (MAX_FEED_AGE - SECOND, MAX_THOROUGH_AGE - SECOND, TreeReadingDepth.QUICK),
     ],
 )
 def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
-    whole_ago: timedelta | None, thorough_ago: timedelta | None, reading: TreeReading
+    whole_ago: timedelta | None, thorough_ago: timedelta | None, reading: TreeReadingDepth
 ) -> None:
     whole_at, thorough_at = (
         NOW - ago if ago is not None else None for ago in (whole_ago, thorough_ago)

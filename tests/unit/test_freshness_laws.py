@@ -6,11 +6,11 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.decisions.freshness import MAX_FEED_AGE, SMALL_MAILBOX_FOLDERS, feeds_to_read
+from mailsync.decisions.freshness import MAX_FEED_AGE, MAX_FOLDERS_OF_SMALL_MAILBOX, feeds_to_read
 from tests.support.builders import A_MOMENT, a_known_folder
 
 CHECKS_S = st.lists(st.integers(30, 1200), min_size=1, max_size=40)
-FOLDERS = st.integers(SMALL_MAILBOX_FOLDERS + 1, 90)
+FOLDERS = st.integers(MAX_FOLDERS_OF_SMALL_MAILBOX + 1, 90)
 
 
 @given(FOLDERS, CHECKS_S)

@@ -8,15 +8,15 @@ import pytest
 from infra import catalog
 from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
 from mailsync.metrics import (
-    FAILURES,
-    MAX_SERIES,
+    ERROR_DIMENSION_VALUES,
+    MAX_METRIC_SERIES,
     METRICS,
-    OUTCOMES,
     PROVIDER_REQUESTS,
-    count,
+    RUN_OUTCOME_ERRORS,
     count_failure,
+    count_metric,
+    emit_metrics,
     failure_name,
-    metered,
 )
 from tests.support.emf import counting, emitted
 from tests.support.paths import ROOT
@@ -27,14 +27,16 @@ DOLLARS_PER_SERIES = 0.30
 
 def test_all_combinations_of_names_and_dimensions_cost_at_most_ten_dollars_a_month() -> None:
     assert len({each.name for each in METRICS}) == len(METRICS)
-    assert len(METRICS) - 1 + len(FAILURES) == MAX_SERIES
-    assert MAX_SERIES * DOLLARS_PER_SERIES <= 10
+    assert len(METRICS) - 1 + len(ERROR_DIMENSION_VALUES) == MAX_METRIC_SERIES
+    assert MAX_METRIC_SERIES * DOLLARS_PER_SERIES <= 10
 
 
 def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> None:
     strange = ["KeyError", "", "Lambda.Unknown", "Sandbox.Timedout", "States.DataLimitExceeded"]
 
-    assert {failure_name(each) for each in [*FAILURES, *strange]} == set(FAILURES)
+    assert {failure_name(each) for each in [*ERROR_DIMENSION_VALUES, *strange]} == set(
+        ERROR_DIMENSION_VALUES
+    )
     assert failure_name("Runtime.ExitError") == "FunctionFailed"
     assert failure_name("KeyError") == "Unexpected"
 
@@ -42,8 +44,8 @@ def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> 
 def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
     failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC.definition)
 
-    assert {EXECUTION_DIED, EXECUTION_STOPPED} < OUTCOMES
-    assert {*failed_at, EXECUTION_DIED, EXECUTION_STOPPED} >= OUTCOMES
+    assert {EXECUTION_DIED, EXECUTION_STOPPED} < RUN_OUTCOME_ERRORS
+    assert {*failed_at, EXECUTION_DIED, EXECUTION_STOPPED} >= RUN_OUTCOME_ERRORS
 
 
 def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
@@ -51,7 +53,7 @@ def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
 ) -> None:
     with counting(monkeypatch):
         for _ in range(250):
-            count(PROVIDER_REQUESTS)
+            count_metric(PROVIDER_REQUESTS)
         count_failure("AccessRevoked")
 
     printed = capsys.readouterr().out
@@ -71,9 +73,9 @@ def test_an_invocation_that_counted_nothing_prints_nothing(
 def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_zero(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    @metered
+    @emit_metrics
     def failing(_event: object, _context: object) -> None:
-        count(PROVIDER_REQUESTS, 3)
+        count_metric(PROVIDER_REQUESTS, 3)
         raise RuntimeError
 
     with counting(monkeypatch):
@@ -88,7 +90,7 @@ def test_a_line_names_the_stage_and_no_other_dimension(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with counting(monkeypatch):
-        count(PROVIDER_REQUESTS)
+        count_metric(PROVIDER_REQUESTS)
 
     document = json.loads(capsys.readouterr().out)
     assert document.keys() == {"_aws", "service", "ProviderRequests"}
@@ -109,4 +111,4 @@ def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() ->
 def test_every_function_tells_what_it_counted(function: catalog.Function) -> None:
     text = (HANDLERS / f"{function.module}.py").read_text()
 
-    assert "@metered\ndef handler(" in text
+    assert "@emit_metrics\ndef handler(" in text

@@ -1,5 +1,5 @@
 from mailsync.decisions.plan import plan_page
-from mailsync.model import PartialChange, RemoteId, Removal, Unreadable, Upsert
+from mailsync.model import PartialChange, RemoteId, RemovedMessage, Unreadable, Upsert
 from tests.support.builders import a_message, a_page
 
 
@@ -10,13 +10,13 @@ def test_a_message_that_stands_twice_in_a_page_is_written_once_as_it_was_last() 
 
 
 def test_a_message_removed_and_added_again_in_one_page_is_kept() -> None:
-    plan = plan_page(a_page(Removal(RemoteId("m1")), Upsert(a_message("m1"))))
+    plan = plan_page(a_page(RemovedMessage(RemoteId("m1")), Upsert(a_message("m1"))))
 
     assert (len(plan.upserts), plan.removals) == (1, ())
 
 
 def test_a_message_added_and_then_removed_in_one_page_is_removed() -> None:
-    plan = plan_page(a_page(Upsert(a_message("m1")), Removal(RemoteId("m1"))))
+    plan = plan_page(a_page(Upsert(a_message("m1")), RemovedMessage(RemoteId("m1"))))
 
     assert (plan.upserts, plan.removals) == ((), ("m1",))
 

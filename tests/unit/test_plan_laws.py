@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.decisions.plan import plan_page
-from mailsync.model import Change, PartialChange, RemoteId, Removal, Unreadable, Upsert
+from mailsync.model import Change, PartialChange, RemoteId, RemovedMessage, Unreadable, Upsert
 from tests.support.builders import a_message, a_page
 
 IDS = st.sampled_from(["a", "b", "c"])
 CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
     st.builds(lambda each: PartialChange(RemoteId(each)), IDS),
-    st.builds(lambda each: Removal(RemoteId(each)), IDS),
+    st.builds(lambda each: RemovedMessage(RemoteId(each)), IDS),
     st.builds(lambda each: Unreadable(RemoteId(each), "corrupt", ""), IDS),
 )
 

@@ -5,17 +5,17 @@ import pytest
 
 from mailsync.decisions.verify import (
     MAX_COMPARISON_AGE,
-    Cause,
-    Difference,
+    ContradictionCause,
     FolderCount,
     IdDifference,
+    ListingContradiction,
     StoredEntry,
     compare_ids,
     counts_agree,
-    due_for_comparison,
     find_contradictions,
+    folders_due_for_id_comparison,
 )
-from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
+from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, Unreadable
 from tests.support.builders import A_MOMENT, a_message
 
 LATER = A_MOMENT + timedelta(seconds=1)
@@ -68,7 +68,7 @@ def differences(*entries: RemoteEntry, quarantined: str = "", **stored: StoredEn
     """Without those fields that are empty."""
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_ids(entries, rows, frozenset(map(RemoteId, quarantined.split())))
-    assert found.is_none == (replace(found, unversioned=()) == IdDifference())
+    assert found.is_empty == (replace(found, unversioned=()) == IdDifference())
     return {name: value for name in IdDifference.__slots__ if (value := getattr(found, name))}
 
 
@@ -93,7 +93,7 @@ def test_equal_folders_have_no_difference() -> None:
 
 
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
-    away = replace(ROW, is_here=False)
+    away = replace(ROW, is_in_listed_folder=False)
 
     assert differences(listed("m1"), m1=away) == {"returned": ("m1",)}
     assert differences(listed("m1", version="newer"), m1=away) == {"changed": ("m1",)}
@@ -123,9 +123,9 @@ def test_a_version_wins_over_the_time_of_the_last_modification() -> None:
 
 def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
     listed = dict.fromkeys(map(RemoteId, ("phantom", "read", "fine", "odd", "elsewhere")), False)
-    answers: list[Message | Gone | Unreadable] = [
-        Gone(RemoteId("phantom")),
-        Gone(RemoteId("deleted")),
+    answers: list[Message | GoneMessage | Unreadable] = [
+        GoneMessage(RemoteId("phantom")),
+        GoneMessage(RemoteId("deleted")),
         Unreadable(RemoteId("odd"), "corrupt", ""),
         a_message("fine", "F1", is_read=False),
         a_message("read", "F1", is_read=True),
@@ -136,11 +136,11 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
     ]
 
     assert list(find_contradictions(listed, answers, RemoteId("F1"))) == [
-        Difference(RemoteId("phantom"), Cause.MISSING),
-        Difference(RemoteId("read"), Cause.MISREAD),
-        Difference(RemoteId("unlisted"), Cause.SURPLUS),
-        Difference(RemoteId("elsewhere"), Cause.MISSING),
-        Difference(RemoteId("unlisted and odd"), Cause.SURPLUS),
+        ListingContradiction(RemoteId("phantom"), ContradictionCause.MISSING),
+        ListingContradiction(RemoteId("read"), ContradictionCause.MISREAD),
+        ListingContradiction(RemoteId("unlisted"), ContradictionCause.SURPLUS),
+        ListingContradiction(RemoteId("elsewhere"), ContradictionCause.MISSING),
+        ListingContradiction(RemoteId("unlisted and odd"), ContradictionCause.SURPLUS),
     ]
 
 
@@ -150,7 +150,7 @@ def due(now: datetime, **compared: datetime | None) -> list[int]:
         FolderId(int(name[1:])): replace(a_count(1, 1), compared_at=compared_at)
         for name, compared_at in compared.items()
     }
-    return list(due_for_comparison(counts, now=now))
+    return list(folders_due_for_id_comparison(counts, now=now))
 
 
 def test_a_folder_is_compared_within_a_week() -> None:

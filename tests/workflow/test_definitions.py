@@ -8,7 +8,7 @@ import pytest
 
 from infra import catalog
 from localdev.samples import EVENTS, EXPECTED_RESULTS
-from mailsync.errors import leaves
+from mailsync.errors import leaf_error_names
 
 SERVICE_ERRORS = {
     "Lambda.ServiceException",
@@ -57,7 +57,7 @@ def successors(state: dict[str, Any]) -> set[str]:
 def test_every_product_error_has_a_route_and_every_route_a_product_error() -> None:
     named = named_errors(catalog.MAILBOX_SYNC, "Retry", "Catch")
 
-    assert named - SERVICE_ERRORS - {"States.ALL"} == leaves()
+    assert named - SERVICE_ERRORS - {"States.ALL"} == leaf_error_names()
 
 
 @WORKFLOWS

@@ -8,10 +8,10 @@ from pydantic.alias_generators import to_camel
 
 from mailsync.api.models import CamelModel, Failure, PositiveId
 from mailsync.api.removal_models import PendingRemoval
-from mailsync.decisions.verify import Cause
+from mailsync.decisions.verify import ContradictionCause
 from mailsync.model import FolderId
 
-MAX_FOLDERS = 1000
+MAX_FOLDERS_PER_PATCH = 1000
 
 
 class AccountView(CamelModel):
@@ -87,7 +87,7 @@ class DifferenceView(CamelModel):
 
     folder_id: int
     message_id: str
-    cause: Cause
+    cause: ContradictionCause
     """`missing`: the list has the message, a request by id does not find it. `surplus`: a request
     by id finds the message, the list lacks it. `misread`: the read states differ."""
     found_at: datetime
@@ -117,7 +117,9 @@ class AccountPatch(CamelModel):
 
     paused: StrictBool | None = None
     """True pauses the account, false resumes it."""
-    folders: Annotated[tuple[FolderPatch, ...], FailFast(), Field(max_length=MAX_FOLDERS)] = ()
+    folders: Annotated[
+        tuple[FolderPatch, ...], FailFast(), Field(max_length=MAX_FOLDERS_PER_PATCH)
+    ] = ()
     """The folders whose selection changes, each at most once."""
 
     @model_validator(mode="after")

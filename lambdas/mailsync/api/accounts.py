@@ -14,16 +14,20 @@ from mailsync.api.account_models import (
     DifferenceView,
     FolderSelection,
 )
-from mailsync.api.audit import audit
+from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import cannot_sync_error, require_caller_account
 from mailsync.api.models import to_failure
-from mailsync.api.openapi_responses import responses
+from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_page
 from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
-from mailsync.api.rate_limits import LimitedCall, count_call
-from mailsync.api.removal_models import RemovalConfirmed, to_optional_view, to_view
-from mailsync.decisions.verify import Cause
+from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
+from mailsync.api.removal_models import (
+    RemovalConfirmed,
+    to_optional_pending_removal,
+    to_pending_removal,
+)
+from mailsync.decisions.verify import ContradictionCause
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_trigger
 from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
@@ -40,12 +44,14 @@ _NOTHING_TO_CONFIRM = Problem(
     " confirm. No mail was changed; read pendingRemoval of the account.",
 )
 
-AccountNumber = Annotated[UUID, Path(alias="accountId")]
+AccountIdParameter = Annotated[UUID, Path(alias="accountId")]
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 @router.get(
-    ACCOUNTS_PATH, summary="List the user's accounts", responses=responses({200: AccountList}, 422)
+    ACCOUNTS_PATH,
+    summary="List the user's accounts",
+    responses=describe_responses({200: AccountList}, 422),
 )
 def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountList:
     after = read_cursor(cursor, lambda text: str(UUID(text)))
@@ -58,9 +64,9 @@ def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountLi
 @router.get(
     ACCOUNT_PATH,
     summary="Show an account with all its folders",
-    responses=responses({200: AccountDetail}, 404, 422),
+    responses=describe_responses({200: AccountDetail}, 404, 422),
 )
-def show_account(account_id: AccountNumber) -> AccountDetail:
+def show_account(account_id: AccountIdParameter) -> AccountDetail:
     return _detail(_account_of_caller(account_id))
 
 
@@ -71,26 +77,26 @@ def show_account(account_id: AccountNumber) -> AccountDetail:
     " The next sync, which is due immediately, deletes the mail of deselected folders and reads"
     " newly selected folders from the beginning. Folders that are created at the provider later"
     " are selected.",
-    responses=responses({200: AccountDetail}, 400, 404, 409, 413, 415, 422),
+    responses=describe_responses({200: AccountDetail}, 400, 404, 409, 413, 415, 422),
 )
-def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDetail:
+def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> AccountDetail:
     account = _account_of_caller(account_id)
-    count_call(account.user_id, LimitedCall.CONTROL)
-    change = ControlStore(open_database()).change(account, patch.paused, patch.selection())
-    if change.conflict:
-        raise cannot_sync_error(change.conflict)
-    if change.unknown:
-        raise ApiError(unknown_folder_problem(change.unknown))
-    audit(
+    count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
+    change = ControlStore(open_database()).change_account(account, patch.paused, patch.selection())
+    if change.status_conflict:
+        raise cannot_sync_error(change.status_conflict)
+    if change.unknown_folder_ids:
+        raise ApiError(unknown_folder_problem(change.unknown_folder_ids))
+    write_audit_record(
         router.current_event,
         "account_changed",
         account.user_id,
         account_id=account.id,
         paused=patch.paused,
         folders={str(folder_id): selected for folder_id, selected in patch.selection().items()},
-        run_id=change.stopped,
+        run_id=change.stopped_run_id,
     )
-    _stop_run(change.stopped)
+    _stop_run(change.stopped_run_id)
     return _detail(account)
 
 
@@ -102,20 +108,20 @@ def change_account(account_id: AccountNumber, patch: AccountPatch) -> AccountDet
     " can confirm it. The next sync, which is due immediately, requests the messages again and"
     " deletes those that are still gone, at the earliest two hours after the first report. The"
     " confirmation does not cover messages that disappear later. Repeating it changes nothing.",
-    responses=responses({200: RemovalConfirmed}, 404, 409, 422),
+    responses=describe_responses({200: RemovalConfirmed}, 404, 409, 422),
 )
-def confirm_removal(account_id: AccountNumber) -> RemovalConfirmed:
+def confirm_removal(account_id: AccountIdParameter) -> RemovalConfirmed:
     account = _account_of_caller(account_id)
-    count_call(account.user_id, LimitedCall.CONTROL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
     removal = ControlStore(open_database()).confirm_removal(account)
     if removal is None:
         raise ApiError(_NOTHING_TO_CONFIRM)
     event = router.current_event
     ids = {"account_id": account.id, "messages": removal.gone}
-    audit(event, "removal_confirmed", account.user_id, **ids)
+    write_audit_record(event, "removal_confirmed", account.user_id, **ids)
     return RemovalConfirmed(
         account_id=account.id,
-        pending_removal=to_view(removal),
+        pending_removal=to_pending_removal(removal),
         message="The next sync requests the messages again and deletes those that are still gone.",
     )
 
@@ -150,7 +156,7 @@ def _view(account: AccountRow) -> AccountView:
         initial_sync_completed=account.initial_sync_completed,
         verified_at=account.verified_at,
         compared_at=account.compared_at,
-        pending_removal=to_optional_view(account.removal),
+        pending_removal=to_optional_pending_removal(account.removal),
         next_sync_at=account.next_sync_at,
         last_error=to_failure(account.last_error, account.last_error_message),
         created_at=account.created_at,
@@ -180,6 +186,6 @@ def _difference(difference: FoundDifference) -> DifferenceView:
     return DifferenceView(
         folder_id=difference.folder_id,
         message_id=difference.message_id,
-        cause=Cause(difference.cause),
+        cause=ContradictionCause(difference.cause),
         found_at=difference.found_at,
     )

@@ -12,14 +12,14 @@ from mailsync.log import logger
 from mailsync.settings import load_settings
 
 
-def audit(
+def write_audit_record(
     event: APIGatewayProxyEventV2, name: str, user_id: str | None = None, **fields: Any
 ) -> None:
-    """Write the audit record `name`, with the source IP address if the stage logs addresses.
+    """Write the audit record of one action, with the source IP address if the stage logs addresses.
 
-    Args:
-        user_id: the user who acted. None: the request is not authenticated.
-        fields: further fields of the record.
+    name: name of the event, as docs/security.md lists it.
+    user_id: the user who acted. None: the request is not authenticated.
+    fields: further fields of the record.
     """
     actor: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
     if _logs_source_ip():

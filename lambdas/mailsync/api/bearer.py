@@ -7,10 +7,10 @@ import jwt
 
 from mailsync.api.signing_keys import SigningKeys
 from mailsync.log import logger
-from mailsync.model import is_storable_name
+from mailsync.model import is_storable_user_id
 from mailsync.settings import Settings
 
-MAX_TOKEN_CHARS = 8192
+MAX_JWT_CHARS = 8192
 """An HTTP API accepts 10,240 bytes for all headers together."""
 CLOCK_LEEWAY_S = 30
 """Tolerated clock difference between issuer and verifier, for `exp`, `nbf` and `iat`."""
@@ -38,7 +38,7 @@ def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKey
     """
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token.isascii() or len(token) > MAX_TOKEN_CHARS:
+    if scheme.lower() != "bearer" or not token.isascii() or len(token) > MAX_JWT_CHARS:
         return None
     try:
         claims = _claims(token, settings, keys)
@@ -46,7 +46,7 @@ def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKey
         # Only the name of the error: its text may quote the token.
         logger.info("token_refused", reason=type(error).__name__)
         return None
-    if not is_storable_name(claims["sub"]):
+    if not is_storable_user_id(claims["sub"]):
         logger.info("token_refused", reason="SubjectNotStorable")
         return None
     return Caller(claims["sub"], _is_admin(claims))

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import ApiError, Problem
-from mailsync.model import is_storable_name
+from mailsync.model import is_storable_user_id
 from mailsync.settings import Settings
 
 _NOT_SIGNED_IN = Problem(
@@ -23,7 +23,7 @@ def caller_user_id(event: APIGatewayProxyEventV2) -> str:
         ApiError: there is no user id, or Postgres cannot store it (401).
     """
     user_id = _authorizer_context(event).get("userId")
-    if not user_id or not is_storable_name(str(user_id)):
+    if not user_id or not is_storable_user_id(str(user_id)):
         raise ApiError(_NOT_SIGNED_IN)
     return str(user_id)
 

@@ -15,10 +15,10 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api import removal
 from mailsync.api.admin_consent import finish_admin_consent, is_admin_consent
-from mailsync.api.audit import audit
+from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import api_base_url, caller_user_id, is_caller_admin
 from mailsync.api.json_text import read_json
-from mailsync.api.organisation_mailboxes import MailboxRequest, connect_mailbox
+from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest, connect_mailbox
 from mailsync.api.problems import (
     MALFORMED_BODY,
     ApiError,
@@ -26,13 +26,13 @@ from mailsync.api.problems import (
     invalid_field_problem,
     register_problem_handler,
 )
-from mailsync.api.rate_limits import LimitedCall, count_call
+from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.sign_in import SIGN_IN_LIFETIME_S, ConnectedAccount, SignInFlow
 from mailsync.api.sign_in_cookie import make_sign_in_cookie, read_sign_in_cookie
 from mailsync.api.sign_in_errors import (
     CALLBACK_PATH,
-    PRIVATE_HEADERS,
     SIGN_IN_PATH,
+    SIGN_IN_PRIVACY_HEADERS,
     application_url,
     sign_in_error_response,
 )
@@ -84,14 +84,14 @@ def begin_sign_in() -> Response[str]:
     if return_to is not None and return_to != settings.app_inbox_url:
         raise ApiError(_RETURN_TO)
     base, user = api_base_url(event, settings), caller_user_id(event)
-    count_call(user, LimitedCall.CONNECT)
+    count_against_rate_limit(user, RateLimitedCall.CONNECT)
     started = _sign_in_flow(settings).begin(user, base + CALLBACK_PATH)
     cookies = [
         make_sign_in_cookie(started.cookie, secure=_is_secure(base), seconds=SIGN_IN_LIFETIME_S)
     ]
     if "application/json" in event.headers.get("accept", ""):
         body = json.dumps({"authorizationUrl": started.authorization_url})
-        return Response(HTTPStatus.OK, APPLICATION_JSON, body, PRIVATE_HEADERS, cookies)
+        return Response(HTTPStatus.OK, APPLICATION_JSON, body, SIGN_IN_PRIVACY_HEADERS, cookies)
     return _redirect(started.authorization_url, cookies)
 
 
@@ -109,7 +109,7 @@ def finish_sign_in() -> Response[str]:
         _note_connected(event, ended)
         location = application_url(accountId=ended.account_id)
     else:
-        audit(event, "connection_pending", ended.user_id)
+        write_audit_record(event, "connection_pending", ended.user_id)
         location = application_url(connection=ended.token)
     return _redirect(location, [make_sign_in_cookie("", secure=secure, seconds=0)])
 
@@ -119,7 +119,7 @@ def confirm_connection() -> Response[str]:
     """Connect the mailbox of an unconfirmed sign-in; the JWT proves that its user confirms it."""
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
-    count_call(caller, LimitedCall.CONTROL)
+    count_against_rate_limit(caller, RateLimitedCall.CONTROL)
     body = _json_body(event)
     token = body.get("connection") if isinstance(body, dict) else None
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
@@ -127,7 +127,7 @@ def confirm_connection() -> Response[str]:
     try:
         connected = _sign_in_flow(settings).confirm(caller, token)
     except ApiError as error:
-        audit(event, "connection_refused", caller, problem=error.problem.kind)
+        write_audit_record(event, "connection_refused", caller, problem=error.problem.kind)
         raise
     _note_connected(event, connected)
     return _created(event, connected.account_id, connected.address, connected.run_id)
@@ -140,14 +140,14 @@ def connect_organisation_mailbox() -> Response[str]:
     caller = caller_user_id(event)
     if not is_caller_admin(event):
         raise ApiError(_NOT_ADMIN)
-    count_call(caller, LimitedCall.ORGANISATION)
-    wanted = MailboxRequest.from_body(_json_body(event), caller)
+    count_against_rate_limit(caller, RateLimitedCall.ORGANISATION)
+    wanted = OrganisationMailboxRequest.from_body(_json_body(event), caller)
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
     connected = connect_mailbox(
         wanted, settings=settings, credentials=credentials, vault=vault, trigger=_trigger(settings)
     )
-    audit(
+    write_audit_record(
         event,
         "organisation_account_connected",
         caller,
@@ -161,7 +161,7 @@ def connect_organisation_mailbox() -> Response[str]:
 
 def _note_connected(event: APIGatewayProxyEventV2, connected: ConnectedAccount) -> None:
     ids = {"account_id": connected.account_id, "run_id": connected.run_id}
-    audit(event, "account_connected", connected.user_id, **ids)
+    write_audit_record(event, "account_connected", connected.user_id, **ids)
 
 
 def _created(
@@ -175,7 +175,7 @@ def _created(
         "runId": run_id,
         "statusUrl": status_url,
     }
-    headers = {**PRIVATE_HEADERS, "Location": status_url}
+    headers = {**SIGN_IN_PRIVACY_HEADERS, "Location": status_url}
     return Response(HTTPStatus.CREATED, APPLICATION_JSON, json.dumps(body), headers)
 
 
@@ -201,5 +201,5 @@ def _is_secure(base: str) -> bool:
 
 
 def _redirect(location: str, cookies: list[Any]) -> Response[str]:
-    headers = {**PRIVATE_HEADERS, "Location": location}
+    headers = {**SIGN_IN_PRIVACY_HEADERS, "Location": location}
     return Response(HTTPStatus.FOUND, headers=headers, cookies=cookies)

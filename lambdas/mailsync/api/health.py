@@ -6,8 +6,8 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.caller import caller_user_id
 from mailsync.api.models import Health, SelfTestStarted
-from mailsync.api.openapi_responses import responses
-from mailsync.api.rate_limits import ALL_USERS, LimitedCall, count_call
+from mailsync.api.openapi_responses import describe_responses
+from mailsync.api.rate_limits import ALL_USERS_LIMIT_KEY, RateLimitedCall, count_against_rate_limit
 from mailsync.log import logger
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import load_settings
@@ -20,12 +20,12 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.get(
     "/api/test-sync",
     summary="Start the self-test of the workflows",
-    responses=responses({200: SelfTestStarted}),
+    responses=describe_responses({200: SelfTestStarted}),
 )
 def start_self_test() -> SelfTestStarted:
     """Start an execution of the self-test workflow; return without waiting for its end."""
-    count_call(caller_user_id(router.current_event), LimitedCall.SELF_TEST)
-    count_call(ALL_USERS, LimitedCall.SELF_TESTS)
+    count_against_rate_limit(caller_user_id(router.current_event), RateLimitedCall.SELF_TEST)
+    count_against_rate_limit(ALL_USERS_LIMIT_KEY, RateLimitedCall.SELF_TESTS)
     name = str(uuid4())
     arn = StepFunctions().start(load_settings().test_sync_arn, name, {})
     logger.info("self_test_started", execution=name)
@@ -35,7 +35,7 @@ def start_self_test() -> SelfTestStarted:
 @router.get(
     "/api/health",
     summary="Report whether the database is usable",
-    responses=responses({200: Health}, public=True),
+    responses=describe_responses({200: Health}, public=True),
 )
 def health() -> Health:
     """Return 200 if the database accepts writes and has the schema of this version."""

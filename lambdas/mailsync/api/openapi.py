@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from mailsync.api import syncs
-from mailsync.api.openapi_responses import PROBLEM_SCHEMA, problem_response, responses
+from mailsync.api.openapi_responses import PROBLEM_SCHEMA, describe_responses, problem_response
 from mailsync.api.problems import PROBLEM_CONTENT_TYPE
 
 API_VERSION = "1.0.0"
@@ -102,7 +102,9 @@ def add_document_route(app: APIGatewayHttpResolver) -> None:
         return json.dumps(build_document(app))
 
     @app.get(
-        DOCUMENT_PATH, summary="Return this document", responses=responses({200: None}, public=True)
+        DOCUMENT_PATH,
+        summary="Return this document",
+        responses=describe_responses({200: None}, public=True),
     )
     def openapi() -> Response[str]:
         return Response(200, APPLICATION_JSON, text())
@@ -168,7 +170,7 @@ def _query_parameter(name: str, description: str) -> dict[str, Any]:
 
 def _sign_in_responses(*statuses: int, public: bool = False) -> dict[str, Any]:
     """Return the responses of a sign-in route; errors are pages for clients that accept HTML."""
-    described = responses({}, *statuses, public=public)
+    described = describe_responses({}, *statuses, public=public)
     for status in (*statuses, 500, 503):
         described[status]["content"] |= {
             PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA},
@@ -185,7 +187,7 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _organisation_responses() -> dict[str, Any]:
-    described = responses({201: None}, 400, 403, 409, 413, 422, 502)
+    described = describe_responses({201: None}, 400, 403, 409, 413, 422, 502)
     described[201] |= {
         "content": _json(_MAILBOX_CONNECTED),
         "headers": {"Location": {"schema": _TEXT}},
@@ -195,7 +197,7 @@ def _organisation_responses() -> dict[str, Any]:
 
 
 def _confirmation_responses() -> dict[str, Any]:
-    described = responses({201: None}, 400, 404, 413, 422)
+    described = describe_responses({201: None}, 400, 404, 413, 422)
     described[201] |= {
         "content": _json(_MAILBOX_CONNECTED),
         "headers": {"Location": {"schema": _TEXT}},
@@ -204,14 +206,14 @@ def _confirmation_responses() -> dict[str, Any]:
 
 
 def _removal_responses() -> dict[str, Any]:
-    described = responses({200: None, 202: None}, 404, 422)
+    described = describe_responses({200: None, 202: None}, 404, 422)
     for status in (200, 202):
         described[status]["content"] = _json(_ACCOUNT_REMOVED)
     return {str(status): response for status, response in described.items()}
 
 
 def _webhook_responses() -> dict[str, Any]:
-    described = responses({200: None, 202: None}, 400, 413, public=True)
+    described = describe_responses({200: None, 202: None}, 400, 413, public=True)
     for status in (200, 202):
         described[status]["content"] = {"text/plain": {"schema": _TEXT}}
     return {str(status): response for status, response in described.items()}

@@ -14,15 +14,14 @@ GATEWAY_SCHEMA = {"$ref": "#/components/schemas/GatewayMessage"}
 _GATEWAY_STATUSES = frozenset({401, 403, 413, 429, 500, 503})
 
 
-def responses(
+def describe_responses(
     successes: Mapping[int, type[BaseModel] | None], *problems: int, public: bool = False
 ) -> dict[int, Any]:
-    """Return the response objects of a route, by status.
+    """Return the response objects of a route for the OpenAPI document, by status.
 
-    Args:
-        successes: the model of each successful status. None: no body.
-        problems: the error statuses of this route; those of every route are added.
-        public: whether the route needs no token, so it never returns 401 or 403.
+    successes: response model of each successful status. None as model: the response has no body.
+    problems: error statuses of this route; those that every route can return are added.
+    public: whether the route needs no token, so that it never returns 401 or 403.
     """
     common = (429, 500, 503) if public else (401, 403, 429, 500, 503)
     described = {status: _success_response(status, model) for status, model in successes.items()}

@@ -36,7 +36,7 @@ _OTHER_ORGANISATION = Problem(
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxRequest:
+class OrganisationMailboxRequest:
     """The validated body of the request.
 
     user_id: the user of the application who will own the account.
@@ -49,7 +49,7 @@ class MailboxRequest:
     address: str
 
     @classmethod
-    def from_body(cls, body: Any, caller: str) -> "MailboxRequest":
+    def from_body(cls, body: Any, caller: str) -> "OrganisationMailboxRequest":
         """Return the request; `userId` defaults to `caller`.
 
         Raises:
@@ -73,7 +73,7 @@ class ConnectedMailbox:
 
 
 def connect_mailbox(
-    wanted: MailboxRequest,
+    wanted: OrganisationMailboxRequest,
     *,
     settings: Settings,
     credentials: CredentialStore,
@@ -89,9 +89,13 @@ def connect_mailbox(
         AccessRevoked: the organisation has not given the application admin consent.
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
-    from mailsync.credentials import FixedAccess
+    from mailsync.credentials import FixedAccessToken
     from mailsync.credentials.microsoft import app_only_tokens
-    from mailsync.providers.graph.owner import MailboxUnavailable, account_of, look_up_owner
+    from mailsync.providers.graph.owner import (
+        MailboxUnavailable,
+        build_remote_account_id,
+        look_up_owner,
+    )
 
     if not settings.microsoft_tenants:
         raise ApiError(_NO_ORGANISATION)
@@ -99,14 +103,14 @@ def connect_mailbox(
         raise ApiError(_OTHER_ORGANISATION)
     tokens = app_only_tokens(settings, wanted.organisation_id)
     try:
-        owner = look_up_owner(wanted.address, FixedAccess(tokens.access), settings)
+        owner = look_up_owner(wanted.address, FixedAccessToken(tokens.access), settings)
     except MailboxUnavailable as error:
         raise ApiError(_unreadable_mailbox(error)) from None
     key = vault.sealing_key()
     account_id = credentials.connect_account(
         user_id=wanted.user_id,
         provider=Provider.MICROSOFT,
-        provider_account_id=account_of(owner.user_id, wanted.organisation_id),
+        provider_account_id=build_remote_account_id(owner.user_id, wanted.organisation_id),
         email_address=owner.address,
         seal=lambda account_id: tokens.sealed(account_id, key),
     )

@@ -236,7 +236,7 @@ def register_problem_handler(
     """
 
     def respond(error: Exception) -> Response[str]:
-        problem = problem_for(error)
+        problem = exception_to_problem(error)
         if problem is _UNEXPECTED and _is_multipart(app.current_event):
             # Powertools raises no error of its own for multipart bodies that it cannot parse.
             problem = _CONTENT_TYPE
@@ -251,8 +251,8 @@ def _is_multipart(event: APIGatewayProxyEventV2) -> bool:
     return event.headers.get("content-type", "").startswith("multipart/")
 
 
-def problem_for(error: Exception) -> Problem:
-    """Return the problem of an exception; `unexpected` (500) if no table lists its type."""
+def exception_to_problem(error: Exception) -> Problem:
+    """Return the problem for an exception; `unexpected` (500) if no table lists its type."""
     match error:
         case ApiError():
             return error.problem

@@ -12,11 +12,11 @@ from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.limit_store import LimitStore
 
-ALL_USERS = ""
+ALL_USERS_LIMIT_KEY = ""
 """The user id under which calls of all users are counted. No valid token has an empty `sub`."""
 
 
-class LimitedCall(StrEnum):
+class RateLimitedCall(StrEnum):
     """Groups of calls with a common limit. `Settings.calls_per_hour` has the limit of each."""
 
     SYNC = "sync"
@@ -28,14 +28,14 @@ class LimitedCall(StrEnum):
     SELF_TESTS = "self-tests"
 
 
-def count_call(user_id: str, kind: LimitedCall) -> None:
-    """Count one call of the user against the hourly limit of `kind`.
+def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
+    """Count one API call of the user against the hourly limit of its kind.
 
     Raises:
         ApiError: the limit is reached (429, with Retry-After).
     """
     per_hour = load_settings().calls_per_hour[kind]
-    wait_s = LimitStore(open_database()).take(user_id, kind, per_hour)
+    wait_s = LimitStore(open_database()).take_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)
         raise ApiError(_limit_reached(per_hour, wait_s))

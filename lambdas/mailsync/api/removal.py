@@ -13,10 +13,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from mailsync.api.audit import audit
+from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import caller_user_id
 from mailsync.api.problems import ApiError, invalid_field_problem
-from mailsync.api.rate_limits import LimitedCall, count_call
+from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_trigger
 from mailsync.store.connection import open_database
@@ -35,20 +35,21 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 @router.delete(ACCOUNT_PATH)
 def remove_account(account_id: str) -> Response[str]:
-    """Disconnect the account, or purge it within `PURGE_BUDGET_S`.
+    """Disconnect the account and keep its mail, or delete it with its mail (purge).
 
-    The account changes in one transaction. If the function ends before it, the account is
-    unchanged and the request can be repeated.
+    A purge deletes what it can within `PURGE_BUDGET_S`; a scheduled function deletes the rest. If
+    the function ends before the first transaction, nothing has changed and the request can be
+    repeated.
     """
     deadline = time.monotonic() + PURGE_BUDGET_S
     account, data = _account_of_caller(account_id), _data()
-    count_call(account.user_id, LimitedCall.CONTROL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
     store = ControlStore(open_database())
     end_push(account)
     stopped = store.disconnect(account) if data == KEEP_DATA else store.begin_purge(account)
     event = router.current_event
     ids = {"account_id": account.id, "data": data, "run_id": stopped}
-    audit(event, "account_removed", account.user_id, **ids)
+    write_audit_record(event, "account_removed", account.user_id, **ids)
     _stop_run(stopped)
     if data == KEEP_DATA:
         message = "The account is disconnected; its mail stays readable."

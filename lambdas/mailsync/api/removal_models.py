@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from mailsync.api.models import CamelModel
-from mailsync.store.removal_store import Removal
+from mailsync.store.removal_store import HiddenMail
 
 
 class PendingRemoval(CamelModel):
@@ -40,13 +40,13 @@ class RemovalConfirmed(CamelModel):
     message: str
 
 
-def to_optional_view(removal: Removal) -> PendingRemoval | None:
-    """Return the removal for a response. None: neither messages nor folders are hidden."""
-    return to_view(removal) if removal.hidden or removal.folders else None
+def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
+    """Return the pending removal for a response. None: no message and no folder is hidden."""
+    return to_pending_removal(removal) if removal.hidden or removal.folders else None
 
 
-def to_view(removal: Removal) -> PendingRemoval:
-    """Return the removal for a response."""
+def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
+    """Return the pending removal for a response."""
     return PendingRemoval(
         hidden=removal.hidden,
         gone=removal.gone,

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import require_caller_account
 from mailsync.api.models import to_failure
-from mailsync.api.openapi_responses import responses
+from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.paging import PageCursor, PageLimit, read_cursor, split_page
 from mailsync.api.problems import ApiError, Problem
 from mailsync.api.run_models import RunDetail, RunFolderView, RunList, RunView
@@ -33,7 +33,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 @router.get(
     "/api/email/runs",
     summary="List the syncs of an account, the newest first",
-    responses=responses({200: RunList}, 404, 422),
+    responses=describe_responses({200: RunList}, 404, 422),
 )
 def list_runs(
     account_id: Annotated[UUID, Query(alias="accountId")],
@@ -53,7 +53,7 @@ def list_runs(
 @router.get(
     "/api/email/runs/<runId>",
     summary="Show a sync with its work in each folder",
-    responses=responses({200: RunDetail}, 404),
+    responses=describe_responses({200: RunDetail}, 404),
 )
 def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
     try:

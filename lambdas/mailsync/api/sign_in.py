@@ -19,7 +19,7 @@ from mailsync.api.problems import ApiError, Problem
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked
-from mailsync.model import Access, AccountId, Provider, RunId, SyncScope, SyncType
+from mailsync.model import AccessToken, AccountId, Provider, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore, SignIn
@@ -100,7 +100,7 @@ class _Mailbox:
     @classmethod
     def from_json(cls, text: str) -> "_Mailbox":
         kept = json.loads(text)
-        access = Access(kept["access"], datetime.fromisoformat(kept["accessExpiresAt"]))
+        access = AccessToken(kept["access"], datetime.fromisoformat(kept["accessExpiresAt"]))
         return cls(kept["homeAccountId"], kept["address"], TokenSet(access, grant=kept["grant"]))
 
 

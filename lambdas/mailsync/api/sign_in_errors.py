@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.audit import audit
+from mailsync.api.audit import write_audit_record
 from mailsync.api.html_pages import PageLink, accepts_html, to_problem_page
 from mailsync.api.problems import Problem
 from mailsync.errors import SettingMissing
@@ -20,7 +20,7 @@ from mailsync.settings import load_settings
 
 SIGN_IN_PATH = "/api/auth/microsoft"
 CALLBACK_PATH = "/api/auth/microsoft/callback"
-PRIVATE_HEADERS: dict[str, str | list[str]] = {
+SIGN_IN_PRIVACY_HEADERS: dict[str, str | list[str]] = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
@@ -56,7 +56,7 @@ def application_link() -> PageLink:
 def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     """Return a redirect to the application for a browser, else the problem as page or JSON."""
     if event.path == CALLBACK_PATH:
-        audit(event, "sign_in_failed", problem=problem.kind)
+        write_audit_record(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
         return to_problem_page(problem, event, application_link())
     description = problem.detail
@@ -69,7 +69,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
         )
     except SettingMissing:
         return to_problem_page(problem, event, application_link())
-    return Response(HTTPStatus.FOUND, headers={**PRIVATE_HEADERS, "Location": location})
+    return Response(HTTPStatus.FOUND, headers={**SIGN_IN_PRIVACY_HEADERS, "Location": location})
 
 
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:

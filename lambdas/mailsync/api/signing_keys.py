@@ -23,9 +23,9 @@ from mailsync.settings import Settings, load_settings
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
 FETCH_TIMEOUT_S = 3.0
-REFRESH_AFTER_S = 600.0
+KEY_SET_REFRESH_AFTER_S = 600.0
 """Age at which a fetched key set is fetched again."""
-MAX_STALE_S = 3600.0
+MAX_STALE_KEY_SET_S = 3600.0
 """Age up to which a fetched key set is used while the issuer is unavailable."""
 MIN_FETCH_INTERVAL_S = 30.0
 """Minimum time between two requests, so that invented key ids cannot flood the issuer."""
@@ -63,10 +63,11 @@ class SharedSecret:
 class KeySet:
     """The public keys of a JSON Web Key Set (RFC 7517), fetched on demand.
 
-    The first token that names an unknown key causes a fetch, so a new key is available immediately.
-    A withdrawn key is dropped after `REFRESH_AFTER_S`. Unusable keys are skipped and logged.
+    A token that names an unknown key causes a fetch, so a new key is available immediately. A key
+    that the issuer has withdrawn is dropped after `KEY_SET_REFRESH_AFTER_S`. Unusable keys are
+    skipped and logged.
 
-    clock: returns seconds.
+    clock: returns the current time in seconds.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class KeySet:
         if key_id is None:
             return None
         now = self._clock()
-        if now - self._fetched_at > MAX_STALE_S:
+        if now - self._fetched_at > MAX_STALE_KEY_SET_S:
             self._keys = {}
         if self._is_due(key_id, now):
             self._fetch(now)
@@ -97,7 +98,7 @@ class KeySet:
         requested_s_ago = now - self._requested_at
         if not self._keys:
             return requested_s_ago >= MIN_FIRST_FETCH_INTERVAL_S
-        is_stale = key_id not in self._keys or now - self._fetched_at >= REFRESH_AFTER_S
+        is_stale = key_id not in self._keys or now - self._fetched_at >= KEY_SET_REFRESH_AFTER_S
         return is_stale and requested_s_ago >= MIN_FETCH_INTERVAL_S
 
     def _fetch(self, now: float) -> None:

@@ -4,15 +4,15 @@ import math
 from datetime import datetime
 
 from mailsync.api.models import to_failure
-from mailsync.api.removal_models import to_optional_view
+from mailsync.api.removal_models import to_optional_pending_removal
 from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 SYNCING = "syncing"
 
 
-def to_view(account: AccountStatus, now: datetime) -> SyncStatusView:
-    """Return the status for a response."""
+def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView:
+    """Return the sync status of the account for a response."""
     syncing = account.sync_status == SYNCING and account.status == "active"
     progress, total = _progress(account.folders)
     rate = _rate(account, now)
@@ -34,7 +34,7 @@ def to_view(account: AccountStatus, now: datetime) -> SyncStatusView:
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
         compared_at=account.compared_at,
-        pending_removal=to_optional_view(account.removal),
+        pending_removal=to_optional_pending_removal(account.removal),
         run_id=account.run_id,
     )
 

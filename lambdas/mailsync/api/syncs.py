@@ -10,16 +10,16 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.params import Header, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from mailsync.api.audit import audit
+from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import api_base_url, caller_user_id
 from mailsync.api.caller_account import account_not_found, cannot_sync_error
 from mailsync.api.etag import add_etag
 from mailsync.api.models import SyncAccepted, SyncRequest, SyncStopped
-from mailsync.api.openapi_responses import responses
+from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
-from mailsync.api.rate_limits import LimitedCall, count_call
+from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.status_models import SyncStatusView
-from mailsync.api.sync_status import SYNCING, to_view
+from mailsync.api.sync_status import SYNCING, to_sync_status_view
 from mailsync.errors import AccountNotConnected
 from mailsync.log import logger
 from mailsync.model import SYNCABLE_PROVIDERS, AccountId, SyncScope, SyncType
@@ -59,7 +59,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     description="An Idempotency-Key identifies the run that it started or joined. A request that"
     " repeats the key with the same body within a day returns that run, whatever its status. A"
     " request that repeats the key with another body is rejected (422).",
-    responses=responses({202: SyncAccepted}, 400, 404, 409, 413, 415, 422),
+    responses=describe_responses({202: SyncAccepted}, 400, 404, 409, 413, 415, 422),
 )
 def start_sync(
     request: SyncRequest,
@@ -69,9 +69,9 @@ def start_sync(
     ] = None,
 ) -> Response[SyncAccepted]:
     settings, scope, user = load_settings(), request.scope(), caller_user_id(router.current_event)
-    count_call(user, LimitedCall.SYNC)
+    count_against_rate_limit(user, RateLimitedCall.SYNC)
     if scope.sync_type is SyncType.FULL:
-        count_call(user, LimitedCall.FULL_SYNC)
+        count_against_rate_limit(user, RateLimitedCall.FULL_SYNC)
     account = _caller_account(request.account_id)
     run = _run(account, scope, idempotency_key)
     if run.first_scope not in (None, scope):
@@ -93,17 +93,17 @@ def start_sync(
     summary="Stop the running sync",
     description="Stored mail stays. The next sync starts by itself after the usual interval and"
     " resumes where this sync stopped. If no sync is running, the request has no effect.",
-    responses=responses({200: SyncStopped}, 404, 422),
+    responses=describe_responses({200: SyncStopped}, 404, 422),
 )
 def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStopped:
     account = AccountOfCaller(AccountId(str(account_id)), caller_user_id(router.current_event))
-    count_call(account.user_id, LimitedCall.CONTROL)
-    run_id = ControlStore(open_database()).cancel(account)
+    count_against_rate_limit(account.user_id, RateLimitedCall.CONTROL)
+    run_id = ControlStore(open_database()).cancel_open_run(account)
     if run_id is None:
         return SyncStopped(account_id=account.id, run_id=None, message="No sync was running.")
     open_trigger().stop(run_id)
     event = router.current_event
-    audit(event, "sync_stopped", account.user_id, account_id=account.id, run_id=run_id)
+    write_audit_record(event, "sync_stopped", account.user_id, account_id=account.id, run_id=run_id)
     message = "The sync was stopped; stored mail stays."
     return SyncStopped(account_id=account.id, run_id=run_id, message=message)
 
@@ -112,10 +112,10 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     SYNC_PATH,
     middlewares=[add_etag],
     summary="Show the sync status of an account",
-    responses=responses({200: SyncStatusView, 304: None}, 404, 422),
+    responses=describe_responses({200: SyncStatusView, 304: None}, 404, 422),
 )
 def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Response[SyncStatusView]:
-    view = to_view(_caller_account(account_id), datetime.now(UTC))
+    view = to_sync_status_view(_caller_account(account_id), datetime.now(UTC))
     waits = view.status == SYNCING or view.run_id is not None
     headers: dict[str, str | list[str]] = {"Retry-After": str(POLL_INTERVAL_S)} if waits else {}
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)

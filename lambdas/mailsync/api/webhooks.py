@@ -18,7 +18,7 @@ from mailsync.model import Provider
 from mailsync.providers import webhook_path
 from mailsync.providers.graph.notifications import (
     NotANotification,
-    handshake,
+    answer_validation_request,
     read_notifications,
 )
 from mailsync.store.connection import open_database
@@ -62,7 +62,7 @@ def build_app() -> APIGatewayHttpResolver:
 def receive_microsoft_notifications() -> Response[str]:
     event = router.current_event
     try:
-        token = handshake(event.raw_event.get("rawQueryString", ""))
+        token = answer_validation_request(event.raw_event.get("rawQueryString", ""))
         if token is not None:
             return Response(HTTPStatus.OK, _TEXT, token, _PLAIN_TEXT_HEADERS)
         notifications = read_notifications(_body(event))

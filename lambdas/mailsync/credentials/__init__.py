@@ -19,15 +19,15 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.model import Access, AccountId, Credentials
+from mailsync.model import AccessToken, AccountId, Credentials
 from mailsync.settings import Settings
 
-MIN_REMAINING_LIFETIME = timedelta(minutes=5)
+MIN_REMAINING_TOKEN_LIFETIME = timedelta(minutes=5)
 """A token that expires sooner is renewed before use."""
-MIN_RENEWAL_AGE = timedelta(minutes=5)
+MIN_TOKEN_AGE_FOR_RENEWAL = timedelta(minutes=5)
 """A younger token is not renewed when the mail provider rejects it. That rejection is an outage,
 and renewals of 10,000 mailboxes with each request would overload the identity platform as well."""
-DEFAULT_PAUSE_S = 60.0
+DEFAULT_IDENTITY_PLATFORM_PAUSE_S = 60.0
 """Pause after a throttled renewal without Retry-After; Microsoft usually requests 60 s
 (MSAL.NET docs, "Understanding client and server throttling")."""
 _MAX_ATTEMPTS = 3
@@ -61,8 +61,9 @@ class CredentialStore(Protocol):
         """
         ...
 
-    def renewing(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
-        """Lock the credentials of the account. The block must not use the store otherwise.
+    def lock_for_renewal(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
+        """Lock the account's credentials for a renewal; the `with` block must not use the store
+        otherwise.
 
         Raises:
             AccountNotConnected: the account has no credentials.
@@ -70,7 +71,7 @@ class CredentialStore(Protocol):
         ...
 
 
-class StoredAccess:
+class StoredAccessToken:
     """The access token of one account, sealed in the store; implements `AccessTokenSource`.
 
     App-only access has no grant: the application requests a new token with its own credential.
@@ -97,23 +98,24 @@ class StoredAccess:
         self._store = store
         self._vault = vault
         self._settings = settings
-        self._access: Access | None = None
+        self._access: AccessToken | None = None
 
-    def current(self) -> Access:
+    def current(self) -> AccessToken:
         """Return a token that is valid for at least 5 minutes."""
         if self._access is None or not _is_fresh(self._access):
             self._access = self._renewed(refused=None)
         return self._access
 
-    def renew(self, refused: Access) -> Access:
-        """Return a token that differs from `refused`, renewed by this or by another worker.
+    def renew(self, refused: AccessToken) -> AccessToken:
+        """Return an access token that differs from the rejected token `refused`.
 
-        A token younger than `MIN_RENEWAL_AGE` is not renewed; the method returns it unchanged.
+        This worker or another one has renewed it. A token younger than `MIN_TOKEN_AGE_FOR_RENEWAL`
+        is not renewed; the method then returns the rejected token.
         """
         self._access = self._renewed(refused)
         return self._access
 
-    def _renewed(self, refused: Access | None) -> Access:
+    def _renewed(self, refused: AccessToken | None) -> AccessToken:
         for _ in range(_MAX_ATTEMPTS):
             before = self._known or self._store.credentials(self._account_id)
             self._known = None
@@ -123,7 +125,7 @@ class StoredAccess:
             _respect_pause(before)
             grant = _grant(self._account_id, before, self._vault)
             key = self._vault.sealing_key()
-            with self._store.renewing(self._account_id) as renewal:
+            with self._store.lock_for_renewal(self._account_id) as renewal:
                 if renewal.credentials != before:
                     continue
                 outcome = self._exchange(grant, key, renewal)
@@ -139,11 +141,15 @@ class StoredAccess:
 
     def _exchange(
         self, grant: str | None, key: SealingKey, renewal: LockedCredentials
-    ) -> Access | AccessRevoked | ProviderThrottled:
+    ) -> AccessToken | AccessRevoked | ProviderThrottled:
         try:
             renewed = _tokens(self._settings, grant, renewal.credentials.organisation_id)
         except ProviderThrottled as throttled:
-            wait_s = DEFAULT_PAUSE_S if throttled.retry_after_s is None else throttled.retry_after_s
+            wait_s = (
+                DEFAULT_IDENTITY_PLATFORM_PAUSE_S
+                if throttled.retry_after_s is None
+                else throttled.retry_after_s
+            )
             renewal.postpone(datetime.now(UTC) + timedelta(seconds=wait_s))
             return ProviderThrottled(str(throttled), retry_after_s=wait_s)
         except AccessRevoked as error:
@@ -154,51 +160,48 @@ class StoredAccess:
         return renewed.access
 
 
-class FixedAccess:
+class FixedAccessToken:
     """An access token that is neither stored nor renewed; implements `AccessTokenSource`."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: AccessToken) -> None:
         self._access = access
 
-    def current(self) -> Access:
+    def current(self) -> AccessToken:
         return self._access
 
-    def renew(self, refused: Access) -> Access:
+    def renew(self, refused: AccessToken) -> AccessToken:
         return self._access
 
 
-def open_access(
+def open_stored_access_token(
     account_id: AccountId,
     store: CredentialStore,
     vault: Vault,
     settings: Settings,
     known: Credentials | None = None,
-) -> StoredAccess:
-    """Return the access of one account; the first use reads the store.
+) -> StoredAccessToken:
+    """Return a source of the account's access token; the first use reads the stored credentials.
 
-    Args:
-        known: the account's credentials, if the caller has just read them.
+    known: the account's credentials, if the caller has just read them. None: read them when needed.
     """
-    return StoredAccess(account_id, store, vault, settings, known)
+    return StoredAccessToken(account_id, store, vault, settings, known)
 
 
-def unlocked_access(
+def get_access_token_without_lock(
     account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
-) -> FixedAccess:
-    """Return a token for the last requests before the account's credentials are deleted.
+) -> FixedAccessToken:
+    """Return an access token for the last requests before the account's credentials are deleted.
 
-    The function takes no lock and does not store a renewed token, so other workers never wait.
-
-    Raises:
-        Errors of `StoredAccess`.
+    No lock is taken and a renewed token is not stored, so other workers never wait. Raises the
+    errors of `StoredAccessToken`.
     """
     credentials = store.credentials(account_id)
     stored = _stored(account_id, credentials, vault)
     if stored and _is_fresh(stored):
-        return FixedAccess(stored)
+        return FixedAccessToken(stored)
     _respect_pause(credentials)
     grant = _grant(account_id, credentials, vault)
-    return FixedAccess(_tokens(settings, grant, credentials.organisation_id).access)
+    return FixedAccessToken(_tokens(settings, grant, credentials.organisation_id).access)
 
 
 def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
@@ -207,19 +210,19 @@ def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str
     return vault.open(grant_context(account_id), credentials.grant)
 
 
-def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Access | None:
+def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken | None:
     if credentials.access is None or credentials.access_expires_at is None:
         return None
     token = vault.open(access_token_context(account_id), credentials.access)
-    return Access(token, credentials.access_expires_at)
+    return AccessToken(token, credentials.access_expires_at)
 
 
-def _is_usable(stored: Access, credentials: Credentials, refused: Access | None) -> bool:
+def _is_usable(stored: AccessToken, credentials: Credentials, refused: AccessToken | None) -> bool:
     """Return whether to use the stored token: it was not rejected, or is too young to renew."""
     if refused is None or stored.token != refused.token:
         return True
     issued_at = credentials.access_issued_at
-    return issued_at is not None and datetime.now(UTC) - issued_at < MIN_RENEWAL_AGE
+    return issued_at is not None and datetime.now(UTC) - issued_at < MIN_TOKEN_AGE_FOR_RENEWAL
 
 
 def _respect_pause(credentials: Credentials) -> None:
@@ -247,5 +250,5 @@ def _tokens(settings: Settings, grant: str | None, organisation_id: str | None) 
     return app_only_tokens(settings, organisation_id)
 
 
-def _is_fresh(access: Access) -> bool:
-    return access.expires_at - datetime.now(UTC) > MIN_REMAINING_LIFETIME
+def _is_fresh(access: AccessToken) -> bool:
+    return access.expires_at - datetime.now(UTC) > MIN_REMAINING_TOKEN_LIFETIME

@@ -26,7 +26,7 @@ from mailsync.errors import (
     ProviderUnavailable,
     SettingMissing,
 )
-from mailsync.model import Access
+from mailsync.model import AccessToken
 from mailsync.response_body import (
     ACCEPT_ENCODING,
     SMALL_BODY_BYTES,
@@ -34,7 +34,7 @@ from mailsync.response_body import (
     read_body,
 )
 from mailsync.retry_after import retry_after_s
-from mailsync.settings import Settings, is_private_url
+from mailsync.settings import Settings, is_https_or_loopback_url
 
 SCOPES = ("Mail.Read", "User.Read")
 REQUEST_TIMEOUT_S = 15
@@ -299,7 +299,7 @@ def _credential(settings: Settings) -> str | dict[str, str]:
 
 def _require_private(url: str) -> None:
     """Raise ProviderUnavailable unless the address is https or on loopback."""
-    if not is_private_url(url):
+    if not is_https_or_loopback_url(url):
         raise ProviderUnavailable(
             "Microsoft's sign-in service names an address without https, to which no secret is"
             " sent. Stored mail stays readable and the sync is retried. If this persists, check"
@@ -335,9 +335,9 @@ def _translated() -> Iterator[None]:
         ) from None
 
 
-def _access(response: Mapping[str, Any]) -> Access:
+def _access(response: Mapping[str, Any]) -> AccessToken:
     lifetime = timedelta(seconds=int(response["expires_in"]))
-    return Access(response["access_token"], datetime.now(UTC) + lifetime)
+    return AccessToken(response["access_token"], datetime.now(UTC) + lifetime)
 
 
 def _may_read_mail(response: Mapping[str, Any]) -> bool:

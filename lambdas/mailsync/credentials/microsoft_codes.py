@@ -15,7 +15,7 @@ from enum import Enum
 
 
 class ErrorKind(Enum):
-    """The consequence of an error."""
+    """What an error of the identity platform means for the mailbox."""
 
     THROTTLED = "retried after a pause"
     OUTAGE = "retried later"

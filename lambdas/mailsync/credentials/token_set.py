@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailsync.credentials.vault import SealedColumn, SealingContext, SealingKey
-from mailsync.model import Access, AccountId, Credentials
+from mailsync.model import AccessToken, AccountId, Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class TokenSet:
     organisation_id: tenant id of app-only access. None: access by a grant.
     """
 
-    access: Access
+    access: AccessToken
     grant: str | None = field(default=None, repr=False)
     organisation_id: str | None = None
 

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
-from mailsync.model import DataKey, Sealed
+from mailsync.model import DataKey, SealedSecret
 
 DATA_KEY_CACHE_S = 600.0
 MAX_DATA_KEY_AGE = timedelta(days=30)
@@ -101,9 +101,11 @@ class SealingKey:
     cached_until: float
     cipher: AESGCM = field(repr=False)
 
-    def seal(self, context: SealingContext, text: str) -> Sealed:
+    def seal(self, context: SealingContext, text: str) -> SealedSecret:
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return Sealed(self.id, nonce + self.cipher.encrypt(nonce, text.encode(), context.binding))
+        return SealedSecret(
+            self.id, nonce + self.cipher.encrypt(nonce, text.encode(), context.binding)
+        )
 
 
 class Vault:
@@ -131,11 +133,11 @@ class Vault:
         self._clock = clock
         self._known: dict[int, SealingKey] = {}
 
-    def seal(self, context: SealingContext, text: str) -> Sealed:
+    def seal(self, context: SealingContext, text: str) -> SealedSecret:
         """Encrypt `text`, bound to `context`; the sealed value does not contain the context."""
         return self.sealing_key().seal(context, text)
 
-    def open(self, context: SealingContext, sealed: Sealed) -> str:
+    def open(self, context: SealingContext, sealed: SealedSecret) -> str:
         """Return the text of a value that was sealed for `context`, or by the earlier binding.
 
         Raises:

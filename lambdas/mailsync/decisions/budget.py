@@ -1,12 +1,12 @@
 """Time budgets: when a function stops fetching, and how long it may pause."""
 
-SHUTDOWN_S = 20.0
-MAX_WAIT_S = 3600
+SHUTDOWN_RESERVE_S = 20.0
+MAX_WAIT_STATE_S = 3600
 MAX_PAUSE_S = 10.0
 """The longest pause that a function sleeps. A Wait state is cheaper for longer ones: its
 transitions cost as much as 11 s of a 512 MB function."""
 MAX_PAUSES_PER_REQUEST = 2
-"""With doubling, the pauses of one request add up to less than `SHUTDOWN_S`."""
+"""With doubling, the pauses of one request add up to less than `SHUTDOWN_RESERVE_S`."""
 STEP_PAUSE_BUDGET_S = 60.0
 """Seconds of pauses in one step: a fifth of the time-out of the functions that call a provider."""
 CHECK_PAUSE_BUDGET_S = 5.0
@@ -16,23 +16,33 @@ _SHORTEST_PAUSE_S = 0.05
 
 
 def has_time_for_page(remaining_s: float, slowest_page_s: float) -> bool:
-    """Return whether a page as slow as the slowest one so far still fits before the time-out."""
-    return remaining_s > SHUTDOWN_S + 2 * slowest_page_s
+    """Return whether the function has time for one more page before its time-out.
+
+    remaining_s: seconds until the time-out.
+    slowest_page_s: duration of the slowest page so far; the next one may take as long.
+    """
+    return remaining_s > SHUTDOWN_RESERVE_S + 2 * slowest_page_s
 
 
 def retry_pause_s(requested_s: float, *, repeat: int, jitter: float) -> float:
-    """Return the seconds to pause before a retry: `requested_s`, doubled per repeat, plus jitter.
+    """Return the seconds to sleep before a retry of a throttled or failed request.
 
-    jitter: a random number in [0, 1). It adds up to a quarter, so that workers which were throttled
-        together do not retry together.
+    The result is `requested_s` doubled `repeat` times, plus up to a quarter for `jitter`.
+
+    requested_s: pause that the provider requested, in seconds.
+    repeat: number of earlier retries of this request.
+    jitter: random number from 0 to below 1, so that workers throttled together do not retry
+        together.
     """
     return max(requested_s, _SHORTEST_PAUSE_S) * (1 << repeat) * (1 + jitter / 4)
 
 
-def wait_seconds(retry_after_s: float) -> int:
-    """Return whole seconds for the Wait state, from 1 to 3600. After a longer pause the next
-    request finds out whether the provider still throttles."""
-    return max(1, min(MAX_WAIT_S, int(-(-retry_after_s // 1))))
+def wait_state_seconds(retry_after_s: float) -> int:
+    """Return the whole seconds, 1 to 3600, that a Wait state of the workflow should wait.
+
+    If the provider requested a longer pause, the request after an hour is throttled again.
+    """
+    return max(1, min(MAX_WAIT_STATE_S, int(-(-retry_after_s // 1))))
 
 
 def shrink_page_size(size: int) -> int:

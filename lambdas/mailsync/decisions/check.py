@@ -1,50 +1,50 @@
-"""Classify what a check of a mailbox found."""
+"""Classify what a check, the scheduled look at a mailbox that is due, found."""
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
 
-from mailsync.decisions.folders import FolderPlan, listing_fault
+from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_listing
 from mailsync.decisions.verify import FolderCount, counts_agree
-from mailsync.model import FolderId, FolderListing, KnownFolder, Page, RemoteId
+from mailsync.model import FolderId, FolderListing, Page, RemoteId, StoredFolder
 
-MAX_FOLDERS = 1_000
+MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
 """Folders of a mailbox that a check reads; a larger mailbox gets an execution. 20 folders are one
 call for the tree and one for the changes: 0.9 s at 88 ms per response and four at once, while 24
 other mailboxes wait in the same function."""
 
 
 class CheckResult(Enum):
-    """How much work a check found."""
+    """How much work a check of a mailbox found."""
 
     NOTHING_NEW = auto()
-    ONE_PAGE = auto()
+    ONLY_READ_PAGES = auto()
     """All that is new is on the pages that the check has read."""
-    MORE = auto()
+    NEEDS_EXECUTION = auto()
     """A folder needs a full sync, has more pages, or could not be read: an execution takes over."""
 
 
-def classify(
+def classify_check(
     *,
     is_fully_verified: bool,
     listing: FolderListing,
-    plan: FolderPlan,
-    folders: Iterable[KnownFolder],
+    plan: FolderTreeDiff,
+    folders: Iterable[StoredFolder],
     pages: Mapping[FolderId, Page],
     waiting: Collection[FolderId],
     moved: Collection[RemoteId],
     counts: Iterable[FolderCount],
 ) -> CheckResult:
-    """Classify what a check found.
+    """Return how much work a check of a mailbox found.
 
-    folders: all known folders of the account.
-    pages: by folder, the next page of each change feed that was read.
-    waiting: folders whose feeds are left for a later check.
-    moved: folders whose counts at the provider changed since the last reading.
+    folders: all stored folders of the account.
+    pages: for each folder whose change feed was read, its next page.
+    waiting: folders whose change feeds are read by a later check.
+    moved: provider ids of folders whose counts at the provider changed since the last check.
     counts: the counts of the mirrored folders that the listing contains.
 
-    NOTHING_NEW is also a verification. It needs that the last sync verified every folder
-    (`is_fully_verified`), that no change feed reports a change, that the folder tree is the same,
-    and that each count agrees with the provider's current one.
+    NOTHING_NEW also verifies the mailbox. It requires that the last sync verified every folder
+    (`is_fully_verified`), no change feed reports a change, the folder tree is unchanged, and each
+    stored count agrees with the provider's current count.
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}
@@ -52,14 +52,14 @@ def classify(
     seen = [pages.get(folder.ref.id) for folder in mirrored if folder.ref.id not in waiting]
     positions = [folder.position for folder in mirrored]
     if any(folder.remote_id not in known for folder in plan.changed):
-        return CheckResult.MORE
-    if listing.failures or listing_fault(listing, folders):
-        return CheckResult.MORE
+        return CheckResult.NEEDS_EXECUTION
+    if listing.failures or explain_incomplete_listing(listing, folders):
+        return CheckResult.NEEDS_EXECUTION
     if any(each.full_sync_running or not each.starts_round for each in positions):
-        return CheckResult.MORE
+        return CheckResult.NEEDS_EXECUTION
     if any(page is None or page.has_more for page in seen):
-        return CheckResult.MORE
+        return CheckResult.NEEDS_EXECUTION
     is_same = not (plan.changed or plan.gone or moved or any(page.changes for page in seen if page))
     if is_fully_verified and is_same and all(counts_agree(count) for count in counts):
         return CheckResult.NOTHING_NEW
-    return CheckResult.ONE_PAGE
+    return CheckResult.ONLY_READ_PAGES

@@ -1,10 +1,10 @@
 """When a mailbox is synced next, and when its subscription is renewed."""
 
-MAX_PER_TICK = 3000
+MAX_MAILBOXES_CLAIMED_PER_TICK = 3000
 """Mailboxes that a tick claims, the longest overdue first: 1.5 times what comes due in a minute
 with 10,000 mailboxes and an interval of 5 minutes. After an outage 10,000 overdue mailboxes are
 spread over four minutes."""
-CLAIMED_FOR_S = 600
+DUE_CLAIM_LIFETIME_S = 600
 """A claim ends by itself after this time, should its worker die."""
 
 ACTIVE_INTERVAL_S = 5 * 60
@@ -17,7 +17,7 @@ PUSH_INTERVAL_S = 15 * 60
 _INACTIVE_SHARE = 12
 """A mailbox that has not changed for an hour waits a twelfth of that time until its next sync."""
 MAX_BACKOFF_S = 24 * 60 * 60
-MAX_PARTIAL_BACKOFF_S = 60 * 60
+MAX_FAILED_FOLDERS_BACKOFF_S = 60 * 60
 """The longest back-off where only some folders failed or were not verified."""
 
 EXECUTION_DIED = "ExecutionDied"
@@ -43,37 +43,40 @@ MIN_RENEWAL_RETRY_S = 5 * 60
 MAX_RENEWAL_RETRY_S = 6 * 60 * 60
 
 
-def next_sync_in_s(*, failures: int, cause: str | None, jitter: float) -> float:
-    """Return the seconds until the next sync after a failed run.
+def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter: float) -> float:
+    """Return the seconds until the next scheduled sync of a mailbox whose last run failed.
 
-    failures: how many runs have failed in a row, this one included.
-    cause: the error name of the run; None for a closed account that is tried again.
-    jitter: a random number in [0, 1). It moves the time by up to a tenth, so that mailboxes which
-        failed together are not synced together.
+    failures: number of runs that failed in a row, including the last one.
+    cause: error name of the last run. None: a closed account is tried again.
+    jitter: random number from 0 to below 1. It changes the result by at most a tenth, so that
+        mailboxes that failed together are not synced together.
 
-    The interval doubles with each failure, at most to a day, or to an hour where only folders
-    failed. After the first dead execution the next sync is due at once: the mailbox did not cause
-    it.
+    The interval doubles with each failure, up to a day, or up to an hour if only some folders
+    failed. After the first execution that died the result is 0, because the mailbox did not cause
+    the failure.
     """
     if cause == EXECUTION_DIED and failures <= 1:
         return 0.0
     doubled: float = ACTIVE_INTERVAL_S * 2 ** min(failures, 10)
     longest = (
-        MAX_PARTIAL_BACKOFF_S if cause in (FOLDERS_FAILED, VERIFICATION_FAILED) else MAX_BACKOFF_S
+        MAX_FAILED_FOLDERS_BACKOFF_S
+        if cause in (FOLDERS_FAILED, VERIFICATION_FAILED)
+        else MAX_BACKOFF_S
     )
     return min(longest, doubled) * (0.9 + 0.2 * jitter)
 
 
-def next_sync_after_success_in_s(
+def seconds_until_sync_after_success(
     *, has_news: bool, is_pushed: bool, unchanged_for_s: float, jitter: float
 ) -> float:
-    """Return the seconds until the next sync of a mailbox that is up to date.
+    """Return the seconds until the next scheduled sync of a mailbox after a successful one.
 
-    has_news: a notification arrived during the sync, possibly too late for it; sync again at once.
-    is_pushed: notifications arrive. They are hints, so the mailbox is synced all the same.
-    unchanged_for_s: seconds since a sync last changed a row. The interval is 5 minutes up to an
-        hour of that, then a twelfth of it, at most 15 minutes.
-    jitter: a random number in [0, 1), see `next_sync_in_s`.
+    has_news: a notification arrived during the sync, which may have missed the change; the result
+        is 0.
+    is_pushed: the provider sends notifications. They can be lost, so scheduled syncs continue.
+    unchanged_for_s: seconds since a sync last changed a row. During the first hour the interval is
+        5 minutes. Later it is a twelfth of this time, at most 15 minutes.
+    jitter: random number from 0 to below 1, used as in `seconds_until_sync_after_failure`.
     """
     if has_news:
         return 0.0
@@ -81,16 +84,20 @@ def next_sync_after_success_in_s(
     return (PUSH_INTERVAL_S if is_pushed else interval) * (0.9 + 0.2 * jitter)
 
 
-def renewal_in_s(*, lasts_s: float, jitter: float) -> float:
-    """Return the seconds until a subscription of this lifetime is renewed: 0.4 to 0.5 of it.
+def seconds_until_subscription_renewal(*, lasts_s: float, jitter: float) -> float:
+    """Return the seconds until a push subscription should be renewed: 0.4 to 0.5 of its lifetime.
 
-    The rest leaves time for retries. `jitter`, in [0, 1), spreads subscriptions that were made
-    together.
+    lasts_s: lifetime of the subscription in seconds. Early renewal leaves time for retries.
+    jitter: random number from 0 to below 1, so that subscriptions created together are not renewed
+        together.
     """
     return max(0.0, lasts_s) * (0.4 + 0.1 * jitter)
 
 
-def retry_renewal_in_s(*, failures: int, jitter: float) -> float:
-    """Return the seconds until the next renewal attempt after this many failures in a row."""
+def seconds_until_subscription_retry(*, failures: int, jitter: float) -> float:
+    """Return the seconds until the next attempt to create or renew a push subscription.
+
+    failures: number of attempts that failed in a row.
+    """
     doubled: float = MIN_RENEWAL_RETRY_S * 2 ** min(failures - 1, 10)
     return min(MAX_RENEWAL_RETRY_S, doubled) * (0.9 + 0.2 * jitter)

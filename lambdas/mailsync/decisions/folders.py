@@ -7,10 +7,10 @@ from mailsync.model import (
     PERMANENT_ROLES,
     FolderId,
     FolderListing,
-    KnownFolder,
     RemoteFolder,
     RemoteId,
     Role,
+    StoredFolder,
 )
 from mailsync.storable import storable
 
@@ -24,28 +24,28 @@ exceeds it is left to functions that work in parallel."""
 
 
 @dataclass(frozen=True, slots=True)
-class FolderPlan:
-    """What to change in the stored folder tree.
+class FolderTreeDiff:
+    """The changes that make the stored folder tree equal to the provider's.
 
     changed: folders that are new, renamed, moved, or have another role.
-    gone: folders to hide. The provider, requested by their ids, says that they do not exist. A
-        folder that is only missing from the listing is in neither.
+    gone: folders to hide, because the provider answered a request by their id with "not found". A
+        folder that is only missing from the listing is neither changed nor gone.
     """
 
     changed: tuple[RemoteFolder, ...]
     gone: tuple[FolderId, ...]
 
 
-def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> FolderPlan:
-    """Return how the stored folder tree must change to equal the listing.
+def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
+    """Return how the stored folder tree must change to equal the provider's listing.
 
-    A folder that was deleted and created again under its name has a new id: it is in both parts. A
-    folder with a permanent role is gone only if another folder has taken its role, as in a mailbox
-    that was re-created.
+    A folder that was deleted and created again with its old name has a new id: the old id is gone,
+    the new one is changed. A folder with a permanent role (such as the Inbox) is gone only if
+    another folder now has the role, as in a mailbox that was re-created.
     """
     before = {folder.ref.remote_id: folder for folder in known}
     kept = PERMANENT_ROLES - {folder.role for folder in listing.folders}
-    return FolderPlan(
+    return FolderTreeDiff(
         changed=tuple(
             folder for folder in listing.folders if _differs(folder, before.get(folder.remote_id))
         ),
@@ -57,10 +57,10 @@ def diff_folders(listing: FolderListing, known: Sequence[KnownFolder]) -> Folder
     )
 
 
-def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str | None:
-    """Return why the listing cannot show that the mirror is complete, or None if it can.
+def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFolder]) -> str | None:
+    """Return why the folder listing is too incomplete to verify the mirror. None: it is complete.
 
-    A list that lacks folders which exist may also lack folders that are not known yet.
+    A listing that lacks a folder known to exist may also lack folders that were never seen.
     """
     if listing.omitted:
         return f"The list of folders lacks {len(listing.omitted)} that exist."
@@ -76,8 +76,13 @@ def listing_fault(listing: FolderListing, known: Iterable[KnownFolder]) -> str |
     return None
 
 
-def changed_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> frozenset[RemoteId]:
-    """Return the known folders whose counts at the provider changed since the last reading."""
+def folders_with_changed_counts(
+    listing: FolderListing, known: Iterable[StoredFolder]
+) -> frozenset[RemoteId]:
+    """Return the provider ids of stored folders whose counts at the provider have changed.
+
+    The stored counts are those of the last reading of the folder tree.
+    """
     before = {folder.ref.remote_id: folder for folder in known}
     return frozenset(
         shown.remote_id
@@ -88,8 +93,8 @@ def changed_counts(listing: FolderListing, known: Iterable[KnownFolder]) -> froz
     )
 
 
-def sort_by_activity(folders: Iterable[KnownFolder]) -> tuple[KnownFolder, ...]:
-    """Return the folders, those with the most recent change first."""
+def sort_by_activity(folders: Iterable[StoredFolder]) -> tuple[StoredFolder, ...]:
+    """Return the folders ordered by the time of their last change, the most recent first."""
     return tuple(
         sorted(
             folders,
@@ -98,7 +103,7 @@ def sort_by_activity(folders: Iterable[KnownFolder]) -> tuple[KnownFolder, ...]:
     )
 
 
-def _differs(remote: RemoteFolder, known: KnownFolder | None) -> bool:
+def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
     return known is None or (
         storable(remote.display_name),
         remote.parent_remote_id,
@@ -108,21 +113,24 @@ def _differs(remote: RemoteFolder, known: KnownFolder | None) -> bool:
 
 
 def sort_by_size(
-    folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder]
+    folders: Iterable[StoredFolder], remote: Iterable[RemoteFolder]
 ) -> tuple[FolderId, ...]:
-    """Return the folder ids by the provider's count, the largest first, so that the longest sync
-    does not start last."""
+    """Return the folder ids ordered by the provider's message count, the largest first.
+
+    The folder whose sync takes longest then starts first.
+    """
     total = {folder.remote_id: folder.total or 0 for folder in remote}
     ordered = sorted(folders, key=lambda folder: -total.get(folder.ref.remote_id, 0))
     return tuple(folder.ref.id for folder in ordered)
 
 
 def batch_small_full_syncs(
-    folders: Iterable[KnownFolder], remote: Iterable[RemoteFolder], *, page_size: int
-) -> Iterator[tuple[KnownFolder, ...]]:
-    """Yield batches of folders whose full sync has not begun and fits on one page.
+    folders: Iterable[StoredFolder], remote: Iterable[RemoteFolder], *, page_size: int
+) -> Iterator[tuple[StoredFolder, ...]]:
+    """Yield batches of folders whose full sync has not started and fits on one page.
 
-    The smallest folders come first, up to `MAX_SMALL_SYNC_MESSAGES` in all.
+    The smallest folders come first. All batches together have at most `MAX_SMALL_SYNC_MESSAGES`
+    messages.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     small = [
@@ -133,7 +141,7 @@ def batch_small_full_syncs(
         and folder.position.fallback == 0
         and total.get(folder.ref.remote_id, page_size) < page_size
     ]
-    batch: list[KnownFolder] = []
+    batch: list[StoredFolder] = []
     batched = seen = 0
     for folder in sorted(small, key=lambda folder: total[folder.ref.remote_id]):
         messages = total[folder.ref.remote_id]

@@ -1,19 +1,21 @@
-"""Which parts of a large mailbox a sync reads, and which wait for a later one.
+"""Choose which folders' change feeds a sync of a large mailbox reads, and which it leaves for
+later.
 
-The folder listing contains the provider's counts of every folder, so an added or removed message
-shows at once. A change that moves no count (a flag, a category, a replaced message) shows when the
-folder's change feed is read: in every sync of an active folder, within the hour elsewhere.
+The folder listing contains the provider's counts of every folder, so every sync notices an added or
+removed message. A change that leaves the counts equal (a flag, a category, a replaced message) is
+noticed when the folder's change feed is read: in every sync for an active folder, at least once an
+hour for the others.
 """
 
 import math
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from mailsync.model import KnownFolder, RemoteId, TreeReading
+from mailsync.model import RemoteId, StoredFolder, TreeReadingDepth
 
-SMALL_MAILBOX_FOLDERS = 20
+MAX_FOLDERS_OF_SMALL_MAILBOX = 20
 """Up to this number of folders every sync reads all change feeds: one batch request."""
-ACTIVE_WITHIN = timedelta(days=1)
+ACTIVE_FOLDER_PERIOD = timedelta(days=1)
 """A folder that changed within this time is active: every sync reads its change feed."""
 MAX_FEED_AGE = timedelta(hours=1)
 """Every change feed and the whole folder tree are read at least this often."""
@@ -22,17 +24,17 @@ MAX_THOROUGH_AGE = timedelta(days=1)
 
 
 def feeds_to_read(
-    folders: Sequence[KnownFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
-) -> tuple[KnownFolder, ...]:
+    folders: Sequence[StoredFolder], moved: Collection[RemoteId], *, now: datetime, since_s: float
+) -> tuple[StoredFolder, ...]:
     """Return the folders whose change feeds this sync reads.
 
-    moved: folders whose counts at the provider changed since the last reading.
-    since_s: seconds since the last sync.
+    moved: provider ids of folders whose counts at the provider changed since the last reading.
+    since_s: seconds since the last sync of the mailbox.
 
-    Inactive folders take turns, the one that was read longest ago first, fast enough that each is
-    read within `MAX_FEED_AGE`.
+    Inactive folders take turns, the least recently read first, so that each is read at least once
+    per `MAX_FEED_AGE`.
     """
-    if len(folders) <= SMALL_MAILBOX_FOLDERS:
+    if len(folders) <= MAX_FOLDERS_OF_SMALL_MAILBOX:
         return tuple(folders)
     likely = [
         folder
@@ -51,15 +53,17 @@ def feeds_to_read(
 
 def choose_tree_reading(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
-) -> TreeReading:
-    """Return how much of the folder tree a check reads, by the times of the last WHOLE and THOROUGH
-    readings."""
+) -> TreeReadingDepth:
+    """Return how much of the folder tree a check reads.
+
+    whole_at, thorough_at: when the tree was last read as WHOLE and as THOROUGH. None: never.
+    """
     if thorough_at is None or now - thorough_at >= MAX_THOROUGH_AGE:
-        return TreeReading.THOROUGH
+        return TreeReadingDepth.THOROUGH
     if whole_at is None or now - whole_at >= MAX_FEED_AGE:
-        return TreeReading.WHOLE
-    return TreeReading.QUICK
+        return TreeReadingDepth.WHOLE
+    return TreeReadingDepth.QUICK
 
 
-def _is_active(folder: KnownFolder, now: datetime) -> bool:
-    return folder.active_at is not None and now - folder.active_at < ACTIVE_WITHIN
+def _is_active(folder: StoredFolder, now: datetime) -> bool:
+    return folder.active_at is not None and now - folder.active_at < ACTIVE_FOLDER_PERIOD

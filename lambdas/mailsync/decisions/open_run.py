@@ -1,12 +1,12 @@
-"""What to do with the run that a mailbox has when a sync of it is requested."""
+"""Choose what to do with the open run of a mailbox when another sync is requested."""
 
 from enum import Enum, auto
 
-RUNNING = "RUNNING"
+RUNNING_EXECUTION_STATUS = "RUNNING"
 """The status of an execution that is at work, in the words of Step Functions."""
 
 
-class Action(Enum):
+class OpenRunAction(Enum):
     START = auto()
     """Start the execution of this run."""
     JOIN = auto()
@@ -17,7 +17,9 @@ class Action(Enum):
     """The execution is dead: close this run as failed, and enqueue another."""
 
 
-def next_action(*, has_ended: bool, has_begun: bool, execution_status: str | None) -> Action:
+def choose_open_run_action(
+    *, has_ended: bool, has_begun: bool, execution_status: str | None
+) -> OpenRunAction:
     """Decide by the state of the run and of its execution.
 
     | run | execution | action |
@@ -32,9 +34,9 @@ def next_action(*, has_ended: bool, has_begun: bool, execution_status: str | Non
     Functions knows no execution of the run's name.
     """
     if has_ended:
-        return Action.REPLAY
-    if execution_status == RUNNING:
-        return Action.JOIN
+        return OpenRunAction.REPLAY
+    if execution_status == RUNNING_EXECUTION_STATUS:
+        return OpenRunAction.JOIN
     if execution_status is None and not has_begun:
-        return Action.START
-    return Action.CLOSE
+        return OpenRunAction.START
+    return OpenRunAction.CLOSE

@@ -8,20 +8,23 @@ from mailsync.model import (
     PagePlan,
     PartialChange,
     RemoteId,
-    Removal,
+    RemovedMessage,
     Unreadable,
     Upsert,
 )
 
-T = TypeVar("T", Upsert, PartialChange, Removal, Unreadable)
+T = TypeVar("T", Upsert, PartialChange, RemovedMessage, Unreadable)
 
 
 def plan_page(page: Page) -> PagePlan:
-    """Return one outcome per message: the last change of the page wins.
+    """Return the writes for one page of changes: one per message, from the last change of the
+    message.
 
     A page may contain a message several times (Microsoft Graph docs, delta-query-overview: the same
-    entity may recur; mail moved in that is older than what the folder holds comes twice). A removal
-    followed by an upsert in the same page is a message that came back.
+    entity may recur; a message moved into the folder comes twice if it is older than the folder's
+    other mail). A removal followed by an upsert in the same page is a message that returned to the
+    folder. The writes are sorted by message id, so that concurrent transactions lock rows in one
+    order and do not deadlock.
     """
     last: dict[RemoteId, Change] = {}
     for change in page.changes:
@@ -30,7 +33,7 @@ def plan_page(page: Page) -> PagePlan:
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
         partial=_only(last, PartialChange),
-        removals=tuple(each.remote_id for each in _only(last, Removal)),
+        removals=tuple(each.remote_id for each in _only(last, RemovedMessage)),
         unreadable=_only(last, Unreadable),
     )
 

@@ -1,8 +1,8 @@
 """Safeguards against a provider that wrongly reports mail as removed.
 
-A provider that suddenly lists none, or hardly any, of its messages is more likely faulty than the
-user is emptying the mailbox. So mail that left its folder is hidden first. It is deleted after the
-provider, requested by the id of each message or folder, has said twice that it is gone.
+If a provider suddenly lists hardly any messages, it is more likely faulty than the user has emptied
+the mailbox. Mail that left its folder is therefore hidden first. It is deleted after the provider
+has answered two requests by id, hours apart, that the message or folder is gone.
 """
 
 from datetime import timedelta
@@ -18,15 +18,20 @@ SELECTION_RETENTION = timedelta(days=30)
 """How long a hidden folder's deselection is kept, in case the folder comes back."""
 
 
-def is_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
-    """Return whether removing this many of `stored` messages contradicts the provider's own count.
+def is_removal_suspicious(*, stored: int, removing: int, remote_total: int) -> bool:
+    """Return whether removing messages would contradict the provider's own count of the folder.
 
-    A removal is credible when it takes few messages, or when at least `remote_total` messages stay.
+    stored: number of stored messages.
+    removing: number of those that would be removed.
+    remote_total: the provider's count. The removal is credible if it takes few messages or leaves
+        at least this many.
     """
-    return is_majority(stored=stored, removing=removing) and stored - removing < remote_total
+    return is_most_of_mailbox(stored=stored, removing=removing) and stored - removing < remote_total
 
 
-def is_majority(*, stored: int, removing: int) -> bool:
-    """Return whether `removing` is most of `stored`; fewer than `MIN_SUSPICIOUS_MESSAGES` never
-    are."""
+def is_most_of_mailbox(*, stored: int, removing: int) -> bool:
+    """Return whether `removing` messages are most of the `stored` messages.
+
+    False for fewer than `MIN_SUSPICIOUS_MESSAGES`.
+    """
     return removing >= MIN_SUSPICIOUS_MESSAGES and removing > stored * MAX_REMOVED_SHARE

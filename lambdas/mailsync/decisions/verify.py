@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mailsync.model import FolderId, Gone, Message, RemoteEntry, RemoteId, Unreadable
+from mailsync.model import FolderId, GoneMessage, Message, RemoteEntry, RemoteId, Unreadable
 
 MAX_REPAIR_ROUNDS = 2
 MAX_COMPARISON_AGE = timedelta(days=7)
@@ -20,12 +20,14 @@ MAX_COMPARED_FOLDERS_PER_RUN = 25
 
 @dataclass(frozen=True, slots=True)
 class FolderCount:
-    """The provider's counts of a folder and ours.
+    """The message counts of one folder: the provider's and those of the stored rows.
 
-    quarantined: messages that are known and not stored.
-    offset, unread_offset: by how much the provider's counts are wrong, as a comparison by ids
-        showed.
-    compared_at: when the ids were last compared; None where they must be compared now.
+    remote, remote_unread: the provider's counts of all and of unread messages.
+    stored, unread: the numbers of all and of unread stored messages.
+    quarantined: messages that exist at the provider and cannot be stored.
+    offset, unread_offset: by how much the provider's counts are wrong according to the last
+        comparison of ids.
+    compared_at: when the ids were last compared. None: a comparison is due now.
     """
 
     remote: int
@@ -39,13 +41,13 @@ class FolderCount:
 
     @property
     def excess(self) -> tuple[int, int]:
-        """How many more messages, and how many more unread ones, the provider counts than are
-        stored."""
+        """Return by how many messages, and unread messages, the provider's counts exceed the stored
+        ones."""
         return self.remote - self.stored - self.quarantined, self.remote_unread - self.unread
 
     @property
     def difference(self) -> int:
-        """The least number of messages that differ, as far as counts show it; 0 where the counts
+        """Return the minimum number of messages that must differ, judged by counts; 0 if the counts
         agree."""
         total, unread = self.excess
         if self.quarantined:
@@ -54,17 +56,20 @@ class FolderCount:
 
 
 def counts_agree(count: FolderCount) -> bool:
-    """Return whether the provider's counts equal ours. Unread counts are compared where no message
-    of the folder is in quarantine."""
+    """Return whether the provider's counts equal the stored ones.
+
+    Unread counts are compared only if no message of the folder is in quarantine.
+    """
     return count.difference == 0
 
 
-def due_for_comparison(
+def folders_due_for_id_comparison(
     counts: Mapping[FolderId, FolderCount], *, now: datetime
 ) -> tuple[FolderId, ...]:
-    """Return the folders whose ids are due for a comparison, the one that has waited longest first.
+    """Return the folders whose ids are due for a comparison with the provider, the longest due
+    first.
 
-    Folders that were compared together come due over the hours of a day.
+    Folders that were last compared at the same time become due spread over a day.
     """
 
     def waits_since(folder_id: FolderId) -> float:
@@ -82,21 +87,21 @@ def due_for_comparison(
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """The part of a row that is compared with a listing.
+    """The columns of a stored message that are compared with the provider's listing of a folder.
 
-    is_here: the row is visible and in the folder that is listed.
+    is_in_listed_folder: the row is visible and belongs to the listed folder.
     """
 
     is_read: bool
     version: str | None
     modified_at: datetime | None
-    is_here: bool = True
+    is_in_listed_folder: bool = True
 
     def equals(self, listed: RemoteEntry) -> bool:
-        """Return whether the row stores the listed state of the message.
+        """Return whether the stored row has the state that the provider listed for the message.
 
-        A row without a version was stored by an earlier release: then the time of the last
-        modification decides, where the provider lists one.
+        A row that an earlier release stored has no version. For such a row, the time of the last
+        modification is compared if the provider lists one.
         """
         if self.is_read != listed.is_read:
             return False
@@ -107,14 +112,15 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True)
 class IdDifference:
-    """How a complete listing of a folder differs from its rows.
+    """The differences between a complete listing of a folder and its stored rows, as message ids.
 
-    missing, changed: to be fetched by id.
-    surplus: visible rows that the listing lacks; each is requested by id.
-    returned: rows that are hidden or in another folder and otherwise equal; they only need to be
-        shown in this folder.
+    missing, changed: listed messages that are not stored, or stored in another state; fetch them by
+        id.
+    surplus: visible rows that the listing lacks; request each by id.
+    returned: rows that are hidden or in another folder and otherwise equal; show them in this
+        folder.
     released: messages in quarantine that are no longer in the folder.
-    unversioned: equal rows that lack the listed version.
+    unversioned: listed messages whose rows are equal but lack the listed version.
     """
 
     missing: tuple[RemoteId, ...] = ()
@@ -125,7 +131,7 @@ class IdDifference:
     unversioned: tuple[RemoteEntry, ...] = ()
 
     @property
-    def is_none(self) -> bool:
+    def is_empty(self) -> bool:
         return not (self.missing or self.surplus or self.changed or self.returned or self.released)
 
 
@@ -134,9 +140,11 @@ def compare_ids(
     stored: Mapping[RemoteId, StoredEntry],
     quarantined: frozenset[RemoteId],
 ) -> IdDifference:
-    """Compare the listing of a folder with its rows.
+    """Compare the provider's listing of a folder with the stored rows.
 
-    stored: every row of the folder, hidden rows too, and the rows of listed ids in other folders.
+    stored: every row of the folder including hidden ones, and the rows of listed ids in other
+        folders.
+    quarantined: ids of the folder's messages in quarantine.
     """
     entries = {entry.remote_id: entry for entry in listed}
     missing, changed, returned, unversioned = [], [], [], []
@@ -147,11 +155,11 @@ def compare_ids(
                 missing.append(remote_id)
         elif not row.equals(entry):
             changed.append(remote_id)
-        elif not row.is_here:
+        elif not row.is_in_listed_folder:
             returned.append(remote_id)
         elif row.version is None and entry.version is not None:
             unversioned.append(entry)
-    here = {remote_id for remote_id, row in stored.items() if row.is_here}
+    here = {remote_id for remote_id, row in stored.items() if row.is_in_listed_folder}
     return IdDifference(
         missing=tuple(missing),
         changed=tuple(changed),
@@ -162,12 +170,14 @@ def compare_ids(
     )
 
 
-class Cause(StrEnum):
-    """How the provider contradicts its own listing about a message. The response by id is stored.
+class ContradictionCause(StrEnum):
+    """How the provider's listing of a folder contradicts its response for one message.
 
-    MISSING: listed in the folder; by id it is gone or in another folder.
-    SURPLUS: not listed; by id it is in the folder, or it cannot be read, so its folder is unknown.
-    MISREAD: the listing and the response by id have different read states.
+    The mirror stores the response for the message.
+
+    MISSING: the listing has the message; requested by id, it is gone or in another folder.
+    SURPLUS: the listing lacks the message; requested by id, it is in the folder or cannot be read.
+    MISREAD: the listing and the response have different read states.
     """
 
     MISSING = "missing"
@@ -176,36 +186,37 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A message that stays different from the listing of its folder."""
+class ListingContradiction:
+    """A message for which the provider's response by id contradicts its listing of the folder."""
 
     remote_id: RemoteId
-    cause: Cause
+    cause: ContradictionCause
 
 
 def find_contradictions(
     listed: Mapping[RemoteId, bool],
-    answers: Iterable[Message | Gone | Unreadable],
+    answers: Iterable[Message | GoneMessage | Unreadable],
     folder: RemoteId,
-) -> Iterator[Difference]:
-    """Yield the messages whose response by id contradicts the listing of the folder.
+) -> Iterator[ListingContradiction]:
+    """Yield the messages whose response by id contradicts the provider's listing of the folder.
 
-    listed: the read state by listed id. A message that is listed and unreadable is in quarantine,
-        and no contradiction.
+    listed: the listed read state of each message id.
+    answers: the provider's responses by id. A listed message that cannot be read goes into
+        quarantine and is no contradiction.
     """
     for answer in answers:
         if cause := _contradiction(listed, answer, folder):
-            yield Difference(answer.remote_id, cause)
+            yield ListingContradiction(answer.remote_id, cause)
 
 
 def _contradiction(
-    listed: Mapping[RemoteId, bool], answer: Message | Gone | Unreadable, folder: RemoteId
-) -> Cause | None:
+    listed: Mapping[RemoteId, bool], answer: Message | GoneMessage | Unreadable, folder: RemoteId
+) -> ContradictionCause | None:
     is_listed = answer.remote_id in listed
     if isinstance(answer, Unreadable):
-        return None if is_listed else Cause.SURPLUS
-    if isinstance(answer, Gone) or answer.folder_remote_id != folder:
-        return Cause.MISSING if is_listed else None
+        return None if is_listed else ContradictionCause.SURPLUS
+    if isinstance(answer, GoneMessage) or answer.folder_remote_id != folder:
+        return ContradictionCause.MISSING if is_listed else None
     if not is_listed:
-        return Cause.SURPLUS
-    return None if listed[answer.remote_id] == answer.is_read else Cause.MISREAD
+        return ContradictionCause.SURPLUS
+    return None if listed[answer.remote_id] == answer.is_read else ContradictionCause.MISREAD

@@ -15,10 +15,10 @@ from mailsync.store.outbox_store import OutboxEvent, OutboxStore
 
 EVENT_SOURCE = "mailsync"
 MAX_ENTRIES_PER_CALL = 10
-MAX_CALLS = 100
+MAX_PUT_EVENTS_CALLS = 100
 """Calls in one invocation; the next invocation publishes the rest."""
 RETENTION_DAYS = 30
-MAX_DELETED = 1000
+MAX_EVENTS_DELETED_PER_CALL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ def publish_outbox(outbox: OutboxStore, bus: EventBus) -> PublishedCount:
     The function ends after a round that published nothing, so rejected events cannot loop forever.
     """
     published = refused = progress = last = 0
-    for _ in range(MAX_CALLS):
+    for _ in range(MAX_PUT_EVENTS_CALLS):
         handed = outbox.publish(bus.put, after=last, limit=MAX_ENTRIES_PER_CALL)
         published, refused = published + handed.published, refused + handed.refused
         progress += handed.published
-        if handed.last is not None:
-            last = handed.last
+        if handed.last_tried_id is not None:
+            last = handed.last_tried_id
         elif progress:
             progress = last = 0
         else:

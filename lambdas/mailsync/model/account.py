@@ -18,8 +18,11 @@ SYNCABLE_PROVIDERS = frozenset({Provider.MICROSOFT})
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
-    """A secret, encrypted (AES-256-GCM) under a data key: nonce, ciphertext and tag."""
+class SealedSecret:
+    """A secret encrypted with AES-256-GCM: nonce, ciphertext and tag.
+
+    key_id: id of the data key that encrypts it.
+    """
 
     key_id: int
     data: bytes
@@ -27,14 +30,12 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account without its secrets and addresses.
+    """A connected mailbox without its secrets and addresses.
 
-    remote_id: the provider's id of the mailbox or its user.
-    organisation_id: set where an organisation grants access to the mailbox, None where a person
-        does.
-    max_in_flight: the number of concurrent requests that the provider last accepted; None for the
-        number that it documents.
-    throttled_for_s: seconds until the pause that the provider asked for ends; 0 without a pause.
+    remote_id: the provider's id of the mailbox or of its user.
+    organisation_id: tenant id of the organisation that grants access. None: a person grants access.
+    max_in_flight: concurrent requests that the provider last accepted. None: the documented number.
+    throttled_for_s: seconds that remain of a pause that the provider requested; 0 without one.
     """
 
     id: AccountId
@@ -48,8 +49,8 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """An access token, in memory only; its `repr` hides the token."""
+class AccessToken:
+    """An access token with its expiry, in memory only; its `repr` hides the token."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -57,14 +58,16 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The credentials of an account: a person's grant (refresh token) or an organisation's id.
+    """The stored credentials of an account, sealed.
 
-    access: the last access token; None before the first one.
-    renew_after: the identity platform asked for no request for this account before that time.
+    grant: refresh token of a person. None: an organisation grants access.
+    access: the last access token. None: no token was requested yet.
+    organisation_id: tenant id of the organisation that grants access. None: a person does.
+    renew_after: the identity platform requested that no token is requested before this time.
     """
 
-    grant: Sealed | None
-    access: Sealed | None
+    grant: SealedSecret | None
+    access: SealedSecret | None
     access_expires_at: datetime | None
     organisation_id: str | None = None
     access_issued_at: datetime | None = None
@@ -73,7 +76,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """A data key, encrypted by the key service (KMS)."""
+    """A key that encrypts secrets of accounts, itself encrypted by AWS KMS."""
 
     id: int
     wrapped: bytes
@@ -82,23 +85,30 @@ class DataKey:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """The provider's push channel for one mailbox. It ends at `expires_at` unless it is renewed."""
+    """A push subscription, through which the provider sends notifications for one mailbox.
+
+    expires_at: when the provider ends it unless it is renewed.
+    """
 
     remote_id: RemoteId
     expires_at: datetime
 
 
 class NotificationKind(StrEnum):
-    """What a notification reports: changed mail, or a subscription that expires or was removed."""
+    """What a provider's notification reports: changed mail, or the end of a push subscription."""
 
-    CHANGED = "changed"
-    EXPIRING = "expiring"
-    REMOVED = "removed"
+    MAIL_CHANGED = "changed"
+    SUBSCRIPTION_EXPIRING = "expiring"
+    SUBSCRIPTION_REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A notification as received. `secret` is the client state, which shows that it is genuine."""
+    """A notification as received from the webhook, not verified yet.
+
+    remote_id: the provider's id of the subscription.
+    secret: client state that proves that the provider sent the notification.
+    """
 
     remote_id: RemoteId
     secret: str = field(repr=False)

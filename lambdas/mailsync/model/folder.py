@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from mailsync.model.account import Sealed
+from mailsync.model.account import SealedSecret
 from mailsync.model.ids import FolderId, RemoteId
 
 
@@ -28,7 +28,7 @@ PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
 
 @dataclass(frozen=True, slots=True)
 class FolderRef:
-    """The ids of a folder: ours and the provider's."""
+    """The two ids of a folder: the database's and the provider's."""
 
     id: FolderId
     remote_id: RemoteId
@@ -38,7 +38,7 @@ class FolderRef:
 class RemoteFolder:
     """A folder as the provider lists it.
 
-    total, unread: the provider's counts; None where the provider left them out.
+    total, unread: the provider's counts of all and of unread messages. None: not listed.
     """
 
     remote_id: RemoteId
@@ -50,13 +50,13 @@ class RemoteFolder:
     hidden: bool = False
 
 
-class TreeReading(StrEnum):
-    """How much of the folder tree a sync reads.
+class TreeReadingDepth(StrEnum):
+    """How much of the provider's folder tree a sync reads.
 
-    QUICK: the folders in which changes are likely; folders below parents that were read within the
-        hour may be left out.
-    WHOLE: every folder that the provider lists or counts.
-    THOROUGH: hidden folders below every other folder as well, which no count may include.
+    QUICK: the folders in which changes are likely; folders that were listed within the hour may be
+        left out.
+    WHOLE: every folder that the provider lists or includes in a count of child folders.
+    THOROUGH: also hidden folders below every folder, which the counts may not include.
     """
 
     QUICK = "quick"
@@ -66,14 +66,15 @@ class TreeReading(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FolderListing:
-    """The result of reading the folder tree.
+    """The result of reading the provider's folder tree.
 
     folders: folders that exist now.
     is_whole: the reading left out no part of the tree.
-    gone: known folders that do not exist, as the provider said when requested by their ids.
-    omitted: folders that exist by their ids although the provider's list lacks them: the list was
-        incomplete.
-    failures: by folder that could not be read completely, a sentence that says why.
+    gone: known folders that do not exist, according to requests by their ids.
+    omitted: folders that exist according to requests by their ids, but that the provider's list
+        lacks.
+    failures: by provider id of each folder that could not be read completely, a sentence with the
+        reason.
 
     A known folder that is in none of these was left out of this reading.
     """
@@ -86,19 +87,19 @@ class FolderListing:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """The position of the sync in the change feed of a folder.
+class FeedPosition:
+    """How far the sync has read the change feed of a folder.
 
-    cursor: sealed, since a provider's link may grant access to the mailbox; None before the first
-        page of a full sync.
-    generation: the number of the folder's full sync, from 1.
-    full_sync_running: True until the last page of that full sync is stored.
-    page_size: the size that last worked; None for the default.
-    mid_round: the cursor stands inside a round; the next page continues it.
-    fallback: how many of the provider's feeds have failed for this folder.
+    cursor: the next position in the feed, sealed because it may grant access to the mailbox. None:
+        the full sync has stored no page yet.
+    generation: number of the folder's current or last full sync, from 1.
+    full_sync_running: whether pages of that full sync are still missing.
+    page_size: page size that last worked. None: the default.
+    mid_round: whether pages of the current round (one pass over the feed) are still missing.
+    fallback: number of the provider's feeds that have failed for this folder.
     """
 
-    cursor: Sealed | None
+    cursor: SealedSecret | None
     generation: int
     full_sync_running: bool
     page_size: int | None = None
@@ -107,18 +108,18 @@ class Position:
 
     @property
     def starts_round(self) -> bool:
-        """Whether the next page is the first of a round, which reports changes up to now."""
+        """Return whether the next page is the first of a round, which reports changes up to now."""
         return self.cursor is None or not self.mid_round
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFolder:
-    """A folder as the store knows it.
+class StoredFolder:
+    """A folder as stored in the database.
 
     selected: whether its mail is mirrored.
-    remote_total, remote_unread: the provider's counts at the last reading.
-    active_at: when a sync last found a change in the folder.
-    read_at: when its change feed was last read.
+    remote_total, remote_unread: the provider's counts when the folder tree was last read.
+    active_at: when a sync last found a change in the folder. None: never.
+    read_at: when its change feed was last read. None: never.
     """
 
     ref: FolderRef
@@ -127,7 +128,7 @@ class KnownFolder:
     role: Role
     hidden: bool
     selected: bool
-    position: Position
+    position: FeedPosition
     remote_total: int = 0
     remote_unread: int = 0
     active_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""Ids and cursors. Those of a provider are opaque to everything outside its folder."""
+"""Types of ids and cursors. Only the provider's own module interprets a provider's id or cursor."""
 
 from typing import NewType
 
@@ -19,6 +19,7 @@ MAX_USER_ID_CHARS = 255
 Cursor = NewType("Cursor", str)
 
 
-def is_storable_name(user_id: str) -> bool:
-    """Return whether a row can hold this user id: printable, so without NUL and lone surrogates."""
+def is_storable_user_id(user_id: str) -> bool:
+    """Return whether Postgres can store the user id: printable characters, at most
+    `MAX_USER_ID_CHARS`."""
     return 0 < len(user_id) <= MAX_USER_ID_CHARS and user_id.isprintable()

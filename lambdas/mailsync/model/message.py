@@ -16,10 +16,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message, with every field that the mirror stores.
+    """One message with all fields that the mirror stores.
 
-    Only the ids are always present: drafts have no sender, and items that are not mail (a contact
-    in Deleted Items) have hardly any field. Times are aware and in UTC.
+    Only the ids are always present: drafts have no sender, and items that are not mail (such as a
+    contact in Deleted Items) lack most fields. Times have the time zone UTC.
     """
 
     remote_id: RemoteId
@@ -57,10 +57,10 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class PartialChange:
-    """A message is new or changed, and the page does not contain all of it: fetch it by its id.
+    """A new or changed message that the page reports incompletely; fetch it by its id.
 
-    entry: what the page says about its state. A row in that state need not be fetched. None where
-        the page says too little.
+    entry: the state that the page reports. If the stored row has this state, the fetch is
+        unnecessary. None: the page reports too little of the state.
     """
 
     remote_id: RemoteId
@@ -68,15 +68,19 @@ class PartialChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """A message left this folder; it may still exist in another one."""
+class RemovedMessage:
+    """A message that left the folder of the page; it may still exist in another folder."""
 
     remote_id: RemoteId
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that exists and could not be read: `cause` is a constant, `detail` a sentence."""
+    """A message that exists at the provider and could not be read.
+
+    cause: constant name of the reason.
+    detail: sentence that explains it.
+    """
 
     remote_id: RemoteId
     cause: str
@@ -84,23 +88,23 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """A message that the provider does not know, or keeps where no folder lists it."""
+class GoneMessage:
+    """A message that does not exist at the provider, or is outside all folders that it lists."""
 
     remote_id: RemoteId
 
 
-Change = Upsert | PartialChange | Removal | Unreadable
+Change = Upsert | PartialChange | RemovedMessage | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of changes after a cursor, in the provider's order; duplicates are normal.
+    """One page of a folder's changes, in the provider's order; a message may occur several times.
 
-    next_cursor: the position after this page, also after the last one.
-    has_more: False where the folder is up to date as of the start of the round. An empty page may
-        have more pages behind it.
-    is_final: `next_cursor` leads nowhere; the next round is a new full sync.
+    next_cursor: position after this page, set for the last page as well.
+    has_more: whether further pages follow; a page without changes may be followed by others. False:
+        the page ends the round, which reports changes up to its start.
+    is_final: `next_cursor` cannot be used; the next round is a new full sync.
     """
 
     changes: tuple[Change, ...]
@@ -111,10 +115,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEntry:
-    """One message of a listing, with what is needed to compare it with a row.
+    """The state of one message in a provider's list, compared with the stored row.
 
-    version: the provider's version of the message; None without one.
-    modified_at: decides for rows that were stored without a version.
+    version: the provider's version of the message. None: not listed.
+    modified_at: time of the last modification, compared with rows that were stored without a
+        version.
     """
 
     remote_id: RemoteId
@@ -125,9 +130,9 @@ class RemoteEntry:
 
 @dataclass(frozen=True, slots=True)
 class IdListing:
-    """All messages of a folder as the provider lists them, without the change feed.
+    """All messages of one folder as the provider lists them, read without the change feed.
 
-    total: the provider's count of this list; None if it gave none.
+    total: the provider's count of the list. None: the provider gave none.
     """
 
     entries: tuple[RemoteEntry, ...]
@@ -135,13 +140,13 @@ class IdListing:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the listing has as many entries as the provider counted."""
+        """Return whether the list has as many entries as the provider counted."""
         return self.total == len(self.entries)
 
 
 @dataclass(frozen=True, slots=True)
 class PagePlan:
-    """The writes of one page: one per message, the last change wins."""
+    """The writes for one page of changes, at most one per message."""
 
     upserts: tuple[Message, ...] = ()
     partial: tuple[PartialChange, ...] = ()
@@ -150,8 +155,9 @@ class PagePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many rows of `emails` one transaction wrote, by kind."""
+class WrittenRowCounts:
+    """How many message rows one transaction inserted, updated, left unchanged, removed or
+    quarantined."""
 
     inserted: int = 0
     updated: int = 0
@@ -159,8 +165,8 @@ class Counts:
     removed: int = 0
     quarantined: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
+    def __add__(self, other: "WrittenRowCounts") -> "WrittenRowCounts":
+        return WrittenRowCounts(
             self.inserted + other.inserted,
             self.updated + other.updated,
             self.unchanged + other.unchanged,

@@ -9,7 +9,7 @@ from mailsync.model.ids import AccountId, FolderId, RunId
 
 
 class SyncType(StrEnum):
-    """The type of a sync. Only `full` reads every folder from its beginning."""
+    """The type of a sync. Only `full` reads every folder from its beginning again."""
 
     INITIAL = "initial"
     MANUAL = "manual"
@@ -19,8 +19,10 @@ class SyncType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncScope:
-    """What a run syncs. `folder_ids`, sorted, limit a `full` sync to these folders; empty means
-    all."""
+    """What one run syncs.
+
+    folder_ids: sorted ids of the folders to which a `full` sync is limited. Empty: all folders.
+    """
 
     sync_type: SyncType
     folder_ids: tuple[FolderId, ...] = ()
@@ -28,7 +30,7 @@ class SyncScope:
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """A run and the epoch of its lease, which fences its writes."""
+    """A run with the epoch of its lease; the database rejects writes under an older epoch."""
 
     account_id: AccountId
     run_id: RunId

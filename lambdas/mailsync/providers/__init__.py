@@ -6,21 +6,21 @@ from typing import Protocol
 
 from mailsync.errors import ProviderRejected
 from mailsync.model import (
-    Access,
+    AccessToken,
     Account,
     Cursor,
     FolderId,
     FolderListing,
     FolderRef,
-    Gone,
+    GoneMessage,
     IdListing,
-    KnownFolder,
     Message,
     Page,
     Provider,
     RemoteId,
+    StoredFolder,
     Subscription,
-    TreeReading,
+    TreeReadingDepth,
     Unreadable,
 )
 from mailsync.providers.response_memory import MemoryShare
@@ -31,36 +31,41 @@ from mailsync.settings import Settings
 class AccessTokenSource(Protocol):
     """The access token of one account."""
 
-    def current(self) -> Access: ...
+    def current(self) -> AccessToken: ...
 
-    def renew(self, refused: Access) -> Access:
-        """Return a token to use instead of one that the provider rejected.
+    def renew(self, refused: AccessToken) -> AccessToken:
+        """Return an access token to use instead of `refused`, which the provider rejected.
 
-        Returns the rejected token itself where it is too new for a renewal to help.
+        Returns the rejected token if it was issued so recently that a renewal would not help.
         """
         ...
 
 
 class FeedFailed(Exception):
-    """The change feed cannot get past a message; read the folder anew by the next fallback.
+    """The provider cannot deliver the change feed beyond one message.
 
-    Internal: the workflow does not know this error.
+    The caller reads the folder again from its beginning, by the provider's next fallback feed. The
+    workflow never receives this error.
     """
 
 
 class ResponseTooLarge(Exception):
-    """The requested messages exceed the memory limit of one response; request fewer at a time.
+    """The requested messages exceed the memory limit of one response.
 
-    Internal: the workflow does not know this error.
+    The caller requests fewer messages at a time. The workflow never receives this error.
     """
 
 
 class MailProvider(Protocol):
-    """One mailbox: folders, and pages of changes.
+    """The provider's side of one mailbox: its folders, messages and change feeds.
 
-    Every method may raise ProviderThrottled (after the pauses that fit into the budget),
-    ProviderUnavailable (nothing was changed; retry later), ProviderRejected (a retry will not help)
-    and AccessRevoked.
+    requests: number of requests so far, in units of the provider's quota.
+
+    Every method raises:
+        ProviderThrottled: the provider requests a pause that exceeds the retry budget.
+        ProviderUnavailable: the provider failed; nothing was changed, and a retry can succeed.
+        ProviderRejected: the provider rejects the request, and a retry would not help.
+        AccessRevoked: no access token is available until a person acts.
     """
 
     requests: int
@@ -68,67 +73,77 @@ class MailProvider(Protocol):
 
     @property
     def max_in_flight(self) -> int:
-        """The number of concurrent requests that the provider accepts, at least 1."""
+        """Return the number of concurrent requests that the provider accepts, at least 1."""
         ...
 
     @property
     def throttled_for_s(self) -> float:
-        """Seconds until the pause that the provider asked for ends."""
+        """Return the seconds that remain of a pause that the provider requested; 0 without one."""
         ...
 
-    def list_folders(self, known: Sequence[KnownFolder], reading: TreeReading) -> FolderListing:
-        """List the mail folders of all levels, hidden ones included, without search folders.
+    def list_folders(
+        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+    ) -> FolderListing:
+        """List the mail folders of all levels, including hidden folders, without search folders.
 
-        known: the folders of the last reading, the most important first. A known folder that no
-            list contains is requested by its id.
+        known: the stored folders, those with the most recent change first. A stored folder that the
+            provider's lists lack is requested by its id.
+        reading: how much of the folder tree to read.
         """
         ...
 
     def fetch_page(
         self, folder: FolderRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
-        """Fetch the changes after `cursor`, about `limit` messages; None starts a full sync.
+        """Fetch the next page of a folder's changes.
 
-        A cursor may be used again: the provider repeats the page. `fallback` is the number of the
-        provider's feeds that have failed for this folder; it decides which feed None starts.
+        cursor: position after which changes are returned; each position can be used repeatedly.
+            None: start a full sync.
+        limit: approximate number of messages of the page.
+        fallback: number of the provider's feeds that have failed for this folder; it selects the
+            feed that a full sync starts.
 
         Raises:
-            CursorExpired: the provider rejects the cursor; repeat with None.
-            FeedFailed: a page of a single message fails; repeat with None and the next fallback.
-            FolderGone: the folder, requested by its id, does not exist.
+            CursorExpired: the provider rejects the cursor; repeat the call without a cursor.
+            FeedFailed: a page of a single message fails; repeat without a cursor and with the next
+                fallback.
+            FolderGone: the folder does not exist, according to a request by its id.
         """
         ...
 
     def probe(
         self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
-        """Fetch the next page of many folders in as few requests as the provider allows.
+        """Fetch the next page of changes of many folders in as few requests as possible.
 
-        A folder without a cursor gets its first page. A folder that fails is left out of the
-        result; `fetch_page` raises its error.
+        positions: folders with their cursors. None as cursor: fetch the first page of a full sync.
+        limit: approximate number of messages of each page.
+
+        Returns pages by folder id. A folder whose page fails is missing; `fetch_page` raises its
+        error.
         """
         ...
 
     def list_ids(self, folder: FolderRef) -> IdListing:
-        """List every current message of the folder, without the change feed.
+        """List all current messages of the folder without using its change feed.
 
         Raises:
-            FolderGone: the folder, requested by its id, does not exist.
+            FolderGone: the folder does not exist, according to a request by its id.
         """
         ...
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | Gone | Unreadable]:
+    ) -> Sequence[Message | GoneMessage | Unreadable]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        A message is Unreadable with the cause `unanswered` where its request fails while the
-        mailbox responds, and with `too_large` where it exceeds the memory limit. `one_by_one` keeps
-        one request in
-        flight: for steps that share the mailbox with other workers.
+        A message is Unreadable with the cause `unanswered` if only its own request fails, and with
+        `too_large` if it exceeds the memory limit.
+
+        one_by_one: send one request at a time, because other workers use the mailbox as well.
 
         Raises:
-            ResponseTooLarge: request fewer ids at a time; never for a single id.
+            ResponseTooLarge: request fewer ids at a time; never raised for a single id.
         """
         ...
 
@@ -142,10 +157,10 @@ def open_provider(
     budget: RetryBudget | None = None,
     memory: MemoryShare | None = None,
 ) -> MailProvider:
-    """Connect to the account's mailbox; import only its provider.
+    """Return a client for the account's mailbox; imports only the module of the account's provider.
 
-    memory: the share of memory for its responses, where one function opens several mailboxes. A
-        call that finds no memory left raises ProviderUnavailable.
+    memory: memory that its responses are counted against, if one function opens several mailboxes.
+        A call for whose response it has no room raises ProviderUnavailable.
 
     Raises:
         ProviderRejected: this release has no implementation for the provider.
@@ -170,34 +185,38 @@ PUSH_PROVIDERS = (Provider.MICROSOFT,)
 
 
 class PushProvider(Protocol):
-    """The push subscriptions of one mailbox.
+    """The push subscriptions of one mailbox at its provider.
 
-    Every method may raise what the methods of `MailProvider` raise.
+    Every method may raise the errors of `MailProvider`.
     """
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Create a subscription: the provider notifies `callback_url` of changed mail.
+        """Create a subscription, so that the provider sends notifications of changed mail.
 
-        Each notification carries `secret`. The provider calls `callback_url` before this method
-        returns, and may grant less time than `until`.
+        callback_url: webhook that receives the notifications. The provider calls it before this
+            method returns.
+        secret: client state that each notification contains.
+        until: requested expiry; the provider may grant less time.
         """
         ...
 
     def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
-        """Renew a subscription; return its new expiry, or None if it does not exist with
-        `callback_url`."""
+        """Renew a subscription and return its new expiry.
+
+        Returns None if no subscription with this id notifies `callback_url`.
+        """
         ...
 
     def find(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
-        """Yield pages of this mailbox's subscriptions that notify one of these URLs.
+        """Yield the ids of this mailbox's subscriptions that notify one of the URLs, page by page.
 
-        An empty page says nothing about the next one. The provider may leave some subscriptions
-        out, and list some that have ended.
+        A page may be empty although later ones are not. The list can lack existing subscriptions
+        and contain ended ones.
         """
         ...
 
     def unsubscribe(self, remote_id: RemoteId) -> bool:
-        """End a subscription; return False when the provider says that it does not exist."""
+        """End a subscription. Return False if the provider reports that it does not exist."""
         ...
 
     def close(self) -> None: ...
@@ -209,20 +228,20 @@ def open_push(
     settings: Settings,
     budget: RetryBudget | None = None,
 ) -> PushProvider:
-    """Connect to the provider's push service for the account.
+    """Return a client for the push subscriptions of the account's mailbox.
 
     Raises:
         ProviderRejected: the provider is not in `PUSH_PROVIDERS`.
     """
     if account.provider is Provider.MICROSOFT:
-        from mailsync.providers.graph.owner import user_of
+        from mailsync.providers.graph.owner import user_id_of_remote_account
         from mailsync.providers.graph.subscriptions import GraphPush
 
         return GraphPush(
             base_url=settings.graph_url,
             access=access,
             ca_bundle=settings.ca_bundle,
-            owner=user_of(account.remote_id),
+            owner=user_id_of_remote_account(account.remote_id),
             user=_graph_user(account),
             budget=budget,
         )
@@ -232,11 +251,11 @@ def open_push(
 def _graph_user(account: Account) -> str | None:
     """Return the user that paths must name for a token of the application, None for a person's
     token."""
-    from mailsync.providers.graph.owner import user_of
+    from mailsync.providers.graph.owner import user_id_of_remote_account
 
-    return user_of(account.remote_id) if account.organisation_id else None
+    return user_id_of_remote_account(account.remote_id) if account.organisation_id else None
 
 
 def webhook_path(provider: Provider) -> str:
-    """Return the route of the API that receives the provider's notifications."""
+    """Return the path of the API route that receives the provider's notifications."""
     return f"/api/webhooks/{provider}"

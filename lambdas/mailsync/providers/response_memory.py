@@ -4,11 +4,11 @@ from threading import Lock
 
 
 class ResponseMemory:
-    """The memory that several mailboxes share; thread-safe.
+    """A limit on the memory for provider responses of all mailboxes in one function; thread-safe.
 
-    own_bytes: what each mailbox may use.
-    large_bytes: what one mailbox at a time may use instead.
-    wait_s: how long another mailbox waits for that exception.
+    own_bytes: memory that each mailbox may always use.
+    large_bytes: larger memory that only one mailbox at a time may use.
+    wait_s: seconds that a mailbox waits until the larger memory is free.
     """
 
     def __init__(self, *, own_bytes: int, large_bytes: int, wait_s: float) -> None:
@@ -18,12 +18,12 @@ class ResponseMemory:
         self.large = Lock()
 
     def share(self) -> "MemoryShare":
-        """Return the share of one mailbox."""
+        """Return the memory share of one more mailbox."""
         return MemoryShare(self)
 
 
 class MemoryShare:
-    """The memory of one mailbox; not thread-safe."""
+    """The part of `ResponseMemory` that one mailbox uses; not thread-safe."""
 
     def __init__(self, memory: ResponseMemory) -> None:
         self._memory = memory

@@ -1,7 +1,7 @@
-"""Pauses between retries of provider requests, within one step.
+"""Pauses between retries of provider requests within one Lambda invocation.
 
-A function sleeps short pauses right behind the rejected request, so it need not repeat the requests
-before that one. Longer pauses are a Wait state of the workflow.
+The function sleeps short pauses and then repeats only the failed request. For a longer pause, the
+workflow waits in a Wait state.
 """
 
 import time
@@ -17,7 +17,10 @@ from mailsync.decisions.budget import (
 
 
 class RetryBudget:
-    """The seconds that one step may sleep between retries, `total_s` in all."""
+    """A limit on the seconds that one Lambda invocation sleeps between retries.
+
+    total_s: the limit, in seconds.
+    """
 
     def __init__(
         self, sleep: Callable[[float], None] | None = None, *, total_s: float = STEP_PAUSE_BUDGET_S
@@ -25,12 +28,12 @@ class RetryBudget:
         self._sleep = sleep or time.sleep
         self._left_s = total_s
 
-    def pause(self, requested_s: float | None, repeat: int) -> bool:
-        """Sleep before a retry and return True; return False at once if the budget forbids the
-        retry.
+    def try_pause(self, requested_s: float | None, repeat: int) -> bool:
+        """Sleep before a retry and return True, or return False without sleeping if the budget
+        forbids it.
 
-        requested_s: the pause that the provider named. Without one (None) nothing is retried.
-        repeat: the number of earlier pauses of this request.
+        requested_s: pause that the provider requested. None: nothing is retried.
+        repeat: number of earlier pauses for this request.
         """
         if requested_s is None or repeat >= MAX_PAUSES_PER_REQUEST:
             return False

@@ -1,7 +1,7 @@
-"""Hand due mailboxes to the function `sync-accounts`, in batches.
+"""Invoke the function `sync-accounts` for due mailboxes, in batches.
 
-Postgres is the queue, and an invocation only starts a worker. If the invocation is lost, its claim
-expires and the mailbox is due again.
+Postgres is the queue: a worker claims mailboxes there before the invocation. If an invocation is
+lost, its claims expire and the mailboxes become due again.
 """
 
 import json
@@ -12,13 +12,13 @@ from typing import Any
 from mailsync.model import AccountId
 from mailsync.store.queue_store import QueueStore
 
-BATCH = 25
+MAILBOXES_PER_BATCH = 25
 """Mailboxes per invocation. A batch without changes takes some 3 s: long enough that the cost of an
 invocation does not matter, short enough that a dying function delays few mailboxes."""
 
 
-class Batches:
-    """A client for `sync-accounts`, by Lambda's API."""
+class CheckBatchInvoker:
+    """Invokes the function `sync-accounts` through the Lambda API."""
 
     def __init__(self, queue: QueueStore, function_arn: str) -> None:
         self._queue = queue
@@ -33,15 +33,13 @@ class Batches:
     def invoke_async(self, account_ids: Sequence[AccountId]) -> int:
         """Invoke `sync-accounts` for these accounts and return the number of batches.
 
-        Accounts that Lambda does not accept are due again at once.
-
-        Raises:
-            botocore's ClientError or BotoCoreError: Lambda rejects the call or does not respond.
+        The claims of accounts whose batch Lambda does not accept are released, so they are due
+        again. Errors of botocore are raised if Lambda rejects the call or does not respond.
         """
-        starts = range(0, len(account_ids), BATCH)
+        starts = range(0, len(account_ids), MAILBOXES_PER_BATCH)
         for start in starts:
             try:
-                self._invoke(account_ids[start : start + BATCH])
+                self._invoke(account_ids[start : start + MAILBOXES_PER_BATCH])
             except Exception:
                 self._queue.release_claims(account_ids[start:])
                 raise

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 MAX_MESSAGE_CHARS = 1000
 
 
-def read_failure(error: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name and the message of an error, from the `Error` and `Cause` of a Catch.
+def parse_state_failure(error: Mapping[str, str]) -> tuple[str, str]:
+    """Return name and message of the error that a Catch of the workflow passes on as `Error` and
+    `Cause`.
 
-    The cause of a Lambda function that raised is a JSON object (AWS docs, "Handling errors in Step
-    Functions"); the cause of a time-out or a service error is plain text.
+    The cause of an exception in a Lambda function is a JSON object (AWS docs, "Handling errors in
+    Step Functions"). The cause of a time-out or a service error is plain text.
     """
     cause = error.get("Cause", "")
     try:

@@ -21,10 +21,10 @@ _MISCONFIGURED = frozenset(
 
 
 class StepFunctions:
-    """A client for Step Functions.
+    """A client for AWS Step Functions.
 
-    Every method raises SettingMissing when Step Functions rejects the state machine's ARN or the
-    role of this function.
+    Every method raises SettingMissing if the state machine's ARN is unknown to Step Functions, or
+    if this function's role lacks the permission.
     """
 
     @cached_property
@@ -37,7 +37,8 @@ class StepFunctions:
         return boto3.client("stepfunctions", config=limits)
 
     def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
-        """Start the execution `name` and return its ARN; an existing one is not started again."""
+        """Start an execution with this name and return its ARN. An existing one is not started
+        again."""
         try:
             with _setting_missing():
                 started = self._client.start_execution(
@@ -48,7 +49,7 @@ class StepFunctions:
         return str(started["executionArn"])
 
     def status(self, arn: str) -> str | None:
-        """Return the status of an execution ("RUNNING", ...), or None if it does not exist."""
+        """Return the status of an execution, such as "RUNNING". None: it does not exist."""
         try:
             with _setting_missing():
                 found = self._client.describe_execution(executionArn=arn)
@@ -57,7 +58,7 @@ class StepFunctions:
         return str(found["status"])
 
     def stop(self, arn: str, error: str) -> None:
-        """Stop an execution with this error name; do nothing if it has ended or does not exist."""
+        """Stop an execution with this error name. Do nothing if it has ended or does not exist."""
         gone = self._client.exceptions.ExecutionDoesNotExist
         with suppress(gone), _setting_missing():
             self._client.stop_execution(executionArn=arn, error=error)

@@ -1,7 +1,7 @@
-"""Start syncs, and keep to one live execution per mailbox.
+"""Start syncs of mailboxes, with at most one running execution per mailbox.
 
-A run is written before its execution is started, and the execution has the run's id as its name.
-A crash between the two leaves a queued run; the next trigger starts it under the same name.
+The run is stored before its execution starts, and the execution is named after the run's id. After
+a crash between the two, the next request starts the execution of the stored run.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from mailsync.decisions.due import EXECUTION_DIED, EXECUTION_STOPPED
-from mailsync.decisions.open_run import Action, next_action
+from mailsync.decisions.open_run import OpenRunAction, choose_open_run_action
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
@@ -22,7 +22,7 @@ _MAX_ATTEMPTS = 3
 
 
 class Trigger:
-    """Start the sync of a mailbox, or join the one in progress."""
+    """Starts, joins, recovers and stops syncs of mailboxes."""
 
     def __init__(self, runs: RunStore, step_functions: StepFunctions, machine_arn: str) -> None:
         self._runs = runs
@@ -36,46 +36,47 @@ class Trigger:
         trigger: str,
         idempotency_key: str | None = None,
     ) -> OpenRun:
-        """Return the run that now works on the account, its execution started.
+        """Start a run of the account and its execution, or join the open run; return the run.
 
-        A run that existed before may have another scope; `OpenRun.scope` holds it.
+        A joined run may sync another scope than requested; `OpenRun.scope` has its scope.
 
         Raises:
-            StoreUnavailable: each run that was found ended before it could be joined.
+            StoreUnavailable: several runs in succession ended before they could be joined.
         """
         for _ in range(_MAX_ATTEMPTS):
             new_id = RunId(str(uuid4()))
             run = self._runs.enqueue(account_id, new_id, scope, trigger, idempotency_key)
             action = self._action(run, is_new=run.id == new_id)
-            if action is Action.CLOSE:
+            if action is OpenRunAction.CLOSE:
                 if idempotency_key and run.first_scope is None:
                     self._runs.forget_joined(account_id, run.id, idempotency_key)
                 self.close(account_id, run.id)
                 continue
-            if action is Action.START:
+            if action is OpenRunAction.START:
                 self._start(run.id, account_id, run.scope.sync_type, trigger)
             arn = execution_arn(self._machine_arn, run.id)
             return replace(run, execution_arn=run.execution_arn or arn)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
     def start_handed_over(self, account_id: AccountId, run_id: RunId, trigger: str) -> None:
-        """Start the execution of a run that a check opened and could not finish."""
+        """Start the execution that continues a run which a check began and could not finish."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)
 
     def recover(self, run: StaleRun) -> None:
-        """Start a stale run that was never started; close one whose execution is dead."""
-        action = next_action(
+        """Start the execution of a stale run if it was never started; close the run if its
+        execution died."""
+        action = choose_open_run_action(
             has_ended=False,
             has_begun=run.execution_arn is not None,
             execution_status=self._status(run.id),
         )
-        if action is Action.START:
+        if action is OpenRunAction.START:
             self._start(run.id, run.account_id, SyncType.AUTO, "schedule")
-        elif action is Action.CLOSE:
+        elif action is OpenRunAction.CLOSE:
             self.close(run.account_id, run.id)
 
     def recover_all(self, runs: Iterable[StaleRun]) -> None:
-        """Recover each run, then raise the first failure, if there was one."""
+        """Recover each stale run; afterwards raise the first error, if any."""
         failures = []
         for run in runs:
             try:
@@ -89,8 +90,8 @@ class Trigger:
     def stop(self, run_id: RunId) -> None:
         """Stop the execution of a run that is closed already.
 
-        Such an execution can write nothing and ends by itself: stopping it saves time only, so a
-        failure to stop it is logged and not raised.
+        The lease prevents writes of such an execution, and it ends by itself. Stopping only saves
+        time, so an error is logged and not raised.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -101,7 +102,8 @@ class Trigger:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
     def close(self, account_id: AccountId, run_id: RunId, cause: str = EXECUTION_DIED) -> None:
-        """Fail a run whose execution ended without recording an outcome; free the mailbox."""
+        """Close a run as failed whose execution ended without recording an outcome; release its
+        lease."""
         logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
         self._runs.fail(
             account_id,
@@ -112,8 +114,8 @@ class Trigger:
             " from there.",
         )
 
-    def _action(self, run: OpenRun, *, is_new: bool) -> Action:
-        return next_action(
+    def _action(self, run: OpenRun, *, is_new: bool) -> OpenRunAction:
+        return choose_open_run_action(
             has_ended=run.has_ended,
             has_begun=run.execution_arn is not None,
             execution_status=None if is_new or run.has_ended else self._status(run.id),
@@ -130,6 +132,6 @@ class Trigger:
 
 
 def open_trigger() -> Trigger:
-    """Return the trigger that this process's settings describe."""
+    """Return a trigger with the state machine and database of this process's settings."""
     machine_arn = load_settings().mailbox_sync_arn
     return Trigger(RunStore(open_database()), StepFunctions(), machine_arn)

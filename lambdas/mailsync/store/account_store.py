@@ -1,4 +1,4 @@
-"""Accounts: as a sync reads them, and as the API shows them to their users."""
+"""Read accounts for a sync, and list and show them for the API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from uuid import UUID
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import Account, AccountId, Provider
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.removal_store import Removal, removals_of
+from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
 
 _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account with the state of its sync.
+    """A connected mailbox with the state of its sync.
 
     verified_at: when the counts of every folder last agreed with the provider's.
-    compared_at: every folder's ids and versions were compared after this time; None where some have
-        not been compared yet.
+    compared_at: since when the ids and versions of every folder have been compared. None: some
+        folder was never compared.
     """
 
     id: str
@@ -36,12 +36,15 @@ class AccountRow:
     last_error_message: str | None
     next_sync_at: datetime
     created_at: datetime
-    removal: Removal
+    removal: HiddenMail
 
 
 @dataclass(frozen=True, slots=True)
 class FolderChoice:
-    """A folder and whether it is mirrored (`selected`); other fields are as in `FolderStatus`."""
+    """A folder of the mailbox and whether its mail is mirrored.
+
+    selected: whether its mail is mirrored. Other fields are described in `FolderStatus`.
+    """
 
     id: int
     display_name: str
@@ -62,7 +65,10 @@ class FolderChoice:
 
 @dataclass(frozen=True, slots=True)
 class FoundDifference:
-    """A message that differs from the provider's listing, for a `decisions.verify.Cause`."""
+    """A message about which the provider contradicts its own listing of a folder.
+
+    cause: a value of `decisions.verify.ContradictionCause`.
+    """
 
     folder_id: int
     message_id: str
@@ -72,7 +78,7 @@ class FoundDifference:
 
 @dataclass(frozen=True, slots=True)
 class AccountWithFolders:
-    """An account with its existing folders, and the differences that remain in them."""
+    """An account with its folders, and the messages about which the provider contradicts itself."""
 
     row: AccountRow
     folders: tuple[FolderChoice, ...]
@@ -80,13 +86,20 @@ class AccountWithFolders:
 
 
 class AccountStore:
-    """Raises StoreUnavailable and StoreRejected. Another user's account is reported as missing."""
+    """Reads accounts from the database. An account of another user is treated as missing.
+
+    Every method raises StoreUnavailable and StoreRejected.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def account(self, account_id: AccountId) -> Account:
-        """Return the account. Raises AccountNotFound, also for an id that is no uuid."""
+        """Return the account with this id.
+
+        Raises:
+            AccountNotFound: there is no such account, or the id is not a UUID.
+        """
         if not _is_uuid(account_id):
             raise AccountNotFound("There is no account of this id.")
         with self._database.transaction() as tx:
@@ -96,7 +109,12 @@ class AccountStore:
         return read_account(found[0])
 
     def active_account(self, account_id: AccountId) -> Account:
-        """Return an account that can be synced. Raises AccountNotFound, AccountNotConnected."""
+        """Return the account with this id if it may be synced.
+
+        Raises:
+            AccountNotFound: there is no such account.
+            AccountNotConnected: the account is paused, disconnected or closed.
+        """
         account = self.account(account_id)
         if account.status != "active":
             raise AccountNotConnected(
@@ -107,7 +125,10 @@ class AccountStore:
     def accounts_of_user(
         self, user_id: str, after: tuple[datetime, str] | None, limit: int
     ) -> tuple[AccountRow, ...]:
-        """Return the user's accounts, the first connected first, after the position `after`."""
+        """Return a page of the user's accounts in the order in which they were connected.
+
+        after: position of the last account of the previous page. None: return the first page.
+        """
         at, number = after or _BEFORE_ALL
         with self._database.transaction() as tx:
             return _accounts(
@@ -115,7 +136,7 @@ class AccountStore:
             )
 
     def account_of_user(self, account_id: AccountId, user_id: str) -> AccountWithFolders | None:
-        """Return the account with its folders, or None if the user has no such account."""
+        """Return the account with its folders. None: the user has no such account."""
         with self._database.transaction() as tx:
             at, number = _BEFORE_ALL
             asked = {"account_id": account_id, "after_at": at, "after_id": number, "limit": 1}
@@ -133,7 +154,7 @@ class AccountStore:
 
 def _accounts(tx: Transaction, user_id: str, **asked: Any) -> tuple[AccountRow, ...]:
     found = tx.run("accounts_of_user", user_id=user_id, **asked)
-    removals = removals_of(tx, [AccountId(row[0]) for row in found])
+    removals = hidden_mail_of_accounts(tx, [AccountId(row[0]) for row in found])
     return tuple(_account([*row, removals[row[0]]]) for row in found)
 
 
@@ -146,7 +167,7 @@ def _folder(row: list[Any]) -> FolderChoice:
 
 
 def read_account(row: Sequence[Any]) -> Account:
-    """Return the account in a row of `find_account`."""
+    """Convert a row of the query `find_account` to an account."""
     number, provider, status, is_complete, remote_id, organisation_id, *limits = row
     max_in_flight, throttled_for_s = limits
     return Account(

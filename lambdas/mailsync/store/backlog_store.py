@@ -7,11 +7,15 @@ from mailsync.store.connection import Database
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Levels over all accounts.
+    """Work that waits, over all accounts of the stage.
 
-    overdue_s: of the longest overdue mailbox, or of the run that has waited longest for its
-        execution; 0 without either.
-    unpublished_s: the age of the oldest event in the outbox; 0 without one.
+    due: mailboxes that are due for a sync.
+    overdue_s: seconds that the longest overdue mailbox, or the longest queued run, has waited; 0
+        without either.
+    unpublished_s: age in seconds of the oldest event in the outbox; 0 if the outbox is empty.
+    quarantined: messages in quarantine.
+    contradicted: messages about which a provider contradicts itself.
+    to_reconnect: accounts that need a new sign-in.
     """
 
     due: int
@@ -23,13 +27,13 @@ class Backlog:
 
 
 class BacklogStore:
-    """Raises StoreUnavailable and StoreRejected."""
+    """Reads the backlog of the stage. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def now(self) -> Backlog:
-        """Return the current levels."""
+    def measure(self) -> Backlog:
+        """Return the current backlog."""
         with self._database.transaction() as tx:
             due, overdue_s, unpublished_s, *counts = tx.run("backlog")[0]
         return Backlog(due, float(overdue_s), float(unpublished_s), *counts)

@@ -1,9 +1,9 @@
-"""Checks of mailboxes, which create no run when there is nothing new.
+"""Store checks: scheduled looks at mailboxes, which create no run if there is nothing new.
 
-A check holds the lease as an execution does, under an epoch of its own, so its writes are fenced.
-Its lease is pre-emptible: any execution may take the mailbox from a check without a run, and the
-execution of the check's own run from one with a run. So no user waits for a check, no worker waits
-for a dead check, and an execution of the same name continues what a check cannot finish.
+A check holds the lease of the mailbox under an epoch of its own, so its writes are fenced. The
+lease is pre-emptible: any execution may take the mailbox from a check that has no run. Once a check
+has opened a run, only the execution of that run may take it. So neither a user nor another worker
+waits for a check, and an execution continues what a check cannot finish.
 """
 
 import base64
@@ -13,7 +13,10 @@ from datetime import datetime
 from random import random
 from typing import Any
 
-from mailsync.decisions.due import next_sync_after_success_in_s, next_sync_in_s
+from mailsync.decisions.due import (
+    seconds_until_sync_after_failure,
+    seconds_until_sync_after_success,
+)
 from mailsync.decisions.verify import FolderCount
 from mailsync.errors import LeaseLost
 from mailsync.metrics import count_failure
@@ -23,36 +26,37 @@ from mailsync.model import (
     Credentials,
     FolderId,
     IdListing,
-    KnownFolder,
     RunId,
     RunRef,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
     SyncType,
-    TreeReading,
+    TreeReadingDepth,
 )
 from mailsync.store.account_store import read_account
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
-from mailsync.store.folder_store import GONE_AFTER, known_folder, listed_counts
-from mailsync.store.lease_store import CHECKER, LEASE_S
+from mailsync.store.folder_store import GONE_CONFIRMATION_PARAMETERS, known_folder, listed_counts
+from mailsync.store.lease_store import CHECK_FUNCTION_NAME, LEASE_S
 from mailsync.store.rows import to_json
 from mailsync.store.run_outcome import fail_run
 
 CHECK_LEASE_S = 60
 """Longer than a check lasts, and expired before Lambda retries an invocation that died."""
-TRIGGER = "schedule"
+CHECK_TRIGGER = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A mailbox that is being checked.
+    """The state of a mailbox at the beginning of a check.
 
-    is_fully_verified: the last sync verified every folder, and no hidden or quarantined message
-        is due for a request by its id.
+    is_fully_verified: the last sync verified every folder, and no hidden or quarantined message is
+        due for a request by its id.
+    is_pushed: the provider sends notifications for the mailbox.
     unchanged_for_s: seconds since a sync last changed a row.
     since_s: seconds since the last sync.
-    counts: by folder; the provider's side is that of the last reading.
-    failures: how many syncs have failed in a row.
+    failures: number of syncs that failed in a row.
+    counts: by folder, the stored counts and the provider's counts of the last reading.
     """
 
     run: RunRef
@@ -65,55 +69,56 @@ class Check:
     tree_read_at: datetime | None
     hidden_read_at: datetime | None
     failures: int
-    folders: tuple[KnownFolder, ...]
+    folders: tuple[StoredFolder, ...]
     counts: Mapping[FolderId, FolderCount]
     credentials: Credentials | None
 
     @property
     def is_of_closed_account(self) -> bool:
-        """Whether the account is closed, so that the check begins by getting an access token."""
+        """Return whether the account is closed; its check first tries to get an access token."""
         return self.account.status != "active"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckEnd:
-    """What a check stores when it found nothing new.
+    """What a check stores if the mailbox had nothing new.
 
-    cursors: by folder whose feed was read, the new cursor; None where the provider repeated the old
-        one.
-    compared: complete listings of folders that equal their rows.
-    is_whole: every folder was listed, so the mailbox is verified as of now.
+    new_cursors: for each folder whose change feed was read, the new cursor. None: the provider
+        returned the old cursor again.
+    equal_listings: complete listings of the folders whose ids were compared; each equals its rows.
+    is_every_folder_listed: the provider listed every folder, so the mailbox counts as verified.
     reading: how much of the folder tree was read.
     """
 
-    cursors: Mapping[KnownFolder, Sealed | None] = field(default_factory=dict)
-    compared: Mapping[FolderId, IdListing] = field(default_factory=dict)
-    is_whole: bool = True
-    reading: TreeReading = TreeReading.QUICK
+    new_cursors: Mapping[StoredFolder, SealedSecret | None] = field(default_factory=dict)
+    equal_listings: Mapping[FolderId, IdListing] = field(default_factory=dict)
+    is_every_folder_listed: bool = True
+    reading: TreeReadingDepth = TreeReadingDepth.QUICK
 
 
 class CheckStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction.
+    """Reads and writes checks of mailboxes; every method is one transaction.
 
-    Methods that end or change a check raise LeaseLost when an execution has taken the mailbox.
+    Raises StoreUnavailable and StoreRejected. Methods that end or change a check also raise
+    LeaseLost if an execution has taken the mailbox.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, account_id: AccountId, run_id: RunId) -> Check | None:
-        """Take the mailbox for a check.
+        """Take the lease of a mailbox for a check and return the state of the mailbox.
 
-        Returns None when the account is not to be synced, or another worker has the mailbox or is
-        about to take it.
+        Returns None if the account must not be synced, or if another worker holds or requests the
+        lease.
         """
         with self._database.transaction() as tx:
             found = tx.run(
                 "begin_check",
                 account_id=account_id,
-                checker=CHECKER,
+                checker=CHECK_FUNCTION_NAME,
                 seconds=CHECK_LEASE_S,
-                **GONE_AFTER,
+                **GONE_CONFIRMATION_PARAMETERS,
             )
             if not found:
                 return None
@@ -140,8 +145,8 @@ class CheckStore:
         )
 
     def end(self, check: Check, end: CheckEnd) -> None:
-        """End a check that found nothing new: the mailbox is verified."""
-        wait_s = next_sync_after_success_in_s(
+        """End a check that found nothing new, and record the mailbox as verified."""
+        wait_s = seconds_until_sync_after_success(
             has_news=False,
             is_pushed=check.is_pushed,
             unchanged_for_s=check.unchanged_for_s,
@@ -153,18 +158,19 @@ class CheckStore:
                 **_fence(check),
                 began_at=check.began_at,
                 next_in_s=wait_s,
-                cursors=_cursor_rows(end.cursors),
-                compared=_compared_rows(end.compared),
-                is_whole=end.is_whole,
-                is_tree_read=end.is_whole and end.reading is not TreeReading.QUICK,
-                is_thorough=end.reading is TreeReading.THOROUGH,
+                cursors=_cursor_rows(end.new_cursors),
+                compared=_compared_rows(end.equal_listings),
+                is_whole=end.is_every_folder_listed,
+                is_tree_read=end.is_every_folder_listed
+                and end.reading is not TreeReadingDepth.QUICK,
+                is_thorough=end.reading is TreeReadingDepth.THOROUGH,
             )
             _demand(ended, check)
 
     def open_run(self, check: Check) -> bool:
-        """Turn the check into a run, which other requests see and join.
+        """Create a run for the check, so that other requests for a sync join it.
 
-        Returns False when another run was requested meanwhile; the mailbox is free for it.
+        Returns False if another run was requested in the meantime; the check must then stop.
         """
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=LEASE_S), check)
@@ -175,14 +181,14 @@ class CheckStore:
         return True
 
     def hand_over(self, check: Check) -> bool:
-        """Leave the run to an execution of its name, which the caller starts; the check can write
-        no more.
+        """Leave the check's run to an execution, which the caller starts. The check can write no
+        more.
 
-        Returns False when another run was requested meanwhile.
+        Returns False if another run was requested in the meantime.
         """
         with self._database.transaction() as tx:
             _demand(tx.run("release_check", **_fence(check)), check)
-            if tx.changed("hand_over_run", run_id=check.run.run_id):
+            if tx.run_for_row_count("hand_over_run", run_id=check.run.run_id):
                 return True
             return bool(
                 tx.run(
@@ -191,34 +197,42 @@ class CheckStore:
                     run_id=check.run.run_id,
                     sync_type=SyncType.AUTO,
                     folder_ids=None,
-                    trigger=TRIGGER,
+                    trigger=CHECK_TRIGGER,
                     idempotency_key=None,
                 )
             )
 
     def fail(self, check: Check, error: str, message: str) -> None:
-        """Close the run under the name of its error, as `RunStore.fail` does."""
+        """Close the check's run as failed with this error name, as `RunStore.fail` does."""
         run = check.run
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_S), check)
             _open_run(tx, check)
             closes = fail_run(
-                tx, run.account_id, run.run_id, owner=CHECKER, error=error, message=message
+                tx,
+                run.account_id,
+                run.run_id,
+                owner=CHECK_FUNCTION_NAME,
+                error=error,
+                message=message,
             )
         count_failure(error, closes_account=bool(closes))
 
-    def reopen(self, check: Check) -> None:
-        """Activate the account again; the check keeps its lease."""
+    def reopen_account(self, check: Check) -> None:
+        """Activate the closed account again; the check keeps its lease."""
         with self._database.transaction() as tx:
             _demand(tx.run("reopen_account", **_fence(check)), check)
 
-    def stay_closed(self, check: Check, message: str | None) -> None:
-        """Release the lease of a closed account, and put off the next attempt, longer each time.
+    def keep_account_closed(self, check: Check, message: str | None) -> None:
+        """Release the lease of a closed account and postpone its next check, longer after each
+        failure.
 
-        message: why there is no access token; None keeps the stored message.
+        message: reason why there is no access token. None: keep the stored reason.
         """
         jitter = random()  # noqa: S311
-        wait_s = next_sync_in_s(failures=check.failures + 1, cause=None, jitter=jitter)
+        wait_s = seconds_until_sync_after_failure(
+            failures=check.failures + 1, cause=None, jitter=jitter
+        )
         with self._database.transaction() as tx:
             left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
             _demand(left, check)
@@ -226,7 +240,7 @@ class CheckStore:
 
 def _fence(check: Check) -> dict[str, Any]:
     run = check.run
-    return {"account_id": run.account_id, "epoch": run.lease_epoch, "checker": CHECKER}
+    return {"account_id": run.account_id, "epoch": run.lease_epoch, "checker": CHECK_FUNCTION_NAME}
 
 
 def _demand(found: list[list[Any]], check: Check) -> None:
@@ -241,7 +255,7 @@ def _open_run(tx: Transaction, check: Check) -> bool:
             run_id=check.run.run_id,
             account_id=check.run.account_id,
             sync_type=SyncType.AUTO,
-            trigger=TRIGGER,
+            trigger=CHECK_TRIGGER,
             began_at=check.began_at,
         )
     )
@@ -263,8 +277,8 @@ def _count(row: list[Any]) -> FolderCount:
     )
 
 
-def _cursor_rows(cursors: Mapping[KnownFolder, Sealed | None]) -> Any:
-    def row(folder: KnownFolder, sealed: Sealed | None) -> dict[str, Any]:
+def _cursor_rows(cursors: Mapping[StoredFolder, SealedSecret | None]) -> Any:
+    def row(folder: StoredFolder, sealed: SealedSecret | None) -> dict[str, Any]:
         return {
             "folder_id": folder.ref.id,
             "walk": folder.position.generation,

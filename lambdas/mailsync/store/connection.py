@@ -1,14 +1,14 @@
-"""One connection per process, and no statement outside an explicit transaction.
+"""Connect to Postgres: one connection per process, and every statement in an explicit transaction.
 
 pg8000 sends Parse, Bind and Execute of a statement each with its own Sync. Behind a pooler in
-transaction mode the server connection may change at each Sync when no transaction is open, and the
-response is then another client's (pgbouncer #1288). So `Database.transaction` is the only way to
-run a statement, and nothing depends on a session: no SET, no session locks, no prepared statements.
-Each transaction sets what it needs (`session.py`).
+transaction mode, the server connection may change at each Sync outside a transaction, and the
+response then belongs to another client (pgbouncer #1288). `Database.transaction` is therefore the
+only way to run a statement, and nothing depends on a session: no SET, no session locks, no prepared
+statements. Each transaction sets what it needs (`session.py`).
 
-A session is kept for the next transaction only after a clean end. After a transient error, and
-after a transaction on a read-only database, the next transaction opens a new session, so running
-functions recover together with the database.
+A session is reused only after a transaction that ended without error on a writable database. After
+a transient error or on a read-only database, the next transaction opens a new session, so that
+functions recover as soon as the database does.
 """
 
 import socket
@@ -23,15 +23,15 @@ from scramp import ScramException
 
 from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreUnavailable
 from mailsync.settings import Settings, load_settings
-from mailsync.store.database_url import Target, read_database_url
+from mailsync.store.database_url import DatabaseTarget, read_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.session import BEGIN, END_STALE_SESSION
-from mailsync.store.sqlstate import error_of, read_only
+from mailsync.store.sqlstate import error_from_fields, read_only
 from mailsync.store.statements import statements
 
 READ_TIMEOUT_S = 150
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
-BROKEN = (pg8000.native.InterfaceError, OSError, AttributeError)
+BROKEN_CONNECTION_ERRORS = (pg8000.native.InterfaceError, OSError, AttributeError)
 _NO_BINDING = "No channel binding"
 # By the words with which the driver begins; there are no classes for them.
 _OF_DRIVER: Mapping[str, str] = {
@@ -48,7 +48,7 @@ _SASL = 10
 
 
 class JsonBytes(bytes):
-    """Serialised JSON: pg8000 calls `encode` on a parameter and sends the result."""
+    """Serialized JSON as a statement parameter; pg8000 calls `encode` and sends the result."""
 
     def encode(self, _encoding: str) -> bytes:
         return self
@@ -57,7 +57,7 @@ class JsonBytes(bytes):
 class Connection(pg8000.native.Connection):  # type: ignore[misc]
     """A pg8000 connection that uses UTF-8 and can require channel binding."""
 
-    def __init__(self, target: Target, **how: Any) -> None:
+    def __init__(self, target: DatabaseTarget, **how: Any) -> None:
         self._must_bind, self._is_bound = target.bind_channel, False
         self._connect_timeout_s = target.connect_timeout_s
         wanted = {"client_encoding": "UTF8", "options": target.options}
@@ -73,9 +73,9 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         self._usock.settimeout(READ_TIMEOUT_S)
 
     def begin(self) -> bool:
-        """Begin a transaction; return whether it is read-only.
+        """Begin a transaction and return whether it is read-only.
 
-        A pooler responds as soon as it has a free session, so this completes the connecting.
+        A pooler responds only when it has a free session, so this is part of connecting.
         """
         self._usock.settimeout(self._connect_timeout_s)
         answer = self.run(BEGIN)
@@ -83,32 +83,32 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
         return bool(answer[-1][-1])
 
     def close(self) -> None:
-        """Close the socket, whatever the state of its other end.
+        """Close the socket, also if the server no longer responds.
 
-        pg8000 sends a farewell message first. Where that fails it raises, which would hide the
-        error that rejected a login, and leaves the socket open.
+        pg8000 first sends a message to the server. If that fails, pg8000 raises an exception, which
+        would replace an earlier login error, and leaves the socket open.
         """
         buffers = self._sock
-        with suppress(*BROKEN):
+        with suppress(*BROKEN_CONNECTION_ERRORS):
             super().close()
         if buffers is not None:
             with suppress(OSError):
                 buffers.close()
 
     def handle_messages(self, context: Any) -> None:
-        """Read one response; the last error message before the server hangs up is the reason for
-        it."""
+        """Read one response of the server. If the server then disconnects, raise its last error
+        message."""
         try:
             super().handle_messages(context)
-        except BROKEN:
+        except BROKEN_CONNECTION_ERRORS:
             if context.error is not None:
                 raise context.error from None
             raise
 
     def handle_PARAMETER_STATUS(self, data: bytes, context: Any) -> None:  # noqa: N802
-        """Keep UTF-8, which each transaction sets, whatever encoding the session began with.
+        """Ignore changes of the parameter `client_encoding`: every transaction uses UTF-8.
 
-        pg8000 would follow `client_encoding`, also into encodings that Python lacks.
+        pg8000 would switch to the new encoding, which Python may not have.
         """
 
     def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802
@@ -121,14 +121,14 @@ class Connection(pg8000.native.Connection):  # type: ignore[misc]
 
 
 def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
-    """Open a connection, encrypted and verified unless it stays on this machine.
+    """Open a connection; it is encrypted and verified unless the database is on this machine.
 
-    as_owner: with the login of migrations.
+    as_owner: use the login of the schema's owner, as migrations do.
 
     Raises:
-        StoreUnavailable: the server does not respond, or the database accepts no connection now.
+        StoreUnavailable: the server does not respond or accepts no connection at present.
         SettingMissing: the database rejects the login, the server's certificate is not valid, the
-            URL is malformed, or no token can be signed.
+            URL is malformed, or no IAM token can be signed.
     """
     target = database_target(settings, as_owner=as_owner)
     tls = _tls(target, settings.database_ca_bundle)
@@ -143,18 +143,22 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
         raise _not_connected(error) from None
 
 
-def database_target(settings: Settings, *, as_owner: bool) -> Target:
-    """Return the target of `connect`. Raises SettingMissing when the URL is malformed."""
+def database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarget:
+    """Return host, login and options for `connect`, parsed from the settings.
+
+    Raises:
+        SettingMissing: the database URL is missing or malformed.
+    """
     url = settings.migration_database_url if as_owner else settings.database_url
     return read_database_url(url, settings.database_setting(as_owner=as_owner))
 
 
-def named(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
-    """Return the product's error for an error of the driver; see `sqlstate.error_of`."""
-    return error_of(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
+def to_product_error(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
+    """Return the MailsyncError for an error of the database driver; see `store.sqlstate`."""
+    return error_from_fields(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
 
 
-def _password(target: Target, auth: str) -> str:
+def _password(target: DatabaseTarget, auth: str) -> str:
     if auth == "iam":
         return iam_token(target.host, target.port, target.user)
     # Empty: the server rejects it where one is needed; None would break inside the driver.
@@ -165,7 +169,7 @@ def _not_connected(error: Exception) -> MailsyncError:
     """Return the error of a failed connection, without its text, which may quote the host or the
     user."""
     if isinstance(error, pg8000.native.DatabaseError):
-        return named(error, "login")
+        return to_product_error(error, "login")
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _OF_ANOTHER_HOST:
             return SettingMissing(
@@ -188,7 +192,7 @@ def _not_connected(error: Exception) -> MailsyncError:
     return StoreUnavailable(f"The database does not respond ({type(error).__name__}).")
 
 
-def _dial(target: Target) -> socket.socket:
+def _dial(target: DatabaseTarget) -> socket.socket:
     """Connect the socket. The time limit holds for the login as well: a full pooler accepts the
     socket and never responds."""
     if target.socket_dir:
@@ -207,7 +211,7 @@ def _dial(target: Target) -> socket.socket:
     return sock
 
 
-def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
+def _tls(target: DatabaseTarget, ca_bundle: str | None) -> ssl.SSLContext | bool:
     """Return the TLS setting of pg8000, which by default verifies nothing and falls back to
     plaintext."""
     if not target.encrypted:
@@ -224,9 +228,9 @@ def _tls(target: Target, ca_bundle: str | None) -> ssl.SSLContext | bool:
 
 
 class Transaction:
-    """An open transaction. Rows are lists in the order of the columns.
+    """An open database transaction. Each returned row is a list in the order of the columns.
 
-    is_read_only: the database cannot be written now; reading works.
+    is_read_only: whether the database accepts no writes at present.
     """
 
     def __init__(
@@ -238,34 +242,34 @@ class Transaction:
         self._known = known
 
     def run(self, statement: str, **parameters: Any) -> list[list[Any]]:
-        """Run a statement of `queries/` by its name; return its rows."""
+        """Run the statement with this name in `queries/` and return its rows."""
         _require_text(statement, parameters.values())
         self.statements += 1
         try:
             rows = self._connection.run(self._known[statement], **parameters)
         except pg8000.native.DatabaseError as error:
-            raise named(error, statement) from None
+            raise to_product_error(error, statement) from None
         return rows or []
 
-    def records(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Run a statement; return its rows as values by the name of their column."""
+    def run_for_records(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Run the statement with this name and return its rows as dictionaries by column name."""
         found = self.run(statement, **parameters)
         names = [column["name"] for column in self._connection.columns or ()]
         return [dict(zip(names, row, strict=True)) for row in found]
 
-    def changed(self, statement: str, **parameters: Any) -> int:
-        """Run a statement of `queries/` by its name; return the number of rows that it wrote."""
+    def run_for_row_count(self, statement: str, **parameters: Any) -> int:
+        """Run the statement with this name and return the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)
 
     def require_writable(self) -> None:
-        """Raise StoreUnavailable if the database cannot be written now."""
+        """Raise StoreUnavailable if the database is read-only at present."""
         if self.is_read_only:
             raise read_only()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo only the block when the database rejects one of its statements."""
+        """Roll back only the `with` block if the database rejects one of its statements."""
         self._connection.run("SAVEPOINT block")
         try:
             yield
@@ -293,9 +297,10 @@ def _require_text(statement: str, values: Iterable[Any]) -> None:
 
 
 class Database:
-    """The connection of this process, opened when first needed and again after it broke.
+    """The database connection of this process: opened at the first use, and again after it broke.
 
-    known: the statements by name; None for those of `queries/`.
+    statements: number of statements so far.
+    known: the SQL statements by name. None: those of `queries/`.
     """
 
     statements: int
@@ -310,13 +315,14 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Commit when the block ends, roll back when it raises.
+        """Begin a transaction; commit it when the `with` block ends, roll it back if the block
+        raises.
 
         Raises:
-            StoreUnavailable: the database or its pooler gives no session, the connection was lost,
-                or the database is read-only. Where the connection was lost during COMMIT, the
-                transaction may have taken place: the caller must be able to repeat it.
-            RuntimeError: the block of another transaction has not ended.
+            StoreUnavailable: there is no session, the connection was lost, or the database is
+                read-only. If the connection was lost during COMMIT, the transaction may have been
+                committed, so the caller must be able to repeat it.
+            RuntimeError: another transaction of this connection is still open.
         """
         if self._is_open:
             raise RuntimeError("A transaction inside a transaction would commit the outer one.")
@@ -329,8 +335,8 @@ class Database:
             self.statements += tx.statements + 2
         except pg8000.native.DatabaseError as error:
             self.close()
-            raise named(error, "commit") from None
-        except BROKEN as error:
+            raise to_product_error(error, "commit") from None
+        except BROKEN_CONNECTION_ERRORS as error:
             self.close()
             raise StoreUnavailable(
                 f"The connection to the database was lost ({type(error).__name__})."
@@ -357,7 +363,7 @@ class Database:
         if self._connection is not None:
             try:
                 return self._connection, self._connection.begin()
-            except (pg8000.native.DatabaseError, *BROKEN):
+            except (pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
                 # It died while the function was frozen; nothing was lost with it.
                 self.close()
         self._connection = connect(self._settings)
@@ -365,8 +371,8 @@ class Database:
             return self._connection, self._connection.begin()
         except pg8000.native.DatabaseError as error:
             self.close()
-            raise named(error, "begin") from None
-        except BROKEN as error:
+            raise to_product_error(error, "begin") from None
+        except BROKEN_CONNECTION_ERRORS as error:
             self.close()
             raise StoreUnavailable(
                 f"The database gives a new connection no session ({type(error).__name__})."
@@ -375,18 +381,18 @@ class Database:
     def _roll_back(self, connection: Connection) -> None:
         try:
             connection.run("ROLLBACK")
-        except (pg8000.native.DatabaseError, *BROKEN):
+        except (pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
             self.close()
 
     def _throw_away(self, connection: Connection, is_read_only: bool) -> None:
         """End our session, and at the server one that stays read-only."""
         if is_read_only and self._connection is connection:
-            with suppress(pg8000.native.DatabaseError, *BROKEN):
+            with suppress(pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
                 connection.run(END_STALE_SESSION)
         self.close()
 
 
 @cache
 def open_database() -> Database:
-    """Return the database of this process, as its settings describe it."""
+    """Return the database of this process's settings; the process keeps it open."""
     return Database(load_settings())

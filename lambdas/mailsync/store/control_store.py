@@ -1,7 +1,7 @@
-"""What a user may do with an account: stop its sync, pause it, select folders, disconnect, purge.
+"""Change an account for its user: stop a sync, pause, select folders, disconnect, purge.
 
-Every method is one transaction that locks the account first, and acts only on the user's own. A
-sync that is still running has lost its lease before the transaction ends.
+Every method is one transaction that locks the account first, and acts only on accounts of the
+caller. A sync that is still running has lost its lease when the transaction ends.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from random import random
 
-from mailsync.decisions.due import EXECUTION_STOPPED, SUSPICIOUS_REMOVAL, next_sync_in_s
+from mailsync.decisions.due import (
+    EXECUTION_STOPPED,
+    SUSPICIOUS_REMOVAL,
+    seconds_until_sync_after_failure,
+)
 from mailsync.errors import AccountNotFound
 from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.lease_store import CHECKER
+from mailsync.store.lease_store import CHECK_FUNCTION_NAME
 from mailsync.store.mail_store import DELETE_BATCH
-from mailsync.store.removal_store import Removal, removal_of, schedule_removal
+from mailsync.store.removal_store import HiddenMail, hidden_mail_of_account, schedule_removal
 from mailsync.store.rows import to_json
-from mailsync.store.run_outcome import announce, close_run
+from mailsync.store.run_outcome import add_outbox_event, close_run
 
 RUNS_DELETE_BATCH = 500
 
@@ -26,24 +30,25 @@ _CHANGED = "The account was paused or its choice of folders changed; what is sto
 
 @dataclass(frozen=True, slots=True)
 class AccountOfCaller:
-    """An account id and the user who names it. The store checks that the account is the user's."""
+    """An account id with the id of the user who sent the request; the store checks who owns the
+    account."""
 
     id: AccountId
     user_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """The result of changing an account.
+class AccountChangeResult:
+    """The result of `ControlStore.change_account`.
 
-    stopped: the run that the change ended.
-    conflict: the account's status forbids the change; nothing was changed.
-    unknown: folders that are not the account's; nothing was changed.
+    stopped_run_id: run that the change stopped.
+    status_conflict: status of the account that forbids the change; nothing was changed.
+    unknown_folder_ids: requested folders that the account does not have; nothing was changed.
     """
 
-    stopped: RunId | None = None
-    conflict: str | None = None
-    unknown: frozenset[FolderId] = frozenset()
+    stopped_run_id: RunId | None = None
+    status_conflict: str | None = None
+    unknown_folder_ids: frozenset[FolderId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +60,35 @@ class _Held:
 
 
 class ControlStore:
-    """Raises StoreUnavailable, StoreRejected, and AccountNotFound for another user's account."""
+    """Changes accounts for their users; every method is one transaction.
+
+    Raises StoreUnavailable and StoreRejected, and AccountNotFound for an account of another user.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def cancel(self, own: AccountOfCaller) -> RunId | None:
-        """End the open run as `cancelled`; return its id, or None without an open run."""
+    def cancel_open_run(self, own: AccountOfCaller) -> RunId | None:
+        """Close the account's open run as `cancelled` and return its id. None: no run is open."""
         with self._held(own) as held:
             return _stop(held, "A person stopped the sync; what is stored stays.")
 
-    def change(
+    def change_account(
         self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
-    ) -> Change:
-        """Pause or resume the account (None: neither), and select the folders to mirror.
+    ) -> AccountChangeResult:
+        """Pause or resume the account, and select the folders to mirror.
 
-        The store applies all of the change or none of it. Pausing and a new selection stop the open
-        run: a run has one selection from its beginning to its end.
+        The store applies all of the change or none of it. Pausing or a new selection stops the open
+        run, because a run uses one selection from its beginning to its end.
+
+        paused: whether to pause the account. None: leave it as it is.
+        choices: for each named folder, whether to mirror it.
         """
         with self._held(own) as held:
             if paused is not None and held.status not in ("active", "paused"):
-                return Change(conflict=held.status)
+                return AccountChangeResult(status_conflict=held.status)
             if unknown := _unknown_folders(held, choices):
-                return Change(unknown=unknown)
+                return AccountChangeResult(unknown_folder_ids=unknown)
             chosen = bool(choices) and _select(held, choices)
             pausing = paused is True and held.status == "active"
             stopped = _stop(held, _CHANGED) if chosen or pausing else None
@@ -86,31 +97,33 @@ class ControlStore:
                 held.tx.run("set_account_status", account_id=held.account_id, status=status)
             if chosen or (paused is False and held.status == "paused"):
                 held.tx.run("make_due", account_id=held.account_id)
-        return Change(stopped=stopped)
+        return AccountChangeResult(stopped_run_id=stopped)
 
-    def confirm_removal(self, own: AccountOfCaller) -> Removal | None:
-        """Record that a person wants most of the mailbox removed.
+    def confirm_removal(self, own: AccountOfCaller) -> HiddenMail | None:
+        """Record that a person confirms the removal of most of the mailbox.
 
-        Returns what is being removed, or None where that is not most of the mailbox. The next sync,
-        due at once, deletes the messages that the provider reports as gone for the second time, at
-        least two hours after the first. The confirmation does not cover messages that are removed
-        later.
+        Returns how much is being removed. None: it is not most of the mailbox. The next sync is due
+        immediately. It deletes the messages that the provider reports as gone for the second time,
+        at least two hours after the first time. Messages removed later need another confirmation.
         """
         with self._held(own) as held:
-            removal = removal_of(held.tx, held.account_id)
+            removal = hidden_mail_of_account(held.tx, held.account_id)
             if removal.is_suspicious:
                 if not held.tx.run("find_open_run", account_id=held.account_id):
-                    held.tx.run("break_check", account_id=held.account_id, checker=CHECKER)
+                    held.tx.run(
+                        "break_check", account_id=held.account_id, checker=CHECK_FUNCTION_NAME
+                    )
                 held.tx.run("confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL)
-                removal = removal_of(held.tx, held.account_id)
+                removal = hidden_mail_of_account(held.tx, held.account_id)
                 schedule_removal(held.tx, held.account_id, removal)
         return removal if removal.is_large else None
 
     def disconnect(self, own: AccountOfCaller) -> RunId | None:
-        """Delete the account's credentials and keep its mail; return the run that was stopped.
+        """Delete the account's credentials and keep its mail; return the id of the run that was
+        stopped.
 
-        `forget_left_access` deletes credentials that are being renewed at this moment.
-        Notifications of the account's provider are ignored from now on.
+        Credentials that a worker is renewing are deleted later, by `delete_unneeded_access_tokens`.
+        Notifications of the provider for this account no longer have an effect.
         """
         with self._held(own) as held:
             stopped = _stop(held, "The account was disconnected; what is stored stays.")
@@ -119,40 +132,45 @@ class ControlStore:
         return stopped
 
     def begin_purge(self, own: AccountOfCaller) -> RunId | None:
-        """Take the account away from its user, to be deleted; return the run that was stopped."""
+        """Mark the account for deletion and hide it from its user; return the id of the stopped
+        run."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
             _forget_access(held)
             held.tx.run("disown_account", account_id=held.account_id)
         return stopped
 
-    def purging(self) -> tuple[AccountId, ...]:
-        """Return the accounts that are being deleted, the oldest first."""
+    def list_accounts_to_purge(self) -> tuple[AccountId, ...]:
+        """Return the accounts that are marked for deletion, the oldest first."""
         with self._database.transaction() as tx:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
     def purge_batch(self, account_id: AccountId) -> bool:
-        """Delete a batch of an account's mail or runs; return whether any may be left."""
+        """Delete one batch of the account's mail or runs; return whether more may remain."""
         with self._database.transaction() as tx:
-            if tx.changed("purge_emails", account_id=account_id, limit=DELETE_BATCH):
+            if tx.run_for_row_count("purge_emails", account_id=account_id, limit=DELETE_BATCH):
                 return True
-            return tx.changed("purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH) > 0
+            return (
+                tx.run_for_row_count("purge_runs", account_id=account_id, limit=RUNS_DELETE_BATCH)
+                > 0
+            )
 
-    def purge_rest(self, account_id: AccountId) -> bool:
-        """Delete the emptied account; return False while its access is being renewed."""
+    def delete_emptied_account(self, account_id: AccountId) -> bool:
+        """Delete the account after its mail and runs; return False while a worker renews its access
+        token."""
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
-    def forget_left_access(self) -> int:
-        """Delete access tokens that are no longer needed; return how many.
+    def delete_unneeded_access_tokens(self) -> int:
+        """Delete access tokens that no account uses, and return their number.
 
         They belong to accounts that were disconnected or purged during a renewal, and to mailboxes
         whose connection was not confirmed in time.
         """
         with self._database.transaction() as tx:
-            left = tx.changed("forget_left_credentials")
-            return left + tx.changed("forget_pending_connections")
+            left = tx.run_for_row_count("forget_left_credentials")
+            return left + tx.run_for_row_count("forget_pending_connections")
 
     @contextmanager
     def _held(self, own: AccountOfCaller) -> Iterator[_Held]:
@@ -186,12 +204,15 @@ def _stop(held: _Held, why: str) -> RunId | None:
     run."""
     found = held.tx.run("find_open_run", account_id=held.account_id)
     if not found:
-        held.tx.run("break_check", account_id=held.account_id, checker=CHECKER)
+        held.tx.run("break_check", account_id=held.account_id, checker=CHECK_FUNCTION_NAME)
         return None
     run_id = RunId(found[0][0])
     held.tx.run("forget_stopped_runs", account_id=held.account_id)
     close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED, why)
-    wait_s = next_sync_in_s(failures=held.failures, cause=EXECUTION_STOPPED, jitter=random())  # noqa: S311
+    jitter = random()  # noqa: S311
+    wait_s = seconds_until_sync_after_failure(
+        failures=held.failures, cause=EXECUTION_STOPPED, jitter=jitter
+    )
     held.tx.run("account_stopped", account_id=held.account_id, next_in_s=wait_s)
-    announce(held.tx, held.account_id, "sync.cancelled", run_id)
+    add_outbox_event(held.tx, held.account_id, "sync.cancelled", run_id)
     return run_id

@@ -1,4 +1,4 @@
-"""Sealed secrets: grants, access tokens, data keys and pending sign-ins.
+"""Store sealed secrets: grants, access tokens, data keys and unfinished sign-ins.
 
 This module handles ciphertext only; `mailsync.credentials` seals and opens it.
 """
@@ -10,28 +10,28 @@ from datetime import datetime
 from typing import Any
 
 from mailsync.errors import AccountNotConnected
-from mailsync.model import AccountId, Credentials, DataKey, Provider, Sealed
+from mailsync.model import AccountId, Credentials, DataKey, Provider, SealedSecret
 from mailsync.store.connection import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A sign-in that a user began and the provider has not completed."""
+    """A sign-in that a user started and did not complete yet."""
 
     user_id: str
-    flow: Sealed
+    flow: SealedSecret
 
 
 @dataclass(frozen=True, slots=True)
 class PendingConnection:
-    """A signed-in mailbox that waits for the confirmation of the user who began the sign-in."""
+    """A mailbox after its sign-in, stored until the user who started the sign-in confirms it."""
 
     user_id: str
-    connection: Sealed
+    connection: SealedSecret
 
 
 class Renewal:
-    """The credentials of one account under a row lock: no other worker can renew them."""
+    """The credentials of one account, locked so that no other worker renews them."""
 
     def __init__(self, tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
         self._tx = tx
@@ -42,28 +42,35 @@ class Renewal:
         _save(self._tx, self._account_id, credentials)
 
     def postpone(self, until: datetime) -> None:
-        """Keep every worker from calling the identity platform for this account before `until`."""
+        """Forbid all workers to request a token of this account before the time `until`."""
         self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
 
     def end_grant(self) -> None:
-        """Record that the grant has ended: the account stays closed until a new sign-in."""
+        """Record that the grant has ended; the account stays closed until a new sign-in."""
         self._tx.run("grant_ended", account_id=self._account_id)
 
 
 class CredentialStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+    """Stores sealed credentials. Raises StoreUnavailable and StoreRejected.
+
+    Every method is one transaction.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def credentials(self, account_id: AccountId) -> Credentials:
-        """Return the account's credentials. Raises AccountNotConnected if it has none."""
+        """Return the account's credentials.
+
+        Raises:
+            AccountNotConnected: the account has no credentials.
+        """
         with self._database.transaction() as tx:
             return _credentials(tx.run("find_credentials", account_id=account_id), account_id)
 
     @contextmanager
-    def renewing(self, account_id: AccountId) -> Iterator[Renewal]:
-        """Lock the account's credentials, and save them when the block ends without an error.
+    def lock_for_renewal(self, account_id: AccountId) -> Iterator[Renewal]:
+        """Lock the account's credentials; save changes when the `with` block ends without an error.
 
         Raises:
             AccountNotConnected: the account has no credentials.
@@ -81,10 +88,11 @@ class CredentialStore:
         email_address: str,
         seal: Callable[[AccountId], Credentials] | None = None,
     ) -> AccountId:
-        """Store a signed-in mailbox; a known one keeps its data. Return its account id.
+        """Store a connected mailbox and return its account id; a mailbox that is known keeps its
+        mail.
 
-        seal: makes the credentials, which are stored in the same transaction; it must not use the
-            store. None keeps the stored credentials.
+        seal: makes the sealed credentials for the account id, in the same transaction; it must not
+            use the store. None: keep the stored credentials.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -113,9 +121,15 @@ class CredentialStore:
             return DataKey(*tx.run("add_data_key", wrapped=wrapped)[0])
 
     def save_sign_in(
-        self, *, state_hash: bytes, cookie_hash: bytes, user_id: str, flow: Sealed, seconds: int
+        self,
+        *,
+        state_hash: bytes,
+        cookie_hash: bytes,
+        user_id: str,
+        flow: SealedSecret,
+        seconds: int,
     ) -> None:
-        """Store a sign-in for `seconds`, and delete some expired ones."""
+        """Store a started sign-in for `seconds`, and delete some expired ones."""
         with self._database.transaction() as tx:
             tx.run("forget_sign_ins", limit=100)
             tx.run(
@@ -129,19 +143,19 @@ class CredentialStore:
             )
 
     def take_sign_in(self, *, state_hash: bytes, cookie_hash: bytes) -> SignIn | None:
-        """Delete and return the sign-in of this state and browser, or None if there is none."""
+        """Delete and return the sign-in with these hashes of OAuth state and cookie. None: there is
+        none."""
         with self._database.transaction() as tx:
             found = tx.run("take_sign_in", state_hash=state_hash, cookie_hash=cookie_hash)
         if not found:
             return None
         user_id, key_id, data = found[0]
-        return SignIn(user_id, Sealed(key_id, data))
+        return SignIn(user_id, SealedSecret(key_id, data))
 
     def save_pending_connection(
-        self, *, token_hash: bytes, user_id: str, connection: Sealed, seconds: int
+        self, *, token_hash: bytes, user_id: str, connection: SealedSecret, seconds: int
     ) -> None:
-        """Store a connection for `seconds`; `purge-accounts` deletes it unless it is confirmed by
-        then."""
+        """Store an unconfirmed connection for `seconds`; `purge-accounts` deletes it afterwards."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_pending_connection",
@@ -153,16 +167,16 @@ class CredentialStore:
             )
 
     def take_pending_connection(self, token_hash: bytes) -> PendingConnection | None:
-        """Delete and return the connection of this token, or None if there is none.
+        """Delete and return the unconfirmed connection with this token hash. None: there is none.
 
-        A request of another user deletes it as well, so that a leaked token is worthless.
+        A request of another user deletes it as well, so that a leaked token becomes worthless.
         """
         with self._database.transaction() as tx:
             found = tx.run("take_pending_connection", token_hash=token_hash)
         if not found:
             return None
         user_id, key_id, data = found[0]
-        return PendingConnection(user_id, Sealed(key_id, data))
+        return PendingConnection(user_id, SealedSecret(key_id, data))
 
 
 def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
@@ -172,12 +186,12 @@ def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
 
 
 def read_credentials(row: list[Any]) -> Credentials:
-    """Return the credentials in a row of `find_credentials`."""
+    """Convert a row of the query `find_credentials` to credentials."""
     grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *times = row
     issued_at, renew_after = times
     return Credentials(
-        grant=Sealed(grant_key_id, grant) if grant is not None else None,
-        access=Sealed(access_key_id, access) if access is not None else None,
+        grant=SealedSecret(grant_key_id, grant) if grant is not None else None,
+        access=SealedSecret(access_key_id, access) if access is not None else None,
         access_expires_at=expires_at,
         organisation_id=organisation_id,
         access_issued_at=issued_at,

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from mailsync.errors import SettingMissing
-from mailsync.settings import HOST_NAME, LOOPBACK
+from mailsync.settings import HOST_NAME, LOOPBACK_HOSTS
 
 CONNECT_TIMEOUT_S = 10
-SHAPE = "postgresql://user:password@host:5432/name"
+EXAMPLE_DATABASE_URL = "postgresql://user:password@host:5432/name"
 
 _SCHEME = re.compile(r"postgres(?:ql)?://")
 _LOGIN = re.compile(r"([^@/:]*)(?::([^@/]*))?@")
@@ -65,7 +65,7 @@ _OF_OTHERS = re.compile(
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Target:
+class DatabaseTarget:
     """The target of a database URL; `socket_dir` takes precedence over host and port.
 
     encrypted: TLS with a verified certificate; otherwise plaintext, on this machine.
@@ -89,7 +89,7 @@ class _Rejected(Exception):
     """The sentence that follows the setting's name; it never quotes the URL."""
 
 
-def read_database_url(url: str, setting: str) -> Target:
+def read_database_url(url: str, setting: str) -> DatabaseTarget:
     """Return the target of `url`, the value of `setting`.
 
     Raises:
@@ -106,7 +106,7 @@ def _options(url: str) -> dict[str, str]:
     """Return libpq's connection options by name, decoded, without empty ones."""
     scheme = _SCHEME.match(url)
     if scheme is None:
-        raise _Rejected(f"must look like {SHAPE}")
+        raise _Rejected(f"must look like {EXAMPLE_DATABASE_URL}")
     if any(character.isspace() or not character.isprintable() for character in url):
         raise _Rejected("holds a space or a control character; write it percent-encoded, as %20")
     found, rest = {}, url[scheme.end() :]
@@ -177,10 +177,12 @@ def _decoded(text: str) -> str:
         raise _Rejected("has percent-encoded characters that are not UTF-8") from None
 
 
-def _target(options: Mapping[str, str]) -> Target:
+def _target(options: Mapping[str, str]) -> DatabaseTarget:
     for name, what in (("user", "user"), ("host", "host"), ("dbname", "database")):
         if name not in options:
-            raise _Rejected(f"names no {what}; write {SHAPE}, or ?host=/folder for a socket")
+            raise _Rejected(
+                f"names no {what}; write {EXAMPLE_DATABASE_URL}, or ?host=/folder for a socket"
+            )
     host, socket_dir = options["host"], None
     if host.startswith("/"):
         host, socket_dir = "localhost", host
@@ -188,7 +190,7 @@ def _target(options: Mapping[str, str]) -> Target:
         raise _Rejected("names several hosts; write one, which follows the primary")
     elif not _HOST_NAME.fullmatch(host) and not _is_ipv6(host):
         raise _Rejected(f"has a host that is neither a name nor an address; {_ESCAPES}")
-    return Target(
+    return DatabaseTarget(
         user=options["user"],
         password=options.get("password"),
         host=host,
@@ -208,7 +210,7 @@ def _is_encrypted(sslmode: str | None, host: str, socket_dir: str | None) -> boo
     encrypted and verified."""
     if socket_dir:
         return False
-    is_local = host.lower() in LOOPBACK
+    is_local = host.lower() in LOOPBACK_HOSTS
     if sslmode == "disable" and not is_local:
         raise _Rejected(
             "has sslmode=disable, but nothing leaves this machine unencrypted; remove it"

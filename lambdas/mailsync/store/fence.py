@@ -1,4 +1,4 @@
-"""The transaction of a sync: it checks first that the run still holds the lease."""
+"""Transactions of a sync, which first check that its run still holds the lease of the mailbox."""
 
 from contextlib import AbstractContextManager
 
@@ -7,11 +7,11 @@ from mailsync.model import RunRef
 from mailsync.store.connection import Database, Transaction
 
 
-class Fenced:
-    """A transaction that begins by checking the epoch of the run's lease; a context manager.
+class FencedTransaction:
+    """A transaction that first checks the epoch of the run's lease; a context manager.
 
     Raises:
-        LeaseLost: another execution took the mailbox.
+        LeaseLost: another execution has taken the mailbox.
     """
 
     def __init__(self, database: Database, run: RunRef) -> None:

@@ -11,43 +11,43 @@ from mailsync.decisions.safety import CONFIRMATION_DELAY, SELECTION_RETENTION
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_AFTER,
     MAX_COMPARISON_AGE,
-    Difference,
     FolderCount,
+    ListingContradiction,
 )
 from mailsync.errors import FolderGone
 from mailsync.model import (
     AccountId,
+    FeedPosition,
     FolderId,
     FolderRef,
     IdListing,
-    KnownFolder,
-    Position,
     RemoteFolder,
     RemoteId,
     Role,
     RunRef,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
 )
 from mailsync.store import rows
 from mailsync.store.connection import Database
-from mailsync.store.fence import Fenced
+from mailsync.store.fence import FencedTransaction
 
-GONE_AFTER = {
+GONE_CONFIRMATION_PARAMETERS = {
     "confirmed_s": CONFIRMATION_DELAY.total_seconds(),
     "choice_s": SELECTION_RETENTION.total_seconds(),
 }
 """How long a folder stays hidden before its id is requested for the last time."""
-MAX_DIFFERENCES = 100
+MAX_RECORDED_CONTRADICTIONS = 100
 """Differing message ids that are kept per folder, as examples; their number is kept as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountedFolder:
-    """A selected folder with its counts.
+    """A mirrored folder with its counts.
 
-    is_synced: its full sync has ended.
-    listed: the numbers of messages and of unread ones that the provider listed when the ids were
-        last compared; None where that list was incomplete.
+    is_synced: whether its full sync has ended.
+    listed: numbers of all and of unread messages in the provider's last listing of ids. None: that
+        listing was incomplete.
     """
 
     count: FolderCount
@@ -56,25 +56,30 @@ class CountedFolder:
 
 
 class FolderStore:
-    """Read and write folders, and the position of the sync in each."""
+    """Reads and writes folders, and how far the sync has read the change feed of each."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def folders(self, account_id: AccountId) -> tuple[KnownFolder, ...]:
-        """Return the folders that exist."""
+    def folders(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
+        """Return the account's stored folders that exist at the provider."""
         with self._database.transaction() as tx:
             found = tx.run("known_folders", account_id=account_id)
         return tuple(known_folder(row) for row in found)
 
-    def hidden(self, account_id: AccountId) -> tuple[KnownFolder, ...]:
-        """Return the folders that are gone at the provider and not yet deleted here."""
+    def gone_folders(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
+        """Return the folders that no longer exist at the provider and are hidden but not deleted
+        yet."""
         with self._database.transaction() as tx:
-            found = tx.run("hidden_folders", account_id=account_id, **GONE_AFTER)
+            found = tx.run("hidden_folders", account_id=account_id, **GONE_CONFIRMATION_PARAMETERS)
         return tuple(known_folder(row) for row in found)
 
-    def folder(self, account_id: AccountId, folder_id: FolderId) -> KnownFolder:
-        """Return one folder. Raises FolderGone when the account no longer has it."""
+    def folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
+        """Return one folder.
+
+        Raises:
+            FolderGone: the account has no such folder, or it no longer exists at the provider.
+        """
         with self._database.transaction() as tx:
             found = tx.run("find_folder", account_id=account_id, folder_id=folder_id)
         if not found:
@@ -82,90 +87,97 @@ class FolderStore:
         return known_folder(found[0])
 
     def save(self, run: RunRef, changed: Sequence[RemoteFolder], gone: Sequence[FolderId]) -> None:
-        """Store new and changed folders; hide those that are gone, with their mail."""
-        with Fenced(self._database, run) as tx:
+        """Store new and changed folders; hide the folders that are gone, with their mail."""
+        with FencedTransaction(self._database, run) as tx:
             if changed:
                 tx.run("save_folders", account_id=run.account_id, folders=rows.folder_rows(changed))
             if gone:
                 tx.run("hide_folders", account_id=run.account_id, ids=rows.to_json(gone))
 
     def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
-        """Store the provider's counts of the folders that have them."""
-        with Fenced(self._database, run) as tx:
+        """Store the provider's counts; a folder without listed counts keeps the stored ones."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "save_remote_counts", account_id=run.account_id, folders=rows.folder_rows(folders)
             )
 
     def save_tree_reading(self, run: RunRef, *, is_thorough: bool) -> None:
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
     def drop_gone(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
-        """Delete folders that the provider has reported as gone twice, and that hold no mail."""
-        with Fenced(self._database, run) as tx:
+        """Delete folders without mail that the provider has reported as gone twice."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",
                 account_id=run.account_id,
                 remote_ids=rows.to_json(sorted(gone)),
-                **GONE_AFTER,
+                **GONE_CONFIRMATION_PARAMETERS,
             )
 
     def restart_full_sync(
         self, run: RunRef, folder_id: FolderId, *, fallback: int | None = None
     ) -> None:
-        """Forget the cursor and begin a new generation.
+        """Delete the folder's cursor and start its next full sync.
 
-        fallback: the number of the provider's feeds that have failed; None keeps the stored number.
+        fallback: number of the provider's feeds that have failed for the folder. None: keep the
+            stored number.
         """
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("restart_full_sync", folder_id=folder_id, fallback=fallback)
             tx.run("count_reset", run_id=run.run_id, folder_id=folder_id)
 
-    def retry_feeds(self, run: RunRef) -> None:
-        """Restart the first feed in folders where it failed a day ago."""
-        with Fenced(self._database, run) as tx:
+    def retry_failed_feeds(self, run: RunRef) -> None:
+        """Restart the first feed of folders in which it failed at least a day ago."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run("retry_feeds", account_id=run.account_id)
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
-        """Restart the full sync of these folders, or of all if none is named; each once per run."""
+        """Restart the full sync of these folders, or of all folders if none is named; once per
+        run."""
         named = rows.to_json(folder_ids) if folder_ids else None
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)
 
     def save_page_size(self, run: RunRef, folder_id: FolderId, page_size: int) -> None:
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("save_page_size", folder_id=folder_id, page_size=page_size)
 
     def recount(self, run: RunRef) -> dict[FolderId, CountedFolder]:
-        """Count the rows of every selected folder; return them with the provider's counts."""
-        with Fenced(self._database, run) as tx:
+        """Count the stored messages of every mirrored folder; return them with the provider's
+        counts."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run("recount", account_id=run.account_id)
             found = tx.run("folder_counts", account_id=run.account_id)
         return {FolderId(row[0]): _counted(*row[1:]) for row in found}
 
     def mark_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Clear the recorded differences of these folders."""
-        with Fenced(self._database, run) as tx:
+        """Delete the recorded contradictions of these folders."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run("mark_verified", ids=rows.to_json(list(folders)))
 
     def save_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Record that these folders were compared, and that every difference of counts is
+        """Record that these folders are verified: their counts agree, or each difference is
         explained."""
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("save_verified", ids=rows.to_json(list(folders)))
 
-    def equal(self, run: RunRef) -> frozenset[FolderId]:
-        """Return the folders that equalled the provider in this run, by their counts or by their
-        ids."""
+    def ids_of_verified_folders(self, run: RunRef) -> frozenset[FolderId]:
+        """Return the folders whose counts or ids equalled the provider's during this run."""
         with self._database.transaction() as tx:
             found = tx.run("equal_folders", run_id=run.run_id)
         return frozenset(FolderId(folder_id) for (folder_id,) in found)
 
     def mark_compared(
-        self, run: RunRef, folder_id: FolderId, listing: IdListing, left: Sequence[Difference]
+        self,
+        run: RunRef,
+        folder_id: FolderId,
+        listing: IdListing,
+        left: Sequence[ListingContradiction],
     ) -> None:
-        """Record that the folder equals its listing, except for the differences in `left`."""
-        with Fenced(self._database, run) as tx:
+        """Record that the folder equals the provider's listing, except for the contradictions in
+        `left`."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run("mark_compared", folder_id=folder_id, **listed_counts(listing))
             if left:
                 tx.run(
@@ -173,17 +185,17 @@ class FolderStore:
                     account_id=run.account_id,
                     folder_id=folder_id,
                     number=len(left),
-                    differences=rows.difference_rows(left[:MAX_DIFFERENCES]),
+                    differences=rows.difference_rows(left[:MAX_RECORDED_CONTRADICTIONS]),
                 )
 
     def compare_soon(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Have the next verification compare the ids of these folders."""
-        with Fenced(self._database, run) as tx:
+        """Make the next verification compare the ids of these folders."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run("compare_soon", ids=rows.to_json(list(folders)))
 
     def compare_later(self, run: RunRef, folders: Iterable[FolderId]) -> None:
-        """Put off the next comparison of these folders, in case the due one fails."""
-        with Fenced(self._database, run) as tx:
+        """Postpone the next comparison of ids in these folders, in case the current one fails."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "compare_later",
                 ids=rows.to_json(list(folders)),
@@ -191,12 +203,12 @@ class FolderStore:
             )
 
     def save_offsets(self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]) -> None:
-        """Store by how much the provider's counts of messages and of unread ones are wrong."""
+        """Store by how much the provider's counts of all and of unread messages are wrong."""
         entries = [
             {"folder_id": folder_id, "total": total, "unread": unread}
             for folder_id, (total, unread) in offsets.items()
         ]
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("save_offsets", offsets=rows.to_json(entries))
 
 
@@ -209,20 +221,20 @@ def listed_counts(listing: IdListing) -> dict[str, int | None]:
     return {"total": len(listing.entries), "unread": unread}
 
 
-def known_folder(row: Sequence[Any]) -> KnownFolder:
+def known_folder(row: Sequence[Any]) -> StoredFolder:
     """Return the folder in a row of `known_folders`."""
     number, remote, parent, name, role, hidden, selected, *rest = row
     key_id, cursor, generation, full_sync_running, size, mid_round, fallback, *counts = rest
     total, unread, active_at, read_at = counts
-    return KnownFolder(
+    return StoredFolder(
         ref=FolderRef(FolderId(number), RemoteId(remote)),
         parent_remote_id=RemoteId(parent) if parent else None,
         display_name=name,
         role=Role(role),
         hidden=hidden,
         selected=selected,
-        position=Position(
-            cursor=Sealed(key_id, cursor) if cursor is not None else None,
+        position=FeedPosition(
+            cursor=SealedSecret(key_id, cursor) if cursor is not None else None,
             generation=generation,
             full_sync_running=full_sync_running,
             page_size=size,

@@ -6,14 +6,14 @@ import re
 from scramp import ScramMechanism
 
 from mailsync.errors import SettingMissing
-from mailsync.settings import Login
+from mailsync.settings import DatabaseLogin
 
 _NAME = re.compile(r"[a-z_]{1,63}")
 _ITERATIONS = 4096
 """Postgres' own default; the password is random, so more iterations add nothing."""
 
 
-def statements_for(login: Login) -> str:
+def functions_login_sql(login: DatabaseLogin) -> str:
     """Return SQL that makes the login a member of mailsync_writer with this password.
 
     The SQL contains the SCRAM-SHA-256 verifier instead of the password, so the server's log cannot

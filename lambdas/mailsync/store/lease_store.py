@@ -1,4 +1,4 @@
-"""The lease of a mailbox: one worker at a time, each under an epoch that fences its writes.
+"""Leases of mailboxes: one worker at a time, with an epoch number that fences its writes.
 
 See Kleppmann, "How to do distributed locking" (2016), on leases and fencing tokens.
 """
@@ -7,17 +7,20 @@ from mailsync.errors import LeaseLost
 from mailsync.metrics import count_failure
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
-from mailsync.store.run_outcome import announce, finish
+from mailsync.store.run_outcome import add_outbox_event, record_run_outcome
 
 LEASE_S = 15 * 60
 """Longer than any function runs, and than any pause between two functions."""
 
-CHECKER = "sync-accounts"
+CHECK_FUNCTION_NAME = "sync-accounts"
 """The owner of the lease during a check, which has no execution."""
 
 
 class LeaseStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+    """Takes and extends leases. Raises StoreUnavailable and StoreRejected.
+
+    Every method is one transaction.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,11 +33,11 @@ class LeaseStore:
         sync_type: SyncType,
         trigger: str,
     ) -> int | None:
-        """Take the lease for an execution and begin its run.
+        """Take the lease of the mailbox for an execution, start its run, and return the epoch.
 
-        Returns the epoch; None where another execution holds the lease, or the run was stopped
-        before it began. An execution that begins again after a retry gets the same epoch. A check
-        without a run loses the mailbox to the execution.
+        Returns None if another execution holds the lease, or if the run was stopped before it
+        started. The retry of an execution gets the same epoch. A check without a run loses the
+        lease.
         """
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
@@ -45,15 +48,17 @@ class LeaseStore:
                 account_id=account_id,
                 run_id=run_id,
                 owner=execution_arn,
-                checker=CHECKER,
+                checker=CHECK_FUNCTION_NAME,
                 seconds=LEASE_S,
             )
             if not lease:
-                finish(tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work.")
+                record_run_outcome(
+                    tx, run_id, "cancelled", "AlreadySyncing", "Another run was at work."
+                )
                 return None
             overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
             for stale, error in overtaken:
-                announce(tx, account_id, "sync.failed", stale, error=error)
+                add_outbox_event(tx, account_id, "sync.failed", stale, error=error)
             tx.run(
                 "open_run",
                 run_id=run_id,
@@ -67,8 +72,11 @@ class LeaseStore:
         return int(lease[0][0])
 
     def renew(self, run: RunRef, *, requests: int = 0) -> None:
-        """Extend the lease and record the run's heartbeat. Raises LeaseLost when another execution
-        took it."""
+        """Extend the lease and record the run's heartbeat.
+
+        Raises:
+            LeaseLost: another execution has taken the lease.
+        """
         with self._database.transaction() as tx:
             if not tx.run(
                 "renew_lease", account_id=run.account_id, epoch=run.lease_epoch, seconds=LEASE_S
@@ -77,7 +85,8 @@ class LeaseStore:
             tx.run("run_heartbeat", run_id=run.run_id, requests=requests)
 
     def save_throttle(self, run: RunRef, wait_s: float) -> None:
-        """Keep every worker from sending requests for `wait_s` seconds; the lease outlasts them."""
+        """Forbid all workers requests to this mailbox for `wait_s` seconds; extend the lease beyond
+        that."""
         with self._database.transaction() as tx:
             tx.run(
                 "save_throttle",
@@ -88,6 +97,6 @@ class LeaseStore:
             )
 
     def save_in_flight(self, account_id: AccountId, in_flight: int) -> None:
-        """Store the number of concurrent requests that the provider accepts."""
+        """Store the number of concurrent requests that the provider accepts for the mailbox."""
         with self._database.transaction() as tx:
             tx.run("save_in_flight", account_id=account_id, in_flight=in_flight)

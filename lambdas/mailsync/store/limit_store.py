@@ -1,4 +1,4 @@
-"""The rate limits of users: calls per hour and kind."""
+"""Store hourly rate limits per user and kind of API call."""
 
 from mailsync.store.connection import Database
 
@@ -6,31 +6,31 @@ _PER_SWEEP = 1000
 
 
 class LimitStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+    """Counts API calls against limits. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, user_id: str, kind: str, per_hour: int) -> int:
-        """Take one call from the user's allowance; return 0, or the seconds until the next call is
-        allowed.
+    def take_call(self, user_id: str, kind: str, per_hour: int) -> int:
+        """Count one call of the user; return 0 if it is allowed, else seconds until the next
+        allowed call.
 
-        The allowance is `per_hour` calls at most, and refills evenly within an hour.
+        The allowance is at most `per_hour` calls and refills evenly over an hour.
         """
         with self._database.transaction() as tx:
             [[wait_s]] = tx.run("take_call", user_id=user_id, kind=kind, per_hour=per_hour)
         return int(wait_s)
 
-    def sweep(self) -> int:
-        """Delete expired rows, at most a thousand of each kind; return how many.
+    def delete_expired_rows(self) -> int:
+        """Delete expired rows, at most a thousand of each kind, and return their number.
 
-        These are full allowances, expired sign-ins, Idempotency-Keys that joined a run more than a
-        day ago, and rows of self-tests that died.
+        The kinds: full rate-limit allowances, expired sign-ins, Idempotency-Keys that joined a run
+        more than a day ago, and rows of self-tests that died.
         """
         with self._database.transaction() as tx:
             return (
-                tx.changed("forget_whole_limits", limit=_PER_SWEEP)
-                + tx.changed("forget_sign_ins", limit=_PER_SWEEP)
-                + tx.changed("forget_joined_keys", limit=_PER_SWEEP)
-                + tx.changed("forget_self_tests", limit=_PER_SWEEP)
+                tx.run_for_row_count("forget_whole_limits", limit=_PER_SWEEP)
+                + tx.run_for_row_count("forget_sign_ins", limit=_PER_SWEEP)
+                + tx.run_for_row_count("forget_joined_keys", limit=_PER_SWEEP)
+                + tx.run_for_row_count("forget_self_tests", limit=_PER_SWEEP)
             )

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.decisions.verify import StoredEntry
-from mailsync.metrics import MESSAGES_STORED, count
+from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import (
-    Counts,
     FolderId,
-    KnownFolder,
     Message,
     Page,
     PagePlan,
     RemoteEntry,
     RemoteId,
     RunRef,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
     Unreadable,
+    WrittenRowCounts,
 )
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.fence import Fenced
+from mailsync.store.fence import FencedTransaction
 
 DELETE_BATCH = 2000
 """Messages that one transaction deletes, bodies included: about a second."""
@@ -34,44 +34,50 @@ DELETE_BATCH = 2000
 
 @dataclass(frozen=True, slots=True)
 class PageWrite:
-    """A page to write: its position, its plan, the next cursor, and its cost in requests.
+    """The page of changes to write to one folder.
 
-    unchanged: messages that the page names in the state that is stored.
+    plan: the writes of the page's messages.
+    next_cursor: sealed position after the page.
+    requests: requests to the provider that the page cost.
+    unchanged: ids of messages whose reported state is already stored.
     """
 
-    folder: KnownFolder
+    folder: StoredFolder
     page: Page
     plan: PagePlan
-    next_cursor: Sealed
+    next_cursor: SealedSecret
     requests: int
     unchanged: Sequence[RemoteId] = ()
 
 
 class MailStore:
-    """Read and write the mail of accounts. Raises StoreUnavailable and StoreRejected."""
+    """Reads and writes messages. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def drop_unselected(self, run: RunRef) -> int:
-        """Delete the mail of folders that are not mirrored, in batches; return the row count."""
+        """Delete the mail of folders that are not mirrored, in batches; return the number of
+        rows."""
         dropped = 0
         while True:
-            with Fenced(self._database, run) as tx:
-                batch = tx.changed("drop_unselected", account_id=run.account_id, limit=DELETE_BATCH)
+            with FencedTransaction(self._database, run) as tx:
+                batch = tx.run_for_row_count(
+                    "drop_unselected", account_id=run.account_id, limit=DELETE_BATCH
+                )
             dropped += batch
             if batch < DELETE_BATCH:
                 return dropped
 
-    def apply_page(self, run: RunRef, write: PageWrite) -> Counts | None:
-        """Write a page: rows, removals, quarantine, cursor and, after the last page of a full sync,
-        the sweep.
+    def apply_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
+        """Write a page of changes in one transaction: rows, removals, quarantine and cursor.
 
-        Returns None when another worker has moved the cursor: nothing was written; read the
-        position again.
+        After the last page of a full sync, messages that the full sync did not see are hidden.
+        Returns None if another worker has moved the cursor: nothing was written, and the caller
+        must read the position again.
 
         Raises:
-            LeaseLost: another execution owns the mailbox.
+            LeaseLost: another execution holds the lease of the mailbox.
         """
         counts = page_rows.retry_with_savepoints(
             lambda savepoints: self._apply_page(run, write, savepoints)
@@ -82,19 +88,19 @@ class MailStore:
     def apply_messages(
         self,
         run: RunRef,
-        folder: KnownFolder | None,
+        folder: StoredFolder | None,
         messages: Sequence[Message],
         unreadable: Sequence[Unreadable] = (),
-    ) -> Counts:
-        """Write messages that were fetched by id, each into the folder that it names, or else into
-        `folder`.
+    ) -> WrittenRowCounts:
+        """Write messages that were fetched by id, each into the folder that the provider names for
+        it.
 
-        Without `folder`, each message must name a known folder, and unreadable ones must be in
-        quarantine already.
+        folder: folder for messages without a known folder. None: every message must name a stored
+            folder, and unreadable ones must be in quarantine already.
         """
 
-        def write(savepoints: bool) -> Counts:
-            with Fenced(self._database, run) as tx:
+        def write(savepoints: bool) -> WrittenRowCounts:
+            with FencedTransaction(self._database, run) as tx:
                 counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
                 return counts + page_rows.quarantine(tx, run, folder, unreadable)
 
@@ -103,17 +109,20 @@ class MailStore:
         return counts
 
     def save_versions(self, run: RunRef, entries: Iterable[RemoteEntry]) -> None:
-        """Store the versions of messages that equal their entries and were stored without a
+        """Store the listed versions of messages that are equal but were stored without a
         version."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("save_versions", account_id=run.account_id, versions=rows.to_json(versions))
 
-    def entries(
+    def stored_message_states(
         self, run: RunRef, folder_id: FolderId, listed: Collection[RemoteId]
     ) -> dict[RemoteId, StoredEntry]:
-        """Return every row of a folder, hidden rows included, and the rows of listed ids in other
-        folders."""
+        """Return the stored states of a folder's messages, by id, to compare them with a listing.
+
+        The result has every row of the folder including hidden ones, and the rows of listed ids in
+        other folders.
+        """
         with self._database.transaction() as tx:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
             entries = {RemoteId(row[0]): _entry(row, is_here=row[4]) for row in found}
@@ -121,10 +130,10 @@ class MailStore:
             found = tx.run("entries_of", account_id=run.account_id, ids=rows.to_json(others))
         return entries | {RemoteId(row[0]): _entry(row, is_here=False) for row in found}
 
-    def unchanged(
+    def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
     ) -> tuple[RemoteId, ...]:
-        """Return the ids of the entries that the folder stores in the same state."""
+        """Return the ids of those entries whose state is already stored in the folder."""
         ids = rows.to_json([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
             found = tx.run("entries_of", account_id=run.account_id, ids=ids)
@@ -132,20 +141,24 @@ class MailStore:
         return tuple(
             entry.remote_id
             for entry in entries
-            if (row := stored.get(entry.remote_id)) and row.is_here and row.equals(entry)
+            if (row := stored.get(entry.remote_id))
+            and row.is_in_listed_folder
+            and row.equals(entry)
         )
 
-    def _apply_page(self, run: RunRef, write: PageWrite, savepoints: bool) -> Counts | None:
+    def _apply_page(
+        self, run: RunRef, write: PageWrite, savepoints: bool
+    ) -> WrittenRowCounts | None:
         folder, plan = write.folder, write.plan
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             if not self._advance(tx, write):
                 return None
             counts = page_rows.save_messages(tx, run, folder, plan.upserts, savepoints=savepoints)
-            counts += page_rows.stamp(tx, run, write.unchanged)
-            counts += page_rows.remove(tx, run, folder, plan)
+            counts += page_rows.stamp_messages(tx, run, write.unchanged)
+            counts += page_rows.hide_removed_messages(tx, run, folder, plan)
             counts += page_rows.quarantine(tx, run, folder, plan.unreadable)
             if folder.position.full_sync_running and not write.page.has_more:
-                counts += page_rows.sweep(tx, run, folder)
+                counts += page_rows.hide_unseen_messages(tx, run, folder)
             _count(tx, run, write, counts)
         return counts
 
@@ -171,7 +184,7 @@ def _entry(row: Sequence[Any], *, is_here: bool) -> StoredEntry:
     return StoredEntry(is_read, version, modified_at, is_here)
 
 
-def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> None:
+def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCounts) -> None:
     full_sync_running = write.folder.position.full_sync_running
     if not (write.page.changes or full_sync_running):
         return  # a probe that found nothing is not worth a row
@@ -197,6 +210,6 @@ def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: Counts) -> No
     )
 
 
-def _count_stored(counts: Counts | None) -> None:
+def _count_stored(counts: WrittenRowCounts | None) -> None:
     if counts and (stored := counts.inserted + counts.updated):
-        count(MESSAGES_STORED, stored)
+        count_metric(MESSAGES_STORED, stored)

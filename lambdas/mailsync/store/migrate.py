@@ -18,9 +18,16 @@ import pg8000.native
 
 from mailsync.errors import SchemaOutdated, SettingMissing, StoreRejected, StoreUnavailable
 from mailsync.settings import Settings
-from mailsync.store.connection import BROKEN, Connection, Database, connect, database_target, named
-from mailsync.store.database_url import Target
-from mailsync.store.functions_login import statements_for
+from mailsync.store.connection import (
+    BROKEN_CONNECTION_ERRORS,
+    Connection,
+    Database,
+    connect,
+    database_target,
+    to_product_error,
+)
+from mailsync.store.database_url import DatabaseTarget
+from mailsync.store.functions_login import functions_login_sql
 from mailsync.store.session import BEGIN_MIGRATION
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -41,7 +48,7 @@ class Migration:
 
 
 def migrations(directory: Path = MIGRATIONS) -> tuple[Migration, ...]:
-    """Return the migrations in the order of their numbers."""
+    """Return the migrations in the directory, ordered by number."""
     return tuple(_read(path) for path in sorted(directory.glob("*.sql")))
 
 
@@ -78,21 +85,26 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
             _apply(migrator, each)
         login = settings.functions_login
         if login:
-            migrator.run(statements_for(login), "The login of the functions")
+            migrator.run(functions_login_sql(login), "The login of the functions")
     return tuple(each.version for each in missing)
 
 
-def plan(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
-    """Return the versions that `migrate` would apply, and write nothing; raises the same errors."""
+def plan_migrations(
+    settings: Settings, wanted: Sequence[Migration] | None = None
+) -> tuple[str, ...]:
+    """Return the versions of the migrations that `migrate` would apply, without writing.
+
+    Raises the errors of `migrate`.
+    """
     with _connected(settings) as migrator:
         return tuple(each.version for each in _missing(wanted, _applied(migrator)))
 
 
 def require_usable(database: Database) -> None:
-    """Check that the database has the schema of this code and can be written.
+    """Check that the database is writable and has the newest migration of this code.
 
     Raises:
-        SchemaOutdated: the newest migration of this code was not applied.
+        SchemaOutdated: the newest migration was not applied.
         StoreUnavailable: the database does not respond, or is read-only.
     """
     newest = migrations()[-1].version
@@ -113,7 +125,7 @@ class _Migrator:
     contains no mail. The names in the URL are removed from it.
     """
 
-    def __init__(self, connection: Connection, target: Target) -> None:
+    def __init__(self, connection: Connection, target: DatabaseTarget) -> None:
         self._connection = connection
         self._target = target
 
@@ -121,7 +133,7 @@ class _Migrator:
         try:
             return self._connection.run(sql) or []
         except pg8000.native.DatabaseError as error:
-            known = named(error, what)
+            known = to_product_error(error, what)
             if not isinstance(known, StoreRejected | SchemaOutdated):
                 raise known from None
             fields = error.args[0]
@@ -147,7 +159,7 @@ def _connected(settings: Settings) -> Iterator[_Migrator]:
     connection = connect(settings, as_owner=True)
     try:
         yield _Migrator(connection, database_target(settings, as_owner=True))
-    except BROKEN as error:
+    except BROKEN_CONNECTION_ERRORS as error:
         raise StoreUnavailable(
             f"The connection to the database was lost ({type(error).__name__})."
         ) from None

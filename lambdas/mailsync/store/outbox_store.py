@@ -1,4 +1,4 @@
-"""The outbox: events that are written with what they report, and published later."""
+"""The outbox: events, written in the transaction of the change they report, and published later."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,11 @@ from mailsync.store.connection import Database
 
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
-    """An event to publish. `detail` is JSON and contains `eventId`; `created_at` is when it became
-    true."""
+    """An event to publish.
+
+    detail: JSON object with `eventId` and the fields of the event type.
+    created_at: when the reported change was made.
+    """
 
     id: int
     type: str
@@ -24,37 +27,46 @@ Put = Callable[[Sequence[OutboxEvent]], Collection[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
-    """The result of publishing. `last` is the highest id that was tried, None when the outbox is
-    empty."""
+class PublishResult:
+    """The result of publishing one batch of events from the outbox.
 
-    last: int | None
+    last_tried_id: the highest event id in the batch. None: the outbox had no event to publish.
+    published: events that the event bus accepted.
+    refused: events that the event bus rejected; they stay in the outbox.
+    """
+
+    last_tried_id: int | None
     published: int = 0
     refused: int = 0
 
 
 class OutboxStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+    """Reads events that wait for publication. Raises StoreUnavailable and StoreRejected.
+
+    Every method is one transaction.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def publish(self, put: Put, *, after: int, limit: int) -> Handed:
+    def publish(self, put: Put, *, after: int, limit: int) -> PublishResult:
         """Publish up to `limit` events with ids above `after`, at most one per account.
 
-        The events are locked meanwhile, and other publishers skip them. A crash between `put` and
-        the commit leaves them in the outbox: an event may be published twice and is never lost.
+        The events stay locked until the transaction ends, and other publishers skip them. After a
+        crash between `put` and the commit they remain in the outbox, so an event may be published
+        twice but is never lost.
+
+        put: sends events to the bus and returns the ids of those that it accepted.
         """
         with self._database.transaction() as tx:
             found = [OutboxEvent(*row) for row in tx.run("claim_outbox", after=after, limit=limit)]
             if not found:
-                return Handed(None)
+                return PublishResult(None)
             taken = list(put(found))
             tx.run("mark_published", ids=taken)
-        return Handed(found[-1].id, len(taken), len(found) - len(taken))
+        return PublishResult(found[-1].id, len(taken), len(found) - len(taken))
 
-    def forget(self, *, days: int, limit: int) -> int:
-        """Delete up to `limit` events that were published more than `days` days ago; return how
-        many."""
+    def delete_published(self, *, days: int, limit: int) -> int:
+        """Delete up to `limit` events published more than `days` days ago; return their number."""
         with self._database.transaction() as tx:
-            return tx.changed("forget_published", days=days, limit=limit)
+            return tx.run_for_row_count("forget_published", days=days, limit=limit)

@@ -6,10 +6,18 @@ A message that cannot be stored goes into quarantine with its cause, and the oth
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from mailsync.decisions.safety import is_suspicious
+from mailsync.decisions.safety import is_removal_suspicious
 from mailsync.errors import StoreRejected
 from mailsync.log import logger
-from mailsync.model import Counts, KnownFolder, Message, PagePlan, RemoteId, RunRef, Unreadable
+from mailsync.model import (
+    Message,
+    PagePlan,
+    RemoteId,
+    RunRef,
+    StoredFolder,
+    Unreadable,
+    WrittenRowCounts,
+)
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
 from mailsync.store.rows import Row
@@ -23,13 +31,14 @@ T = TypeVar("T")
 
 
 def retry_with_savepoints(write: Callable[[bool], T]) -> T:
-    """Write without savepoints; if Postgres rejects a value, write again with a savepoint per row.
+    """Call `write(False)`; if Postgres rejects a value, call `write(True)`, which sets savepoints.
 
-    `write` is called with False, then with True. Savepoints cost a statement each, and hardly any
-    page needs them. Returns what `write` returned.
+    Savepoints cost an additional statement each, and few pages need them. Returns the result of
+    `write`.
 
     Raises:
-        StoreRejected: for another reason than the values of a message.
+        StoreRejected: Postgres rejects the statement for another reason than the values of a
+            message.
     """
     try:
         return write(False)
@@ -42,20 +51,23 @@ def retry_with_savepoints(write: Callable[[bool], T]) -> T:
 def save_messages(
     tx: Transaction,
     run: RunRef,
-    folder: KnownFolder | None,
+    folder: StoredFolder | None,
     messages: Sequence[Message],
     *,
     savepoints: bool,
-) -> Counts:
-    """Insert or update the messages; with `savepoints`, quarantine those that Postgres rejects."""
+) -> WrittenRowCounts:
+    """Insert or update messages.
+
+    savepoints: whether to put messages that Postgres rejects into quarantine instead of failing.
+    """
     folder_id = folder.ref.id if folder else None
-    counts = Counts()
+    counts = WrittenRowCounts()
     if folder and (left := _left_the_mirror(tx, run, folder, messages)):
         messages = [each for each in messages if each.remote_id not in left]
-        hidden = tx.changed(
+        hidden = tx.run_for_row_count(
             "hide_messages", account_id=run.account_id, ids=rows.to_json(sorted(left))
         )
-        counts = Counts(removed=hidden)
+        counts = WrittenRowCounts(removed=hidden)
     large = [each for each in messages if body_chars(each) > BODY_LIMIT_CHARS]
     sent = _differing(
         tx, run, folder, [rows.to_row(each) for each in messages if each not in large]
@@ -68,59 +80,69 @@ def save_messages(
     ]
     _enter_quarantine(tx, run, folder_id, refused)
     written = saved.inserted + saved.updated + len(refused)
-    return counts + saved + Counts(unchanged=len(messages) - written, quarantined=len(refused))
+    return (
+        counts
+        + saved
+        + WrittenRowCounts(unchanged=len(messages) - written, quarantined=len(refused))
+    )
 
 
-def remove(tx: Transaction, run: RunRef, folder: KnownFolder, plan: PagePlan) -> Counts:
-    """Hide the messages that left this folder, and remove them from its quarantine."""
+def hide_removed_messages(
+    tx: Transaction, run: RunRef, folder: StoredFolder, plan: PagePlan
+) -> WrittenRowCounts:
+    """Hide the messages that the page reports as removed, and delete them from the folder's
+    quarantine."""
     if not plan.removals:
-        return Counts()
+        return WrittenRowCounts()
     left = {
         "account_id": run.account_id,
         "folder_id": folder.ref.id,
         "ids": rows.to_json(plan.removals),
     }
     tx.run("leave_quarantine", **left)
-    return Counts(removed=tx.changed("mark_removed", **left))
+    return WrittenRowCounts(removed=tx.run_for_row_count("mark_removed", **left))
 
 
 def quarantine(
-    tx: Transaction, run: RunRef, folder: KnownFolder | None, unreadable: Sequence[Unreadable]
-) -> Counts:
-    """Put unreadable messages into quarantine; without `folder` they must be there already."""
+    tx: Transaction, run: RunRef, folder: StoredFolder | None, unreadable: Sequence[Unreadable]
+) -> WrittenRowCounts:
+    """Record messages that could not be read in the quarantine.
+
+    folder: folder of the messages. None: they are in quarantine already.
+    """
     entries = [
         rows.quarantine_row(each.remote_id, None, each.cause, each.detail) for each in unreadable
     ]
     _enter_quarantine(tx, run, folder.ref.id if folder else None, entries)
-    return Counts(quarantined=len(unreadable))
+    return WrittenRowCounts(quarantined=len(unreadable))
 
 
-def stamp(tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]) -> Counts:
-    """Stamp unchanged messages with their folder's generation, so that the sweep keeps them."""
+def stamp_messages(tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]) -> WrittenRowCounts:
+    """Set the folder's generation on unchanged messages, so that the full sync does not hide
+    them."""
     if unchanged:
         tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_json(sorted(unchanged)))
-    return Counts(unchanged=len(unchanged))
+    return WrittenRowCounts(unchanged=len(unchanged))
 
 
-def sweep(tx: Transaction, run: RunRef, folder: KnownFolder) -> Counts:
-    """Hide the messages that a full sync has not seen, unless that contradicts the provider's own
-    count.
+def hide_unseen_messages(tx: Transaction, run: RunRef, folder: StoredFolder) -> WrittenRowCounts:
+    """Hide the messages of the folder that the full sync did not see.
 
-    In that case nothing is hidden, and the next verification compares the folder by ids and
-    requests each missing message.
+    If the number of hidden messages would contradict the provider's own count, nothing is hidden.
+    The next verification then compares the folder by ids and requests each missing message.
     """
     generation = folder.position.generation
     stored, unseen, remote_total = tx.run(
         "sweep_size", folder_id=folder.ref.id, generation=generation
     )[0]
-    is_doubtful = is_suspicious(stored=stored, removing=unseen, remote_total=remote_total)
+    is_doubtful = is_removal_suspicious(stored=stored, removing=unseen, remote_total=remote_total)
     tx.run("full_sync_ended", folder_id=folder.ref.id, run_id=run.run_id, is_doubtful=is_doubtful)
     if is_doubtful:
         logger.warning("removal_doubted", folder_id=folder.ref.id, unseen=unseen, stored=stored)
     if is_doubtful or not unseen:
-        return Counts()
-    return Counts(
-        removed=tx.changed(
+        return WrittenRowCounts()
+    return WrittenRowCounts(
+        removed=tx.run_for_row_count(
             "sweep_folder",
             account_id=run.account_id,
             folder_id=folder.ref.id,
@@ -133,7 +155,7 @@ _TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
 
 
 def _left_the_mirror(
-    tx: Transaction, run: RunRef, folder: KnownFolder, messages: Sequence[Message]
+    tx: Transaction, run: RunRef, folder: StoredFolder, messages: Sequence[Message]
 ) -> frozenset[RemoteId]:
     """Return the messages of a page that name a folder which is not mirrored; they are hidden."""
     named = {each.folder_remote_id for each in messages} - {folder.ref.remote_id}
@@ -147,12 +169,12 @@ def _left_the_mirror(
 
 
 def body_chars(message: Message) -> int:
-    """Return the length of a message's bodies."""
+    """Return the number of characters in a message's bodies."""
     return len(message.body_html or "") + len(message.body_text or "")
 
 
 def _differing(
-    tx: Transaction, run: RunRef, folder: KnownFolder | None, sent: list[Row]
+    tx: Transaction, run: RunRef, folder: StoredFolder | None, sent: list[Row]
 ) -> list[Row]:
     """Return the rows that differ from what is stored; all of them in the first full sync of a
     folder."""
@@ -164,7 +186,10 @@ def _differing(
     known = {
         message_id: (same_row, same_body)
         for message_id, same_row, same_body in tx.run(
-            "known_emails", account_id=run.account_id, folder_id=folder_id, keys=rows.keys(sent)
+            "known_emails",
+            account_id=run.account_id,
+            folder_id=folder_id,
+            keys=rows.ids_and_hashes(sent),
         )
     }
     same = {message_id for message_id, each in known.items() if all(each)}
@@ -179,19 +204,19 @@ def _differing(
 
 def _upsert(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
-) -> tuple[Counts, list[Row]]:
-    counts = Counts()
+) -> tuple[WrittenRowCounts, list[Row]]:
+    counts = WrittenRowCounts()
     for chunk in rows.chunks(sent):
         inserted, updated = tx.run(
             "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=chunk
         )[0]
-        counts += Counts(inserted=inserted, updated=updated)
+        counts += WrittenRowCounts(inserted=inserted, updated=updated)
     return counts, []
 
 
 def _upsert_with_savepoints(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[Row]
-) -> tuple[Counts, list[Row]]:
+) -> tuple[WrittenRowCounts, list[Row]]:
     """Halve rejected rows until single messages are left; return the counts and their quarantine
     rows."""
     try:
@@ -203,7 +228,9 @@ def _upsert_with_savepoints(
         if len(sent) == 1:
             row = sent[0]
             remote_id, folder = row["message_id"], row["folder_remote_id"]
-            return Counts(), [rows.quarantine_row(remote_id, folder, "refused", str(rejected))]
+            return WrittenRowCounts(), [
+                rows.quarantine_row(remote_id, folder, "refused", str(rejected))
+            ]
     half = len(sent) // 2
     first, refused_first = _upsert_with_savepoints(tx, run, folder_id, sent[:half])
     second, refused_second = _upsert_with_savepoints(tx, run, folder_id, sent[half:])

@@ -11,7 +11,10 @@ from hmac import compare_digest
 from random import random
 from typing import Any
 
-from mailsync.decisions.due import renewal_in_s, retry_renewal_in_s
+from mailsync.decisions.due import (
+    seconds_until_subscription_renewal,
+    seconds_until_subscription_retry,
+)
 from mailsync.model import (
     AccountId,
     Notification,
@@ -23,19 +26,20 @@ from mailsync.model import (
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_json
 
-CLAIMED_FOR_S = 600
+SUBSCRIPTION_CLAIM_LIFETIME_S = 600
 """A claim ends by itself after this time, should its worker die."""
 MIN_RENEWAL_S = 300.0
 """The earliest renewal, also where the provider names an expiry in the past."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A mailbox whose subscription one worker creates, renews (if `remote_id` is set) or ends.
+class SubscriptionClaim:
+    """A mailbox whose push subscription only one worker may create, renew or end.
 
-    until: when other workers may claim the mailbox; identifies this claim.
-    callback_url: the URL that the subscription notified so far.
-    failures: failed attempts to create or renew it since then.
+    remote_id: the provider's id of the current subscription. None: one must be created.
+    until: when other workers may claim the mailbox; also identifies this claim.
+    callback_url: URL that the current subscription notifies.
+    failures: number of attempts that failed since the subscription was last created or renewed.
     """
 
     account_id: AccountId
@@ -46,20 +50,27 @@ class Claim:
 
 
 class PushStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+    """Stores push subscriptions. Raises StoreUnavailable and StoreRejected.
+
+    Every method is one transaction.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add_missing(self, provider: Provider, callback_url: str) -> int:
-        """Add a subscription to create for each active mailbox without one; return how many."""
+        """Add a row for each active mailbox without a subscription, to be created; return their
+        number."""
         with self._database.transaction() as tx:
-            return tx.changed("add_subscriptions", provider=provider, callback_url=callback_url)
+            return tx.run_for_row_count(
+                "add_subscriptions", provider=provider, callback_url=callback_url
+            )
 
-    def claim(self, provider: Provider, callback_url: str, wait_s: int) -> Claim | None:
-        """Claim the mailbox whose subscription has waited longest, or return None.
+    def claim(self, provider: Provider, callback_url: str, wait_s: int) -> SubscriptionClaim | None:
+        """Claim the mailbox whose subscription has been due the longest. None: no subscription is
+        due.
 
-        wait_s: how long no other worker can claim it, at most `CLAIMED_FOR_S`.
+        wait_s: seconds during which no other worker can claim it.
         """
         with self._database.transaction() as tx:
             found = tx.run(
@@ -70,15 +81,18 @@ class PushStore:
             )
         return _claim(found)
 
-    def save_created(self, claim: Claim, subscription: Subscription, secret: str) -> bool:
-        """Store a new subscription and make the mailbox due: earlier changes were not notified.
+    def save_created(
+        self, claim: SubscriptionClaim, subscription: Subscription, secret: str
+    ) -> bool:
+        """Store a new subscription and make the mailbox due, because earlier changes sent no
+        notification.
 
-        Returns False, and stores nothing, when the account was disconnected meanwhile or another
-        worker has claimed it.
+        Returns False without storing it if the account was disconnected, or another worker claimed
+        the mailbox.
         """
         with self._database.transaction() as tx:
             _notify(tx, [claim.account_id])
-            kept = tx.changed(
+            kept = tx.run_for_row_count(
                 "subscription_made",
                 account_id=claim.account_id,
                 claimed_until=claim.until,
@@ -100,16 +114,16 @@ class PushStore:
                 next_in_s=_renewal_in_s(subscription.expires_at),
             )
 
-    def save_gone(self, claim: Claim) -> None:
-        """Record that the subscription is gone, so that the next claim looks for leftovers."""
+    def save_gone(self, claim: SubscriptionClaim) -> None:
+        """Record that the provider no longer has the subscription; it is created again."""
         with self._database.transaction() as tx:
             tx.run("subscription_gone", account_id=claim.account_id, claimed_until=claim.until)
 
-    def save_failure(self, claim: Claim, error: str) -> None:
-        """Put off the next attempt, with back-off, but several times before the subscription
-        expires."""
+    def save_failure(self, claim: SubscriptionClaim, error: str) -> None:
+        """Schedule the next attempt with exponential back-off, but several times before the
+        expiry."""
         failures = claim.failures + 1
-        wait_s = retry_renewal_in_s(failures=failures, jitter=random())  # noqa: S311
+        wait_s = seconds_until_subscription_retry(failures=failures, jitter=random())  # noqa: S311
         with self._database.transaction() as tx:
             tx.run(
                 "subscription_failed",
@@ -120,19 +134,23 @@ class PushStore:
                 next_in_s=wait_s,
             )
 
-    def withdraw(self, account_id: AccountId, user_id: str) -> Claim | None:
-        """Claim the subscription of an account that is about to lose it, for a minute.
+    def claim_before_disconnecting(
+        self, account_id: AccountId, user_id: str
+    ) -> SubscriptionClaim | None:
+        """Claim the subscription of an account that is about to be disconnected, for a minute.
 
-        The subscription is created anew unless it is deleted until then. Returns None when the
-        provider was never asked for notifications of the account.
+        If the row still exists after that, another worker creates the subscription again. Returns
+        None if no subscription was ever requested for the account.
         """
         with self._database.transaction() as tx:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
 
-    def unused(self, claim: Claim, remote_ids: Sequence[RemoteId]) -> list[RemoteId]:
-        """Return the subscriptions of the claim's mailbox that no account uses.
+    def unused_subscription_ids(
+        self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]
+    ) -> list[RemoteId]:
+        """Return those ids of the mailbox's subscriptions at the provider that no account uses.
 
-        Returns none while another claim may be creating one for the same mailbox.
+        Returns no ids while another worker may be creating a subscription of the same mailbox.
         """
         if not remote_ids:
             return []
@@ -141,13 +159,17 @@ class PushStore:
                 "unheld_subscriptions",
                 account_id=claim.account_id,
                 claimed_until=claim.until,
-                claimed_for_s=CLAIMED_FOR_S,
+                claimed_for_s=SUBSCRIPTION_CLAIM_LIFETIME_S,
                 remote_ids=to_json(remote_ids),
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
 
     def receive(self, notifications: Sequence[Notification]) -> int:
-        """Apply genuine notifications and return their number; others have no effect."""
+        """Make the mailboxes of genuine notifications due; return the number of these
+        notifications.
+
+        A notification whose client state does not match has no effect.
+        """
         if not notifications:
             return 0
         with self._database.transaction() as tx:
@@ -168,12 +190,12 @@ class PushStore:
         return len(genuine)
 
 
-def _claim(found: Sequence[Sequence[Any]]) -> Claim | None:
+def _claim(found: Sequence[Sequence[Any]]) -> SubscriptionClaim | None:
     if not found:
         return None
     account_id, remote_id, until, callback_url, failures = found[0]
     held = RemoteId(remote_id) if remote_id else None
-    return Claim(AccountId(account_id), held, until, callback_url, failures)
+    return SubscriptionClaim(AccountId(account_id), held, until, callback_url, failures)
 
 
 def _apply(
@@ -187,9 +209,9 @@ def _apply(
         kind: sorted({each.remote_id for each in notifications if each.kind is kind})
         for kind in NotificationKind
     }
-    removed = of_kind[NotificationKind.REMOVED]
-    _notify(tx, [accounts[each] for each in (*of_kind[NotificationKind.CHANGED], *removed)])
-    if expiring := of_kind[NotificationKind.EXPIRING]:
+    removed = of_kind[NotificationKind.SUBSCRIPTION_REMOVED]
+    _notify(tx, [accounts[each] for each in (*of_kind[NotificationKind.MAIL_CHANGED], *removed)])
+    if expiring := of_kind[NotificationKind.SUBSCRIPTION_EXPIRING]:
         tx.run("renew_subscriptions_now", remote_ids=to_json(expiring))
     if removed:
         tx.run("subscriptions_removed", remote_ids=to_json(removed))
@@ -202,7 +224,7 @@ def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:
 
 def _renewal_in_s(expires_at: datetime) -> float:
     lasts_s = (expires_at - datetime.now(UTC)).total_seconds()
-    return max(MIN_RENEWAL_S, renewal_in_s(lasts_s=lasts_s, jitter=random()))  # noqa: S311
+    return max(MIN_RENEWAL_S, seconds_until_subscription_renewal(lasts_s=lasts_s, jitter=random()))  # noqa: S311
 
 
 def _hash(secret: str) -> bytes:

@@ -5,20 +5,22 @@ from collections.abc import Collection
 from mailsync.model import FolderId, RemoteId, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Database
-from mailsync.store.fence import Fenced
+from mailsync.store.fence import FencedTransaction
 
 
 class QuarantineStore:
-    """Raises StoreUnavailable and StoreRejected, and LeaseLost from writers."""
+    """Stores the quarantine. Raises StoreUnavailable and StoreRejected; writes also raise
+    LeaseLost."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def leave(
+    def remove_messages(
         self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
     ) -> None:
-        """Remove messages from quarantine: from every folder, or from one."""
-        with Fenced(self._database, run) as tx:
+        """Remove messages from the quarantine of one folder. Without `folder_id`: of all
+        folders."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "leave_quarantine",
                 account_id=run.account_id,
@@ -26,8 +28,9 @@ class QuarantineStore:
                 ids=rows.to_json(list(ids)),
             )
 
-    def due(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
-        """Return messages that are due for another attempt: after 10 minutes, doubling to a day."""
+    def message_ids_due_for_retry(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:
+        """Return the messages in quarantine to fetch again: after 10 minutes, doubling up to a
+        day."""
         with self._database.transaction() as tx:
             found = tx.run("due_in_quarantine", account_id=run.account_id, limit=limit)
         return tuple(RemoteId(each) for (each,) in found)

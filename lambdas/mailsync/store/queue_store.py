@@ -8,23 +8,26 @@ from mailsync.store.rows import to_json
 
 
 class QueueStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction."""
+    """Claims due mailboxes for checks. Raises StoreUnavailable and StoreRejected.
+
+    Every method is one transaction.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def claim_due(self, limit: int, wait_s: float) -> tuple[AccountId, ...]:
-        """Claim the accounts that have been due the longest.
+        """Claim up to `limit` mailboxes that have been due the longest; return their account ids.
 
-        A claim moves the account's next sync by `wait_s`, so no other worker claims it, and an
-        account whose worker dies is due again by itself.
+        A claim postpones the mailbox's next sync by `wait_s` seconds, so no other worker claims it.
+        If the worker dies, the mailbox becomes due again after that time.
         """
         with self._database.transaction() as tx:
             found = tx.run("claim_due_accounts", limit=limit, next_in_s=wait_s)
         return tuple(AccountId(each) for (each,) in found)
 
     def release_claims(self, account_ids: Sequence[AccountId]) -> None:
-        """Make claimed accounts that were not checked due again at once."""
+        """Make claimed mailboxes that were not checked due again immediately."""
         if account_ids:
             with self._database.transaction() as tx:
                 tx.run("release_claims", ids=to_json(list(account_ids)))

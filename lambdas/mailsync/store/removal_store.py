@@ -11,24 +11,25 @@ from mailsync.decisions.safety import (
     CONFIRMATION_DELAY,
     MIN_SUSPICIOUS_MESSAGES,
     SUSPICIOUS_CONFIRMATION_DELAY,
-    is_majority,
+    is_most_of_mailbox,
 )
 from mailsync.model import AccountId, FolderId, RemoteId, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.fence import Fenced
+from mailsync.store.fence import FencedTransaction
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """How much of a mailbox is hidden and may be deleted; the columns of `removals`.
+class HiddenMail:
+    """How much of a mailbox is hidden, and may be deleted after a second confirmation.
 
     hidden: messages that left their folders.
-    gone: those of them that the provider, requested by id, reported as in no mirrored folder.
-    gone_since: when it first did.
-    unconfirmed: those of `gone` that left after `confirmed_at`.
-    confirmed_at: when a person last confirmed the removal.
-    stored: all messages, hidden ones included; 0 where too few are gone to be suspicious.
+    gone: those of the hidden messages that the provider, requested by id, reported as in no
+        mirrored folder.
+    gone_since: when the provider reported the first of them. None: it reported none.
+    unconfirmed: those of `gone` that left their folders after `confirmed_at`.
+    confirmed_at: when a person last confirmed the removal. None: never.
+    stored: all messages including hidden ones; 0 if too few are gone to be suspicious.
     folders: mirrored folders that are hidden.
     """
 
@@ -43,12 +44,12 @@ class Removal:
     @property
     def is_large(self) -> bool:
         """Whether most of the mailbox would be deleted."""
-        return is_majority(stored=self.stored, removing=self.gone)
+        return is_most_of_mailbox(stored=self.stored, removing=self.gone)
 
     @property
     def is_suspicious(self) -> bool:
         """Whether most of the mailbox would be deleted, and no person has confirmed that."""
-        return is_majority(stored=self.stored, removing=self.unconfirmed)
+        return is_most_of_mailbox(stored=self.stored, removing=self.unconfirmed)
 
     @property
     def sentence(self) -> str:
@@ -73,27 +74,28 @@ class Removal:
         return self.gone_since + timedelta(seconds=self.wait_s) if self.gone_since else None
 
 
-NOTHING_HIDDEN = Removal(0, 0, 0, 0, None, None, 0)
+NO_HIDDEN_MAIL = HiddenMail(0, 0, 0, 0, None, None, 0)
 
 
 class RemovalStore:
-    """Read and write the hidden messages of accounts. Writers raise LeaseLost."""
+    """Reads and writes hidden messages. Writes raise LeaseLost if the run has lost the lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, run: RunRef) -> Removal:
-        """Return how much is being removed; put off the deletion of most of a mailbox."""
-        with Fenced(self._database, run) as tx:
-            removal = removal_of(tx, run.account_id)
+    def begin(self, run: RunRef) -> HiddenMail:
+        """Return how much of the mailbox is hidden; postpone its deletion if it is most of the
+        mailbox."""
+        with FencedTransaction(self._database, run) as tx:
+            removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_large:
                 schedule_removal(tx, run.account_id, removal)
         return removal
 
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Hide messages that left this folder; return how many."""
-        with Fenced(self._database, run) as tx:
-            return tx.changed(
+        """Hide messages that left this folder, and return their number."""
+        with FencedTransaction(self._database, run) as tx:
+            return tx.run_for_row_count(
                 "mark_removed",
                 account_id=run.account_id,
                 folder_id=folder_id,
@@ -101,19 +103,22 @@ class RemovalStore:
             )
 
     def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
-        """Show hidden messages that are in this folder, in the state that is stored; return how
-        many."""
-        with Fenced(self._database, run) as tx:
-            return tx.changed(
+        """Show hidden messages again that are unchanged in this folder, and return their number."""
+        with FencedTransaction(self._database, run) as tx:
+            return tx.run_for_row_count(
                 "show_again",
                 account_id=run.account_id,
                 folder_id=folder_id,
                 ids=rows.to_json(ids),
             )
 
-    def due(self, run: RunRef, after: str, limit: int) -> tuple[RemoteId, ...]:
-        """Return hidden messages that are due for a request by id, ordered by id, after the id
-        `after`."""
+    def message_ids_due_for_confirmation(
+        self, run: RunRef, after: str, limit: int
+    ) -> tuple[RemoteId, ...]:
+        """Return up to `limit` hidden messages to request by id now, ordered by id.
+
+        after: return only ids greater than this one.
+        """
         with self._database.transaction() as tx:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
         return tuple(RemoteId(message_id) for (message_id,) in found)
@@ -121,12 +126,13 @@ class RemovalStore:
     def confirm_gone(self, run: RunRef, ids: Collection[RemoteId], wait_s: float) -> int:
         """Record that the provider reports these messages as gone.
 
-        Deletes those that it reported at least `wait_s` seconds ago as well; returns how many.
+        Deletes the messages that it also reported as gone at least `wait_s` seconds ago; returns
+        how many.
         """
         if not ids:
             return 0
-        with Fenced(self._database, run) as tx:
-            return tx.changed(
+        with FencedTransaction(self._database, run) as tx:
+            return tx.run_for_row_count(
                 "confirm_gone",
                 account_id=run.account_id,
                 ids=rows.to_json(sorted(ids)),
@@ -134,19 +140,21 @@ class RemovalStore:
             )
 
 
-def removals_of(tx: Transaction, account_ids: Iterable[AccountId]) -> dict[AccountId, Removal]:
-    """Return what is hidden in each account; nothing for an account that was deleted meanwhile."""
+def hidden_mail_of_accounts(
+    tx: Transaction, account_ids: Iterable[AccountId]
+) -> dict[AccountId, HiddenMail]:
+    """Return the hidden mail of each account, by account id; deleted accounts are missing."""
     ids = list(account_ids)
     found = tx.run("removals", account_ids=rows.to_json(ids), smallest=MIN_SUSPICIOUS_MESSAGES)
-    removals = {account_id: Removal(*row) for account_id, *row in found}
-    return {each: removals.get(each, NOTHING_HIDDEN) for each in ids}
+    removals = {account_id: HiddenMail(*row) for account_id, *row in found}
+    return {each: removals.get(each, NO_HIDDEN_MAIL) for each in ids}
 
 
-def removal_of(tx: Transaction, account_id: AccountId) -> Removal:
-    """Return what is hidden in the account."""
-    return removals_of(tx, [account_id])[account_id]
+def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail:
+    """Return how much mail of the account is hidden."""
+    return hidden_mail_of_accounts(tx, [account_id])[account_id]
 
 
-def schedule_removal(tx: Transaction, account_id: AccountId, removal: Removal) -> None:
+def schedule_removal(tx: Transaction, account_id: AccountId, removal: HiddenMail) -> None:
     """Schedule the second request by id for the time when its response may delete."""
     tx.run("schedule_removal", account_id=account_id, wait_s=removal.wait_s)

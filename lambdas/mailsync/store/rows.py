@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from mailsync.decisions.verify import Difference
+from mailsync.decisions.verify import ListingContradiction
 from mailsync.model import Address, Message, RemoteFolder
 from mailsync.storable import storable
 from mailsync.store.connection import JsonBytes
@@ -17,11 +17,10 @@ Row = dict[str, Any]
 
 
 def to_row(message: Message) -> Row:
-    """Return the columns of one message, its two hashes, and its bodies.
+    """Return the columns of one message as JSON values, with its hashes and bodies.
 
-    `row_hash` covers the message without its folder, version and bodies, which are compared on
-    their
-    own: a move or a flag never sends a body again.
+    `row_hash` covers the message without folder, version and bodies. The bodies have a hash of
+    their own, so that a move or a changed flag does not send them to the database again.
     """
     row: Row = {
         "internet_message_id": message.internet_message_id,
@@ -79,8 +78,8 @@ def chunks(rows: Sequence[Row]) -> Iterator[JsonBytes]:
         yield JsonBytes(b"[" + b",".join(chunk) + b"]")
 
 
-def keys(rows: Iterable[Row]) -> JsonBytes:
-    """Return ids and hashes of rows, to compare them with what is stored."""
+def ids_and_hashes(rows: Iterable[Row]) -> JsonBytes:
+    """Return ids and hashes of the rows, for comparison with the stored rows."""
     wanted = ("message_id", "folder_remote_id", "row_hash", "version", "body_hash")
     return to_json([{name: row[name] for name in wanted} for row in rows])
 
@@ -94,7 +93,7 @@ def quarantine_row(remote_id: str, folder_remote_id: str | None, cause: str, det
     }
 
 
-def difference_rows(differences: Iterable[Difference]) -> JsonBytes:
+def difference_rows(differences: Iterable[ListingContradiction]) -> JsonBytes:
     return to_json([{"message_id": each.remote_id, "cause": each.cause} for each in differences])
 
 

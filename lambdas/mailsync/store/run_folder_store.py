@@ -6,22 +6,22 @@ Raises StoreUnavailable and StoreRejected; writers also raise LeaseLost.
 
 from mailsync.model import FolderId, RunRef
 from mailsync.store.connection import Database
-from mailsync.store.fence import Fenced
+from mailsync.store.fence import FencedTransaction
 
 
 class RunFolderStore:
-    """Record the progress and the failures of folders in a run."""
+    """Stores the progress and the error of each folder in a run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, run: RunRef, folder_id: FolderId) -> None:
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
 
     def fail(self, run: RunRef, folder_id: FolderId, error: str, message: str) -> None:
-        """Record why the folder could not be synced, in the run and on the folder."""
-        with Fenced(self._database, run) as tx:
+        """Record on the folder and in the run why the folder could not be synced."""
+        with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "fail_run_folder",
                 run_id=run.run_id,
@@ -38,5 +38,5 @@ class RunFolderStore:
         return frozenset(FolderId(folder_id) for (folder_id,) in found)
 
     def count_repair_round(self, run: RunRef) -> None:
-        with Fenced(self._database, run) as tx:
+        with FencedTransaction(self._database, run) as tx:
             tx.run("count_repair_round", run_id=run.run_id)

@@ -1,4 +1,7 @@
-"""End a run, in the caller's transaction: its outcome, its account, its event."""
+"""Record the outcome of a run on the run and its account, and add the event to the outbox.
+
+All functions work in the caller's transaction.
+"""
 
 from random import random
 from typing import Any
@@ -7,32 +10,33 @@ from mailsync.decisions.due import (
     ACCOUNT_CLOSING_ERRORS,
     SUSPICIOUS_REMOVAL,
     VERIFICATION_FAILED,
-    next_sync_after_success_in_s,
-    next_sync_in_s,
+    seconds_until_sync_after_failure,
+    seconds_until_sync_after_success,
 )
 from mailsync.model import AccountId, RunId, RunRef
 from mailsync.store.connection import Transaction
-from mailsync.store.removal_store import removal_of
+from mailsync.store.removal_store import hidden_mail_of_account
 from mailsync.store.rows import to_json
 
 
-def finish(
+def record_run_outcome(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
-    """Give the run an outcome; return False when it has one already."""
+    """Set the outcome of a run; return False if the run has an outcome already."""
     return bool(tx.run("finish_run", run_id=run_id, status=status, error=error, error_message=text))
 
 
 def complete_run(tx: Transaction, run: RunRef) -> None:
-    """Complete a verified run: schedule the next sync and publish `sync.completed`."""
+    """Complete a run whose folders are verified: schedule the next sync, add event
+    `sync.completed`."""
     has_news, is_pushed, has_changed, unchanged_for_s = tx.run("news_of_run", run_id=run.run_id)[0]
-    wait_s = next_sync_after_success_in_s(
+    wait_s = seconds_until_sync_after_success(
         has_news=has_news,
         is_pushed=is_pushed,
         unchanged_for_s=0.0 if has_changed else unchanged_for_s,
         jitter=random(),  # noqa: S311
     )
-    removal = removal_of(tx, run.account_id)
+    removal = hidden_mail_of_account(tx, run.account_id)
     tx.run(
         "account_completed",
         account_id=run.account_id,
@@ -42,11 +46,11 @@ def complete_run(tx: Transaction, run: RunRef) -> None:
         error_message=removal.sentence if removal.is_suspicious else None,
     )
     close_run(tx, run.run_id, "completed", None, None)
-    announce(tx, run.account_id, "sync.completed", run.run_id, proven=True)
+    add_outbox_event(tx, run.account_id, "sync.completed", run.run_id, proven=True)
 
 
 def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
-    """Fail a run that ends with unverified folders."""
+    """Close a run as failed because these folders could not be verified."""
     [[owner]] = tx.run("lease_owner", account_id=run.account_id)
     fail_run(
         tx,
@@ -61,9 +65,9 @@ def fail_unverified(tx: Transaction, run: RunRef, folders: int) -> None:
 def close_run(
     tx: Transaction, run_id: RunId, status: str, error: str | None, text: str | None
 ) -> bool:
-    """Give the run and its unfinished folders an outcome; return False when the run has one
+    """Set the outcome of a run and of its unfinished folders; return False if it has an outcome
     already."""
-    if not finish(tx, run_id, status, error, text):
+    if not record_run_outcome(tx, run_id, status, error, text):
         return False
     tx.run("finish_run_folders", run_id=run_id, status=status)
     return True
@@ -72,10 +76,10 @@ def close_run(
 def fail_run(
     tx: Transaction, account_id: AccountId, run_id: RunId, *, owner: str, error: str, message: str
 ) -> bool | None:
-    """Fail a run; see `RunStore.fail`.
+    """Close a run as failed; see `RunStore.fail`.
 
-    Returns whether the failure closes the account, None for a run that has an outcome already. The
-    caller counts the failure after the commit.
+    Returns whether the failure closes the account. None: the run has an outcome already. The caller
+    counts the failure in the metrics after the commit.
     """
     held = tx.run("lock_account_of_run", run_id=run_id)
     if not held or not close_run(tx, run_id, "failed", error, message):
@@ -84,7 +88,7 @@ def fail_run(
     # What the run signed in with is not what the account has now.
     is_outdated = error in ACCOUNT_CLOSING_ERRORS and is_connected_anew
     needs_person = error in ACCOUNT_CLOSING_ERRORS and not is_outdated
-    wait_s = next_sync_in_s(failures=failures + 1, cause=error, jitter=random())  # noqa: S311
+    wait_s = seconds_until_sync_after_failure(failures=failures + 1, cause=error, jitter=random())  # noqa: S311
     changed = tx.run(
         "account_failed",
         account_id=account_id,
@@ -94,17 +98,17 @@ def fail_run(
         needs_person=needs_person,
         next_in_s=0.0 if is_outdated else wait_s,
     )
-    announce(tx, account_id, "sync.failed", run_id, error=error)
+    add_outbox_event(tx, account_id, "sync.failed", run_id, error=error)
     closes = bool(changed) and needs_person and status == "active"
     if closes:
-        announce(tx, account_id, "account.reauth_required", run_id, error=error)
+        add_outbox_event(tx, account_id, "account.reauth_required", run_id, error=error)
     return closes
 
 
-def announce(
+def add_outbox_event(
     tx: Transaction, account_id: AccountId, kind: str, run_id: RunId, **facts: Any
 ) -> None:
-    """Add an event to the outbox; it becomes true with the commit of this transaction."""
+    """Add an event to the outbox; it is published after this transaction commits."""
     counters = tx.run("run_counters", run_id=run_id)[0][0]
     said = {"accountId": account_id, "runId": run_id, **facts, "counters": counters}
     detail = to_json({"schemaVersion": 1, **said})

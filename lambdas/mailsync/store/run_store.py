@@ -5,7 +5,7 @@ from typing import Any
 
 from mailsync.decisions.due import VERIFICATION_FAILED
 from mailsync.errors import LeaseLost, StoreRejected
-from mailsync.metrics import RUNS_COMPLETED, count, count_failure
+from mailsync.metrics import RUNS_COMPLETED, count_failure, count_metric
 from mailsync.model import (
     AccountId,
     FolderId,
@@ -22,12 +22,12 @@ from mailsync.store.run_outcome import complete_run, fail_run, fail_unverified
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run as `enqueue` found or created it.
+    """A run that `RunStore.enqueue` found or created.
 
-    execution_arn: None until the execution has recorded itself.
+    execution_arn: ARN of its execution. None: the execution has not started yet.
     scope: what the run syncs.
-    first_scope: what the first request with this Idempotency-Key requested; None without a key, or
-        for a new key.
+    first_scope: what the first request with this Idempotency-Key asked to sync. None: the request
+        has no key, or a new one.
     """
 
     id: RunId
@@ -43,7 +43,7 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class StaleRun:
-    """An open run without a heartbeat for a while."""
+    """An open run whose last heartbeat is older than a limit."""
 
     id: RunId
     account_id: AccountId
@@ -51,9 +51,9 @@ class StaleRun:
 
 
 class RunStore:
-    """Raises StoreUnavailable and StoreRejected; every method is one transaction.
+    """Stores runs. Raises StoreUnavailable and StoreRejected; every method is one transaction.
 
-    The call that gives a run its outcome counts it in the metrics, after the commit.
+    The call that sets the outcome of a run also counts the run in the metrics, after the commit.
     """
 
     def __init__(self, database: Database) -> None:
@@ -67,13 +67,13 @@ class RunStore:
         trigger: str,
         idempotency_key: str | None = None,
     ) -> OpenRun:
-        """Return a new run with this id, or the run that is open.
+        """Return the account's open run, or create one with the id `run_id`.
 
-        For an Idempotency-Key of an earlier request, returns that request's run, even if it has
+        If an earlier request had the same Idempotency-Key, its run is returned, even if it has
         ended.
 
         Raises:
-            AccountNotFound: the account was deleted meanwhile.
+            AccountNotFound: the account was deleted in the meantime.
         """
         try:
             found = self._enqueued(account_id, run_id, scope, trigger, idempotency_key)
@@ -116,25 +116,27 @@ class RunStore:
         return _open_run(joined[0]) if joined else None
 
     def run_of_key(self, account_id: AccountId, idempotency_key: str) -> OpenRun | None:
-        """Return the run of an earlier request with this Idempotency-Key, or None for a new key."""
+        """Return the run of an earlier request with this Idempotency-Key. None: the key is new."""
         with self._database.transaction() as tx:
             return _run_of_key(tx, account_id, idempotency_key)
 
     def forget_joined(self, account_id: AccountId, run_id: RunId, key: str) -> None:
-        """Forget that this Idempotency-Key joined the run, which turned out to be dead."""
+        """Delete the record that this Idempotency-Key joined the run, because the run turned out
+        dead."""
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
     def run_settings(self, run: RunRef) -> tuple[SyncScope, int]:
-        """Return what the run syncs, and the number of its repair rounds so far."""
+        """Return what the run syncs, and how many repair rounds it has had."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
     def complete(self, run: RunRef) -> bool:
-        """Close the run; return whether every folder was verified. Otherwise the run has failed.
+        """Close the run; return True if every folder was verified. If not, the run is closed as
+        failed.
 
-        A retry after a lost response changes nothing.
+        A second call for the same run changes nothing.
         """
         with self._database.transaction() as tx:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
@@ -149,15 +151,15 @@ class RunStore:
         if unverified:
             count_failure(VERIFICATION_FAILED)
         else:
-            count(RUNS_COMPLETED)
+            count_metric(RUNS_COMPLETED)
         return not unverified
 
     def fail(
         self, account_id: AccountId, run_id: RunId, owner: str, error: str, message: str
     ) -> None:
-        """Close the run under the name of its error, and free the lease if `owner` holds it.
+        """Close the run as failed with this error name; release the lease if `owner` holds it.
 
-        A run with an outcome keeps it, and its account is not changed.
+        If the run has an outcome already, neither the run nor its account changes.
         """
         with self._database.transaction() as tx:
             closes = fail_run(tx, account_id, run_id, owner=owner, error=error, message=message)
@@ -165,13 +167,13 @@ class RunStore:
             count_failure(error, closes_account=closes)
 
     def open_run_account(self, run_id: RunId) -> AccountId | None:
-        """Return the account of a run without an outcome, None for any other run."""
+        """Return the account of an open run. None: the run has ended or does not exist."""
         with self._database.transaction() as tx:
             found = tx.run("open_run_account", run_id=run_id)
         return AccountId(found[0][0]) if found else None
 
     def stale_runs(self, seconds: int, limit: int) -> tuple[StaleRun, ...]:
-        """Return open runs without a heartbeat for this many seconds."""
+        """Return open runs whose last heartbeat is more than `seconds` seconds old."""
         with self._database.transaction() as tx:
             found = tx.run("stale_runs", seconds=seconds, limit=limit)
         return tuple(StaleRun(RunId(run), AccountId(account), arn) for run, account, arn in found)

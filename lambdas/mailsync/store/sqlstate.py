@@ -41,7 +41,7 @@ from mailsync.errors import (
 )
 
 READ_ONLY = "25006"
-OPENING = frozenset({"login", "begin"})
+LOGIN_AND_BEGIN_STATEMENTS = frozenset({"login", "begin"})
 """Steps that open a transaction; a pooler logs in to the server at BEGIN, or later."""
 
 _INTERNAL, _UNSUPPORTED = "XX000", "0A000"
@@ -68,7 +68,7 @@ _FULL_WORDS = re.compile(
 
 
 def read_only() -> StoreUnavailable:
-    """Return the error of a write, or of a health check, while the database is read-only."""
+    """Return the error for a write, or a health check, on a read-only database."""
     return StoreUnavailable(
         f"The database is read-only (SQLSTATE {READ_ONLY}), so no mail is stored. Syncs go on by"
         " themselves when it can be written again; look at its disk space and at which server is"
@@ -76,13 +76,13 @@ def read_only() -> StoreUnavailable:
     )
 
 
-def error_of(fields: Mapping[str, str], statement: str) -> MailsyncError:
+def error_from_fields(fields: Mapping[str, str], statement: str) -> MailsyncError:
     """Return the product's error for an error of the server.
 
     The server's text is dropped, because it may quote mail, a user or a host.
 
     fields: the fields of the server's ErrorResponse, by letter (PostgreSQL docs, 55.8).
-    statement: the name of the statement that failed, or one of `OPENING`.
+    statement: the name of the statement that failed, or one of `LOGIN_AND_BEGIN_STATEMENTS`.
     """
     state, words = fields.get("C", "none"), fields.get("M", "")
     is_of_pooler = fields.get("R", "") in _POOLERS_ROUTINES
@@ -101,7 +101,11 @@ def error_of(fields: Mapping[str, str], statement: str) -> MailsyncError:
             " run the function migrate-database."
         )
     passes = _UNAVAILABLE.fullmatch(state) or (is_of_pooler and state == _INTERNAL)
-    if passes or statement in OPENING or _is_stale_plan(state, words, fields.get("R", "")):
+    if (
+        passes
+        or statement in LOGIN_AND_BEGIN_STATEMENTS
+        or _is_stale_plan(state, words, fields.get("R", ""))
+    ):
         return StoreUnavailable(f"The database could not finish '{statement}' (SQLSTATE {state}).")
     return StoreRejected(
         f"The database rejects '{statement}' (SQLSTATE {state}).",
@@ -125,7 +129,7 @@ def _refused_login(state: str, words: str, statement: str) -> str | None:
             " session mode."
         )
     is_refused = _LOGIN.fullmatch(state) or _LOGIN_WORDS.search(words)
-    if is_refused or (statement in OPENING and state == _NO_RIGHT_TO_CONNECT):
+    if is_refused or (statement in LOGIN_AND_BEGIN_STATEMENTS and state == _NO_RIGHT_TO_CONNECT):
         return (
             f"The database rejects the login (SQLSTATE {state}); check user, password and database"
             " name."

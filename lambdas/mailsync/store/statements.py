@@ -16,7 +16,7 @@ _HEADING = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
 @cache
 def statements(source: Path = QUERIES) -> dict[str, str]:
-    """Return the statements of a file, or of all files of a folder, by name, without comments."""
+    """Return the SQL statements of a file, or of all files of a folder, by name."""
     files = sorted(source.glob("*.sql")) if source.is_dir() else [source]
     return {
         name: "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()

@@ -8,7 +8,7 @@ from typing import Any
 from mailsync.model import AccountId
 from mailsync.store import rows
 from mailsync.store.connection import Database
-from mailsync.store.removal_store import Removal, removals_of
+from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
 
 MAX_ACCOUNTS = 1000
 
@@ -43,8 +43,12 @@ class FolderStatus:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """An account with its folders. `run_started_at` and `run_inserted` belong to the open run, if
-    any."""
+    """An account with its mirrored folders and its open run.
+
+    run_started_at, run_inserted: start and new messages of the open run. None and 0: no run is
+        open.
+    failures: number of syncs that failed in a row.
+    """
 
     id: AccountId
     email_address: str
@@ -62,7 +66,7 @@ class AccountStatus:
     run_started_at: datetime | None
     run_inserted: int
     folders: tuple[FolderStatus, ...]
-    removal: Removal
+    removal: HiddenMail
 
     @property
     def compared_at(self) -> datetime | None:
@@ -72,20 +76,22 @@ class AccountStatus:
 
 
 class StatusStore:
-    """Raises StoreUnavailable and StoreRejected."""
+    """Reads the sync status of accounts. Raises StoreUnavailable and StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def status(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
-        """Return the account, or None if it does not exist or is another user's."""
+        """Return the user's account with its folders. None: the user has no such account."""
         found = self._read(account_id=account_id, user_id=user_id, limit=1)
         return found[0] if found else None
 
-    def of_all_users(self, account_id: AccountId | None = None) -> tuple[AccountStatus, ...]:
-        """Return the accounts of all users, or one of them: for operators, never for the API.
+    def accounts_of_all_users(
+        self, account_id: AccountId | None = None
+    ) -> tuple[AccountStatus, ...]:
+        """Return the accounts of all users, ordered by address; for operators, never for the API.
 
-        At most `MAX_ACCOUNTS`, in the order of their addresses.
+        account_id: return only this account. None: at most `MAX_ACCOUNTS` accounts.
         """
         return self._read(account_id=account_id, user_id=None, limit=MAX_ACCOUNTS)
 
@@ -96,7 +102,7 @@ class StatusStore:
             ids = [AccountId(row[0]) for row in accounts]
             for account_id, *values in tx.run("folder_status", account_ids=rows.to_json(ids)):
                 folders[account_id].append(FolderStatus(*values))
-            removals = removals_of(tx, ids)
+            removals = hidden_mail_of_accounts(tx, ids)
         read: list[list[Any]] = [
             [*row, tuple(folders[row[0]]), removals[row[0]]] for row in accounts
         ]

@@ -1,4 +1,4 @@
-"""`sync-accounts`: check a batch of due mailboxes, several at a time and independently."""
+"""Function `sync-accounts`: check a batch of due mailboxes, several in parallel."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
-from mailsync.credentials import open_access
+from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.log import logger
@@ -20,7 +20,7 @@ from mailsync.providers.response_memory import ResponseMemory
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import Settings, load_settings
-from mailsync.store.check_store import TRIGGER, Check
+from mailsync.store.check_store import CHECK_TRIGGER, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import QueueStore
@@ -29,7 +29,7 @@ from mailsync.sync.mailbox import Mailbox
 
 MAX_WORKERS = 5
 """Threads, and database connections, of one function; it mostly waits for providers."""
-MIN_TIME_S = 90.0
+MIN_TIME_PER_CHECK_S = 90.0
 """The time left that a check may need when its provider hardly responds."""
 WORKER_RESPONSE_BYTES, SHARED_RESPONSE_BYTES, SHARED_WAIT_S = 2**20, 32 * 2**20, 5.0
 """What the answers of each mailbox may hold, and of one at a time. One that needs more, or that has
@@ -38,7 +38,8 @@ waited for so long, is left to an execution, where it is alone (docs/operations.
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """How many mailboxes had which outcome, and the cost of the checks that found nothing new."""
+    """The number of mailboxes by outcome, and the total cost of the checks that found nothing
+    new."""
 
     outcomes: dict[str, int]
     requests: int
@@ -59,10 +60,10 @@ class BatchReport:
 def sync_accounts(
     account_ids: Sequence[AccountId], remaining_s: Callable[[], float]
 ) -> BatchReport:
-    """Check each mailbox; release those for which too little time is left."""
+    """Check each mailbox; release the claims of those for which too little time remains."""
 
     def one(account_id: AccountId) -> CheckReport:
-        if remaining_s() < MIN_TIME_S:
+        if remaining_s() < MIN_TIME_PER_CHECK_S:
             return CheckReport(Outcome.RELEASED)
         worker = workers.get()
         try:
@@ -111,7 +112,7 @@ def _workers() -> "SimpleQueue[Worker]":
 
     def start(account_id: AccountId, run_id: RunId) -> None:
         with starting:
-            trigger.start_handed_over(account_id, run_id, TRIGGER)
+            trigger.start_handed_over(account_id, run_id, CHECK_TRIGGER)
 
     memory = ResponseMemory(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S
@@ -135,7 +136,9 @@ def _opener(
         logger.thread_safe_append_keys(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
-        access = open_access(account.id, credentials, vault, settings, check.credentials)
+        access = open_stored_access_token(
+            account.id, credentials, vault, settings, check.credentials
+        )
         budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
         provider = open_provider(account, access, settings, budget, memory.share())
         with closing(provider):

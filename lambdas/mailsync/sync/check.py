@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import uuid4
 
-from mailsync.decisions.check import MAX_FOLDERS, CheckResult, classify
+from mailsync.decisions.check import MAX_FOLDERS_PER_CHECKED_MAILBOX, CheckResult, classify_check
 from mailsync.decisions.folders import diff_folders
 from mailsync.decisions.freshness import choose_tree_reading
 from mailsync.decisions.verify import (
     MAX_COMPARED_MESSAGES_PER_CHECK,
     FolderCount,
-    due_for_comparison,
+    folders_due_for_id_comparison,
 )
 from mailsync.errors import (
     AccessRevoked,
@@ -32,9 +32,9 @@ from mailsync.model import (
     AccountId,
     FolderId,
     IdListing,
-    KnownFolder,
     RunId,
-    Sealed,
+    SealedSecret,
+    StoredFolder,
 )
 from mailsync.store.check_store import Check, CheckEnd, CheckStore
 from mailsync.store.connection import Database
@@ -54,7 +54,7 @@ _UNEXPECTED = (
 
 
 class Outcome(StrEnum):
-    """The outcome of a check."""
+    """How the check of one mailbox ended."""
 
     IDLE = "idle"
     SYNCED = "synced"
@@ -62,7 +62,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     BUSY = "busy"
     """Another worker has the mailbox, or is about to take it."""
-    LOST = "lost"
+    FAILURE_NOT_STORED = "lost"
     """Not even the failure could be stored; the claim ends by itself."""
     CLOSED = "closed"
     """There is still no access token for a closed account."""
@@ -72,7 +72,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The outcome of a check and its cost. `statements` are round trips to the database."""
+    """How the check of one mailbox ended, and what it cost.
+
+    statements: round trips to the database.
+    """
 
     outcome: Outcome
     requests: int = 0
@@ -82,7 +85,7 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The resources of one thread, with a database connection of its own.
+    """What one thread needs to check mailboxes, with a database connection of its own.
 
     opened: opens the mailbox of a check.
     start: starts the execution of a run.
@@ -100,10 +103,10 @@ class Worker:
 def check_account(
     worker: Worker, account_id: AccountId, remaining_s: Callable[[], float]
 ) -> CheckReport:
-    """Check the mailbox, and sync it where that is little work; never raises.
+    """Check the mailbox and, if few changes were found, sync it; never raises.
 
-    After a transient error an execution takes over; any other error is a failed sync of this
-    mailbox.
+    After a transient error an execution continues the sync. Any other error ends the sync as
+    failed.
     """
     began, before = time.monotonic(), worker.database.statements
     work = _Work(worker, account_id, remaining_s)
@@ -111,7 +114,7 @@ def check_account(
         outcome = work.run()
     except Exception as failure:
         logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
-        outcome = Outcome.LOST
+        outcome = Outcome.FAILURE_NOT_STORED
     checked = CheckReport(
         outcome, work.requests, worker.database.statements - before, time.monotonic() - began
     )
@@ -163,11 +166,11 @@ class _Work:
                 mailbox.access.current()
         except MailsyncError as failure:
             message = str(failure) if isinstance(failure, AccessRevoked) else None
-            self._worker.checks.stay_closed(check, message)
+            self._worker.checks.keep_account_closed(check, message)
             cause = type(failure).__name__
             logger.info("account_stays_closed", account_id=self._account_id, cause=cause)
             return False
-        self._worker.checks.reopen(check)
+        self._worker.checks.reopen_account(check)
         logger.info("account_reopened", account_id=self._account_id)
         return True
 
@@ -175,7 +178,7 @@ class _Work:
         try:
             if not check.account.initial_sync_completed:
                 return self._hand_over(check, "first sync")
-            if len(check.folders) > MAX_FOLDERS:
+            if len(check.folders) > MAX_FOLDERS_PER_CHECKED_MAILBOX:
                 return self._hand_over(check, "many folders")
             require_unthrottled(check.account)
             with self._worker.opened(check) as self._mailbox, saving_limits(self._mailbox):
@@ -198,7 +201,7 @@ class _Work:
         )
         seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_s)
         counts = dict(_counts(check, seen))
-        result = classify(
+        result = classify_check(
             is_fully_verified=check.is_fully_verified,
             listing=seen.listing,
             plan=diff_folders(seen.listing, check.folders),
@@ -210,7 +213,7 @@ class _Work:
         )
         if result is CheckResult.NOTHING_NEW:
             return self._end(check, mailbox, seen, counts)
-        if result is CheckResult.MORE:
+        if result is CheckResult.NEEDS_EXECUTION:
             return self._hand_over(check, "more than a page")
         if not self._worker.checks.open_run(check):
             return Outcome.BUSY
@@ -228,9 +231,9 @@ class _Work:
         if compared is None:
             return self._hand_over(check, "ids to compare")
         end = CheckEnd(
-            cursors=_cursors(mailbox, check, seen),
-            compared=compared,
-            is_whole=seen.listing.is_whole,
+            new_cursors=_cursors(mailbox, check, seen),
+            equal_listings=compared,
+            is_every_folder_listed=seen.listing.is_whole,
             reading=seen.reading,
         )
         self._worker.checks.end(check, end)
@@ -285,12 +288,12 @@ def _compare(
     folders = {folder.ref.id: folder for folder in check.folders}
     compared: dict[FolderId, IdListing] = {}
     room = MAX_COMPARED_MESSAGES_PER_CHECK
-    for folder_id in due_for_comparison(counts, now=check.began_at):
+    for folder_id in folders_due_for_id_comparison(counts, now=check.began_at):
         room -= max(counts[folder_id].remote, counts[folder_id].stored)
         if room < 0:
             return compared or None
         listing, difference = compare_folder(mailbox, folders[folder_id])
-        if not difference.is_none:
+        if not difference.is_empty:
             return None
         compared[folder_id] = listing
     return compared
@@ -298,7 +301,7 @@ def _compare(
 
 def _cursors(
     mailbox: Mailbox, check: Check, seen: MailboxSnapshot
-) -> Mapping[KnownFolder, Sealed | None]:
+) -> Mapping[StoredFolder, SealedSecret | None]:
     """Return the new cursors of the feeds that were read; None where the cursor stayed the same."""
     return {
         folder: mailbox.sealed(folder.ref.id, page.next_cursor)

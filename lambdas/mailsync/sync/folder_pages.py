@@ -1,4 +1,7 @@
-"""`sync-folder`: store one folder page by page, each with its cursor in one transaction."""
+"""State `sync-folder`: store the changes of one folder page by page.
+
+Each transaction stores a page together with the cursor after it.
+"""
 
 import time
 from collections.abc import Callable
@@ -8,26 +11,30 @@ from mailsync.decisions.budget import (
     grow_page_size,
     has_time_for_page,
     shrink_page_size,
-    wait_seconds,
+    wait_state_seconds,
 )
 from mailsync.errors import CursorExpired, ProviderThrottled, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import FolderId, KnownFolder, Page
+from mailsync.model import FolderId, Page, StoredFolder
 from mailsync.providers import FeedFailed
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import PAGE_SIZE, PageTooLarge, page_size, store_page
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, PageTooLarge, page_size, store_page
 
 MAX_EMPTY_PAGES = 100
 """The longest series of empty pages that is followed. Some are normal (microsoft-graph-docs-contrib
 #1316); a link that never leads to a change is not."""
-RECOVERY_S = 5.0
+TRANSIENT_FAILURE_PAUSE_S = 5.0
 """The pause after a failure for which the provider named none; as long as the workflow's first one.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class FolderProgress:
-    """Whether pages are left, and the pause that the provider asked for before the next one."""
+    """What remains to read of a folder's change feed.
+
+    has_more: whether pages remain.
+    wait_seconds: pause that the provider requested before the next page, in seconds.
+    """
 
     has_more: bool
     wait_seconds: int = 0
@@ -84,8 +91,10 @@ def sync_folder(
 def is_up_to_date(page: Page, *, started_in_this_sync: bool) -> bool:
     """Return whether the folder is up to date after this page.
 
-    A round reports changes up to the moment when it started, and a resumed round may be hours old:
-    `started_in_this_sync` says that this round is not.
+    A round, one pass over the change feed, reports changes up to the moment at which it started.
+
+    started_in_this_sync: False for a round that an earlier sync left unfinished; it may be hours
+        old, so another round must follow.
     """
     return not page.has_more and (started_in_this_sync or page.is_final)
 
@@ -95,16 +104,16 @@ def _paused(
 ) -> FolderProgress:
     """Return a pause in place of a transient failure, or raise the failure where a pause does not
     help."""
-    pause_s = RECOVERY_S if progressed else None
+    pause_s = TRANSIENT_FAILURE_PAUSE_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
         mailbox.save_limits(failure)
         pause_s = failure.retry_after_s
     if pause_s is None:
         raise failure
-    return FolderProgress(True, wait_seconds(pause_s))
+    return FolderProgress(True, wait_state_seconds(pause_s))
 
 
-def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
+def _fetch(mailbox: Mailbox, folder: StoredFolder) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
     size, position = page_size(folder), folder.position
     try:
@@ -115,12 +124,14 @@ def _fetch(mailbox: Mailbox, folder: KnownFolder) -> Page:
         if size > 1:
             mailbox.folders.save_page_size(mailbox.run, folder.ref.id, shrink_page_size(size))
         raise
-    if size < PAGE_SIZE:
-        mailbox.folders.save_page_size(mailbox.run, folder.ref.id, grow_page_size(size, PAGE_SIZE))
+    if size < DEFAULT_PAGE_SIZE:
+        mailbox.folders.save_page_size(
+            mailbox.run, folder.ref.id, grow_page_size(size, DEFAULT_PAGE_SIZE)
+        )
     return page
 
 
-def _fall_back(mailbox: Mailbox, folder: KnownFolder) -> None:
+def _fall_back(mailbox: Mailbox, folder: StoredFolder) -> None:
     """Restart the folder with the next feed, since this one cannot get past a message."""
     fallback = folder.position.fallback + 1
     logger.warning("feed_failed", folder_id=folder.ref.id, fallback=fallback)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from mailsync.decisions.folders import (
     batch_small_full_syncs,
-    changed_counts,
     diff_folders,
+    folders_with_changed_counts,
     sort_by_activity,
     sort_by_size,
 )
@@ -20,43 +20,49 @@ from mailsync.model import (
     FolderId,
     FolderListing,
     FolderRef,
-    KnownFolder,
     Page,
     RemoteId,
+    StoredFolder,
     SyncType,
-    TreeReading,
+    TreeReadingDepth,
 )
 from mailsync.sync.folder_pages import is_up_to_date
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import PAGE_SIZE, PageTooLarge, store_page
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, PageTooLarge, store_page
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxSnapshot:
-    """What was read of a mailbox and is not stored yet.
+    """What a sync has read of a mailbox at the provider and not stored yet.
 
-    pages: by folder whose feed was read, its next page.
-    moved: folders whose counts changed since the last reading.
-    waiting: folders whose feeds are left for a later sync.
+    listing: the folder tree.
+    reading: how much of the folder tree was read.
+    pages: for each folder whose change feed was read, its next page.
+    moved: provider ids of folders whose counts changed since the last reading.
+    waiting: folders whose change feeds a later sync reads.
     """
 
     listing: FolderListing
-    reading: TreeReading
+    reading: TreeReadingDepth
     pages: Mapping[FolderId, Page]
     moved: frozenset[RemoteId]
     waiting: frozenset[FolderId]
 
 
 def read_mailbox(
-    mailbox: Mailbox, known: Sequence[KnownFolder], reading: TreeReading, *, since_s: float
+    mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingDepth, *, since_s: float
 ) -> MailboxSnapshot:
-    """Read the folder tree, and the change feeds of folders whose full sync has ended.
+    """Read the folder tree at the provider, and the change feeds of folders after their full sync.
 
-    In a large mailbox folders take turns: `since_s` seconds have passed since the last sync. A
-    folder whose feed fails has no page in the snapshot.
+    In a large mailbox not every feed is read in each sync. A folder whose feed fails has no page in
+    the result.
+
+    known: the stored folders.
+    reading: how much of the folder tree to read.
+    since_s: seconds since the last sync of the mailbox.
     """
     listing = mailbox.provider.list_folders(sort_by_activity(known), reading)
-    moved = changed_counts(listing, known)
+    moved = folders_with_changed_counts(listing, known)
     synced = [each for each in known if each.selected and not each.position.full_sync_running]
     chosen = feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
     pages = _probe(mailbox, chosen)
@@ -65,7 +71,7 @@ def read_mailbox(
 
 
 def mirror_folders(
-    mailbox: Mailbox, reading: TreeReading, listing: FolderListing | None = None
+    mailbox: Mailbox, reading: TreeReadingDepth, listing: FolderListing | None = None
 ) -> FolderListing:
     """Update the stored folder tree and the provider's counts; return the listing.
 
@@ -75,23 +81,23 @@ def mirror_folders(
     known = folders.folders(run.account_id)
     if listing is None:
         listing = mailbox.provider.list_folders(
-            (*sort_by_activity(known), *folders.hidden(run.account_id)), reading
+            (*sort_by_activity(known), *folders.gone_folders(run.account_id)), reading
         )
     plan = diff_folders(listing, known)
     if plan.changed or plan.gone:
         folders.save(run, plan.changed, plan.gone)
         logger.info("folders_mirrored", changed=len(plan.changed), gone=len(plan.gone))
     folders.save_remote_counts(run, listing.folders)
-    if listing.is_whole and reading is not TreeReading.QUICK:
-        folders.save_tree_reading(run, is_thorough=reading is TreeReading.THOROUGH)
+    if listing.is_whole and reading is not TreeReadingDepth.QUICK:
+        folders.save_tree_reading(run, is_thorough=reading is TreeReadingDepth.THOROUGH)
     return listing
 
 
-def drop_unselected(mailbox: Mailbox) -> None:
+def delete_mail_of_unselected_folders(mailbox: Mailbox) -> None:
     """Delete the mail of folders that a person has deselected.
 
-    If a message was moved back to a mirrored folder without a reported change, the verification
-    finds it missing.
+    A message may have moved from there to a mirrored folder without a reported change; the
+    verification then finds it missing.
     """
     dropped = mailbox.mail.drop_unselected(mailbox.run)
     if dropped:
@@ -99,11 +105,14 @@ def drop_unselected(mailbox: Mailbox) -> None:
 
 
 def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple[FolderId, ...]:
-    """Return the folders that have more than one page, the largest first.
+    """Sync the folder tree and all small changes; return the folders with more pages, the largest
+    first.
 
-    The feeds of known folders, and small new folders, are read together in a few calls, and their
-    pages are stored at once. So an incremental sync, and the first sync of a small mailbox, needs
-    no further state. A snapshot that was read under the same lease is not read again.
+    The next pages of all known folders, and small new folders, are read in a few requests and
+    stored immediately. An incremental sync, or the first sync of a small mailbox, then needs no
+    state `sync-folder`.
+
+    seen: snapshot that was read under the same lease, not read again. None: read the mailbox now.
     """
     run = mailbox.run
     asked, rounds = mailbox.runs.run_settings(run)
@@ -112,14 +121,16 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     listing = mirror_folders(mailbox, seen.reading, seen.listing)
     if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
         mailbox.folders.restart_full_syncs(run, asked.folder_ids)
-    mailbox.folders.retry_feeds(run)
-    drop_unselected(mailbox)
+    mailbox.folders.retry_failed_feeds(run)
+    delete_mail_of_unselected_folders(mailbox)
     folders = [each for each in mailbox.folders.folders(run.account_id) if each.selected]
     synced = [each for each in folders if not each.position.full_sync_running]
     done = _apply(mailbox, synced, seen.pages)
     mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
-    for batch in batch_small_full_syncs(folders, listing.folders, page_size=PAGE_SIZE):
-        pages = mailbox.provider.probe([(each.ref, None) for each in batch], limit=PAGE_SIZE)
+    for batch in batch_small_full_syncs(folders, listing.folders, page_size=DEFAULT_PAGE_SIZE):
+        pages = mailbox.provider.probe(
+            [(each.ref, None) for each in batch], limit=DEFAULT_PAGE_SIZE
+        )
         done |= _apply(mailbox, batch, pages)
     waiting = seen.waiting & {each.ref.id for each in synced}
     left = [each for each in folders if each.ref.id not in done | waiting]
@@ -131,12 +142,12 @@ def _snapshot(mailbox: Mailbox, sync_type: SyncType) -> MailboxSnapshot:
     one."""
     known = mailbox.folders.folders(mailbox.run.account_id)
     thorough = sync_type in (SyncType.INITIAL, SyncType.FULL) or not known
-    reading = TreeReading.THOROUGH if thorough else TreeReading.WHOLE
+    reading = TreeReadingDepth.THOROUGH if thorough else TreeReadingDepth.WHOLE
     since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
     return read_mailbox(mailbox, known, reading, since_s=since_s)
 
 
-def _moved_silently(folders: Sequence[KnownFolder], seen: MailboxSnapshot) -> Collection[FolderId]:
+def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> Collection[FolderId]:
     """Return folders whose counts changed although their feeds reported no change."""
     return [
         folder.ref.id
@@ -148,13 +159,13 @@ def _moved_silently(folders: Sequence[KnownFolder], seen: MailboxSnapshot) -> Co
     ]
 
 
-def _probe(mailbox: Mailbox, folders: Sequence[KnownFolder]) -> Mapping[FolderId, Page]:
+def _probe(mailbox: Mailbox, folders: Sequence[StoredFolder]) -> Mapping[FolderId, Page]:
     positions = list(_positions(mailbox, folders))
-    return mailbox.provider.probe(positions, limit=PAGE_SIZE) if positions else {}
+    return mailbox.provider.probe(positions, limit=DEFAULT_PAGE_SIZE) if positions else {}
 
 
 def _apply(
-    mailbox: Mailbox, folders: Sequence[KnownFolder], pages: Mapping[FolderId, Page]
+    mailbox: Mailbox, folders: Sequence[StoredFolder], pages: Mapping[FolderId, Page]
 ) -> frozenset[FolderId]:
     """Store the next page of each folder; return the folders that are up to date then.
 
@@ -179,7 +190,7 @@ def _apply(
 
 
 def _positions(
-    mailbox: Mailbox, folders: Sequence[KnownFolder]
+    mailbox: Mailbox, folders: Sequence[StoredFolder]
 ) -> Iterator[tuple[FolderRef, Cursor]]:
     """Yield the cursors; folders that need a full sync are left to `sync-folder`."""
     for folder in folders:

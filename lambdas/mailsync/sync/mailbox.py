@@ -1,16 +1,16 @@
-"""One mailbox, opened for one step of one run."""
+"""A mailbox that is open for one state of the workflow or one check."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 
-from mailsync.credentials import open_access
+from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_PAUSE_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
-from mailsync.model import Account, Cursor, FolderId, KnownFolder, RunRef, Sealed
+from mailsync.model import Account, Cursor, FolderId, RunRef, SealedSecret, StoredFolder
 from mailsync.providers import AccessTokenSource, MailProvider, open_provider
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
@@ -27,9 +27,9 @@ from mailsync.store.run_store import RunStore
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """The provider's side and ours of one mailbox.
+    """An open mailbox: its client at the provider and its stores.
 
-    max_in_flight: concurrent requests that were allowed when the mailbox was opened.
+    max_in_flight: concurrent requests that the provider accepted when the mailbox was opened.
     """
 
     run: RunRef
@@ -67,7 +67,7 @@ class Mailbox:
     def run_folders(self) -> RunFolderStore:
         return RunFolderStore(self.database)
 
-    def cursor(self, folder: KnownFolder) -> Cursor | None:
+    def cursor(self, folder: StoredFolder) -> Cursor | None:
         """Return the opened cursor of a folder; None before the first page of a full sync.
 
         Raises:
@@ -83,13 +83,14 @@ class Mailbox:
                 f"The stored cursor of folder {folder.ref.id} does not open; reading it again."
             ) from None
 
-    def sealed(self, folder_id: FolderId, cursor: Cursor) -> Sealed:
+    def sealed(self, folder_id: FolderId, cursor: Cursor) -> SealedSecret:
         return self.vault.seal(self._place(folder_id), cursor)
 
     def save_limits(self, failure: ProviderThrottled | None = None) -> None:
-        """Store what this step learnt about the provider's limits, for other workers.
+        """Store limits that the provider has reported to this function, for other workers.
 
-        That is a pause longer than a function sleeps, and a lower number of concurrent requests.
+        These are a pause too long for a function to sleep, and a lower number of concurrent
+        requests.
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
@@ -103,7 +104,7 @@ class Mailbox:
 
 
 def require_unthrottled(account: Account) -> None:
-    """Raise ProviderThrottled during a pause that the provider asked for."""
+    """Raise ProviderThrottled if a pause that the provider requested has not ended."""
     if account.throttled_for_s > 0:
         raise ProviderThrottled(
             "The pause that the provider asked for is not over.",
@@ -132,7 +133,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     require_unthrottled(account)
     credentials = CredentialStore(database)
     vault = open_vault()
-    access = open_access(account.id, credentials, vault, settings)
+    access = open_stored_access_token(account.id, credentials, vault, settings)
     if at_once:
         account = replace(account, max_in_flight=at_once)
     provider = open_provider(account, access, settings)
@@ -144,7 +145,8 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
 
 @contextmanager
 def saving_limits(mailbox: Mailbox) -> Iterator[None]:
-    """Store what the block learns about the provider's limits, also when it is throttled."""
+    """Store the provider's limits when the `with` block ends, also if it raises
+    ProviderThrottled."""
     try:
         yield
     except ProviderThrottled as failure:
@@ -155,5 +157,5 @@ def saving_limits(mailbox: Mailbox) -> Iterator[None]:
 
 @cache
 def open_vault() -> Vault:
-    """Return the vault of this process, which caches the data key."""
+    """Return the vault of this process; it caches data keys."""
     return Vault(load_settings().token_key_arn, CredentialStore(open_database()))

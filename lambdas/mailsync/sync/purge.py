@@ -12,28 +12,29 @@ from mailsync.store.control_store import ControlStore
 
 
 def purge(store: ControlStore, account_id: AccountId, budget_s: float) -> bool:
-    """Delete batches for about `budget_s` seconds; return whether the account is completely
-    deleted."""
+    """Delete the account's data in batches for about `budget_s` seconds; return whether none
+    remains."""
     deadline = time.monotonic() + budget_s
     while store.purge_batch(account_id):
         if time.monotonic() > deadline:
             return False
-    if not store.purge_rest(account_id):
+    if not store.delete_emptied_account(account_id):
         return False
     logger.info("account_purged", account_id=account_id)
     return True
 
 
 def purge_marked(store: ControlStore, budget_s: float) -> int:
-    """Delete every account that is marked for it; return how many were completely deleted.
+    """Delete the accounts marked for deletion; return how many were deleted completely.
 
-    An account that cannot be deleted does not stop the others; its failure is raised at the end.
+    If the deletion of one account fails, the others are still deleted; its error is raised at the
+    end.
     """
     deadline = time.monotonic() + budget_s
-    store.forget_left_access()
+    store.delete_unneeded_access_tokens()
     gone = 0
     failure: MailsyncError | None = None
-    for account_id in store.purging():
+    for account_id in store.list_accounts_to_purge():
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             break

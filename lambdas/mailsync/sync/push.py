@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from threading import Thread
 
-from mailsync.credentials import open_access, unlocked_access
+from mailsync.credentials import get_access_token_without_lock, open_stored_access_token
 from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
@@ -22,15 +22,15 @@ from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
 from mailsync.store.control_store import AccountOfCaller
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.push_store import CLAIMED_FOR_S, Claim, PushStore
+from mailsync.store.push_store import SUBSCRIPTION_CLAIM_LIFETIME_S, PushStore, SubscriptionClaim
 from mailsync.sync.mailbox import open_vault
 from mailsync.sync.push_leftovers import LeftoverSubscriptions
 
 SUBSCRIPTION_LIFETIME = timedelta(minutes=4_200)
 """The requested lifetime; Microsoft documents a limit of 4,230 minutes in places, 10,080 in others.
 """
-MAX_AT_ONCE = 100
-MIN_TIME_S = 45
+MAX_RENEWALS_PER_CALL = 100
+MIN_TIME_PER_SUBSCRIPTION_S = 45
 """The time left that one mailbox may need: a new token, the provider's call to our webhook, and its
 leftover subscriptions."""
 LEFTOVERS_BUDGET_S = 20.0
@@ -43,16 +43,17 @@ END_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Renewals:
-    """How many subscriptions were created or renewed, and how many attempts failed."""
+    """Numbers of subscriptions created or renewed, and of failed attempts."""
 
     renewed: int = 0
     failed: int = 0
 
 
 def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
-    """Create and renew due subscriptions, at most `MAX_AT_ONCE`, while there is time.
+    """Create and renew push subscriptions that are due, at most `MAX_RENEWALS_PER_CALL`, within the
+    time.
 
-    A mailbox whose provider fails is put off and counted; the others follow.
+    A failed attempt is counted and retried in a later call; it does not stop the others.
     """
     renewed = failed = 0
     store = PushStore(open_database())
@@ -60,8 +61,10 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
     for provider in PUSH_PROVIDERS:
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing(provider, callback_url)
-        while renewed + failed < MAX_AT_ONCE and remaining_s() > MIN_TIME_S:
-            claim = store.claim(provider, callback_url, CLAIMED_FOR_S)
+        while (
+            renewed + failed < MAX_RENEWALS_PER_CALL and remaining_s() > MIN_TIME_PER_SUBSCRIPTION_S
+        ):
+            claim = store.claim(provider, callback_url, SUBSCRIPTION_CLAIM_LIFETIME_S)
             if claim is None:
                 break
             if _renew(store, leftovers, claim, callback_url):
@@ -72,14 +75,14 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
 
 
 def end_push(own: AccountOfCaller) -> None:
-    """End the notifications of this account at its provider, within `END_TIMEOUT_S`.
+    """End the account's push subscription at the provider, within `END_TIMEOUT_S`.
 
-    Ends leftover subscriptions of the mailbox as well, and never another account's. Call this
-    before the account's credentials and subscription are deleted. That must not depend on the
-    provider, so failures of the provider and the key service are logged and not raised. A
-    subscription that stays expires within 70 hours, and its notifications are ignored.
+    Call this before the account's credentials and subscription are deleted. It also ends leftover
+    subscriptions of the mailbox that no row holds, but never one of another account. Errors of the
+    provider and of KMS are logged and not raised, because the deletion must not depend on them. A
+    subscription that remains expires within 70 hours; its notifications have no effect.
     """
-    claim = PushStore(open_database()).withdraw(own.id, own.user_id)
+    claim = PushStore(open_database()).claim_before_disconnecting(own.id, own.user_id)
     if claim is None:
         return
     # With a connection of its own, since the caller's is not for two threads.
@@ -97,13 +100,13 @@ def end_push(own: AccountOfCaller) -> None:
         logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
 
 
-def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Claim) -> None:
+def _end(database: Database, leftovers: LeftoverSubscriptions, claim: SubscriptionClaim) -> None:
     settings, account_id = load_settings(), claim.account_id
     try:
         account = AccountStore(database).account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
-        access = unlocked_access(account_id, credentials, vault, settings)
+        access = get_access_token_without_lock(account_id, credentials, vault, settings)
         with closing(open_push(account, access, settings, RetryBudget(total_s=0))) as push:
             leftovers.end(push, claim, named=claim.remote_id, callback_urls=[claim.callback_url])
         logger.info("push_ended", account_id=account_id)
@@ -114,7 +117,7 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Claim) -> 
 
 
 def _renew(
-    store: PushStore, leftovers: LeftoverSubscriptions, claim: Claim, callback_url: str
+    store: PushStore, leftovers: LeftoverSubscriptions, claim: SubscriptionClaim, callback_url: str
 ) -> bool:
     try:
         with _push_of(claim.account_id) as push:
@@ -133,7 +136,7 @@ class _Renewal:
 
     store: PushStore
     leftovers: LeftoverSubscriptions
-    claim: Claim
+    claim: SubscriptionClaim
     push: PushProvider
     callback_url: str
 
@@ -210,6 +213,6 @@ def _until() -> datetime:
 def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
     account = AccountStore(open_database()).account(account_id)
-    access = open_access(account_id, credentials, open_vault(), settings)
+    access = open_stored_access_token(account_id, credentials, open_vault(), settings)
     with closing(open_push(account, access, settings)) as push:
         yield push

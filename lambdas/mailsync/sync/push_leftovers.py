@@ -1,7 +1,7 @@
-"""Find and end leftover subscriptions: the provider notifies us, and no row holds them.
+"""Find and end leftover subscriptions: those that exist at the provider but in no database row.
 
-The response to a creation was lost, or the provider reported a subscription as gone that still
-exists. LeftoverSubscriptions expire by themselves, and their notifications are ignored.
+They remain if the response to a creation was lost, or if the provider wrongly reported a
+subscription as gone. They expire by themselves, and their notifications have no effect.
 """
 
 import time
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from mailsync.errors import MailsyncError
 from mailsync.model import RemoteId
 from mailsync.providers import PushProvider
-from mailsync.store.push_store import Claim, PushStore
+from mailsync.store.push_store import PushStore, SubscriptionClaim
 
 
 class LeftoverSubscriptions:
-    """Find and end leftover subscriptions for `total_s` seconds over all calls; then only named
-    ones.
+    """Finds and ends leftover subscriptions; only `give_up` is thread-safe.
 
-    Not thread-safe, except `give_up`.
+    total_s: seconds of searching over all calls. Afterwards only subscriptions named by id are
+        ended.
     """
 
     def __init__(self, store: PushStore, total_s: float) -> None:
@@ -27,13 +27,13 @@ class LeftoverSubscriptions:
         self._has_given_up = False
 
     def give_up(self) -> None:
-        """Send no further request, also if Lambda freezes this process now and resumes it later."""
+        """Send no further request, also if Lambda freezes this process and resumes it later."""
         self._has_given_up = True
 
     def end(
         self,
         push: PushProvider,
-        claim: Claim,
+        claim: SubscriptionClaim,
         *,
         named: RemoteId | None,
         callback_urls: Sequence[str],
@@ -56,7 +56,7 @@ class LeftoverSubscriptions:
     def _end(
         self,
         push: PushProvider,
-        claim: Claim,
+        claim: SubscriptionClaim,
         named: RemoteId | None,
         callback_urls: Sequence[str],
     ) -> int:
@@ -66,7 +66,7 @@ class LeftoverSubscriptions:
         found, incomplete = self._find(push, callback_urls)
         # The row may still hold the named one, which is listed if "gone" was a mistake.
         again = [named] if named in found else []
-        for each in dict.fromkeys([*again, *self._store.unused(claim, found)]):
+        for each in dict.fromkeys([*again, *self._store.unused_subscription_ids(claim, found)]):
             for _ in range(2):
                 if outcomes.get(each) is not True and not self._is_over():
                     outcomes[each] = _ended(push, each)

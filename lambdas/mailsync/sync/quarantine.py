@@ -5,25 +5,26 @@ from collections.abc import Callable
 from mailsync.log import logger
 from mailsync.model import Message, Unreadable
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.removals import has_time
+from mailsync.sync.removals import has_time_for_batch
 
-MAX_TRIED = 1_000
+MAX_MESSAGES_RETRIED = 1_000
 """Messages of one mailbox that one run retries; the others wait for the next run."""
 
 
 def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> None:
-    """Fetch each due message again: it is stored, is gone, or stays with its current cause.
+    """Fetch each message in quarantine that is due, one per request, because some are very large.
 
-    Messages are fetched one by one, since some are in quarantine for their size.
+    The message is stored, deleted from the quarantine because it is gone, or kept with its new
+    cause.
     """
     run, mail = mailbox.run, mailbox.mail
-    due = mailbox.quarantine.due(run, MAX_TRIED)
+    due = mailbox.quarantine.message_ids_due_for_retry(run, MAX_MESSAGES_RETRIED)
     if not due:
         return
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
     tried = 0
     for remote_id in due:
-        if not has_time(remaining_s()):
+        if not has_time_for_batch(remaining_s()):
             break
         tried += 1
         [found] = mailbox.provider.fetch_messages([remote_id], one_by_one=True)
@@ -32,5 +33,5 @@ def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Non
         elif isinstance(found, Message) and found.folder_remote_id in here:
             mail.apply_messages(run, None, [found])
         else:
-            mailbox.quarantine.leave(run, [remote_id])
+            mailbox.quarantine.remove_messages(run, [remote_id])
     logger.info("quarantine_retried", tried=tried)

@@ -9,40 +9,43 @@ response, hours later.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mailsync.decisions.budget import SHUTDOWN_S
+from mailsync.decisions.budget import SHUTDOWN_RESERVE_S
 from mailsync.log import logger
-from mailsync.model import Gone, Message, RemoteId, Unreadable
+from mailsync.model import GoneMessage, Message, RemoteId, Unreadable
 from mailsync.providers import ResponseTooLarge
 from mailsync.sync.mailbox import Mailbox
 
-FetchedMessage = Message | Gone | Unreadable
+FetchedMessage = Message | GoneMessage | Unreadable
 FETCH_BATCH = 20
 """Messages that are fetched by id at once: one batch request of Graph."""
 _READ_AT_ONCE = 200
 _SLOWEST_BATCH_S = 10.0
 
 
-def has_time(remaining_s: float) -> bool:
-    """Return whether another batch of messages can be fetched before the function's time-out."""
-    return remaining_s > SHUTDOWN_S + _SLOWEST_BATCH_S
+def has_time_for_batch(remaining_s: float) -> bool:
+    """Return whether the function has time to fetch another batch of messages before its
+    time-out."""
+    return remaining_s > SHUTDOWN_RESERVE_S + _SLOWEST_BATCH_S
 
 
 def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
-    """Request every hidden message that is due by its id; return how many were deleted.
+    """Request each hidden message that is due by its id; return how many messages were deleted.
 
-    A message in a mirrored folder is shown there again. A message that cannot be read stays hidden,
-    as do those for which no time is left; a later sync requests them.
+    A message that is in a mirrored folder is shown there again. A message that cannot be read stays
+    hidden. Messages for which no time remains are requested by a later sync.
     """
     removal = mailbox.removals.begin(mailbox.run)
     after, deleted = "", 0
-    while ids := mailbox.removals.due(mailbox.run, after, _READ_AT_ONCE):
+    while ids := mailbox.removals.message_ids_due_for_confirmation(
+        mailbox.run, after, _READ_AT_ONCE
+    ):
         after = ids[-1]
-        for batch in batches(ids):
-            if not has_time(remaining_s()):
+        for batch in split_into_batches(ids):
+            if not has_time_for_batch(remaining_s()):
                 logger.info("removals_left_for_later")
                 return deleted
             for found in fetch_in_parts(mailbox, batch):
-                _, gone = store_found(mailbox, found)
+                _, gone = store_messages_in_mirrored_folders(mailbox, found)
                 deleted += mailbox.removals.confirm_gone(mailbox.run, gone, removal.wait_s)
     if deleted:
         logger.info("removed_deleted", messages=deleted)
@@ -52,7 +55,7 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
 def fetch_in_parts(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
 ) -> Iterator[Sequence[FetchedMessage]]:
-    """Fetch messages by id, in parts that fit into memory; yield each part."""
+    """Fetch messages by id, and yield the results in parts that fit into memory."""
     parts = [ids]
     while parts:
         part = parts.pop(0)
@@ -66,13 +69,12 @@ def fetch_in_parts(
             yield found
 
 
-def store_found(
+def store_messages_in_mirrored_folders(
     mailbox: Mailbox, found: Sequence[FetchedMessage]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
-    """Store the messages that are in a mirrored folder; return their ids, and the ids of those
-    gone.
+    """Store the fetched messages that are in a mirrored folder.
 
-    Messages that could not be read are in neither.
+    Returns their ids, and the ids of messages that are gone. Unreadable messages are in neither.
     """
     run = mailbox.run
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
@@ -84,6 +86,6 @@ def store_found(
     return shown, answered - shown
 
 
-def batches(ids: Sequence[RemoteId]) -> Iterator[Sequence[RemoteId]]:
+def split_into_batches(ids: Sequence[RemoteId]) -> Iterator[Sequence[RemoteId]]:
     """Split ids into batches of `FETCH_BATCH`."""
     return (ids[start : start + FETCH_BATCH] for start in range(0, len(ids), FETCH_BATCH))

@@ -2,13 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mailsync.decisions.safety import is_majority
-from mailsync.decisions.verify import Difference, IdDifference, compare_ids, find_contradictions
+from mailsync.decisions.safety import is_most_of_mailbox
+from mailsync.decisions.verify import (
+    IdDifference,
+    ListingContradiction,
+    compare_ids,
+    find_contradictions,
+)
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import FolderId, IdListing, KnownFolder, Message, RemoteId, Unreadable
+from mailsync.model import FolderId, IdListing, Message, RemoteId, StoredFolder, Unreadable
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.removals import FetchedMessage, batches, fetch_in_parts, has_time, store_found
+from mailsync.sync.removals import (
+    FetchedMessage,
+    fetch_in_parts,
+    has_time_for_batch,
+    split_into_batches,
+    store_messages_in_mirrored_folders,
+)
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
@@ -28,10 +39,10 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     if difference.returned:
         mailbox.removals.show_again(run, folder_id, difference.returned)
     if difference.released:
-        mailbox.quarantine.leave(run, difference.released, folder_id)
+        mailbox.quarantine.remove_messages(run, difference.released, folder_id)
     wanted = difference.missing + difference.changed
     listed = {entry.remote_id: entry.is_read for entry in listing.entries}
-    left: list[Difference] = []
+    left: list[ListingContradiction] = []
     asked = 0
     for found in _mended(mailbox, folder, wanted, difference.surplus, remaining_s):
         asked += len(found)
@@ -49,13 +60,13 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
         mailbox.folders.mark_compared(run, folder_id, listing, left)
 
 
-def compare_folder(mailbox: Mailbox, folder: KnownFolder) -> tuple[IdListing, IdDifference]:
-    """List the folder at the provider; return the listing and how the rows differ from it.
+def compare_folder(mailbox: Mailbox, folder: StoredFolder) -> tuple[IdListing, IdDifference]:
+    """List the folder at the provider; return the listing and how it differs from the stored rows.
 
-    Equal rows that were stored without a version get the listed one.
+    An equal row that was stored without a version gets the listed version.
 
     Raises:
-        ProviderUnavailable: the list has more or fewer entries than the provider counts in it.
+        ProviderUnavailable: the listing has more or fewer entries than the provider counts in it.
     """
     run, mail = mailbox.run, mailbox.mail
     listing = mailbox.provider.list_ids(folder.ref)
@@ -67,7 +78,7 @@ def compare_folder(mailbox: Mailbox, folder: KnownFolder) -> tuple[IdListing, Id
     ids = [entry.remote_id for entry in listing.entries]
     difference = compare_ids(
         listing.entries,
-        mail.entries(run, folder.ref.id, ids),
+        mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine.ids(run, folder.ref.id),
     )
     if difference.unversioned:
@@ -77,7 +88,7 @@ def compare_folder(mailbox: Mailbox, folder: KnownFolder) -> tuple[IdListing, Id
 
 
 def _require_credible(
-    mailbox: Mailbox, folder: KnownFolder, listing: IdListing, difference: IdDifference
+    mailbox: Mailbox, folder: StoredFolder, listing: IdListing, difference: IdDifference
 ) -> None:
     """Check a list that lacks most of the stored messages, by requesting some of them.
 
@@ -85,9 +96,9 @@ def _require_credible(
         ProviderUnavailable: one of them, requested by its id, is in the folder.
     """
     surplus = difference.surplus
-    if not is_majority(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
+    if not is_most_of_mailbox(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
         return
-    for part in fetch_in_parts(mailbox, next(batches(surplus)), one_by_one=True):
+    for part in fetch_in_parts(mailbox, next(split_into_batches(surplus)), one_by_one=True):
         for found in part:
             if isinstance(found, Message) and found.folder_remote_id == folder.ref.remote_id:
                 raise ProviderUnavailable(
@@ -98,14 +109,14 @@ def _require_credible(
 
 def _mended(
     mailbox: Mailbox,
-    folder: KnownFolder,
+    folder: StoredFolder,
     wanted: Sequence[RemoteId],
     surplus: Sequence[RemoteId],
     remaining_s: Callable[[], float],
 ) -> Iterator[Sequence[FetchedMessage]]:
     """Repair batch by batch, with the provider's response for each message; yield each batch."""
-    for batch in batches(wanted):
-        if not has_time(remaining_s()):
+    for batch in split_into_batches(wanted):
+        if not has_time_for_batch(remaining_s()):
             return
         for found in fetch_in_parts(mailbox, batch, one_by_one=True):
             mailbox.mail.apply_messages(
@@ -115,11 +126,11 @@ def _mended(
                 [each for each in found if isinstance(each, Unreadable)],
             )
             yield found
-    for batch in batches(surplus):
-        if not has_time(remaining_s()):
+    for batch in split_into_batches(surplus):
+        if not has_time_for_batch(remaining_s()):
             return
         for found in fetch_in_parts(mailbox, batch, one_by_one=True):
-            _, gone = store_found(mailbox, found)
+            _, gone = store_messages_in_mirrored_folders(mailbox, found)
             if gone:
                 mailbox.removals.mark_removed(mailbox.run, folder.ref.id, sorted(gone))
             yield found

@@ -6,21 +6,21 @@ from dataclasses import replace
 from mailsync.decisions.plan import plan_page
 from mailsync.log import logger
 from mailsync.model import (
-    Counts,
-    Gone,
-    KnownFolder,
+    GoneMessage,
     Message,
     Page,
     PagePlan,
     RemoteId,
+    StoredFolder,
     Unreadable,
+    WrittenRowCounts,
 )
 from mailsync.providers import ResponseTooLarge
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
 from mailsync.sync.mailbox import Mailbox
 
-PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 100
 MAX_FETCHED_PER_REQUEST = 20
 MAX_FETCHED_CHARS = BODY_LIMIT_CHARS
 """Characters of bodies that are fetched for one page whose entries only name messages: as much as
@@ -29,21 +29,21 @@ one body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB wh
 
 
 class PageTooLarge(Exception):
-    """The messages of a page exceed the memory limit; request a smaller page."""
+    """The messages of a page exceed the memory limit; the caller requests a smaller page."""
 
 
-def page_size(folder: KnownFolder) -> int:
-    """Return the page size that last worked for the folder."""
-    return folder.position.page_size or PAGE_SIZE
+def page_size(folder: StoredFolder) -> int:
+    """Return the number of messages per page that last worked for the folder, or the default."""
+    return folder.position.page_size or DEFAULT_PAGE_SIZE
 
 
 def store_page(
-    mailbox: Mailbox, folder: KnownFolder, page: Page, *, alone: bool = False
-) -> Counts | None:
-    """Plan and store one page; return None when another worker had moved the cursor.
+    mailbox: Mailbox, folder: StoredFolder, page: Page, *, alone: bool = False
+) -> WrittenRowCounts | None:
+    """Store one page of a folder's changes; return None if another worker has moved the cursor.
 
-    alone: the page was requested alone, in the folder's own size, and other workers send requests
-        at the same time (see `MailProvider.fetch_messages`).
+    alone: the page was requested alone, and other workers send requests to the mailbox at the same
+        time (see `MailProvider.fetch_messages`).
 
     Raises:
         PageTooLarge: nothing was stored; request a smaller page. Never for a page of size 1.
@@ -69,10 +69,14 @@ def store_page(
     return counts
 
 
-def _unchanged(mailbox: Mailbox, folder: KnownFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
+def _unchanged(mailbox: Mailbox, folder: StoredFolder, plan: PagePlan) -> tuple[RemoteId, ...]:
     """Return the messages that the page names in the state that is stored."""
     entries = [change.entry for change in plan.partial if change.entry]
-    return mailbox.mail.unchanged(mailbox.run, folder.ref.id, entries) if entries else ()
+    return (
+        mailbox.mail.ids_of_unchanged_messages(mailbox.run, folder.ref.id, entries)
+        if entries
+        else ()
+    )
 
 
 def _completed(
@@ -85,7 +89,7 @@ def _completed(
 ) -> PagePlan:
     """Fetch the messages that the page only names; return the completed plan."""
     wanted = [each.remote_id for each in plan.partial if each.remote_id not in set(unchanged)]
-    fetched: list[Message | Gone | Unreadable] = []
+    fetched: list[Message | GoneMessage | Unreadable] = []
     chars, at_once = 0, 1 if one_by_one else MAX_FETCHED_PER_REQUEST
     for start in range(0, len(wanted), at_once):
         try:
@@ -103,7 +107,7 @@ def _completed(
         partial=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
         removals=plan.removals
-        + tuple(each.remote_id for each in fetched if isinstance(each, Gone)),
+        + tuple(each.remote_id for each in fetched if isinstance(each, GoneMessage)),
         unreadable=plan.unreadable
         + tuple(each for each in fetched if isinstance(each, Unreadable)),
     )

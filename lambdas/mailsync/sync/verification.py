@@ -5,35 +5,37 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mailsync.decisions.folders import listing_fault
+from mailsync.decisions.folders import explain_incomplete_listing
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
     MAX_REPAIR_ROUNDS,
     counts_agree,
-    due_for_comparison,
+    folders_due_for_id_comparison,
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count
-from mailsync.model import FolderId, FolderListing, KnownFolder, TreeReading
+from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count_metric
+from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingDepth
 from mailsync.store.folder_store import CountedFolder
-from mailsync.sync.folder_tree import drop_unselected, mirror_folders
+from mailsync.sync.folder_tree import delete_mail_of_unselected_folders, mirror_folders
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import retry_quarantined
 from mailsync.sync.removals import verify_removed
 
-LISTING_FAILED = "FolderNotRead"
+FOLDER_NOT_READ_ERROR = "FolderNotRead"
 """Error name of a folder that the provider did not list completely."""
 Folders = Mapping[FolderId, CountedFolder]
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What is left to do before the mailbox is verified; nothing if all fields are empty or 0.
+    """What remains to do until the mailbox is verified; nothing if every field is empty or 0.
 
-    folder_ids: folders to compare by ids.
+    folder_ids: folders whose ids must be compared.
+    failed_folders: number of folders that could not be synced.
     has_new_folders: folders appeared since the tree was read, and must be synced first.
-    unverified: folders that differ after the last repair round; `message` describes them.
+    unverified: number of folders that still differ after the last repair round.
+    message: sentence about the unverified folders.
     """
 
     folder_ids: tuple[FolderId, ...] = ()
@@ -43,7 +45,7 @@ class Verification:
     message: str = ""
 
     def to_state(self) -> dict[str, Any]:
-        """Return the state of the workflow: ids and counts only."""
+        """Return the output of the workflow's state: ids and counts only."""
         return {
             "folderIds": list(self.folder_ids),
             "differing": len(self.folder_ids),
@@ -68,15 +70,15 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     """
     run = mailbox.run
     before = {each.ref.id: each for each in mailbox.folders.folders(run.account_id)}
-    listing = mirror_folders(mailbox, TreeReading.WHOLE)
+    listing = mirror_folders(mailbox, TreeReadingDepth.WHOLE)
     known = mailbox.folders.folders(run.account_id)
-    if fault := listing_fault(listing, known):
+    if fault := explain_incomplete_listing(listing, known):
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
     _fail_unread(mailbox, known, listing)
     retry_quarantined(mailbox, remaining_s)
     verify_removed(mailbox, remaining_s)
     mailbox.folders.drop_gone(run, listing.gone)
-    drop_unselected(mailbox)
+    delete_mail_of_unselected_folders(mailbox)
     counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed(run)
     steady = frozenset(
         each.ref.id
@@ -88,11 +90,11 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     return _classify(mailbox, open_folders, steady, len(failed))
 
 
-def _fail_unread(mailbox: Mailbox, known: Iterable[KnownFolder], listing: FolderListing) -> None:
+def _fail_unread(mailbox: Mailbox, known: Iterable[StoredFolder], listing: FolderListing) -> None:
     """Mark folders as failed that the provider did not list completely; the others continue."""
     for folder in known:
         if folder.selected and (sentence := listing.failures.get(folder.ref.remote_id)):
-            mailbox.run_folders.fail(mailbox.run, folder.ref.id, LISTING_FAILED, sentence)
+            mailbox.run_folders.fail(mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence)
 
 
 def _classify(
@@ -110,7 +112,7 @@ def _classify(
     mailbox.folders.mark_verified(
         run, (each for each, folder in counted.items() if _is_equal(folder))
     )
-    verified = _with_offsets(mailbox, counted, steady, mailbox.folders.equal(run))
+    verified = _with_offsets(mailbox, counted, steady, mailbox.folders.ids_of_verified_folders(run))
     mailbox.folders.save_verified(run, sorted(verified))
     mismatched = tuple(sorted(counted.keys() - verified | set(new)))
     # Should the comparison fail, it is not tried again in the next check.
@@ -120,10 +122,10 @@ def _classify(
     if may_repair and (mismatched or due):
         mailbox.run_folders.count_repair_round(run)
         if mismatched:
-            count(DIFFERENCES_FOUND, len(mismatched))
+            count_metric(DIFFERENCES_FOUND, len(mismatched))
         return Verification(mismatched + due, failed)
     if mismatched:
-        count(DIFFERENCES_LEFT, len(mismatched))
+        count_metric(DIFFERENCES_LEFT, len(mismatched))
     return Verification(
         failed_folders=failed,
         unverified=len(mismatched),
@@ -173,7 +175,9 @@ def _is_miscounted(folder: CountedFolder) -> bool:
 
 def _due(counted: Folders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
     counts = {each: counted[each].count for each in verified}
-    return due_for_comparison(counts, now=datetime.now(UTC))[:MAX_COMPARED_FOLDERS_PER_RUN]
+    return folders_due_for_id_comparison(counts, now=datetime.now(UTC))[
+        :MAX_COMPARED_FOLDERS_PER_RUN
+    ]
 
 
 def _sentence(mismatched: Iterable[CountedFolder]) -> str:

@@ -1,9 +1,9 @@
-"""Pauses that a provider asks for, as results of states: a Retry cannot wait a variable time."""
+"""Return a provider's requested pause as output of a state; a Retry cannot wait a variable time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mailsync.decisions.budget import wait_seconds
+from mailsync.decisions.budget import wait_state_seconds
 from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
 
@@ -11,23 +11,25 @@ from mailsync.log import logger
 def wait_if_throttled(
     step: Callable[[], Mapping[str, Any]], nothing: Mapping[str, Any], *, can_wait: bool = True
 ) -> dict[str, Any]:
-    """Return what the step returns, with `waitSeconds` 0 by default.
+    """Return the output of the step with `waitSeconds`, 0 unless the provider throttled it.
 
-    Where the provider asks for a pause, return `nothing` with the pause in seconds; the workflow
-    waits and enters the state again.
+    If the provider requests a pause, return `nothing` with the seconds to wait; the workflow waits
+    and enters the state again.
 
-    can_wait: whether the running definition has a Wait for this state. An execution that began
-        under an earlier release may have none, and would take `nothing` for the result of the step.
+    step: does the work of the state.
+    nothing: output of a step that did no work.
+    can_wait: whether the workflow definition of this execution has a Wait for this state. An
+        execution that an earlier release started may have none.
 
     Raises:
-        ProviderThrottled: the provider named no pause, or the definition cannot wait; the retries
-            of the state are the pause.
+        ProviderThrottled: the provider named no pause, or the definition has no Wait; the state's
+            Retry then waits.
     """
     try:
         return {"waitSeconds": 0, **step()}
     except ProviderThrottled as failure:
         if failure.retry_after_s is None or not can_wait:
             raise
-        wait_s = wait_seconds(failure.retry_after_s)
+        wait_s = wait_state_seconds(failure.retry_after_s)
         logger.info("provider_asks_to_wait", seconds=wait_s)
         return {**nothing, "waitSeconds": wait_s}

@@ -26,7 +26,7 @@ class HeldCredentials:
 
 
 class MemoryStore:
-    """Like the real one it has one connection: no other call is allowed inside `renewing`."""
+    """Like the real one it has one connection: no other call inside `lock_for_renewal`."""
 
     def __init__(self) -> None:
         self.saved: Credentials | None = None
@@ -42,7 +42,7 @@ class MemoryStore:
         return self.saved
 
     @contextmanager
-    def renewing(self, account_id: AccountId) -> Iterator[HeldCredentials]:
+    def lock_for_renewal(self, account_id: AccountId) -> Iterator[HeldCredentials]:
         held = HeldCredentials(self.credentials(account_id), self.has_ended)
         with self._lock:
             self._holds_lock = True

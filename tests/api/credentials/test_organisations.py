@@ -11,7 +11,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
-from mailsync.credentials import MIN_RENEWAL_AGE, open_access
+from mailsync.credentials import MIN_TOKEN_AGE_FOR_RENEWAL, open_stored_access_token
 from mailsync.credentials.microsoft import app_only_tokens
 from mailsync.credentials.vault import Vault
 from mailsync.errors import (
@@ -21,7 +21,7 @@ from mailsync.errors import (
     ProviderUnavailable,
     SettingMissing,
 )
-from mailsync.model import AccountId, Credentials, TreeReading
+from mailsync.model import AccountId, Credentials, TreeReadingDepth
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.settings import Settings, load_settings
 from tests.api.credentials.memory_store import MemoryStore
@@ -54,7 +54,7 @@ def may_read(simulators: Simulators, token: str) -> int:
 @contextmanager
 def a_mailbox(simulators: Simulators, vault: Vault, store: MemoryStore) -> Iterator[GraphMailbox]:
     """Ann's, as a function opens it."""
-    access = open_access(ACCOUNT, store, vault, app())
+    access = open_stored_access_token(ACCOUNT, store, vault, app())
     with closing(
         GraphMailbox(
             base_url=simulators.graph_url, access=access, ca_bundle=None, user="ann@example.org"
@@ -129,14 +129,16 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     store.saved = Credentials(None, None, None, organisation_id=TENANT_ID)
-    opened = [open_access(ACCOUNT, store, vault, app()) for _ in range(3)]
+    opened = [open_stored_access_token(ACCOUNT, store, vault, app()) for _ in range(3)]
     first = opened[0].current()
 
     assert opened[1].current() == first
     assert store.saved.access is not None
     assert first.token.encode() not in store.saved.access.data
     simulators.service.set_behaviour(tenant_consented=False)
-    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_RENEWAL_AGE)
+    store.saved = replace(
+        store.saved, access_issued_at=datetime.now(UTC) - MIN_TOKEN_AGE_FOR_RENEWAL
+    )
     with pytest.raises(AccessRevoked):
         opened[2].renew(first)
     assert not store.has_ended, "an administrator may admit the app again"
@@ -150,7 +152,7 @@ def test_an_ending_token_is_replaced(
     before = store.saved
     simulators.service.set_behaviour(token_lifetime_s=3600)
 
-    open_access(ACCOUNT, store, vault, app()).current()
+    open_stored_access_token(ACCOUNT, store, vault, app()).current()
 
     assert store.saved != before
     assert store.saved.organisation_id == TENANT_ID
@@ -161,19 +163,21 @@ def test_an_outage_of_graph_costs_the_identity_platform_one_request(
 ) -> None:
     """However often functions ask Graph in it, each with an access of its own."""
     store.saved = app_only_tokens(app(), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
-    store.saved = replace(store.saved, access_issued_at=datetime.now(UTC) - MIN_RENEWAL_AGE)
+    store.saved = replace(
+        store.saved, access_issued_at=datetime.now(UTC) - MIN_TOKEN_AGE_FOR_RENEWAL
+    )
     outage = Fault(status=401, code="InvalidAuthenticationToken", message="Signing key is invalid.")
     simulators.service.faults.add(Rule(fault=outage, times=None))
     tokens = [store.saved.access]
 
     for _ in range(5):
         with pytest.raises(ProviderUnavailable), a_mailbox(simulators, vault, store) as mailbox:
-            mailbox.list_folders((), TreeReading.QUICK)
+            mailbox.list_folders((), TreeReadingDepth.QUICK)
         tokens.append(store.saved.access)
     simulators.service.faults.clear()
 
     assert tokens[1] != tokens[0]
     assert tokens[1:] == [tokens[1]] * 5
     with a_mailbox(simulators, vault, store) as mailbox:
-        assert mailbox.list_folders((), TreeReading.QUICK).folders
+        assert mailbox.list_folders((), TreeReadingDepth.QUICK).folders
     assert store.saved.access == tokens[1]

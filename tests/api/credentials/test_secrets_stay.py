@@ -14,7 +14,7 @@ import pytest
 
 from localdev.http_server import Request, Response, Server
 from mailsync.api.signing_keys import KeySet
-from mailsync.credentials import FixedAccess
+from mailsync.credentials import FixedAccessToken
 from mailsync.credentials.microsoft import (
     app_only_tokens,
     begin_sign_in,
@@ -22,10 +22,10 @@ from mailsync.credentials.microsoft import (
     refresh_tokens,
 )
 from mailsync.errors import MailsyncError, ProviderUnavailable
-from mailsync.model import Access
+from mailsync.model import AccessToken
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.settings import Settings, is_private_url, load_settings
+from mailsync.settings import Settings, is_https_or_loopback_url, load_settings
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.api.credentials.test_microsoft import REDIRECT_URI, signed_in
 from tests.api.requests import Context
@@ -103,7 +103,7 @@ def _admit(settings: Settings, platform: IdentityPlatform) -> object:
 
 
 def _graph(settings: Settings, platform: IdentityPlatform) -> object:
-    access = FixedAccess(Access("token", datetime.now(UTC) + timedelta(hours=1)))
+    access = FixedAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
     graph = GraphClient(
         base_url=platform.authority,
         mailbox="/me",
@@ -233,7 +233,7 @@ def test_no_proxy_of_the_environment_is_used(
     ],
 )
 def test_plain_http_is_for_this_machine(url: str, *, is_private: bool) -> None:
-    assert is_private_url(url) is is_private
+    assert is_https_or_loopback_url(url) is is_private
 
 
 def test_the_list_names_every_client() -> None:

@@ -5,10 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.credentials import DEFAULT_PAUSE_S, MIN_RENEWAL_AGE, StoredAccess, open_access
+from mailsync.credentials import (
+    DEFAULT_IDENTITY_PLATFORM_PAUSE_S,
+    MIN_TOKEN_AGE_FOR_RENEWAL,
+    StoredAccessToken,
+    open_stored_access_token,
+)
 from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
-from mailsync.model import Access, AccountId
+from mailsync.model import AccessToken, AccountId
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.api.credentials.memory_store import MemoryStore
@@ -25,7 +30,7 @@ class Worker:
     ) -> None:
         self.platform, self.settings, self.store, self.vault = platform, settings, store, vault
 
-    def connect(self, *, minutes_left: int, age: timedelta = MIN_RENEWAL_AGE) -> None:
+    def connect(self, *, minutes_left: int, age: timedelta = MIN_TOKEN_AGE_FOR_RENEWAL) -> None:
         found = signed_in(self.settings, self.platform)
         sealed = found.tokens.sealed(ACCOUNT, self.vault.sealing_key())
         now = datetime.now(UTC)
@@ -35,8 +40,8 @@ class Worker:
             access_issued_at=now - age,
         )
 
-    def open(self) -> StoredAccess:
-        return open_access(ACCOUNT, self.store, self.vault, self.settings)
+    def open(self) -> StoredAccessToken:
+        return open_stored_access_token(ACCOUNT, self.store, self.vault, self.settings)
 
 
 @pytest.fixture
@@ -104,7 +109,7 @@ def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
 
     with pytest.raises(ProviderThrottled) as caught:
         worker.open().current()
-    assert caught.value.retry_after_s == DEFAULT_PAUSE_S
+    assert caught.value.retry_after_s == DEFAULT_IDENTITY_PLATFORM_PAUSE_S
 
 
 @pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])
@@ -125,14 +130,14 @@ def test_a_renewal_that_another_worker_finished_first_is_not_repeated(
 ) -> None:
     """The other one wins between our reading and our lock."""
     worker.connect(minutes_left=1)
-    original = worker.store.renewing
+    original = worker.store.lock_for_renewal
 
     def beaten(account_id: AccountId) -> object:
-        monkeypatch.setattr(worker.store, "renewing", original)
+        monkeypatch.setattr(worker.store, "lock_for_renewal", original)
         worker.open().current()
         return original(account_id)
 
-    monkeypatch.setattr(worker.store, "renewing", beaten)
+    monkeypatch.setattr(worker.store, "lock_for_renewal", beaten)
 
     assert worker.open().current().token == "access-2"
     assert len(worker.platform.redeemed) == 2
@@ -140,4 +145,4 @@ def test_a_renewal_that_another_worker_finished_first_is_not_repeated(
 
 def test_an_account_without_credentials_is_not_connected(worker: Worker) -> None:
     with pytest.raises(AccountNotConnected):
-        worker.open().renew(Access("any", datetime.now(UTC)))
+        worker.open().renew(AccessToken("any", datetime.now(UTC)))

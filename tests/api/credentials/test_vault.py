@@ -9,7 +9,7 @@ import pytest
 from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.vault import DATA_KEY_CACHE_S, SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
-from mailsync.model import Sealed
+from mailsync.model import SealedSecret
 from tests.api.credentials.memory_store import MemoryStore
 
 GRANT = SealingContext(SealedColumn.GRANT, "account-1")
@@ -37,7 +37,7 @@ def test_a_changed_secret_does_not_open(vault: Vault, place: int) -> None:
     data[place] ^= 1
 
     with pytest.raises(AccessRevoked):
-        vault.open(GRANT, Sealed(1, bytes(data)))
+        vault.open(GRANT, SealedSecret(1, bytes(data)))
 
 
 def test_the_same_secret_never_looks_the_same(vault: Vault) -> None:

@@ -143,6 +143,6 @@ def test_events_published_long_ago_are_deleted_in_batches(
         " WHERE detail->>'n' <> '4'",
     )
 
-    assert outbox.forget(days=30, limit=2) == 2
-    assert outbox.forget(days=30, limit=2) == 1
+    assert outbox.delete_published(days=30, limit=2) == 2
+    assert outbox.delete_published(days=30, limit=2) == 1
     assert rows(database, WAITING) == [["4"]]

@@ -93,7 +93,7 @@ def test_a_run_that_was_stopped_or_replaced_is_reported_as_its_schema_says(
 ) -> None:
     begin_run(database, account_id, "run-1")
     if event == "sync.cancelled":
-        ControlStore(database).cancel(AccountOfCaller(account_id, "ann"))
+        ControlStore(database).cancel_open_run(AccountOfCaller(account_id, "ann"))
     else:
         lapsed = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 hour'"
         rows(database, lapsed)

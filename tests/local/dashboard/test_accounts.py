@@ -5,7 +5,7 @@ from typing import Any
 from dashboard.accounts import account_page, account_view
 from mailsync.model import AccountId
 from mailsync.store.account_store import FolderChoice, FoundDifference
-from mailsync.store.removal_store import NOTHING_HIDDEN
+from mailsync.store.removal_store import NO_HIDDEN_MAIL
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -20,7 +20,7 @@ OF_AN_ACCOUNT: dict[str, Any] = {
     **{"status": "active", "sync_status": "syncing", "last_sync_at": None, "failures": 0},
     **{"initial_sync_completed": False, "verified_at": None, "last_error": None},
     **{"last_error_message": None, "next_sync_at": NOW, "run_id": "r1", "run_inserted": 100},
-    **{"run_started_at": NOW - timedelta(seconds=10), "folders": (), "removal": NOTHING_HIDDEN},
+    **{"run_started_at": NOW - timedelta(seconds=10), "folders": (), "removal": NO_HIDDEN_MAIL},
 }
 CHOICE, ACCOUNT = FolderChoice(**OF_A_FOLDER), AccountStatus(**OF_AN_ACCOUNT)
 

@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-from mailsync.sync.store_page import PAGE_SIZE
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE
 from tests.local.mirror import Mirror
 from tests.support.guide import STATUS_FIELDS
 from tests.support.small_stack import MESSAGES
@@ -50,7 +50,7 @@ def test_the_history_shows_the_guides_steps_and_each_large_folder_with_input_and
         for event in history
         if event.get("stateEnteredEventDetails", {}).get("name") == "sync-folder"
     }
-    large = mirror.rows(f"SELECT id FROM mailsync.email_folders WHERE total >= {PAGE_SIZE}")
+    large = mirror.rows(f"SELECT id FROM mailsync.email_folders WHERE total >= {DEFAULT_PAGE_SIZE}")
     assert folders == {each for (each,) in large} != set()
     walked = mirror.rows(
         f"SELECT folder_id FROM mailsync.sync_run_folders WHERE run_id = '{run_id}' AND pages > 0"

@@ -20,7 +20,7 @@ from localdev.demo_account import connect
 from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
-from mailsync.model import AccountId, Sealed
+from mailsync.model import AccountId, SealedSecret
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -129,15 +129,21 @@ def opened(mirror: Mirror) -> Iterator[str]:
         vault = Vault(mirror.stack.lambdas.settings["TOKEN_KEY_ARN"], CredentialStore(database))
         for owner, grant_key, grant, access_key, access in mirror.rows(CREDENTIALS):
             account_id = AccountId(owner)
-            yield vault.open(access_token_context(account_id), Sealed(access_key, access))
-            granted = json.loads(vault.open(grant_context(account_id), Sealed(grant_key, grant)))
+            yield vault.open(access_token_context(account_id), SealedSecret(access_key, access))
+            granted = json.loads(
+                vault.open(grant_context(account_id), SealedSecret(grant_key, grant))
+            )
             for kind in ("AccessToken", "RefreshToken", "IdToken"):
                 yield from (each["secret"] for each in granted[kind].values())
         for owner, key_id, sealed in mirror.rows(CURSORS):
-            yield vault.open(SealingContext(SealedColumn.CURSOR, owner), Sealed(key_id, sealed))
+            yield vault.open(
+                SealingContext(SealedColumn.CURSOR, owner), SealedSecret(key_id, sealed)
+            )
         for owner, key_id, sealed in mirror.rows(SIGN_INS):
             flow = json.loads(
-                vault.open(SealingContext(SealedColumn.SIGN_IN, owner), Sealed(key_id, sealed))
+                vault.open(
+                    SealingContext(SealedColumn.SIGN_IN, owner), SealedSecret(key_id, sealed)
+                )
             )
             yield from (flow["code_verifier"], flow["nonce"])
         database.close()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localdev.http_server import Request, Response, Server
-from mailsync.model import Access
+from mailsync.model import AccessToken
 from mailsync.providers.graph.messages import SELECTED
 from mailsync.providers.graph.provider import GraphMailbox
 
@@ -40,10 +40,10 @@ class TwoTokens:
     def __init__(self) -> None:
         self.renewed = 0
 
-    def current(self) -> Access:
-        return Access(f"token-{self.renewed}", datetime.now(UTC) + timedelta(hours=1))
+    def current(self) -> AccessToken:
+        return AccessToken(f"token-{self.renewed}", datetime.now(UTC) + timedelta(hours=1))
 
-    def renew(self, refused: Access) -> Access:
+    def renew(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         return self.current()
 

@@ -8,7 +8,7 @@ import pytest
 
 from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import FolderListing, KnownFolder, RemoteId, Role, TreeReading
+from mailsync.model import FolderListing, RemoteId, Role, StoredFolder, TreeReadingDepth
 from mailsync.providers.graph.folders import PARENTS_PER_CHECK
 from mailsync.providers.graph.http import BATCH_LIMIT
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
@@ -46,7 +46,7 @@ def children(*folders: dict[str, object]) -> Item:
     return 200, shown(*folders)
 
 
-def known(**parents: str | None) -> list[KnownFolder]:
+def known(**parents: str | None) -> list[StoredFolder]:
     """Known folders by their ids, each with its parent; `inbox` has its role."""
     return [
         a_known_folder(
@@ -87,7 +87,7 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders((), TreeReading.WHOLE)
+    found = graph.mailbox.list_folders((), TreeReadingDepth.WHOLE)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
     assert [each.hidden for each in found.folders] == [False, False, False, True]
@@ -104,7 +104,7 @@ def test_a_tree_that_is_known_is_listed_in_one_request(graph: ScriptedGraph) -> 
         page(folder("inbox"), folder("a", childFolderCount=1), folder("b", "a"), search)
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReadingDepth.QUICK)
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a"}
     assert asked(graph) == ["/delta"]
@@ -117,7 +117,9 @@ def test_children_that_the_feed_does_not_name_are_listed(graph: ScriptedGraph) -
         batch(children(folder("b", "a"), folder("c", "a"))),
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a", c="a"), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(
+        known(inbox=None, a=None, b="a", c="a"), TreeReadingDepth.QUICK
+    )
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a", "c": "a"}
     assert asked(graph) == ["/delta", "/a/childFolders"]
@@ -134,7 +136,7 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReading.THOROUGH)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.THOROUGH)
 
     assert tree(found) == {"inbox": None, "a": None, "h": None, "hh": "a"}
 
@@ -143,7 +145,7 @@ def test_roles_are_asked_for_only_when_a_folder_is_new(graph: ScriptedGraph) -> 
     roles: list[Item] = [(200, {"id": "inbox"}), *[GONE] * 5, (200, {"id": "b"})]
     graph.answers = [page(folder("inbox"), folder("b")), batch(*roles)]
 
-    found = graph.mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None), TreeReadingDepth.QUICK)
 
     assert [each.role for each in found.folders] == [Role.INBOX, Role.OUTBOX]
 
@@ -157,7 +159,7 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
 
     whole, quick = (
         graph.mailbox.list_folders(known(inbox=None, a=None), reading)
-        for reading in (TreeReading.WHOLE, TreeReading.QUICK)
+        for reading in (TreeReadingDepth.WHOLE, TreeReadingDepth.QUICK)
     )
 
     assert [each.role for each in whole.folders] == [Role.INBOX, Role.SENT]
@@ -176,7 +178,7 @@ def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(graph: Scripted
         batch((200, {"id": "a"}), (200, {"id": "b"})),
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None), TreeReadingDepth.QUICK)
 
     assert [each.role for each in found.folders] == [Role.INBOX, Role.ARCHIVE, Role.OUTBOX]
 
@@ -193,7 +195,7 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     graph.answers = [page(*listed), batch(*by_id), retried, retried]
 
     found = graph.mailbox.list_folders(
-        known(inbox=None, a=None, b=None, c=None, h=None), TreeReading.QUICK
+        known(inbox=None, a=None, b=None, c=None, h=None), TreeReadingDepth.QUICK
     )
 
     assert found.gone == {"a"}
@@ -211,7 +213,7 @@ def test_a_folder_is_gone_only_by_the_answers_that_say_so(
 ) -> None:
     graph.answers = [page(folder("inbox")), batch(refused)]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.QUICK)
 
     assert found.gone == frozenset()
     assert "a" in found.failures or "a" in found.omitted
@@ -223,7 +225,7 @@ def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is
     deleted: list[Item] = [(200, folder("a", "elsewhere")), (200, folder("b", "a"))]
     graph.answers = [page(folder("inbox")), batch(*deleted)]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReadingDepth.QUICK)
 
     assert found.gone == {"a", "b"}
     assert tree(found) == {"inbox": None}
@@ -245,7 +247,7 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
     ]
 
     found = graph.mailbox.list_folders(
-        known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"), TreeReading.WHOLE
+        known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"), TreeReadingDepth.WHOLE
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
@@ -258,7 +260,7 @@ def test_a_folder_without_a_count_has_failed_and_is_shown(graph: ScriptedGraph, 
     uncounted = folder("a") | {name: None}
     graph.answers = [page(folder("inbox"), uncounted), batch((200, uncounted))]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.QUICK)
 
     assert found.failures.keys() == {"a"}
     assert tree(found) == {"inbox": None, "a": None}
@@ -274,7 +276,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     items = {each: children(folder(f"c{each}", each)) for each in names}
 
     graph.answers = [NO_FEED, top, batch(*(items[each] for each in names[:1:-1]))]
-    quick = graph.mailbox.list_folders(ids, TreeReading.QUICK)
+    quick = graph.mailbox.list_folders(ids, TreeReadingDepth.QUICK)
     assert asked(graph)[2:] == [f"/{each}/childFolders" for each in names[:1:-1]]
     assert not quick.is_whole
     assert not {"cp00", "cp01"} & tree(quick).keys()
@@ -283,7 +285,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     first, rest = names[:BATCH_LIMIT], names[BATCH_LIMIT:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]
     graph.answers = [NO_FEED, top, *parts]
-    whole = graph.mailbox.list_folders(ids, TreeReading.WHOLE)
+    whole = graph.mailbox.list_folders(ids, TreeReadingDepth.WHOLE)
     assert whole.is_whole
     assert len(whole.folders) == len(ids)
 
@@ -304,7 +306,7 @@ def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
     ]
 
     with pytest.raises(ProviderThrottled) as raised:
-        graph.mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReading.WHOLE)
+        graph.mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReadingDepth.WHOLE)
     assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 
 
@@ -312,11 +314,11 @@ def test_without_any_list_no_tree_is_known(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(500, "InternalServerError")]
 
     with pytest.raises(ProviderUnavailable):
-        graph.mailbox.list_folders(known(inbox=None, a=None), TreeReading.QUICK)
+        graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.QUICK)
 
 
 def test_a_feed_without_end_is_no_feed(graph: ScriptedGraph) -> None:
     graph.answers = [page(folder("inbox"), more=f"{graph.url}/me/mailFolders?again")]
 
     with pytest.raises(ProviderUnavailable, match="without end"):
-        graph.mailbox.list_folders(known(inbox=None), TreeReading.QUICK)
+        graph.mailbox.list_folders(known(inbox=None), TreeReadingDepth.QUICK)

@@ -10,7 +10,7 @@ from mailsync.model import (
     Cursor,
     FolderId,
     FolderRef,
-    Gone,
+    GoneMessage,
     IdListing,
     Message,
     RemoteEntry,
@@ -78,7 +78,7 @@ def test_throttled_items_of_a_batch_are_asked_once_more(graph: ScriptedGraph) ->
 
     gone, message = graph.mailbox.fetch_messages(messages("m1", "m2"))
 
-    assert gone == Gone(RemoteId("m1"))
+    assert gone == GoneMessage(RemoteId("m1"))
     assert isinstance(message, Message)
     assert len(json.loads(graph.requests[-1].body)["requests"]) == 1
 
@@ -95,7 +95,7 @@ def test_items_of_a_batch_that_refuse_the_token_are_asked_again_with_a_new_one(
     gone, kept, *others = graph.mailbox.fetch_messages(messages("1", "2", "3", "4"))
 
     assert isinstance(kept, Message)
-    assert [gone, *others] == [Gone(RemoteId(each)) for each in ("1", "3", "4")]
+    assert [gone, *others] == [GoneMessage(RemoteId(each)) for each in ("1", "3", "4")]
     sent = [each.headers["Authorization"] for each in graph.requests]
     assert sent == ["Bearer token-0", "Bearer token-1"]
     asked = [each["url"] for each in json.loads(graph.requests[1].body)["requests"]]
@@ -144,7 +144,7 @@ def test_a_message_that_cannot_be_read_does_not_stop_the_others(graph: ScriptedG
 
     causes = [each.cause for each in bad if isinstance(each, Unreadable)]
     assert causes == ["corrupt", "malformed", "other_id"]
-    assert gone == Gone(RemoteId("m4"))
+    assert gone == GoneMessage(RemoteId("m4"))
     assert isinstance(good, Message)
 
 

@@ -14,7 +14,7 @@ from mailsync.model import (
     PartialChange,
     RemoteEntry,
     RemoteId,
-    Removal,
+    RemovedMessage,
     Unreadable,
     Upsert,
 )
@@ -99,7 +99,7 @@ def test_a_draft_without_a_sender_is_whole() -> None:
 
 @pytest.mark.parametrize("read", [read_change, read_lean_change])
 def test_a_removed_message_needs_no_more_than_its_id(read: Callable[[Any], Change]) -> None:
-    assert read({"id": "m1", "@removed": {"reason": "deleted"}}) == Removal(RemoteId("m1"))
+    assert read({"id": "m1", "@removed": {"reason": "deleted"}}) == RemovedMessage(RemoteId("m1"))
 
 
 LEAN: dict[str, Any] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Response
-from mailsync.credentials import FixedAccess
+from mailsync.credentials import FixedAccessToken
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -22,7 +22,7 @@ from mailsync.model import (
     PartialChange,
     RemoteEntry,
     RemoteId,
-    Removal,
+    RemovedMessage,
     Upsert,
 )
 from mailsync.providers import FeedFailed
@@ -94,7 +94,7 @@ def test_changes_keep_their_order(graph: ScriptedGraph) -> None:
 
     changes = graph.mailbox.fetch_page(INBOX, None, limit=5).changes
 
-    assert changes[0] == Removal(RemoteId("m1"))
+    assert changes[0] == RemovedMessage(RemoteId("m1"))
     assert isinstance(changes[1], Upsert)
     assert changes[1].message.subject == "\ud83d half"
 
@@ -173,7 +173,7 @@ def test_a_renewed_token_that_is_refused_too_is_an_outage(graph: ScriptedGraph) 
 def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
     graph: ScriptedGraph,
 ) -> None:
-    too_new = FixedAccess(TwoTokens().current())
+    too_new = FixedAccessToken(TwoTokens().current())
     graph.answers = [refusal(401, "InvalidAuthenticationToken")]
 
     with (

@@ -12,17 +12,17 @@ from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import CursorExpired, FolderGone, ProviderThrottled, ProviderUnavailable
 from mailsync.model import (
-    Access,
+    AccessToken,
     Cursor,
     FolderId,
     FolderRef,
-    Gone,
+    GoneMessage,
     Message,
     PartialChange,
     RemoteId,
-    Removal,
+    RemovedMessage,
     Role,
-    TreeReading,
+    TreeReadingDepth,
     Upsert,
 )
 from mailsync.providers.graph.provider import GraphMailbox
@@ -33,12 +33,12 @@ BO = Address("Bo", "bo@example.org")
 
 class FixedToken:
     def __init__(self, token: str) -> None:
-        self._access = Access(token, NOW)
+        self._access = AccessToken(token, NOW)
 
-    def current(self) -> Access:
+    def current(self) -> AccessToken:
         return self._access
 
-    def renew(self, refused: Access) -> Access:
+    def renew(self, refused: AccessToken) -> AccessToken:
         return self._access
 
 
@@ -122,7 +122,7 @@ def test_a_moved_message_keeps_its_id_and_names_its_new_folder(ann: Ann) -> None
     archived, _ = ann.walk("archive")
 
     assert isinstance(arrival, Upsert)
-    assert departure == Removal(arrival.message.remote_id)
+    assert departure == RemovedMessage(arrival.message.remote_id)
     assert set(upserted(archived)) == {arrival.message.remote_id}
     [found] = ann.here.fetch_messages([arrival.message.remote_id])
     assert isinstance(found, Message)
@@ -156,7 +156,7 @@ def test_folders_of_all_levels_come_with_their_roles_and_counts(ann: Ann) -> Non
     outer = ann.there.folders.create("Outer")
     inner = ann.there.folders.create("Inner", parent=outer.id, hidden=True)
 
-    listing = ann.here.list_folders((), TreeReading.THOROUGH)
+    listing = ann.here.list_folders((), TreeReadingDepth.THOROUGH)
     found = {each.remote_id: each for each in listing.folders}
 
     inbox = found[ann.folder("inbox").remote_id]
@@ -182,7 +182,7 @@ def test_unknown_and_known_messages_are_told_apart(ann: Ann) -> None:
 
     gone, message = ann.here.fetch_messages([unknown, entry.remote_id])
 
-    assert gone == Gone(unknown)
+    assert gone == GoneMessage(unknown)
     assert isinstance(message, Message)
 
 

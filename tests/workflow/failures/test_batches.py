@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from mailsync.model import AccountId
-from mailsync.runs.batches import BATCH, Batches
+from mailsync.runs.batches import MAILBOXES_PER_BATCH, CheckBatchInvoker
 from mailsync.store.check_store import CheckStore
 from mailsync.store.queue_store import QueueStore
 from mailsync.sync import batch
-from mailsync.sync.batch import MIN_TIME_S, sync_accounts
+from mailsync.sync.batch import MIN_TIME_PER_CHECK_S, sync_accounts
 from mailsync.sync.check import Worker
 from tests.workflow.failures.world import World
 
@@ -53,8 +53,8 @@ def one_worker(claimed: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return claimed
 
 
-def waking(world: World, accepts: int) -> tuple[Batches, Lambda]:
-    batches, host = Batches(QueueStore(world.database), "arn"), Lambda(accepts)
+def waking(world: World, accepts: int) -> tuple[CheckBatchInvoker, Lambda]:
+    batches, host = CheckBatchInvoker(QueueStore(world.database), "arn"), Lambda(accepts)
     named: Any = batches
     named._client = host
     return batches, host
@@ -63,9 +63,9 @@ def waking(world: World, accepts: int) -> tuple[Batches, Lambda]:
 def test_mailboxes_are_handed_out_in_batches(claimed: World) -> None:
     batches, host = waking(claimed, accepts=9)
 
-    assert batches.invoke_async([claimed.account_id] * (2 * BATCH + 1)) == 3
+    assert batches.invoke_async([claimed.account_id] * (2 * MAILBOXES_PER_BATCH + 1)) == 3
 
-    assert [len(each) for each in host.events] == [BATCH, BATCH, 1]
+    assert [len(each) for each in host.events] == [MAILBOXES_PER_BATCH, MAILBOXES_PER_BATCH, 1]
     assert claimed.one(IS_DUE) == [False]
 
 
@@ -73,14 +73,14 @@ def test_what_lambda_refuses_is_due_again_at_once(claimed: World) -> None:
     batches, host = waking(claimed, accepts=1)
 
     with pytest.raises(Refused):
-        batches.invoke_async([NOBODY] * BATCH + [claimed.account_id])
+        batches.invoke_async([NOBODY] * MAILBOXES_PER_BATCH + [claimed.account_id])
 
     assert len(host.events) == 1
     assert claimed.one(IS_DUE) == [True]
 
 
 def test_a_mailbox_for_which_no_time_is_left_is_due_again_at_once(one_worker: World) -> None:
-    tally = sync_accounts([one_worker.account_id], remaining_s=lambda: MIN_TIME_S - 1)
+    tally = sync_accounts([one_worker.account_id], remaining_s=lambda: MIN_TIME_PER_CHECK_S - 1)
 
     assert tally.outcomes == {"putBack": 1}
     assert one_worker.one(IS_DUE) == [True]

@@ -178,7 +178,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
 ) -> None:
     """A look at it would outlast its function, and take the other mailboxes with it."""
     synced.remote.deliver(a_mail("new"))
-    monkeypatch.setattr(check_step, "MAX_FOLDERS", 3)
+    monkeypatch.setattr(check_step, "MAX_FOLDERS_PER_CHECKED_MAILBOX", 3)
 
     checked = synced.check()
 
@@ -335,7 +335,7 @@ def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None
     [[folder]] = synced.rows("SELECT id FROM mailsync.email_folders WHERE role = 'archive'")
     choices = {} if paused else {folder: False}
 
-    happens = lambda: ControlStore(synced.database).change(own, paused, choices)  # noqa: E731
+    happens = lambda: ControlStore(synced.database).change_account(own, paused, choices)  # noqa: E731
     assert in_the_middle(synced, happens) is Outcome.BUSY
 
     assert synced.one(STAMPS)[:2] == [False, False]

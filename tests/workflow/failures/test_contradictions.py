@@ -64,7 +64,7 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(world: World) -> N
     assert world.sync() == "completed"
 
     assert world.rows(DIFFERENCES) == [[kept, "surplus"]]
-    assert BacklogStore(world.database).now().contradicted == 1
+    assert BacklogStore(world.database).measure().contradicted == 1
     assert kept in world.stored()
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from mailsync.api.sync_status import to_view
+from mailsync.api.sync_status import to_sync_status_view
 from mailsync.model import RunId
 from mailsync.store.account_store import AccountStore
 from mailsync.store.history_store import HistoryStore
@@ -38,7 +38,7 @@ def test_it_is_said_in_the_run_the_status_and_the_account(world: World) -> None:
     assert status
     assert account
     told = "still differs from the provider (folders: 1, messages: 1)"
-    shown = to_view(status, datetime.now(UTC))
+    shown = to_sync_status_view(status, datetime.now(UTC))
     assert shown.last_error
     assert told in shown.last_error.message
     assert (shown.sync_status, shown.next_retry_at) == ("failed", account.row.next_sync_at)
@@ -54,7 +54,7 @@ def test_a_wrong_count_of_the_provider_is_shown_beside_it(world: World) -> None:
     status = StatusStore(world.database).status(world.account_id, "ann")
 
     assert status
-    shown = to_view(status, datetime.now(UTC))
+    shown = to_sync_status_view(status, datetime.now(UTC))
     inbox = next(each for each in shown.folders if each.role == "inbox")
     assert (inbox.remote_total, inbox.total, inbox.count_offset) == (15, 12, 3)
     assert shown.sync_progress == shown.sync_total == 36

@@ -23,8 +23,8 @@ def folder_ids(world: World) -> dict[str, int]:
 def choose(world: World, selected: bool, name: str = "Archive") -> None:
     number = FolderId(folder_ids(world)[name])
     own = AccountOfCaller(world.account_id, "ann")
-    change = ControlStore(world.database).change(own, None, {number: selected})
-    assert not change.unknown
+    change = ControlStore(world.database).change_account(own, None, {number: selected})
+    assert not change.unknown_folder_ids
 
 
 def mirrors_all_but(world: World, name: str = "archive") -> bool:

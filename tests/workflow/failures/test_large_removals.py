@@ -6,7 +6,7 @@ from mailsync.model import RemoteId, RunId, RunRef, SyncType
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.removal_store import Removal, RemovalStore, removal_of
+from mailsync.store.removal_store import HiddenMail, RemovalStore, hidden_mail_of_account
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
 
@@ -32,12 +32,12 @@ def delete(world: World, *, leave: int) -> None:
         world.remote.delete_permanently(message.immutable_id)
 
 
-def removal(world: World) -> Removal:
+def removal(world: World) -> HiddenMail:
     with world.database.transaction() as tx:
-        return removal_of(tx, world.account_id)
+        return hidden_mail_of_account(tx, world.account_id)
 
 
-def confirm(world: World) -> Removal | None:
+def confirm(world: World) -> HiddenMail | None:
     own = AccountOfCaller(world.account_id, "ann")
     return ControlStore(world.database).confirm_removal(own)
 
@@ -101,7 +101,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(world: World) -> None:
     others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
     folders.save(run, [], others)
     removals = RemovalStore(world.database)
-    gone: tuple[RemoteId, ...] = removals.due(run, "", 100)
+    gone: tuple[RemoteId, ...] = removals.message_ids_due_for_confirmation(run, "", 100)
 
     removals.confirm_gone(run, gone, removals.begin(run).wait_s)
 

@@ -11,7 +11,7 @@ from mailsync.errors import AccessRevoked
 from mailsync.providers.graph import http as graph_http
 from mailsync.sync import store_page
 from mailsync.sync.check import Outcome
-from mailsync.sync.store_page import PAGE_SIZE
+from mailsync.sync.store_page import DEFAULT_PAGE_SIZE
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
 
@@ -116,7 +116,7 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
 ) -> None:
     """Row 24: never shorter than asked for, longer each time."""
     inbox = world.remote.folders.find("inbox").id
-    for _ in range(PAGE_SIZE):
+    for _ in range(DEFAULT_PAGE_SIZE):
         world.remote.deliver(a_mail())
     refused: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
     world.inject_fault(f"{inbox}/messages/delta", **refused, retry_after=2.128, times=2)

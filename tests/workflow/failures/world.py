@@ -22,7 +22,7 @@ from localdev.simulators.mailbox import Mailbox as RemoteMailbox
 from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.errors import MailsyncError
-from mailsync.model import Access, Account, AccountId, RunId, SyncType
+from mailsync.model import AccessToken, Account, AccountId, RunId, SyncType
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
@@ -59,12 +59,12 @@ class SimulatedAccess:
         self.refusal: MailsyncError | None = None
         self._access = self._issue(lifetime_s=3600)
 
-    def current(self) -> Access:
+    def current(self) -> AccessToken:
         if self.refusal:
             raise self.refusal
         return self._access
 
-    def renew(self, refused: Access) -> Access:
+    def renew(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         self._access = self._issue(lifetime_s=3600)
         return self.current()
@@ -72,9 +72,9 @@ class SimulatedAccess:
     def expire(self) -> None:
         self._access = self._issue(lifetime_s=-60)
 
-    def _issue(self, *, lifetime_s: int) -> Access:
+    def _issue(self, *, lifetime_s: int) -> AccessToken:
         token = self._simulators.access_token(self._remote, lifetime_s=lifetime_s)
-        return Access(token, datetime.now(UTC) + timedelta(seconds=lifetime_s))
+        return AccessToken(token, datetime.now(UTC) + timedelta(seconds=lifetime_s))
 
 
 @dataclass
@@ -114,7 +114,7 @@ class World:
             patch.setattr(module, "open_database", self._open_database, raising=False)
         patch.setattr(mailbox, "load_settings", lambda: self.settings)
         patch.setattr(mailbox, "open_vault", self._open_vault)
-        patch.setattr(mailbox, "open_access", lambda *_: self.access)
+        patch.setattr(mailbox, "open_stored_access_token", lambda *_: self.access)
         patch.setattr(mailbox, "open_provider", self._open_provider)
 
     def forget_keys(self) -> None:

@@ -20,7 +20,7 @@ from mailsync.providers.graph.messages import ENTRY_SELECTED, LEAN_SELECTED, SEL
 
 
 class Feed(Enum):
-    """The feeds of a folder; the value is the word in a cursor."""
+    """The kinds of feeds by which a folder is read; the value is the word in a cursor."""
 
     DELTA = ""
     LEAN_DELTA = "lean "
@@ -33,7 +33,7 @@ class Feed(Enum):
 
     @property
     def is_lean(self) -> bool:
-        """Whether entries only name messages, which are then fetched by id."""
+        """Return whether the feed has no bodies, so that each message is fetched by id."""
         return self in (Feed.LEAN_DELTA, Feed.LEAN_LIST)
 
     @property
@@ -58,7 +58,11 @@ END_OF_LIST = Cursor(f"{_prefix(Feed.DELTA)}listed")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A path below the base URL, and the feed whose page it is."""
+    """A link to one page of a feed.
+
+    path: path of the page, relative to the base URL of Graph.
+    feed: kind of the feed.
+    """
 
     path: str
     feed: Feed = Feed.DELTA

@@ -20,22 +20,22 @@ from mailsync.errors import (
 )
 
 
-class Target(Enum):
-    """What a request named; the meaning of an error depends on it."""
+class RequestTarget(Enum):
+    """What a request named: the mailbox or a stored link. The meaning of an error depends on it."""
 
     MAILBOX = "the mailbox"
     CURSOR = "a stored link of a folder"
 
 
-NO_RESPONSE = 0
+NO_RESPONSE_STATUS = 0
 """The status of a response that did not arrive, or not completely."""
-TOO_LARGE = -1
+TOO_LARGE_STATUS = -1
 """The status of a response that exceeds the memory limit; it was not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphResponse:
-    """The response to a request or to one item of a batch; `body` is empty if it was not JSON."""
+    """The response to one request or to one item of a batch; `body` is empty if it is not JSON."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -50,27 +50,28 @@ class GraphResponse:
         return self.status in (429, 509) or (self.status == 503 and self.retry_after_s is not None)
 
     @property
-    def is_crowded(self) -> bool:
-        """Whether too many requests to the mailbox were in flight at once, those of other apps
-        included."""
+    def exceeds_concurrency(self) -> bool:
+        """Return whether Graph rejected the request because too many others to the mailbox were in
+        flight."""
         error = self.body.get("error")
         message = error.get("message") if isinstance(error, Mapping) else None
         return self.status == 429 and "concurrency" in str(message).lower()
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same request may succeed in a moment."""
-        failed = self.status >= 500 or self.status == NO_RESPONSE
-        return self.throttled or (failed and self.code not in UNREADABLE)
+        """Return whether the same request may succeed if it is repeated soon."""
+        failed = self.status >= 500 or self.status == NO_RESPONSE_STATUS
+        return self.throttled or (failed and self.code not in UNREADABLE_CAUSE_BY_CODE)
 
     @property
-    def may_be_its_message(self) -> bool:
-        """Whether this failed response, one message, may have failed because of that message."""
-        return self.status == TOO_LARGE or (self.is_transient and not self.throttled)
+    def may_be_caused_by_message(self) -> bool:
+        """Return whether the requested message may have caused the error, instead of the
+        mailbox."""
+        return self.status == TOO_LARGE_STATUS or (self.is_transient and not self.throttled)
 
     @property
     def code(self) -> str:
-        """The error code; empty without one."""
+        """Return Graph's error code; empty if the response has none."""
         error = self.body.get("error")
         code = error.get("code") if isinstance(error, Mapping) else None
         return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
@@ -99,7 +100,7 @@ _SENTENCES = {
     "ErrorInvalidUser": "the mailbox does not exist",
 }
 
-UNREADABLE = {
+UNREADABLE_CAUSE_BY_CODE = {
     "ErrorCorruptData": "corrupt",
     "ErrorInvalidRecipients": "invalid_recipients",
     "ErrorCannotOpenFileAttachment": "attachment_unreadable",
@@ -126,12 +127,12 @@ def is_gone(response: GraphResponse) -> bool:
     return (response.status, response.code) in _GONE
 
 
-def to_error(response: GraphResponse, target: Target) -> MailsyncError:
-    """Return the error that a failed response stands for."""
+def to_error(response: GraphResponse, target: RequestTarget) -> MailsyncError:
+    """Return the MailsyncError for a failed response of Graph."""
     said = f"Microsoft Graph answered {response.status} {response.code or 'without a code'}"
-    if response.status == NO_RESPONSE:
+    if response.status == NO_RESPONSE_STATUS:
         said = "Microsoft Graph sent no whole response"
-    elif response.status == TOO_LARGE:
+    elif response.status == TOO_LARGE_STATUS:
         said = "Microsoft Graph sent more at once than can be held in memory"
     if response.throttled:
         return ProviderThrottled(
@@ -153,7 +154,7 @@ def to_error(response: GraphResponse, target: Target) -> MailsyncError:
     return ProviderRejected(f"{said}: {sentence}.")
 
 
-def _is_expired(response: GraphResponse, target: Target) -> bool:
+def _is_expired(response: GraphResponse, target: RequestTarget) -> bool:
     """A stored link is the whole request, so a 400 can only mean the link.
 
     A new full sync finds another way into a full mailbox.
@@ -161,7 +162,7 @@ def _is_expired(response: GraphResponse, target: Target) -> bool:
     if response.code.lower() in _EXPIRED or response.status == 410:
         return True
     refused = response.status == 400 or response.code == QUOTA_EXCEEDED
-    return target is Target.CURSOR and refused
+    return target is RequestTarget.CURSOR and refused
 
 
 def _not_found(said: str, response: GraphResponse) -> MailsyncError:

@@ -17,26 +17,26 @@ from mailsync.log import logger
 from mailsync.model import (
     PERMANENT_ROLES,
     FolderListing,
-    KnownFolder,
     RemoteFolder,
     RemoteId,
     Role,
-    TreeReading,
+    StoredFolder,
+    TreeReadingDepth,
 )
-from mailsync.providers.graph.errors import GraphResponse, Target, is_gone, to_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, is_gone, to_error
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import read_id
 from mailsync.providers.graph.responses import read_list
 
 Json = Mapping[str, Any]
-MAX_COUNT = 2**31
+MAX_MESSAGE_COUNT = 2**31
 """The largest value of the column that stores a count, exclusive."""
 
-PAGE_FOLDERS = 200
+FOLDERS_PER_PAGE = 200
 PARENTS_PER_CHECK = 20
 """Parents whose children a QUICK reading lists where the delta feed of folders does not help."""
 _MAX_PAGES = 100
-_FIRST_PAGE = f"?includeHiddenFolders=true&$top={PAGE_FOLDERS}"
+_FIRST_PAGE = f"?includeHiddenFolders=true&$top={FOLDERS_PER_PAGE}"
 _FAULTS = (ProviderUnavailable, ProviderRejected, CursorExpired)
 _SEARCH_FOLDER = "#microsoft.graph.mailSearchFolder"
 _OTHER_FOLDER = "Microsoft Graph returned another folder than the one requested; trying again."
@@ -53,11 +53,11 @@ _ALIASES = {
 
 
 def read_folders(
-    graph: GraphClient, known: Sequence[KnownFolder], reading: TreeReading
+    graph: GraphClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
 ) -> FolderListing:
-    """Return every folder except search folders.
+    """Return every folder of the mailbox except search folders.
 
-    known: the folders of the last reading, the most important first.
+    known: the stored folders, those with the most recent change first.
 
     Raises:
         ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.
@@ -73,7 +73,7 @@ class _Tree:
     """The folder tree while it is read: the entries so far, by folder id."""
 
     def __init__(
-        self, graph: GraphClient, known: Sequence[KnownFolder], reading: TreeReading
+        self, graph: GraphClient, known: Sequence[StoredFolder], reading: TreeReadingDepth
     ) -> None:
         self._graph = graph
         self._known = {folder.ref.remote_id: folder for folder in known}
@@ -87,7 +87,7 @@ class _Tree:
 
     def read_lists(self) -> None:
         is_flat = self._read_feed()
-        if not is_flat or self._reading is not TreeReading.QUICK:
+        if not is_flat or self._reading is not TreeReadingDepth.QUICK:
             self._read_top_level(may_fail=is_flat)
         while parents := self._parents(is_flat):
             self._read_children(parents)
@@ -100,15 +100,15 @@ class _Tree:
         """
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
-        needed = {Role.INBOX} if self._reading is TreeReading.QUICK else set(_ALIASES.values())
-        is_known = needed <= set(known.values()) and self._reading is not TreeReading.THOROUGH
+        needed = {Role.INBOX} if self._reading is TreeReadingDepth.QUICK else set(_ALIASES.values())
+        is_known = needed <= set(known.values()) and self._reading is not TreeReadingDepth.THOROUGH
         if is_known and shown <= known.keys():
             return known
         paths = [f"{self._graph.mailbox}/mailFolders/{alias}?$select=id" for alias in _ALIASES]
         roles: dict[RemoteId, Role] = {}
         for role, response in zip(_ALIASES.values(), self._graph.get_batch(paths), strict=True):
             if response.throttled:
-                raise to_error(response, Target.MAILBOX)
+                raise to_error(response, RequestTarget.MAILBOX)
             if response.ok and isinstance(remote_id := response.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
         # An alias that did not response leaves the role where it was.
@@ -146,9 +146,9 @@ class _Tree:
         for _ in range(_MAX_PAGES):
             if path is None:
                 return True
-            response = self._graph.get(path, page_size=PAGE_FOLDERS)
+            response = self._graph.get(path, page_size=FOLDERS_PER_PAGE)
             if response.throttled:
-                raise to_error(response, Target.MAILBOX)
+                raise to_error(response, RequestTarget.MAILBOX)
             try:
                 path = self._add(response)
             except _FAULTS as fault:
@@ -183,12 +183,12 @@ class _Tree:
             for remote_id, entry in self._entries.items()
             if remote_id not in self._asked
             and (
-                self._reading is TreeReading.THOROUGH
+                self._reading is TreeReadingDepth.THOROUGH
                 or _child_count(entry) > listed.get(remote_id, 0)
                 or (not is_flat and (_child_count(entry) > 0 or remote_id in known))
             )
         ]
-        if is_flat or self._reading is not TreeReading.QUICK:
+        if is_flat or self._reading is not TreeReadingDepth.QUICK:
             return parents
         return self._parents_with_a_turn(parents, known)
 
@@ -212,7 +212,7 @@ class _Tree:
             following = {}
             for parent, response in zip(paths.values(), responses, strict=True):
                 if response.throttled:
-                    raise to_error(response, Target.MAILBOX)
+                    raise to_error(response, RequestTarget.MAILBOX)
                 try:
                     if link := self._add(response):
                         following[link] = parent
@@ -230,7 +230,7 @@ class _Tree:
                 folders.
         """
         if not response.ok:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         for entry in read_list(response, "value"):
             if "@removed" not in entry:
                 remote_id = read_id(entry)
@@ -247,7 +247,7 @@ class _Tree:
             are not at fault for lacking it.
         """
         if response.throttled:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         was_listed = self._entries.pop(remote_id, None)
         if remote_id in self._gone:
             self._failures.pop(remote_id, None)
@@ -258,7 +258,9 @@ class _Tree:
             if was_listed is None and not is_hidden and not is_unlisted:
                 self._omitted.add(remote_id)
         else:
-            sentence = _OTHER_FOLDER if response.ok else str(to_error(response, Target.MAILBOX))
+            sentence = (
+                _OTHER_FOLDER if response.ok else str(to_error(response, RequestTarget.MAILBOX))
+            )
             self._failures.setdefault(remote_id, sentence)
             if was_listed:
                 self._entries[remote_id] = was_listed
@@ -308,7 +310,7 @@ class _Tree:
             )
 
 
-def _below(parents: Iterable[RemoteId], known: Iterable[KnownFolder]) -> set[RemoteId]:
+def _below(parents: Iterable[RemoteId], known: Iterable[StoredFolder]) -> set[RemoteId]:
     """Return the known folders below these parents, at all levels."""
     children: dict[RemoteId | None, list[RemoteId]] = {}
     for folder in known:
@@ -338,4 +340,4 @@ def _child_count(entry: Json) -> int:
 def _count(entry: Json, name: str) -> int | None:
     """Return a count, or None for a value that is none; Graph sends some negative counts."""
     count = entry.get(name)
-    return count if isinstance(count, int) and abs(count) < MAX_COUNT else None
+    return count if isinstance(count, int) and abs(count) < MAX_MESSAGE_COUNT else None

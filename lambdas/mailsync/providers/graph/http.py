@@ -1,30 +1,36 @@
 """Send requests to Microsoft Graph: one connection, one access token, one base URL.
 
-Every request has a path relative to the base URL, as have links that Graph returned, so no link can
-send the access token to another host. Each request carries `Prefer: IdType="ImmutableId"`: a single
-request without the header would mix two kinds of ids (Microsoft Graph docs, "Obtain immutable
-identifiers for Outlook resources").
+Every request has a path relative to the base URL, also for links that Graph returned, so no link
+can send the access token to another host. Each request has the header `Prefer:
+IdType="ImmutableId"`: a request without it would mix two kinds of ids (Microsoft Graph docs,
+"Obtain immutable identifiers for Outlook resources").
 """
 
 import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from mailsync.decisions.budget import MAX_PAUSE_S
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count
-from mailsync.model import Access
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_metric
+from mailsync.model import AccessToken
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import NO_RESPONSE, TOO_LARGE, GraphResponse, Target, to_error
+from mailsync.providers.graph.errors import (
+    NO_RESPONSE_STATUS,
+    TOO_LARGE_STATUS,
+    GraphResponse,
+    RequestTarget,
+    to_error,
+)
 from mailsync.providers.graph.responses import read_item, read_list, read_response
+from mailsync.providers.graph.urls import split_url, url_origin
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
@@ -46,7 +52,6 @@ _CONNECT_TIMEOUT_S = 10.0
 _DENIED_PAUSE_S = 1.0
 # For failures that name none, such as items of a batch (outlook-dev-docs #144).
 _DEFAULT_PAUSE_S = 2.0
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +67,22 @@ class _Request:
 
 
 class GraphClient:
-    """A client for one mailbox; not thread-safe.
+    """An HTTP client for one mailbox; not thread-safe.
 
     mailbox: the mailbox in paths, `/me` or `/users/ID`.
-    budget: for pauses before retries of throttled and failed requests. A listing of many requests
-        must not restart because of one of them.
+    budget: seconds for pauses before retries of throttled and failed requests.
     on_request: called with the quota cost of each call; a batch of n requests costs n.
-    timeout_s: for a single read from the connection.
-    max_in_flight: concurrent requests. It falls, never below 1, where Graph rejects requests as too
-        many at once.
-    limit_bytes: for each response; `RESPONSE_LIMIT_BYTES` by default.
-    memory: the share of memory that responses are taken from; `close` releases it.
+    timeout_s: time limit of a single read from the connection.
+    max_in_flight: concurrent requests. The client lowers it, not below 1, if Graph rejects requests
+        as too many at once.
+    limit_bytes: maximum size of a response; `RESPONSE_LIMIT_BYTES` by default.
+    memory: memory that responses are counted against until `close`.
+    received_bytes: decompressed size of all responses so far.
 
-    `received_bytes` is the decompressed size of all responses. A response that is not complete JSON
-    has the status NO_RESPONSE.
+    A response that is not complete JSON has NO_RESPONSE_STATUS.
 
-    Every method raises AccessRevoked, ProviderThrottled (during a longer pause that Graph asked
-    for, nothing is sent) and ProviderUnavailable (also where `memory` has no room).
+    Every method raises AccessRevoked, ProviderThrottled (also without a request during a pause that
+    Graph requested) and ProviderUnavailable (also if `memory` has no room for the response).
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class GraphClient:
 
     @property
     def throttled_for_s(self) -> float:
-        """Seconds until the end of a pause that Graph asked for and that was not slept here."""
+        """Return the seconds that remain of a pause that Graph requested; 0 without one."""
         return max(0.0, self._throttled_until - time.monotonic())
 
     def close(self) -> None:
@@ -128,19 +132,21 @@ class GraphClient:
     ) -> GraphResponse:
         """Send a GET request. A failed page is not retried: a smaller page may succeed.
 
-        The response is TOO_LARGE beyond the limit, which is `MESSAGE_LIMIT_BYTES` for one message.
+        The status is TOO_LARGE_STATUS if the response exceeds the client's limit, or for one
+        message `MESSAGE_LIMIT_BYTES`.
         """
         limit_bytes = MESSAGE_LIMIT_BYTES if is_one_message else self._limit()
-        request = _Request("GET", path, {"Prefer": prefer(page_size)}, limit_bytes)
+        request = _Request("GET", path, {"Prefer": build_prefer_header(page_size)}, limit_bytes)
         return self._send_with_retries(request, retries=not page_size)
 
     def get_batch(
         self, paths: Sequence[str], *, page_size: int | None = None
     ) -> list[GraphResponse]:
-        """Get the responses in the order of the paths, 20 paths per call.
+        """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
-        Failed items are retried alone; an item that the response lacks is NO_RESPONSE. All items of
-        a batch are TOO_LARGE where the responses of this call would exceed the limit with them.
+        Failed items are retried without the others. An item that Graph did not answer has
+        NO_RESPONSE_STATUS. Items whose batch would exceed the size limit of the call have
+        TOO_LARGE_STATUS.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.
@@ -152,19 +158,19 @@ class GraphClient:
         return responses
 
     def send(self, method: str, path: str, content: Any = None) -> GraphResponse:
-        """Send a request that writes; retry it only where Graph rejected it unprocessed."""
+        """Send a request that writes; retry it only if Graph rejected it without acting on it."""
         return self._send_with_retries(
             _Request(method, path, {}, self._limit(), content), retries=False
         )
 
     def path_of(self, link: object) -> str:
-        """Return a link that Graph returned as a path below the base URL.
+        """Return the path, relative to the base URL, of a link that Graph returned.
 
         Raises:
             ProviderRejected: the link leads to another host, which would receive the access token.
         """
-        url, base = _split(link), urlsplit(self._base_url)
-        if _origin(url) != _origin(base) or not url.path.startswith(f"{base.path}/"):
+        url, base = split_url(link), split_url(self._base_url)
+        if url_origin(url) != url_origin(base) or not url.path.startswith(f"{base.path}/"):
             raise ProviderRejected(
                 "Microsoft Graph returned a link to another host than GRAPH_URL. Mailsync does not"
                 " follow it, since that host would receive the access token."
@@ -178,9 +184,11 @@ class GraphClient:
         repeat = 0
         while pauses := _pauses_s(responses, retries=page_size is None):
             refused = sum(responses[at].throttled for at in pauses)
-            if any(responses[at].is_crowded for at in pauses) or _is_share(refused, len(paths)):
+            if any(responses[at].exceeds_concurrency for at in pauses) or _is_share(
+                refused, len(paths)
+            ):
                 self.max_in_flight = max(1, self.max_in_flight - 1)
-            if not self._budget.pause(max(pauses.values()), repeat):
+            if not self._budget.try_pause(max(pauses.values()), repeat):
                 self._note_pause(responses)
                 break
             again = self._send_batches([paths[at] for at in pauses], page_size)
@@ -212,7 +220,7 @@ class GraphClient:
         return responses
 
     def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        headers = {"Prefer": prefer(page_size)}
+        headers = {"Prefer": build_prefer_header(page_size)}
         items = [
             {"id": str(place), "method": "GET", "url": path, "headers": headers}
             for place, path in enumerate(paths)
@@ -222,25 +230,27 @@ class GraphClient:
         response = (
             self._send_with_retries(request, retries=True)
             if left_bytes > 0
-            else GraphResponse(TOO_LARGE)
+            else GraphResponse(TOO_LARGE_STATUS)
         )
-        if response.status == TOO_LARGE:
+        if response.status == TOO_LARGE_STATUS:
             return [response] * len(paths)
         if not response.ok:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         found = {item.get("id"): read_item(item) for item in read_list(response, "responses")}
         _count_throttles(found.values())
         self._note_pause(found.values(), longer_than_s=MAX_PAUSE_S)
-        return [found.get(str(place), GraphResponse(NO_RESPONSE)) for place in range(len(paths))]
+        return [
+            found.get(str(place), GraphResponse(NO_RESPONSE_STATUS)) for place in range(len(paths))
+        ]
 
     def _send_with_retries(self, request: _Request, *, retries: bool) -> GraphResponse:
         response = self._send_authorized(request)
         repeat = 0
-        while self._budget.pause(_pause_s(response, retries=retries), repeat):
+        while self._budget.try_pause(_pause_s(response, retries=retries), repeat):
             repeat += 1
             response = self._send_authorized(request)
         self._note_pause([response])
-        if response.is_crowded:
+        if response.exceeds_concurrency:
             self.max_in_flight = min(self.max_in_flight, self._fewer)
         return response
 
@@ -251,7 +261,9 @@ class GraphClient:
             ProviderThrottled: a pause that Graph asked for earlier is not over.
         """
         if self.throttled_for_s:
-            raise to_error(GraphResponse(429, retry_after_s=self.throttled_for_s), Target.MAILBOX)
+            raise to_error(
+                GraphResponse(429, retry_after_s=self.throttled_for_s), RequestTarget.MAILBOX
+            )
         access = self._access.current()
         response = self._send(access, request)
         if response.status == 401:
@@ -259,7 +271,7 @@ class GraphClient:
             return self._send(renewed, request) if renewed else response
         # Too many requests at once are sometimes answered as denied instead of throttled.
         denied = response.status == 403 and response.code == "ErrorAccessDenied"
-        if denied and self._budget.pause(_DENIED_PAUSE_S, repeat=0):
+        if denied and self._budget.try_pause(_DENIED_PAUSE_S, repeat=0):
             return self._send(access, request)
         return response
 
@@ -272,25 +284,25 @@ class GraphClient:
         if pause_s > longer_than_s:
             self._throttled_until = max(self._throttled_until, time.monotonic() + pause_s)
 
-    def _renewed(self, refused: Access) -> Access | None:
+    def _renewed(self, refused: AccessToken) -> AccessToken | None:
         """Return another access token than the rejected one; None while that one is too new to be
         renewed."""
         renewed = self._access.renew(refused)
         return None if renewed.token == refused.token else renewed
 
-    def _send(self, access: Access, request: _Request) -> GraphResponse:
+    def _send(self, access: AccessToken, request: _Request) -> GraphResponse:
         request_id = str(uuid.uuid4())
         headers = {
             "Authorization": f"Bearer {access.token}",
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
-            "Prefer": prefer(None),
+            "Prefer": build_prefer_header(None),
             "client-request-id": request_id,
             **request.headers,
         }
         url = f"{self._base_url}{request.path}"
         self._on_request(request.requests)
-        count(PROVIDER_REQUESTS, request.requests)
+        count_metric(PROVIDER_REQUESTS, request.requests)
         try:
             with self._http.stream(
                 request.method, url, headers=headers, json=request.content
@@ -299,10 +311,10 @@ class GraphClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
-            return GraphResponse(NO_RESPONSE)
+            return GraphResponse(NO_RESPONSE_STATUS)
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
-            return GraphResponse(TOO_LARGE)
+            return GraphResponse(TOO_LARGE_STATUS)
         response = read_response(streamed.status_code, streamed.headers, content)
         _count_throttles([response])
         if not response.ok:
@@ -352,49 +364,35 @@ class _MemoryFull(Exception):
 
 
 def _is_share(refused: int, asked: int) -> bool:
-    """Return whether the share of rejected items shows that concurrency is the reason."""
+    """Return whether concurrency is the likely reason: a quarter of the items was rejected."""
     return 2 <= refused < asked and refused * 4 >= asked
 
 
 def _count_throttles(responses: Iterable[GraphResponse]) -> None:
     throttled = sum(each.throttled for each in responses)
     if throttled:
-        count(PROVIDER_THROTTLES, throttled)
+        count_metric(PROVIDER_THROTTLES, throttled)
 
 
 def mailbox_path(user: str | None) -> str:
-    """Return the path of a user's mailbox, by id or address; None is the person whom the token
-    names."""
+    """Return the path of a user's mailbox, by id or address; `/me` if `user` is None."""
     return f"/users/{quote(user, safe='')}" if user else "/me"
 
 
-def prefer(page_size: int | None) -> str:
+def build_prefer_header(page_size: int | None) -> str:
+    """Return the `Prefer` header: immutable ids, and the page size if one is given."""
     immutable = 'IdType="ImmutableId"'
     return f"{immutable}, odata.maxpagesize={page_size}" if page_size else immutable
 
 
 def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:
-    """Return the seconds to wait before a retry, or None where a retry would not help."""
+    """Return the seconds to wait before a retry. None: a retry would not help."""
     if response.throttled and response.retry_after_s is not None:
         return response.retry_after_s
     return _DEFAULT_PAUSE_S if retries and response.is_transient else None
 
 
 def _pauses_s(responses: Sequence[GraphResponse], *, retries: bool) -> dict[int, float]:
-    """Return the pauses of the responses of a batch that should be retried, by their positions."""
-    pauses = enumerate(_pause_s(response, retries=retries) for response in responses)
-    return {at: pause for at, pause in pauses if pause is not None}
-
-
-def _split(link: object) -> SplitResult:
-    with suppress(ValueError):
-        return urlsplit(link if isinstance(link, str) else "")
-    return urlsplit("")
-
-
-def _origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
-    try:
-        port = url.port or _DEFAULT_PORTS.get(url.scheme)
-    except ValueError:
-        port = None
-    return url.scheme, url.hostname, port, url.username
+    """Return, by position in the batch, the seconds to wait before each response's retry."""
+    found = ((at, _pause_s(response, retries=retries)) for at, response in enumerate(responses))
+    return {at: pause for at, pause in found if pause is not None}

@@ -18,7 +18,7 @@ from mailsync.model import (
     PartialChange,
     RemoteEntry,
     RemoteId,
-    Removal,
+    RemovedMessage,
     Unreadable,
     Upsert,
 )
@@ -42,7 +42,7 @@ def read_change(item: Json) -> Change:
         ProviderUnavailable: the entry has no id.
     """
     if "@removed" in item:
-        return Removal(read_id(item))
+        return RemovedMessage(read_id(item))
     if not _is_whole(item):
         return PartialChange(read_id(item))
     message = read_message(item)
@@ -52,7 +52,7 @@ def read_change(item: Json) -> Change:
 def read_lean_change(item: Json) -> Change:
     """Read one entry of a feed without bodies: a message's id and state."""
     if "@removed" in item:
-        return Removal(read_id(item))
+        return RemovedMessage(read_id(item))
     return PartialChange(read_id(item), read_entry(item) if item.keys() >= _STATE else None)
 
 

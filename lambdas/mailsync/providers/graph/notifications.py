@@ -1,4 +1,5 @@
-"""Parse what is posted to the webhook. The sender is unknown until the client state matches.
+"""Parse the requests that Graph sends to the webhook; a request proves its sender by the client
+state.
 
 Sources: Microsoft Graph docs, "Receive change notifications through webhooks" and "Reduce missing
     subscriptions and change notifications".
@@ -14,27 +15,27 @@ import orjson
 
 from mailsync.model import Notification, NotificationKind, RemoteId
 
-MAX_TOKEN_CHARS = 2_048
+MAX_VALIDATION_TOKEN_CHARS = 2_048
 """The longest validation token; those seen have about a hundred characters."""
 _MAX_STATE_CHARS = 128
 _ID = re.compile(r"[A-Za-z0-9_.=-]{1,128}")
 _LIFECYCLE = {
-    "reauthorizationRequired": NotificationKind.EXPIRING,
-    "subscriptionRemoved": NotificationKind.REMOVED,
-    "missed": NotificationKind.CHANGED,
+    "reauthorizationRequired": NotificationKind.SUBSCRIPTION_EXPIRING,
+    "subscriptionRemoved": NotificationKind.SUBSCRIPTION_REMOVED,
+    "missed": NotificationKind.MAIL_CHANGED,
 }
 
 
 class NotANotification(Exception):
-    """The body does not have the form that Microsoft Graph documents."""
+    """The body of a webhook request is not the documented JSON of a notification."""
 
 
-def handshake(raw_query: str) -> str | None:
-    """Return the response to the validation of a new subscription, or None without a validation
+def answer_validation_request(raw_query: str) -> str | None:
+    """Return the text that confirms a new subscription to Graph. None: the query has no validation
     token.
 
-    Characters that a browser could take for markup are escaped, as the documentation advises;
-    genuine tokens have none.
+    Characters that a browser could interpret as markup are escaped, as the documentation advises;
+    genuine tokens contain none.
 
     Raises:
         NotANotification: the token is empty or too long.
@@ -42,18 +43,18 @@ def handshake(raw_query: str) -> str | None:
     if "validationToken" not in raw_query:
         return None
     found = parse_qs(raw_query).get("validationToken", [""])[0]
-    if not found or len(found) > MAX_TOKEN_CHARS:
+    if not found or len(found) > MAX_VALIDATION_TOKEN_CHARS:
         raise NotANotification
     return html.escape(found)
 
 
 def read_notifications(body: bytes) -> Sequence[Notification]:
-    """Return the notifications of one request, each kind of each subscription once.
+    """Return the notifications in one webhook request, without repetitions.
 
-    Malformed items and unknown lifecycle events are left out.
+    Malformed items and unknown lifecycle events are skipped.
 
     Raises:
-        NotANotification: the body is no JSON object with a list `value`.
+        NotANotification: the body is not a JSON object with a list `value`.
     """
     try:
         parsed = orjson.loads(body)
@@ -74,5 +75,5 @@ def _notice(item: Any) -> Notification | None:
     if not isinstance(secret, str) or len(secret) > _MAX_STATE_CHARS:
         return None
     event = item.get("lifecycleEvent")
-    kind = NotificationKind.CHANGED if event is None else _LIFECYCLE.get(str(event))
+    kind = NotificationKind.MAIL_CHANGED if event is None else _LIFECYCLE.get(str(event))
     return Notification(RemoteId(remote_id), secret, kind) if kind else None

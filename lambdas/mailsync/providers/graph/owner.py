@@ -10,7 +10,7 @@ Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exc
 from dataclasses import dataclass
 
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import GraphResponse, Target, to_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import read_id
 from mailsync.providers.retry_budget import RetryBudget
@@ -50,25 +50,29 @@ class MailboxUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The user of a mailbox. `address` is the primary address, or the sign-in name of a user
-    without one."""
+    """The user to whom a mailbox belongs.
+
+    address: primary email address, or the sign-in name of a user without one.
+    """
 
     user_id: str
     address: str
 
 
-def account_of(user_id: str, tenant_id: str) -> str:
-    """Return the account id of this user, the same whichever way it is connected."""
+def build_remote_account_id(user_id: str, tenant_id: str) -> str:
+    """Return the provider's id of a mailbox, made of the ids of its user and of the user's
+    tenant."""
     return f"{user_id}.{tenant_id}"
 
 
-def user_of(account: str) -> str:
-    """Return the user id in an account id."""
+def user_id_of_remote_account(account: str) -> str:
+    """Return the user's id in the provider's id of a mailbox."""
     return account.partition(".")[0]
 
 
 def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -> Owner:
-    """Find the user of this address in the directory, and read the mailbox once.
+    """Find the user with this email address in the directory, and test that the mailbox is
+    readable.
 
     Raises:
         MailboxUnavailable: there is no such mailbox, or the application may not read it.
@@ -106,7 +110,7 @@ def _not_found(response: GraphResponse) -> Exception:
         return MailboxUnavailable(_UNKNOWN)
     if response.status == 403:
         return MailboxUnavailable(_HIDDEN)
-    return to_error(response, Target.MAILBOX)
+    return to_error(response, RequestTarget.MAILBOX)
 
 
 def _not_read(response: GraphResponse) -> Exception:
@@ -114,4 +118,4 @@ def _not_read(response: GraphResponse) -> Exception:
         return MailboxUnavailable(_INACTIVE)
     if response.status == 403:
         return MailboxUnavailable(_OUT_OF_SCOPE if _POLICY in str(response.body) else _DENIED)
-    return to_error(response, Target.MAILBOX)
+    return to_error(response, RequestTarget.MAILBOX)

@@ -23,14 +23,14 @@ from mailsync.model import (
     FolderId,
     FolderListing,
     FolderRef,
-    Gone,
+    GoneMessage,
     IdListing,
-    KnownFolder,
     Message,
     Page,
     RemoteEntry,
     RemoteId,
-    TreeReading,
+    StoredFolder,
+    TreeReadingDepth,
     Unreadable,
 )
 from mailsync.providers import AccessTokenSource, FeedFailed, ResponseTooLarge
@@ -45,10 +45,10 @@ from mailsync.providers.graph.cursor import (
 )
 from mailsync.providers.graph.errors import (
     QUOTA_EXCEEDED,
-    TOO_LARGE,
-    UNREADABLE,
+    TOO_LARGE_STATUS,
+    UNREADABLE_CAUSE_BY_CODE,
     GraphResponse,
-    Target,
+    RequestTarget,
     is_gone,
     to_error,
 )
@@ -66,17 +66,16 @@ from mailsync.providers.graph.responses import read_list
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-LIST_PAGE = 1000
+MESSAGES_PER_LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
 _NO_DELTA = frozenset({400, 404, 405, 501})
 """The statuses with which a cloud without delta may reject it; no public source lists them."""
 
 
 class GraphMailbox:
-    """A Microsoft 365 mailbox; see `MailProvider`. One object has one request in flight at a time.
+    """A Microsoft 365 mailbox; implements `MailProvider` with one call in flight at a time.
 
-    user: the id or address of the mailbox's user; None for the person whom the access token names.
-        A token of the application names no person.
+    user: id or address of the mailbox's user. None: the person who granted the access token.
     """
 
     def __init__(
@@ -113,7 +112,9 @@ class GraphMailbox:
     def close(self) -> None:
         self._graph.close()
 
-    def list_folders(self, known: Sequence[KnownFolder], reading: TreeReading) -> FolderListing:
+    def list_folders(
+        self, known: Sequence[StoredFolder], reading: TreeReadingDepth
+    ) -> FolderListing:
         return read_folders(self._graph, known, reading)
 
     def fetch_page(
@@ -123,10 +124,10 @@ class GraphMailbox:
             return self._first_page(folder, limit, FALLBACKS[min(fallback, len(FALLBACKS) - 1)])
         link = read_cursor(cursor)
         response = self._graph.get(link.path, page_size=limit, is_one_message=limit == 1)
-        if limit == 1 and response.may_be_its_message:
+        if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
         if not response.ok:
-            raise self._page_error(folder, response, Target.CURSOR)
+            raise self._page_error(folder, response, RequestTarget.CURSOR)
         if limit == 1 and self._leads_to(response, link):
             raise CursorExpired(
                 "A page link leads to itself, whatever the page size; reading the folder again."
@@ -149,16 +150,17 @@ class GraphMailbox:
         for (folder_id, link), response in zip(links.items(), responses, strict=True):
             try:
                 if not response.ok:
-                    raise to_error(response, Target.CURSOR)
+                    raise to_error(response, RequestTarget.CURSOR)
                 pages[folder_id] = self._page(link, response)
             except MailsyncError as failure:
                 logger.info("folder_not_probed", folder_id=folder_id, cause=type(failure).__name__)
         return pages
 
     def list_ids(self, folder: FolderRef) -> IdListing:
-        """List each id once: pages of a list shift when mail arrives, which repeats ids."""
+        """List each message of the folder once; pages shift when mail arrives, which repeats
+        messages."""
         path: str | None = (
-            f"{self._messages(folder)}?$select={ENTRY_SELECTED}&$top={LIST_PAGE}&$count=true"
+            f"{self._messages(folder)}?$select={ENTRY_SELECTED}&$top={MESSAGES_PER_LIST_PAGE}&$count=true"
         )
         entries: dict[RemoteId, RemoteEntry] = {}
         total: int | None = None
@@ -169,7 +171,7 @@ class GraphMailbox:
             seen.add(path)
             response = self._graph.get(path)
             if not response.ok:
-                raise self._page_error(folder, response, Target.MAILBOX)
+                raise self._page_error(folder, response, RequestTarget.MAILBOX)
             for item in read_list(response, "value"):
                 entry = read_entry(item)
                 entries[entry.remote_id] = entry
@@ -181,12 +183,11 @@ class GraphMailbox:
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | Gone | Unreadable]:
-        """Fetch messages in batches: Graph works on four items of a batch at once, the most that it
-        allows."""
+    ) -> Sequence[Message | GoneMessage | Unreadable]:
+        """Fetch messages in batches, of which Graph processes four items at the same time."""
         paths = [self._message_path(remote_id) for remote_id in ids]
         responses = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
-        if not one_by_one and any(response.status == TOO_LARGE for response in responses):
+        if not one_by_one and any(response.status == TOO_LARGE_STATUS for response in responses):
             if len(paths) > 1:
                 raise ResponseTooLarge
             responses = self._get_one_by_one(paths)
@@ -219,7 +220,7 @@ class GraphMailbox:
         link = self._first_link(folder, feed, limit)
         page_size = None if feed.is_list else limit
         response = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
-        if limit == 1 and response.may_be_its_message:
+        if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
         lacks_delta = response.status in _NO_DELTA or response.code == QUOTA_EXCEEDED
         if lacks_delta and not feed.is_list:
@@ -227,7 +228,7 @@ class GraphMailbox:
             listed = self._graph.get(link.path, is_one_message=limit == 1)
             response = listed if listed.ok else response
         if not response.ok:
-            raise self._page_error(folder, response, Target.MAILBOX)
+            raise self._page_error(folder, response, RequestTarget.MAILBOX)
         return self._page(link, response)
 
     def _retry_single_message(self, link: Link, failed: GraphResponse) -> GraphResponse:
@@ -239,7 +240,7 @@ class GraphMailbox:
         self._require_mailbox(failed)
         page_size = None if link.feed.is_list else 1
         response = self._graph.get(link.path, page_size=page_size, is_one_message=True)
-        if response.may_be_its_message and link.feed is not FALLBACKS[-1]:
+        if response.may_be_caused_by_message and link.feed is not FALLBACKS[-1]:
             raise FeedFailed
         return response
 
@@ -248,10 +249,10 @@ class GraphMailbox:
         either."""
         response = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
         if not response.ok:
-            raise to_error(failed, Target.MAILBOX)
+            raise to_error(failed, RequestTarget.MAILBOX)
 
     def _page_error(
-        self, folder: FolderRef, response: GraphResponse, target: Target
+        self, folder: FolderRef, response: GraphResponse, target: RequestTarget
     ) -> MailsyncError:
         """Return the error of a failed page. The folder is gone only if a request for the folder
         says so."""
@@ -265,7 +266,7 @@ class GraphMailbox:
             )
         if is_gone(found):
             return FolderGone(f"The folder no longer exists at Microsoft Graph ({found.code}).")
-        return to_error(found, Target.MAILBOX)
+        return to_error(found, RequestTarget.MAILBOX)
 
     def _page(self, link: Link, response: GraphResponse) -> Page:
         read = read_lean_change if link.feed.is_lean else read_change
@@ -284,7 +285,7 @@ class GraphMailbox:
         if not feed.is_list:
             return Link(f"{self._messages(folder)}/delta?$select={feed.selected}", feed)
         order = "$orderby=receivedDateTime%20desc"
-        size = LIST_PAGE if feed.is_lean else limit
+        size = MESSAGES_PER_LIST_PAGE if feed.is_lean else limit
         return Link(f"{self._messages(folder)}?$select={feed.selected}&{order}&$top={size}", feed)
 
     def _folder(self, folder: FolderRef) -> str:
@@ -305,7 +306,9 @@ def _same_link() -> ProviderUnavailable:
     return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")
 
 
-def _message(remote_id: RemoteId, response: GraphResponse) -> Message | Gone | Unreadable | None:
+def _message(
+    remote_id: RemoteId, response: GraphResponse
+) -> Message | GoneMessage | Unreadable | None:
     """Return the result for one message; None where its failure may concern this message alone.
 
     Raises:
@@ -318,17 +321,17 @@ def _message(remote_id: RemoteId, response: GraphResponse) -> Message | Gone | U
         return Unreadable(
             remote_id, "other_id", "Microsoft Graph returned a message with another id."
         )
-    if response.code in UNREADABLE:
-        cause = UNREADABLE[response.code]
+    if response.code in UNREADABLE_CAUSE_BY_CODE:
+        cause = UNREADABLE_CAUSE_BY_CODE[response.code]
         return Unreadable(remote_id, cause, f"Microsoft Graph returned {response.code}.")
     if is_gone(response):
-        return Gone(remote_id)
+        return GoneMessage(remote_id)
     if response.throttled or response.status == 401:
-        raise to_error(response, Target.MAILBOX)
+        raise to_error(response, RequestTarget.MAILBOX)
     return None
 
 
 def _unanswered(remote_id: RemoteId, response: GraphResponse) -> Unreadable:
     """Return the message as unreadable: the mailbox responds to other requests."""
-    cause = "too_large" if response.status == TOO_LARGE else "unanswered"
-    return Unreadable(remote_id, cause, str(to_error(response, Target.MAILBOX)))
+    cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"
+    return Unreadable(remote_id, cause, str(to_error(response, RequestTarget.MAILBOX)))

@@ -7,15 +7,16 @@ from typing import Any
 import orjson
 
 from mailsync.errors import ProviderUnavailable
-from mailsync.providers.graph.errors import NO_RESPONSE, GraphResponse
+from mailsync.providers.graph.errors import NO_RESPONSE_STATUS, GraphResponse
 from mailsync.retry_after import retry_after_s
 
 
 def read_response(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
-    """Return the response to a request; a 200 that is no JSON object is NO_RESPONSE."""
+    """Return the response to a request. A 200 whose body is not a JSON object has
+    NO_RESPONSE_STATUS."""
     body = _parse(content)
     if status == 200 and body is None:
-        return GraphResponse(NO_RESPONSE)
+        return GraphResponse(NO_RESPONSE_STATUS)
     return GraphResponse(status, body or {}, retry_after_s(headers.get("Retry-After")))
 
 
@@ -25,7 +26,7 @@ def read_item(item: Mapping[str, Any]) -> GraphResponse:
     named = headers if isinstance(headers, dict) else {}
     retry_after = {name.lower(): str(value) for name, value in named.items()}.get("retry-after")
     if not isinstance(status, int) or (status == 200 and not isinstance(body, dict)):
-        status = NO_RESPONSE
+        status = NO_RESPONSE_STATUS
     return GraphResponse(
         status,
         body if isinstance(body, dict) else {},
@@ -34,7 +35,7 @@ def read_item(item: Mapping[str, Any]) -> GraphResponse:
 
 
 def read_list(response: GraphResponse, name: str) -> list[Mapping[str, Any]]:
-    """Return the list of objects with this name in a response.
+    """Return the list of JSON objects with this name in a response.
 
     Raises:
         ProviderUnavailable: the response has no such list.

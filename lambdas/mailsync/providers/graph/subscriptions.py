@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import GraphResponse, Target, to_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import read_id
 from mailsync.providers.graph.responses import read_list
@@ -34,10 +34,10 @@ _RESOURCE = re.compile(r"/?(?:me|users(?:/|\(')(?P<user>[^/']+)(?:'\))?)/.+", re
 
 
 class GraphPush:
-    """The push subscriptions of a Microsoft 365 mailbox; see `PushProvider`.
+    """The push subscriptions of a Microsoft 365 mailbox; implements `PushProvider`.
 
-    user: as in `GraphMailbox`.
-    owner: the id of the mailbox's user, also where `user` is None.
+    user: id or address of the mailbox's user. None: the person who granted the access token.
+    owner: id of the mailbox's user, also if `user` is None.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class GraphPush:
         self._is_app_only = user is not None
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Subscribe to mail only: changes of folders are left to the schedule."""
+        """Subscribe to changes of messages; changes of folders are found by the scheduled
+        checks."""
         wanted = {
             "changeType": "created,updated,deleted",
             "resource": f"{self._graph.mailbox}/messages",
@@ -74,7 +75,7 @@ class GraphPush:
         }
         response = self._graph.send("POST", _SUBSCRIPTIONS, wanted)
         if response.status != 201:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         return Subscription(read_id(response.body), _expiry(response))
 
     def renew(self, remote_id: RemoteId, callback_url: str, until: datetime) -> datetime | None:
@@ -83,7 +84,7 @@ class GraphPush:
         if response.status in _GONE:
             return None
         if not response.ok:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         is_another = response.body.get("id", remote_id) != remote_id
         leads_elsewhere = response.body.get("notificationUrl", callback_url) != callback_url
         return None if is_another or leads_elsewhere else _expiry(response)
@@ -99,7 +100,7 @@ class GraphPush:
         for _ in range(MAX_LIST_PAGES):
             response = self._graph.get(path)
             if not response.ok:
-                raise to_error(response, Target.MAILBOX)
+                raise to_error(response, RequestTarget.MAILBOX)
             listed = read_list(response, "value")
             yield [
                 RemoteId(each["id"])
@@ -120,7 +121,7 @@ class GraphPush:
     def unsubscribe(self, remote_id: RemoteId) -> bool:
         response = self._graph.send("DELETE", _path(remote_id))
         if response.status != 204 and response.status not in _GONE:
-            raise to_error(response, Target.MAILBOX)
+            raise to_error(response, RequestTarget.MAILBOX)
         return response.status == 204
 
     def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:

@@ -1,0 +1,22 @@
+"""Parse the URLs of links that Microsoft Graph returned, and compare their origins."""
+
+from urllib.parse import SplitResult, urlsplit
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+def split_url(link: object) -> SplitResult:
+    """Return the parts of a link; empty parts if it is not a URL."""
+    try:
+        return urlsplit(link if isinstance(link, str) else "")
+    except ValueError:
+        return urlsplit("")
+
+
+def url_origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
+    """Return scheme, host, port and user; the port is None if it is malformed."""
+    try:
+        port = url.port or _DEFAULT_PORTS.get(url.scheme)
+    except ValueError:
+        port = None
+    return url.scheme, url.hostname, port, url.username
