@@ -15,7 +15,9 @@ def test_every_statement_is_used_and_every_name_that_is_used_exists() -> None:
     used = {
         name
         for text in SOURCES.values()
-        for name in re.findall(r"\.(?:run|changed)\(\s*\"([a-z_]+)\"", text)
+        for name in re.findall(
+            r"\.(?:run|run_for_row_count|run_for_records)\(\s*\"([a-z_]+)\"", text
+        )
     }
 
     assert used == statements().keys()
