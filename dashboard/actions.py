@@ -63,7 +63,7 @@ class Actions:
     def _rerun(self, fields: Json) -> Json:
         """Start the run again: a full sync as a full sync, every other run as a manual sync."""
         run_id = require_text(fields, "runId")
-        if self._executions.find(self._executions.arn(TEST_SYNC.name, run_id)):
+        if self._executions.find(self._executions.execution_arn(TEST_SYNC.name, run_id)):
             return self._test_sync({})
         run = self._queries.read_run(run_id)
         sync_type = "full" if run["syncType"] == "full" else "manual"

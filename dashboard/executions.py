@@ -53,7 +53,7 @@ class Executions:
             self._definitions[workflow] = read_definition(text)
         return self._definitions[workflow]
 
-    def arn(self, workflow: str, name: str) -> str:
+    def execution_arn(self, workflow: str, name: str) -> str:
         return f"{self.machines[workflow].replace(':stateMachine:', ':execution:')}:{name}"
 
     def find(self, arn: str) -> Execution | None:

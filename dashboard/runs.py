@@ -85,7 +85,7 @@ class Runs:
         """
         if run["startedAt"] and not _had_steps(run):
             return None
-        arn = run["executionArn"] or self._executions.arn(MAILBOX_SYNC.name, run["id"])
+        arn = run["executionArn"] or self._executions.execution_arn(MAILBOX_SYNC.name, run["id"])
         return self._executions.find(arn)
 
     def _picture(self, workflow: str) -> orjson.Fragment:
@@ -96,7 +96,7 @@ class Runs:
         return self._pictures[workflow]
 
     def _one_self_test(self, run_id: str) -> Json:
-        execution = self._executions.find(self._executions.arn(TEST_SYNC.name, run_id))
+        execution = self._executions.find(self._executions.execution_arn(TEST_SYNC.name, run_id))
         if execution is None:
             raise NotFound("There is no run of this id.")
         steps = self._steps(TEST_SYNC.name, execution)

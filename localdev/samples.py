@@ -86,9 +86,10 @@ class Samples:
         return json.dumps(event).encode()
 
     def find_result_mismatch(self, function: str, payload: bytes) -> str | None:
-        """Return what is wrong with the function's result; None if it is as expected.
+        """Return how the function's result differs from the expected one; None if it does not.
 
-        The epoch of a lease in the result is stored for the following events.
+        Keeps the epoch of a lease in the result, for the sample events of functions that need the
+        lease.
         """
         try:
             result = json.loads(payload)

@@ -51,7 +51,7 @@ class StoredMessage:
     body: str
 
 
-COLUMNS = (
+MESSAGE_COLUMNS = (
     "seq, folder_id, immutable_id, default_id, change_key, received_at, is_read, properties,"
     " body_type, body"
 )
@@ -77,7 +77,7 @@ class Mailbox:
     def message(self, message_id: str) -> StoredMessage:
         """Return the message with this id. Raises MessageNotFound."""
         row = self.database.row(
-            f"SELECT {COLUMNS} FROM message"
+            f"SELECT {MESSAGE_COLUMNS} FROM message"
             " WHERE (immutable_id = ? OR default_id = ?) AND mailbox_id = ?",
             *(message_id, message_id, self.user_id),
         )
@@ -88,7 +88,7 @@ class Mailbox:
     def messages(self, folder: str) -> list[StoredMessage]:
         """Return all messages of a folder, newest first."""
         rows = self.database.rows(
-            f"SELECT {COLUMNS} FROM message WHERE folder_id = ?"
+            f"SELECT {MESSAGE_COLUMNS} FROM message WHERE folder_id = ?"
             " ORDER BY received_at DESC, seq DESC",
             self.folders.find(folder).id,
         )

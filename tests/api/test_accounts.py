@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.decisions.verify import ContradictionCause, ListingContradiction
+from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
 from mailsync.model import AccountId, FolderId, IdListing, RemoteId, RunRef
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -48,13 +48,16 @@ def test_an_account_shows_a_hundred_differing_ids_of_each_folder(
 ) -> None:
     first, second = (FolderId(each) for each in folder_ids(api, account_id))
     many = [
-        ListingContradiction(RemoteId(f"m{each:03}"), ContradictionCause.MISSING)
+        ListingContradiction(RemoteId(f"m{each:03}"), ListingContradictionKind.MISSING)
         for each in range(250)
     ]
     folders, listing = FolderStore(database), IdListing(())
     folders.mark_compared(run, first, listing, many)
     folders.mark_compared(
-        run, second, listing, [ListingContradiction(RemoteId("s"), ContradictionCause.SURPLUS)]
+        run,
+        second,
+        listing,
+        [ListingContradiction(RemoteId("s"), ListingContradictionKind.SURPLUS)],
     )
 
     shown = api(f"GET {one(account_id)}").json

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.verify import ContradictionCause, FolderCount, ListingContradiction
+from mailsync.decisions.verify import FolderCount, ListingContradiction, ListingContradictionKind
 from mailsync.model import (
     FolderId,
     IdListing,
@@ -103,7 +103,7 @@ def quarantined(mirror: Mirror) -> None:
 
 
 def contradicted(mirror: Mirror) -> None:
-    left = [ListingContradiction(RemoteId("m"), ContradictionCause.MISSING)]
+    left = [ListingContradiction(RemoteId("m"), ListingContradictionKind.MISSING)]
     mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)
 
 

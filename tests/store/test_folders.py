@@ -9,9 +9,9 @@ import pytest
 from mailsync.decisions.safety import SELECTION_RETENTION
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_AFTER,
-    ContradictionCause,
     FolderCount,
     ListingContradiction,
+    ListingContradictionKind,
     folders_due_for_id_comparison,
 )
 from mailsync.errors import FolderGone, LeaseLost
@@ -203,7 +203,7 @@ def test_what_stays_different_is_counted_named_and_settled_by_the_next_compariso
     mirror: Mirror,
 ) -> None:
     left = [
-        ListingContradiction(RemoteId(f"m{each:03}"), ContradictionCause.SURPLUS)
+        ListingContradiction(RemoteId(f"m{each:03}"), ListingContradictionKind.SURPLUS)
         for each in range(120)
     ]
     state = f"{DIFFERING} FROM mailsync.email_folders WHERE remote_id = 'F1'"

@@ -5,7 +5,7 @@ A Message-ID has none, and is indexed by its hash.
 
 import random
 
-from mailsync.decisions.verify import ContradictionCause, ListingContradiction
+from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
 from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     MAX_USER_ID_CHARS,
@@ -103,7 +103,7 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
     )
 
     counts = MailStore(database).apply_page(run, a_page_write(folder, page))
-    left = [ListingContradiction(RemoteId(MAX_ID), ContradictionCause.MISSING)]
+    left = [ListingContradiction(RemoteId(MAX_ID), ListingContradictionKind.MISSING)]
     folders.mark_compared(run, folder.ref.id, IdListing(()), left)
     rows(
         database,

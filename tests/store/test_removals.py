@@ -278,14 +278,14 @@ def test_a_removal_says_how_much_is_going_and_from_when_on(mirror: Mirror) -> No
     mirror.folders.save(mirror.run, [], [mirror.first])
     hidden = mirror.removals.begin(mirror.run)
     assert (hidden.hidden, hidden.gone, hidden.folders) == (len(gone), 0, 1)
-    assert (hidden.gone_since, hidden.deleted_from) == (None, None)
+    assert (hidden.gone_since, hidden.deletion_due_at) == (None, None)
 
     say_gone(mirror, gone)
 
     found = mirror.removals.begin(mirror.run)
     assert (found.hidden, found.gone, found.stored) == (len(gone), len(gone), len(gone) + 3)
     assert found.gone_since is not None
-    assert found.deleted_from == found.gone_since + SUSPICIOUS_CONFIRMATION_DELAY
+    assert found.deletion_due_at == found.gone_since + SUSPICIOUS_CONFIRMATION_DELAY
 
 
 def test_without_the_lease_nothing_is_said_and_nothing_deleted(mirror: Mirror) -> None:

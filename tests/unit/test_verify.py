@@ -5,10 +5,10 @@ import pytest
 
 from mailsync.decisions.verify import (
     MAX_COMPARISON_AGE,
-    ContradictionCause,
     FolderCount,
     IdDifference,
     ListingContradiction,
+    ListingContradictionKind,
     StoredEntry,
     compare_ids,
     counts_agree,
@@ -136,11 +136,11 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
     ]
 
     assert list(find_contradictions(listed, answers, RemoteId("F1"))) == [
-        ListingContradiction(RemoteId("phantom"), ContradictionCause.MISSING),
-        ListingContradiction(RemoteId("read"), ContradictionCause.MISREAD),
-        ListingContradiction(RemoteId("unlisted"), ContradictionCause.SURPLUS),
-        ListingContradiction(RemoteId("elsewhere"), ContradictionCause.MISSING),
-        ListingContradiction(RemoteId("unlisted and odd"), ContradictionCause.SURPLUS),
+        ListingContradiction(RemoteId("phantom"), ListingContradictionKind.MISSING),
+        ListingContradiction(RemoteId("read"), ListingContradictionKind.MISREAD),
+        ListingContradiction(RemoteId("unlisted"), ListingContradictionKind.SURPLUS),
+        ListingContradiction(RemoteId("elsewhere"), ListingContradictionKind.MISSING),
+        ListingContradiction(RemoteId("unlisted and odd"), ListingContradictionKind.SURPLUS),
     ]
 
 

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from mailsync.api.models import CamelModel, Failure, PositiveId
 from mailsync.api.removal_models import PendingRemoval
-from mailsync.decisions.verify import ContradictionCause
+from mailsync.decisions.verify import ListingContradictionKind
 from mailsync.model import FolderId
 
 MAX_FOLDERS_PER_PATCH = 1000
@@ -87,7 +87,7 @@ class DifferenceView(CamelModel):
 
     folder_id: int
     message_id: str
-    cause: ContradictionCause
+    cause: ListingContradictionKind
     """`missing`: the list has the message, a request by id does not find it. `surplus`: a request
     by id finds the message, the list lacks it. `misread`: the read states differ."""
     found_at: datetime

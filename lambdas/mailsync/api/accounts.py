@@ -27,7 +27,7 @@ from mailsync.api.removal_models import (
     to_optional_pending_removal,
     to_pending_removal,
 )
-from mailsync.decisions.verify import ContradictionCause
+from mailsync.decisions.verify import ListingContradictionKind
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_trigger
 from mailsync.store.account_store import AccountRow, AccountStore, FolderChoice, FoundDifference
@@ -186,6 +186,6 @@ def _difference(difference: FoundDifference) -> DifferenceView:
     return DifferenceView(
         folder_id=difference.folder_id,
         message_id=difference.message_id,
-        cause=ContradictionCause(difference.cause),
+        cause=ListingContradictionKind(difference.cause),
         found_at=difference.found_at,
     )

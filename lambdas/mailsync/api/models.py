@@ -83,7 +83,8 @@ class Failure(CamelModel):
 
 
 def to_failure(name: str | None, message: str | None) -> Failure | None:
-    """Return the error for a response. None: there is no error name."""
+    """Convert a stored error name and message to the API's error object; None without an error
+    name."""
     return Failure(name=name, message=message or "") if name else None
 
 

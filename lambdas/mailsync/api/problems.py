@@ -60,7 +60,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """An error of the request, returned as `problem`. The product itself works."""
+    """The request is at fault, not Mailsync; the response is the error document `problem`."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)

@@ -52,7 +52,7 @@ def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
         gone=removal.gone,
         folders=removal.folders,
         gone_since=removal.gone_since,
-        deleted_from=removal.deleted_from,
+        deleted_from=removal.deletion_due_at,
         needs_confirmation=removal.is_suspicious,
         confirmed_at=removal.confirmed_at,
     )

@@ -170,10 +170,10 @@ def compare_ids(
     )
 
 
-class ContradictionCause(StrEnum):
-    """How the provider's listing of a folder contradicts its response for one message.
+class ListingContradictionKind(StrEnum):
+    """In which way the provider's listing of a folder contradicts its response for one message.
 
-    The mirror stores the response for the message.
+    The mirror stores the response for the message. MISSING and SURPLUS are seen from the folder:
 
     MISSING: the listing has the message; requested by id, it is gone or in another folder.
     SURPLUS: the listing lacks the message; requested by id, it is in the folder or cannot be read.
@@ -190,7 +190,7 @@ class ListingContradiction:
     """A message for which the provider's response by id contradicts its listing of the folder."""
 
     remote_id: RemoteId
-    cause: ContradictionCause
+    cause: ListingContradictionKind
 
 
 def find_contradictions(
@@ -211,12 +211,12 @@ def find_contradictions(
 
 def _contradiction(
     listed: Mapping[RemoteId, bool], answer: Message | GoneMessage | Unreadable, folder: RemoteId
-) -> ContradictionCause | None:
+) -> ListingContradictionKind | None:
     is_listed = answer.remote_id in listed
     if isinstance(answer, Unreadable):
-        return None if is_listed else ContradictionCause.SURPLUS
+        return None if is_listed else ListingContradictionKind.SURPLUS
     if isinstance(answer, GoneMessage) or answer.folder_remote_id != folder:
-        return ContradictionCause.MISSING if is_listed else None
+        return ListingContradictionKind.MISSING if is_listed else None
     if not is_listed:
-        return ContradictionCause.SURPLUS
-    return None if listed[answer.remote_id] == answer.is_read else ContradictionCause.MISREAD
+        return ListingContradictionKind.SURPLUS
+    return None if listed[answer.remote_id] == answer.is_read else ListingContradictionKind.MISREAD

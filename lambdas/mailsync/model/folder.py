@@ -53,10 +53,11 @@ class RemoteFolder:
 class TreeReadingDepth(StrEnum):
     """How much of the provider's folder tree a sync reads.
 
-    QUICK: the folders in which changes are likely; folders that were listed within the hour may be
-        left out.
-    WHOLE: every folder that the provider lists or includes in a count of child folders.
-    THOROUGH: also hidden folders below every folder, which the counts may not include.
+    QUICK: folders in which changes are likely; folders that were listed within the hour may be left
+        out.
+    WHOLE: every folder that the provider lists; where a folder counts more children than are
+        listed, its hidden children as well.
+    THOROUGH: the hidden children of every folder, whatever its count says.
     """
 
     QUICK = "quick"

@@ -115,10 +115,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEntry:
-    """The state of one message in a provider's list, compared with the stored row.
+    """One message in a provider's list, with its state, which is compared with the stored row.
 
-    version: the provider's version of the message. None: not listed.
-    modified_at: time of the last modification, compared with rows that were stored without a
+    version: the provider's version of the message; None where the list has no versions.
+    modified_at: the time of the last modification, compared with rows that were stored without a
         version.
     """
 

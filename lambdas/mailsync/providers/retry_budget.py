@@ -9,8 +9,8 @@ from collections.abc import Callable
 from random import random
 
 from mailsync.decisions.budget import (
-    MAX_PAUSE_S,
     MAX_PAUSES_PER_REQUEST,
+    MAX_SLEEP_S,
     STEP_PAUSE_BUDGET_S,
     retry_pause_s,
 )
@@ -38,7 +38,7 @@ class RetryBudget:
         if requested_s is None or repeat >= MAX_PAUSES_PER_REQUEST:
             return False
         pause = retry_pause_s(requested_s, repeat=repeat, jitter=random())  # noqa: S311
-        if pause > min(MAX_PAUSE_S, self._left_s):
+        if pause > min(MAX_SLEEP_S, self._left_s):
             return False
         self._left_s -= pause
         self._sleep(pause)

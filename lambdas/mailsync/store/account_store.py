@@ -67,7 +67,7 @@ class FolderChoice:
 class FoundDifference:
     """A message about which the provider contradicts its own listing of a folder.
 
-    cause: a value of `decisions.verify.ContradictionCause`.
+    cause: a value of `decisions.verify.ListingContradictionKind`.
     """
 
     folder_id: int

@@ -68,7 +68,7 @@ class HiddenMail:
         return after.total_seconds()
 
     @property
-    def deleted_from(self) -> datetime | None:
+    def deletion_due_at(self) -> datetime | None:
         """When a sync may delete the first of the messages, after requesting it again; None if none
         is gone."""
         return self.gone_since + timedelta(seconds=self.wait_s) if self.gone_since else None

@@ -7,7 +7,7 @@ from functools import cache
 
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
-from mailsync.decisions.budget import MAX_PAUSE_S
+from mailsync.decisions.budget import MAX_SLEEP_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import Account, Cursor, FolderId, RunRef, SealedSecret, StoredFolder
@@ -94,7 +94,7 @@ class Mailbox:
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
-        if pause_s > MAX_PAUSE_S:
+        if pause_s > MAX_SLEEP_S:
             self.leases.save_throttle(self.run, pause_s)
         if self.provider.max_in_flight < self.max_in_flight:
             self.leases.save_in_flight(self.run.account_id, self.provider.max_in_flight)

@@ -27,7 +27,7 @@ from localdev.simulators.graph.shapes import (
     read_state_object,
     removed_object,
 )
-from localdev.simulators.mailbox import COLUMNS, StoredMessage, stored_message
+from localdev.simulators.mailbox import MESSAGE_COLUMNS, StoredMessage, stored_message
 
 _ARRIVALS = frozenset({"created", "moved in", "older moved in"})
 
@@ -62,7 +62,7 @@ class MessageFeed:
         """Return a page of the folder's messages, newest first, as the service was seen to list
         them."""
         rows = self._database.rows(
-            f"SELECT {COLUMNS} FROM message"
+            f"SELECT {MESSAGE_COLUMNS} FROM message"
             " WHERE folder_id = ? AND (received_at, seq) < (?, ?)"
             " ORDER BY received_at DESC, seq DESC LIMIT ?",
             *(self.owner_id, *(position or ("9", 0)), size + 1),
@@ -108,7 +108,7 @@ class MessageFeed:
 
     def _messages(self, ids: Sequence[str]) -> dict[str, StoredMessage]:
         rows = self._database.rows(
-            f"SELECT {COLUMNS} FROM message"
+            f"SELECT {MESSAGE_COLUMNS} FROM message"
             f" WHERE {self._view.id_column} IN ({','.join('?' * len(ids))})",
             *ids,
         )

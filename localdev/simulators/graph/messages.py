@@ -6,7 +6,7 @@ from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.query import DEFAULT_PAGE, MAX_LIST_PAGE
 from localdev.simulators.graph.shapes import message_object
 from localdev.simulators.mailbox import (
-    COLUMNS,
+    MESSAGE_COLUMNS,
     MessageNotFound,
     stored_message,
 )
@@ -20,7 +20,7 @@ def list_messages(call: Call) -> CallResult:
     skip = call.query.number("skip", default=0)
     call.query.check_order()
     rows = call.mailbox.database.rows(
-        f"SELECT {COLUMNS} FROM message WHERE {where}"
+        f"SELECT {MESSAGE_COLUMNS} FROM message WHERE {where}"
         " ORDER BY received_at DESC, seq DESC LIMIT ? OFFSET ?",
         *(*values, top + 1, skip),
     )

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
-from mailsync.decisions.budget import MAX_PAUSE_S
+from mailsync.decisions.budget import MAX_SLEEP_S
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_metric
@@ -238,7 +238,7 @@ class GraphClient:
             raise to_error(response, RequestTarget.MAILBOX)
         found = {item.get("id"): read_item(item) for item in read_list(response, "responses")}
         _count_throttles(found.values())
-        self._note_pause(found.values(), longer_than_s=MAX_PAUSE_S)
+        self._note_pause(found.values(), longer_than_s=MAX_SLEEP_S)
         return [
             found.get(str(place), GraphResponse(NO_RESPONSE_STATUS)) for place in range(len(paths))
         ]
