@@ -26,7 +26,7 @@ THROTTLED = 429
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
-    """The response of Lambda's Invoke API: HTTP status, payload, and the headers that callers read."""
+    """The response of Lambda's Invoke API: HTTP status, payload, and headers that callers read."""
 
     status: int
     payload: bytes
