@@ -36,7 +36,7 @@ class Options:
     environment: settings of the developer's own servers and of the API; see
         `own_servers.ENVIRONMENT_HELP`.
     database_port: loopback port of the stack's Postgres server; None: only its socket.
-    mbox: mail for the simulated mailbox; None: `messages` generated ones.
+    mbox: a file with mail for the simulated mailbox; None to generate `messages` messages.
     latency: latency of the simulators, `none` or `real`.
     simulator_host: the host in the simulators' links, 127.0.0.1 or localhost.
     cors_origins: origins whose pages may call the API from a browser.

@@ -57,7 +57,7 @@ EXPECTED_RESULTS: Mapping[str, Mapping[str, Any] | None] = {
 
 
 @dataclass(slots=True)
-class Samples:
+class SampleEvents:
     """The sample events for one account of `user_id` and one of its folders.
 
     events: the folder of the sample event files.

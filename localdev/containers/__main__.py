@@ -23,7 +23,7 @@ from localdev.demo_account import DemoAccount, connect
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
-from localdev.samples import EXPECTED_RESULTS, LEASE_TAKING_FUNCTION, Samples
+from localdev.samples import EXPECTED_RESULTS, LEASE_TAKING_FUNCTION, SampleEvents
 from localdev.stack import FUNCTIONS_LOGIN, Stack
 
 MESSAGES = 150
@@ -102,13 +102,13 @@ def _connected(stack: Stack) -> DemoAccount:
     return account
 
 
-def _samples(account: DemoAccount) -> Samples:
+def _samples(account: DemoAccount) -> SampleEvents:
     folders = account.status()["folders"]
     inbox = next(each["id"] for each in folders if each["role"] == "inbox")
-    return Samples(account.id, DEMO_USER, inbox)
+    return SampleEvents(account.id, DEMO_USER, inbox)
 
 
-def _invoke(sam: Sam, template: LocalTemplate, samples: Samples, only: str | None) -> None:
+def _invoke(sam: Sam, template: LocalTemplate, samples: SampleEvents, only: str | None) -> None:
     """Invoke each function in a container. Raises StartFailed at the first unexpected result."""
     for name in EXPECTED_RESULTS:
         if only and name not in (only, LEASE_TAKING_FUNCTION):

@@ -52,7 +52,7 @@ def report_line(
 
 
 def read_reports(log: Path) -> list[Report]:
-    """Return the reports in a function's log file, oldest first."""
+    """Return the REPORT lines (duration, memory) of a function's log file, oldest first."""
     return [
         Report(float(each["duration"]), int(each["billed"]), int(each["size"]), int(each["used"]))
         for each in _LINE.finditer(log.read_text(errors="replace"))

@@ -17,7 +17,7 @@ from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.rows import to_json
+from mailsync.store.rows import to_jsonb
 from mailsync.sync import push
 from tests.api.conftest import Connect
 from tests.api.requests import Api, ApiResponse, Context, Sql
@@ -310,7 +310,7 @@ def test_an_event_written_while_the_account_is_deleted_goes_with_it(
             purging = pool.submit(store.delete_emptied_account, account_id)
             wait([purging], timeout=0.3)
             failing.run(
-                "add_to_outbox", account_id=account_id, type="sync.failed", detail=to_json({})
+                "add_to_outbox", account_id=account_id, type="sync.failed", detail=to_jsonb({})
             )
         assert purging.result(timeout=10)
     other.close()

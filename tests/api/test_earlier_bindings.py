@@ -140,7 +140,7 @@ def test_the_next_write_binds_a_cursor_to_its_column(vault: Vault, database: Dat
     run = RunRef(ANN, cast(Any, "run"), 1)
     mailbox = Mailbox(run, cast(Any, None), cast(Any, None), database, vault, 1)
 
-    sealed = mailbox.sealed(FolderId(1), cast(Any, "/next"))
+    sealed = mailbox.seal_cursor(FolderId(1), cast(Any, "/next"))
 
     assert opens_under(OF_FOLDER.binding, vault.sealing_key(), sealed)
 

@@ -180,7 +180,7 @@ def test_what_the_version_before_has_hidden_needs_two_answers(
     mirror: Mirror, settings: Settings
 ) -> None:
     [name] = mirror.fill(mirror.first, 1)
-    left = {"folder_id": mirror.first, "ids": encoded.to_json([name])}
+    left = {"folder_id": mirror.first, "ids": encoded.to_jsonb([name])}
     with (
         closing(Database(settings, known=statements(QUERIES))) as before,
         before.transaction() as tx,

@@ -156,7 +156,7 @@ class World:
         access = AccessToken(token, datetime.now(UTC) + lifetime)
         tokens = TokenSet(access, grant=self._grant(mailbox))
         key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).sealing_key()
-        return lambda account_id: tokens.sealed(account_id, key)
+        return lambda account_id: tokens.seal(account_id, key)
 
     def _grant(self, mailbox: Mailbox) -> str:
         """What a refused token is renewed with."""

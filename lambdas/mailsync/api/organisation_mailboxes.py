@@ -112,7 +112,7 @@ def connect_mailbox(
         provider=Provider.MICROSOFT,
         provider_account_id=build_remote_account_id(owner.user_id, wanted.organisation_id),
         email_address=owner.address,
-        seal=lambda account_id: tokens.sealed(account_id, key),
+        seal=lambda account_id: tokens.seal(account_id, key),
     )
     run = trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
     return ConnectedMailbox(account_id, run.id, owner.address)

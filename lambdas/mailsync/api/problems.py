@@ -229,7 +229,7 @@ RenderProblem = Callable[[Problem, APIGatewayProxyEventV2], Response[str]]
 def register_problem_handler(
     app: APIGatewayHttpResolver, render: RenderProblem = to_json_response
 ) -> None:
-    """Register a handler that turns every exception of a route, and 404, into a problem.
+    """Answer every exception of a route, and every unknown route, with a problem document.
 
     Args:
         render: makes the response of a problem.

@@ -195,7 +195,7 @@ class SignInFlow:
             provider=Provider.MICROSOFT,
             provider_account_id=mailbox.home_account_id,
             email_address=mailbox.address,
-            seal=lambda account_id: mailbox.tokens.sealed(account_id, key),
+            seal=lambda account_id: mailbox.tokens.seal(account_id, key),
         )
         run = self._trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
         return ConnectedAccount(user_id, account_id, mailbox.address, run.id)

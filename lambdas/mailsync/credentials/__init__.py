@@ -156,7 +156,7 @@ class StoredAccessToken:
             if error.is_final:
                 renewal.end_grant()
             return error
-        renewal.save(renewed.sealed(self._account_id, key))
+        renewal.save(renewed.seal(self._account_id, key))
         return renewed.access
 
 

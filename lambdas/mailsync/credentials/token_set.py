@@ -20,7 +20,7 @@ class TokenSet:
     grant: str | None = field(default=None, repr=False)
     organisation_id: str | None = None
 
-    def sealed(self, account_id: AccountId, key: SealingKey) -> Credentials:
+    def seal(self, account_id: AccountId, key: SealingKey) -> Credentials:
         """Return the credentials for the store, all sealed under `key`.
 
         With a single key, an account never needs an older data key.

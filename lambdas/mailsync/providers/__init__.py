@@ -111,7 +111,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def probe(
+    def fetch_next_pages(
         self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
         """Fetch the next page of changes of many folders in as few requests as possible.

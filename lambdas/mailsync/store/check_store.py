@@ -38,7 +38,7 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import read_credentials
 from mailsync.store.folder_store import GONE_CONFIRMATION_PARAMETERS, known_folder, listed_counts
 from mailsync.store.lease_store import CHECK_FUNCTION_NAME, LEASE_S
-from mailsync.store.rows import to_json
+from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import fail_run
 
 CHECK_LEASE_S = 60
@@ -286,7 +286,7 @@ def _cursor_rows(cursors: Mapping[StoredFolder, SealedSecret | None]) -> Any:
             "cursor": base64.b64encode(sealed.data).decode() if sealed else None,
         }
 
-    return to_json([row(*each) for each in cursors.items()])
+    return to_jsonb([row(*each) for each in cursors.items()])
 
 
 def _compared_rows(compared: Mapping[FolderId, IdListing]) -> Any:
@@ -294,4 +294,4 @@ def _compared_rows(compared: Mapping[FolderId, IdListing]) -> Any:
         {"folder_id": folder_id, **listed_counts(listing)}
         for folder_id, listing in compared.items()
     ]
-    return to_json(entries)
+    return to_jsonb(entries)

@@ -20,7 +20,7 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.lease_store import CHECK_FUNCTION_NAME
 from mailsync.store.mail_store import DELETE_BATCH
 from mailsync.store.removal_store import HiddenMail, hidden_mail_of_account, schedule_removal
-from mailsync.store.rows import to_json
+from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import add_outbox_event, close_run
 
 RUNS_DELETE_BATCH = 500
@@ -183,14 +183,14 @@ class ControlStore:
 
 
 def _unknown_folders(held: _Held, choices: Mapping[FolderId, bool]) -> frozenset[FolderId]:
-    ids = to_json(list(choices))
+    ids = to_jsonb(list(choices))
     found = held.tx.run("existing_folders", account_id=held.account_id, ids=ids)
     return frozenset(choices) - {FolderId(each) for (each,) in found}
 
 
 def _select(held: _Held, choices: Mapping[FolderId, bool]) -> bool:
     """Store the selection; return whether it differs from the one before."""
-    chosen = to_json([{"id": each, "selected": selected} for each, selected in choices.items()])
+    chosen = to_jsonb([{"id": each, "selected": selected} for each, selected in choices.items()])
     return bool(held.tx.run("select_folders", account_id=held.account_id, choices=chosen))
 
 

@@ -92,7 +92,7 @@ class FolderStore:
             if changed:
                 tx.run("save_folders", account_id=run.account_id, folders=rows.folder_rows(changed))
             if gone:
-                tx.run("hide_folders", account_id=run.account_id, ids=rows.to_json(gone))
+                tx.run("hide_folders", account_id=run.account_id, ids=rows.to_jsonb(gone))
 
     def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
         """Store the provider's counts; a folder without listed counts keeps the stored ones."""
@@ -111,7 +111,7 @@ class FolderStore:
             tx.run(
                 "drop_gone_folders",
                 account_id=run.account_id,
-                remote_ids=rows.to_json(sorted(gone)),
+                remote_ids=rows.to_jsonb(sorted(gone)),
                 **GONE_CONFIRMATION_PARAMETERS,
             )
 
@@ -135,7 +135,7 @@ class FolderStore:
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
         """Restart the full sync of these folders, or of all folders if none is named; once per
         run."""
-        named = rows.to_json(folder_ids) if folder_ids else None
+        named = rows.to_jsonb(folder_ids) if folder_ids else None
         with FencedTransaction(self._database, run) as tx:
             tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)
 
@@ -154,13 +154,13 @@ class FolderStore:
     def mark_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Delete the recorded contradictions of these folders."""
         with FencedTransaction(self._database, run) as tx:
-            tx.run("mark_verified", ids=rows.to_json(list(folders)))
+            tx.run("mark_verified", ids=rows.to_jsonb(list(folders)))
 
     def save_verified(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Record that these folders are verified: their counts agree, or each difference is
         explained."""
         with FencedTransaction(self._database, run) as tx:
-            tx.run("save_verified", ids=rows.to_json(list(folders)))
+            tx.run("save_verified", ids=rows.to_jsonb(list(folders)))
 
     def ids_of_verified_folders(self, run: RunRef) -> frozenset[FolderId]:
         """Return the folders whose counts or ids equalled the provider's during this run."""
@@ -191,14 +191,14 @@ class FolderStore:
     def compare_soon(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Make the next verification compare the ids of these folders."""
         with FencedTransaction(self._database, run) as tx:
-            tx.run("compare_soon", ids=rows.to_json(list(folders)))
+            tx.run("compare_soon", ids=rows.to_jsonb(list(folders)))
 
     def compare_later(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Postpone the next comparison of ids in these folders, in case the current one fails."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "compare_later",
-                ids=rows.to_json(list(folders)),
+                ids=rows.to_jsonb(list(folders)),
                 ago_s=(MAX_COMPARISON_AGE - COMPARISON_RETRY_AFTER).total_seconds(),
             )
 
@@ -209,7 +209,7 @@ class FolderStore:
             for folder_id, (total, unread) in offsets.items()
         ]
         with FencedTransaction(self._database, run) as tx:
-            tx.run("save_offsets", offsets=rows.to_json(entries))
+            tx.run("save_offsets", offsets=rows.to_jsonb(entries))
 
 
 def listed_counts(listing: IdListing) -> dict[str, int | None]:

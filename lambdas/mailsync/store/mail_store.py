@@ -113,7 +113,7 @@ class MailStore:
         version."""
         versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
         with FencedTransaction(self._database, run) as tx:
-            tx.run("save_versions", account_id=run.account_id, versions=rows.to_json(versions))
+            tx.run("save_versions", account_id=run.account_id, versions=rows.to_jsonb(versions))
 
     def stored_message_states(
         self, run: RunRef, folder_id: FolderId, listed: Collection[RemoteId]
@@ -127,14 +127,14 @@ class MailStore:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
             entries = {RemoteId(row[0]): _entry(row, is_here=row[4]) for row in found}
             others = [remote_id for remote_id in listed if remote_id not in entries]
-            found = tx.run("entries_of", account_id=run.account_id, ids=rows.to_json(others))
+            found = tx.run("entries_of", account_id=run.account_id, ids=rows.to_jsonb(others))
         return entries | {RemoteId(row[0]): _entry(row, is_here=False) for row in found}
 
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
     ) -> tuple[RemoteId, ...]:
         """Return the ids of those entries whose state is already stored in the folder."""
-        ids = rows.to_json([entry.remote_id for entry in entries])
+        ids = rows.to_jsonb([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
             found = tx.run("entries_of", account_id=run.account_id, ids=ids)
         stored = {row[0]: _entry(row, is_here=row[4] and row[5] == folder_id) for row in found}
@@ -187,7 +187,7 @@ def _entry(row: Sequence[Any], *, is_here: bool) -> StoredEntry:
 def _count(tx: Transaction, run: RunRef, write: PageWrite, counts: WrittenRowCounts) -> None:
     full_sync_running = write.folder.position.full_sync_running
     if not (write.page.changes or full_sync_running):
-        return  # a probe that found nothing is not worth a row
+        return  # an empty page is not worth a row
     folder_id = write.folder.ref.id
     if counts.inserted or counts.removed or not full_sync_running:
         tx.run(

@@ -65,7 +65,7 @@ def save_messages(
     if folder and (left := _left_the_mirror(tx, run, folder, messages)):
         messages = [each for each in messages if each.remote_id not in left]
         hidden = tx.run_for_row_count(
-            "hide_messages", account_id=run.account_id, ids=rows.to_json(sorted(left))
+            "hide_messages", account_id=run.account_id, ids=rows.to_jsonb(sorted(left))
         )
         counts = WrittenRowCounts(removed=hidden)
     large = [each for each in messages if body_chars(each) > BODY_LIMIT_CHARS]
@@ -97,7 +97,7 @@ def hide_removed_messages(
     left = {
         "account_id": run.account_id,
         "folder_id": folder.ref.id,
-        "ids": rows.to_json(plan.removals),
+        "ids": rows.to_jsonb(plan.removals),
     }
     tx.run("leave_quarantine", **left)
     return WrittenRowCounts(removed=tx.run_for_row_count("mark_removed", **left))
@@ -121,7 +121,11 @@ def stamp_messages(tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]) 
     """Set the folder's generation on unchanged messages, so that the full sync does not hide
     them."""
     if unchanged:
-        tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_json(sorted(unchanged)))
+        tx.run(
+            "stamp_generation",
+            account_id=run.account_id,
+            ids=rows.to_jsonb(sorted(unchanged)),
+        )
     return WrittenRowCounts(unchanged=len(unchanged))
 
 
@@ -162,7 +166,9 @@ def _left_the_mirror(
     if not named:
         return frozenset()
     found = tx.run(
-        "unselected_folders", account_id=run.account_id, remote_ids=rows.to_json(sorted(named))
+        "unselected_folders",
+        account_id=run.account_id,
+        remote_ids=rows.to_jsonb(sorted(named)),
     )
     unselected = {remote_id for (remote_id,) in found}
     return frozenset(each.remote_id for each in messages if each.folder_remote_id in unselected)
@@ -194,7 +200,7 @@ def _differing(
     }
     same = {message_id for message_id, each in known.items() if all(each)}
     if same:
-        tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_json(sorted(same)))
+        tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_jsonb(sorted(same)))
     return [
         rows.without_body(row) if known.get(row["message_id"], (False, False))[1] else row
         for row in sent
@@ -245,5 +251,5 @@ def _enter_quarantine(
             "enter_quarantine",
             account_id=run.account_id,
             folder_id=folder_id,
-            entries=rows.to_json(entries),
+            entries=rows.to_jsonb(entries),
         )

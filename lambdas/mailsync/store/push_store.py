@@ -24,7 +24,7 @@ from mailsync.model import (
     Subscription,
 )
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.rows import to_json
+from mailsync.store.rows import to_jsonb
 
 SUBSCRIPTION_CLAIM_LIFETIME_S = 600
 """A claim ends by itself after this time, should its worker die."""
@@ -160,7 +160,7 @@ class PushStore:
                 account_id=claim.account_id,
                 claimed_until=claim.until,
                 claimed_for_s=SUBSCRIPTION_CLAIM_LIFETIME_S,
-                remote_ids=to_json(remote_ids),
+                remote_ids=to_jsonb(remote_ids),
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
 
@@ -173,7 +173,7 @@ class PushStore:
         if not notifications:
             return 0
         with self._database.transaction() as tx:
-            remote_ids = to_json(sorted({each.remote_id for each in notifications}))
+            remote_ids = to_jsonb(sorted({each.remote_id for each in notifications}))
             known = {
                 remote_id: (account_id, secret_hash)
                 for remote_id, account_id, secret_hash in tx.run(
@@ -212,14 +212,14 @@ def _apply(
     removed = of_kind[NotificationKind.SUBSCRIPTION_REMOVED]
     _notify(tx, [accounts[each] for each in (*of_kind[NotificationKind.MAIL_CHANGED], *removed)])
     if expiring := of_kind[NotificationKind.SUBSCRIPTION_EXPIRING]:
-        tx.run("renew_subscriptions_now", remote_ids=to_json(expiring))
+        tx.run("renew_subscriptions_now", remote_ids=to_jsonb(expiring))
     if removed:
-        tx.run("subscriptions_removed", remote_ids=to_json(removed))
+        tx.run("subscriptions_removed", remote_ids=to_jsonb(removed))
 
 
 def _notify(tx: Transaction, account_ids: Iterable[AccountId]) -> None:
     if wanted := sorted(set(account_ids)):
-        tx.run("notify_accounts", account_ids=to_json(wanted))
+        tx.run("notify_accounts", account_ids=to_jsonb(wanted))
 
 
 def _renewal_in_s(expires_at: datetime) -> float:

@@ -25,7 +25,7 @@ class QuarantineStore:
                 "leave_quarantine",
                 account_id=run.account_id,
                 folder_id=folder_id,
-                ids=rows.to_json(list(ids)),
+                ids=rows.to_jsonb(list(ids)),
             )
 
     def message_ids_due_for_retry(self, run: RunRef, limit: int) -> tuple[RemoteId, ...]:

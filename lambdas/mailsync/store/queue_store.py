@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
-from mailsync.store.rows import to_json
+from mailsync.store.rows import to_jsonb
 
 
 class QueueStore:
@@ -30,4 +30,4 @@ class QueueStore:
         """Make claimed mailboxes that were not checked due again immediately."""
         if account_ids:
             with self._database.transaction() as tx:
-                tx.run("release_claims", ids=to_json(list(account_ids)))
+                tx.run("release_claims", ids=to_jsonb(list(account_ids)))

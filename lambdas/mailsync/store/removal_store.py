@@ -99,7 +99,7 @@ class RemovalStore:
                 "mark_removed",
                 account_id=run.account_id,
                 folder_id=folder_id,
-                ids=rows.to_json(ids),
+                ids=rows.to_jsonb(ids),
             )
 
     def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
@@ -109,7 +109,7 @@ class RemovalStore:
                 "show_again",
                 account_id=run.account_id,
                 folder_id=folder_id,
-                ids=rows.to_json(ids),
+                ids=rows.to_jsonb(ids),
             )
 
     def message_ids_due_for_confirmation(
@@ -135,7 +135,7 @@ class RemovalStore:
             return tx.run_for_row_count(
                 "confirm_gone",
                 account_id=run.account_id,
-                ids=rows.to_json(sorted(ids)),
+                ids=rows.to_jsonb(sorted(ids)),
                 wait_s=wait_s,
             )
 
@@ -145,7 +145,7 @@ def hidden_mail_of_accounts(
 ) -> dict[AccountId, HiddenMail]:
     """Return the hidden mail of each account, by account id; deleted accounts are missing."""
     ids = list(account_ids)
-    found = tx.run("removals", account_ids=rows.to_json(ids), smallest=MIN_SUSPICIOUS_MESSAGES)
+    found = tx.run("removals", account_ids=rows.to_jsonb(ids), smallest=MIN_SUSPICIOUS_MESSAGES)
     removals = {account_id: HiddenMail(*row) for account_id, *row in found}
     return {each: removals.get(each, NO_HIDDEN_MAIL) for each in ids}
 

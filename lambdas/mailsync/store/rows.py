@@ -81,7 +81,7 @@ def chunks(rows: Sequence[Row]) -> Iterator[JsonBytes]:
 def ids_and_hashes(rows: Iterable[Row]) -> JsonBytes:
     """Return ids and hashes of the rows, for comparison with the stored rows."""
     wanted = ("message_id", "folder_remote_id", "row_hash", "version", "body_hash")
-    return to_json([{name: row[name] for name in wanted} for row in rows])
+    return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
 def quarantine_row(remote_id: str, folder_remote_id: str | None, cause: str, detail: str) -> Row:
@@ -94,11 +94,11 @@ def quarantine_row(remote_id: str, folder_remote_id: str | None, cause: str, det
 
 
 def difference_rows(differences: Iterable[ListingContradiction]) -> JsonBytes:
-    return to_json([{"message_id": each.remote_id, "cause": each.cause} for each in differences])
+    return to_jsonb([{"message_id": each.remote_id, "cause": each.cause} for each in differences])
 
 
 def folder_rows(folders: Iterable[RemoteFolder]) -> JsonBytes:
-    return to_json(
+    return to_jsonb(
         [
             {
                 "remote_id": each.remote_id,
@@ -114,7 +114,7 @@ def folder_rows(folders: Iterable[RemoteFolder]) -> JsonBytes:
     )
 
 
-def to_json(value: Any) -> JsonBytes:
+def to_jsonb(value: Any) -> JsonBytes:
     return JsonBytes(orjson.dumps(value))
 
 

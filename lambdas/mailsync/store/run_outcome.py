@@ -16,7 +16,7 @@ from mailsync.decisions.due import (
 from mailsync.model import AccountId, RunId, RunRef
 from mailsync.store.connection import Transaction
 from mailsync.store.removal_store import hidden_mail_of_account
-from mailsync.store.rows import to_json
+from mailsync.store.rows import to_jsonb
 
 
 def record_run_outcome(
@@ -111,5 +111,5 @@ def add_outbox_event(
     """Add an event to the outbox; it is published after this transaction commits."""
     counters = tx.run("run_counters", run_id=run_id)[0][0]
     said = {"accountId": account_id, "runId": run_id, **facts, "counters": counters}
-    detail = to_json({"schemaVersion": 1, **said})
+    detail = to_jsonb({"schemaVersion": 1, **said})
     tx.run("add_to_outbox", account_id=account_id, type=kind, detail=detail)

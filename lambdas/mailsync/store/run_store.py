@@ -16,7 +16,7 @@ from mailsync.model import (
 )
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.rows import to_json
+from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import complete_run, fail_run, fail_unverified
 
 
@@ -195,7 +195,7 @@ def _open_run(row: list[Any]) -> OpenRun:
 
 
 def _columns(scope: SyncScope) -> dict[str, Any]:
-    folder_ids = to_json(scope.folder_ids) if scope.folder_ids else None
+    folder_ids = to_jsonb(scope.folder_ids) if scope.folder_ids else None
     return {"sync_type": scope.sync_type, "folder_ids": folder_ids}
 
 

@@ -100,7 +100,7 @@ class StatusStore:
         with self._database.transaction() as tx:
             accounts = tx.run("account_status", **which)
             ids = [AccountId(row[0]) for row in accounts]
-            for account_id, *values in tx.run("folder_status", account_ids=rows.to_json(ids)):
+            for account_id, *values in tx.run("folder_status", account_ids=rows.to_jsonb(ids)):
                 folders[account_id].append(FolderStatus(*values))
             removals = hidden_mail_of_accounts(tx, ids)
         read: list[list[Any]] = [

@@ -304,7 +304,7 @@ def _cursors(
 ) -> Mapping[StoredFolder, SealedSecret | None]:
     """Return the new cursors of the feeds that were read; None where the cursor stayed the same."""
     return {
-        folder: mailbox.sealed(folder.ref.id, page.next_cursor)
+        folder: mailbox.seal_cursor(folder.ref.id, page.next_cursor)
         if page.next_cursor != mailbox.cursor(folder)
         else None
         for folder in check.folders

@@ -65,7 +65,7 @@ def read_mailbox(
     moved = folders_with_changed_counts(listing, known)
     synced = [each for each in known if each.selected and not each.position.full_sync_running]
     chosen = feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
-    pages = _probe(mailbox, chosen)
+    pages = _fetch_next_pages(mailbox, chosen)
     waiting = {each.ref.id for each in synced} - {each.ref.id for each in chosen}
     return MailboxSnapshot(listing, reading, pages, moved, frozenset(waiting))
 
@@ -128,7 +128,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     done = _apply(mailbox, synced, seen.pages)
     mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
     for batch in batch_small_full_syncs(folders, listing.folders, page_size=DEFAULT_PAGE_SIZE):
-        pages = mailbox.provider.probe(
+        pages = mailbox.provider.fetch_next_pages(
             [(each.ref, None) for each in batch], limit=DEFAULT_PAGE_SIZE
         )
         done |= _apply(mailbox, batch, pages)
@@ -159,9 +159,11 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
     ]
 
 
-def _probe(mailbox: Mailbox, folders: Sequence[StoredFolder]) -> Mapping[FolderId, Page]:
+def _fetch_next_pages(mailbox: Mailbox, folders: Sequence[StoredFolder]) -> Mapping[FolderId, Page]:
     positions = list(_positions(mailbox, folders))
-    return mailbox.provider.probe(positions, limit=DEFAULT_PAGE_SIZE) if positions else {}
+    return (
+        mailbox.provider.fetch_next_pages(positions, limit=DEFAULT_PAGE_SIZE) if positions else {}
+    )
 
 
 def _apply(

@@ -83,7 +83,7 @@ class Mailbox:
                 f"The stored cursor of folder {folder.ref.id} does not open; reading it again."
             ) from None
 
-    def sealed(self, folder_id: FolderId, cursor: Cursor) -> SealedSecret:
+    def seal_cursor(self, folder_id: FolderId, cursor: Cursor) -> SealedSecret:
         return self.vault.seal(self._place(folder_id), cursor)
 
     def save_limits(self, failure: ProviderThrottled | None = None) -> None:

@@ -52,7 +52,7 @@ def store_page(
     plan = plan_page(page)
     unchanged = _unchanged(mailbox, folder, plan)
     plan = _completed(mailbox, plan, unchanged, one_by_one=alone, may_shrink=may_shrink)
-    next_cursor = mailbox.sealed(folder.ref.id, page.next_cursor)
+    next_cursor = mailbox.seal_cursor(folder.ref.id, page.next_cursor)
     write = PageWrite(folder, page, plan, next_cursor, requests=1, unchanged=unchanged)
     counts = mailbox.mail.apply_page(mailbox.run, write)
     if counts is not None and page.changes:

@@ -31,14 +31,14 @@ Folders = Mapping[FolderId, CountedFolder]
 class Verification:
     """What remains to do until the mailbox is verified; nothing if every field is empty or 0.
 
-    folder_ids: folders whose ids must be compared.
+    folder_ids_to_compare: folders whose ids must be compared.
     failed_folders: number of folders that could not be synced.
     has_new_folders: folders appeared since the tree was read, and must be synced first.
     unverified: number of folders that still differ after the last repair round.
     message: sentence about the unverified folders.
     """
 
-    folder_ids: tuple[FolderId, ...] = ()
+    folder_ids_to_compare: tuple[FolderId, ...] = ()
     failed_folders: int = 0
     has_new_folders: bool = False
     unverified: int = 0
@@ -47,8 +47,8 @@ class Verification:
     def to_state(self) -> dict[str, Any]:
         """Return the output of the workflow's state: ids and counts only."""
         return {
-            "folderIds": list(self.folder_ids),
-            "differing": len(self.folder_ids),
+            "folderIds": list(self.folder_ids_to_compare),
+            "differing": len(self.folder_ids_to_compare),
             "failedFolders": self.failed_folders,
             "hasNewFolders": self.has_new_folders,
             "unverified": self.unverified,
@@ -58,7 +58,10 @@ class Verification:
     @property
     def is_done(self) -> bool:
         return not (
-            self.folder_ids or self.failed_folders or self.has_new_folders or self.unverified
+            self.folder_ids_to_compare
+            or self.failed_folders
+            or self.has_new_folders
+            or self.unverified
         )
 
 

@@ -13,7 +13,7 @@ _TOKENS = ("deltatoken", "skiptoken")
 RequestKind = tuple[str, ...]
 
 
-class StoredResponses:
+class ResponsesForRepetition:
     """The last responses to each kind of request: method, path and options without delta tokens.
 
     Only the kinds requested most recently are kept.

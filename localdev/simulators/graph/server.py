@@ -19,7 +19,7 @@ from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import run_batch
 from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.corruption import corrupt_body, corrupt_page, error_of_fault
-from localdev.simulators.graph.earlier import StoredResponses
+from localdev.simulators.graph.earlier import ResponsesForRepetition
 from localdev.simulators.graph.errors import (
     GraphError,
     bad_request,
@@ -62,7 +62,7 @@ class GraphServer:
         self._service = service
         self._signer = signer
         self._links = DeltaLinks(service.database)
-        self.earlier = StoredResponses()
+        self.earlier = ResponsesForRepetition()
 
     def __call__(self, request: Request) -> Response:
         if request.path.lower() == f"{VERSION}/$batch" and request.method == "POST":

@@ -148,7 +148,7 @@ def test_an_ending_token_is_replaced(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     simulators.service.set_behaviour(token_lifetime_s=EXPIRES_SOON_S)
-    store.saved = app_only_tokens(app(), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
+    store.saved = app_only_tokens(app(), TENANT_ID).seal(ACCOUNT, vault.sealing_key())
     before = store.saved
     simulators.service.set_behaviour(token_lifetime_s=3600)
 
@@ -162,7 +162,7 @@ def test_an_outage_of_graph_costs_the_identity_platform_one_request(
     simulators: Simulators, vault: Vault, store: MemoryStore
 ) -> None:
     """However often functions ask Graph in it, each with an access of its own."""
-    store.saved = app_only_tokens(app(), TENANT_ID).sealed(ACCOUNT, vault.sealing_key())
+    store.saved = app_only_tokens(app(), TENANT_ID).seal(ACCOUNT, vault.sealing_key())
     store.saved = replace(
         store.saved, access_issued_at=datetime.now(UTC) - MIN_TOKEN_AGE_FOR_RENEWAL
     )

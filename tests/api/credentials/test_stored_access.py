@@ -32,7 +32,7 @@ class Worker:
 
     def connect(self, *, minutes_left: int, age: timedelta = MIN_TOKEN_AGE_FOR_RENEWAL) -> None:
         found = signed_in(self.settings, self.platform)
-        sealed = found.tokens.sealed(ACCOUNT, self.vault.sealing_key())
+        sealed = found.tokens.seal(ACCOUNT, self.vault.sealing_key())
         now = datetime.now(UTC)
         self.store.saved = replace(
             sealed,

@@ -10,7 +10,7 @@ from infra.catalog import FUNCTIONS, MAILBOX_SYNC, WORKFLOWS, Workflow
 from localdev.engine.aws_resources import aws_client
 from localdev.engine.definition import fill_placeholders
 from localdev.engine.dev_login import DEMO_USER
-from localdev.samples import EXPECTED_RESULTS, Samples
+from localdev.samples import EXPECTED_RESULTS, SampleEvents
 from tests.deploy.previous import EVENTS, STATEMACHINE
 from tests.local.mirror import Mirror, when
 from tests.workflow.test_definitions import machines
@@ -78,7 +78,7 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
     mirror: Mirror,
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
-    samples = Samples(
+    samples = SampleEvents(
         mirror.account.id, DEMO_USER, folder["id"], events=EVENTS, run_id="of-the-previous-version"
     )
 

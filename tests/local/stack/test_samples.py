@@ -15,7 +15,7 @@ from localdev.containers.settings import deployed_settings, fill_variables
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER
 from localdev.engine.environment import Environment
-from localdev.samples import EVENTS, EXPECTED_RESULTS, Samples
+from localdev.samples import EVENTS, EXPECTED_RESULTS, SampleEvents
 from localdev.stack import CODE_ROOT
 from tests.deploy import synthesis
 from tests.deploy.template import Template
@@ -48,7 +48,7 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
     mirror: Mirror, variables: dict[str, dict[str, object]], tmp_path: Path
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
-    samples = Samples(mirror.account.id, DEMO_USER, folder["id"])
+    samples = SampleEvents(mirror.account.id, DEMO_USER, folder["id"])
     own = mirror.stack.lambdas.settings
     values = deployed_settings(
         mirror.stack,
@@ -94,4 +94,4 @@ def started_ahead(
     "payload", [b"", b"null", b'{"hasMore": true, "waitSeconds": 0}', b'{"errorType": "KeyError"}']
 )
 def test_an_answer_that_does_not_fit_is_named(payload: bytes) -> None:
-    assert Samples("a", "u", 1).find_result_mismatch("sync-folder", payload)
+    assert SampleEvents("a", "u", 1).find_result_mismatch("sync-folder", payload)

@@ -45,7 +45,7 @@ def test_a_probe_leaves_out_only_the_folder_that_failed(graph: ScriptedGraph) ->
     good = {"value": [], "@odata.deltaLink": f"{graph.url}/x?new"}
     graph.answers = [batch((410, error("SyncStateNotFound")), (200, good))]
 
-    pages = graph.mailbox.probe(positions, limit=9)
+    pages = graph.mailbox.fetch_next_pages(positions, limit=9)
 
     assert pages.keys() == {2}
     items = json.loads(graph.requests[-1].body)["requests"]
@@ -62,7 +62,7 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
     graph.answers = [batch(*[good] * 20), batch(*[good] * 20), batch(good)]
     requests, calls = graph.mailbox.requests, len(graph.requests)
 
-    pages = graph.mailbox.probe(
+    pages = graph.mailbox.fetch_next_pages(
         [(FolderRef(FolderId(n), RemoteId("F")), cursor) for n in range(41)], limit=9
     )
 
@@ -110,7 +110,7 @@ def test_an_item_of_a_batch_that_refuses_every_token_is_an_outage_of_that_item(
     folders = [(FolderRef(FolderId(each), RemoteId(f"F{each}")), None) for each in (1, 2)]
     graph.answers = [batch(REFUSED, good), batch(REFUSED)]
 
-    assert graph.mailbox.probe(folders, limit=5).keys() == {2}
+    assert graph.mailbox.fetch_next_pages(folders, limit=5).keys() == {2}
     with pytest.raises(ProviderUnavailable):
         graph.mailbox.fetch_messages(messages("1"))
     assert graph.access.renewed == 2

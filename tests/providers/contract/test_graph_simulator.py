@@ -145,7 +145,9 @@ def test_a_probe_leaves_out_the_expired_folder_and_no_other(ann: Ann) -> None:
     ann.deliver(1)
 
     folders = {alias: ann.folder(alias) for alias in ("inbox", "archive")}
-    pages = ann.here.probe([(folders[each], cursors[each]) for each in folders], limit=10)
+    pages = ann.here.fetch_next_pages(
+        [(folders[each], cursors[each]) for each in folders], limit=10
+    )
 
     assert pages.keys() == {folders["inbox"].id}
     assert len(pages[folders["inbox"].id].changes) == 1

@@ -23,27 +23,27 @@ class Feed(Enum):
     """The kinds of feeds by which a folder is read; the value is the word in a cursor."""
 
     DELTA = ""
-    LEAN_DELTA = "lean "
+    DELTA_WITHOUT_BODIES = "lean "
     LIST = "list "
-    LEAN_LIST = "ids "
+    LIST_WITHOUT_BODIES = "ids "
 
     @property
     def is_list(self) -> bool:
-        return self in (Feed.LIST, Feed.LEAN_LIST)
+        return self in (Feed.LIST, Feed.LIST_WITHOUT_BODIES)
 
     @property
-    def is_lean(self) -> bool:
+    def lacks_bodies(self) -> bool:
         """Return whether the feed has no bodies, so that each message is fetched by id."""
-        return self in (Feed.LEAN_DELTA, Feed.LEAN_LIST)
+        return self in (Feed.DELTA_WITHOUT_BODIES, Feed.LIST_WITHOUT_BODIES)
 
     @property
     def selected(self) -> str:
-        if self is Feed.LEAN_LIST:
+        if self is Feed.LIST_WITHOUT_BODIES:
             return ENTRY_SELECTED
-        return LEAN_SELECTED if self is Feed.LEAN_DELTA else SELECTED
+        return LEAN_SELECTED if self is Feed.DELTA_WITHOUT_BODIES else SELECTED
 
 
-FALLBACKS = (Feed.DELTA, Feed.LEAN_DELTA, Feed.LEAN_LIST)
+FALLBACKS = (Feed.DELTA, Feed.DELTA_WITHOUT_BODIES, Feed.LIST_WITHOUT_BODIES)
 """The feed to start, by the number of feeds that have failed for a folder."""
 
 
@@ -92,4 +92,6 @@ def read_cursor(cursor: Cursor) -> Link:
 
 def is_delta(cursor: Cursor) -> bool:
     """Return whether the cursor is a delta link with the current selection of properties."""
-    return any(cursor.startswith(f"{_prefix(feed)}/") for feed in (Feed.DELTA, Feed.LEAN_DELTA))
+    return any(
+        cursor.startswith(f"{_prefix(feed)}/") for feed in (Feed.DELTA, Feed.DELTA_WITHOUT_BODIES)
+    )

@@ -134,7 +134,7 @@ class GraphMailbox:
             )
         return self._page(link, response)
 
-    def probe(
+    def fetch_next_pages(
         self, positions: Sequence[tuple[FolderRef, Cursor | None]], *, limit: int
     ) -> Mapping[FolderId, Page]:
         links = {
@@ -224,7 +224,9 @@ class GraphMailbox:
             response = self._retry_single_message(link, response)
         lacks_delta = response.status in _NO_DELTA or response.code == QUOTA_EXCEEDED
         if lacks_delta and not feed.is_list:
-            link = self._first_link(folder, Feed.LEAN_LIST if feed.is_lean else Feed.LIST, limit)
+            link = self._first_link(
+                folder, Feed.LIST_WITHOUT_BODIES if feed.lacks_bodies else Feed.LIST, limit
+            )
             listed = self._graph.get(link.path, is_one_message=limit == 1)
             response = listed if listed.ok else response
         if not response.ok:
@@ -269,7 +271,7 @@ class GraphMailbox:
         return to_error(found, RequestTarget.MAILBOX)
 
     def _page(self, link: Link, response: GraphResponse) -> Page:
-        read = read_lean_change if link.feed.is_lean else read_change
+        read = read_lean_change if link.feed.lacks_bodies else read_change
         changes = tuple(read(item) for item in read_list(response, "value"))
         more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(response, link):
@@ -285,7 +287,7 @@ class GraphMailbox:
         if not feed.is_list:
             return Link(f"{self._messages(folder)}/delta?$select={feed.selected}", feed)
         order = "$orderby=receivedDateTime%20desc"
-        size = MESSAGES_PER_LIST_PAGE if feed.is_lean else limit
+        size = MESSAGES_PER_LIST_PAGE if feed.lacks_bodies else limit
         return Link(f"{self._messages(folder)}?$select={feed.selected}&{order}&$top={size}", feed)
 
     def _folder(self, folder: FolderRef) -> str:
