@@ -1,7 +1,7 @@
 """Convert the history events of an execution to its steps, each with its attempts. Pure.
 
 Every history event names its predecessor on the same branch (`previousEventId`). So the iterations
-of a Map can be told apart, although their events are interleaved.
+of a Map can be distinguished, although their events are interleaved.
 Source: AWS Step Functions API Reference, HistoryEvent.
 """
 

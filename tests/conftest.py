@@ -1,4 +1,4 @@
-"""Real Postgres for whoever asks: one server per test process, a database without rows per test."""
+"""Real Postgres for the tests: one server per process, a database without rows per test."""
 
 import os
 import sys
@@ -12,9 +12,12 @@ import pg8000.native
 import pytest
 
 from localdev.engine.postgres import Postgres
+from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.migrate import migrate
+from mailsync.store.run_store import RunStore
+from tests.support.builders import connect_account
 from tests.support.databases import Databases
 
 # Whatever the developer's shell has set must not reach the tests.
@@ -111,3 +114,13 @@ def database(settings: Settings) -> Iterator[Database]:
     opened = Database(settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def runs(database: Database) -> RunStore:
+    return RunStore(database)
+
+
+@pytest.fixture
+def account_id(database: Database) -> AccountId:
+    return connect_account(database, "ann")

@@ -108,7 +108,7 @@ function listed(message, query) {
       el(
         "span",
         { class: "from" },
-        el("bdi", {}, message.fromName || message.fromAddress || "nobody"),
+        el("bdi", {}, message.fromName || message.fromAddress || "unknown sender"),
         message.receivedAt && received(message.receivedAt),
       ),
       el("span", { class: "subject" }, el("bdi", {}, message.subject || "(no subject)")),

@@ -18,37 +18,20 @@ from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
-from mailsync.store.removal_store import RemovalStore
-from mailsync.store.run_store import RunStore
+from mailsync.store.stores import Stores
 from tests.store.cluster import Cluster, cluster_in
 from tests.store.rows import let_time_pass, one, rows
-from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
 
 @dataclass(frozen=True)
-class Mirror:
+class Mirror(Stores):
     """What is stored of a mailbox with the folders `first` and `second`, under a run's lease."""
 
     database: Database
     run: RunRef
     first: FolderId
     second: FolderId
-
-    @property
-    def mail(self) -> MailStore:
-        return MailStore(self.database)
-
-    @property
-    def folders(self) -> FolderStore:
-        return FolderStore(self.database)
-
-    @property
-    def removals(self) -> RemovalStore:
-        return RemovalStore(self.database)
-
-    @property
-    def runs(self) -> RunStore:
-        return RunStore(self.database)
 
     def folder(self, folder_id: FolderId) -> StoredFolder:
         return self.folders.folder(self.run.account_id, folder_id)
@@ -80,11 +63,6 @@ class Mirror:
 
 
 @pytest.fixture
-def runs(database: Database) -> RunStore:
-    return RunStore(database)
-
-
-@pytest.fixture
 def mail(database: Database) -> MailStore:
     return MailStore(database)
 
@@ -100,11 +78,6 @@ def mirror(database: Database, run: RunRef, folders: tuple[StoredFolder, StoredF
 
 
 @pytest.fixture
-def account_id(database: Database) -> AccountId:
-    return connect_account(database, "ann")
-
-
-@pytest.fixture
 def run(database: Database, account_id: AccountId) -> RunRef:
     """A run that holds the lease."""
     epoch = LeaseStore(database).begin(
@@ -116,7 +89,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
 
 @pytest.fixture
 def folders(folder_store: FolderStore, run: RunRef) -> tuple[StoredFolder, StoredFolder]:
-    """F1 and F2, neither of them walked yet."""
+    """F1 and F2; the full sync of neither has begun."""
     folder_store.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
     first, second = folder_store.folders(run.account_id)
     return first, second

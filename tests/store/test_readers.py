@@ -12,6 +12,7 @@ from mailsync.model import RemoteId, RemovedMessage
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.removal_store import RemovalStore
+from mailsync.store.status_store import StatusStore
 from tests.conftest import TEMPLATE
 from tests.store.conftest import Mirror
 from tests.store.pooler import pooled
@@ -165,3 +166,9 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
     RemovalStore(mirror.database).show_again(mirror.run, mirror.first, [RemoteId(gone)])
     assert shown() == all_of(gone, kept, moved)
     reader.close()
+
+
+def test_a_missing_user_has_no_account(mirror: Mirror) -> None:
+    missing: Any = None
+
+    assert StatusStore(mirror.database).status(mirror.run.account_id, missing) is None

@@ -34,7 +34,7 @@ class Moments:
     """Counts the moments of this process; at the one numbered `fatal` it is dead.
 
     `plays`: it only plays dead, until it is revived. `durable`: `states` gets the first moment of
-    each state of what outlives the process. Whoever dies at any other moment leaves the same
+    each state of what outlives the process. A death at any other moment leaves the same
     state as at the moment before.
     """
 

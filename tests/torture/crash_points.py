@@ -1,4 +1,4 @@
-"""A sync is killed at every moment in turn; whoever comes next must leave an equal mirror."""
+"""Kill a sync at each moment in turn; the next worker must leave an equal mirror."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from tests.torture.stage import Stage
 from tests.torture.world import World
 
 PAGE = 7
-DEATHS = ("execution", "function", "look")
+DEATHS = ("execution", "function", "check")
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Trial:
 class CrashPoints(Stage):
     """The moments of one sync that begins anew for each of them.
 
-    Most moments lie within a transaction or between calls that change nothing: whoever dies there
-    leaves what another one left who died just before. `distinct` are enough moments to leave every
-    state, and to have each of them recovered in both ways.
+    Most moments lie within a transaction or between calls that change nothing: a death there leaves
+    the state of the moment before. `distinct` are enough moments to leave every state, and to have
+    each of them recovered in both ways.
     """
 
     def __init__(self, world: World, scenario: str, dies: str) -> None:
@@ -57,8 +57,8 @@ class CrashPoints(Stage):
 
     def _prepare(self) -> None:
         # A thousand syncs of one mailbox within ten minutes are more than Graph would allow.
-        # What is looked at is to fit on a page, so that all of it is stored there and then.
-        page = sys.maxsize if self._dies == "look" else PAGE
+        # What a check reads must fit on a page, so that the check stores all of it.
+        page = sys.maxsize if self._dies == "check" else PAGE
         self.service.set_behaviour(largest_page=page, requests_per_window=sys.maxsize)
         self._scenario.prepare(self)
         self._numbers = row_numbers(self.tables)

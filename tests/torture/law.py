@@ -93,7 +93,7 @@ class Seen:
     is_held: bool
 
 
-def look(tables: Connection, account_id: str) -> Seen:
+def read_tables(tables: Connection, account_id: str) -> Seen:
     def asked(sql: str) -> list[list[Any]]:
         return tables.run(sql, account=account_id) or []
 

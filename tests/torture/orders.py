@@ -10,7 +10,7 @@ MAX_AT_ONCE = 4
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """One sync. `fatal` is the moment at which a process is dead, None for none: `execution` ends
-    all of it, `function` only the function, which the state machine then tries again, and `look`
+    all of it, `function` only the function, which the state machine then tries again, and `check`
     the function that looks at mailboxes which are due, as well as what it hands over to.
 
     `is_forked`: each process that may die is one of its own, and is killed. `console` starts the
@@ -39,7 +39,7 @@ class Order:
 @dataclass(frozen=True, kw_only=True)
 class Ending:
     """`outcome` is `completed`, `killed`, the name of the error with which a sync failed, or what a
-    look came to; `moments` is how many there were, `states` the first moment of each state of what
+    check came to; `moments` is how many there were, `states` the first moment of each state of what
     outlives a process, and `waited_s` how long the workflow waited."""
 
     outcome: str

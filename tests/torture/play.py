@@ -10,7 +10,7 @@ from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL
 from tests.support.comparison import divergences
-from tests.torture.law import Law, Seen, Sync, look
+from tests.torture.law import Law, Seen, Sync, read_tables
 from tests.torture.lies import Lie, Told
 from tests.torture.plots import ODDITIES, History, Round
 from tests.torture.stage import Stage
@@ -155,7 +155,7 @@ class Play:
             seen = self._look()
             waits = LEASE_H if seen.is_held else TICK_H
             self._pass(max(waits, seen.due_in_s / 3600 + 0.001))
-            after = self._sync(dies="look", recovers=True, is_forked=False)
+            after = self._sync(dies="check", recovers=True, is_forked=False)
             if after.sync_status == "completed" and after.last_error in (None, SUSPICIOUS_REMOVAL):
                 return
         raise AssertionError(f"{MAX_TICKS} syncs end as {after.sync_status}: {after.last_error}")
@@ -165,7 +165,7 @@ class Play:
         return divergences(self._stage.tables, mirror.account_id, mirror.mailbox, is_confirmed=True)
 
     def _look(self) -> Seen:
-        return look(self._stage.tables, self._stage.mirror.account_id)
+        return read_tables(self._stage.tables, self._stage.mirror.account_id)
 
     def _pass(self, hours: float) -> None:
         if hours > 0:

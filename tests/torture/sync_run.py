@@ -121,7 +121,7 @@ def _forget_process(*, gently: bool = False) -> None:
 
 
 def _run(order: Order, moments: Moments) -> Ending:
-    if order.dies == "look":
+    if order.dies == "check":
         return _look(order, moments)
     if order.dies == "execution":
         moments.watch()
@@ -179,7 +179,7 @@ def _execute(order: Order, name: str, invoke: Invoke, moments: Moments) -> Endin
     arn = execution_arn(MACHINE_ARN, name)
     attempts = math.inf if order.is_forked else MAX_ATTEMPTS
     execution = Execution(name, arn, invoke, arrange, at_once, waited=_wait, max_attempts=attempts)
-    sync_type = SyncType.AUTO if order.dies == "look" else _sync_type(order)
+    sync_type = SyncType.AUTO if order.dies == "check" else _sync_type(order)
     state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
     try:
         execution.run(MAILBOX_SYNC.definition, state)

@@ -93,7 +93,7 @@ ONCE_FOUND = {
     # beginning, in which the counts agree.
     "as many as before": (
         Round(page=1, fatal=288),
-        Round(before=(Change("renew id", 0),), dies="look"),
+        Round(before=(Change("renew id", 0),), dies="check"),
     ),
     # Listed where it had moved to, and by its id still where it was: it was missing in a folder
     # that was verified.

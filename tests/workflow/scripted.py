@@ -35,7 +35,7 @@ Outcomes = Mapping[str, Sequence[Outcome]]
 class Scenario:
     """`outcomes` lists those of a function call after call; the last one stays.
 
-    A function that serves several folders may be told apart by `name/folderId`.
+    A function that serves several folders are distinguished by `name/folderId`.
     """
 
     name: str

@@ -83,7 +83,7 @@ class StatusStore:
 
     def status(self, account_id: AccountId, user_id: str) -> AccountStatus | None:
         """Return the user's account with its folders. None: the user has no such account."""
-        found = self._read(account_id=account_id, user_id=user_id, limit=1)
+        found = self._read(account_id=account_id, user_id=user_id, is_for_operator=False, limit=1)
         return found[0] if found else None
 
     def accounts_of_all_users(
@@ -93,7 +93,9 @@ class StatusStore:
 
         account_id: return only this account. None: at most `MAX_ACCOUNTS` accounts.
         """
-        return self._read(account_id=account_id, user_id=None, limit=MAX_ACCOUNTS)
+        return self._read(
+            account_id=account_id, user_id=None, is_for_operator=True, limit=MAX_ACCOUNTS
+        )
 
     def _read(self, **which: Any) -> tuple[AccountStatus, ...]:
         folders: dict[str, list[FolderStatus]] = defaultdict(list)

@@ -16,17 +16,12 @@ from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.mail_store import MailStore
-from mailsync.store.quarantine_store import QuarantineStore
-from mailsync.store.removal_store import RemovalStore
-from mailsync.store.run_folder_store import RunFolderStore
-from mailsync.store.run_store import RunStore
+from mailsync.store.stores import Stores
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Stores):
     """An open mailbox: its client at the provider and its stores.
 
     max_in_flight: concurrent requests that the provider accepted when the mailbox was opened.
@@ -38,34 +33,6 @@ class Mailbox:
     database: Database
     vault: Vault
     max_in_flight: int
-
-    @property
-    def mail(self) -> MailStore:
-        return MailStore(self.database)
-
-    @property
-    def folders(self) -> FolderStore:
-        return FolderStore(self.database)
-
-    @property
-    def quarantine(self) -> QuarantineStore:
-        return QuarantineStore(self.database)
-
-    @property
-    def removals(self) -> RemovalStore:
-        return RemovalStore(self.database)
-
-    @property
-    def leases(self) -> LeaseStore:
-        return LeaseStore(self.database)
-
-    @property
-    def runs(self) -> RunStore:
-        return RunStore(self.database)
-
-    @property
-    def run_folders(self) -> RunFolderStore:
-        return RunFolderStore(self.database)
 
     def cursor(self, folder: StoredFolder) -> Cursor | None:
         """Return the opened cursor of a folder; None before the first page of a full sync.

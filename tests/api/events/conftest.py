@@ -7,11 +7,8 @@ from localdev.engine.aws_resources import CREDENTIALS, create_event_bus
 from localdev.engine.event_bus import EventBus as LocalBus
 from localdev.engine.lambda_host import InvocationResult
 from mailsync.events.outgoing import EventBus
-from mailsync.model import AccountId
 from mailsync.store.connection import Database
 from mailsync.store.outbox_store import OutboxStore
-from mailsync.store.run_store import RunStore
-from tests.support.builders import connect_account
 
 # moto keeps its state for the whole process, where a stack may have made the bus of its own name.
 BUS = "events-under-test"
@@ -45,13 +42,3 @@ def bus(local_bus: tuple[LocalBus, str], monkeypatch: pytest.MonkeyPatch) -> Eve
 @pytest.fixture
 def outbox(database: Database) -> OutboxStore:
     return OutboxStore(database)
-
-
-@pytest.fixture
-def runs(database: Database) -> RunStore:
-    return RunStore(database)
-
-
-@pytest.fixture
-def account_id(database: Database) -> AccountId:
-    return connect_account(database, "ann")

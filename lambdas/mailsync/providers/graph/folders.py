@@ -111,7 +111,7 @@ class _Tree:
                 raise to_error(response, RequestTarget.MAILBOX)
             if response.ok and isinstance(remote_id := response.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
-        # An alias that did not response leaves the role where it was.
+        # An alias whose request failed leaves the role where it was.
         found = frozenset(roles.values())
         return {key: role for key, role in known.items() if role not in found} | roles
 

@@ -27,7 +27,8 @@ RETURNING id::text
 SELECT failures FROM mailsync.email_accounts WHERE id = cast(:account_id AS uuid) FOR UPDATE
 
 -- account_status --
--- Return the status of accounts: of one user or of all users, of one account or of all.
+-- Return the status of a user's accounts, or for an operator of all users' accounts; of one account
+-- or of all. A missing user has no account.
 SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_sync_at,
        a.initial_sync_completed, a.verified_at, a.last_error, a.last_error_message, a.next_sync_at,
        a.failures, r.id, r.started_at,
@@ -36,7 +37,7 @@ SELECT a.id::text, a.email_address, a.provider, a.status, a.sync_status, a.last_
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id AND r.status IN ('queued', 'running')
  WHERE (cast(:account_id AS uuid) IS NULL OR a.id = cast(:account_id AS uuid))
-   AND (cast(:user_id AS text) IS NULL OR a.user_id = cast(:user_id AS text))
+   AND (a.user_id = :user_id OR cast(:is_for_operator AS boolean))
  ORDER BY a.email_address, a.id
  LIMIT :limit
 

@@ -1,0 +1,45 @@
+"""The stores that share one database."""
+
+from mailsync.store.connection import Database
+from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
+from mailsync.store.mail_store import MailStore
+from mailsync.store.quarantine_store import QuarantineStore
+from mailsync.store.removal_store import RemovalStore
+from mailsync.store.run_folder_store import RunFolderStore
+from mailsync.store.run_store import RunStore
+
+
+class Stores:
+    """Gives a class with a `database` the stores of a mailbox."""
+
+    __slots__ = ()
+    database: Database
+
+    @property
+    def mail(self) -> MailStore:
+        return MailStore(self.database)
+
+    @property
+    def folders(self) -> FolderStore:
+        return FolderStore(self.database)
+
+    @property
+    def quarantine(self) -> QuarantineStore:
+        return QuarantineStore(self.database)
+
+    @property
+    def removals(self) -> RemovalStore:
+        return RemovalStore(self.database)
+
+    @property
+    def leases(self) -> LeaseStore:
+        return LeaseStore(self.database)
+
+    @property
+    def runs(self) -> RunStore:
+        return RunStore(self.database)
+
+    @property
+    def run_folders(self) -> RunFolderStore:
+        return RunFolderStore(self.database)
