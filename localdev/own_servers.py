@@ -12,6 +12,8 @@ from pathlib import Path
 
 from localdev.engine.simulator_process import CONTROL_SECRET, Provider
 from mailsync.errors import SettingMissing
+from mailsync.credentials.identity.entra_settings import EntraSettings
+from mailsync.registry import GRAPH_URL
 from mailsync.settings import Settings
 
 ENVIRONMENT_HELP = """\
@@ -76,14 +78,15 @@ def own_provider(
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
     settings = Settings({**environment, "GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority})
+    entra = settings.section(EntraSettings)
     try:
         return Provider(
-            graph_url=settings.graph_url,
-            authority=settings.microsoft_authority,
-            client_id=settings.microsoft_client_id,
+            graph_url=settings.url_of(GRAPH_URL),
+            authority=entra.authority,
+            client_id=entra.client_id,
             client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),
             client_certificate=_certificate(environment),
-            tenants=",".join(sorted(settings.microsoft_tenants)),
+            tenants=",".join(sorted(entra.tenants)),
             ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )

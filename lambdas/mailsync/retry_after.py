@@ -11,8 +11,7 @@ def retry_after_s(header: str | None, *, now: datetime | None = None) -> float |
     """Return the seconds that a `Retry-After` header requests, from 0 to 3600.
 
     Returns None if the header is missing or malformed. Accepts both forms of RFC 9110, section
-    10.2.3, and fractions of seconds, which Microsoft Graph sends although the RFC does not allow
-    them (Microsoft Graph docs, throttling).
+    10.2.3, and fractions of seconds, which providers send although the RFC does not allow them.
     """
     if not header:
         return None

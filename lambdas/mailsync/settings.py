@@ -51,12 +51,12 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from mailsync.errors import SettingMissing
+from mailsync.registry import UrlSetting
 
-GRAPH_URL = "https://graph.microsoft.com/v1.0"
-MICROSOFT_AUTHORITY = "https://login.microsoftonline.com/common"
 CALLS_PER_HOUR: Mapping[str, int] = {
     "sync": 300,
     "full-sync": 12,
@@ -67,7 +67,6 @@ CALLS_PER_HOUR: Mapping[str, int] = {
     "self-tests": 60,
 }
 """Per user; over all users for `self-tests`. docs/api.md lists the calls of each kind."""
-_TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
@@ -91,11 +90,42 @@ class DatabaseLogin:
     password: str = field(repr=False)
 
 
-class Settings:
-    """The settings of one function. A property raises SettingMissing if its setting is missing."""
+class SettingsSection:
+    """Settings of one part of the product. A property raises SettingMissing if its setting is
+    missing or malformed."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
+
+    def _switch(self, name: str, *, default: bool) -> bool:
+        value = self._values.get(name, "").strip().lower() or str(default).lower()
+        if value not in ("true", "false"):
+            raise SettingMissing(f"The setting {name} must be 'true' or 'false'.")
+        return value == "true"
+
+    def _required(self, name: str) -> str:
+        value = self._values.get(name, "").strip()
+        if not value:
+            raise SettingMissing(
+                f"The setting {name} is missing: set it in the environment or in the secret."
+            )
+        return value
+
+    def _https(self, name: str, *, default: str) -> str:
+        value = (self._values.get(name) or default).strip()
+        url = _WEB_URL.fullmatch(value)
+        if url is None or int(url["port"] or 0) > 65535 or not _is_private(url):
+            raise SettingMissing(
+                f"The setting {name} must be an https:// URL, without user, password or fragment."
+            )
+        return value
+
+
+Section = TypeVar("Section", bound=SettingsSection)
+
+
+class Settings(SettingsSection):
+    """The settings of one function, without those of single providers."""
 
     @property
     def database_url(self) -> str:
@@ -139,34 +169,13 @@ class Settings:
     def database_ca_bundle(self) -> str | None:
         return self._values.get("DATABASE_CA_BUNDLE") or None
 
-    @property
-    def graph_url(self) -> str:
-        return self._https("GRAPH_URL", default=GRAPH_URL).rstrip("/")
+    def section(self, section: type[Section]) -> Section:
+        """Return the settings that belong to one provider or identity platform."""
+        return section(self._values)
 
-    @property
-    def microsoft_authority(self) -> str:
-        return self._https("MICROSOFT_AUTHORITY", default=MICROSOFT_AUTHORITY).rstrip("/")
-
-    @property
-    def microsoft_client_id(self) -> str:
-        return self._required("MICROSOFT_CLIENT_ID")
-
-    @property
-    def microsoft_client_secret(self) -> str:
-        return self._required("MICROSOFT_CLIENT_SECRET")
-
-    @property
-    def microsoft_client_certificate(self) -> str | None:
-        return self._values.get("MICROSOFT_CLIENT_CERTIFICATE", "").strip() or None
-
-    @property
-    def microsoft_tenants(self) -> frozenset[str]:
-        """Return the lower-case ids of organisations whose mailboxes administrators may connect."""
-        listed = self._values.get("MICROSOFT_TENANTS", "").lower().split(",")
-        tenants = frozenset(each.strip() for each in listed if each.strip())
-        if not all(_TENANT.fullmatch(each) for each in tenants):
-            raise SettingMissing("MICROSOFT_TENANTS must list tenant ids, such as 72f988bf-....")
-        return tenants
+    def url_of(self, setting: UrlSetting) -> str:
+        """Return the base URL of a server, without a slash at its end."""
+        return self._https(setting.name, default=setting.default).rstrip("/")
 
     @property
     def ca_bundle(self) -> str | None:
@@ -293,29 +302,6 @@ class Settings:
         if not has_scheme:
             raise SettingMissing("The setting APP_INBOX_URL must be a URL, such as https://....")
         return url
-
-    def _switch(self, name: str, *, default: bool) -> bool:
-        value = self._values.get(name, "").strip().lower() or str(default).lower()
-        if value not in ("true", "false"):
-            raise SettingMissing(f"The setting {name} must be 'true' or 'false'.")
-        return value == "true"
-
-    def _required(self, name: str) -> str:
-        value = self._values.get(name, "").strip()
-        if not value:
-            raise SettingMissing(
-                f"The setting {name} is missing: set it in the environment or in the secret."
-            )
-        return value
-
-    def _https(self, name: str, *, default: str) -> str:
-        value = (self._values.get(name) or default).strip()
-        url = _WEB_URL.fullmatch(value)
-        if url is None or int(url["port"] or 0) > 65535 or not _is_private(url):
-            raise SettingMissing(
-                f"The setting {name} must be an https:// URL, without user, password or fragment."
-            )
-        return value
 
 
 def _is_private(url: re.Match[str]) -> bool:

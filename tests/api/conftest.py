@@ -181,7 +181,7 @@ def connect_account(database: Database) -> Connect:
     return partial(
         CredentialStore(database).connect_account,
         user_id="ann",
-        provider=Provider.MICROSOFT,
+        provider=Provider("microsoft"),
         provider_account_id="uid.utid",
         email_address="ann@example.org",
     )

@@ -131,7 +131,7 @@ def test_a_paused_or_closed_account_is_a_conflict_that_says_what_to_do(
     assert executions() == {}
 
 
-@pytest.mark.parametrize("provider", [Provider.GOOGLE, Provider.IMAP])
+@pytest.mark.parametrize("provider", [Provider("google"), Provider("imap")])
 def test_a_provider_that_cannot_be_synced_yet_is_a_conflict(
     api: Api, connect_account: Connect, provider: Provider
 ) -> None:

@@ -81,8 +81,8 @@ def account_id(connect_account: Connect, database: Database, sql: Sql) -> Accoun
     found = connect_account()
     sql(MIRRORED)
     store = PushStore(database)
-    store.add_missing(Provider.MICROSOFT, CALLBACK)
-    claim = store.claim(Provider.MICROSOFT, CALLBACK, 600)
+    store.add_missing(Provider("microsoft"), CALLBACK)
+    claim = store.claim(Provider("microsoft"), CALLBACK, 600)
     assert claim
     store.save_created(
         claim, Subscription(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET

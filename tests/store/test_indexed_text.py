@@ -76,7 +76,7 @@ def a_run_of_the_longest_names(database: Database) -> RunRef:
     credentials.add_data_key(b"wrapped")
     account_id = credentials.connect_account(
         user_id=noise(MAX_USER_ID_CHARS),
-        provider=Provider.MICROSOFT,
+        provider=Provider("microsoft"),
         provider_account_id=f"{MAX_ID}.00000000-0000-0000-0000-000000000000",
         email_address="ann@example.org",
     )

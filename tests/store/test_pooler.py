@@ -34,7 +34,7 @@ def mirror_one_account(url: str, number: int) -> tuple[AccountId, dict[str, str]
     key_id = credentials.add_data_key(b"wrapped").id
     account_id = credentials.connect_account(
         user_id=f"user-{number}",
-        provider=Provider.MICROSOFT,
+        provider=Provider("microsoft"),
         provider_account_id=str(number),
         email_address=f"{number}@example.org",
     )

@@ -27,7 +27,7 @@ def test_an_account_that_cannot_be_deleted_now_holds_no_other_up_and_is_not_kept
     for user_id in ("ann", "bo"):
         account_id = CredentialStore(database).connect_account(
             user_id=user_id,
-            provider=Provider.MICROSOFT,
+            provider=Provider("microsoft"),
             provider_account_id="uid.utid",
             email_address="a@example.org",
         )

@@ -35,7 +35,7 @@ def push(database: Database, run: RunRef) -> PushStore:
     """Of a provider that notifies us of the mailbox; the last time was an hour ago."""
     store = PushStore(database)
     one(database, MIRRORED)
-    store.add_missing(Provider.MICROSOFT, "https://api.example.org/hook")
+    store.add_missing(Provider("microsoft"), "https://api.example.org/hook")
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
     claim = SubscriptionClaim(run.account_id, None, until)
@@ -120,7 +120,7 @@ def test_of_many_ticks_at_once_one_renews(push: PushStore, database: Database) -
     one(database, "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
     callback_url = "https://api.example.org/hook"
 
-    claims = [push.claim(Provider.MICROSOFT, callback_url, 600) for _ in range(3)]
+    claims = [push.claim(Provider("microsoft"), callback_url, 600) for _ in range(3)]
 
     assert [each.remote_id if each else None for each in claims] == [REMOTE_ID, None, None]
 
@@ -134,7 +134,7 @@ def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
     claims = []
     for _ in range(2):
         one(database, "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1")
-        claims.append(push.claim(Provider.MICROSOFT, "https://api.example.org/hook", 600))
+        claims.append(push.claim(Provider("microsoft"), "https://api.example.org/hook", 600))
 
     first, second = claims
     assert first
@@ -151,7 +151,7 @@ def test_a_failure_under_a_claim_that_is_no_longer_good_takes_nothing_from_the_n
     claims = []
     for _ in range(2):
         one(database, due)
-        claims.append(push.claim(Provider.MICROSOFT, "https://api.example.org/hook", 600))
+        claims.append(push.claim(Provider("microsoft"), "https://api.example.org/hook", 600))
     late, current = claims
     assert late
     assert current

@@ -33,7 +33,7 @@ def _fill(database: Database, user: str) -> None:
     key_id = credentials.add_data_key(b"wrapped").id
     account_id = credentials.connect_account(
         user_id=user,
-        provider=Provider.MICROSOFT,
+        provider=Provider("microsoft"),
         provider_account_id=user,
         email_address=f"{user}@example.org",
     )

@@ -89,7 +89,7 @@ def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
 
 
 def connect_account(
-    database: Database, who: str, provider: Provider = Provider.MICROSOFT
+    database: Database, who: str, provider: Provider = Provider("microsoft")
 ) -> AccountId:
     """An account without credentials, and a data key under which something may be sealed."""
     credentials = CredentialStore(database)

@@ -81,7 +81,7 @@ class World:
         store = CredentialStore(opened)
         account_id = store.connect_account(
             user_id="ann",
-            provider=Provider.MICROSOFT,
+            provider=Provider("microsoft"),
             provider_account_id=mailbox.user_id,
             email_address=mailbox.address,
             seal=self._sealing(mailbox, store),

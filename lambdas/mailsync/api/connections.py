@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api import removal
-from mailsync.api.admin_consent import finish_admin_consent, is_admin_consent
+from mailsync.api.admin_consent import finish_admin_consent
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import api_base_url, caller_user_id, is_caller_admin
 from mailsync.api.json_text import read_json
@@ -26,18 +26,24 @@ from mailsync.api.problems import (
     invalid_field_problem,
     register_problem_handler,
 )
+from mailsync.api.provider_paths import (
+    callback_path,
+    confirm_path,
+    organisation_mailboxes_path,
+    require_oauth,
+    sign_in_path,
+)
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.sign_in import SIGN_IN_LIFETIME_S, ConnectedAccount, SignInFlow
 from mailsync.api.sign_in_cookie import make_sign_in_cookie, read_sign_in_cookie
 from mailsync.api.sign_in_errors import (
-    CALLBACK_PATH,
-    SIGN_IN_PATH,
     SIGN_IN_PRIVACY_HEADERS,
     application_url,
     sign_in_error_response,
 )
+from mailsync.credentials.identity import open_identity_platform
 from mailsync.credentials.vault import Vault
-from mailsync.model import AccountId, RunId
+from mailsync.model import AccountId, Provider, RunId
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings, load_settings
@@ -45,9 +51,7 @@ from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.run_store import RunStore
 
-CONFIRM_PATH = "/api/auth/microsoft/confirm"
-ORGANISATION_MAILBOXES_PATH = "/api/email/accounts/microsoft"
-
+_PROVIDER = Provider("<provider>")
 _CONNECTION = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _RETURN_TO = Problem(
     kind="return-to-not-allowed",
@@ -76,8 +80,8 @@ def build_app() -> APIGatewayHttpResolver:
     return app
 
 
-@router.get(SIGN_IN_PATH)
-def begin_sign_in() -> Response[str]:
+@router.get(sign_in_path(_PROVIDER))
+def begin_sign_in(provider: str) -> Response[str]:
     """Redirect the browser to the identity platform; return the URL if JSON is requested."""
     event, settings = router.current_event, load_settings()
     return_to = event.query_string_parameters.get("returnTo")
@@ -85,7 +89,8 @@ def begin_sign_in() -> Response[str]:
         raise ApiError(_RETURN_TO)
     base, user = api_base_url(event, settings), caller_user_id(event)
     count_against_rate_limit(user, RateLimitedCall.CONNECT)
-    started = _sign_in_flow(settings).begin(user, base + CALLBACK_PATH)
+    flow = _sign_in_flow(settings, provider)
+    started = flow.begin(user, base + callback_path(flow.provider))
     cookies = [
         make_sign_in_cookie(started.cookie, secure=_is_secure(base), seconds=SIGN_IN_LIFETIME_S)
     ]
@@ -95,16 +100,18 @@ def begin_sign_in() -> Response[str]:
     return _redirect(started.authorization_url, cookies)
 
 
-@router.get(CALLBACK_PATH)
-def finish_sign_in() -> Response[str]:
+@router.get(callback_path(_PROVIDER))
+def finish_sign_in(provider: str) -> Response[str]:
     """Connect the mailbox, or store it until its user confirms; redirect to the application."""
     event, settings = router.current_event, load_settings()
-    if is_admin_consent(event.query_string_parameters):
-        return finish_admin_consent(event)
+    _, oauth = require_oauth(provider)
+    consent = open_identity_platform(oauth).read_admin_consent(event.query_string_parameters)
+    if consent is not None:
+        return finish_admin_consent(consent, event)
     application_url()  # raises SettingMissing before a mailbox is connected
     secure = _is_secure(api_base_url(event, settings))
     cookie = read_sign_in_cookie(event, secure=secure)
-    ended = _sign_in_flow(settings).finish(event.query_string_parameters, cookie)
+    ended = _sign_in_flow(settings, provider).finish(event.query_string_parameters, cookie)
     if isinstance(ended, ConnectedAccount):
         _note_connected(event, ended)
         location = application_url(accountId=ended.account_id)
@@ -114,8 +121,8 @@ def finish_sign_in() -> Response[str]:
     return _redirect(location, [make_sign_in_cookie("", secure=secure, seconds=0)])
 
 
-@router.post(CONFIRM_PATH)
-def confirm_connection() -> Response[str]:
+@router.post(confirm_path(_PROVIDER))
+def confirm_connection(provider: str) -> Response[str]:
     """Connect the mailbox of an unconfirmed sign-in; the JWT proves that its user confirms it."""
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
@@ -125,7 +132,7 @@ def confirm_connection() -> Response[str]:
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
         raise ApiError(invalid_field_problem("connection"))
     try:
-        connected = _sign_in_flow(settings).confirm(caller, token)
+        connected = _sign_in_flow(settings, provider).confirm(caller, token)
     except ApiError as error:
         write_audit_record(event, "connection_refused", caller, problem=error.problem.kind)
         raise
@@ -133,19 +140,26 @@ def confirm_connection() -> Response[str]:
     return _created(event, connected.account_id, connected.address, connected.run_id)
 
 
-@router.post(ORGANISATION_MAILBOXES_PATH)
-def connect_organisation_mailbox() -> Response[str]:
+@router.post(organisation_mailboxes_path(_PROVIDER))
+def connect_organisation_mailbox(provider: str) -> Response[str]:
     """Connect a mailbox by app-only access; the caller must be an administrator."""
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
     if not is_caller_admin(event):
         raise ApiError(_NOT_ADMIN)
     count_against_rate_limit(caller, RateLimitedCall.ORGANISATION)
+    registration, oauth = require_oauth(provider)
     wanted = OrganisationMailboxRequest.from_body(_json_body(event), caller)
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
     connected = connect_mailbox(
-        wanted, settings=settings, credentials=credentials, vault=vault, trigger=_trigger(settings)
+        wanted,
+        provider=registration.provider,
+        oauth=oauth,
+        settings=settings,
+        credentials=credentials,
+        vault=vault,
+        trigger=_trigger(settings),
     )
     write_audit_record(
         event,
@@ -186,10 +200,11 @@ def _json_body(event: APIGatewayProxyEventV2) -> Any:
         raise ApiError(MALFORMED_BODY) from None
 
 
-def _sign_in_flow(settings: Settings) -> SignInFlow:
+def _sign_in_flow(settings: Settings, provider: str) -> SignInFlow:
+    registration, _ = require_oauth(provider)
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
-    return SignInFlow(settings, credentials, vault, _trigger(settings))
+    return SignInFlow(registration.provider, settings, credentials, vault, _trigger(settings))
 
 
 def _trigger(settings: Settings) -> Trigger:

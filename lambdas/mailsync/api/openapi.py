@@ -13,13 +13,11 @@ from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from mailsync.api import syncs
-from mailsync.api.openapi_responses import PROBLEM_SCHEMA, describe_responses, problem_response
-from mailsync.api.problems import PROBLEM_CONTENT_TYPE
+from mailsync.api.openapi_providers import IS_PUBLIC, provider_paths
+from mailsync.api.openapi_responses import describe_responses, problem_response
 
 API_VERSION = "1.0.0"
 DOCUMENT_PATH = "/api/openapi.json"
-WEBHOOK_PATH = "/api/webhooks/microsoft"
-PUBLIC_PATHS = (DOCUMENT_PATH, "/api/health", "/api/auth/microsoft/callback", WEBHOOK_PATH)
 _ABOUT = (
     "Connects mailboxes, starts their syncs and shows their status. Every error response of this"
     " API is a problem (RFC 9457) with a stable `type`. Errors of the API Gateway in front of it"
@@ -42,46 +40,6 @@ _GATEWAY_MESSAGE = {
     "required": ["message"],
     "properties": {"message": _TEXT},
 }
-_PAGE = {"schema": _TEXT}
-_NOTICE = {
-    "type": "object",
-    "required": ["success", "message"],
-    "properties": {"success": {"const": True}, "message": _TEXT},
-}
-_MAILBOX_REQUEST = {
-    "type": "object",
-    "required": ["tenantId", "emailAddress"],
-    "properties": {
-        "tenantId": {**_TEXT, "format": "uuid"},
-        "emailAddress": _TEXT,
-        "userId": {
-            **_TEXT,
-            "description": "The user who will own the account. Default: the caller.",
-        },
-    },
-}
-_CONFIRMATION = {
-    "type": "object",
-    "required": ["connection"],
-    "properties": {
-        "connection": {
-            **_TEXT,
-            "description": "The query parameter `connection` of the redirect to the inbox.",
-        }
-    },
-}
-_MAILBOX_CONNECTED = {
-    "type": "object",
-    "required": ["success", "accountId", "emailAddress", "runId", "statusUrl"],
-    "properties": {
-        "success": {"const": True},
-        "accountId": {**_TEXT, "format": "uuid"},
-        "emailAddress": _TEXT,
-        "runId": _TEXT,
-        "statusUrl": _TEXT,
-    },
-}
-
 _ACCOUNT_REMOVED = {
     "type": "object",
     "required": ["success", "accountId", "status", "message"],
@@ -120,7 +78,7 @@ def build_document(app: APIGatewayHttpResolver) -> dict[str, Any]:
         security=[{"bearer": []}],
     )
     described: dict[str, Any] = json.loads(generated)
-    for path, operations in (_CONNECT | _WEBHOOKS).items():
+    for path, operations in (_REMOVAL | provider_paths()).items():
         described["paths"].setdefault(path, {}).update(operations)
     for path, operations in described["paths"].items():
         for operation in operations.values():
@@ -146,7 +104,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         described[status]["headers"] = {headers[status]: {"schema": _TEXT}}
     if "304" in described:
         _describe_conditional_requests(operation)
-    if path in PUBLIC_PATHS:
+    if path in (DOCUMENT_PATH, "/api/health") or operation.pop(IS_PUBLIC, False):
         operation["security"] = []
     if path == DOCUMENT_PATH:
         described["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
@@ -163,46 +121,8 @@ def _describe_conditional_requests(operation: dict[str, Any]) -> None:
     operation["parameters"].append({"required": False, **tag})
 
 
-def _query_parameter(name: str, description: str) -> dict[str, Any]:
-    described = {"description": description, "required": False, "schema": _TEXT}
-    return {"name": name, "in": "query", **described}
-
-
-def _sign_in_responses(*statuses: int, public: bool = False) -> dict[str, Any]:
-    """Return the responses of a sign-in route; errors are pages for clients that accept HTML."""
-    described = describe_responses({}, *statuses, public=public)
-    for status in (*statuses, 500, 503):
-        described[status]["content"] |= {
-            PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA},
-            "text/html": _PAGE,
-        }
-    return {
-        "302": {"description": "Found"},
-        **{str(status): response for status, response in described.items()},
-    }
-
-
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
-
-
-def _organisation_responses() -> dict[str, Any]:
-    described = describe_responses({201: None}, 400, 403, 409, 413, 422, 502)
-    described[201] |= {
-        "content": _json(_MAILBOX_CONNECTED),
-        "headers": {"Location": {"schema": _TEXT}},
-    }
-    described[403]["content"] |= {PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA}}
-    return {str(status): response for status, response in described.items()}
-
-
-def _confirmation_responses() -> dict[str, Any]:
-    described = describe_responses({201: None}, 400, 404, 413, 422)
-    described[201] |= {
-        "content": _json(_MAILBOX_CONNECTED),
-        "headers": {"Location": {"schema": _TEXT}},
-    }
-    return {str(status): response for status, response in described.items()}
 
 
 def _removal_responses() -> dict[str, Any]:
@@ -212,111 +132,7 @@ def _removal_responses() -> dict[str, Any]:
     return {str(status): response for status, response in described.items()}
 
 
-def _webhook_responses() -> dict[str, Any]:
-    described = describe_responses({200: None, 202: None}, 400, 413, public=True)
-    for status in (200, 202):
-        described[status]["content"] = {"text/plain": {"schema": _TEXT}}
-    return {str(status): response for status, response in described.items()}
-
-
-_WEBHOOKS: dict[str, Any] = {
-    WEBHOOK_PATH: {
-        "post": {
-            "operationId": "notify_of_changes",
-            "summary": "Receive change notifications of Microsoft Graph",
-            "description": "Microsoft calls this route. A notification makes its mailbox due. The"
-            " validation request of a new subscription gets its token back. A notification without"
-            " the secret of a subscription has no effect and gets the same response.",
-            "parameters": [
-                _query_parameter(
-                    "validationToken", "The token of a validation request. The response repeats it."
-                )
-            ],
-            "requestBody": {
-                "content": {
-                    "application/json": {
-                        "schema": {
-                            "type": "object",
-                            "required": ["value"],
-                            "properties": {"value": {"type": "array", "items": {}}},
-                        }
-                    }
-                }
-            },
-            "responses": _webhook_responses(),
-        }
-    },
-}
-_CONNECT: dict[str, Any] = {
-    "/api/auth/microsoft": {
-        "get": {
-            "operationId": "begin_sign_in",
-            "summary": "Start the sign-in that connects a mailbox of Microsoft 365",
-            "description": "Redirects the browser to Microsoft. A request that accepts"
-            " application/json gets the URL in the body instead.",
-            "parameters": [
-                _query_parameter("returnTo", "Optional; only the value of APP_INBOX_URL is valid.")
-            ],
-            "responses": {
-                "200": {
-                    "description": "OK",
-                    "content": {
-                        "application/json": {
-                            "schema": {
-                                "type": "object",
-                                "required": ["authorizationUrl"],
-                                "properties": {"authorizationUrl": _TEXT},
-                            }
-                        }
-                    },
-                },
-                **_sign_in_responses(400, 502),
-            },
-        }
-    },
-    "/api/auth/microsoft/callback": {
-        "get": {
-            "operationId": "finish_sign_in",
-            "summary": "Finish the sign-in; Microsoft redirects the browser to this route",
-            "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
-            " of the application with the query parameter `accountId`. In a stage with"
-            " `confirm_connections` no mailbox is connected yet, and the parameter is `connection`."
-            " A failed sign-in redirects with `error` and `error_description`, unless the request"
-            " accepts only JSON. An administrator who gave consent for an organisation gets a page"
-            " (200); no mailbox is connected.",
-            "parameters": [
-                _query_parameter("state", "The state that the sign-in sent to Microsoft."),
-                _query_parameter("code", "The authorization code, if access was granted."),
-                _query_parameter("error", "The OAuth error code, if access was not granted."),
-                _query_parameter("admin_consent", "Set at the end of an admin consent."),
-            ],
-            "responses": {
-                "200": {"description": "OK", "content": _json(_NOTICE) | {"text/html": _PAGE}},
-                **_sign_in_responses(400, 403, 502, public=True),
-            },
-        }
-    },
-    "/api/auth/microsoft/confirm": {
-        "post": {
-            "operationId": "confirm_connection",
-            "summary": "Confirm a mailbox after a sign-in of the caller",
-            "description": "Connects the mailbox and starts its first sync, in a stage with"
-            " `confirm_connections`. A connection is valid once and for ten minutes. If another"
-            " user started it, it is deleted and the response is 404.",
-            "requestBody": {"required": True, "content": _json(_CONFIRMATION)},
-            "responses": _confirmation_responses(),
-        }
-    },
-    "/api/email/accounts/microsoft": {
-        "post": {
-            "operationId": "connect_organisation_mailbox",
-            "summary": "Connect a mailbox with the consent of its organisation",
-            "description": "Stores the account and starts its first sync. The caller must be an"
-            " administrator of the application, and MICROSOFT_TENANTS must list the organisation.",
-            "requestBody": {"required": True, "content": _json(_MAILBOX_REQUEST)},
-            "responses": _organisation_responses(),
-        }
-    },
+_REMOVAL: dict[str, Any] = {
     "/api/email/accounts/{accountId}": {
         "delete": {
             "operationId": "remove_account",

@@ -1,7 +1,7 @@
 """Connection of a mailbox by app-only access, granted by its organisation instead of its owner.
 
-Only an administrator can connect it, and only in organisations that MICROSOFT_TENANTS lists. Any
-other user could mirror the mail of a colleague.
+Only an administrator can connect it, and only in organisations that the operator allows. Any other
+user could mirror the mail of a colleague.
 """
 
 import re
@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.api.problems import ApiError, Problem, invalid_field_problem
+from mailsync.credentials import FixedAccessToken
+from mailsync.credentials.identity import OrganisationNotAllowed, open_identity_platform
 from mailsync.credentials.vault import Vault
 from mailsync.model import MAX_USER_ID_CHARS, AccountId, Provider, RunId, SyncScope, SyncType
+from mailsync.providers.kit import MailboxUnavailable, load_kit
+from mailsync.registry import OAuthAccess
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
@@ -18,21 +22,6 @@ from mailsync.store.credential_store import CredentialStore
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"[^@\s/\\]{1,64}@[^@\s/\\]{1,255}")
 _USER = re.compile(rf"\S{{1,{MAX_USER_ID_CHARS}}}")
-
-_NO_ORGANISATION = Problem(
-    kind="organisations-not-enabled",
-    status=403,
-    title="Mailboxes of organisations are not connected here",
-    detail="This deployment allows no organisation, so the mailbox was not connected; list the"
-    " tenant id in MICROSOFT_TENANTS.",
-)
-_OTHER_ORGANISATION = Problem(
-    kind="organisation-not-allowed",
-    status=403,
-    title="The organisation is not allowed",
-    detail="This deployment does not allow the organisation, so the mailbox was not connected; list"
-    " its tenant id in MICROSOFT_TENANTS.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +64,8 @@ class ConnectedMailbox:
 def connect_mailbox(
     wanted: OrganisationMailboxRequest,
     *,
+    provider: Provider,
+    oauth: OAuthAccess,
     settings: Settings,
     credentials: CredentialStore,
     vault: Vault,
@@ -89,33 +80,29 @@ def connect_mailbox(
         AccessRevoked: the organisation has not given the application admin consent.
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
-    from mailsync.credentials import FixedAccessToken
-    from mailsync.credentials.microsoft import app_only_tokens
-    from mailsync.providers.graph.owner import (
-        MailboxUnavailable,
-        build_remote_account_id,
-        look_up_owner,
-    )
-
-    if not settings.microsoft_tenants:
-        raise ApiError(_NO_ORGANISATION)
-    if wanted.organisation_id not in settings.microsoft_tenants:
-        raise ApiError(_OTHER_ORGANISATION)
-    tokens = app_only_tokens(settings, wanted.organisation_id)
+    platform, organisation_id = open_identity_platform(oauth), wanted.organisation_id
     try:
-        owner = look_up_owner(wanted.address, FixedAccessToken(tokens.access), settings)
+        platform.require_allowed_organisation(settings, organisation_id)
+    except OrganisationNotAllowed as error:
+        raise ApiError(_organisation_problem(error)) from None
+    tokens = platform.app_only_tokens(settings, oauth, organisation_id)
+    access = FixedAccessToken(tokens.access)
+    try:
+        found = load_kit(provider).find_organisation_mailbox(
+            organisation_id, wanted.address, access, settings
+        )
     except MailboxUnavailable as error:
         raise ApiError(_unreadable_mailbox(error)) from None
     key = vault.sealing_key()
     account_id = credentials.connect_account(
         user_id=wanted.user_id,
-        provider=Provider.MICROSOFT,
-        provider_account_id=build_remote_account_id(owner.user_id, wanted.organisation_id),
-        email_address=owner.address,
+        provider=provider,
+        provider_account_id=found.remote_account_id,
+        email_address=found.address,
         seal=lambda account_id: tokens.seal(account_id, key),
     )
     run = trigger.sync(account_id, SyncScope(SyncType.INITIAL), "connect")
-    return ConnectedMailbox(account_id, run.id, owner.address)
+    return ConnectedMailbox(account_id, run.id, found.address)
 
 
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: bool = False) -> str:
@@ -125,6 +112,22 @@ def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: b
     if not form.fullmatch(text) or not text.isprintable():
         raise ApiError(invalid_field_problem(name))
     return text
+
+
+def _organisation_problem(error: OrganisationNotAllowed) -> Problem:
+    if error.is_any_allowed:
+        return Problem(
+            kind="organisation-not-allowed",
+            status=403,
+            title="The organisation is not allowed",
+            detail=str(error),
+        )
+    return Problem(
+        kind="organisations-not-enabled",
+        status=403,
+        title="Mailboxes of organisations are not connected here",
+        detail=str(error),
+    )
 
 
 def _unreadable_mailbox(error: Exception) -> Problem:

@@ -16,10 +16,12 @@ from secrets import token_urlsafe
 from typing import Any
 
 from mailsync.api.problems import ApiError, Problem
+from mailsync.credentials.identity import SignInRejected, oauth_of, open_identity_platform
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import AccessToken, AccountId, Provider, RunId, SyncScope, SyncType
+from mailsync.registry import FIRST_PROVIDER
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore, SignIn
@@ -81,6 +83,7 @@ class UnconfirmedConnection:
 class _Mailbox:
     """A mailbox with the tokens of a finished sign-in."""
 
+    provider: Provider
     home_account_id: str
     address: str
     tokens: TokenSet
@@ -89,6 +92,7 @@ class _Mailbox:
         access = self.tokens.access
         return json.dumps(
             {
+                "provider": self.provider,
                 "homeAccountId": self.home_account_id,
                 "address": self.address,
                 "grant": self.tokens.grant,
@@ -101,19 +105,28 @@ class _Mailbox:
     def from_json(cls, text: str) -> "_Mailbox":
         kept = json.loads(text)
         access = AccessToken(kept["access"], datetime.fromisoformat(kept["accessExpiresAt"]))
-        return cls(kept["homeAccountId"], kept["address"], TokenSet(access, grant=kept["grant"]))
+        tokens = TokenSet(access, grant=kept["grant"])
+        return cls(_provider_of(kept), kept["homeAccountId"], kept["address"], tokens)
 
 
 class SignInFlow:
-    """The sign-in of a user: begin, finish, and confirm where the stage requires it.
+    """The sign-in of a user at one provider: begin, finish, and confirm if the stage requires it.
 
     Every method raises:
         StoreUnavailable, ProviderUnavailable: no mailbox was connected.
     """
 
     def __init__(
-        self, settings: Settings, credentials: CredentialStore, vault: Vault, trigger: Trigger
+        self,
+        provider: Provider,
+        settings: Settings,
+        credentials: CredentialStore,
+        vault: Vault,
+        trigger: Trigger,
     ) -> None:
+        self.provider = provider
+        self._oauth = oauth_of(provider)
+        self._platform = open_identity_platform(self._oauth)
         self._settings = settings
         self._credentials = credentials
         self._vault = vault
@@ -121,9 +134,8 @@ class SignInFlow:
 
     def begin(self, user_id: str, redirect_uri: str) -> StartedSignIn:
         """Start and store a sign-in of this user; it expires after `SIGN_IN_LIFETIME_S`."""
-        from mailsync.credentials.microsoft import begin_sign_in
-
-        flow = begin_sign_in(self._settings, redirect_uri)
+        begun = self._platform.begin_sign_in(self._settings, self._oauth, redirect_uri)
+        flow = {**begun, "provider": self.provider}
         cookie = token_urlsafe(32)
         self._credentials.save_sign_in(
             state_hash=_hash(flow["state"]),
@@ -146,16 +158,17 @@ class SignInFlow:
         Raises:
             ApiError: the sign-in is unknown (403), or the provider did not grant access (400).
         """
-        from mailsync.credentials.microsoft import finish_sign_in
-        from mailsync.credentials.microsoft_errors import SignInRejected
-
         sign_in = self._take_sign_in(query.get("state", ""), cookie)
         flow = self._open_flow(sign_in)
         try:
-            signed_in = finish_sign_in(self._settings, flow, dict(query))
+            signed_in = self._platform.finish_sign_in(
+                self._settings, self._oauth, flow, dict(query)
+            )
         except SignInRejected as error:
             raise ApiError(_rejected_sign_in(error.code, str(error))) from None
-        mailbox = _Mailbox(signed_in.home_account_id, signed_in.address, signed_in.tokens)
+        mailbox = _Mailbox(
+            self.provider, signed_in.home_account_id, signed_in.address, signed_in.tokens
+        )
         if self._settings.confirm_connections:
             return self._store_unconfirmed(sign_in.user_id, mailbox)
         return self._connect(sign_in.user_id, mailbox)
@@ -174,6 +187,8 @@ class SignInFlow:
             mailbox = _Mailbox.from_json(self._vault.open(place, pending.connection))
         except AccessRevoked:  # raised for a value that cannot be decrypted; no account exists yet
             raise ApiError(_NOTHING_PENDING) from None
+        if mailbox.provider != self.provider:
+            raise ApiError(_NOTHING_PENDING)
         return self._connect(user_id, mailbox)
 
     def _store_unconfirmed(self, user_id: str, mailbox: _Mailbox) -> UnconfirmedConnection:
@@ -192,7 +207,7 @@ class SignInFlow:
         key = self._vault.sealing_key()
         account_id = self._credentials.connect_account(
             user_id=user_id,
-            provider=Provider.MICROSOFT,
+            provider=self.provider,
             provider_account_id=mailbox.home_account_id,
             email_address=mailbox.address,
             seal=lambda account_id: mailbox.tokens.seal(account_id, key),
@@ -212,7 +227,15 @@ class SignInFlow:
             flow: dict[str, Any] = json.loads(self._vault.open(place, sign_in.flow))
         except AccessRevoked:  # raised for a value that cannot be decrypted
             raise ApiError(_UNKNOWN) from None
+        if _provider_of(flow) != self.provider:
+            # The code of one platform must not be sent to another (mix-up attack, RFC 9207).
+            raise ApiError(_UNKNOWN)
         return flow
+
+
+def _provider_of(kept: Mapping[str, Any]) -> Provider:
+    """Return the provider of a stored sign-in; earlier versions had one provider and named none."""
+    return Provider(kept.get("provider", FIRST_PROVIDER))
 
 
 def _rejected_sign_in(code: str, message: str) -> Problem:

@@ -15,11 +15,10 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from mailsync.api.audit import write_audit_record
 from mailsync.api.html_pages import PageLink, accepts_html, to_problem_page
 from mailsync.api.problems import Problem
+from mailsync.api.provider_paths import is_callback, is_sign_in, sign_in_path_of
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
 
-SIGN_IN_PATH = "/api/auth/microsoft"
-CALLBACK_PATH = "/api/auth/microsoft/callback"
 SIGN_IN_PRIVACY_HEADERS: dict[str, str | list[str]] = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -45,20 +44,21 @@ def application_url(**parameters: str) -> str:
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
-def application_link() -> PageLink:
-    """Return the link to the application; to the sign-in if APP_INBOX_URL is not set."""
+def application_link(path: str) -> PageLink:
+    """Return the link to the application; if APP_INBOX_URL is not set, to the sign-in of the
+    provider that the requested path names."""
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
-        return PageLink(SIGN_IN_PATH, "Connect the mailbox again")
+        return PageLink(sign_in_path_of(path), "Connect the mailbox again")
 
 
 def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     """Return a redirect to the application for a browser, else the problem as page or JSON."""
-    if event.path == CALLBACK_PATH:
+    if is_callback(event.path):
         write_audit_record(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
-        return to_problem_page(problem, event, application_link())
+        return to_problem_page(problem, event, application_link(event.path))
     description = problem.detail
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         description += f" (request {event.request_context.request_id})"
@@ -68,7 +68,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
             error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
         )
     except SettingMissing:
-        return to_problem_page(problem, event, application_link())
+        return to_problem_page(problem, event, application_link(event.path))
     return Response(HTTPStatus.FOUND, headers={**SIGN_IN_PRIVACY_HEADERS, "Location": location})
 
 
@@ -79,10 +79,10 @@ def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> boo
     """
     if problem.kind == "admin-consent-refused":
         return False
-    if event.path == SIGN_IN_PATH:
+    if is_sign_in(event.path):
         return accepts_html(event) and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     wants_json = "json" in event.headers.get("accept", "") and not accepts_html(event)
-    return event.path == CALLBACK_PATH and not wants_json
+    return is_callback(event.path) and not wants_json
 
 
 def _oauth_error(problem: Problem) -> str:

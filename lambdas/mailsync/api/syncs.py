@@ -22,7 +22,8 @@ from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import SYNCING, to_sync_status_view
 from mailsync.errors import AccountNotConnected
 from mailsync.log import logger
-from mailsync.model import SYNCABLE_PROVIDERS, AccountId, SyncScope, SyncType
+from mailsync.model import AccountId, SyncScope, SyncType
+from mailsync.registry import syncable_providers
 from mailsync.runs.trigger import open_trigger
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
@@ -165,10 +166,11 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
     """
     if account.status != "active":
         raise cannot_sync_error(account.status)
-    if account.provider not in SYNCABLE_PROVIDERS:
+    syncable = {each.provider: each.title for each in syncable_providers()}
+    if account.provider not in syncable:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet, so no mail is stored; connect a"
-            " mailbox of Microsoft 365."
+            f" mailbox of {' or '.join(syncable.values())}."
         )
     if unknown := {*scope.folder_ids} - {each.id for each in account.folders}:
         raise ApiError(unknown_folder_problem(unknown))

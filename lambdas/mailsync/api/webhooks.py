@@ -15,12 +15,8 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from mailsync.api.problems import ApiError, Problem, register_problem_handler
 from mailsync.log import logger
 from mailsync.model import Provider
-from mailsync.providers import webhook_path
-from mailsync.providers.graph.notifications import (
-    NotANotification,
-    answer_validation_request,
-    read_notifications,
-)
+from mailsync.providers.kit import NotANotification, PushKit, load_kit, webhook_path
+from mailsync.registry import find_provider
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
 
@@ -40,6 +36,13 @@ _MALFORMED = Problem(
     detail="The body is not a notification, so it had no effect; send notifications in the format"
     " that the mail provider documents.",
 )
+_NO_PUSH = Problem(
+    kind="unknown-provider",
+    status=404,
+    title="This provider sends no notifications",
+    detail="The path names no provider that notifies of changes, so nothing was done; send the"
+    " request to the URL of the subscription.",
+)
 _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
@@ -58,19 +61,32 @@ def build_app() -> APIGatewayHttpResolver:
     return app
 
 
-@router.post(webhook_path(Provider.MICROSOFT))
-def receive_microsoft_notifications() -> Response[str]:
-    event = router.current_event
+@router.post(webhook_path(Provider("<provider>")))
+def receive_notifications(provider: str) -> Response[str]:
+    event, push = router.current_event, _push_kit(provider)
     try:
-        token = answer_validation_request(event.raw_event.get("rawQueryString", ""))
+        token = push.answer_validation_request(event.raw_event.get("rawQueryString", ""))
         if token is not None:
             return Response(HTTPStatus.OK, _TEXT, token, _PLAIN_TEXT_HEADERS)
-        notifications = read_notifications(_body(event))
+        notifications = push.parse_notifications(_body(event))
     except NotANotification:
         raise ApiError(_MALFORMED) from None
     genuine = PushStore(open_database()).receive(notifications)
     logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
     return Response(HTTPStatus.ACCEPTED, _TEXT, "", _PLAIN_TEXT_HEADERS)
+
+
+def _push_kit(name: str) -> PushKit:
+    """Return the provider's push kit.
+
+    Raises:
+        ApiError: the provider is unknown, or sends no notifications (404).
+    """
+    registration = find_provider(name)
+    push = load_kit(registration.provider).push if registration and registration.kit else None
+    if push is None:
+        raise ApiError(_NO_PUSH)
+    return push
 
 
 def _body(event: APIGatewayProxyEventV2) -> bytes:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from mailsync.credentials.identity import oauth_of, open_identity_platform
 from mailsync.credentials.token_set import TokenSet, access_token_context, grant_context
 from mailsync.credentials.vault import SealingKey, Vault
 from mailsync.errors import (
@@ -19,7 +20,7 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.model import AccessToken, AccountId, Credentials
+from mailsync.model import AccessToken, Account, AccountId, Credentials, Provider
 from mailsync.settings import Settings
 
 MIN_REMAINING_TOKEN_LIFETIME = timedelta(minutes=5)
@@ -28,7 +29,7 @@ MIN_TOKEN_AGE_FOR_RENEWAL = timedelta(minutes=5)
 """A younger token is not renewed when the mail provider rejects it. That rejection is an outage,
 and renewals of 10,000 mailboxes with each request would overload the identity platform as well."""
 DEFAULT_IDENTITY_PLATFORM_PAUSE_S = 60.0
-"""Pause after a throttled renewal without Retry-After; Microsoft usually requests 60 s
+"""Pause after a throttled renewal without Retry-After; 60 s are usual
 (MSAL.NET docs, "Understanding client and server throttling")."""
 _MAX_ATTEMPTS = 3
 
@@ -87,14 +88,15 @@ class StoredAccessToken:
 
     def __init__(
         self,
-        account_id: AccountId,
+        account: Account,
         store: CredentialStore,
         vault: Vault,
         settings: Settings,
         known: Credentials | None = None,
     ) -> None:
         self._known = known
-        self._account_id = account_id
+        self._account_id = account.id
+        self._provider = account.provider
         self._store = store
         self._vault = vault
         self._settings = settings
@@ -143,7 +145,9 @@ class StoredAccessToken:
         self, grant: str | None, key: SealingKey, renewal: LockedCredentials
     ) -> AccessToken | AccessRevoked | ProviderThrottled:
         try:
-            renewed = _tokens(self._settings, grant, renewal.credentials.organisation_id)
+            renewed = _tokens(
+                self._settings, self._provider, grant, renewal.credentials.organisation_id
+            )
         except ProviderThrottled as throttled:
             wait_s = (
                 DEFAULT_IDENTITY_PLATFORM_PAUSE_S
@@ -174,7 +178,7 @@ class FixedAccessToken:
 
 
 def open_stored_access_token(
-    account_id: AccountId,
+    account: Account,
     store: CredentialStore,
     vault: Vault,
     settings: Settings,
@@ -184,24 +188,25 @@ def open_stored_access_token(
 
     known: the account's credentials, if the caller has just read them. None: read them when needed.
     """
-    return StoredAccessToken(account_id, store, vault, settings, known)
+    return StoredAccessToken(account, store, vault, settings, known)
 
 
 def get_access_token_without_lock(
-    account_id: AccountId, store: CredentialStore, vault: Vault, settings: Settings
+    account: Account, store: CredentialStore, vault: Vault, settings: Settings
 ) -> FixedAccessToken:
     """Return an access token for the last requests before the account's credentials are deleted.
 
     No lock is taken and a renewed token is not stored, so other workers never wait. Raises the
     errors of `StoredAccessToken`.
     """
-    credentials = store.credentials(account_id)
-    stored = _stored(account_id, credentials, vault)
+    credentials = store.credentials(account.id)
+    stored = _stored(account.id, credentials, vault)
     if stored and _is_fresh(stored):
         return FixedAccessToken(stored)
     _respect_pause(credentials)
-    grant = _grant(account_id, credentials, vault)
-    return FixedAccessToken(_tokens(settings, grant, credentials.organisation_id).access)
+    grant = _grant(account.id, credentials, vault)
+    issued = _tokens(settings, account.provider, grant, credentials.organisation_id)
+    return FixedAccessToken(issued.access)
 
 
 def _grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
@@ -242,12 +247,14 @@ def _respect_pause(credentials: Credentials) -> None:
         )
 
 
-def _tokens(settings: Settings, grant: str | None, organisation_id: str | None) -> TokenSet:
-    from mailsync.credentials.microsoft import app_only_tokens, refresh_tokens
-
+def _tokens(
+    settings: Settings, provider: Provider, grant: str | None, organisation_id: str | None
+) -> TokenSet:
+    oauth = oauth_of(provider)
+    platform = open_identity_platform(oauth)
     if organisation_id is None:
-        return refresh_tokens(settings, grant)
-    return app_only_tokens(settings, organisation_id)
+        return platform.refresh_tokens(settings, oauth, grant)
+    return platform.app_only_tokens(settings, oauth, organisation_id)
 
 
 def _is_fresh(access: AccessToken) -> bool:

@@ -18,9 +18,6 @@ MAX_BATCH_FOLDERS = 20
 MAX_BATCH_MESSAGES = 200
 """Messages of one batch of small folders: about two pages, far below the memory limit of a
 response."""
-MAX_SMALL_SYNC_MESSAGES = 1_000
-"""Messages of all small full syncs of one step: half a minute at the speed of Microsoft Graph. What
-exceeds it is left to functions that work in parallel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +122,16 @@ def sort_by_size(
 
 
 def batch_small_full_syncs(
-    folders: Iterable[StoredFolder], remote: Iterable[RemoteFolder], *, page_size: int
+    folders: Iterable[StoredFolder],
+    remote: Iterable[RemoteFolder],
+    *,
+    page_size: int,
+    max_messages: int,
 ) -> Iterator[tuple[StoredFolder, ...]]:
     """Yield batches of folders whose full sync has not started and fits on one page.
 
-    The smallest folders come first. All batches together have at most `MAX_SMALL_SYNC_MESSAGES`
-    messages.
+    The smallest folders come first. All batches together have at most `max_messages`; the
+    folders that exceed it are left to functions that work in parallel.
     """
     total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
     small = [
@@ -146,7 +147,7 @@ def batch_small_full_syncs(
     for folder in sorted(small, key=lambda folder: total[folder.ref.remote_id]):
         messages = total[folder.ref.remote_id]
         seen += messages
-        if seen > MAX_SMALL_SYNC_MESSAGES:
+        if seen > max_messages:
             break
         if len(batch) == MAX_BATCH_FOLDERS or batched + messages > MAX_BATCH_MESSAGES:
             yield tuple(batch)

@@ -20,9 +20,8 @@ def plan_page(page: Page) -> PagePlan:
     """Return the writes for one page of changes: one per message, from the last change of the
     message.
 
-    A page may contain a message several times (Microsoft Graph docs, delta-query-overview: the same
-    entity may recur; a message moved into the folder comes twice if it is older than the folder's
-    other mail). A removal followed by an upsert in the same page is a message that returned to the
+    A page may contain a message several times: feeds repeat changes, and a message that was moved
+    into the folder may come twice. A removal followed by an upsert in the same page is a message that returned to the
     folder. The writes are sorted by message id, so that concurrent transactions lock rows in one
     order and do not deadlock.
     """

@@ -11,17 +11,13 @@ from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.log import logger
-from mailsync.model import SYNCABLE_PROVIDERS, AccountId, Provider, SyncScope, SyncType
+from mailsync.model import AccountId, Provider, SyncScope, SyncType
+from mailsync.registry import find_provider_of_event
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
 from mailsync.store.account_store import AccountStore
 
 SELF_TEST_EVENT_TYPE = "test/sync"
-PROVIDER_BY_EVENT_TYPE = {
-    "email/microsoft.sync": Provider.MICROSOFT,
-    "email/gmail.sync": Provider.GOOGLE,
-    "email/imap.sync": Provider.IMAP,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +46,11 @@ def parse_event(kind: str, detail: Any) -> RequestedSync | InvalidEvent:
         kind: the detail type of the event.
         detail: the detail of the event, not validated yet.
     """
-    provider = PROVIDER_BY_EVENT_TYPE.get(kind)
-    if provider is None:
+    registration = find_provider_of_event(kind)
+    if registration is None:
         return InvalidEvent("This detail type is unknown, so no sync was started.")
-    if provider not in SYNCABLE_PROVIDERS:
+    provider = registration.provider
+    if registration.kit is None:
         return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet; connect another one.")
     requested = detail if isinstance(detail, dict) else {}
     account_id, sync_type = requested.get("accountId"), requested.get("syncType", SyncType.MANUAL)

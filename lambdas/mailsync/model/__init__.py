@@ -1,7 +1,6 @@
 """Values that the product works with. docs/glossary.md defines the terms."""
 
 from mailsync.model.account import (
-    SYNCABLE_PROVIDERS,
     AccessToken,
     Account,
     Credentials,
@@ -53,7 +52,6 @@ __all__ = [
     "MAX_REMOTE_ID_BYTES",
     "MAX_USER_ID_CHARS",
     "PERMANENT_ROLES",
-    "SYNCABLE_PROVIDERS",
     "AccessToken",
     "Account",
     "AccountId",

@@ -3,18 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NewType
 
 from mailsync.model.ids import AccountId, RemoteId
 
-
-class Provider(StrEnum):
-    MICROSOFT = "microsoft"
-    GOOGLE = "google"
-    IMAP = "imap"
-
-
-SYNCABLE_PROVIDERS = frozenset({Provider.MICROSOFT})
-"""Providers whose mailboxes this release can sync."""
+Provider = NewType("Provider", str)
+"""The stored name of a mail provider; `mailsync.registry` lists all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ FolderId = NewType("FolderId", int)
 RemoteId = NewType("RemoteId", str)
 """The provider's id; case-sensitive, at most `MAX_REMOTE_ID_BYTES` bytes of UTF-8."""
 MAX_REMOTE_ID_BYTES = 1000
-"""Ids are index keys, and Postgres rejects index keys of more than 2,704 bytes. Graph's ids have
-about 150; Microsoft says to reserve 512 ("EWS identifiers in Exchange")."""
+"""Ids are index keys, and Postgres rejects index keys of more than 2,704 bytes. The
+longest ids known have 512 ("EWS identifiers in Exchange")."""
 MAX_USER_ID_CHARS = 255
 """The longest user id of the application: the limit of OpenID Connect Core 1.0, section 2, for
 `sub`."""

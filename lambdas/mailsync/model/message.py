@@ -47,7 +47,7 @@ class Message:
     web_link: str | None = None
     kind: str = "message"
     version: str | None = None
-    """The provider's version of the message (Graph: `changeKey`); None without one."""
+    """The provider's version of the message; None without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
-"""The interface to a mail provider, and the registry of its implementations."""
+"""The interface to a mail provider."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from mailsync.errors import ProviderRejected
 from mailsync.model import (
     AccessToken,
-    Account,
     Cursor,
     FolderId,
     FolderListing,
@@ -16,16 +15,12 @@ from mailsync.model import (
     IdListing,
     Message,
     Page,
-    Provider,
     RemoteId,
     StoredFolder,
     Subscription,
     TreeReadingDepth,
     Unreadable,
 )
-from mailsync.providers.response_memory import MemoryShare
-from mailsync.providers.retry_budget import RetryBudget
-from mailsync.settings import Settings
 
 
 class AccessTokenSource(Protocol):
@@ -56,6 +51,18 @@ class ResponseTooLarge(Exception):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a provider allows, as far as it shapes the work of a sync.
+
+    fetch_batch: messages that one call of `fetch_messages` fetches at best.
+    small_sync_messages: messages that the provider delivers in about half a minute.
+    """
+
+    fetch_batch: int
+    small_sync_messages: int
+
+
 class MailProvider(Protocol):
     """The provider's side of one mailbox: its folders, messages and change feeds.
 
@@ -70,6 +77,9 @@ class MailProvider(Protocol):
 
     requests: int
     """Requests sent by this object, in units of the provider's quota."""
+
+    @property
+    def limits(self) -> Limits: ...
 
     @property
     def max_in_flight(self) -> int:
@@ -150,40 +160,6 @@ class MailProvider(Protocol):
     def close(self) -> None: ...
 
 
-def open_provider(
-    account: Account,
-    access: AccessTokenSource,
-    settings: Settings,
-    budget: RetryBudget | None = None,
-    memory: MemoryShare | None = None,
-) -> MailProvider:
-    """Return a client for the account's mailbox; imports only the module of the account's provider.
-
-    memory: memory that its responses are counted against, if one function opens several mailboxes.
-        A call for whose response it has no room raises ProviderUnavailable.
-
-    Raises:
-        ProviderRejected: this release has no implementation for the provider.
-    """
-    if account.provider is Provider.MICROSOFT:
-        from mailsync.providers.graph.provider import GraphMailbox
-
-        return GraphMailbox(
-            base_url=settings.graph_url,
-            access=access,
-            ca_bundle=settings.ca_bundle,
-            user=_graph_user(account),
-            budget=budget,
-            max_in_flight=account.max_in_flight,
-            memory=memory,
-        )
-    raise ProviderRejected(f"Accounts of provider '{account.provider}' cannot be synced yet.")
-
-
-PUSH_PROVIDERS = (Provider.MICROSOFT,)
-"""Providers that send notifications of changes."""
-
-
 class PushProvider(Protocol):
     """The push subscriptions of one mailbox at its provider.
 
@@ -220,42 +196,3 @@ class PushProvider(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def open_push(
-    account: Account,
-    access: AccessTokenSource,
-    settings: Settings,
-    budget: RetryBudget | None = None,
-) -> PushProvider:
-    """Return a client for the push subscriptions of the account's mailbox.
-
-    Raises:
-        ProviderRejected: the provider is not in `PUSH_PROVIDERS`.
-    """
-    if account.provider is Provider.MICROSOFT:
-        from mailsync.providers.graph.owner import user_id_of_remote_account
-        from mailsync.providers.graph.subscriptions import GraphPush
-
-        return GraphPush(
-            base_url=settings.graph_url,
-            access=access,
-            ca_bundle=settings.ca_bundle,
-            owner=user_id_of_remote_account(account.remote_id),
-            user=_graph_user(account),
-            budget=budget,
-        )
-    raise ProviderRejected(f"The provider '{account.provider}' does not notify of changes.")
-
-
-def _graph_user(account: Account) -> str | None:
-    """Return the user that paths must name for a token of the application, None for a person's
-    token."""
-    from mailsync.providers.graph.owner import user_id_of_remote_account
-
-    return user_id_of_remote_account(account.remote_id) if account.organisation_id else None
-
-
-def webhook_path(provider: Provider) -> str:
-    """Return the path of the API route that receives the provider's notifications."""
-    return f"/api/webhooks/{provider}"

@@ -15,7 +15,7 @@ from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
-from mailsync.providers import open_provider
+from mailsync.providers.kit import open_provider
 from mailsync.providers.response_memory import ResponseMemory
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.trigger import open_trigger
@@ -136,9 +136,7 @@ def _opener(
         logger.thread_safe_append_keys(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
-        access = open_stored_access_token(
-            account.id, credentials, vault, settings, check.credentials
-        )
+        access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
         budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
         provider = open_provider(account, access, settings, budget, memory.share())
         with closing(provider):

@@ -21,8 +21,8 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, PageTooLarge, page_size, store_page
 
 MAX_EMPTY_PAGES = 100
-"""The longest series of empty pages that is followed. Some are normal (microsoft-graph-docs-contrib
-#1316); a link that never leads to a change is not."""
+"""The longest series of empty pages that is followed. Some are normal (see
+`fetch_page` of the providers); a link that never leads to a change is not."""
 TRANSIENT_FAILURE_PAUSE_S = 5.0
 """The pause after a failure for which the provider named none; as long as the workflow's first one.
 """

@@ -127,7 +127,10 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     synced = [each for each in folders if not each.position.full_sync_running]
     done = _apply(mailbox, synced, seen.pages)
     mailbox.folders.compare_soon(run, _moved_silently(synced, seen))
-    for batch in batch_small_full_syncs(folders, listing.folders, page_size=DEFAULT_PAGE_SIZE):
+    max_messages = mailbox.provider.limits.small_sync_messages
+    for batch in batch_small_full_syncs(
+        folders, listing.folders, page_size=DEFAULT_PAGE_SIZE, max_messages=max_messages
+    ):
         pages = mailbox.provider.fetch_next_pages(
             [(each.ref, None) for each in batch], limit=DEFAULT_PAGE_SIZE
         )

@@ -11,7 +11,8 @@ from mailsync.decisions.budget import MAX_SLEEP_S
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import Account, Cursor, FolderId, RunRef, SealedSecret, StoredFolder
-from mailsync.providers import AccessTokenSource, MailProvider, open_provider
+from mailsync.providers import AccessTokenSource, MailProvider
+from mailsync.providers.kit import open_provider
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
@@ -100,7 +101,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     require_unthrottled(account)
     credentials = CredentialStore(database)
     vault = open_vault()
-    access = open_stored_access_token(account.id, credentials, vault, settings)
+    access = open_stored_access_token(account, credentials, vault, settings)
     if at_once:
         account = replace(account, max_in_flight=at_once)
     provider = open_provider(account, access, settings)

@@ -14,9 +14,11 @@ from mailsync.credentials import get_access_token_without_lock, open_stored_acce
 from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
-from mailsync.model import AccountId, RemoteId, Subscription
-from mailsync.providers import PUSH_PROVIDERS, PushProvider, open_push, webhook_path
+from mailsync.model import AccountId, Provider, RemoteId, Subscription
+from mailsync.providers import PushProvider
+from mailsync.providers.kit import PushKit, load_kit, open_push_provider, webhook_path
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.registry import syncable_providers
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
@@ -26,17 +28,10 @@ from mailsync.store.push_store import SUBSCRIPTION_CLAIM_LIFETIME_S, PushStore, 
 from mailsync.sync.mailbox import open_vault
 from mailsync.sync.push_leftovers import LeftoverSubscriptions
 
-SUBSCRIPTION_LIFETIME = timedelta(minutes=4_200)
-"""The requested lifetime; Microsoft documents a limit of 4,230 minutes in places, 10,080 in others.
-"""
 MAX_RENEWALS_PER_CALL = 100
 MIN_TIME_PER_SUBSCRIPTION_S = 45
 """The time left that one mailbox may need: a new token, the provider's call to our webhook, and its
 leftover subscriptions."""
-LEFTOVERS_BUDGET_S = 20.0
-"""How long a tick searches for leftover subscriptions, over all its mailboxes. Microsoft allows 40
-lists in 20 s per application and tenant (microsoft-graph-docs #14784), and the list of an
-organisation is long: creating and renewing must not wait for it."""
 END_TIMEOUT_S = 5.0
 """The longest wait for the provider when a user disconnects a mailbox; a second is usual."""
 
@@ -57,8 +52,8 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
     """
     renewed = failed = 0
     store = PushStore(open_database())
-    leftovers = LeftoverSubscriptions(store, LEFTOVERS_BUDGET_S)
-    for provider in PUSH_PROVIDERS:
+    for provider, push_kit in _push_kits():
+        leftovers = LeftoverSubscriptions(store, push_kit.leftovers_budget_s)
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing(provider, callback_url)
         while (
@@ -67,11 +62,18 @@ def renew_push(public_url: str, remaining_s: Callable[[], float]) -> Renewals:
             claim = store.claim(provider, callback_url, SUBSCRIPTION_CLAIM_LIFETIME_S)
             if claim is None:
                 break
-            if _renew(store, leftovers, claim, callback_url):
+            if _renew(store, leftovers, claim, callback_url, push_kit):
                 renewed += 1
             else:
                 failed += 1
     return Renewals(renewed, failed)
+
+
+def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
+    for registration in syncable_providers():
+        push_kit = load_kit(registration.provider).push
+        if push_kit is not None:
+            yield registration.provider, push_kit
 
 
 def end_push(own: AccountOfCaller) -> None:
@@ -106,8 +108,8 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Subscripti
         account = AccountStore(database).account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
-        access = get_access_token_without_lock(account_id, credentials, vault, settings)
-        with closing(open_push(account, access, settings, RetryBudget(total_s=0))) as push:
+        access = get_access_token_without_lock(account, credentials, vault, settings)
+        with closing(open_push_provider(account, access, settings, RetryBudget(total_s=0))) as push:
             leftovers.end(push, claim, named=claim.remote_id, callback_urls=[claim.callback_url])
         logger.info("push_ended", account_id=account_id)
     except Exception as failure:
@@ -117,11 +119,16 @@ def _end(database: Database, leftovers: LeftoverSubscriptions, claim: Subscripti
 
 
 def _renew(
-    store: PushStore, leftovers: LeftoverSubscriptions, claim: SubscriptionClaim, callback_url: str
+    store: PushStore,
+    leftovers: LeftoverSubscriptions,
+    claim: SubscriptionClaim,
+    callback_url: str,
+    push_kit: PushKit,
 ) -> bool:
     try:
         with _push_of(claim.account_id) as push:
-            _Renewal(store, leftovers, claim, push, callback_url).run()
+            lifetime = push_kit.subscription_lifetime
+            _Renewal(store, leftovers, claim, push, callback_url, lifetime).run()
     except MailsyncError as failure:
         cause = type(failure).__name__
         store.save_failure(claim, cause)
@@ -139,6 +146,7 @@ class _Renewal:
     claim: SubscriptionClaim
     push: PushProvider
     callback_url: str
+    lifetime: timedelta
 
     def run(self) -> None:
         if not self._extend():
@@ -153,7 +161,7 @@ class _Renewal:
         remote_id = self.claim.remote_id
         if remote_id is None or self.claim.callback_url != self.callback_url:
             return False
-        expires_at = self.push.renew(remote_id, self.callback_url, _until())
+        expires_at = self.push.renew(remote_id, self.callback_url, self._until())
         if expires_at is None:
             self.store.save_gone(self.claim)
             return False
@@ -180,15 +188,14 @@ class _Renewal:
     def _open(self, secret: str) -> Subscription:
         """Create a subscription; if the provider rejects it, end leftovers and try once more.
 
-        Microsoft documents 409 for a second subscription to the same mailbox, and at most 1,000 of
-        one mailbox ("Create subscription", "Change notifications for Outlook resources").
+        A provider may allow one subscription of a mailbox to a URL, or a limited number.
         """
         try:
-            return self.push.subscribe(self.callback_url, secret, _until())
+            return self.push.subscribe(self.callback_url, secret, self._until())
         except ProviderRejected:
             if not self._end_leftovers(named=None):
                 raise
-        return self.push.subscribe(self.callback_url, secret, _until())
+        return self.push.subscribe(self.callback_url, secret, self._until())
 
     def _end_leftovers(self, *, named: RemoteId | None) -> int:
         """End leftover subscriptions; return how many. Failures are logged."""
@@ -204,15 +211,14 @@ class _Renewal:
             logger.info("push_leftovers_ended", account_id=account_id, ended=ended)
         return ended
 
-
-def _until() -> datetime:
-    return datetime.now(UTC) + SUBSCRIPTION_LIFETIME
+    def _until(self) -> datetime:
+        return datetime.now(UTC) + self.lifetime
 
 
 @contextmanager
 def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
     account = AccountStore(open_database()).account(account_id)
-    access = open_stored_access_token(account_id, credentials, open_vault(), settings)
-    with closing(open_push(account, access, settings)) as push:
+    access = open_stored_access_token(account, credentials, open_vault(), settings)
+    with closing(open_push_provider(account, access, settings)) as push:
         yield push

@@ -1,8 +1,7 @@
 """Verify removals: request hidden messages by id, and show or delete them.
 
 A removal in a change feed does not prove a deletion: a message that was moved away and back between
-two polls is reported as removed and never again as added (microsoftgraph docs-contrib #72). A
-deleted message may stay readable by its id for a while, so the folder that it names decides. A
+two polls may be reported as removed and never again as added. A deleted message may stay readable by its id for a while, so the folder that it names decides. A
 provider may be wrong for a moment, so a message is hidden first, and deleted only after a second
 response, hours later.
 """
@@ -16,8 +15,6 @@ from mailsync.providers import ResponseTooLarge
 from mailsync.sync.mailbox import Mailbox
 
 FetchedMessage = Message | GoneMessage | Unreadable
-FETCH_BATCH = 20
-"""Messages that are fetched by id at once: one batch request of Graph."""
 _READ_AT_ONCE = 200
 _SLOWEST_BATCH_S = 10.0
 
@@ -40,7 +37,7 @@ def verify_removed(mailbox: Mailbox, remaining_s: Callable[[], float]) -> int:
         mailbox.run, after, _READ_AT_ONCE
     ):
         after = ids[-1]
-        for batch in split_into_batches(ids):
+        for batch in split_into_batches(mailbox, ids):
             if not has_time_for_batch(remaining_s()):
                 logger.info("removals_left_for_later")
                 return deleted
@@ -86,6 +83,7 @@ def store_messages_in_mirrored_folders(
     return shown, answered - shown
 
 
-def split_into_batches(ids: Sequence[RemoteId]) -> Iterator[Sequence[RemoteId]]:
-    """Split ids into batches of `FETCH_BATCH`."""
-    return (ids[start : start + FETCH_BATCH] for start in range(0, len(ids), FETCH_BATCH))
+def split_into_batches(mailbox: Mailbox, ids: Sequence[RemoteId]) -> Iterator[Sequence[RemoteId]]:
+    """Split ids into batches that the provider serves in one call."""
+    size = mailbox.provider.limits.fetch_batch
+    return (ids[start : start + size] for start in range(0, len(ids), size))

@@ -98,7 +98,9 @@ def _require_credible(
     surplus = difference.surplus
     if not is_most_of_mailbox(stored=len(listing.entries) + len(surplus), removing=len(surplus)):
         return
-    for part in fetch_in_parts(mailbox, next(split_into_batches(surplus)), one_by_one=True):
+    for part in fetch_in_parts(
+        mailbox, next(split_into_batches(mailbox, surplus)), one_by_one=True
+    ):
         for found in part:
             if isinstance(found, Message) and found.folder_remote_id == folder.ref.remote_id:
                 raise ProviderUnavailable(
@@ -115,7 +117,7 @@ def _mended(
     remaining_s: Callable[[], float],
 ) -> Iterator[Sequence[FetchedMessage]]:
     """Repair batch by batch, with the provider's response for each message; yield each batch."""
-    for batch in split_into_batches(wanted):
+    for batch in split_into_batches(mailbox, wanted):
         if not has_time_for_batch(remaining_s()):
             return
         for found in fetch_in_parts(mailbox, batch, one_by_one=True):
@@ -126,7 +128,7 @@ def _mended(
                 [each for each in found if isinstance(each, Unreadable)],
             )
             yield found
-    for batch in split_into_batches(surplus):
+    for batch in split_into_batches(mailbox, surplus):
         if not has_time_for_batch(remaining_s()):
             return
         for found in fetch_in_parts(mailbox, batch, one_by_one=True):

@@ -21,7 +21,6 @@ from mailsync.store.page_rows import BODY_LIMIT_CHARS, body_chars
 from mailsync.sync.mailbox import Mailbox
 
 DEFAULT_PAGE_SIZE = 100
-MAX_FETCHED_PER_REQUEST = 20
 MAX_FETCHED_CHARS = BODY_LIMIT_CHARS
 """Characters of bodies that are fetched for one page whose entries only name messages: as much as
 one body may have. Measured: 100 bodies of 3 million characters cost 1,200 MB while they are stored.
@@ -90,7 +89,7 @@ def _completed(
     """Fetch the messages that the page only names; return the completed plan."""
     wanted = [each.remote_id for each in plan.partial if each.remote_id not in set(unchanged)]
     fetched: list[Message | GoneMessage | Unreadable] = []
-    chars, at_once = 0, 1 if one_by_one else MAX_FETCHED_PER_REQUEST
+    chars, at_once = 0, 1 if one_by_one else mailbox.provider.limits.fetch_batch
     for start in range(0, len(wanted), at_once):
         try:
             found = mailbox.provider.fetch_messages(

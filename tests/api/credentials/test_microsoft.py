@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from mailsync.credentials.microsoft import (
+from mailsync.credentials.identity.entra import (
     SignInResult,
     begin_sign_in,
     finish_sign_in,
     refresh_tokens,
 )
-from mailsync.credentials.microsoft_errors import SignInRejected
+from mailsync.credentials.identity import SignInRejected
 from mailsync.errors import (
     AccessRevoked,
     MailsyncError,

@@ -12,7 +12,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.credentials import MIN_TOKEN_AGE_FOR_RENEWAL, open_stored_access_token
-from mailsync.credentials.microsoft import app_only_tokens
+from mailsync.credentials.identity.entra import app_only_tokens
 from mailsync.credentials.vault import Vault
 from mailsync.errors import (
     AccessRevoked,

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mailsync.credentials import microsoft_codes
-from mailsync.credentials.microsoft_codes import ADVICE_BY_SUBERROR, MEANING_BY_CODE, ErrorKind
-from mailsync.credentials.microsoft_errors import (
+from mailsync.credentials.identity import entra_codes
+from mailsync.credentials.identity.entra_codes import ADVICE_BY_SUBERROR, MEANING_BY_CODE, ErrorKind
+from mailsync.credentials.identity.entra_errors import (
     SignInRejected,
     app_only_error,
     renewal_error,
@@ -149,7 +149,7 @@ def test_a_suberror_classifies_an_unknown_number_as_never_final(suberror: str | 
 
 
 def test_each_number_stands_once_in_the_table() -> None:
-    table = microsoft_codes._TABLE
+    table = entra_codes._TABLE
 
     assert sum(len(numbers) for *_, numbers in table) == len(MEANING_BY_CODE)
     assert {kind for kind, *_ in table} == set(ErrorKind)

@@ -15,7 +15,7 @@ import pytest
 from localdev.http_server import Request, Response, Server
 from mailsync.api.signing_keys import KeySet
 from mailsync.credentials import FixedAccessToken
-from mailsync.credentials.microsoft import (
+from mailsync.credentials.identity.entra import (
     app_only_tokens,
     begin_sign_in,
     finish_sign_in,

@@ -112,7 +112,7 @@ def test_an_impossible_event_is_refused_and_logged_with_the_reason(
 def test_an_account_of_another_provider_or_a_paused_one_is_refused(
     receiver: EventReceiver, database: Database, account_id: AccountId
 ) -> None:
-    other = connect_account(database, "ben", Provider.IMAP)
+    other = connect_account(database, "ben", Provider("imap"))
     rows(database, "UPDATE mailsync.email_accounts SET status = 'paused' WHERE user_id = 'ann'")
 
     refusals = [

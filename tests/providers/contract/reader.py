@@ -12,7 +12,7 @@ from contextlib import closing
 
 from localdev.engine.report import peak_memory_mb
 from mailsync.api.signing_keys import KeySet
-from mailsync.credentials.microsoft import app_only_tokens
+from mailsync.credentials.identity.entra import app_only_tokens
 from mailsync.model import FolderId, FolderRef, RemoteId
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget

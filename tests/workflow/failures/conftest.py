@@ -72,7 +72,7 @@ def world(
     database = Database(shared)
     account_id = CredentialStore(database).connect_account(
         user_id="ann",
-        provider=Provider.MICROSOFT,
+        provider=Provider("microsoft"),
         provider_account_id=remote.user_id,
         email_address=address,
     )

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from mailsync.model import Notification, NotificationKind, RemoteId
+from mailsync.providers.kit import NotANotification
 
 MAX_VALIDATION_TOKEN_CHARS = 2_048
 """The longest validation token; those seen have about a hundred characters."""
@@ -24,10 +25,6 @@ _LIFECYCLE = {
     "subscriptionRemoved": NotificationKind.SUBSCRIPTION_REMOVED,
     "missed": NotificationKind.MAIL_CHANGED,
 }
-
-
-class NotANotification(Exception):
-    """The body of a webhook request is not the documented JSON of a notification."""
 
 
 def answer_validation_request(raw_query: str) -> str | None:

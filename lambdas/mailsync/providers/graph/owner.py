@@ -14,7 +14,9 @@ from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_error
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import read_id
+from mailsync.providers.kit import MailboxUnavailable
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.registry import GRAPH_URL
 from mailsync.response_body import SMALL_BODY_BYTES
 from mailsync.settings import Settings
 
@@ -40,13 +42,6 @@ _OUT_OF_SCOPE = (
 # What an application access policy says: its code is that of a permission which is missing.
 _POLICY = "[RAOP]"
 _MISSING_USER = frozenset({"Request_ResourceNotFound", "ErrorInvalidUser"})
-
-
-class MailboxUnavailable(Exception):
-    """The mailbox cannot be read, for a reason that its organisation can correct.
-
-    Internal: the workflow does not know this error.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +75,7 @@ def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -
         ProviderUnavailable, ProviderThrottled, ProviderRejected, AccessRevoked: see `MailProvider`.
     """
     graph = GraphClient(
-        base_url=settings.graph_url,
+        base_url=settings.url_of(GRAPH_URL),
         mailbox=mailbox_path(address),
         access=access,
         ca_bundle=settings.ca_bundle,

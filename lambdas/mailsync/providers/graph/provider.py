@@ -33,7 +33,7 @@ from mailsync.model import (
     TreeReadingDepth,
     Unreadable,
 )
-from mailsync.providers import AccessTokenSource, FeedFailed, ResponseTooLarge
+from mailsync.providers import AccessTokenSource, FeedFailed, Limits, ResponseTooLarge
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph.cursor import (
     END_OF_LIST,
@@ -66,6 +66,7 @@ from mailsync.providers.graph.responses import read_list
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
+LIMITS = Limits(fetch_batch=graph_http.BATCH_LIMIT, small_sync_messages=1_000)
 MESSAGES_PER_LIST_PAGE = 1000
 """The largest page of a plain list (Microsoft Graph docs, "List messages")."""
 _NO_DELTA = frozenset({400, 404, 405, 501})
@@ -77,6 +78,8 @@ class GraphMailbox:
 
     user: id or address of the mailbox's user. None: the person who granted the access token.
     """
+
+    limits = LIMITS
 
     def __init__(
         self,

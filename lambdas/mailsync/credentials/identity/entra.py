@@ -1,4 +1,5 @@
-"""Sign-in to Microsoft 365 and renewal of tokens; the only module that imports msal.
+"""Sign-in at Microsoft's identity platform and renewal of its tokens; the only module that imports
+msal. Implements `IdentityPlatform`.
 
 A grant is msal's serialized token cache: the refresh token with the data that msal needs to use it.
 Sources: Microsoft identity platform docs, "Refresh tokens", "OAuth 2.0 client credentials flow"
@@ -9,7 +10,6 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,16 +17,24 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
-from mailsync.credentials import microsoft_errors
-from mailsync.credentials.microsoft_errors import SignInRejected
+from mailsync.credentials.identity import (
+    AdminConsent,
+    OrganisationNotAllowed,
+    SignInRejected,
+    SignInResult,
+    entra_errors,
+)
+from mailsync.credentials.identity.entra_settings import EntraSettings
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import (
     AccessRevoked,
+    ProviderRejected,
     ProviderThrottled,
     ProviderUnavailable,
     SettingMissing,
 )
 from mailsync.model import AccessToken
+from mailsync.registry import OAuthAccess
 from mailsync.response_body import (
     ACCEPT_ENCODING,
     SMALL_BODY_BYTES,
@@ -36,9 +44,21 @@ from mailsync.response_body import (
 from mailsync.retry_after import retry_after_s
 from mailsync.settings import Settings, is_https_or_loopback_url
 
-SCOPES = ("Mail.Read", "User.Read")
 REQUEST_TIMEOUT_S = 15
 _READ_BYTES = 64 * 2**10
+_NO_ORGANISATION = (
+    "This deployment allows no organisation, so the mailbox was not connected; list the tenant id"
+    " in MICROSOFT_TENANTS."
+)
+_OTHER_ORGANISATION = (
+    "This deployment does not allow the organisation, so the mailbox was not connected; list its"
+    " tenant id in MICROSOFT_TENANTS."
+)
+_CONSENT_GIVEN = (
+    "Microsoft reports that an administrator gave consent. This connected no mailbox: open the"
+    " application and connect your mailbox. A mailbox that waited for this consent resumes its"
+    " sync without further action."
+)
 _UNREADABLE = (ValueError, KeyError, RuntimeError, TypeError, OverflowError)
 """Exceptions of msal and of this module for a response that does not match the documentation."""
 _PEM = re.compile(
@@ -47,21 +67,7 @@ _PEM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SignInResult:
-    """The result of a sign-in.
-
-    home_account_id: Microsoft's id of the user in the home tenant; stable when the address changes.
-    address: email address, empty if the token names none.
-    tokens: access token and grant.
-    """
-
-    home_account_id: str
-    address: str
-    tokens: TokenSet
-
-
-def begin_sign_in(settings: Settings, redirect_uri: str) -> dict[str, Any]:
+def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> dict[str, Any]:
     """Start the authorization code flow with PKCE.
 
     Returns the flow, a JSON object that `finish_sign_in` needs; `auth_uri` is the URL to redirect
@@ -75,14 +81,17 @@ def begin_sign_in(settings: Settings, redirect_uri: str) -> dict[str, Any]:
         # with a POST from Microsoft's page, and that cookie binds the response to the browser.
         warnings.simplefilter("ignore", UserWarning)
         flow: dict[str, Any] = app.initiate_auth_code_flow(
-            list(SCOPES), redirect_uri=redirect_uri, prompt="select_account"
+            list(oauth.scopes), redirect_uri=redirect_uri, prompt="select_account"
         )
     _require_private(flow["auth_uri"])
     return flow
 
 
 def finish_sign_in(
-    settings: Settings, flow: Mapping[str, Any], query: Mapping[str, str]
+    settings: Settings,
+    oauth: OAuthAccess,
+    flow: Mapping[str, Any],
+    query: Mapping[str, str],
 ) -> SignInResult:
     """Exchange the authorization code in the query of the redirect for tokens.
 
@@ -98,7 +107,9 @@ def finish_sign_in(
             "The response belongs to another sign-in. No mailbox was connected; start the sign-in"
             " again.",
         )
-    if "iss" in query and _origin(query["iss"]) != _origin(settings.microsoft_authority):
+    if "iss" in query and _origin(query["iss"]) != _origin(
+        settings.section(EntraSettings).authority
+    ):
         # A code of another issuer must not be sent to this one (RFC 9207, mix-up attack).
         raise SignInRejected(
             "issuer_mismatch",
@@ -108,7 +119,7 @@ def finish_sign_in(
     with _app(settings) as (app, cache, http):
         response = app.acquire_token_by_auth_code_flow(dict(flow), dict(query))
         if "access_token" not in response:
-            raise microsoft_errors.sign_in_error(response, http.retry_after_s)
+            raise entra_errors.sign_in_error(response, http.retry_after_s)
         if not _may_read_mail(response):
             raise SignInRejected(
                 "scope_missing",
@@ -123,7 +134,7 @@ def finish_sign_in(
         )
 
 
-def refresh_tokens(settings: Settings, grant: str | None) -> TokenSet:
+def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
     """Request a new access token; the result holds the grant for the next renewal.
 
     Raises:
@@ -135,7 +146,7 @@ def refresh_tokens(settings: Settings, grant: str | None) -> TokenSet:
     with _app(settings, grant) as (app, cache, http):
         accounts = app.get_accounts()
         response = app.acquire_token_silent_with_error(
-            list(SCOPES), accounts[0] if accounts else None, force_refresh=True
+            list(oauth.scopes), accounts[0] if accounts else None, force_refresh=True
         )
         if not response:
             raise AccessRevoked(
@@ -144,11 +155,33 @@ def refresh_tokens(settings: Settings, grant: str | None) -> TokenSet:
                 is_final=True,
             )
         if "access_token" not in response:
-            raise microsoft_errors.renewal_error(response, http.retry_after_s)
+            raise entra_errors.renewal_error(response, http.retry_after_s)
         return TokenSet(_access(response), grant=cache.serialize())
 
 
-def app_only_tokens(settings: Settings, organisation_id: str) -> TokenSet:
+def require_allowed_organisation(settings: Settings, organisation_id: str) -> None:
+    tenants = settings.section(EntraSettings).tenants
+    if organisation_id not in tenants:
+        raise OrganisationNotAllowed(
+            _OTHER_ORGANISATION if tenants else _NO_ORGANISATION, is_any_allowed=bool(tenants)
+        )
+
+
+def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
+    """Return the consent that a redirect reports.
+
+    The platform redirects the administrator to the callback of sign-ins, but without a code and
+    without a sign-in that this API started.
+    Source: Microsoft identity platform docs, "Admin consent on the Microsoft identity platform".
+    """
+    if "admin_consent" not in query or "code" in query:
+        return None
+    if "error" in query or query["admin_consent"].lower() != "true":
+        return AdminConsent(False, entra_errors.admin_consent_message(query))
+    return AdminConsent(True, _CONSENT_GIVEN)
+
+
+def app_only_tokens(settings: Settings, oauth: OAuthAccess, organisation_id: str) -> TokenSet:
     """Request an app-only access token, valid for all mailboxes the organisation allows.
 
     Raises:
@@ -157,11 +190,13 @@ def app_only_tokens(settings: Settings, organisation_id: str) -> TokenSet:
         ProviderThrottled: the identity platform requested a pause.
         ProviderUnavailable: the identity platform is unavailable.
     """
-    scheme, host = _origin(settings.graph_url)
+    if oauth.resource is None:
+        raise ProviderRejected("The platform issues no app-only tokens for this provider.")
+    scheme, host = _origin(settings.url_of(oauth.resource))
     with _app(settings, tenant=organisation_id) as (app, _, http):
         response = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in response:
-            raise microsoft_errors.app_only_error(response, http.retry_after_s)
+            raise entra_errors.app_only_error(response, http.retry_after_s)
         return TokenSet(_access(response), organisation_id=organisation_id)
 
 
@@ -256,7 +291,7 @@ def _app(
         if grant:
             cache.deserialize(grant)
         app = msal.ConfidentialClientApplication(
-            settings.microsoft_client_id,
+            settings.section(EntraSettings).client_id,
             client_credential=credential,
             authority=_authority(settings, tenant),
             # The authority is a setting, so msal need not ask Microsoft whether it is valid.
@@ -269,7 +304,7 @@ def _app(
 
 def _authority(settings: Settings, tenant: str | None) -> str:
     """Return the authority URL, with `tenant` as its last part if given."""
-    authority = settings.microsoft_authority
+    authority = settings.section(EntraSettings).authority
     return f"{authority.rpartition('/')[0]}/{tenant}" if tenant else authority
 
 
@@ -281,9 +316,9 @@ def _credential(settings: Settings) -> str | dict[str, str]:
     Raises:
         SettingMissing: MICROSOFT_CLIENT_CERTIFICATE lacks the certificate or its key.
     """
-    pem = settings.microsoft_client_certificate
+    pem = settings.section(EntraSettings).client_certificate
     if pem is None:
-        return settings.microsoft_client_secret
+        return settings.section(EntraSettings).client_secret
     found = {each["what"]: each[0] for each in _PEM.finditer(pem)}
     try:
         key, certificate = found["PRIVATE KEY"], found["CERTIFICATE"]

@@ -1,6 +1,6 @@
 """Errors of Microsoft's identity platform, translated into exceptions with a text for people.
 
-`microsoft_codes` has the meaning of each code. The platform's own text is dropped: it can contain
+`entra_codes` has the meaning of each code. The platform's own text is dropped: it can contain
 personal data, and a redirect's text can be forged.
 
 Sources: Microsoft identity platform docs, "Microsoft Entra authentication and authorization error
@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mailsync.credentials.microsoft_codes import (
+from mailsync.credentials.identity import SignInRejected
+from mailsync.credentials.identity.entra_codes import (
     ADVICE_BY_SUBERROR,
     DEFAULT_ADVICE,
     DEFAULT_MEANING,
@@ -34,18 +35,6 @@ _CONSENT_MISSING = frozenset({65001, 700016, 7000229})
 
 _WORD = re.compile(r"[a-z_]{1,40}")
 _NUMBER = re.compile(r"\bAADSTS(\d{4,9})\b")
-
-
-class SignInRejected(Exception):
-    """A sign-in that connected no mailbox. It is no error of a sync and never reaches a workflow.
-
-    code: OAuth error of the identity platform, or `state_mismatch`, `issuer_mismatch` or
-        `scope_missing` of this product.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = None) -> Exception:

@@ -1,0 +1,231 @@
+"""Operations of the OpenAPI document whose paths name a provider."""
+
+from typing import Any
+
+from mailsync.api.openapi_responses import PROBLEM_SCHEMA, describe_responses
+from mailsync.api.problems import PROBLEM_CONTENT_TYPE
+from mailsync.api.provider_paths import (
+    callback_path,
+    confirm_path,
+    organisation_mailboxes_path,
+    sign_in_path,
+)
+from mailsync.providers.kit import load_kit, webhook_path
+from mailsync.registry import FIRST_PROVIDER, Registration, syncable_providers
+
+IS_PUBLIC = "x-is-public"
+"""Key of an operation that needs no token; the document builder removes it."""
+_TEXT = {"type": "string"}
+_PAGE = {"schema": _TEXT}
+_NOTICE = {
+    "type": "object",
+    "required": ["success", "message"],
+    "properties": {"success": {"const": True}, "message": _TEXT},
+}
+_MAILBOX_REQUEST = {
+    "type": "object",
+    "required": ["tenantId", "emailAddress"],
+    "properties": {
+        "tenantId": {**_TEXT, "format": "uuid"},
+        "emailAddress": _TEXT,
+        "userId": {
+            **_TEXT,
+            "description": "The user who will own the account. Default: the caller.",
+        },
+    },
+}
+_CONFIRMATION = {
+    "type": "object",
+    "required": ["connection"],
+    "properties": {
+        "connection": {
+            **_TEXT,
+            "description": "The query parameter `connection` of the redirect to the inbox.",
+        }
+    },
+}
+_MAILBOX_CONNECTED = {
+    "type": "object",
+    "required": ["success", "accountId", "emailAddress", "runId", "statusUrl"],
+    "properties": {
+        "success": {"const": True},
+        "accountId": {**_TEXT, "format": "uuid"},
+        "emailAddress": _TEXT,
+        "runId": _TEXT,
+        "statusUrl": _TEXT,
+    },
+}
+
+
+def provider_paths() -> dict[str, Any]:
+    """Return the operations of all providers that this release can sync, by path and method."""
+    paths: dict[str, Any] = {}
+    for registration in syncable_providers():
+        provider = registration.provider
+        if registration.oauth:
+            paths[sign_in_path(provider)] = {"get": _sign_in(registration)}
+            paths[callback_path(provider)] = {"get": _callback(registration)}
+            paths[confirm_path(provider)] = {"post": _confirmation(registration)}
+        if registration.oauth and registration.oauth.resource:
+            paths[organisation_mailboxes_path(provider)] = {"post": _organisation(registration)}
+        if load_kit(provider).push:
+            paths[webhook_path(provider)] = {"post": _webhook(registration)}
+    return paths
+
+
+def _operation_id(name: str, registration: Registration) -> str:
+    """Return a unique id; those of the first provider are older than the others' and have no
+    suffix."""
+    is_first = registration.provider == FIRST_PROVIDER
+    return name if is_first else f"{name}_{registration.provider}"
+
+
+def _sign_in(registration: Registration) -> dict[str, Any]:
+    return {
+        "operationId": _operation_id("begin_sign_in", registration),
+        "summary": f"Start the sign-in that connects a mailbox of {registration.title}",
+        "description": "Redirects the browser to the identity platform. A request that accepts"
+        " application/json gets the URL in the body instead.",
+        "parameters": [
+            _query_parameter("returnTo", "Optional; only the value of APP_INBOX_URL is valid.")
+        ],
+        "responses": {
+            "200": {
+                "description": "OK",
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["authorizationUrl"],
+                            "properties": {"authorizationUrl": _TEXT},
+                        }
+                    }
+                },
+            },
+            **_sign_in_responses(400, 502),
+        },
+    }
+
+
+def _callback(registration: Registration) -> dict[str, Any]:
+    return {
+        IS_PUBLIC: True,
+        "operationId": _operation_id("finish_sign_in", registration),
+        "summary": "Finish the sign-in; the identity platform redirects to this route",
+        "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
+        " of the application with the query parameter `accountId`. In a stage with"
+        " `confirm_connections` no mailbox is connected yet, and the parameter is `connection`."
+        " A failed sign-in redirects with `error` and `error_description`, unless the request"
+        " accepts only JSON. An administrator who gave consent for an organisation gets a page"
+        " (200); no mailbox is connected.",
+        "parameters": [
+            _query_parameter("state", "The state that the sign-in sent."),
+            _query_parameter("code", "The authorization code, if access was granted."),
+            _query_parameter("error", "The OAuth error code, if access was not granted."),
+            _query_parameter("admin_consent", "Set at the end of an admin consent."),
+        ],
+        "responses": {
+            "200": {"description": "OK", "content": _json(_NOTICE) | {"text/html": _PAGE}},
+            **_sign_in_responses(400, 403, 502, public=True),
+        },
+    }
+
+
+def _confirmation(registration: Registration) -> dict[str, Any]:
+    return {
+        "operationId": _operation_id("confirm_connection", registration),
+        "summary": "Confirm a mailbox after a sign-in of the caller",
+        "description": "Connects the mailbox and starts its first sync, in a stage with"
+        " `confirm_connections`. A connection is valid once and for ten minutes. If another"
+        " user started it, it is deleted and the response is 404.",
+        "requestBody": {"required": True, "content": _json(_CONFIRMATION)},
+        "responses": _confirmation_responses(),
+    }
+
+
+def _organisation(registration: Registration) -> dict[str, Any]:
+    return {
+        "operationId": _operation_id("connect_organisation_mailbox", registration),
+        "summary": "Connect a mailbox with the consent of its organisation",
+        "description": "Stores the account and starts its first sync. The caller must be an"
+        " administrator of the application, and the operator must allow the organisation.",
+        "requestBody": {"required": True, "content": _json(_MAILBOX_REQUEST)},
+        "responses": _organisation_responses(),
+    }
+
+
+def _webhook(registration: Registration) -> dict[str, Any]:
+    return {
+        IS_PUBLIC: True,
+        "operationId": _operation_id("notify_of_changes", registration),
+        "summary": f"Receive change notifications of {registration.title}",
+        "description": "The provider calls this route. A notification makes its mailbox due. The"
+        " validation request of a new subscription gets its token back. A notification without"
+        " the secret of a subscription has no effect and gets the same response.",
+        "parameters": [
+            _query_parameter(
+                "validationToken", "The token of a validation request. The response repeats it."
+            )
+        ],
+        "requestBody": {
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["value"],
+                        "properties": {"value": {"type": "array", "items": {}}},
+                    }
+                }
+            }
+        },
+        "responses": _webhook_responses(),
+    }
+
+
+def _query_parameter(name: str, description: str) -> dict[str, Any]:
+    described = {"description": description, "required": False, "schema": _TEXT}
+    return {"name": name, "in": "query", **described}
+
+
+def _sign_in_responses(*statuses: int, public: bool = False) -> dict[str, Any]:
+    """Return the responses of a sign-in route; errors are pages for clients that accept HTML."""
+    described = describe_responses({}, *statuses, public=public)
+    for status in (*statuses, 500, 503):
+        described[status]["content"] |= {
+            PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA},
+            "text/html": _PAGE,
+        }
+    return {
+        "302": {"description": "Found"},
+        **{str(status): response for status, response in described.items()},
+    }
+
+
+def _organisation_responses() -> dict[str, Any]:
+    described = describe_responses({201: None}, 400, 403, 409, 413, 422, 502)
+    described[201] |= {
+        "content": _json(_MAILBOX_CONNECTED),
+        "headers": {"Location": {"schema": _TEXT}},
+    }
+    described[403]["content"] |= {PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA}}
+    return {str(status): response for status, response in described.items()}
+
+
+def _confirmation_responses() -> dict[str, Any]:
+    described = describe_responses({201: None}, 400, 404, 413, 422)
+    described[201] |= {
+        "content": _json(_MAILBOX_CONNECTED),
+        "headers": {"Location": {"schema": _TEXT}},
+    }
+    return {str(status): response for status, response in described.items()}
+
+
+def _webhook_responses() -> dict[str, Any]:
+    described = describe_responses({200: None, 202: None}, 400, 413, public=True)
+    for status in (200, 202):
+        described[status]["content"] = {"text/plain": {"schema": _TEXT}}
+    return {str(status): response for status, response in described.items()}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,71 @@
+"""Paths of the routes that name a provider, and the provider that a path names."""
+
+import re
+
+from mailsync.api.problems import ApiError, Problem
+from mailsync.model import Provider
+from mailsync.registry import OAuthAccess, Registration, find_provider, syncable_providers
+
+_SIGN_IN = re.compile(r"/api/auth/[^/]+")
+_CALLBACK = re.compile(r"/api/auth/[^/]+/callback")
+_UNKNOWN_PROVIDER = Problem(
+    kind="unknown-provider",
+    status=404,
+    title="This provider is not known here",
+    detail="The path names no provider that this release can sync, so nothing was changed; the"
+    " document at /api/openapi.json lists the routes.",
+)
+
+
+def sign_in_path(provider: Provider) -> str:
+    return f"/api/auth/{provider}"
+
+
+def callback_path(provider: Provider) -> str:
+    return f"/api/auth/{provider}/callback"
+
+
+def confirm_path(provider: Provider) -> str:
+    return f"/api/auth/{provider}/confirm"
+
+
+def organisation_mailboxes_path(provider: Provider) -> str:
+    return f"/api/email/accounts/{provider}"
+
+
+def is_sign_in(path: str) -> bool:
+    return _SIGN_IN.fullmatch(path) is not None
+
+
+def is_callback(path: str) -> bool:
+    return _CALLBACK.fullmatch(path) is not None
+
+
+def sign_in_path_of(path: str) -> str:
+    """Return the sign-in path of the provider that `path` names, else of the first provider."""
+    found = _SIGN_IN.match(path)
+    return found[0] if found else sign_in_path(syncable_providers()[0].provider)
+
+
+def require_provider(name: str) -> Registration:
+    """Return the provider that a path names.
+
+    Raises:
+        ApiError: the provider is unknown, or this release cannot sync its mailboxes (404).
+    """
+    found = find_provider(name)
+    if found is None or found.kit is None:
+        raise ApiError(_UNKNOWN_PROVIDER)
+    return found
+
+
+def require_oauth(name: str) -> tuple[Registration, OAuthAccess]:
+    """Return the provider that a path names, and how its tokens are obtained.
+
+    Raises:
+        ApiError: as `require_provider`, or its mailboxes are not opened by a sign-in (404).
+    """
+    found = require_provider(name)
+    if found.oauth is None:
+        raise ApiError(_UNKNOWN_PROVIDER)
+    return found, found.oauth

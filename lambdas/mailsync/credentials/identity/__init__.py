@@ -1,0 +1,142 @@
+"""Identity platforms, which sign people in and issue access tokens for mail providers.
+
+Each platform is a module of this package with the functions of `IdentityPlatform`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from mailsync.credentials.token_set import TokenSet
+from mailsync.errors import ProviderRejected
+from mailsync.model import Provider
+from mailsync.registry import OAuthAccess, find_provider
+from mailsync.settings import Settings
+
+
+class SignInRejected(Exception):
+    """A sign-in that connected no mailbox. It is no error of a sync and never reaches a workflow.
+
+    code: OAuth error of the identity platform, or `state_mismatch`, `issuer_mismatch` or
+        `scope_missing` of this product.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class OrganisationNotAllowed(Exception):
+    """The operator has not allowed this organisation, or no organisation at all.
+
+    is_any_allowed: whether the deployment allows other organisations.
+    """
+
+    def __init__(self, message: str, *, is_any_allowed: bool) -> None:
+        super().__init__(message)
+        self.is_any_allowed = is_any_allowed
+
+
+@dataclass(frozen=True, slots=True)
+class SignInResult:
+    """The result of a sign-in.
+
+    home_account_id: the platform's id of the user; stable when the address changes.
+    address: email address, empty if the token names none.
+    tokens: access token and grant.
+    """
+
+    home_account_id: str
+    address: str
+    tokens: TokenSet
+
+
+@dataclass(frozen=True, slots=True)
+class AdminConsent:
+    """The end of a platform's page on which an administrator consents for an organisation.
+
+    is_given: whether the administrator consented. The query that says so is not authenticated.
+    message: text for the administrator.
+    """
+
+    is_given: bool
+    message: str
+
+
+class IdentityPlatform(Protocol):
+    """What a module of this package implements.
+
+    Every function that requests tokens raises:
+        ProviderRejected: the platform rejected the app registration.
+        ProviderThrottled: the platform requested a pause.
+        ProviderUnavailable: the platform is unavailable.
+    """
+
+    def begin_sign_in(
+        self, settings: Settings, oauth: OAuthAccess, redirect_uri: str
+    ) -> dict[str, Any]:
+        """Start the authorization code flow with PKCE.
+
+        Returns the flow, a JSON object that `finish_sign_in` needs; `auth_uri` is the URL to
+        redirect the browser to, `state` identifies the flow.
+        """
+        ...
+
+    def finish_sign_in(
+        self,
+        settings: Settings,
+        oauth: OAuthAccess,
+        flow: Mapping[str, Any],
+        query: Mapping[str, str],
+    ) -> SignInResult:
+        """Exchange the authorization code in the query of the redirect for tokens.
+
+        Raises:
+            SignInRejected: the user or the platform denied access, or the query is of another flow.
+        """
+        ...
+
+    def refresh_tokens(self, settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
+        """Request a new access token; the result holds the grant for the next renewal.
+
+        Raises:
+            AccessRevoked: the platform rejected the grant; the user must sign in again.
+        """
+        ...
+
+    def require_allowed_organisation(self, settings: Settings, organisation_id: str) -> None:
+        """Raise OrganisationNotAllowed unless the operator allowed this organisation."""
+        ...
+
+    def app_only_tokens(
+        self, settings: Settings, oauth: OAuthAccess, organisation_id: str
+    ) -> TokenSet:
+        """Request an app-only access token, valid for all mailboxes the organisation allows.
+
+        Raises:
+            AccessRevoked: the organisation has not consented to the app; its administrator must.
+        """
+        ...
+
+    def read_admin_consent(self, query: Mapping[str, str]) -> AdminConsent | None:
+        """Return the consent that a redirect to the callback reports. None: it ends a sign-in."""
+        ...
+
+
+def open_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
+    """Return the platform that issues these tokens; imports only its module."""
+    module = import_module(f"{__name__}.{oauth.platform}")
+    return cast(IdentityPlatform, module)
+
+
+def oauth_of(provider: Provider) -> OAuthAccess:
+    """Return how tokens for the provider are obtained.
+
+    Raises:
+        ProviderRejected: the provider does not use OAuth, or is unknown to this release.
+    """
+    registration = find_provider(provider)
+    if registration is None or registration.oauth is None:
+        raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")
+    return registration.oauth

@@ -1,0 +1,39 @@
+"""Settings of Microsoft's identity platform."""
+
+import re
+
+from mailsync.errors import SettingMissing
+from mailsync.registry import UrlSetting
+from mailsync.settings import SettingsSection
+
+AUTHORITY = UrlSetting("MICROSOFT_AUTHORITY", "https://login.microsoftonline.com/common")
+_TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class EntraSettings(SettingsSection):
+    @property
+    def authority(self) -> str:
+        """Return the URL of the platform with its tenant, without a slash at its end."""
+        return self._https(AUTHORITY.name, default=AUTHORITY.default).rstrip("/")
+
+    @property
+    def client_id(self) -> str:
+        return self._required("MICROSOFT_CLIENT_ID")
+
+    @property
+    def client_secret(self) -> str:
+        return self._required("MICROSOFT_CLIENT_SECRET")
+
+    @property
+    def client_certificate(self) -> str | None:
+        """Return the PEM of the app's certificate with its private key."""
+        return self._values.get("MICROSOFT_CLIENT_CERTIFICATE", "").strip() or None
+
+    @property
+    def tenants(self) -> frozenset[str]:
+        """Return the lower-case ids of organisations whose mailboxes administrators may connect."""
+        listed = self._values.get("MICROSOFT_TENANTS", "").lower().split(",")
+        tenants = frozenset(each.strip() for each in listed if each.strip())
+        if not all(_TENANT.fullmatch(each) for each in tenants):
+            raise SettingMissing("MICROSOFT_TENANTS must list tenant ids, such as 72f988bf-....")
+        return tenants

@@ -1,0 +1,103 @@
+"""Microsoft Graph as a provider: mailboxes, push subscriptions, mailboxes of organisations.
+
+The webhook loads this module for each cold start, so the modules with an HTTP client are imported
+when they are needed.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mailsync.model import Account, Notification
+from mailsync.providers import AccessTokenSource
+from mailsync.providers.graph import notifications
+from mailsync.providers.kit import OrganisationMailbox
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.retry_budget import RetryBudget
+from mailsync.registry import GRAPH_URL
+from mailsync.settings import Settings
+
+if TYPE_CHECKING:
+    from mailsync.providers.graph.provider import GraphMailbox
+    from mailsync.providers.graph.subscriptions import GraphPush
+
+
+class GraphPushKit:
+    """Change notifications of Microsoft Graph; implements `PushKit`."""
+
+    subscription_lifetime = timedelta(minutes=4_200)
+    """Microsoft documents a limit of 4,230 minutes in places, 10,080 in others."""
+    leftovers_budget_s = 20.0
+    """Microsoft allows 40 lists in 20 s per application and tenant (microsoft-graph-docs #14784),
+    and the list of an organisation is long: creating and renewing must not wait for it."""
+
+    def open(
+        self,
+        account: Account,
+        access: AccessTokenSource,
+        settings: Settings,
+        budget: RetryBudget | None = None,
+    ) -> "GraphPush":
+        from mailsync.providers.graph.owner import user_id_of_remote_account
+        from mailsync.providers.graph.subscriptions import GraphPush
+
+        return GraphPush(
+            base_url=settings.url_of(GRAPH_URL),
+            access=access,
+            ca_bundle=settings.ca_bundle,
+            owner=user_id_of_remote_account(account.remote_id),
+            user=_user(account),
+            budget=budget,
+        )
+
+    def answer_validation_request(self, raw_query: str) -> str | None:
+        return notifications.answer_validation_request(raw_query)
+
+    def parse_notifications(self, body: bytes) -> Sequence[Notification]:
+        return notifications.read_notifications(body)
+
+
+class GraphKit:
+    """Implements `ProviderKit`."""
+
+    push = GraphPushKit()
+
+    def open_mailbox(
+        self,
+        account: Account,
+        access: AccessTokenSource,
+        settings: Settings,
+        budget: RetryBudget | None = None,
+        memory: MemoryShare | None = None,
+    ) -> "GraphMailbox":
+        from mailsync.providers.graph.provider import GraphMailbox
+
+        return GraphMailbox(
+            base_url=settings.url_of(GRAPH_URL),
+            access=access,
+            ca_bundle=settings.ca_bundle,
+            user=_user(account),
+            budget=budget,
+            max_in_flight=account.max_in_flight,
+            memory=memory,
+        )
+
+    def find_organisation_mailbox(
+        self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
+    ) -> OrganisationMailbox:
+        from mailsync.providers.graph.owner import build_remote_account_id, look_up_owner
+
+        owner = look_up_owner(address, access, settings)
+        remote_id = build_remote_account_id(owner.user_id, organisation_id)
+        return OrganisationMailbox(remote_id, owner.address)
+
+
+KIT = GraphKit()
+
+
+def _user(account: Account) -> str | None:
+    """Return the user that paths must name for a token of the application, None for a person's
+    token."""
+    from mailsync.providers.graph.owner import user_id_of_remote_account
+
+    return user_id_of_remote_account(account.remote_id) if account.organisation_id else None

@@ -1,0 +1,162 @@
+"""What a provider's package supplies, and how to find it.
+
+`mailsync.registry` names each provider's kit. Common code imports no provider's package: it opens
+mailboxes, push subscriptions and webhooks through the kit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import import_module
+from typing import Protocol, cast
+
+from mailsync.errors import ProviderRejected
+from mailsync.model import Account, Notification, Provider
+from mailsync.providers import AccessTokenSource, MailProvider, PushProvider
+from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.retry_budget import RetryBudget
+from mailsync.registry import find_provider
+from mailsync.settings import Settings
+
+
+class MailboxUnavailable(Exception):
+    """The mailbox cannot be read, for a reason that its organisation can correct.
+
+    The text is for the administrator. The workflow never receives this error.
+    """
+
+
+class NotANotification(Exception):
+    """A webhook request is not what the provider documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationMailbox:
+    """A mailbox that an organisation lets the application read.
+
+    remote_account_id: the provider's id of the mailbox, as after a sign-in of its owner.
+    address: its primary email address.
+    """
+
+    remote_account_id: str
+    address: str
+
+
+class PushKit(Protocol):
+    """A provider's push subscriptions.
+
+    subscription_lifetime: the lifetime that the product requests for a subscription.
+    leftovers_budget_s: how long one tick searches for leftover subscriptions, over all mailboxes.
+    """
+
+    subscription_lifetime: timedelta
+    leftovers_budget_s: float
+
+    def open(
+        self,
+        account: Account,
+        access: AccessTokenSource,
+        settings: Settings,
+        budget: RetryBudget | None = None,
+    ) -> PushProvider:
+        """Return a client for the push subscriptions of the account's mailbox."""
+        ...
+
+    def answer_validation_request(self, raw_query: str) -> str | None:
+        """Return the text that confirms a new subscription. None: the request is no validation.
+
+        Raises:
+            NotANotification: the validation is malformed.
+        """
+        ...
+
+    def parse_notifications(self, body: bytes) -> Sequence[Notification]:
+        """Return the notifications in one webhook request, without repetitions.
+
+        Raises:
+            NotANotification: the body is malformed.
+        """
+        ...
+
+
+class ProviderKit(Protocol):
+    """What a provider's package supplies; its module `kit` has one as `KIT`."""
+
+    push: PushKit | None
+    """None: the provider sends no notifications."""
+
+    def open_mailbox(
+        self,
+        account: Account,
+        access: AccessTokenSource,
+        settings: Settings,
+        budget: RetryBudget | None = None,
+        memory: MemoryShare | None = None,
+    ) -> MailProvider:
+        """Return a client for the account's mailbox.
+
+        memory: memory that its responses are counted against, if one function opens several
+            mailboxes. A call for whose response it has no room raises ProviderUnavailable.
+        """
+        ...
+
+    def find_organisation_mailbox(
+        self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
+    ) -> OrganisationMailbox:
+        """Find the mailbox with this address and test that the application may read it.
+
+        Raises:
+            MailboxUnavailable: there is no such mailbox, or the application may not read it.
+            errors of `MailProvider`
+        """
+        ...
+
+
+def load_kit(provider: Provider) -> ProviderKit:
+    """Return the kit of a provider; imports only that provider's package.
+
+    Raises:
+        ProviderRejected: this release has no kit for the provider.
+    """
+    registration = find_provider(provider)
+    if registration is None or registration.kit is None:
+        raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")
+    return cast(ProviderKit, import_module(registration.kit).KIT)
+
+
+def open_provider(
+    account: Account,
+    access: AccessTokenSource,
+    settings: Settings,
+    budget: RetryBudget | None = None,
+    memory: MemoryShare | None = None,
+) -> MailProvider:
+    """Return a client for the account's mailbox, as its kit opens it.
+
+    Raises:
+        ProviderRejected: this release has no kit for the provider.
+    """
+    return load_kit(account.provider).open_mailbox(account, access, settings, budget, memory)
+
+
+def open_push_provider(
+    account: Account,
+    access: AccessTokenSource,
+    settings: Settings,
+    budget: RetryBudget | None = None,
+) -> PushProvider:
+    """Return a client for the push subscriptions of the account's mailbox, as its kit opens it.
+
+    Raises:
+        ProviderRejected: this release has no kit for the provider, or the provider sends no
+            notifications.
+    """
+    push = load_kit(account.provider).push
+    if push is None:
+        raise ProviderRejected(f"The provider '{account.provider}' does not notify of changes.")
+    return push.open(account, access, settings, budget)
+
+
+def webhook_path(provider: Provider) -> str:
+    """Return the path of the API route that receives the provider's notifications."""
+    return f"/api/webhooks/{provider}"

@@ -1,0 +1,84 @@
+"""The mail providers and what each is called, as data: the one place that maps their names.
+
+A provider has a stored name (rows, routes, JSON), an event type, and a kit: the module of
+`mailsync.providers` that implements it. A provider without a kit is known by name only; its
+mailboxes cannot be synced in this release.
+"""
+
+from dataclasses import dataclass
+
+from mailsync.model import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class UrlSetting:
+    """A setting that holds the base URL of a server, with its default."""
+
+    name: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthAccess:
+    """How the application obtains access tokens for a provider.
+
+    platform: module of `mailsync.credentials.identity` that issues the tokens.
+    scopes: delegated permissions that a person grants at the sign-in.
+    resource: the server that receives app-only tokens. None: the platform issues none for it.
+    """
+
+    platform: str
+    scopes: tuple[str, ...]
+    resource: UrlSetting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One provider.
+
+    title: its name for people, as in "a mailbox of Microsoft 365".
+    event_type: event on the bus that requests a sync of one of its mailboxes.
+    kit: module whose `KIT` implements it. None: not in this release.
+    url: setting with the URL of its API. None: each account names its own server.
+    oauth: None: its mailboxes are opened with a password.
+    """
+
+    provider: Provider
+    title: str
+    event_type: str
+    kit: str | None = None
+    url: UrlSetting | None = None
+    oauth: OAuthAccess | None = None
+
+
+FIRST_PROVIDER = Provider("microsoft")
+"""The provider of values that were stored when there was only one."""
+GRAPH_URL = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
+
+REGISTRATIONS: list[Registration] = [
+    Registration(
+        FIRST_PROVIDER,
+        "Microsoft 365",
+        "email/microsoft.sync",
+        kit="mailsync.providers.graph.kit",
+        url=GRAPH_URL,
+        oauth=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL),
+    ),
+    Registration(Provider("google"), "Gmail", "email/gmail.sync"),
+    Registration(Provider("imap"), "IMAP", "email/imap.sync"),
+]
+
+
+def syncable_providers() -> tuple[Registration, ...]:
+    """Return the providers whose mailboxes this release can sync."""
+    return tuple(each for each in REGISTRATIONS if each.kit is not None)
+
+
+def find_provider(name: str) -> Registration | None:
+    """Return the provider with this stored name. None: there is no such provider."""
+    return next((each for each in REGISTRATIONS if each.provider == name), None)
+
+
+def find_provider_of_event(event_type: str) -> Registration | None:
+    """Return the provider whose syncs this event type requests. None: there is no such provider."""
+    return next((each for each in REGISTRATIONS if each.event_type == event_type), None)
