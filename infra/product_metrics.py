@@ -7,6 +7,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infra.settings import StageSettings
 from mailsync.metrics import NAMESPACE, RUNS_FAILED, Metric
+from mailsync.model import Provider
 
 
 class ProductMetrics:
@@ -39,18 +40,34 @@ class ProductMetrics:
             label="failed runs",
         )
 
+    def of_provider(
+        self, metric: Metric, provider: Provider, period: cdk.Duration
+    ) -> cloudwatch.Metric:
+        """Return a metric that has the dimension `provider`, for one provider."""
+        label = f"{metric.name} {provider}"
+        return self._build(metric, period, {"provider": provider}, label=label)
+
     def percentage(
-        self, part: Metric, whole: Metric, *, of_at_least: int, period: cdk.Duration
+        self,
+        part: Metric,
+        whole: Metric,
+        provider: Provider,
+        *,
+        of_at_least: int,
+        period: cdk.Duration,
     ) -> cloudwatch.MathExpression:
-        """Return a CloudWatch expression: `part` in percent of `whole`.
+        """Return a CloudWatch expression: `part` in percent of `whole`, for one provider.
 
         of_at_least: minimum of `whole`; below it the percentage is 0.
         """
         return cloudwatch.MathExpression(
             expression=f"IF(whole >= {of_at_least}, 100 * FILL(part, 0) / whole, 0)",
-            using_metrics={"part": self.metric(part, period), "whole": self.metric(whole, period)},
+            using_metrics={
+                "part": self.of_provider(part, provider, period),
+                "whole": self.of_provider(whole, provider, period),
+            },
             period=period,
-            label=f"{part.name}, percent of {whole.name}",
+            label=f"{part.name}, percent of {whole.name}, {provider}",
         )
 
     def _build(

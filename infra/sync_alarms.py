@@ -17,6 +17,7 @@ from infra.settings import StageSettings
 from infra.sync_api import SyncApi
 from infra.sync_functions import SyncFunctions
 from mailsync import metrics
+from mailsync.registry import syncable_providers
 
 RUNBOOK = "docs/operations.md"
 
@@ -162,15 +163,22 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
         message="A folder still differs from the provider after two repairs, so its mail may be"
         " incomplete. Compare its counts.",
     )
-    yield AlarmSpec(
-        name="Throttled",
-        metric=product.percentage(
-            metrics.PROVIDER_THROTTLES, metrics.PROVIDER_REQUESTS, of_at_least=100, period=_LONG
-        ),
-        message="The provider throttles a tenth of all requests, so syncs are slow. Find the"
-        " mailbox or the tenant with the most requests.",
-        threshold=10,
-    )
+    # An average over providers would hide that one of them refuses half of its requests.
+    for registration in syncable_providers():
+        yield AlarmSpec(
+            name=f"Throttled{registration.provider.title()}",
+            metric=product.percentage(
+                metrics.PROVIDER_THROTTLES,
+                metrics.PROVIDER_REQUESTS,
+                registration.provider,
+                of_at_least=100,
+                period=_LONG,
+            ),
+            message=f"{registration.title} throttles a tenth of all requests, so syncs are slow."
+            " Find the mailbox or the tenant with the most requests.",
+            threshold=10,
+            runbook_section="Throttled",
+        )
 
 
 def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSpec]:

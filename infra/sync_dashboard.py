@@ -64,7 +64,7 @@ class SyncDashboard(Construct):
     def _add_provider(self) -> None:
         self._board.add_widgets(
             self._graph("Messages stored", metrics.MESSAGES_STORED),
-            self._graph("Provider", metrics.PROVIDER_REQUESTS, right=(metrics.PROVIDER_THROTTLES,)),
+            self._provider_graph(),
             self._graph(
                 "Verification",
                 *(metrics.DIFFERENCES_FOUND, metrics.DIFFERENCES_LEFT),
@@ -115,6 +115,18 @@ class SyncDashboard(Construct):
                     width=24,
                 )
             )
+
+    def _provider_graph(self) -> cloudwatch.GraphWidget:
+        def of_each(metric: metrics.Metric) -> list[cloudwatch.IMetric]:
+            names = metrics.PROVIDER_DIMENSION_VALUES
+            return [self._metrics.of_provider(metric, each, _PERIOD) for each in names]
+
+        return cloudwatch.GraphWidget(
+            title="Provider",
+            left=of_each(metrics.PROVIDER_REQUESTS),
+            right=of_each(metrics.PROVIDER_THROTTLES),
+            width=_THIRD,
+        )
 
     def _graph(
         self, title: str, *left: metrics.Metric, right: Sequence[metrics.Metric] = ()

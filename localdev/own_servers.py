@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localdev.engine.simulator_process import CONTROL_SECRET, Provider
-from mailsync.errors import SettingMissing
 from mailsync.credentials.identity.entra_settings import EntraSettings
+from mailsync.errors import SettingMissing
 from mailsync.registry import GRAPH_URL
 from mailsync.settings import Settings
 

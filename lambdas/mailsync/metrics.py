@@ -4,7 +4,7 @@ A function prints its metrics as one line in the embedded metric format when an 
 counting costs no call (Amazon CloudWatch docs, "Using the embedded metric format with Lambda"). A
 function that is killed or times out prints nothing: alarms and graphs use metrics, the rows are the
 truth. Each metric has the dimension `service`, such as `mailsync-prod`; `RunsFailed` also has
-`error`. Each combination of dimensions costs about $0.30 a month, so nothing that grows with the
+`error`, and the requests to providers have `provider`. Each combination of dimensions costs about $0.30 a month, so nothing that grows with the
 number of mailboxes is a dimension. `MAX_METRIC_SERIES` is the number of combinations.
 """
 
@@ -20,6 +20,8 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
 )
 
 from mailsync.errors import leaf_error_names
+from mailsync.model import Provider
+from mailsync.registry import syncable_providers
 
 NAMESPACE = "Mailsync"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -30,19 +32,27 @@ class Metric:
     """A CloudWatch metric.
 
     is_gauge: the value is a current level, reported once a minute. False: values are summed.
+    dimension: name of its second dimension, beside `service`.
     """
 
     name: str
     unit: Literal["Count", "Seconds"]
     meaning: str
     is_gauge: bool = False
+    dimension: Literal["error", "provider"] | None = None
 
 
 RUNS_COMPLETED = Metric("RunsCompleted", "Count", "runs that ended well")
-RUNS_FAILED = Metric("RunsFailed", "Count", "runs that failed, by the name of their error")
+RUNS_FAILED = Metric(
+    "RunsFailed", "Count", "runs that failed, by the name of their error", dimension="error"
+)
 MESSAGES_STORED = Metric("MessagesStored", "Count", "messages that were new or had changed")
-PROVIDER_REQUESTS = Metric("ProviderRequests", "Count", "HTTP requests to the mail provider")
-PROVIDER_THROTTLES = Metric("ProviderThrottles", "Count", "requests refused as too many")
+PROVIDER_REQUESTS = Metric(
+    "ProviderRequests", "Count", "requests to the mail provider", dimension="provider"
+)
+PROVIDER_THROTTLES = Metric(
+    "ProviderThrottles", "Count", "requests refused as too many", dimension="provider"
+)
 DIFFERENCES_FOUND = Metric(
     "DifferencesFound", "Count", "folders that differed from the provider and were repaired"
 )
@@ -79,17 +89,29 @@ ERROR_DIMENSION_VALUES = tuple(
     sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED, UNEXPECTED})
 )
 """All values of the dimension `error`."""
-MAX_METRIC_SERIES = len(METRICS) - 1 + len(ERROR_DIMENSION_VALUES)
+PROVIDER_DIMENSION_VALUES = tuple(each.provider for each in syncable_providers())
+"""All values of the dimension `provider`."""
+_DIMENSION_VALUES = {
+    None: 1,
+    "error": len(ERROR_DIMENSION_VALUES),
+    "provider": len(PROVIDER_DIMENSION_VALUES),
+}
+MAX_METRIC_SERIES = sum(_DIMENSION_VALUES[each.dimension] for each in METRICS)
 """The number of combinations of name and dimensions that one stage can have."""
 
 _PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")
-_counted: Counter[tuple[str, str | None]] = Counter()
+_counted: Counter[tuple[str, tuple[str, str] | None]] = Counter()
 _lock = threading.Lock()
 
 
 def count_metric(metric: Metric, amount: float = 1) -> None:
     """Add `amount` to a metric; it is published when the invocation ends."""
     _add(metric, None, amount)
+
+
+def count_provider_metric(metric: Metric, provider: Provider, amount: float) -> None:
+    """Add `amount` to a metric that has the dimension `provider`."""
+    _add(metric, provider, amount)
 
 
 def count_gauges(
@@ -141,20 +163,23 @@ def emit_metrics(handler: Handler) -> Handler:
     return cast(Handler, run)
 
 
-def _add(metric: Metric, error: str | None, amount: float) -> None:
+def _add(metric: Metric, dimension_value: str | None, amount: float) -> None:
+    dimension = (
+        (metric.dimension, dimension_value) if metric.dimension and dimension_value else None
+    )
     with _lock:
-        _counted[metric.name, error] += amount  # type: ignore[assignment]
+        _counted[metric.name, dimension] += amount  # type: ignore[assignment]
 
 
 def _emit() -> None:
     with _lock:
         counted = dict(_counted)
         _counted.clear()
-    by_error: dict[str | None, dict[str, float]] = defaultdict(dict)
-    for (name, error), amount in counted.items():
-        by_error[error][name] = amount
-    for error, amounts in by_error.items():
-        _print(amounts, {"error": error} if error else {})
+    by_dimension: dict[tuple[str, str] | None, dict[str, float]] = defaultdict(dict)
+    for (name, dimension), amount in counted.items():
+        by_dimension[dimension][name] = amount
+    for dimension, amounts in by_dimension.items():
+        _print(amounts, dict([dimension]) if dimension else {})
 
 
 def _print(amounts: Mapping[str, float], dimensions: dict[str, str]) -> None:

@@ -51,13 +51,14 @@ class Registration:
     oauth: OAuthAccess | None = None
 
 
-FIRST_PROVIDER = Provider("microsoft")
+MICROSOFT = Provider("microsoft")
+FIRST_PROVIDER = MICROSOFT
 """The provider of values that were stored when there was only one."""
 GRAPH_URL = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
 
 REGISTRATIONS: list[Registration] = [
     Registration(
-        FIRST_PROVIDER,
+        MICROSOFT,
         "Microsoft 365",
         "email/microsoft.sync",
         kit="mailsync.providers.graph.kit",

@@ -19,7 +19,7 @@ import httpx
 from mailsync.decisions.budget import MAX_SLEEP_S
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_metric
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
 from mailsync.model import AccessToken
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import (
@@ -33,6 +33,7 @@ from mailsync.providers.graph.responses import read_item, read_list, read_respon
 from mailsync.providers.graph.urls import split_url, url_origin
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
+from mailsync.registry import MICROSOFT
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body
 
 BATCH_LIMIT = 20
@@ -302,7 +303,7 @@ class GraphClient:
         }
         url = f"{self._base_url}{request.path}"
         self._on_request(request.requests)
-        count_metric(PROVIDER_REQUESTS, request.requests)
+        count_provider_metric(PROVIDER_REQUESTS, MICROSOFT, request.requests)
         try:
             with self._http.stream(
                 request.method, url, headers=headers, json=request.content
@@ -371,7 +372,7 @@ def _is_share(refused: int, asked: int) -> bool:
 def _count_throttles(responses: Iterable[GraphResponse]) -> None:
     throttled = sum(each.throttled for each in responses)
     if throttled:
-        count_metric(PROVIDER_THROTTLES, throttled)
+        count_provider_metric(PROVIDER_THROTTLES, MICROSOFT, throttled)
 
 
 def mailbox_path(user: str | None) -> str:
