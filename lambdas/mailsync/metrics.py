@@ -4,8 +4,9 @@ A function prints its metrics as one line in the embedded metric format when an 
 counting costs no call (Amazon CloudWatch docs, "Using the embedded metric format with Lambda"). A
 function that is killed or times out prints nothing: alarms and graphs use metrics, the rows are the
 truth. Each metric has the dimension `service`, such as `mailsync-prod`; `RunsFailed` also has
-`error`, and the requests to providers have `provider`. Each combination of dimensions costs about $0.30 a month, so nothing that grows with the
-number of mailboxes is a dimension. `MAX_METRIC_SERIES` is the number of combinations.
+`error`, and requests to providers have `provider`. Each combination of dimensions costs about $0.30
+a month, so nothing that grows with the number of mailboxes is a dimension. `MAX_METRIC_SERIES` is
+the number of combinations.
 """
 
 import threading

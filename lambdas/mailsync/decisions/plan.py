@@ -21,9 +21,9 @@ def plan_page(page: Page) -> PagePlan:
     message.
 
     A page may contain a message several times: feeds repeat changes, and a message that was moved
-    into the folder may come twice. A removal followed by an upsert in the same page is a message that returned to the
-    folder. The writes are sorted by message id, so that concurrent transactions lock rows in one
-    order and do not deadlock.
+    into the folder may come twice. A removal followed by an upsert in the same page is a message
+    that returned to the folder. The writes are sorted by message id, so that concurrent
+    transactions lock rows in one order and do not deadlock.
     """
     last: dict[RemoteId, Change] = {}
     for change in page.changes:

@@ -1,9 +1,9 @@
 """Verify removals: request hidden messages by id, and show or delete them.
 
 A removal in a change feed does not prove a deletion: a message that was moved away and back between
-two polls may be reported as removed and never again as added. A deleted message may stay readable by its id for a while, so the folder that it names decides. A
-provider may be wrong for a moment, so a message is hidden first, and deleted only after a second
-response, hours later.
+two polls may be reported as removed and never again as added. A deleted message may stay readable
+by its id for a while, so the folder that it names decides. A provider may be wrong for a moment, so
+a message is hidden first, and deleted only after a second response, hours later.
 """
 
 from collections.abc import Callable, Iterator, Sequence
