@@ -41,7 +41,7 @@ def a_message(remote_id: str = "m1", folder: str = "F1", **fields: Any) -> Messa
         "received_at": A_MOMENT,
     }
     return Message(
-        remote_id=RemoteId(remote_id), folder_remote_id=RemoteId(folder), **{**defaults, **fields}
+        remote_id=RemoteId(remote_id), folder_remote_ids=(RemoteId(folder),), **{**defaults, **fields}
     )
 
 

@@ -215,7 +215,7 @@ def _contradiction(
     is_listed = answer.remote_id in listed
     if isinstance(answer, Unreadable):
         return None if is_listed else ListingContradictionKind.SURPLUS
-    if isinstance(answer, GoneMessage) or answer.folder_remote_id != folder:
+    if isinstance(answer, GoneMessage) or folder not in answer.folder_remote_ids:
         return ListingContradictionKind.MISSING if is_listed else None
     if not is_listed:
         return ListingContradictionKind.SURPLUS

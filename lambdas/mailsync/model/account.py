@@ -30,6 +30,7 @@ class Account:
     organisation_id: tenant id of the organisation that grants access. None: a person grants access.
     max_in_flight: concurrent requests that the provider last accepted. None: the documented number.
     throttled_for_s: seconds that remain of a pause that the provider requested; 0 without one.
+    are_placements_filled: whether the messages that an earlier version stored have placements.
     """
 
     id: AccountId
@@ -40,6 +41,7 @@ class Account:
     organisation_id: str | None = None
     max_in_flight: int | None = None
     throttled_for_s: float = 0.0
+    are_placements_filled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Message:
     """
 
     remote_id: RemoteId
-    folder_remote_id: RemoteId
+    folder_remote_ids: tuple[RemoteId, ...]
     internet_message_id: str | None = None
     conversation_id: str | None = None
     subject: str = ""

@@ -169,7 +169,7 @@ def _folder(row: list[Any]) -> FolderChoice:
 def read_account(row: Sequence[Any]) -> Account:
     """Convert a row of the query `find_account` to an account."""
     number, provider, status, is_complete, remote_id, organisation_id, *limits = row
-    max_in_flight, throttled_for_s = limits
+    max_in_flight, throttled_for_s, are_placements_filled = limits
     return Account(
         id=AccountId(number),
         provider=Provider(provider),
@@ -179,6 +179,7 @@ def read_account(row: Sequence[Any]) -> Account:
         organisation_id=organisation_id,
         max_in_flight=max_in_flight,
         throttled_for_s=throttled_for_s,
+        are_placements_filled=are_placements_filled,
     )
 
 

@@ -31,6 +31,7 @@ from mailsync.model import (
 from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
+from mailsync.store.page_rows import end_locked_placements
 
 GONE_CONFIRMATION_PARAMETERS = {
     "confirmed_s": CONFIRMATION_DELAY.total_seconds(),
@@ -93,6 +94,12 @@ class FolderStore:
                 tx.run("save_folders", account_id=run.account_id, folders=rows.folder_rows(changed))
             if gone:
                 tx.run("hide_folders", account_id=run.account_id, ids=rows.to_jsonb(gone))
+                locked = tx.run(
+                    "lock_messages_of_folders",
+                    account_id=run.account_id,
+                    folder_ids=rows.to_jsonb(gone),
+                )
+                end_locked_placements(tx, locked, gone)
 
     def save_remote_counts(self, run: RunRef, folders: Sequence[RemoteFolder]) -> None:
         """Store the provider's counts; a folder without listed counts keeps the stored ones."""

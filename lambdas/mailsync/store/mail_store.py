@@ -62,11 +62,12 @@ class MailStore:
         dropped = 0
         while True:
             with FencedTransaction(self._database, run) as tx:
-                batch = tx.run_for_row_count(
-                    "drop_unselected", account_id=run.account_id, limit=DELETE_BATCH
-                )
-            dropped += batch
-            if batch < DELETE_BATCH:
+                locked = tx.run("lock_unselected", account_id=run.account_id, limit=DELETE_BATCH)
+                email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
+                dropped += tx.run_for_row_count("drop_unselected", email_ids=email_ids)
+                unselected = tx.run("unselected_ids", account_id=run.account_id)
+                page_rows.end_locked_placements(tx, locked, [each for (each,) in unselected])
+            if len(locked) < DELETE_BATCH:
                 return dropped
 
     def apply_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
@@ -125,10 +126,15 @@ class MailStore:
         """
         with self._database.transaction() as tx:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)
-            entries = {RemoteId(row[0]): _entry(row, is_here=row[4]) for row in found}
+            entries = {RemoteId(row[0]): _entry(row) for row in found}
             others = [remote_id for remote_id in listed if remote_id not in entries]
-            found = tx.run("entries_of", account_id=run.account_id, ids=rows.to_jsonb(others))
-        return entries | {RemoteId(row[0]): _entry(row, is_here=False) for row in found}
+            found = tx.run(
+                "entries_of",
+                account_id=run.account_id,
+                folder_id=folder_id,
+                ids=rows.to_jsonb(others),
+            )
+        return entries | {RemoteId(row[0]): _entry(row) for row in found}
 
     def ids_of_unchanged_messages(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[RemoteEntry]
@@ -136,8 +142,8 @@ class MailStore:
         """Return the ids of those entries whose state is already stored in the folder."""
         ids = rows.to_jsonb([entry.remote_id for entry in entries])
         with self._database.transaction() as tx:
-            found = tx.run("entries_of", account_id=run.account_id, ids=ids)
-        stored = {row[0]: _entry(row, is_here=row[4] and row[5] == folder_id) for row in found}
+            found = tx.run("entries_of", account_id=run.account_id, folder_id=folder_id, ids=ids)
+        stored = {row[0]: _entry(row) for row in found}
         return tuple(
             entry.remote_id
             for entry in entries
@@ -178,9 +184,9 @@ class MailStore:
         )
 
 
-def _entry(row: Sequence[Any], *, is_here: bool) -> StoredEntry:
+def _entry(row: Sequence[Any]) -> StoredEntry:
     """Return the entry in a row of `folder_entries` or `entries_of`."""
-    _, is_read, version, modified_at, *_ = row
+    _, is_read, version, modified_at, is_here = row
     return StoredEntry(is_read, version, modified_at, is_here)
 
 

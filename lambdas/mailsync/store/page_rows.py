@@ -10,6 +10,7 @@ from mailsync.decisions.safety import is_removal_suspicious
 from mailsync.errors import StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
+    FolderId,
     Message,
     PagePlan,
     RemoteId,
@@ -64,10 +65,7 @@ def save_messages(
     counts = WrittenRowCounts()
     if folder and (left := _left_the_mirror(tx, run, folder, messages)):
         messages = [each for each in messages if each.remote_id not in left]
-        hidden = tx.run_for_row_count(
-            "hide_messages", account_id=run.account_id, ids=rows.to_jsonb(sorted(left))
-        )
-        counts = WrittenRowCounts(removed=hidden)
+        counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if body_chars(each) > BODY_LIMIT_CHARS]
     sent = _differing(
         tx, run, folder, [rows.to_row(each) for each in messages if each not in large]
@@ -75,7 +73,7 @@ def save_messages(
     upsert = _upsert_with_savepoints if savepoints else _upsert
     saved, refused = upsert(tx, run, folder_id, sent)
     refused += [
-        rows.quarantine_row(each.remote_id, each.folder_remote_id, "too_large", _TOO_LARGE)
+        rows.quarantine_row(each.remote_id, each.folder_remote_ids[0], "too_large", _TOO_LARGE)
         for each in large
     ]
     _enter_quarantine(tx, run, folder_id, refused)
@@ -94,13 +92,47 @@ def hide_removed_messages(
     quarantine."""
     if not plan.removals:
         return WrittenRowCounts()
-    left = {
-        "account_id": run.account_id,
-        "folder_id": folder.ref.id,
-        "ids": rows.to_jsonb(plan.removals),
-    }
-    tx.run("leave_quarantine", **left)
-    return WrittenRowCounts(removed=tx.run_for_row_count("mark_removed", **left))
+    tx.run(
+        "leave_quarantine",
+        account_id=run.account_id,
+        folder_id=folder.ref.id,
+        ids=rows.to_jsonb(plan.removals),
+    )
+    removed = end_placements(tx, run, plan.removals, folder_id=folder.ref.id)
+    return WrittenRowCounts(removed=removed)
+
+
+def end_placements(
+    tx: Transaction, run: RunRef, ids: Sequence[RemoteId], *, folder_id: FolderId | None
+) -> int:
+    """Take messages out of a folder, and hide those that are in no folder then.
+
+    The messages are locked first, in a statement of its own: of two workers that each take a
+    message out of one of its two folders, the second must see what the first has done.
+
+    folder_id: None: take the messages out of all folders.
+
+    Returns how many messages were in the folder.
+    """
+    locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
+    return end_locked_placements(tx, locked, None if folder_id is None else [folder_id])
+
+
+def end_locked_placements(
+    tx: Transaction, locked: Sequence[Sequence[int]], folder_ids: Sequence[FolderId] | None
+) -> int:
+    """Take locked messages out of folders; return how many were in one of them.
+
+    locked: rows with the messages' row ids, as the statements return them that lock.
+    folder_ids: None: all folders.
+    """
+    if not locked:
+        return 0
+    return tx.run_for_row_count(
+        "end_placements",
+        email_ids=rows.to_jsonb([email_id for (email_id,) in locked]),
+        folder_ids=None if folder_ids is None else rows.to_jsonb(list(folder_ids)),
+    )
 
 
 def quarantine(
@@ -136,23 +168,23 @@ def hide_unseen_messages(tx: Transaction, run: RunRef, folder: StoredFolder) -> 
     The next verification then compares the folder by ids and requests each missing message.
     """
     generation = folder.position.generation
-    stored, unseen, remote_total = tx.run(
-        "sweep_size", folder_id=folder.ref.id, generation=generation
-    )[0]
-    is_doubtful = is_removal_suspicious(stored=stored, removing=unseen, remote_total=remote_total)
+    unseen = tx.run(
+        "lock_unseen",
+        account_id=run.account_id,
+        folder_id=folder.ref.id,
+        generation=generation,
+    )
+    stored, remote_total = tx.run("sweep_size", folder_id=folder.ref.id)[0]
+    is_doubtful = is_removal_suspicious(
+        stored=stored, removing=len(unseen), remote_total=remote_total
+    )
     tx.run("full_sync_ended", folder_id=folder.ref.id, run_id=run.run_id, is_doubtful=is_doubtful)
     if is_doubtful:
-        logger.warning("removal_doubted", folder_id=folder.ref.id, unseen=unseen, stored=stored)
-    if is_doubtful or not unseen:
-        return WrittenRowCounts()
-    return WrittenRowCounts(
-        removed=tx.run_for_row_count(
-            "sweep_folder",
-            account_id=run.account_id,
-            folder_id=folder.ref.id,
-            generation=generation,
+        logger.warning(
+            "removal_doubted", folder_id=folder.ref.id, unseen=len(unseen), stored=stored
         )
-    )
+        return WrittenRowCounts()
+    return WrittenRowCounts(removed=end_locked_placements(tx, unseen, [folder.ref.id]))
 
 
 _TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
@@ -162,7 +194,8 @@ def _left_the_mirror(
     tx: Transaction, run: RunRef, folder: StoredFolder, messages: Sequence[Message]
 ) -> frozenset[RemoteId]:
     """Return the messages of a page that name a folder which is not mirrored; they are hidden."""
-    named = {each.folder_remote_id for each in messages} - {folder.ref.remote_id}
+    named = {each for message in messages for each in message.folder_remote_ids}
+    named -= {folder.ref.remote_id}
     if not named:
         return frozenset()
     found = tx.run(
@@ -171,7 +204,9 @@ def _left_the_mirror(
         remote_ids=rows.to_jsonb(sorted(named)),
     )
     unselected = {remote_id for (remote_id,) in found}
-    return frozenset(each.remote_id for each in messages if each.folder_remote_id in unselected)
+    return frozenset(
+        each.remote_id for each in messages if unselected.issuperset(each.folder_remote_ids)
+    )
 
 
 def body_chars(message: Message) -> int:
@@ -217,6 +252,13 @@ def _upsert(
             "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=chunk
         )[0]
         counts += WrittenRowCounts(inserted=inserted, updated=updated)
+    if sent:
+        tx.run(
+            "save_placements",
+            account_id=run.account_id,
+            folder_id=folder_id,
+            keys=rows.ids_and_folders(sent),
+        )
     return counts, []
 
 
@@ -233,7 +275,7 @@ def _upsert_with_savepoints(
             raise
         if len(sent) == 1:
             row = sent[0]
-            remote_id, folder = row["message_id"], row["folder_remote_id"]
+            remote_id, folder = row["message_id"], row["folder_remote_ids"][0]
             return WrittenRowCounts(), [
                 rows.quarantine_row(remote_id, folder, "refused", str(rejected))
             ]

@@ -17,6 +17,7 @@ from mailsync.model import AccountId, FolderId, RemoteId, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
+from mailsync.store.page_rows import end_placements
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +96,14 @@ class RemovalStore:
     def mark_removed(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
         """Hide messages that left this folder, and return their number."""
         with FencedTransaction(self._database, run) as tx:
-            return tx.run_for_row_count(
-                "mark_removed",
-                account_id=run.account_id,
-                folder_id=folder_id,
-                ids=rows.to_jsonb(ids),
-            )
+            return end_placements(tx, run, ids, folder_id=folder_id)
 
     def show_again(self, run: RunRef, folder_id: FolderId, ids: Sequence[RemoteId]) -> int:
         """Show hidden messages again that are unchanged in this folder, and return their number."""
         with FencedTransaction(self._database, run) as tx:
-            return tx.run_for_row_count(
-                "show_again",
-                account_id=run.account_id,
-                folder_id=folder_id,
-                ids=rows.to_jsonb(ids),
-            )
+            locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
+            email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
+            return tx.run_for_row_count("show_again", folder_id=folder_id, email_ids=email_ids)
 
     def message_ids_due_for_confirmation(
         self, run: RunRef, after: str, limit: int

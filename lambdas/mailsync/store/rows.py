@@ -49,7 +49,7 @@ def to_row(message: Message) -> Row:
     bodies = {"html": _storable(message.body_html), "text": _storable(message.body_text)}
     return {
         "message_id": message.remote_id,
-        "folder_remote_id": message.folder_remote_id,
+        "folder_remote_ids": list(message.folder_remote_ids),
         "row_hash": _digest(row),
         "version": _storable(message.version),
         "body_hash": _digest(bodies),
@@ -80,7 +80,13 @@ def chunks(rows: Sequence[Row]) -> Iterator[JsonBytes]:
 
 def ids_and_hashes(rows: Iterable[Row]) -> JsonBytes:
     """Return ids and hashes of the rows, for comparison with the stored rows."""
-    wanted = ("message_id", "folder_remote_id", "row_hash", "version", "body_hash")
+    wanted = ("message_id", "folder_remote_ids", "row_hash", "version", "body_hash")
+    return to_jsonb([{name: row[name] for name in wanted} for row in rows])
+
+
+def ids_and_folders(rows: Iterable[Row]) -> JsonBytes:
+    """Return ids of the rows with the folders of their messages."""
+    wanted = ("message_id", "folder_remote_ids")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 

@@ -25,10 +25,12 @@ from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import QueueStore
 from mailsync.sync.check import CheckReport, Outcome, Worker, check_account
-from mailsync.sync.mailbox import Mailbox
+from mailsync.sync.mailbox import Mailbox, fill_placements
 
 MAX_WORKERS = 5
 """Threads, and database connections, of one function; it mostly waits for providers."""
+MAX_FILL_BATCHES_PER_CHECK = 5
+"""Batches of placements that a check fills; an execution fills larger mailboxes."""
 MIN_TIME_PER_CHECK_S = 90.0
 """The time left that a check may need when its provider hardly responds."""
 WORKER_RESPONSE_BYTES, SHARED_RESPONSE_BYTES, SHARED_WAIT_S = 2**20, 32 * 2**20, 5.0
@@ -137,6 +139,7 @@ def _opener(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
         access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
+        fill_placements(database, run, account, max_batches=MAX_FILL_BATCHES_PER_CHECK)
         budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
         provider = open_provider(account, access, settings, budget, memory.share())
         with closing(provider):

@@ -8,7 +8,7 @@ from functools import cache
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_SLEEP_S
-from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
+from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled, StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import Account, Cursor, FolderId, RunRef, SealedSecret, StoredFolder
 from mailsync.providers import AccessTokenSource, MailProvider
@@ -18,6 +18,7 @@ from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
+from mailsync.store.placement_store import PlacementStore
 from mailsync.store.stores import Stores
 
 
@@ -98,6 +99,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     account = AccountStore(database).active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     LeaseStore(database).renew(run)
+    fill_placements(database, run, account)
     require_unthrottled(account)
     credentials = CredentialStore(database)
     vault = open_vault()
@@ -109,6 +111,31 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     with closing(provider), saving_limits(mailbox):
         yield mailbox
     LeaseStore(database).renew(run, requests=provider.requests)
+
+
+def fill_placements(
+    database: Database, run: RunRef, account: Account, *, max_batches: int | None = None
+) -> None:
+    """Give the messages that an earlier version stored their placements, before anything else.
+
+    max_batches: None: until all have theirs. A function that is killed before continues in its
+        next attempt.
+
+    Raises:
+        StoreUnavailable: messages are left after `max_batches`.
+        LeaseLost: another execution owns the mailbox.
+    """
+    is_left, batches = not account.are_placements_filled, 0
+    while is_left and batches != max_batches:
+        is_left = PlacementStore(database).fill_next(run)
+        batches += 1
+    if batches:
+        logger.info("placements_filled", batches=batches, is_left=is_left)
+    if is_left:
+        raise StoreUnavailable(
+            "The folders of this mailbox's messages are being carried over from the version before;"
+            " the sync continues in an execution."
+        )
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def retry_quarantined(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Non
         [found] = mailbox.provider.fetch_messages([remote_id], one_by_one=True)
         if isinstance(found, Unreadable):
             mail.apply_messages(run, None, [], [found])
-        elif isinstance(found, Message) and found.folder_remote_id in here:
+        elif isinstance(found, Message) and here.intersection(found.folder_remote_ids):
             mail.apply_messages(run, None, [found])
         else:
             mailbox.quarantine.remove_messages(run, [remote_id])

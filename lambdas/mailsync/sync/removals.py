@@ -75,7 +75,11 @@ def store_messages_in_mirrored_folders(
     """
     run = mailbox.run
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}
-    alive = [each for each in found if isinstance(each, Message) and each.folder_remote_id in here]
+    alive = [
+        each
+        for each in found
+        if isinstance(each, Message) and here.intersection(each.folder_remote_ids)
+    ]
     if alive:
         mailbox.mail.apply_messages(run, None, alive)
     shown = frozenset(each.remote_id for each in alive)

@@ -102,7 +102,7 @@ def _require_credible(
         mailbox, next(split_into_batches(mailbox, surplus)), one_by_one=True
     ):
         for found in part:
-            if isinstance(found, Message) and found.folder_remote_id == folder.ref.remote_id:
+            if isinstance(found, Message) and folder.ref.remote_id in found.folder_remote_ids:
                 raise ProviderUnavailable(
                     f"The provider's list of folder {folder.ref.id} lacks messages that are in it;"
                     " trying again."

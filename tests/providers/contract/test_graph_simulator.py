@@ -126,7 +126,7 @@ def test_a_moved_message_keeps_its_id_and_names_its_new_folder(ann: Ann) -> None
     assert set(upserted(archived)) == {arrival.message.remote_id}
     [found] = ann.here.fetch_messages([arrival.message.remote_id])
     assert isinstance(found, Message)
-    assert found.folder_remote_id == ann.folder("archive").remote_id
+    assert found.folder_remote_ids == (ann.folder("archive").remote_id,)
 
 
 def test_an_expired_position_is_told_and_the_folder_can_be_walked_again(ann: Ann) -> None:

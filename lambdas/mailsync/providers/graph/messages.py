@@ -79,7 +79,7 @@ def read_message(item: Json) -> Message | Unreadable:
     try:
         return Message(
             remote_id=read_id(item),
-            folder_remote_id=_folder_id(item),
+            folder_remote_ids=(_folder_id(item),),
             kind=_kind(item),
             version=_version(item),
             **_fields(item),

@@ -6,7 +6,8 @@
 SELECT a.id::text, a.provider, a.status, a.initial_sync_completed, a.provider_account_id,
        c.organisation_id,
        a.max_in_flight + floor(extract(epoch FROM now() - a.in_flight_at) / 3600)::int,
-       greatest(0, extract(epoch FROM a.throttled_until - now()))::float8
+       greatest(0, extract(epoch FROM a.throttled_until - now()))::float8,
+       a.placements_filled_to IS NULL
   FROM mailsync.email_accounts a
   LEFT JOIN mailsync.email_credentials c ON c.account_id = a.id
  WHERE a.id = cast(:account_id AS uuid)

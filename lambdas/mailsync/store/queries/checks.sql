@@ -21,7 +21,7 @@ RETURNING a.lease_epoch, a.provider, a.status, a.initial_sync_completed, a.provi
        (SELECT c.organisation_id FROM mailsync.email_credentials c WHERE c.account_id = a.id),
        a.max_in_flight + floor(extract(epoch FROM now() - a.in_flight_at) / 3600)::int,
        greatest(0, extract(epoch FROM a.throttled_until - now()))::float8,
-       now(),
+       a.placements_filled_to IS NULL, now(),
        a.sync_status = 'completed' AND a.verified_at IS NOT NULL
          AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                           WHERE m.account_id = a.id AND m.removed_at IS NOT NULL
@@ -144,10 +144,10 @@ SELECT f.id, f.remote_id, f.parent_remote_id, f.display_name, f.role, f.hidden, 
        f.unread_offset, f.compared_at,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
-           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
-                                       WHERE m.account_id = q.account_id
-                                         AND m.message_id = q.message_id
-                                         AND m.removed_at IS NULL))
+           AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                             JOIN mailsync.email_placements p ON p.email_id = m.id
+                            WHERE m.account_id = q.account_id AND m.message_id = q.message_id
+                              AND p.folder_id = f.id))
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id
  WHERE f.account_id = cast(:account_id AS uuid) AND f.gone_at IS NULL

@@ -68,15 +68,10 @@ UPDATE mailsync.email_folders f
    AND (f.remote_total, f.remote_unread) IS DISTINCT FROM (r.total, r.unread)
 
 -- hide_folders --
--- Hide folders that the provider reports as gone, with their mail, until it has confirmed that.
-WITH gone AS (
-  UPDATE mailsync.email_folders SET gone_at = now()
-   WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
-     AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
-  RETURNING id)
-UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
- WHERE account_id = cast(:account_id AS uuid) AND folder_id IN (SELECT id FROM gone)
-   AND removed_at IS NULL
+-- Hide folders that the provider reports as gone, until it has confirmed that.
+UPDATE mailsync.email_folders SET gone_at = now()
+ WHERE account_id = cast(:account_id AS uuid) AND gone_at IS NULL
+   AND id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:ids AS json)) AS each)
 
 -- drop_gone_folders --
 -- Delete folders that the provider has reported as gone twice and that hold no mail. A deselected
@@ -88,6 +83,8 @@ DELETE FROM mailsync.email_folders f
    AND remote_id IN (SELECT json_array_elements_text(cast(:remote_ids AS json)))
    AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
                     WHERE m.account_id = f.account_id AND m.folder_id = f.id)
+   AND NOT EXISTS (SELECT 1 FROM mailsync.email_placements p
+                    WHERE p.account_id = f.account_id AND p.folder_id = f.id)
 
 -- restart_full_sync --
 -- Forget the cursor and begin a new generation; rows stay until the last page sweeps. fallback: the
@@ -155,10 +152,10 @@ SELECT f.account_id::text, f.id, f.display_name, f.role, f.total, f.unread, f.re
        f.error, f.error_message, c.walking,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
-           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
-                                       WHERE m.account_id = q.account_id
-                                         AND m.message_id = q.message_id
-                                         AND m.removed_at IS NULL)),
+           AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                             JOIN mailsync.email_placements p ON p.email_id = m.id
+                            WHERE m.account_id = q.account_id AND m.message_id = q.message_id
+                              AND p.folder_id = f.id)),
        f.differing
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id

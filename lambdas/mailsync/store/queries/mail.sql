@@ -1,41 +1,43 @@
 -- Messages and their bodies.
 
--- drop_unselected --
--- Delete mail of folders that are not mirrored, a limited number at a time.
-DELETE FROM mailsync.emails
- WHERE id IN (SELECT m.id
-                FROM mailsync.email_folders f
-                JOIN mailsync.emails m ON m.account_id = f.account_id AND m.folder_id = f.id
-               WHERE f.account_id = cast(:account_id AS uuid) AND NOT f.selected
-               LIMIT :limit)
-
 -- known_emails --
 -- Return, for each message of a page, whether the stored row and body equal those of the page.
 SELECT m.message_id,
        m.row_hash = k.row_hash AND m.removed_at IS NULL
-         AND m.version IS NOT DISTINCT FROM k.version AND m.folder_id = coalesce(f.id, :folder_id) AS same_row,
+         AND m.version IS NOT DISTINCT FROM k.version
+         AND ARRAY(SELECT p.folder_id FROM mailsync.email_placements p
+                    WHERE p.email_id = m.id ORDER BY p.folder_id)
+             = coalesce(nullif(ARRAY(SELECT f.id FROM mailsync.email_folders f
+                                      WHERE f.account_id = m.account_id
+                                        AND f.selected AND f.remote_id = ANY (k.folder_remote_ids)
+                                      ORDER BY f.id),
+                               '{}'),
+                        ARRAY[cast(:folder_id AS bigint)]) AS same_row,
        b.body_hash IS NOT DISTINCT FROM k.body_hash AS same_body
   FROM json_to_recordset(cast(:keys AS json)) AS k
-       (message_id text, folder_remote_id text, row_hash uuid, version text, body_hash uuid)
+       (message_id text, folder_remote_ids text[], row_hash uuid, version text, body_hash uuid)
   JOIN mailsync.emails m ON m.account_id = cast(:account_id AS uuid) AND m.message_id = k.message_id
-  LEFT JOIN mailsync.email_folders f
-    ON f.account_id = m.account_id AND f.remote_id = k.folder_remote_id
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
 
 -- upsert_emails --
 -- Insert or update messages; a repeated page changes nothing.
 WITH page AS MATERIALIZED (
-  SELECT p.*, coalesce(f.id, :folder_id) AS folder_id, coalesce(c.walk, 1) AS walk
+  SELECT p.*, f.id AS folder_id, coalesce(c.walk, 1) AS walk
     FROM json_to_recordset(cast(:page AS json)) AS p (
-         message_id text, folder_remote_id text, internet_message_id text, conversation_id text,
+         message_id text, folder_remote_ids text[], internet_message_id text, conversation_id text,
          subject text, from_name text, from_address text, to_recipients jsonb, cc_recipients jsonb,
          bcc_recipients jsonb, reply_to jsonb, snippet text, is_read boolean, is_draft boolean,
          is_flagged boolean, has_attachments boolean, importance text, categories jsonb,
          received_at timestamptz, sent_at timestamptz, modified_at timestamptz, web_link text,
          kind text, row_hash uuid, version text, body_hash uuid, html text, text text)
-    LEFT JOIN mailsync.email_folders f
-      ON f.account_id = cast(:account_id AS uuid) AND f.remote_id = p.folder_remote_id
-    LEFT JOIN mailsync.folder_cursors c ON c.folder_id = coalesce(f.id, :folder_id)),
+   CROSS JOIN LATERAL (
+         SELECT coalesce((SELECT f.id FROM mailsync.email_folders f
+                           WHERE f.account_id = cast(:account_id AS uuid)
+                             AND f.selected AND f.remote_id = ANY (p.folder_remote_ids)
+                           ORDER BY array_position(ARRAY['inbox', 'sent', 'drafts', 'trash', 'junk'], f.role),
+                                    f.id
+                           LIMIT 1), cast(:folder_id AS bigint)) AS id) f
+    LEFT JOIN mailsync.folder_cursors c ON c.folder_id = f.id),
 saved AS (
   INSERT INTO mailsync.emails AS m (
          account_id, folder_id, message_id, internet_message_id, conversation_id, subject,
@@ -76,29 +78,6 @@ resolved AS (
    WHERE q.account_id = cast(:account_id AS uuid) AND q.message_id = page.message_id)
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM saved
 
--- stamp_generation --
--- Stamp unchanged messages with the generation of their folder, and remove them from quarantine.
-WITH resolved AS (
-  DELETE FROM mailsync.email_quarantine
-   WHERE account_id = cast(:account_id AS uuid)
-     AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json))))
-UPDATE mailsync.emails m SET walk = c.walk
-  FROM mailsync.folder_cursors c
- WHERE c.folder_id = m.folder_id AND m.account_id = cast(:account_id AS uuid) AND m.walk <> c.walk
-   AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
-
--- mark_removed --
--- Hide messages that left this folder, except those that are in another folder meanwhile.
-UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
- WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id AND removed_at IS NULL
-   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
-
--- hide_messages --
--- Hide messages that left the mirrored folders.
-UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
- WHERE account_id = cast(:account_id AS uuid) AND removed_at IS NULL
-   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
-
 -- unselected_folders --
 -- Return those of these folders that are known and not mirrored.
 SELECT remote_id FROM mailsync.email_folders
@@ -114,39 +93,20 @@ UPDATE mailsync.email_folders f
   FROM mailsync.sync_runs r
  WHERE f.id = :folder_id AND r.id = :run_id
 
--- sweep_size --
--- Return how many rows a folder has, and how many of them its finished full sync has not seen.
-SELECT count(*), count(*) FILTER (WHERE m.walk < :generation), f.remote_total
-  FROM mailsync.email_folders f
-  LEFT JOIN mailsync.emails m
-    ON m.account_id = f.account_id AND m.folder_id = f.id AND m.removed_at IS NULL
- WHERE f.id = :folder_id
- GROUP BY f.remote_total
-
--- sweep_folder --
--- Hide the messages that a full sync has not seen.
-UPDATE mailsync.emails SET removed_at = now(), gone_at = NULL, confirm_at = now()
- WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
-   AND removed_at IS NULL AND walk < :generation
-
 -- folder_entries --
--- Return every message of a folder, hidden ones included, for a comparison by ids.
-SELECT message_id, is_read, version, modified_at, removed_at IS NULL FROM mailsync.emails
- WHERE account_id = cast(:account_id AS uuid) AND folder_id = :folder_id
+-- Return every message of a folder, for a comparison by ids.
+SELECT m.message_id, m.is_read, m.version, m.modified_at, true
+  FROM mailsync.email_placements p JOIN mailsync.emails m ON m.id = p.email_id
+ WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
 
 -- entries_of --
--- Return these messages in whatever folder they are, for a comparison by ids.
-SELECT message_id, is_read, version, modified_at, removed_at IS NULL, folder_id FROM mailsync.emails
- WHERE account_id = cast(:account_id AS uuid)
-   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
-
--- show_again --
--- Show messages in this folder, in the state that is stored.
-UPDATE mailsync.emails m
-   SET folder_id = c.folder_id, walk = c.walk, removed_at = NULL, gone_at = NULL, confirm_at = NULL,
-       updated_at = now()
-  FROM mailsync.folder_cursors c
- WHERE c.folder_id = :folder_id AND m.account_id = cast(:account_id AS uuid)
+-- Return these messages, hidden ones included, and whether they are in this folder, for a comparison
+-- by ids.
+SELECT m.message_id, m.is_read, m.version, m.modified_at,
+       EXISTS (SELECT 1 FROM mailsync.email_placements p
+                WHERE p.email_id = m.id AND p.folder_id = :folder_id)
+  FROM mailsync.emails m
+ WHERE m.account_id = cast(:account_id AS uuid)
    AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
 
 -- save_versions --

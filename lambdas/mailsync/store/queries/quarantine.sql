@@ -16,11 +16,17 @@ WITH entry AS MATERIALIZED (
          (message_id text, folder_remote_id text, cause text, detail text)
     LEFT JOIN mailsync.email_folders f
       ON f.account_id = cast(:account_id AS uuid) AND f.remote_id = e.folder_remote_id),
-kept AS (
-  UPDATE mailsync.emails m SET walk = c.walk
+stored AS MATERIALIZED (
+  SELECT m.id, entry.folder_id, c.walk
     FROM entry JOIN mailsync.folder_cursors c USING (folder_id)
-   WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = entry.message_id
-     AND m.folder_id = entry.folder_id AND m.walk <> c.walk)
+    JOIN mailsync.emails m
+      ON m.account_id = cast(:account_id AS uuid) AND m.message_id = entry.message_id),
+kept AS (
+  UPDATE mailsync.email_placements p SET generation = stored.walk FROM stored
+   WHERE p.email_id = stored.id AND p.folder_id = stored.folder_id AND p.generation <> stored.walk),
+kept_rows AS (
+  UPDATE mailsync.emails m SET walk = stored.walk FROM stored
+   WHERE m.id = stored.id AND m.folder_id = stored.folder_id AND m.walk <> stored.walk)
 INSERT INTO mailsync.email_quarantine AS q (account_id, message_id, folder_id, cause, detail)
 SELECT cast(:account_id AS uuid), message_id, folder_id, cause, detail
   FROM entry ORDER BY message_id

@@ -6,8 +6,8 @@ UPDATE mailsync.email_folders f
    SET total = s.total, unread = s.unread
   FROM (SELECT f.id, count(m.id) AS total, count(m.id) FILTER (WHERE NOT m.is_read) AS unread
           FROM mailsync.email_folders f
-          LEFT JOIN mailsync.emails m
-            ON m.account_id = f.account_id AND m.folder_id = f.id AND m.removed_at IS NULL
+          LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
+          LEFT JOIN mailsync.emails m ON m.id = p.email_id
          WHERE f.account_id = cast(:account_id AS uuid)
          GROUP BY f.id) s
  WHERE s.id = f.id AND (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread)
@@ -19,10 +19,10 @@ UPDATE mailsync.email_folders f
 SELECT f.id, f.remote_total, f.total, f.remote_unread, f.unread,
        (SELECT count(*) FROM mailsync.email_quarantine q
          WHERE q.folder_id = f.id
-           AND f.id IS DISTINCT FROM (SELECT m.folder_id FROM mailsync.emails m
-                                       WHERE m.account_id = q.account_id
-                                         AND m.message_id = q.message_id
-                                         AND m.removed_at IS NULL)),
+           AND NOT EXISTS (SELECT 1 FROM mailsync.emails m
+                             JOIN mailsync.email_placements p ON p.email_id = m.id
+                            WHERE m.account_id = q.account_id AND m.message_id = q.message_id
+                              AND p.folder_id = f.id)),
        f.count_offset, f.unread_offset, f.compared_at, c.walking, f.list_total, f.list_unread
   FROM mailsync.email_folders f
   JOIN mailsync.folder_cursors c ON c.folder_id = f.id

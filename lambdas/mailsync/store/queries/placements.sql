@@ -1,0 +1,170 @@
+-- Placements: in which folders a message is.
+
+-- lock_unselected --
+-- Lock messages that are in a folder which is not mirrored, or were last, a limited number at a time.
+SELECT m.id FROM mailsync.emails m
+ WHERE m.id IN (SELECT p.email_id
+                  FROM mailsync.email_folders f
+                  JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
+                 WHERE f.account_id = cast(:account_id AS uuid) AND NOT f.selected
+                 UNION
+                SELECT m.id
+                  FROM mailsync.email_folders f
+                  JOIN mailsync.emails m ON m.account_id = f.account_id AND m.folder_id = f.id
+                 WHERE f.account_id = cast(:account_id AS uuid) AND NOT f.selected
+                 LIMIT :limit)
+ ORDER BY m.id FOR UPDATE
+
+-- drop_unselected --
+-- Delete those of these locked messages that are in no mirrored folder.
+DELETE FROM mailsync.emails m
+ WHERE m.id IN (SELECT cast(each AS bigint) FROM json_array_elements_text(cast(:email_ids AS json)) AS each)
+   AND NOT EXISTS (SELECT 1 FROM mailsync.email_placements p
+                     JOIN mailsync.email_folders f ON f.id = p.folder_id
+                    WHERE p.email_id = m.id AND f.selected)
+
+-- unselected_ids --
+-- Return the folders of an account that are not mirrored.
+SELECT id FROM mailsync.email_folders WHERE account_id = cast(:account_id AS uuid) AND NOT selected
+
+-- save_placements --
+-- Make these the folders of messages that this transaction has locked: a statement of its own, so
+-- that it sees what was written before the lock. Folders that the account does not have are left
+-- out; without any, the message is in `folder_id`.
+WITH page AS MATERIALIZED (
+  SELECT m.id AS email_id, m.account_id, m.received_at,
+         coalesce(nullif(ARRAY(SELECT f.id FROM mailsync.email_folders f
+                                WHERE f.account_id = m.account_id AND f.selected
+                                  AND f.remote_id = ANY (k.folder_remote_ids)), '{}'),
+                  ARRAY[cast(:folder_id AS bigint)]) AS folder_ids
+    FROM json_to_recordset(cast(:keys AS json)) AS k (message_id text, folder_remote_ids text[])
+    JOIN mailsync.emails m
+      ON m.account_id = cast(:account_id AS uuid) AND m.message_id = k.message_id),
+ended AS (
+  DELETE FROM mailsync.email_placements p USING page
+   WHERE p.email_id = page.email_id AND p.folder_id <> ALL (page.folder_ids))
+INSERT INTO mailsync.email_placements AS p (account_id, folder_id, email_id, generation, received_at)
+SELECT page.account_id, c.folder_id, page.email_id, c.walk, page.received_at
+  FROM page JOIN mailsync.folder_cursors c ON c.folder_id = ANY (page.folder_ids)
+    ON CONFLICT (email_id, folder_id) DO UPDATE
+   SET generation = excluded.generation, received_at = excluded.received_at
+ WHERE (p.generation, p.received_at) IS DISTINCT FROM (excluded.generation, excluded.received_at)
+
+-- stamp_generation --
+-- Stamp the placements of unchanged messages with the generation of their folder, and remove the
+-- messages from quarantine.
+WITH resolved AS (
+  DELETE FROM mailsync.email_quarantine
+   WHERE account_id = cast(:account_id AS uuid)
+     AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))),
+unchanged AS MATERIALIZED (
+  SELECT m.id, m.folder_id, m.walk FROM mailsync.emails m
+   WHERE m.account_id = cast(:account_id AS uuid)
+     AND m.message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))),
+stamped AS (
+  UPDATE mailsync.emails m SET walk = c.walk
+    FROM unchanged u JOIN mailsync.folder_cursors c ON c.folder_id = u.folder_id AND c.walk <> u.walk
+   WHERE m.id = u.id)
+UPDATE mailsync.email_placements p SET generation = c.walk
+  FROM unchanged u, mailsync.folder_cursors c
+ WHERE p.email_id = u.id AND c.folder_id = p.folder_id AND p.generation <> c.walk
+
+-- lock_messages --
+-- Lock messages whose placements will change, in the order of their ids; return their ids.
+SELECT id FROM mailsync.emails
+ WHERE account_id = cast(:account_id AS uuid)
+   AND message_id IN (SELECT json_array_elements_text(cast(:ids AS json)))
+ ORDER BY id FOR UPDATE
+
+-- lock_messages_of_folders --
+-- Lock the messages of these folders, in the order of their ids; return their ids.
+SELECT m.id FROM mailsync.emails m
+ WHERE m.id IN (SELECT p.email_id FROM mailsync.email_placements p
+                 WHERE p.account_id = cast(:account_id AS uuid)
+                   AND p.folder_id IN (SELECT cast(each AS bigint)
+                                         FROM json_array_elements_text(cast(:folder_ids AS json)) AS each))
+ ORDER BY m.id FOR UPDATE
+
+-- end_placements --
+-- Take messages, which this transaction has locked, out of these folders (null: out of all). Hide
+-- those that are then in none. A statement of its own, so that it sees what another worker wrote
+-- before the lock.
+WITH ended AS (
+  DELETE FROM mailsync.email_placements p
+   WHERE p.email_id IN (SELECT cast(each AS bigint)
+                          FROM json_array_elements_text(cast(:email_ids AS json)) AS each)
+     AND (cast(:folder_ids AS json) IS NULL
+          OR p.folder_id IN (SELECT cast(each AS bigint)
+                               FROM json_array_elements_text(cast(:folder_ids AS json)) AS each))
+  RETURNING p.email_id, p.folder_id),
+kept AS (
+  SELECT DISTINCT ON (p.email_id) p.email_id, p.folder_id
+    FROM mailsync.email_placements p JOIN mailsync.email_folders f ON f.id = p.folder_id
+   WHERE p.email_id IN (SELECT email_id FROM ended)
+     AND (p.email_id, p.folder_id) NOT IN (SELECT email_id, folder_id FROM ended)
+   ORDER BY p.email_id, array_position(ARRAY['inbox', 'sent', 'drafts', 'trash', 'junk'], f.role), p.folder_id)
+UPDATE mailsync.emails m
+   SET folder_id = coalesce(k.folder_id, m.folder_id), gone_at = NULL,
+       removed_at = CASE WHEN k.folder_id IS NULL THEN now() END,
+       confirm_at = CASE WHEN k.folder_id IS NULL THEN now() END
+  FROM (SELECT DISTINCT email_id FROM ended) e LEFT JOIN kept k USING (email_id)
+ WHERE m.id = e.email_id
+
+-- sweep_size --
+-- Return how many messages a folder has, and how many the provider counts in it.
+SELECT count(p.email_id), f.remote_total
+  FROM mailsync.email_folders f
+  LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
+ WHERE f.id = :folder_id
+ GROUP BY f.remote_total
+
+-- lock_unseen --
+-- Lock the messages of a folder that its finished full sync has not seen; return their ids.
+SELECT m.id FROM mailsync.emails m
+ WHERE m.id IN (SELECT p.email_id FROM mailsync.email_placements p
+                 WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
+                   AND p.generation < :generation)
+ ORDER BY m.id FOR UPDATE
+
+-- show_again --
+-- Show locked messages in this folder and in no other, in the state that is stored.
+WITH ended AS (
+  DELETE FROM mailsync.email_placements p
+   WHERE p.folder_id <> :folder_id
+     AND p.email_id IN (SELECT cast(each AS bigint)
+                          FROM json_array_elements_text(cast(:email_ids AS json)) AS each)),
+placed AS (
+  INSERT INTO mailsync.email_placements AS p
+         (account_id, folder_id, email_id, generation, received_at)
+  SELECT m.account_id, c.folder_id, m.id, c.walk, m.received_at
+    FROM mailsync.emails m, mailsync.folder_cursors c
+   WHERE c.folder_id = :folder_id
+     AND m.id IN (SELECT cast(each AS bigint)
+                    FROM json_array_elements_text(cast(:email_ids AS json)) AS each)
+      ON CONFLICT (email_id, folder_id) DO UPDATE SET generation = excluded.generation)
+UPDATE mailsync.emails m
+   SET folder_id = c.folder_id, walk = c.walk, removed_at = NULL, gone_at = NULL, confirm_at = NULL,
+       updated_at = now()
+  FROM mailsync.folder_cursors c
+ WHERE c.folder_id = :folder_id
+   AND m.id IN (SELECT cast(each AS bigint)
+                  FROM json_array_elements_text(cast(:email_ids AS json)) AS each)
+
+-- fill_placements --
+-- Give the next messages of an account their placements, a limited number at a time, each as its row
+-- is once it is locked. Returns the last message of the batch; null at the end.
+WITH batch AS MATERIALIZED (
+  SELECT m.id, m.account_id, m.folder_id, m.walk, m.received_at, m.removed_at
+    FROM mailsync.emails m JOIN mailsync.email_accounts a ON a.id = m.account_id
+   WHERE a.id = cast(:account_id AS uuid) AND m.id > a.placements_filled_to
+   ORDER BY m.id LIMIT :limit FOR NO KEY UPDATE OF m),
+placed AS (
+  INSERT INTO mailsync.email_placements (account_id, folder_id, email_id, generation, received_at)
+  SELECT account_id, folder_id, id, walk, received_at FROM batch WHERE removed_at IS NULL
+      ON CONFLICT DO NOTHING)
+UPDATE mailsync.email_accounts a
+   SET placements_filled_to = CASE WHEN b.last_id IS NOT NULL
+                                   THEN greatest(a.placements_filled_to, b.last_id) END
+  FROM (SELECT max(id) AS last_id FROM batch) b
+ WHERE a.id = cast(:account_id AS uuid)
+RETURNING a.placements_filled_to
