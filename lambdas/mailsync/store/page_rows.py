@@ -4,6 +4,7 @@ A message that cannot be stored goes into quarantine with its cause, and the oth
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from mailsync.decisions.safety import is_removal_suspicious
@@ -63,8 +64,8 @@ def save_messages(
     """
     folder_id = folder.ref.id if folder else None
     counts = WrittenRowCounts()
-    if folder and (left := _left_the_mirror(tx, run, folder, messages)):
-        messages = [each for each in messages if each.remote_id not in left]
+    messages, left = _split_mirrored(tx, run, folder, messages)
+    if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if body_chars(each) > BODY_LIMIT_CHARS]
     sent = _differing(
@@ -190,23 +191,31 @@ def hide_unseen_messages(tx: Transaction, run: RunRef, folder: StoredFolder) -> 
 _TOO_LARGE = f"The body has more than {BODY_LIMIT_CHARS:,} characters."
 
 
-def _left_the_mirror(
-    tx: Transaction, run: RunRef, folder: StoredFolder, messages: Sequence[Message]
-) -> frozenset[RemoteId]:
-    """Return the messages of a page that name a folder which is not mirrored; they are hidden."""
+def _split_mirrored(
+    tx: Transaction, run: RunRef, folder: StoredFolder | None, messages: Sequence[Message]
+) -> tuple[Sequence[Message], frozenset[RemoteId]]:
+    """Return the messages with their mirrored folders, and the ids of those in no mirrored folder.
+
+    Without a folder of the page, the messages are returned unchanged: the caller has chosen them.
+    """
+    if folder is None:
+        return messages, frozenset()
     named = {each for message in messages for each in message.folder_remote_ids}
     named -= {folder.ref.remote_id}
     if not named:
-        return frozenset()
+        return messages, frozenset()
     found = tx.run(
         "unselected_folders",
         account_id=run.account_id,
         remote_ids=rows.to_jsonb(sorted(named)),
     )
     unselected = {remote_id for (remote_id,) in found}
-    return frozenset(
-        each.remote_id for each in messages if unselected.issuperset(each.folder_remote_ids)
-    )
+    mirrored = [
+        (each, tuple(folder for folder in each.folder_remote_ids if folder not in unselected))
+        for each in messages
+    ]
+    kept = [replace(each, folder_remote_ids=folders) for each, folders in mirrored if folders]
+    return kept, frozenset(each.remote_id for each, folders in mirrored if not folders)
 
 
 def body_chars(message: Message) -> int:

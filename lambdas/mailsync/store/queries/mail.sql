@@ -9,7 +9,7 @@ SELECT m.message_id,
                     WHERE p.email_id = m.id ORDER BY p.folder_id)
              = coalesce(nullif(ARRAY(SELECT f.id FROM mailsync.email_folders f
                                       WHERE f.account_id = m.account_id
-                                        AND f.selected AND f.remote_id = ANY (k.folder_remote_ids)
+                                        AND f.remote_id = ANY (k.folder_remote_ids)
                                       ORDER BY f.id),
                                '{}'),
                         ARRAY[cast(:folder_id AS bigint)]) AS same_row,
@@ -33,7 +33,7 @@ WITH page AS MATERIALIZED (
    CROSS JOIN LATERAL (
          SELECT coalesce((SELECT f.id FROM mailsync.email_folders f
                            WHERE f.account_id = cast(:account_id AS uuid)
-                             AND f.selected AND f.remote_id = ANY (p.folder_remote_ids)
+                             AND f.remote_id = ANY (p.folder_remote_ids)
                            ORDER BY array_position(ARRAY['inbox', 'sent', 'drafts', 'trash', 'junk'], f.role),
                                     f.id
                            LIMIT 1), cast(:folder_id AS bigint)) AS id) f

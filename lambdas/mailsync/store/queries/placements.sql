@@ -34,7 +34,7 @@ SELECT id FROM mailsync.email_folders WHERE account_id = cast(:account_id AS uui
 WITH page AS MATERIALIZED (
   SELECT m.id AS email_id, m.account_id, m.received_at,
          coalesce(nullif(ARRAY(SELECT f.id FROM mailsync.email_folders f
-                                WHERE f.account_id = m.account_id AND f.selected
+                                WHERE f.account_id = m.account_id
                                   AND f.remote_id = ANY (k.folder_remote_ids)), '{}'),
                   ARRAY[cast(:folder_id AS bigint)]) AS folder_ids
     FROM json_to_recordset(cast(:keys AS json)) AS k (message_id text, folder_remote_ids text[])
