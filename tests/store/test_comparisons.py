@@ -44,7 +44,7 @@ def test_a_listing_is_compared_with_the_rows_of_its_folder_and_with_what_it_name
         compared.run, compared.first, ids("here", "elsewhere", "unknown")
     )
 
-    assert found == {"here": ROW, "hidden": away, "elsewhere": away}
+    assert found == {"here": ROW, "elsewhere": away}
 
 
 def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(

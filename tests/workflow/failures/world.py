@@ -187,6 +187,7 @@ class World:
 
     def rows(self, sql: str) -> list[list[Any]]:
         with self.database.transaction() as tx:
+            tx._connection.run("SET LOCAL mailsync.writes_placements = 'off'")
             return tx._connection.run(sql) or []
 
     def one(self, sql: str) -> list[Any]:
