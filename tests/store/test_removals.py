@@ -15,11 +15,9 @@ from mailsync.errors import LeaseLost
 from mailsync.model import RemoteId, RemovedMessage, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
-from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.removal_store import RemovalStore
-from mailsync.store.statements import statements
-from tests.deploy.previous import QUERIES
+from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
 from tests.support.builders import a_message
@@ -161,9 +159,10 @@ def test_whichever_way_a_message_leaves_it_is_hidden_due_and_not_yet_known_to_be
     [name] = mirror.fill(mirror.first, 1)
     hide(mirror, [name])
     say_gone(mirror, [name])
-    page = next(encoded.chunks([encoded.to_row(a_message(name))]))
+    row = {**encoded.to_row(a_message(name)), "folder_remote_id": "F1"}
+    page = next(encoded.chunks([row]))
     with (
-        closing(Database(settings, known=statements(QUERIES))) as before,
+        closing(PreviousDatabase(settings)) as before,
         before.transaction() as tx,
     ):
         tx.run("upsert_emails", account_id=mirror.run.account_id, folder_id=None, page=page)
@@ -182,7 +181,7 @@ def test_what_the_version_before_has_hidden_needs_two_answers(
     [name] = mirror.fill(mirror.first, 1)
     left = {"folder_id": mirror.first, "ids": encoded.to_jsonb([name])}
     with (
-        closing(Database(settings, known=statements(QUERIES))) as before,
+        closing(PreviousDatabase(settings)) as before,
         before.transaction() as tx,
     ):
         tx.run("mark_removed", account_id=mirror.run.account_id, **left)

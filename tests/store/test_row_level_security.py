@@ -39,7 +39,8 @@ SELECT account_id, id, id || '-' || n, '<' || n || '@' || id || '>', '', '[]', '
        '', true, false, false, false, '', '[]', now() - n * interval '1 minute', '',
        gen_random_uuid(), 1
   FROM mailsync.email_folders, generate_series(1, 1000) AS n;
-ANALYZE mailsync.email_accounts, mailsync.email_folders, mailsync.emails"""
+ANALYZE mailsync.email_accounts, mailsync.email_folders, mailsync.emails,
+        mailsync.email_placements"""
 LIST = """SELECT id, subject FROM mailsync.emails
  WHERE account_id = '{account}' AND folder_id = {folder} ORDER BY received_at DESC, id DESC
  LIMIT 50"""

@@ -16,6 +16,7 @@ OWNER = {
     "email_folders": "display_name",
     "emails": "subject",
     "email_bodies": "html",
+    "email_placements": "remote_key",
     "email_quarantine": "detail",
     "proof_differences": "message_id",
     "sync_runs": "id",
@@ -49,6 +50,11 @@ def _fill(database: Database, user: str) -> None:
     ]
     page = a_page(*map(Upsert, messages))
     MailStore(database).apply_page(run, a_page_write(folder, page, key_id=key_id))
+    rows(
+        database,
+        f"UPDATE mailsync.email_placements SET remote_key = '{user}'"
+        f" WHERE account_id = '{account_id}'",
+    )
     rows(
         database,
         "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"

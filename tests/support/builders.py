@@ -32,7 +32,9 @@ from tests.store.rows import rows
 A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def a_message(remote_id: str = "m1", folder: str = "F1", **fields: Any) -> Message:
+def a_message(
+    remote_id: str = "m1", folder: str = "F1", *more_folders: str, **fields: Any
+) -> Message:
     defaults: dict[str, Any] = {
         "subject": f"Subject of {remote_id}",
         "sender": Address("Ann", "ann@example.org"),
@@ -40,8 +42,9 @@ def a_message(remote_id: str = "m1", folder: str = "F1", **fields: Any) -> Messa
         "body_html": f"<p>{remote_id}</p>",
         "received_at": A_MOMENT,
     }
+    folders = tuple(map(RemoteId, (folder, *more_folders)))
     return Message(
-        remote_id=RemoteId(remote_id), folder_remote_ids=(RemoteId(folder),), **{**defaults, **fields}
+        remote_id=RemoteId(remote_id), folder_remote_ids=folders, **{**defaults, **fields}
     )
 
 

@@ -1,0 +1,225 @@
+"""In which folders a message is: one row for the message, one placement for each folder."""
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from mailsync.model import FolderId, RemoteId, RemovedMessage, Role, Upsert
+from mailsync.settings import Settings
+from mailsync.store import page_rows, placement_store
+from mailsync.store import rows as encoded
+from mailsync.store.connection import Database
+from mailsync.store.fence import FencedTransaction
+from mailsync.store.placement_store import PlacementStore
+from tests.deploy.previous.database import PreviousDatabase
+from tests.store.conftest import Mirror
+from tests.support.builders import a_message, a_remote_folder
+
+PLACEMENTS = """
+SELECT m.message_id, f.remote_id
+  FROM mailsync.email_placements p
+  JOIN mailsync.emails m ON m.id = p.email_id
+  JOIN mailsync.email_folders f ON f.id = p.folder_id
+ ORDER BY 1, 2"""
+ROWS = """
+SELECT m.message_id, f.remote_id, m.removed_at IS NOT NULL
+  FROM mailsync.emails m JOIN mailsync.email_folders f ON f.id = m.folder_id
+ ORDER BY 1"""
+AS_THE_ROWS_SAY = """
+SELECT id, folder_id, walk, received_at FROM mailsync.emails WHERE removed_at IS NULL ORDER BY 1"""
+AS_PLACED = """
+SELECT email_id, folder_id, generation, received_at FROM mailsync.email_placements ORDER BY 1"""
+EARLIER = (
+    "DELETE FROM mailsync.email_placements",
+    "UPDATE mailsync.email_accounts SET placements_filled_to = 0",
+)
+
+
+@pytest.fixture
+def labels(mirror: Mirror) -> Mirror:
+    """A mailbox with the folders F1 and F2, an inbox and All Mail."""
+    mirror.folders.save(
+        mirror.run, [a_remote_folder("inbox", role=Role.INBOX), a_remote_folder("all")], []
+    )
+    return mirror
+
+
+@pytest.fixture
+def other(settings: Settings) -> Iterator[Database]:
+    """The connection of another worker."""
+    with closing(Database(settings)) as database:
+        yield database
+
+
+def put(mirror: Mirror, *folders: str) -> None:
+    """Store a page with the message `m` in exactly these folders."""
+    mirror.apply(mirror.first, Upsert(a_message("m", *folders)))
+
+
+def placed(mirror: Mirror) -> list[str]:
+    return [folder for _, folder in mirror.rows(PLACEMENTS)]
+
+
+def test_a_message_with_three_labels_is_one_row_in_three_folders(labels: Mirror) -> None:
+    put(labels, "all", "F1", "inbox")
+
+    assert placed(labels) == ["F1", "all", "inbox"]
+    assert labels.rows(ROWS) == [["m", "inbox", False]]
+    counted = labels.folders.recount(labels.run)
+    assert sorted(each.count.stored for each in counted.values()) == [0, 1, 1, 1]
+
+
+def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels: Mirror) -> None:
+    put(labels, "all", "F1", "inbox")
+    [number] = labels.one("SELECT id FROM mailsync.emails")
+
+    put(labels, "all", "inbox")  # a label is removed
+    assert placed(labels) == ["all", "inbox"]
+    put(labels, "all")  # archived
+    assert placed(labels) == ["all"]
+    assert labels.rows(ROWS) == [["m", "all", False]]
+    labels.apply(labels.first, RemovedMessage(RemoteId("m")))  # it is not in that folder
+    assert placed(labels) == ["all"]
+    removed = labels.removals.mark_removed(labels.run, folder_of(labels, "all"), [RemoteId("m")])
+    assert (removed, placed(labels)) == (1, [])  # deleted
+    assert labels.rows(ROWS) == [["m", "all", True]]
+    put(labels, "all", "F2")  # restored
+    assert placed(labels) == ["F2", "all"]
+    assert labels.rows(ROWS) == [["m", "F2", False]]
+    assert labels.one("SELECT id FROM mailsync.emails") == [number]
+
+
+def folder_of(mirror: Mirror, remote_id: str) -> FolderId:
+    folders = mirror.folders.folders(mirror.run.account_id)
+    return next(each.ref.id for each in folders if each.ref.remote_id == remote_id)
+
+
+def test_a_message_that_leaves_one_of_two_folders_stays_in_the_other(labels: Mirror) -> None:
+    put(labels, "F1", "F2")
+
+    labels.apply(labels.first, RemovedMessage(RemoteId("m")))
+
+    assert placed(labels) == ["F2"]
+    assert labels.rows(ROWS) == [["m", "F2", False]]
+
+
+def test_two_workers_that_each_take_a_message_out_of_one_folder_leave_it_hidden(
+    labels: Mirror, other: Database
+) -> None:
+    put(labels, "F1", "F2")
+
+    with ThreadPoolExecutor(1) as thread:
+        with FencedTransaction(labels.database, labels.run) as tx:
+            page_rows.end_placements(tx, labels.run, [RemoteId("m")], folder_id=labels.first)
+            late = Mirror(other, labels.run, labels.first, labels.second)
+            waiting = thread.submit(
+                late.removals.mark_removed, labels.run, labels.second, [RemoteId("m")]
+            )
+            wait_for_lock(labels)
+        assert waiting.result(30) == 1
+
+    assert placed(labels) == []
+    assert labels.rows(ROWS) == [["m", "F2", True]]
+
+
+def wait_for_lock(mirror: Mirror) -> None:
+    """Wait until another session waits for a lock of this transaction."""
+    with closing(Database(mirror.database._settings)) as watching:
+        while not Mirror(watching, mirror.run, mirror.first, mirror.second).rows(
+            "SELECT 1 FROM pg_locks WHERE NOT granted"
+        ):
+            pass
+
+
+def test_of_two_workers_that_place_a_new_message_the_last_one_is_right(
+    labels: Mirror, other: Database
+) -> None:
+    late = Mirror(other, labels.run, labels.first, labels.second)
+
+    with ThreadPoolExecutor(1) as thread:
+        with FencedTransaction(labels.database, labels.run) as tx:
+            page_rows.save_messages(tx, labels.run, None, [a_message("m", "F1")], savepoints=False)
+            waiting = thread.submit(
+                late.mail.apply_messages, labels.run, None, [a_message("m", "F2", subject="moved")]
+            )
+            wait_for_lock(labels)
+        waiting.result(30)
+
+    assert placed(labels) == ["F2"]
+    assert labels.rows(ROWS) == [["m", "F2", False]]
+
+
+def test_a_folder_that_is_gone_or_deselected_hides_or_deletes_what_is_in_no_other(
+    labels: Mirror,
+) -> None:
+    labels.apply(
+        labels.first,
+        Upsert(a_message("both", "F1", "F2")),
+        Upsert(a_message("one", "F1")),
+        Upsert(a_message("two", "F2")),
+    )
+
+    labels.folders.save(labels.run, [], [labels.first])
+    assert labels.rows(ROWS) == [["both", "F2", False], ["one", "F1", True], ["two", "F2", False]]
+
+    labels.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {labels.second}")
+    assert labels.mail.drop_unselected(labels.run) == 2
+    assert labels.rows(ROWS) == [["one", "F1", True]]
+    assert labels.rows(PLACEMENTS) == []
+
+
+def test_what_the_version_before_writes_is_placed_as_its_rows_say(
+    mirror: Mirror, settings: Settings
+) -> None:
+    """While a deployment runs, functions of both versions work on one mailbox."""
+    account_id = mirror.run.account_id
+    ids = encoded.to_jsonb(["m2"])
+
+    def page(*names: str, folder: str) -> bytes:
+        rows = [encoded.to_row(a_message(each, folder)) for each in names]
+        return next(encoded.chunks([{**row, "folder_remote_id": folder} for row in rows]))
+
+    with closing(PreviousDatabase(settings)) as before:
+        steps = (
+            ("upsert_emails", {"folder_id": None, "page": page("m1", "m2", folder="F1")}),
+            ("upsert_emails", {"folder_id": None, "page": page("m1", folder="F2")}),
+            ("mark_removed", {"folder_id": mirror.first, "ids": ids}),
+            ("show_again", {"folder_id": mirror.second, "ids": ids}),
+        )
+        for statement, values in steps:
+            with before.transaction() as tx:
+                tx.run(statement, account_id=account_id, **values)
+            assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
+
+    assert mirror.rows(PLACEMENTS) == [["m1", "F2"], ["m2", "F2"]]
+
+
+def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
+    mirror: Mirror, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on writing meanwhile, and the function is killed after each batch."""
+    monkeypatch.setattr(placement_store, "FILL_BATCH", 7)
+    ids = mirror.fill(mirror.first, 50)
+    mirror.apply(mirror.first, *(RemovedMessage(RemoteId(each)) for each in ids[::9]))
+    for statement in EARLIER:
+        mirror.rows(statement)
+    chosen = random.Random(15)
+
+    with closing(PreviousDatabase(settings)) as before:
+        while PlacementStore(Database(settings)).fill_next(mirror.run):
+            page = encoded.to_row(a_message(chosen.choice(ids), "F2"))
+            with before.transaction() as tx:
+                tx.run(
+                    "upsert_emails",
+                    account_id=mirror.run.account_id,
+                    folder_id=None,
+                    page=next(encoded.chunks([{**page, "folder_remote_id": "F2"}])),
+                )
+
+    assert len(mirror.rows(AS_PLACED)) > 40
+    assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
+    assert mirror.one("SELECT placements_filled_to FROM mailsync.email_accounts") == [None]
+    assert PlacementStore(mirror.database).fill_next(mirror.run) is False
