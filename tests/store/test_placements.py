@@ -187,7 +187,7 @@ def test_what_the_version_before_writes_is_placed_as_its_rows_say(
             ("upsert_emails", {"folder_id": None, "page": page("m1", "m2", folder="F1")}),
             ("upsert_emails", {"folder_id": None, "page": page("m1", folder="F2")}),
             ("mark_removed", {"folder_id": mirror.first, "ids": ids}),
-            ("show_again", {"folder_id": mirror.second, "ids": ids}),
+            ("upsert_emails", {"folder_id": None, "page": page("m2", folder="F2")}),
         )
         for statement, values in steps:
             with before.transaction() as tx:

@@ -79,7 +79,8 @@ SELECT id FROM mailsync.emails
 -- lock_messages_of_folders --
 -- Lock the messages of these folders, in the order of their ids; return their ids.
 SELECT m.id FROM mailsync.emails m
- WHERE m.id IN (SELECT p.email_id FROM mailsync.email_placements p
+ WHERE m.account_id = cast(:account_id AS uuid)
+   AND m.id IN (SELECT p.email_id FROM mailsync.email_placements p
                  WHERE p.account_id = cast(:account_id AS uuid)
                    AND p.folder_id IN (SELECT cast(each AS bigint)
                                          FROM json_array_elements_text(cast(:folder_ids AS json)) AS each))
@@ -121,7 +122,8 @@ SELECT count(p.email_id), f.remote_total
 -- lock_unseen --
 -- Lock the messages of a folder that its finished full sync has not seen; return their ids.
 SELECT m.id FROM mailsync.emails m
- WHERE m.id IN (SELECT p.email_id FROM mailsync.email_placements p
+ WHERE m.account_id = cast(:account_id AS uuid)
+   AND m.id IN (SELECT p.email_id FROM mailsync.email_placements p
                  WHERE p.account_id = cast(:account_id AS uuid) AND p.folder_id = :folder_id
                    AND p.generation < :generation)
  ORDER BY m.id FOR UPDATE

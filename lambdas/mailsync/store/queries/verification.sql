@@ -7,7 +7,7 @@ UPDATE mailsync.email_folders f
   FROM (SELECT f.id, count(m.id) AS total, count(m.id) FILTER (WHERE NOT m.is_read) AS unread
           FROM mailsync.email_folders f
           LEFT JOIN mailsync.email_placements p ON p.account_id = f.account_id AND p.folder_id = f.id
-          LEFT JOIN mailsync.emails m ON m.id = p.email_id
+          LEFT JOIN mailsync.emails m ON m.account_id = f.account_id AND m.id = p.email_id
          WHERE f.account_id = cast(:account_id AS uuid)
          GROUP BY f.id) s
  WHERE s.id = f.id AND (f.total, f.unread) IS DISTINCT FROM (s.total, s.unread)
