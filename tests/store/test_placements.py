@@ -209,7 +209,7 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     chosen = random.Random(15)
 
     with closing(PreviousDatabase(settings)) as before:
-        while PlacementStore(Database(settings)).fill_next(mirror.run):
+        while PlacementStore(mirror.database).fill_next(mirror.run):
             page = encoded.to_row(a_message(chosen.choice(ids), "F2"))
             with before.transaction() as tx:
                 tx.run(
