@@ -63,9 +63,10 @@ def test_the_examples_of_the_guide_work_as_written(cluster: Cluster, owner_url: 
         known = found[0][0][:2] if found else []
         found.append(read(cluster, example, "ann" if whom == ", for ann" else None, known))
 
-    folders, listed, body, by_message_id, duplicates, incomplete = found
+    folders, listed, listed_by_folder_id, body, by_message_id, duplicates, incomplete = found
     assert [name for _, _, name, _ in folders] == ["ann"]
     assert [subject for _, subject, *_ in listed] == ["ann", "ann"]
+    assert listed_by_folder_id == listed
     assert body == [["ann", None]]
     assert [subject for _, subject, _ in by_message_id] == ["ann"]
     assert duplicates == []
