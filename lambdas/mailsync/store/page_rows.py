@@ -261,7 +261,7 @@ def _upsert(
             "upsert_emails", account_id=run.account_id, folder_id=folder_id, page=chunk
         )[0]
         counts += WrittenRowCounts(inserted=inserted, updated=updated)
-    if sent:
+    if counts.inserted < len(sent):
         tx.run(
             "save_placements",
             account_id=run.account_id,

@@ -20,9 +20,10 @@ SELECT m.message_id,
   LEFT JOIN mailsync.email_bodies b ON b.email_id = m.id
 
 -- upsert_emails --
--- Insert or update messages; a repeated page changes nothing.
+-- Insert or update messages; a repeated page changes nothing. New messages get their placements here;
+-- those of the others need the statement `save_placements`.
 WITH page AS MATERIALIZED (
-  SELECT p.*, f.id AS folder_id, coalesce(c.walk, 1) AS walk
+  SELECT p.*, f.ids AS folder_ids, f.ids[1] AS folder_id, coalesce(c.walk, 1) AS walk
     FROM json_to_recordset(cast(:page AS json)) AS p (
          message_id text, folder_remote_ids text[], internet_message_id text, conversation_id text,
          subject text, from_name text, from_address text, to_recipients jsonb, cc_recipients jsonb,
@@ -31,13 +32,13 @@ WITH page AS MATERIALIZED (
          received_at timestamptz, sent_at timestamptz, modified_at timestamptz, web_link text,
          kind text, row_hash uuid, version text, body_hash uuid, html text, text text)
    CROSS JOIN LATERAL (
-         SELECT coalesce((SELECT f.id FROM mailsync.email_folders f
-                           WHERE f.account_id = cast(:account_id AS uuid)
-                             AND f.remote_id = ANY (p.folder_remote_ids)
-                           ORDER BY array_position(ARRAY['inbox', 'sent', 'drafts', 'trash', 'junk'], f.role),
-                                    f.id
-                           LIMIT 1), cast(:folder_id AS bigint)) AS id) f
-    LEFT JOIN mailsync.folder_cursors c ON c.folder_id = f.id),
+         SELECT coalesce(nullif(ARRAY(
+                  SELECT f.id FROM mailsync.email_folders f
+                   WHERE f.account_id = cast(:account_id AS uuid)
+                     AND f.remote_id = ANY (p.folder_remote_ids)
+                   ORDER BY array_position(ARRAY['inbox', 'sent', 'drafts', 'trash', 'junk'], f.role),
+                            f.id), '{}'), ARRAY[cast(:folder_id AS bigint)]) AS ids) f
+    LEFT JOIN mailsync.folder_cursors c ON c.folder_id = f.ids[1]),
 saved AS (
   INSERT INTO mailsync.emails AS m (
          account_id, folder_id, message_id, internet_message_id, conversation_id, subject,
@@ -73,6 +74,13 @@ bodies AS (
       ON CONFLICT (email_id) DO UPDATE
      SET body_hash = excluded.body_hash, html = excluded.html, text = excluded.text
    WHERE b.body_hash IS DISTINCT FROM excluded.body_hash),
+placed AS (
+  INSERT INTO mailsync.email_placements (account_id, folder_id, email_id, generation, received_at)
+  SELECT cast(:account_id AS uuid), c.folder_id, saved.id, c.walk, page.received_at
+    FROM saved JOIN page USING (message_id)
+   CROSS JOIN LATERAL unnest(page.folder_ids) AS each
+    JOIN mailsync.folder_cursors c ON c.folder_id = each
+   WHERE saved.inserted),
 resolved AS (
   DELETE FROM mailsync.email_quarantine q USING page
    WHERE q.account_id = cast(:account_id AS uuid) AND q.message_id = page.message_id)

@@ -32,17 +32,22 @@ SELECT id FROM mailsync.email_folders WHERE account_id = cast(:account_id AS uui
 -- that it sees what was written before the lock. Folders that the account does not have are left
 -- out; without any, the message is in `folder_id`.
 WITH page AS MATERIALIZED (
-  SELECT m.id AS email_id, m.account_id, m.received_at,
-         coalesce(nullif(ARRAY(SELECT f.id FROM mailsync.email_folders f
-                                WHERE f.account_id = m.account_id
-                                  AND f.remote_id = ANY (k.folder_remote_ids)), '{}'),
-                  ARRAY[cast(:folder_id AS bigint)]) AS folder_ids
+  SELECT m.*, coalesce(nullif(ARRAY(SELECT f.id FROM mailsync.email_folders f
+                                     WHERE f.account_id = cast(:account_id AS uuid)
+                                       AND f.remote_id = ANY (k.folder_remote_ids)), '{}'),
+                       ARRAY[cast(:folder_id AS bigint)]) AS folder_ids
     FROM json_to_recordset(cast(:keys AS json)) AS k (message_id text, folder_remote_ids text[])
-    JOIN mailsync.emails m
-      ON m.account_id = cast(:account_id AS uuid) AND m.message_id = k.message_id),
+   CROSS JOIN LATERAL (
+         SELECT m.id AS email_id, m.account_id, m.received_at FROM mailsync.emails m
+          WHERE m.account_id = cast(:account_id AS uuid) AND m.message_id = k.message_id
+          LIMIT 1) m),
 ended AS (
-  DELETE FROM mailsync.email_placements p USING page
-   WHERE p.email_id = page.email_id AND p.folder_id <> ALL (page.folder_ids))
+  DELETE FROM mailsync.email_placements p
+   WHERE (p.email_id, p.folder_id) IN (
+         SELECT page.email_id, q.folder_id FROM page
+          CROSS JOIN LATERAL (SELECT q.folder_id FROM mailsync.email_placements q
+                               WHERE q.email_id = page.email_id OFFSET 0) q
+          WHERE q.folder_id <> ALL (page.folder_ids)))
 INSERT INTO mailsync.email_placements AS p (account_id, folder_id, email_id, generation, received_at)
 SELECT page.account_id, c.folder_id, page.email_id, c.walk, page.received_at
   FROM page JOIN mailsync.folder_cursors c ON c.folder_id = ANY (page.folder_ids)
