@@ -5,8 +5,9 @@ import pytest
 
 from mailsync.credentials.vault import Vault
 from mailsync.settings import Settings
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
 from tests.api.credentials.identity_platform import CLIENT_ID, IdentityPlatform
-from tests.api.credentials.memory_store import MemoryStore
 
 
 @pytest.fixture
@@ -17,7 +18,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityPlatf
 
 
 @pytest.fixture
-def settings(platform: IdentityPlatform) -> Settings:
+def app(platform: IdentityPlatform) -> Settings:
+    """The app at this platform."""
     return Settings(
         {
             "MICROSOFT_AUTHORITY": platform.authority,
@@ -29,15 +31,10 @@ def settings(platform: IdentityPlatform) -> Settings:
 
 
 @pytest.fixture
-def key_arn(kms: Any) -> str:
-    return str(kms.create_key()["KeyMetadata"]["Arn"])
+def store(database: Database) -> CredentialStore:
+    return CredentialStore(database)
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def vault(kms: Any, key_arn: str, store: MemoryStore) -> Vault:
-    return Vault(key_arn, store, kms)
+def vault(kms: Any, token_key_arn: str, store: CredentialStore) -> Vault:
+    return Vault(token_key_arn, store, kms)

@@ -15,8 +15,7 @@ CLIENT_ID = "client-1"
 class IdentityPlatform:
     """`refusal` is the body of a 400, `status` another status, `headers` come with either;
     `response` is the response to everything; `redeemed` are the forms received. `metadata` replaces
-    members of the OpenID configuration; `moved_to` is an address that every request is redirected
-    to, with `status`. The certificates are kept in `folder`."""
+    members of the OpenID configuration. The certificates are kept in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         tls, self.ca_bundle = server_tls(folder)
@@ -25,7 +24,6 @@ class IdentityPlatform:
         self.status = 200
         self.headers: dict[str, str] = {}
         self.metadata: dict[str, str] = {}
-        self.moved_to: str | None = None
         self.nonce = ""
         self.expires_in: Any = 3600
         self.scope = "https://graph.microsoft.com/Mail.Read User.Read"
@@ -39,8 +37,6 @@ class IdentityPlatform:
     def _respond(self, request: Request) -> Response:
         if self.response:
             return self.response
-        if self.moved_to:
-            return Response(self.status, b"", {"Location": self.moved_to})
         if request.path.endswith("/openid-configuration"):
             return _json(
                 {
