@@ -25,6 +25,7 @@ MIRRORED = "UPDATE mailsync.email_accounts SET initial_sync_completed = true"
 DUE = "SELECT next_sync_at <= now() FROM mailsync.email_accounts"
 RENEW_NOW = "UPDATE mailsync.provider_subscriptions SET next_try_at = now()"
 NOT_DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now() + interval '1 hour'"
+TOKEN_ENDS = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
 _REMOTE_IDS = "SELECT remote_id FROM mailsync.provider_subscriptions ORDER BY created_at"
 
 

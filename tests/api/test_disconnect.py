@@ -22,7 +22,7 @@ from mailsync.sync import push
 from tests.api.conftest import Connect
 from tests.api.requests import Api, ApiResponse, Context, Sql
 from tests.api.sign_in import ANN, account_of, sign_in
-from tests.api.subscriptions import MIRRORED, NO_WORK, ONE_MADE, RENEW_NOW, tick
+from tests.api.subscriptions import MIRRORED, NO_WORK, ONE_MADE, RENEW_NOW, TOKEN_ENDS, tick
 from tests.api.syncs import begin_sync, is_running, start, store_four_messages
 from tests.providers.simulators.subscriber import Subscriber
 
@@ -36,7 +36,6 @@ LEFT = (
     " (SELECT count(*) FROM mailsync.provider_subscriptions)"
 )
 RUNS = "SELECT count(*) FROM mailsync.sync_runs"
-STALE = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
 ENDS_AS = {"keep": "disconnected", "purge": "purged"}
 DATA = pytest.mark.parametrize("data", ["keep", "purge"])
 
@@ -132,17 +131,6 @@ def test_the_schedule_deletes_what_a_request_had_no_time_to_purge(
     assert sql("SELECT count(*) FROM mailsync.email_accounts") == [[1]]
 
 
-@DATA
-def test_an_expired_access_token_is_renewed_for_it_and_not_kept(
-    api: Api, account_id: AccountId, microsoft: Simulators, sql: Sql, data: str
-) -> None:
-    sql(STALE)
-
-    assert remove(api, account_id, data).status == 200
-    assert microsoft.notifier.subscriptions() == []
-    assert sql(LEFT) == [[0, 0]]
-
-
 SUBSCRIPTION = "/subscriptions/"
 FAULTS = {
     "throttled": Fault(status=429, retry_after=3),
@@ -188,7 +176,7 @@ def test_a_withdrawn_grant_or_a_missing_key_prevents_no_disconnection(
     sql: Sql,
     data: str,
 ) -> None:
-    sql(STALE)
+    sql(TOKEN_ENDS)
     if data == "keep":
         microsoft.entra.consents.revoke(microsoft.service.mailbox(ANN).user_id)
     else:
@@ -328,16 +316,3 @@ def test_another_users_request_ends_no_subscription(
 
     assert len(microsoft.notifier.subscriptions()) == 1
     assert sql("SELECT * FROM mailsync.provider_subscriptions") == before
-
-
-def test_an_unknown_choice_of_what_becomes_of_the_mail_is_refused(
-    api: Api, account_id: AccountId, microsoft: Simulators, sql: Sql
-) -> None:
-    for data in ("all", "", "KEEP"):
-        response = remove(api, account_id, data)
-        assert (response.status, "data" in response.json["detail"]) == (422, True)
-    malformed = api("DELETE /api/email/accounts/1")
-    assert (malformed.status, "accountId" in malformed.json["detail"]) == (422, True)
-
-    assert sql("SELECT status FROM mailsync.email_accounts") == [["active"]]
-    assert len(microsoft.notifier.subscriptions()) == 1

@@ -9,11 +9,8 @@ import pytest
 from handlers.get_access_token import handler as get_access_token
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.credentials.token_set import grant_context
-from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
-from mailsync.store.credential_store import CredentialStore
 from mailsync.sync.mailbox import open_vault
 from tests.api.requests import Api, Context, Sql
 from tests.api.sign_in import ANN, BO, account_of, sign_in
@@ -69,24 +66,6 @@ def test_after_one_sync_of_each_account_nothing_needs_the_old_key(
     for each in accounts:
         sql("UPDATE mailsync.email_accounts SET lease_owner = NULL")
         sync_once(database, each)
-
-
-def test_an_earlier_value_opens_until_it_is_written_again(
-    accounts: list[str], database: Database, sql: Sql
-) -> None:
-    store, account_id = CredentialStore(database), AccountId(accounts[0])
-    before = store.credentials(account_id)
-    move_time(sql)
-    vault = Vault(os.environ["TOKEN_KEY_ARN"], store)
-    newer = vault.sealing_key().id
-
-    assert before.grant is not None
-    assert "RefreshToken" in vault.open(grant_context(account_id), before.grant)
-    sync_once(database, account_id)
-    after = store.credentials(account_id)
-    assert after.grant is not None
-    assert before.grant.key_id < newer == after.grant.key_id
-    assert "RefreshToken" in vault.open(grant_context(account_id), after.grant)
 
 
 def test_a_rotated_kms_key_opens_all(accounts: list[str], database: Database, sql: Sql) -> None:

@@ -8,8 +8,6 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
-from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest
-from mailsync.api.problems import ApiError
 from mailsync.model import AccountId, TreeReadingDepth
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
@@ -94,36 +92,6 @@ def test_an_unlisted_organisation_is_refused_in_words(
     assert refusal(refused, sql)[0] == 403
     assert "MICROSOFT_TENANTS" in refused.json["detail"]
     assert microsoft.service.log.as_json() == []
-
-
-@pytest.mark.parametrize(
-    ("body", "named"),
-    [
-        ([], "tenantId"),
-        ({**BODY, "tenantId": "../common"}, "tenantId"),
-        ({**BODY, "tenantId": None}, "tenantId"),
-        ({**BODY, "emailAddress": "ann"}, "emailAddress"),
-        ({**BODY, "emailAddress": "a@b/mailFolders"}, "emailAddress"),
-        ({**BODY, "userId": ""}, "userId"),
-        ({**BODY, "userId": "a\0"}, "userId"),
-        ({**BODY, "userId": "\ud800"}, "userId"),
-        ({**BODY, "emailAddress": "\ud800@example.org"}, "emailAddress"),
-    ],
-)
-def test_an_invalid_field_is_named(body: Any, named: str) -> None:
-    with pytest.raises(ApiError, match=named) as refused:
-        OrganisationMailboxRequest.from_body(body, "ann")
-    assert refused.value.problem.status == 422
-
-
-def test_a_malformed_request_connects_nothing(api: Api, sql: Sql) -> None:
-    responses = [
-        api(CONNECT_FOR_ORGANISATION, body=each, admin=True)
-        for each in ("{", {**BODY, "tenantId": "x"})
-    ]
-
-    assert [each.status for each in responses] == [400, 422]
-    assert stored(sql) == NOTHING
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tests.api.subscriptions import (
     ONE,
     ONE_FAILED,
     ONE_MADE,
+    TOKEN_ENDS,
     Subscribed,
     tick,
 )
@@ -290,17 +291,21 @@ def test_a_renewal_until_yesterday_is_not_repeated_all_the_time(subscribed: Subs
 
 
 def test_a_renewal_is_one_request_and_only_a_new_one_costs_a_list(ann: Subscribed) -> None:
+    """Also when a token must be requested for it."""
     with ann.requests() as made:
         tick()
     ann.renew_now()
+    ann.sql(TOKEN_ENDS)
     with ann.requests() as renewed:
         tick()
+    ann.sql(TOKEN_ENDS)
     with ann.requests() as ended:
         ann.disconnect()
 
     assert made == [("POST", 201), ("GET", 200)]
     assert renewed == [("PATCH", 200)]
     assert ended == [("DELETE", 204), ("GET", 200)]
+    assert ann.sql("SELECT * FROM mailsync.email_credentials") == []
 
 
 def test_a_disconnection_that_timed_out_sends_nothing_afterwards(

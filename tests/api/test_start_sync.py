@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -14,8 +13,6 @@ from tests.api.conftest import Connect
 from tests.api.requests import Api, Sql
 from tests.api.syncs import START, begin_run, begin_sync, executions, start
 from tests.support.builders import a_remote_folder
-
-ACCOUNT = "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"
 
 
 def mirrored(database: Database, account_id: AccountId, *names: str) -> list[int]:
@@ -139,39 +136,6 @@ def test_a_provider_that_cannot_be_synced_yet_is_a_conflict(
 
     assert response.status == 409
     assert f"Mailboxes of {provider} cannot be synced yet" in response.json["detail"]
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "accountId"),
-        ({"accountId": "not-a-uuid"}, "accountId"),
-        ({"accountId": None}, "accountId"),
-        ({"accountId": ACCOUNT, "syncType": "wild"}, "syncType"),
-        ({"accountId": ACCOUNT, "folders": []}, "folders"),
-        ({"accountId": ACCOUNT, "folders": ["1"]}, "folders"),
-        ({"accountId": ACCOUNT, "folders": [2**63]}, "folders"),
-        ({"accountId": ACCOUNT, "folders": [1], "syncType": "manual"}, "folders"),
-        ([], "body"),
-        (None, "body"),
-        ("7", "body"),
-    ],
-)
-def test_an_invalid_field_is_named(api: Api, body: Any, field: str) -> None:
-    response = api(START, body=body)
-
-    assert response.problem == (422, "invalid-field")
-    assert field in response.json["detail"]
-
-
-@pytest.mark.parametrize("key", ["", "k" * 256])
-def test_an_idempotency_key_has_1_to_255_characters(api: Api, key: str) -> None:
-    body = {"accountId": str(uuid4())}
-
-    response = api(START, body=body, headers={"idempotency-key": key})
-
-    assert response.status == 422
-    assert "idempotency-key" in response.json["detail"]
 
 
 def test_a_body_that_is_not_json_is_malformed(api: Api) -> None:
