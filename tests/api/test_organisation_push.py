@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from localdev.simulators import Simulators
-from tests.api.requests import Api, Sql
 from tests.api.sign_in import ANN
 from tests.api.subscriptions import (
     DUE,
@@ -17,15 +15,13 @@ from tests.api.subscriptions import (
     Subscribed,
     tick,
 )
-from tests.providers.simulators.subscriber import Subscriber
 
 
 @pytest.fixture
-def ann(api: Api, microsoft: Simulators, subscriber: Subscriber, sql: Sql) -> Subscribed:
+def ann(mailbox: Subscribed) -> Subscribed:
     """Mirrored, without a subscription yet."""
-    ann = Subscribed(microsoft, subscriber, api, sql)
-    ann.connect_for_organisation()
-    return ann
+    mailbox.connect_for_organisation()
+    return mailbox
 
 
 @pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
