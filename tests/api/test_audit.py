@@ -91,14 +91,15 @@ def test_a_connection_that_waits_or_failed_is_recorded(
     assert recorded(log, "connection_refused", user_id="ann", problem="connection-unknown")
 
 
-def test_an_administrators_connection_names_both_users(
-    api: Api, microsoft: Simulators, log: StringIO, environment: pytest.MonkeyPatch
+def test_an_administrator_connects_for_another_user_and_the_record_names_both(
+    api: Api, microsoft: Simulators, sql: Sql, log: StringIO, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
     body = {"tenantId": TENANT_ID, "emailAddress": BO, "userId": "bo"}
 
     made = api(CONNECT_FOR_ORGANISATION, body=body, user="boss", admin=True).json
 
+    assert sql("SELECT user_id FROM mailsync.email_accounts") == [["bo"]]
     people = {"user_id": "boss", "for_user_id": "bo", "organisation_id": TENANT_ID}
     ids = {"account_id": made["accountId"], "run_id": made["runId"]}
     assert recorded(log, "organisation_account_connected", **people, **ids)

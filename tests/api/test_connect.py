@@ -1,4 +1,7 @@
-"""GET /api/auth/microsoft and its callback: real msal, real TLS, real KMS calls, real Postgres."""
+"""GET /api/auth/microsoft and its callback: a mailbox is connected, again, or instead of another.
+
+Real msal, real TLS, real KMS calls, real Postgres.
+"""
 
 import os
 import subprocess
@@ -8,12 +11,30 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from localdev.simulators import Simulators
+from localdev.simulators.service import PERSONAL_TENANT_ID, TENANT_ID
 from tests.api.requests import Api, ApiResponse, Sql
-from tests.api.sign_in import BEGIN, INBOX, SignIn, refusal
+from tests.api.sign_in import (
+    BEGIN,
+    BO,
+    INBOX,
+    NOTHING,
+    ONE_OF_EACH,
+    SignIn,
+    refusal,
+    sign_in,
+    stored,
+)
 from tests.api.syncs import executions
 
+BROKEN = """UPDATE mailsync.email_accounts
+  SET status = 'reauth_required', failures = 3, last_error = 'AccessRevoked'"""
+STATES = "SELECT email_address, status, failures, last_error FROM mailsync.email_accounts"
 
-def test_a_person_connects_and_lands_in_the_inbox(connected: ApiResponse, sql: Sql) -> None:
+
+def test_a_person_lands_in_the_inbox_while_the_first_sync_starts(
+    connected: ApiResponse, sql: Sql
+) -> None:
     ((account_id, *rest),) = sql(
         "SELECT id::text, user_id, provider, email_address, status FROM mailsync.email_accounts"
     )
@@ -24,11 +45,7 @@ def test_a_person_connects_and_lands_in_the_inbox(connected: ApiResponse, sql: S
     assert connected.cookies == (
         "__Host-mailsync_sign_in=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax",
     )
-
-
-def test_connecting_starts_the_first_sync(connected: ApiResponse, sql: Sql) -> None:
     ((run_id, *how),) = sql("SELECT id, sync_type, trigger FROM mailsync.sync_runs")
-
     assert [*executions()] == [run_id]
     assert how == ["initial", "connect"]
 
@@ -90,3 +107,58 @@ def test_the_function_connect_loads_neither_pydantic_nor_msal_at_start() -> None
     )
 
     assert loaded.stdout.strip() == "neither"
+
+
+def test_a_mailbox_connected_again_is_the_same_account(
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
+) -> None:
+    sql(BROKEN)
+
+    again = sign_in(api, microsoft)
+
+    assert again.headers["Location"] == connected.headers["Location"]
+    assert sql(STATES) == [["ann@example.org", "active", 0, None]]
+    assert stored(sql) == ONE_OF_EACH
+
+
+def test_another_mailbox_than_the_broken_one_is_a_new_account(
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
+) -> None:
+    sql(BROKEN)
+
+    other = sign_in(api, microsoft, BO)
+
+    assert other.headers["Location"] != connected.headers["Location"]
+    assert sorted(each[:2] for each in sql(STATES)) == [
+        ["ann@example.org", "reauth_required"],
+        ["bo@example.org", "active"],
+    ]
+
+
+def test_personal_and_work_accounts_are_both_connected(
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
+) -> None:
+    microsoft.add_mailbox("ann@outlook.com")
+
+    assert sign_in(api, microsoft, "ann@outlook.com").status == 302
+
+    accounts = sql("SELECT provider_account_id FROM mailsync.email_accounts ORDER BY created_at")
+    assert [each.split(".")[1] for (each,) in accounts] == [TENANT_ID, PERSONAL_TENANT_ID]
+
+
+def test_credentials_come_with_the_account(
+    begun: SignIn, consent: dict[str, str], sql: Sql
+) -> None:
+    sql("ALTER TABLE mailsync.email_credentials ADD CHECK (account_id IS NULL)")
+
+    assert begun.come_back(consent).status >= 500
+    assert stored(sql) == NOTHING
+
+
+def test_the_next_sign_in_deletes_expired_ones(api: Api, begun: SignIn, sql: Sql) -> None:
+    api(BEGIN)
+    sql("UPDATE mailsync.sign_ins SET expires_at = now()")
+
+    api(BEGIN)
+
+    assert sql("SELECT count(*), min(expires_at) > now() FROM mailsync.sign_ins") == [[1, True]]

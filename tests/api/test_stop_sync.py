@@ -6,15 +6,12 @@ import pytest
 
 from handlers.close_run import handler as close_run
 from mailsync.errors import LeaseLost
-from mailsync.model import AccountId, RunId, RunRef, SyncType, Upsert
+from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
-from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
 from tests.api.requests import Api, ApiResponse, Context, Sql, sample
-from tests.api.syncs import STOP, begin_sync, executions, start
-from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.api.syncs import STOP, begin_sync, executions, start, store_four_messages
 
 RUN = "SELECT status, error, finished_at IS NOT NULL FROM mailsync.sync_runs"
 ACCOUNT = """SELECT sync_status, lease_owner, failures, last_error,
@@ -50,15 +47,10 @@ def test_stopping_ends_the_execution_and_the_run_until_a_user_or_the_schedule_st
 def test_a_function_that_still_works_cannot_write(
     api: Api, run: RunRef, database: Database, sql: Sql
 ) -> None:
-    folders = FolderStore(database)
-    folders.save(run, [a_remote_folder("F1")], [])
-    (folder,) = folders.folders(run.account_id)
-    page = a_page(Upsert(a_message("late")))
-
     stop(api, run.account_id)
 
     with pytest.raises(LeaseLost):
-        MailStore(database).apply_page(run, a_page_write(folder, page))
+        store_four_messages(database, run)
     with pytest.raises(LeaseLost):
         RunStore(database).complete(run)
     assert sql("SELECT count(*) FROM mailsync.emails") == [[0]]

@@ -190,12 +190,3 @@ def test_a_redirect_without_consent_to_mail_is_refused(
         signed_in(app, platform, **query)
     assert caught.value.code == code
     assert len(platform.redeemed) == (not query)
-
-
-def test_a_code_that_the_platform_refuses_is_a_refused_sign_in(
-    app: Settings, platform: IdentityPlatform
-) -> None:
-    platform.refusal = {"error": "invalid_grant", "error_codes": [70008]}
-
-    with pytest.raises(SignInRejected, match="AADSTS70008"):
-        signed_in(app, platform)
