@@ -1,7 +1,7 @@
 """The limits of one user's calls in an hour, and the rows that such calls leave."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -56,12 +56,6 @@ def limit(environment: pytest.MonkeyPatch) -> Callable[[str], None]:
         load_settings.cache_clear()
 
     return change
-
-
-@pytest.fixture
-def limits(settings: Settings) -> Iterator[LimitStore]:
-    with closing(Database(settings)) as database:
-        yield LimitStore(database)
 
 
 def test_every_route_that_does_more_than_read_is_limited() -> None:
@@ -132,7 +126,8 @@ def test_unreadable_limits_are_named(api: Api, limit: Callable[[str], None], wro
     assert "API_LIMITS" in response.json["detail"]
 
 
-def test_an_allowance_grows_back_evenly(limits: LimitStore, sql: Sql) -> None:
+def test_an_allowance_grows_back_evenly(database: Database, sql: Sql) -> None:
+    limits = LimitStore(database)
     assert [limits.take_call("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
 
     sql("UPDATE mailsync.call_limits SET whole_at = whole_at - interval '2 minutes' RETURNING 1")

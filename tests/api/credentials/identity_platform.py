@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from localdev.http_server import Request, Response, Server
 from localdev.simulators.entra.certificates import server_tls
+from mailsync.settings import Settings
 
 CLIENT_ID = "client-1"
 
@@ -15,7 +16,8 @@ CLIENT_ID = "client-1"
 class IdentityPlatform:
     """`refusal` is the body of a 400, `status` another status, `headers` come with either;
     `response` is the response to everything; `redeemed` are the forms received. `metadata` replaces
-    members of the OpenID configuration. The certificates are kept in `folder`."""
+    members of the OpenID configuration. `app` are the settings of an app that signs in here. The
+    certificates are kept in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         tls, self.ca_bundle = server_tls(folder)
@@ -30,6 +32,15 @@ class IdentityPlatform:
         self.redeemed: list[dict[str, str]] = []
         self._server = Server(self._respond, port=0, tls=tls).start()
         self.authority = f"https://127.0.0.1:{self._server.port}/common"
+        self.app = Settings(
+            {
+                "MICROSOFT_AUTHORITY": self.authority,
+                "MICROSOFT_CLIENT_ID": CLIENT_ID,
+                "MICROSOFT_CLIENT_SECRET": "secret-1",
+                "GRAPH_URL": self.authority,
+                "CA_BUNDLE": str(self.ca_bundle),
+            }
+        )
 
     def stop(self) -> None:
         self._server.stop()

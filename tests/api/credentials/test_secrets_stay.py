@@ -24,7 +24,7 @@ from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import AccessToken
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.settings import Settings, is_https_or_loopback_url
+from mailsync.settings import is_https_or_loopback_url
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.api.credentials.test_microsoft import REDIRECT_URI, signed_in
 from tests.api.requests import Context
@@ -62,17 +62,12 @@ class Trap:
 
 
 @pytest.fixture
-def app(app: Settings, platform: IdentityPlatform) -> Settings:
-    return Settings({**app._values, "GRAPH_URL": platform.authority})
-
-
-@pytest.fixture
 def trap() -> Iterator[Trap]:
     with closing(Trap()) as trap:
         yield trap
 
 
-Send = Callable[[Settings, IdentityPlatform], object]
+Send = Callable[[IdentityPlatform], object]
 
 
 @contextmanager
@@ -84,31 +79,31 @@ def _as_usual(platform: IdentityPlatform) -> Iterator[None]:
     platform.response, platform.status = response, status
 
 
-def _finish(app: Settings, platform: IdentityPlatform) -> object:
+def _finish(platform: IdentityPlatform) -> object:
     with _as_usual(platform):
-        flow = begin_sign_in(app, REDIRECT_URI)
-    return finish_sign_in(app, flow, {"state": flow["state"], "code": "c"})
+        flow = begin_sign_in(platform.app, REDIRECT_URI)
+    return finish_sign_in(platform.app, flow, {"state": flow["state"], "code": "c"})
 
 
-def _refresh(app: Settings, platform: IdentityPlatform) -> object:
+def _refresh(platform: IdentityPlatform) -> object:
     with _as_usual(platform):
-        grant = signed_in(app, platform).tokens.grant
-    return refresh_tokens(app, grant)
+        grant = signed_in(platform).tokens.grant
+    return refresh_tokens(platform.app, grant)
 
 
-def _admit(app: Settings, platform: IdentityPlatform) -> object:
+def _admit(platform: IdentityPlatform) -> object:
     tenant = platform.authority.replace("/common", f"/{ORGANISATION}")
     platform.metadata = {"token_endpoint": f"{tenant}/token", **platform.metadata}
-    return app_only_tokens(app, ORGANISATION)
+    return app_only_tokens(platform.app, ORGANISATION)
 
 
-def _graph(app: Settings, platform: IdentityPlatform) -> object:
+def _graph(platform: IdentityPlatform) -> object:
     access = FixedAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
     graph = GraphClient(
         base_url=platform.authority,
         mailbox="/me",
         access=access,
-        ca_bundle=app.ca_bundle,
+        ca_bundle=platform.app.ca_bundle,
         budget=RetryBudget(sleep=lambda _: None),
         on_request=lambda _: None,
     )
@@ -117,20 +112,20 @@ def _graph(app: Settings, platform: IdentityPlatform) -> object:
         return graph.send("POST", "/subscriptions", {"clientState": "s"})
 
 
-def _keys(app: Settings, platform: IdentityPlatform) -> object:
-    return KeySet(platform.authority, app.tls()).find("k")
+def _keys(platform: IdentityPlatform) -> object:
+    return KeySet(platform.authority, platform.app.tls()).find("k")
 
 
-def _self_test(app: Settings, platform: IdentityPlatform) -> object:
+def _self_test(platform: IdentityPlatform) -> object:
     from handlers import reach_provider
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reach_provider, "load_settings", lambda: app)
+        patch.setattr(reach_provider, "load_settings", lambda: platform.app)
         return reach_provider.handler({}, Context())  # type: ignore[arg-type]
 
 
 SENDERS: dict[str, Send] = {
-    "begin a sign-in": lambda app, _: begin_sign_in(app, REDIRECT_URI),
+    "begin a sign-in": lambda platform: begin_sign_in(platform.app, REDIRECT_URI),
     "redeem a code": _finish,
     "redeem a refresh token": _refresh,
     "redeem the app's secret": _admit,
@@ -143,12 +138,12 @@ SENDERS: dict[str, Send] = {
 @pytest.mark.parametrize("status", REDIRECTS)
 @pytest.mark.parametrize("sender", SENDERS)
 def test_no_client_follows_a_redirect(
-    app: Settings, platform: IdentityPlatform, trap: Trap, sender: str, status: int
+    platform: IdentityPlatform, trap: Trap, sender: str, status: int
 ) -> None:
     platform.response = Response(status, b"", {"Location": trap.url})
 
     with suppress(ProviderUnavailable):
-        SENDERS[sender](app, platform)
+        SENDERS[sender](platform)
 
     assert trap.caught == []
 
@@ -158,13 +153,13 @@ def test_no_client_follows_a_redirect(
 )
 @pytest.mark.parametrize("status", REDIRECTS)
 def test_no_form_follows_a_redirect_of_the_token_endpoint_alone(
-    app: Settings, platform: IdentityPlatform, trap: Trap, sender: str, status: int
+    platform: IdentityPlatform, trap: Trap, sender: str, status: int
 ) -> None:
     """The metadata are read before; only the request with the secret in it is redirected."""
     platform.status, platform.headers = status, {"Location": trap.url}
 
     with pytest.raises(ProviderUnavailable, match="redirects to another address"):
-        SENDERS[sender](app, platform)
+        SENDERS[sender](platform)
 
     assert len(platform.redeemed) > 0
     assert trap.caught == []
@@ -173,27 +168,26 @@ def test_no_form_follows_a_redirect_of_the_token_endpoint_alone(
 @pytest.mark.parametrize("endpoint", ["http://login.example.org/token", "ftp://a/token", "token"])
 @pytest.mark.parametrize("sender", ["redeem a code", "redeem the app's secret"])
 def test_an_endpoint_without_https_is_not_used(
-    app: Settings, platform: IdentityPlatform, sender: str, endpoint: str
+    platform: IdentityPlatform, sender: str, endpoint: str
 ) -> None:
     platform.metadata = {"token_endpoint": endpoint}
 
     with pytest.raises(ProviderUnavailable):
-        SENDERS[sender](app, platform)
+        SENDERS[sender](platform)
     assert platform.redeemed == []
 
 
-def test_a_sign_in_page_needs_https(app: Settings, platform: IdentityPlatform) -> None:
+def test_a_sign_in_page_needs_https(platform: IdentityPlatform) -> None:
     platform.metadata = {"authorization_endpoint": "http://login.example.org/authorize"}
 
     with pytest.raises(ProviderUnavailable, match="without https"):
-        begin_sign_in(app, REDIRECT_URI)
+        begin_sign_in(platform.app, REDIRECT_URI)
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"])
 @pytest.mark.parametrize("sender", ["redeem the app's secret", "call Graph", "the self-test"])
 def test_no_proxy_of_the_environment_is_used(
     *,
-    app: Settings,
     platform: IdentityPlatform,
     trap: Trap,
     monkeypatch: pytest.MonkeyPatch,
@@ -204,7 +198,7 @@ def test_no_proxy_of_the_environment_is_used(
     platform.status = 429
 
     with suppress(MailsyncError):
-        SENDERS[sender](app, platform)
+        SENDERS[sender](platform)
 
     assert trap.caught == []
 

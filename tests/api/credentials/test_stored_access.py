@@ -14,7 +14,6 @@ from mailsync.credentials import (
 from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
 from mailsync.model import AccessToken, AccountId, Credentials
-from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Connect
 from tests.api.credentials.identity_platform import IdentityPlatform
@@ -29,13 +28,12 @@ class Worker:
     """Opens the account's access as each function does."""
 
     platform: IdentityPlatform
-    app: Settings
     store: CredentialStore
     vault: Vault
     connect_account: Connect
 
     def connect(self, *, minutes_left: int, age: timedelta = MIN_TOKEN_AGE_FOR_RENEWAL) -> None:
-        tokens, key = signed_in(self.app, self.platform).tokens, self.vault.sealing_key()
+        tokens, key = signed_in(self.platform).tokens, self.vault.sealing_key()
         now = datetime.now(UTC)
         self.account_id = self.connect_account(
             seal=lambda account_id: replace(
@@ -49,18 +47,17 @@ class Worker:
         return self.store.credentials(self.account_id)
 
     def open(self) -> StoredAccessToken:
-        return open_stored_access_token(self.account_id, self.store, self.vault, self.app)
+        return open_stored_access_token(self.account_id, self.store, self.vault, self.platform.app)
 
 
 @pytest.fixture
 def worker(
     platform: IdentityPlatform,
-    app: Settings,
     store: CredentialStore,
     vault: Vault,
     connect_account: Connect,
 ) -> Worker:
-    return Worker(platform, app, store, vault, connect_account)
+    return Worker(platform, store, vault, connect_account)
 
 
 def test_a_stored_token_is_used_while_it_has_more_than_five_minutes_left(worker: Worker) -> None:
