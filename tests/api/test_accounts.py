@@ -45,18 +45,11 @@ def test_an_account_shows_a_hundred_differing_ids_of_each_folder(
     api: Api, account_id: AccountId, run: RunRef, database: Database
 ) -> None:
     first, second = (FolderId(each) for each in folder_ids(api, account_id))
-    many = [
-        ListingContradiction(RemoteId(f"m{each:03}"), ListingContradictionKind.MISSING)
-        for each in range(250)
-    ]
-    folders, listing = FolderStore(database), IdListing(())
-    folders.mark_compared(run, first, listing, many)
-    folders.mark_compared(
-        run,
-        second,
-        listing,
-        [ListingContradiction(RemoteId("s"), ListingContradictionKind.SURPLUS)],
-    )
+    kinds = ListingContradictionKind
+    many = [ListingContradiction(RemoteId(f"m{each:03}"), kinds.MISSING) for each in range(250)]
+    surplus = ListingContradiction(RemoteId("s"), kinds.SURPLUS)
+    for folder_id, found in ((first, many), (second, [surplus])):
+        FolderStore(database).mark_compared(run, folder_id, IdListing(()), found)
 
     shown = api(f"GET {one(account_id)}").json
 
