@@ -12,14 +12,9 @@ from mailsync.store.connection import Database
 from mailsync.sync.mailbox import open_vault
 from tests.api.requests import Api, Context, Sql
 from tests.api.sign_in import ANN, BO, account_of, sign_in
-from tests.api.subscriptions import connect_for_organisation
+from tests.api.subscriptions import TOKEN_ENDS, connect_for_organisation
 from tests.api.syncs import begin_run
 
-A_MONTH_PASSES = (
-    "UPDATE mailsync.data_keys SET created_at = created_at - interval '31 days'",
-    "UPDATE mailsync.email_credentials"
-    " SET access_expires_at = access_expires_at - interval '31 days'",
-)
 IN_USE = """SELECT DISTINCT unnest(array[grant_key_id, access_key_id])
   FROM mailsync.email_credentials ORDER BY 1"""
 
@@ -41,16 +36,11 @@ def sync_once(database: Database, account_id: str) -> None:
     get_access_token(state, Context())  # type: ignore[arg-type]
 
 
-def move_time(sql: Sql) -> None:
-    for each in A_MONTH_PASSES:
-        sql(each)
-
-
 def test_after_one_sync_of_each_account_nothing_needs_the_old_key(
     accounts: list[str], database: Database, sql: Sql
 ) -> None:
     ((old,),) = sql("SELECT id FROM mailsync.data_keys")
-    move_time(sql)
+    sql(f"UPDATE mailsync.data_keys SET created_at = now() - interval '31 days';{TOKEN_ENDS}")
 
     sync_once(database, accounts[0])
     half_way = [each for (each,) in sql(IN_USE) if each]
@@ -60,7 +50,7 @@ def test_after_one_sync_of_each_account_nothing_needs_the_old_key(
     assert half_way == [old, old + 1]
     assert [each for (each,) in sql(IN_USE) if each] == [old + 1]
     sql("DELETE FROM mailsync.data_keys WHERE id = :old", old=old)
-    sql("UPDATE mailsync.email_credentials SET access_expires_at = now()")
+    sql(TOKEN_ENDS)
     for each in accounts:
         sql("UPDATE mailsync.email_accounts SET lease_owner = NULL")
         sync_once(database, each)

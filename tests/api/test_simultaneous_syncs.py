@@ -40,9 +40,8 @@ def test_twenty_simultaneous_requests_share_one_run(
 
     assert {each.exitcode for each in callers} == {0}
     responses = {received.get() for _ in range(CALLERS * len(headers))}
-    assert {(account_id, status) for account_id, status, _ in responses} == {
+    assert sorted((each, status) for each, status, _ in responses) == sorted(
         (each, 202) for each in headers
-    }
+    )
     assert {run_id for *_, run_id in responses} == executions().keys()
     assert (joining, 202, running) in responses
-    assert len(responses) == len(headers)
