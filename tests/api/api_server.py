@@ -12,11 +12,11 @@ import httpx
 from infra.catalog import AUTHORIZER, FUNCTIONS, ROUTES
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
-from localdev.simulators.service import TENANT_ID
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from tests.api.hidden_mail import hide_mail
 from tests.api.issuer import Issuer, bearer, rsa_key
+from tests.api.requests import good_parts
 from tests.support.paths import ROOT
 
 CODE_ROOT = ROOT / "lambdas"
@@ -31,15 +31,6 @@ SELECT a.*, r.* FROM mailsync.email_accounts a
   LEFT JOIN mailsync.sync_runs r ON r.account_id = a.id
  WHERE a.id = cast(:account AS uuid)"""
 AUDIENCE, ISSUER = "authenticated", "https://issuer.example.org"
-BODIES: Mapping[str, Mapping[str, Any]] = {
-    "PATCH /api/email/accounts/{accountId}": {"paused": True},
-    "POST /api/email/accounts/microsoft": {
-        "tenantId": TENANT_ID,
-        "emailAddress": "ann@example.org",
-    },
-    "POST /api/webhooks/microsoft": {"value": []},
-}
-"""The body that a route needs; every other POST names just the account."""
 
 
 class ApiServer:
@@ -98,21 +89,18 @@ class ApiServer:
         run_id: str,
         **parts: Mapping[str, Any],
     ) -> httpx.Response:
-        """Send a request to the route that names the account wherever one can be named.
+        """Send a good request to the route, about the account wherever one can be named.
 
         parts: `query`, `body` and `headers` beside that.
         """
-        method, path = route.split(" ")
-        body = None
-        if method in ("POST", "PATCH", "PUT"):
-            body = {**BODIES.get(route, {"accountId": account_id}), **parts.get("body", {})}
-        named = {} if re.search(r"{\w+}", path) else {"accountId": account_id}
+        method, path = route.format(accountId=account_id, runId=run_id).split(" ")
+        query, body = good_parts(route, account_id)
         signed = {"Authorization": authorization} if authorization is not None else {}
         return self._http.request(
             method,
-            path.format(accountId=account_id, runId=run_id),
-            params={**named, **parts.get("query", {})},
-            json=body,
+            path,
+            params={**query, **parts.get("query", {})},
+            json=body if body is None else {**body, **parts.get("body", {})},
             headers={**signed, **parts.get("headers", {})},
         )
 

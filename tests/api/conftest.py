@@ -26,6 +26,7 @@ from tests.api.api_server import ApiServer
 from tests.api.conformance import documented, pattern
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
 from tests.api.sign_in import ANN, BO, INBOX, SignIn
+from tests.api.subscriptions import Subscribed
 from tests.conftest import TEMPLATE
 from tests.providers.simulators.subscriber import Subscriber
 
@@ -156,6 +157,12 @@ def subscriber(environment: pytest.MonkeyPatch) -> Iterator[Subscriber]:
     environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
     yield subscriber
     subscriber.stop()
+
+
+@pytest.fixture
+def mailbox(api: Api, microsoft: Simulators, subscriber: Subscriber, sql: Sql) -> Subscribed:
+    """Ann's, not connected yet, at a provider that can reach this stage."""
+    return Subscribed(microsoft, subscriber, api, sql)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from localdev.simulators.service import TENANT_ID
 from tests.support.paths import ROOT
 
 EVENTS = ROOT / "events"
@@ -69,6 +70,25 @@ def a_request(
     caller = {"userId": user, "admin": "true"} if admin else {"userId": user}
     event["requestContext"]["authorizer"] = {"lambda": caller} if user else {}
     return event
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "PATCH /api/email/accounts/{accountId}": {"paused": True},
+    "POST /api/email/accounts/microsoft": {
+        "tenantId": TENANT_ID,
+        "emailAddress": "ann@example.org",
+    },
+    "POST /api/auth/microsoft/confirm": {"connection": "none"},
+    "POST /api/webhooks/microsoft": {"value": []},
+}
+"""The body that a route needs; every other POST names just the account."""
+
+
+def good_parts(route: str, account_id: str) -> tuple[dict[str, str], dict[str, Any] | None]:
+    """Return query and body of a request that the route accepts, about the account."""
+    named = {"accountId": account_id}
+    body = BODIES.get(route, named) if route.startswith(("POST", "PATCH")) else None
+    return {} if "{" in route else named, body
 
 
 def call(handler: Any, event: dict[str, Any]) -> ApiResponse:

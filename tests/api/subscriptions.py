@@ -10,7 +10,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.model import AccountId
-from tests.api.requests import Api, Context, Sql
+from tests.api.requests import Api, ApiResponse, Context, Sql
 from tests.api.sign_in import ANN, sign_in
 from tests.providers.simulators.graph_client import app_client, graph_client
 from tests.providers.simulators.subscriber import Subscriber
@@ -25,6 +25,7 @@ MIRRORED = "UPDATE mailsync.email_accounts SET initial_sync_completed = true"
 DUE = "SELECT next_sync_at <= now() FROM mailsync.email_accounts"
 RENEW_NOW = "UPDATE mailsync.provider_subscriptions SET next_try_at = now()"
 NOT_DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now() + interval '1 hour'"
+TOKEN_ENDS = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
 _REMOTE_IDS = "SELECT remote_id FROM mailsync.provider_subscriptions ORDER BY created_at"
 
 
@@ -74,8 +75,14 @@ class Subscribed:
         connect_for_organisation(self.api)
         self.sql(MIRRORED)
 
+    def route(self, method: str) -> str:
+        return f"{method} /api/email/accounts/{self.account_id}"
+
+    def remove(self, data: str, user: str = "ann") -> ApiResponse:
+        return self.api(self.route("DELETE"), query={"data": data}, user=user)
+
     def disconnect(self) -> None:
-        assert self.api(f"DELETE /api/email/accounts/{self.account_id}").status == 200
+        assert self.remove("keep").status == 200
 
     def renew_now(self) -> None:
         self.sql(f"{RENEW_NOW} WHERE account_id = :id", id=self.account_id)

@@ -23,6 +23,7 @@ from tests.api.requests import Context, a_request, sample
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 AN_HOUR = 3600  # tokens are made when the tests are collected, long before the last one runs
+ADMITTED = {"isAuthorized": True, "context": {"userId": "ann", "admin": "false"}}
 REFUSED = {"isAuthorized": False, "context": {"userId": "", "admin": "false"}}
 
 
@@ -56,20 +57,13 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], No
     open_signing_keys.cache_clear()
 
 
-def test_a_good_token_names_the_user() -> None:
-    named = {"isAuthorized": True, "context": {"userId": "ann", "admin": "false"}}
-
-    assert authorize(a_token()) == named
-    assert authorize(a_token(nbf=in_s(0), iat=in_s(0))) == named
-
-
 def test_clocks_may_differ_by_half_a_minute() -> None:
     late = a_token(exp=in_s(5 - CLOCK_LEEWAY_S))
     early = a_token(nbf=in_s(CLOCK_LEEWAY_S - 5), iat=in_s(CLOCK_LEEWAY_S - 5))
 
     assert CLOCK_LEEWAY_S == 30
-    assert authorize(late)["isAuthorized"] is True
-    assert authorize(early)["isAuthorized"] is True
+    for each in (late, early):
+        assert authorize(each) == ADMITTED
 
 
 @pytest.mark.parametrize(
@@ -100,12 +94,6 @@ def test_a_public_route_has_no_administrator() -> None:
     assert is_caller_admin(APIGatewayProxyEventV2(a_request("GET /api/health", user=None))) is False
 
 
-def test_the_sample_event_is_refused() -> None:
-    response = handler(sample("authorize"), Context())  # type: ignore[arg-type]
-
-    assert response == REFUSED
-
-
 @pytest.mark.parametrize(
     "token",
     [
@@ -119,6 +107,7 @@ def test_the_sample_event_is_refused() -> None:
         pytest.param(a_token(sub="x" * 256), id="subject that no issuer may give"),
         pytest.param(a_token("another-secret-of-thirty-two-bytes-x"), id="another key"),
         pytest.param(a_token(SECRET * 2, "HS512"), id="another algorithm"),
+        pytest.param(a_token(rsa_key(), "RS256"), id="a private key, by the token's own word"),
         pytest.param(a_token("", "none"), id="unsigned"),
         pytest.param(a_token(nbf=in_s(AN_HOUR)), id="not yet valid"),
         pytest.param(a_token(iat=in_s(AN_HOUR)), id="issued in the future"),
@@ -133,11 +122,6 @@ def test_a_bad_token_is_refused(token: str) -> None:
     assert authorize(token) == REFUSED
 
 
-def test_a_token_signed_with_a_private_key_is_refused() -> None:
-    """The classic confusion: the algorithm must come from us, not from the token."""
-    assert authorize(a_token(rsa_key(), "RS256"))["isAuthorized"] is False
-
-
 @pytest.mark.parametrize(("name", "claim"), [("JWT_AUDIENCE", "aud"), ("JWT_ISSUER", "iss")])
 def test_audience_and_issuer_must_match_when_they_are_set(
     setting: Callable[[str, str], None], name: str, claim: str
@@ -145,18 +129,18 @@ def test_audience_and_issuer_must_match_when_they_are_set(
     unchecked = authorize(a_token(**{claim: "another"}))
     setting(name, "authenticated")
 
-    assert unchecked["isAuthorized"] is True
-    assert authorize(a_token(**{claim: "authenticated"}))["isAuthorized"] is True
-    assert authorize(a_token(**{claim: "another"}))["isAuthorized"] is False
-    assert authorize(a_token())["isAuthorized"] is False
+    assert unchecked == ADMITTED
+    assert authorize(a_token(**{claim: "authenticated"})) == ADMITTED
+    assert authorize(a_token(**{claim: "another"})) == REFUSED
+    assert authorize(a_token()) == REFUSED
 
 
 def test_one_of_several_audiences_is_enough(setting: Callable[[str, str], None]) -> None:
     setting("JWT_AUDIENCE", "web, mobile")
 
-    assert authorize(a_token(aud=["other", "mobile"]))["isAuthorized"] is True
-    assert authorize(a_token(aud="web"))["isAuthorized"] is True
-    assert authorize(a_token(aud="web, mobile"))["isAuthorized"] is False
+    assert authorize(a_token(aud=["other", "mobile"])) == ADMITTED
+    assert authorize(a_token(aud="web")) == ADMITTED
+    assert authorize(a_token(aud="web, mobile")) == REFUSED
 
 
 @pytest.fixture
@@ -175,8 +159,8 @@ def test_the_issuers_keys_are_used_where_their_address_is_set(
 ) -> None:
     setting("JWT_AUDIENCE", "*")
 
-    assert authorize(bearer(published[1], "ES256", kid="k"))["isAuthorized"] is True
-    assert authorize(a_token())["isAuthorized"] is False
+    assert authorize(bearer(published[1], "ES256", kid="k")) == ADMITTED
+    assert authorize(a_token()) == REFUSED
 
 
 def test_a_token_that_the_issuer_made_for_another_client_is_refused(
@@ -190,7 +174,7 @@ def test_a_token_that_the_issuer_made_for_another_client_is_refused(
     assert issuer.requests == 0
     setting("JWT_AUDIENCE", "inbox")
     assert authorize(other) == REFUSED
-    assert authorize(own)["isAuthorized"] is True
+    assert authorize(own) == ADMITTED
 
 
 @profile(
@@ -198,7 +182,7 @@ def test_a_token_that_the_issuer_made_for_another_client_is_refused(
 )
 @given(st.text(st.characters(codec="latin-1")))
 def test_any_header_is_refused_without_an_error(text: str) -> None:
-    assert authorize(f"Bearer {text}")["isAuthorized"] is False
+    assert authorize(f"Bearer {text}") == REFUSED
 
 
 def test_no_token_is_logged(log: StringIO) -> None:

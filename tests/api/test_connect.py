@@ -1,37 +1,40 @@
-"""GET /api/auth/microsoft and its callback: real msal, real TLS, real KMS calls, real Postgres."""
+"""GET /api/auth/microsoft and its callback: a mailbox is connected, again, or instead of another.
 
-import json
+Real msal, real TLS, real KMS calls, real Postgres.
+"""
+
 import os
 import subprocess
 import sys
-from io import StringIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mailsync.credentials.token_set import access_token_context, grant_context
-from mailsync.credentials.vault import Vault
-from mailsync.model import AccountId
-from mailsync.store.connection import Database
-from mailsync.store.credential_store import CredentialStore
+from localdev.simulators import Simulators
+from localdev.simulators.service import PERSONAL_TENANT_ID, TENANT_ID
 from tests.api.requests import Api, ApiResponse, Sql
-from tests.api.sign_in import BEGIN, INBOX, SignIn, account_of, refusal
+from tests.api.sign_in import (
+    BEGIN,
+    BO,
+    INBOX,
+    NOTHING,
+    ONE_OF_EACH,
+    SignIn,
+    refusal,
+    sign_in,
+    stored,
+)
 from tests.api.syncs import executions
 
-
-@pytest.fixture
-def tokens(connected: ApiResponse, database: Database) -> tuple[str, str]:
-    """Grant and access token of Ann's account, in the clear."""
-    account_id, store = AccountId(account_of(connected)), CredentialStore(database)
-    kept, vault = store.credentials(account_id), Vault(os.environ["TOKEN_KEY_ARN"], store)
-    assert kept.grant is not None
-    assert kept.access is not None
-    grant = vault.open(grant_context(account_id), kept.grant)
-    return grant, vault.open(access_token_context(account_id), kept.access)
+BROKEN = """UPDATE mailsync.email_accounts
+  SET status = 'reauth_required', failures = 3, last_error = 'AccessRevoked'"""
+STATES = "SELECT email_address, status, failures, last_error FROM mailsync.email_accounts"
 
 
-def test_a_person_connects_and_lands_in_the_inbox(connected: ApiResponse, sql: Sql) -> None:
+def test_a_person_lands_in_the_inbox_while_the_first_sync_starts(
+    connected: ApiResponse, sql: Sql
+) -> None:
     ((account_id, *rest),) = sql(
         "SELECT id::text, user_id, provider, email_address, status FROM mailsync.email_accounts"
     )
@@ -42,20 +45,9 @@ def test_a_person_connects_and_lands_in_the_inbox(connected: ApiResponse, sql: S
     assert connected.cookies == (
         "__Host-mailsync_sign_in=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax",
     )
-
-
-def test_connecting_starts_the_first_sync(connected: ApiResponse, sql: Sql) -> None:
     ((run_id, *how),) = sql("SELECT id, sync_type, trigger FROM mailsync.sync_runs")
-
     assert [*executions()] == [run_id]
     assert how == ["initial", "connect"]
-
-
-def test_grant_and_access_token_open_for_their_account(tokens: tuple[str, str]) -> None:
-    grant, access = tokens
-
-    assert "RefreshToken" in json.loads(grant)
-    assert access.count(".") == 2
 
 
 def test_a_browser_is_redirected_to_microsoft(api: Api, microsoft: object) -> None:
@@ -102,34 +94,6 @@ def test_a_sign_in_that_expired_or_was_moved_to_another_user_connects_nothing(
     assert refusal(begun.come_back(consent), sql) == (403, "sign-in-unknown")
 
 
-def test_no_secret_is_printed_or_stored_in_the_clear(
-    *,
-    log: StringIO,
-    caplog: pytest.LogCaptureFixture,
-    begun: SignIn,
-    consent: dict[str, str],
-    tokens: tuple[str, str],
-    sql: Sql,
-) -> None:
-    refresh_tokens = json.loads(tokens[0])["RefreshToken"].values()
-    secrets = [begun.cookies[0].split("=")[1], consent["code"], consent["state"], *tokens]
-    secrets += [each["secret"] for each in refresh_tokens]
-
-    everything = log.getvalue() + caplog.text + every_row(sql)
-
-    assert len(secrets) == 6
-    assert "account_connected" in log.getvalue()
-    assert [each for each in [*secrets, "code_verifier"] if each in everything] == []
-
-
-def every_row(sql: Sql) -> str:
-    """Every table, bytes as text where they are text."""
-    tables = sql("SELECT tablename FROM pg_tables WHERE schemaname = 'mailsync'")
-    rows = [row for (name,) in tables for row in sql(f"SELECT * FROM mailsync.{name}")]
-    values = [value for row in rows for value in row]
-    return str([each.decode("latin-1") if isinstance(each, bytes) else each for each in values])
-
-
 def test_the_function_connect_loads_neither_pydantic_nor_msal_at_start() -> None:
     """Both cost a cold start more than everything else together."""
     names = "{'pydantic', 'msal'} & set(sys.modules)"
@@ -143,3 +107,58 @@ def test_the_function_connect_loads_neither_pydantic_nor_msal_at_start() -> None
     )
 
     assert loaded.stdout.strip() == "neither"
+
+
+def test_a_mailbox_connected_again_is_the_same_account(
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
+) -> None:
+    sql(BROKEN)
+
+    again = sign_in(api, microsoft)
+
+    assert again.headers["Location"] == connected.headers["Location"]
+    assert sql(STATES) == [["ann@example.org", "active", 0, None]]
+    assert stored(sql) == ONE_OF_EACH
+
+
+def test_another_mailbox_than_the_broken_one_is_a_new_account(
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
+) -> None:
+    sql(BROKEN)
+
+    other = sign_in(api, microsoft, BO)
+
+    assert other.headers["Location"] != connected.headers["Location"]
+    assert sorted(each[:2] for each in sql(STATES)) == [
+        ["ann@example.org", "reauth_required"],
+        ["bo@example.org", "active"],
+    ]
+
+
+def test_personal_and_work_accounts_are_both_connected(
+    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
+) -> None:
+    microsoft.add_mailbox("ann@outlook.com")
+
+    assert sign_in(api, microsoft, "ann@outlook.com").status == 302
+
+    accounts = sql("SELECT provider_account_id FROM mailsync.email_accounts ORDER BY created_at")
+    assert [each.split(".")[1] for (each,) in accounts] == [TENANT_ID, PERSONAL_TENANT_ID]
+
+
+def test_credentials_come_with_the_account(
+    begun: SignIn, consent: dict[str, str], sql: Sql
+) -> None:
+    sql("ALTER TABLE mailsync.email_credentials ADD CHECK (account_id IS NULL)")
+
+    assert begun.come_back(consent).status >= 500
+    assert stored(sql) == NOTHING
+
+
+def test_the_next_sign_in_deletes_expired_ones(api: Api, begun: SignIn, sql: Sql) -> None:
+    api(BEGIN)
+    sql("UPDATE mailsync.sign_ins SET expires_at = now()")
+
+    api(BEGIN)
+
+    assert sql("SELECT count(*), min(expires_at) > now() FROM mailsync.sign_ins") == [[1, True]]

@@ -38,8 +38,7 @@ def end_execution(run_id: str) -> None:
     boto3.client("stepfunctions").stop_execution(executionArn=arn)
 
 
-def test_a_request_gets_another_run(api: Api, connect_account: Connect, sql: Sql) -> None:
-    account_id = connect_account()
+def test_a_request_gets_another_run(api: Api, account_id: AccountId, sql: Sql) -> None:
     dead = run_of(api, account_id)
     end_execution(dead)
 
@@ -52,9 +51,9 @@ def test_a_request_gets_another_run(api: Api, connect_account: Connect, sql: Sql
 
 
 def test_the_schedule_closes_a_dead_run_and_the_mailbox_is_due(
-    api: Api, connect_account: Connect, database: Database, sql: Sql
+    api: Api, account_id: AccountId, database: Database, sql: Sql
 ) -> None:
-    dead = run_of(api, connect_account())
+    dead = run_of(api, account_id)
     end_execution(dead)
     sql(SILENT)
 

@@ -3,15 +3,13 @@
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from io import StringIO
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from localdev.simulators import Simulators
-from localdev.simulators.faults import Fault, Rule
+from localdev.simulators.faults import Fault
 from mailsync.errors import StoreUnavailable
-from mailsync.model import AccountId, RunRef
+from mailsync.model import RunRef
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database
@@ -20,48 +18,40 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.rows import to_jsonb
 from mailsync.sync import push
 from tests.api.conftest import Connect
-from tests.api.requests import Api, ApiResponse, Context, Sql
-from tests.api.sign_in import ANN, account_of, sign_in
-from tests.api.subscriptions import MIRRORED, NO_WORK, ONE_MADE, RENEW_NOW, tick
+from tests.api.requests import Context
+from tests.api.sign_in import ANN
+from tests.api.subscriptions import NO_WORK, ONE, ONE_MADE, TOKEN_ENDS, Subscribed, tick
 from tests.api.syncs import begin_sync, is_running, start, store_four_messages
-from tests.providers.simulators.subscriber import Subscriber
 
 TABLES = (
     *("email_accounts", "email_credentials", "email_folders", "folder_cursors", "emails"),
     *("email_bodies", "email_quarantine", "sync_runs", "sync_run_folders", "outbox"),
     *("proof_differences", "provider_subscriptions", "joined_keys"),
 )
-LEFT = (
-    "SELECT (SELECT count(*) FROM mailsync.email_credentials),"
-    " (SELECT count(*) FROM mailsync.provider_subscriptions)"
-)
-RUNS = "SELECT count(*) FROM mailsync.sync_runs"
-STALE = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
-ENDS_AS = {"keep": "disconnected", "purge": "purged"}
 DATA = pytest.mark.parametrize("data", ["keep", "purge"])
 
 
 @pytest.fixture
-def account_id(subscriber: Subscriber, connected: ApiResponse, sql: Sql) -> AccountId:
-    """Ann's mailbox, connected by a sign-in and subscribed to."""
-    sql(MIRRORED)
+def ann(mailbox: Subscribed) -> Subscribed:
+    """Connected by a sign-in, mirrored and subscribed to."""
+    mailbox.sign_in("ann")
     assert tick() == ONE_MADE
-    return AccountId(account_of(connected))
+    return mailbox
 
 
 @pytest.fixture
-def run(api: Api, account_id: AccountId, database: Database) -> RunRef:
-    run = begin_sync(api, account_id, database)
+def run(ann: Subscribed, database: Database) -> RunRef:
+    run = begin_sync(ann.api, ann.account_id, database)
     store_four_messages(database, run)
     return run
 
 
-def one(account_id: str) -> str:
-    return f"/api/email/accounts/{account_id}"
+def count(ann: Subscribed, *tables: str) -> list[int]:
+    return [ann.sql(f"SELECT count(*) FROM mailsync.{table}")[0][0] for table in tables]
 
 
-def remove(api: Api, account_id: AccountId, data: str = "keep", **parts: Any) -> ApiResponse:
-    return api(f"DELETE {one(account_id)}", query={"data": data}, **parts)
+def secrets_left(ann: Subscribed) -> list[int]:
+    return count(ann, "email_credentials", "provider_subscriptions")
 
 
 def purge_accounts() -> dict[str, int]:
@@ -73,77 +63,56 @@ def purge_accounts() -> dict[str, int]:
 
 
 def test_a_disconnected_account_keeps_its_mail_and_goes_on_where_it_was(
-    api: Api, run: RunRef, microsoft: Simulators, sql: Sql
+    ann: Subscribed, run: RunRef
 ) -> None:
-    response = api(f"DELETE {one(run.account_id)}")
+    response = ann.api(ann.route("DELETE"))
 
     assert (response.status, response.json["status"]) == (200, "disconnected")
     assert not is_running(run.run_id)
-    assert microsoft.notifier.subscriptions() == []
-    assert sql(LEFT) == [[0, 0]]
-    assert sql("SELECT count(*) FROM mailsync.emails") == [[4]]
-    assert api(f"GET {one(run.account_id)}").json["status"] == "disconnected"
-    assert start(api, run.account_id).status == 409
-    assert remove(api, run.account_id).status == 200
+    assert (ann.alive(), secrets_left(ann), count(ann, "emails")) == ([], [0, 0], [4])
+    assert ann.api(ann.route("GET")).json["status"] == "disconnected"
+    assert start(ann.api, run.account_id).status == 409
+    assert ann.remove("keep").status == 200
 
-    sign_in(api, microsoft)
-    assert api(f"GET {one(run.account_id)}").json["status"] == "active"
-    assert sql("SELECT DISTINCT cursor_sealed FROM mailsync.folder_cursors") == [[b"c1"]]
+    ann.sign_in("ann")
+    assert ann.api(ann.route("GET")).json["status"] == "active"
+    assert ann.sql("SELECT DISTINCT cursor_sealed FROM mailsync.folder_cursors") == [[b"c1"]]
     assert tick() == ONE_MADE
 
 
 def test_a_purged_account_leaves_nothing_behind_here_or_there(
-    api: Api, run: RunRef, connect_account: Connect, microsoft: Simulators, sql: Sql
+    ann: Subscribed, run: RunRef, connect_account: Connect
 ) -> None:
     other = connect_account(user_id="bo")
-    start(api, run.account_id, "joined")
+    start(ann.api, run.account_id, "joined")
+    route = ann.route("GET")
 
-    response = remove(api, run.account_id, "purge")
+    response = ann.remove("purge")
 
     assert (response.status, response.json["status"]) == (200, "purged")
-    assert microsoft.notifier.subscriptions() == []
-    assert api(f"GET {one(run.account_id)}").status == 404
-    left = {name: sql(f"SELECT count(*) FROM mailsync.{name}")[0][0] for name in TABLES}
-    assert left == {**dict.fromkeys(TABLES, 0), "email_accounts": 1}
-    assert sql("SELECT id::text FROM mailsync.email_accounts") == [[other]]
+    assert ann.alive() == []
+    assert ann.api(route).status == 404
+    assert count(ann, *TABLES) == [1] + [0] * (len(TABLES) - 1)
+    assert ann.account_id == other
 
 
 def test_the_schedule_deletes_what_a_request_had_no_time_to_purge(
-    *,
-    api: Api,
-    run: RunRef,
-    connect_account: Connect,
-    sql: Sql,
-    monkeypatch: pytest.MonkeyPatch,
+    ann: Subscribed, run: RunRef, connect_account: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mailsync.api import removal
-
-    monkeypatch.setattr(removal, "PURGE_BUDGET_S", 0)
+    monkeypatch.setattr("mailsync.api.removal.PURGE_BUDGET_S", 0)
     monkeypatch.setattr("mailsync.store.control_store.DELETE_BATCH", 2)
+    route = ann.route("GET")
 
-    response = remove(api, run.account_id, "purge")
+    response = ann.remove("purge")
 
     assert (response.status, response.json["status"]) == (202, "purging")
-    assert api(f"GET {one(run.account_id)}").status == 404
+    assert ann.api(route).status == 404
     assert connect_account() != run.account_id
-    assert sql("SELECT count(*) FROM mailsync.emails") == [[2]]
+    assert count(ann, "emails") == [2]
     assert purge_accounts() == {"purged": 1, "swept": 0}
-    assert sql("SELECT count(*) FROM mailsync.emails") == [[0]]
-    assert sql("SELECT count(*) FROM mailsync.email_accounts") == [[1]]
+    assert count(ann, "emails", "email_accounts") == [0, 1]
 
 
-@DATA
-def test_an_expired_access_token_is_renewed_for_it_and_not_kept(
-    api: Api, account_id: AccountId, microsoft: Simulators, sql: Sql, data: str
-) -> None:
-    sql(STALE)
-
-    assert remove(api, account_id, data).status == 200
-    assert microsoft.notifier.subscriptions() == []
-    assert sql(LEFT) == [[0, 0]]
-
-
-SUBSCRIPTION = "/subscriptions/"
 FAULTS = {
     "throttled": Fault(status=429, retry_after=3),
     "down": Fault(status=503, body=""),
@@ -156,71 +125,58 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_failing_or_hanging_provider_prevents_no_disconnection(
-    *,
-    api: Api,
-    account_id: AccountId,
-    microsoft: Simulators,
-    log: StringIO,
-    sql: Sql,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
+    ann: Subscribed, log: StringIO, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     if is_hanging := name == "hanging":
         monkeypatch.setattr(push, "END_TIMEOUT_S", 0.3)
-    microsoft.service.faults.add(Rule(path=SUBSCRIPTION, times=None, fault=FAULTS[name]))
+    ann.inject_fault("DELETE", ONE, FAULTS[name], times=None)
     began = time.monotonic()
 
-    assert remove(api, account_id).status == 200
+    assert ann.remove("keep").status == 200
 
     assert time.monotonic() - began < (2 if is_hanging else 2.5)
     assert log.getvalue().count("push_not_ended") == 1
     assert ("TooSlow" in log.getvalue()) is is_hanging
-    assert sql(LEFT) == [[0, 0]]
+    assert secrets_left(ann) == [0, 0]
 
 
 @DATA
 def test_a_withdrawn_grant_or_a_missing_key_prevents_no_disconnection(
-    *,
-    api: Api,
-    account_id: AccountId,
-    environment: pytest.MonkeyPatch,
-    microsoft: Simulators,
-    sql: Sql,
-    data: str,
+    ann: Subscribed, environment: pytest.MonkeyPatch, data: str
 ) -> None:
-    sql(STALE)
+    ann.sql(TOKEN_ENDS)
     if data == "keep":
-        microsoft.entra.consents.revoke(microsoft.service.mailbox(ANN).user_id)
+        ann.microsoft.entra.consents.revoke(ann.microsoft.service.mailbox(ANN).user_id)
     else:
         environment.setenv("TOKEN_KEY_ARN", "arn:aws:kms:eu-central-1:123456789012:key/none")
         load_settings.cache_clear()
 
-    assert remove(api, account_id, data).status == 200
-    assert sql(LEFT) == [[0, 0]]
+    assert ann.remove(data).status == 200
+    assert secrets_left(ann) == [0, 0]
 
 
 @DATA
 def test_a_renewal_in_progress_is_not_waited_for(
-    *, api: Api, account_id: AccountId, settings: Settings, sql: Sql, data: str
+    ann: Subscribed, settings: Settings, data: str
 ) -> None:
     """It holds the row for as long as the identity platform takes; the schedule deletes it then."""
     renewer = Database(settings)
-    with CredentialStore(renewer).lock_for_renewal(account_id):
+    with CredentialStore(renewer).lock_for_renewal(ann.account_id):
         began = time.monotonic()
-        response = remove(api, account_id, data)
+        response = ann.remove(data)
         assert time.monotonic() - began < 2
         assert purge_accounts() == {"purged": 0, "swept": 0}
     renewer.close()
 
     assert response.json["status"] == {"keep": "disconnected", "purge": "purging"}[data]
-    assert sql(LEFT) == [[1, 0]]
+    assert secrets_left(ann) == [1, 0]
     assert purge_accounts() == {"purged": int(data == "purge"), "swept": 0}
-    assert sql(LEFT) == [[0, 0]]
+    assert secrets_left(ann) == [0, 0]
 
 
 @DATA
 def test_step_functions_that_do_not_stop_the_sync_prevent_no_disconnection(
-    *, api: Api, run: RunRef, log: StringIO, sql: Sql, monkeypatch: pytest.MonkeyPatch, data: str
+    ann: Subscribed, run: RunRef, log: StringIO, monkeypatch: pytest.MonkeyPatch, data: str
 ) -> None:
     """The sync can write nothing any more, and a purge could not be requested again."""
     throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "StopExecution")
@@ -230,76 +186,65 @@ def test_step_functions_that_do_not_stop_the_sync_prevent_no_disconnection(
 
     monkeypatch.setattr(StepFunctions, "stop", refuse)
 
-    response = remove(api, run.account_id, data)
+    response = ann.remove(data)
 
-    assert (response.status, response.json["status"]) == (200, ENDS_AS[data])
+    ended_as = {"keep": "disconnected", "purge": "purged"}
+    assert (response.status, response.json["status"]) == (200, ended_as[data])
     assert log.getvalue().count("execution_not_stopped") == 1
-    assert is_running(run.run_id) if data == "keep" else sql(RUNS) == [[0]]
-    assert sql(LEFT) == [[0, 0]]
+    assert is_running(run.run_id) if data == "keep" else count(ann, "sync_runs") == [0]
+    assert secrets_left(ann) == [0, 0]
 
 
 def test_after_a_death_behind_the_provider_the_account_can_be_disconnected_again(
-    api: Api,
-    account_id: AccountId,
-    microsoft: Simulators,
-    sql: Sql,
-    monkeypatch: pytest.MonkeyPatch,
+    ann: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object) -> None:
         raise StoreUnavailable("Here it dies.")
 
     with monkeypatch.context() as dying:
         dying.setattr(ControlStore, "disconnect", die)
-        assert remove(api, account_id).status == 503
+        assert ann.remove("keep").status == 503
 
-    assert microsoft.notifier.subscriptions() == []
-    assert api(f"GET {one(account_id)}").json["status"] == "active"
+    assert ann.alive() == []
+    assert ann.api(ann.route("GET")).json["status"] == "active"
     assert tick() == NO_WORK
-    assert (remove(api, account_id).status, sql(LEFT)) == (200, [[0, 0]])
+    assert (ann.remove("keep").status, secrets_left(ann)) == (200, [0, 0])
 
 
-def test_a_death_that_is_not_repeated_costs_the_notifications_of_a_minute(
-    account_id: AccountId, microsoft: Simulators, sql: Sql
-) -> None:
-    sql(RENEW_NOW)
+def test_a_death_that_is_not_repeated_costs_the_notifications_of_a_minute(ann: Subscribed) -> None:
+    ann.renew_now()
 
-    push.end_push(AccountOfCaller(account_id, "ann"))
+    push.end_push(AccountOfCaller(ann.account_id, "ann"))
 
     assert tick() == NO_WORK
-    sql(RENEW_NOW)
+    ann.renew_now()
     assert tick() == ONE_MADE
-    assert len(microsoft.notifier.subscriptions()) == 1
+    assert len(ann.alive()) == 1
 
 
 @pytest.mark.parametrize("has_ended", [True, False])
 def test_a_tick_ends_what_it_made_while_the_account_was_disconnected(
-    *,
-    api: Api,
-    account_id: AccountId,
-    microsoft: Simulators,
-    subscriber: Subscriber,
-    sql: Sql,
-    has_ended: bool,
+    ann: Subscribed, has_ended: bool
 ) -> None:
     """Or while only the provider was called: the account may lose its tokens at any moment."""
-    microsoft.notifier.expire_subscriptions(microsoft.service.mailbox(ANN).user_id)
-    sql(RENEW_NOW)
-    subscriber.at_handshake = lambda: (
-        remove(api, account_id) if has_ended else push.end_push(AccountOfCaller(account_id, "ann"))
+    ann.microsoft.notifier.expire_subscriptions(ann.microsoft.service.mailbox(ANN).user_id)
+    ann.renew_now()
+    ann.subscriber.at_handshake = lambda: (
+        ann.remove("keep") if has_ended else push.end_push(AccountOfCaller(ann.account_id, "ann"))
     )
 
     tick()
 
     status = "disconnected" if has_ended else "active"
-    assert sql("SELECT status FROM mailsync.email_accounts") == [[status]]
-    assert microsoft.notifier.subscriptions() == []
+    assert ann.sql("SELECT status FROM mailsync.email_accounts") == [[status]]
+    assert ann.alive() == []
 
 
 def test_an_event_written_while_the_account_is_deleted_goes_with_it(
-    api: Api, account_id: AccountId, settings: Settings, database: Database, sql: Sql
+    ann: Subscribed, settings: Settings, database: Database
 ) -> None:
     """A run that fails at this moment holds the account and puts its event into the outbox."""
-    store, other = ControlStore(database), Database(settings)
+    store, other, account_id = ControlStore(database), Database(settings), ann.account_id
     store.begin_purge(AccountOfCaller(account_id, "ann"))
     while store.purge_batch(account_id):
         pass
@@ -315,29 +260,14 @@ def test_an_event_written_while_the_account_is_deleted_goes_with_it(
         assert purging.result(timeout=10)
     other.close()
 
-    assert sql("SELECT count(*) FROM mailsync.outbox") == [[0]]
+    assert count(ann, "outbox") == [0]
 
 
-def test_another_users_request_ends_no_subscription(
-    api: Api, account_id: AccountId, microsoft: Simulators, sql: Sql
-) -> None:
-    before = sql("SELECT * FROM mailsync.provider_subscriptions")
+def test_another_users_request_ends_no_subscription(ann: Subscribed) -> None:
+    before = ann.sql("SELECT * FROM mailsync.provider_subscriptions")
 
     for data in ("keep", "purge"):
-        assert remove(api, account_id, data, user="bo").status == 404
+        assert ann.remove(data, user="bo").status == 404
 
-    assert len(microsoft.notifier.subscriptions()) == 1
-    assert sql("SELECT * FROM mailsync.provider_subscriptions") == before
-
-
-def test_an_unknown_choice_of_what_becomes_of_the_mail_is_refused(
-    api: Api, account_id: AccountId, microsoft: Simulators, sql: Sql
-) -> None:
-    for data in ("all", "", "KEEP"):
-        response = remove(api, account_id, data)
-        assert (response.status, "data" in response.json["detail"]) == (422, True)
-    malformed = api("DELETE /api/email/accounts/1")
-    assert (malformed.status, "accountId" in malformed.json["detail"]) == (422, True)
-
-    assert sql("SELECT status FROM mailsync.email_accounts") == [["active"]]
-    assert len(microsoft.notifier.subscriptions()) == 1
+    assert len(ann.alive()) == 1
+    assert ann.sql("SELECT * FROM mailsync.provider_subscriptions") == before

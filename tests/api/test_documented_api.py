@@ -37,7 +37,7 @@ GOOD = {
     "POST /api/email/accounts/microsoft": (201,),
     "GET /api/auth/microsoft": (302,),
     "GET /api/auth/microsoft/callback": (302,),  # with an error: no sign-in was begun
-    "POST /api/auth/microsoft/confirm": (422,),  # no connection is named: none waits
+    "POST /api/auth/microsoft/confirm": (404,),  # none waits
 }
 BRIEFLY = settings(
     max_examples=8,

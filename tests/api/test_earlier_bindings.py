@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -19,12 +18,11 @@ from localdev.simulators.service import TENANT_ID
 from mailsync.credentials.token_set import access_token_context, grant_context
 from mailsync.credentials.vault import SealedColumn, SealingContext, SealingKey, Vault
 from mailsync.errors import AccessRevoked
-from mailsync.model import AccountId, FolderId, RunRef, SealedSecret
+from mailsync.model import AccountId, SealedSecret
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
-from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate, migrations
-from mailsync.sync.mailbox import Mailbox, open_vault
+from mailsync.sync.mailbox import open_vault
 from tests.api.requests import ApiResponse, Sql
 from tests.api.sign_in import account_of
 from tests.api.test_key_rotation import sync_once
@@ -70,14 +68,6 @@ def opens_under(binding: bytes, key: SealingKey, sealed: SealedSecret) -> bool:
     return True
 
 
-def earlier(key: SealingKey, place: SealingContext, text: str) -> SealedSecret:
-    """Sealed as the version before did: its own line of code."""
-    nonce = b"123456789012"
-    return SealedSecret(
-        key.id, nonce + key.cipher.encrypt(nonce, text.encode(), place.owner.encode())
-    )
-
-
 def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
     grant_key, grant, access_key, access = sql(STORED, id=ANN)[0]
     ((cursor_key, cursor),) = sql(
@@ -110,39 +100,6 @@ def test_a_sync_binds_an_account_of_the_version_before_to_its_columns(
     assert before != after
     assert opens_under(access_token_context(BO).binding, key, renewed)
     assert not opens_under(BO.encode(), key, renewed)
-
-
-def test_a_renewal_binds_a_grant_of_the_version_before_to_its_column(
-    vault: Vault, connected: ApiResponse, database: Database, sql: Sql
-) -> None:
-    store, key = CredentialStore(database), vault.sealing_key()
-    account_id = AccountId(account_of(connected))
-    grant = store.credentials(account_id).grant
-    assert grant is not None
-    assert not opens_under(account_id.encode(), key, grant)
-    old = earlier(key, grant_context(account_id), vault.open(grant_context(account_id), grant))
-    sql(
-        "UPDATE mailsync.email_credentials SET grant_sealed = :old, access_expires_at = now()"
-        " WHERE account_id = cast(:id AS uuid)",
-        old=old.data,
-        id=account_id,
-    )
-
-    sync_once(database, account_id)
-
-    renewed = store.credentials(account_id).grant
-    assert renewed is not None
-    assert opens_under(grant_context(account_id).binding, key, renewed)
-    assert not opens_under(account_id.encode(), key, renewed)
-
-
-def test_the_next_write_binds_a_cursor_to_its_column(vault: Vault, database: Database) -> None:
-    run = RunRef(ANN, cast(Any, "run"), 1)
-    mailbox = Mailbox(run, cast(Any, None), cast(Any, None), database, vault, 1)
-
-    sealed = mailbox.seal_cursor(FolderId(1), cast(Any, "/next"))
-
-    assert opens_under(OF_FOLDER.binding, vault.sealing_key(), sealed)
 
 
 def test_a_value_in_another_column_of_its_owner_does_not_open_and_stays(

@@ -1,30 +1,20 @@
 """Data keys are replaced without an account noticing: time is moved, then each account syncs."""
 
-import os
 from uuid import uuid4
 
-import boto3
 import pytest
 
 from handlers.get_access_token import handler as get_access_token
 from localdev.simulators import Simulators
 from localdev.simulators.service import TENANT_ID
-from mailsync.credentials.token_set import grant_context
-from mailsync.credentials.vault import Vault
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
-from mailsync.store.credential_store import CredentialStore
 from mailsync.sync.mailbox import open_vault
 from tests.api.requests import Api, Context, Sql
 from tests.api.sign_in import ANN, BO, account_of, sign_in
-from tests.api.subscriptions import connect_for_organisation
+from tests.api.subscriptions import TOKEN_ENDS, connect_for_organisation
 from tests.api.syncs import begin_run
 
-A_MONTH_PASSES = (
-    "UPDATE mailsync.data_keys SET created_at = created_at - interval '31 days'",
-    "UPDATE mailsync.email_credentials"
-    " SET access_expires_at = access_expires_at - interval '31 days'",
-)
 IN_USE = """SELECT DISTINCT unnest(array[grant_key_id, access_key_id])
   FROM mailsync.email_credentials ORDER BY 1"""
 
@@ -46,16 +36,11 @@ def sync_once(database: Database, account_id: str) -> None:
     get_access_token(state, Context())  # type: ignore[arg-type]
 
 
-def move_time(sql: Sql) -> None:
-    for each in A_MONTH_PASSES:
-        sql(each)
-
-
 def test_after_one_sync_of_each_account_nothing_needs_the_old_key(
     accounts: list[str], database: Database, sql: Sql
 ) -> None:
     ((old,),) = sql("SELECT id FROM mailsync.data_keys")
-    move_time(sql)
+    sql(f"UPDATE mailsync.data_keys SET created_at = now() - interval '31 days';{TOKEN_ENDS}")
 
     sync_once(database, accounts[0])
     half_way = [each for (each,) in sql(IN_USE) if each]
@@ -65,36 +50,7 @@ def test_after_one_sync_of_each_account_nothing_needs_the_old_key(
     assert half_way == [old, old + 1]
     assert [each for (each,) in sql(IN_USE) if each] == [old + 1]
     sql("DELETE FROM mailsync.data_keys WHERE id = :old", old=old)
-    sql("UPDATE mailsync.email_credentials SET access_expires_at = now()")
+    sql(TOKEN_ENDS)
     for each in accounts:
         sql("UPDATE mailsync.email_accounts SET lease_owner = NULL")
         sync_once(database, each)
-
-
-def test_an_earlier_value_opens_until_it_is_written_again(
-    accounts: list[str], database: Database, sql: Sql
-) -> None:
-    store, account_id = CredentialStore(database), AccountId(accounts[0])
-    before = store.credentials(account_id)
-    move_time(sql)
-    vault = Vault(os.environ["TOKEN_KEY_ARN"], store)
-    newer = vault.sealing_key().id
-
-    assert before.grant is not None
-    assert "RefreshToken" in vault.open(grant_context(account_id), before.grant)
-    sync_once(database, account_id)
-    after = store.credentials(account_id)
-    assert after.grant is not None
-    assert before.grant.key_id < newer == after.grant.key_id
-    assert "RefreshToken" in vault.open(grant_context(account_id), after.grant)
-
-
-def test_a_rotated_kms_key_opens_all(accounts: list[str], database: Database, sql: Sql) -> None:
-    boto3.client("kms").rotate_key_on_demand(KeyId=os.environ["TOKEN_KEY_ARN"])
-    sql("UPDATE mailsync.email_credentials SET access_expires_at = now()")
-
-    for each in accounts:
-        sync_once(database, each)
-
-    renewed = "SELECT count(*) FROM mailsync.email_credentials WHERE access_expires_at > now()"
-    assert sql(renewed) == [[len(accounts)]]

@@ -4,18 +4,15 @@ The attacker is a user of the same application: he can begin sign-ins of his own
 links and cookies, and can make the victim's browser open any address.
 """
 
-from ssl import create_default_context
 from urllib.parse import urlencode, urlsplit
 
-import httpx
 import pytest
 
-from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
+from localdev.simulators import Simulators
 from tests.api.requests import Api, ApiResponse, Sql
-from tests.api.sign_in import BEGIN, BO, INBOX, NOTHING, ONE_OF_EACH, SignIn, refusal, stored
+from tests.api.sign_in import BEGIN, BO, INBOX, ONE_OF_EACH, SignIn, refusal, stored
 
 UNKNOWN, REFUSED = (403, "sign-in-unknown"), (400, "sign-in-refused")
-MARKUP = "<img src=x onerror=alert(1)> ann@example.org"
 ELSEWHERE = [
     "",
     f"{INBOX}/",
@@ -95,10 +92,15 @@ def test_the_inbox_is_the_only_return_address(api: Api, microsoft: Simulators, s
     assert sql("SELECT count(*) FROM mailsync.sign_ins") == [[0]]
 
 
-def test_a_callback_leads_to_the_inbox(begun: SignIn, consent: dict[str, str], sql: Sql) -> None:
+def test_a_callback_leads_to_the_inbox_whatever_else_it_carries(
+    begun: SignIn, consent: dict[str, str], microsoft: Simulators, sql: Sql
+) -> None:
+    """The platform's own issuer, other addresses, and cookies of the application."""
     evil = dict.fromkeys(("returnTo", "redirect_uri"), "https://evil.example")
+    cookies = ("session=a; theme=dark", "mailsync_sign_in=tossed", *begun.cookies)
+    query = {**consent, **evil, "iss": f"{microsoft.authority}/v2.0"}
 
-    landed = begun.come_back({**consent, **evil})
+    landed = begun.come_back(query, cookies=cookies)
 
     assert landed.headers["Location"].startswith(f"{INBOX}?accountId=")
     assert "evil" not in str(landed)
@@ -113,49 +115,12 @@ def test_a_code_of_another_platform_connects_nothing(
     assert refusal(begun.come_back({**consent, "iss": issuer}), sql) == REFUSED
 
 
-def test_the_platforms_own_issuer_is_accepted(
-    begun: SignIn, consent: dict[str, str], microsoft: Simulators
-) -> None:
-    assert begun.come_back({**consent, "iss": f"{microsoft.authority}/v2.0"}).status == 302
-
-
-def test_a_code_is_worth_nothing_without_its_verifier(
-    begun: SignIn, consent: dict[str, str], microsoft: Simulators, sql: Sql
-) -> None:
-    """Even with the app's secret."""
-    form = {
-        **{"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "code": consent["code"]},
-        "grant_type": "authorization_code",
-        "redirect_uri": begun.parameters["redirect_uri"],
-    }
-    with httpx.Client(verify=create_default_context(cafile=microsoft.ca_bundle)) as client:
-        refused = client.post(f"{microsoft.authority}/oauth2/v2.0/token", data=form)
-
-    assert begun.parameters["code_challenge_method"] == "S256"
-    assert (refused.status_code, refused.json()["error_codes"]) == (400, [501481])
-    assert stored(sql) == NOTHING
-
-
 def test_a_sign_in_whose_link_lost_its_challenge_connects_nothing(begun: SignIn, sql: Sql) -> None:
     """PKCE downgrade: the code of such a link would work for each who sees it."""
     left = {name: each for name, each in begun.parameters.items() if "challenge" not in name}
     link = urlsplit(begun.url)._replace(query=urlencode(left)).geturl()
 
     assert refusal(begun.come_back(begun.consent(url=link)), sql) == REFUSED
-
-
-@pytest.mark.parametrize("error", ["access_denied", MARKUP])
-def test_the_text_of_an_injected_error_is_not_shown(begun: SignIn, sql: Sql, error: str) -> None:
-    injected = {"error": error, "error_description": f"AADSTS65004: {MARKUP}"}
-
-    ended = begun.come_back({"state": begun.state, **injected}, headers={"accept": "text/html"})
-
-    assert ended.status == 302
-    location = ended.headers["Location"]
-    assert location.startswith(f"{INBOX}?error=access_denied&error_description=")
-    assert "AADSTS65004" in location
-    assert not [each for each in ("img", "onerror", "ann%40", "ann@") if each in location]
-    assert stored(sql) == NOTHING
 
 
 # What evil.example.org can put into a browser that goes to api.example.org; the real cookie it
@@ -204,12 +169,3 @@ def test_two_cookies_of_the_sign_in_connect_nothing(
 
     assert refusal(refused, sql) == UNKNOWN
     assert "another site may have set one" in refused.json["detail"]
-
-
-def test_other_cookies_do_not_matter(begun: SignIn, consent: dict[str, str], sql: Sql) -> None:
-    cookies = ("session=a; theme=dark", "mailsync_sign_in=tossed", *begun.cookies)
-
-    landed = begun.come_back(consent, cookies=cookies)
-
-    assert landed.headers["Location"].startswith(f"{INBOX}?accountId=")
-    assert stored(sql) == ONE_OF_EACH

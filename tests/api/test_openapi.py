@@ -9,7 +9,6 @@ from infra.catalog import ROUTES
 from tests.api.requests import Api
 
 Document = dict[str, Any]
-ACCOUNT = "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"
 
 
 @pytest.fixture
@@ -42,43 +41,6 @@ def test_a_route_needs_a_token_unless_it_is_public(document: Document) -> None:
     assert all(
         ("401" in each["responses"]) != (key in open_to_all) for key, each in described.items()
     )
-
-
-def test_every_reference_leads_somewhere(document: Document) -> None:
-    schemas = document["components"]["schemas"].keys()
-
-    named = set(re.findall(r"#/components/schemas/([\w-]+)", str(document)))
-
-    assert named == schemas
-    assert "HTTPValidationError" not in named
-
-
-def test_every_path_parameter_is_described_under_its_own_name(document: Document) -> None:
-    for key, each in operations(document).items():
-        described = {p["name"] for p in each.get("parameters", []) if p["in"] == "path"}
-        assert described == set(re.findall(r"{(\w+)}", key))
-
-
-REQUESTS: list[tuple[str, dict[str, str], Any]] = [
-    ("POST /api/email/sync", {}, {}),
-    ("POST /api/email/sync", {}, "{"),
-    ("POST /api/email/sync", {}, {"accountId": ACCOUNT}),
-    ("GET /api/email/sync", {}, None),
-    ("DELETE /api/email/sync", {"accountId": ACCOUNT}, None),
-    ("GET /api/email/runs", {"limit": "0"}, None),
-    ("GET /api/email/runs/{runId}", {}, None),
-    ("GET /api/email/accounts", {"cursor": "x"}, None),
-    ("PATCH /api/email/accounts/{accountId}", {}, {}),
-    ("GET /api/test-sync", {}, None),
-    ("GET /api/health", {}, None),
-]
-
-
-def test_each_response_has_a_documented_status_and_type(api: Api, document: Document) -> None:
-    for route, query, body in REQUESTS:
-        response = api(route, query=query, body=body)
-        described = operations(document)[route]["responses"][str(response.status)]
-        assert response.headers["Content-Type"] in described["content"]
 
 
 def test_the_body_that_starts_a_sync_is_described(document: Document) -> None:

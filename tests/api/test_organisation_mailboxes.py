@@ -1,4 +1,7 @@
-"""POST /api/email/accounts/microsoft: an administrator connects a mailbox of an organisation."""
+"""POST /api/email/accounts/microsoft: an administrator connects a mailbox of an organisation.
+
+Nobody signs in, neither to connect it nor for its notifications.
+"""
 
 import time
 from typing import Any
@@ -8,8 +11,6 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
-from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest
-from mailsync.api.problems import ApiError
 from mailsync.model import AccountId, TreeReadingDepth
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
@@ -17,7 +18,17 @@ from mailsync.store.connection import Database
 from mailsync.sync.mailbox import open_mailbox
 from tests.api.requests import Api, ApiResponse, Sql
 from tests.api.sign_in import ANN, NOTHING, ONE_OF_EACH, refusal, sign_in, stored
-from tests.api.subscriptions import CONNECT_FOR_ORGANISATION
+from tests.api.subscriptions import (
+    CONNECT_FOR_ORGANISATION,
+    DUE,
+    NO_WORK,
+    NOT_DUE,
+    ONE_FAILED,
+    ONE_MADE,
+    TOKEN_ENDS,
+    Subscribed,
+    tick,
+)
 from tests.api.syncs import begin_run, executions
 
 BODY = {"tenantId": TENANT_ID, "emailAddress": ANN}
@@ -69,12 +80,6 @@ def test_its_sync_names_the_mailbox_in_every_request(
     assert {each.split("/mailFolders")[0] for each in paths} == {f"/v1.0/users/{user_id}"}
 
 
-def test_an_administrator_connects_it_for_another_user(api: Api, sql: Sql) -> None:
-    api(CONNECT_FOR_ORGANISATION, body={**BODY, "userId": "bo"}, admin=True, user="root")
-
-    assert sql("SELECT user_id FROM mailsync.email_accounts") == [["bo"]]
-
-
 def test_only_an_administrator_may(api: Api, sql: Sql) -> None:
     """Else any user could mirror a colleague's mail."""
     refused = api(CONNECT_FOR_ORGANISATION, body=BODY)
@@ -94,36 +99,6 @@ def test_an_unlisted_organisation_is_refused_in_words(
     assert refusal(refused, sql)[0] == 403
     assert "MICROSOFT_TENANTS" in refused.json["detail"]
     assert microsoft.service.log.as_json() == []
-
-
-@pytest.mark.parametrize(
-    ("body", "named"),
-    [
-        ([], "tenantId"),
-        ({**BODY, "tenantId": "../common"}, "tenantId"),
-        ({**BODY, "tenantId": None}, "tenantId"),
-        ({**BODY, "emailAddress": "ann"}, "emailAddress"),
-        ({**BODY, "emailAddress": "a@b/mailFolders"}, "emailAddress"),
-        ({**BODY, "userId": ""}, "userId"),
-        ({**BODY, "userId": "a\0"}, "userId"),
-        ({**BODY, "userId": "\ud800"}, "userId"),
-        ({**BODY, "emailAddress": "\ud800@example.org"}, "emailAddress"),
-    ],
-)
-def test_an_invalid_field_is_named(body: Any, named: str) -> None:
-    with pytest.raises(ApiError, match=named) as refused:
-        OrganisationMailboxRequest.from_body(body, "ann")
-    assert refused.value.problem.status == 422
-
-
-def test_a_malformed_request_connects_nothing(api: Api, sql: Sql) -> None:
-    responses = [
-        api(CONNECT_FOR_ORGANISATION, body=each, admin=True)
-        for each in ("{", {**BODY, "tenantId": "x"})
-    ]
-
-    assert [each.status for each in responses] == [400, 422]
-    assert stored(sql) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -198,3 +173,64 @@ def test_a_hanging_provider_is_given_up_before_the_gateway_gives_up(
 
     assert time.monotonic() - began < 1.9
     assert refusal(refused, sql) == (503, "provider-unavailable")
+
+
+@pytest.fixture
+def ann(mailbox: Subscribed) -> Subscribed:
+    """Mirrored, without a subscription yet."""
+    mailbox.connect_for_organisation()
+    return mailbox
+
+
+@pytest.mark.parametrize("event", ["reauthorizationRequired", "subscriptionRemoved", "missed"])
+def test_each_lifecycle_event_is_acted_on(ann: Subscribed, event: str) -> None:
+    user_id = ann.microsoft.service.mailbox(ANN).user_id
+    assert tick() == ONE_MADE
+    (before,) = ann.microsoft.notifier.subscriptions()
+    assert before["resource"] == f"/users/{user_id}/messages"
+    ann.sql("UPDATE mailsync.provider_subscriptions SET next_try_at = now() + interval '1 day'")
+    ann.sql(NOT_DUE)
+    ann.microsoft.notifier.send_lifecycle_event(user_id, event)
+    assert ann.subscriber.receives(1)
+
+    posted = {"value": ann.subscriber.items}
+    assert ann.api("POST /api/webhooks/microsoft", user=None, body=posted).status == 202
+
+    assert ann.sql(DUE) == [[event != "reauthorizationRequired"]]
+    assert tick() == (NO_WORK if event == "missed" else ONE_MADE)
+    (after,) = ann.microsoft.notifier.subscriptions()
+    is_same = after["id"] == before["id"]
+    assert (is_same, after["authorized"]) == (event != "subscriptionRemoved", 1)
+
+
+@pytest.mark.parametrize(
+    "switches", [{"app_roles": ["User.Read.All"]}, {"app_mailboxes": ["bo@example.org"]}]
+)
+def test_without_the_permission_the_schedule_goes_on_alone(
+    ann: Subscribed, switches: dict[str, Any]
+) -> None:
+    ann.sql(TOKEN_ENDS)
+    ann.microsoft.service.set_behaviour(**switches)
+
+    assert tick() == ONE_FAILED
+
+    failure = "SELECT remote_id, failures, last_error FROM mailsync.provider_subscriptions"
+    assert ann.sql(failure) == [[None, 1, "ProviderRejected"]]
+    assert ann.sql("SELECT status, failures FROM mailsync.email_accounts") == [["active", 0]]
+
+
+def test_one_of_a_person_outlives_the_return_of_the_application(ann: Subscribed) -> None:
+    """A person sees no subscription that the application made for itself; the application sees
+    those of both."""
+    assert tick() == ONE_MADE
+    of_the_application = ann.known()
+    ann.sign_in("ann")
+    ann.renew_now()
+    assert tick() == ONE_MADE
+    of_the_person = ann.known()
+
+    ann.connect_for_organisation()
+    ann.renew_now()
+
+    assert tick() == ONE_MADE
+    assert ann.known() == of_the_person != of_the_application

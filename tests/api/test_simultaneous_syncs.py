@@ -3,12 +3,11 @@
 import multiprocessing
 import os
 import sys
-from multiprocessing.context import ForkServerContext
 
 import pytest
 
-from mailsync.model import AccountId
 from tests.api import sync_process
+from tests.api.conftest import Connect
 from tests.api.requests import Api
 from tests.api.syncs import executions, start
 
@@ -16,26 +15,21 @@ CALLERS = 20
 KEY = {"idempotency-key": "order-1"}
 
 
-@pytest.mark.parametrize(
-    ("headers", "running"),
-    [({}, False), (KEY, False), (KEY, True)],
-    ids=["no key", "a key that starts", "a key that joins"],
-)
 def test_twenty_simultaneous_requests_share_one_run(
-    *,
-    environment: pytest.MonkeyPatch,
-    account_id: AccountId,
-    api: Api,
-    headers: dict[str, str],
-    running: bool,
+    api: Api, connect_account: Connect, environment: pytest.MonkeyPatch
 ) -> None:
-    if running:
-        start(api, account_id)
-    processes = forkserver(environment)
+    """Without a key, with one that starts the run, and with one that joins a run."""
+    without, starting, joining = (connect_account(provider_account_id=each) for each in "abc")
+    running = start(api, joining).json["runId"]
+    headers = {without: {}, starting: KEY, joining: KEY}
+    # The server has loaded the handler and, unlike this process, has no threads.
+    environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.api.sync_process", "boto3"])
     ready, received = processes.Barrier(CALLERS), processes.SimpleQueue()
-    arguments = (dict(os.environ), account_id, headers, ready, received)
+    arguments = (dict(os.environ), headers, ready, received)
     callers = [
-        processes.Process(target=sync_process.start_sync, args=arguments) for _ in range(CALLERS)
+        processes.Process(target=sync_process.start_syncs, args=arguments) for _ in range(CALLERS)
     ]
 
     for each in callers:
@@ -45,14 +39,9 @@ def test_twenty_simultaneous_requests_share_one_run(
         each.kill()
 
     assert {each.exitcode for each in callers} == {0}
-    ((status, run_id),) = {received.get() for _ in callers}
-    assert status == 202
-    assert [*executions()] == [run_id]
-
-
-def forkserver(environment: pytest.MonkeyPatch) -> ForkServerContext:
-    """Of a server that has loaded the handler and, unlike this process, has no threads."""
-    environment.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.api.sync_process", "boto3"])
-    return processes
+    responses = {received.get() for _ in range(CALLERS * len(headers))}
+    assert sorted((each, status) for each, status, _ in responses) == sorted(
+        (each, 202) for each in headers
+    )
+    assert {run_id for *_, run_id in responses} == executions().keys()
+    assert (joining, 202, running) in responses

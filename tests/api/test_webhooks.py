@@ -208,33 +208,6 @@ def test_simultaneous_notifications_do_not_block_each_other(
     assert sql(notified) == [[8]]
 
 
-@pytest.mark.parametrize(
-    ("event", "remote_id", "is_renewed", "is_due"),
-    [
-        ("missed", SUBSCRIPTION, False, True),
-        ("reauthorizationRequired", SUBSCRIPTION, True, False),
-        ("subscriptionRemoved", None, True, True),
-    ],
-)
-def test_a_lifecycle_event_renews_the_subscription_or_makes_the_mailbox_due(
-    *,
-    api: Api,
-    state: Any,
-    sql: Sql,
-    account_id: AccountId,
-    event: str,
-    remote_id: str | None,
-    is_renewed: bool,
-    is_due: bool,
-) -> None:
-    assert sql(SUBSCRIPTIONS, account_id=account_id) == [[SUBSCRIPTION, False]]
-
-    notify(api, a_notification(lifecycleEvent=event, changeType=None, resource=None))
-
-    assert sql(SUBSCRIPTIONS, account_id=account_id) == [[remote_id, is_renewed]]
-    assert state() == [is_due, is_due]
-
-
 def handshake(api: Api, token: str) -> ApiResponse:
     return api(query={"validationToken": token})
 

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from mailsync.credentials.vault import Vault
-from mailsync.settings import Settings
-from tests.api.credentials.identity_platform import CLIENT_ID, IdentityPlatform
-from tests.api.credentials.memory_store import MemoryStore
+from mailsync.store.connection import Database
+from mailsync.store.credential_store import CredentialStore
+from tests.api.credentials.identity_platform import IdentityPlatform
 
 
 @pytest.fixture
@@ -17,27 +17,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityPlatf
 
 
 @pytest.fixture
-def settings(platform: IdentityPlatform) -> Settings:
-    return Settings(
-        {
-            "MICROSOFT_AUTHORITY": platform.authority,
-            "MICROSOFT_CLIENT_ID": CLIENT_ID,
-            "MICROSOFT_CLIENT_SECRET": "secret-1",
-            "CA_BUNDLE": str(platform.ca_bundle),
-        }
-    )
+def store(database: Database) -> CredentialStore:
+    return CredentialStore(database)
 
 
 @pytest.fixture
-def key_arn(kms: Any) -> str:
-    return str(kms.create_key()["KeyMetadata"]["Arn"])
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def vault(kms: Any, key_arn: str, store: MemoryStore) -> Vault:
-    return Vault(key_arn, store, kms)
+def vault(kms: Any, token_key_arn: str, store: CredentialStore) -> Vault:
+    return Vault(token_key_arn, store, kms)

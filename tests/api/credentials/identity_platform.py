@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from localdev.http_server import Request, Response, Server
 from localdev.simulators.entra.certificates import server_tls
+from mailsync.settings import Settings
 
 CLIENT_ID = "client-1"
 
@@ -15,8 +16,8 @@ CLIENT_ID = "client-1"
 class IdentityPlatform:
     """`refusal` is the body of a 400, `status` another status, `headers` come with either;
     `response` is the response to everything; `redeemed` are the forms received. `metadata` replaces
-    members of the OpenID configuration; `moved_to` is an address that every request is redirected
-    to, with `status`. The certificates are kept in `folder`."""
+    members of the OpenID configuration. `app` are the settings of an app that signs in here. The
+    certificates are kept in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         tls, self.ca_bundle = server_tls(folder)
@@ -25,13 +26,21 @@ class IdentityPlatform:
         self.status = 200
         self.headers: dict[str, str] = {}
         self.metadata: dict[str, str] = {}
-        self.moved_to: str | None = None
         self.nonce = ""
         self.expires_in: Any = 3600
         self.scope = "https://graph.microsoft.com/Mail.Read User.Read"
         self.redeemed: list[dict[str, str]] = []
         self._server = Server(self._respond, port=0, tls=tls).start()
         self.authority = f"https://127.0.0.1:{self._server.port}/common"
+        self.app = Settings(
+            {
+                "MICROSOFT_AUTHORITY": self.authority,
+                "MICROSOFT_CLIENT_ID": CLIENT_ID,
+                "MICROSOFT_CLIENT_SECRET": "secret-1",
+                "GRAPH_URL": self.authority,
+                "CA_BUNDLE": str(self.ca_bundle),
+            }
+        )
 
     def stop(self) -> None:
         self._server.stop()
@@ -39,8 +48,6 @@ class IdentityPlatform:
     def _respond(self, request: Request) -> Response:
         if self.response:
             return self.response
-        if self.moved_to:
-            return Response(self.status, b"", {"Location": self.moved_to})
         if request.path.endswith("/openid-configuration"):
             return _json(
                 {

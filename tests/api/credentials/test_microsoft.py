@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from mailsync.credentials.identity.entra import (
     refresh_tokens,
 )
 from mailsync.credentials.identity import SignInRejected
+from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import (
     AccessRevoked,
     MailsyncError,
@@ -23,24 +26,25 @@ from mailsync.errors import (
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import IdentityPlatform
 
+Renew = Callable[[], TokenSet]
 REDIRECT_URI = "https://app.example/api/auth/microsoft/callback"
 
 
-def signed_in(settings: Settings, platform: IdentityPlatform, **query: str) -> SignInResult:
+def signed_in(platform: IdentityPlatform, **query: str) -> SignInResult:
     """`query` is what Microsoft adds to the redirect beside the state."""
-    flow = json.loads(json.dumps(begin_sign_in(settings, REDIRECT_URI)))
+    flow = json.loads(json.dumps(begin_sign_in(platform.app, REDIRECT_URI)))
     platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
-    return finish_sign_in(settings, flow, {"state": flow["state"], **(query or {"code": "c"})})
+    return finish_sign_in(platform.app, flow, {"state": flow["state"], **(query or {"code": "c"})})
 
 
 @pytest.fixture
-def grant(settings: Settings, platform: IdentityPlatform) -> str | None:
-    """The grant of a sign-in, which was the first request for tokens."""
-    return signed_in(settings, platform).tokens.grant
+def renew(platform: IdentityPlatform) -> Renew:
+    """Renew the tokens of a sign-in, which was the first request for tokens."""
+    return partial(refresh_tokens, platform.app, signed_in(platform).tokens.grant)
 
 
-def test_a_sign_in_has_mail_scopes_and_pkce(settings: Settings, platform: IdentityPlatform) -> None:
-    found = signed_in(settings, platform)
+def test_a_sign_in_has_mail_scopes_and_pkce(platform: IdentityPlatform) -> None:
+    found = signed_in(platform)
 
     assert (found.home_account_id, found.address) == ("ann.tenant", "ann@example.org")
     assert found.tokens.access.token == "access-1"
@@ -50,18 +54,16 @@ def test_a_sign_in_has_mail_scopes_and_pkce(settings: Settings, platform: Identi
     assert {"Mail.Read", "User.Read"} <= set(sent["scope"].split())
 
 
-def test_a_sign_ins_secrets_are_not_printed(settings: Settings, platform: IdentityPlatform) -> None:
-    shown = repr(signed_in(settings, platform))
+def test_a_sign_ins_secrets_are_not_printed(platform: IdentityPlatform) -> None:
+    shown = repr(signed_in(platform))
 
     assert "access-1" not in shown
     assert "refresh-1" not in shown
 
 
-def test_each_renewal_uses_the_newest_grant(
-    settings: Settings, platform: IdentityPlatform, grant: str | None
-) -> None:
-    first = refresh_tokens(settings, grant)
-    second = refresh_tokens(settings, first.grant)
+def test_each_renewal_uses_the_newest_grant(platform: IdentityPlatform, renew: Renew) -> None:
+    first = renew()
+    second = refresh_tokens(platform.app, first.grant)
 
     used = [each.get("refresh_token") for each in platform.redeemed]
     assert used == [None, "refresh-1", "refresh-2"]
@@ -79,10 +81,8 @@ def test_each_renewal_uses_the_newest_grant(
     ],
 )
 def test_a_refused_renewal_names_its_reason_and_no_person(
-    *,
-    settings: Settings,
     platform: IdentityPlatform,
-    grant: str | None,
+    renew: Renew,
     error: str,
     number: int,
     failure: type[MailsyncError],
@@ -91,19 +91,19 @@ def test_a_refused_renewal_names_its_reason_and_no_person(
     platform.refusal["error_description"] = "ann@example.org may not"
 
     with pytest.raises(failure, match=f"AADSTS{number}") as caught:
-        refresh_tokens(settings, grant)
+        renew()
     assert "ann@" not in str(caught.value)
 
 
 def test_a_renewal_after_a_refused_one_is_not_taken_from_memory(
-    settings: Settings, platform: IdentityPlatform, grant: str | None
+    platform: IdentityPlatform, renew: Renew
 ) -> None:
     platform.refusal = {"error": "invalid_grant"}
     with pytest.raises(AccessRevoked):
-        refresh_tokens(settings, grant)
+        renew()
     platform.refusal = None
 
-    assert refresh_tokens(settings, grant).access.token == "access-3"
+    assert renew().access.token == "access-3"
 
 
 LOOP = {"error": "invalid_grant", "error_codes": [50196]}
@@ -122,9 +122,8 @@ LOOP = {"error": "invalid_grant", "error_codes": [50196]}
 )
 def test_the_pause_that_the_platform_requests_is_known_though_msal_hides_it(
     *,
-    settings: Settings,
     platform: IdentityPlatform,
-    grant: str | None,
+    renew: Renew,
     status: int,
     refusal: dict[str, Any] | None,
     headers: dict[str, str],
@@ -133,7 +132,7 @@ def test_the_pause_that_the_platform_requests_is_known_though_msal_hides_it(
     platform.status, platform.refusal, platform.headers = status, refusal, headers
 
     with pytest.raises(ProviderThrottled) as caught:
-        refresh_tokens(settings, grant)
+        renew()
     assert caught.value.retry_after_s == wait_s
 
 
@@ -149,16 +148,16 @@ LIFETIMES = [1e300, 10**30, "9" * 400, "9" * 4301, float("inf"), [], {}, None, "
     ids=lambda each: str(each)[:9],
 )
 def test_a_platform_that_breaks_its_protocol_is_unavailable(
-    settings: Settings, platform: IdentityPlatform, grant: str | None, member: str, value: object
+    platform: IdentityPlatform, renew: Renew, member: str, value: object
 ) -> None:
     setattr(platform, member, value)
 
     with pytest.raises(ProviderUnavailable):
-        refresh_tokens(settings, grant)
+        renew()
 
 
 def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
-    settings: Settings, platform: IdentityPlatform
+    platform: IdentityPlatform,
 ) -> None:
     values: dict[str, Any] = {
         "MICROSOFT_AUTHORITY": platform.authority,
@@ -170,7 +169,7 @@ def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
         begin_sign_in(Settings(values), REDIRECT_URI)
     platform.stop()
     with pytest.raises(ProviderUnavailable):
-        begin_sign_in(settings, REDIRECT_URI)
+        begin_sign_in(platform.app, REDIRECT_URI)
 
 
 @pytest.mark.parametrize(
@@ -182,20 +181,11 @@ def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
     ],
 )
 def test_a_redirect_without_consent_to_mail_is_refused(
-    settings: Settings, platform: IdentityPlatform, query: dict[str, str], scope: str, code: str
+    platform: IdentityPlatform, query: dict[str, str], scope: str, code: str
 ) -> None:
     platform.scope = scope or platform.scope
 
     with pytest.raises(SignInRejected) as caught:
-        signed_in(settings, platform, **query)
+        signed_in(platform, **query)
     assert caught.value.code == code
     assert len(platform.redeemed) == (not query)
-
-
-def test_a_code_that_the_platform_refuses_is_a_refused_sign_in(
-    settings: Settings, platform: IdentityPlatform
-) -> None:
-    platform.refusal = {"error": "invalid_grant", "error_codes": [70008]}
-
-    with pytest.raises(SignInRejected, match="AADSTS70008"):
-        signed_in(settings, platform)

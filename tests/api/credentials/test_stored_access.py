@@ -1,6 +1,6 @@
 """The access token of an account, with several workers that need it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,42 +13,51 @@ from mailsync.credentials import (
 )
 from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
-from mailsync.model import AccessToken, AccountId
-from mailsync.settings import Settings
+from mailsync.model import AccessToken, AccountId, Credentials
+from mailsync.store.credential_store import CredentialStore
+from tests.api.conftest import Connect
 from tests.api.credentials.identity_platform import IdentityPlatform
-from tests.api.credentials.memory_store import MemoryStore
 from tests.api.credentials.test_microsoft import signed_in
+from tests.api.requests import Sql
 
-ACCOUNT = AccountId("account-1")
+REFUSED = "SELECT refused_at IS NOT NULL FROM mailsync.email_credentials"
 
 
+@dataclass
 class Worker:
-    """Opens the account's access as each function does, with a vault of its own."""
+    """Opens the account's access as each function does."""
 
-    def __init__(
-        self, platform: IdentityPlatform, settings: Settings, store: MemoryStore, vault: Vault
-    ) -> None:
-        self.platform, self.settings, self.store, self.vault = platform, settings, store, vault
+    platform: IdentityPlatform
+    store: CredentialStore
+    vault: Vault
+    connect_account: Connect
 
     def connect(self, *, minutes_left: int, age: timedelta = MIN_TOKEN_AGE_FOR_RENEWAL) -> None:
-        found = signed_in(self.settings, self.platform)
-        sealed = found.tokens.seal(ACCOUNT, self.vault.sealing_key())
+        tokens, key = signed_in(self.platform).tokens, self.vault.sealing_key()
         now = datetime.now(UTC)
-        self.store.saved = replace(
-            sealed,
-            access_expires_at=now + timedelta(minutes=minutes_left),
-            access_issued_at=now - age,
+        self.account_id = self.connect_account(
+            seal=lambda account_id: replace(
+                tokens.seal(account_id, key),
+                access_expires_at=now + timedelta(minutes=minutes_left),
+                access_issued_at=now - age,
+            )
         )
 
+    def stored(self) -> Credentials:
+        return self.store.credentials(self.account_id)
+
     def open(self) -> StoredAccessToken:
-        return open_stored_access_token(ACCOUNT, self.store, self.vault, self.settings)
+        return open_stored_access_token(self.account_id, self.store, self.vault, self.platform.app)
 
 
 @pytest.fixture
 def worker(
-    platform: IdentityPlatform, settings: Settings, store: MemoryStore, vault: Vault
+    platform: IdentityPlatform,
+    store: CredentialStore,
+    vault: Vault,
+    connect_account: Connect,
 ) -> Worker:
-    return Worker(platform, settings, store, vault)
+    return Worker(platform, store, vault, connect_account)
 
 
 def test_a_stored_token_is_used_while_it_has_more_than_five_minutes_left(worker: Worker) -> None:
@@ -86,7 +95,7 @@ def test_a_token_refused_right_after_its_issue_is_not_renewed(worker: Worker) ->
     assert len(worker.platform.redeemed) == 2
 
 
-def test_all_workers_keep_a_pause_that_one_received(worker: Worker) -> None:
+def test_all_workers_keep_a_pause_that_one_received(worker: Worker, sql: Sql) -> None:
     worker.connect(minutes_left=1)
     worker.platform.status, worker.platform.headers = 429, {"Retry-After": "60"}
     for _ in range(3):
@@ -96,11 +105,10 @@ def test_all_workers_keep_a_pause_that_one_received(worker: Worker) -> None:
     assert len(worker.platform.redeemed) == 2
     worker.platform.status = 200
 
-    worker.store.end_pause()
+    sql("UPDATE mailsync.email_credentials SET renew_after = now()")
 
     assert worker.open().current().token == "access-3"
-    assert worker.store.saved is not None
-    assert worker.store.saved.renew_after is None
+    assert worker.stored().renew_after is None
 
 
 def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
@@ -114,15 +122,15 @@ def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
 
 @pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])
 def test_a_refusal_stores_only_the_end_of_a_grant(
-    worker: Worker, number: int, has_ended: bool
+    worker: Worker, sql: Sql, number: int, has_ended: bool
 ) -> None:
     worker.connect(minutes_left=1)
-    before = worker.store.saved
+    before = worker.stored()
     worker.platform.refusal = {"error": "invalid_grant", "error_codes": [number]}
 
     with pytest.raises(AccessRevoked):
         worker.open().current()
-    assert (worker.store.has_ended, worker.store.saved) == (has_ended, before)
+    assert (sql(REFUSED), worker.stored()) == ([[has_ended]], before)
 
 
 def test_a_renewal_that_another_worker_finished_first_is_not_repeated(
@@ -144,5 +152,7 @@ def test_a_renewal_that_another_worker_finished_first_is_not_repeated(
 
 
 def test_an_account_without_credentials_is_not_connected(worker: Worker) -> None:
+    worker.account_id = worker.connect_account()
+
     with pytest.raises(AccountNotConnected):
         worker.open().renew(AccessToken("any", datetime.now(UTC)))

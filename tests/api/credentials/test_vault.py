@@ -1,8 +1,8 @@
 """Secrets at rest, under a key of the real KMS protocol."""
 
 from contextlib import closing
-from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,18 +10,20 @@ from localdev.engine.aws_resources import aws_client
 from mailsync.credentials.vault import DATA_KEY_CACHE_S, SealedColumn, SealingContext, Vault
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import SealedSecret
-from tests.api.credentials.memory_store import MemoryStore
+from mailsync.store.credential_store import CredentialStore
+from tests.api.requests import Sql
 
 GRANT = SealingContext(SealedColumn.GRANT, "account-1")
 
 
 def test_a_sealed_secret_opens_in_another_process(
-    vault: Vault, kms: Any, key_arn: str, store: MemoryStore
+    vault: Vault, kms: Any, token_key_arn: str, store: CredentialStore
 ) -> None:
     sealed = vault.seal(GRANT, "grant \u4f60")
 
-    assert Vault(key_arn, store, kms).open(GRANT, sealed) == "grant \u4f60"
+    assert Vault(token_key_arn, store, kms).open(GRANT, sealed) == "grant \u4f60"
     assert b"grant" not in sealed.data
+    assert vault.seal(GRANT, "grant \u4f60") != sealed
 
 
 def test_a_secret_does_not_open_for_another_account(vault: Vault) -> None:
@@ -33,63 +35,64 @@ def test_a_secret_does_not_open_for_another_account(vault: Vault) -> None:
 
 @pytest.mark.parametrize("place", [0, 12, -1])
 def test_a_changed_secret_does_not_open(vault: Vault, place: int) -> None:
-    data = bytearray(vault.seal(GRANT, "grant").data)
+    sealed = vault.seal(GRANT, "grant")
+    data = bytearray(sealed.data)
     data[place] ^= 1
 
     with pytest.raises(AccessRevoked):
-        vault.open(GRANT, SealedSecret(1, bytes(data)))
+        vault.open(GRANT, SealedSecret(sealed.key_id, bytes(data)))
 
 
-def test_the_same_secret_never_looks_the_same(vault: Vault) -> None:
-    assert vault.seal(GRANT, "grant") != vault.seal(GRANT, "grant")
-
-
-def test_a_data_key_is_kept_for_ten_minutes(kms: Any, key_arn: str, store: MemoryStore) -> None:
+def test_a_data_key_is_kept_for_ten_minutes(
+    kms: Any, token_key_arn: str, store: CredentialStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [0.0]
-    sealed = Vault(key_arn, store, kms).seal(GRANT, "grant")
-    vault = Vault(key_arn, store, kms, clock=lambda: now[0])
-    vault.open(GRANT, sealed)
-    wrapped = store.keys.pop(1)
+    sealed = Vault(token_key_arn, store, kms).seal(GRANT, "grant")
+    vault = Vault(token_key_arn, store, kms, clock=lambda: now[0])
+    read = Mock(wraps=store.data_key)
+    monkeypatch.setattr(store, "data_key", read)
 
-    now[0] = DATA_KEY_CACHE_S - 1
-    assert vault.open(GRANT, sealed) == "grant"
-    now[0] = DATA_KEY_CACHE_S
-    with pytest.raises(KeyError):
-        vault.open(GRANT, sealed)
-    store.keys[1] = wrapped
-    assert vault.open(GRANT, sealed) == "grant"
+    for now[0], times in ((0.0, 1), (DATA_KEY_CACHE_S - 1, 1), (DATA_KEY_CACHE_S, 2)):
+        assert vault.open(GRANT, sealed) == "grant"
+        assert read.call_count == times
 
 
 def test_a_data_key_is_replaced_after_thirty_days_and_still_opens(
-    vault: Vault, kms: Any, key_arn: str, store: MemoryStore
+    vault: Vault, kms: Any, token_key_arn: str, store: CredentialStore, sql: Sql
 ) -> None:
     old = vault.seal(GRANT, "old")
-    store.age_keys(timedelta(days=31))
-    later = Vault(key_arn, store, kms)
+    sql("UPDATE mailsync.data_keys SET created_at = created_at - interval '31 days'")
+    later = Vault(token_key_arn, store, kms)
 
     new = later.seal(GRANT, "new")
 
-    assert (old.key_id, new.key_id) == (1, 2)
+    assert new.key_id > old.key_id
     assert later.open(GRANT, old) == "old"
-    assert later.seal(GRANT, "newer").key_id == 2
+    assert later.seal(GRANT, "newer").key_id == new.key_id
 
 
-def test_a_data_key_is_wrapped_for_one_purpose(vault: Vault, kms: Any, store: MemoryStore) -> None:
-    vault.seal(GRANT, "grant")
+def test_a_data_key_is_wrapped_for_one_purpose(
+    vault: Vault, kms: Any, store: CredentialStore
+) -> None:
+    wrapped = store.data_key(vault.seal(GRANT, "grant").key_id).wrapped
 
     with pytest.raises(kms.exceptions.InvalidCiphertextException):
-        kms.decrypt(CiphertextBlob=store.keys[1].wrapped, EncryptionContext={"purpose": "x"})
+        kms.decrypt(CiphertextBlob=wrapped, EncryptionContext={"purpose": "x"})
 
 
-def test_a_missing_key_is_a_wrong_setting(kms: Any, key_arn: str, store: MemoryStore) -> None:
-    vault = Vault(f"{key_arn[:-4]}0000", store, kms)
+def test_a_missing_key_is_a_wrong_setting(
+    kms: Any, token_key_arn: str, store: CredentialStore
+) -> None:
+    vault = Vault(f"{token_key_arn[:-4]}0000", store, kms)
 
     with pytest.raises(SettingMissing, match="TOKEN_KEY_ARN"):
         vault.seal(GRANT, "grant")
 
 
-def test_an_unreachable_key_service_is_worth_another_try(key_arn: str, store: MemoryStore) -> None:
+def test_an_unreachable_key_service_is_worth_another_try(
+    token_key_arn: str, store: CredentialStore
+) -> None:
     missing = aws_client("kms", "http://127.0.0.1:9")
 
     with closing(missing), pytest.raises(StoreUnavailable):
-        Vault(key_arn, store, missing).seal(GRANT, "grant")
+        Vault(token_key_arn, store, missing).seal(GRANT, "grant")

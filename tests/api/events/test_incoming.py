@@ -6,7 +6,7 @@ import pytest
 
 from mailsync.errors import StoreUnavailable
 from mailsync.events.incoming import EventReceiver
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId, Provider, RunId
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import Trigger
 from mailsync.settings import Settings
@@ -66,17 +66,12 @@ def test_an_event_that_comes_again_after_its_sync_starts_nothing(
 ) -> None:
     detail = {"accountId": account_id, "syncType": "full"}
     first = receive(receiver, SYNC, detail)
-    runs.fail(account_id, first_run(runs, account_id), "arn", "ExecutionDied", "It died.")
+    runs.fail(account_id, RunId(first["runId"]), "arn", "ExecutionDied", "It died.")
 
     again = receive(receiver, SYNC, detail)
 
     assert again == {"runId": first["runId"], "status": "failed"}
     assert len(workflows.started) == 1
-
-
-def first_run(runs: RunStore, account_id: AccountId) -> Any:
-    with runs._database.transaction() as tx:
-        return tx.run("find_open_run", account_id=account_id)[0][0]
 
 
 def test_a_self_test_has_the_id_of_its_event(
