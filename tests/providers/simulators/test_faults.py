@@ -79,17 +79,6 @@ def test_pages_can_be_forged(
         assert len(graph.get(forged["@odata.nextLink"]).json()["value"]) == 10
 
 
-def test_items_of_a_batch_can_fail_one_by_one(simulators: Simulators, graph: httpx.Client) -> None:
-    script(simulators, {"match": {"path": "/drafts"}, "fault": {"status": 429, "retry_after": 3}})
-    urls = ("/me/mailFolders/inbox", "/me/mailFolders/drafts")
-    requests = [{"id": url, "method": "GET", "url": url} for url in urls]
-
-    answers = graph.post("/$batch", json={"requests": requests}).json()["responses"]
-
-    assert {each["id"]: each["status"] for each in answers} == {urls[0]: 200, urls[1]: 429}
-    assert answers[1]["headers"]["Retry-After"] == "3"
-
-
 def test_an_unknown_fault_is_refused(simulators: Simulators) -> None:
     rules = [{"fault": {"page": "upside down"}}]
 

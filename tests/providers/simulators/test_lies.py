@@ -136,20 +136,6 @@ def test_an_earlier_answer_may_be_served_again(
         assert graph.get(path).json() != before
 
 
-def test_a_single_folder_may_refuse_its_children_and_a_message_its_existence(
-    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, ids: list[str]
-) -> None:
-    archive = mailbox.folders.find("archive").id
-    gone = {"status": 404, "code": "ErrorItemNotFound"}
-    script(simulators, {"match": {"path": f"{archive}/childFolders"}, "fault": {"status": 403}})
-    script(simulators, {"match": {"path": f"/messages/{ids[0]}"}, "fault": gone})
-
-    assert graph.get(f"/me/mailFolders/{archive}/childFolders").status_code == 403
-    assert graph.get("/me/mailFolders/inbox/childFolders").status_code == 200
-    assert error_of(graph.get(f"/me/messages/{ids[0]}")) == (404, "ErrorItemNotFound")
-    assert graph.get(f"/me/messages/{ids[0]}").status_code == 200
-
-
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_a_rule_may_concern_items_of_batches_alone(
     simulators: Simulators, graph: httpx.Client, status: int

@@ -53,7 +53,14 @@ def nasty(name: str) -> MailItem:
                 "received_at": datetime(2026, 5, 1, 3, 0, tzinfo=UTC),
             },
         ),
-        ("raw_latin_header", {"subject": "Reunión mañana", "body": "Hasta mañana"}),
+        (
+            "raw_latin_header",
+            {
+                "subject": "Reunión mañana",
+                "sender": Address("José", "jose@example.es"),
+                "body": "Hasta mañana",
+            },
+        ),
         (
             "unknown_charset",
             {
@@ -83,13 +90,6 @@ def test_broken_mail_is_read_as_what_was_meant(name: str, expected: dict[str, An
 
     found = {field: getattr(mail, field) for field in expected}
     assert {**found, **({"body": mail.body.strip()} if "body" in found else {})} == expected
-
-
-def test_raw_bytes_in_names_are_read_too() -> None:
-    sender = nasty("raw_latin_header").sender
-
-    assert sender is not None
-    assert sender.name == "José"
 
 
 def test_a_parameter_that_cannot_be_read_costs_no_message() -> None:
@@ -146,26 +146,6 @@ def test_addresses_are_read_as_mail_has_them(value: str, expected: list[tuple[st
 def test_a_list_of_addresses_costs_time_by_its_length(piece: str) -> None:
     """Quadratic, the first of these would take minutes."""
     assert parse_addresses(piece * 20_000) is not None
-
-
-@pytest.mark.parametrize("layout", ["mbox", "maildir", "folder of eml"])
-def test_all_layouts_load_every_message(tmp_path: Path, layout: str) -> None:
-    files = sorted(NASTY.glob("*.eml"))
-    source = tmp_path / "Mail"
-    if layout == "mbox":
-        source.write_bytes(b"".join(b"From x\n" + one.read_bytes() + b"\n" for one in files))
-    else:
-        folder = source / ("Work" if layout == "folder of eml" else ".Work/cur")
-        folder.mkdir(parents=True)
-        for number, one in enumerate(files):
-            suffix = ".eml" if layout == "folder of eml" else ":2,S"
-            (folder / f"{number}{suffix}").write_bytes(one.read_bytes())
-
-    loaded = load_mail(source)
-    items = list(loaded.items)
-
-    assert (len(items), loaded.problems) == (len(files), [])
-    assert {item.folder for item in items} == {() if layout == "mbox" else ("Work",)}
 
 
 def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:

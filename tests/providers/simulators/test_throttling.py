@@ -10,7 +10,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCIES, Latency
 from localdev.simulators.mailbox import Mailbox
-from tests.providers.simulators.graph_client import a_mail, error_of, graph_client
+from tests.providers.simulators.graph_client import graph_client
 
 
 @pytest.fixture
@@ -52,25 +52,6 @@ def test_other_apps_may_take_two_of_the_four(slow: Simulators, mailbox: Mailbox)
     assert statuses(slow, mailbox, 3) == [200] * 2 + [429]
 
 
-def test_a_refusal_says_when_to_come_back(
-    slow: Simulators, graph: httpx.Client, mailbox: Mailbox
-) -> None:
-    slow.service.set_behaviour(requests_in_flight=0, retry_after_s=2.128)
-
-    refused = graph.get("/me")
-
-    assert error_of(refused) == (429, "ApplicationThrottled")
-    assert refused.headers["Retry-After"] == "2.128"
-
-
-def test_mailboxes_do_not_throttle_each_other(slow: Simulators, mailbox: Mailbox) -> None:
-    other = slow.add_mailbox("other@example.com")
-    with ThreadPoolExecutor(2) as pool:
-        both = pool.map(lambda one: statuses(slow, one, 4), (mailbox, other))
-
-        assert list(both) == [[200] * 4] * 2
-
-
 def test_the_window_counts_refused_requests_too(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
@@ -92,33 +73,6 @@ def test_a_batch_of_twenty_runs_four_at_a_time(
     in_flight = [record.in_flight for record in slow.service.log.records()]
     assert len(in_flight) == 20
     assert max(in_flight) <= 3
-
-
-def test_a_batch_beside_other_requests_has_refused_items(
-    slow: Simulators, graph: httpx.Client, mailbox: Mailbox
-) -> None:
-    slow.service.set_behaviour(requests_in_flight=2)
-
-    response = graph.post("/$batch", json=batch_of(*["/me"] * 4))
-
-    refused = [each for each in response.json()["responses"] if each["status"] == 429]
-    assert response.status_code == 200
-    assert refused
-    assert {each["headers"]["Retry-After"] for each in refused} == {"1"}
-
-
-def test_prefer_counts_per_item_only(graph: httpx.Client, mailbox: Mailbox) -> None:
-    message_id = mailbox.deliver(a_mail())
-    url = f"/me/messages/{message_id}?$select=id"
-    prefer = {"headers": {"Prefer": 'IdType="ImmutableId"'}}
-
-    plain, immutable = (
-        graph.post("/$batch", json=batch).json()["responses"][0]["body"]["id"]
-        for batch in (batch_of(url), batch_of(url, **prefer))
-    )
-
-    assert plain == mailbox.message(message_id).default_id
-    assert immutable == message_id
 
 
 TWICE = {"requests": [{"id": "1", "method": "GET", "url": "/me"}] * 2}
