@@ -1,6 +1,5 @@
 """Folders: hidden with their mail, kept with their choice and their cursor, dropped at the end."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +13,7 @@ from mailsync.decisions.verify import (
     ListingContradictionKind,
     folders_due_for_id_comparison,
 )
-from mailsync.errors import FolderGone, LeaseLost
+from mailsync.errors import FolderGone
 from mailsync.model import (
     IdListing,
     RemoteEntry,
@@ -306,31 +305,3 @@ def test_readings_of_the_tree_are_dated(is_thorough: bool, mirror: Mirror) -> No
     mirror.folders.save_tree_reading(mirror.run, is_thorough=is_thorough)
 
     assert mirror.one(READINGS) == [True, is_thorough or None]
-
-
-def test_without_the_lease_no_folder_is_written(mirror: Mirror) -> None:
-    late = replace(mirror.run, lease_epoch=mirror.run.lease_epoch - 1)
-    store, ids = mirror.folders, [mirror.first]
-    writes: tuple[Callable[[], object], ...] = (
-        lambda: store.save(late, [a_remote_folder("F3")], ids),
-        lambda: store.save_remote_counts(late, [a_remote_folder("F1", total=9)]),
-        lambda: store.save_tree_reading(late, is_thorough=True),
-        lambda: store.drop_gone(late, [F1]),
-        lambda: store.restart_full_sync(late, mirror.first),
-        lambda: store.restart_full_syncs(late, ids),
-        lambda: store.retry_failed_feeds(late),
-        lambda: store.save_page_size(late, mirror.first, 1),
-        lambda: store.recount(late),
-        lambda: store.mark_verified(late, ids),
-        lambda: store.mark_compared(late, mirror.first, IdListing(()), []),
-        lambda: store.compare_soon(late, ids),
-        lambda: store.compare_later(late, ids),
-        lambda: store.save_offsets(late, {mirror.first: (1, 1)}),
-    )
-    before = mirror.rows("SELECT f.*, c.* FROM mailsync.email_folders f, mailsync.folder_cursors c")
-
-    for write in writes:
-        with pytest.raises(LeaseLost):
-            write()
-    after = mirror.rows("SELECT f.*, c.* FROM mailsync.email_folders f, mailsync.folder_cursors c")
-    assert after == before
