@@ -6,11 +6,10 @@ from mailsync.errors import LeaseLost
 from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
 from mailsync.store.backlog_store import Backlog, BacklogStore
 from mailsync.store.connection import Database
-from mailsync.store.lease_store import LeaseStore
 from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one
-from tests.support.builders import complete_verified, connect_account
+from tests.support.builders import begin_run, complete_verified, connect_account
 from tests.support.emf import counting, emitted
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
@@ -100,11 +99,7 @@ def test_an_outcome_is_counted_once_however_often_it_is_told(
     with counting(monkeypatch):
         for _ in range(2):
             runs.fail(run.account_id, run.run_id, "arn-1", "ProviderRejected", "said so")
-        epoch = LeaseStore(database).begin(
-            run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "test"
-        )
-        assert epoch is not None
-        second = RunRef(run.account_id, RunId("run-2"), epoch)
+        second = begin_run(database, run.account_id, "run-2", "arn-2")
         complete_verified(database, second)
         runs.complete(second)
 
@@ -123,7 +118,7 @@ def test_a_run_that_lost_its_lease_to_another_is_counted_by_that_name(
 ) -> None:
     one(database, EXPIRE)
     with counting(monkeypatch):
-        LeaseStore(database).begin(run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "test")
+        begin_run(database, run.account_id, "run-2", "arn-2")
         with pytest.raises(LeaseLost):
             runs.complete(run)
 

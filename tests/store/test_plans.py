@@ -6,15 +6,15 @@ without its account, which no index begins without.
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from mailsync.store.connection import Database
+from mailsync.settings import Settings
+from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.statements import statements
-from tests.store.rows import one, rows
-
-pytestmark = pytest.mark.new_database  # what it measures depends on statistics
+from tests.store.rows import one, plan_nodes, rows
 
 OTHERS, IN_THEIR_FOLDERS, IN_OURS = 500, 5, 2000
 FILL = (
@@ -50,15 +50,23 @@ GIVEN = {
 }
 
 
-@pytest.fixture
-def ours(database: Database) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def ours(shared_database: Database) -> dict[str, Any]:
     """An account of much mail among others of little, and one of its folders."""
     for statement in FILL:
-        rows(database, statement)
-    account_id, folder_id = one(
-        database, "SELECT account_id::text, id FROM mailsync.email_folders ORDER BY id LIMIT 1"
-    )
+        rows(shared_database, statement)
+    first = "SELECT account_id::text, id FROM mailsync.email_folders ORDER BY id LIMIT 1"
+    account_id, folder_id = one(shared_database, first)
     return {"account_id": account_id, "folder_id": folder_id}
+
+
+@pytest.fixture
+def connection(shared_url: str) -> Iterator[Connection]:
+    """What is done over it, is undone."""
+    with closing(connect(Settings({"DATABASE_URL": shared_url}))) as connection:
+        connection.run("BEGIN")
+        yield connection
+        connection.run("ROLLBACK")
 
 
 @pytest.mark.parametrize(
@@ -76,25 +84,18 @@ def ours(database: Database) -> dict[str, Any]:
     ],
 )
 def test_mail_is_found_by_its_account_and_hardly_any_is_read_in_vain(
-    statement: str, ours: dict[str, Any], database: Database
+    statement: str, ours: dict[str, Any], connection: Connection
 ) -> None:
     values = {**ours, **GIVEN, "ids": json.dumps([ours["folder_id"]])}
     values["account_ids"] = json.dumps([ours["account_id"]])
     sql = statements()[statement]
     named = {name: each for name, each in values.items() if f":{name}" in sql}
-    with database.transaction() as tx:
-        ((plan,),) = tx._connection.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **named)
+    [[[plan]]] = connection.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **named)
 
-    scans = [each for each in nodes(plan[0]["Plan"]) if "Scan" in each["Node Type"]]
+    scans = [each for each in plan_nodes(plan["Plan"]) if "Scan" in each["Node Type"]]
     of_mail = [each for each in scans if each.get("Relation Name") == "emails"]
     assert of_mail
     for scan in of_mail:
-        parts = [*nodes(scan)]
+        parts = [*plan_nodes(scan)]
         assert any("account_id" in each.get("Index Cond", "") for each in parts), plan
         assert sum(each.get("Rows Removed by Filter", 0) for each in parts) < 10, plan
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for each in plan.get("Plans", ()):
-        yield from nodes(each)
