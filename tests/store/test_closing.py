@@ -8,7 +8,7 @@ import pytest
 from handlers.close_run import handler
 from handlers.mark_complete import handler as mark_complete
 from mailsync.errors import VerificationFailed
-from mailsync.model import RunId, RunRef
+from mailsync.model import RunRef
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, open_database
 from mailsync.store.lease_store import LeaseStore
@@ -54,16 +54,6 @@ def test_the_run_is_closed_and_what_a_person_stopped_does_not_start_at_once(
     assert one(database, ACCOUNT) == [None, "failed", name, 1, due]
     assert not close(run, status)
     assert one(database, ACCOUNT)[3] == 1
-
-
-def test_a_run_that_has_its_outcome_keeps_it(
-    run: RunRef, runs: RunStore, database: Database
-) -> None:
-    runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
-
-    assert not close(run, "FAILED")
-    assert one(database, "SELECT error FROM mailsync.sync_runs") == ["AccessRevoked"]
-    assert runs.open_run_account(RunId("never")) is None
 
 
 def test_a_run_that_knows_no_folder_is_not_completed(run: RunRef, database: Database) -> None:

@@ -102,7 +102,8 @@ def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
         claimed = list(
             QueueStore(database).claim_due(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
         )
-        first_time = [each for each in claimed if each in set(waiting)]
+        left = set(waiting)
+        first_time = [each for each in claimed if each in left]
         assert first_time == waiting[: len(first_time)] == claimed[: len(first_time)]
         waiting = waiting[len(first_time) :]
         ticks.append(len(first_time))

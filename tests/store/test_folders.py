@@ -24,7 +24,6 @@ from mailsync.model import (
     Upsert,
 )
 from tests.store.conftest import Mirror
-from tests.store.rows import emails
 from tests.support.builders import a_message, a_remote_folder
 
 F1 = RemoteId("F1")
@@ -52,23 +51,6 @@ def count_of(mirror: Mirror) -> FolderCount:
     return mirror.folders.recount(mirror.run)[mirror.first].count
 
 
-def test_a_folder_that_is_gone_is_hidden_with_its_mail_and_nothing_is_deleted(
-    mirror: Mirror,
-) -> None:
-    mirror.fill(mirror.first, 2)
-    mirror.fill(mirror.second, 1)
-
-    hide_first(mirror)
-
-    assert known(mirror).keys() == {"F2"}
-    assert mirror.folders.recount(mirror.run).keys() == {mirror.second}
-    assert emails(mirror.database) == {
-        "F1-0000": ("F1", True),
-        "F1-0001": ("F1", True),
-        "F2-0000": ("F2", False),
-    }
-
-
 def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_once(
     mirror: Mirror,
 ) -> None:
@@ -94,15 +76,6 @@ def test_a_folder_that_is_renamed_is_compared_no_sooner_for_it(mirror: Mirror) -
 
     assert dict(map(tuple, mirror.rows(COMPARED)))["F1"]
     assert known(mirror)["F1"].display_name == "Renamed"
-
-
-def test_the_provider_is_asked_about_a_hidden_folder_again_after_two_hours(mirror: Mirror) -> None:
-    hide_first(mirror)
-    assert asked_about(mirror) == []
-    mirror.let_time_pass(1.9)
-    assert asked_about(mirror) == []
-    mirror.let_time_pass(0.2)
-    assert asked_about(mirror) == ["F1"]
 
 
 @pytest.mark.parametrize(

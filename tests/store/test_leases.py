@@ -14,7 +14,7 @@ from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
 from tests.store.conftest import Mirror
 from tests.store.rows import one, rows
-from tests.support.builders import complete_verified, connect_account
+from tests.support.builders import connect_account
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
 
@@ -89,16 +89,6 @@ def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(mirror: 
     assert not mirror.runs.complete(mirror.run)
     account = AccountStore(mirror.database).account(mirror.run.account_id)
     assert not account.initial_sync_completed
-
-
-def test_a_run_is_completed_once_though_it_is_asked_twice(
-    runs: RunStore, run: RunRef, database: Database
-) -> None:
-    """The function may die between its commit and its answer."""
-    complete_verified(database, run)
-    assert runs.complete(run)
-
-    assert one(database, "SELECT count(*) FROM mailsync.outbox") == [1]
 
 
 def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_tried_at_once(

@@ -10,7 +10,6 @@ from mailsync.model import (
     RemoteId,
     RemovedMessage,
     SealedSecret,
-    Unreadable,
     Upsert,
     WrittenRowCounts,
 )
@@ -133,12 +132,3 @@ def test_what_postgres_cannot_hold_is_replaced_and_the_rest_kept(mirror: Mirror)
     mirror.apply(mirror.first, Upsert(a_message("m1", subject="a\0b\ud83dc😀")))
 
     assert mirror.one("SELECT subject FROM mailsync.emails") == ["ab�c😀"]
-
-
-def test_an_unreadable_message_is_named_and_forgotten_when_it_can_be_read(mirror: Mirror) -> None:
-    folder_id = mirror.first
-    mirror.apply(folder_id, Unreadable(RemoteId("m1"), "corrupt", "no body"))
-    assert mirror.quarantine.ids(mirror.run, folder_id) == {"m1"}
-
-    mirror.apply(folder_id, Upsert(a_message("m1")))
-    assert mirror.quarantine.ids(mirror.run, folder_id) == frozenset()

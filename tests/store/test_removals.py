@@ -218,22 +218,8 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     mirror.folders.recount(mirror.run)
     mirror.let_time_pass(2.1)
 
-    assert mirror.removals.begin(mirror.run).is_suspicious == is_suspicious
+    removal = mirror.removals.begin(mirror.run)
+    assert removal.is_suspicious == is_suspicious
+    assert (removal.hidden, removal.gone, removal.folders) == (first, first, 1)
     assert (due(mirror) == ()) == is_suspicious
     assert say_gone(mirror, gone) == (0 if is_suspicious else first)
-
-
-def test_a_removal_says_how_much_is_going_and_from_when_on(mirror: Mirror) -> None:
-    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
-    mirror.fill(mirror.second, 3)
-    mirror.folders.save(mirror.run, [], [mirror.first])
-    hidden = mirror.removals.begin(mirror.run)
-    assert (hidden.hidden, hidden.gone, hidden.folders) == (len(gone), 0, 1)
-    assert (hidden.gone_since, hidden.deletion_due_at) == (None, None)
-
-    say_gone(mirror, gone)
-
-    found = mirror.removals.begin(mirror.run)
-    assert (found.hidden, found.gone, found.stored) == (len(gone), len(gone), len(gone) + 3)
-    assert found.gone_since is not None
-    assert found.deletion_due_at == found.gone_since + SUSPICIOUS_CONFIRMATION_DELAY

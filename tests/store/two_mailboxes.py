@@ -1,10 +1,10 @@
 """Ann's and Bo's mailboxes in one database; each row that a reader may see says whose it is."""
 
-from mailsync.model import Upsert
+from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
+from mailsync.model import IdListing, RemoteId, Unreadable, Upsert
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
-from tests.store.rows import rows
 from tests.support.builders import (
     a_message,
     a_page,
@@ -43,15 +43,7 @@ def _fill(database: Database, user: str) -> None:
         a_message(each, subject=user, body_html=user, internet_message_id=f"<{each}@example.org>")
         for each in ("m1", "m2")
     ]
-    page = a_page(*map(Upsert, messages))
+    page = a_page(*map(Upsert, messages), Unreadable(RemoteId("m3"), "too_large", user))
     MailStore(database).apply_page(run, a_page_write(folder, page))
-    rows(
-        database,
-        "INSERT INTO mailsync.email_quarantine (account_id, message_id, folder_id, cause, detail)"
-        f" VALUES ('{account_id}', 'm3', {folder.ref.id}, 'too_large', '{user}')",
-    )
-    rows(
-        database,
-        "INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)"
-        f" VALUES ('{account_id}', {folder.ref.id}, '{user}', 'missing')",
-    )
+    left = [ListingContradiction(RemoteId(user), ListingContradictionKind.MISSING)]
+    folders.mark_compared(run, folder.ref.id, IdListing(()), left)

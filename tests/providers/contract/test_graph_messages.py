@@ -48,18 +48,23 @@ FULL: dict[str, Any] = {
 
 
 def test_a_message_is_read_whole() -> None:
-    change = read_change(FULL)
-
-    assert isinstance(change, Upsert)
-    message = change.message
-    assert (message.subject, message.kind) == ("Hi", "eventMessageRequest")
-    assert message.sender == Address("Ann", "ann@example.org")
-    assert message.to == (Address("Ann", "ann@example.org"),)
-    assert (message.body_html, message.body_text) == ("<p>Hi</p>", None)
-    assert (message.is_read, message.is_flagged, message.importance) == (True, True, "high")
-    assert message.categories == ("Red",)
-    assert message.received_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert message.version == 'W/"1"'
+    assert read_change(FULL) == Upsert(
+        Message(
+            remote_id=RemoteId("m1"),
+            folder_remote_id=RemoteId("F1"),
+            kind="eventMessageRequest",
+            subject="Hi",
+            sender=Address("Ann", "ann@example.org"),
+            to=(Address("Ann", "ann@example.org"),),
+            body_html="<p>Hi</p>",
+            is_read=True,
+            is_flagged=True,
+            importance="high",
+            categories=("Red",),
+            received_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            version='W/"1"',
+        )
+    )
 
 
 def test_a_body_may_be_text() -> None:

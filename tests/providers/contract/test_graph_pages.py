@@ -363,14 +363,6 @@ def test_an_answer_beyond_the_limit_asks_for_a_smaller_page_and_passes_as_the_on
     assert len(graph.mailbox.fetch_page(INBOX, None, limit=1).changes) == 1
 
 
-def test_a_throttled_request_tells_the_pause(graph: ScriptedGraph) -> None:
-    graph.answers = [refusal(429, "ApplicationThrottled", Retry_After="2.128")]
-
-    with pytest.raises(ProviderThrottled) as caught:
-        graph.mailbox.fetch_page(INBOX, None, limit=5)
-    assert caught.value.retry_after_s == 2.128
-
-
 def test_a_bad_request_without_a_stored_link_is_our_own_fault(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(400, "ErrorInvalidUrlQuery")]
 

@@ -95,20 +95,3 @@ def test_the_log_shows_the_requests(simulators: Simulators, graph: httpx.Client)
     assert all("ImmutableId" in each["prefer"] for each in logged)
     control(simulators, "DELETE", "requests")
     assert control(simulators, "GET", "requests").json() == []
-
-
-def test_the_back_door_changes_mailboxes_and_shows_them(
-    simulators: Simulators, mailbox: Mailbox
-) -> None:
-    def act(action: str, **arguments: Any) -> Any:
-        fields = {"mailbox": mailbox.address, **arguments}
-        return control(simulators, "POST", action, **fields).json()
-
-    message_id = act("deliver", subject="By the back door")["id"]
-    act("mark-read", id=message_id)
-    act("move", id=message_id, destination="archive")
-
-    query = f"messages?mailbox={mailbox.address}&folder=archive"
-    stored = control(simulators, "GET", query).json()
-    assert [(each["immutable_id"], each["is_read"]) for each in stored] == [(message_id, True)]
-    assert act("move", id="AAMk404", destination="archive")["error"] == "MessageNotFound"

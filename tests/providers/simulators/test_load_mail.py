@@ -1,7 +1,6 @@
 """Real mail is broken in many ways; all of it is loaded, and what is not is named."""
 
 import os
-import random
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from localdev.mail.addresses import parse_addresses
 from localdev.mail.generate import generate_mail
@@ -20,7 +21,7 @@ from localdev.simulators.message import properties_of
 
 NASTY = Path(__file__).parent / "mail"
 SEPARATOR = b"From a@example.com Fri May  1 12:00:00 2026\n"
-# What a fuzzed message gets put into it, among changed, cut and doubled bytes.
+# What a spoilt message has among the lines of others and random bytes.
 FRAGMENTS = (
     b"\xff",
     b"\x00",
@@ -142,12 +143,6 @@ def test_addresses_are_read_as_mail_has_them(value: str, expected: list[tuple[st
     assert [(each.name, each.address) for each in parse_addresses(value)] == expected
 
 
-@pytest.mark.parametrize("piece", ['\\"', "(", "<", "=?", "a,"])
-def test_a_list_of_addresses_costs_time_by_its_length(piece: str) -> None:
-    """Quadratic, the first of these would take minutes."""
-    assert parse_addresses(piece * 20_000) is not None
-
-
 def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:
     good = (NASTY / "html_and_text.eml").read_bytes()
     (tmp_path / "Work" / "Old").mkdir(parents=True)
@@ -219,33 +214,27 @@ def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: ht
     assert len(listed) == stored == len(list(NASTY.glob("*.eml")))
 
 
-def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(tmp_path: Path) -> None:
-    chance = random.Random(1)
-    samples = [each.read_bytes() for each in sorted(NASTY.glob("*.eml"))]
-    for number in range(400):
-        content = b"".join(SEPARATOR + chance.choice(samples) for _ in range(1 + number % 3))
-        path = tmp_path / ("x.eml" if number % 5 == 0 else "x.mbox")
-        path.write_bytes(spoilt(chance, content))
-
-        loaded = load_mail(path)
-        items = list(loaded.items)
-
-        assert items or loaded.problems
-        for item in items:
-            assert orjson.dumps([properties_of(item), item.body])
-        assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
+LINES = [
+    line for each in sorted(NASTY.glob("*.eml")) for line in each.read_bytes().splitlines(True)
+]
+SPOILT = st.sampled_from([SEPARATOR, *LINES]) | st.sampled_from(FRAGMENTS) | st.binary(max_size=9)
 
 
-def spoilt(chance: random.Random, content: bytes) -> bytes:
-    """With some bytes changed, cut out, doubled or put in."""
-    for _ in range(chance.choice((1, 2, 5, 20))):
-        at = chance.randrange(len(content) + 1)
-        until = at + chance.choice((1, 5, 100))
-        piece = content[at:until]
-        kind = chance.randrange(4)
-        middle = [bytes([chance.randrange(256)]), b"", piece * 2, chance.choice(FRAGMENTS)][kind]
-        content = content[:at] + middle + content[until:]
-    return content
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(st.lists(SPOILT, max_size=40).map(b"".join), st.sampled_from(["x.eml", "x.mbox"]))
+def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+
+    loaded = load_mail(path)
+    items = list(loaded.items)
+
+    assert items or loaded.problems
+    for item in items:
+        assert orjson.dumps([properties_of(item), item.body])
+    assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
 
 
 def test_generated_mail_is_the_same_for_the_same_seed() -> None:
@@ -254,13 +243,3 @@ def test_generated_mail_is_the_same_for_the_same_seed() -> None:
     )
 
     assert first == again != other
-
-
-def test_generated_mail_has_a_folder_name_twice_and_many_scripts() -> None:
-    items = list(generate_mail(600, owner="ada@example.com"))
-
-    reports = {item.folder for item in items if item.folder[-1:] == ("Reports",)}
-    assert len(reports) == 2
-    subjects = "".join(item.subject for item in items)
-    assert all(letter in subjects for letter in "会تס🎉")
-    assert len({item.conversation for item in items}) < len(items)

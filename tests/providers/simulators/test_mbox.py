@@ -155,26 +155,3 @@ def test_what_stands_before_the_first_message_is_named(tmp_path: Path) -> None:
     assert [each.subject for each in items] == ["first"]
     assert [each.source for each in problems] == ["box (bytes 0 to 6)"]
     assert oddities == []
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"\n\n", id="blank"),
-        pytest.param(b"A text.\n\nFrom here on it is still one.\n", id="text"),
-        pytest.param(SENTENCE, id="text that begins with From"),
-        pytest.param(bytes(range(256)) * 40, id="binary"),
-    ],
-)
-def test_what_is_no_mail_is_named_once(tmp_path: Path, content: bytes) -> None:
-    items, problems, oddities = loaded(tmp_path, content)
-
-    assert (items, len(problems), oddities) == ([], 1, [])
-
-
-def test_a_file_may_be_a_single_message(tmp_path: Path) -> None:
-    items, problems, oddities = loaded(tmp_path, FIRST + b"text\n")
-
-    assert [each.subject for each in items] == ["first"]
-    assert problems == oddities == []

@@ -29,31 +29,14 @@ def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
         mailbox.delete_permanently(message_id)
 
 
-@pytest.mark.parametrize(
-    ("bearer", "sentence"),
-    [
-        ("", "Access token is empty."),
-        ("garbage", "IDX14100: JWT is not well formed, there are no dots (.)."),
-        ("a.b.c", "Invalid access token: its signature could not be validated."),
-    ],
-)
-def test_a_bad_token_is_answered_with_401(
-    simulators: Simulators, bearer: str, sentence: str
-) -> None:
-    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-
-    refused = httpx.get(f"{simulators.graph_url}/me", headers=headers)
-
-    assert error_of(refused) == (401, "InvalidAuthenticationToken")
-    assert refused.json()["error"]["message"] == sentence
-
-
-def test_an_expired_token_and_a_foreign_mailbox_are_refused(
+def test_bad_and_expired_tokens_and_foreign_mailboxes_are_refused(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
     other = simulators.add_mailbox("grace@example.com")
-    stale = {"Authorization": f"Bearer {simulators.access_token(mailbox, lifetime_s=-1)}"}
+    expired = simulators.access_token(mailbox, lifetime_s=-1)
 
-    assert error_of(graph.get("/me", headers=stale)) == (401, "InvalidAuthenticationToken")
+    for token in ("garbage", "a.b.c", expired):
+        refused = graph.get("/me", headers={"Authorization": f"Bearer {token}"})
+        assert error_of(refused) == (401, "InvalidAuthenticationToken")
     foreign = graph.get(f"/users/{other.address}/mailFolders/inbox")
     assert error_of(foreign) == (403, "ErrorAccessDenied")

@@ -47,24 +47,6 @@ def subscribe(graph: httpx.Client, subscriber: Subscriber, **changes: Any) -> Js
     return created
 
 
-def test_arriving_reading_and_deleting_are_notified_and_another_mailbox_is_not(
-    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
-) -> None:
-    created = subscribe(graph, subscriber)
-
-    simulators.add_mailbox("other@example.com").deliver(a_mail())
-    message_id = mailbox.deliver(a_mail())
-    mailbox.update(message_id, isRead=True)
-    mailbox.purge(message_id)
-
-    assert subscriber.receives(3)
-    assert [each["changeType"] for each in subscriber.items] == ["created", "updated", "deleted"]
-    assert subscriber.handshakes == 2
-    item = subscriber.items[0]
-    assert (item["subscriptionId"], item["clientState"]) == (created["id"], SECRET)
-    assert item["resourceData"]["id"] == message_id
-
-
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -85,17 +67,6 @@ def test_what_the_service_refuses_is_refused(
     response = graph.post("/subscriptions", json=wanted(subscriber, **changes))
 
     assert error_of(response) == (400, code)
-
-
-def test_a_deleted_one_is_gone_and_that_of_another_person_never_was(
-    simulators: Simulators, graph: httpx.Client, subscriber: Subscriber
-) -> None:
-    path = f"/subscriptions/{subscribe(graph, subscriber)['id']}"
-    with graph_client(simulators, simulators.add_mailbox("bob@example.com")) as bob:
-        assert error_of(bob.delete(path)) == (404, "ResourceNotFound")
-
-    assert graph.delete(path).status_code == 204
-    assert error_of(graph.get(path)) == (404, "ResourceNotFound")
 
 
 def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret(
@@ -129,21 +100,6 @@ def test_a_list_can_be_neither_filtered_nor_read_without_the_right_to_read_mail(
     simulators.service.set_behaviour(app_roles=["User.Read.All"])
     with app_client(simulators) as app:
         assert error_of(app.get("/subscriptions")) == (403, "ErrorAccessDenied")
-
-
-def test_what_is_refused_is_sent_again(
-    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
-) -> None:
-    simulators.service.set_behaviour(notification_retry_s=0.05)
-    subscribe(graph, subscriber)
-    subscriber.statuses.extend([503, 429])
-
-    mailbox.deliver(a_mail())
-
-    assert subscriber.receives(1)
-    simulators.notifier.deliver_pending()  # an attempt is noted after its response
-    sent = [each for each in simulators.notifier.deliveries if each["url"] == subscriber.url]
-    assert [each["status"] for each in sent] == [503, 429, 202]
 
 
 def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
