@@ -98,3 +98,5 @@ def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mir
 
     assert compared.quarantine.ids(compared.run, compared.first) == frozenset()
     assert compared.quarantine.ids(compared.run, compared.second) == {"odder"}
+    compared.apply(compared.second, RemovedMessage(RemoteId("odder")))
+    assert compared.quarantine.ids(compared.run, compared.second) == frozenset()

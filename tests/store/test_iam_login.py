@@ -4,7 +4,6 @@ import datetime
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -53,12 +52,16 @@ def test_each_connection_shows_a_token_of_its_own(
     settings = Settings({"DATABASE_URL": url, "DATABASE_AUTH": "iam"})
     with closing(Database(settings, known={"who": "SELECT current_user"})) as database:
         for now in (NOON, NOON + datetime.timedelta(hours=1)):
-            clock = partial(lambda now, *_, **__: now, now)
-            monkeypatch.setattr(botocore.auth, "get_current_datetime", clock)
+            set_clock(monkeypatch, now)
             accept_token(cluster, port)
             cluster.run(END_SESSIONS)
             with database.transaction() as tx:
                 assert tx.run("who") == [["me"]]
+
+
+def set_clock(patch: pytest.MonkeyPatch, now: datetime.datetime) -> None:
+    """What time it is for those who sign."""
+    patch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: now)
 
 
 def accept_token(cluster: Cluster, port: int | None) -> None:

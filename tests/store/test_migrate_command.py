@@ -19,27 +19,23 @@ from tests.store.cluster import PASSWORD, Cluster
 from tests.support.paths import ROOT
 
 EVERY = ", ".join(each.version for each in migrations())
+Ran = Callable[..., tuple[int, str]]
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = 'mailsync'"
-
-
-class Ran:
-    """One run of the command with these settings in its environment."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
-        self._patch, self._capture = patch, capture
-
-    def __call__(self, *arguments: str, **settings: str) -> tuple[int, str]:
-        for name, value in settings.items():
-            self._patch.setenv(name, value)
-        load_settings.cache_clear()
-        code = command.main(list(arguments))
-        output = self._capture.readouterr()
-        return code, (output.err if code else output.out).strip()
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ran]:
-    yield Ran(monkeypatch, capsys)
+    """One run of the command with these settings in its environment."""
+
+    def run(*arguments: str, **settings: str) -> tuple[int, str]:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        load_settings.cache_clear()
+        code = command.main(list(arguments))
+        output = capsys.readouterr()
+        return code, (output.err if code else output.out).strip()
+
+    yield run
     load_settings.cache_clear()
 
 

@@ -76,14 +76,6 @@ def test_the_version_before_works_on_a_newer_database_and_leaves_it_alone(
         require_usable(database)
 
 
-def test_code_that_needs_a_missing_migration_says_so(empty_settings: Settings) -> None:
-    with (
-        closing(Database(empty_settings)) as database,
-        pytest.raises(SchemaOutdated, match="migrate-database"),
-    ):
-        require_usable(database)
-
-
 def test_the_lock_is_free_although_the_servers_session_lives_on(
     empty_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,24 +58,14 @@ def test_bodies_can_be_empty_html_or_half(simulators: Simulators, graph: httpx.C
         half.json()
 
 
-@pytest.mark.parametrize(
-    ("page", "expected"),
-    [("empty", (0, True)), ("same link", (10, True)), ("no link", (10, False))],
-)
-def test_pages_can_be_forged(
-    simulators: Simulators,
-    graph: httpx.Client,
-    mailbox: Mailbox,
-    page: str,
-    expected: tuple[int, bool],
-) -> None:
+def test_pages_can_be_forged(simulators: Simulators, graph: httpx.Client, mailbox: Mailbox) -> None:
     mailbox.load(a_mail(minutes=minute) for minute in range(11))
-    script(simulators, {"fault": {"page": page}})
+    for page, number in (("empty", 0), ("same link", 10)):
+        script(simulators, {"fault": {"page": page}})
 
-    forged = graph.get(INBOX_DELTA).json()
+        forged = graph.get(INBOX_DELTA).json()
 
-    assert (len(forged["value"]), "@odata.nextLink" in forged) == expected
-    if expected[1]:
+        assert len(forged["value"]) == number
         assert len(graph.get(forged["@odata.nextLink"]).json()["value"]) == 10
 
 

@@ -136,12 +136,11 @@ def test_an_earlier_answer_may_be_served_again(
         assert graph.get(path).json() != before
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_a_rule_may_concern_items_of_batches_alone(
-    simulators: Simulators, graph: httpx.Client, status: int
+    simulators: Simulators, graph: httpx.Client
 ) -> None:
     match = {"in_batch": True, "path": "/drafts"}
-    script(simulators, {"match": match, "fault": {"status": status}})
+    script(simulators, {"match": match, "fault": {"status": 403}})
     urls = ("/me/mailFolders/inbox", "/me/mailFolders/drafts")
     requests = [{"id": url, "method": "GET", "url": url} for url in urls]
 
@@ -149,7 +148,7 @@ def test_a_rule_may_concern_items_of_batches_alone(
     answers = graph.post("/$batch", json={"requests": requests}).json()["responses"]
 
     assert alone.status_code == 200
-    assert {each["id"]: each["status"] for each in answers} == {urls[0]: 200, urls[1]: status}
+    assert {each["id"]: each["status"] for each in answers} == {urls[0]: 200, urls[1]: 403}
 
 
 def test_a_national_cloud_has_no_delta(simulators: Simulators, graph: httpx.Client) -> None:

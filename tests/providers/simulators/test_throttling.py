@@ -41,15 +41,14 @@ def batch_of(*urls: str, **more: object) -> dict[str, object]:
     return {"requests": requests}
 
 
-def test_four_connections_pass_and_the_fifth_is_refused(slow: Simulators, mailbox: Mailbox) -> None:
-    assert statuses(slow, mailbox, 4) == [200] * 4
-    assert statuses(slow, mailbox, 6) == [200] * 4 + [429] * 2
+@pytest.mark.parametrize(("limit", "width"), [(4, 4), (4, 6), (2, 3)])
+def test_so_many_connections_pass_and_the_next_ones_are_refused(
+    limit: int, width: int, slow: Simulators, mailbox: Mailbox
+) -> None:
+    """Four, or two where other apps take the rest."""
+    slow.service.set_behaviour(requests_in_flight=limit)
 
-
-def test_other_apps_may_take_two_of_the_four(slow: Simulators, mailbox: Mailbox) -> None:
-    slow.service.set_behaviour(requests_in_flight=2)
-
-    assert statuses(slow, mailbox, 3) == [200] * 2 + [429]
+    assert statuses(slow, mailbox, width) == [200] * limit + [429] * (width - limit)
 
 
 def test_the_window_counts_refused_requests_too(
