@@ -50,7 +50,7 @@ def test_the_mailbox_that_is_due_longest_counts_and_paused_ones_do_not(
 
 
 def test_a_claim_does_not_hide_that_nobody_looks_at_a_mailbox(
-    backlog: BacklogStore, runs: RunStore, account_id: AccountId, database: Database
+    backlog: BacklogStore, account_id: AccountId, database: Database
 ) -> None:
     """So it is when batches are lost: the queue alone would show it as put off, again and again."""
     one(database, OVERDUE.format(1_900, "active", account_id))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.verify import FolderCount, ListingContradiction, ListingContradictionKind
+from mailsync.decisions.verify import FolderCount
 from mailsync.model import (
     FolderId,
     IdListing,
@@ -102,18 +102,9 @@ def quarantined(mirror: Mirror) -> None:
     mirror.apply(mirror.first, Unreadable(RemoteId("odd"), "corrupt", ""))
 
 
-def contradicted(mirror: Mirror) -> None:
-    left = [ListingContradiction(RemoteId("m"), ListingContradictionKind.MISSING)]
-    mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)
-
-
 def feed_failed(mirror: Mirror) -> None:
     mirror.folders.restart_full_sync(mirror.run, mirror.first, fallback=1)
     mirror.fill(mirror.first, 2)
-
-
-def hours(number: float) -> Happens:
-    return lambda mirror: mirror.let_time_pass(number)
 
 
 @pytest.mark.parametrize(

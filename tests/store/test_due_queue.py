@@ -10,7 +10,6 @@ from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.queue_store import QueueStore
-from mailsync.store.run_store import RunStore
 from mailsync.store.statements import statements
 from tests.store.rows import plan_nodes, rows
 
@@ -81,7 +80,7 @@ def test_ten_ticks_at_once_never_claim_a_mailbox_twice_and_forget_none(
 
 @pytest.mark.parametrize("status", ["paused", "reauth_required", "disconnected", "purging"])
 def test_who_is_not_active_is_not_in_the_queue_and_comes_back_when_it_is(
-    runs: RunStore, account_id: AccountId, database: Database, status: str
+    account_id: AccountId, database: Database, status: str
 ) -> None:
     becomes = "UPDATE mailsync.email_accounts SET status = '{}' RETURNING 1"
     rows(database, becomes.format(status))

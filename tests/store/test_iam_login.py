@@ -83,12 +83,6 @@ def test_another_way_to_log_in_is_refused_in_words() -> None:
         Settings({"DATABASE_AUTH": "kerberos"}).database_auth  # noqa: B018 - it raises
 
 
-@pytest.fixture
-def secrets() -> Iterator[None]:
-    with mock_aws():
-        yield
-
-
 def a_login_secret(password: str, user: str = "mailsync_functions") -> str:
     text = json.dumps({"username": user, "password": password})
     made = boto3.client("secretsmanager").create_secret(Name=f"login-{password}", SecretString=text)
@@ -99,7 +93,7 @@ def owner_settings(url: str, secret_arn: str) -> Settings:
     return Settings({"DATABASE_URL": url, "FUNCTIONS_LOGIN_SECRET_ARN": secret_arn})
 
 
-@pytest.mark.usefixtures("secrets")
+@mock_aws
 def test_each_migration_gives_the_login_of_the_functions_the_password_of_the_day(
     cluster: Cluster, owner_url: str
 ) -> None:
@@ -121,8 +115,8 @@ def test_no_statement_holds_the_password_itself() -> None:
     assert "a-password" not in repr(login)
 
 
-@pytest.mark.usefixtures("secrets")
 @pytest.mark.parametrize("user", ["Robert'); DROP", "", "me me"])
+@mock_aws
 def test_a_user_that_would_have_to_be_quoted_is_refused(owner_url: str, user: str) -> None:
     with pytest.raises(SettingMissing, match="FUNCTIONS_LOGIN_SECRET_ARN"):
         migrate(owner_settings(owner_url, a_login_secret("first", user)))

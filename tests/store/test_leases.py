@@ -48,7 +48,7 @@ def test_the_same_execution_gets_its_own_lease_again(
 
 
 def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
-    runs: RunStore, run: RunRef, database: Database
+    run: RunRef, database: Database
 ) -> None:
     one(database, EXPIRE)
     epoch = begin(database, run.account_id, "run-2")

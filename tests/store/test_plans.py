@@ -1,8 +1,4 @@
-"""What a sync asks of the database costs as much as its own mailbox, however many there are.
-
-Plans of the real planner: rows that were read and thrown away, and mail that was looked for
-without its account, which no index begins without.
-"""
+"""What a sync asks of the database costs as much as its own mailbox, however many there are."""
 
 import json
 from collections.abc import Iterator

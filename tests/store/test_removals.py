@@ -177,7 +177,7 @@ def test_what_the_version_before_has_hidden_needs_two_answers(
         tx.run("mark_removed", account_id=mirror.run.account_id, **left)
 
     assert due(mirror) == (name,)
-    assert [say_gone(mirror, [name])] == [0]
+    assert say_gone(mirror, [name]) == 0
     mirror.let_time_pass(2.1)
     assert due(mirror) == (name,)
     assert say_gone(mirror, [name]) == 1

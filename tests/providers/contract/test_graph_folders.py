@@ -60,7 +60,7 @@ def known(**parents: str | None) -> list[StoredFolder]:
     ]
 
 
-def quick(graph: ScriptedGraph, **parents: str | None) -> FolderListing:
+def list_quickly(graph: ScriptedGraph, **parents: str | None) -> FolderListing:
     """A quick reading of a tree of which these folders are known."""
     return graph.mailbox.list_folders(known(**parents), TreeReadingDepth.QUICK)
 
@@ -108,7 +108,7 @@ def test_a_tree_that_is_known_is_listed_in_one_request(graph: ScriptedGraph) -> 
         page(folder("inbox"), folder("a", childFolderCount=1), folder("b", "a"), SEARCH_FOLDER)
     ]
 
-    found = quick(graph, inbox=None, a=None, b="a")
+    found = list_quickly(graph, inbox=None, a=None, b="a")
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a"}
     assert asked(graph) == ["/delta"]
@@ -121,7 +121,7 @@ def test_children_that_the_feed_does_not_name_are_listed(graph: ScriptedGraph) -
         batch(children(folder("b", "a"), folder("c", "a"))),
     ]
 
-    found = quick(graph, inbox=None, a=None, b="a", c="a")
+    found = list_quickly(graph, inbox=None, a=None, b="a", c="a")
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a", "c": "a"}
     assert asked(graph) == ["/delta", "/a/childFolders"]
@@ -147,7 +147,7 @@ def test_roles_are_asked_for_only_when_a_folder_is_new(graph: ScriptedGraph) -> 
     roles: list[Item] = [(200, {"id": "inbox"}), *[GONE] * 5, (200, {"id": "b"})]
     graph.answers = [page(folder("inbox"), folder("b")), batch(*roles)]
 
-    found = quick(graph, inbox=None)
+    found = list_quickly(graph, inbox=None)
 
     assert [each.role for each in found.folders] == [Role.INBOX, Role.OUTBOX]
 
@@ -180,7 +180,7 @@ def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(graph: Scripted
         batch((200, {"id": "a"}), (200, {"id": "b"})),
     ]
 
-    found = quick(graph, inbox=None)
+    found = list_quickly(graph, inbox=None)
 
     assert [each.role for each in found.folders] == [Role.INBOX, Role.ARCHIVE, Role.OUTBOX]
 
@@ -196,7 +196,7 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     retried = batch(BROKEN)
     graph.answers = [page(*listed), batch(*by_id), retried, retried]
 
-    found = quick(graph, inbox=None, a=None, b=None, c=None, h=None)
+    found = list_quickly(graph, inbox=None, a=None, b=None, c=None, h=None)
 
     assert found.gone == {"a"}
     assert found.failures.keys() == {"b"}
@@ -213,7 +213,7 @@ def test_a_folder_is_gone_only_by_the_answers_that_say_so(
 ) -> None:
     graph.answers = [page(folder("inbox")), batch(refused)]
 
-    found = quick(graph, inbox=None, a=None)
+    found = list_quickly(graph, inbox=None, a=None)
 
     assert found.gone == frozenset()
     assert "a" in found.failures or "a" in found.omitted
@@ -225,7 +225,7 @@ def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is
     deleted: list[Item] = [(200, folder("a", "elsewhere")), (200, folder("b", "a"))]
     graph.answers = [page(folder("inbox")), batch(*deleted)]
 
-    found = quick(graph, inbox=None, a=None, b="a")
+    found = list_quickly(graph, inbox=None, a=None, b="a")
 
     assert found.gone == {"a", "b"}
     assert tree(found) == {"inbox": None}
@@ -260,7 +260,7 @@ def test_a_folder_without_a_count_has_failed_and_is_shown(graph: ScriptedGraph, 
     uncounted = folder("a") | {name: None}
     graph.answers = [page(folder("inbox"), uncounted), batch((200, uncounted))]
 
-    found = quick(graph, inbox=None, a=None)
+    found = list_quickly(graph, inbox=None, a=None)
 
     assert found.failures.keys() == {"a"}
     assert tree(found) == {"inbox": None, "a": None}
@@ -314,11 +314,11 @@ def test_without_any_list_no_tree_is_known(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(500, "InternalServerError")]
 
     with pytest.raises(ProviderUnavailable):
-        quick(graph, inbox=None, a=None)
+        list_quickly(graph, inbox=None, a=None)
 
 
 def test_a_feed_without_end_is_no_feed(graph: ScriptedGraph) -> None:
     graph.answers = [page(folder("inbox"), more=f"{graph.url}/me/mailFolders?again")]
 
     with pytest.raises(ProviderUnavailable, match="without end"):
-        quick(graph, inbox=None)
+        list_quickly(graph, inbox=None)

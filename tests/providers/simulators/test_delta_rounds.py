@@ -71,9 +71,7 @@ def test_older_mail_moved_in_comes_twice_in_one_page(graph: httpx.Client, mailbo
     assert [each["id"] for each in delta_round(graph, link)[0]] == [older, older]
 
 
-def test_a_link_may_be_asked_again_but_old_generations_are_gone(
-    graph: httpx.Client, mailbox: Mailbox
-) -> None:
+def test_a_link_may_be_asked_again_but_old_generations_are_gone(graph: httpx.Client) -> None:
     _, first = delta_round(graph, INBOX_DELTA)
     for _ in range(9):
         delta_round(graph, first)

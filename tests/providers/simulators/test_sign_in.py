@@ -1,4 +1,4 @@
-"""What the identity platform says of itself, gives to the application, and fails with."""
+"""What the identity platform says of itself, and gives to the application."""
 
 from pathlib import Path
 from ssl import create_default_context
@@ -19,25 +19,6 @@ def test_an_app_reads_any_mailbox_but_has_no_me(simulators: Simulators, mailbox:
         assert inbox.json()["displayName"] == "Inbox"
         assert error_of(app.get("/me")) == (400, "BadRequest")
         assert error_of(unknown) == (404, "Request_ResourceNotFound")
-
-
-def test_the_token_endpoint_fails_by_a_script_of_its_own(simulators: Simulators) -> None:
-    loop = {"status": 400, "code": "invalid_grant", "message": "AADSTS50196: A client loop."}
-    busy = {"status": 429, "body": "Too Many Requests", "retry_after": 60}
-    rules = [{"fault": loop}, {"fault": busy}]
-    scripted = f"{simulators.control_url}/token-faults"
-    httpx.post(scripted, json={"rules": rules}, headers=simulators.control_headers)
-    trust = create_default_context(cafile=simulators.ca_bundle)
-
-    with httpx.Client(verify=trust, trust_env=False) as client:
-        url = f"{simulators.authority}/oauth2/v2.0/token"
-        first, second, third = (client.post(url, data={}) for _ in range(3))
-
-    assert (first.status_code, first.json()["error"]) == (400, "invalid_grant")
-    assert first.json()["error_codes"] == [50196]
-    assert (second.status_code, second.headers["Retry-After"]) == (429, "60")
-    assert second.text == "Too Many Requests"
-    assert third.json()["error_codes"] == [700016]
 
 
 def test_every_link_bears_the_name_that_was_chosen(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_so_many_connections_pass_and_the_next_ones_are_refused(
 
 
 def test_the_window_counts_refused_requests_too(
-    simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
+    simulators: Simulators, graph: httpx.Client
 ) -> None:
     simulators.service.set_behaviour(requests_per_window=3)
 
@@ -61,9 +61,7 @@ def test_the_window_counts_refused_requests_too(
     assert answers == [200, 200, 200, 429, 429]
 
 
-def test_a_batch_of_twenty_runs_four_at_a_time(
-    slow: Simulators, graph: httpx.Client, mailbox: Mailbox
-) -> None:
+def test_a_batch_of_twenty_runs_four_at_a_time(slow: Simulators, graph: httpx.Client) -> None:
     slow.service.latency = Latency(fixed_s=0.02)
 
     response = graph.post("/$batch", json=batch_of(*["/me"] * 20)).json()
