@@ -6,14 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.decisions.due import ACTIVE_INTERVAL_S, PUSH_INTERVAL_S
-from mailsync.model import (
-    Notification,
-    NotificationKind,
-    Provider,
-    RemoteId,
-    RunRef,
-    Subscription,
-)
+from mailsync.model import Notification, NotificationKind, Provider, RemoteId, RunRef, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.push_store import PushStore, SubscriptionClaim

@@ -5,10 +5,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from mailsync.decisions.safety import (
-    MIN_SUSPICIOUS_MESSAGES,
-    SUSPICIOUS_CONFIRMATION_DELAY,
-)
+from mailsync.decisions.safety import MIN_SUSPICIOUS_MESSAGES, SUSPICIOUS_CONFIRMATION_DELAY
 from mailsync.model import RemoteId, RemovedMessage, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import TypeVar
+from typing import Any
 
 import pytest
 
@@ -25,7 +25,6 @@ KNOWN = {
     "schema_version": "SELECT max(version) FROM mailsync.schema_migrations",
 }
 Run = Callable[[str], object]
-T = TypeVar("T")
 
 
 def settings_of(url: str) -> Settings:
@@ -42,7 +41,7 @@ def read(database: Database) -> bool:
         return tx.run("read") == [[True]]
 
 
-def soon(attempt: Callable[[], T]) -> T:
+def soon(attempt: Callable[[], Any]) -> Any:
     """Attempt it until there is a place: a pooler learns late that a client has gone."""
     deadline = time.monotonic() + 10
     while True:

@@ -170,9 +170,8 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
 
 def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(graph: ScriptedGraph) -> None:
     """Half a document comes in base64, and a body may be missing: neither is an answer."""
-    items = [
-        *({"id": str(at), "status": 404, "body": error("ErrorItemNotFound")} for at in range(5))
-    ]
+    gone = error("ErrorItemNotFound")
+    items = [{"id": str(at), "status": 404, "body": gone} for at in range(5)]
     torn = [{"id": "5", "status": 200, "body": "eyJpZCI6"}, {"id": "6", "status": 200}]
     graph.answers = [
         page(folder("inbox"), folder("a"), folder("b")),

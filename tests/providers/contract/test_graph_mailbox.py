@@ -17,13 +17,7 @@ from mailsync.model import (
     RemoteId,
     Unreadable,
 )
-from tests.providers.contract.scripted_graph import (
-    ScriptedGraph,
-    answer,
-    batch,
-    error,
-    refusal,
-)
+from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 
 INBOX = FolderRef(FolderId(1), RemoteId("F1"))
 NOT_FOUND = (404, error("ErrorItemNotFound"))
