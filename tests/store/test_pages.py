@@ -23,8 +23,7 @@ def test_a_page_stores_its_messages_and_moves_the_cursor(mirror: Mirror) -> None
 
     assert counts == WrittenRowCounts(inserted=1)
     assert emails(mirror.database) == {"m1": ("F1", False)}
-    known = mirror.folder(mirror.first)
-    assert known.position.cursor == SealedSecret(1, b"+")
+    assert mirror.folder(mirror.first).position.cursor == SealedSecret(1, b"+")
 
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(

@@ -12,7 +12,10 @@ from tests.store.rows import one, rows
 from tests.store.two_mailboxes import fill
 
 EVERY = tuple(each.version for each in migrations())
-THEIR_EMAILS = "CREATE TABLE public.emails (id int, subject text)"
+THEIR_EMAILS = (
+    "CREATE TABLE public.emails (id int, subject text)",
+    "INSERT INTO emails VALUES (1, 'theirs')",
+)
 SUPABASE = (
     "CREATE ROLE anon NOLOGIN",
     "CREATE ROLE authenticated NOLOGIN",
@@ -69,8 +72,7 @@ def test_on_supabase_only_signed_in_users_read_and_the_apps_own_emails_stay(
 ) -> None:
     cluster.run(*SUPABASE)
     owner = cluster.create("app", owner="supabase", attributes="CREATEROLE BYPASSRLS")
-    theirs = (THEIR_EMAILS, "INSERT INTO emails VALUES (1, 'theirs')")
-    cluster.run(*theirs, login="supabase", database="app")
+    cluster.run(*THEIR_EMAILS, login="supabase", database="app")
 
     migrate(settings_of(owner))
     database = Database(settings_of(owner))

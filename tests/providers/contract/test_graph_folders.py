@@ -82,13 +82,12 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
     graph: ScriptedGraph,
 ) -> None:
     more = f"{graph.url}/me/mailFolders?$skip=2"
-    hidden = folder("aaa", "aa", isHidden=True)
     graph.answers = [
         NO_FEED,
         page(folder("a", childFolderCount=1), SEARCH_FOLDER, more=more),
         page(folder("b")),
         batch(children(folder("aa", "a", childFolderCount=1))),
-        batch(children(hidden)),
+        batch(children(folder("aaa", "aa", isHidden=True))),
         NO_ROLES,
     ]
 
@@ -192,8 +191,7 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     by_id: list[Item] = [GONE, BROKEN, (200, folder("c")), (200, folder("h", isHidden=True))]
     if list_is_empty:
         by_id.append((200, folder("inbox")))
-    retried = batch(BROKEN)
-    graph.answers = [page(*listed), batch(*by_id), retried, retried]
+    graph.answers = [page(*listed), batch(*by_id), *[batch(BROKEN)] * 2]
 
     found = list_quickly(graph, inbox=None, a=None, b=None, c=None, h=None)
 

@@ -20,6 +20,7 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import properties_of
 
 NASTY = Path(__file__).parent / "mail"
+GOOD = (NASTY / "html_and_text.eml").read_bytes()
 SEPARATOR = b"From a@example.com Fri May  1 12:00:00 2026\n"
 # What a spoilt message has among the lines of others and random bytes.
 FRAGMENTS = (
@@ -144,15 +145,14 @@ def test_addresses_are_read_as_mail_has_them(value: str, expected: list[tuple[st
 
 
 def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:
-    good = (NASTY / "html_and_text.eml").read_bytes()
     (tmp_path / "Work" / "Old").mkdir(parents=True)
     files = {
         "empty.eml": b"",
         "binary.eml": bytes(range(256)) * 9,
         "notes.txt": b"notes",
         ".DS_Store": b"\0",
-        "Work/a.EML": b"\xef\xbb\xbf\r\n" + good,
-        "Work/Old/with a separator.eml": SEPARATOR + good,
+        "Work/a.EML": b"\xef\xbb\xbf\r\n" + GOOD,
+        "Work/Old/with a separator.eml": SEPARATOR + GOOD,
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
@@ -177,7 +177,6 @@ def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:
 
 
 def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
-    good = (NASTY / "html_and_text.eml").read_bytes()
     names = {
         "cur/1:2,S": ((), True),
         "cur/2;2,RS": ((), True),
@@ -188,7 +187,7 @@ def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
     }
     for name in [*names, "tmp/7", "dovecot-uidlist", ".Work.Entw&APw-rfe/maildirfolder"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(good)
+        (tmp_path / name).write_bytes(GOOD)
         (tmp_path / name).parent.with_name("cur").mkdir(exist_ok=True)
 
     loaded = load_mail(tmp_path)
