@@ -12,6 +12,7 @@ from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.statements import statements
 from tests.store.rows import one, plan_nodes, rows
 
+pytestmark = pytest.mark.xdist_group("plans")  # one process fills one database
 OTHERS, IN_THEIR_FOLDERS, IN_OURS = 500, 5, 2000
 FILL = (
     "INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address)"

@@ -10,6 +10,7 @@ from tests.store.reader import Reader
 from tests.store.rows import one, rows
 from tests.store.two_mailboxes import OWNER
 
+pytestmark = pytest.mark.xdist_group("row_level_security")  # one process fills one database
 # What no application may read; a new table stands here or in OWNER.
 PRIVATE = {
     "call_limits",
