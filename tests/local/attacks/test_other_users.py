@@ -44,12 +44,9 @@ def curl(url: str, *options: str, **user: object) -> int:
     return int(ran.stdout)
 
 
-@pytest.mark.parametrize("stack", ["simulated", "real"])
-def test_no_port_answers_under_a_foreign_host_or_for_a_foreign_page(
-    stack: str, request: pytest.FixtureRequest
-) -> None:
-    victim: StackProcess = request.getfixturevalue(stack)
-    for port, scheme in victim.http_ports().items():
+def test_no_port_answers_under_a_foreign_host_or_for_a_foreign_page(real: StackProcess) -> None:
+    """`test_foreign_pages.py` attacks the ports of the other stack."""
+    for port, scheme in real.http_ports().items():
         for header in FOREIGN:
             found = curl(f"{scheme}://127.0.0.1:{port}/", "-H", header)
             assert (port, header, found) == (port, header, 403)
