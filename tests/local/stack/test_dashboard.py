@@ -43,22 +43,6 @@ def finished(pages: httpx.Client, run_id: str) -> Any:
     return get(pages, f"runs/{run_id}")
 
 
-def test_a_run_shows_each_folder_by_name_with_what_was_done_in_it(
-    mirror: Mirror, pages: httpx.Client
-) -> None:
-    listed = get(pages, "runs", account=mirror.account.id, trigger="connect")["runs"]
-    run = get(pages, f"runs/{listed[-1]['id']}")
-
-    labels = {step["label"] for step in run["steps"]}
-    assert {"validate-account", "sync-folder: Inbox", "mark-complete"} <= labels
-    inbox = next(each for each in run["folders"] if each["displayName"] == "Inbox")
-    assert (inbox["status"], inbox["inserted"] > 0) == ("completed", True)
-    assert set(run["states"]) <= {node["name"] for node in run["picture"]["nodes"]}
-    assert run["states"]["sync-each-folder"] == "succeeded"
-    assert run["next"]["at"] is not None
-    assert run["historyLost"] is False
-
-
 def test_a_message_is_moved_and_marked_as_read_where_the_mail_is(
     mirror: Mirror, pages: httpx.Client
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -39,8 +38,8 @@ def people(mirror: Mirror) -> Iterator[list[DemoAccount]]:
         mirror.connect_other(f"large{number}@elsewhere.example", f"large{number}")
         for number in range(MAX_WORKERS)
     ]
+    when(lambda: all(map(has_ended, accounts)))
     for account in accounts:
-        when(partial(has_ended, account))
         for _ in range(MESSAGES):
             mirror.control("POST", "deliver", mailbox=account.address, **MAIL)
     yield accounts
@@ -67,8 +66,7 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
     result = mirror.stack.lambdas.invoke("sync-accounts", json.dumps({"accountIds": ids}).encode())
     mirror.latency()
     assert not result.failed, result.payload
-    for each in people:
-        when(partial(has_ended, each))
+    when(lambda: all(map(has_ended, people)))
 
     tally = json.loads(result.payload)["outcomes"]
     assert set(tally) <= {"synced", "handedOver"}

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
 
 from localdev.stack import FUNCTIONS_LOGIN
 from tests.local.mirror import Mirror, when
@@ -112,17 +111,3 @@ def test_a_cut_network_is_visible_and_only_the_failed_page_is_asked_again(
     again = mirror.pages_requested_again()
     assert again
     assert all(len(pages) == 1 for pages in again.values())
-
-
-def test_of_forty_simultaneous_starts_one_works_and_all_return_its_run(mirror: Mirror) -> None:
-    mirror.finished()
-    # The one sync must outlast forty functions that start on a small machine.
-    mirror.latency(5)
-    before = mirror.rows("SELECT count(*) FROM mailsync.sync_runs")[0][0]
-
-    with ThreadPoolExecutor(40) as callers:
-        run_ids = set(callers.map(lambda _: mirror.account.sync()["runId"], range(40)))
-
-    assert len(run_ids) == 1
-    assert finished_run(mirror, run_ids.pop()) == ("completed", [])
-    assert mirror.rows("SELECT count(*) FROM mailsync.sync_runs")[0][0] == before + 1
