@@ -17,12 +17,7 @@ FUNCTIONS = (
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[LambdaHost]:
-    lambdas = LambdaHost(
-        FUNCTIONS,
-        code_root=CODE_ROOT,
-        logs=tmp_path / "logs",
-        settings={"FAVOURITE": "tea"},
-        reserved_concurrency={"serve": 0},
-    )
+    settings = {"FAVOURITE": "tea"}
+    lambdas = LambdaHost(FUNCTIONS, code_root=CODE_ROOT, logs=tmp_path / "logs", settings=settings)
     yield lambdas
     lambdas.stop()
