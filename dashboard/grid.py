@@ -140,8 +140,7 @@ class Grid:
         return self._lanes[self._lane(way)] if self._is_long(way) else self._center(other)
 
     def _port(self, user: Transition | Lane, users: list[Transition | Lane]) -> float:
-        """Return a line end's horizontal distance from the state's middle; straight lines use the
-        middle."""
+        """Return a line end's distance from the state's middle, which straight lines use."""
         straight = [
             n
             for n, each in enumerate(users)

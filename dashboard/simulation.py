@@ -87,10 +87,8 @@ class Simulation:
         return {"delivered": len(ids)}
 
     def _move(self, fields: Json) -> Json:
-        """Move a message to `destination`: a folder role such as `archive`, or a folder id."""
-        destination = fields.get("destination")
-        if isinstance(destination, int):
-            destination = self._queries.remote_folder(destination)
+        """Move a message to the folder with the id `destination`."""
+        destination = self._queries.remote_folder(require_integer(fields, "destination"))
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:

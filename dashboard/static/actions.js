@@ -69,15 +69,3 @@ export function offerNotice(children, { isError = false } = {}) {
 export function closeNotice() {
   document.getElementById("notice").replaceChildren();
 }
-
-/** A button that puts a text on the clipboard. */
-export function copyButton(text, what) {
-  const copy = async (event) => {
-    const button = event.currentTarget;
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-    setTimeout(() => (button.textContent = "Copy"), 1500);
-  };
-  const attributes = { type: "button", class: "quiet", "aria-label": `Copy: ${what}` };
-  return el("button", { ...attributes, onclick: copy }, "Copy");
-}

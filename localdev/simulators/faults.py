@@ -135,8 +135,7 @@ class Rule:
 
 
 class FaultScript:
-    """The rules of one server. Thread-safe; the same seed and order of requests give the same
-    faults."""
+    """The rules of one server. Thread-safe; a seed and an order of requests give equal faults."""
 
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()

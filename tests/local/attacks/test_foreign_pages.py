@@ -6,8 +6,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Response
 
-from tests.local.attacks.conftest import EVIL
 from tests.local.attacks.stack_process import StackProcess
+from tests.local.conftest import EVIL
 
 SEND = """async ([url, options]) => {
   try {
@@ -105,7 +105,7 @@ def test_no_page_consents_at_the_sign_in(simulated: StackProcess, evil_page: Pag
 
 @pytest.mark.parametrize("name", ["localhost", EVIL])
 def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
-    real: StackProcess, browser: Browser, evil_port: int, name: str
+    real: StackProcess, browser: Browser, blank_port: int, name: str
 ) -> None:
     """Even in the browser that holds its cookie."""
     context = browser.new_context()
@@ -115,7 +115,7 @@ def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
     page.get_by_text("ada@example.com").first.wait_for()
     data = real.url("Dashboard").partition("?")[0] + "data/accounts"
 
-    page.goto(f"http://{name}:{evil_port}/")
+    page.goto(f"http://{name}:{blank_port}/")
     response = send(page, data, credentials="include")
     opened = navigated(page, data)
     context.close()

@@ -1,5 +1,4 @@
-"""Histories of real executions: recorded on the local stack, without what is not read. And the
-dashboard of a stage, without the rest of its stack."""
+"""Recorded histories of real executions, without what is not read; a dashboard without a stack."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -94,8 +94,7 @@ def test_whatever_goes_wrong_is_one_sentence(
     assert response.json()["error"].endswith(".")
 
 
-def test_a_real_stage_shows_no_token(dashboard: httpx.Client) -> None:
+def test_the_first_page_tells_real_mail_from_a_simulation(dashboard: httpx.Client) -> None:
     overview = dashboard.get("/data/overview").json()
 
-    assert (overview["stage"], overview["simulated"]) == ("prod", False)
-    assert (overview["token"], overview["curl"]) == (None, [])
+    assert (overview["stage"], overview["simulated"], overview["accounts"]) == ("prod", False, 0)

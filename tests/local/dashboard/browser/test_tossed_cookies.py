@@ -20,13 +20,11 @@ from localdev.engine.dev_login import DEMO_USER
 from localdev.http_server import Application, Request, Response, Server
 from localdev.simulators.entra.certificates import server_tls
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
-from tests.local.dashboard.browser.chromium import arguments, program
 from tests.local.dashboard.browser.conftest import WAIT_MS
 
 pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=WAIT_MS)
 
-RESOLVE = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
 FORWARDED = ("Accept", "Authorization", "Content-Type", "Cookie")
 ACCOUNTS = "SELECT count(*) FROM mailsync.email_accounts WHERE user_id = '{}'"
 WAITING = "SELECT count(*) FROM mailsync.pending_connections"
@@ -114,11 +112,11 @@ def hosts(
 @pytest.fixture
 def victim(browser: Browser) -> Iterator[Page]:
     """A browser that finds these hosts, without any cookie."""
-    chromium = browser.browser_type.launch(executable_path=program(), args=[*arguments(), RESOLVE])
-    page = chromium.new_context(ignore_https_errors=True).new_page()
+    context = browser.new_context(ignore_https_errors=True)
+    page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     yield page
-    chromium.close()
+    context.close()
 
 
 def json_headers(mirror: BrowsedStack, user: str) -> dict[str, str]:
