@@ -187,8 +187,3 @@ def message_delta(call: Call) -> CallResult:
         full_message_count=full,
         bodiless_message_count=whole - full,
     )
-
-
-def mailbox_wide_delta(call: Call) -> CallResult:
-    """Reject `GET /me/messages/delta`, which Graph's metadata lists but Outlook does not serve."""
-    raise bad_request("Change tracking is not supported against 'microsoft.graph.message'.")

@@ -141,15 +141,6 @@ def _is_below_a_closed_folder(file: Path, root: Path) -> bool:
     return any(each.stat().st_mode & 0o077 == 0 for each in within)
 
 
-def test_another_user_reads_no_file(
-    simulated: StackProcess, as_nobody: dict[str, int | list[int]]
-) -> None:
-    command = ["find", str(simulated.data), "-type", "f", "-readable"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, **as_nobody)  # type: ignore[call-overload]
-
-    assert {Path(each).name for each in ran.stdout.split()} <= PUBLIC_FILES
-
-
 def test_the_command_lines_of_its_processes_hold_no_secret(simulated: StackProcess) -> None:
     """Every user of a machine may read them."""
     secrets = {simulated.token, *simulated.credentials, (simulated.data / "jwt-secret").read_text()}
