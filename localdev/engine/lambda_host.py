@@ -16,9 +16,7 @@ from infra.catalog import Function
 from localdev.engine.environment import Environment, InvocationOutcome
 from localdev.engine.names import function_name
 
-MAX_IDLE_ENVIRONMENTS = (
-    4  # environments of one function; as many as one mailbox syncs folders at once
-)
+MAX_IDLE_ENVIRONMENTS = 4  # of one function; as many as one mailbox syncs folders at once
 ASYNC_RETRY_DELAYS_S = (60, 120)
 
 

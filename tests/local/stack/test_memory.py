@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
@@ -54,10 +53,6 @@ def has_ended(account: DemoAccount) -> bool:
     return status["initialSyncCompleted"] and status["runId"] is None
 
 
-def log_of(mirror: Mirror, name: str) -> Path:
-    return mirror.stack.lambdas._logs / f"{name}.log"
-
-
 def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_one_function(
     mirror: Mirror, people: list[DemoAccount]
 ) -> None:
@@ -73,7 +68,8 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
     assert set(tally) <= {"synced", "handedOver"}
     assert sum(tally.values()) == MAX_WORKERS
     for name in ("sync-accounts", "sync-folders", "sync-folder"):
-        used = max(each.used_mb for each in read_reports(log_of(mirror, name)))
+        log = mirror.stack.data / "logs" / f"{name}.log"
+        used = max(each.used_mb for each in read_reports(log))
         assert used < find_function(name).memory_mb
     stored = mirror.rows(BODIES.format(",".join(ids), len(BODY)))
     assert stored == [[MAX_WORKERS * MESSAGES]]

@@ -2,8 +2,6 @@
 
 import json
 
-import httpx
-
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE
 from tests.local.mirror import Mirror
 
@@ -92,10 +90,3 @@ def test_a_mail_that_is_moved_read_and_deleted_is_followed(mirror: Mirror) -> No
         " WHERE m.subject IN ('moved', 'deleted') AND m.removed_at IS NULL"
     )
     assert found == [["moved", "archive", True]]
-
-
-def test_the_self_test_runs_three_steps(mirror: Mirror) -> None:
-    response = httpx.get(f"{mirror.stack.api_url}/api/test-sync").json()
-
-    assert response["success"] is True
-    assert {"message", "executionArn", "eventId"} <= response.keys()
