@@ -48,6 +48,12 @@ def test_without_servers_of_ones_own_their_settings_are_left_alone() -> None:
     assert options(**APP, CA_BUNDLE="nowhere.pem") == Options()
 
 
+def test_servers_of_ones_own_turn_dev_login_off_as_its_option_does() -> None:
+    assert options().is_dev_login_on
+    for chosen in (("--no-dev-login",), ("--database-url", DATABASE["DATABASE_URL"]), SERVERS):
+        assert not options(*chosen, **APP).is_dev_login_on
+
+
 def test_the_environment_may_name_the_servers_and_an_option_wins() -> None:
     graph_url, authority = SERVERS[1::2]
     environment = {"GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority, **APP}
