@@ -14,14 +14,12 @@ from infra.catalog import TEST_SYNC
 from localdev.http_server import Response
 
 TIMEOUT_S = 40
-_NO_ROUTE = {"message": "Not Found"}
-"""The message with which an HTTP API responds to a path that has no route."""
 
 Action = Callable[[Json], Json]
 
 
 class ActionFailed(Exception):
-    """An action of the dashboard failed; `status` is the HTTP status of its response."""
+    """The dashboard refuses a request, or its action failed, with this HTTP status."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -106,8 +104,6 @@ class Actions:
         document = _object(response)
         if response.is_success:
             return document
-        if document == _NO_ROUTE:
-            raise ActionFailed(501, f"The API of this stack has no route {method} {path} yet.")
         sentence = document.get("detail") or document.get("message") or "The API refused that."
         raise ActionFailed(response.status_code, str(sentence))
 

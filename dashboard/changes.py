@@ -20,8 +20,7 @@ MAX_WAIT_S = 20
 
 
 class ChangeWatcher:
-    """Polls the tables and the executions at most twice a second, for all waiting requests
-    together."""
+    """Polls tables and executions at most twice a second, for all waiting requests together."""
 
     def __init__(self, queries: Queries, executions: Executions) -> None:
         self._queries = queries
@@ -38,8 +37,7 @@ class ChangeWatcher:
         self._stopped.set()
 
     def wait(self, since: int) -> int:
-        """Wait until the data's version is no longer `since`, or for 20 s; return the current
-        version."""
+        """Wait for a version other than `since`, at most 20 s; return the current version."""
         deadline = time.monotonic() + MAX_WAIT_S
         while (version := self._look()) == since and time.monotonic() < deadline:
             if self._stopped.wait(MIN_POLL_INTERVAL_S / 2):

@@ -13,7 +13,6 @@ from dashboard.changes import ChangeWatcher
 from dashboard.events import newest
 from dashboard.executions import Executions
 from dashboard.functions import function_views, workflow_view
-from dashboard.overview import overview
 from dashboard.queries import MAX_ID, Queries
 from dashboard.runs import Runs
 from dashboard.sources import Sources
@@ -28,14 +27,10 @@ _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 Query = dict[str, str]
 
 
-class Malformed(Exception):
-    """The query string of the request is malformed; the message names the wrong parameter."""
-
-
 class DataRoutes:
     """The routes below `/data/`: each builds the response to a GET.
 
-    A call raises Malformed, NotFound, ActionFailed, and what `Queries` and `Executions` raise.
+    A call raises NotFound, ActionFailed, and what `Queries` and `Executions` raise.
     """
 
     def __init__(self, sources: Sources, queries: Queries, executions: Executions) -> None:
@@ -67,8 +62,19 @@ class DataRoutes:
                 return found if isinstance(found, Response) else json_response(200, found)
         return None
 
-    def _overview(self, _: Query) -> Any:
-        return overview(self._sources, self._queries.totals())
+    def _overview(self, _: Query) -> Json:
+        """Return which stack is shown, its addresses, and how much is in it."""
+        sources = self._sources
+        sign_in_url = f"{sources.api_url}/api/auth/microsoft" if sources.is_dev_login_on else None
+        return {
+            "stage": sources.stage,
+            "simulated": sources.provider is not None,
+            "apiUrl": sources.api_url,
+            "awsUrl": sources.aws_url,
+            "signInUrl": sign_in_url,
+            "showsBodies": sources.shows_bodies,
+            **self._queries.totals(),
+        }
 
     def _functions(self, _: Query) -> Any:
         workflows = [
@@ -122,8 +128,7 @@ class DataRoutes:
         return self._without_text(self._queries.message(int(number)))
 
     def _without_text(self, message: Json) -> Json:
-        """Return the message without its text snippet if the dashboard does not show message
-        bodies."""
+        """Return the message, without its snippet if the dashboard shows no bodies."""
         return message if self._sources.shows_bodies else {**message, "snippet": ""}
 
     def _body(self, _: Query, number: str) -> Response:
@@ -154,7 +159,7 @@ def _limit(query: Query) -> int:
 def _number(query: Query, name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"\d{1,19}", text):
-        raise Malformed(f"{name} must be a whole number.")
+        raise ActionFailed(400, f"{name} must be a whole number.")
     return min(int(text), MAX_ID)
 
 
@@ -177,7 +182,7 @@ def _position(query: Query) -> tuple[datetime | None, str]:
     try:
         return (datetime.fromisoformat(at) if at else None), number
     except ValueError:
-        raise Malformed("before must be the next of an earlier response.") from None
+        raise ActionFailed(400, "before must be the next of an earlier response.") from None
 
 
 def _id(text: str) -> int:

@@ -1,5 +1,4 @@
-"""Merge two lists of events for the pages: events sent to the application and received from it.
-Pure."""
+"""Merge events sent to the application and events received from it into one list. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,8 +51,7 @@ def _received(event: dict[str, Any]) -> Event:
 
 
 def _started(outcome: Any) -> str | None:
-    """Return the id of the sync run or self-test that a received event started; None if it started
-    none."""
+    """Return the id of the run or self-test that a received event started; None if it did not."""
     if not isinstance(outcome, dict):
         return None
     arn: str = outcome.get("executionArn", "")

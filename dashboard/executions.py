@@ -57,8 +57,7 @@ class Executions:
         return f"{self.machines[workflow].replace(':stateMachine:', ':execution:')}:{name}"
 
     def find(self, arn: str) -> Execution | None:
-        """Return the execution; None if it never started, or if the local stack has restarted
-        since."""
+        """Return the execution; None if it never started or the local stack has forgotten it."""
         if known := self._remembered(arn):
             return known[0]
         try:

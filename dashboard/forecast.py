@@ -25,8 +25,7 @@ class ExpectedEvent:
 
 
 def step_label(step: Step, folders: Mapping[int, str]) -> str:
-    """Return the name of the step's state; inside a Map with the folder, as in `sync-folder:
-    Inbox`."""
+    """Return the name of the step's state; inside a Map as in `sync-folder: Inbox`."""
     if step.inside and step.folder_id is not None:
         return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
     return step.name

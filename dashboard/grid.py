@@ -1,12 +1,13 @@
 """Compute the coordinates of states and lines in the picture of a state machine. Pure.
 
-A transition to the next layer in the same column is one straight line. Every other line leaves
-through the gap below its layer. If it goes farther than to the next layer, it runs in a lane beside
-the columns; all lines to the same state share that lane. So no line crosses a state.
+A transition to the next state of the same column is one straight line. Every other line leaves
+through the gap below its row. If it goes farther than to the next row, it runs in a lane beside the
+columns; all lines to the same state share that lane. So no line crosses a state.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from dashboard.arrange import Place
 from dashboard.definition import Transition
@@ -30,7 +31,7 @@ Upward lanes are on the left of the picture, downward lanes on the right.
 class Grid:
     """The layout of the picture, in pixels: x grows to the right and y downwards, both from 0.
 
-    `width` and `height` are the size of the whole picture.
+    `width` and `height` are the size of the whole picture; `places` are in the order of their rows.
     """
 
     def __init__(
@@ -39,52 +40,55 @@ class Grid:
         self._places = places
         self._sizes = sizes
         self._ways = list(ways)
+        columns: dict[int, list[str]] = defaultdict(list)
+        for name, place in places.items():
+            columns[place.column].append(name)
+        self._straight = {pair for names in columns.values() for pair in pairwise(names)}
         lanes = dict.fromkeys(self._lane(way) for way in self._ways if self._is_long(way))
         self._tracks = self._used_tracks()
         self._place_columns([each for each in lanes if each[1]], [x for x in lanes if not x[1]])
-        self._place_layers()
+        self._place_rows()
 
     def corner(self, name: str) -> Point:
         """Return the upper left corner of the state."""
-        return self._center(name) - self._sizes[name][0] / 2, self._top(name)
+        return self._center(name) - self._sizes[name][0] / 2, self._tops[name]
 
     def line(self, way: Transition) -> tuple[Point, ...]:
         """Return the points of the line from the source's lower edge to the target's upper edge."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))
         end_x = self._center(way.target) + self._port(self._entry(way), self._entering(way.target))
-        start = (start_x, self._top(way.source) + self._sizes[way.source][1])
-        end = (end_x, self._top(way.target))
+        start = (start_x, self._tops[way.source] + self._sizes[way.source][1])
+        end = (end_x, self._tops[way.target])
         if self._is_straight(way):
             return start, end
-        out = self._track_y(self._places[way.source].layer + 1, way)
+        out = self._track_y(self._places[way.source].row + 1, way)
         if not self._is_long(way):
             return start, (start_x, out), (end_x, out), end
         lane_x = self._lanes[self._lane(way)]
-        into = self._track_y(self._places[way.target].layer, self._lane(way))
+        into = self._track_y(self._places[way.target].row, self._lane(way))
         return start, (start_x, out), (lane_x, out), (lane_x, into), (end_x, into), end
 
-    def _is_long(self, way: Transition) -> bool:
-        return self._places[way.target].layer != self._places[way.source].layer + 1
-
     def _is_straight(self, way: Transition) -> bool:
-        columns = self._places[way.source].column, self._places[way.target].column
-        return not self._is_long(way) and columns[0] == columns[1]
+        return (way.source, way.target) in self._straight
+
+    def _is_long(self, way: Transition) -> bool:
+        rows = self._places[way.target].row - self._places[way.source].row
+        return rows != 1 and not self._is_straight(way)
 
     def _lane(self, way: Transition) -> Lane:
-        return way.target, self._places[way.target].layer <= self._places[way.source].layer
+        return way.target, self._places[way.target].row <= self._places[way.source].row
 
     def _entry(self, way: Transition) -> Transition | Lane:
         return self._lane(way) if self._is_long(way) else way
 
     def _used_tracks(self) -> dict[int, list[Transition | Lane]]:
-        """Return the lines and lanes that run horizontally through each gap; gap n is above layer
-        n."""
+        """Return the lines and lanes that run through each gap; gap n is above row n."""
         tracks: dict[int, list[Transition | Lane]] = defaultdict(list)
         for way in self._ways:
             if not self._is_straight(way):
-                tracks[self._places[way.source].layer + 1].append(way)
+                tracks[self._places[way.source].row + 1].append(way)
             if self._is_long(way):
-                gap = tracks[self._places[way.target].layer]
+                gap = tracks[self._places[way.target].row]
                 gap += [] if self._lane(way) in gap else [self._lane(way)]
         return tracks
 
@@ -104,26 +108,20 @@ class Grid:
         }
         self.width = x + LANE_SPACING_PX * len(down) + MARGIN
 
-    def _place_layers(self) -> None:
-        heights: dict[int, float] = defaultdict(float)
-        for name, place in self._places.items():
-            heights[place.layer] = max(heights[place.layer], self._sizes[name][1])
-        self._tops: list[float] = []
+    def _place_rows(self) -> None:
+        self._tops: dict[str, float] = {}
         self._gaps: list[float] = []
         y = 0.0
-        for layer in range(max(heights) + 1):
+        for row, name in enumerate(self._places):
             self._gaps.append(y)
-            y += max(TRACK_SPACING_PX * (len(self._tracks[layer]) + 1), GAP_Y if layer else MARGIN)
-            self._tops.append(y)
-            y += heights[layer]
+            y += max(TRACK_SPACING_PX * (len(self._tracks[row]) + 1), GAP_Y if row else MARGIN)
+            self._tops[name] = y
+            y += self._sizes[name][1]
         self._gaps.append(y)
-        self.height = y + TRACK_SPACING_PX * len(self._tracks[len(self._tops)]) + MARGIN
+        self.height = y + TRACK_SPACING_PX * len(self._tracks[len(self._places)]) + MARGIN
 
     def _center(self, name: str) -> float:
         return self._centers[self._places[name].column]
-
-    def _top(self, name: str) -> float:
-        return self._tops[self._places[name].layer]
 
     def _track_y(self, gap: int, user: Transition | Lane) -> float:
         return self._gaps[gap] + TRACK_SPACING_PX * (self._tracks[gap].index(user) + 1)
@@ -142,8 +140,7 @@ class Grid:
         return self._lanes[self._lane(way)] if self._is_long(way) else self._center(other)
 
     def _port(self, user: Transition | Lane, users: list[Transition | Lane]) -> float:
-        """Return a line end's horizontal distance from the state's middle; straight lines use the
-        middle."""
+        """Return a line end's distance from the state's middle, which straight lines use."""
         straight = [
             n
             for n, each in enumerate(users)

@@ -79,8 +79,7 @@ def _size(state: State, content: Picture | None) -> Size:
 
 
 def _merged(scope: Scope) -> list[Transition]:
-    """Merge transitions of one kind between the same two states into one line with all their
-    labels."""
+    """Merge transitions of one kind between two states into one line with all their labels."""
     merged: dict[tuple[str, str, TransitionKind], Transition] = {}
     for way in (way for state in scope.states for way in state.transitions):
         key = (way.source, way.target, way.kind)

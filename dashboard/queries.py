@@ -91,7 +91,7 @@ class Queries:
         return found[0]
 
     def totals(self) -> Json:
-        """Return the number of accounts and of open runs, and the id of the first account."""
+        """Return the number of accounts and of open runs."""
         return self._records("totals")[0]
 
     def change_version(self) -> tuple[Any, ...]:
@@ -170,8 +170,7 @@ class Queries:
         return [FoundDifference(*row) for row in found]
 
     def list_quarantined_messages(self, account_id: str) -> list[Json]:
-        """Return the account's quarantined messages, at most 200, the most recently attempted
-        first."""
+        """Return the 200 quarantined messages of the account that were attempted last."""
         return self._records("quarantine", account_id=account_id)
 
     def messages(

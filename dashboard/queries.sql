@@ -6,11 +6,9 @@
 SET TRANSACTION READ ONLY
 
 -- totals --
--- How many mailboxes there are, how many runs have no outcome yet, and the first mailbox.
+-- How many mailboxes there are, and how many runs have no outcome yet.
 SELECT (SELECT count(*) FROM mailsync.email_accounts) AS accounts,
-       (SELECT count(*) FROM mailsync.sync_runs WHERE status IN ('queued', 'running')) AS runs_open,
-       (SELECT id::text FROM mailsync.email_accounts ORDER BY email_address, id LIMIT 1)
-         AS first_account_id
+       (SELECT count(*) FROM mailsync.sync_runs WHERE status IN ('queued', 'running')) AS runs_open
 
 -- change_version --
 -- What differs as soon as anything happened: few values, whatever the tables hold.

@@ -69,13 +69,22 @@ class Runs:
         scope = self._executions.definition(MAILBOX_SYNC.name)
         return {
             **_summary(run),
+            **self._progress(MAILBOX_SYNC.name, steps, names),
             "historyLost": execution is None and _had_steps(run),
             "inOneFunction": run["startedAt"] is not None and not _had_steps(run),
-            "states": status_by_state(steps),
-            "steps": [_step(each, names) for each in steps],
             "folders": folders,
             "next": forecast_next_event(run, steps, scope, names),
-            "picture": self._picture(MAILBOX_SYNC.name),
+        }
+
+    def _progress(self, workflow: str, steps: list[Step], names: dict[int, str]) -> Json:
+        """Return the steps as JSON, and the picture with what became of each state."""
+        if workflow not in self._pictures:
+            picture = draw_state_machine(self._executions.definition(workflow))
+            self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
+        return {
+            "states": status_by_state(steps),
+            "steps": [_step(each, names) for each in steps],
+            "picture": self._pictures[workflow],
         }
 
     def _execution(self, run: Json) -> Execution | None:
@@ -88,27 +97,17 @@ class Runs:
         arn = run["executionArn"] or self._executions.execution_arn(MAILBOX_SYNC.name, run["id"])
         return self._executions.find(arn)
 
-    def _picture(self, workflow: str) -> orjson.Fragment:
-        """Return the picture of the workflow as JSON; it is drawn once per process."""
-        if workflow not in self._pictures:
-            picture = draw_state_machine(self._executions.definition(workflow))
-            self._pictures[workflow] = orjson.Fragment(json_bytes(picture))
-        return self._pictures[workflow]
-
     def _one_self_test(self, run_id: str) -> Json:
         execution = self._executions.find(self._executions.execution_arn(TEST_SYNC.name, run_id))
         if execution is None:
             raise NotFound("There is no run of this id.")
-        steps = self._steps(TEST_SYNC.name, execution)
         return {
             **_self_test(execution),
+            **self._progress(TEST_SYNC.name, self._steps(TEST_SYNC.name, execution), {}),
             "historyLost": False,
             "inOneFunction": False,
-            "states": status_by_state(steps),
-            "steps": [_step(each, {}) for each in steps],
             "folders": [],
             "next": None,
-            "picture": self._picture(TEST_SYNC.name),
         }
 
     def _steps(self, workflow: str, execution: Execution | None) -> list[Step]:

@@ -1,4 +1,4 @@
-"""Actions of the dashboard that change a simulated mailbox or inject faults, through `/_sim/`."""
+"""Actions of the dashboard that change a simulated mailbox or cut its network, by `/_sim/`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,6 @@ from localdev.engine.simulator_process import Provider
 MAX_DELIVERY = 1000
 SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
 BODY = "Delivered by the dashboard, to be seen in the next sync."
-_TOKEN_EXPIRED = {"status": 401, "code": "InvalidAuthenticationToken", "message": "Expired."}
 
 
 class Simulation:
@@ -34,12 +33,8 @@ class Simulation:
             "move": self._move,
             "delete": lambda fields: self._to_message("delete", fields),
             "mark-read": lambda fields: self._to_message("mark-read", fields),
-            "expire-tokens": lambda _: self._inject_fault(_TOKEN_EXPIRED, times=1),
-            "revoke": self._revoke,
-            "cut-network": lambda _: self._inject_fault({"cut": "before answer"}, times=None),
-            "restore-network": self._clear_faults,
-            "throttle": self._throttle,
-            "clear-faults": self._clear_faults,
+            "cut-network": self._cut_network,
+            "restore-network": self._restore_network,
         }
 
     @property
@@ -87,10 +82,8 @@ class Simulation:
         return {"delivered": len(ids)}
 
     def _move(self, fields: Json) -> Json:
-        """Move a message to `destination`: a folder role such as `archive`, or a folder id."""
-        destination = fields.get("destination")
-        if isinstance(destination, int):
-            destination = self._queries.remote_folder(destination)
+        """Move a message to the folder with the id `destination`."""
+        destination = self._queries.remote_folder(require_integer(fields, "destination"))
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
@@ -99,24 +92,10 @@ class Simulation:
             action, mailbox=message["emailAddress"], id=message["messageId"], **more
         )
 
-    def _revoke(self, fields: Json) -> Json:
-        """Revoke the user's consent.
+    def _cut_network(self, _: Json) -> Json:
+        rule = {"fault": {"cut": "before answer"}, "times": None}
+        return self._control("faults", rules=[rule])
 
-        The next request fails too, as if its access token had expired, so Mailsync notices it at
-        once.
-        """
-        response = self._control("revoke", mailbox=require_text(fields, "address"))
-        return {**response, **self._inject_fault(_TOKEN_EXPIRED, times=1)}
-
-    def _throttle(self, fields: Json) -> Json:
-        """Reject every request for some seconds, with that number of seconds in Retry-After."""
-        seconds = require_integer(fields, "seconds")
-        fault = {"status": 429, "code": "TooManyRequests", "retry_after": seconds}
-        return self._inject_fault(fault, times=None, lasts_s=seconds)
-
-    def _inject_fault(self, fault: Json, **rule: Any) -> Json:
-        return self._control("faults", rules=[{"fault": fault, **rule}])
-
-    def _clear_faults(self, _: Json) -> Json:
+    def _restore_network(self, _: Json) -> Json:
         response: Json = simulator(self._provider, "DELETE", "faults")
         return response

@@ -8,7 +8,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard.actions import ActionFailed, Actions, begin_sign_in
-from dashboard.data import DataRoutes, Malformed, json_response
+from dashboard.data import DataRoutes, json_response
 from dashboard.executions import Executions
 from dashboard.pages import SECURITY_HEADERS, static_file_response
 from dashboard.queries import NotFound, Queries
@@ -52,8 +52,6 @@ class Site:
             response = self._login_response(request) or self._route(request)
         except NotFound as missing:
             response = _error(404, str(missing))
-        except Malformed as malformed:
-            response = _error(400, str(malformed))
         except ActionFailed as refused:
             response = _error(refused.status, str(refused))
         except MailsyncError as broken:
@@ -65,8 +63,7 @@ class Site:
         return _protected(response)
 
     def _login_response(self, request: Request) -> Response | None:
-        """Return the redirect that logs the browser in, or 401 for data without the token; else
-        None."""
+        """Return the redirect that logs in, or 401 for data without the token; else None."""
         if self._start_token is None:
             return None
         if redirect := self._start_token.login_redirect(request):
@@ -96,7 +93,7 @@ class Site:
         except ValueError:
             fields = None
         if not isinstance(fields, dict):
-            raise Malformed("An action takes one JSON object.")
+            raise ActionFailed(400, "An action takes one JSON object.")
         return action(fields)
 
 

@@ -14,7 +14,7 @@ class Sources:
 
     state_machine_arns: ARNs of state machines by the name of the workflow.
     client: makes a boto3 client for the AWS service of that name.
-    is_dev_login_on: the API signs in programs of this machine, so a token is no secret.
+    is_dev_login_on: the API signs in programs of this machine.
     token: returns a token of the user on whose behalf the dashboard calls the API; if it returns
         None, the dashboard can neither start nor stop anything.
     provider: the simulated mail provider; None: the mail is real.

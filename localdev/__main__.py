@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from rich.console import Console
 
+from localdev import demo
 from localdev.demo_account import connect
 from localdev.engine.aws_resources import CREDENTIALS
 from localdev.engine.failure import StartFailed
@@ -38,7 +39,7 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
         console.print(f"Mailsync is up after {time.monotonic() - began:.1f} s.")
         for line in _loaded(stack, options):
             console.print(line, markup=False)
-        return _stay_up(stack, signals) if command == "up" else _demo(stack, options)
+        return _stay_up(stack, signals) if command == "up" else demo.run(stack)
     except StartFailed as failed:
         print(failed, file=sys.stderr)
         return 1
@@ -66,12 +67,6 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
     console.print("Stopping; what is stored stays.")
     watch.stop()
     return 0
-
-
-def _demo(stack: Stack, options: Options) -> int:
-    from localdev.demo import run
-
-    return run(stack, options)
 
 
 def _welcome(stack: Stack) -> str:

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from localdev.demo_account import DemoAccount, connect, simulator
-from localdev.options import Options
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
@@ -31,7 +30,7 @@ SELECT r.requests, coalesce(sum(f.inserted), 0), coalesce(sum(f.updated), 0),
 console = Console(highlight=False, soft_wrap=True)
 
 
-def run(stack: Stack, options: Options) -> int:
+def run(stack: Stack) -> int:
     """Print each step of the demo; return 0 when the mirror is complete and exact, else 1."""
     account = connect(stack.api_url, stack.provider, stack.token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")

@@ -8,22 +8,17 @@ const running = new Set();
 /**
  * A button that posts an action and tells its result.
  *
- * fields: an object, or a function that makes one when the button is pressed.
  * done(result): what to tell, as a child or children of an element.
  * confirm: a question that is asked first.
  */
-export function actionButton(app, label, { name, fields = {}, done, confirm, kind = "" }) {
-  const key = `${name} ${label} ${typeof fields === "function" ? "" : JSON.stringify(fields)}`;
+export function actionButton(app, label, { name, fields = {}, done, confirm }) {
+  const key = `${name} ${label} ${JSON.stringify(fields)}`;
   const isBusy = running.has(key);
   const press = () => !isBusy && (!confirm || window.confirm(confirm)) && perform();
-  const perform = () =>
-    runAction(app, key, async () => {
-      const result = await act(name, typeof fields === "function" ? fields() : fields);
-      app.notice(done(result));
-    });
+  const perform = () => runAction(app, key, async () => app.notice(done(await act(name, fields))));
   return el(
     "button",
-    { type: "button", class: kind, "aria-disabled": isBusy ? "true" : null, onclick: press, key },
+    { type: "button", "aria-disabled": isBusy ? "true" : null, onclick: press, key },
     label,
   );
 }
@@ -68,16 +63,4 @@ export function offerNotice(children, { isError = false } = {}) {
 
 export function closeNotice() {
   document.getElementById("notice").replaceChildren();
-}
-
-/** A button that puts a text on the clipboard. */
-export function copyButton(text, what) {
-  const copy = async (event) => {
-    const button = event.currentTarget;
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-    setTimeout(() => (button.textContent = "Copy"), 1500);
-  };
-  const attributes = { type: "button", class: "quiet", "aria-label": `Copy: ${what}` };
-  return el("button", { ...attributes, onclick: copy }, "Copy");
 }

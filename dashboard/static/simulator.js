@@ -1,14 +1,12 @@
-// What users, administrators and bad days do to the simulated provider, in one panel.
+// What senders and bad days do to the simulated provider, in one panel.
 
 import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el, morph } from "./dom.js";
-import { plural } from "./format.js";
 import { buttons, choice, field, fine } from "./components.js";
 
 const panel = document.getElementById("simulator");
 const toggle = document.getElementById("simulator-toggle");
-const THROTTLE = { seconds: 30 };
 let accounts = [];
 let address = null;
 
@@ -42,24 +40,18 @@ function draw(app) {
     fine("What happens at the provider. A sync brings it here."),
     network(here),
     mail(here),
-    tokens(here),
   );
   if (panel.firstChild) morph(panel.firstChild, wanted);
   else panel.append(wanted);
 }
 
 function network(app) {
-  const button = (label, name, report, fields = {}) =>
-    actionButton(app, label, { name, fields, done: () => report });
+  const button = (label, name, report) => actionButton(app, label, { name, done: () => report });
   return [
     el("h3", {}, "Network"),
     buttons(
       button("Cut network", "cut-network", "The provider cannot be reached now."),
       button("Restore network", "restore-network", "The provider can be reached again."),
-    ),
-    buttons(
-      button("Throttle 30 s", "throttle", "The provider refuses requests for 30 s.", THROTTLE),
-      button("Clear faults", "clear-faults", "No fault is left."),
     ),
   ];
 }
@@ -88,19 +80,5 @@ function mail(app) {
       field("How many", "count", { type: "number", value: "1", min: "1", max: "1000" }),
     ),
     fine("Open a message in Mailbox to move it, delete it or mark it read."),
-  ];
-}
-
-function tokens(app) {
-  const button = (label, name, report, confirm) =>
-    actionButton(app, label, { name, fields: () => ({ address }), done: () => report, confirm });
-  return [
-    el("h3", {}, "Sign-in"),
-    buttons(
-      button("Expire tokens", "expire-tokens", "The next sync has to refresh its token."),
-      button("Revoke consent", "revoke", "The account has to be connected again.",
-        "The account can then sync only after it is connected again. Revoke?"),
-    ),
-    fine(`${plural(accounts.length, "account")} connected.`),
   ];
 }

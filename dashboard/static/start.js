@@ -1,11 +1,11 @@
 // The first page: what there is to try, in the order in which a new user would.
 
-import { actionButton, actionForm, copyButton } from "./actions.js";
+import { actionButton, actionForm } from "./actions.js";
 import { get } from "./data.js";
 import { el } from "./dom.js";
 import { number } from "./format.js";
 import { runsTable } from "./runs.js";
-import { code, facts, field, fine, link } from "./components.js";
+import { code, facts, field, link } from "./components.js";
 
 const RECENT = 5;
 
@@ -32,7 +32,6 @@ export default {
       overview.simulated && steps(overview, app),
       el("h2", {}, "Newest runs"),
       runsTable(runs, "Newest runs"),
-      overview.curl?.length > 0 && commands(overview),
     ];
   },
 };
@@ -83,17 +82,4 @@ function chosenAddress(form) {
 function tellConnected(result) {
   const account = link(`/accounts/${result.accountId}`, "See its first sync");
   return ["Connected ", el("strong", {}, result.address), ". ", account];
-}
-
-const command = (line, title) =>
-  el("div", { class: "command" }, el("pre", { tabindex: "0" }, line), copyButton(line, title));
-
-function commands({ curl, token }) {
-  const item = ({ title, line }) =>
-    el("li", { key: title }, el("p", {}, title), command(line, title));
-  return [
-    el("h2", {}, "From a terminal"),
-    el("ul", { class: "commands" }, curl.map(item)),
-    token && fine("Their token is the demo user's, for this stack."),
-  ];
 }

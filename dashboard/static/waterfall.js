@@ -131,15 +131,6 @@ function attempt({ number, startedAt, finishedAt, error, cause, nextAttemptAt })
   const then = isComing
     ? ["tried again ", distance(nextAttemptAt)]
     : wait !== null && `tried again after ${duration(wait)}`;
-  const failure = error ? [el("strong", {}, error), " ", message(cause)] : "none";
+  const failure = error ? [el("strong", {}, error), " ", cause ?? ""] : "none";
   return tr(number, numeric(number), time(startedAt), numeric(duration(took)), failure, then || "");
-}
-
-/** A function's own words; Lambda wraps them into a document with a stack trace. */
-function message(cause) {
-  try {
-    return JSON.parse(cause).errorMessage ?? cause;
-  } catch {
-    return cause ?? "";
-  }
 }

@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
+
 from infra import catalog
 from localdev.containers.relay import Relay
-from localdev.containers.sam import Sam, free_port, get_from_emulated_api
+from localdev.containers.sam import INVOKE_LIMIT_S, Sam, free_port
 from localdev.containers.settings import deployed_settings
 from localdev.containers.template import LocalTemplate
 from localdev.demo_account import DemoAccount, connect
@@ -132,7 +134,8 @@ def _serve(sam: Sam, template: LocalTemplate, stack: Stack, account: DemoAccount
             (status, "not-a-token", 403),
             (status, None, 401),
         ):
-            result = get_from_emulated_api(url + path, token=token)
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            result = httpx.get(url + path, headers=headers, timeout=INVOKE_LIMIT_S)
             if result.status_code != wanted:
                 raise StartFailed(f"GET {path}: {result.status_code}, not {wanted}: {result.text}")
             print(

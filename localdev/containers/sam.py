@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
 from localdev.containers.template import ARCHITECTURE
 from localdev.engine.failure import StartFailed
 from localdev.engine.names import REGION
@@ -151,12 +149,3 @@ def _environment() -> dict[str, str]:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def get_from_emulated_api(url: str, *, token: str | None = None) -> httpx.Response:
-    """GET a URL of the API of `sam local start-api`; return the response.
-
-    The call can take minutes, because a container starts for it.
-    """
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.get(url, headers=headers, timeout=INVOKE_LIMIT_S)

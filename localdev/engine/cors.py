@@ -20,8 +20,7 @@ class Cors:
         self._origins = frozenset(origins)
 
     def preflight(self, request: Request) -> Response | None:
-        """Return the response to a preflight request, whatever its route; None for any other
-        request."""
+        """Return the response to a preflight request of any route; None for other requests."""
         asks = "origin" in request.headers and "access-control-request-method" in request.headers
         if not (self._origins and request.method == "OPTIONS" and asks):
             return None

@@ -99,8 +99,7 @@ class Environment:
         return self._process.poll() is None
 
     def run(self, event: bytes) -> InvocationOutcome:
-        """Send the event to the process and return its outcome, at the latest after the function's
-        time-out."""
+        """Send the event to the process; return its outcome, at the latest after the time-out."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
         self._waiting.put(invocation)

@@ -52,8 +52,7 @@ class EventBus:
         self._seen: deque[SeenEvent] = deque(maxlen=MAX_KEPT_EVENTS)
 
     def list_seen_events(self) -> list[dict[str, Any]]:
-        """Return the kept events, oldest first, each as a dictionary with the fields of
-        `SeenEvent`."""
+        """Return the kept events, oldest first, with the fields of `SeenEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
     def deliver_accepted_events(self, request: bytes, result: bytes) -> None:

@@ -31,7 +31,7 @@ INTEGRATION_LIMIT_S = 30
 MAX_BODY_BYTES = 10 * 1024 * 1024
 SIGN_IN = "/api/auth/"
 """Prefix of the paths to which pages of other sites lead a browser during a sign-in."""
-_PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,11 @@ class _Target:
     @classmethod
     def of(cls, route: Route) -> "_Target":
         method, path = route.key.split(" ", 1)
-        pattern = _PARAMETER.sub(
-            lambda found: f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})", path
-        )
-        return cls(route, method, re.compile(pattern))
+        return cls(route, method, re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", path)))
 
     @property
-    def generality(self) -> tuple[bool, int, bool]:
-        """Return a sort key: routes without a greedy parameter, with few parameters and a method go
-        first."""
-        return ("+}" in self.route.key, self.route.key.count("{"), self.method == "ANY")
+    def parameter_count(self) -> int:
+        return self.route.key.count("{")
 
 
 class HttpApi:
@@ -77,7 +72,7 @@ class HttpApi:
         cors_origins: Iterable[str] = (),
     ) -> None:
         self._host = host
-        self._targets = sorted(map(_Target.of, routes), key=lambda each: each.generality)
+        self._targets = sorted(map(_Target.of, routes), key=lambda each: each.parameter_count)
         self._authorizer = authorizer
         self._sign_in = sign_in
         origins = frozenset(cors_origins)
@@ -125,10 +120,9 @@ class HttpApi:
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]] | None:
         for target in self._targets:
-            if target.method in ("ANY", request.method):
-                match = target.path.fullmatch(unquote(request.path))
-                if match:
-                    return target.route, match.groupdict()
+            match = target.path.fullmatch(unquote(request.path))
+            if match and target.method == request.method:
+                return target.route, match.groupdict()
         return None
 
     def _refusal(self, event: dict[str, Any]) -> Response | None:

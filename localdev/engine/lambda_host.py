@@ -16,12 +16,8 @@ from infra.catalog import Function
 from localdev.engine.environment import Environment, InvocationOutcome
 from localdev.engine.names import function_name
 
-MAX_IDLE_ENVIRONMENTS = (
-    4  # environments of one function; as many as one mailbox syncs folders at once
-)
-UNRESERVED_CONCURRENCY = 1000
+MAX_IDLE_ENVIRONMENTS = 4  # of one function; as many as one mailbox syncs folders at once
 ASYNC_RETRY_DELAYS_S = (60, 120)
-THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,6 @@ class LambdaHost:
     """Runs functions from `code_root`; writes the output of each function to a file in `logs`.
 
     settings: environment variables of every function; may be changed before the first call.
-    reserved_concurrency: maximum number of simultaneous calls of a function, by its name.
     time_scale: factor for `retry_after_s`, the waits between attempts of an asynchronous call.
     """
 
@@ -53,7 +48,6 @@ class LambdaHost:
         code_root: Path,
         logs: Path,
         settings: Mapping[str, str],
-        reserved_concurrency: Mapping[str, int] | None = None,
         time_scale: float = 1,
     ) -> None:
         self.settings = dict(settings)
@@ -61,11 +55,9 @@ class LambdaHost:
         self._code_root = code_root.resolve()
         self._logs = logs
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._reserved = dict(reserved_concurrency or {})
         self._lock = threading.Lock()
         self._idle: dict[str, list[Environment]] = defaultdict(list)
         self._busy: dict[str, set[Environment]] = defaultdict(set)
-        self._starting: dict[str, int] = defaultdict(int)
         self._outdated: set[Environment] = set()
         self._ended = threading.Event()
         self.retry_after_s = [wait_s * time_scale for wait_s in ASYNC_RETRY_DELAYS_S]
@@ -76,8 +68,8 @@ class LambdaHost:
         function = self._functions.get(name)
         if function is None:
             return _refusal(404, "ResourceNotFoundException", f"Function not found: {name}")
-        if not self._admit(name):
-            return _refusal(THROTTLED, "TooManyRequestsException", "Rate Exceeded.")
+        if self._ended.is_set():
+            return _refusal(429, "TooManyRequestsException", "Rate Exceeded.")
         environment = self._take(function)
         try:
             outcome = environment.run(event)
@@ -98,20 +90,11 @@ class LambdaHost:
         return InvocationResult(202, b"")
 
     def invoke_with_retries(self, reference: str, event: bytes) -> InvocationResult:
-        """Run a function until it succeeds, at most three times; return the last result.
-
-        A call waits while the function has as many simultaneous calls as its concurrency permits.
-        """
-        result = self._in_turn(reference, event)
+        """Run a function until it succeeds, at most three times; return the last result."""
+        result = self.invoke(reference, event)
         for wait_s in self.retry_after_s:
             if not result.failed or self._ended.wait(wait_s):
                 break
-            result = self._in_turn(reference, event)
-        return result
-
-    def _in_turn(self, reference: str, event: bytes) -> InvocationResult:
-        result = self.invoke(reference, event)
-        while result.status == THROTTLED and not self._ended.wait(0.2):
             result = self.invoke(reference, event)
         return result
 
@@ -140,14 +123,6 @@ class LambdaHost:
             self._idle.clear()
         _stop_all([*idle, *busy])
 
-    def _admit(self, name: str) -> bool:
-        with self._lock:
-            running = len(self._busy[name]) + self._starting[name]
-            if self._ended.is_set() or running >= self._reserved.get(name, UNRESERVED_CONCURRENCY):
-                return False
-            self._starting[name] += 1
-            return True
-
     def _take(self, function: Function) -> Environment:
         name = function.name
         with self._lock:
@@ -155,18 +130,14 @@ class LambdaHost:
             self._idle[name] = [each for each in self._idle[name] if each.reusable]
             environment = self._idle[name].pop() if self._idle[name] else None
         _stop_all(dead)
-        try:
-            environment = environment or Environment(
-                function,
-                code_root=self._code_root,
-                settings=self.settings,
-                log=self._logs / f"{name}.log",
-            )
-        finally:
-            with self._lock:
-                self._starting[name] -= 1
-                if environment:
-                    self._busy[name].add(environment)
+        environment = environment or Environment(
+            function,
+            code_root=self._code_root,
+            settings=self.settings,
+            log=self._logs / f"{name}.log",
+        )
+        with self._lock:
+            self._busy[name].add(environment)
         return environment
 
     def _give_back(self, environment: Environment) -> None:

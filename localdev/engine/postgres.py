@@ -82,8 +82,7 @@ class Postgres:
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
     def network_url(self, login: str) -> str:
-        """Return the URL of the database by `tcp_port`, for the owner or a login made by
-        `open_login`."""
+        """Return the URL by `tcp_port`, for the owner or a login made by `open_login`."""
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
 
@@ -149,8 +148,7 @@ class Postgres:
         self._wait_and_create_database(time.monotonic() + RECOVERY_LIMIT_S)
 
     def stop(self) -> None:
-        """Shut the server down: open transactions roll back, a checkpoint is written. Safe to call
-        twice."""
+        """Roll open transactions back, write a checkpoint, and end. Safe to call twice."""
         self._end_server()
         if self._socket_folder.name:
             shutil.rmtree(self._socket_folder, ignore_errors=True)
@@ -176,8 +174,7 @@ class Postgres:
         return server_files_folder(self._folder)
 
     def _init_cluster(self, binaries: Path, cluster: Path) -> None:
-        """Create the server's files in a folder beside, then rename it, so that no partial one is
-        used."""
+        """Create the server's files in a folder beside, then rename it: none is used half-made."""
         making = cluster.with_name(cluster.name + ".making")
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(mode=0o700)

@@ -37,8 +37,7 @@ class Report:
 def report_line(
     request_id: str, *, duration_s: float, init_s: float, memory_mb: int, used_mb: int
 ) -> str:
-    """Return the REPORT line of an invocation; `init_s` is 0 if the environment was already
-    running."""
+    """Return the REPORT line of an invocation; `init_s` is 0 in a running environment."""
     parts = [
         f"REPORT RequestId: {request_id}",
         f"Duration: {duration_s * 1000:.2f} ms",
@@ -60,8 +59,7 @@ def read_reports(log: Path) -> list[Report]:
 
 
 def peak_memory_mb(pid: int) -> int:
-    """Return the most memory that the process has used, in MB; 0 if it has ended or this is
-    unknown."""
+    """Return the most memory that the process has used, in MB; 0 if it is unknown."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -91,8 +91,7 @@ def split_mbox(content: Content) -> Iterator[MboxMessage]:
 
 
 def _message(content: Content, start: int) -> tuple[MboxMessage, int]:
-    """Return the message whose "From " line is at `start`, and the start of the next one or the
-    end."""
+    """Return the message with its "From " line at `start`, and where the next one starts."""
     header = _next_line(content, start)
     body = _body(content, header)
     claimed = _CONTENT_LENGTH.search(content, header, body)
@@ -152,8 +151,7 @@ def _separates(content: Content, at: int) -> bool:
 
 
 def _separator(content: Content, at: int) -> int | None:
-    """Return the position of a separator or the end, at `at` or up to two line ends later; else
-    None."""
+    """Return where a separator or the end is, up to two line ends behind `at`; else None."""
     found = _SEPARATOR_OR_END.match(content, at) if at <= len(content) else None
     return found.end() if found else None
 

@@ -119,8 +119,7 @@ def _is_attachment(part: Message) -> bool:
 
 
 def _attempt(read: Callable[[], Any], default: T) -> Any | T:
-    """Call a function of the standard library; return the default if a malformed value makes it
-    raise."""
+    """Call a function of the standard library; return the default if it raises."""
     try:
         return read()
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError):
@@ -140,8 +139,7 @@ class _Headers:
         return next(iter(self.all(wanted)), None)
 
     def text(self, wanted: str) -> str:
-        """Return a header on one line without decoding words: identifiers have none (RFC 2047,
-        section 5)."""
+        """Return a header on one line; identifiers have no encoded words (RFC 2047, section 5)."""
         return well_formed(" ".join(decode_raw_header_bytes(self.first(wanted) or "").split()))
 
     def addresses(self, wanted: str) -> tuple[Address, ...]:

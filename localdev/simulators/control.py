@@ -37,8 +37,7 @@ JsonObject = dict[str, Any]
 
 
 class Control:
-    """Handles requests to `/_sim/`; actions on a mailbox name it in `mailbox`, by address or user
-    id."""
+    """Handles requests to `/_sim/`; `mailbox` names a mailbox by its address or user id."""
 
     def __init__(
         self, service: Service, entra: EntraServer, notifier: Notifier, *, secret: str
@@ -63,6 +62,12 @@ class Control:
             ("POST", "token-faults"): lambda fields: _add_faults(service.token_faults, fields),
             ("DELETE", "token-faults"): lambda _: service.token_faults.clear(),
         }
+        self._mailbox_actions = MAILBOX_ACTIONS | {
+            "revoke": self._revoke,
+            "expire-refresh-tokens": self._expire_refresh_tokens,
+            "lifecycle": self._send_lifecycle_event,
+            "expire-subscriptions": self._expire_subscriptions,
+        }
 
     def __call__(self, request: Request) -> Response:
         name = request.path.removeprefix(PREFIX)
@@ -76,28 +81,28 @@ class Control:
             action = self._actions.get((request.method, name))
             if action:
                 return _json(200, action(arguments))
-            if request.method == "POST" and name in MAILBOX_ACTIONS:
-                return _json(200, self._act(name, arguments))
+            if request.method == "POST" and name in self._mailbox_actions:
+                mailbox = self._service.mailbox(arguments.pop("mailbox"))
+                result = self._mailbox_actions[name](mailbox, **arguments)
+                return _json(200, {"id": result} if isinstance(result, str) else result)
         except _ANSWERED_400 as refusal:
             return _json(400, {"error": type(refusal).__name__, "message": str(refusal)})
         return _json(404, {"error": "NotFound", "message": f"no action {request.method} {name}"})
 
-    def _act(self, name: str, arguments: JsonObject) -> JsonObject:
-        mailbox = self._service.mailbox(arguments.pop("mailbox"))
-        if name == "revoke":
-            return {"revoked": self._consents.revoke(mailbox.user_id, **arguments)}
-        if name == "expire-refresh-tokens":
-            return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
-        if name == "lifecycle":
-            return {"told": self._notifier.send_lifecycle_event(mailbox.user_id, **arguments)}
-        if name == "expire-subscriptions":
-            return {"expired": self._notifier.expire_subscriptions(mailbox.user_id)}
-        result = MAILBOX_ACTIONS[name](mailbox, **arguments)
-        return {"id": result} if isinstance(result, str) else {}
+    def _revoke(self, mailbox: Mailbox, **number: int) -> JsonObject:
+        return {"revoked": self._consents.revoke(mailbox.user_id, **number)}
+
+    def _expire_refresh_tokens(self, mailbox: Mailbox) -> JsonObject:
+        return {"expired": self._consents.expire_refresh_tokens(mailbox.user_id)}
+
+    def _send_lifecycle_event(self, mailbox: Mailbox, event: str) -> JsonObject:
+        return {"told": self._notifier.send_lifecycle_event(mailbox.user_id, event)}
+
+    def _expire_subscriptions(self, mailbox: Mailbox) -> JsonObject:
+        return {"expired": self._notifier.expire_subscriptions(mailbox.user_id)}
 
     def _state(self, _: JsonObject) -> JsonObject:
-        """Return every mailbox with its folders and their counts, and the switches of the
-        behaviour."""
+        """Return every mailbox with its folders and their counts, and all switches."""
         return {
             "mailboxes": [
                 {
@@ -112,8 +117,7 @@ class Control:
         }
 
     def _messages(self, arguments: JsonObject) -> list[JsonObject]:
-        """Return all messages of a `folder` of a `mailbox`, newest first, to compare a database
-        with."""
+        """Return all messages of a `folder` of a `mailbox`, newest first."""
         mailbox = self._service.mailbox(arguments["mailbox"])
         return [asdict(message) for message in mailbox.messages(arguments["folder"])]
 
@@ -168,7 +172,7 @@ def _create_folder(mailbox: Mailbox, **fields: Any) -> str:
     return mailbox.folders.create(**fields).id
 
 
-MAILBOX_ACTIONS: dict[str, Callable[..., str | None]] = {
+MAILBOX_ACTIONS: dict[str, Callable[..., str | JsonObject | None]] = {
     "deliver": _deliver,
     "update": _update,
     "mark-read": lambda mailbox, *, id: mailbox.update(id, isRead=True),
@@ -186,10 +190,6 @@ MAILBOX_ACTIONS: dict[str, Callable[..., str | None]] = {
     "delete-folder": lambda mailbox, *, folder: mailbox.delete_folder(folder),
     "purge-folder": lambda mailbox, *, folder: mailbox.purge_folder(folder),
     "expire-delta-links": lambda mailbox, *, folder=None: mailbox.expire_delta_links(folder),
-    "revoke": lambda mailbox: None,
-    "expire-refresh-tokens": lambda mailbox: None,
-    "lifecycle": lambda mailbox: None,
-    "expire-subscriptions": lambda mailbox: None,
 }
 
 

@@ -5,11 +5,9 @@ Graph injects every fault. The identity platform's token endpoint injects faults
 their `code` is OAuth's error and their `message` starts with the number, as "AADSTS50196: ...".
 """
 
-import math
 import random
 import re
 import threading
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -90,7 +88,6 @@ class Rule:
     nth: the first n-1 matching requests pass.
     times: number of requests that get the fault; None: no limit.
     rate: share of the matching requests that get the fault.
-    lasts_s: the rule ends after so many seconds.
     """
 
     fault: Fault
@@ -100,14 +97,12 @@ class Rule:
     nth: int = 1
     times: int | None = 1
     rate: float = 1
-    lasts_s: float = math.inf
-    made_at: float = field(default_factory=time.monotonic)
     seen: int = 0
     injected_count: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Rule":
-        """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "lasts_s", "fault"}`.
+        """Read `{"match": {method, path, in_batch, nth}, "times", "rate", "fault"}`.
 
         Raises TypeError or ValueError for unknown members.
         """
@@ -116,9 +111,8 @@ class Rule:
         return cls(fault=Fault(**document["fault"]), **match, **rest)
 
     def fits(self, method: str, path: str, *, in_batch: bool) -> bool:
-        over = time.monotonic() > self.made_at + self.lasts_s
         named = self.method in (None, method) and re.search(self.path, path) is not None
-        return named and self.in_batch in (None, in_batch) and not over
+        return named and self.in_batch in (None, in_batch)
 
     def should_inject(self, chance: float) -> bool:
         """Count a matching request; return whether it gets the fault.
@@ -135,8 +129,7 @@ class Rule:
 
 
 class FaultScript:
-    """The rules of one server. Thread-safe; the same seed and order of requests give the same
-    faults."""
+    """The rules of one server. Thread-safe; a seed and an order of requests give equal faults."""
 
     def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()

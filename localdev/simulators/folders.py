@@ -75,8 +75,7 @@ class FolderTree:
                 self.create(name, role=role, hidden=role in _HIDDEN_ROLES)
 
     def find(self, reference: str) -> Folder:
-        """Return the folder with this id (case matters) or role (case does not). Raises
-        FolderNotFound."""
+        """Return the folder with this id, or role in any case. Raises FolderNotFound."""
         row = self._database.row(
             _SELECT + "AND (id = ? OR role = ?)", self._mailbox_id, reference, reference.lower()
         )

@@ -47,8 +47,7 @@ class Service:
         self.behaviour = replace(self.behaviour, **values)
 
     def add_mailbox(self, address: str, display_name: str) -> Mailbox:
-        """Return the mailbox of the address; create it with its well-known folders if it is
-        missing."""
+        """Return the mailbox of the address; create it with its well-known folders if needed."""
         user_id = str(uuid5(NAMESPACE_DNS, address.lower()))
         with self.database.transaction():
             created = self.database.write(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from secrets import token_urlsafe
-from types import TracebackType
 from typing import Self
 
 from localdev.guard import Guard
@@ -107,12 +106,7 @@ class Simulators:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _own_secret(self, name: str) -> str:

@@ -11,10 +11,7 @@ from tests.deploy.template import Template
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a synthesised `prod`; the synthesis fails on any cdk-nag finding."""
-    folder = tmp_path_factory.mktemp("cdk.out")
-    synthesis.app(folder, {"stage": "prod"}).synth()
-    return folder
+    return synthesis.assembly(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

@@ -37,3 +37,11 @@ def app(
         account=account,
         region=region,
     )
+
+
+def assembly(base: Path) -> Path:
+    """The folder of `prod`, synthesised once below `base`; fails on any cdk-nag finding."""
+    folder = base / "cdk.out"
+    if not folder.exists():
+        app(folder, {"stage": "prod"}).synth()
+    return folder

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +10,7 @@ from urllib.parse import quote
 from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
+from tests.conftest import UNSAFE_BUT_QUICK
 
 PASSWORD = "secret of the test"
 _HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
@@ -29,14 +30,8 @@ class Cluster:
     def run(self, *statements: str, login: str = "postgres", database: str = "mail") -> list[Any]:
         """Each in a transaction of its own; the rows of the last. Logs in without a password."""
         url = self._server.url_of(login).replace("/mail?", f"/{database}?")
-        connection = connect(Settings({"DATABASE_URL": url}))
-        try:
-            found: list[Any] = []
-            for each in statements:
-                found = connection.run(each) or []
-            return found
-        finally:
-            connection.close()
+        with closing(connect(Settings({"DATABASE_URL": url}))) as connection:
+            return [connection.run(each) or [] for each in statements][-1]
 
     def create(self, database: str, *, owner: str, attributes: str = "") -> str:
         """A database of a new login with these attributes, which is no superuser; its URL."""
@@ -61,8 +56,7 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-    with Postgres(folder, tcp_port=port, settings=quick) as server:
+    with Postgres(folder, tcp_port=port, settings=UNSAFE_BUT_QUICK) as server:
         (server.cluster / "pg_hba.conf").write_text(_HBA)
         server.restart()
         yield Cluster(server, port)

@@ -1,27 +1,20 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from mailsync.model import (
-    AccountId,
-    FolderId,
-    RunId,
-    RunRef,
-    StoredFolder,
-    SyncType,
-    Upsert,
-    WrittenRowCounts,
-)
+from localdev.engine.postgres import Postgres
+from mailsync.model import AccountId, FolderId, RunRef, StoredFolder, Upsert, WrittenRowCounts
+from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.folder_store import FolderStore
-from mailsync.store.lease_store import LeaseStore
-from mailsync.store.mail_store import MailStore
 from mailsync.store.stores import Stores
+from tests.conftest import TEMPLATE
 from tests.store.cluster import Cluster, cluster_in
+from tests.store.reader import LOGIN, Reader
 from tests.store.rows import let_time_pass, one, rows
-from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, begin_run
 
 
 @dataclass(frozen=True)
@@ -63,36 +56,37 @@ class Mirror(Stores):
 
 
 @pytest.fixture
-def mail(database: Database) -> MailStore:
-    return MailStore(database)
-
-
-@pytest.fixture
-def folder_store(database: Database) -> FolderStore:
-    return FolderStore(database)
-
-
-@pytest.fixture
-def mirror(database: Database, run: RunRef, folders: tuple[StoredFolder, StoredFolder]) -> Mirror:
-    return Mirror(database, run, *(each.ref.id for each in folders))
-
-
-@pytest.fixture
 def run(database: Database, account_id: AccountId) -> RunRef:
     """A run that holds the lease."""
-    epoch = LeaseStore(database).begin(
-        account_id, RunId("run-1"), "arn-1", SyncType.INITIAL, "test"
-    )
-    assert epoch is not None
-    return RunRef(account_id, RunId("run-1"), epoch)
+    return begin_run(database, account_id)
 
 
 @pytest.fixture
-def folders(folder_store: FolderStore, run: RunRef) -> tuple[StoredFolder, StoredFolder]:
-    """F1 and F2; the full sync of neither has begun."""
-    folder_store.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
-    first, second = folder_store.folders(run.account_id)
-    return first, second
+def mirror(database: Database, run: RunRef) -> Mirror:
+    """The full sync of neither folder has begun."""
+    folders = Mirror(database, run, FolderId(0), FolderId(0)).folders
+    folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
+    return Mirror(database, run, *(each.ref.id for each in folders.folders(run.account_id)))
+
+
+@pytest.fixture(scope="module")
+def shared_url(create_database: Callable[[str], str]) -> str:
+    """One database for all tests of a module, which leave its rows as they are."""
+    return create_database(TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def shared_database(shared_url: str) -> Iterator[Database]:
+    with closing(Database(Settings({"DATABASE_URL": shared_url}))) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shared_reader(postgres: Postgres, shared_url: str) -> Iterator[Reader]:
+    """An application that reads the same database."""
+    postgres.open_login(LOGIN, role="mailsync_reader")
+    with closing(Reader(shared_url.replace("postgres@", f"{LOGIN}@"))) as reader:
+        yield reader
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +100,9 @@ def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
     """Its roles and databases are this test's alone."""
     yield running_cluster
     running_cluster.forget()
+
+
+@pytest.fixture
+def owner_url(cluster: Cluster) -> str:
+    """Of a database `mine` without our schema, by its owner `me`, who may create roles."""
+    return cluster.create("mine", owner="me", attributes="CREATEROLE")

@@ -29,9 +29,6 @@ class Reader:
         finally:
             self._connection.run("ROLLBACK")
 
-    def set_for_session(self, name: str, value: str) -> None:
-        self._connection.run("SELECT set_config(:name, :value, false)", name=name, value=value)
-
     def close(self) -> None:
         self._connection.close()
 

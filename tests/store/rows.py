@@ -1,5 +1,6 @@
 """Looking at the tables from outside the product."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from mailsync.store.connection import Database
@@ -30,3 +31,10 @@ def emails(database: Database) -> dict[str, tuple[str, bool]]:
 def let_time_pass(database: Database, hours: float) -> None:
     """As if all that is stored had happened so many hours earlier."""
     clock.let_time_pass(lambda sql: rows(database, sql), hours)
+
+
+def plan_nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A node of a plan, as EXPLAIN (FORMAT JSON) shows it, and all nodes below it."""
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from plan_nodes(each)

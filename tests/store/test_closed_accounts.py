@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.model import AccountId, Credentials, RunId, RunRef, SyncType
+from mailsync.model import AccountId, Credentials, RunRef
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.lease_store import LeaseStore
 from mailsync.store.migrate import migrate, migrations
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one, rows
+from tests.support.builders import begin_run
 from tests.support.emf import counting, emitted
 
 CLOSED_BEFORE = """
@@ -27,6 +27,11 @@ SELECT id, 'tenant' FROM account RETURNING 1"""
 DUE_WITHIN_THE_HOUR = """
 SELECT a.status FROM mailsync.sync_queue q JOIN mailsync.email_accounts a ON a.id = q.account_id
  WHERE q.due_at < now() + interval '61 minutes'"""
+ADMITTED = (
+    "INSERT INTO mailsync.email_credentials (account_id, organisation_id)"
+    " SELECT id, 'tenant' FROM mailsync.email_accounts RETURNING 1"
+)
+NEXT_SYNC = "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1"
 REFUSED = "SELECT refused_at IS NOT NULL, renew_after FROM mailsync.email_credentials"
 OF_AN_ORGANISATION = Credentials(None, None, None, organisation_id="tenant")
 
@@ -54,8 +59,8 @@ def test_accounts_that_are_closed_are_counted_once_each(
     with counting(monkeypatch):
         runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
         runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
-        LeaseStore(database).begin(account_id, RunId("again"), "arn-2", SyncType.AUTO, "test")
-        runs.fail(account_id, RunId("again"), "arn-2", "AccessRevoked", "Sign in again.")
+        again = begin_run(database, account_id, "again", "arn-2")
+        runs.fail(account_id, again.run_id, "arn-2", "AccessRevoked", "Sign in again.")
 
     counted = emitted(capsys.readouterr().out)
     assert counted == {("AccountsClosed",): 1, ("RunsFailed", "AccessRevoked"): 2}
@@ -65,23 +70,19 @@ def test_a_closed_account_is_queued_until_its_grant_has_ended(
     runs: RunStore, run: RunRef, database: Database
 ) -> None:
     credentials = CredentialStore(database)
-    one(
-        database,
-        "INSERT INTO mailsync.email_credentials (account_id, organisation_id)"
-        " SELECT id, 'tenant' FROM mailsync.email_accounts RETURNING 1",
-    )
+    one(database, ADMITTED)
     runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
     due_in = "SELECT due_at > now() + interval '5 min' FROM mailsync.sync_queue"
     assert rows(database, due_in) == [[True]]
 
     with credentials.lock_for_renewal(run.account_id) as renewal:
         renewal.end_grant()
-    rows(database, "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1")
+    rows(database, NEXT_SYNC)
     assert rows(database, due_in) == []
 
     with credentials.lock_for_renewal(run.account_id) as renewal:
         renewal.save(OF_AN_ORGANISATION)
-    rows(database, "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1")
+    rows(database, NEXT_SYNC)
     assert rows(database, due_in) == [[False]]
 
 
@@ -89,11 +90,7 @@ def test_what_the_identity_platform_asked_for_is_kept_until_it_gives_a_new_token
     account_id: AccountId, database: Database
 ) -> None:
     credentials, now = CredentialStore(database), datetime.now(UTC)
-    one(
-        database,
-        "INSERT INTO mailsync.email_credentials (account_id, organisation_id)"
-        " SELECT id, 'tenant' FROM mailsync.email_accounts RETURNING 1",
-    )
+    one(database, ADMITTED)
 
     with credentials.lock_for_renewal(account_id) as renewal:
         renewal.postpone(now + timedelta(seconds=60))

@@ -1,15 +1,11 @@
 """What a listing of a folder is compared with, and how rows that are equal to it are mended."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from mailsync.decisions.verify import StoredEntry
-from mailsync.errors import LeaseLost
 from mailsync.model import RemoteEntry, RemoteId, RemovedMessage, Unreadable, Upsert
-from mailsync.store.quarantine_store import QuarantineStore
-from mailsync.store.removal_store import RemovalStore
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
 from tests.support.builders import A_MOMENT, a_message
@@ -54,9 +50,7 @@ def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(
     before = compared.rows(numbers)
     compared.folders.restart_full_sync(compared.run, compared.first)
 
-    shown = RemovalStore(compared.database).show_again(
-        compared.run, compared.first, ids("hidden", "elsewhere")
-    )
+    shown = compared.removals.show_again(compared.run, compared.first, ids("hidden", "elsewhere"))
 
     assert shown == 2
     assert emails(compared.database) == {
@@ -100,29 +94,9 @@ def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mir
     for folder_id, name in ((compared.first, "odd"), (compared.second, "odder")):
         compared.apply(folder_id, Unreadable(RemoteId(name), "corrupt", ""))
 
-    QuarantineStore(compared.database).remove_messages(
-        compared.run, ids("odd", "odder"), compared.first
-    )
+    compared.quarantine.remove_messages(compared.run, ids("odd", "odder"), compared.first)
 
-    assert QuarantineStore(compared.database).ids(compared.run, compared.first) == frozenset()
-    assert QuarantineStore(compared.database).ids(compared.run, compared.second) == {"odder"}
-
-
-def test_without_the_lease_no_message_is_written(compared: Mirror) -> None:
-    late = replace(compared.run, lease_epoch=compared.run.lease_epoch - 1)
-    mail, before = compared.mail, compared.rows("SELECT * FROM mailsync.emails ORDER BY id")
-    writes: tuple[Callable[[], object], ...] = (
-        lambda: RemovalStore(compared.database).show_again(
-            late, compared.first, ids("hidden", "elsewhere")
-        ),
-        lambda: mail.save_versions(late, [RemoteEntry(RemoteId("here"), False, "v2")]),
-        lambda: RemovalStore(compared.database).mark_removed(late, compared.first, ids("here")),
-        lambda: mail.apply_messages(late, None, [a_message("here", subject="new")]),
-        lambda: QuarantineStore(compared.database).remove_messages(late, ids("here")),
-        lambda: mail.drop_unselected(late),
-    )
-
-    for write in writes:
-        with pytest.raises(LeaseLost):
-            write()
-    assert compared.rows("SELECT * FROM mailsync.emails ORDER BY id") == before
+    assert compared.quarantine.ids(compared.run, compared.first) == frozenset()
+    assert compared.quarantine.ids(compared.run, compared.second) == {"odder"}
+    compared.apply(compared.second, RemovedMessage(RemoteId("odder")))
+    assert compared.quarantine.ids(compared.run, compared.second) == frozenset()

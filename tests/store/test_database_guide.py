@@ -1,6 +1,7 @@
 """Every SQL example of docs/database.md, in the order of the page and by whom it says."""
 
 import re
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -19,15 +20,13 @@ EXAMPLES = re.findall(r"```sql\n-- as the (\w+)([^\n]*)\n(.*?)```", GUIDE, re.DO
 
 
 @pytest.fixture
-def owner_url(cluster: Cluster) -> str:
-    url = cluster.create("guide", owner="me", attributes="CREATEROLE")
-    settings = Settings({"DATABASE_URL": url})
+def filled(cluster: Cluster, owner_url: str) -> Cluster:
+    settings = Settings({"DATABASE_URL": owner_url})
     migrate(settings)
-    database = Database(settings)
-    fill(database)
-    rows(database, "UPDATE mailsync.email_folders SET role = 'inbox' RETURNING 1")
-    database.close()
-    return url
+    with closing(Database(settings)) as database:
+        fill(database)
+        rows(database, "UPDATE mailsync.email_folders SET role = 'inbox' RETURNING 1")
+    return cluster
 
 
 def statements_of(example: str) -> list[str]:
@@ -42,11 +41,8 @@ def read(cluster: Cluster, example: str, user: str | None, known: list[Any]) -> 
     for number, value in enumerate(known, 1):
         example = example.replace(f"${number}", f"'{value}'")
     statements = [each for each in statements_of(example) if each not in ("BEGIN", "COMMIT")]
-    reader = Reader(cluster.url("inbox_app", "guide", password="another one"))
-    try:
+    with closing(Reader(cluster.url("inbox_app", "mine", password="another one"))) as reader:
         return reader.rows("; ".join(statements), user=user)
-    finally:
-        reader.close()
 
 
 def test_every_example_of_the_guide_says_as_whom_it_runs() -> None:
@@ -54,14 +50,14 @@ def test_every_example_of_the_guide_says_as_whom_it_runs() -> None:
     assert {by for by, _, _ in EXAMPLES} == {"owner", "application"}
 
 
-def test_the_examples_of_the_guide_work_as_written(cluster: Cluster, owner_url: str) -> None:
+def test_the_examples_of_the_guide_work_as_written(filled: Cluster) -> None:
     found: list[list[list[Any]]] = []
     for by, whom, example in EXAMPLES:
         if by == "owner":
-            cluster.run(*statements_of(example), login="me", database="guide")
+            filled.run(*statements_of(example), login="me", database="mine")
             continue
         known = found[0][0][:2] if found else []
-        found.append(read(cluster, example, "ann" if whom == ", for ann" else None, known))
+        found.append(read(filled, example, "ann" if whom == ", for ann" else None, known))
 
     folders, listed, listed_by_folder_id, body, by_message_id, duplicates, incomplete = found
     assert [name for _, _, name, _ in folders] == ["ann"]

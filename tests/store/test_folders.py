@@ -1,6 +1,5 @@
 """Folders: hidden with their mail, kept with their choice and their cursor, dropped at the end."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +13,7 @@ from mailsync.decisions.verify import (
     ListingContradictionKind,
     folders_due_for_id_comparison,
 )
-from mailsync.errors import FolderGone, LeaseLost
+from mailsync.errors import FolderGone
 from mailsync.model import (
     IdListing,
     RemoteEntry,
@@ -25,7 +24,6 @@ from mailsync.model import (
     Upsert,
 )
 from tests.store.conftest import Mirror
-from tests.store.rows import emails
 from tests.support.builders import a_message, a_remote_folder
 
 F1 = RemoteId("F1")
@@ -53,23 +51,6 @@ def count_of(mirror: Mirror) -> FolderCount:
     return mirror.folders.recount(mirror.run)[mirror.first].count
 
 
-def test_a_folder_that_is_gone_is_hidden_with_its_mail_and_nothing_is_deleted(
-    mirror: Mirror,
-) -> None:
-    mirror.fill(mirror.first, 2)
-    mirror.fill(mirror.second, 1)
-
-    hide_first(mirror)
-
-    assert known(mirror).keys() == {"F2"}
-    assert mirror.folders.recount(mirror.run).keys() == {mirror.second}
-    assert emails(mirror.database) == {
-        "F1-0000": ("F1", True),
-        "F1-0001": ("F1", True),
-        "F2-0000": ("F2", False),
-    }
-
-
 def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_once(
     mirror: Mirror,
 ) -> None:
@@ -95,15 +76,6 @@ def test_a_folder_that_is_renamed_is_compared_no_sooner_for_it(mirror: Mirror) -
 
     assert dict(map(tuple, mirror.rows(COMPARED)))["F1"]
     assert known(mirror)["F1"].display_name == "Renamed"
-
-
-def test_the_provider_is_asked_about_a_hidden_folder_again_after_two_hours(mirror: Mirror) -> None:
-    hide_first(mirror)
-    assert asked_about(mirror) == []
-    mirror.let_time_pass(1.9)
-    assert asked_about(mirror) == []
-    mirror.let_time_pass(0.2)
-    assert asked_about(mirror) == ["F1"]
 
 
 @pytest.mark.parametrize(
@@ -306,31 +278,3 @@ def test_readings_of_the_tree_are_dated(is_thorough: bool, mirror: Mirror) -> No
     mirror.folders.save_tree_reading(mirror.run, is_thorough=is_thorough)
 
     assert mirror.one(READINGS) == [True, is_thorough or None]
-
-
-def test_without_the_lease_no_folder_is_written(mirror: Mirror) -> None:
-    late = replace(mirror.run, lease_epoch=mirror.run.lease_epoch - 1)
-    store, ids = mirror.folders, [mirror.first]
-    writes: tuple[Callable[[], object], ...] = (
-        lambda: store.save(late, [a_remote_folder("F3")], ids),
-        lambda: store.save_remote_counts(late, [a_remote_folder("F1", total=9)]),
-        lambda: store.save_tree_reading(late, is_thorough=True),
-        lambda: store.drop_gone(late, [F1]),
-        lambda: store.restart_full_sync(late, mirror.first),
-        lambda: store.restart_full_syncs(late, ids),
-        lambda: store.retry_failed_feeds(late),
-        lambda: store.save_page_size(late, mirror.first, 1),
-        lambda: store.recount(late),
-        lambda: store.mark_verified(late, ids),
-        lambda: store.mark_compared(late, mirror.first, IdListing(()), []),
-        lambda: store.compare_soon(late, ids),
-        lambda: store.compare_later(late, ids),
-        lambda: store.save_offsets(late, {mirror.first: (1, 1)}),
-    )
-    before = mirror.rows("SELECT f.*, c.* FROM mailsync.email_folders f, mailsync.folder_cursors c")
-
-    for write in writes:
-        with pytest.raises(LeaseLost):
-            write()
-    after = mirror.rows("SELECT f.*, c.* FROM mailsync.email_folders f, mailsync.folder_cursors c")
-    assert after == before

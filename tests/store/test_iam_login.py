@@ -3,6 +3,7 @@
 import datetime
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -18,18 +19,8 @@ from mailsync.store.iam_token import _rds, iam_token
 from mailsync.store.migrate import migrate
 from tests.store.cluster import Cluster
 
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'me'"
 NOON = datetime.datetime(2026, 1, 1, 12, 0, 0, tzinfo=datetime.UTC)
-
-
-class Clock:
-    """What time it is for those who sign."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._patch = patch
-        self.set(NOON)
-
-    def set(self, now: datetime.datetime) -> None:
-        self._patch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: now)
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +33,6 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _rds.cache_clear()
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
-
-
 def test_a_token_names_host_port_and_user_and_ends_after_15_minutes() -> None:
     token = urlsplit("//" + iam_token("proxy.example.com", 5432, "mailsync_functions"))
     signed = parse_qs(token.query)
@@ -57,23 +43,25 @@ def test_a_token_names_host_port_and_user_and_ends_after_15_minutes() -> None:
     assert signed["X-Amz-Expires"] == ["900"]
 
 
-def test_each_connection_shows_a_token_of_its_own(cluster: Cluster, clock: Clock) -> None:
+def test_each_connection_shows_a_token_of_its_own(
+    cluster: Cluster, owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server takes one token only, then only the next: nothing else may be shown to it."""
-    url = urlsplit(cluster.create("mine", owner="me"))
-    settings = Settings(
-        {"DATABASE_URL": f"postgresql://me@127.0.0.1:{url.port}/mine", "DATABASE_AUTH": "iam"}
-    )
-    accept_token(cluster, url.port)
-    database = Database(settings, known={"who": "SELECT current_user"})
-    with database.transaction() as tx:
-        assert tx.run("who") == [["me"]]
+    port = urlsplit(owner_url).port
+    url = f"postgresql://me@127.0.0.1:{port}/mine"
+    settings = Settings({"DATABASE_URL": url, "DATABASE_AUTH": "iam"})
+    with closing(Database(settings, known={"who": "SELECT current_user"})) as database:
+        for now in (NOON, NOON + datetime.timedelta(hours=1)):
+            set_clock(monkeypatch, now)
+            accept_token(cluster, port)
+            cluster.run(END_SESSIONS)
+            with database.transaction() as tx:
+                assert tx.run("who") == [["me"]]
 
-    clock.set(NOON + datetime.timedelta(hours=1))
-    accept_token(cluster, url.port)
-    cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'me'")
-    with database.transaction() as tx:
-        assert tx.run("who") == [["me"]]
-    database.close()
+
+def set_clock(patch: pytest.MonkeyPatch, now: datetime.datetime) -> None:
+    """What time it is for those who sign."""
+    patch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: now)
 
 
 def accept_token(cluster: Cluster, port: int | None) -> None:
@@ -95,12 +83,6 @@ def test_another_way_to_log_in_is_refused_in_words() -> None:
         Settings({"DATABASE_AUTH": "kerberos"}).database_auth  # noqa: B018 - it raises
 
 
-@pytest.fixture
-def secrets() -> Iterator[None]:
-    with mock_aws():
-        yield
-
-
 def a_login_secret(password: str, user: str = "mailsync_functions") -> str:
     text = json.dumps({"username": user, "password": password})
     made = boto3.client("secretsmanager").create_secret(Name=f"login-{password}", SecretString=text)
@@ -111,43 +93,33 @@ def owner_settings(url: str, secret_arn: str) -> Settings:
     return Settings({"DATABASE_URL": url, "FUNCTIONS_LOGIN_SECRET_ARN": secret_arn})
 
 
-@pytest.mark.usefixtures("secrets")
-def test_the_migration_makes_the_login_of_the_functions(cluster: Cluster) -> None:
-    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
-
-    migrate(owner_settings(owner, a_login_secret("first")))
-
-    assert writes(cluster, "first")
-    with pytest.raises(SettingMissing, match="rejects the login"):
-        writes(cluster, "second")
-
-
-@pytest.mark.usefixtures("secrets")
-def test_the_next_deployment_gives_it_the_password_of_the_day(cluster: Cluster) -> None:
+@mock_aws
+def test_each_migration_gives_the_login_of_the_functions_the_password_of_the_day(
+    cluster: Cluster, owner_url: str
+) -> None:
     """The proxy knows what the secret says, so the database must as well."""
-    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
-    migrate(owner_settings(owner, a_login_secret("first")))
+    for password in ("first", "second"):
+        with pytest.raises(SettingMissing, match="rejects the login"):
+            writes(cluster, password)
 
-    migrate(owner_settings(owner, a_login_secret("second")))
+        migrate(owner_settings(owner_url, a_login_secret(password)))
 
-    assert writes(cluster, "second")
+        assert writes(cluster, password)
 
 
 def test_no_statement_holds_the_password_itself() -> None:
     """A statement may come into a log of the server; the verifier there lets nobody in."""
-    assert "a-password" not in functions_login_sql(
-        DatabaseLogin("mailsync_functions", "a-password")
-    )
-    assert "a-password" not in repr(DatabaseLogin("mailsync_functions", "a-password"))
+    login = DatabaseLogin("mailsync_functions", "a-password")
+
+    assert "a-password" not in functions_login_sql(login)
+    assert "a-password" not in repr(login)
 
 
-@pytest.mark.usefixtures("secrets")
 @pytest.mark.parametrize("user", ["Robert'); DROP", "", "me me"])
-def test_a_user_that_would_have_to_be_quoted_is_refused(cluster: Cluster, user: str) -> None:
-    owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
-
+@mock_aws
+def test_a_user_that_would_have_to_be_quoted_is_refused(owner_url: str, user: str) -> None:
     with pytest.raises(SettingMissing, match="FUNCTIONS_LOGIN_SECRET_ARN"):
-        migrate(owner_settings(owner, a_login_secret("first", user)))
+        migrate(owner_settings(owner_url, a_login_secret("first", user)))
 
 
 def writes(cluster: Cluster, password: str) -> bool:
@@ -157,9 +129,8 @@ def writes(cluster: Cluster, password: str) -> bool:
         "SELECT has_table_privilege('mailsync.emails', 'INSERT'),"
         " has_schema_privilege('mailsync', 'CREATE')"
     )
-    database = Database(Settings({"DATABASE_URL": url}), known={"may": asked})
-    try:
-        with database.transaction() as tx:
-            return tx.run("may") == [[True, False]]
-    finally:
-        database.close()
+    with (
+        closing(Database(Settings({"DATABASE_URL": url}), known={"may": asked})) as database,
+        database.transaction() as tx,
+    ):
+        return tx.run("may") == [[True, False]]

@@ -14,7 +14,6 @@ from mailsync.model import (
     RemoteId,
     RunId,
     RunRef,
-    StoredFolder,
     SyncScope,
     SyncType,
     Unreadable,
@@ -24,11 +23,11 @@ from mailsync.model import (
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
-from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
+from tests.store.conftest import Mirror
 from tests.store.rows import one, rows
-from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, begin_run
 
 IN_A_BTREE = """
 SELECT DISTINCT c.relname || '.' || a.attname
@@ -66,7 +65,6 @@ def noise(chars: int, seed: int = 1) -> str:
     return "".join(chr(each) for each in random.Random(seed).choices(range(0x400, 0x800), k=chars))
 
 
-Folders = tuple[StoredFolder, StoredFolder]
 ANY_LENGTH = (1300, 3300, 1_000_000)
 MAX_ID = noise(MAX_REMOTE_ID_BYTES // 2)
 
@@ -80,13 +78,10 @@ def a_run_of_the_longest_names(database: Database) -> RunRef:
         provider_account_id=f"{MAX_ID}.00000000-0000-0000-0000-000000000000",
         email_address="ann@example.org",
     )
-    runs, run_id, key = RunStore(database), RunId("r" * 80), noise(255)
-    scope = SyncScope(SyncType.INITIAL)
-    for each in (key, noise(255, seed=2)):  # the second joins
-        runs.enqueue(account_id, run_id, scope, "api", each)
-    epoch = LeaseStore(database).begin(account_id, run_id, "arn", SyncType.INITIAL, "api")
-    assert epoch is not None
-    return RunRef(account_id, run_id, epoch)
+    run_id, scope = RunId("r" * 80), SyncScope(SyncType.INITIAL)
+    for seed in (1, 2):  # the second joins
+        RunStore(database).enqueue(account_id, run_id, scope, "api", noise(255, seed))
+    return begin_run(database, account_id, run_id)
 
 
 def test_every_text_in_a_btree_has_a_limit(database: Database) -> None:
@@ -116,11 +111,10 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
     assert one(database, "SELECT count(*) FROM mailsync.proof_differences") == [1]
 
 
-def test_a_message_id_may_be_of_any_length(mail: MailStore, folders: Folders, run: RunRef) -> None:
-    page = a_page(
-        *(Upsert(a_message(str(chars), internet_message_id=noise(chars))) for chars in ANY_LENGTH)
+def test_a_message_id_may_be_of_any_length(mirror: Mirror) -> None:
+    counts = mirror.apply(
+        mirror.first,
+        *(Upsert(a_message(str(chars), internet_message_id=noise(chars))) for chars in ANY_LENGTH),
     )
-
-    counts = mail.apply_page(run, a_page_write(folders[0], page))
 
     assert counts == WrittenRowCounts(inserted=len(ANY_LENGTH))

@@ -4,17 +4,17 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from mailsync.errors import AccountNotConnected, AccountNotFound, LeaseLost
-from mailsync.model import AccountId, RunId, RunRef, StoredFolder, SyncScope, SyncType
+from mailsync.errors import AccountNotFound, LeaseLost
+from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
 from mailsync.settings import Settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database
-from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
+from tests.store.conftest import Mirror
 from tests.store.rows import one, rows
-from tests.support.builders import complete_verified, connect_account
+from tests.support.builders import connect_account
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
 
@@ -48,7 +48,7 @@ def test_the_same_execution_gets_its_own_lease_again(
 
 
 def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
-    runs: RunStore, run: RunRef, database: Database
+    run: RunRef, database: Database
 ) -> None:
     one(database, EXPIRE)
     epoch = begin(database, run.account_id, "run-2")
@@ -58,26 +58,6 @@ def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
         LeaseStore(database).renew(run)
     statuses = dict(rows(database, "SELECT id, status FROM mailsync.sync_runs"))
     assert statuses == {"run-1": "failed", "run-2": "running"}
-
-
-def test_a_second_start_is_told_the_run_that_is_open(runs: RunStore, account_id: AccountId) -> None:
-    first = runs.enqueue(account_id, RunId("a"), MANUAL, "api")
-    second = runs.enqueue(account_id, RunId("b"), MANUAL, "api")
-
-    assert (first.id, second.id) == ("a", "a")
-
-
-def test_an_idempotency_key_names_its_run_even_when_that_has_ended(
-    runs: RunStore, account_id: AccountId, database: Database
-) -> None:
-    runs.enqueue(account_id, RunId("a"), MANUAL, "api", "key-1")
-    epoch = begin(database, account_id, "a")
-    assert epoch is not None
-    complete_verified(database, RunRef(account_id, RunId("a"), epoch))
-
-    again = runs.enqueue(account_id, RunId("b"), MANUAL, "api", "key-1")
-
-    assert (again.id, again.status) == ("a", "completed")
 
 
 def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_first(
@@ -103,44 +83,12 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
     assert (answer.id, answer.first_scope) == ("a", SyncScope(SyncType.FULL))
 
 
-def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(
-    database: Database,
-    runs: RunStore,
-    run: RunRef,
-    folders: tuple[StoredFolder, StoredFolder],
-    folder_store: FolderStore,
-) -> None:
-    folder_store.mark_verified(run, [folders[0].ref.id])
+def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(mirror: Mirror) -> None:
+    mirror.folders.mark_verified(mirror.run, [mirror.first])
 
-    assert not runs.complete(run)
-    assert not AccountStore(database).account(run.account_id).initial_sync_completed
-
-
-def test_a_run_is_completed_once_though_it_is_asked_twice(
-    runs: RunStore, run: RunRef, database: Database
-) -> None:
-    """The function may die between its commit and its answer."""
-    complete_verified(database, run)
-    assert runs.complete(run)
-
-    assert one(database, "SELECT count(*) FROM mailsync.outbox") == [1]
-
-
-def test_a_withdrawn_grant_asks_for_a_person_and_leaves_the_account_alone(
-    runs: RunStore, run: RunRef, database: Database
-) -> None:
-    runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
-
-    with pytest.raises(AccountNotConnected):
-        AccountStore(database).active_account(run.account_id)
-    assert one(database, "SELECT status, sync_status FROM mailsync.email_accounts") == [
-        "reauth_required",
-        "failed",
-    ]
-    assert rows(database, "SELECT type FROM mailsync.outbox ORDER BY id") == [
-        ["sync.failed"],
-        ["account.reauth_required"],
-    ]
+    assert not mirror.runs.complete(mirror.run)
+    account = AccountStore(mirror.database).account(mirror.run.account_id)
+    assert not account.initial_sync_completed
 
 
 def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_tried_at_once(
@@ -156,11 +104,6 @@ def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_
     ]
     assert rows(database, "SELECT type FROM mailsync.outbox") == [["sync.failed"]]
     assert QueueStore(database).claim_due(10, 60.0) == (run.account_id,)
-
-
-def test_due_accounts_are_claimed_once(database: Database, account_id: AccountId) -> None:
-    assert QueueStore(database).claim_due(10, 60.0) == (account_id,)
-    assert QueueStore(database).claim_due(10, 60.0) == ()
 
 
 @pytest.mark.parametrize("unknown", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])

@@ -19,33 +19,24 @@ from tests.store.cluster import PASSWORD, Cluster
 from tests.support.paths import ROOT
 
 EVERY = ", ".join(each.version for each in migrations())
+Ran = Callable[..., tuple[int, str]]
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname = 'mailsync'"
-
-
-class Ran:
-    """One run of the command with these settings in its environment."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
-        self._patch, self._capture = patch, capture
-
-    def __call__(self, *arguments: str, **settings: str) -> tuple[int, str]:
-        for name, value in settings.items():
-            self._patch.setenv(name, value)
-        load_settings.cache_clear()
-        code = command.main(list(arguments))
-        output = self._capture.readouterr()
-        return code, (output.err if code else output.out).strip()
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ran]:
-    yield Ran(monkeypatch, capsys)
+    """One run of the command with these settings in its environment."""
+
+    def run(*arguments: str, **settings: str) -> tuple[int, str]:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        load_settings.cache_clear()
+        code = command.main(list(arguments))
+        output = capsys.readouterr()
+        return code, (output.err if code else output.out).strip()
+
+    yield run
     load_settings.cache_clear()
-
-
-@pytest.fixture
-def owner_url(cluster: Cluster) -> str:
-    return cluster.create("mine", owner="me", attributes="CREATEROLE")
 
 
 def test_the_plan_names_what_is_missing_and_writes_nothing(
@@ -81,12 +72,9 @@ def refusals(cluster: Cluster) -> dict[str, str]:
     return {
         "does not respond": "postgresql://me:secret@127.0.0.1:1/mine",
         "rejects the login": url.replace("secret", "wrong"),
-        "rejects the login (SQLSTATE 3D000)": url.replace("/mine", "/nowhere"),
         "needs a login that may do more": cluster.url("guest", "mine"),
         "offers no TLS": cluster.url("me", "mine", host="0.0.0.0"),
-        "must look like postgresql://": "mysql://me@localhost/mine",
-        "DATABASE_URL has a host that is neither": url.replace("secret", "[secret]@"),
-        "between [ and ]": url.replace("127.0.0.1", "[secret"),
+        "must look like postgresql://": "mysql://me:secret@localhost/mine",
         "check user, password": url.replace(":secret%20of%20the%20test", ""),
     }
 

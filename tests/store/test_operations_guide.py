@@ -2,15 +2,13 @@
 
 import ast
 import re
-from typing import Any
 
 import pytest
 
 from infra import catalog
 from mailsync.metrics import METRICS
 from mailsync.model import AccountId, RunId
-from mailsync.settings import Settings
-from mailsync.store.connection import Database, connect
+from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
 from tests.store.rows import rows
 from tests.store.two_mailboxes import fill
@@ -29,23 +27,13 @@ OF_EVERY_LINE = {"correlation_id", "function_name", "level", "message", "timesta
 
 
 @pytest.fixture
-def troubled(settings: Settings) -> Settings:
+def troubled(database: Database) -> Database:
     """Two mailboxes: Ann's run has failed with a folder of it, Bo's is under way."""
-    database = Database(settings)
     fill(database)
     ((ann,),) = rows(database, "SELECT id FROM mailsync.email_accounts WHERE user_id = 'ann'")
     rows(database, FAILED_FOLDER)
     RunStore(database).fail(AccountId(str(ann)), RunId("ann"), "ann", "SettingMissing", "It is so.")
-    database.close()
-    return settings
-
-
-def run(settings: Settings, example: str) -> list[list[Any]]:
-    connection = connect(settings)
-    try:
-        return connection.run(example) or []
-    finally:
-        connection.close()
+    return database
 
 
 def example(words: str) -> str:
@@ -53,35 +41,35 @@ def example(words: str) -> str:
     return str(found)
 
 
-def test_every_example_runs(troubled: Settings) -> None:
+def test_every_example_runs(troubled: Database) -> None:
     assert len(EXAMPLES) == PAGES.count("```sql")
     for each in EXAMPLES:
-        run(troubled, each)
+        rows(troubled, each)
 
 
-def test_failed_runs_are_shown_with_their_sentence(troubled: Settings) -> None:
-    ((error, sentence, count, _),) = run(troubled, example("error, error_message, count(*), max"))
+def test_failed_runs_are_shown_with_their_sentence(troubled: Database) -> None:
+    ((error, sentence, count, _),) = rows(troubled, example("error, error_message, count(*), max"))
 
     assert (error, sentence, count) == ("SettingMissing", "It is so.", 1)
 
 
-def test_draining_is_watched_by_the_number_of_open_runs(troubled: Settings) -> None:
-    assert run(troubled, example("AS queued")) == [[1, 0]]
+def test_draining_is_watched_by_the_number_of_open_runs(troubled: Database) -> None:
+    assert rows(troubled, example("AS queued")) == [[1, 0]]
 
 
 def test_after_a_restore_every_mailbox_is_free_due_and_out_of_reach_of_the_dead(
-    troubled: Settings,
+    troubled: Database,
 ) -> None:
     state = (
         "SELECT count(*) FILTER (WHERE lease_owner IS NULL), min(lease_epoch),"
         " count(*) FILTER (WHERE next_sync_at <= now()), count(*) FILTER (WHERE sync_status ="
         " 'syncing') FROM mailsync.email_accounts"
     )
-    assert run(troubled, state)[0][3] == 1
+    assert rows(troubled, state)[0][3] == 1
 
-    run(troubled, example("lease_epoch + 1000"))
+    rows(troubled, example("lease_epoch + 1000"))
 
-    assert run(troubled, state) == [[2, 1001, 2, 0]]
+    assert rows(troubled, state) == [[2, 1001, 2, 0]]
 
 
 def test_log_queries_name_events_and_fields_that_the_code_logs() -> None:

@@ -4,19 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from mailsync.errors import LeaseLost
 from mailsync.model import (
     PartialChange,
     RemoteEntry,
     RemoteId,
     RemovedMessage,
-    RunRef,
     SealedSecret,
-    Unreadable,
     Upsert,
     WrittenRowCounts,
 )
-from mailsync.store.quarantine_store import QuarantineStore
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
@@ -27,8 +23,7 @@ def test_a_page_stores_its_messages_and_moves_the_cursor(mirror: Mirror) -> None
 
     assert counts == WrittenRowCounts(inserted=1)
     assert emails(mirror.database) == {"m1": ("F1", False)}
-    known = mirror.folder(mirror.first)
-    assert known.position.cursor == SealedSecret(1, b"+")
+    assert mirror.folder(mirror.first).position.cursor == SealedSecret(1, b"+")
 
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(
@@ -41,15 +36,6 @@ def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothin
 
     assert mirror.mail.apply_page(mirror.run, write) is None
     assert mirror.one("SELECT xmin::text FROM mailsync.emails") == before
-
-
-def test_without_the_lease_nothing_is_written(mirror: Mirror) -> None:
-    zombie = RunRef(mirror.run.account_id, mirror.run.run_id, mirror.run.lease_epoch - 1)
-    page = a_page(Upsert(a_message("m1")))
-
-    with pytest.raises(LeaseLost):
-        mirror.mail.apply_page(zombie, a_page_write(mirror.folder(mirror.first), page))
-    assert emails(mirror.database) == {}
 
 
 @pytest.mark.parametrize("source_first", [True, False])
@@ -67,37 +53,6 @@ def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
         mirror.apply(folder_id, change)
 
     assert emails(mirror.database) == {"m1": ("F2", False)}
-
-
-def test_a_removed_message_is_hidden_and_stays(mirror: Mirror) -> None:
-    mirror.apply(mirror.first, Upsert(a_message("m1")), Upsert(a_message("m2")))
-
-    counts = mirror.apply(mirror.first, RemovedMessage(RemoteId("m1")))
-
-    assert counts == WrittenRowCounts(removed=1)
-    assert emails(mirror.database) == {"m1": ("F1", True), "m2": ("F1", False)}
-
-
-def test_a_removed_message_that_is_reported_again_is_shown_under_its_number(mirror: Mirror) -> None:
-    folder_id, numbers = mirror.first, "SELECT id FROM mailsync.emails"
-    mirror.apply(folder_id, Upsert(a_message("m1")))
-    before = mirror.one(numbers)
-    mirror.apply(folder_id, RemovedMessage(RemoteId("m1")))
-
-    mirror.apply(folder_id, Upsert(a_message("m1")))
-
-    assert emails(mirror.database) == {"m1": ("F1", False)}
-    assert mirror.one(numbers) == before
-
-
-def test_a_message_that_moved_to_a_folder_that_is_not_mirrored_is_hidden(mirror: Mirror) -> None:
-    mirror.apply(mirror.first, Upsert(a_message("m1")))
-    mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F2'")
-
-    counts = mirror.apply(mirror.first, Upsert(a_message("m1", "F2")))
-
-    assert counts == WrittenRowCounts(removed=1)
-    assert emails(mirror.database) == {"m1": ("F1", True)}
 
 
 def test_a_new_walk_hides_only_at_its_end_what_it_has_not_seen(mirror: Mirror) -> None:
@@ -176,12 +131,3 @@ def test_what_postgres_cannot_hold_is_replaced_and_the_rest_kept(mirror: Mirror)
     mirror.apply(mirror.first, Upsert(a_message("m1", subject="a\0b\ud83dc😀")))
 
     assert mirror.one("SELECT subject FROM mailsync.emails") == ["ab�c😀"]
-
-
-def test_an_unreadable_message_is_named_and_forgotten_when_it_can_be_read(mirror: Mirror) -> None:
-    folder_id = mirror.first
-    mirror.apply(folder_id, Unreadable(RemoteId("m1"), "corrupt", "no body"))
-    assert QuarantineStore(mirror.database).ids(mirror.run, folder_id) == {"m1"}
-
-    mirror.apply(folder_id, Upsert(a_message("m1")))
-    assert QuarantineStore(mirror.database).ids(mirror.run, folder_id) == frozenset()

@@ -1,21 +1,18 @@
-"""What a sync asks of the database costs as much as its own mailbox, however many there are.
-
-Plans of the real planner: rows that were read and thrown away, and mail that was looked for
-without its account, which no index begins without.
-"""
+"""What a sync asks of the database costs as much as its own mailbox, however many there are."""
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from mailsync.store.connection import Database
+from mailsync.settings import Settings
+from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.statements import statements
-from tests.store.rows import one, rows
+from tests.store.rows import one, plan_nodes, rows
 
-pytestmark = pytest.mark.new_database  # what it measures depends on statistics
-
+pytestmark = pytest.mark.xdist_group("plans")  # one process fills one database
 OTHERS, IN_THEIR_FOLDERS, IN_OURS = 500, 25, 2000
 FILL = (
     "INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address)"
@@ -39,7 +36,6 @@ FILL = (
 )
 
 KEYS = {"emails": ("account_id", "(id = "), "email_placements": ("account_id", "email_id")}
-
 GIVEN = {
     "generation": 1,
     "after": "",
@@ -52,15 +48,23 @@ GIVEN = {
 }
 
 
-@pytest.fixture
-def ours(database: Database) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def ours(shared_database: Database) -> dict[str, Any]:
     """An account of much mail among others of little, and one of its folders."""
     for statement in FILL:
-        rows(database, statement)
-    account_id, folder_id = one(
-        database, "SELECT account_id::text, id FROM mailsync.email_folders ORDER BY id LIMIT 1"
-    )
+        rows(shared_database, statement)
+    first = "SELECT account_id::text, id FROM mailsync.email_folders ORDER BY id LIMIT 1"
+    account_id, folder_id = one(shared_database, first)
     return {"account_id": account_id, "folder_id": folder_id}
+
+
+@pytest.fixture
+def connection(shared_url: str) -> Iterator[Connection]:
+    """What is done over it, is undone."""
+    with closing(connect(Settings({"DATABASE_URL": shared_url}))) as connection:
+        connection.run("BEGIN")
+        yield connection
+        connection.run("ROLLBACK")
 
 
 @pytest.mark.parametrize(
@@ -78,27 +82,20 @@ def ours(database: Database) -> dict[str, Any]:
     ],
 )
 def test_mail_is_found_by_its_account_and_hardly_any_is_read_in_vain(
-    statement: str, ours: dict[str, Any], database: Database
+    statement: str, ours: dict[str, Any], connection: Connection
 ) -> None:
     values = {**ours, **GIVEN, "ids": json.dumps([ours["folder_id"]])}
     values["folder_ids"] = values["ids"]
     values["account_ids"] = json.dumps([ours["account_id"]])
     sql = statements()[statement]
     named = {name: each for name, each in values.items() if f":{name}" in sql}
-    with database.transaction() as tx:
-        ((plan,),) = tx._connection.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **named)
+    [[[plan]]] = connection.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **named)
 
-    scans = [each for each in nodes(plan[0]["Plan"]) if "Scan" in each["Node Type"]]
+    scans = [each for each in plan_nodes(plan["Plan"]) if "Scan" in each["Node Type"]]
     of_mail = [each for each in scans if each.get("Relation Name") in KEYS]
     assert of_mail
     for scan in of_mail:
-        parts = [*nodes(scan)]
+        parts = [*plan_nodes(scan)]
         keys = KEYS[scan["Relation Name"]]
         assert any(key in each.get("Index Cond", "") for each in parts for key in keys), plan
         assert sum(each.get("Rows Removed by Filter", 0) for each in parts) < 10, plan
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for each in plan.get("Plans", ()):
-        yield from nodes(each)

@@ -3,12 +3,12 @@
 import pytest
 
 from mailsync.errors import StoreUnavailable
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountOfCaller, ControlStore
-from mailsync.store.credential_store import CredentialStore
 from mailsync.sync.purge import purge_marked
 from tests.store.rows import one
+from tests.support.builders import connect_account
 
 
 class Barred(ControlStore):
@@ -25,13 +25,7 @@ def test_an_account_that_cannot_be_deleted_now_holds_no_other_up_and_is_not_kept
 ) -> None:
     store = Barred(database)
     for user_id in ("ann", "bo"):
-        account_id = CredentialStore(database).connect_account(
-            user_id=user_id,
-            provider=Provider("microsoft"),
-            provider_account_id="uid.utid",
-            email_address="a@example.org",
-        )
-        store.begin_purge(AccountOfCaller(account_id, user_id))
+        store.begin_purge(AccountOfCaller(connect_account(database, user_id), user_id))
     first, _ = store.list_accounts_to_purge()
 
     with pytest.raises(StoreUnavailable):

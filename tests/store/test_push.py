@@ -6,25 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.decisions.due import ACTIVE_INTERVAL_S, PUSH_INTERVAL_S
-from mailsync.model import (
-    Notification,
-    NotificationKind,
-    Provider,
-    RemoteId,
-    RunId,
-    RunRef,
-    Subscription,
-    SyncType,
-)
+from mailsync.model import Notification, NotificationKind, Provider, RemoteId, RunRef, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.lease_store import LeaseStore
 from mailsync.store.push_store import PushStore, SubscriptionClaim
-from mailsync.store.run_store import RunStore
 from tests.store.rows import one
-from tests.support.builders import complete_verified
+from tests.support.builders import begin_run, complete_verified
 
 REMOTE_ID, SECRET = RemoteId("subscription-1"), "secret"
+CALLBACK_URL = "https://api.example.org/hook"
+ANOTHER = Subscription(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
+DUE = "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1"
+IDLE = "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1"
 WAIT = "SELECT extract(epoch FROM next_sync_at - now())::float8 FROM mailsync.email_accounts"
 MIRRORED = "UPDATE mailsync.email_accounts SET initial_sync_completed = true RETURNING 1"
 LONG_AGO = "UPDATE mailsync.email_accounts SET notified_at = now() - interval '1 hour' RETURNING 1"
@@ -35,7 +28,7 @@ def push(database: Database, run: RunRef) -> PushStore:
     """Of a provider that notifies us of the mailbox; the last time was an hour ago."""
     store = PushStore(database)
     one(database, MIRRORED)
-    store.add_missing(Provider("microsoft"), "https://api.example.org/hook")
+    store.add_missing(Provider("microsoft"), CALLBACK_URL)
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
     claim = SubscriptionClaim(run.account_id, None, until)
@@ -54,7 +47,7 @@ def is_about(seconds: float, wanted_s: float) -> bool:
 
 
 def test_a_mailbox_with_push_is_still_asked_by_the_schedule(
-    runs: RunStore, run: RunRef, push: PushStore, database: Database
+    run: RunRef, push: PushStore, database: Database
 ) -> None:
     assert is_about(wait_after(run, database), PUSH_INTERVAL_S)
 
@@ -68,7 +61,7 @@ def test_a_mailbox_with_push_is_still_asked_by_the_schedule(
     ],
 )
 def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
-    runs: RunStore, run: RunRef, push: PushStore, database: Database, broken: str
+    run: RunRef, push: PushStore, database: Database, broken: str
 ) -> None:
     one(database, broken)
 
@@ -76,7 +69,7 @@ def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
 
 
 def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
-    runs: RunStore, run: RunRef, push: PushStore, database: Database
+    run: RunRef, push: PushStore, database: Database
 ) -> None:
     """The folder may have been asked already when the mail came."""
     assert push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)]) == 1
@@ -84,17 +77,11 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     assert wait_after(run, database) <= 0
 
 
-def test_the_run_that_follows_settles_it(
-    runs: RunStore, run: RunRef, push: PushStore, database: Database
-) -> None:
+def test_the_run_that_follows_settles_it(run: RunRef, push: PushStore, database: Database) -> None:
     push.receive([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)])
     complete_verified(database, run)
-    epoch = LeaseStore(database).begin(
-        run.account_id, RunId("run-2"), "arn-2", SyncType.AUTO, "schedule"
-    )
-    assert epoch is not None
 
-    following = RunRef(run.account_id, RunId("run-2"), epoch)
+    following = begin_run(database, run.account_id, "run-2", "arn-2")
 
     assert is_about(wait_after(following, database), PUSH_INTERVAL_S)
 
@@ -116,50 +103,35 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
 
 
 def test_of_many_ticks_at_once_one_renews(push: PushStore, database: Database) -> None:
-    one(database, "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1")
-    one(database, "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
-    callback_url = "https://api.example.org/hook"
+    one(database, DUE)
+    one(database, IDLE)
 
-    claims = [push.claim(Provider("microsoft"), callback_url, 600) for _ in range(3)]
+    claims = [push.claim(Provider("microsoft"), CALLBACK_URL, 600) for _ in range(3)]
 
     assert [each.remote_id if each else None for each in claims] == [REMOTE_ID, None, None]
 
 
+@pytest.fixture
+def claims(push: PushStore, database: Database) -> list[SubscriptionClaim]:
+    """The claim of a tick that takes too long, and that of the next one.
+
+    So it was when a notification had a subscription claimed twice; one would be forgotten.
+    """
+    one(database, IDLE)
+    claims = []
+    for _ in range(2):
+        one(database, DUE)
+        claims.append(push.claim(Provider("microsoft"), CALLBACK_URL, 600))
+    return [each for each in claims if each]
+
+
 def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
-    push: PushStore, database: Database
+    push: PushStore, claims: list[SubscriptionClaim], database: Database
 ) -> None:
-    """A notification had it claimed twice; one of the two subscriptions would be forgotten."""
-    one(database, "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
-    subscription = Subscription(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
-    claims = []
-    for _ in range(2):
-        one(database, "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1")
-        claims.append(push.claim(Provider("microsoft"), "https://api.example.org/hook", 600))
-
-    first, second = claims
-    assert first
-    assert second
-    assert not push.save_created(first, subscription, SECRET)
-    assert push.save_created(second, subscription, SECRET)
-
-
-def test_a_failure_under_a_claim_that_is_no_longer_good_takes_nothing_from_the_next(
-    push: PushStore, database: Database
-) -> None:
-    one(database, "UPDATE mailsync.email_accounts SET lease_until = now() RETURNING 1")
-    due = "UPDATE mailsync.provider_subscriptions SET next_try_at = now() RETURNING 1"
-    claims = []
-    for _ in range(2):
-        one(database, due)
-        claims.append(push.claim(Provider("microsoft"), "https://api.example.org/hook", 600))
     late, current = claims
-    assert late
-    assert current
 
+    assert not push.save_created(late, ANOTHER, SECRET)
     push.save_failure(late, "ProviderUnavailable")
     push.save_gone(late)
-
-    subscription = Subscription(RemoteId("subscription-2"), datetime.now(UTC) + timedelta(days=2))
-    failures = "SELECT failures FROM mailsync.provider_subscriptions"
-    assert one(database, failures) == [0]
-    assert push.save_created(current, subscription, SECRET)
+    assert one(database, "SELECT failures FROM mailsync.provider_subscriptions") == [0]
+    assert push.save_created(current, ANOTHER, SECRET)

@@ -1,30 +1,19 @@
 """A message is hidden first, and deleted when the provider has said twice that it is gone."""
 
-from collections.abc import Callable, Collection
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 
-from mailsync.decisions.safety import (
-    CONFIRMATION_DELAY,
-    MIN_SUSPICIOUS_MESSAGES,
-    SUSPICIOUS_CONFIRMATION_DELAY,
-)
-from mailsync.errors import LeaseLost
+from mailsync.decisions.safety import MIN_SUSPICIOUS_MESSAGES, SUSPICIOUS_CONFIRMATION_DELAY
 from mailsync.model import RemoteId, RemovedMessage, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
-from mailsync.store.control_store import AccountOfCaller, ControlStore
-from mailsync.store.removal_store import RemovalStore
+from mailsync.store.connection import Transaction
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
 from tests.support.builders import a_message
-
-ACCOUNT = "SELECT sync_status, last_error, failures FROM mailsync.email_accounts"
-VERIFIED = "UPDATE mailsync.email_folders SET verified_at = now() + interval '1 s' RETURNING 1"
-FULL_SYNCS_ENDED = "UPDATE mailsync.folder_cursors SET walking = false RETURNING 1"
 
 
 def hide(mirror: Mirror, names: Collection[str]) -> None:
@@ -40,11 +29,6 @@ def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     """The provider says that they are gone, as a sync asks it; return how many are deleted."""
     wait_s = mirror.removals.begin(mirror.run).wait_s
     return mirror.removals.confirm_gone(mirror.run, [RemoteId(each) for each in names], wait_s)
-
-
-def confirm(mirror: Mirror) -> None:
-    own = AccountOfCaller(mirror.run.account_id, "ann")
-    assert ControlStore(mirror.database).confirm_removal(own) is not None
 
 
 def test_a_message_is_deleted_by_the_second_answer_two_hours_after_the_first(
@@ -95,7 +79,7 @@ def is_fetched(mirror: Mirror, name: str) -> None:
 
 
 def is_listed(mirror: Mirror, name: str) -> None:
-    RemovalStore(mirror.database).show_again(mirror.run, mirror.first, [RemoteId(name)])
+    mirror.removals.show_again(mirror.run, mirror.first, [RemoteId(name)])
 
 
 def is_removed(mirror: Mirror, name: str) -> None:
@@ -103,7 +87,7 @@ def is_removed(mirror: Mirror, name: str) -> None:
 
 
 def is_listed_no_more(mirror: Mirror, name: str) -> None:
-    RemovalStore(mirror.database).mark_removed(mirror.run, mirror.first, [RemoteId(name)])
+    mirror.removals.mark_removed(mirror.run, mirror.first, [RemoteId(name)])
 
 
 def is_not_walked(mirror: Mirror, name: str) -> None:
@@ -129,6 +113,15 @@ WAYS_AWAY = (
     loses_its_folder,
     is_moved_out_of_the_mirror,
 )
+
+
+@contextmanager
+def the_version_before(settings: Settings) -> Iterator[Transaction]:
+    with (
+        closing(PreviousDatabase(settings)) as before,
+        before.transaction() as tx,
+    ):
+        yield tx
 
 
 @pytest.mark.parametrize("comes_back", WAYS_BACK)
@@ -161,10 +154,7 @@ def test_whichever_way_a_message_leaves_it_is_hidden_due_and_not_yet_known_to_be
     say_gone(mirror, [name])
     row = {**encoded.to_row(a_message(name)), "folder_remote_id": "F1"}
     page = next(encoded.chunks([row]))
-    with (
-        closing(PreviousDatabase(settings)) as before,
-        before.transaction() as tx,
-    ):
+    with the_version_before(settings) as tx:
         tx.run("upsert_emails", account_id=mirror.run.account_id, folder_id=None, page=page)
     mirror.let_time_pass(3)
 
@@ -180,14 +170,11 @@ def test_what_the_version_before_has_hidden_needs_two_answers(
 ) -> None:
     [name] = mirror.fill(mirror.first, 1)
     left = {"folder_id": mirror.first, "ids": encoded.to_jsonb([name])}
-    with (
-        closing(PreviousDatabase(settings)) as before,
-        before.transaction() as tx,
-    ):
+    with the_version_before(settings) as tx:
         tx.run("mark_removed", account_id=mirror.run.account_id, **left)
 
     assert due(mirror) == (name,)
-    assert [say_gone(mirror, [name])] == [0]
+    assert say_gone(mirror, [name]) == 0
     mirror.let_time_pass(2.1)
     assert due(mirror) == (name,)
     assert say_gone(mirror, [name]) == 1
@@ -228,92 +215,8 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     mirror.folders.recount(mirror.run)
     mirror.let_time_pass(2.1)
 
-    assert mirror.removals.begin(mirror.run).is_suspicious == is_suspicious
+    removal = mirror.removals.begin(mirror.run)
+    assert removal.is_suspicious == is_suspicious
+    assert (removal.hidden, removal.gone, removal.folders) == (first, first, 1)
     assert (due(mirror) == ()) == is_suspicious
     assert say_gone(mirror, gone) == (0 if is_suspicious else first)
-
-
-def test_a_removal_that_a_person_confirms_takes_two_hours(mirror: Mirror) -> None:
-    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
-    hide(mirror, gone)
-    say_gone(mirror, gone)
-    mirror.let_time_pass(1)
-    assert due(mirror) == ()
-
-    confirm(mirror)
-
-    removal = mirror.removals.begin(mirror.run)
-    assert (removal.is_large, removal.is_suspicious, removal.unconfirmed) == (True, False, 0)
-    assert removal.wait_s == CONFIRMATION_DELAY.total_seconds()
-    assert due(mirror) == ()
-    assert say_gone(mirror, gone) == 0
-    mirror.let_time_pass(1.1)
-    assert due(mirror) == tuple(gone)
-    assert say_gone(mirror, gone) == len(gone)
-
-
-def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
-    """A message about which the provider says nothing any more stays hidden for long."""
-    names = mirror.fill(mirror.first, 2 * MIN_SUSPICIOUS_MESSAGES + 1)
-    stays, *early = names[: MIN_SUSPICIOUS_MESSAGES + 1]
-    late = names[MIN_SUSPICIOUS_MESSAGES + 1 :]
-    hide(mirror, [stays, *early])
-    say_gone(mirror, [stays, *early])
-    confirm(mirror)
-    mirror.let_time_pass(2.1)
-    assert say_gone(mirror, early) == len(early)
-
-    hide(mirror, late)
-    say_gone(mirror, late)
-    mirror.let_time_pass(2.1)
-
-    assert mirror.removals.begin(mirror.run).is_suspicious
-    assert say_gone(mirror, late) == 0
-
-
-def test_a_removal_says_how_much_is_going_and_from_when_on(mirror: Mirror) -> None:
-    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
-    mirror.fill(mirror.second, 3)
-    mirror.folders.save(mirror.run, [], [mirror.first])
-    hidden = mirror.removals.begin(mirror.run)
-    assert (hidden.hidden, hidden.gone, hidden.folders) == (len(gone), 0, 1)
-    assert (hidden.gone_since, hidden.deletion_due_at) == (None, None)
-
-    say_gone(mirror, gone)
-
-    found = mirror.removals.begin(mirror.run)
-    assert (found.hidden, found.gone, found.stored) == (len(gone), len(gone), len(gone) + 3)
-    assert found.gone_since is not None
-    assert found.deletion_due_at == found.gone_since + SUSPICIOUS_CONFIRMATION_DELAY
-
-
-def test_without_the_lease_nothing_is_said_and_nothing_deleted(mirror: Mirror) -> None:
-    [name] = mirror.fill(mirror.first, 1)
-    hide(mirror, [name])
-    say_gone(mirror, [name])
-    mirror.let_time_pass(3)
-    late = replace(mirror.run, lease_epoch=mirror.run.lease_epoch - 1)
-
-    with pytest.raises(LeaseLost):
-        mirror.removals.begin(late)
-    with pytest.raises(LeaseLost):
-        mirror.removals.confirm_gone(late, [RemoteId(name)], 0.0)
-    assert emails(mirror.database) == {name: ("F1", True)}
-
-
-@pytest.mark.parametrize("is_confirmed", [False, True])
-def test_the_account_says_that_most_of_the_mailbox_is_going_until_a_person_confirms_it(
-    is_confirmed: bool, mirror: Mirror
-) -> None:
-    gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_MESSAGES)
-    hide(mirror, gone)
-    say_gone(mirror, gone)
-    if is_confirmed:
-        confirm(mirror)
-    for sql in (FULL_SYNCS_ENDED, VERIFIED):
-        mirror.rows(sql)
-
-    assert mirror.runs.complete(mirror.run)
-
-    error = None if is_confirmed else "SuspiciousRemoval"
-    assert mirror.one(ACCOUNT) == ["completed", error, 0]

@@ -1,16 +1,16 @@
 """Every table is guarded, also those of later migrations, and the guard costs next to nothing."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from localdev.engine.postgres import Postgres
 from mailsync.store.connection import Database
-from tests.store.reader import LOGIN, Reader
+from tests.store.reader import Reader
 from tests.store.rows import one, rows
 from tests.store.two_mailboxes import OWNER
 
+pytestmark = pytest.mark.xdist_group("row_level_security")  # one process fills one database
 # What no application may read; a new table stands here or in OWNER.
 PRIVATE = {
     "call_limits",
@@ -103,29 +103,24 @@ def test_nobody_but_the_owner_creates_anything(database: Database, role: str) ->
     assert one(database, f"SELECT has_schema_privilege('{role}', 'mailsync', 'CREATE')") == [False]
 
 
-@pytest.fixture
-def plan_of(
-    postgres: Postgres, database_url: str, database: Database
-) -> Iterator[Callable[[str], str]]:
+@pytest.fixture(scope="module")
+def plan_of(shared_database: Database, shared_reader: Reader) -> Callable[[str], str]:
     """How a statement is run for one of twenty users with 5,000 mails each, by a reader.
 
     `{account}` and `{folder}` in it are that user's.
     """
-    rows(database, MANY)
+    rows(shared_database, MANY)
     account, folder = one(
-        database,
+        shared_database,
         "SELECT a.id::text, f.id FROM mailsync.email_accounts a"
         " JOIN mailsync.email_folders f ON f.account_id = a.id WHERE user_id = 'user-7' LIMIT 1",
     )
-    postgres.open_login(LOGIN, role="mailsync_reader")
-    reader = Reader(database_url.replace("postgres@", f"{LOGIN}@"))
 
     def plan_of(statement: str) -> str:
         explain = "EXPLAIN " + statement.format(account=account, folder=folder)
-        return "\n".join(line for (line,) in reader.rows(explain, user="user-7"))
+        return "\n".join(line for (line,) in shared_reader.rows(explain, user="user-7"))
 
-    yield plan_of
-    reader.close()
+    return plan_of
 
 
 def test_the_list_of_a_folder_among_100_000_mails_is_an_index_scan(

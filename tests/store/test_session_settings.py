@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -11,14 +12,21 @@ import pytest
 
 from localdev.engine.postgres import Postgres
 from mailsync.errors import StoreRejected
-from mailsync.model import RunId, RunRef, SyncType, Upsert
+from mailsync.model import Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.folder_store import FolderStore
-from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from tests.store.pooler import pooled
-from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, connect_account
+from tests.store.rows import rows
+from tests.support.builders import (
+    a_message,
+    a_page,
+    a_page_write,
+    a_remote_folder,
+    begin_run,
+    connect_account,
+)
 
 LOGIN = "login_with_settings"
 NASTY = {
@@ -68,8 +76,12 @@ SENT = {
     "text": "é漢 back\\slash '",
     "words": ["a,{}", 'b"\\', "NULL"],
 }
+STORED = (
+    "SELECT m.subject, m.received_at, b.html, m.folder_id = f.id, f.display_name"
+    " FROM mailsync.emails m JOIN mailsync.email_folders f ON f.id = m.folder_id"
+    " JOIN mailsync.email_bodies b ON b.email_id = m.id WHERE m.account_id = '{}'"
+)
 Alter = Callable[[str], None]
-Apart = dict[str, Any]
 _runs = count(1)
 
 
@@ -96,61 +108,52 @@ def alter(owner: Connection) -> Alter:
     return lambda what: owner.run(f"ALTER ROLE {LOGIN} IN DATABASE {database} {what}")
 
 
+def known_settings(owner: Connection) -> dict[str, tuple[str, ...]]:
+    """Those that this version of Postgres has."""
+    has = {name for (name,) in owner.run("SELECT lower(name) FROM pg_settings")}
+    return {name: values for name, values in NASTY.items() if name.lower() in has}
+
+
 def observed(url: str) -> dict[str, Any]:
     """What is read of constants, of values that were sent, and of a page that was stored."""
-    database = Database(Settings({"DATABASE_URL": url}), known=KNOWN)
-    try:
-        with database.transaction() as tx:
-            found = {"state": tx.run("state"), "values": tx.run("values")}
-            time.sleep(0.05)  # longer than the role lets a transaction be idle
-            tx.run("sleep")
-            with pytest.raises(StoreRejected), tx.savepoint():
-                tx.run("malformed")
-            found["sent"] = tx.run("sent", **SENT)
-    finally:
-        database.close()
-    return {**found, "stored": stored(url)}
+    with (
+        closing(Database(Settings({"DATABASE_URL": url}), known=KNOWN)) as database,
+        database.transaction() as tx,
+    ):
+        found = {"state": tx.run("state"), "values": tx.run("values")}
+        time.sleep(0.05)  # longer than the role lets a transaction be idle
+        tx.run("sleep")
+        with pytest.raises(StoreRejected), tx.savepoint():
+            tx.run("malformed")
+        found["sent"] = tx.run("sent", **SENT)
+    with closing(Database(Settings({"DATABASE_URL": url}))) as database:
+        return {**found, "stored": stored(database)}
 
 
-def stored(url: str) -> dict[str, Any]:
-    """What comes back of a message, its cursor, and when its account is due."""
-    database = Database(Settings({"DATABASE_URL": url}))
-    account_id = connect_account(database, f"user-{next(_runs)}")
-    mail, folders = MailStore(database), FolderStore(database)
-    epoch = LeaseStore(database).begin(
-        account_id, RunId(account_id), "arn", SyncType.INITIAL, "test"
-    )
-    assert epoch is not None
-    run = RunRef(account_id, RunId(account_id), epoch)
+def stored(database: Database) -> dict[str, Any]:
+    """What comes back of a message, of its folder's name and of its cursor."""
+    account_id, folders = connect_account(database, f"user-{next(_runs)}"), FolderStore(database)
+    run = begin_run(database, account_id, account_id)
     folders.save(run, [a_remote_folder("F1", display_name=SENT["text"])], [])
     (folder,) = folders.folders(account_id)
-    message = a_message(account_id, subject=SENT["text"], received_at=SENT["moment"])
+    message = a_message(subject=SENT["text"], received_at=SENT["moment"])
     page = a_page(Upsert(message), next_cursor="\x00\\A'é")
-    outcome = mail.apply_page(run, a_page_write(folder, page))
-    columns = "m.subject, m.received_at, b.html, m.folder_id = f.id, f.display_name"
-    with database.transaction() as tx:
-        found = tx._connection.run(
-            f"SELECT {columns} FROM mailsync.emails m JOIN mailsync.email_folders f"
-            " ON f.id = m.folder_id JOIN mailsync.email_bodies b ON b.email_id = m.id"
-            " WHERE m.account_id = cast(:id AS uuid)",
-            id=account_id,
-        )
+    counts = MailStore(database).apply_page(run, a_page_write(folder, page))
     (known,) = folders.folders(account_id)
-    database.close()
-    html = message.body_html
-    assert found == [[SENT["text"], SENT["moment"], html, True, SENT["text"]]], found
-    assert known.position.cursor is not None
-    return {"cursor": known.position.cursor.data, "outcome": outcome}
+    return {
+        "counts": counts,
+        "cursor": known.position.cursor,
+        "rows": rows(database, STORED.format(account_id)),
+    }
 
 
 def test_no_setting_of_the_login_changes_what_is_stored_or_read(
     url: str, alter: Alter, owner: Connection
 ) -> None:
     expected, apart = observed(url), {}
-    has = {name for (name,) in owner.run("SELECT lower(name) FROM pg_settings")}
 
-    for name, values in NASTY.items():
-        for value in values if name.lower() in has else ():
+    for name, values in known_settings(owner).items():
+        for value in values:
             alter(f"SET {name} = {value}")
             try:
                 found: Any = observed(url)
@@ -163,16 +166,16 @@ def test_no_setting_of_the_login_changes_what_is_stored_or_read(
     assert apart == {}
     assert expected["state"] == [["read committed", "on", None]]
     assert expected["sent"] == [list(SENT.values())]
+    [message] = expected["stored"]["rows"]
+    assert message == [SENT["text"], SENT["moment"], "<p>m1</p>", True, SENT["text"]]
 
 
 def test_nor_do_all_of_them_at_once_behind_a_transaction_pooler(
     url: str, alter: Alter, owner: Connection, tmp_path: Path
 ) -> None:
     expected = observed(url)
-    has = {name for (name,) in owner.run("SELECT lower(name) FROM pg_settings")}
-    for name, values in NASTY.items():
-        if name.lower() in has:
-            alter(f"SET {name} = {values[0]}")
+    for name, values in known_settings(owner).items():
+        alter(f"SET {name} = {values[0]}")
 
     with pooled(url, tmp_path, pool_size=2) as through:
         assert [observed(through), observed(through)] == [expected, expected]

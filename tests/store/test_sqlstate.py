@@ -66,34 +66,36 @@ AT_FIRST_ONLY = [
     ("XX000", "could not open relation mapping file", "load_relmap_file"),
     ("none", "", ""),
 ]
+OF_ANOTHER_SESSION = [
+    ("0A000", "cached plan must not change result type", "RevalidateCachedQuery"),
+    ("0A000", "prepared statements are not supported here", ""),
+]
 
 
 def error(state: str, words: str, routine: str, statement: str) -> Exception:
     return error_from_fields({"C": state, "M": words, "R": routine, "D": SECRET}, statement)
 
 
-@pytest.mark.parametrize("statement", ["login", "begin", "upsert_emails", "commit"])
-@pytest.mark.parametrize(("state", "words", "routine"), NOT_NOW)
-def test_what_passes_by_itself_is_tried_again(
-    state: str, words: str, routine: str, statement: str
+@pytest.mark.parametrize(
+    ("kind", "statements", "errors"),
+    [
+        (StoreUnavailable, ("login", "begin", "upsert_emails", "commit"), NOT_NOW),
+        (SettingMissing, ("login", "begin"), NOT_WITH_THIS_LOGIN),
+        (StoreUnavailable, ("login", "begin"), AT_FIRST_ONLY),
+        (StoreUnavailable, ("upsert_emails",), OF_ANOTHER_SESSION),
+    ],
+    ids=["not now", "not with this login", "nothing can be wrong with no statement", "prepared"],
+)
+def test_an_outage_is_waited_for_and_a_wrong_login_is_named_without_a_word_of_it(
+    kind: type[Exception], statements: tuple[str, ...], errors: list[tuple[str, str, str]]
 ) -> None:
-    found = error(state, words, routine, statement)
+    for state, words, routine in errors:
+        for statement in statements:
+            found = error(state, words, routine, statement)
 
-    assert type(found) is StoreUnavailable
-    assert state in str(found)
-    assert SECRET not in str(found)
-
-
-@pytest.mark.parametrize("statement", ["login", "begin"])
-@pytest.mark.parametrize(("state", "words", "routine"), NOT_WITH_THIS_LOGIN)
-def test_a_login_that_is_refused_is_a_setting(
-    state: str, words: str, routine: str, statement: str
-) -> None:
-    found = error(state, words, routine, statement)
-
-    assert type(found) is SettingMissing
-    assert state in str(found)
-    assert SECRET not in str(found)
+            assert type(found) is kind, (state, words, statement)
+            assert state in str(found)
+            assert SECRET not in str(found)
 
 
 @pytest.mark.parametrize(
@@ -111,29 +113,6 @@ def test_what_the_url_asks_for_in_its_options_is_a_setting(state: str, words: st
 
 
 @pytest.mark.parametrize(
-    ("words", "routine", "known"),
-    [
-        ("cached plan must not change result type", "RevalidateCachedQuery", StoreUnavailable),
-        ("prepared statements are not supported here", "", StoreUnavailable),
-        ("cannot use a subquery here", "transformExpr", StoreRejected),
-    ],
-)
-def test_what_was_prepared_for_another_schema_or_session_is_tried_again(
-    words: str, routine: str, known: type[Exception]
-) -> None:
-    assert type(error("0A000", words, routine, "upsert_emails")) is known
-
-
-@pytest.mark.parametrize(("state", "words", "routine"), AT_FIRST_ONLY)
-def test_before_the_first_statement_nothing_can_be_wrong_with_it(
-    state: str, words: str, routine: str
-) -> None:
-    assert type(error(state, words, routine, "login")) is StoreUnavailable
-    assert type(error(state, words, routine, "begin")) is StoreUnavailable
-    assert type(error(state, words, routine, "upsert_emails")) in (StoreRejected, StoreUnavailable)
-
-
-@pytest.mark.parametrize(
     ("state", "routine", "blames_values"),
     [
         ("22P05", "report_untranslatable_char", True),
@@ -142,6 +121,7 @@ def test_before_the_first_statement_nothing_can_be_wrong_with_it(
         ("42501", "aclcheck_error", False),
         ("XX000", "elog_finish", False),
         ("XX001", "mdread", False),
+        ("0A000", "transformExpr", False),
     ],
 )
 def test_what_a_server_refuses_for_good_is_not_tried_again(

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from mailsync.credentials.identity import oauth_of
 from mailsync.decisions.plan import plan_page
 from mailsync.model import (
     AccountId,
@@ -18,17 +19,22 @@ from mailsync.model import (
     RemoteFolder,
     RemoteId,
     Role,
+    RunId,
     RunRef,
     SealedSecret,
     StoredFolder,
+    SyncType,
 )
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import PageWrite
 from mailsync.store.run_store import RunStore
 from tests.store.rows import rows
 
+MICROSOFT = Provider("microsoft")
+OAUTH = oauth_of(MICROSOFT)
 A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -52,9 +58,9 @@ def a_page(*changes: Any, next_cursor: str = "c1", has_more: bool = False) -> Pa
     return Page(tuple(changes), Cursor(next_cursor), has_more)
 
 
-def a_page_write(folder: StoredFolder, page: Page, *, key_id: int = 1) -> PageWrite:
-    """Under a data key of the store; the cursor is not really sealed."""
-    next_cursor = SealedSecret(key_id, page.next_cursor.encode())
+def a_page_write(folder: StoredFolder, page: Page) -> PageWrite:
+    """Under the first data key of the store; the cursor is not really sealed."""
+    next_cursor = SealedSecret(1, page.next_cursor.encode())
     return PageWrite(folder, page, plan_page(page), next_cursor, requests=1)
 
 
@@ -116,3 +122,12 @@ def complete_verified(database: Database, run: RunRef) -> None:
     rows(database, "UPDATE mailsync.folder_cursors SET walking = false RETURNING 1")
     folders.mark_verified(run, [each.ref.id for each in folders.folders(run.account_id)])
     assert RunStore(database).complete(run)
+
+
+def begin_run(
+    database: Database, account_id: AccountId, run_id: str = "run-1", arn: str = "arn-1"
+) -> RunRef:
+    """A run that holds the lease of the mailbox, for the execution of that ARN."""
+    epoch = LeaseStore(database).begin(account_id, RunId(run_id), arn, SyncType.AUTO, "test")
+    assert epoch is not None
+    return RunRef(account_id, RunId(run_id), epoch)

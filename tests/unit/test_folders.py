@@ -6,7 +6,6 @@ import pytest
 from mailsync.decisions.folders import (
     MAX_BATCH_FOLDERS,
     MAX_BATCH_MESSAGES,
-    MAX_SMALL_SYNC_MESSAGES,
     batch_small_full_syncs,
     diff_folders,
     explain_incomplete_listing,
@@ -187,7 +186,7 @@ def batches(*totals: int) -> list[list[int]]:
     for number, total in enumerate(totals):
         known.append(a_known_folder(number, f"F{number}"))
         remote.append(a_remote_folder(f"F{number}", total=total))
-    found = batch_small_full_syncs(known, remote, page_size=100)
+    found = batch_small_full_syncs(known, remote, page_size=100, max_messages=1_000)
     return [[totals[FolderId(each.ref.id)] for each in batch] for batch in found]
 
 
@@ -203,7 +202,7 @@ def test_batches_hold_few_folders_and_few_messages() -> None:
 def test_not_more_is_walked_at_once_than_a_function_does_quickly() -> None:
     walked = sum(sum(each) for each in batches(*[90] * 40))
 
-    assert MAX_SMALL_SYNC_MESSAGES - 90 < walked <= MAX_SMALL_SYNC_MESSAGES
+    assert 910 < walked <= 1_000
 
 
 def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_alone() -> None:
@@ -216,7 +215,7 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
     ]
     remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 
-    assert list(batch_small_full_syncs(known, remote, page_size=100)) == []
+    assert list(batch_small_full_syncs(known, remote, page_size=100, max_messages=1_000)) == []
 
 
 def test_ten_thousand_folders_are_compared_within_a_second() -> None:

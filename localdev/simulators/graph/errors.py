@@ -35,8 +35,7 @@ def throttled(retry_after_s: float | None, limit: str = "MailboxConcurrency") ->
 
 
 def retry_after(seconds: float | None) -> dict[str, str]:
-    """Return the header `Retry-After`, with a fraction if `seconds` has one, as the service sends
-    it."""
+    """Return the header `Retry-After`; the service sends fractions too."""
     if seconds is None:
         return {}
     return {"Retry-After": str(int(seconds) if seconds == math.floor(seconds) else seconds)}

@@ -59,8 +59,7 @@ class MessageFeed:
         query.check_order()
 
     def list_items(self, position: Position | None, size: int) -> FeedPage:
-        """Return a page of the folder's messages, newest first, as the service was seen to list
-        them."""
+        """Return a page of the folder's messages, newest first, as the service does."""
         rows = self._database.rows(
             f"SELECT {MESSAGE_COLUMNS} FROM message"
             " WHERE folder_id = ? AND (received_at, seq) < (?, ?)"
@@ -160,8 +159,7 @@ def _last_arrival(changes: Sequence[Change]) -> int:
 
 
 def _reported_update(changes: Iterable[Change], view: View, behaviour: Behaviour) -> DeltaReport:
-    """Return the report on updates: selected properties only, the read state alone as a partial
-    object."""
+    """Return the report on updates of selected properties."""
     fields = frozenset[str]().union(*(change.fields for change in changes))
     if view.select is not None:
         fields &= view.select
@@ -189,8 +187,3 @@ def message_delta(call: Call) -> CallResult:
         full_message_count=full,
         bodiless_message_count=whole - full,
     )
-
-
-def mailbox_wide_delta(call: Call) -> CallResult:
-    """Reject `GET /me/messages/delta`, which Graph's metadata lists but Outlook does not serve."""
-    raise bad_request("Change tracking is not supported against 'microsoft.graph.message'.")

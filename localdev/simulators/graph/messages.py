@@ -13,8 +13,7 @@ from localdev.simulators.mailbox import (
 
 
 def list_messages(call: Call) -> CallResult:
-    """Return messages of one folder, or of the whole mailbox if the path names none, from `$skip`
-    on."""
+    """Return messages from `$skip` on, of the folder in the path or of the whole mailbox."""
     where, values, path = _scope(call)
     top = call.query.number("top", default=DEFAULT_PAGE, least=1, most=MAX_LIST_PAGE)
     skip = call.query.number("skip", default=0)

@@ -59,8 +59,7 @@ class Notifier:
         self._http.close()
 
     def subscriptions(self) -> list[Json]:
-        """Return all subscriptions that have not expired, with the columns that only the service
-        sees."""
+        """Return all subscriptions that have not expired, with the service's own columns."""
         return [dict(row) for row in self._subscriptions()]
 
     def expire_subscriptions(self, mailbox_id: str) -> int:

@@ -56,8 +56,7 @@ class Query:
         return int(text)
 
     def select(self, kind: Literal["message", "mailFolder"]) -> frozenset[str] | None:
-        """Return the properties in `$select`; None without it. Raises GraphError for an unknown
-        property."""
+        """Return the properties in `$select`; None without it. Raises GraphError for others."""
         text = self.options.get("select")
         if text is None:
             return None

@@ -9,7 +9,7 @@ from localdev.simulators.graph import folders, messages, subscriptions
 from localdev.simulators.graph.call import Call, CallResult
 from localdev.simulators.graph.errors import GraphError, bad_request
 from localdev.simulators.graph.folder_feed import folder_delta
-from localdev.simulators.graph.message_feed import mailbox_wide_delta, message_delta
+from localdev.simulators.graph.message_feed import message_delta
 from localdev.simulators.graph.subscriptions import SUBSCRIPTIONS
 
 Handler = Callable[[Call], CallResult]
@@ -39,7 +39,6 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "mailfolders/*/messages/delta"): message_delta,
     ("GET", "mailfolders/*/messages/*"): messages.get_message,
     ("GET", "messages"): messages.list_messages,
-    ("GET", "messages/delta"): mailbox_wide_delta,
     ("GET", "messages/*"): messages.get_message,
     ("GET", SUBSCRIPTIONS): subscriptions.list_subscriptions,
     ("POST", SUBSCRIPTIONS): subscriptions.create_subscription,

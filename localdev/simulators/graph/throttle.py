@@ -29,8 +29,7 @@ class Throttle:
 
     @contextmanager
     def request_slot(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
-        """Count a request while the `with` block runs. Raises GraphError 429 when a limit is
-        exceeded."""
+        """Count a request while the block runs. Raises GraphError 429 above a limit."""
         with self._lock:
             self._count(mailbox_id, behaviour)
             if self._in_flight[mailbox_id] >= behaviour.requests_in_flight:

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
+from mailsync.credentials.identity import SignInRejected, SignInResult
 from mailsync.credentials.identity.entra import (
-    SignInResult,
     begin_sign_in,
     finish_sign_in,
     refresh_tokens,
 )
-from mailsync.credentials.identity import SignInRejected
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import (
     AccessRevoked,
@@ -25,6 +24,7 @@ from mailsync.errors import (
 )
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import IdentityPlatform
+from tests.support.builders import OAUTH
 
 Renew = Callable[[], TokenSet]
 REDIRECT_URI = "https://app.example/api/auth/microsoft/callback"
@@ -32,15 +32,17 @@ REDIRECT_URI = "https://app.example/api/auth/microsoft/callback"
 
 def signed_in(platform: IdentityPlatform, **query: str) -> SignInResult:
     """`query` is what Microsoft adds to the redirect beside the state."""
-    flow = json.loads(json.dumps(begin_sign_in(platform.app, REDIRECT_URI)))
+    flow = json.loads(json.dumps(begin_sign_in(platform.app, OAUTH, REDIRECT_URI)))
     platform.nonce = hashlib.sha256(flow["nonce"].encode()).hexdigest()
-    return finish_sign_in(platform.app, flow, {"state": flow["state"], **(query or {"code": "c"})})
+    return finish_sign_in(
+        platform.app, OAUTH, flow, {"state": flow["state"], **(query or {"code": "c"})}
+    )
 
 
 @pytest.fixture
 def renew(platform: IdentityPlatform) -> Renew:
     """Renew the tokens of a sign-in, which was the first request for tokens."""
-    return partial(refresh_tokens, platform.app, signed_in(platform).tokens.grant)
+    return partial(refresh_tokens, platform.app, OAUTH, signed_in(platform).tokens.grant)
 
 
 def test_a_sign_in_has_mail_scopes_and_pkce(platform: IdentityPlatform) -> None:
@@ -63,7 +65,7 @@ def test_a_sign_ins_secrets_are_not_printed(platform: IdentityPlatform) -> None:
 
 def test_each_renewal_uses_the_newest_grant(platform: IdentityPlatform, renew: Renew) -> None:
     first = renew()
-    second = refresh_tokens(platform.app, first.grant)
+    second = refresh_tokens(platform.app, OAUTH, first.grant)
 
     used = [each.get("refresh_token") for each in platform.redeemed]
     assert used == [None, "refresh-1", "refresh-2"]
@@ -169,7 +171,7 @@ def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
         begin_sign_in(Settings(values), REDIRECT_URI)
     platform.stop()
     with pytest.raises(ProviderUnavailable):
-        begin_sign_in(platform.app, REDIRECT_URI)
+        begin_sign_in(platform.app, OAUTH, REDIRECT_URI)
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,15 @@ from mailsync.errors import (
     SettingMissing,
 )
 from mailsync.model import Credentials, FolderListing, TreeReadingDepth
+from mailsync.model.account import Account
 from mailsync.providers.graph.provider import GraphMailbox
+from mailsync.registry import MICROSOFT
 from mailsync.settings import Settings, load_settings
 from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Connect
 from tests.api.requests import Sql
 from tests.support.app_certificate import app_certificate
+from tests.support.builders import OAUTH
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def test_an_app_with_a_certificate_needs_no_secret(simulators: Simulators) -> No
     pem = app_certificate()
     simulators.entra.app_login.upload(pem)
 
-    tokens = app_only_tokens(certified(pem), TENANT_ID)
+    tokens = app_only_tokens(certified(pem), OAUTH, TENANT_ID)
 
     url = f"{simulators.graph_url}/users/ann@example.org/mailFolders/inbox"
     headers = {"Authorization": f"Bearer {tokens.access.token}"}
@@ -63,7 +66,7 @@ def test_a_certificate_is_preferred_to_a_secret(simulators: Simulators) -> None:
     both = an_app(MICROSOFT_CLIENT_CERTIFICATE=app_certificate())
 
     with pytest.raises(ProviderRejected, match="AADSTS700027"):
-        app_only_tokens(both, TENANT_ID)
+        app_only_tokens(both, OAUTH, TENANT_ID)
 
 
 def test_a_certificate_that_has_expired_is_named_with_its_setting(simulators: Simulators) -> None:
@@ -71,7 +74,7 @@ def test_a_certificate_that_has_expired_is_named_with_its_setting(simulators: Si
     simulators.entra.app_login.upload(pem)
 
     with pytest.raises(ProviderRejected, match=r"AADSTS1000502.*MICROSOFT_CLIENT_CERTIFICATE"):
-        app_only_tokens(certified(pem), TENANT_ID)
+        app_only_tokens(certified(pem), OAUTH, TENANT_ID)
 
 
 @pytest.mark.parametrize("part", ["PRIVATE KEY", "CERTIFICATE"])
@@ -79,14 +82,14 @@ def test_half_a_certificate_and_key_is_a_wrong_setting(simulators: Simulators, p
     half = app_certificate().replace(part, "OTHER")
 
     with pytest.raises(SettingMissing, match="MICROSOFT_CLIENT_CERTIFICATE") as caught:
-        app_only_tokens(certified(half), TENANT_ID)
+        app_only_tokens(certified(half), OAUTH, TENANT_ID)
     assert half[30:60] not in str(caught.value)
 
 
 def test_an_organisation_that_does_not_exist_is_tried_again(simulators: Simulators) -> None:
     """msal reports no more than a failed request."""
     with pytest.raises(ProviderUnavailable):
-        app_only_tokens(an_app(), "00000000-0000-0000-0000-000000000000")
+        app_only_tokens(an_app(), OAUTH, "00000000-0000-0000-0000-000000000000")
 
 
 def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
@@ -95,7 +98,10 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     account_id = connect_account(
         seal=lambda _: Credentials(None, None, None, organisation_id=TENANT_ID)
     )
-    opened = [open_stored_access_token(account_id, store, vault, an_app()) for _ in range(3)]
+    opened = [
+        open_stored_access_token(Account(account_id, MICROSOFT, "active"), store, vault, an_app())
+        for _ in range(3)
+    ]
     first = opened[0].current()
 
     assert opened[1].current() == first
@@ -114,14 +120,16 @@ def test_an_outage_of_graph_costs_the_identity_platform_one_request(
     simulators: Simulators, vault: Vault, store: CredentialStore, connect_account: Connect, sql: Sql
 ) -> None:
     """However often functions ask Graph in it, each with an access of its own."""
-    tokens, key = app_only_tokens(an_app(), TENANT_ID), vault.sealing_key()
+    tokens, key = app_only_tokens(an_app(), OAUTH, TENANT_ID), vault.sealing_key()
     account_id = connect_account(seal=lambda account_id: tokens.seal(account_id, key))
     age_token(sql)
     seen = [store.credentials(account_id).access]
     outage = Fault(status=401, code="InvalidAuthenticationToken", message="Signing key is invalid.")
 
     def list_folders() -> FolderListing:
-        access = open_stored_access_token(account_id, store, vault, an_app())
+        access = open_stored_access_token(
+            Account(account_id, MICROSOFT, "active"), store, vault, an_app()
+        )
         mailbox = GraphMailbox(
             base_url=simulators.graph_url, access=access, ca_bundle=None, user="ann@example.org"
         )

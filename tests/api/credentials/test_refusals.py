@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mailsync.credentials.identity import entra_codes
+from mailsync.credentials.identity import SignInRejected, entra_codes
 from mailsync.credentials.identity.entra_codes import ADVICE_BY_SUBERROR, MEANING_BY_CODE, ErrorKind
 from mailsync.credentials.identity.entra_errors import (
-    SignInRejected,
     app_only_error,
     renewal_error,
     sign_in_error,

@@ -28,6 +28,7 @@ from mailsync.settings import is_https_or_loopback_url
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.api.credentials.test_microsoft import REDIRECT_URI, signed_in
 from tests.api.requests import Context
+from tests.support.builders import OAUTH
 from tests.support.paths import ROOT
 
 LAMBDAS = ROOT / "lambdas"
@@ -81,20 +82,20 @@ def _as_usual(platform: IdentityPlatform) -> Iterator[None]:
 
 def _finish(platform: IdentityPlatform) -> object:
     with _as_usual(platform):
-        flow = begin_sign_in(platform.app, REDIRECT_URI)
-    return finish_sign_in(platform.app, flow, {"state": flow["state"], "code": "c"})
+        flow = begin_sign_in(platform.app, OAUTH, REDIRECT_URI)
+    return finish_sign_in(platform.app, OAUTH, flow, {"state": flow["state"], "code": "c"})
 
 
 def _refresh(platform: IdentityPlatform) -> object:
     with _as_usual(platform):
         grant = signed_in(platform).tokens.grant
-    return refresh_tokens(platform.app, grant)
+    return refresh_tokens(platform.app, OAUTH, grant)
 
 
 def _admit(platform: IdentityPlatform) -> object:
     tenant = platform.authority.replace("/common", f"/{ORGANISATION}")
     platform.metadata = {"token_endpoint": f"{tenant}/token", **platform.metadata}
-    return app_only_tokens(platform.app, ORGANISATION)
+    return app_only_tokens(platform.app, OAUTH, ORGANISATION)
 
 
 def _graph(platform: IdentityPlatform) -> object:
@@ -125,7 +126,7 @@ def _self_test(platform: IdentityPlatform) -> object:
 
 
 SENDERS: dict[str, Send] = {
-    "begin a sign-in": lambda platform: begin_sign_in(platform.app, REDIRECT_URI),
+    "begin a sign-in": lambda platform: begin_sign_in(platform.app, OAUTH, REDIRECT_URI),
     "redeem a code": _finish,
     "redeem a refresh token": _refresh,
     "redeem the app's secret": _admit,
@@ -181,7 +182,7 @@ def test_a_sign_in_page_needs_https(platform: IdentityPlatform) -> None:
     platform.metadata = {"authorization_endpoint": "http://login.example.org/authorize"}
 
     with pytest.raises(ProviderUnavailable, match="without https"):
-        begin_sign_in(platform.app, REDIRECT_URI)
+        begin_sign_in(platform.app, OAUTH, REDIRECT_URI)
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"])

@@ -14,6 +14,8 @@ from mailsync.credentials import (
 from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled
 from mailsync.model import AccessToken, AccountId, Credentials
+from mailsync.model.account import Account
+from mailsync.registry import MICROSOFT
 from mailsync.store.credential_store import CredentialStore
 from tests.api.conftest import Connect
 from tests.api.credentials.identity_platform import IdentityPlatform
@@ -47,7 +49,9 @@ class Worker:
         return self.store.credentials(self.account_id)
 
     def open(self) -> StoredAccessToken:
-        return open_stored_access_token(self.account_id, self.store, self.vault, self.platform.app)
+        return open_stored_access_token(
+            Account(self.account_id, MICROSOFT, "active"), self.store, self.vault, self.platform.app
+        )
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 import re
 import shutil
 import socket
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,18 +70,6 @@ class StackProcess:
         url = self.url("API") + self._printed(r"(/api/email/sync\?accountId=[^']+)")
         while httpx.get(url, headers=self.bearer, timeout=30).json()["runId"]:
             time.sleep(0.1)
-
-    def runs_of(self, function: str) -> int:
-        """How many invocations of the function have ended."""
-        log = self.data / "logs" / f"{function}.log"
-        return log.read_text().count("REPORT RequestId") if log.exists() else 0
-
-    def simulated_mails(self) -> int:
-        """How many the simulated mailboxes hold."""
-        file = self.data / "simulators" / "microsoft.sqlite"
-        with closing(sqlite3.connect(file)) as database:
-            (number,) = database.execute("SELECT count(*) FROM message").fetchone()
-        return int(number)
 
 
 @contextmanager

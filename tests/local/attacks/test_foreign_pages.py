@@ -1,14 +1,13 @@
 """Pages that a developer has open in Chromium attack each port of `make dev`."""
 
-import json
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Response
 
-from tests.local.attacks.conftest import EVIL
 from tests.local.attacks.stack_process import StackProcess
+from tests.local.conftest import EVIL
 
 SEND = """async ([url, options]) => {
   try {
@@ -26,12 +25,6 @@ SUBMIT = """([action, fields]) => {
   form.submit();
 }"""
 POST = {"method": "POST", "mode": "no-cors", "body": "{}"}
-TASK = {
-    "Type": "Task",
-    "Resource": "arn:aws:states:::aws-sdk:batch:registerJobDefinition",
-    "Parameters": {"JobDefinitionName": "owned", "Type": "container"},
-    "End": True,
-}
 
 
 def send(page: Page, url: str, **options: Any) -> Any:
@@ -96,70 +89,6 @@ def test_each_port_rejects_a_name_that_was_made_to_resolve_to_it(
     context.close()
 
 
-def test_no_page_invokes_a_function(simulated: StackProcess, evil_page: Page) -> None:
-    invoke = f"{simulated.url('AWS')}/2015-03-31/functions/purge-accounts/invocations"
-
-    send(evil_page, invoke, **POST)
-
-    assert simulated.runs_of("purge-accounts") == 0
-
-
-def test_no_page_makes_the_engine_call_another_service(
-    simulated: StackProcess, evil_page: Page
-) -> None:
-    definition = json.dumps({"StartAt": "own", "States": {"own": TASK}})
-    machine = {"name": "owned", "definition": definition, "roleArn": "arn:aws:iam::1:role/owned"}
-    headers = {
-        "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/eu-west-1/states/aws4_request,"
-        " SignedHeaders=host, Signature=0",
-        "X-Amz-Target": "AWSStepFunctions.CreateStateMachine",
-        "Content-Type": "application/x-amz-json-1.0",
-    }
-
-    response = send(
-        evil_page, simulated.url("AWS"), method="POST", headers=headers, body=json.dumps(machine)
-    )
-
-    assert response == "failed"
-
-
-def test_no_page_reaches_the_simulators_back_door(simulated: StackProcess, evil_page: Page) -> None:
-    origin = simulated.url("Graph").removesuffix("/v1.0")
-    before = simulated.simulated_mails()
-
-    mail = {"mailbox": "ada@example.com", "subject": "Forged"}
-    send(evil_page, f"{origin}/_sim/deliver", method="POST", mode="no-cors", body=json.dumps(mail))
-
-    assert simulated.simulated_mails() == before
-
-
-def test_no_page_starts_a_sync_or_the_self_test(simulated: StackProcess, evil_page: Page) -> None:
-    """Nor by a window that it opens: a GET of the self-test starts an execution."""
-    api, before = simulated.url("API"), simulated.runs_of("reach-database")
-
-    send(evil_page, f"{api}/api/test-sync", mode="no-cors")
-
-    assert navigated(evil_page, f"{api}/api/test-sync").status == 403
-    assert simulated.runs_of("reach-database") == before
-
-
-def test_no_page_takes_the_event_of_a_function_or_answers_for_it(
-    simulated: StackProcess, evil_page: Page
-) -> None:
-    known = {httpx.URL(simulated.url(each)).port for each in ("API", "AWS", "Dashboard", "Graph")}
-    runtimes = [port for port, scheme in simulated.http_ports().items() if port not in known]
-    for port in runtimes:
-        path = f"http://127.0.0.1:{port}/2018-06-01/runtime"
-        evil_page.evaluate(
-            "url => { fetch(`${url}/invocation/next`, {mode: 'no-cors'}).catch(() => {}) }", path
-        )
-        send(evil_page, f"{path}/init/error", **POST)
-
-    response = httpx.get(f"{simulated.url('API')}/api/health", timeout=20)
-
-    assert response.status_code == 200
-
-
 def test_no_page_consents_at_the_sign_in(simulated: StackProcess, evil_page: Page) -> None:
     """Where it could choose a mailbox, and have the code sent to its own server."""
     fields = {
@@ -176,7 +105,7 @@ def test_no_page_consents_at_the_sign_in(simulated: StackProcess, evil_page: Pag
 
 @pytest.mark.parametrize("name", ["localhost", EVIL])
 def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
-    real: StackProcess, browser: Browser, evil_port: int, name: str
+    real: StackProcess, browser: Browser, blank_port: int, name: str
 ) -> None:
     """Even in the browser that holds its cookie."""
     context = browser.new_context()
@@ -186,7 +115,7 @@ def test_a_dashboard_of_real_mail_shows_a_foreign_page_nothing(
     page.get_by_text("ada@example.com").first.wait_for()
     data = real.url("Dashboard").partition("?")[0] + "data/accounts"
 
-    page.goto(f"http://{name}:{evil_port}/")
+    page.goto(f"http://{name}:{blank_port}/")
     response = send(page, data, credentials="include")
     opened = navigated(page, data)
     context.close()

@@ -44,12 +44,9 @@ def curl(url: str, *options: str, **user: object) -> int:
     return int(ran.stdout)
 
 
-@pytest.mark.parametrize("stack", ["simulated", "real"])
-def test_no_port_answers_under_a_foreign_host_or_for_a_foreign_page(
-    stack: str, request: pytest.FixtureRequest
-) -> None:
-    victim: StackProcess = request.getfixturevalue(stack)
-    for port, scheme in victim.http_ports().items():
+def test_no_port_answers_under_a_foreign_host_or_for_a_foreign_page(real: StackProcess) -> None:
+    """`test_foreign_pages.py` attacks the ports of the other stack."""
+    for port, scheme in real.http_ports().items():
         for header in FOREIGN:
             found = curl(f"{scheme}://127.0.0.1:{port}/", "-H", header)
             assert (port, header, found) == (port, header, 403)
@@ -142,15 +139,6 @@ def _is_below_a_closed_folder(file: Path, root: Path) -> bool:
     """As Postgres' own are."""
     within = [each for each in file.parents if each.is_relative_to(root)]
     return any(each.stat().st_mode & 0o077 == 0 for each in within)
-
-
-def test_another_user_reads_no_file(
-    simulated: StackProcess, as_nobody: dict[str, int | list[int]]
-) -> None:
-    command = ["find", str(simulated.data), "-type", "f", "-readable"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, **as_nobody)  # type: ignore[call-overload]
-
-    assert {Path(each).name for each in ran.stdout.split()} <= PUBLIC_FILES
 
 
 def test_the_command_lines_of_its_processes_hold_no_secret(simulated: StackProcess) -> None:

@@ -22,15 +22,3 @@ def test_its_person_connects_a_mailbox_through_the_dashboard(
 
     assert landed.startswith(real.url("Dashboard").partition("?")[0] + "accounts?accountId=")
     assert shown == 0
-
-
-def test_without_the_token_a_page_says_what_is_missing(
-    real: StackProcess, browser: Browser
-) -> None:
-    page = browser.new_page()
-    page.goto(real.url("Dashboard").partition("?")[0])
-
-    alert = page.get_by_role("alert").inner_text()
-    page.close()
-
-    assert "open the URL that it printed" in alert

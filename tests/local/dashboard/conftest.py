@@ -1,15 +1,20 @@
-"""Histories of real executions: recorded on the local stack, without what is not read."""
+"""Recorded histories of real executions, without what is not read; a dashboard without a stack."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from dashboard.definition import Scope, read_definition
-from infra.catalog import MAILBOX_SYNC
+from dashboard.server import Dashboard
+from dashboard.sources import Sources
+from infra.catalog import MAILBOX_SYNC, WORKFLOWS
+from mailsync.settings import Settings
 
 HISTORIES = Path(__file__).with_name("histories")
 Events = list[dict[str, Any]]
@@ -29,3 +34,31 @@ def recorded() -> Callable[[str], Events]:
 @pytest.fixture(scope="session")
 def scope() -> Scope:
     return read_definition(MAILBOX_SYNC.definition)
+
+
+@contextmanager
+def opened(
+    sources: Sources, *, token_required: bool = True
+) -> Iterator[tuple[Dashboard, httpx.Client]]:
+    """The dashboard as the command starts it, and a client that has nothing yet."""
+    dashboard = Dashboard(port=0, token_required=token_required)
+    dashboard.start(sources)
+    with httpx.Client(base_url=dashboard.url, timeout=60) as client:
+        yield dashboard, client
+    dashboard.stop()
+
+
+def stage_sources(
+    settings: Settings, client: Callable[[str], Any], *, shows_bodies: bool = True
+) -> Sources:
+    """Those of a stage `prod` whose API does not respond; `client` makes clients of AWS."""
+    return Sources(
+        stage="prod",
+        settings=settings,
+        state_machine_arns={
+            each.name: f"arn:aws:states:::stateMachine:{each.name}" for each in WORKFLOWS
+        },
+        client=client,
+        api_url="http://127.0.0.1:1",
+        shows_bodies=shows_bodies,
+    )

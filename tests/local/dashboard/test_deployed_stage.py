@@ -1,7 +1,7 @@
 """`make dashboard STAGE=...`: whose login it takes, and what it shows to whom."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
@@ -12,6 +12,7 @@ from localdev.engine.failure import StartFailed
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from tests.conftest import TEMPLATE
+from tests.local.dashboard.conftest import opened
 from tests.store.rows import one
 from tests.store.two_mailboxes import fill
 
@@ -71,23 +72,17 @@ def stage(
     return message, account
 
 
-@contextmanager
-def opened(*, show_bodies: bool = False) -> Iterator[tuple[Dashboard, httpx.Client]]:
-    """The dashboard as the command starts it, and a client that has nothing yet."""
-    dashboard = Dashboard(port=0, token_required=True)
-    dashboard.start(deployed.deployed_sources("prod", show_bodies=show_bodies))
-    with httpx.Client(base_url=dashboard.url, timeout=60) as client:
-        yield dashboard, client
-    dashboard.stop()
+def prod(*, show_bodies: bool = False) -> AbstractContextManager[tuple[Dashboard, httpx.Client]]:
+    return opened(deployed.deployed_sources("prod", show_bodies=show_bodies))
 
 
 def test_data_and_actions_need_the_token_of_the_printed_url(stage: tuple[int, str]) -> None:
     paths = ("accounts", "overview", "runs", "events", "changes", f"messages/{stage[0]}", "sign-in")
-    with opened() as (dashboard, client):
+    with prod() as (dashboard, client):
         for path in paths:
             assert client.get(f"/data/{path}").status_code == 401
         assert client.post("/data/actions/sync", json={}).status_code == 401
-        assert client.get("/data/accounts?token=wrong").status_code == 401
+        assert "open the URL that it printed" in client.get("/data/accounts?token=wrong").text
         wrong = {"Cookie": f"mailsync_dashboard_{client.base_url.port}=wrong; {{malformed"}
         assert client.get("/data/accounts", headers=wrong).status_code == 401
         assert b"Mailsync" in client.get("/accounts").content  # a page, without any data
@@ -104,7 +99,7 @@ def test_data_and_actions_need_the_token_of_the_printed_url(stage: tuple[int, st
 def test_each_start_has_a_token_of_its_own_and_it_leads_to_no_other_site(
     stage: tuple[int, str],
 ) -> None:
-    with opened() as (first, client), opened() as (second, _):
+    with prod() as (first, client), prod() as (second, _):
         token = first.url_with_token.partition("?")[2]
         elsewhere = client.get(f"{first.url}//evil.example/runs?{token}&status=failed")
 
@@ -116,7 +111,7 @@ def test_the_text_of_mail_is_not_shown_unless_it_was_asked_for(
     stage: tuple[int, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     message, _ = stage
-    with opened() as (dashboard, client):
+    with prod() as (dashboard, client):
         client.get(dashboard.url_with_token)
         refused = client.get(f"/data/messages/{message}/body")
         shown = client.get(f"/data/messages/{message}").json()
@@ -132,7 +127,7 @@ def test_each_text_that_is_shown_is_reported(
     stage: tuple[int, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     message, account = stage
-    with opened(show_bodies=True) as (dashboard, client):
+    with prod(show_bodies=True) as (dashboard, client):
         client.get(dashboard.url_with_token)
         shown = [client.get(f"/data/messages/{message}/body") for _ in range(2)]
 

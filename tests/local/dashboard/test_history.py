@@ -102,7 +102,7 @@ def test_the_last_of_all_attempts_is_not_said_to_be_followed_by_another(
 def test_a_wait_that_the_provider_asked_for_is_told_with_its_end(
     recorded: Recorded, scope: Scope
 ) -> None:
-    steps = read_history(until(recorded("throttled"), "WaitStateEntered", 2))
+    steps = read_history(until(recorded("network_cut"), "WaitStateEntered", 2))
     (first, second) = [each for each in steps if each.type == "Wait"]
 
     assert status_by_state(steps)["honour-retry-after"] == "waiting"

@@ -8,12 +8,11 @@ import httpx
 import pg8000.native
 import pytest
 
-from dashboard.server import Dashboard
-from dashboard.sources import Sources
-from infra.catalog import MAILBOX_SYNC, TEST_SYNC
+from infra.catalog import MAILBOX_SYNC
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from tests.conftest import TEMPLATE
+from tests.local.dashboard.conftest import opened, stage_sources
 from tests.store.two_mailboxes import fill
 from tests.support.paths import ROOT
 
@@ -25,9 +24,6 @@ ENGINE = SimpleNamespace(
     list_executions=lambda **_: {"executions": []},
     describe_state_machine=lambda **_: {"definition": MAILBOX_SYNC.definition},
 )
-ARNS = {
-    each.name: f"arn:aws:states:::stateMachine:{each.name}" for each in (MAILBOX_SYNC, TEST_SYNC)
-}
 REFUSED = "42501"
 
 
@@ -49,36 +45,25 @@ def settings(create_database: Callable[[str], str]) -> Settings:
 @pytest.fixture(scope="module")
 def pages(settings: Settings) -> Iterator[httpx.Client]:
     """Logged in by the printed URL."""
-    dashboard = Dashboard(port=0, token_required=True)
-    dashboard.start(
-        Sources(
-            stage="prod",
-            settings=settings,
-            state_machine_arns=ARNS,
-            client=lambda _: ENGINE,
-            api_url="http://127.0.0.1:1",
-            shows_bodies=False,
-        )
-    )
-    with httpx.Client(base_url=f"{dashboard.url}/data/", timeout=60) as client:
+    sources = stage_sources(settings, lambda _: ENGINE, shows_bodies=False)
+    with opened(sources) as (dashboard, client):
         client.get(dashboard.url_with_token)
         yield client
-    dashboard.stop()
 
 
 def test_it_suffices_for_accounts_folders_messages_runs_and_events(pages: httpx.Client) -> None:
-    accounts = pages.get("accounts").json()["accounts"]
-    account = pages.get(f"accounts/{accounts[0]['accountId']}").json()
+    accounts = pages.get("/data/accounts").json()["accounts"]
+    account = pages.get(f"/data/accounts/{accounts[0]['accountId']}").json()
     folder = account["folders"][0]["id"]
-    messages = pages.get(f"folders/{folder}/messages").json()["messages"]
+    messages = pages.get(f"/data/folders/{folder}/messages").json()["messages"]
 
     assert [each["emailAddress"] for each in accounts] == ["ann@example.org", "bo@example.org"]
     assert len(account["quarantine"]) == len(account["differences"]) == 1
     assert [each["subject"] for each in messages] == ["ann", "ann"]
-    assert pages.get(f"messages/{messages[0]['id']}").json()["subject"] == "ann"
-    assert pages.get("overview").json()["accounts"] == 2
+    assert pages.get(f"/data/messages/{messages[0]['id']}").json()["subject"] == "ann"
+    assert pages.get("/data/overview").json()["accounts"] == 2
     for path in ("runs", "runs/ann", "changes", "events"):
-        assert pages.get(path).status_code == 200
+        assert pages.get(f"/data/{path}").status_code == 200
 
 
 @pytest.mark.parametrize(

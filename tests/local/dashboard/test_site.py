@@ -7,12 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard.server import Dashboard
-from dashboard.sources import Sources
-from infra.catalog import WORKFLOWS
 from localdev.engine.aws_resources import aws_client
 from mailsync.settings import Settings
 from tests.conftest import TEMPLATE
+from tests.local.dashboard.conftest import opened, stage_sources
 
 NOWHERE = "http://127.0.0.1:1"
 JSON = {"Content-Type": "application/json"}
@@ -22,21 +20,9 @@ JSON = {"Content-Type": "application/json"}
 def dashboard(create_database: Callable[[str], str]) -> Iterator[httpx.Client]:
     """Of a stack with a database, whose engine and API do not respond."""
     settings = Settings({"DATABASE_URL": create_database(TEMPLATE)})
-    opened = Dashboard(port=0, token_required=False)
-    opened.start(
-        Sources(
-            stage="prod",
-            settings=settings,
-            state_machine_arns={
-                each.name: f"arn:aws:states:::stateMachine:{each.name}" for each in WORKFLOWS
-            },
-            client=lambda service: aws_client(service, NOWHERE),
-            api_url=NOWHERE,
-        )
-    )
-    with httpx.Client(base_url=opened.url, timeout=60) as client:
+    sources = stage_sources(settings, lambda service: aws_client(service, NOWHERE))
+    with opened(sources, token_required=False) as (_, client):
         yield client
-    opened.stop()
 
 
 def test_a_link_elsewhere_may_lead_to_a_page_but_not_to_data(dashboard: httpx.Client) -> None:
@@ -108,8 +94,7 @@ def test_whatever_goes_wrong_is_one_sentence(
     assert response.json()["error"].endswith(".")
 
 
-def test_a_real_stage_shows_no_token(dashboard: httpx.Client) -> None:
+def test_the_first_page_tells_real_mail_from_a_simulation(dashboard: httpx.Client) -> None:
     overview = dashboard.get("/data/overview").json()
 
-    assert (overview["stage"], overview["simulated"]) == ("prod", False)
-    assert (overview["token"], overview["curl"]) == (None, [])
+    assert (overview["stage"], overview["simulated"], overview["accounts"]) == ("prod", False, 0)

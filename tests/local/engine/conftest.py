@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,24 @@ FUNCTIONS = (
 )
 
 
+@contextmanager
+def hosted(
+    logs: Path, *functions: Function, code_root: Path = CODE_ROOT, time_scale: float = 1
+) -> Iterator[LambdaHost]:
+    host = LambdaHost(
+        functions or FUNCTIONS,
+        code_root=code_root,
+        logs=logs,
+        settings={"FAVOURITE": "tea"},
+        time_scale=time_scale,
+    )
+    try:
+        yield host
+    finally:
+        host.stop()
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[LambdaHost]:
-    lambdas = LambdaHost(
-        FUNCTIONS,
-        code_root=CODE_ROOT,
-        logs=tmp_path / "logs",
-        settings={"FAVOURITE": "tea"},
-        reserved_concurrency={"serve": 0},
-    )
-    yield lambdas
-    lambdas.stop()
+    with hosted(tmp_path / "logs") as host:
+        yield host

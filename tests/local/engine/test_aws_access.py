@@ -10,7 +10,6 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from localdev.engine.aws_access import ACTIONS
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import aws_client, reset_moto_state
 from localdev.engine.lambda_host import InvocationResult
@@ -101,12 +100,8 @@ def test_an_old_signature_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) 
     ("service", "call"),
     [
         ("batch", lambda client: client.describe_job_queues()),
-        ("batch", lambda client: client.list_jobs(jobQueue="any")),
-        ("lambda", lambda client: client.list_functions()),
         ("lambda", lambda client: client.invoke_async(FunctionName="f", InvokeArgs=b"{}")),
         ("s3", lambda client: client.list_buckets()),
-        ("iam", lambda client: client.list_users()),
-        ("cloudformation", lambda client: client.list_stacks()),
         ("stepfunctions", lambda client: client.delete_state_machine(stateMachineArn="any" * 9)),
         ("events", lambda client: client.list_api_destinations()),
     ],
@@ -140,7 +135,3 @@ def test_no_workflow_reaches_another_service_or_the_network(url: str, resource: 
             definition=json.dumps({"StartAt": "own", "States": {"own": task}}),
             roleArn=ROLE,
         )
-
-
-def test_no_action_of_the_list_is_one_of_batch_or_makes_functions() -> None:
-    assert ACTIONS.keys() == {"states", "events", "kms", "secretsmanager", "sqs", "logs"}

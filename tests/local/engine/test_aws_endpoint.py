@@ -50,6 +50,12 @@ def endpoint(host: LambdaHost) -> Iterator[AwsEndpoint]:
     server.stop()
 
 
+@pytest.fixture
+def arn(endpoint: AwsEndpoint) -> str:
+    """Of the state machine of `OneTask`."""
+    return create_workflows(endpoint.url, [OneTask(name="one-task", file="")], [BEHAVE])["one-task"]
+
+
 def execute(
     endpoint: AwsEndpoint, arn: str, event: dict[str, object], name: str = "run-1"
 ) -> dict[str, str]:
@@ -62,22 +68,17 @@ def execute(
         time.sleep(0.05)
 
 
-def test_a_workflow_calls_real_functions(endpoint: AwsEndpoint) -> None:
-    workflow = OneTask(name="one-task", file="")
-    arns = create_workflows(endpoint.url, [workflow], [BEHAVE])
-
-    execution = execute(endpoint, arns["one-task"], {"n": 1})
+def test_a_workflow_calls_real_functions(endpoint: AwsEndpoint, arn: str) -> None:
+    execution = execute(endpoint, arn, {"n": 1})
 
     assert execution["status"] == "SUCCEEDED"
     assert json.loads(execution["output"]) == {"event": {"n": 1}}
 
 
 def test_the_oldest_executions_that_ended_are_forgotten(
-    endpoint: AwsEndpoint, monkeypatch: pytest.MonkeyPatch
+    endpoint: AwsEndpoint, arn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aws_endpoint, "forget_old_executions", lambda: forget_old_executions(2))
-    workflow = OneTask(name="one-task", file="")
-    arn = create_workflows(endpoint.url, [workflow], [BEHAVE])["one-task"]
     lasting = json.dumps({"do": "sleep", "seconds": 3})
     client = aws_client("stepfunctions", endpoint.url)
     client.start_execution(stateMachineArn=arn, name="lasting", input=lasting)
@@ -90,9 +91,7 @@ def test_the_oldest_executions_that_ended_are_forgotten(
     assert {each["name"] for each in found} == {"lasting", "run-3", "run-4", "last"}
 
 
-def test_no_thread_is_held_once_it_has_ended(endpoint: AwsEndpoint) -> None:
-    workflow = OneTask(name="one-task", file="")
-    arn = create_workflows(endpoint.url, [workflow], [BEHAVE])["one-task"]
+def test_no_thread_is_held_once_it_has_ended(endpoint: AwsEndpoint, arn: str) -> None:
     execute(endpoint, arn, {}, name="run-0")
     before = ended_threads()
 

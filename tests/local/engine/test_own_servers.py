@@ -15,7 +15,7 @@ from localdev.mail.generate import generate_mail
 from localdev.options import Options, parse
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.stack import CODE_ROOT, ROOT
-from mailsync.settings import Settings
+from mailsync.credentials.identity.entra_settings import EntraSettings
 from tests.support.app_certificate import app_certificate
 
 SERVERS = (
@@ -48,6 +48,12 @@ def test_without_servers_of_ones_own_their_settings_are_left_alone() -> None:
     assert options(**APP, CA_BUNDLE="nowhere.pem") == Options()
 
 
+def test_servers_of_ones_own_turn_dev_login_off_as_its_option_does() -> None:
+    assert options().is_dev_login_on
+    for chosen in (("--no-dev-login",), ("--database-url", DATABASE["DATABASE_URL"]), SERVERS):
+        assert not options(*chosen, **APP).is_dev_login_on
+
+
 def test_the_environment_may_name_the_servers_and_an_option_wins() -> None:
     graph_url, authority = SERVERS[1::2]
     environment = {"GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority, **APP}
@@ -74,7 +80,7 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
     assert chosen.database is not None
     ca_bundle = str(folder / "pem/ca.pem")
     assert (chosen.provider.ca_bundle, chosen.database.ca_bundle) == (ca_bundle, ca_bundle)
-    certificate = Settings(chosen.provider.settings).microsoft_client_certificate
+    certificate = EntraSettings(chosen.provider.settings).client_certificate
     assert certificate == (folder / "pem/app.pem").read_text().strip()
     assert options("--mbox", "pem").mbox == folder / "pem"
 

@@ -1,21 +1,30 @@
 """The user's own mail on its way into the simulators: counted, and what is wrong with it named."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import SimulatorProcess
-from localdev.mail.report import MAX_EXAMPLES
+from localdev.mail.load import load_mail
+from localdev.mail.report import MAX_EXAMPLES, LoadReport
 from localdev.stack import ROOT
 
 GOOD = b"From: a@example.com\nSubject: good\nDate: Fri, 1 May 2026 12:00:00 +0000\n\ntext\n"
 ODD = GOOD.replace(b"good", b"\xe9")
 
 
-def process_with(tmp_path: Path, mail: Path) -> SimulatorProcess:
+@contextmanager
+def running(tmp_path: Path, mail: Path) -> Iterator[SimulatorProcess]:
     arguments = ["--data", str(tmp_path / "data"), "--mbox", str(mail)]
-    return SimulatorProcess(arguments, root=ROOT, log=tmp_path / "simulators.log")
+    process = SimulatorProcess(arguments, root=ROOT, log=tmp_path / "simulators.log")
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        process.stop()
 
 
 def test_what_is_odd_and_what_is_left_out_is_named(tmp_path: Path) -> None:
@@ -26,14 +35,11 @@ def test_what_is_odd_and_what_is_left_out_is_named(tmp_path: Path) -> None:
     odd = [f"odd {number}.eml" for number in range(MAX_EXAMPLES + 2)]
     for name in odd:
         (mail / name).write_bytes(ODD)
-    process = process_with(tmp_path, mail)
-    try:
-        process.wait_until_ready()
-    finally:
-        process.stop()
+    with running(tmp_path, mail) as process:
+        report = process.mail
 
-    assert process.mail is not None
-    assert list(process.mail.lines(mail, log)) == [
+    assert report is not None
+    assert list(report.lines(mail, log)) == [
         f"Loaded {len(odd) + 1} messages of {mail} into the simulated mailbox.",
         "  not loaded: notes?.txt: its name does not end with .eml",
         *(
@@ -62,12 +68,16 @@ def test_a_source_without_mail_is_said_in_one_sentence(
         mail.mkdir()
     else:
         mail.write_bytes(content)
-    process = process_with(tmp_path, mail)
-    try:
-        with pytest.raises(StartFailed) as failed:
-            process.wait_until_ready()
-    finally:
-        process.stop()
+    loaded = load_mail(mail)
 
-    assert str(failed.value).startswith(f"0 messages found in {mail} ({cause}")
-    assert "\n" not in str(failed.value)
+    assert list(loaded.items) == []
+    sentence = LoadReport.from_problems(0, loaded.problems, loaded.oddities).nothing_found(mail)
+    assert sentence.startswith(f"0 messages found in {mail} ({cause}")
+    assert "\n" not in sentence
+
+
+def test_a_folder_without_mail_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+
+    with pytest.raises(StartFailed, match="0 messages found"), running(tmp_path, tmp_path / "mail"):
+        pass

@@ -2,9 +2,8 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -27,17 +26,31 @@ def options(data: Path, *arguments: str) -> Options:
     return parse([*everything, *arguments], APP)[1]
 
 
+@dataclass(frozen=True)
+class Printed:
+    """What a stack prints that has no mail provider, and so no dev login; it runs meanwhile."""
+
+    data: Path
+    text: str
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        found = re.search(pattern, self.text)
+        assert found
+        return found.groups()
+
+
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What a stack without dev login and without a mail provider prints; it runs meanwhile."""
-    with what_up_prints(tmp_path_factory.mktemp("closed"), "--no-dev-login") as printed:
-        yield printed
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Printed]:
+    data = tmp_path_factory.mktemp("stack")
+    with up("--data", str(data), "--no-schedule", *PORTS, *NOWHERE, **APP) as (_, text):
+        yield Printed(data, text)
+    lock_folder(data, what="data").close()  # SIGTERM has stopped everything
 
 
-def test_the_product_answers_those_who_have_the_token_that_is_printed(closed: str) -> None:
-    found = re.search(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync", closed)
-    assert found
-    token, url = found.groups()
+def test_the_product_answers_those_who_have_the_token_that_is_printed(
+    printed: Printed,
+) -> None:
+    token, url = printed.find(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync")
 
     def get(path: str, bearer: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
@@ -79,46 +92,34 @@ def test_fresh_forgets_what_stacks_stored_and_nothing_else(tmp_path: Path) -> No
     assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_without_dev_login_the_dashboard_hands_out_no_token(closed: str) -> None:
-    address = re.search(r"Dashboard +(\S+)", closed)
-    assert address
-    data = address[1].partition("?")[0] + "/data/overview"
+def test_without_dev_login_the_dashboard_shows_a_stranger_nothing(printed: Printed) -> None:
+    (address,) = printed.find(r"Dashboard +(\S+)")
+    data = address.partition("?")[0] + "/data/overview"
     stranger = httpx.get(data, timeout=30)
     with httpx.Client(timeout=30) as person:
-        person.get(address[1])
+        person.get(address)
         overview = person.get(data).json()
 
-    assert "TOKEN" not in stranger.text
     assert stranger.status_code == 401
-    assert (overview["token"], overview["curl"]) == (None, [])
+    assert (overview["simulated"], overview["signInUrl"]) == (False, None)
 
 
-def test_what_it_prints_to_try_can_be_pasted_and_a_second_stack_is_refused(tmp_path: Path) -> None:
+def test_what_it_prints_to_try_can_be_pasted(printed: Printed) -> None:
     """Also into zsh, to which `?` is a pattern, and by those who have no AWS credentials."""
-    command = [sys.executable, "-m", "localdev", "up", "--data", str(tmp_path), *PORTS, *NOWHERE]
-    environment = {**os.environ, **APP, "PYTHONPATH": "lambdas:."}
-    with what_up_prints(tmp_path) as printed:
-        pasted = printed.split("Try next:")[1].split("  or open")[0]
-        aws = 'aws() { echo "$AWS_ACCESS_KEY_ID $AWS_DEFAULT_REGION $3"; }'
-        script = f"shopt -s failglob\n{aws}\n{pasted}"
-        shell = run(["bash", "-c", script], env={"PATH": os.environ["PATH"]})
-        second = run(command, env=environment)
+    pasted = printed.text.split("Try next:")[1].split("  or open")[0]
+    aws = 'aws() { echo "$AWS_ACCESS_KEY_ID $AWS_DEFAULT_REGION $3"; }'
+    script = f"shopt -s failglob\n{aws}\n{pasted}"
+
+    environment = {"PATH": os.environ["PATH"]}
+    shell = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
 
     assert shell.stderr == ""
     assert '"executionArn"' in shell.stdout
     assert re.search(r"LOCAL[0-9A-F]{16} eu-west-1 stepfunctions\n\Z", shell.stdout)
-    assert (second.returncode, second.stderr.count("\n")) == (1, 1)
-    assert f"folder {tmp_path} is used by another stack" in second.stderr
-    lock_folder(tmp_path, what="data").close()  # SIGTERM has stopped everything
 
 
-def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-
-
-@contextmanager
-def what_up_prints(data: Path, *options: str) -> Iterator[str]:
-    """By a stack without a mail provider, which runs until the end of the block."""
-    arguments = ("--data", str(data), "--no-schedule", *options, *PORTS, *NOWHERE)
-    with up(*arguments, **APP) as (_, printed):
-        yield printed
+def test_a_second_stack_on_a_folder_is_refused(printed: Printed) -> None:
+    with pytest.raises(StartFailed, match=f"folder {printed.data} is used by another stack"):
+        Stack(options(printed.data)).start()

@@ -1,6 +1,7 @@
 """A deployment that is broken on purpose, and what its operator sees of it, one line for each.
 
-The lines are those of docs/troubleshooting.md, so that the page is what a test has seen.
+The lines are those of docs/troubleshooting.md, so that the page is what a test has seen: the
+beginning of each line says where to look.
 """
 
 import json
@@ -11,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
-
 from tests.local.mirror import Mirror, when
 from tests.support.paths import ROOT
 
@@ -22,6 +21,7 @@ _SEEN = re.compile(r"```text\n(.*?)```", re.DOTALL)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHOWN_FACTS = ("error", "reason", "cause", "problem")
 """What is shown of a log line beside its event."""
+_EXPIRE = "UPDATE mailsync.email_credentials SET access_expires_at = now() RETURNING 1"
 
 
 def sections() -> dict[str, list[str]]:
@@ -61,54 +61,66 @@ class BrokenDeployment:
                 os.kill(pid, signal.SIGKILL)
         when(lambda: not any(host.pids(name) for name in functions))
 
-    def response(self, method: str, path: str) -> str:
-        url = f"{self._mirror.stack.api_url}{path}"
-        token = {"Authorization": f"Bearer {self._mirror.stack.token()}"}
-        body = {"accountId": self._mirror.account.id} if method == "POST" else None
-        query = {"accountId": self._mirror.account.id} if method == "GET" else {}
-        response = httpx.request(method, url, params=query, json=body, headers=token, timeout=60)
-        document = response.json()
-        sentence = document.get("message") or f"{_kind(document)}: {document.get('detail')}"
-        return f"{method} {path}: {response.status_code} {_without_ids(sentence)}"
+    def seen(self, title: str) -> list[str]:
+        """What is seen now where the page's section looks, in the form of its lines."""
+        places = [line.partition(": ")[0] for line in sections()[title]]
+        return [f"{place}: {_UUID.sub('ID', self._look(*place.split()))}" for place in places]
 
-    def function(self, name: str, event: dict[str, Any] | None = None) -> str:
+    def _look(self, what: str, *where: str) -> str:
+        match what:
+            case "run":
+                return self._run()
+            case "execution":
+                return self._failing_state()
+            case "function":
+                return self._function(*where)
+            case "log":
+                return self._log(where[-1])
+            case _:
+                return self._response(what, *where)
+
+    def _response(self, method: str, path: str) -> str:
+        about = "json" if method == "POST" else "params"
+        own = {"accountId": self._mirror.account.id}
+        response = self._mirror.request(method, path, **{about: own})
+        document = response.json()
+        kind = str(document.get("type")).rsplit(":", 1)[-1]
+        sentence = document.get("message") or f"{kind}: {document.get('detail')}"
+        return f"{response.status_code} {sentence}"
+
+    def _function(self, name: str) -> str:
         """The error with which a function ends."""
-        response = self._mirror.stack.lambdas.invoke(name, json.dumps(event or {}).encode())
+        event = {"accountId": self._mirror.account.id, "headers": {"authorization": "Bearer x"}}
+        response = self._mirror.stack.lambdas.invoke(name, json.dumps(event).encode())
         error = json.loads(response.payload)
         assert response.failed, error
-        return f"function {name}: {error['errorType']}: {_without_ids(error['errorMessage'])}"
+        return f"{error['errorType']}: {error['errorMessage']}"
 
-    def run(self) -> str:
-        """Start a sync; return how it ends."""
+    def _run(self) -> str:
+        """Start a sync that needs a new access token; return how it ends."""
+        self._mirror.rows(_EXPIRE)
         run_id = self._mirror.account.sync()["runId"]
         ended = (
             "SELECT status, error, error_message FROM mailsync.sync_runs"
             f" WHERE id = '{run_id}' AND finished_at IS NOT NULL"
         )
         status, error, sentence = when(lambda: self._mirror.rows(ended))[0]
-        return f"run: {status}, {error}: {_without_ids(sentence or '')}"
+        return f"{status}, {error}: {sentence or ''}"
 
-    def failing_state(self) -> str:
-        """What the history of the open run shows as soon as one of its tasks has failed."""
-        run_id = self._mirror.account.status()["runId"]
-        failed = when(
-            lambda: [
-                event["taskFailedEventDetails"]
-                for event in self._mirror.history(run_id)
-                if "taskFailedEventDetails" in event
-            ]
-        )[0]
-        sentence = json.loads(failed["cause"])["errorMessage"]
-        return f"execution: {failed['error']}: {_without_ids(sentence)}"
+    def _failing_state(self) -> str:
+        """Start a sync; return its first failure, as the history shows it."""
+        run_id = self._mirror.account.sync()["runId"]
+        failed = when(lambda: self._mirror.failed_tasks(run_id))[0]
+        return f"{failed['error']}: {json.loads(failed['cause'])['errorMessage']}"
 
-    def log(self, function: str) -> str:
+    def _log(self, function: str) -> str:
         """The last warning, error or refusal of a function since the beginning.
 
         A run has its outcome a moment before the function says so.
         """
-        lines = when(lambda: self._warnings(function))
-        facts = [f"{name}={lines[-1][name]}" for name in _SHOWN_FACTS if name in lines[-1]]
-        return " ".join([f"log of {function}: {lines[-1]['message']}", *facts])
+        last = when(lambda: self._warnings(function))[-1]
+        facts = [f"{name}={last[name]}" for name in _SHOWN_FACTS if name in last]
+        return " ".join([last["message"], *facts])
 
     def _warnings(self, function: str) -> list[dict[str, Any]]:
         path = self._logs / f"{function}.log"
@@ -116,11 +128,3 @@ class BrokenDeployment:
             log.seek(self._read.get(path.name, 0))
             lines = [json.loads(each) for each in log if each.startswith('{"level"')]
         return [each for each in lines if each["level"] != "INFO" or "reason" in each]
-
-
-def _kind(problem: dict[str, Any]) -> str:
-    return str(problem["type"]).rsplit(":", 1)[-1]
-
-
-def _without_ids(sentence: str) -> str:
-    return _UUID.sub("ID", sentence)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from localdev.demo_account import simulator
-from localdev.simulators.service import TENANT_ID
 from tests.local.mirror import Mirror
 from tests.support.app_certificate import app_certificate
 from tests.support.small_stack import small_stack
@@ -14,8 +13,7 @@ from tests.support.small_stack import small_stack
 
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
-    """Connected by an app that has a certificate, and its first sync finished; administrators may
-    connect mailboxes of the simulated organisation."""
+    """Connected by an app that has a certificate, and its first sync finished."""
     folder = tmp_path_factory.mktemp("stack")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -23,5 +21,4 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
         certificate = app_certificate()
         simulator(stack.provider, "POST", "app-certificates", pem=certificate)
         stack.lambdas.settings["MICROSOFT_CLIENT_CERTIFICATE"] = certificate
-        stack.lambdas.settings["MICROSOFT_TENANTS"] = TENANT_ID
         yield Mirror.of(stack)

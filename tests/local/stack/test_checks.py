@@ -61,19 +61,6 @@ def test_one_new_mail_is_mirrored_without_an_execution(up_to_date: Mirror) -> No
     assert up_to_date.divergences() == []
 
 
-def test_a_backlog_is_mirrored_by_an_execution(up_to_date: Mirror) -> None:
-    up_to_date.control("POST", "switches", largest_page=3)
-    for number in range(5):
-        up_to_date.simulate("deliver", subject=f"backlog {number}")
-
-    [[run_id, *run]] = checked(up_to_date)
-    up_to_date.control("POST", "switches", largest_page=1000)
-
-    assert run == ["completed", "schedule", None]
-    assert run_id in up_to_date.executions()
-    assert up_to_date.divergences() == []
-
-
 def test_of_a_batch_only_the_mailbox_fails_whose_grant_is_worth_nothing(
     up_to_date: Mirror,
 ) -> None:

@@ -54,12 +54,6 @@ def test_an_event_starts_the_self_test(mirror: Mirror) -> None:
     assert arn.endswith(f":{event_id}")
 
 
-def test_an_event_that_can_never_work_is_refused_in_words(mirror: Mirror) -> None:
-    refused = outcome(mirror, put(mirror, "email/gmail.sync", {"accountId": mirror.account.id}))
-
-    assert refused == {"refused": "Mailboxes of google cannot be synced yet; connect another one."}
-
-
 def test_the_end_of_a_sync_reaches_a_queue_that_listens(mirror: Mirror) -> None:
     queue = listen(mirror, "sync.completed")
     run = mirror.synced()

@@ -28,9 +28,8 @@ FROM_OUTSIDE = ("AWS_ENDPOINT_URL", "CA_BUNDLE", *CREDENTIALS)
 @pytest.fixture(scope="module")
 def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     """The variables in each function's environment, by its name."""
-    folder = tmp_path_factory.mktemp("cdk.out")
-    synthesis.app(folder).synth()
-    template = Template(json.loads((folder / "Mailsync-dev-Sync.template.json").read_text()))
+    folder = synthesis.assembly(tmp_path_factory.getbasetemp())
+    template = Template(json.loads((folder / "Mailsync-prod-Sync.template.json").read_text()))
     return {
         spec.name: properties.get("Environment", {}).get("Variables", {})
         for spec, properties in template.functions()

@@ -48,9 +48,12 @@ class TwoTokens:
         return self.current()
 
 
+def with_dashes(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
 def answer(body: Any, status: int = 200, **headers: str) -> Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, json.dumps(body).encode(), named)
+    return Response(status, json.dumps(body).encode(), with_dashes(headers))
 
 
 def refusal(status: int, code: str, **headers: str) -> Response:
@@ -58,9 +61,8 @@ def refusal(status: int, code: str, **headers: str) -> Response:
 
 
 def batch(*items: tuple[int, Mapping[str, Any]], **headers: str) -> Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
     responses = [
-        {"id": str(place), "status": status, "body": body, "headers": named}
+        {"id": str(place), "status": status, "body": body, "headers": with_dashes(headers)}
         for place, (status, body) in enumerate(items)
     ]
     return answer({"responses": responses[::-1]})

@@ -18,6 +18,7 @@ Item = tuple[int, Mapping[str, Any]]
 GONE: Item = (404, error("ErrorItemNotFound"))
 DENIED: Item = (403, error("ErrorAccessDenied"))
 BROKEN: Item = (500, {})
+SEARCH_FOLDER: dict[str, object] = {"id": "s", "@odata.type": "#microsoft.graph.mailSearchFolder"}
 NO_FEED = refusal(400, "ErrorQuotaExceeded")
 NO_ROLES = batch(*[GONE] * 7)
 
@@ -59,6 +60,11 @@ def known(**parents: str | None) -> list[StoredFolder]:
     ]
 
 
+def list_quickly(graph: ScriptedGraph, **parents: str | None) -> FolderListing:
+    """A quick reading of a tree of which these folders are known."""
+    return graph.mailbox.list_folders(known(**parents), TreeReadingDepth.QUICK)
+
+
 def tree(listing: FolderListing) -> dict[str, str | None]:
     return {each.remote_id: each.parent_remote_id for each in listing.folders}
 
@@ -75,15 +81,13 @@ def asked(graph: ScriptedGraph) -> list[str]:
 def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
     graph: ScriptedGraph,
 ) -> None:
-    search = {**folder("s"), "@odata.type": "#microsoft.graph.mailSearchFolder"}
     more = f"{graph.url}/me/mailFolders?$skip=2"
-    hidden = folder("aaa", "aa", isHidden=True)
     graph.answers = [
         NO_FEED,
-        page(folder("a", childFolderCount=1), search, more=more),
+        page(folder("a", childFolderCount=1), SEARCH_FOLDER, more=more),
         page(folder("b")),
         batch(children(folder("aa", "a", childFolderCount=1))),
-        batch(children(hidden)),
+        batch(children(folder("aaa", "aa", isHidden=True))),
         NO_ROLES,
     ]
 
@@ -99,12 +103,11 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
 
 
 def test_a_tree_that_is_known_is_listed_in_one_request(graph: ScriptedGraph) -> None:
-    search = {**folder("s"), "@odata.type": "#microsoft.graph.mailSearchFolder"}
     graph.answers = [
-        page(folder("inbox"), folder("a", childFolderCount=1), folder("b", "a"), search)
+        page(folder("inbox"), folder("a", childFolderCount=1), folder("b", "a"), SEARCH_FOLDER)
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReadingDepth.QUICK)
+    found = list_quickly(graph, inbox=None, a=None, b="a")
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a"}
     assert asked(graph) == ["/delta"]
@@ -117,9 +120,7 @@ def test_children_that_the_feed_does_not_name_are_listed(graph: ScriptedGraph) -
         batch(children(folder("b", "a"), folder("c", "a"))),
     ]
 
-    found = graph.mailbox.list_folders(
-        known(inbox=None, a=None, b="a", c="a"), TreeReadingDepth.QUICK
-    )
+    found = list_quickly(graph, inbox=None, a=None, b="a", c="a")
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a", "c": "a"}
     assert asked(graph) == ["/delta", "/a/childFolders"]
@@ -145,7 +146,7 @@ def test_roles_are_asked_for_only_when_a_folder_is_new(graph: ScriptedGraph) -> 
     roles: list[Item] = [(200, {"id": "inbox"}), *[GONE] * 5, (200, {"id": "b"})]
     graph.answers = [page(folder("inbox"), folder("b")), batch(*roles)]
 
-    found = graph.mailbox.list_folders(known(inbox=None), TreeReadingDepth.QUICK)
+    found = list_quickly(graph, inbox=None)
 
     assert [each.role for each in found.folders] == [Role.INBOX, Role.OUTBOX]
 
@@ -168,9 +169,8 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
 
 def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(graph: ScriptedGraph) -> None:
     """Half a document comes in base64, and a body may be missing: neither is an answer."""
-    items = [
-        *({"id": str(at), "status": 404, "body": error("ErrorItemNotFound")} for at in range(5))
-    ]
+    gone = error("ErrorItemNotFound")
+    items = [{"id": str(at), "status": 404, "body": gone} for at in range(5)]
     torn = [{"id": "5", "status": 200, "body": "eyJpZCI6"}, {"id": "6", "status": 200}]
     graph.answers = [
         page(folder("inbox"), folder("a"), folder("b")),
@@ -178,7 +178,7 @@ def test_an_item_of_a_batch_that_is_no_object_is_asked_for_again(graph: Scripted
         batch((200, {"id": "a"}), (200, {"id": "b"})),
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None), TreeReadingDepth.QUICK)
+    found = list_quickly(graph, inbox=None)
 
     assert [each.role for each in found.folders] == [Role.INBOX, Role.ARCHIVE, Role.OUTBOX]
 
@@ -191,12 +191,9 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     by_id: list[Item] = [GONE, BROKEN, (200, folder("c")), (200, folder("h", isHidden=True))]
     if list_is_empty:
         by_id.append((200, folder("inbox")))
-    retried = batch(BROKEN)
-    graph.answers = [page(*listed), batch(*by_id), retried, retried]
+    graph.answers = [page(*listed), batch(*by_id), *[batch(BROKEN)] * 2]
 
-    found = graph.mailbox.list_folders(
-        known(inbox=None, a=None, b=None, c=None, h=None), TreeReadingDepth.QUICK
-    )
+    found = list_quickly(graph, inbox=None, a=None, b=None, c=None, h=None)
 
     assert found.gone == {"a"}
     assert found.failures.keys() == {"b"}
@@ -213,7 +210,7 @@ def test_a_folder_is_gone_only_by_the_answers_that_say_so(
 ) -> None:
     graph.answers = [page(folder("inbox")), batch(refused)]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.QUICK)
+    found = list_quickly(graph, inbox=None, a=None)
 
     assert found.gone == frozenset()
     assert "a" in found.failures or "a" in found.omitted
@@ -225,7 +222,7 @@ def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is
     deleted: list[Item] = [(200, folder("a", "elsewhere")), (200, folder("b", "a"))]
     graph.answers = [page(folder("inbox")), batch(*deleted)]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None, b="a"), TreeReadingDepth.QUICK)
+    found = list_quickly(graph, inbox=None, a=None, b="a")
 
     assert found.gone == {"a", "b"}
     assert tree(found) == {"inbox": None}
@@ -260,7 +257,7 @@ def test_a_folder_without_a_count_has_failed_and_is_shown(graph: ScriptedGraph, 
     uncounted = folder("a") | {name: None}
     graph.answers = [page(folder("inbox"), uncounted), batch((200, uncounted))]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.QUICK)
+    found = list_quickly(graph, inbox=None, a=None)
 
     assert found.failures.keys() == {"a"}
     assert tree(found) == {"inbox": None, "a": None}
@@ -314,11 +311,11 @@ def test_without_any_list_no_tree_is_known(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(500, "InternalServerError")]
 
     with pytest.raises(ProviderUnavailable):
-        graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingDepth.QUICK)
+        list_quickly(graph, inbox=None, a=None)
 
 
 def test_a_feed_without_end_is_no_feed(graph: ScriptedGraph) -> None:
     graph.answers = [page(folder("inbox"), more=f"{graph.url}/me/mailFolders?again")]
 
     with pytest.raises(ProviderUnavailable, match="without end"):
-        graph.mailbox.list_folders(known(inbox=None), TreeReadingDepth.QUICK)
+        list_quickly(graph, inbox=None)

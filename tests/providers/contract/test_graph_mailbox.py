@@ -17,13 +17,7 @@ from mailsync.model import (
     RemoteId,
     Unreadable,
 )
-from tests.providers.contract.scripted_graph import (
-    ScriptedGraph,
-    answer,
-    batch,
-    error,
-    refusal,
-)
+from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 
 INBOX = FolderRef(FolderId(1), RemoteId("F1"))
 NOT_FOUND = (404, error("ErrorItemNotFound"))
@@ -69,18 +63,6 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
     assert len(pages) == 41
     assert len(graph.requests) - calls == 3
     assert graph.mailbox.requests - requests == 41
-
-
-def test_throttled_items_of_a_batch_are_asked_once_more(graph: ScriptedGraph) -> None:
-    throttled = (429, error("ApplicationThrottled"))
-    found = {"id": "m2", "parentFolderId": "F1"}
-    graph.answers = [batch(NOT_FOUND, throttled, Retry_After="0.01"), batch((200, found))]
-
-    gone, message = graph.mailbox.fetch_messages(messages("m1", "m2"))
-
-    assert gone == GoneMessage(RemoteId("m1"))
-    assert isinstance(message, Message)
-    assert len(json.loads(graph.requests[-1].body)["requests"]) == 1
 
 
 REFUSED = (401, error("InvalidAuthenticationToken"))

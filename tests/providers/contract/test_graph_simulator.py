@@ -1,16 +1,14 @@
-"""The provider against a whole simulated mailbox, with its limits and its bad days."""
+"""The provider and the simulated mailbox agree: what happens there is what is read here."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
-from localdev.mail.item import Address, MailItem
 from localdev.simulators import Simulators
-from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.mailbox import Mailbox
-from mailsync.errors import CursorExpired, FolderGone, ProviderThrottled, ProviderUnavailable
+from mailsync.credentials import FixedAccessToken
 from mailsync.model import (
     AccessToken,
     Cursor,
@@ -26,184 +24,68 @@ from mailsync.model import (
     Upsert,
 )
 from mailsync.providers.graph.provider import GraphMailbox
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-BO = Address("Bo", "bo@example.org")
-
-
-class FixedToken:
-    def __init__(self, token: str) -> None:
-        self._access = AccessToken(token, NOW)
-
-    def current(self) -> AccessToken:
-        return self._access
-
-    def renew(self, refused: AccessToken) -> AccessToken:
-        return self._access
-
-
-class Ann:
-    """Ann's mailbox from both sides: `there` is what it holds, `here` is how we read it."""
-
-    def __init__(self, simulators: Simulators) -> None:
-        self.service = simulators.service
-        self.there: Mailbox = simulators.add_mailbox("ann@example.org")
-        self.here = GraphMailbox(
-            base_url=simulators.graph_url,
-            access=FixedToken(simulators.access_token(self.there)),
-            ca_bundle=None,
-        )
-
-    def deliver(self, count: int, folder: str = "inbox") -> list[str]:
-        times = [NOW + timedelta(minutes=each) for each in range(count)]
-        mail = [
-            MailItem(subject="Hi", sender=BO, body="Body", received_at=each, sent_at=each)
-            for each in times
-        ]
-        return [self.there.deliver(each, folder) for each in mail]
-
-    def folder(self, alias: str) -> FolderRef:
-        return FolderRef(FolderId(len(alias)), RemoteId(self.there.folders.find(alias).id))
-
-    def walk(
-        self, alias: str, cursor: Cursor | None = None, *, limit: int = 50
-    ) -> tuple[list[object], Cursor]:
-        changes: list[object] = []
-        while True:
-            page = self.here.fetch_page(self.folder(alias), cursor, limit=limit)
-            changes += page.changes
-            cursor = page.next_cursor
-            if not page.has_more:
-                return changes, cursor
+from tests.providers.simulators.graph_client import a_mail
 
 
 @pytest.fixture
-def ann(tmp_path: Path) -> Iterator[Ann]:
-    with Simulators(tmp_path) as simulators:
-        ann = Ann(simulators)
-        yield ann
-        ann.here.close()
+def provider(simulators: Simulators, mailbox: Mailbox) -> Iterator[GraphMailbox]:
+    access = FixedAccessToken(AccessToken(simulators.access_token(mailbox), datetime.now(UTC)))
+    with closing(
+        GraphMailbox(base_url=simulators.graph_url, access=access, ca_bundle=None)
+    ) as provider:
+        yield provider
 
 
-def upserted(changes: list[object]) -> list[str]:
-    return [each.message.remote_id for each in changes if isinstance(each, Upsert)]
+def ref(mailbox: Mailbox, alias: str) -> FolderRef:
+    return FolderRef(FolderId(1), RemoteId(mailbox.folders.find(alias).id))
 
 
-def test_a_walk_in_small_pages_shows_every_message_and_then_nothing(ann: Ann) -> None:
-    ids = ann.deliver(23)
-
-    changes, cursor = ann.walk("inbox", limit=5)
-
-    listing = ann.here.list_ids(ann.folder("inbox"))
-    listed = {each.remote_id for each in listing.entries}
-    assert len(ids) == 23
-    assert set(upserted(changes)) == listed
-    assert len(listed) == 23
-    assert listing.is_complete
-    assert ann.walk("inbox", cursor)[0] == []
-
-
-def test_a_message_marked_as_read_is_only_named(ann: Ann) -> None:
-    [message_id] = ann.deliver(1)
-    _, cursor = ann.walk("inbox")
-    ann.there.update(message_id, isRead=True)
-
-    [change], _ = ann.walk("inbox", cursor)
-
-    assert change == PartialChange(RemoteId(message_id))
+def read_round(
+    provider: GraphMailbox, folder: FolderRef, cursor: Cursor | None = None
+) -> tuple[list[object], Cursor]:
+    """All changes of a round, in pages of five, and where the next one begins."""
+    changes: list[object] = []
+    while True:
+        page = provider.fetch_page(folder, cursor, limit=5)
+        changes += page.changes
+        cursor = page.next_cursor
+        if not page.has_more:
+            return changes, cursor
 
 
-def test_a_moved_message_keeps_its_id_and_names_its_new_folder(ann: Ann) -> None:
-    [message_id] = ann.deliver(1)
-    [arrival], cursor = ann.walk("inbox")
-    ann.there.move(message_id, "archive")
+def test_the_life_of_a_mailbox_is_read_as_it_was(provider: GraphMailbox, mailbox: Mailbox) -> None:
+    ids = [mailbox.deliver(a_mail(minutes=minute)) for minute in range(13)]
+    inbox, archive = ref(mailbox, "inbox"), ref(mailbox, "archive")
+    listed = provider.list_ids(inbox)
 
-    [departure], _ = ann.walk("inbox", cursor)
-    archived, _ = ann.walk("archive")
+    changes, cursor = read_round(provider, inbox)
+    mailbox.update(ids[0], isRead=True)
+    mailbox.move(ids[1], "archive")
+    later, end = read_round(provider, inbox, cursor)
 
-    assert isinstance(arrival, Upsert)
-    assert departure == RemovedMessage(arrival.message.remote_id)
-    assert set(upserted(archived)) == {arrival.message.remote_id}
-    [found] = ann.here.fetch_messages([arrival.message.remote_id])
-    assert isinstance(found, Message)
-    assert found.folder_remote_ids == (ann.folder("archive").remote_id,)
-
-
-def test_an_expired_position_is_told_and_the_folder_can_be_walked_again(ann: Ann) -> None:
-    ann.deliver(2)
-    _, cursor = ann.walk("inbox")
-    ann.there.expire_delta_links()
-
-    with pytest.raises(CursorExpired):
-        ann.walk("inbox", cursor)
-    assert len(ann.walk("inbox")[0]) == 2
+    assert {each.message.remote_id for each in changes if isinstance(each, Upsert)} == {*ids}
+    assert {each.remote_id for each in listed.entries} == {*ids}
+    assert listed.is_complete
+    assert later == [PartialChange(RemoteId(ids[0])), RemovedMessage(RemoteId(ids[1]))]
+    assert read_round(provider, inbox, end)[0] == []
+    [arrival], _ = read_round(provider, archive)
+    moved, gone = provider.fetch_messages([RemoteId(ids[1]), RemoteId(f"{ids[1][:-6]}AAAAA=")])
+    assert isinstance(moved, Message)
+    assert arrival == Upsert(moved)
+    assert moved.folder_remote_ids == (archive.remote_id,)
+    assert isinstance(gone, GoneMessage)
 
 
-def test_a_probe_leaves_out_the_expired_folder_and_no_other(ann: Ann) -> None:
-    cursors = {alias: ann.walk(alias)[1] for alias in ("inbox", "archive", "drafts")}
-    ann.there.expire_delta_links("archive")
-    ann.deliver(1)
-
-    folders = {alias: ann.folder(alias) for alias in ("inbox", "archive")}
-    pages = ann.here.fetch_next_pages(
-        [(folders[each], cursors[each]) for each in folders], limit=10
-    )
-
-    assert pages.keys() == {folders["inbox"].id}
-    assert len(pages[folders["inbox"].id].changes) == 1
-
-
-def test_folders_of_all_levels_come_with_their_roles_and_counts(ann: Ann) -> None:
-    ann.deliver(2)
-    outer = ann.there.folders.create("Outer")
-    inner = ann.there.folders.create("Inner", parent=outer.id, hidden=True)
-
-    listing = ann.here.list_folders((), TreeReadingDepth.THOROUGH)
-    found = {each.remote_id: each for each in listing.folders}
-
-    inbox = found[ann.folder("inbox").remote_id]
-    assert (inbox.role, inbox.total, inbox.unread) == (Role.INBOX, 2, 2)
-    assert found[RemoteId(inner.id)].parent_remote_id == outer.id
-    assert found[RemoteId(inner.id)].hidden
-
-
-def test_a_deleted_folder_is_gone_for_every_question(ann: Ann) -> None:
-    folder = FolderRef(FolderId(9), RemoteId(ann.there.folders.create("Brief").id))
-    ann.there.purge_folder(folder.remote_id)
-
-    with pytest.raises(FolderGone):
-        ann.here.fetch_page(folder, None, limit=5)
-    with pytest.raises(FolderGone):
-        ann.here.list_ids(folder)
-
-
-def test_unknown_and_known_messages_are_told_apart(ann: Ann) -> None:
-    ann.deliver(1)
-    [entry] = ann.here.list_ids(ann.folder("inbox")).entries
-    unknown = RemoteId(entry.remote_id[:-6] + "AAAAA=")
-
-    gone, message = ann.here.fetch_messages([unknown, entry.remote_id])
-
-    assert gone == GoneMessage(unknown)
-    assert isinstance(message, Message)
-
-
-@pytest.mark.parametrize(
-    ("fault", "failure"),
-    [
-        (Fault(status=429, code="ApplicationThrottled"), ProviderThrottled),
-        (Fault(status=503, body=""), ProviderUnavailable),
-        (Fault(truncate_json=True), ProviderUnavailable),
-        (Fault(cut="mid body"), ProviderUnavailable),
-        (Fault(cut="before answer"), ProviderUnavailable),
-    ],
-)
-def test_after_a_bad_answer_the_same_page_can_be_asked_again(
-    ann: Ann, fault: Fault, failure: type[Exception]
+def test_folders_of_all_levels_come_with_their_roles_and_counts(
+    provider: GraphMailbox, mailbox: Mailbox
 ) -> None:
-    ann.deliver(3)
-    ann.service.faults.add(Rule(fault=fault, path="delta"))
+    mailbox.deliver(a_mail())
+    outer = mailbox.folders.create("Outer")
+    inner = mailbox.folders.create("Inner", parent=outer.id, hidden=True)
 
-    with pytest.raises(failure):
-        ann.walk("inbox")
-    assert len(upserted(ann.walk("inbox")[0])) == 3
+    listing = provider.list_folders((), TreeReadingDepth.THOROUGH)
+
+    found = {each.remote_id: each for each in listing.folders}
+    inbox, nested = found[ref(mailbox, "inbox").remote_id], found[RemoteId(inner.id)]
+    assert (inbox.role, inbox.total, inbox.unread) == (Role.INBOX, 1, 1)
+    assert (nested.parent_remote_id, nested.hidden) == (outer.id, True)

@@ -58,36 +58,15 @@ def test_bodies_can_be_empty_html_or_half(simulators: Simulators, graph: httpx.C
         half.json()
 
 
-@pytest.mark.parametrize(
-    ("page", "expected"),
-    [("empty", (0, True)), ("same link", (10, True)), ("no link", (10, False))],
-)
-def test_pages_can_be_forged(
-    simulators: Simulators,
-    graph: httpx.Client,
-    mailbox: Mailbox,
-    page: str,
-    expected: tuple[int, bool],
-) -> None:
+def test_pages_can_be_forged(simulators: Simulators, graph: httpx.Client, mailbox: Mailbox) -> None:
     mailbox.load(a_mail(minutes=minute) for minute in range(11))
-    script(simulators, {"fault": {"page": page}})
+    for page, number in (("empty", 0), ("same link", 10)):
+        script(simulators, {"fault": {"page": page}})
 
-    forged = graph.get(INBOX_DELTA).json()
+        forged = graph.get(INBOX_DELTA).json()
 
-    assert (len(forged["value"]), "@odata.nextLink" in forged) == expected
-    if expected[1]:
+        assert len(forged["value"]) == number
         assert len(graph.get(forged["@odata.nextLink"]).json()["value"]) == 10
-
-
-def test_items_of_a_batch_can_fail_one_by_one(simulators: Simulators, graph: httpx.Client) -> None:
-    script(simulators, {"match": {"path": "/drafts"}, "fault": {"status": 429, "retry_after": 3}})
-    urls = ("/me/mailFolders/inbox", "/me/mailFolders/drafts")
-    requests = [{"id": url, "method": "GET", "url": url} for url in urls]
-
-    answers = graph.post("/$batch", json={"requests": requests}).json()["responses"]
-
-    assert {each["id"]: each["status"] for each in answers} == {urls[0]: 200, urls[1]: 429}
-    assert answers[1]["headers"]["Retry-After"] == "3"
 
 
 def test_an_unknown_fault_is_refused(simulators: Simulators) -> None:
@@ -106,20 +85,3 @@ def test_the_log_shows_the_requests(simulators: Simulators, graph: httpx.Client)
     assert all("ImmutableId" in each["prefer"] for each in logged)
     control(simulators, "DELETE", "requests")
     assert control(simulators, "GET", "requests").json() == []
-
-
-def test_the_back_door_changes_mailboxes_and_shows_them(
-    simulators: Simulators, mailbox: Mailbox
-) -> None:
-    def act(action: str, **arguments: Any) -> Any:
-        fields = {"mailbox": mailbox.address, **arguments}
-        return control(simulators, "POST", action, **fields).json()
-
-    message_id = act("deliver", subject="By the back door")["id"]
-    act("mark-read", id=message_id)
-    act("move", id=message_id, destination="archive")
-
-    query = f"messages?mailbox={mailbox.address}&folder=archive"
-    stored = control(simulators, "GET", query).json()
-    assert [(each["immutable_id"], each["is_read"]) for each in stored] == [(message_id, True)]
-    assert act("move", id="AAMk404", destination="archive")["error"] == "MessageNotFound"

@@ -1,7 +1,6 @@
 """Real mail is broken in many ways; all of it is loaded, and what is not is named."""
 
 import os
-import random
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from localdev.mail.addresses import parse_addresses
 from localdev.mail.generate import generate_mail
@@ -19,8 +20,9 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import properties_of
 
 NASTY = Path(__file__).parent / "mail"
+GOOD = (NASTY / "html_and_text.eml").read_bytes()
 SEPARATOR = b"From a@example.com Fri May  1 12:00:00 2026\n"
-# What a fuzzed message gets put into it, among changed, cut and doubled bytes.
+# What a spoilt message has among the lines of others and random bytes.
 FRAGMENTS = (
     b"\xff",
     b"\x00",
@@ -53,7 +55,14 @@ def nasty(name: str) -> MailItem:
                 "received_at": datetime(2026, 5, 1, 3, 0, tzinfo=UTC),
             },
         ),
-        ("raw_latin_header", {"subject": "Reunión mañana", "body": "Hasta mañana"}),
+        (
+            "raw_latin_header",
+            {
+                "subject": "Reunión mañana",
+                "sender": Address("José", "jose@example.es"),
+                "body": "Hasta mañana",
+            },
+        ),
         (
             "unknown_charset",
             {
@@ -83,13 +92,6 @@ def test_broken_mail_is_read_as_what_was_meant(name: str, expected: dict[str, An
 
     found = {field: getattr(mail, field) for field in expected}
     assert {**found, **({"body": mail.body.strip()} if "body" in found else {})} == expected
-
-
-def test_raw_bytes_in_names_are_read_too() -> None:
-    sender = nasty("raw_latin_header").sender
-
-    assert sender is not None
-    assert sender.name == "José"
 
 
 def test_a_parameter_that_cannot_be_read_costs_no_message() -> None:
@@ -142,45 +144,21 @@ def test_addresses_are_read_as_mail_has_them(value: str, expected: list[tuple[st
     assert [(each.name, each.address) for each in parse_addresses(value)] == expected
 
 
-@pytest.mark.parametrize("piece", ['\\"', "(", "<", "=?", "a,"])
-def test_a_list_of_addresses_costs_time_by_its_length(piece: str) -> None:
-    """Quadratic, the first of these would take minutes."""
-    assert parse_addresses(piece * 20_000) is not None
-
-
-@pytest.mark.parametrize("layout", ["mbox", "maildir", "folder of eml"])
-def test_all_layouts_load_every_message(tmp_path: Path, layout: str) -> None:
-    files = sorted(NASTY.glob("*.eml"))
-    source = tmp_path / "Mail"
-    if layout == "mbox":
-        source.write_bytes(b"".join(b"From x\n" + one.read_bytes() + b"\n" for one in files))
-    else:
-        folder = source / ("Work" if layout == "folder of eml" else ".Work/cur")
-        folder.mkdir(parents=True)
-        for number, one in enumerate(files):
-            suffix = ".eml" if layout == "folder of eml" else ":2,S"
-            (folder / f"{number}{suffix}").write_bytes(one.read_bytes())
-
-    loaded = load_mail(source)
-    items = list(loaded.items)
-
-    assert (len(items), loaded.problems) == (len(files), [])
-    assert {item.folder for item in items} == {() if layout == "mbox" else ("Work",)}
-
-
 def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:
-    good = (NASTY / "html_and_text.eml").read_bytes()
     (tmp_path / "Work" / "Old").mkdir(parents=True)
     files = {
         "empty.eml": b"",
         "binary.eml": bytes(range(256)) * 9,
         "notes.txt": b"notes",
         ".DS_Store": b"\0",
-        "Work/a.EML": b"\xef\xbb\xbf\r\n" + good,
-        "Work/Old/with a separator.eml": SEPARATOR + good,
+        "Work/a.EML": b"\xef\xbb\xbf\r\n" + GOOD,
+        "Work/Old/with a separator.eml": SEPARATOR + GOOD,
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
+    (tmp_path / "gone.eml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "linked").symlink_to(NASTY)
+    os.mkfifo(tmp_path / "pipe.eml")
 
     loaded = load_mail(tmp_path)
 
@@ -188,15 +166,17 @@ def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:
         (("Work",), "Two bodies"),
         (("Work", "Old"), "Two bodies"),
     ]
-    assert [str(each) for each in loaded.problems] == [
+    assert {str(each) for each in loaded.problems} == {
         "binary.eml: it has no header that mail has",
         "empty.eml: empty message",
+        "gone.eml: it cannot be read (No such file or directory)",
+        "linked: it is a link to a folder, which is not followed",
         "notes.txt: its name does not end with .eml",
-    ]
+        "pipe.eml: it cannot be read (it is no regular file)",
+    }
 
 
 def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
-    good = (NASTY / "html_and_text.eml").read_bytes()
     names = {
         "cur/1:2,S": ((), True),
         "cur/2;2,RS": ((), True),
@@ -207,28 +187,13 @@ def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
     }
     for name in [*names, "tmp/7", "dovecot-uidlist", ".Work.Entw&APw-rfe/maildirfolder"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(good)
+        (tmp_path / name).write_bytes(GOOD)
         (tmp_path / name).parent.with_name("cur").mkdir(exist_ok=True)
 
     loaded = load_mail(tmp_path)
 
     found = sorted((each.folder, each.is_read) for each in loaded.items)
     assert (found, loaded.problems) == (sorted(names.values()), [])
-
-
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "gone.eml").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "linked").symlink_to(NASTY)
-    os.mkfifo(tmp_path / "pipe.eml")
-
-    loaded = load_mail(tmp_path)
-
-    assert list(loaded.items) == []
-    assert [str(each) for each in loaded.problems] == [
-        "linked: it is a link to a folder, which is not followed",
-        "gone.eml: it cannot be read (No such file or directory)",
-        "pipe.eml: it cannot be read (it is no regular file)",
-    ]
 
 
 def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: httpx.Client) -> None:
@@ -239,33 +204,27 @@ def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: ht
     assert len(listed) == stored == len(list(NASTY.glob("*.eml")))
 
 
-def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(tmp_path: Path) -> None:
-    chance = random.Random(1)
-    samples = [each.read_bytes() for each in sorted(NASTY.glob("*.eml"))]
-    for number in range(400):
-        content = b"".join(SEPARATOR + chance.choice(samples) for _ in range(1 + number % 3))
-        path = tmp_path / ("x.eml" if number % 5 == 0 else "x.mbox")
-        path.write_bytes(spoilt(chance, content))
-
-        loaded = load_mail(path)
-        items = list(loaded.items)
-
-        assert items or loaded.problems
-        for item in items:
-            assert orjson.dumps([properties_of(item), item.body])
-        assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
+LINES = [
+    line for each in sorted(NASTY.glob("*.eml")) for line in each.read_bytes().splitlines(True)
+]
+SPOILT = st.sampled_from([SEPARATOR, *LINES]) | st.sampled_from(FRAGMENTS) | st.binary(max_size=9)
 
 
-def spoilt(chance: random.Random, content: bytes) -> bytes:
-    """With some bytes changed, cut out, doubled or put in."""
-    for _ in range(chance.choice((1, 2, 5, 20))):
-        at = chance.randrange(len(content) + 1)
-        until = at + chance.choice((1, 5, 100))
-        piece = content[at:until]
-        kind = chance.randrange(4)
-        middle = [bytes([chance.randrange(256)]), b"", piece * 2, chance.choice(FRAGMENTS)][kind]
-        content = content[:at] + middle + content[until:]
-    return content
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(st.lists(SPOILT, max_size=40).map(b"".join), st.sampled_from(["x.eml", "x.mbox"]))
+def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+
+    loaded = load_mail(path)
+    items = list(loaded.items)
+
+    assert items or loaded.problems
+    for item in items:
+        assert orjson.dumps([properties_of(item), item.body])
+    assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
 
 
 def test_generated_mail_is_the_same_for_the_same_seed() -> None:
@@ -274,13 +233,3 @@ def test_generated_mail_is_the_same_for_the_same_seed() -> None:
     )
 
     assert first == again != other
-
-
-def test_generated_mail_has_a_folder_name_twice_and_many_scripts() -> None:
-    items = list(generate_mail(600, owner="ada@example.com"))
-
-    reports = {item.folder for item in items if item.folder[-1:] == ("Reports",)}
-    assert len(reports) == 2
-    subjects = "".join(item.subject for item in items)
-    assert all(letter in subjects for letter in "会تס🎉")
-    assert len({item.conversation for item in items}) < len(items)

@@ -63,13 +63,10 @@ def test_a_line_of_a_body_is_no_separator(
     "line",
     [
         b"From x",
-        b"From -",
         b"From MAILER-DAEMON Fri Jul  8 12:08:34 2011",
-        b"From - Tue Jul 05 18:44:15 2022",
         b"From 1593@xxx Mon Jan 01 00:00:00 +0000 2020",
         b"From ???@??? Sat Feb 02 00:11:22 1998",
         b"From a@example.com 25.11.2026",
-        b"From a@example.com Mi, 25. Nov 26 um zehn",
         b"From a Wed 25 2026-11-25T10:00Z",
         b'From "A. B."@example.com Thu, 1 Jan 2026 00:00:00 +0100',
         b"From \xe9@example.com yesterday",
@@ -129,52 +126,36 @@ def test_a_length_that_is_wrong_is_not_believed_and_named(tmp_path: Path, length
     ]
 
 
-def test_the_odd_message_is_named_by_its_number_and_place(tmp_path: Path) -> None:
-    first = LINE + SECOND + b"text\n\n"
-
-    _, problems, oddities = loaded(tmp_path, first + LINE + FIRST + b"x\n\n" + SENTENCE)
-
-    at = len(first + LINE + FIRST + b"x\n\n")
-    assert problems == []
-    assert [str(each) for each in oddities] == [
-        f'box#2 (byte {len(first)}): has a line in its body that begins with "From ", byte {at}'
-    ]
-
-
-def test_a_first_message_without_its_separator_is_loaded_and_named(tmp_path: Path) -> None:
-    items, problems, oddities = loaded(tmp_path, FIRST + b"text\n\n" + LINE + SECOND)
-
-    assert [each.subject for each in items] == ["first", "second"]
-    assert problems == []
-    assert [str(each) for each in oddities] == ['box#1 (byte 0): has no "From " line before it']
-
-
-def test_what_stands_before_the_first_message_is_named(tmp_path: Path) -> None:
-    items, problems, oddities = loaded(tmp_path, b"junk\n\n" + LINE + FIRST)
-
-    assert [each.subject for each in items] == ["first"]
-    assert [each.source for each in problems] == ["box (bytes 0 to 6)"]
-    assert oddities == []
+BEFORE = LINE + SECOND + b"text\n\n"
+DOUBTFUL = BEFORE + LINE + FIRST + b"x\n\n"
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "problems", "oddities"),
     [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"\n\n", id="blank"),
-        pytest.param(b"A text.\n\nFrom here on it is still one.\n", id="text"),
-        pytest.param(SENTENCE, id="text that begins with From"),
-        pytest.param(bytes(range(256)) * 40, id="binary"),
+        pytest.param(
+            DOUBTFUL + SENTENCE,
+            [],
+            [
+                f"box#2 (byte {len(BEFORE)}): has a line in its body that begins with"
+                f' "From ", byte {len(DOUBTFUL)}'
+            ],
+            id="a doubtful line",
+        ),
+        pytest.param(
+            FIRST + b"text\n\n" + BEFORE,
+            [],
+            ['box#1 (byte 0): has no "From " line before it'],
+            id="no separator",
+        ),
+        pytest.param(b"junk\n\n" + BEFORE, ["box (bytes 0 to 6)"], [], id="no mail"),
     ],
 )
-def test_what_is_no_mail_is_named_once(tmp_path: Path, content: bytes) -> None:
-    items, problems, oddities = loaded(tmp_path, content)
+def test_what_is_odd_is_named_by_its_number_and_place(
+    tmp_path: Path, content: bytes, problems: list[str], oddities: list[str]
+) -> None:
+    items, found_problems, found_oddities = loaded(tmp_path, content)
 
-    assert (items, len(problems), oddities) == ([], 1, [])
-
-
-def test_a_file_may_be_a_single_message(tmp_path: Path) -> None:
-    items, problems, oddities = loaded(tmp_path, FIRST + b"text\n")
-
-    assert [each.subject for each in items] == ["first"]
-    assert problems == oddities == []
+    assert "second" in [each.subject for each in items]
+    assert [each.source for each in found_problems] == problems
+    assert [str(each) for each in found_oddities] == oddities

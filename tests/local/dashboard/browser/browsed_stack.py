@@ -8,7 +8,7 @@ from localdev.engine.dev_login import DEMO_USER
 from tests.api.hidden_mail import hide_mail
 from tests.local.mirror import Mirror, when
 
-INTERRUPTIBLE_S = 0.5
+INTERRUPTIBLE_S = 0.2
 EMPTIED = """
 INSERT INTO mailsync.email_accounts (user_id, provider, provider_account_id, email_address, status)
 VALUES (:user, 'microsoft', 'emptied', 'emptied@example.com', 'paused') RETURNING id::text"""
@@ -45,8 +45,7 @@ class BrowsedStack(Mirror):
         when(lambda: self.data("overview")["runsOpen"] == 0)
 
     def emptied_account(self) -> str:
-        """Insert a paused account of the demo user: 30 of its 40 messages are gone, and one more
-        is hidden."""
+        """Insert a paused account: 30 of its 40 messages are gone, and one more is hidden."""
         ((account_id,),) = self.rows(EMPTIED, user=DEMO_USER)
         hide_mail(self.rows, account_id, messages=40, gone=30)
         return str(account_id)

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
-from localdev.http_server import Response, Server
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
-from tests.local.dashboard.browser.chromium import arguments, program
 from tests.support.small_stack import small_stack
 
 WAIT_MS = 30_000
@@ -16,19 +14,9 @@ REFUSAL = "Failed to load resource"
 
 
 @pytest.fixture(scope="session")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    opened = playwright.chromium.launch(executable_path=program(), args=arguments())
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="session")
-def application() -> Iterator[str]:
-    """The origin of an application, which has one empty page."""
-    page = Response(200, b"<!doctype html><title>App</title>", {"Content-Type": "text/html"})
-    server = Server(lambda _: page, port=0, guard=None).start()
-    yield f"http://localhost:{server.port}"
-    server.stop()
+def application(blank_port: int) -> str:
+    """The origin of an application."""
+    return f"http://localhost:{blank_port}"
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ api.example.org. He begins a sign-in of his own, sets its cookie in the victim's
 means that a sibling has, and has the victim open the link: Ann agrees at Microsoft's own page.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,16 +19,13 @@ from localdev.engine.dev_login import DEMO_USER
 from localdev.http_server import Application, Request, Response, Server
 from localdev.simulators.entra.certificates import server_tls
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
-from tests.local.dashboard.browser.chromium import arguments, program
 from tests.local.dashboard.browser.conftest import WAIT_MS
 
 pytestmark = pytest.mark.xdist_group("browser")
 expect.set_options(timeout=WAIT_MS)
 
-RESOLVE = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
 FORWARDED = ("Accept", "Authorization", "Content-Type", "Cookie")
 ACCOUNTS = "SELECT count(*) FROM mailsync.email_accounts WHERE user_id = '{}'"
-WAITING = "SELECT count(*) FROM mailsync.pending_connections"
 # What a sibling sends as Set-Cookie; {0} is the name of the cookie and {1} its value.
 TOSSED = (
     "{0}={1}; Path=/; Domain=example.org; Secure",
@@ -108,17 +104,17 @@ def hosts(
     )
     mirror.reload(PUBLIC_URL=hosts.api)
     yield hosts
-    mirror.reload(PUBLIC_URL=mirror.stack.api_url, CONFIRM_CONNECTIONS=None)
+    mirror.reload(PUBLIC_URL=mirror.stack.api_url)
 
 
 @pytest.fixture
 def victim(browser: Browser) -> Iterator[Page]:
     """A browser that finds these hosts, without any cookie."""
-    chromium = browser.browser_type.launch(executable_path=program(), args=[*arguments(), RESOLVE])
-    page = chromium.new_context(ignore_https_errors=True).new_page()
+    context = browser.new_context(ignore_https_errors=True)
+    page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     yield page
-    chromium.close()
+    context.close()
 
 
 def json_headers(mirror: BrowsedStack, user: str) -> dict[str, str]:
@@ -155,11 +151,10 @@ def test_a_tossed_cookie_and_an_attackers_link_connect_nothing(
     assert mirror.rows(ACCOUNTS.format("mallory")) == [[0]]
 
 
-def test_in_the_same_browser_an_own_sign_in_goes_on_and_may_wait_for_a_confirmation(
+def test_in_the_same_browser_an_own_sign_in_goes_on(
     mirror: BrowsedStack, hosts: Hosts, victim: Page, tossed: list[str]
 ) -> None:
     """Chromium takes and returns the cookie with the prefix; a sibling cannot spoil it."""
-    mirror.reload(CONFIRM_CONNECTIONS="true")
     victim.goto(f"{hosts.api}/api/health")
     options: Any = {"headers": json_headers(mirror, DEMO_USER)}
     begun = victim.evaluate(
@@ -171,13 +166,5 @@ def test_in_the_same_browser_an_own_sign_in_goes_on_and_may_wait_for_a_confirmat
     victim.goto(begun["authorizationUrl"])
     agree(victim, mirror)
 
-    expect(victim).to_have_url(re.compile(rf"^{mirror.url}.*connection="))
-    connection = victim.url.partition("connection=")[2]
-    confirm = f"{mirror.stack.api_url}/api/auth/microsoft/confirm"
-    body = json.dumps({"connection": connection})
-    confirmed = httpx.post(
-        confirm, content=body, headers=json_headers(mirror, DEMO_USER), timeout=60
-    )
-    assert (confirmed.status_code, confirmed.json()["accountId"]) == (201, mirror.account.id)
-    assert mirror.rows(WAITING) == [[0]]
+    expect(victim).to_have_url(re.compile(rf"^{mirror.url}.*accountId={mirror.account.id}"))
     mirror.at_rest()

@@ -1,0 +1,99 @@
+"""A run that has lost its lease writes nothing more, whichever way it writes."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mailsync.errors import LeaseLost
+from mailsync.model import IdListing, RemoteEntry, RemoteId, RemovedMessage, RunRef, Unreadable
+from mailsync.store.folder_store import FolderStore
+from mailsync.store.mail_store import MailStore
+from mailsync.store.quarantine_store import QuarantineStore
+from mailsync.store.removal_store import RemovalStore
+from mailsync.store.run_folder_store import RunFolderStore
+from tests.store.conftest import Mirror
+from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
+
+STORES = (MailStore, FolderStore, QuarantineStore, RemovalStore, RunFolderStore)
+SHOWN, HIDDEN, ODD = (RemoteId(each) for each in ("F1-0000", "F1-0001", "odd"))
+LISTED = [RemoteEntry(SHOWN, False, "v2")]
+TABLES = (
+    *("email_accounts", "email_folders", "folder_cursors", "emails", "email_quarantine"),
+    *("sync_runs", "sync_run_folders"),
+)
+Write = Callable[[Mirror, RunRef], object]
+WRITES: dict[str, Write] = {
+    "MailStore._apply_page": lambda m, run: m.mail.apply_page(
+        run, a_page_write(m.folder(m.first), a_page())
+    ),
+    "MailStore.apply_messages": lambda m, run: m.mail.apply_messages(run, None, [a_message(SHOWN)]),
+    "MailStore.save_versions": lambda m, run: m.mail.save_versions(run, LISTED),
+    "MailStore.drop_unselected": lambda m, run: m.mail.drop_unselected(run),
+    "FolderStore.save": lambda m, run: m.folders.save(run, [a_remote_folder("F3")], [m.first]),
+    "FolderStore.save_remote_counts": lambda m, run: m.folders.save_remote_counts(
+        run, [a_remote_folder("F1", total=9)]
+    ),
+    "FolderStore.save_tree_reading": lambda m, run: m.folders.save_tree_reading(
+        run, is_thorough=True
+    ),
+    "FolderStore.drop_gone": lambda m, run: m.folders.drop_gone(run, [RemoteId("F1")]),
+    "FolderStore.restart_full_sync": lambda m, run: m.folders.restart_full_sync(run, m.first),
+    "FolderStore.restart_full_syncs": lambda m, run: m.folders.restart_full_syncs(run, [m.first]),
+    "FolderStore.retry_failed_feeds": lambda m, run: m.folders.retry_failed_feeds(run),
+    "FolderStore.save_page_size": lambda m, run: m.folders.save_page_size(run, m.first, 1),
+    "FolderStore.recount": lambda m, run: m.folders.recount(run),
+    "FolderStore.mark_verified": lambda m, run: m.folders.mark_verified(run, [m.first]),
+    "FolderStore.save_verified": lambda m, run: m.folders.save_verified(run, [m.first]),
+    "FolderStore.mark_compared": lambda m, run: m.folders.mark_compared(
+        run, m.first, IdListing(()), []
+    ),
+    "FolderStore.compare_soon": lambda m, run: m.folders.compare_soon(run, [m.first]),
+    "FolderStore.compare_later": lambda m, run: m.folders.compare_later(run, [m.first]),
+    "FolderStore.save_offsets": lambda m, run: m.folders.save_offsets(run, {m.first: (1, 1)}),
+    "QuarantineStore.remove_messages": lambda m, run: m.quarantine.remove_messages(run, [ODD]),
+    "RemovalStore.begin": lambda m, run: m.removals.begin(run),
+    "RemovalStore.show_again": lambda m, run: m.removals.show_again(run, m.first, [HIDDEN]),
+    "RemovalStore.mark_removed": lambda m, run: m.removals.mark_removed(run, m.first, [SHOWN]),
+    "RemovalStore.confirm_gone": lambda m, run: m.removals.confirm_gone(run, [HIDDEN], 0.0),
+    "RunFolderStore.begin": lambda m, run: m.run_folders.begin(run, m.first),
+    "RunFolderStore.fail": lambda m, run: m.run_folders.fail(run, m.first, "X", "It is so."),
+    "RunFolderStore.count_repair_round": lambda m, run: m.run_folders.count_repair_round(run),
+}
+
+
+@pytest.fixture
+def filled(mirror: Mirror) -> Mirror:
+    """With a message that is shown, one that the provider says is gone, and an unreadable one."""
+    mirror.fill(mirror.first, 2)
+    mirror.apply(mirror.first, RemovedMessage(HIDDEN), Unreadable(ODD, "corrupt", ""))
+    mirror.removals.confirm_gone(mirror.run, [HIDDEN], 0.0)
+    return mirror
+
+
+def everything(mirror: Mirror) -> list[Any]:
+    return [mirror.rows(f"SELECT * FROM mailsync.{each} ORDER BY 1, 2") for each in TABLES]
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+def test_without_the_lease_nothing_is_written(write: Write, filled: Mirror) -> None:
+    late = replace(filled.run, lease_epoch=filled.run.lease_epoch - 1)
+    before = everything(filled)
+
+    with pytest.raises(LeaseLost):
+        write(filled, late)
+    assert everything(filled) == before
+
+
+def test_every_way_to_write_is_tried() -> None:
+    methods = [each for store in STORES for each in vars(store).values()]
+    fenced = [
+        each.__qualname__
+        for each in methods
+        if inspect.isfunction(each) and "FencedTransaction" in inspect.getsource(each)
+    ]
+
+    assert fenced
+    assert set(fenced) == WRITES.keys()
