@@ -168,7 +168,7 @@ def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
     }
 
     with pytest.raises(ProviderUnavailable, match="SSLError"):
-        begin_sign_in(Settings(values), REDIRECT_URI)
+        begin_sign_in(Settings(values), OAUTH, REDIRECT_URI)
     platform.stop()
     with pytest.raises(ProviderUnavailable):
         begin_sign_in(platform.app, OAUTH, REDIRECT_URI)
