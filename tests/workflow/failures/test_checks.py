@@ -35,11 +35,10 @@ ARN = "an-execution"
 
 
 @pytest.fixture
-def synced(world: World) -> World:
+def synced(synced: World) -> World:
     """A mailbox that is mirrored and proven, an hour ago; it is due."""
-    assert world.sync() == "completed"
-    world.rows(AGED)
-    return world
+    synced.rows(AGED)
+    return synced
 
 
 def runs_of(world: World) -> list[list[str]]:
@@ -68,6 +67,8 @@ def in_the_middle(world: World, happens: Callable[[], object]) -> Outcome:
 def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
     synced: World,
 ) -> None:
+    synced.check()  # the first one of a function reads the data key as well
+    synced.rows(AGED)
     events = synced.rows(EVENTS)
     log = synced.simulators.service.log
     log.clear()

@@ -30,12 +30,11 @@ EVENTS = "SELECT type FROM mailsync.outbox ORDER BY id"
 
 
 @pytest.fixture
-def synced(world: World) -> World:
+def synced(synced: World) -> World:
     """A mailbox that is mirrored, and has a new mail since."""
-    world.rows(CREDENTIALS)
-    assert world.sync() == "completed"
-    world.remote.deliver(a_mail("new"))
-    return world
+    synced.rows(CREDENTIALS)
+    synced.remote.deliver(a_mail("new"))
+    return synced
 
 
 @pytest.fixture
@@ -53,9 +52,7 @@ def test_an_outage_in_which_graph_refuses_good_tokens_closes_no_account(synced: 
     """As on 15 March 2021, for hours, while tokens were renewed without trouble."""
     synced.inject_fault(status=401, code="InvalidAuthenticationToken", times=None)
 
-    assert synced.check().outcome is Outcome.HANDED_OVER
-    [run_id] = synced.started
-    assert synced.resume(run_id) == "ProviderUnavailable"
+    assert synced.hand_over() == "ProviderUnavailable"
     status, sentence, _ = synced.one(ACCOUNT)
     assert (status, "an outage" in sentence) == ("active", True)
     synced.clear_faults()
@@ -86,8 +83,7 @@ def test_an_account_that_opens_before_its_first_sync_is_left_to_an_execution(wor
     world.rows(CREDENTIALS)
     world.rows(BY_THE_VERSION_BEFORE)
 
-    assert world.check().outcome is Outcome.HANDED_OVER
-    assert world.resume(world.started[0]) == "completed"
+    assert world.hand_over() == "completed"
     assert world.one(ACCOUNT) == ["active", None, 0]
 
 

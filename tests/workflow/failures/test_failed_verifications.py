@@ -22,18 +22,17 @@ def miscount(world: World) -> None:
     assert world.sync() == "completed"
 
 
-def test_it_is_said_in_the_run_the_status_and_the_account(world: World) -> None:
-    assert world.sync() == "completed"
-    miscount(world)
-    world.rows(LOSE_ONE)
-    world.inject_fault(LISTING, status=500, times=None)
+def test_it_is_said_in_the_run_the_status_and_the_account(synced: World) -> None:
+    miscount(synced)
+    synced.rows(LOSE_ONE)
+    synced.inject_fault(LISTING, status=500, times=None)
 
-    assert world.sync() == "VerificationFailed"
+    assert synced.sync() == "VerificationFailed"
 
-    newest = world.one("SELECT max(id) FROM mailsync.sync_runs")[0]
-    run = HistoryStore(world.database).run(RunId(newest), "ann")
-    status = StatusStore(world.database).status(world.account_id, "ann")
-    account = AccountStore(world.database).account_of_user(world.account_id, "ann")
+    newest = synced.one("SELECT max(id) FROM mailsync.sync_runs")[0]
+    run = HistoryStore(synced.database).run(RunId(newest), "ann")
+    status = StatusStore(synced.database).status(synced.account_id, "ann")
+    account = AccountStore(synced.database).account_of_user(synced.account_id, "ann")
     assert run
     assert status
     assert account
@@ -47,11 +46,10 @@ def test_it_is_said_in_the_run_the_status_and_the_account(world: World) -> None:
     assert run.next_sync_at == account.row.next_sync_at > datetime.now(UTC)
 
 
-def test_a_wrong_count_of_the_provider_is_shown_beside_it(world: World) -> None:
-    assert world.sync() == "completed"
-    miscount(world)
+def test_a_wrong_count_of_the_provider_is_shown_beside_it(synced: World) -> None:
+    miscount(synced)
 
-    status = StatusStore(world.database).status(world.account_id, "ann")
+    status = StatusStore(synced.database).status(synced.account_id, "ann")
 
     assert status
     shown = to_sync_status_view(status, datetime.now(UTC))
@@ -60,4 +58,4 @@ def test_a_wrong_count_of_the_provider_is_shown_beside_it(world: World) -> None:
     assert shown.sync_progress == shown.sync_total == 36
     assert shown.compared_at is None, "two folders have not been compared yet"
     assert inbox.compared_at is not None
-    assert world.is_mirrored()
+    assert synced.is_mirrored()

@@ -30,13 +30,15 @@ from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.sync import mailbox
-from mailsync.sync.check import CheckReport, Worker, check_account
+from mailsync.sync.check import CheckReport, Outcome, Worker, check_account
 from mailsync.sync.mailbox import Mailbox
 from tests.support import comparison
 from tests.support.clock import let_time_pass
 from tests.support.comparison import Things
 from tests.support.execution import Execution, StateFailed
 from tests.support.functions import lambda_context, load_functions
+
+_numbers = count(1)
 
 
 class KeyService:
@@ -101,7 +103,6 @@ class World:
         self.pauses: list[float] = []
         self.waits: list[float] = []
         self.requests_before: list[int] = []
-        self._numbers = count(1)
         self.started: list[RunId] = []
         self.before: dict[str, Callable[[], object]] = {}
         self._functions = load_functions()
@@ -137,7 +138,7 @@ class World:
 
     def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
-        return self.resume(RunId(f"run-{next(self._numbers)}"), sync_type)
+        return self.resume(RunId(f"run-{next(_numbers):06}"), sync_type)
 
     def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
         """The execution of that name, as `sync`; its run may have been left to it."""
@@ -151,9 +152,25 @@ class World:
         assert status in ("completed", "failed"), f"the run has no outcome: {status}"
         return "completed" if status == "completed" else str(error)
 
+    def mirrors(self, sync_type: SyncType = SyncType.AUTO) -> bool:
+        """One sync completes, and the rows are what the mailbox holds."""
+        assert self.sync(sync_type) == "completed"
+        return self.is_mirrored()
+
     def check(self) -> CheckReport:
         """One check of `sync-accounts`; `started` keeps the runs that it leaves to an execution."""
         return check_account(self.worker, self.account_id, lambda: 150.0)
+
+    def hand_over(self) -> str:
+        """One check, which leaves its run to an execution; how that ends."""
+        assert self.check().outcome is Outcome.HANDED_OVER
+        return self.resume(self.started[-1])
+
+    def check_to_the_end(self) -> CheckReport:
+        """Checks, and the executions that they ask for, until one asks for none."""
+        while (checked := self.check()).outcome is Outcome.HANDED_OVER:
+            assert self.resume(self.started[-1]) == "completed"
+        return checked
 
     @property
     def worker(self) -> Worker:
