@@ -1,9 +1,15 @@
 """A provider's counts, lists and change feeds contradict each other: what is found, and when."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from mailsync.api.sync_status import to_sync_status_view
+from mailsync.model import RunId
+from mailsync.store.account_store import AccountStore
+from mailsync.store.history_store import HistoryStore
+from mailsync.store.status_store import StatusStore
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
@@ -13,7 +19,6 @@ FOLDER = (
     " compared_at > now() - interval '1 hour' FROM mailsync.email_folders WHERE role = 'inbox'"
 )
 ACCOUNT = "SELECT sync_status, last_error, verified_at FROM mailsync.email_accounts"
-RUN = "SELECT status, error, error_message FROM mailsync.sync_runs ORDER BY created_at DESC LIMIT 1"
 A_WEEK_H = 7 * 24
 
 
@@ -99,7 +104,9 @@ def test_an_entry_that_is_not_whole_is_fetched_and_wipes_nothing(synced: World, 
     ) == [["Red"], None]
 
 
-def test_a_repair_that_fails_is_no_success_and_says_so_everywhere(synced: World) -> None:
+def test_a_repair_that_fails_is_no_success_and_the_run_the_status_and_the_account_say_so(
+    synced: World,
+) -> None:
     verified = synced.one(ACCOUNT)[2]
     swallow(synced)
     synced.remote.deliver(a_mail("new"))
@@ -107,14 +114,21 @@ def test_a_repair_that_fails_is_no_success_and_says_so_everywhere(synced: World)
 
     assert synced.sync() == "VerificationFailed"
 
-    said = "still differs from the provider (folders: 1, messages: 1)"
-    assert synced.one(RUN)[:2] == ["failed", "VerificationFailed"]
-    assert said in synced.one(RUN)[2]
-    assert synced.one(ACCOUNT) == ["failed", "VerificationFailed", verified]
-    assert synced.one(
-        "SELECT next_sync_at BETWEEN now() AND now() + interval '66 minutes'"
-        " FROM mailsync.email_accounts"
-    ) == [True]
+    now, newest = datetime.now(UTC), synced.one("SELECT max(id) FROM mailsync.sync_runs")[0]
+    run = HistoryStore(synced.database).run(RunId(newest), "ann")
+    status = StatusStore(synced.database).status(synced.account_id, "ann")
+    account = AccountStore(synced.database).account_of_user(synced.account_id, "ann")
+    assert run
+    assert status
+    shown = to_sync_status_view(status, now)
+    assert shown.last_error
+    said = (run.row.error_message, account.row.last_error_message, shown.last_error.message)
+    for text in said:
+        assert "still differs from the provider (folders: 1, messages: 1)" in (text or "")
+    assert synced.one(ACCOUNT) == [shown.sync_status, run.row.error, verified]
+    assert (shown.sync_status, run.row.error) == ("failed", "VerificationFailed")
+    assert run.next_sync_at == shown.next_retry_at == account.row.next_sync_at
+    assert now < account.row.next_sync_at < now + timedelta(minutes=66)
 
     synced.clear_faults()
     assert synced.mirrors()

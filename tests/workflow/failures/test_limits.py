@@ -54,16 +54,6 @@ def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
     assert {each.status for each in asked} <= {200, 404}
 
 
-def test_with_fewer_slots_than_workers_everything_arrives_all_the_same(world: World) -> None:
-    """Row 22: another app shares the limit."""
-    world.at_once = True
-    world.simulators.service.latency = Latency(fixed_s=0.01)
-    world.switch(requests_in_flight=2)
-
-    assert world.mirrors()
-    assert 429 in {each.status for each in world.simulators.service.log.records()}
-
-
 def test_a_thousand_messages_arrive_though_every_third_request_fails(world: World) -> None:
     world.remote.load(generate_mail(1_000, owner=world.remote.address))
     world.switch(largest_page=50, generations_kept=50)

@@ -4,6 +4,11 @@ from typing import Any
 
 import pytest
 
+from mailsync.model import RunId, RunRef, SyncType
+from mailsync.store.control_store import AccountOfCaller, ControlStore
+from mailsync.store.folder_store import FolderStore
+from mailsync.store.lease_store import LeaseStore
+from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.check import Outcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
@@ -12,6 +17,7 @@ LISTS = r"/mailFolders(/delta|\?|/[^/]+/childFolders)"
 GONE: dict[str, Any] = {"status": 404, "code": "ErrorItemNotFound", "times": None}
 ROWS = "SELECT message_id, id FROM mailsync.emails"
 VERIFIED = "SELECT verified_at FROM mailsync.email_accounts"
+ERROR_AND_DUE = "SELECT last_error, next_sync_at <= now() FROM mailsync.email_accounts"
 LAST_ERROR = "SELECT last_error FROM mailsync.email_accounts"
 UNSELECT = "UPDATE mailsync.email_folders SET selected = false WHERE display_name = 'Projects'"
 SELECTED = "SELECT selected FROM mailsync.email_folders WHERE display_name = 'Projects'"
@@ -144,10 +150,18 @@ def test_a_message_that_seems_gone_comes_back_under_its_number(synced: World) ->
     assert numbers(synced) == before
 
 
-def test_most_of_a_mailbox_leaves_after_a_day_or_when_a_person_confirms(synced: World) -> None:
+def delete_two_thirds(world: World) -> list[str]:
+    """Return the ids of the messages."""
+    folders = (world.remote.messages(name) for name in ("inbox", "archive"))
+    deleted = [message.immutable_id for folder in folders for message in folder]
+    for message_id in deleted:
+        world.remote.delete_permanently(message_id)
+    return deleted
+
+
+def test_most_of_a_mailbox_leaves_after_a_day(synced: World) -> None:
     before = numbers(synced)
-    for message in [*synced.remote.messages("inbox"), *synced.remote.messages("archive")]:
-        synced.remote.delete_permanently(message.immutable_id)
+    delete_two_thirds(synced)
 
     for hours in (3, 20):
         assert synced.sync() == "completed"
@@ -161,6 +175,45 @@ def test_most_of_a_mailbox_leaves_after_a_day_or_when_a_person_confirms(synced: 
     assert numbers(synced).keys() == synced.stored().keys()
     assert synced.is_mirrored()
     assert synced.one(LAST_ERROR) == [None]
+
+
+def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_back(
+    synced: World,
+) -> None:
+    before = numbers(synced)
+    back, *gone = delete_two_thirds(synced)
+    assert synced.mirrors()
+
+    own = AccountOfCaller(synced.account_id, "ann")
+    confirmed = ControlStore(synced.database).confirm_removal(own)
+
+    assert confirmed
+    assert (confirmed.gone, confirmed.is_suspicious) == (1 + len(gone), False)
+    assert synced.one(ERROR_AND_DUE) == [None, True]
+    synced.remote.move(back, "inbox")
+    assert synced.mirrors()
+    assert numbers(synced) == before
+    synced.let_time_pass(2.1)
+    assert synced.mirrors()
+    assert numbers(synced) == {each: before[each] for each in before.keys() - set(gone)}
+
+
+def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
+    """Or most of the mailbox would look like less than half, where a sync dies before it counts."""
+    run_id, removals = RunId("dies"), RemovalStore(synced.database)
+    epoch = LeaseStore(synced.database).begin(
+        synced.account_id, run_id, "arn", SyncType.AUTO, "test"
+    )
+    run = RunRef(synced.account_id, run_id, epoch or 0)
+    folders = FolderStore(synced.database)
+    others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
+    folders.save(run, [], others)
+    gone = removals.message_ids_due_for_confirmation(run, "", 100)
+
+    removals.confirm_gone(run, gone, removals.begin(run).wait_s)
+
+    assert len(gone) == 24
+    assert removals.begin(run).is_suspicious
 
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:
