@@ -62,7 +62,8 @@ def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -
     plan = plan_page(a_page(*changes))
 
     outcomes = [each.remote_id for each in plan.upserts] + list(plan.removals)
-    outcomes += [each.remote_id for each in (*plan.partial, *plan.unreadable)]
+    outcomes += [each.remote_id for each in plan.partial]
+    outcomes += [each.remote_id for each in plan.unreadable]
     assert sorted(outcomes) == sorted({remote_id(each) for each in changes})
 
 

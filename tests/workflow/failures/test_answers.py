@@ -39,10 +39,6 @@ TRANSIENT_ERRORS: dict[str, dict[str, Any]] = {
     "cut off": {"cut": "mid body"},
     "hung up": {"cut": "before answer"},
 }
-LOSE_ONE = (
-    "DELETE FROM mailsync.emails"
-    " WHERE message_id = (SELECT min(message_id) FROM mailsync.emails) RETURNING 1"
-)
 
 
 @pytest.mark.parametrize("fault", TRANSIENT_ERRORS.values(), ids=TRANSIENT_ERRORS.keys())
@@ -64,7 +60,7 @@ def test_every_step_survives_it(synced: World, path: str) -> None:
     """Probes, folder lists and listings as well as pages: row 23 in batches, row 24 elsewhere."""
     synced.remote.deliver(a_mail("new"))
     synced.remote.folders.create("New")
-    synced.rows(LOSE_ONE)
+    synced.lose()
     rules = [
         synced.inject_fault(path, **THROTTLED, retry_after=1),
         synced.inject_fault(path, **THROTTLED),

@@ -57,7 +57,7 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 
 def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(synced: World) -> None:
     swallow(synced)
-    synced.remote.delete_permanently(synced.remote.messages("inbox")[0].immutable_id)
+    synced.remote.delete_permanently(synced.newest())
     new = synced.remote.deliver(a_mail("new"))
     synced.remote.update(new, isRead=True)
     synced.remote.deliver(a_mail("newer"))
@@ -92,7 +92,7 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
 @pytest.mark.parametrize("about", ["a new message", "a known one"])
 def test_an_entry_that_is_not_whole_is_fetched_and_wipes_nothing(synced: World, about: str) -> None:
     """Graph promises at least the changed properties ("Use delta query"), and no more."""
-    changed = synced.remote.messages("inbox")[0].immutable_id
+    changed = synced.newest()
     if about == "a new message":
         changed = synced.remote.deliver(a_mail("new"))
     synced.remote.update(changed, isRead=True, categories=["Red"])
@@ -120,6 +120,7 @@ def test_a_repair_that_fails_is_no_success_and_the_run_the_status_and_the_accoun
     account = AccountStore(synced.database).account_of_user(synced.account_id, "ann")
     assert run
     assert status
+    assert account
     shown = to_sync_status_view(status, now)
     assert shown.last_error
     said = (run.row.error_message, account.row.last_error_message, shown.last_error.message)
@@ -138,7 +139,7 @@ def test_a_repair_that_fails_is_no_success_and_the_run_the_status_and_the_accoun
 def test_a_list_of_ids_that_is_short_deletes_nothing(synced: World, lie: str) -> None:
     before = synced.rows("SELECT message_id, id FROM mailsync.emails ORDER BY 1")
     synced.switch(largest_page=5)
-    synced.rows("UPDATE mailsync.email_folders SET compared_at = NULL RETURNING 1")
+    synced.rows("UPDATE mailsync.email_folders SET compared_at = NULL")
     fault: dict[str, Any] = {"page": lie, "times": None}
     synced.inject_fault(rf"{inbox(synced)}.*/messages\?", **fault)
     synced.sync()

@@ -3,7 +3,6 @@
 import json
 
 from mailsync.store.backlog_store import BacklogStore
-from tests.workflow.failures.test_mailbox_changes import newest
 from tests.workflow.failures.world import World
 
 DIFFERENCES = "SELECT message_id, cause FROM mailsync.proof_differences ORDER BY message_id"
@@ -15,14 +14,9 @@ VERIFIED_NOW = (
 LISTING = r"/messages\?.*\$count=true"
 
 
-def lose(world: World, message_id: str) -> None:
-    """Behind everybody's back, so that the counts differ."""
-    world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{message_id}' RETURNING 1")
-
-
 def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(synced: World) -> None:
-    phantom = newest(synced)
-    lose(synced, phantom)
+    phantom = synced.newest()
+    synced.lose(phantom)
     synced.inject_fault(f"/me/messages/{phantom}", status=404, code="ErrorItemNotFound", times=None)
 
     assert synced.sync() == "completed"
@@ -51,7 +45,7 @@ def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
 
 
 def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> None:
-    kept = newest(synced)
+    kept = synced.newest()
     listing = listing_of(synced, "inbox", without=frozenset({kept}))
     synced.inject_fault(
         f"{synced.remote.folders.find('inbox').id}{LISTING}", status=200, body=listing
@@ -68,7 +62,7 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> 
 def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(synced: World) -> None:
     """It may lack others as well: here one that is missing from the rows."""
     lost, kept, *_ = (each.immutable_id for each in synced.remote.messages("inbox"))
-    lose(synced, lost)
+    synced.lose(lost)
     listing = listing_of(synced, "inbox", without=frozenset({lost, kept}))
     path = f"{synced.remote.folders.find('inbox').id}{LISTING}"
     synced.inject_fault(path, status=200, body=listing, times=None)
@@ -83,7 +77,7 @@ def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(synced: World) -
 
 
 def test_a_difference_that_the_repair_has_mended_does_not_stay(synced: World) -> None:
-    lose(synced, newest(synced))
+    synced.lose(synced.newest())
 
     assert synced.mirrors()
     assert synced.rows(DIFFERENCES) == []

@@ -51,7 +51,7 @@ def test_the_mail_of_a_folder_leaves_with_it_and_the_rest_is_proven(chosen: Worl
 
 
 def test_mail_that_moves_into_an_unselected_folder_leaves(chosen: World) -> None:
-    moved = chosen.remote.messages("inbox")[0].immutable_id
+    moved = chosen.newest()
     chosen.remote.move(moved, "archive")
 
     assert chosen.sync() == "completed"
@@ -60,7 +60,7 @@ def test_mail_that_moves_into_an_unselected_folder_leaves(chosen: World) -> None
 
 
 def test_mail_that_moves_out_of_an_unselected_folder_comes(chosen: World) -> None:
-    moved = chosen.remote.messages("archive")[0].immutable_id
+    moved = chosen.newest("archive")
     chosen.remote.move(moved, "inbox")
 
     assert chosen.sync() == "completed"
@@ -69,7 +69,7 @@ def test_mail_that_moves_out_of_an_unselected_folder_comes(chosen: World) -> Non
 
 
 def test_mail_that_went_through_an_unselected_folder_stays(chosen: World) -> None:
-    moved = chosen.remote.messages("inbox")[0].immutable_id
+    moved = chosen.newest()
     chosen.remote.move(moved, "archive")
     chosen.remote.move(moved, "inbox")
     chosen.remote.deliver(a_mail("unseen"), "archive")
@@ -109,7 +109,7 @@ def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
         "WITH archive AS (UPDATE mailsync.email_folders SET differing = 1"
         " WHERE display_name = 'Archive' RETURNING account_id, id)"
         " INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)"
-        " SELECT account_id, id, 'm', 'surplus' FROM archive RETURNING 1"
+        " SELECT account_id, id, 'm', 'surplus' FROM archive"
     )
     choose(synced, False)
     assert synced.sync() == "completed"

@@ -5,7 +5,6 @@ from urllib.parse import unquote
 
 import pytest
 
-from localdev.mail.generate import generate_mail
 from localdev.simulators.behaviour import Latency
 from mailsync.errors import AccessRevoked
 from mailsync.providers.graph import http as graph_http
@@ -20,18 +19,9 @@ LARGE_MESSAGES = 17
 ACCOUNT = "SELECT status, sync_status, last_error FROM mailsync.email_accounts"
 CURSORS = "SELECT folder_id, cursor_key_id, cursor_sealed FROM mailsync.folder_cursors ORDER BY 1"
 TAKE_FOR_OTHERS = """
-UPDATE mailsync.emails SET message_id = 'other-' || message_id WHERE id % 2 = 0 RETURNING 1"""
+UPDATE mailsync.emails SET message_id = 'other-' || message_id WHERE id % 2 = 0"""
 LOSE_ONE_OF_EACH_FOLDER = """
-DELETE FROM mailsync.emails WHERE id IN (SELECT max(id) FROM mailsync.emails GROUP BY folder_id)
-RETURNING 1"""
-WORST_DAY: tuple[dict[str, Any], ...] = (
-    {"status": 429, "code": "ApplicationThrottled", "retry_after": 2},
-    {"status": 503, "body": ""},
-    {"status": 504},
-    {"status": 429, "code": "ApplicationThrottled"},
-    {"cut": "mid body"},
-    {"truncate_json": True},
-)
+DELETE FROM mailsync.emails WHERE id IN (SELECT max(id) FROM mailsync.emails GROUP BY folder_id)"""
 
 
 def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
@@ -54,27 +44,11 @@ def test_never_more_than_four_requests_are_in_flight(world: World) -> None:
     assert {each.status for each in asked} <= {200, 404}
 
 
-def test_a_thousand_messages_arrive_though_every_third_request_fails(world: World) -> None:
-    world.remote.load(generate_mail(1_000, owner=world.remote.address))
-    world.switch(largest_page=50, generations_kept=50)
-    for fault in WORST_DAY:
-        world.inject_fault(times=None, rate=0.06, **fault)
-
-    outcomes = [world.sync()]
-    while outcomes[-1] != "completed" and len(outcomes) < 3:
-        outcomes.append(world.sync())
-
-    assert outcomes[-1] == "completed"
-    failed = [each for each in world.simulators.service.log.records() if each.status != 200]
-    assert len(failed) > 20
-    assert world.is_mirrored()
-
-
 def test_the_page_size_does_not_show_in_the_rows(world: World) -> None:
     seen = []
     for size in (1, 7, 50, 500):
-        world.rows("DELETE FROM mailsync.emails RETURNING 1")
-        world.rows("DELETE FROM mailsync.email_folders RETURNING 1")
+        world.rows("DELETE FROM mailsync.emails")
+        world.rows("DELETE FROM mailsync.email_folders")
         world.switch(largest_page=size)
         assert world.sync() == "completed"
         seen.append(world.stored())
@@ -230,13 +204,3 @@ def test_a_withdrawn_consent_stops_the_run_and_keeps_rows_and_positions(synced: 
     assert synced.stored() == before
     after = synced.rows(CURSORS)
     assert after == positions
-
-
-def test_a_token_that_expires_in_the_middle_is_renewed_once(world: World) -> None:
-    """Row 49."""
-    world.access.expire()
-
-    assert world.sync() == "completed"
-
-    assert world.access.renewed == 1
-    assert world.is_mirrored()

@@ -11,23 +11,19 @@ from tests.workflow.failures.world import World
 WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.sync_run_folders"
 
 
-def newest(world: World, folder: str = "inbox") -> str:
-    return world.remote.messages(folder)[0].immutable_id
-
-
 def read(world: World) -> None:
     """Rows 5 and 6: a read state comes alone, without an etag."""
-    world.remote.update(newest(world), isRead=True)
+    world.remote.update(world.newest(), isRead=True)
     world.remote.update(world.remote.messages("inbox")[1].immutable_id, isRead=False)
 
 
 def move_up(world: World) -> None:
     """Rows 15 and 16: one of the two moves is told by its source first, the other by its goal."""
-    world.remote.move(newest(world, "archive"), "inbox")
+    world.remote.move(world.newest("archive"), "inbox")
 
 
 def move_down(world: World) -> None:
-    world.remote.move(newest(world, "inbox"), "archive")
+    world.remote.move(world.newest("inbox"), "archive")
 
 
 def move_older(world: World) -> None:
@@ -38,7 +34,7 @@ def move_older(world: World) -> None:
 
 def move_there_and_back(world: World) -> None:
     """Row 17: told as removed, and never as added again."""
-    moved = newest(world)
+    moved = world.newest()
     world.remote.move(moved, "archive")
     world.remote.move(moved, "inbox")
 
@@ -57,14 +53,14 @@ def change_on_a_journey(world: World) -> None:
 
 def delete(world: World) -> None:
     """Row 17: what is purged stays readable by its id; the folder that it names decides."""
-    world.remote.delete_permanently(newest(world))
-    world.remote.purge(world.remote.messages("archive")[0].immutable_id)
+    world.remote.delete_permanently(world.newest())
+    world.remote.purge(world.newest("archive"))
     world.remote.delete(world.remote.messages("inbox")[1].immutable_id)
 
 
 def change_id(world: World) -> None:
     """Row 19: an import gives a message another immutable id."""
-    world.remote.renew_immutable_id(newest(world))
+    world.remote.renew_immutable_id(world.newest())
 
 
 def draft(world: World) -> None:
@@ -118,8 +114,8 @@ def test_the_rows_follow(
 
 def test_replayed_changes_write_nothing(synced: World) -> None:
     """Row 14."""
-    synced.remote.update(newest(synced), categories=["Red"])
-    synced.remote.move(newest(synced, "archive"), "inbox")
+    synced.remote.update(synced.newest(), categories=["Red"])
+    synced.remote.move(synced.newest("archive"), "inbox")
     synced.sync()
     synced.switch(replayed_changes=100)
     before = synced.one(WRITTEN)
@@ -130,23 +126,23 @@ def test_replayed_changes_write_nothing(synced: World) -> None:
 
 def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) -> None:
     """Row 5."""
-    synced.remote.update(newest(synced), isRead=not synced.remote.messages("inbox")[0].is_read)
-    synced.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{newest(synced)}' RETURNING 1")
+    synced.remote.update(synced.newest(), isRead=not synced.remote.messages("inbox")[0].is_read)
+    synced.lose(synced.newest())
 
     synced.sync()
 
-    assert newest(synced) in synced.stored()
+    assert synced.newest() in synced.stored()
     assert synced.is_mirrored()
 
 
 def test_an_unknown_message_that_is_not_found_is_not_lost(synced: World) -> None:
     """Row 30: a race between a page and the message that it names."""
-    synced.remote.update(newest(synced), isRead=not synced.remote.messages("inbox")[0].is_read)
-    synced.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{newest(synced)}' RETURNING 1")
+    synced.remote.update(synced.newest(), isRead=not synced.remote.messages("inbox")[0].is_read)
+    synced.lose(synced.newest())
     synced.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
 
     assert synced.sync() == "completed"
-    assert newest(synced) not in synced.stored()
+    assert synced.newest() not in synced.stored()
 
     synced.clear_faults()
     assert synced.mirrors()

@@ -22,7 +22,6 @@ SILENT = "SELECT message_id FROM mailsync.emails WHERE removed_at IS NOT NULL AN
 PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
 A_DAY_LATER = (
     "UPDATE mailsync.email_quarantine SET last_tried_at = last_tried_at - interval '25 hours'"
-    " RETURNING 1"
 )
 # Postgres refuses an index entry of more than a third of a page, and this does not compress.
 UNSTORABLE = "".join(chr(each) for each in random.Random(1).choices(range(0x4E00, 0x9FFF), k=9000))
@@ -90,8 +89,8 @@ def test_items_with_absurd_values_do_not_stop_their_page(synced: World) -> None:
 
 def test_a_message_that_exchange_cannot_read_is_put_aside(synced: World) -> None:
     """Row 31, asked for by its id."""
-    lost = synced.remote.messages("inbox")[0].immutable_id
-    synced.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{lost}' RETURNING 1")
+    lost = synced.newest()
+    synced.lose(lost)
     synced.inject_fault("/me/messages/", status=500, code="ErrorCorruptData", times=None)
 
     assert synced.sync() == "completed"
@@ -191,7 +190,7 @@ def test_what_was_put_aside_may_move(world: World) -> None:
 
 
 def test_the_last_version_that_could_be_stored_stays(synced: World) -> None:
-    message_id = synced.remote.messages("inbox")[0].immutable_id
+    message_id = synced.newest()
     before = synced.stored()[message_id]
     synced.remote.update(message_id, internetMessageId=UNSTORABLE)
 
@@ -237,7 +236,7 @@ def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
 def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_does(
     synced: World,
 ) -> None:
-    synced.remote.delete_permanently(synced.remote.messages("inbox")[0].immutable_id)
+    synced.remote.delete_permanently(synced.newest())
     synced.inject_fault("/me/messages/", status=500, times=None)
     synced.inject_fault("/mailFolders/inbox", status=500, times=None)
 

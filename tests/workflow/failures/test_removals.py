@@ -84,7 +84,7 @@ def test_a_folder_that_seems_gone_comes_back_as_it_was(synced: World) -> None:
 
 
 def test_a_folder_that_seems_gone_keeps_its_choice(synced: World) -> None:
-    synced.rows(f"{UNSELECT} RETURNING 1")
+    synced.rows(UNSELECT)
     synced.sync()
     [projects] = names_of(synced, "Projects")
     synced.inject_fault(LISTS, page="less", about=[projects], times=None)
@@ -135,7 +135,7 @@ def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(synce
 def test_a_message_that_seems_gone_comes_back_under_its_number(synced: World) -> None:
     """Its old folder says that it left, its new one says nothing, and by its id it is not there."""
     before = numbers(synced)
-    moved = synced.remote.messages("inbox")[0].immutable_id
+    moved = synced.newest()
     synced.remote.move(moved, "archive")
     synced.inject_fault(f"/me/messages/{moved}", **GONE)
     archive = synced.remote.folders.find("archive").id
@@ -217,7 +217,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
 
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:
-    synced.remote.delete_permanently(synced.remote.messages("inbox")[0].immutable_id)
+    synced.remote.delete_permanently(synced.newest())
     assert synced.check().outcome is Outcome.SYNCED
     synced.let_time_pass(1)
     assert synced.check().outcome is Outcome.IDLE

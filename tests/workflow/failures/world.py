@@ -38,6 +38,7 @@ from tests.support.comparison import Things
 from tests.support.execution import Execution, StateFailed
 from tests.support.functions import lambda_context, load_functions
 
+LIFETIME_S = 3600
 _numbers = count(1)
 
 
@@ -57,9 +58,8 @@ class SimulatedAccess:
 
     def __init__(self, simulators: Simulators, remote: RemoteMailbox) -> None:
         self._simulators, self._remote = simulators, remote
-        self.renewed = 0
         self.refusal: MailsyncError | None = None
-        self._access = self._issue(lifetime_s=3600)
+        self._access = self._issue()
 
     def current(self) -> AccessToken:
         if self.refusal:
@@ -67,16 +67,12 @@ class SimulatedAccess:
         return self._access
 
     def renew(self, refused: AccessToken) -> AccessToken:
-        self.renewed += 1
-        self._access = self._issue(lifetime_s=3600)
+        self._access = self._issue()
         return self.current()
 
-    def expire(self) -> None:
-        self._access = self._issue(lifetime_s=-60)
-
-    def _issue(self, *, lifetime_s: int) -> AccessToken:
-        token = self._simulators.access_token(self._remote, lifetime_s=lifetime_s)
-        return AccessToken(token, datetime.now(UTC) + timedelta(seconds=lifetime_s))
+    def _issue(self) -> AccessToken:
+        token = self._simulators.access_token(self._remote, lifetime_s=LIFETIME_S)
+        return AccessToken(token, datetime.now(UTC) + timedelta(seconds=LIFETIME_S))
 
 
 @dataclass
@@ -201,6 +197,15 @@ class World:
         """Shows the difference when it is asserted."""
         assert self.stored() == self.in_mailbox()
         return True
+
+    def newest(self, folder: str = "inbox") -> str:
+        """The id of its newest message in the mailbox."""
+        return self.remote.messages(folder)[0].immutable_id
+
+    def lose(self, message_id: str | None = None) -> None:
+        """Delete its row, or that of any, behind the product's back."""
+        lost = f"'{message_id}'" if message_id else "(SELECT min(message_id) FROM mailsync.emails)"
+        self.rows(f"DELETE FROM mailsync.emails WHERE message_id = {lost}")
 
     def rows(self, sql: str) -> list[list[Any]]:
         with self.database.transaction() as tx:
