@@ -97,7 +97,7 @@ STUMBLED_OVER = [
 def test_a_url_that_is_rejected_is_named_by_its_setting_and_not_repeated(
     name: str, url: str
 ) -> None:
-    with pytest.raises(SettingMissing, match=name) as rejected:
+    with pytest.raises(SettingMissing, match=f"{name} must be") as rejected:
         getattr(Settings({name: url}), name.lower())
 
     assert "hunter2" not in str(rejected.value)
