@@ -85,6 +85,12 @@ class Template:
             if action in as_list(statement["Action"])
         }
 
+    def allowed(self, action: str) -> Iterator[tuple[str, Any]]:
+        """Each function that may do that, with each resource on which it may."""
+        for name, statement in self.may(action).items():
+            for resource in as_list(statement["Resource"]):
+                yield name, resource
+
 
 def role_of(properties: Resource) -> str:
     """The logical id of a function's or machine's role."""
@@ -94,9 +100,3 @@ def role_of(properties: Resource) -> str:
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def managed_policies(*templates: Template) -> list[str]:
-    """The logical ids of roles with a policy that AWS manages."""
-    roles = [each for template in templates for each in template.of_type("AWS::IAM::Role").items()]
-    return [key for key, role in roles if role["Properties"].get("ManagedPolicyArns")]

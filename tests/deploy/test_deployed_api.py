@@ -8,12 +8,14 @@ from tests.deploy.template import Template
 
 
 def test_each_route_reaches_its_function_behind_the_authorizer(sync: Template) -> None:
-    (authorizer,) = sync.of_type("AWS::ApiGatewayV2::Authorizer")
+    ((authorizer, found),) = sync.of_type("AWS::ApiGatewayV2::Authorizer").items()
+    authorize = {"Ref": sync.alias(catalog.AUTHORIZER)}
     deployed = sync.all_of("AWS::ApiGatewayV2::Route")
     by_key = {each["RouteKey"]: each for each in deployed}
 
     assert by_key.keys() == {each.key for each in catalog.ROUTES}
     assert len(deployed) == len(catalog.ROUTES)
+    assert authorize in found["Properties"]["AuthorizerUri"]["Fn::Join"][1]
     for route in catalog.ROUTES:
         properties = by_key[route.key]
         assert properties["AuthorizationType"] == ("NONE" if route.public else "CUSTOM")

@@ -4,7 +4,7 @@ import pytest
 
 from infra import catalog
 from infra.catalog import Capability
-from tests.deploy.template import Template, as_list, role_of
+from tests.deploy.template import Template, as_list
 
 HAVING_SETTINGS = (
     Capability.DATABASE,
@@ -41,16 +41,10 @@ def test_only_functions_that_touch_tokens_may_use_the_key_and_only_for_mail_toke
 def test_only_functions_that_need_a_secret_may_read_it(
     sync: Template, stateful: Template, secret: str, needs: tuple[Capability, ...]
 ) -> None:
-    (logical_id,) = (
-        key for key in stateful.of_type("AWS::SecretsManager::Secret") if key.startswith(secret)
-    )
-
+    logical_id = stateful.key_of("AWS::SecretsManager::Secret", secret)
     readers = {
-        spec.name
-        for spec, properties in sync.functions()
-        for statement in sync.statements(role_of(properties))
-        if "secretsmanager:GetSecretValue" in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
+        name
+        for name, resource in sync.allowed("secretsmanager:GetSecretValue")
         if stateful.referred(resource) == {"Ref": logical_id}
     }
 

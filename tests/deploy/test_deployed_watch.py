@@ -94,6 +94,11 @@ def test_every_metric_of_ours_on_alarms_is_one_that_this_stage_reports(sync: Tem
         for _, properties in sync.functions()
     }
 
+    for metric in (each for alarm in alarms(sync) for each in watched(alarm)):
+        if metric["Namespace"] != "Mailsync":
+            assert all(isinstance(each["Value"], dict) for each in metric["Dimensions"]), (
+                "a reference, since the metric of a misspelt name is never anything but missing"
+            )
     assert {name for name, _ in ours} < {each.name for each in METRICS}
     assert {dimensions["service"] for _, dimensions in ours} == services == {"mailsync-prod"}
 

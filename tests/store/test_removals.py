@@ -10,6 +10,7 @@ from mailsync.model import RemoteId, RemovedMessage, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Transaction
+from mailsync.store.control_store import AccountOfCaller, ControlStore
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
@@ -29,6 +30,11 @@ def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     """The provider says that they are gone, as a sync asks it; return how many are deleted."""
     wait_s = mirror.removals.begin(mirror.run).wait_s
     return mirror.removals.confirm_gone(mirror.run, [RemoteId(each) for each in names], wait_s)
+
+
+def confirm(mirror: Mirror) -> None:
+    own = AccountOfCaller(mirror.run.account_id, "ann")
+    assert ControlStore(mirror.database).confirm_removal(own) is not None
 
 
 def test_a_message_is_deleted_by_the_second_answer_two_hours_after_the_first(
@@ -220,3 +226,22 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     assert (removal.hidden, removal.gone, removal.folders) == (first, first, 1)
     assert (due(mirror) == ()) == is_suspicious
     assert say_gone(mirror, gone) == (0 if is_suspicious else first)
+
+
+def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
+    """A message about which the provider says nothing any more stays hidden for long."""
+    names = mirror.fill(mirror.first, 2 * MIN_SUSPICIOUS_MESSAGES + 1)
+    stays, *early = names[: MIN_SUSPICIOUS_MESSAGES + 1]
+    late = names[MIN_SUSPICIOUS_MESSAGES + 1 :]
+    hide(mirror, [stays, *early])
+    say_gone(mirror, [stays, *early])
+    confirm(mirror)
+    mirror.let_time_pass(2.1)
+    assert say_gone(mirror, early) == len(early)
+
+    hide(mirror, late)
+    say_gone(mirror, late)
+    mirror.let_time_pass(2.1)
+
+    assert mirror.removals.begin(mirror.run).is_suspicious
+    assert say_gone(mirror, late) == 0

@@ -97,9 +97,6 @@ def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
                 failed += 1
                 again = f"--first-syncs {options.first_syncs} --seed {options.seed}"
                 _show(f"--stride 0 --histories 0 {again}", (str(trial), *trial.wrong))
-        if wrong := syncs.in_two_slots():
-            failed += 1
-            _show("--stride 0 --histories 0 --first-syncs 1", ("two slots of four", *wrong))
     return failed
 
 

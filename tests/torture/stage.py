@@ -8,9 +8,9 @@ from pg8000.native import Connection
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.service import Service
 from tests.support.clock import let_time_pass
+from tests.support.snapshot import Snapshot, snapshot
 from tests.torture.changes import fill
 from tests.torture.orders import Ending
-from tests.torture.snapshot import Snapshot, snapshot
 from tests.torture.world import Mirror, World
 
 FEW, MANY = 15, 45

@@ -56,13 +56,12 @@ def test_in_any_history_of_changes_and_wrong_answers_the_law_holds(mailboxes: St
     assert tally.events["wrong answers"] > 0
 
 
-def test_first_syncs_complete_under_faults_and_in_two_slots_of_four(world: World) -> None:
+def test_first_syncs_complete_under_faults(world: World) -> None:
     with FirstSyncs(world, messages=30) as syncs:
         trials = list(syncs.under_faults(FIRST_SYNCS, seed=SEED))
 
         assert {str(trial): trial.wrong for trial in trials if trial.wrong} == {}
         assert sum(trial.faults for trial in trials) > 0
-        assert syncs.in_two_slots() == []
 
 
 ONCE_FOUND = {

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -74,29 +74,24 @@ class World:
     def __exit__(self, *_: object) -> None:
         self._servers.close()
 
-    def connect(self, mailbox: Mailbox) -> Mirror:
-        """A new database in which the mailbox is connected and not yet synced."""
-        database = self._create(self._template)
-        opened = Database(Settings({"DATABASE_URL": self._url(database)}))
-        store = CredentialStore(opened)
-        account_id = store.connect_account(
-            user_id="ann",
-            provider=Provider("microsoft"),
-            provider_account_id=mailbox.user_id,
-            email_address=mailbox.address,
-            seal=self._sealing(mailbox, store),
-        )
-        opened.close()
-        return Mirror(mailbox, account_id, database)
-
     @contextmanager
     def connected(self, mailbox: Mailbox) -> Iterator[Mirror]:
-        """The same, with a database that is dropped afterwards."""
-        mirror = self.connect(mailbox)
+        """A database in which the mailbox is connected and not yet synced; dropped afterwards."""
+        name = self._create(self._template)
+        with closing(Database(Settings({"DATABASE_URL": self._url(name)}))) as opened:
+            store = CredentialStore(opened)
+            account_id = store.connect_account(
+                user_id="ann",
+                provider=Provider("microsoft"),
+                provider_account_id=mailbox.user_id,
+                email_address=mailbox.address,
+                seal=self._sealing(mailbox, store),
+            )
         try:
-            yield mirror
+            yield Mirror(mailbox, account_id, name)
         finally:
-            self._drop(mirror.database)
+            # What was killed may still be connected.
+            self._admin.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def sync(self, mirror: Mirror, **fields: Any) -> Ending:
         """Runs one sync in another process; `fields` are those of an Order."""
@@ -113,10 +108,6 @@ class World:
         name = next(self._names)
         copy_database(self._admin, template, name)
         return name
-
-    def _drop(self, database: str) -> None:
-        # What was killed may still be connected.
-        self._admin.run(f"DROP DATABASE {database} WITH (FORCE)")
 
     def _url(self, database: str) -> str:
         before, _, socket = self._postgres.url.partition("?")
@@ -175,10 +166,8 @@ def _connection(server_url: str, database: str) -> Iterator[pg8000.native.Connec
     connection = pg8000.native.Connection(
         "postgres", unix_sock=socket, database=database, ssl_context=False
     )
-    try:
+    with closing(connection):
         yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from benchmarks.cost import (
     price_usage,
 )
 from mailsync.decisions.freshness import feeds_to_read
-from mailsync.model import FeedPosition, FolderId, FolderRef, RemoteId, Role, StoredFolder
+from tests.support.builders import a_known_folder
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -76,27 +76,16 @@ def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> N
     read = []
     for _ in range(24):
         now += every
-        known = [a_folder(at, is_active=at < active, read_at=read_at[at]) for at in range(folders)]
+        known = [
+            a_known_folder(number, read_at=at, active_at=at if number < active else None)
+            for number, at in read_at.items()
+        ]
         chosen = feeds_to_read(known, (), now=now, since_s=every.total_seconds())
         read_at |= {folder.ref.id: now for folder in chosen}
         read.append(len(chosen))
 
     assert sum(read) / len(read) == estimate_check_requests(folders, active, every_minutes=5).feeds
     assert now - min(read_at.values()) <= timedelta(hours=1)
-
-
-def a_folder(number: int, *, is_active: bool, read_at: datetime) -> StoredFolder:
-    return StoredFolder(
-        ref=FolderRef(FolderId(number), RemoteId(str(number))),
-        parent_remote_id=None,
-        display_name="",
-        role=Role.OTHER,
-        hidden=False,
-        selected=True,
-        position=FeedPosition(None, generation=1, full_sync_running=False),
-        active_at=read_at if is_active else None,
-        read_at=read_at,
-    )
 
 
 def test_a_check_of_512_folders_costs_60_requests_at_most() -> None:

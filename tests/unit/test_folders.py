@@ -61,19 +61,6 @@ def test_a_folder_that_is_shown_otherwise_is_a_change(change: dict[str, object])
     assert diff_folders(FolderListing((remote,)), [a_known_folder(1, "F1")]).changed == (remote,)
 
 
-def test_a_new_a_renamed_and_a_moved_folder_are_changes() -> None:
-    remote = (
-        a_remote_folder("new"),
-        a_remote_folder("renamed", display_name="Bills"),
-        a_remote_folder("moved", parent_remote_id="new"),
-    )
-    known = [a_known_folder(1, "renamed"), a_known_folder(2, "moved")]
-
-    plan = diff_folders(FolderListing(remote), known)
-
-    assert [each.remote_id for each in plan.changed] == ["new", "renamed", "moved"]
-
-
 def test_a_folder_made_again_under_its_old_name_is_a_new_one_and_the_old_one_is_gone() -> None:
     plan = diff_folders(
         a_listing(a_remote_folder("F2", display_name="Bills"), gone=["F1"]),

@@ -1,42 +1,47 @@
+"""What a page writes: by examples, and of any page."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mailsync.decisions.plan import plan_page
-from mailsync.model import PartialChange, RemoteId, RemovedMessage, Unreadable, Upsert
+from mailsync.model import Change, PartialChange, RemoteId, RemovedMessage, Unreadable, Upsert
 from tests.support.builders import a_message, a_page
 
-
-def test_a_message_that_stands_twice_in_a_page_is_written_once_as_it_was_last() -> None:
-    plan = plan_page(a_page(Upsert(a_message(subject="old")), Upsert(a_message(subject="new"))))
-
-    assert [each.subject for each in plan.upserts] == ["new"]
-
-
-def test_a_message_removed_and_added_again_in_one_page_is_kept() -> None:
-    plan = plan_page(a_page(RemovedMessage(RemoteId("m1")), Upsert(a_message("m1"))))
-
-    assert (len(plan.upserts), plan.removals) == (1, ())
+IDS = st.sampled_from(["a", "b", "c"])
+CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
+    st.builds(lambda each: PartialChange(RemoteId(each)), IDS),
+    st.builds(lambda each: RemovedMessage(RemoteId(each)), IDS),
+    st.builds(lambda each: Unreadable(RemoteId(each), "corrupt", ""), IDS),
+)
+WHOLE, CHANGED = Upsert(a_message("m1")), PartialChange(RemoteId("m1"))
+REMOVED = RemovedMessage(RemoteId("m1"))
 
 
-def test_a_message_added_and_then_removed_in_one_page_is_removed() -> None:
-    plan = plan_page(a_page(Upsert(a_message("m1")), RemovedMessage(RemoteId("m1"))))
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ((Upsert(a_message("m1", subject="old")), WHOLE), "upserts"),
+        ((REMOVED, WHOLE), "upserts"),
+        ((WHOLE, REMOVED), "removals"),
+        ((WHOLE, CHANGED), "partial"),
+        ((CHANGED, WHOLE), "upserts"),
+    ],
+    ids=["twice", "removed and added", "added and removed", "then changed", "changed, then whole"],
+)
+def test_the_last_change_of_a_message_in_a_page_counts(
+    changes: tuple[Change, ...], outcome: str
+) -> None:
+    plan = plan_page(a_page(*changes))
 
-    assert (plan.upserts, plan.removals) == ((), ("m1",))
-
-
-def test_a_message_that_changed_after_it_was_told_whole_is_asked_for() -> None:
-    plan = plan_page(a_page(Upsert(a_message("m1")), PartialChange(RemoteId("m1"))))
-
-    assert (plan.upserts, plan.partial) == ((), (PartialChange(RemoteId("m1")),))
-
-
-def test_a_message_that_is_told_whole_after_it_changed_need_not_be_asked_for() -> None:
-    plan = plan_page(a_page(PartialChange(RemoteId("m1")), Upsert(a_message("m1"))))
-
-    assert (len(plan.upserts), plan.partial) == (1, ())
+    expected = {"upserts": WHOLE.message, "removals": "m1", "partial": CHANGED}
+    for name, value in expected.items():
+        assert list(getattr(plan, name)) == ([value] if name == outcome else [])
 
 
 def test_an_unreadable_message_does_not_touch_the_others() -> None:
-    plan = plan_page(
-        a_page(Upsert(a_message("m1")), Unreadable(RemoteId("m2"), "corrupt", "no body"))
-    )
+    plan = plan_page(a_page(WHOLE, Unreadable(RemoteId("m2"), "corrupt", "no body")))
 
     assert [each.remote_id for each in plan.upserts] == ["m1"]
     assert [each.cause for each in plan.unreadable] == ["corrupt"]
@@ -46,3 +51,22 @@ def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock() -> None:
     plan = plan_page(a_page(Upsert(a_message("b")), Upsert(a_message("a"))))
 
     assert [each.remote_id for each in plan.upserts] == ["a", "b"]
+
+
+def remote_id(change: Change) -> RemoteId:
+    return change.message.remote_id if isinstance(change, Upsert) else change.remote_id
+
+
+@given(st.lists(CHANGES, max_size=12))
+def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -> None:
+    plan = plan_page(a_page(*changes))
+
+    outcomes = [each.remote_id for each in plan.upserts] + list(plan.removals)
+    outcomes += [each.remote_id for each in plan.partial]
+    outcomes += [each.remote_id for each in plan.unreadable]
+    assert sorted(outcomes) == sorted({remote_id(each) for each in changes})
+
+
+@given(st.lists(CHANGES, max_size=12))
+def test_a_page_planned_twice_is_the_page_planned_once(changes: list[Change]) -> None:
+    assert plan_page(a_page(*changes, *changes)) == plan_page(a_page(*changes))

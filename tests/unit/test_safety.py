@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,24 +11,23 @@ from mailsync.decisions.safety import (
 NUMBERS = st.integers(0, 300)
 
 
-def test_a_walk_that_shows_nothing_of_a_full_folder_is_doubted() -> None:
-    assert is_removal_suspicious(stored=1000, removing=1000, remote_total=1000)
+@pytest.mark.parametrize(
+    ("stored", "removing", "remote_total", "is_suspicious"),
+    [
+        (1000, 1000, 1000, True),
+        (1000, 1000, 0, False),
+        (1000, 30, 1000, False),
+        (10, 10, 10, False),
+        (1000, 900, 100, False),
+    ],
+    ids=["all of a full folder", "of an emptied one", "a few", "small", "as the provider counts"],
+)
+def test_a_full_sync_that_misses_most_of_a_full_folder_is_doubted(
+    stored: int, removing: int, remote_total: int, is_suspicious: bool
+) -> None:
+    found = is_removal_suspicious(stored=stored, removing=removing, remote_total=remote_total)
 
-
-def test_a_walk_that_shows_nothing_of_an_emptied_folder_is_believed() -> None:
-    assert not is_removal_suspicious(stored=1000, removing=1000, remote_total=0)
-
-
-def test_a_walk_that_misses_a_few_is_believed() -> None:
-    assert not is_removal_suspicious(stored=1000, removing=30, remote_total=1000)
-
-
-def test_a_small_folder_may_be_emptied() -> None:
-    assert not is_removal_suspicious(stored=10, removing=10, remote_total=10)
-
-
-def test_a_walk_that_misses_most_but_leaves_what_the_provider_counts_is_believed() -> None:
-    assert not is_removal_suspicious(stored=1000, removing=900, remote_total=100)
+    assert found == is_suspicious
 
 
 def test_most_is_more_than_half_and_more_than_a_handful() -> None:

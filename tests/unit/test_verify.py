@@ -25,24 +25,21 @@ def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> 
     return FolderCount(remote, stored, quarantined, remote_unread=0, unread=unread)
 
 
-def test_counts_agree_when_everything_is_stored_or_named_in_quarantine() -> None:
-    assert counts_agree(a_count(remote=10, stored=9, quarantined=1))
-
-
-def test_one_missing_message_is_a_difference() -> None:
-    assert not counts_agree(a_count(remote=10, stored=9))
-
-
-def test_one_message_too_many_is_a_difference() -> None:
-    assert not counts_agree(a_count(remote=10, stored=11))
-
-
-def test_a_read_state_that_differs_is_a_difference() -> None:
-    assert not counts_agree(a_count(remote=10, stored=10, unread=1))
-
-
-def test_the_read_state_of_messages_that_are_not_stored_is_no_difference() -> None:
-    assert counts_agree(a_count(remote=10, stored=9, quarantined=1, unread=1))
+@pytest.mark.parametrize(
+    ("count", "agree"),
+    [
+        (a_count(remote=10, stored=9, quarantined=1), True),
+        (a_count(remote=10, stored=9, quarantined=1, unread=1), True),
+        (a_count(remote=10, stored=9), False),
+        (a_count(remote=10, stored=11), False),
+        (a_count(remote=10, stored=10, unread=1), False),
+    ],
+    ids=["in quarantine", "unread in quarantine", "one missing", "one too many", "a read state"],
+)
+def test_counts_agree_when_everything_is_stored_or_named_in_quarantine(
+    count: FolderCount, agree: bool
+) -> None:
+    assert counts_agree(count) == agree
 
 
 def test_a_count_agrees_as_long_as_it_is_wrong_by_what_is_known() -> None:

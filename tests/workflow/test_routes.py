@@ -95,24 +95,6 @@ SCENARIOS = [
         calls={"sync-folder": 1, "folder-failed": 0},
     ),
     Scenario(
-        "the database and the provider are away for a while",
-        DONE | FOLDER,
-        {
-            **ONE_FOLDER,
-            "sync-folder": ["StoreUnavailable", "ProviderUnavailable", {}],
-        },
-        calls={"sync-folder": 3},
-    ),
-    Scenario(
-        "a throttled and a timed-out function",
-        DONE | FOLDER,
-        {
-            **ONE_FOLDER,
-            "sync-folder": ["ProviderThrottled", "Sandbox.Timedout", {}],
-        },
-        calls={"sync-folder": 3},
-    ),
-    Scenario(
         "one folder fails, the other is synced, the run is not green",
         DONE - {"mark-complete"} | FOLDER | {"folder-failed", "some-folders-failed"} | FAILED,
         {
@@ -140,12 +122,6 @@ SCENARIOS = [
         DONE | FOLDER - {"more-pages?"} | {"may-reset-folder?", "reset-folder", "folder-failed"},
         {**ONE_FOLDER, "sync-folder": ["CursorExpired"]},
         calls={"sync-folder": 3, "reset-folder": 2, "folder-failed": 1},
-    ),
-    Scenario(
-        "a folder is deleted meanwhile, and no longer counts when the tree is read again",
-        DONE | FOLDER - {"more-pages?"} | {"folder-failed"},
-        {**ONE_FOLDER, "sync-folder": ["FolderGone"]},
-        calls={"folder-failed": 1},
     ),
     Scenario(
         "a full sync cannot be restarted",
@@ -280,10 +256,13 @@ def start(client: Any, machine: str, account_id: str) -> str:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 def test_the_workflow_when(scenario: Scenario, engine: Engine) -> None:
+    """In the engine and in this process alike."""
     status, error, entered = engine.outcome(scenario.name)
+    trace = Trace.of(scenario)
 
     assert (status, error) == ("FAILED" if scenario.fails_as else "SUCCEEDED", scenario.fails_as)
-    assert entered == scenario.visits
+    assert entered == scenario.visits == {state for state, _ in trace.transitions}
+    assert trace.error == scenario.fails_as
     called = Counter(name for name, _ in engine.functions.calls[scenario.name])
     of_folders = Counter(
         f"{name}/{event['folderId']}"
@@ -291,16 +270,6 @@ def test_the_workflow_when(scenario: Scenario, engine: Engine) -> None:
         if "folderId" in event
     )
     assert {name: (called | of_folders)[name] for name in scenario.calls} == scenario.calls
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
-def test_the_interpreter_of_this_process_takes_the_path_that_the_engine_takes(
-    scenario: Scenario,
-) -> None:
-    trace = Trace.of(scenario)
-
-    assert trace.error == scenario.fails_as
-    assert {state for state, _ in trace.transitions} == scenario.visits
 
 
 def test_the_scenarios_take_every_transition() -> None:

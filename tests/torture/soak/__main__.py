@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,11 +168,8 @@ def _settle(tables: pg8000.native.Connection) -> None:
 
 @contextmanager
 def _opened(stack: Stack) -> Iterator[pg8000.native.Connection]:
-    connection = connect_database(Settings({"DATABASE_URL": stack.database_url}))
-    try:
+    with closing(connect_database(Settings({"DATABASE_URL": stack.database_url}))) as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 def _report(soak: Soak, options: argparse.Namespace) -> Iterator[str]:

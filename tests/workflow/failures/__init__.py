@@ -17,12 +17,11 @@ sync, which Mailsync never requests. 50 is about headers that are not mirrored.
 
 Its second part is well-formed answers that are wrong:
 
-    test_removals.py             lists and answers by id that lack folders and messages which exist
-    test_large_removals.py       most of a mailbox seems to go
+    test_removals.py             lists and answers by id that lack folders and messages which exist,
+                                 most of a mailbox
     test_folder_trees.py         folders that cannot be listed or read; no delta; many folders
-    test_comparisons.py          counts that are wrong, changes that no feed reports
+    test_comparisons.py          counts that are wrong, changes that no feed reports, failed repairs
     test_contradictions.py       a listing and an answer by id that differ
-    test_failed_verifications.py differences that no repair mends
     test_verification.py         what a verification compares by ids, and when
     test_quarantine.py           messages that cannot be read, stored or rendered by the provider
     test_closed_accounts.py      401 and refusals that are outages

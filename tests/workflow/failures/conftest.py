@@ -1,25 +1,48 @@
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import pytest
+from pg8000.native import Connection
 
 from localdev.engine.postgres import Postgres
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
+from localdev.simulators.mailbox import Mailbox
 from localdev.stack import FUNCTIONS_LOGIN
-from mailsync.model import Provider
+from mailsync.model import AccountId, Provider
 from mailsync.settings import Settings
-from mailsync.store.connection import Database
+from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 from tests.conftest import TEMPLATE
-from tests.store.rows import rows
+from tests.support.clock import let_time_pass
+from tests.support.snapshot import Snapshot, snapshot
 from tests.workflow.failures.world import World
 
+ADDRESS = "ann@example.com"
 SHORT_PAUSE_S = 0.01
 # Each folder costs a step; what fails in these fails in more.
 MISSING = ("drafts", "sentitems", "junkemail", "outbox", "conversationhistory")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all tests of a process begin with: a new mailbox and its first sync cost more than most
+    of them."""
+
+    remote: Mailbox
+    account_id: AccountId
+    tables: Connection
+    connected: Snapshot
+    synced: Snapshot
+    synced_at: float
+
+    def restore_synced(self) -> None:
+        """As if the first sync had ended just now."""
+        self.synced.restore()
+        let_time_pass(self.tables.run, (self.synced_at - time.monotonic()) / 3600)
 
 
 @pytest.fixture(scope="session")
@@ -31,16 +54,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
 @pytest.fixture
 def simulators(running: Simulators) -> Iterator[Simulators]:
     defaults = running.service.behaviour, running.service.latency
-    running.service.set_behaviour(retry_after_s=SHORT_PAUSE_S)
+    # All tests of a process together ask for more than Graph allows one mailbox in ten minutes.
+    running.service.set_behaviour(retry_after_s=SHORT_PAUSE_S, requests_per_window=sys.maxsize)
     yield running
     running.service.behaviour, running.service.latency = defaults
     running.service.faults.clear()
-    running.service.log.clear()
 
 
 @pytest.fixture(scope="session")
 def owner(create_database: Callable[[str], str]) -> Settings:
-    """Of one database for all tests of a process: a new one for each costs more than a sync."""
     return Settings({"DATABASE_URL": create_database(TEMPLATE)})
 
 
@@ -53,32 +75,50 @@ def shared(postgres: Postgres, owner: Settings) -> Settings:
     )
 
 
-@pytest.fixture
-def world(
-    simulators: Simulators,
-    owner: Settings,
-    shared: Settings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[World]:
-    """A mailbox with mail in three of its four folders, connected and not yet synced."""
-    address = f"{tmp_path.name.lower()}@example.com"
-    remote = simulators.add_mailbox(address)
+@pytest.fixture(scope="session")
+def prepared(running: Simulators, owner: Settings, shared: Settings) -> Iterator[Prepared]:
+    remote = running.add_mailbox(ADDRESS)
     for role in MISSING:
         remote.folders.remove(role)
-    mail = generate_mail(36, owner=address)
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
+    mail = generate_mail(36, owner=ADDRESS)
     remote.load(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
-    database = Database(shared)
-    account_id = CredentialStore(database).connect_account(
-        user_id="ann",
-        provider=Provider("microsoft"),
-        provider_account_id=remote.user_id,
-        email_address=address,
-    )
-    world = World(simulators, remote, shared, database, account_id)
-    world.install(monkeypatch)
-    yield world
-    database.close()
-    with closing(Database(owner)) as database:
-        rows(database, "TRUNCATE mailsync.email_accounts CASCADE")
+    with closing(connect(owner)) as tables, closing(Database(shared)) as database:
+        account_id = CredentialStore(database).connect_account(
+            user_id="ann",
+            provider=Provider("microsoft"),
+            provider_account_id=remote.user_id,
+            email_address=ADDRESS,
+        )
+        with snapshot(tables, running) as connected:
+            world = World(running, remote, shared, database, account_id)
+            with pytest.MonkeyPatch.context() as patch:
+                world.install(patch)
+                assert world.mirrors()
+            with snapshot(tables, running) as synced:
+                at = time.monotonic()
+                yield Prepared(remote, account_id, tables, connected, synced, at)
+
+
+@pytest.fixture
+def world(
+    prepared: Prepared,
+    simulators: Simulators,
+    shared: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[World]:
+    """A mailbox with mail in three of its four folders, connected and not yet synced."""
+    if "synced" not in request.fixturenames:
+        prepared.connected.restore()
+    with closing(Database(shared)) as database:
+        world = World(simulators, prepared.remote, shared, database, prepared.account_id)
+        world.install(monkeypatch)
+        yield world
+
+
+@pytest.fixture
+def synced(world: World, prepared: Prepared) -> World:
+    """The same mailbox, mirrored a moment ago."""
+    prepared.restore_synced()
+    return world

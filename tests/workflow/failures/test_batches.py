@@ -15,7 +15,7 @@ from mailsync.sync.batch import MIN_TIME_PER_CHECK_S, sync_accounts
 from mailsync.sync.check import Worker
 from tests.workflow.failures.world import World
 
-DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1"
+DUE = "UPDATE mailsync.email_accounts SET next_sync_at = now()"
 IS_DUE = "SELECT due_at <= now() FROM mailsync.sync_queue"
 NOBODY = AccountId("00000000-0000-0000-0000-000000000000")
 

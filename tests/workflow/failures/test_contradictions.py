@@ -3,7 +3,6 @@
 import json
 
 from mailsync.store.backlog_store import BacklogStore
-from tests.workflow.failures.test_mailbox_changes import newest
 from tests.workflow.failures.world import World
 
 DIFFERENCES = "SELECT message_id, cause FROM mailsync.proof_differences ORDER BY message_id"
@@ -15,26 +14,19 @@ VERIFIED_NOW = (
 LISTING = r"/messages\?.*\$count=true"
 
 
-def lose(world: World, message_id: str) -> None:
-    """Behind everybody's back, so that the counts differ."""
-    world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{message_id}' RETURNING 1")
+def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(synced: World) -> None:
+    phantom = synced.newest()
+    synced.lose(phantom)
+    synced.inject_fault(f"/me/messages/{phantom}", status=404, code="ErrorItemNotFound", times=None)
 
+    assert synced.sync() == "completed"
+    assert synced.rows(DIFFERENCES) == [[phantom, "missing"]]
+    assert synced.one(INBOX) == [1, True]
 
-def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(world: World) -> None:
-    world.sync()
-    phantom = newest(world)
-    lose(world, phantom)
-    world.inject_fault(f"/me/messages/{phantom}", status=404, code="ErrorItemNotFound", times=None)
-
-    assert world.sync() == "completed"
-    assert world.rows(DIFFERENCES) == [[phantom, "missing"]]
-    assert world.one(INBOX) == [1, True]
-
-    world.clear_faults()
-    world.sync()
-    assert world.is_mirrored()
-    assert world.rows(DIFFERENCES) == []
-    assert world.one(INBOX) == [0, True]
+    synced.clear_faults()
+    assert synced.mirrors()
+    assert synced.rows(DIFFERENCES) == []
+    assert synced.one(INBOX) == [0, True]
 
 
 def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
@@ -52,45 +44,40 @@ def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
     return json.dumps({"@odata.count": len(entries), "value": entries})
 
 
-def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(world: World) -> None:
-    world.sync()
-    kept = newest(world)
-    listing = listing_of(world, "inbox", without=frozenset({kept}))
-    world.inject_fault(
-        f"{world.remote.folders.find('inbox').id}{LISTING}", status=200, body=listing
+def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> None:
+    kept = synced.newest()
+    listing = listing_of(synced, "inbox", without=frozenset({kept}))
+    synced.inject_fault(
+        f"{synced.remote.folders.find('inbox').id}{LISTING}", status=200, body=listing
     )
-    world.remote.database.write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
+    synced.remote.database.write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
 
-    assert world.sync() == "completed"
+    assert synced.sync() == "completed"
 
-    assert world.rows(DIFFERENCES) == [[kept, "surplus"]]
-    assert BacklogStore(world.database).measure().contradicted == 1
-    assert kept in world.stored()
+    assert synced.rows(DIFFERENCES) == [[kept, "surplus"]]
+    assert BacklogStore(synced.database).measure().contradicted == 1
+    assert kept in synced.stored()
 
 
-def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(world: World) -> None:
+def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(synced: World) -> None:
     """It may lack others as well: here one that is missing from the rows."""
-    world.sync()
-    lost, kept, *_ = (each.immutable_id for each in world.remote.messages("inbox"))
-    lose(world, lost)
-    listing = listing_of(world, "inbox", without=frozenset({lost, kept}))
-    path = f"{world.remote.folders.find('inbox').id}{LISTING}"
-    world.inject_fault(path, status=200, body=listing, times=None)
+    lost, kept, *_ = (each.immutable_id for each in synced.remote.messages("inbox"))
+    synced.lose(lost)
+    listing = listing_of(synced, "inbox", without=frozenset({lost, kept}))
+    path = f"{synced.remote.folders.find('inbox').id}{LISTING}"
+    synced.inject_fault(path, status=200, body=listing, times=None)
 
-    assert world.sync() == "VerificationFailed"
-    assert world.one(VERIFIED_NOW) == [False], "the folder is not called verified either"
+    assert synced.sync() == "VerificationFailed"
+    assert synced.one(VERIFIED_NOW) == [False], "the folder is not called verified either"
 
-    world.clear_faults()
-    assert world.sync() == "completed"
-    assert world.one(VERIFIED_NOW) == [True]
-    assert world.is_mirrored()
+    synced.clear_faults()
+    assert synced.sync() == "completed"
+    assert synced.one(VERIFIED_NOW) == [True]
+    assert synced.is_mirrored()
 
 
-def test_a_difference_that_the_repair_has_mended_does_not_stay(world: World) -> None:
-    world.sync()
-    lose(world, newest(world))
+def test_a_difference_that_the_repair_has_mended_does_not_stay(synced: World) -> None:
+    synced.lose(synced.newest())
 
-    world.sync()
-
-    assert world.is_mirrored()
-    assert world.rows(DIFFERENCES) == []
+    assert synced.mirrors()
+    assert synced.rows(DIFFERENCES) == []

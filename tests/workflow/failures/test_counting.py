@@ -5,10 +5,6 @@ import pytest
 from tests.support.emf import counting, emitted
 from tests.workflow.failures.world import World
 
-FORGET_ONE = (
-    "DELETE FROM mailsync.emails WHERE id = (SELECT min(id) FROM mailsync.emails) RETURNING 1"
-)
-
 
 def test_messages_requests_and_throttles_of_a_sync_are_counted(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -30,23 +26,21 @@ def test_messages_requests_and_throttles_of_a_sync_are_counted(
 
 
 def test_requests_that_are_throttled_inside_a_batch_are_counted(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    synced: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert world.sync() == "completed"
-    world.inject_fault("messages/delta", times=1, status=429, retry_after=0.01)
+    synced.inject_fault("messages/delta", times=1, status=429, retry_after=0.01)
     with counting(monkeypatch):
-        assert world.sync() == "completed"
+        assert synced.sync() == "completed"
 
     assert emitted(capsys.readouterr().out)["ProviderThrottles",] == 1
 
 
 def test_a_difference_is_counted_when_it_is_found_and_not_as_left_when_it_was_mended(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    synced: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert world.sync() == "completed"
-    world.one(FORGET_ONE)
+    synced.lose()
     with counting(monkeypatch):
-        assert world.sync() == "completed"
+        assert synced.sync() == "completed"
 
     counted = emitted(capsys.readouterr().out)
     assert counted["DifferencesFound",] == 1

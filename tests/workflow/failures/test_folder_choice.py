@@ -35,12 +35,11 @@ def mirrors_all_but(world: World, name: str = "archive") -> bool:
 
 
 @pytest.fixture
-def chosen(world: World) -> World:
+def chosen(synced: World) -> World:
     """Mirrored once, then without the folder Archive."""
-    assert world.sync() == "completed"
-    choose(world, False)
-    assert world.sync() == "completed"
-    return world
+    choose(synced, False)
+    assert synced.sync() == "completed"
+    return synced
 
 
 def test_the_mail_of_a_folder_leaves_with_it_and_the_rest_is_proven(chosen: World) -> None:
@@ -52,7 +51,7 @@ def test_the_mail_of_a_folder_leaves_with_it_and_the_rest_is_proven(chosen: Worl
 
 
 def test_mail_that_moves_into_an_unselected_folder_leaves(chosen: World) -> None:
-    moved = chosen.remote.messages("inbox")[0].immutable_id
+    moved = chosen.newest()
     chosen.remote.move(moved, "archive")
 
     assert chosen.sync() == "completed"
@@ -61,7 +60,7 @@ def test_mail_that_moves_into_an_unselected_folder_leaves(chosen: World) -> None
 
 
 def test_mail_that_moves_out_of_an_unselected_folder_comes(chosen: World) -> None:
-    moved = chosen.remote.messages("archive")[0].immutable_id
+    moved = chosen.newest("archive")
     chosen.remote.move(moved, "inbox")
 
     assert chosen.sync() == "completed"
@@ -70,7 +69,7 @@ def test_mail_that_moves_out_of_an_unselected_folder_comes(chosen: World) -> Non
 
 
 def test_mail_that_went_through_an_unselected_folder_stays(chosen: World) -> None:
-    moved = chosen.remote.messages("inbox")[0].immutable_id
+    moved = chosen.newest()
     chosen.remote.move(moved, "archive")
     chosen.remote.move(moved, "inbox")
     chosen.remote.deliver(a_mail("unseen"), "archive")
@@ -84,44 +83,39 @@ def test_a_folder_that_is_selected_again_is_read_anew(chosen: World) -> None:
     chosen.remote.deliver(a_mail("meanwhile"), "archive")
     choose(chosen, True)
 
-    assert chosen.sync() == "completed"
-    assert chosen.is_mirrored()
+    assert chosen.mirrors()
 
 
-def test_a_choice_that_was_taken_back_before_the_next_sync_loses_nothing(world: World) -> None:
-    world.sync()
-    choose(world, False)
-    choose(world, True)
+def test_a_choice_that_was_taken_back_before_the_next_sync_loses_nothing(synced: World) -> None:
+    choose(synced, False)
+    choose(synced, True)
 
-    assert world.sync() == "completed"
-    assert world.is_mirrored()
+    assert synced.mirrors()
 
 
-def test_a_look_at_a_quiet_mailbox_drops_the_mail_of_a_folder(world: World) -> None:
+def test_a_look_at_a_quiet_mailbox_drops_the_mail_of_a_folder(synced: World) -> None:
     """Nothing else is new in it, so nothing else would ever begin a sync."""
-    world.sync()
-    choose(world, False)
+    choose(synced, False)
 
-    assert world.check().outcome is Outcome.SYNCED
-    assert mirrors_all_but(world)
-    assert world.check().outcome is Outcome.IDLE
+    assert synced.check().outcome is Outcome.SYNCED
+    assert mirrors_all_but(synced)
+    assert synced.check().outcome is Outcome.IDLE
 
 
 def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
-    world: World,
+    synced: World,
 ) -> None:
-    world.sync()
-    world.rows(
+    synced.rows(
         "WITH archive AS (UPDATE mailsync.email_folders SET differing = 1"
         " WHERE display_name = 'Archive' RETURNING account_id, id)"
         " INSERT INTO mailsync.proof_differences (account_id, folder_id, message_id, cause)"
-        " SELECT account_id, id, 'm', 'surplus' FROM archive RETURNING 1"
+        " SELECT account_id, id, 'm', 'surplus' FROM archive"
     )
-    choose(world, False)
-    assert world.sync() == "completed"
+    choose(synced, False)
+    assert synced.sync() == "completed"
 
-    assert world.check().outcome is Outcome.IDLE
-    assert world.rows("SELECT 1 FROM mailsync.proof_differences") == []
+    assert synced.check().outcome is Outcome.IDLE
+    assert synced.rows("SELECT 1 FROM mailsync.proof_differences") == []
 
 
 def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> None:
@@ -132,30 +126,28 @@ def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> No
     assert mirrors_all_but(chosen)
 
 
-def test_a_choice_stops_the_run_so_that_each_has_one_selection(world: World) -> None:
-    world.sync()
-    runs = RunStore(world.database)
-    LeaseStore(world.database).begin(
-        world.account_id, RunId("under-way"), "arn", SyncType.AUTO, "test"
+def test_a_choice_stops_the_run_so_that_each_has_one_selection(synced: World) -> None:
+    runs = RunStore(synced.database)
+    LeaseStore(synced.database).begin(
+        synced.account_id, RunId("under-way"), "arn", SyncType.AUTO, "test"
     )
 
-    choose(world, False)
+    choose(synced, False)
 
     assert runs.open_run_account(RunId("under-way")) is None
-    assert world.sync() == "completed"
-    assert mirrors_all_but(world)
+    assert synced.sync() == "completed"
+    assert mirrors_all_but(synced)
 
 
-def test_only_the_folders_that_were_named_are_walked_again(world: World) -> None:
-    world.sync()
-    number = FolderId(folder_ids(world)["Archive"])
+def test_only_the_folders_that_were_named_are_walked_again(synced: World) -> None:
+    number = FolderId(folder_ids(synced)["Archive"])
     scope = SyncScope(SyncType.FULL, (number,))
-    run_id = RunId("run-2")
-    RunStore(world.database).enqueue(world.account_id, run_id, scope, "api")
+    run_id = RunId("chosen")
+    RunStore(synced.database).enqueue(synced.account_id, run_id, scope, "api")
 
-    assert world.sync() == "completed"
+    assert synced.resume(run_id) == "completed"
 
-    archive = world.remote.folders.find("archive").id
-    assert {walk for name, walk in world.rows(GENERATIONS) if name != archive} == {1}
-    assert dict(world.rows(GENERATIONS))[archive] == 2
-    assert world.is_mirrored()
+    archive = synced.remote.folders.find("archive").id
+    assert {walk for name, walk in synced.rows(GENERATIONS) if name != archive} == {1}
+    assert dict(synced.rows(GENERATIONS))[archive] == 2
+    assert synced.is_mirrored()

@@ -11,23 +11,19 @@ from tests.workflow.failures.world import World
 WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.sync_run_folders"
 
 
-def newest(world: World, folder: str = "inbox") -> str:
-    return world.remote.messages(folder)[0].immutable_id
-
-
 def read(world: World) -> None:
     """Rows 5 and 6: a read state comes alone, without an etag."""
-    world.remote.update(newest(world), isRead=True)
+    world.remote.update(world.newest(), isRead=True)
     world.remote.update(world.remote.messages("inbox")[1].immutable_id, isRead=False)
 
 
 def move_up(world: World) -> None:
     """Rows 15 and 16: one of the two moves is told by its source first, the other by its goal."""
-    world.remote.move(newest(world, "archive"), "inbox")
+    world.remote.move(world.newest("archive"), "inbox")
 
 
 def move_down(world: World) -> None:
-    world.remote.move(newest(world, "inbox"), "archive")
+    world.remote.move(world.newest("inbox"), "archive")
 
 
 def move_older(world: World) -> None:
@@ -38,7 +34,7 @@ def move_older(world: World) -> None:
 
 def move_there_and_back(world: World) -> None:
     """Row 17: told as removed, and never as added again."""
-    moved = newest(world)
+    moved = world.newest()
     world.remote.move(moved, "archive")
     world.remote.move(moved, "inbox")
 
@@ -57,14 +53,14 @@ def change_on_a_journey(world: World) -> None:
 
 def delete(world: World) -> None:
     """Row 17: what is purged stays readable by its id; the folder that it names decides."""
-    world.remote.delete_permanently(newest(world))
-    world.remote.purge(world.remote.messages("archive")[0].immutable_id)
+    world.remote.delete_permanently(world.newest())
+    world.remote.purge(world.newest("archive"))
     world.remote.delete(world.remote.messages("inbox")[1].immutable_id)
 
 
 def change_id(world: World) -> None:
     """Row 19: an import gives a message another immutable id."""
-    world.remote.renew_immutable_id(newest(world))
+    world.remote.renew_immutable_id(world.newest())
 
 
 def draft(world: World) -> None:
@@ -109,83 +105,70 @@ CHANGES = (
     ],
 )
 def test_the_rows_follow(
-    world: World, change: Callable[[World], None], sync_type: SyncType
+    synced: World, change: Callable[[World], None], sync_type: SyncType
 ) -> None:
-    world.sync()
-    change(world)
+    change(synced)
 
-    assert world.sync(sync_type) == "completed"
-
-    assert world.is_mirrored()
+    assert synced.mirrors(sync_type)
 
 
-def test_replayed_changes_write_nothing(world: World) -> None:
+def test_replayed_changes_write_nothing(synced: World) -> None:
     """Row 14."""
-    world.sync()
-    world.remote.update(newest(world), categories=["Red"])
-    world.remote.move(newest(world, "archive"), "inbox")
-    world.sync()
-    world.switch(replayed_changes=100)
-    before = world.one(WRITTEN)
+    synced.remote.update(synced.newest(), categories=["Red"])
+    synced.remote.move(synced.newest("archive"), "inbox")
+    synced.sync()
+    synced.switch(replayed_changes=100)
+    before = synced.one(WRITTEN)
 
-    assert world.sync() == "completed"
-
-    assert world.is_mirrored()
-    assert world.one(WRITTEN) == before
+    assert synced.mirrors()
+    assert synced.one(WRITTEN) == before
 
 
-def test_a_read_state_of_an_unknown_message_brings_the_message(world: World) -> None:
+def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) -> None:
     """Row 5."""
-    world.sync()
-    world.remote.update(newest(world), isRead=not world.remote.messages("inbox")[0].is_read)
-    world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{newest(world)}' RETURNING 1")
+    synced.remote.update(synced.newest(), isRead=not synced.remote.messages("inbox")[0].is_read)
+    synced.lose(synced.newest())
 
-    world.sync()
+    synced.sync()
 
-    assert newest(world) in world.stored()
-    assert world.is_mirrored()
+    assert synced.newest() in synced.stored()
+    assert synced.is_mirrored()
 
 
-def test_an_unknown_message_that_is_not_found_is_not_lost(world: World) -> None:
+def test_an_unknown_message_that_is_not_found_is_not_lost(synced: World) -> None:
     """Row 30: a race between a page and the message that it names."""
-    world.sync()
-    world.remote.update(newest(world), isRead=not world.remote.messages("inbox")[0].is_read)
-    world.rows(f"DELETE FROM mailsync.emails WHERE message_id = '{newest(world)}' RETURNING 1")
-    world.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
+    synced.remote.update(synced.newest(), isRead=not synced.remote.messages("inbox")[0].is_read)
+    synced.lose(synced.newest())
+    synced.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
 
-    assert world.sync() == "completed"
-    assert newest(world) not in world.stored()
+    assert synced.sync() == "completed"
+    assert synced.newest() not in synced.stored()
 
-    world.clear_faults()
-    world.sync()
-    assert world.is_mirrored()
+    synced.clear_faults()
+    assert synced.mirrors()
 
 
-def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(world: World) -> None:
+def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(synced: World) -> None:
     """The tree is read again for the new one, and so is the state that begins full syncs."""
-    world.sync()
     full_syncs = "SELECT folder_id, walk + 1 FROM mailsync.folder_cursors ORDER BY folder_id"
-    expected = world.rows(full_syncs)
+    expected = synced.rows(full_syncs)
 
     def appear() -> None:
-        world.before.clear()
-        world.remote.deliver(a_mail(), world.remote.folders.create("new").id)
+        synced.before.clear()
+        synced.remote.deliver(a_mail(), synced.remote.folders.create("new").id)
 
-    world.before["recalculate_counts"] = appear
+    synced.before["recalculate_counts"] = appear
 
-    assert world.sync(SyncType.FULL) == "completed"
-
-    assert world.is_mirrored()
-    assert world.rows(full_syncs.replace(" + 1", ""))[:-1] == expected
+    assert synced.mirrors(SyncType.FULL)
+    assert synced.rows(full_syncs.replace(" + 1", ""))[:-1] == expected
 
 
-def test_no_request_ever_asks_for_what_graph_does_not_give(world: World) -> None:
+def test_no_request_ever_asks_for_what_graph_does_not_give(synced: World) -> None:
     """Rows 7 to 9, 18, 20 and 32 to 34: options that cut a history, ids that change."""
-    world.sync()
-    move_there_and_back(world)
-    world.sync(SyncType.FULL)
+    move_there_and_back(synced)
+    synced.sync(SyncType.FULL)
 
-    asked = world.simulators.service.log.records()
+    asked = synced.simulators.service.log.records()
     deltas = [each for each in asked if "/delta" in each.path]
     assert deltas
     assert all('IdType="ImmutableId"' in each.prefer for each in asked)

@@ -13,7 +13,7 @@ from tests.workflow.failures.world import World
 
 ACCOUNT = "SELECT sync_status, initial_sync_completed, verified_at FROM mailsync.email_accounts"
 THROTTLE = """
-UPDATE mailsync.email_accounts SET throttled_until = now() + interval '1 hour' RETURNING 1"""
+UPDATE mailsync.email_accounts SET throttled_until = now() + interval '1 hour'"""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_pause_that_it_cannot_wait_for_is_no_finished_sync(world: World, state
 
 def test_a_folder_that_cannot_be_repaired_for_a_pause_is_not_verified(world: World) -> None:
     world.sync()
-    world.rows("UPDATE mailsync.emails SET removed_at = now(), confirm_at = 'infinity' RETURNING 1")
+    world.rows("UPDATE mailsync.emails SET removed_at = now(), confirm_at = 'infinity'")
     throttled_before(world, "repair_folder")
 
     assert world.sync() == "ProviderThrottled"
@@ -68,7 +68,7 @@ def test_a_folder_that_still_differs_does_not_end_green(world: World) -> None:
     world.sync()
     world.remote.deliver(a_mail("never listed"))
     world.inject_fault(r"\$count=true", times=None, status=503, body="")
-    world.rows("DELETE FROM mailsync.emails WHERE subject <> 'never listed' RETURNING 1")
+    world.rows("DELETE FROM mailsync.emails WHERE subject <> 'never listed'")
 
     assert world.sync() == "VerificationFailed"
 

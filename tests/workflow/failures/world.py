@@ -30,13 +30,16 @@ from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.sync import mailbox
-from mailsync.sync.check import CheckReport, Worker, check_account
+from mailsync.sync.check import CheckReport, Outcome, Worker, check_account
 from mailsync.sync.mailbox import Mailbox
 from tests.support import comparison
 from tests.support.clock import let_time_pass
 from tests.support.comparison import Things
 from tests.support.execution import Execution, StateFailed
 from tests.support.functions import lambda_context, load_functions
+
+LIFETIME_S = 3600
+_numbers = count(1)
 
 
 class KeyService:
@@ -55,9 +58,8 @@ class SimulatedAccess:
 
     def __init__(self, simulators: Simulators, remote: RemoteMailbox) -> None:
         self._simulators, self._remote = simulators, remote
-        self.renewed = 0
         self.refusal: MailsyncError | None = None
-        self._access = self._issue(lifetime_s=3600)
+        self._access = self._issue()
 
     def current(self) -> AccessToken:
         if self.refusal:
@@ -65,16 +67,12 @@ class SimulatedAccess:
         return self._access
 
     def renew(self, refused: AccessToken) -> AccessToken:
-        self.renewed += 1
-        self._access = self._issue(lifetime_s=3600)
+        self._access = self._issue()
         return self.current()
 
-    def expire(self) -> None:
-        self._access = self._issue(lifetime_s=-60)
-
-    def _issue(self, *, lifetime_s: int) -> AccessToken:
-        token = self._simulators.access_token(self._remote, lifetime_s=lifetime_s)
-        return AccessToken(token, datetime.now(UTC) + timedelta(seconds=lifetime_s))
+    def _issue(self) -> AccessToken:
+        token = self._simulators.access_token(self._remote, lifetime_s=LIFETIME_S)
+        return AccessToken(token, datetime.now(UTC) + timedelta(seconds=LIFETIME_S))
 
 
 @dataclass
@@ -101,7 +99,6 @@ class World:
         self.pauses: list[float] = []
         self.waits: list[float] = []
         self.requests_before: list[int] = []
-        self._numbers = count(1)
         self.started: list[RunId] = []
         self.before: dict[str, Callable[[], object]] = {}
         self._functions = load_functions()
@@ -137,7 +134,7 @@ class World:
 
     def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
-        return self.resume(RunId(f"run-{next(self._numbers)}"), sync_type)
+        return self.resume(RunId(f"run-{next(_numbers):06}"), sync_type)
 
     def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
         """The execution of that name, as `sync`; its run may have been left to it."""
@@ -151,9 +148,25 @@ class World:
         assert status in ("completed", "failed"), f"the run has no outcome: {status}"
         return "completed" if status == "completed" else str(error)
 
+    def mirrors(self, sync_type: SyncType = SyncType.AUTO) -> bool:
+        """One sync completes, and the rows are what the mailbox holds."""
+        assert self.sync(sync_type) == "completed"
+        return self.is_mirrored()
+
     def check(self) -> CheckReport:
         """One check of `sync-accounts`; `started` keeps the runs that it leaves to an execution."""
         return check_account(self.worker, self.account_id, lambda: 150.0)
+
+    def hand_over(self) -> str:
+        """One check, which leaves its run to an execution; how that ends."""
+        assert self.check().outcome is Outcome.HANDED_OVER
+        return self.resume(self.started[-1])
+
+    def check_to_the_end(self) -> CheckReport:
+        """Checks, and the executions that they ask for, until one asks for none."""
+        while (checked := self.check()).outcome is Outcome.HANDED_OVER:
+            assert self.resume(self.started[-1]) == "completed"
+        return checked
 
     @property
     def worker(self) -> Worker:
@@ -184,6 +197,15 @@ class World:
         """Shows the difference when it is asserted."""
         assert self.stored() == self.in_mailbox()
         return True
+
+    def newest(self, folder: str = "inbox") -> str:
+        """The id of its newest message in the mailbox."""
+        return self.remote.messages(folder)[0].immutable_id
+
+    def lose(self, message_id: str | None = None) -> None:
+        """Delete its row, or that of any, behind the product's back."""
+        lost = f"'{message_id}'" if message_id else "(SELECT min(message_id) FROM mailsync.emails)"
+        self.rows(f"DELETE FROM mailsync.emails WHERE message_id = {lost}")
 
     def rows(self, sql: str) -> list[list[Any]]:
         with self.database.transaction() as tx:

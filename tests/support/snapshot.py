@@ -22,14 +22,17 @@ class Snapshot:
 
     _tables: Connection
     _simulators: Simulators
-    _restore_rows: str
+    _writes: str
     _provider: Copy
+
+    def restore_rows(self) -> None:
+        self._tables.run(self._writes)
 
     def restore(self) -> None:
         self._simulators.service.database.restore(self._provider)
         self._simulators.service.log.clear()
         self._simulators.graph.earlier.clear()
-        self._tables.run(self._restore_rows)
+        self.restore_rows()
 
 
 @contextmanager
@@ -39,12 +42,12 @@ def snapshot(tables: Connection, simulators: Simulators) -> Iterator[Snapshot]:
     names = [name for [name] in tables.run(_TABLES, kept=list(_KEPT))]
     copies = "".join(f"CREATE TABLE {schema}.{name} AS TABLE mailsync.{name};" for name in names)
     tables.run(f"CREATE SCHEMA {schema}; {copies}")
-    writes = "".join(
+    rows = "".join(
         f"DELETE FROM mailsync.{name};"
         f"INSERT INTO mailsync.{name} OVERRIDING SYSTEM VALUE SELECT * FROM {schema}.{name};"
         for name in names
     )
     # No trigger and no foreign key has anything to add to what was there before.
-    restore_rows = f"BEGIN; SET LOCAL session_replication_role = replica; {writes} COMMIT"
+    writes = f"BEGIN; SET LOCAL session_replication_role = replica; {rows} COMMIT"
     with closing(simulators.service.database.copy()) as provider:
-        yield Snapshot(tables, simulators, restore_rows, provider)
+        yield Snapshot(tables, simulators, writes, provider)
