@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+from contextlib import closing
 
 from mailsync.errors import MailsyncError
-from mailsync.settings import load_settings
-from mailsync.store.connection import database_target
-from mailsync.store.migrate import migrate, plan_migrations
+from mailsync.settings import Settings, load_settings
+from mailsync.store.connection import Database, database_target
+from mailsync.store.migrate import contract, migrate, plan_migrations
+from mailsync.store.placement_store import PlacementStore
 
 
 def main(arguments: list[str]) -> int:
@@ -16,19 +18,44 @@ def main(arguments: list[str]) -> int:
         description="Applies the missing migrations to the database of MIGRATION_DATABASE_URL,"
         " or else of DATABASE_URL; only the schema mailsync is touched.",
     )
-    parser.add_argument("--plan", action="store_true", help="only say what would be applied")
-    only_plan = parser.parse_args(arguments).plan
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--plan", action="store_true", help="only say what would be applied")
+    action.add_argument(
+        "--fill",
+        action="store_true",
+        help="give the messages of an earlier version their placements, also in accounts that no"
+        " longer sync; nothing is migrated",
+    )
+    action.add_argument(
+        "--contract",
+        action="store_true",
+        help="drop what only functions of the version before need; run it when none is left",
+    )
+    options = parser.parse_args(arguments)
     try:
         settings = load_settings()
         target = database_target(settings, as_owner=True)
-        versions = plan_migrations(settings) if only_plan else migrate(settings)
+        done = _act(settings, options)
     except MailsyncError as error:
         print(error, file=sys.stderr)
         return 1
-    done = f"{'would apply' if only_plan else 'applied'} {', '.join(versions)}"
-    where = f"{target.database} on {target.socket_dir or target.host}"
-    print(f"{where}: {done if versions else 'nothing to apply'}")
+    print(f"{target.database} on {target.socket_dir or target.host}: {done}")
     return 0
+
+
+def _act(settings: Settings, options: argparse.Namespace) -> str:
+    """Do what the options say; return what was done."""
+    if options.contract:
+        contract(settings)
+        return "contracted"
+    if options.fill:
+        with closing(Database(settings)) as database:
+            filled = sum(1 for _ in PlacementStore(database).fill_all())
+        return f"filled {filled} accounts"
+    versions = plan_migrations(settings) if options.plan else migrate(settings)
+    if not versions:
+        return "nothing to apply"
+    return f"{'would apply' if options.plan else 'applied'} {', '.join(versions)}"
 
 
 if __name__ == "__main__":

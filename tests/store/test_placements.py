@@ -7,12 +7,14 @@ from contextlib import closing
 
 import pytest
 
+from mailsync.errors import SchemaOutdated
 from mailsync.model import FolderId, RemoteId, RemovedMessage, Role, Upsert
 from mailsync.settings import Settings
 from mailsync.store import page_rows, placement_store
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
+from mailsync.store.migrate import contract
 from mailsync.store.placement_store import PlacementStore
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
@@ -32,6 +34,7 @@ AS_THE_ROWS_SAY = """
 SELECT id, folder_id, walk, received_at FROM mailsync.emails WHERE removed_at IS NULL ORDER BY 1"""
 AS_PLACED = """
 SELECT email_id, folder_id, generation, received_at FROM mailsync.email_placements ORDER BY 1"""
+TRIGGERS = "SELECT count(*) FROM pg_trigger WHERE tgname = 'copy_placement'"
 EARLIER = (
     "DELETE FROM mailsync.email_placements",
     "UPDATE mailsync.email_accounts SET placements_filled_to = 0",
@@ -209,7 +212,7 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     chosen = random.Random(15)
 
     with closing(PreviousDatabase(settings)) as before:
-        while PlacementStore(mirror.database).fill_next(mirror.run):
+        while PlacementStore(mirror.database).fill_next(mirror.run.account_id):
             page = encoded.to_row(a_message(chosen.choice(ids), "F2"))
             with before.transaction() as tx:
                 tx.run(
@@ -222,4 +225,25 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     assert len(mirror.rows(AS_PLACED)) > 40
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     assert mirror.one("SELECT placements_filled_to FROM mailsync.email_accounts") == [None]
-    assert PlacementStore(mirror.database).fill_next(mirror.run) is False
+    assert PlacementStore(mirror.database).fill_next(mirror.run.account_id) is False
+
+
+def test_the_contract_step_waits_for_every_account(
+    mirror: Mirror, settings: Settings
+) -> None:
+    """It is run by a person, when no function of the version before is left."""
+    mirror.fill(mirror.first, 3)
+    for statement in (*EARLIER, "UPDATE mailsync.email_accounts SET status = 'disconnected'"):
+        mirror.rows(statement)
+
+    with pytest.raises(SchemaOutdated, match="1 accounts have messages without placements"):
+        contract(settings)
+    assert mirror.one(TRIGGERS) == [1]
+
+    assert list(PlacementStore(mirror.database).fill_all()) == [mirror.run.account_id]
+    for _ in range(2):
+        contract(settings)
+    assert mirror.one(TRIGGERS) == [0]
+    assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
+    mirror.apply(mirror.first, Upsert(a_message("later")))
+    assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)

@@ -31,6 +31,8 @@ from mailsync.store.functions_login import functions_login_sql
 from mailsync.store.session import BEGIN_MIGRATION
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+CONTRACT = Path(__file__).with_name("contract.sql")
+_UNFILLED = "SELECT count(*) FROM mailsync.email_accounts WHERE placements_filled_to IS NOT NULL"
 _LOCK = 0x6D61696C
 _LOCK_PATIENCE_S = 120
 _NO_PRIVILEGE = "42501"
@@ -87,6 +89,23 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
         if login:
             migrator.run(functions_login_sql(login), "The login of the functions")
     return tuple(each.version for each in missing)
+
+
+def contract(settings: Settings) -> None:
+    """Drop what only functions of the version before need; a repetition changes nothing.
+
+    Raises:
+        SchemaOutdated: the messages of some accounts have no placements yet; nothing was changed.
+        SettingMissing, StoreUnavailable: as `migrate`.
+    """
+    with _connected(settings) as migrator, _locked(migrator):
+        unfilled = migrator.run(_UNFILLED, "The accounts")[0][0]
+        if unfilled:
+            raise SchemaOutdated(
+                f"{unfilled} accounts have messages without placements, so nothing was dropped; run"
+                " the command with --fill first."
+            )
+        migrator.run(f"{BEGIN_MIGRATION};\n{CONTRACT.read_text()};\nCOMMIT", "The contract step")
 
 
 def plan_migrations(

@@ -139,7 +139,7 @@ def _opener(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
         access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
-        fill_placements(database, run, account, max_batches=MAX_FILL_BATCHES_PER_CHECK)
+        fill_placements(database, account, max_batches=MAX_FILL_BATCHES_PER_CHECK)
         budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
         provider = open_provider(account, access, settings, budget, memory.share())
         with closing(provider):

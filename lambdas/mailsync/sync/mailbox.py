@@ -99,7 +99,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
     account = AccountStore(database).active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     LeaseStore(database).renew(run)
-    fill_placements(database, run, account)
+    fill_placements(database, account)
     require_unthrottled(account)
     credentials = CredentialStore(database)
     vault = open_vault()
@@ -114,7 +114,7 @@ def open_mailbox(run: RunRef, *, at_once: int | None = None) -> Iterator[Mailbox
 
 
 def fill_placements(
-    database: Database, run: RunRef, account: Account, *, max_batches: int | None = None
+    database: Database, account: Account, *, max_batches: int | None = None
 ) -> None:
     """Give the messages that an earlier version stored their placements, before anything else.
 
@@ -123,11 +123,10 @@ def fill_placements(
 
     Raises:
         StoreUnavailable: messages are left after `max_batches`.
-        LeaseLost: another execution owns the mailbox.
     """
     is_left, batches = not account.are_placements_filled, 0
     while is_left and batches != max_batches:
-        is_left = PlacementStore(database).fill_next(run)
+        is_left = PlacementStore(database).fill_next(account.id)
         batches += 1
     if batches:
         logger.info("placements_filled", batches=batches, is_left=is_left)

@@ -175,3 +175,7 @@ UPDATE mailsync.email_accounts a
   FROM (SELECT max(id) AS last_id FROM batch) b
  WHERE a.id = cast(:account_id AS uuid)
 RETURNING a.placements_filled_to
+
+-- unfilled_accounts --
+-- Return the accounts with messages that may have no placement yet.
+SELECT id::text FROM mailsync.email_accounts WHERE placements_filled_to IS NOT NULL ORDER BY id

@@ -1,0 +1,4 @@
+-- Drop what only functions of the version before need. Run by `python -m mailsync.migrate --contract`
+-- when none of them is left, never by a deployment; a repetition changes nothing.
+drop trigger if exists copy_placement on mailsync.emails;
+drop function if exists mailsync.copy_placement();
