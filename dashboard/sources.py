@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localdev.engine.simulator_process import Provider
+from localdev.engine.simulator_process import ProviderAccess
 from mailsync.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class DashboardSources:
     """The resources of one stack that its dashboard reads and calls.
 
     state_machine_arns: ARNs of state machines by the name of the workflow.
@@ -28,13 +28,13 @@ class Sources:
     stage: str
     settings: Settings
     state_machine_arns: Mapping[str, str]
-    client: Callable[[str], Any]
+    make_aws_client: Callable[[str], Any]
     api_url: str
     aws_url: str | None = None
     is_dev_login_on: bool = False
-    token: Callable[[], str | None] = lambda: None
-    provider: Provider | None = None
+    make_user_token: Callable[[], str | None] = lambda: None
+    provider: ProviderAccess | None = None
     event_bus: str | None = None
-    shows_bodies: bool = True
-    report_opening: Callable[[str, int], None] = lambda _account, _message: None
-    seen_events: Callable[[], list[dict[str, Any]]] = list
+    shows_message_bodies: bool = True
+    report_body_opened: Callable[[str, int], None] = lambda _account, _message: None
+    list_seen_events: Callable[[], list[dict[str, Any]]] = list

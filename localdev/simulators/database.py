@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localdev.private_files import open_private
+from localdev.private_files import open_private_file
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS mailbox (
@@ -68,7 +68,9 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        open_private(path).close()  # SQLite gives its mode to the files that it makes beside it
+        open_private_file(
+            path
+        ).close()  # SQLite gives its mode to the files that it makes beside it
         for each in path.parent.glob(f"{path.name}-*"):
             each.chmod(0o600)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)

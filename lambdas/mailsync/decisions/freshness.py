@@ -66,4 +66,4 @@ def choose_tree_reading(
 
 
 def _is_active(folder: StoredFolder, now: datetime) -> bool:
-    return folder.active_at is not None and now - folder.active_at < ACTIVE_FOLDER_PERIOD
+    return folder.newest_mail_at is not None and now - folder.newest_mail_at < ACTIVE_FOLDER_PERIOD

@@ -108,7 +108,7 @@ class FeedPosition:
     fallback: int = 0
 
     @property
-    def starts_round(self) -> bool:
+    def is_start_of_round(self) -> bool:
         """Return whether the next page is the first of a round, which reports changes up to now."""
         return self.cursor is None or not self.mid_round
 
@@ -132,5 +132,5 @@ class StoredFolder:
     position: FeedPosition
     remote_total: int = 0
     remote_unread: int = 0
-    active_at: datetime | None = None
+    newest_mail_at: datetime | None = None
     read_at: datetime | None = None
