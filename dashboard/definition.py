@@ -56,9 +56,9 @@ class Retrier:
 class State:
     """A state of a state machine.
 
-    scope: the states inside a Map; None for a state of any other type.
-    seconds_path: the path of member names, outermost first, to the seconds that a Wait state reads
-        from its input.
+    map_scope: the states inside a Map; None for a state of any other type.
+    wait_seconds_path: the path of member names, outermost first, to the seconds that a Wait state
+        reads from its input.
     """
 
     name: str
@@ -78,7 +78,8 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class StateScope:
-    """The states that can be reached from `start`: of a whole state machine, or inside one Map.
+    """The states that can be reached from `start_state`: of a whole state machine, or inside one
+    Map.
 
     `states` keeps the order of the definition.
     """

@@ -23,7 +23,7 @@ class LocalTemplate:
     """The template of stage `dev` for this machine's processor, synthesised to the folder
     `assembly`.
 
-    `file` is the template that `sam local` reads; `fill` writes it.
+    `file` is the template that `sam local` reads; `write_filled_file` writes it.
     """
 
     def __init__(self, assembly: Path) -> None:

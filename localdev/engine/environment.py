@@ -63,7 +63,7 @@ class _Invocation:
 class ExecutionEnvironment:
     """A Lambda execution environment, which runs one invocation at a time.
 
-    After an invocation `reusable` is true if the environment can run another one.
+    After an invocation `is_reusable` is true if the environment can run another one.
     """
 
     def __init__(

@@ -23,6 +23,7 @@ STAGE_NAME = "$default"
 _TEXT = re.compile(
     r"(text/.*|application/(.*\+)?(json|xml)|application/(javascript|x-www-form-urlencoded))(;.*)?"
 )
+_API_ARN = f"arn:aws:execute-api:{AWS_REGION}:{AWS_ACCOUNT_ID}:{API_ID}"
 
 
 class MalformedFunctionResult(Exception):
@@ -67,7 +68,7 @@ def build_authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **shown,
         "type": "REQUEST",
-        "routeArn": f"arn:aws:execute-api:{AWS_REGION}:{AWS_ACCOUNT_ID}:{API_ID}/{STAGE_NAME}/{method}{path}",
+        "routeArn": f"{_API_ARN}/{STAGE_NAME}/{method}{path}",
         "identitySource": [event["headers"]["authorization"]],
     }
 

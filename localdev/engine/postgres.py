@@ -48,7 +48,8 @@ class Postgres:
     """The Postgres server on `folder`, from `start` to `stop`; `url` is a DATABASE_URL.
 
     settings: settings of the server, as `name=value`.
-    tcp_port: port on loopback, with a password that is made at each start (see `network_url`);
+    tcp_port: port on loopback, with a password that is made at each start (see
+        `network_url_for_login`);
         None: the server listens only on a socket in a folder with mode 0700.
 
     `start` raises:

@@ -64,7 +64,7 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
 
     after = known(mirror)["F1"]
     kept = replace(
-        before, display_name="Back", read_at=after.read_at, newest_mail_at=after.newest_mail_at
+        before, display_name="Back", read_at=after.read_at, last_changed_at=after.last_changed_at
     )
     assert after == kept
     assert not after.selected
@@ -227,14 +227,14 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 ) -> None:
     mirror.fill(mirror.first, 1)
     read = known(mirror)
-    assert read["F1"].newest_mail_at is None, "a full sync finds what is old"
+    assert read["F1"].last_changed_at is None, "a full sync finds what is old"
     assert read["F1"].read_at is not None
     assert read["F2"].read_at is None
 
     mirror.apply(mirror.first)
-    assert known(mirror)["F1"].newest_mail_at is None
+    assert known(mirror)["F1"].last_changed_at is None
     mirror.apply(mirror.first, RemovedMessage(RemoteId("F1-0000")))
-    assert known(mirror)["F1"].newest_mail_at is not None
+    assert known(mirror)["F1"].last_changed_at is not None
 
 
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:

@@ -95,7 +95,9 @@ def sort_by_activity(folders: Iterable[StoredFolder]) -> tuple[StoredFolder, ...
     return tuple(
         sorted(
             folders,
-            key=lambda folder: -folder.newest_mail_at.timestamp() if folder.newest_mail_at else 0.0,
+            key=lambda folder: (
+                -folder.last_changed_at.timestamp() if folder.last_changed_at else 0.0
+            ),
         )
     )
 

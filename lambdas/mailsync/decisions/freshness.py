@@ -66,4 +66,6 @@ def choose_tree_reading(
 
 
 def _is_active(folder: StoredFolder, now: datetime) -> bool:
-    return folder.newest_mail_at is not None and now - folder.newest_mail_at < ACTIVE_FOLDER_PERIOD
+    return (
+        folder.last_changed_at is not None and now - folder.last_changed_at < ACTIVE_FOLDER_PERIOD
+    )

@@ -117,10 +117,10 @@ class IdDifference:
     missing, changed: listed messages that are not stored, or stored in another state; fetch them by
         id.
     surplus: visible rows that the listing lacks; request each by id.
-    returned: rows that are hidden or in another folder and otherwise equal; show them in this
+    shown_again: rows that are hidden or in another folder and otherwise equal; show them in this
         folder.
-    released: messages in quarantine that are no longer in the folder.
-    unversioned: listed messages whose rows are equal but lack the listed version.
+    gone_from_quarantine: messages in quarantine that are no longer in the folder.
+    lacking_version: listed messages whose rows are equal but lack the listed version.
     """
 
     missing: tuple[RemoteId, ...] = ()

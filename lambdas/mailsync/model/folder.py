@@ -119,7 +119,7 @@ class StoredFolder:
 
     selected: whether its mail is mirrored.
     remote_total, remote_unread: the provider's counts when the folder tree was last read.
-    active_at: when a sync last found a change in the folder. None: never.
+    last_changed_at: when a sync last found a change in the folder. None: never.
     read_at: when its change feed was last read. None: never.
     """
 
@@ -132,5 +132,5 @@ class StoredFolder:
     position: FeedPosition
     remote_total: int = 0
     remote_unread: int = 0
-    newest_mail_at: datetime | None = None
+    last_changed_at: datetime | None = None
     read_at: datetime | None = None

@@ -59,7 +59,7 @@ class Upsert:
 class PartialChange:
     """A new or changed message that the page reports incompletely; fetch it by its id.
 
-    entry: the state that the page reports. If the stored row has this state, the fetch is
+    reported_state: the state that the page reports. If the stored row has this state, the fetch is
         unnecessary. None: the page reports too little of the state.
     """
 

@@ -147,8 +147,8 @@ class MailProvider(Protocol):
     ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        A message is UnreadableMessage with the cause `unanswered` if only its own request fails, and with
-        `too_large` if it exceeds the memory limit.
+        An UnreadableMessage has the cause `unanswered` if only the request of this message fails,
+        and `too_large` if the message exceeds the memory limit.
 
         one_by_one: send one request at a time, because other workers use the mailbox as well.
 

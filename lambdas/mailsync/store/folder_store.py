@@ -250,7 +250,7 @@ def require_known_folder(row: Sequence[Any]) -> StoredFolder:
         ),
         remote_total=total,
         remote_unread=unread,
-        newest_mail_at=active_at,
+        last_changed_at=active_at,
         read_at=read_at,
     )
 

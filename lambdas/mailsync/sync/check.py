@@ -87,8 +87,8 @@ class CheckReport:
 class CheckWorker:
     """What one thread needs to check mailboxes, with a database connection of its own.
 
-    opened: opens the mailbox of a check.
-    start: starts the execution of a run.
+    open_mailbox: opens the mailbox of a check.
+    start_execution: starts the execution of a run.
     """
 
     database: Database

@@ -38,8 +38,8 @@ class MailboxSnapshot:
     listing: the folder tree.
     reading: how much of the folder tree was read.
     pages: for each folder whose change feed was read, its next page.
-    moved: provider ids of folders whose counts changed since the last reading.
-    waiting: folders whose change feeds a later sync reads.
+    changed_folder_ids: provider ids of folders whose counts changed since the last reading.
+    postponed_folder_ids: folders whose change feeds a later sync reads.
     """
 
     listing: FolderListing

@@ -71,7 +71,7 @@ def store_messages_in_mirrored_folders(
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
     """Store the fetched messages that are in a mirrored folder.
 
-    Returns their ids, and the ids of messages that are gone. UnreadableMessage messages are in neither.
+    Returns their ids, and the ids of messages that are gone. Unreadable messages are in neither.
     """
     run = mailbox.run
     here = {each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.selected}

@@ -73,7 +73,7 @@ def parse_entry(item: Json) -> RemoteEntry:
 
 
 def parse_message(item: Json) -> Message | UnreadableMessage:
-    """Read a complete message; one with impossible values is `UnreadableMessage` with cause `malformed`.
+    """Read a complete message; one with impossible values is unreadable, with cause `malformed`.
 
     Raises:
         ProviderUnavailable: the message has no id.

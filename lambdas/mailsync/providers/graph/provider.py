@@ -304,7 +304,8 @@ class GraphMailbox:
         return f"{self._folder(folder)}/messages"
 
     def _message_path(self, remote_id: RemoteId) -> str:
-        return f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}?$select={MESSAGE_PROPERTIES}"
+        path = f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}"
+        return f"{path}?$select={MESSAGE_PROPERTIES}"
 
     def _leads_to(self, response: GraphResponse, link: CursorLink) -> bool:
         more = response.body.get("@odata.nextLink")
