@@ -82,7 +82,7 @@ class DashboardQueries:
 
     def _records(self, statement: str, **parameters: Any) -> list[Json]:
         with self._transaction() as tx:
-            return _camel(tx.run_for_records(statement, **parameters))
+            return _camel(tx.run_returning_dicts(statement, **parameters))
 
     def _record(self, statement: str, kind: str, **parameters: Any) -> Json:
         found = self._records(statement, **parameters)
@@ -132,7 +132,9 @@ class DashboardQueries:
         """
         which = {"account_id": None, "status": None, "trigger": None, "run_id": run_id}
         with self._transaction() as tx:
-            found = tx.run_for_records("runs", **which, before_at="infinity", before_id="", limit=1)
+            found = tx.run_returning_dicts(
+                "runs", **which, before_at="infinity", before_id="", limit=1
+            )
             if not found:
                 raise RowNotFound("There is no run of this id.")
             folders = tx.run("run_folders", run_id=run_id)

@@ -2,6 +2,7 @@
 
 import json
 from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "REGISTRATIONS", [*registry.REGISTRATIONS, OTHER])
 
 
-def ask(function: str, route: str, **parts: object) -> ApiResponse:
+def ask(function: str, route: str, **parts: Any) -> ApiResponse:
     """Send a request to a function, whether or not API Gateway has the route."""
     return call(import_module(f"handlers.{function}").handler, a_request(route, **parts))
 
@@ -46,7 +47,7 @@ def ask(function: str, route: str, **parts: object) -> ApiResponse:
     ],
 )
 def test_a_provider_that_this_release_cannot_sync_is_not_found(
-    api: Api, microsoft: object, sql: Sql, provider: str, function: str, route: str
+    microsoft: object, sql: Sql, provider: str, function: str, route: str
 ) -> None:
     body = {"connection": "x", "tenantId": OTHER.provider, "emailAddress": "a@example.org"}
 
@@ -75,7 +76,7 @@ def test_a_sign_in_ends_at_the_provider_at_which_it_began(
 def test_a_second_provider_is_connected_by_its_registration_alone(
     microsoft: Simulators, other: None, environment: pytest.MonkeyPatch, sql: Sql
 ) -> None:
-    def at_other(route: str, **parts: object) -> ApiResponse:
+    def at_other(route: str, **parts: Any) -> ApiResponse:
         return ask("connect", route.replace("microsoft", "other"), **parts)
 
     begun = SignIn(at_other, microsoft)

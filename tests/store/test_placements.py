@@ -72,7 +72,7 @@ def test_a_message_with_three_labels_is_one_row_in_three_folders(labels: Mirror)
     assert placed(labels) == ["F1", "all", "inbox"]
     assert labels.rows(ROWS) == [["m", "inbox", False]]
     counted = labels.folders.recount(labels.run)
-    assert sorted(each.count.stored for each in counted.values()) == [0, 1, 1, 1]
+    assert sorted(each.count.stored_total for each in counted.values()) == [0, 1, 1, 1]
 
 
 def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels: Mirror) -> None:

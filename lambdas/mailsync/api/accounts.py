@@ -117,7 +117,7 @@ def confirm_removal(account_id: AccountIdParameter) -> RemovalConfirmed:
     if removal is None:
         raise ApiError(_NOTHING_TO_CONFIRM)
     event = router.current_event
-    ids = {"account_id": account.id, "messages": removal.gone}
+    ids = {"account_id": account.id, "messages": removal.messages_reported_gone}
     write_audit_record(event, "removal_confirmed", account.user_id, **ids)
     return RemovalConfirmed(
         account_id=account.id,

@@ -192,7 +192,7 @@ class CheckStore:
         """
         with self._database.transaction() as tx:
             _demand(tx.run("release_check", **_fence(check)), check)
-            if tx.run_for_row_count("hand_over_run", run_id=check.run.run_id):
+            if tx.run_returning_row_count("hand_over_run", run_id=check.run.run_id):
                 return True
             return bool(
                 tx.run(
@@ -270,13 +270,13 @@ def _count(row: list[Any]) -> FolderCount:
     remote, remote_unread = row[-10], row[-9]
     stored, unread, offset, unread_offset, compared_at, quarantined = row[-6:]
     return FolderCount(
-        remote=remote,
-        stored=stored,
-        quarantined=quarantined,
+        remote_total=remote,
+        stored_total=stored,
+        quarantined_total=quarantined,
         remote_unread=remote_unread,
-        unread=unread,
-        offset=offset,
-        unread_offset=unread_offset,
+        stored_unread=unread,
+        remote_total_error=offset,
+        remote_unread_error=unread_offset,
         compared_at=compared_at,
     )
 

@@ -251,13 +251,13 @@ class Transaction:
             raise to_product_error(error, statement) from None
         return rows or []
 
-    def run_for_records(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    def run_returning_dicts(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run the statement with this name and return its rows as dictionaries by column name."""
         found = self.run(statement, **parameters)
         names = [column["name"] for column in self._connection.columns or ()]
         return [dict(zip(names, row, strict=True)) for row in found]
 
-    def run_for_row_count(self, statement: str, **parameters: Any) -> int:
+    def run_returning_row_count(self, statement: str, **parameters: Any) -> int:
         """Run the statement with this name and return the number of rows that it wrote."""
         self.run(statement, **parameters)
         return int(self._connection.row_count)

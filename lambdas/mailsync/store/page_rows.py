@@ -129,7 +129,7 @@ def end_locked_placements(
     """
     if not locked:
         return 0
-    return tx.run_for_row_count(
+    return tx.run_returning_row_count(
         "end_placements",
         email_ids=rows.to_jsonb([email_id for (email_id,) in locked]),
         folder_ids=None if folder_ids is None else rows.to_jsonb(list(folder_ids)),

@@ -54,7 +54,7 @@ class BatchReport:
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
             requests=sum(each.requests for each in idle),
-            statements=sum(each.statements for each in idle),
+            statements=sum(each.database_round_trips for each in idle),
             seconds=round(sum(each.seconds for each in idle), 3),
         )
 

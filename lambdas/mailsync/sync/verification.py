@@ -34,15 +34,15 @@ class Verification:
     folder_ids_to_compare: folders whose ids must be compared.
     failed_folders: number of folders that could not be synced.
     has_new_folders: folders appeared since the tree was read, and must be synced first.
-    unverified: number of folders that still differ after the last repair round.
-    message: sentence about the unverified folders.
+    unverified_folders: number of folders that still differ after the last repair round.
+    differences_message: sentence about the unverified folders.
     """
 
     folder_ids_to_compare: tuple[FolderId, ...] = ()
     failed_folders: int = 0
     has_new_folders: bool = False
-    unverified: int = 0
-    message: str = ""
+    unverified_folders: int = 0
+    differences_message: str = ""
 
     def to_state(self) -> dict[str, Any]:
         """Return the output of the workflow's state: ids and counts only."""
@@ -51,8 +51,8 @@ class Verification:
             "differing": len(self.folder_ids_to_compare),
             "failedFolders": self.failed_folders,
             "hasNewFolders": self.has_new_folders,
-            "unverified": self.unverified,
-            "message": self.message,
+            "unverified": self.unverified_folders,
+            "message": self.differences_message,
         }
 
     @property
@@ -61,7 +61,7 @@ class Verification:
             self.folder_ids_to_compare
             or self.failed_folders
             or self.has_new_folders
-            or self.unverified
+            or self.unverified_folders
         )
 
 
@@ -80,7 +80,7 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     _fail_unread(mailbox, known, listing)
     retry_quarantined(mailbox, remaining_s)
     verify_removed(mailbox, remaining_s)
-    mailbox.folders.drop_gone(run, listing.gone)
+    mailbox.folders.drop_gone(run, listing.gone_folder_ids)
     delete_mail_of_unselected_folders(mailbox)
     counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed(run)
     steady = frozenset(
@@ -131,8 +131,8 @@ def _classify(
         count_metric(DIFFERENCES_LEFT, len(mismatched))
     return Verification(
         failed_folders=failed,
-        unverified=len(mismatched),
-        message=_sentence(counted[each] for each in mismatched),
+        unverified_folders=len(mismatched),
+        differences_message=_sentence(counted[each] for each in mismatched),
     )
 
 
@@ -167,7 +167,8 @@ def _with_offsets(
     explained = {
         each
         for each, folder in off.items()
-        if folder.listed and (each in offsets or folder.listed[0] == folder.count.remote)
+        if folder.listed_counts
+        and (each in offsets or folder.listed_counts[0] == folder.count.remote_total)
     }
     return (equal & counted.keys()) - (off.keys() - explained)
 
@@ -176,7 +177,10 @@ def _is_miscounted(folder: CountedFolder) -> bool:
     """Return whether the rows equal the provider's list, as far as the list is known to be
     complete."""
     count = folder.count
-    return folder.listed is None or folder.listed[0] == count.stored + count.quarantined
+    return (
+        folder.listed_counts is None
+        or folder.listed_counts[0] == count.stored_total + count.quarantined_total
+    )
 
 
 def _due(counted: CountedFolders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:

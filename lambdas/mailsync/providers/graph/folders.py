@@ -134,8 +134,8 @@ class _Tree:
         return FolderListing(
             folders=tuple(self._folders(roles)),
             is_whole=not self._left_out,
-            gone=frozenset(self._gone),
-            omitted=frozenset(self._omitted),
+            gone_folder_ids=frozenset(self._gone),
+            omitted_folder_ids=frozenset(self._omitted),
             failures=self._failures,
         )
 
