@@ -1,5 +1,5 @@
-"""Routes that connect a mailbox: its owner signs in, or an administrator of the application asks for
-a mailbox of an organisation.
+"""Routes that connect a mailbox: its owner signs in, or an administrator of the application
+requests a mailbox of an organisation.
 
 These routes validate their few fields without pydantic, so that the function starts faster.
 """
