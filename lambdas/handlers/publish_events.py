@@ -23,11 +23,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
     result = publish_outbox(outbox, EventBus(load_settings().event_bus_name))
     deleted = outbox.delete_published(days=RETENTION_DAYS, limit=MAX_EVENTS_DELETED_PER_INVOCATION)
-    logger.info(
-        "events_published", published=result.published_events, refused=result.refused_events
-    )
-    return {
-        "published": result.published_events,
-        "refused": result.refused_events,
-        "forgotten": deleted,
-    }
+    counts = {"published": result.published_events, "refused": result.refused_events}
+    logger.info("events_published", **counts)
+    return {**counts, "forgotten": deleted}
