@@ -19,7 +19,7 @@ from mailsync.store.account_store import FolderChoice, FoundDifference
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.history_store import RunFolderRow
 from mailsync.store.outbox_store import OutboxEvent
-from mailsync.store.statements import statements
+from mailsync.store.statements import read_statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
 MAX_CONNECTIONS = 4
@@ -35,7 +35,7 @@ class ReadOnlyDatabase(Database):
     """Runs the product's and the dashboard's SQL statements in transactions that cannot write."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, {**statements(), **statements(SQL_FILE)})
+        super().__init__(settings, {**read_statements(), **read_statements(SQL_FILE)})
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

@@ -14,7 +14,7 @@ from mailsync.store import page_rows, placement_store
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.migrate import contract
+from mailsync.store.migrate import drop_what_previous_release_needed
 from mailsync.store.placement_store import PlacementStore
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
@@ -237,12 +237,12 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
         mirror.rows(statement)
 
     with pytest.raises(SchemaOutdated, match="1 accounts have messages without placements"):
-        contract(settings)
+        drop_what_previous_release_needed(settings)
     assert mirror.one(TRIGGERS) == [1]
 
     assert list(PlacementStore(mirror.database).fill_all()) == [mirror.run.account_id]
     for _ in range(2):
-        contract(settings)
+        drop_what_previous_release_needed(settings)
     assert mirror.one(TRIGGERS) == [0]
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     mirror.apply(mirror.first, Upsert(a_message("later")))

@@ -18,7 +18,7 @@ MAX_ENTRIES_PER_CALL = 10
 MAX_PUT_EVENTS_CALLS = 100
 """Calls in one invocation; the next invocation publishes the rest."""
 RETENTION_DAYS = 30
-MAX_EVENTS_DELETED_PER_INVOCATION = 1000
+MAX_EVENTS_DELETED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)

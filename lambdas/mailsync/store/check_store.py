@@ -47,7 +47,7 @@ from mailsync.store.run_outcome import fail_run
 
 CHECK_LEASE_S = 60
 """Longer than a check lasts, and expired before Lambda retries an invocation that died."""
-CHECK_TRIGGER = "schedule"
+RUN_TRIGGER_OF_CHECKS = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class CheckStore:
                     run_id=check.run.run_id,
                     sync_type=SyncType.AUTO,
                     folder_ids=None,
-                    trigger=CHECK_TRIGGER,
+                    trigger=RUN_TRIGGER_OF_CHECKS,
                     idempotency_key=None,
                 )
             )
@@ -259,7 +259,7 @@ def _open_run(tx: Transaction, check: Check) -> bool:
             run_id=check.run.run_id,
             account_id=check.run.account_id,
             sync_type=SyncType.AUTO,
-            trigger=CHECK_TRIGGER,
+            trigger=RUN_TRIGGER_OF_CHECKS,
             began_at=check.began_at,
         )
     )

@@ -119,7 +119,7 @@ def sync_folders(mailbox: Mailbox, seen: MailboxSnapshot | None = None) -> tuple
     seen: snapshot that was read under the same lease, not read again. None: read the mailbox now.
     """
     run = mailbox.run
-    asked, rounds = mailbox.runs.run_settings(run)
+    asked, rounds = mailbox.runs.run_details(run)
     if seen is None:
         seen = _snapshot(mailbox, asked.sync_type)
     listing = mirror_folders(mailbox, seen.reading, seen.listing)

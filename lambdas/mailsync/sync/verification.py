@@ -14,7 +14,7 @@ from mailsync.decisions.verify import (
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import DIFFERENCES_FOUND, DIFFERENCES_LEFT, count_metric
+from mailsync.metrics import FOLDERS_FOUND_DIFFERENT, FOLDERS_LEFT_DIFFERENT, count_metric
 from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingDepth
 from mailsync.store.folder_store import CountedFolder
 from mailsync.sync.folder_tree import delete_mail_of_unselected_folders, mirror_folders
@@ -82,7 +82,7 @@ def recalculate_counts(mailbox: Mailbox, remaining_s: Callable[[], float]) -> Ve
     verify_removed(mailbox, remaining_s)
     mailbox.folders.drop_gone(run, listing.gone_folder_ids)
     delete_mail_of_unselected_folders(mailbox)
-    counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed(run)
+    counted, failed = mailbox.folders.recount(run), mailbox.run_folders.failed_folder_ids(run)
     steady = frozenset(
         each.ref.id
         for each in known
@@ -97,7 +97,9 @@ def _fail_unread(mailbox: Mailbox, known: Iterable[StoredFolder], listing: Folde
     """Mark folders as failed that the provider did not list completely; the others continue."""
     for folder in known:
         if folder.selected and (sentence := listing.failures.get(folder.ref.remote_id)):
-            mailbox.run_folders.fail(mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence)
+            mailbox.run_folders.fail_folder(
+                mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence
+            )
 
 
 def _classify(
@@ -106,7 +108,7 @@ def _classify(
     """Decide what is left to do. `steady` folders have the same provider counts as at the last
     reading."""
     run = mailbox.run
-    _, rounds = mailbox.runs.run_settings(run)
+    _, rounds = mailbox.runs.run_details(run)
     may_repair = rounds < MAX_REPAIR_ROUNDS
     new = [each for each, folder in counted.items() if not folder.is_synced]
     if new and may_repair:
@@ -125,10 +127,10 @@ def _classify(
     if may_repair and (mismatched or due):
         mailbox.run_folders.count_repair_round(run)
         if mismatched:
-            count_metric(DIFFERENCES_FOUND, len(mismatched))
+            count_metric(FOLDERS_FOUND_DIFFERENT, len(mismatched))
         return Verification(mismatched + due, failed)
     if mismatched:
-        count_metric(DIFFERENCES_LEFT, len(mismatched))
+        count_metric(FOLDERS_LEFT_DIFFERENT, len(mismatched))
     return Verification(
         failed_folders=failed,
         unverified_folders=len(mismatched),
