@@ -66,7 +66,9 @@ WRITES: dict[str, Write] = {
     "RemovalStore.mark_removed": lambda m, run: m.removals.mark_removed(run, m.first, [SHOWN]),
     "RemovalStore.confirm_gone": lambda m, run: m.removals.confirm_gone(run, [HIDDEN], 0.0),
     "RunFolderStore.begin_folder": lambda m, run: m.run_folders.begin_folder(run, m.first),
-    "RunFolderStore.fail_folder": lambda m, run: m.run_folders.fail_folder(run, m.first, "X", "It is so."),
+    "RunFolderStore.fail_folder": lambda m, run: m.run_folders.fail_folder(
+        run, m.first, "X", "It is so."
+    ),
     "RunFolderStore.count_repair_round": lambda m, run: m.run_folders.count_repair_round(run),
 }
 
