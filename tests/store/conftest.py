@@ -32,7 +32,6 @@ from tests.support.builders import (
     connect_account,
 )
 
-
 NO_FOLDER = FolderId(0)
 
 
