@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -64,10 +65,8 @@ def test_ten_ticks_at_once_never_claim_a_mailbox_twice_and_forget_none(
     """A tick that meets others finds less; what they left is the next one's."""
 
     def tick(_: int) -> list[AccountId]:
-        database = Database(settings)
-        claimed = [each for _ in range(6) for each in QueueStore(database).claim_due(100, 600)]
-        database.close()
-        return claimed
+        with closing(Database(settings)) as database:
+            return [each for _ in range(6) for each in QueueStore(database).claim_due(100, 600)]
 
     with ThreadPoolExecutor(10) as pool:
         claimed = Counter(each for found in pool.map(tick, range(10)) for each in found)

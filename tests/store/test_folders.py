@@ -15,6 +15,7 @@ from mailsync.decisions.verify import (
 )
 from mailsync.errors import FolderGone
 from mailsync.model import (
+    FeedPosition,
     IdListing,
     RemoteEntry,
     RemoteId,
@@ -158,13 +159,6 @@ def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
         assert mirror.folders.recount(mirror.run)[mirror.second].count.offset == 0
 
 
-def test_a_full_sync_is_no_comparison_of_its_run(mirror: Mirror) -> None:
-    mirror.fill(mirror.first, 3)
-
-    assert count_of(mirror).compared_at is not None
-    assert mirror.first not in mirror.folders.ids_of_verified_folders(mirror.run)
-
-
 def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirror) -> None:
     entries = tuple(RemoteEntry(RemoteId(each), each == "m1") for each in ("m1", "m2", "m3"))
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):
@@ -216,6 +210,7 @@ def test_a_full_sync_is_a_comparison_unless_one_is_demanded_since(mirror: Mirror
     mirror.fill(mirror.first, 1)
     compared_at = count_of(mirror).compared_at
     assert compared_at is not None
+    assert mirror.folders.ids_of_verified_folders(mirror.run) == frozenset(), "not in its run"
 
     mirror.folders.restart_full_sync(mirror.run, mirror.first)
     mirror.apply(mirror.first, Upsert(a_message("F1-0000")))
@@ -240,13 +235,8 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
     mirror.folders.restart_full_sync(mirror.run, mirror.first, fallback=2)
-    begun = mirror.folder(mirror.first).position
-    assert (begun.cursor, begun.generation, begun.full_sync_running, begun.fallback) == (
-        None,
-        2,
-        True,
-        2,
-    )
+    begun = FeedPosition(None, 2, full_sync_running=True, fallback=2)
+    assert mirror.folder(mirror.first).position == begun
 
     mirror.apply(mirror.first)
     mirror.folders.restart_full_sync(mirror.run, mirror.first)

@@ -1,6 +1,7 @@
 """What notifications mean for the next sync of a mailbox: earlier, never instead."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -80,16 +81,14 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
     run: RunRef, push: PushStore, database: Database, settings: Settings
 ) -> None:
     """Whoever disconnects holds the account first; to hold its subscription first is a deadlock."""
-    other = Database(settings)
     notification = Notification(REMOTE_ID, SECRET, NotificationKind.SUBSCRIPTION_REMOVED)
-    with ThreadPoolExecutor(1) as provider:
+    with closing(Database(settings)) as other, ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
             said = provider.submit(PushStore(other).save_notifications, [notification])
             assert wait([said], timeout=0.5).done == set()
             tx.run("forget_subscription", account_id=run.account_id)
         said.result(timeout=10)
-    other.close()
 
 
 def claim_due(push: PushStore, database: Database) -> SubscriptionClaim | None:

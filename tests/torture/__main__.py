@@ -69,10 +69,10 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
             print(f"{scenario} sync, the {dies} dies: {len(chosen)} of {points.moments} moments")
             for trial in points.trials(chosen):
                 tried += 1
-                progress.report(f"moment {trial.point.moment} of {points.moments}")
+                progress.report(f"moment {trial.moment} of {points.moments}")
                 if trial.wrong:
                     wrong += 1
-                    _show(f"--histories 0 --first-syncs 0 {trial.point}", trial.wrong)
+                    _show(f"--histories 0 --first-syncs 0 {trial}", trial.wrong)
     return tried, wrong
 
 
