@@ -26,10 +26,6 @@ def names_of(world: World, *names: str) -> list[str]:
     return [each.id for each in world.remote.folders.all() if each.display_name in names]
 
 
-def requests_of(world: World) -> list[str]:
-    return [each.path for each in world.simulators.service.log.records()]
-
-
 @pytest.mark.parametrize(
     ("lists", "lie"),
     [
@@ -74,7 +70,8 @@ def test_a_folder_that_seems_gone_comes_back_as_it_was(synced: World) -> None:
     synced.simulators.service.log.clear()
     assert synced.mirrors()
     assert numbers(synced) == before
-    assert not [path for path in requests_of(synced) if "/me/messages/" in path]
+    asked = synced.simulators.service.log.records()
+    assert not [each for each in asked if "/me/messages/" in each.path]
 
 
 @pytest.mark.parametrize("role", ["inbox", "deleteditems"])
