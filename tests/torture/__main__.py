@@ -12,7 +12,7 @@ from pathlib import Path
 
 from localdev.engine.postgres import Postgres
 from tests.torture.crash_points import DEATHS, CrashPoints
-from tests.torture.first_syncs import FirstSyncs
+from tests.torture.first_syncs import MESSAGES, FirstSyncs
 from tests.torture.histories import falsified, stages
 from tests.torture.scenarios import SCENARIOS
 from tests.torture.world import World
@@ -90,7 +90,7 @@ def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
         return 0
     failed = 0
     progress = Progress()
-    with FirstSyncs(world) as syncs:
+    with FirstSyncs(world, MESSAGES) as syncs:
         print(f"first syncs under faults: {options.first_syncs}", flush=True)
         for trial in syncs.under_faults(options.first_syncs, seed=options.seed):
             progress.report(str(trial))

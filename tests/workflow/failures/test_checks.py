@@ -20,10 +20,6 @@ from tests.workflow.failures.world import World
 
 RUNS = "SELECT status, error, trigger, execution_arn FROM mailsync.sync_runs ORDER BY created_at"
 ACCOUNT = "SELECT sync_status, status, lease_owner FROM mailsync.email_accounts"
-AGED = (
-    "UPDATE mailsync.email_accounts SET last_sync_at = last_sync_at - interval '1 hour',"
-    " verified_at = verified_at - interval '1 hour', next_sync_at = now()"
-)
 STAMPS = (
     "SELECT last_sync_at > now() - interval '1 minute', verified_at > now() - interval '1 minute',"
     " next_sync_at > now() + interval '4 minutes' FROM mailsync.email_accounts"
@@ -39,7 +35,7 @@ ARN = "an-execution"
 @pytest.fixture
 def synced(synced: World) -> World:
     """A mailbox that is mirrored and proven, an hour ago; it is due."""
-    synced.rows(AGED)
+    synced.let_time_pass(1)
     return synced
 
 
@@ -57,7 +53,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
     synced: World,
 ) -> None:
     synced.check()  # the first one of a function reads the data key as well
-    synced.rows(AGED)
+    synced.let_time_pass(0.5)
     events = synced.rows(EVENTS)
     log = synced.simulators.service.log
     log.clear()
