@@ -97,14 +97,13 @@ def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
     waiting = [AccountId(each) for (each,) in rows(database, ACTIVE)]
     ticks = []
     while waiting:
-        claimed = list(
-            QueueStore(database).claim_due(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
+        claimed = QueueStore(database).claim_due(
+            MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S
         )
-        left = set(waiting)
-        first_time = [each for each in claimed if each in left]
-        assert first_time == waiting[: len(first_time)] == claimed[: len(first_time)]
-        waiting = waiting[len(first_time) :]
-        ticks.append(len(first_time))
+        number = len({*claimed} & {*waiting})
+        assert list(claimed[:number]) == waiting[:number]
+        waiting = waiting[number:]
+        ticks.append(number)
         rows(database, DUE_AGAIN.format(ids=",".join(claimed[::7])))
 
     assert ticks == [3000, 3000, 3000, 800]
