@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from mailsync.store.migrate import migrate
 from mailsync.store.run_store import RunStore
 from tests.support.builders import connect_account
 from tests.support.databases import Databases
+from tests.support.emf import Counted, Emitted, counting, emitted
 
 # Whatever the developer's shell has set must not reach the tests.
 SETTINGS = ("AWS_", "APP_INBOX_", "CA_BUNDLE", "DATABASE_", "GRAPH_", "MICROSOFT_", "MIGRATION_")
@@ -131,3 +132,15 @@ def runs(database: Database) -> RunStore:
 @pytest.fixture
 def account_id(database: Database) -> AccountId:
     return connect_account(database, "ann")
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Counted:
+    @contextmanager
+    def counted() -> Iterator[Emitted]:
+        found: Emitted = {}
+        with counting(monkeypatch):
+            yield found
+        found |= emitted(capsys.readouterr().out)
+
+    return counted

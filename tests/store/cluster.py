@@ -1,6 +1,5 @@
 """A Postgres cluster that no migration has seen, with passwords: as one gets it from a provider."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from tests.conftest import UNSAFE_BUT_QUICK
+from tests.store.pooler import find_free_port
 
 PASSWORD = "secret of the test"
 _HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
@@ -53,9 +53,7 @@ class Cluster:
 
 @contextmanager
 def cluster_in(folder: Path) -> Iterator[Cluster]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_free_port()
     with Postgres(folder, tcp_port=port, settings=UNSAFE_BUT_QUICK) as server:
         (server.cluster_folder / "pg_hba.conf").write_text(_HBA)
         server.restart()

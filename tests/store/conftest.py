@@ -6,25 +6,43 @@ from typing import Any
 import pytest
 
 from localdev.engine.postgres import Postgres
-from mailsync.model import AccountId, FolderId, RunRef, StoredFolder, Upsert, WrittenRowCounts
+from mailsync.model import (
+    AccountId,
+    FolderId,
+    RemoteFolder,
+    RunRef,
+    StoredFolder,
+    Upsert,
+    WrittenRowCounts,
+)
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
+from mailsync.store.folder_store import FolderStore
 from mailsync.store.stores import Stores
 from tests.conftest import TEMPLATE
 from tests.store.cluster import Cluster, cluster_in
 from tests.store.reader import LOGIN, Reader
 from tests.store.rows import let_time_pass, one, rows
-from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, begin_run
+from tests.support.builders import (
+    a_message,
+    a_page,
+    a_page_write,
+    a_remote_folder,
+    begin_run,
+    connect_account,
+)
+
+NO_FOLDER = FolderId(0)
 
 
 @dataclass(frozen=True)
 class Mirror(Stores):
-    """What is stored of a mailbox with the folders `first` and `second`, under a run's lease."""
+    """What is stored of a mailbox under a run's lease; `first` and `second` are its folders."""
 
     database: Database
     run: RunRef
     first: FolderId
-    second: FolderId
+    second: FolderId = NO_FOLDER
 
     def folder(self, folder_id: FolderId) -> StoredFolder:
         return self.folders.folder(self.run.account_id, folder_id)
@@ -33,10 +51,8 @@ class Mirror(Stores):
         """Store a page of changes behind the last one; by default nothing is left behind it."""
         folder = self.folder(folder_id)
         cursor = folder.position.cursor
-        page = a_page(
-            *changes, next_cursor=f"{(cursor.data if cursor else b'').decode()}+", **fields
-        )
-        return self.mail.apply_page(self.run, a_page_write(folder, page))
+        fields.setdefault("next_cursor", f"{(cursor.data if cursor else b'').decode()}+")
+        return self.mail.apply_page(self.run, a_page_write(folder, a_page(*changes, **fields)))
 
     def fill(self, folder_id: FolderId, number: int) -> list[str]:
         """Store so many messages in a folder that was never read; return their ids."""
@@ -55,6 +71,19 @@ class Mirror(Stores):
         let_time_pass(self.database, hours)
 
 
+def mirror_of(database: Database, run: RunRef, *folders: RemoteFolder) -> Mirror:
+    """One or two folders whose full sync has not begun."""
+    store = FolderStore(database)
+    store.save(run, folders, [])
+    return Mirror(database, run, *(each.ref.id for each in store.folders(run.account_id)))
+
+
+def connect_mirror(database: Database, who: str, *folders: RemoteFolder) -> Mirror:
+    """Connect an account of that user, and begin a run of that name."""
+    run = begin_run(database, connect_account(database, who), who, who)
+    return mirror_of(database, run, *folders)
+
+
 @pytest.fixture
 def run(database: Database, account_id: AccountId) -> RunRef:
     """A run that holds the lease."""
@@ -63,10 +92,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
 
 @pytest.fixture
 def mirror(database: Database, run: RunRef) -> Mirror:
-    """The full sync of neither folder has begun."""
-    folders = Mirror(database, run, FolderId(0), FolderId(0)).folders
-    folders.save(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
-    return Mirror(database, run, *(each.ref.id for each in folders.folders(run.account_id)))
+    return mirror_of(database, run, a_remote_folder("F1"), a_remote_folder("F2"))
 
 
 @pytest.fixture(scope="module")

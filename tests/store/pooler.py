@@ -48,18 +48,9 @@ def pooled(
     url = urlsplit(database_url)
     login = url.username
     socket_folder = Path(parse_qs(url.query)["host"][0])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = folder / "pgbouncer.ini"
-    text = SETTINGS.format(
-        socket_folder=socket_folder,
-        port=port,
-        pool_size=pool_size,
-        login=login,
-        more="\n".join(settings),
-    )
-    config.write_text(text)
+    values = {"login": login, "socket_folder": socket_folder, "more": "\n".join(settings)}
+    config, port = folder / "pgbouncer.ini", find_free_port()
+    config.write_text(SETTINGS.format(port=port, pool_size=pool_size, **values))
     # The socket's folder is open to the server's own user alone; PgBouncer refuses to be root.
     owner = socket_folder.stat()
     is_root = os.geteuid() == 0
@@ -77,6 +68,12 @@ def pooled(
     finally:
         process.terminate()
         process.wait(10)
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

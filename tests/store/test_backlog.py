@@ -10,7 +10,7 @@ from mailsync.store.queue_store import QueueStore
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one, rows
 from tests.support.builders import begin_run, complete_verified, connect_account
-from tests.support.emf import counting, emitted
+from tests.support.emf import Counted
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
 OVERDUE = (
@@ -90,32 +90,24 @@ def test_the_oldest_event_that_waits_is_told_and_published_ones_are_not(
 
 
 def test_a_run_is_completed_and_counted_once_though_it_is_asked_twice(
-    runs: RunStore,
-    run: RunRef,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    runs: RunStore, run: RunRef, database: Database, counted: Counted
 ) -> None:
     """A function may die between its commit and its answer."""
-    with counting(monkeypatch):
+    with counted() as metrics:
         complete_verified(database, run)
         assert runs.complete(run)
 
-    assert emitted(capsys.readouterr().out) == {("RunsCompleted",): 1}
+    assert metrics == {("RunsCompleted",): 1}
     assert rows(database, "SELECT type FROM mailsync.outbox") == [["sync.completed"]]
 
 
 def test_a_run_that_lost_its_lease_to_another_is_counted_by_that_name(
-    runs: RunStore,
-    run: RunRef,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    runs: RunStore, run: RunRef, database: Database, counted: Counted
 ) -> None:
     one(database, EXPIRE)
-    with counting(monkeypatch):
+    with counted() as metrics:
         begin_run(database, run.account_id, "run-2", "arn-2")
         with pytest.raises(LeaseLost):
             runs.complete(run)
 
-    assert emitted(capsys.readouterr().out) == {("RunsFailed", "LeaseLost"): 1}
+    assert metrics == {("RunsFailed", "LeaseLost"): 1}

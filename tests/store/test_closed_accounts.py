@@ -3,8 +3,6 @@
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from mailsync.model import AccountId, Credentials, RunRef
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -13,7 +11,7 @@ from mailsync.store.migrate import migrate, read_migrations
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one, rows
 from tests.support.builders import begin_run
-from tests.support.emf import counting, emitted
+from tests.support.emf import Counted
 
 CLOSED_BEFORE = """
 WITH account AS (
@@ -49,21 +47,16 @@ def test_each_account_that_the_version_before_closed_is_tried_again_within_the_h
 
 
 def test_accounts_that_are_closed_are_counted_once_each(
-    database: Database,
-    runs: RunStore,
-    run: RunRef,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    database: Database, runs: RunStore, run: RunRef, counted: Counted
 ) -> None:
     account_id = run.account_id
-    with counting(monkeypatch):
+    with counted() as metrics:
         runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
         runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
         again = begin_run(database, account_id, "again", "arn-2")
         runs.fail(account_id, again.run_id, "arn-2", "AccessRevoked", "Sign in again.")
 
-    counted = emitted(capsys.readouterr().out)
-    assert counted == {("AccountsClosed",): 1, ("RunsFailed", "AccessRevoked"): 2}
+    assert metrics == {("AccountsClosed",): 1, ("RunsFailed", "AccessRevoked"): 2}
 
 
 def test_a_closed_account_is_queued_until_its_grant_has_ended(

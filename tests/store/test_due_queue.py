@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -64,10 +65,8 @@ def test_ten_ticks_at_once_never_claim_a_mailbox_twice_and_forget_none(
     """A tick that meets others finds less; what they left is the next one's."""
 
     def tick(_: int) -> list[AccountId]:
-        database = Database(settings)
-        claimed = [each for _ in range(6) for each in QueueStore(database).claim_due(100, 600)]
-        database.close()
-        return claimed
+        with closing(Database(settings)) as database:
+            return [each for _ in range(6) for each in QueueStore(database).claim_due(100, 600)]
 
     with ThreadPoolExecutor(10) as pool:
         claimed = Counter(each for found in pool.map(tick, range(10)) for each in found)
@@ -98,14 +97,13 @@ def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
     waiting = [AccountId(each) for (each,) in rows(database, ACTIVE)]
     ticks = []
     while waiting:
-        claimed = list(
-            QueueStore(database).claim_due(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S)
+        claimed = QueueStore(database).claim_due(
+            MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_CLAIM_LIFETIME_S
         )
-        left = set(waiting)
-        first_time = [each for each in claimed if each in left]
-        assert first_time == waiting[: len(first_time)] == claimed[: len(first_time)]
-        waiting = waiting[len(first_time) :]
-        ticks.append(len(first_time))
+        number = len({*claimed} & {*waiting})
+        assert list(claimed[:number]) == waiting[:number]
+        waiting = waiting[number:]
+        ticks.append(number)
         rows(database, DUE_AGAIN.format(ids=",".join(claimed[::7])))
 
     assert ticks == [3000, 3000, 3000, 800]

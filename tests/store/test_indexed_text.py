@@ -22,12 +22,10 @@ from mailsync.model import (
 )
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.folder_store import FolderStore
-from mailsync.store.mail_store import MailStore
 from mailsync.store.run_store import RunStore
-from tests.store.conftest import Mirror
+from tests.store.conftest import Mirror, mirror_of
 from tests.store.rows import one, rows
-from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder, begin_run
+from tests.support.builders import a_message, a_remote_folder, begin_run
 
 IN_A_BTREE = """
 SELECT DISTINCT c.relname || '.' || a.attname
@@ -89,21 +87,19 @@ def test_every_text_in_a_btree_has_a_limit(database: Database) -> None:
 
 
 def test_at_its_limit_each_is_stored(database: Database) -> None:
-    run, folders = a_run_of_the_longest_names(database), FolderStore(database)
-    folders.save(run, [a_remote_folder(MAX_ID)], [])
-    (folder,) = folders.folders(run.account_id)
-    page = a_page(
+    run = a_run_of_the_longest_names(database)
+    mirror = mirror_of(database, run, a_remote_folder(MAX_ID))
+
+    counts = mirror.apply(
+        mirror.first,
         Upsert(a_message(MAX_ID, folder=MAX_ID)),
         UnreadableMessage(RemoteId(MAX_ID[::-1]), "malformed", ""),
     )
-
-    counts = MailStore(database).apply_page(run, a_page_write(folder, page))
     left = [ListingContradiction(RemoteId(MAX_ID), ListingContradictionKind.MISSING)]
-    folders.mark_compared(run, folder.ref.id, IdListing(()), left)
-    rows(
-        database,
+    mirror.folders.mark_compared(run, mirror.first, IdListing(()), left)
+    mirror.rows(
         "INSERT INTO mailsync.provider_subscriptions (account_id, remote_id, secret_hash,"
-        f" callback_url) VALUES ('{run.account_id}', '{MAX_ID}', '', '')",
+        f" callback_url) VALUES ('{run.account_id}', '{MAX_ID}', '', '')"
     )
 
     assert counts == WrittenRowCounts(inserted=1, quarantined=1)

@@ -1,6 +1,7 @@
 """One execution per mailbox; a dead one never blocks the next, a late one never writes."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 
 import pytest
 
@@ -29,11 +30,8 @@ def test_of_many_executions_exactly_one_gets_the_lease(
     settings: Settings, account_id: AccountId
 ) -> None:
     def contend(number: int) -> int | None:
-        database = Database(settings)
-        try:
+        with closing(Database(settings)) as database:
             return begin(database, account_id, f"run-{number}")
-        finally:
-            database.close()
 
     with ThreadPoolExecutor(8) as pool:
         epochs = list(pool.map(contend, range(24)))
@@ -65,10 +63,9 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
 ) -> None:
     """Else the second would start a run if the one that the first has joined ends between them."""
     runs.enqueue(account_id, RunId("a"), MANUAL, "api")
-    other = Database(settings)
     named = {"account_id": account_id, "key": "key-1"}
 
-    with ThreadPoolExecutor(1) as second:
+    with closing(Database(settings)) as other, ThreadPoolExecutor(1) as second:
         with database.transaction() as tx:
             tx.run("lock_key", **named)
             tx.run("keep_joined_key", **named, run_id="a", sync_type="full", folder_ids=None)
@@ -79,7 +76,6 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
             assert wait([asked], timeout=0.5).done == set()
         answer = asked.result(timeout=10)
 
-    other.close()
     assert (answer.id, answer.first_scope) == ("a", SyncScope(SyncType.FULL))
 
 

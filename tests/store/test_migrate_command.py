@@ -1,13 +1,10 @@
 """`make migrate`: what it did or would do, and in one sentence why it could not."""
 
 import os
-import socket
-import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -16,6 +13,7 @@ from mailsync import migrate as command
 from mailsync.settings import load_settings
 from mailsync.store.migrate import read_migrations
 from tests.store.cluster import PASSWORD, Cluster
+from tests.store.servers import a_server_that_says
 from tests.support.paths import ROOT
 
 EVERY = ", ".join(each.version for each in read_migrations())
@@ -118,18 +116,8 @@ def test_what_stands_in_the_way_is_said_in_one_sentence(
 def an_impostor(folder: Path) -> Iterator[str]:
     """A server that offers TLS under a certificate which nobody has vouched for."""
     tls, _ = server_tls(folder)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=_answer, args=(listener, tls), daemon=True).start()
-        yield f"postgresql://me:secret@0.0.0.0:{listener.getsockname()[1]}/mine"
-
-
-def _answer(listener: socket.socket, tls: ssl.SSLContext) -> None:
-    accepted, _ = listener.accept()
-    with accepted:
-        accepted.recv(8)
-        accepted.sendall(b"S")
-        with suppress(OSError):
-            tls.wrap_socket(accepted, server_side=True)
+    with a_server_that_says(b"S", tls) as port:
+        yield f"postgresql://me:secret@0.0.0.0:{port}/mine"
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(run: Ran, tmp_path: Path) -> None:

@@ -10,18 +10,9 @@ import pytest
 from mailsync.model import Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.folder_store import FolderStore
-from mailsync.store.mail_store import MailStore
+from tests.store.conftest import connect_mirror
 from tests.store.pooler import pooled
-from tests.store.rows import rows
-from tests.support.builders import (
-    a_message,
-    a_page,
-    a_page_write,
-    a_remote_folder,
-    begin_run,
-    connect_account,
-)
+from tests.support.builders import a_message, a_remote_folder
 
 CLIENTS = 8
 SERVER_CONNECTIONS = 2
@@ -38,16 +29,11 @@ def pooled_url(database_url: str, tmp_path: Path) -> Iterator[str]:
 def mirror_one_account(url: str, number: int) -> dict[str, str]:
     """Pages of one account, written and read back by one client."""
     with closing(Database(Settings({"DATABASE_URL": url}))) as database:
-        account_id = connect_account(database, f"user-{number}")
-        run = begin_run(database, account_id, f"run-{number}", f"arn-{number}")
-        mail, folders = MailStore(database), FolderStore(database)
-        folders.save(run, [a_remote_folder("F1")], [])
-        for page_number in range(PAGES):
-            message = a_message(f"m{page_number}", subject=f"{number}/{page_number}")
-            page = a_page(Upsert(message), next_cursor=f"c{page_number}", has_more=True)
-            (folder,) = folders.folders(account_id)
-            assert mail.apply_page(run, a_page_write(folder, page)) is not None
-        return dict(map(tuple, rows(database, SUBJECTS.format(account_id))))
+        mirror = connect_mirror(database, f"user-{number}", a_remote_folder())
+        for page in range(PAGES):
+            message = a_message(f"m{page}", subject=f"{number}/{page}")
+            assert mirror.apply(mirror.first, Upsert(message), has_more=True) is not None
+        return dict(map(tuple, mirror.rows(SUBJECTS.format(mirror.run.account_id))))
 
 
 def test_every_client_finds_exactly_what_it_wrote(pooled_url: str) -> None:

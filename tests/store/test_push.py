@@ -1,17 +1,18 @@
 """What notifications mean for the next sync of a mailbox: earlier, never instead."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from mailsync.decisions.due import ACTIVE_INTERVAL_S, PUSH_INTERVAL_S
-from mailsync.model import Notification, NotificationKind, Provider, RemoteId, RunRef, Subscription
+from mailsync.model import Notification, NotificationKind, RemoteId, RunRef, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.push_store import PushStore, SubscriptionClaim
 from tests.store.rows import one
-from tests.support.builders import begin_run, complete_verified
+from tests.support.builders import MICROSOFT, begin_run, complete_verified
 
 REMOTE_ID, SECRET = RemoteId("subscription-1"), "secret"
 CALLBACK_URL = "https://api.example.org/hook"
@@ -28,7 +29,7 @@ def push(database: Database, run: RunRef) -> PushStore:
     """Of a provider that notifies us of the mailbox; the last time was an hour ago."""
     store = PushStore(database)
     one(database, MIRRORED)
-    store.add_missing(Provider("microsoft"), CALLBACK_URL)
+    store.add_missing(MICROSOFT, CALLBACK_URL)
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
     claim = SubscriptionClaim(run.account_id, None, until)
@@ -44,12 +45,6 @@ def wait_after(run: RunRef, database: Database) -> float:
 
 def is_about(seconds: float, wanted_s: float) -> bool:
     return abs(seconds - wanted_s) <= wanted_s / 10 + 60
-
-
-def test_a_mailbox_with_push_is_still_asked_by_the_schedule(
-    run: RunRef, push: PushStore, database: Database
-) -> None:
-    assert is_about(wait_after(run, database), PUSH_INTERVAL_S)
 
 
 @pytest.mark.parametrize(
@@ -71,21 +66,14 @@ def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
 def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     run: RunRef, push: PushStore, database: Database
 ) -> None:
-    """The folder may have been asked already when the mail came."""
-    assert (
-        push.save_notifications([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)])
-        == 1
-    )
+    """The folder may have been asked already when the mail came; the run that follows settles it,
+    and the schedule goes on all the same."""
+    notification = Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)
+
+    assert push.save_notifications([notification]) == 1
 
     assert wait_after(run, database) <= 0
-
-
-def test_the_run_that_follows_settles_it(run: RunRef, push: PushStore, database: Database) -> None:
-    push.save_notifications([Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)])
-    complete_verified(database, run)
-
     following = begin_run(database, run.account_id, "run-2", "arn-2")
-
     assert is_about(wait_after(following, database), PUSH_INTERVAL_S)
 
 
@@ -93,46 +81,39 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
     run: RunRef, push: PushStore, database: Database, settings: Settings
 ) -> None:
     """Whoever disconnects holds the account first; to hold its subscription first is a deadlock."""
-    other = Database(settings)
     notification = Notification(REMOTE_ID, SECRET, NotificationKind.SUBSCRIPTION_REMOVED)
-    with ThreadPoolExecutor(1) as provider:
+    with closing(Database(settings)) as other, ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
             said = provider.submit(PushStore(other).save_notifications, [notification])
             assert wait([said], timeout=0.5).done == set()
             tx.run("forget_subscription", account_id=run.account_id)
         said.result(timeout=10)
-    other.close()
+
+
+def claim_due(push: PushStore, database: Database) -> SubscriptionClaim | None:
+    one(database, DUE)
+    return push.claim(MICROSOFT, CALLBACK_URL, 600)
 
 
 def test_of_many_ticks_at_once_one_renews(push: PushStore, database: Database) -> None:
-    one(database, DUE)
     one(database, IDLE)
 
-    claims = [push.claim(Provider("microsoft"), CALLBACK_URL, 600) for _ in range(3)]
+    claims = [claim_due(push, database)]
+    claims += (push.claim(MICROSOFT, CALLBACK_URL, 600) for _ in range(2))
 
     assert [each.remote_id if each else None for each in claims] == [REMOTE_ID, None, None]
 
 
-@pytest.fixture
-def claims(push: PushStore, database: Database) -> list[SubscriptionClaim]:
-    """The claim of a tick that takes too long, and that of the next one.
-
-    So it was when a notification had a subscription claimed twice; one would be forgotten.
-    """
-    one(database, IDLE)
-    claims = []
-    for _ in range(2):
-        one(database, DUE)
-        claims.append(push.claim(Provider("microsoft"), CALLBACK_URL, 600))
-    return [each for each in claims if each]
-
-
 def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
-    push: PushStore, claims: list[SubscriptionClaim], database: Database
+    push: PushStore, database: Database
 ) -> None:
-    late, current = claims
+    """So it was when a notification had a subscription claimed twice; one would be forgotten."""
+    one(database, IDLE)
+    late, current = (claim_due(push, database) for _ in range(2))
 
+    assert late
+    assert current
     assert not push.save_created(late, ANOTHER, SECRET)
     push.save_failure(late, "ProviderUnavailable")
     push.save_gone(late)

@@ -15,18 +15,9 @@ from mailsync.errors import StoreRejected
 from mailsync.model import Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
-from mailsync.store.folder_store import FolderStore
-from mailsync.store.mail_store import MailStore
+from tests.store.conftest import connect_mirror
 from tests.store.pooler import pooled
-from tests.store.rows import rows
-from tests.support.builders import (
-    a_message,
-    a_page,
-    a_page_write,
-    a_remote_folder,
-    begin_run,
-    connect_account,
-)
+from tests.support.builders import a_message, a_remote_folder
 
 LOGIN = "login_with_settings"
 NASTY = {
@@ -82,7 +73,7 @@ STORED = (
     " JOIN mailsync.email_bodies b ON b.email_id = m.id WHERE m.account_id = '{}'"
 )
 Alter = Callable[[str], None]
-_runs = count(1)
+_users = count(1)
 
 
 @pytest.fixture
@@ -132,18 +123,13 @@ def observed(url: str) -> dict[str, Any]:
 
 def stored(database: Database) -> dict[str, Any]:
     """What comes back of a message, of its folder's name and of its cursor."""
-    account_id, folders = connect_account(database, f"user-{next(_runs)}"), FolderStore(database)
-    run = begin_run(database, account_id, account_id)
-    folders.save(run, [a_remote_folder("F1", display_name=SENT["text"])], [])
-    (folder,) = folders.folders(account_id)
+    folder = a_remote_folder(display_name=SENT["text"])
+    mirror = connect_mirror(database, f"user-{next(_users)}", folder)
     message = a_message(subject=SENT["text"], received_at=SENT["moment"])
-    page = a_page(Upsert(message), next_cursor="\x00\\A'é")
-    counts = MailStore(database).apply_page(run, a_page_write(folder, page))
-    (known,) = folders.folders(account_id)
     return {
-        "counts": counts,
-        "cursor": known.position.cursor,
-        "rows": rows(database, STORED.format(account_id)),
+        "counts": mirror.apply(mirror.first, Upsert(message), next_cursor="\x00\\A'é"),
+        "cursor": mirror.folder(mirror.first).position.cursor,
+        "rows": mirror.rows(STORED.format(mirror.run.account_id)),
     }
 
 

@@ -1,11 +1,9 @@
 """A database that takes no writes or no connections for a while: the same process goes on after."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import Migration, migrate, require_usable
 from tests.conftest import UNSAFE_BUT_QUICK
 from tests.store.pooler import pooled
+from tests.store.servers import a_server_that_says
 
 LOGIN = "login_that_waits"
 KNOWN = {
@@ -180,25 +179,6 @@ def test_a_pooler_whose_sessions_are_all_taken_is_not_waited_for_long(
         assert write(database)
 
 
-@contextmanager
-def a_server_that_says(answer: bytes) -> Iterator[str]:
-    """Accepts one connection after the other, reads once, answers, and listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as kept:
-
-        def serve() -> None:
-            while True:
-                try:
-                    accepted = kept.enter_context(listener.accept()[0])
-                except OSError:
-                    return
-                accepted.recv(1024)
-                accepted.sendall(answer)
-
-        Thread(target=serve, daemon=True).start()
-        port = listener.getsockname()[1]
-        yield f"postgresql://me:hunter2@127.0.0.1:{port}/hunter2?connect_timeout=1"
-
-
 CLEARTEXT, GSS = (b"R" + (8).to_bytes(4) + method.to_bytes(4) for method in (3, 7))
 
 
@@ -216,9 +196,10 @@ def test_a_login_that_fails_is_named_without_a_word_of_the_url(
     answer: bytes, query: str, error: type[Exception], reason: str
 ) -> None:
     began = time.monotonic()
+    login = "postgresql://me:hunter2@127.0.0.1"
     with (
-        a_server_that_says(answer) as url,
-        opened(f"{url}{query}") as database,
+        a_server_that_says(answer) as port,
+        opened(f"{login}:{port}/hunter2?connect_timeout=1{query}") as database,
         pytest.raises(error, match=reason) as failed,
     ):
         write(database)

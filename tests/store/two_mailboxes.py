@@ -3,17 +3,8 @@
 from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
 from mailsync.model import IdListing, RemoteId, UnreadableMessage, Upsert
 from mailsync.store.connection import Database
-from mailsync.store.folder_store import FolderStore
-from mailsync.store.mail_store import MailStore
-from tests.store.rows import rows
-from tests.support.builders import (
-    a_message,
-    a_page,
-    a_page_write,
-    a_remote_folder,
-    begin_run,
-    connect_account,
-)
+from tests.store.conftest import connect_mirror
+from tests.support.builders import a_message, a_remote_folder
 
 USERS = ("ann", "bo")
 # Where each readable table says whose row it is.
@@ -36,18 +27,15 @@ def fill(database: Database) -> None:
 
 
 def _fill(database: Database, user: str) -> None:
-    account_id, folders = connect_account(database, user), FolderStore(database)
-    run = begin_run(database, account_id, user, user)
-    folders.save(run, [a_remote_folder("F1", display_name=user)], [])
-    (folder,) = folders.folders(account_id)
+    mirror = connect_mirror(database, user, a_remote_folder(display_name=user))
     # The same ids in both mailboxes: what a join by them would mix up.
     messages = [
         a_message(each, subject=user, body_html=user, internet_message_id=f"<{each}@example.org>")
         for each in ("m1", "m2")
     ]
-    page = a_page(*map(Upsert, messages), UnreadableMessage(RemoteId("m3"), "too_large", user))
-    MailStore(database).apply_page(run, a_page_write(folder, page))
+    unreadable = UnreadableMessage(RemoteId("m3"), "too_large", user)
+    mirror.apply(mirror.first, *map(Upsert, messages), unreadable)
     key = f"UPDATE mailsync.email_placements SET remote_key = '{user}'"
-    rows(database, f"{key} WHERE account_id = '{account_id}'")
+    mirror.rows(f"{key} WHERE account_id = '{mirror.run.account_id}'")
     left = [ListingContradiction(RemoteId(user), ListingContradictionKind.MISSING)]
-    folders.mark_compared(run, folder.ref.id, IdListing(()), left)
+    mirror.folders.mark_compared(mirror.run, mirror.first, IdListing(()), left)

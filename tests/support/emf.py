@@ -4,8 +4,8 @@ Source: Amazon CloudWatch docs, "Specification: Embedded metric format".
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from mailsync.metrics import emit_metrics
 
 Emitted = dict[tuple[str, ...], float]
 """The sum of each metric, by its name and the values of its dimensions."""
+Counted = Callable[[], AbstractContextManager[Emitted]]
+"""A block that is one invocation; at its end, what was emitted is in the value of the block."""
 
 
 @contextmanager

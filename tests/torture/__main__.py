@@ -5,14 +5,15 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
 from localdev.engine.postgres import Postgres
 from tests.torture.crash_points import DEATHS, CrashPoints
-from tests.torture.first_syncs import FirstSyncs
-from tests.torture.histories import Tally, falsified, stages
+from tests.torture.first_syncs import MESSAGES, FirstSyncs
+from tests.torture.histories import falsified, stages
 from tests.torture.scenarios import SCENARIOS
 from tests.torture.world import World
 
@@ -43,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         points, wrong_points = _try_points(world, options)
         failed = _try_first_syncs(world, options)
-        tally, wrong_history = _try_histories(world, options)
+        events, wrong_history = _try_histories(world, options)
     print(f"crash points tried         {points}")
     print(f"first syncs under faults   {options.first_syncs}")
     print(f"failed for good            {failed}")
-    print(f"histories tried            {tally.histories}")
-    for event, several in sorted(tally.events.items()):
+    print(f"histories tried            {events.pop('histories', 0)}")
+    for event, several in sorted(events.items()):
         print(f"  {event:<25}{several}")
     print(f"seed                       {options.seed}")
     print(f"duration                   {time.monotonic() - began:.0f} s")
@@ -68,10 +69,10 @@ def _try_points(world: World, options: argparse.Namespace) -> tuple[int, int]:
             print(f"{scenario} sync, the {dies} dies: {len(chosen)} of {points.moments} moments")
             for trial in points.trials(chosen):
                 tried += 1
-                progress.report(f"moment {trial.point.moment} of {points.moments}")
+                progress.report(f"moment {trial.moment} of {points.moments}")
                 if trial.wrong:
                     wrong += 1
-                    _show(f"--histories 0 --first-syncs 0 {trial.point}", trial.wrong)
+                    _show(f"--histories 0 --first-syncs 0 {trial}", trial.wrong)
     return tried, wrong
 
 
@@ -89,7 +90,7 @@ def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
         return 0
     failed = 0
     progress = Progress()
-    with FirstSyncs(world) as syncs:
+    with FirstSyncs(world, MESSAGES) as syncs:
         print(f"first syncs under faults: {options.first_syncs}", flush=True)
         for trial in syncs.under_faults(options.first_syncs, seed=options.seed):
             progress.report(str(trial))
@@ -100,23 +101,25 @@ def _try_first_syncs(world: World, options: argparse.Namespace) -> int:
     return failed
 
 
-def _try_histories(world: World, options: argparse.Namespace) -> tuple[Tally, int]:
+def _try_histories(world: World, options: argparse.Namespace) -> tuple[Counter[str], int]:
     """What was played, and 1 when a history was found that breaks the law."""
-    tally, progress = Tally(), Progress()
+    events, progress = Counter[str](), Progress()
     number, seed = options.histories, options.seed
     if not number:
-        return tally, 0
+        return events, 0
 
     def on_history() -> None:
-        progress.report(f"history {tally.histories} of {number}")
+        progress.report(f"history {events['histories']} of {number}")
 
     print(f"random histories: {number}", flush=True)
     with stages(world) as both:
-        found = falsified(both, number=number, seed_number=seed, on_history=on_history, tally=tally)
+        found = falsified(
+            both, number=number, seed_number=seed, events=events, on_history=on_history
+        )
     if found is None:
-        return tally, 0
+        return events, 0
     _show(f"--stride 0 --first-syncs 0 --histories {number} --seed {seed}", (found,))
-    return tally, 1
+    return events, 1
 
 
 def _show(options: str, wrong: Sequence[str]) -> None:

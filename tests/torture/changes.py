@@ -15,7 +15,7 @@ def fill(mailbox: Mailbox, *, messages: int = 40) -> None:
     """With 40 messages it has a dozen folders on four levels; the mail is always the same."""
     mailbox.load(generate_mail(messages - 3, owner="ann@example.org"))
     for number, folder in enumerate(("drafts", "sentitems", "deleteditems")):
-        mailbox.deliver(_mail(f"certain in {folder}", minute=number, is_draft=number == 0), folder)
+        mailbox.deliver(a_mail(f"certain in {folder}", minute=number, is_draft=number == 0), folder)
 
 
 def change_everything(mailbox: Mailbox) -> None:
@@ -29,8 +29,8 @@ def change_everything(mailbox: Mailbox) -> None:
 
 
 def _change_messages(mailbox: Mailbox, inbox: list[str]) -> None:
-    mailbox.deliver(_mail("new", minute=90))
-    mailbox.deliver(_mail("new and changed", minute=91))
+    mailbox.deliver(a_mail("new", minute=90))
+    mailbox.deliver(a_mail("new and changed", minute=91))
     for message_id in inbox[0:2]:
         mailbox.update(message_id, isRead=not mailbox.message(message_id).is_read)
     mailbox.update(inbox[1], flag=_FLAGGED)
@@ -71,7 +71,7 @@ def _change_folders(mailbox: Mailbox, inbox: list[str]) -> None:
     made = mailbox.folders.create("Made", parent=finance.id)
     mailbox.move(inbox[13], made.id)
     hidden = mailbox.folders.create("Hidden", hidden=True)
-    mailbox.deliver(_mail("in a hidden folder", minute=92), hidden.id)
+    mailbox.deliver(a_mail("in a hidden folder", minute=92), hidden.id)
     mailbox.folders.rename(projects.id, "Projekte")
     mailbox.folders.move(reports.id, finance.id)
     again = mailbox.folders.create("Again")
@@ -80,14 +80,15 @@ def _change_folders(mailbox: Mailbox, inbox: list[str]) -> None:
     for folder in mailbox.folders.children(reports.id):
         mailbox.purge_folder(folder.id)
     successor = mailbox.folders.create("2025 年度", parent=reports.id)
-    mailbox.deliver(_mail("under the same name", minute=93), successor.id)
+    mailbox.deliver(a_mail("under the same name", minute=93), successor.id)
 
 
 def _named(mailbox: Mailbox, name: str) -> Folder:
     return next(each for each in mailbox.folders.all() if each.display_name == name)
 
 
-def _mail(subject: str, *, minute: int, **fields: Any) -> MailItem:
+def a_mail(subject: str, *, minute: int, **fields: Any) -> MailItem:
+    """Received so many minutes after all mail that is generated."""
     at = NEWEST_MESSAGE_TIME + timedelta(minutes=minute)
     body = f"The body of {subject}."
     return MailItem(subject=subject, body=body, received_at=at, sent_at=at, **fields)

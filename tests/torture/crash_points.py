@@ -16,23 +16,19 @@ DEATHS = ("execution", "function", "check")
 
 
 @dataclass(frozen=True)
-class Point:
-    """What dies in which sync at which moment, counted from 1."""
+class Trial:
+    """What dies in which sync at which moment, counted from 1.
+
+    `wrong` is empty when nothing was lost and nothing came twice.
+    """
 
     scenario: str
     dies: str
     moment: int
+    wrong: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"--scenario {self.scenario} --dies {self.dies} --moment {self.moment}"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """`wrong` is empty when nothing was lost and nothing came twice."""
-
-    point: Point
-    wrong: tuple[str, ...]
 
 
 class CrashPoints(Stage):
@@ -53,7 +49,7 @@ class CrashPoints(Stage):
 
     def trials(self, moments: Iterable[int]) -> Iterator[Trial]:
         for moment in moments:
-            yield Trial(Point(*self._at, moment), tuple(self._try(moment)))
+            yield Trial(*self._at, moment, tuple(self._try(moment)))
 
     def _prepare(self) -> None:
         # A thousand syncs of one mailbox within ten minutes are more than Graph would allow.

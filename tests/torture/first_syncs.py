@@ -8,7 +8,6 @@ from localdev.simulators.faults import FaultScript, Rule
 from tests.support.comparison import divergences
 from tests.torture.plots import FAULTS
 from tests.torture.stage import Stage
-from tests.torture.world import World
 
 LOWEST, HIGHEST = 0.02, 0.15
 """The share of the requests that fail."""
@@ -31,9 +30,6 @@ class Trial:
 
 class FirstSyncs(Stage):
     """One mailbox that is synced for the first time again and again."""
-
-    def __init__(self, world: World, messages: int = MESSAGES) -> None:
-        super().__init__(world, messages)
 
     def under_faults(self, several: int, *, seed: int) -> Iterator[Trial]:
         """Errors, cuts and 429s, fewer in the first sync than in the last."""

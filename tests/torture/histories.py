@@ -4,7 +4,6 @@ each sync, and the schedule sets everything right without a person."""
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -14,14 +13,6 @@ from tests.torture.stage import FEW, MANY, Stage
 from tests.torture.world import World
 
 Stages = Mapping[bool, Stage]
-
-
-@dataclass
-class Tally:
-    """What was played, and what came of it."""
-
-    histories: int = 0
-    events: Counter[str] = field(default_factory=Counter)
 
 
 @contextmanager
@@ -36,12 +27,12 @@ def falsified(
     *,
     number: int,
     seed_number: int,
-    on_history: Callable[[], None],
-    tally: Tally,
+    events: Counter[str],
+    on_history: Callable[[], object] = lambda: None,
 ) -> str | None:
     """The shortest history found that breaks the law, and how; None when none does.
 
-    `on_history` is called after each history.
+    `events` counts what was played, and what came of it. `on_history` is called after each history.
     """
 
     @seed(seed_number)
@@ -55,8 +46,8 @@ def falsified(
     )
     @given(plot=histories())
     def history(plot: History) -> None:
-        tally.histories += 1
-        check_history(stages, plot, tally)
+        events["histories"] += 1
+        Play(stages[plot.is_large], plot, events).run()
         on_history()
 
     try:
@@ -64,13 +55,3 @@ def falsified(
     except AssertionError as error:
         return "\n".join([*getattr(error, "__notes__", ()), str(error)])
     return None
-
-
-def check_history(stages: Stages, plot: History, tally: Tally | None = None) -> None:
-    """Raises AssertionError with what is against the law."""
-    play = Play(stages[plot.is_large], plot)
-    try:
-        play.run()
-    finally:
-        if tally:
-            tally.events += play.events

@@ -50,10 +50,10 @@ class _Script(FaultScript):
 
 
 class Play:
-    """`events` counts what happened."""
+    """`events` counts what happens."""
 
-    def __init__(self, stage: Stage, plot: History) -> None:
-        self.events: Counter[str] = Counter()
+    def __init__(self, stage: Stage, plot: History, events: Counter[str]) -> None:
+        self._events = events
         self._stage = stage
         self._plot = plot
         self._mailbox = stage.mailbox
@@ -114,17 +114,17 @@ class Play:
         return after
 
     def _count(self, sync: Sync, outcome: str) -> None:
-        self.events["syncs"] += 1
-        self.events["syncs that died"] += outcome == "killed"
-        self.events["runs completed"] += sync.has_completed
-        self.events["wrong answers"] += len(sync.told.lies)
-        self.events["syncs with wrong answers"] += bool(sync.told)
+        self._events["syncs"] += 1
+        self._events["syncs that died"] += outcome == "killed"
+        self._events["runs completed"] += sync.has_completed
+        self._events["wrong answers"] += len(sync.told.lies)
+        self._events["syncs with wrong answers"] += bool(sync.told)
         hidden = {key for key, row in sync.before.rows.items() if row.is_hidden}
         now = sync.after.rows
-        self.events["rows shown again"] += sum(
+        self._events["rows shown again"] += sum(
             key in now and not now[key].is_hidden for key in hidden
         )
-        self.events["rows deleted"] += len(hidden - now.keys())
+        self._events["rows deleted"] += len(hidden - now.keys())
         self._has_lied_in_full |= any(fault.page for _, fault in sync.told.lies)
 
     def _recover(self) -> None:
@@ -145,7 +145,7 @@ class Play:
                 self._settle()
             wrong = self._wrong()
             if not wrong:
-                self.events[f"exact {name}"] += 1
+                self._events[f"exact {name}"] += 1
                 return
         raise AssertionError("\n".join(["a week later:", *wrong]))
 

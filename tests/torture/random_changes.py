@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TypeVar
 
-from localdev.mail.generate import NEWEST_MESSAGE_TIME
-from localdev.mail.item import MailItem
 from localdev.simulators.folders import Folder
 from localdev.simulators.mailbox import Mailbox, StoredMessage
+from tests.torture.changes import a_mail
 
 T = TypeVar("T")
 
@@ -38,16 +36,8 @@ class Change:
 
 
 def _deliver(mailbox: Mailbox, folder: Folder, number: int) -> None:
-    at = NEWEST_MESSAGE_TIME - timedelta(minutes=number * 37 % 400)
-    subject = f"mail {number}"
-    item = MailItem(
-        subject=subject,
-        body=f"The body of {subject}.",
-        received_at=at,
-        sent_at=at,
-        is_draft=number % 7 == 0,
-    )
-    mailbox.deliver(item, folder.id)
+    minute = -(number * 37 % 400)
+    mailbox.deliver(a_mail(f"mail {number}", minute=minute, is_draft=number % 7 == 0), folder.id)
 
 
 def _rename(mailbox: Mailbox, folder: Folder, where: Folder) -> None:

@@ -15,10 +15,6 @@ COMPARED_H = 8 * 24
 """Longer than the ids of a folder may wait for their comparison."""
 
 
-def _no_faults(_: Mailbox) -> Sequence[Rule]:
-    return ()
-
-
 @dataclass(frozen=True)
 class Scenario:
     """`prepare` leads to the moment before the sync, during which the `faults` strike.
@@ -29,7 +25,7 @@ class Scenario:
 
     prepare: Callable[[Stage], object]
     shows: str
-    faults: Callable[[Mailbox], Sequence[Rule]] = _no_faults
+    faults: Callable[[Mailbox], Sequence[Rule]] = lambda _: ()
     mends: bool = False
     messages: int = 40
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Self
 
-import boto3
-import pg8000.native
 from moto.server import ThreadedMotoServer
 
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
@@ -25,18 +24,11 @@ from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Credentials, Provider
 from mailsync.settings import Settings
-from mailsync.store.connection import Database
+from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.migrate import migrate
 from tests.support.databases import copy_database
 from tests.torture.orders import Ending, Order
-
-_AWS = {
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "POWERTOOLS_METRICS_DISABLED": "true",
-}
 
 
 @dataclass(frozen=True)
@@ -60,11 +52,16 @@ class World:
     def __enter__(self) -> Self:
         with ExitStack() as servers:
             servers.enter_context(self.simulators)
-            self._admin = servers.enter_context(_connection(self._postgres.url, "postgres"))
+            self._admin = servers.enter_context(closing(self._connect("postgres")))
             # Only processes of the product die here, never the server.
             self._admin.run("ALTER SYSTEM SET fsync = off")
             self._admin.run("SELECT pg_reload_conf()")
-            self._environment = {**_AWS, **self._serve_keys(servers), **self._provider()}
+            self._environment = {
+                **LOCAL_CREDENTIALS,
+                **self._serve_keys(servers),
+                **self._provider(),
+                "POWERTOOLS_METRICS_DISABLED": "true",
+            }
             self._syncs = servers.enter_context(_sync_processes())
             self._template = self._create("template1")
             migrate(Settings({"DATABASE_URL": self._url(self._template)}))
@@ -100,9 +97,12 @@ class World:
         order = Order(environment=environment, account_id=mirror.account_id, **fields)
         return self._syncs(order)
 
-    def opened(self, mirror: Mirror) -> AbstractContextManager[pg8000.native.Connection]:
+    def opened(self, mirror: Mirror) -> AbstractContextManager[Connection]:
         """A connection to the mirror's database, past the product."""
-        return _connection(self._postgres.url, mirror.database)
+        return closing(self._connect(mirror.database))
+
+    def _connect(self, database: str) -> Connection:
+        return connect(Settings({"DATABASE_URL": self._url(database)}))
 
     def _create(self, template: str) -> str:
         name = next(self._names)
@@ -120,13 +120,7 @@ class World:
         servers.callback(server.stop)
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
-        self._kms = boto3.client(
-            "kms",
-            endpoint_url=endpoint,
-            region_name="eu-central-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        self._kms = make_aws_client("kms", endpoint)
         key = self._kms.create_key()["KeyMetadata"]["Arn"]
         return {"AWS_ENDPOINT_URL": endpoint, "TOKEN_KEY_ARN": key}
 
@@ -158,16 +152,6 @@ class World:
         )
         consent_id, _ = consents.redeem_code(code, redirect_uri=address, verifier=None)
         return consents.new_refresh_token(consent_id)
-
-
-@contextmanager
-def _connection(server_url: str, database: str) -> Iterator[pg8000.native.Connection]:
-    socket = server_url.split("host=")[1] + "/.s.PGSQL.5432"
-    connection = pg8000.native.Connection(
-        "postgres", unix_sock=socket, database=database, ssl_context=False
-    )
-    with closing(connection):
-        yield connection
 
 
 @contextmanager

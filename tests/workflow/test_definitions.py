@@ -38,6 +38,15 @@ def states(workflow: catalog.Workflow) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from machine["States"].items()
 
 
+TASKS = {
+    name: state
+    for workflow in catalog.WORKFLOWS
+    for name, state in states(workflow)
+    if state["Type"] == "Task"
+}
+EVERY_TASK = pytest.mark.parametrize(("name", "task"), TASKS.items(), ids=TASKS)
+
+
 def named_errors(workflow: catalog.Workflow, *fields: str) -> set[str]:
     return {
         error
@@ -60,23 +69,15 @@ def test_every_product_error_has_a_route_and_every_route_a_product_error() -> No
     assert named - SERVICE_ERRORS - {"States.ALL"} == leaf_error_names()
 
 
-@WORKFLOWS
-def test_every_task_has_a_comment_a_time_out_and_retries(workflow: catalog.Workflow) -> None:
-    tasks = {name: each for name, each in states(workflow) if each["Type"] == "Task"}
+@EVERY_TASK
+def test_a_task_has_a_comment_and_retries_and_outlasts_the_function_of_its_name(
+    name: str, task: dict[str, Any]
+) -> None:
+    (function,) = (each for each in catalog.FUNCTIONS if each.name == name)
 
-    for name, task in tasks.items():
-        assert {"Comment", "TimeoutSeconds", "Retry"} <= task.keys(), name
-
-
-@WORKFLOWS
-def test_a_task_outlasts_its_function(workflow: catalog.Workflow) -> None:
-    by_placeholder = {each.placeholder: each for each in catalog.FUNCTIONS}
-
-    for name, state in states(workflow):
-        if state["Type"] == "Task":
-            placeholder = state["Parameters"]["FunctionName"][2:-1]
-            assert state["TimeoutSeconds"] > by_placeholder[placeholder].timeout_s, name
-            assert by_placeholder[placeholder].name == name
+    assert {"Comment", "Retry"} <= task.keys()
+    assert task["Parameters"]["FunctionName"] == f"${{{function.placeholder}}}"
+    assert task["TimeoutSeconds"] > function.timeout_s
 
 
 @WORKFLOWS
@@ -85,16 +86,9 @@ def test_states_all_is_never_retried_and_is_caught_last_and_alone(
 ) -> None:
     assert "States.ALL" not in named_errors(workflow, "Retry")
     for name, state in states(workflow):
-        if not (caught := [rule["ErrorEquals"] for rule in state.get("Catch", [])]):
-            continue
-        assert "States.ALL" not in {error for errors in caught[:-1] for error in errors}, name
-        assert caught[-1] == ["States.ALL"], name
-
-
-def test_whatever_happens_in_a_sync_is_caught() -> None:
-    working = [each for each in states(catalog.MAILBOX_SYNC) if each[1]["Type"] in ("Task", "Map")]
-
-    assert {name for name, state in working if "Catch" not in state} == set()
+        if caught := [rule["ErrorEquals"] for rule in state.get("Catch", [])]:
+            assert "States.ALL" not in {error for errors in caught[:-1] for error in errors}, name
+            assert caught[-1] == ["States.ALL"], name
 
 
 @WORKFLOWS
@@ -104,56 +98,42 @@ def test_every_state_is_reached_and_every_successor_exists(workflow: catalog.Wor
         assert reached == machine["States"].keys()
 
 
-@WORKFLOWS
-def test_throttling_and_outages_back_off_with_full_jitter(workflow: catalog.Workflow) -> None:
-    for name, state in states(workflow):
-        for rule in state.get("Retry", []):
-            if rule["MaxAttempts"]:
-                assert rule["JitterStrategy"] == "FULL", name
-                assert rule["BackoffRate"] > 1, name
+@EVERY_TASK
+def test_throttling_and_outages_back_off_with_full_jitter(name: str, task: dict[str, Any]) -> None:
+    for rule in task["Retry"]:
+        if rule["MaxAttempts"]:
+            assert rule["JitterStrategy"] == "FULL"
+            assert rule["BackoffRate"] > 1
 
 
 def test_the_guides_step_names_are_the_state_names() -> None:
-    guide = {
-        "validate-account",
-        "mark-syncing",
-        "get-access-token",
-        "sync-folders",
-        "sync-folder",
-        "recalculate-counts",
-        "mark-complete",
+    assert TASKS.keys() >= {
+        *("validate-account", "mark-syncing", "get-access-token", "sync-folders"),
+        *("sync-folder", "recalculate-counts", "mark-complete"),
     }
-
-    assert guide <= {name for name, _ in states(catalog.MAILBOX_SYNC)}
 
 
 def test_a_failed_sync_ends_in_a_fail_state_under_the_name_of_its_error() -> None:
-    machine = json.loads(catalog.MAILBOX_SYNC.definition)["States"]
-
-    assert machine["mark-failed"]["Next"] == "sync-failed"
-    assert machine["sync-failed"] == {
+    assert dict(states(catalog.MAILBOX_SYNC))["sync-failed"] == {
         "Type": "Fail",
         "ErrorPath": "$.error.Error",
         "CausePath": "$.error.Cause",
     }
 
 
-@WORKFLOWS
-def test_a_sample_event_is_what_its_state_sends(workflow: catalog.Workflow) -> None:
-    for name, state in states(workflow):
-        if state["Type"] == "Task":
-            sent = {key.removesuffix(".$") for key in payload(state)}
-            assert json.loads((SAMPLE_EVENTS_FOLDER / f"{name}.json").read_text()).keys() == sent, (
-                name
-            )
+@EVERY_TASK
+def test_a_sample_event_is_what_its_state_sends(name: str, task: dict[str, Any]) -> None:
+    sample = json.loads((SAMPLE_EVENTS_FOLDER / f"{name}.json").read_text())
+
+    assert sample.keys() == {key.removesuffix(".$") for key in payload(task)}
 
 
-@WORKFLOWS
-def test_a_state_reads_only_what_its_function_returns(workflow: catalog.Workflow) -> None:
-    for name, state in states(workflow):
-        selected = state.get("ResultSelector", {}).values()
-        members = {path.removeprefix("$.Payload.") for path in selected}
-        assert members <= (EXPECTED_RESULTS.get(name) or {}).keys(), name
+@EVERY_TASK
+def test_a_state_reads_only_what_its_function_returns(name: str, task: dict[str, Any]) -> None:
+    selected = task.get("ResultSelector", {}).values()
+
+    members = {path.removeprefix("$.Payload.") for path in selected}
+    assert members <= (EXPECTED_RESULTS.get(name) or {}).keys()
 
 
 def test_every_pause_that_a_function_returns_is_waited_for() -> None:

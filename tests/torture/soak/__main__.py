@@ -50,8 +50,6 @@ UPDATE mailsync.email_accounts SET next_sync_at = now() WHERE status = 'active' 
 class Soak:
     """What was done and what came of it."""
 
-    accounts: int
-    minutes: float
     changes: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     faults: int = 0
@@ -75,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _soak(folder: Path, options: argparse.Namespace) -> Soak:
-    soak = Soak(options.accounts, options.minutes)
+    soak = Soak()
     with Simulators(folder / "simulators") as simulators, _running(folder, simulators) as stack:
         mailboxes = _connected(stack, simulators, options.accounts)
         rules = faults(options.faults)
@@ -175,9 +173,9 @@ def _opened(stack: Stack) -> Iterator[pg8000.native.Connection]:
 def _report(soak: Soak, options: argparse.Namespace) -> Iterator[str]:
     """As Markdown; docs/soak.md is such a report."""
     command = ".venv/bin/python -m tests.torture.soak"
-    yield f"`{command} --accounts {soak.accounts} --minutes {soak.minutes:g}`"
+    yield f"`{command} --accounts {options.accounts} --minutes {options.minutes:g}`"
     yield ""
-    yield f"- mailboxes: {soak.accounts}, {soak.messages:,} messages at the end"
+    yield f"- mailboxes: {options.accounts}, {soak.messages:,} messages at the end"
     yield f"- changes: {soak.changes.total():,} of {len(soak.changes)} kinds"
     yield f"- requests to the provider: {soak.requests:,}; {soak.faults:,} failed on purpose"
     yield f"- runs that left a record: {sum(int(str(each[-1])) for each in soak.runs):,},"

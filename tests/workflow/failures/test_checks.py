@@ -12,7 +12,7 @@ from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.run_store import RunStore
+from mailsync.store.run_store import OpenRun, RunStore
 from mailsync.sync import check as check_step
 from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
@@ -20,23 +20,22 @@ from tests.workflow.failures.world import World
 
 RUNS = "SELECT status, error, trigger, execution_arn FROM mailsync.sync_runs ORDER BY created_at"
 ACCOUNT = "SELECT sync_status, status, lease_owner FROM mailsync.email_accounts"
-AGED = (
-    "UPDATE mailsync.email_accounts SET last_sync_at = last_sync_at - interval '1 hour',"
-    " verified_at = verified_at - interval '1 hour', next_sync_at = now()"
-)
 STAMPS = (
     "SELECT last_sync_at > now() - interval '1 minute', verified_at > now() - interval '1 minute',"
     " next_sync_at > now() + interval '4 minutes' FROM mailsync.email_accounts"
 )
 EVENTS = "SELECT type FROM mailsync.outbox ORDER BY id"
 WRONG_TOTAL = "UPDATE mailsync.email_folders SET total = total + 1 WHERE role = 'inbox'"
+HIDE_ONE = (
+    "UPDATE mailsync.emails SET removed_at = now() WHERE id = (SELECT min(id) FROM mailsync.emails)"
+)
 ARN = "an-execution"
 
 
 @pytest.fixture
 def synced(synced: World) -> World:
     """A mailbox that is mirrored and proven, an hour ago; it is due."""
-    synced.rows(AGED)
+    synced.let_time_pass(1)
     return synced
 
 
@@ -50,24 +49,11 @@ def begin(world: World, run_id: str = "other") -> int | None:
     )
 
 
-def in_the_middle(world: World, happens: Callable[[], object]) -> CheckOutcome:
-    """The outcome of a check during whose first request something else happens."""
-    current = world.access.current
-
-    def interrupted() -> object:
-        world.access.current = current  # type: ignore[method-assign]
-        happens()
-        return current()
-
-    world.access.current = interrupted  # type: ignore[method-assign,assignment]
-    return world.check().outcome
-
-
 def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
     synced: World,
 ) -> None:
     synced.check()  # the first one of a function reads the data key as well
-    synced.rows(AGED)
+    synced.let_time_pass(0.5)
     events = synced.rows(EVENTS)
     log = synced.simulators.service.log
     log.clear()
@@ -187,27 +173,13 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
     assert synced.is_mirrored()
 
 
-def test_a_count_that_differs_is_never_taken_for_nothing_new(synced: World) -> None:
-    synced.rows(WRONG_TOTAL)
-
-    assert synced.check().outcome is CheckOutcome.SYNCED
-    assert synced.check().outcome is CheckOutcome.IDLE
-
-
-@pytest.mark.parametrize(
-    "unsettled",
-    [
-        "UPDATE mailsync.emails SET removed_at = now() WHERE id = (SELECT min(id) FROM"
-        " mailsync.emails)",
-        "UPDATE mailsync.email_accounts SET sync_status = 'syncing'",
-        "UPDATE mailsync.email_accounts SET verified_at = NULL",
-    ],
-)
+@pytest.mark.parametrize("unsettled", [WRONG_TOTAL, HIDE_ONE], ids=["a count", "a removal"])
 def test_what_the_last_sync_did_not_settle_is_not_believed(synced: World, unsettled: str) -> None:
     synced.rows(unsettled)
 
     assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.is_mirrored()
+    assert synced.check().outcome is CheckOutcome.IDLE
 
 
 def test_a_withdrawn_grant_fails_the_mailbox_under_its_name(synced: World) -> None:
@@ -224,7 +196,7 @@ def test_an_error_that_nobody_foresaw_fails_one_mailbox_and_tells_no_secret(sync
     def breaks() -> None:
         raise KeyError("a secret")
 
-    assert in_the_middle(synced, breaks) is CheckOutcome.FAILED
+    assert synced.check_during(breaks) is CheckOutcome.FAILED
 
     assert runs_of(synced) == [["failed", "KeyError", "schedule", None]]
     [message] = synced.one("SELECT last_error_message FROM mailsync.email_accounts")
@@ -237,23 +209,21 @@ def test_an_execution_takes_the_mailbox_from_a_check_and_the_check_writes_nothin
     """A person who asks for a sync never waits for a look."""
     before = synced.one("SELECT last_sync_at FROM mailsync.email_accounts")
 
-    assert in_the_middle(synced, lambda: begin(synced)) is CheckOutcome.BUSY
+    assert synced.check_during(lambda: begin(synced)) is CheckOutcome.BUSY
 
     assert synced.one(ACCOUNT) == ["syncing", "active", ARN]
     assert synced.one("SELECT last_sync_at FROM mailsync.email_accounts") == before
     assert runs_of(synced) == [["running", None, "api", ARN]]
+    checked = synced.check()
+    assert (checked.outcome, checked.requests) == (CheckOutcome.BUSY, 0)
 
 
 def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
     synced: World,
 ) -> None:
     synced.remote.deliver(a_mail("new"))
-    trigger = a_trigger(synced)
 
-    def asked() -> None:
-        trigger.start_sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
-
-    assert in_the_middle(synced, asked) is CheckOutcome.BUSY
+    assert synced.check_during(lambda: request_sync(synced)) is CheckOutcome.BUSY
 
     assert synced.one(ACCOUNT) == ["completed", "active", None]
     [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
@@ -261,36 +231,20 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
     assert synced.is_mirrored()
 
 
-def test_a_mailbox_on_which_an_execution_works_is_not_looked_at(synced: World) -> None:
-    begin(synced)
-
-    checked = synced.check()
-
-    assert (checked.outcome, checked.requests) == (CheckOutcome.BUSY, 0)
-
-
 def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: World) -> None:
     checks, check = a_check(synced)
     assert checks.open_run(check)
-    trigger = a_trigger(synced)
 
-    joined = trigger.start_sync(synced.account_id, SyncScope(SyncType.MANUAL), "api")
+    joined = request_sync(synced)
 
     assert joined.id == check.run.run_id
+    assert begin(synced, "another, from the console") is None
     assert begin(synced, joined.id) == check.run.lease_epoch + 1
     with pytest.raises(LeaseLost):
         FolderStore(synced.database).drop_gone(check.run, [])
     with pytest.raises(LeaseLost):
         checks.fail(check, "ProviderRejected", "Too late.")
     assert runs_of(synced) == [["running", None, "schedule", ARN]]
-
-
-def test_another_run_does_not_take_the_mailbox_from_the_run_of_a_check(synced: World) -> None:
-    """Started in the console, say; as with any two executions, the second ends at once."""
-    checks, check = a_check(synced)
-    assert checks.open_run(check)
-
-    assert begin(synced, "from the console") is None
 
 
 def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
@@ -320,10 +274,8 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
     assert checks.open_run(check)
     synced.rows("UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 min'")
 
-    runs = RunStore(synced.database)
-    trigger = a_trigger(synced)
-    [inactive] = runs.stale_runs(60, 10)
-    trigger.recover_run(inactive)
+    [inactive] = RunStore(synced.database).stale_runs(60, 10)
+    a_trigger(synced).recover_run(inactive)
 
     assert synced.started == [check.run.run_id]
     assert synced.resume(check.run.run_id) == "completed"
@@ -335,8 +287,10 @@ def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None
     [[folder]] = synced.rows("SELECT id FROM mailsync.email_folders WHERE role = 'archive'")
     choices = {} if paused else {folder: False}
 
-    happens = lambda: ControlStore(synced.database).change_account(own, paused, choices)  # noqa: E731
-    assert in_the_middle(synced, happens) is CheckOutcome.BUSY
+    store = ControlStore(synced.database)
+    changed = synced.check_during(lambda: store.change_account(own, paused, choices))
+
+    assert changed is CheckOutcome.BUSY
 
     assert synced.one(STAMPS)[:2] == [False, False]
     if not paused:
@@ -346,7 +300,7 @@ def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None
 def test_a_notification_during_a_check_makes_the_mailbox_due_at_its_end(synced: World) -> None:
     told = "UPDATE mailsync.email_accounts SET notified_at = clock_timestamp()"
 
-    assert in_the_middle(synced, lambda: synced.rows(told)) is CheckOutcome.IDLE
+    assert synced.check_during(lambda: synced.rows(told)) is CheckOutcome.IDLE
 
     assert synced.one("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [True]
 
@@ -367,6 +321,11 @@ class Engine(StepFunctions):
 
 def a_trigger(world: World) -> Trigger:
     return Trigger(RunStore(world.database), Engine(world.started), "a:stateMachine:m")
+
+
+def request_sync(world: World) -> OpenRun:
+    scope = SyncScope(SyncType.MANUAL)
+    return a_trigger(world).start_sync(world.account_id, scope, "api")
 
 
 def a_check(world: World) -> tuple[CheckStore, Check]:

@@ -1,12 +1,8 @@
 """Who closes an account, and how one that was closed opens again without a person."""
 
-from collections.abc import Callable
-
 import pytest
 
-from mailsync.errors import AccessRevoked, MailsyncError, ProviderUnavailable
-from mailsync.model import RunId
-from mailsync.store.check_store import CheckStore
+from mailsync.errors import AccessRevoked, ProviderUnavailable
 from mailsync.store.queue_store import QueueStore
 from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
@@ -126,11 +122,9 @@ def test_an_account_whose_grant_has_ended_waits_for_its_person(closed: World) ->
 def test_the_end_of_a_grant_that_is_found_while_it_is_tried_takes_it_out_of_the_queue(
     closed: World,
 ) -> None:
-    def ends() -> MailsyncError:
-        closed.rows(ENDED)
-        return AccessRevoked("The password was changed.", is_final=True)
+    closed.access.refusal = AccessRevoked("The password was changed.", is_final=True)
 
-    assert refused_in_the_middle(closed, ends) is CheckOutcome.CLOSED
+    assert closed.check_during(lambda: closed.rows(ENDED)) is CheckOutcome.CLOSED
     assert closed.rows("SELECT 1 FROM mailsync.sync_queue") == []
 
 
@@ -138,30 +132,5 @@ def test_the_end_of_a_grant_that_is_found_while_it_is_tried_takes_it_out_of_the_
 def test_what_a_person_does_meanwhile_counts(closed: World, status: str) -> None:
     becomes = f"UPDATE mailsync.email_accounts SET status = '{status}'"
 
-    current = closed.access.current
-
-    def granted() -> object:
-        closed.rows(becomes)
-        return current()
-
-    closed.access.current = granted  # type: ignore[method-assign,assignment]
-
-    assert closed.check().outcome is CheckOutcome.BUSY
+    assert closed.check_during(lambda: closed.rows(becomes)) is CheckOutcome.BUSY
     assert closed.one(ACCOUNT)[0] == status
-
-
-def test_a_try_that_died_bars_nobody(closed: World) -> None:
-    checks = CheckStore(closed.database)
-    assert checks.begin(closed.account_id, RunId("died")) is not None
-    assert checks.begin(closed.account_id, RunId("too early")) is None
-    closed.rows("UPDATE mailsync.email_accounts SET lease_until = now()")
-
-    assert closed.check().outcome is CheckOutcome.SYNCED
-
-
-def refused_in_the_middle(world: World, refusal: Callable[[], MailsyncError]) -> CheckOutcome:
-    def refused() -> object:
-        raise refusal()
-
-    world.access.current = refused  # type: ignore[method-assign,assignment]
-    return world.check().outcome

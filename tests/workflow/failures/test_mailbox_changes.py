@@ -124,25 +124,19 @@ def test_replayed_changes_write_nothing(synced: World) -> None:
     assert synced.one(WRITTEN) == before
 
 
-def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) -> None:
-    """Row 5."""
-    synced.remote.update(synced.newest(), isRead=not synced.remote.messages("inbox")[0].is_read)
-    synced.lose(synced.newest())
-
-    synced.sync()
-
-    assert synced.newest() in synced.stored()
-    assert synced.is_mirrored()
-
-
-def test_an_unknown_message_that_is_not_found_is_not_lost(synced: World) -> None:
-    """Row 30: a race between a page and the message that it names."""
-    synced.remote.update(synced.newest(), isRead=not synced.remote.messages("inbox")[0].is_read)
-    synced.lose(synced.newest())
-    synced.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
+@pytest.mark.parametrize("is_found", [True, False])
+def test_a_read_state_of_an_unknown_message_brings_the_message(
+    synced: World, is_found: bool
+) -> None:
+    """Row 5, and row 30: a race between a page and the message that it names."""
+    changed = synced.remote.messages("inbox")[0]
+    synced.remote.update(changed.immutable_id, isRead=not changed.is_read)
+    synced.lose(changed.immutable_id)
+    if not is_found:
+        synced.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
 
     assert synced.sync() == "completed"
-    assert synced.newest() not in synced.stored()
+    assert (synced.stored() == synced.in_mailbox()) == is_found
 
     synced.clear_faults()
     assert synced.mirrors()

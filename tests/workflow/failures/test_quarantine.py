@@ -20,9 +20,7 @@ from tests.workflow.failures.world import World
 CAUSES = "SELECT message_id, cause FROM mailsync.email_quarantine"
 SILENT = "SELECT message_id FROM mailsync.emails WHERE removed_at IS NOT NULL AND gone_at IS NULL"
 PROVEN = "SELECT initial_sync_completed FROM mailsync.email_accounts"
-A_DAY_LATER = (
-    "UPDATE mailsync.email_quarantine SET last_tried_at = last_tried_at - interval '25 hours'"
-)
+A_DAY_H = 25
 # Postgres refuses an index entry of more than a third of a page, and this does not compress.
 UNSTORABLE = "".join(chr(each) for each in random.Random(1).choices(range(0x4E00, 0x9FFF), k=9000))
 
@@ -150,7 +148,7 @@ def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
     world.sync()
     assert put_aside(world).keys() == {message_id, refused}
 
-    world.rows(A_DAY_LATER)
+    world.let_time_pass(A_DAY_H)
     assert world.sync() == "completed"
     assert put_aside(world) == {}
     assert world.is_mirrored()
@@ -205,7 +203,7 @@ def test_the_last_version_that_could_be_stored_stays(synced: World) -> None:
 def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(world: World) -> None:
     silent = unstorable(world, 1)
     world.sync()
-    world.rows(A_DAY_LATER)
+    world.let_time_pass(A_DAY_H)
     new = world.remote.deliver(a_mail("new"))
     world.inject_fault(f"/me/messages/{silent}", status=500, times=None)
 

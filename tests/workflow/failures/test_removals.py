@@ -4,11 +4,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.model import RunId, RunRef, SyncType
 from mailsync.store.control_store import AccountOfCaller, ControlStore
-from mailsync.store.folder_store import FolderStore
-from mailsync.store.lease_store import LeaseStore
-from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.check import CheckOutcome
 from tests.providers.simulators.graph_client import a_mail
 from tests.workflow.failures.world import World
@@ -19,8 +15,6 @@ ROWS = "SELECT message_id, id FROM mailsync.emails"
 VERIFIED = "SELECT verified_at FROM mailsync.email_accounts"
 ERROR_AND_DUE = "SELECT last_error, next_sync_at <= now() FROM mailsync.email_accounts"
 LAST_ERROR = "SELECT last_error FROM mailsync.email_accounts"
-UNSELECT = "UPDATE mailsync.email_folders SET selected = false WHERE display_name = 'Projects'"
-SELECTED = "SELECT selected FROM mailsync.email_folders WHERE display_name = 'Projects'"
 
 
 def numbers(world: World) -> dict[str, int]:
@@ -30,10 +24,6 @@ def numbers(world: World) -> dict[str, int]:
 
 def names_of(world: World, *names: str) -> list[str]:
     return [each.id for each in world.remote.folders.all() if each.display_name in names]
-
-
-def requests_of(world: World) -> list[str]:
-    return [each.path for each in world.simulators.service.log.records()]
 
 
 @pytest.mark.parametrize(
@@ -80,23 +70,8 @@ def test_a_folder_that_seems_gone_comes_back_as_it_was(synced: World) -> None:
     synced.simulators.service.log.clear()
     assert synced.mirrors()
     assert numbers(synced) == before
-    assert not [path for path in requests_of(synced) if "/me/messages/" in path]
-
-
-def test_a_folder_that_seems_gone_keeps_its_choice(synced: World) -> None:
-    synced.rows(UNSELECT)
-    synced.sync()
-    [projects] = names_of(synced, "Projects")
-    synced.inject_fault(LISTS, page="less", about=[projects], times=None)
-    synced.inject_fault(f"/mailFolders/{projects}", **GONE)
-    for _ in range(3):
-        synced.sync()
-        synced.let_time_pass(3)
-
-    synced.clear_faults()
-    synced.sync()
-
-    assert synced.one(SELECTED) == [False]
+    asked = synced.simulators.service.log.records()
+    assert not [each for each in asked if "/me/messages/" in each.path]
 
 
 @pytest.mark.parametrize("role", ["inbox", "deleteditems"])
@@ -128,7 +103,7 @@ def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(synce
     assert synced.sync() == "completed"
     assert len(numbers(synced)) == len(before) - 12
     assert synced.sync() == "completed"
-    assert synced.rows(SELECTED) == []
+    assert synced.rows("SELECT 1 FROM mailsync.email_folders WHERE display_name = 'Projects'") == []
     assert synced.is_mirrored()
 
 
@@ -196,24 +171,6 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     synced.let_time_pass(2.1)
     assert synced.mirrors()
     assert numbers(synced) == {each: before[each] for each in before.keys() - set(gone)}
-
-
-def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
-    """Or most of the mailbox would look like less than half, where a sync dies before it counts."""
-    run_id, removals = RunId("dies"), RemovalStore(synced.database)
-    epoch = LeaseStore(synced.database).begin(
-        synced.account_id, run_id, "arn", SyncType.AUTO, "test"
-    )
-    run = RunRef(synced.account_id, run_id, epoch or 0)
-    folders = FolderStore(synced.database)
-    others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
-    folders.save(run, [], others)
-    gone = removals.message_ids_due_for_confirmation(run, "", 100)
-
-    removals.confirm_gone(run, gone, removals.begin(run).wait_s)
-
-    assert len(gone) == 24
-    assert removals.begin(run).is_suspicious
 
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:

@@ -54,14 +54,20 @@ class KeyService:
 
 
 class SimulatedAccess:
-    """An access source that asks the simulator for tokens; `revoke` makes it refuse."""
+    """An access source that requests tokens of the simulator.
+
+    `meanwhile` happens once, during the next request for a token; `refusal` is then raised.
+    """
 
     def __init__(self, simulators: Simulators, remote: RemoteMailbox) -> None:
         self._simulators, self._remote = simulators, remote
         self.refusal: MailsyncError | None = None
+        self.meanwhile: Callable[[], object] = _nothing
         self._access = self._issue()
 
     def current(self) -> AccessToken:
+        happens, self.meanwhile = self.meanwhile, _nothing
+        happens()
         if self.refusal:
             raise self.refusal
         return self._access
@@ -73,6 +79,10 @@ class SimulatedAccess:
     def _issue(self) -> AccessToken:
         token = self._simulators.access_token(self._remote, lifetime_s=LIFETIME_S)
         return AccessToken(token, datetime.now(UTC) + timedelta(seconds=LIFETIME_S))
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass
@@ -156,6 +166,11 @@ class World:
     def check(self) -> CheckReport:
         """One check of `sync-accounts`; `started` keeps the runs that it leaves to an execution."""
         return check_account(self.worker, self.account_id, lambda: 150.0)
+
+    def check_during(self, happens: Callable[[], object]) -> CheckOutcome:
+        """The outcome of a check during whose first request something else happens."""
+        self.access.meanwhile = happens
+        return self.check().outcome
 
     def hand_over(self) -> str:
         """One check, which leaves its run to an execution; how that ends."""
