@@ -17,8 +17,6 @@ from mailsync.credentials.identity.entra import (
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import (
     AccessRevoked,
-    MailsyncError,
-    ProviderRejected,
     ProviderThrottled,
     ProviderUnavailable,
 )
@@ -72,27 +70,13 @@ def test_each_renewal_uses_the_newest_grant(platform: IdentityPlatform, renew: R
     assert second.access.token == "access-3"
 
 
-@pytest.mark.parametrize(
-    ("error", "number", "failure"),
-    [
-        ("invalid_grant", 50173, AccessRevoked),
-        ("interaction_required", 50076, AccessRevoked),
-        ("consent_required", 65001, AccessRevoked),
-        ("invalid_client", 7000222, ProviderRejected),
-        ("temporarily_unavailable", 90033, ProviderUnavailable),
-    ],
-)
 def test_a_refused_renewal_names_its_reason_and_no_person(
-    platform: IdentityPlatform,
-    renew: Renew,
-    error: str,
-    number: int,
-    failure: type[MailsyncError],
+    platform: IdentityPlatform, renew: Renew
 ) -> None:
-    platform.refusal = {"error": error, "error_codes": [number]}
+    platform.refusal = {"error": "invalid_grant", "error_codes": [50173]}
     platform.refusal["error_description"] = "ann@example.org may not"
 
-    with pytest.raises(failure, match=f"AADSTS{number}") as caught:
+    with pytest.raises(AccessRevoked, match="AADSTS50173") as caught:
         renew()
     assert "ann@" not in str(caught.value)
 
@@ -112,26 +96,21 @@ LOOP = {"error": "invalid_grant", "error_codes": [50196]}
 
 
 @pytest.mark.parametrize(
-    ("status", "refusal", "headers", "wait_s"),
+    ("refusal", "wait_s"),
     [
-        (429, None, {"Retry-After": "60"}, 60),
-        (429, None, {}, None),
-        (503, None, {"Retry-After": "120"}, 120),
-        (200, LOOP, {"Retry-After": "90"}, 90),
-        (200, LOOP, {}, None),
-        (200, {"error": "temporarily_unavailable"}, {"Retry-After": "5"}, 5),
+        ({"status": 429, "headers": {"Retry-After": "60"}}, 60),
+        ({"status": 429}, None),
+        ({"status": 503, "headers": {"Retry-After": "120"}}, 120),
+        ({"refusal": LOOP, "headers": {"Retry-After": "90"}}, 90),
+        ({"refusal": LOOP}, None),
+        ({"refusal": {"error": "temporarily_unavailable"}, "headers": {"Retry-After": "5"}}, 5),
     ],
 )
 def test_the_pause_that_the_platform_requests_is_known_though_msal_hides_it(
-    *,
-    platform: IdentityPlatform,
-    renew: Renew,
-    status: int,
-    refusal: dict[str, Any] | None,
-    headers: dict[str, str],
-    wait_s: float | None,
+    platform: IdentityPlatform, renew: Renew, refusal: dict[str, Any], wait_s: float | None
 ) -> None:
-    platform.status, platform.refusal, platform.headers = status, refusal, headers
+    for member, value in refusal.items():
+        setattr(platform, member, value)
 
     with pytest.raises(ProviderThrottled) as caught:
         renew()

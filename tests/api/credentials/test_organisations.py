@@ -1,13 +1,11 @@
 """The application's own permission: real msal, real TLS, assertions that are really verified."""
 
-from contextlib import closing
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.credentials import MIN_TOKEN_AGE_FOR_RENEWAL, open_stored_access_token
 from mailsync.credentials.identity.entra import app_only_tokens
@@ -18,9 +16,8 @@ from mailsync.errors import (
     ProviderUnavailable,
     SettingMissing,
 )
-from mailsync.model import Credentials, FolderListing, TreeReadingDepth
+from mailsync.model import Credentials
 from mailsync.model.account import Account
-from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.registry import MICROSOFT
 from mailsync.settings import Settings, load_settings
 from mailsync.store.credential_store import CredentialStore
@@ -114,35 +111,3 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     with pytest.raises(AccessRevoked):
         opened[2].renew(first)
     assert refused_at is None, "an administrator may admit the app again"
-
-
-def test_an_outage_of_graph_costs_the_identity_platform_one_request(
-    simulators: Simulators, vault: Vault, store: CredentialStore, connect_account: Connect, sql: Sql
-) -> None:
-    """However often functions ask Graph in it, each with an access of its own."""
-    tokens, key = app_only_tokens(an_app(), OAUTH, TENANT_ID), vault.sealing_key()
-    account_id = connect_account(seal=lambda account_id: tokens.seal(account_id, key))
-    age_token(sql)
-    seen = [store.credentials(account_id).access]
-    outage = Fault(status=401, code="InvalidAuthenticationToken", message="Signing key is invalid.")
-
-    def list_folders() -> FolderListing:
-        access = open_stored_access_token(
-            Account(account_id, MICROSOFT, "active"), store, vault, an_app()
-        )
-        mailbox = GraphMailbox(
-            base_url=simulators.graph_url, access=access, ca_bundle=None, user="ann@example.org"
-        )
-        with closing(mailbox):
-            return mailbox.list_folders((), TreeReadingDepth.QUICK)
-
-    simulators.service.faults.add(Rule(fault=outage, times=None))
-    for _ in range(5):
-        with pytest.raises(ProviderUnavailable):
-            list_folders()
-        seen.append(store.credentials(account_id).access)
-    simulators.service.faults.clear()
-
-    assert list_folders().folders
-    assert seen[1] != seen[0]
-    assert [*seen[1:], store.credentials(account_id).access] == [seen[1]] * 6

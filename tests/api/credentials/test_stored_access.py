@@ -56,10 +56,7 @@ class Worker:
 
 @pytest.fixture
 def worker(
-    platform: IdentityPlatform,
-    store: CredentialStore,
-    vault: Vault,
-    connect_account: Connect,
+    platform: IdentityPlatform, store: CredentialStore, vault: Vault, connect_account: Connect
 ) -> Worker:
     return Worker(platform, store, vault, connect_account)
 
