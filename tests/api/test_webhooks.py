@@ -248,7 +248,7 @@ def test_ten_megabytes_are_refused_before_they_are_read(api: Api, state: Any) ->
     body = json.dumps({"value": [a_notification(padding="x" * 10_000_000)]})
     encoded = base64.b64encode(body.encode()).decode()
 
-    as_text = call(handler, a_request(ROUTE, user=None, body=body))
+    as_text = api(body=body)
     as_base64 = call(handler, a_request(ROUTE, user=None, body=encoded) | {"isBase64Encoded": True})
 
     assert (as_text.status, as_base64.status) == (413, 413)
