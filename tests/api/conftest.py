@@ -2,7 +2,7 @@
 Step Functions and KMS as moto serves them over HTTP."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from io import StringIO
@@ -32,14 +32,7 @@ from tests.providers.simulators.subscriber import Subscriber
 
 Connect = Callable[..., AccountId]
 
-WAITS = {
-    "StartAt": "wait",
-    "States": {
-        "wait": {"Type": "Wait", "Seconds": 3600, "Next": "end"},
-        "end": {"Type": "Succeed"},
-    },
-}
-PASSES = {"StartAt": "pass", "States": {"pass": {"Type": "Pass", "End": True}}}
+WAITS = {"StartAt": "wait", "States": {"wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
 
 
 @pytest.fixture(scope="session")
@@ -71,16 +64,9 @@ def environment(
     database_url: str, aws_url: str, step_functions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.MonkeyPatch]:
     """Sets the environment of a function; the process forgets its settings afterwards."""
-    for name, value in {
-        **LOCAL_CREDENTIALS,
-        "AWS_ENDPOINT_URL": aws_url,
-        "DATABASE_URL": database_url,
-        "APP_INBOX_URL": INBOX,
-    }.items():
+    settings = {**_stage_settings(aws_url, step_functions), "DATABASE_URL": database_url}
+    for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    # Machines of each test, so that no execution of another test is counted.
-    monkeypatch.setenv("MAILBOX_SYNC_ARN", _machine(step_functions, "mailbox-sync", WAITS))
-    monkeypatch.setenv("TEST_SYNC_ARN", _machine(step_functions, "test-sync", PASSES))
     _forget()
     yield monkeypatch
     _forget()
@@ -98,11 +84,7 @@ def server(
     """For tests of the xdist group `api_server` only: one process starts it for all."""
     logs = tmp_path_factory.mktemp("api_server")
     settings = {
-        **LOCAL_CREDENTIALS,
-        "AWS_ENDPOINT_URL": aws_url,
-        "APP_INBOX_URL": INBOX,
-        "MAILBOX_SYNC_ARN": _machine(step_functions, "mailbox-sync", WAITS),
-        "TEST_SYNC_ARN": _machine(step_functions, "test-sync", PASSES),
+        **_stage_settings(aws_url, step_functions),
         "MICROSOFT_TENANTS": TENANT_ID,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
@@ -227,13 +209,17 @@ def _provider_settings(provider: Simulators, token_key_arn: str) -> dict[str, st
     }
 
 
-def _machine(client: Any, name: str, definition: Mapping[str, object]) -> str:
-    created = client.create_state_machine(
-        name=f"{name}-{uuid4()}",
-        definition=json.dumps(definition),
-        roleArn="arn:aws:iam::123456789012:role/workflow",
-    )
-    return str(created["stateMachineArn"])
+def _stage_settings(aws_url: str, step_functions: Any) -> dict[str, str]:
+    """Its machines are new, so that no execution of another test is counted."""
+    settings = {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": aws_url, "APP_INBOX_URL": INBOX}
+    for name in ("MAILBOX_SYNC_ARN", "TEST_SYNC_ARN"):
+        created = step_functions.create_state_machine(
+            name=str(uuid4()),
+            definition=json.dumps(WAITS),
+            roleArn="arn:aws:iam::123456789012:role/workflow",
+        )
+        settings[name] = created["stateMachineArn"]
+    return settings
 
 
 def _forget() -> None:

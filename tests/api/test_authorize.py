@@ -19,7 +19,8 @@ from mailsync.api.signing_keys import open_signing_keys
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
 from tests.api.issuer import Issuer, PrivateKey, bearer, ec_key, rsa_key
-from tests.api.requests import Context, a_request, sample
+from tests.api.requests import a_request, sample
+from tests.support.functions import lambda_context
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 AN_HOUR = 3600  # tokens are made when the tests are collected, long before the last one runs
@@ -39,7 +40,7 @@ def authorize(authorization: str) -> Any:
     event = sample("authorize")
     event["identitySource"] = [authorization]
     event["headers"]["authorization"] = authorization
-    return handler(event, Context())  # type: ignore[arg-type]
+    return handler(event, lambda_context())
 
 
 @pytest.fixture(autouse=True)

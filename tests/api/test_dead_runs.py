@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import pytest
 
-from handlers.start_due_syncs import handler
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId
 from mailsync.runs.batches import CheckBatchInvoker
@@ -19,8 +18,9 @@ from mailsync.settings import load_settings
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Connect
-from tests.api.requests import Api, Context, Sql
+from tests.api.requests import Api, Sql
 from tests.api.syncs import executions, start
+from tests.support.functions import run_scheduled
 
 RUNS = "SELECT status, error FROM mailsync.sync_runs WHERE id = :run_id"
 SILENT = "UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 minutes'"
@@ -98,6 +98,6 @@ def test_due_mailboxes_are_checked_while_step_functions_refuses(
     load_settings.cache_clear()
 
     with pytest.raises(SettingMissing):
-        handler({}, Context())  # type: ignore[arg-type]
+        run_scheduled("start_due_syncs")
 
     assert due in woken

@@ -10,8 +10,9 @@ from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
-from tests.api.requests import Api, ApiResponse, Context, Sql, sample
+from tests.api.requests import Api, ApiResponse, Sql, sample
 from tests.api.syncs import STOP, begin_sync, executions, start, store_four_messages
+from tests.support.functions import lambda_context
 
 RUN = "SELECT status, error, finished_at IS NOT NULL FROM mailsync.sync_runs"
 ACCOUNT = """SELECT sync_status, lease_owner, failures, last_error,
@@ -61,7 +62,7 @@ def test_the_executions_end_keeps_the_outcome(api: Api, run: RunRef, sql: Sql) -
 
     event = sample("close-run")
     event["detail"] |= {"name": run.run_id, "status": "ABORTED"}
-    closed = close_run(event, Context())  # type: ignore[arg-type]
+    closed = close_run(event, lambda_context())
 
     assert closed == {"closed": False}
     assert (sql(RUN)[0], sql(ACCOUNT)[0]) == STOPPED
