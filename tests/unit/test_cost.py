@@ -9,11 +9,9 @@ from benchmarks.cost import (
     Prices,
     Usage,
     cost_tables,
-    count_id_comparison_requests,
     estimate_check_requests,
     load_measurements,
     monthly_usage,
-    price_guide_service_per_month,
     price_usage,
 )
 from mailsync.decisions.freshness import feeds_to_read
@@ -57,18 +55,6 @@ def test_a_bill_is_the_sum_of_what_is_charged() -> None:
     assert charged.total == pytest.approx(40.5334)
 
 
-def test_free_transitions_are_not_more_than_there_are() -> None:
-    assert price_usage(Usage(transitions=10), PRICES, free=True).step_functions == 0
-    assert price_usage(Usage(transitions=4_040), PRICES, free=True).step_functions == pytest.approx(
-        0.001
-    )
-
-
-def test_the_service_is_counted_as_in_the_guide() -> None:
-    assert price_guide_service_per_month(accounts=100, every_minutes=15) == pytest.approx(97.92)
-    assert price_guide_service_per_month(accounts=10_000, every_minutes=5) == pytest.approx(29_376)
-
-
 @pytest.mark.parametrize(("folders", "active"), EXAMPLE_MAILBOXES)
 def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> None:
     now, every = datetime(2026, 5, 1, tzinfo=UTC), timedelta(minutes=5)
@@ -90,7 +76,3 @@ def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> N
 
 def test_a_check_of_512_folders_costs_60_requests_at_most() -> None:
     assert estimate_check_requests(512, 10, every_minutes=5).total <= 60
-
-
-def test_a_list_of_ids_is_a_request_for_a_thousand_and_one_at_least() -> None:
-    assert count_id_comparison_requests([0, 1, 1_000, 1_001]) == 1 + 1 + 1 + 2
