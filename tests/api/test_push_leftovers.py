@@ -131,13 +131,14 @@ def body_of(**body: Any) -> Fault:
     return Fault(status=200, body=json.dumps(body))
 
 
-ELSEWHERE = {"value": [], "@odata.nextLink": "https://example.org/v1.0/subscriptions"}
 LISTS = {
     "denied": Fault(status=403, code="ExtensionError"),
     "empty": body_of(value=[]),
     "endless": Fault(page="ever empty"),
     "short": Fault(page="no link"),
-    "elsewhere": body_of(**ELSEWHERE),
+    "elsewhere": body_of(
+        **{"value": [], "@odata.nextLink": "https://example.org/v1.0/subscriptions"}
+    ),
     "half": Fault(truncate_json=True),
 }
 

@@ -30,7 +30,7 @@ def stop(api: Api, account_id: str, **parts: Any) -> ApiResponse:
     return api(STOP, query={"accountId": account_id}, **parts)
 
 
-def test_stopping_ends_the_execution_and_the_run_until_a_user_or_the_schedule_starts_another(
+def test_stopping_ends_execution_and_run_once_until_a_user_or_the_schedule_starts_another(
     api: Api, run: RunRef, sql: Sql
 ) -> None:
     """The schedule does so in five minutes."""
@@ -39,6 +39,11 @@ def test_stopping_ends_the_execution_and_the_run_until_a_user_or_the_schedule_st
     assert (response.status, response.json["runId"]) == (200, run.run_id)
     assert executions()[run.run_id]["status"] == "ABORTED"
     assert (sql(RUN)[0], sql(ACCOUNT)[0]) == STOPPED
+    before = sql("SELECT * FROM mailsync.email_accounts")
+    nothing = stop(api, run.account_id)
+    assert (nothing.status, nothing.json["runId"]) == (200, None)
+    assert nothing.json["message"] == "No sync was running."
+    assert sql("SELECT * FROM mailsync.email_accounts") == before
     assert sql("SELECT type FROM mailsync.outbox") == [["sync.cancelled"]]
     again = start(api, run.account_id)
     assert (again.status, again.json["status"]) == (202, "queued")
@@ -80,14 +85,3 @@ def test_a_run_stopped_before_it_began_does_not_begin(
 
     assert epoch is None
     assert (sql(RUN)[0], sql(ACCOUNT)[0]) == STOPPED
-
-
-def test_stopping_where_nothing_runs_changes_nothing(api: Api, run: RunRef, sql: Sql) -> None:
-    stop(api, run.account_id)
-    before = sql("SELECT * FROM mailsync.email_accounts")
-
-    response = stop(api, run.account_id)
-
-    assert response.status == 200
-    assert (response.json["runId"], response.json["message"]) == (None, "No sync was running.")
-    assert sql("SELECT * FROM mailsync.email_accounts") == before

@@ -9,6 +9,7 @@ from benchmarks.cost import (
     Prices,
     Usage,
     cost_tables,
+    count_id_comparison_requests,
     estimate_check_requests,
     load_measurements,
     monthly_usage,
@@ -53,6 +54,7 @@ def test_a_bill_is_the_sum_of_what_is_charged() -> None:
     assert charged.logs == pytest.approx(1)
     assert charged.schedule == pytest.approx(1)
     assert charged.total == pytest.approx(40.5334)
+    assert price_usage(Usage(transitions=10), PRICES, free=True).step_functions == 0
 
 
 @pytest.mark.parametrize(("folders", "active"), EXAMPLE_MAILBOXES)
@@ -76,3 +78,7 @@ def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> N
 
 def test_a_check_of_512_folders_costs_60_requests_at_most() -> None:
     assert estimate_check_requests(512, 10, every_minutes=5).total <= 60
+
+
+def test_a_list_of_ids_is_a_request_for_a_thousand_and_one_at_least() -> None:
+    assert count_id_comparison_requests([0, 1, 1_000, 1_001]) == 1 + 1 + 1 + 2
