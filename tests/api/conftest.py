@@ -17,7 +17,7 @@ from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client, op
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.service import TENANT_ID
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId, Provider, RunRef
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
@@ -27,6 +27,7 @@ from tests.api.conformance import documented, pattern
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
 from tests.api.sign_in import ANN, BO, INBOX, SignIn
 from tests.api.subscriptions import Subscribed
+from tests.api.syncs import begin_sync
 from tests.conftest import TEMPLATE
 from tests.providers.simulators.subscriber import Subscriber
 
@@ -180,6 +181,12 @@ def connect_account(database: Database) -> Connect:
 def account_id(connect_account: Connect) -> AccountId:
     """Ann's mailbox, not synced yet; modules that need another one define it anew."""
     return connect_account()
+
+
+@pytest.fixture
+def run(api: Api, account_id: AccountId, database: Database) -> RunRef:
+    """Its sync, which has begun."""
+    return begin_sync(api, account_id, database)
 
 
 @pytest.fixture

@@ -10,16 +10,15 @@ from mailsync.store.folder_store import MAX_RECORDED_CONTRADICTIONS, FolderStore
 from mailsync.store.queue_store import QueueStore
 from tests.api.conftest import Connect
 from tests.api.requests import Api, Sql
-from tests.api.syncs import begin_run, begin_sync, is_running, read_pages, store_four_messages
+from tests.api.syncs import begin_run, is_running, read_pages, store_four_messages
 from tests.support.builders import a_remote_folder
 
 ACCOUNTS = "/api/email/accounts"
 
 
 @pytest.fixture
-def run(api: Api, account_id: AccountId, database: Database) -> RunRef:
+def run(run: RunRef, database: Database) -> RunRef:
     CredentialStore(database).add_data_key(b"wrapped")
-    run = begin_sync(api, account_id, database)
     store_four_messages(database, run)
     return run
 

@@ -9,8 +9,7 @@ from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from tests.api.requests import Api
-from tests.api.sign_in import BEGIN
-from tests.api.syncs import START, STATUS, executions, start
+from tests.api.syncs import STATUS, executions, start
 
 TEST, HEALTH = "GET /api/test-sync", "GET /api/health"
 PROBLEM = "application/problem+json"
@@ -118,14 +117,6 @@ def test_a_setting_with_which_step_functions_cannot_be_called_is_named_and_not_q
     assert named in response.json["detail"]
     assert "hunter2" not in response.text
     assert (response.headers.get("Retry-After") == "5") is (problem == "aws-unavailable")
-
-
-@pytest.mark.parametrize("route", [TEST, STATUS, START, BEGIN])
-def test_a_route_that_is_not_public_needs_a_user(api: Api, microsoft: object, route: str) -> None:
-    account = {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}
-    parts = {STATUS: {"query": account}, START: {"body": account}}.get(route, {})
-
-    assert api(route, user=None, **parts).problem == (401, "not-signed-in")
 
 
 @pytest.mark.parametrize("route", ["GET /api/nothing", "PUT /api/email/sync"])

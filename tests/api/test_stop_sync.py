@@ -11,7 +11,7 @@ from mailsync.store.connection import Database
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from tests.api.requests import Api, ApiResponse, Sql, sample
-from tests.api.syncs import STOP, begin_sync, executions, start, store_four_messages
+from tests.api.syncs import STOP, executions, start, store_four_messages
 from tests.support.functions import lambda_context
 
 RUN = "SELECT status, error, finished_at IS NOT NULL FROM mailsync.sync_runs"
@@ -19,11 +19,6 @@ ACCOUNT = """SELECT sync_status, lease_owner, failures, last_error,
        next_sync_at - now() BETWEEN interval '4 minutes' AND interval '6 minutes'
   FROM mailsync.email_accounts"""
 STOPPED = (["cancelled", "ExecutionStopped", True], ["idle", None, 0, None, True])
-
-
-@pytest.fixture
-def run(api: Api, account_id: AccountId, database: Database) -> RunRef:
-    return begin_sync(api, account_id, database)
 
 
 def stop(api: Api, account_id: str, **parts: Any) -> ApiResponse:
