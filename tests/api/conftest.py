@@ -185,7 +185,7 @@ def account_id(connect_account: Connect) -> AccountId:
 
 @pytest.fixture
 def run(api: Api, account_id: AccountId, database: Database) -> RunRef:
-    """Its sync, which has begun."""
+    """Ann's sync, which has begun."""
     return begin_sync(api, account_id, database)
 
 
@@ -217,7 +217,7 @@ def _provider_settings(provider: Simulators, token_key_arn: str) -> dict[str, st
 
 
 def _stage_settings(aws_url: str, step_functions: Any) -> dict[str, str]:
-    """Its machines are new, so that no execution of another test is counted."""
+    """Of a stage whose machines are new, so that no execution of another test is counted."""
     settings = {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": aws_url, "APP_INBOX_URL": INBOX}
     for name in ("MAILBOX_SYNC_ARN", "TEST_SYNC_ARN"):
         created = step_functions.create_state_machine(

@@ -153,9 +153,10 @@ def test_names_in_paths_are_not_found(api: Api, microsoft: object, name: str) ->
 def test_nobody_and_a_user_that_no_row_can_hold_are_refused(
     api: Api, microsoft: object, account_id: AccountId, name: str | None
 ) -> None:
-    for route in (ACCOUNTS, "GET /api/test-sync", BEGIN):
-        assert api(route, user=name).problem == (401, "not-signed-in")
-    assert api(START, user=name, body={"accountId": account_id}).problem == (401, "not-signed-in")
+    account = {"accountId": account_id}
+    asked = {ACCOUNTS: {}, "GET /api/test-sync": {}, BEGIN: {}, START: {"body": account}}
+    for route, parts in {**asked, STATUS: {"query": account}}.items():
+        assert api(route, user=name, **parts).problem == (401, "not-signed-in")
     assert api(ACCOUNTS).status == 200
 
 
