@@ -2,7 +2,7 @@
 Step Functions and KMS as moto serves them over HTTP."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from io import StringIO
@@ -17,7 +17,7 @@ from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client, op
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.service import TENANT_ID
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId, Provider, RunRef
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
@@ -27,19 +27,13 @@ from tests.api.conformance import documented, pattern
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
 from tests.api.sign_in import ANN, BO, INBOX, SignIn
 from tests.api.subscriptions import Subscribed
+from tests.api.syncs import begin_sync
 from tests.conftest import TEMPLATE
 from tests.providers.simulators.subscriber import Subscriber
 
 Connect = Callable[..., AccountId]
 
-WAITS = {
-    "StartAt": "wait",
-    "States": {
-        "wait": {"Type": "Wait", "Seconds": 3600, "Next": "end"},
-        "end": {"Type": "Succeed"},
-    },
-}
-PASSES = {"StartAt": "pass", "States": {"pass": {"Type": "Pass", "End": True}}}
+WAITS = {"StartAt": "wait", "States": {"wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
 
 
 @pytest.fixture(scope="session")
@@ -71,16 +65,9 @@ def environment(
     database_url: str, aws_url: str, step_functions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.MonkeyPatch]:
     """Sets the environment of a function; the process forgets its settings afterwards."""
-    for name, value in {
-        **LOCAL_CREDENTIALS,
-        "AWS_ENDPOINT_URL": aws_url,
-        "DATABASE_URL": database_url,
-        "APP_INBOX_URL": INBOX,
-    }.items():
+    settings = {**_stage_settings(aws_url, step_functions), "DATABASE_URL": database_url}
+    for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    # Machines of each test, so that no execution of another test is counted.
-    monkeypatch.setenv("MAILBOX_SYNC_ARN", _machine(step_functions, "mailbox-sync", WAITS))
-    monkeypatch.setenv("TEST_SYNC_ARN", _machine(step_functions, "test-sync", PASSES))
     _forget()
     yield monkeypatch
     _forget()
@@ -98,11 +85,7 @@ def server(
     """For tests of the xdist group `api_server` only: one process starts it for all."""
     logs = tmp_path_factory.mktemp("api_server")
     settings = {
-        **LOCAL_CREDENTIALS,
-        "AWS_ENDPOINT_URL": aws_url,
-        "APP_INBOX_URL": INBOX,
-        "MAILBOX_SYNC_ARN": _machine(step_functions, "mailbox-sync", WAITS),
-        "TEST_SYNC_ARN": _machine(step_functions, "test-sync", PASSES),
+        **_stage_settings(aws_url, step_functions),
         "MICROSOFT_TENANTS": TENANT_ID,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
@@ -201,6 +184,12 @@ def account_id(connect_account: Connect) -> AccountId:
 
 
 @pytest.fixture
+def run(api: Api, account_id: AccountId, database: Database) -> RunRef:
+    """Ann's sync, which has begun."""
+    return begin_sync(api, account_id, database)
+
+
+@pytest.fixture
 def sql(settings: Settings) -> Iterator[Sql]:
     """Runs a statement beside the product, to bring about what it does not do by itself."""
     connection = connect(settings)
@@ -227,13 +216,17 @@ def _provider_settings(provider: Simulators, token_key_arn: str) -> dict[str, st
     }
 
 
-def _machine(client: Any, name: str, definition: Mapping[str, object]) -> str:
-    created = client.create_state_machine(
-        name=f"{name}-{uuid4()}",
-        definition=json.dumps(definition),
-        roleArn="arn:aws:iam::123456789012:role/workflow",
-    )
-    return str(created["stateMachineArn"])
+def _stage_settings(aws_url: str, step_functions: Any) -> dict[str, str]:
+    """Of a stage whose machines are new, so that no execution of another test is counted."""
+    settings = {**LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL": aws_url, "APP_INBOX_URL": INBOX}
+    for name in ("MAILBOX_SYNC_ARN", "TEST_SYNC_ARN"):
+        created = step_functions.create_state_machine(
+            name=str(uuid4()),
+            definition=json.dumps(WAITS),
+            roleArn="arn:aws:iam::123456789012:role/workflow",
+        )
+        settings[name] = created["stateMachineArn"]
+    return settings
 
 
 def _forget() -> None:

@@ -7,19 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from localdev.simulators.service import TENANT_ID
+from tests.support.functions import lambda_context
 from tests.support.paths import ROOT
 
 EVENTS = ROOT / "events"
-
-
-@dataclass(frozen=True)
-class Context:
-    """What the Lambda runtime hands to a handler, as far as Powertools reads it."""
-
-    function_name: str = "api"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:api"
-    aws_request_id: str = "7f1d1a0e-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,7 @@ def good_parts(route: str, account_id: str) -> tuple[dict[str, str], dict[str, A
 
 
 def call(handler: Any, event: dict[str, Any]) -> ApiResponse:
-    response = handler(event, Context())
+    response = handler(event, lambda_context())
     return ApiResponse(
         response["statusCode"],
         response["headers"],

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.model import AccountId
-from tests.api.requests import Api, ApiResponse, Context, Sql
+from tests.api.requests import Api, ApiResponse, Sql
 from tests.api.sign_in import ANN, sign_in
 from tests.providers.simulators.graph_client import app_client, graph_client
 from tests.providers.simulators.subscriber import Subscriber
+from tests.support.functions import run_scheduled
 
 ONE_MADE, ONE_FAILED, NO_WORK = (
     {"renewed": renewed, "failed": failed} for renewed, failed in ((1, 0), (0, 1), (0, 0))
@@ -29,19 +29,9 @@ TOKEN_ENDS = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
 _REMOTE_IDS = "SELECT remote_id FROM mailsync.provider_subscriptions ORDER BY created_at"
 
 
-@dataclass(frozen=True)
-class TimedContext(Context):
-    def get_remaining_time_in_millis(self) -> int:
-        return 100_000
-
-
 def tick() -> dict[str, int]:
     """Run the schedule `renew-subscriptions` once, with the settings of this process."""
-    from handlers.renew_subscriptions import handler
-
-    run: Any = handler
-    counts: dict[str, int] = run({}, TimedContext())
-    return counts
+    return run_scheduled("renew_subscriptions")
 
 
 def connect_for_organisation(api: Api, **body: str) -> AccountId:

@@ -104,7 +104,7 @@ QUERIES: dict[str, list[tuple[str, dict[str, str]]]] = {
 }
 
 
-def short(value: str) -> str:
+def short(value: str | None) -> str:
     """The name of a case."""
     return ascii(value)[:12]
 
@@ -149,13 +149,14 @@ def test_names_in_paths_are_not_found(api: Api, microsoft: object, name: str) ->
         assert api(f"{method} /api/email/accounts/{name}").status in (404, 422)
 
 
-@pytest.mark.parametrize("name", NAMES, ids=short)
-def test_a_user_that_no_row_can_hold_is_refused(
-    api: Api, microsoft: object, account_id: AccountId, name: str
+@pytest.mark.parametrize("name", [*NAMES, None], ids=short)
+def test_nobody_and_a_user_that_no_row_can_hold_are_refused(
+    api: Api, microsoft: object, account_id: AccountId, name: str | None
 ) -> None:
-    for route in (ACCOUNTS, "GET /api/test-sync", BEGIN):
-        assert api(route, user=name).status == 401
-    assert api(START, user=name, body={"accountId": account_id}).status == 401
+    account = {"accountId": account_id}
+    asked = {ACCOUNTS: {}, "GET /api/test-sync": {}, BEGIN: {}, START: {"body": account}}
+    for route, parts in {**asked, STATUS: {"query": account}}.items():
+        assert api(route, user=name, **parts).problem == (401, "not-signed-in")
     assert api(ACCOUNTS).status == 200
 
 

@@ -18,8 +18,9 @@ from mailsync.api.caller import is_caller_admin
 from mailsync.api.signing_keys import open_signing_keys
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
-from tests.api.issuer import Issuer, PrivateKey, bearer, ec_key, rsa_key
-from tests.api.requests import Context, a_request, sample
+from tests.api.issuer import Issuer, bearer, ec_key, rsa_key
+from tests.api.requests import a_request, sample
+from tests.support.functions import lambda_context
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 AN_HOUR = 3600  # tokens are made when the tests are collected, long before the last one runs
@@ -39,7 +40,7 @@ def authorize(authorization: str) -> Any:
     event = sample("authorize")
     event["identitySource"] = [authorization]
     event["headers"]["authorization"] = authorization
-    return handler(event, Context())  # type: ignore[arg-type]
+    return handler(event, lambda_context())
 
 
 @pytest.fixture(autouse=True)
@@ -143,38 +144,23 @@ def test_one_of_several_audiences_is_enough(setting: Callable[[str, str], None])
     assert authorize(a_token(aud="web, mobile")) == REFUSED
 
 
-@pytest.fixture
-def published(setting: Callable[[str, str], None]) -> Iterator[tuple[Issuer, PrivateKey]]:
-    """An issuer with a key named `k`, whose address is set and no audience."""
+def test_an_issuers_keys_admit_only_what_was_made_for_the_audience_that_is_set(
+    setting: Callable[[str, str], None],
+) -> None:
     key = ec_key()
+    own, other = (bearer(key, "ES256", kid="k", aud=each) for each in ("inbox", "another-client"))
     with Issuer() as issuer:
         issuer.publish(key, "k")
         setting("JWT_SECRET", "")
         setting("JWT_JWKS_URL", issuer.url)
-        yield issuer, key
 
-
-def test_the_issuers_keys_are_used_where_their_address_is_set(
-    setting: Callable[[str, str], None], published: tuple[Issuer, PrivateKey]
-) -> None:
-    setting("JWT_AUDIENCE", "*")
-
-    assert authorize(bearer(published[1], "ES256", kid="k")) == ADMITTED
-    assert authorize(a_token()) == REFUSED
-
-
-def test_a_token_that_the_issuer_made_for_another_client_is_refused(
-    setting: Callable[[str, str], None], published: tuple[Issuer, PrivateKey]
-) -> None:
-    issuer, key = published
-    own, other = (bearer(key, "ES256", kid="k", aud=each) for each in ("inbox", "another-client"))
-
-    with pytest.raises(SettingMissing, match="JWT_AUDIENCE"):
-        authorize(other)
-    assert issuer.requests == 0
-    setting("JWT_AUDIENCE", "inbox")
-    assert authorize(other) == REFUSED
-    assert authorize(own) == ADMITTED
+        with pytest.raises(SettingMissing, match="JWT_AUDIENCE"):
+            authorize(other)
+        assert issuer.requests == 0
+        setting("JWT_AUDIENCE", "inbox")
+        assert [authorize(each) for each in (own, other, a_token())] == [ADMITTED, REFUSED, REFUSED]
+        setting("JWT_AUDIENCE", "*")
+        assert [authorize(each) for each in (other, a_token())] == [ADMITTED, REFUSED]
 
 
 @profile(

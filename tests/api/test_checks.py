@@ -9,8 +9,7 @@ from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from tests.api.requests import Api
-from tests.api.sign_in import BEGIN
-from tests.api.syncs import START, STATUS, executions, start
+from tests.api.syncs import STATUS, executions, start
 
 TEST, HEALTH = "GET /api/test-sync", "GET /api/health"
 PROBLEM = "application/problem+json"
@@ -31,12 +30,6 @@ def test_the_self_test_is_started(api: Api) -> None:
     assert execution["executionArn"] == response.json["executionArn"]
 
 
-def test_a_healthy_system_says_so_without_a_user(api: Api) -> None:
-    response = api(HEALTH, user=None)
-
-    assert (response.status, response.json) == (200, {"status": "ok"})
-
-
 def test_a_database_without_the_schema_is_unhealthy(
     api: Api, environment: pytest.MonkeyPatch, empty_settings: Settings
 ) -> None:
@@ -55,7 +48,8 @@ def test_a_database_that_cannot_be_written_is_unhealthy_until_it_can(
     """In one process all the time."""
     owner = connect(Settings({"DATABASE_URL": database_url}))
     (name,) = owner.run("SELECT current_database()")[0]
-    assert api(HEALTH, user=None).status == 200
+    healthy = api(HEALTH, user=None)
+    assert (healthy.status, healthy.json) == (200, {"status": "ok"})
     owner.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     owner.run(OTHERS_END, name=name)
 
@@ -77,13 +71,7 @@ def test_a_database_that_cannot_be_written_is_unhealthy_until_it_can(
     ("url", "problem"),
     [
         ("postgresql://postgres:hunter2@127.0.0.1:1/mailsync", "store-unavailable"),
-        ("postgresql://hunter2:[hunter2@hunter2/hunter2", "store-unavailable"),
         ("postgresql://hunter2:hunter2@[hunter2]/hunter2", "setting-missing"),
-        ("postgresql://hunter2:hunter2@hunter2:hunter2/hunter2", "setting-missing"),
-        (
-            "postgresql://hunter2:hunter2\u2100@hunter2/hunter2?hunter2=hunter2",
-            "setting-missing",
-        ),
     ],
 )
 def test_a_database_that_cannot_be_reached_is_unhealthy_and_no_part_of_its_url_is_shown(
@@ -129,14 +117,6 @@ def test_a_setting_with_which_step_functions_cannot_be_called_is_named_and_not_q
     assert named in response.json["detail"]
     assert "hunter2" not in response.text
     assert (response.headers.get("Retry-After") == "5") is (problem == "aws-unavailable")
-
-
-@pytest.mark.parametrize("route", [TEST, STATUS, START, BEGIN])
-def test_a_route_that_is_not_public_needs_a_user(api: Api, microsoft: object, route: str) -> None:
-    account = {"accountId": "5b0f6a52-7c1e-4f0a-9d3a-2f1b8c9d0e11"}
-    parts = {STATUS: {"query": account}, START: {"body": account}}.get(route, {})
-
-    assert api(route, user=None, **parts).problem == (401, "not-signed-in")
 
 
 @pytest.mark.parametrize("route", ["GET /api/nothing", "PUT /api/email/sync"])

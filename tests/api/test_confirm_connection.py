@@ -9,8 +9,9 @@ import pytest
 
 from localdev.simulators import Simulators
 from mailsync.api.sign_in import CONFIRMATION_LIFETIME_S
-from tests.api.requests import Api, ApiResponse, Context, Sql
+from tests.api.requests import Api, ApiResponse, Sql
 from tests.api.sign_in import INBOX, NOTHING, ONE_OF_EACH, refusal, sign_in, stored
+from tests.support.functions import run_scheduled
 
 CONFIRM = "POST /api/auth/microsoft/confirm"
 PENDING = "SELECT count(*) FROM mailsync.pending_connections"
@@ -68,15 +69,13 @@ def test_the_application_of_a_victim_refuses_what_an_attacker_began(
 
 
 def test_a_late_confirmation_connects_and_keeps_nothing(api: Api, pending: str, sql: Sql) -> None:
-    from handlers.purge_accounts import handler
-
     left = "SELECT extract(epoch FROM expires_at - now())::int FROM mailsync.pending_connections"
     ((left_s,),) = sql(left)
     sql("UPDATE mailsync.pending_connections SET expires_at = now()")
 
     assert api(CONFIRM, body={"connection": pending}).status == 404
     assert sql(PENDING) == [[1]]
-    handler({}, Context())  # type: ignore[arg-type]
+    run_scheduled("purge_accounts")
     assert sql(PENDING) == [[0]]
     assert stored(sql) == NOTHING
     assert CONFIRMATION_LIFETIME_S - 60 < left_s <= CONFIRMATION_LIFETIME_S <= 900

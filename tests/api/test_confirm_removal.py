@@ -40,9 +40,10 @@ def test_status_and_account_show_what_waits_for_a_person(api: Api, emptied: Acco
     assert status["lastError"]["name"] == "SuspiciousRemoval"
 
 
-def test_a_confirmation_makes_the_next_sync_due_which_asks_the_provider_again(
+def test_a_confirmation_makes_the_next_sync_due_and_a_second_one_changes_nothing(
     api: Api, emptied: AccountId, sql: Sql
 ) -> None:
+    """That sync asks the provider again."""
     response = api(route(emptied))
 
     assert (response.status, response.json["accountId"]) == (200, emptied)
@@ -53,13 +54,8 @@ def test_a_confirmation_makes_the_next_sync_due_which_asks_the_provider_again(
     assert (sql(ROWS), sql(DUE)) == ([[40, 31]], [[True]])
     status = api("GET /api/email/sync", query={"accountId": emptied}).json
     assert (status["pendingRemoval"], status["lastError"]) == (removal, None)
-
-
-def test_a_second_confirmation_changes_nothing(api: Api, emptied: AccountId, sql: Sql) -> None:
-    first = api(route(emptied))
     before = sql("SELECT * FROM mailsync.email_accounts")
-
-    assert api(route(emptied)) == first
+    assert api(route(emptied)) == response
     assert sql("SELECT * FROM mailsync.email_accounts") == before
 
 

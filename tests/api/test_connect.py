@@ -109,23 +109,17 @@ def test_the_function_connect_loads_neither_pydantic_nor_msal_at_start() -> None
     assert loaded.stdout.strip() == "neither"
 
 
-def test_a_mailbox_connected_again_is_the_same_account(
+def test_a_mailbox_connected_again_is_the_same_account_and_another_one_is_new(
     api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
 ) -> None:
     sql(BROKEN)
-
     again = sign_in(api, microsoft)
 
     assert again.headers["Location"] == connected.headers["Location"]
     assert sql(STATES) == [["ann@example.org", "active", 0, None]]
     assert stored(sql) == ONE_OF_EACH
 
-
-def test_another_mailbox_than_the_broken_one_is_a_new_account(
-    api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
-) -> None:
     sql(BROKEN)
-
     other = sign_in(api, microsoft, BO)
 
     assert other.headers["Location"] != connected.headers["Location"]

@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import pytest
 
-from handlers.start_due_syncs import handler
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId, RunId
 from mailsync.runs.batches import CheckBatchInvoker
@@ -19,8 +18,9 @@ from mailsync.settings import load_settings
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Connect
-from tests.api.requests import Api, Context, Sql
+from tests.api.requests import Api, Sql
 from tests.api.syncs import executions, start
+from tests.support.functions import run_scheduled
 
 RUNS = "SELECT status, error FROM mailsync.sync_runs WHERE id = :run_id"
 SILENT = "UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 minutes'"
@@ -61,28 +61,16 @@ def test_a_request_gets_another_run(api: Api, account_id: AccountId, sql: Sql) -
     assert run_of(api, account_id) == again
 
 
-def test_the_schedule_closes_a_dead_run_and_the_mailbox_is_due(
-    api: Api, account_id: AccountId, database: Database, sql: Sql
-) -> None:
-    dead = run_of(api, account_id)
-    end_execution(dead)
-    sql(SILENT)
-
-    open_trigger().recover_runs(RunStore(database).stale_runs(60, 10))
-
-    assert sql(RUNS, run_id=dead) == [["failed", "ExecutionDied"]]
-    assert sql("SELECT next_sync_at <= now() FROM mailsync.email_accounts") == [[True]]
-
-
-def test_a_run_that_cannot_be_recovered_holds_up_no_other(
+def test_the_schedule_closes_a_dead_run_though_another_cannot_be_recovered(
     api: Api,
     connect_account: Connect,
     database: Database,
     sql: Sql,
-    environment: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = run_of(api, connect_account())
-    second = run_of(api, connect_account(provider_account_id="other.utid"))
+    other = connect_account(provider_account_id="other.utid")
+    second = run_of(api, other)
     end_execution(second)
     sql(SILENT)
     sql("UPDATE mailsync.sync_runs SET heartbeat_at = '2026-01-01' WHERE id = :it", it=first)
@@ -94,11 +82,13 @@ def test_a_run_that_cannot_be_recovered_holds_up_no_other(
             raise SettingMissing("Step Functions refuses the call.")
         return status(arn)
 
-    environment.setattr(trigger._step_functions, "status", refuses)
+    monkeypatch.setattr(trigger._step_functions, "status", refuses)
     with pytest.raises(SettingMissing):
         trigger.recover_runs(RunStore(database).stale_runs(60, 10))
 
     assert sql(RUNS, run_id=second) == [["failed", "ExecutionDied"]]
+    due = "SELECT next_sync_at <= now() FROM mailsync.email_accounts WHERE id = cast(:id AS uuid)"
+    assert sql(due, id=other) == [[True]]
 
 
 def test_due_mailboxes_are_checked_while_step_functions_refuses(
@@ -119,6 +109,6 @@ def test_due_mailboxes_are_checked_while_step_functions_refuses(
     load_settings.cache_clear()
 
     with pytest.raises(SettingMissing):
-        handler({}, Context())  # type: ignore[arg-type]
+        run_scheduled("start_due_syncs")
 
     assert due in woken

@@ -18,10 +18,10 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.store.rows import to_jsonb
 from mailsync.sync import push
 from tests.api.conftest import Connect
-from tests.api.requests import Context
 from tests.api.sign_in import ANN
 from tests.api.subscriptions import NO_WORK, ONE, ONE_MADE, TOKEN_ENDS, Subscribed, tick
 from tests.api.syncs import begin_sync, is_running, start, store_four_messages
+from tests.support.functions import run_scheduled
 
 TABLES = (
     *("email_accounts", "email_credentials", "email_folders", "folder_cursors", "emails"),
@@ -52,14 +52,6 @@ def count(ann: Subscribed, *tables: str) -> list[int]:
 
 def secrets_left(ann: Subscribed) -> list[int]:
     return count(ann, "email_credentials", "provider_subscriptions")
-
-
-def purge_accounts() -> dict[str, int]:
-    """Run the schedule once."""
-    from handlers.purge_accounts import handler
-
-    counts: dict[str, int] = handler({}, Context())  # type: ignore[arg-type]
-    return counts
 
 
 def test_a_disconnected_account_keeps_its_mail_and_goes_on_where_it_was(
@@ -109,7 +101,7 @@ def test_the_schedule_deletes_what_a_request_had_no_time_to_purge(
     assert ann.api(route).status == 404
     assert connect_account() != run.account_id
     assert count(ann, "emails") == [2]
-    assert purge_accounts() == {"purged": 1, "swept": 0}
+    assert run_scheduled("purge_accounts") == {"purged": 1, "swept": 0}
     assert count(ann, "emails", "email_accounts") == [0, 1]
 
 
@@ -165,12 +157,12 @@ def test_a_renewal_in_progress_is_not_waited_for(
         began = time.monotonic()
         response = ann.remove(data)
         assert time.monotonic() - began < 2
-        assert purge_accounts() == {"purged": 0, "swept": 0}
+        assert run_scheduled("purge_accounts") == {"purged": 0, "swept": 0}
     renewer.close()
 
     assert response.json["status"] == {"keep": "disconnected", "purge": "purging"}[data]
     assert secrets_left(ann) == [1, 0]
-    assert purge_accounts() == {"purged": int(data == "purge"), "swept": 0}
+    assert run_scheduled("purge_accounts") == {"purged": int(data == "purge"), "swept": 0}
     assert secrets_left(ann) == [0, 0]
 
 

@@ -2,21 +2,21 @@
 
 import pytest
 
-from mailsync.model import AccountId, RunId
+from mailsync.model import AccountId, RunId, RunRef
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Connect
 from tests.api.requests import Api, Sql
-from tests.api.syncs import begin_sync, start
+from tests.api.syncs import start
 
 KEYS = "SELECT idempotency_key FROM mailsync.joined_keys ORDER BY 1"
 RUNS = "SELECT count(*) FROM mailsync.sync_runs"
 
 
 @pytest.fixture
-def running(api: Api, account_id: AccountId, database: Database) -> RunId:
+def running(run: RunRef) -> RunId:
     """A run that was started without a key."""
-    return begin_sync(api, account_id, database).run_id
+    return run.run_id
 
 
 def end(database: Database, account_id: AccountId, run_id: str) -> None:

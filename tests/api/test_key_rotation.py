@@ -10,10 +10,11 @@ from localdev.simulators.service import TENANT_ID
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
 from mailsync.sync.mailbox import open_vault
-from tests.api.requests import Api, Context, Sql
+from tests.api.requests import Api, Sql
 from tests.api.sign_in import ANN, BO, account_of, sign_in
 from tests.api.subscriptions import TOKEN_ENDS, connect_for_organisation
 from tests.api.syncs import begin_run
+from tests.support.functions import lambda_context
 
 IN_USE = """SELECT DISTINCT unnest(array[grant_key_id, access_key_id])
   FROM mailsync.email_credentials ORDER BY 1"""
@@ -33,7 +34,7 @@ def sync_once(database: Database, account_id: str) -> None:
     open_vault.cache_clear()
     run = begin_run(database, AccountId(account_id), str(uuid4()))
     state = {"accountId": account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
-    get_access_token(state, Context())  # type: ignore[arg-type]
+    get_access_token(state, lambda_context())
 
 
 def test_after_one_sync_of_each_account_nothing_needs_the_old_key(

@@ -20,6 +20,7 @@ def test_a_larger_body_is_not_parsed(api: Api, microsoft: object, account_id: Ac
         api(START, body=over),
         api(f"PATCH /api/email/accounts/{account_id}", body=over),
         api(CONNECT_FOR_ORGANISATION, body=over, admin=True),
+        api("POST /api/auth/microsoft/confirm", body=over),
     ):
         assert response.problem == (413, "body-too-large")
         assert response.headers["Content-Type"] == "application/problem+json"

@@ -13,8 +13,9 @@ from mailsync.model import AccountId
 from mailsync.settings import CALLS_PER_HOUR, Settings, load_settings
 from mailsync.store.connection import Database
 from mailsync.store.limit_store import RateLimitStore
-from tests.api.requests import Api, Context, Sql, good_parts
+from tests.api.requests import Api, Sql, good_parts
 from tests.api.syncs import STOP, executions, start
+from tests.support.functions import run_scheduled
 
 TEST = "GET /api/test-sync"
 ONE = "/api/email/accounts/{accountId}"
@@ -157,11 +158,7 @@ def test_the_schedule_sweeps_what_calls_leave(api: Api, account_id: AccountId, s
     for statement in LEFTOVERS.values():
         sql(statement.format(TWO if "sync_runs" in statement else f"FROM {TWO}"))
 
-    from handlers.purge_accounts import handler
-
-    response = handler({}, Context())  # type: ignore[arg-type]
-
-    assert response == {"purged": 0, "swept": len(LEFTOVERS)}
+    assert run_scheduled("purge_accounts") == {"purged": 0, "swept": len(LEFTOVERS)}
     for table in LEFTOVERS:
         assert sql(f"SELECT count(*) FROM mailsync.{table}") == [[1]], table
 

@@ -61,12 +61,6 @@ def test_the_headers_of_polling_are_described(document: Document) -> None:
         assert show["responses"][status]["headers"].keys() == {"ETag", "Retry-After"}
 
 
-def test_each_body_may_be_too_large(document: Document) -> None:
-    described = operations(document).values()
-
-    assert all("413" in each["responses"] for each in described if "requestBody" in each)
-
-
 def test_no_number_of_the_document_exceeds_what_json_readers_keep(document: Document) -> None:
     """Else a client would take for allowed what is refused."""
     named = [float(each) for each in re.findall(r"'maximum': ([^,}]+)", str(document))]

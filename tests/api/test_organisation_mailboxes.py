@@ -23,9 +23,7 @@ from tests.api.subscriptions import (
     DUE,
     NO_WORK,
     NOT_DUE,
-    ONE_FAILED,
     ONE_MADE,
-    TOKEN_ENDS,
     Subscribed,
     tick,
 )
@@ -201,22 +199,6 @@ def test_each_lifecycle_event_is_acted_on(ann: Subscribed, event: str) -> None:
     (after,) = ann.microsoft.notifier.subscriptions()
     is_same = after["id"] == before["id"]
     assert (is_same, after["authorized"]) == (event != "subscriptionRemoved", 1)
-
-
-@pytest.mark.parametrize(
-    "switches", [{"app_roles": ["User.Read.All"]}, {"app_mailboxes": ["bo@example.org"]}]
-)
-def test_without_the_permission_the_schedule_goes_on_alone(
-    ann: Subscribed, switches: dict[str, Any]
-) -> None:
-    ann.sql(TOKEN_ENDS)
-    ann.microsoft.service.set_behaviour(**switches)
-
-    assert tick() == ONE_FAILED
-
-    failure = "SELECT remote_id, failures, last_error FROM mailsync.provider_subscriptions"
-    assert ann.sql(failure) == [[None, 1, "ProviderRejected"]]
-    assert ann.sql("SELECT status, failures FROM mailsync.email_accounts") == [["active", 0]]
 
 
 def test_one_of_a_person_outlives_the_return_of_the_application(ann: Subscribed) -> None:

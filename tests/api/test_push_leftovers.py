@@ -29,7 +29,6 @@ from tests.api.subscriptions import (
 
 GONE = {str(status): Fault(status=status, code="NotFound") for status in (400, 404, 410)}
 AWAY = {**GONE, "503": Fault(status=503, body="")}
-NO_RESPONSE = Fault(cut="before answer")
 
 
 @pytest.fixture(params=["a person", "an organisation"])
@@ -83,24 +82,19 @@ def test_a_leftover_is_ended_in_a_second_try(ann: Subscribed, fault: Fault) -> N
     assert ann.alive() == ann.known()
 
 
-def test_one_created_without_a_response_ends_after_the_next_is_made(ann: Subscribed) -> None:
-    ann.inject_fault("POST", ALL, NO_RESPONSE)
+@pytest.mark.parametrize("disconnects", [False, True], ids=["the next", "a disconnection"])
+def test_one_created_without_a_response_is_ended_by(ann: Subscribed, disconnects: bool) -> None:
+    ann.inject_fault("POST", ALL, Fault(cut="before answer"))
     assert tick() == ONE_FAILED
     lost = ann.alive()
-    ann.renew_now()
 
-    assert tick() == ONE_MADE
+    if disconnects:
+        ann.disconnect()
+    else:
+        ann.renew_now()
+        assert tick() == ONE_MADE
 
     assert ann.alive() == ann.known() != lost
-
-
-def test_a_disconnection_before_that_ends_it_too(ann: Subscribed) -> None:
-    ann.inject_fault("POST", ALL, NO_RESPONSE)
-    assert tick() == ONE_FAILED
-
-    ann.disconnect()
-
-    assert ann.alive() == []
 
 
 class Death(BaseException):
@@ -137,13 +131,14 @@ def body_of(**body: Any) -> Fault:
     return Fault(status=200, body=json.dumps(body))
 
 
-ELSEWHERE = {"value": [], "@odata.nextLink": "https://example.org/v1.0/subscriptions"}
 LISTS = {
     "denied": Fault(status=403, code="ExtensionError"),
     "empty": body_of(value=[]),
     "endless": Fault(page="ever empty"),
     "short": Fault(page="no link"),
-    "elsewhere": body_of(**ELSEWHERE),
+    "elsewhere": body_of(
+        **{"value": [], "@odata.nextLink": "https://example.org/v1.0/subscriptions"}
+    ),
     "half": Fault(truncate_json=True),
 }
 

@@ -10,8 +10,9 @@ from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
-from tests.api.requests import Api, ApiResponse, Context, Sql, sample
-from tests.api.syncs import STOP, begin_sync, executions, start, store_four_messages
+from tests.api.requests import Api, ApiResponse, Sql, sample
+from tests.api.syncs import STOP, executions, start, store_four_messages
+from tests.support.functions import lambda_context
 
 RUN = "SELECT status, error, finished_at IS NOT NULL FROM mailsync.sync_runs"
 ACCOUNT = """SELECT sync_status, lease_owner, failures, last_error,
@@ -20,16 +21,11 @@ ACCOUNT = """SELECT sync_status, lease_owner, failures, last_error,
 STOPPED = (["cancelled", "ExecutionStopped", True], ["idle", None, 0, None, True])
 
 
-@pytest.fixture
-def run(api: Api, account_id: AccountId, database: Database) -> RunRef:
-    return begin_sync(api, account_id, database)
-
-
 def stop(api: Api, account_id: str, **parts: Any) -> ApiResponse:
     return api(STOP, query={"accountId": account_id}, **parts)
 
 
-def test_stopping_ends_the_execution_and_the_run_until_a_user_or_the_schedule_starts_another(
+def test_stopping_ends_execution_and_run_once_until_a_user_or_the_schedule_starts_another(
     api: Api, run: RunRef, sql: Sql
 ) -> None:
     """The schedule does so in five minutes."""
@@ -38,6 +34,11 @@ def test_stopping_ends_the_execution_and_the_run_until_a_user_or_the_schedule_st
     assert (response.status, response.json["runId"]) == (200, run.run_id)
     assert executions()[run.run_id]["status"] == "ABORTED"
     assert (sql(RUN)[0], sql(ACCOUNT)[0]) == STOPPED
+    before = sql("SELECT * FROM mailsync.email_accounts")
+    nothing = stop(api, run.account_id)
+    assert (nothing.status, nothing.json["runId"]) == (200, None)
+    assert nothing.json["message"] == "No sync was running."
+    assert sql("SELECT * FROM mailsync.email_accounts") == before
     assert sql("SELECT type FROM mailsync.outbox") == [["sync.cancelled"]]
     again = start(api, run.account_id)
     assert (again.status, again.json["status"]) == (202, "queued")
@@ -61,7 +62,7 @@ def test_the_executions_end_keeps_the_outcome(api: Api, run: RunRef, sql: Sql) -
 
     event = sample("close-run")
     event["detail"] |= {"name": run.run_id, "status": "ABORTED"}
-    closed = close_run(event, Context())  # type: ignore[arg-type]
+    closed = close_run(event, lambda_context())
 
     assert closed == {"closed": False}
     assert (sql(RUN)[0], sql(ACCOUNT)[0]) == STOPPED
@@ -79,14 +80,3 @@ def test_a_run_stopped_before_it_began_does_not_begin(
 
     assert epoch is None
     assert (sql(RUN)[0], sql(ACCOUNT)[0]) == STOPPED
-
-
-def test_stopping_where_nothing_runs_changes_nothing(api: Api, run: RunRef, sql: Sql) -> None:
-    stop(api, run.account_id)
-    before = sql("SELECT * FROM mailsync.email_accounts")
-
-    response = stop(api, run.account_id)
-
-    assert response.status == 200
-    assert (response.json["runId"], response.json["message"]) == (None, "No sync was running.")
-    assert sql("SELECT * FROM mailsync.email_accounts") == before

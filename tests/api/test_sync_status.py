@@ -74,7 +74,7 @@ def test_a_new_mailbox_shows_the_nine_fields_of_the_guide(api: Api, account_id: 
     assert "Retry-After" not in response.headers
 
 
-def test_a_running_sync_shows_its_progress(api: Api, run: RunRef) -> None:
+def test_a_running_sync_shows_its_progress_and_a_pause(api: Api, run: RunRef, sql: Sql) -> None:
     response = status(api, run.account_id)
 
     shown = response.json
@@ -85,6 +85,9 @@ def test_a_running_sync_shows_its_progress(api: Api, run: RunRef) -> None:
     assert folder["displayName"] == "Folder F1"
     assert (folder["total"], folder["remoteTotal"], folder["quarantined"]) == (2, 100, 1)
     assert folder["walking"] is True
+    sql("UPDATE mailsync.email_accounts SET status = 'paused'")
+    paused = status(api, run.account_id).json
+    assert (paused["status"], paused["syncStatus"]) == ("paused", "syncing")
 
 
 def test_the_run_determines_rate_and_remaining_time(api: Api, run: RunRef, sql: Sql) -> None:
@@ -207,14 +210,6 @@ def test_a_failed_sync_shows_everywhere_why_and_when_it_is_tried_again_if_it_is(
     assert account["nextSyncAt"] is not None
     next_try = account["nextSyncAt"] if state == "active" else None
     assert shown["nextRetryAt"] == ended["nextSyncAt"] == next_try
-
-
-def test_an_account_paused_while_syncing_is_paused(api: Api, run: RunRef, sql: Sql) -> None:
-    sql("UPDATE mailsync.email_accounts SET status = 'paused'")
-
-    shown = status(api, run.account_id).json
-
-    assert (shown["status"], shown["syncStatus"]) == ("paused", "syncing")
 
 
 def test_an_unchanged_status_is_a_304(api: Api, run: RunRef, sql: Sql) -> None:

@@ -34,15 +34,6 @@ class Template:
         (key,) = (key for key in self.of_type(kind) if part in key)
         return key
 
-    def services_of(self, function: str) -> set[str]:
-        """The services whose actions the function's role may call."""
-        (properties,) = (each for spec, each in self.functions() if spec.name == function)
-        return {
-            action.split(":")[0]
-            for statement in self.statements(role_of(properties))
-            for action in as_list(statement["Action"])
-        }
-
     def referred(self, reference: Any) -> Any:
         """What another stack's `Fn::GetStackOutput` on this one stands for."""
         return self.outputs[reference["Fn::GetStackOutput"]["OutputName"]]["Value"]

@@ -2,13 +2,10 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mailsync.metrics import ERROR_DIMENSION_VALUES, METRICS
-from tests.deploy import synthesis
+from tests.deploy.conftest import TOPIC
 from tests.deploy.template import Resource, Template
 from tests.support.paths import ROOT
 
@@ -30,30 +27,6 @@ def named(metric: Resource) -> tuple[str, dict[str, Any]]:
     return metric["MetricName"], {
         each["Name"]: each["Value"] for each in metric.get("Dimensions", [])
     }
-
-
-def other_stage(folder: Path, **settings: object) -> Template:
-    stages = {"other": {"app_inbox_url": "https://app.example.com/", **settings}}
-    synthesis.app(folder, {"stage": "other", "stages": stages}).synth()
-    document = json.loads((folder / "Mailsync-other-Sync.template.json").read_text())
-    return Template(document)
-
-
-TOPIC = "arn:aws:sns:eu-west-1:111122223333:pager"
-
-
-@pytest.fixture(scope="session")
-def with_email(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """A stage whose alarms go to an address; its synthesis had no finding of cdk-nag."""
-    settings = {"alarm_email": "ops@example.com", "log_level": "DEBUG", "settings_version": "1"}
-    return other_stage(tmp_path_factory.mktemp("email"), **settings)
-
-
-@pytest.fixture(scope="session")
-def with_topic(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """The same functions under other settings; alarms go to a topic, and the clock is off."""
-    settings = {"alarm_topic_arn": TOPIC, "log_level": "DEBUG", "settings_version": "2"}
-    return other_stage(tmp_path_factory.mktemp("topic"), schedule_enabled=False, **settings)
 
 
 def test_every_error_of_a_run_has_one_alarm_or_is_listed_as_not_ours() -> None:
@@ -161,16 +134,13 @@ def test_an_address_receives_alarms_by_a_topic_of_cloudwatch(with_email: Templat
     allowed = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     assert [each["Principal"] for each in allowed] == [{"Service": "cloudwatch.amazonaws.com"}]
     assert with_email.only_one("AWS::SNS::Subscription")["Protocol"] == "email"
-
-
-def test_cloudwatch_may_use_the_key_of_the_topic(with_email: Template) -> None:
-    """With the key that AWS manages for SNS, alarms are raised and never arrive."""
-    statements = with_email.only_one("AWS::KMS::Key")["KeyPolicy"]["Statement"]
-    (granted,) = (
-        each for each in statements if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    )
-
-    assert granted["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    # With the key that AWS manages for SNS, alarms are raised and never arrive.
+    granted = [
+        each["Action"]
+        for each in with_email.only_one("AWS::KMS::Key")["KeyPolicy"]["Statement"]
+        if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    ]
+    assert granted == [["kms:Decrypt", "kms:GenerateDataKey*"]]
 
 
 def test_a_topic_that_exists_is_used_as_it_is(with_topic: Template) -> None:

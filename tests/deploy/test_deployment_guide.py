@@ -16,11 +16,8 @@ EXAMPLES = "\n".join(re.findall(r"^```\w*\n(.*?)^```", GUIDE, re.DOTALL | re.MUL
 def table_after(heading: str) -> set[str]:
     """The names in the first column of the table that begins with this line."""
     table = GUIDE.split(f"{heading}\n", 1)[1].split("\n\n", 1)[0]
-    return {name for row in table.splitlines()[1:] for name in re.findall(r"`(\w+)`", cell(row))}
-
-
-def cell(row: str) -> str:
-    return row.split("|")[1]
+    first_cells = [row.split("|")[1] for row in table.splitlines()[1:]]
+    return {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
 
 
 def test_every_setting_of_a_stage_is_explained_and_no_other() -> None:

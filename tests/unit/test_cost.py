@@ -13,7 +13,6 @@ from benchmarks.cost import (
     estimate_check_requests,
     load_measurements,
     monthly_usage,
-    price_guide_service_per_month,
     price_usage,
 )
 from mailsync.decisions.freshness import feeds_to_read
@@ -55,18 +54,7 @@ def test_a_bill_is_the_sum_of_what_is_charged() -> None:
     assert charged.logs == pytest.approx(1)
     assert charged.schedule == pytest.approx(1)
     assert charged.total == pytest.approx(40.5334)
-
-
-def test_free_transitions_are_not_more_than_there_are() -> None:
     assert price_usage(Usage(transitions=10), PRICES, free=True).step_functions == 0
-    assert price_usage(Usage(transitions=4_040), PRICES, free=True).step_functions == pytest.approx(
-        0.001
-    )
-
-
-def test_the_service_is_counted_as_in_the_guide() -> None:
-    assert price_guide_service_per_month(accounts=100, every_minutes=15) == pytest.approx(97.92)
-    assert price_guide_service_per_month(accounts=10_000, every_minutes=5) == pytest.approx(29_376)
 
 
 @pytest.mark.parametrize(("folders", "active"), EXAMPLE_MAILBOXES)

@@ -33,13 +33,10 @@ def folders_by_role(*roles: Role) -> tuple[list[RemoteFolder], list[StoredFolder
     return remote, [a_known_folder(at, each, role=each) for at, each in enumerate(roles)]
 
 
-def test_an_unchanged_tree_needs_no_write() -> None:
+def test_an_unchanged_tree_needs_no_write_nor_does_a_name_that_the_database_cannot_hold() -> None:
     plan = diff_folders(FolderListing((a_remote_folder("F1"),)), [a_known_folder(1, "F1")])
 
     assert (plan.new_and_changed_folders, plan.gone_folder_ids) == ((), ())
-
-
-def test_a_name_that_the_database_cannot_hold_is_equal_to_what_it_holds() -> None:
     odd = a_remote_folder("F1", display_name="a\0b\ud83d")
     known = a_known_folder(1, "F1", display_name="ab\ufffd")
 
@@ -98,14 +95,11 @@ def test_in_a_mailbox_that_was_made_anew_every_folder_is_another_one(role: Role)
     assert explain_incomplete_listing(listing, known) is None
 
 
-def test_a_listing_with_every_folder_that_is_known_has_no_fault() -> None:
+def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looked_for() -> None:
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE)
 
     assert explain_incomplete_listing(FolderListing(tuple(remote)), known) is None
     assert explain_incomplete_listing(FolderListing(tuple(remote)), []) is None
-
-
-def test_a_listing_without_folders_that_are_gone_unread_or_not_looked_for_has_no_fault() -> None:
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE, Role.JUNK, Role.OTHER)
     failures = {RemoteId(Role.SENT): "403", RemoteId(Role.ARCHIVE): "500"}
     shown = (remote[0], remote[2], remote[3])

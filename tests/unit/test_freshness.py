@@ -1,8 +1,11 @@
 """Which change feeds a sync reads, and how much of the folder tree a check reads."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailsync.decisions.freshness import (
     ACTIVE_FOLDER_PERIOD,
@@ -100,3 +103,25 @@ def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
     )
 
     assert choose_tree_reading(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading
+
+
+CHECKS_S = st.lists(st.integers(30, 1200), min_size=1, max_size=40)
+FOLDERS = st.integers(MAX_FOLDERS_OF_SMALL_MAILBOX + 1, 90)
+
+
+@given(FOLDERS, CHECKS_S)
+def test_each_folder_is_read_within_the_hour_and_no_check_reads_more_than_its_share(
+    number: int, checks_s: list[int]
+) -> None:
+    """As far as checks come at all: between two of them nothing is read."""
+    now = A_MOMENT
+    folders = {each: a_known_folder(each, f"F{each}", feed_read_at=now) for each in range(number)}
+    for since_s in checks_s:
+        now += timedelta(seconds=since_s)
+        found = feeds_to_read(list(folders.values()), (), now=now, since_s=since_s)
+        for folder in found:
+            folders[folder.ref.id] = replace(folder, feed_read_at=now)
+
+        assert len({folder.ref.id for folder in found}) == len(found)
+        assert len(found) <= number * since_s / MAX_FEED_AGE.total_seconds() + 1
+        assert all(now - (folder.feed_read_at or now) < MAX_FEED_AGE for folder in folders.values())

@@ -37,7 +37,7 @@ def load_with(monkeypatch: pytest.MonkeyPatch, **secrets: str) -> Settings:
     return load_settings()
 
 
-@pytest.mark.parametrize(("own", "migrates_as"), [(OWNER, OWNER), ("", FUNCTIONS)])
+@pytest.mark.parametrize(("own", "migrates_as"), [(OWNER, OWNER), (" ", FUNCTIONS)])
 def test_the_migration_reads_the_owners_login_from_a_secret_of_its_own(
     monkeypatch: pytest.MonkeyPatch, own: str, migrates_as: str
 ) -> None:
@@ -50,6 +50,7 @@ def test_the_migration_reads_the_owners_login_from_a_secret_of_its_own(
 
     assert settings.database_url == FUNCTIONS
     assert settings.migration_database_url == migrates_as
+    assert settings.database_setting(as_owner=False) == "DATABASE_URL"
 
 
 def test_a_secret_that_is_no_json_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,16 +120,6 @@ def test_a_url_is_taken_as_it_is(name: str, url: str) -> None:
 
 def test_the_application_may_have_a_scheme_of_its_own() -> None:
     assert Settings({"APP_INBOX_URL": "myapp://inbox"}).app_inbox_url == "myapp://inbox"
-
-
-def test_the_url_of_migrations_is_named_by_the_setting_that_holds_it() -> None:
-    own = Settings({"DATABASE_URL": FUNCTIONS, "MIGRATION_DATABASE_URL": OWNER})
-    shared = Settings({"DATABASE_URL": FUNCTIONS, "MIGRATION_DATABASE_URL": " "})
-
-    assert own.database_setting(as_owner=True) == "MIGRATION_DATABASE_URL"
-    assert own.database_setting(as_owner=False) == "DATABASE_URL"
-    assert shared.database_setting(as_owner=True) == "DATABASE_URL"
-    assert shared.migration_database_url == FUNCTIONS
 
 
 JWKS = {"JWT_JWKS_URL": "https://issuer.example.org/jwks.json"}

@@ -1,7 +1,12 @@
+"""Counts and ids that are compared: by examples, and of any."""
+
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailsync.decisions.verify import (
     MAX_COMPARISON_AGE,
@@ -42,20 +47,6 @@ def test_counts_agree_when_everything_is_stored_or_named_in_quarantine(
     assert counts_agree(count) == agree
 
 
-def test_a_count_agrees_as_long_as_it_is_wrong_by_what_is_known() -> None:
-    """A count of less than nothing, too."""
-    wrong = FolderCount(
-        11, 10, 0, remote_unread=-2, stored_unread=3, remote_total_error=1, remote_unread_error=-5
-    )
-
-    assert wrong.excess == (1, -5)
-    assert counts_agree(wrong)
-    assert not counts_agree(replace(wrong, remote_total=10))
-    assert not counts_agree(replace(wrong, stored_total=11))
-    assert not counts_agree(replace(wrong, remote_unread=0))
-    assert counts_agree(replace(wrong, remote_total=12, quarantined_total=1, remote_unread=0))
-
-
 def listed(name: str, *, is_read: bool = True, version: str | None = "v") -> RemoteEntry:
     return RemoteEntry(RemoteId(name), is_read, version, A_MOMENT)
 
@@ -84,11 +75,6 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
         "changed_ids": ("edited", "misread"),
         "surplus_ids": ("surplus",),
     }
-
-
-def test_equal_folders_have_no_difference() -> None:
-    assert differences(listed("m1"), m1=ROW) == {}
-    assert differences() == {}
 
 
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
@@ -161,18 +147,11 @@ def test_a_folder_is_compared_within_a_week() -> None:
     assert due(A_MOMENT + MAX_COMPARISON_AGE - timedelta(seconds=1), f24=A_MOMENT) == []
 
 
-def test_a_folder_whose_count_has_moved_silently_is_compared_now_and_first() -> None:
-    week_ago = A_MOMENT - MAX_COMPARISON_AGE
-
-    assert due(A_MOMENT, f1=week_ago, f2=None) == [2, 1]
-
-
-def test_the_folder_that_has_waited_longest_is_compared_first() -> None:
+def test_a_folder_whose_count_has_moved_silently_comes_first_then_who_has_waited_longest() -> None:
     days = {"f1": 8, "f2": 10, "f3": 9, "f4": 1}
+    compared = {each: A_MOMENT - timedelta(days=ago) for each, ago in days.items()}
 
-    found = due(A_MOMENT, **{each: A_MOMENT - timedelta(days=ago) for each, ago in days.items()})
-
-    assert found == [2, 3, 1]
+    assert due(A_MOMENT, **compared, f5=None) == [5, 2, 3, 1]
 
 
 @pytest.mark.parametrize("first", [1, 1_000])
@@ -183,3 +162,73 @@ def test_folders_that_were_compared_together_are_due_at_different_hours(first: i
     counted = [len(due(hour, **together)) for hour in hours]
 
     assert counted == [20 * each for each in range(25)]
+
+
+IDS = st.sampled_from([RemoteId(each) for each in "abcdef"])
+VERSIONS = st.sampled_from([None, "1", "2"])
+TIMES = st.sampled_from([None, A_MOMENT, A_MOMENT + timedelta(hours=1)])
+ENTRIES = st.builds(RemoteEntry, IDS, st.booleans(), VERSIONS, TIMES)
+ROWS = st.dictionaries(IDS, st.builds(StoredEntry, st.booleans(), VERSIONS, TIMES, st.booleans()))
+Rows = Mapping[RemoteId, StoredEntry]
+COUNTS = st.integers(-3, 9)
+
+
+def mended(rows: Rows, entries: list[RemoteEntry], difference: IdDifference) -> Rows:
+    """The rows after what differs was fetched, shown, or hidden, and versions were saved."""
+    known = {each.remote_id: each for each in entries}
+    fetched = difference.missing_ids + difference.changed_ids
+    after = {
+        **rows,
+        **{
+            each: StoredEntry(known[each].is_read, known[each].version, known[each].modified_at)
+            for each in fetched
+        },
+    }
+    for remote_id in difference.ids_to_show_again:
+        after[remote_id] = replace(after[remote_id], is_in_listed_folder=True)
+    for remote_id in difference.surplus_ids:
+        after[remote_id] = replace(after[remote_id], is_in_listed_folder=False)
+    for entry in difference.entries_lacking_version:
+        after[entry.remote_id] = replace(after[entry.remote_id], version=entry.version)
+    return after
+
+
+@given(st.lists(ENTRIES, max_size=8), ROWS, st.frozensets(IDS, max_size=3))
+def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
+    entries: list[RemoteEntry], rows: Rows, quarantined: frozenset[RemoteId]
+) -> None:
+    difference = compare_ids(entries, rows, quarantined)
+    after = mended(rows, entries, difference)
+    quarantined -= set(difference.ids_gone_from_quarantine)
+
+    assert compare_ids(entries, after, quarantined).is_empty
+    shown = {remote_id for remote_id, row in after.items() if row.is_in_listed_folder}
+    assert shown | quarantined == {each.remote_id for each in entries} | (quarantined & shown)
+
+
+@given(st.lists(ENTRIES, max_size=8), ROWS, st.frozensets(IDS, max_size=3))
+def test_each_message_differs_in_one_way_at_most(
+    entries: list[RemoteEntry], rows: Rows, quarantined: frozenset[RemoteId]
+) -> None:
+    found = compare_ids(entries, rows, quarantined)
+    ways = found.missing_ids + found.changed_ids + found.ids_to_show_again + found.surplus_ids
+
+    assert len(set(ways)) == len(ways)
+    assert not set(found.missing_ids) & (rows.keys() | quarantined)
+    assert {each.remote_id for each in found.entries_lacking_version} <= rows.keys() - set(ways)
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 2))
+def test_a_count_agrees_with_what_it_was_found_to_be_wrong_by_and_with_nothing_else(
+    remote: int, stored: int, remote_unread: int, unread: int, quarantined: int
+) -> None:
+    count = FolderCount(remote, stored, quarantined, remote_unread, unread)
+    offset, unread_offset = count.excess
+    known = replace(count, remote_total_error=offset, remote_unread_error=unread_offset)
+
+    assert counts_agree(known)
+    assert counts_agree(count) == (offset == 0 and (unread_offset == 0 or quarantined > 0))
+    for moved in (-1, 1):
+        assert not counts_agree(replace(known, remote_total=remote + moved))
+        assert not counts_agree(replace(known, stored_total=stored + moved))
+        assert counts_agree(replace(known, stored_unread=unread + moved)) == (quarantined > 0)

@@ -17,8 +17,6 @@ from mailsync.credentials.identity.entra import (
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import (
     AccessRevoked,
-    MailsyncError,
-    ProviderRejected,
     ProviderThrottled,
     ProviderUnavailable,
 )
@@ -45,7 +43,9 @@ def renew(platform: IdentityPlatform) -> Renew:
     return partial(refresh_tokens, platform.app, OAUTH, signed_in(platform).tokens.grant)
 
 
-def test_a_sign_in_has_mail_scopes_and_pkce(platform: IdentityPlatform) -> None:
+def test_a_sign_in_has_mail_scopes_and_pkce_and_hides_secrets(
+    platform: IdentityPlatform,
+) -> None:
     found = signed_in(platform)
 
     assert (found.home_account_id, found.address) == ("ann.tenant", "ann@example.org")
@@ -54,13 +54,7 @@ def test_a_sign_in_has_mail_scopes_and_pkce(platform: IdentityPlatform) -> None:
     assert sent["redirect_uri"] == REDIRECT_URI
     assert len(sent["code_verifier"]) >= 43
     assert {"Mail.Read", "User.Read"} <= set(sent["scope"].split())
-
-
-def test_a_sign_ins_secrets_are_not_printed(platform: IdentityPlatform) -> None:
-    shown = repr(signed_in(platform))
-
-    assert "access-1" not in shown
-    assert "refresh-1" not in shown
+    assert not [each for each in ("access-1", "refresh-1") if each in repr(found)]
 
 
 def test_each_renewal_uses_the_newest_grant(platform: IdentityPlatform, renew: Renew) -> None:
@@ -72,27 +66,13 @@ def test_each_renewal_uses_the_newest_grant(platform: IdentityPlatform, renew: R
     assert second.access.token == "access-3"
 
 
-@pytest.mark.parametrize(
-    ("error", "number", "failure"),
-    [
-        ("invalid_grant", 50173, AccessRevoked),
-        ("interaction_required", 50076, AccessRevoked),
-        ("consent_required", 65001, AccessRevoked),
-        ("invalid_client", 7000222, ProviderRejected),
-        ("temporarily_unavailable", 90033, ProviderUnavailable),
-    ],
-)
 def test_a_refused_renewal_names_its_reason_and_no_person(
-    platform: IdentityPlatform,
-    renew: Renew,
-    error: str,
-    number: int,
-    failure: type[MailsyncError],
+    platform: IdentityPlatform, renew: Renew
 ) -> None:
-    platform.refusal = {"error": error, "error_codes": [number]}
+    platform.refusal = {"error": "invalid_grant", "error_codes": [50173]}
     platform.refusal["error_description"] = "ann@example.org may not"
 
-    with pytest.raises(failure, match=f"AADSTS{number}") as caught:
+    with pytest.raises(AccessRevoked, match="AADSTS50173") as caught:
         renew()
     assert "ann@" not in str(caught.value)
 
@@ -112,26 +92,21 @@ LOOP = {"error": "invalid_grant", "error_codes": [50196]}
 
 
 @pytest.mark.parametrize(
-    ("status", "refusal", "headers", "wait_s"),
+    ("refusal", "wait_s"),
     [
-        (429, None, {"Retry-After": "60"}, 60),
-        (429, None, {}, None),
-        (503, None, {"Retry-After": "120"}, 120),
-        (200, LOOP, {"Retry-After": "90"}, 90),
-        (200, LOOP, {}, None),
-        (200, {"error": "temporarily_unavailable"}, {"Retry-After": "5"}, 5),
+        ({"status": 429, "headers": {"Retry-After": "60"}}, 60),
+        ({"status": 429}, None),
+        ({"status": 503, "headers": {"Retry-After": "120"}}, 120),
+        ({"refusal": LOOP, "headers": {"Retry-After": "90"}}, 90),
+        ({"refusal": LOOP}, None),
+        ({"refusal": {"error": "temporarily_unavailable"}, "headers": {"Retry-After": "5"}}, 5),
     ],
 )
 def test_the_pause_that_the_platform_requests_is_known_though_msal_hides_it(
-    *,
-    platform: IdentityPlatform,
-    renew: Renew,
-    status: int,
-    refusal: dict[str, Any] | None,
-    headers: dict[str, str],
-    wait_s: float | None,
+    platform: IdentityPlatform, renew: Renew, refusal: dict[str, Any], wait_s: float | None
 ) -> None:
-    platform.status, platform.refusal, platform.headers = status, refusal, headers
+    for member, value in refusal.items():
+        setattr(platform, member, value)
 
     with pytest.raises(ProviderThrottled) as caught:
         renew()
@@ -158,20 +133,11 @@ def test_a_platform_that_breaks_its_protocol_is_unavailable(
         renew()
 
 
-def test_a_platform_that_cannot_be_reached_or_verified_is_unavailable(
-    platform: IdentityPlatform,
-) -> None:
-    values: dict[str, Any] = {
-        "MICROSOFT_AUTHORITY": platform.authority,
-        "MICROSOFT_CLIENT_ID": "c",
-        "MICROSOFT_CLIENT_SECRET": "s",
-    }
+def test_a_platform_that_nobody_vouches_for_is_unavailable(platform: IdentityPlatform) -> None:
+    app = Settings({**platform.app._values, "CA_BUNDLE": ""})
 
     with pytest.raises(ProviderUnavailable, match="SSLError"):
-        begin_sign_in(Settings(values), OAUTH, REDIRECT_URI)
-    platform.stop()
-    with pytest.raises(ProviderUnavailable):
-        begin_sign_in(platform.app, OAUTH, REDIRECT_URI)
+        begin_sign_in(app, OAUTH, REDIRECT_URI)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,11 @@
 """The application's own permission: real msal, real TLS, assertions that are really verified."""
 
-from contextlib import closing
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.faults import Fault, Rule
 from localdev.simulators.service import TENANT_ID
 from mailsync.credentials import MIN_TOKEN_AGE_FOR_RENEWAL, open_stored_access_token
 from mailsync.credentials.identity.entra import app_only_tokens
@@ -18,9 +16,8 @@ from mailsync.errors import (
     ProviderUnavailable,
     SettingMissing,
 )
-from mailsync.model import Credentials, FolderListing, TreeReadingDepth
+from mailsync.model import Credentials
 from mailsync.model.account import Account
-from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.registry import MICROSOFT
 from mailsync.settings import Settings, load_settings
 from mailsync.store.credential_store import CredentialStore
@@ -28,12 +25,6 @@ from tests.api.conftest import Connect
 from tests.api.requests import Sql
 from tests.support.app_certificate import app_certificate
 from tests.support.builders import OAUTH
-
-
-@pytest.fixture
-def simulators(microsoft: Simulators) -> Simulators:
-    """The environment names them; `load_settings` reads it."""
-    return microsoft
 
 
 def an_app(**changed: str) -> Settings:
@@ -51,34 +42,34 @@ def age_token(sql: Sql) -> None:
     sql("UPDATE mailsync.email_credentials SET access_issued_at = :at", at=issued_at)
 
 
-def test_an_app_with_a_certificate_needs_no_secret(simulators: Simulators) -> None:
+def test_an_app_with_a_certificate_needs_no_secret(microsoft: Simulators) -> None:
     pem = app_certificate()
-    simulators.entra.app_login.upload(pem)
+    microsoft.entra.app_login.upload(pem)
 
     tokens = app_only_tokens(certified(pem), OAUTH, TENANT_ID)
 
-    url = f"{simulators.graph_url}/users/ann@example.org/mailFolders/inbox"
+    url = f"{microsoft.graph_url}/users/ann@example.org/mailFolders/inbox"
     headers = {"Authorization": f"Bearer {tokens.access.token}"}
     assert httpx.get(url, headers=headers).status_code == 200
 
 
-def test_a_certificate_is_preferred_to_a_secret(simulators: Simulators) -> None:
+def test_a_certificate_is_preferred_to_a_secret(microsoft: Simulators) -> None:
     both = an_app(MICROSOFT_CLIENT_CERTIFICATE=app_certificate())
 
     with pytest.raises(ProviderRejected, match="AADSTS700027"):
         app_only_tokens(both, OAUTH, TENANT_ID)
 
 
-def test_a_certificate_that_has_expired_is_named_with_its_setting(simulators: Simulators) -> None:
+def test_a_certificate_that_has_expired_is_named_with_its_setting(microsoft: Simulators) -> None:
     pem = app_certificate(days_left=-1)
-    simulators.entra.app_login.upload(pem)
+    microsoft.entra.app_login.upload(pem)
 
     with pytest.raises(ProviderRejected, match=r"AADSTS1000502.*MICROSOFT_CLIENT_CERTIFICATE"):
         app_only_tokens(certified(pem), OAUTH, TENANT_ID)
 
 
 @pytest.mark.parametrize("part", ["PRIVATE KEY", "CERTIFICATE"])
-def test_half_a_certificate_and_key_is_a_wrong_setting(simulators: Simulators, part: str) -> None:
+def test_half_a_certificate_and_key_is_a_wrong_setting(microsoft: Simulators, part: str) -> None:
     half = app_certificate().replace(part, "OTHER")
 
     with pytest.raises(SettingMissing, match="MICROSOFT_CLIENT_CERTIFICATE") as caught:
@@ -86,14 +77,14 @@ def test_half_a_certificate_and_key_is_a_wrong_setting(simulators: Simulators, p
     assert half[30:60] not in str(caught.value)
 
 
-def test_an_organisation_that_does_not_exist_is_tried_again(simulators: Simulators) -> None:
+def test_an_organisation_that_does_not_exist_is_tried_again(microsoft: Simulators) -> None:
     """msal reports no more than a failed request."""
     with pytest.raises(ProviderUnavailable):
         app_only_tokens(an_app(), OAUTH, "00000000-0000-0000-0000-000000000000")
 
 
 def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
-    simulators: Simulators, vault: Vault, store: CredentialStore, connect_account: Connect, sql: Sql
+    microsoft: Simulators, vault: Vault, store: CredentialStore, connect_account: Connect, sql: Sql
 ) -> None:
     account_id = connect_account(
         seal=lambda _: Credentials(None, None, None, organisation_id=TENANT_ID)
@@ -109,40 +100,8 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
         "SELECT access_sealed, refused_at FROM mailsync.email_credentials"
     )
     assert first.token.encode() not in access
-    simulators.service.set_behaviour(tenant_consented=False)
+    microsoft.service.set_behaviour(tenant_consented=False)
     age_token(sql)
     with pytest.raises(AccessRevoked):
         opened[2].renew(first)
     assert refused_at is None, "an administrator may admit the app again"
-
-
-def test_an_outage_of_graph_costs_the_identity_platform_one_request(
-    simulators: Simulators, vault: Vault, store: CredentialStore, connect_account: Connect, sql: Sql
-) -> None:
-    """However often functions ask Graph in it, each with an access of its own."""
-    tokens, key = app_only_tokens(an_app(), OAUTH, TENANT_ID), vault.sealing_key()
-    account_id = connect_account(seal=lambda account_id: tokens.seal(account_id, key))
-    age_token(sql)
-    seen = [store.credentials(account_id).access]
-    outage = Fault(status=401, code="InvalidAuthenticationToken", message="Signing key is invalid.")
-
-    def list_folders() -> FolderListing:
-        access = open_stored_access_token(
-            Account(account_id, MICROSOFT, "active"), store, vault, an_app()
-        )
-        mailbox = GraphMailbox(
-            base_url=simulators.graph_url, access=access, ca_bundle=None, user="ann@example.org"
-        )
-        with closing(mailbox):
-            return mailbox.list_folders((), TreeReadingDepth.QUICK)
-
-    simulators.service.faults.add(Rule(fault=outage, times=None))
-    for _ in range(5):
-        with pytest.raises(ProviderUnavailable):
-            list_folders()
-        seen.append(store.credentials(account_id).access)
-    simulators.service.faults.clear()
-
-    assert list_folders().folders
-    assert seen[1] != seen[0]
-    assert [*seen[1:], store.credentials(account_id).access] == [seen[1]] * 6

@@ -27,8 +27,8 @@ from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import is_https_or_loopback_url
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.api.credentials.test_microsoft import REDIRECT_URI, signed_in
-from tests.api.requests import Context
 from tests.support.builders import OAUTH
+from tests.support.functions import lambda_context
 from tests.support.paths import ROOT
 
 LAMBDAS = ROOT / "lambdas"
@@ -122,7 +122,7 @@ def _self_test(platform: IdentityPlatform) -> object:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reach_provider, "load_settings", lambda: platform.app)
-        return reach_provider.handler({}, Context())  # type: ignore[arg-type]
+        return reach_provider.handler({}, lambda_context())
 
 
 SENDERS: dict[str, Send] = {

@@ -56,45 +56,31 @@ class Worker:
 
 @pytest.fixture
 def worker(
-    platform: IdentityPlatform,
-    store: CredentialStore,
-    vault: Vault,
-    connect_account: Connect,
+    platform: IdentityPlatform, store: CredentialStore, vault: Vault, connect_account: Connect
 ) -> Worker:
     return Worker(platform, store, vault, connect_account)
 
 
-def test_a_stored_token_is_used_while_it_has_more_than_five_minutes_left(worker: Worker) -> None:
-    worker.connect(minutes_left=6)
+@pytest.mark.parametrize(("minutes_left", "requests"), [(6, 1), (4, 2)])
+def test_a_token_is_used_until_five_minutes_before_its_end_and_then_renewed_for_all_workers(
+    worker: Worker, minutes_left: int, requests: int
+) -> None:
+    worker.connect(minutes_left=minutes_left)
 
-    assert worker.open().current().token == "access-1"
-    assert len(worker.platform.redeemed) == 1
-
-
-def test_a_token_about_to_expire_is_renewed_and_stored_for_the_others(worker: Worker) -> None:
-    worker.connect(minutes_left=4)
-
-    assert worker.open().current().token == "access-2"
-    assert worker.open().current().token == "access-2"
-    assert len(worker.platform.redeemed) == 2
+    assert [worker.open().current().token for _ in range(2)] == [f"access-{requests}"] * 2
+    assert len(worker.platform.redeemed) == requests
 
 
-def test_a_refused_token_is_renewed_once_for_all_workers(worker: Worker) -> None:
+def test_a_refused_token_is_renewed_once_for_all_workers_and_not_right_after_its_issue(
+    worker: Worker,
+) -> None:
+    """In an outage of Graph each mailbox would else renew with each request."""
     worker.connect(minutes_left=60)
     one, other = worker.open(), worker.open()
     refused = one.current()
+    newest = one.renew(refused)
 
-    assert one.renew(refused).token == "access-2"
-    assert other.renew(refused).token == "access-2"
-    assert len(worker.platform.redeemed) == 2
-
-
-def test_a_token_refused_right_after_its_issue_is_not_renewed(worker: Worker) -> None:
-    """In an outage of Graph each mailbox would else renew with each request."""
-    worker.connect(minutes_left=60)
-    refused = worker.open().current()
-    newest = worker.open().renew(refused)
-
+    assert other.renew(refused) == newest
     assert [worker.open().renew(newest).token for _ in range(5)] == ["access-2"] * 5
     assert len(worker.platform.redeemed) == 2
 
