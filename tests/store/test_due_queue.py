@@ -40,8 +40,9 @@ def fill(database: Database, accounts: int, due: str) -> None:
 
 @pytest.fixture
 def queue(database: Database) -> Database:
-    """20,000 mailboxes, a tenth of them due."""
-    fill(database, ACCOUNTS, "now() + make_interval(secs => n - 2000)")
+    """20,000 mailboxes, a tenth of them due and none of the others within the hour."""
+    due = "now() + make_interval(secs => CASE WHEN n <= 2000 THEN n - 2000 ELSE n + 3600 END)"
+    fill(database, ACCOUNTS, due)
     return database
 
 

@@ -67,7 +67,7 @@ def test_the_version_before_works_on_a_newer_database_and_leaves_it_alone(
     before = read_migrations()[:-1]
 
     assert migrate(settings, before) == ()
-    monkeypatch.setattr("mailsync.store.migrate.migrations", lambda: before)
+    monkeypatch.setattr("mailsync.store.migrate.read_migrations", lambda: before)
     with closing(Database(settings)) as database:
         require_usable(database)
 

@@ -153,7 +153,7 @@ def test_a_transaction_of_the_dashboard_cannot_write(
         **read_statements(SQL_FILE),
         "totals": "DELETE FROM mailsync.outbox",
     }
-    monkeypatch.setattr("dashboard.queries.statements", lambda *_: writing)
+    monkeypatch.setattr("dashboard.queries.read_statements", lambda *_: writing)
     queries = DashboardQueries(settings)
 
     with pytest.raises(StoreUnavailable, match="25006"):
