@@ -228,9 +228,7 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     assert PlacementStore(mirror.database).fill_next(mirror.run.account_id) is False
 
 
-def test_the_contract_step_waits_for_every_account(
-    mirror: Mirror, settings: Settings
-) -> None:
+def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Settings) -> None:
     """It is run by a person, when no function of the version before is left."""
     mirror.fill(mirror.first, 3)
     for statement in (*EARLIER, "UPDATE mailsync.email_accounts SET status = 'disconnected'"):

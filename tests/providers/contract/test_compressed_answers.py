@@ -21,6 +21,7 @@ from mailsync.response_body import UnreadableBody, read_body
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import CLIENT_ID, IdentityPlatform
 from tests.providers.contract.scripted_graph import ScriptedGraph
+from tests.support.builders import OAUTH
 
 MB = 2**20
 BOMB_BYTES = 256 * MB
@@ -90,7 +91,7 @@ def test_nor_is_one_of_the_identity_platform(tmp_path: Path) -> None:
         }
     )
 
-    assert peak_mb(lambda: app_only_tokens(settings, TENANT)) < OTHER_MB
+    assert peak_mb(lambda: app_only_tokens(settings, OAUTH, TENANT)) < OTHER_MB
     platform.stop()
 
 

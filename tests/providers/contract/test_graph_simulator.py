@@ -25,6 +25,7 @@ from mailsync.model import (
 )
 from mailsync.providers.graph.provider import GraphMailbox
 from tests.providers.simulators.graph_client import a_mail
+from tests.support.outlook_form import OutlookForm
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ def provider(simulators: Simulators, mailbox: Mailbox) -> Iterator[GraphMailbox]
         yield provider
 
 
-def ref(mailbox: Mailbox, alias: str) -> FolderRef:
-    return FolderRef(FolderId(1), RemoteId(mailbox.folders.find(alias).id))
+def ref(mailbox: Mailbox, role: str) -> FolderRef:
+    return FolderRef(FolderId(1), RemoteId(OutlookForm(mailbox).folder_id(role)))
 
 
 def read_round(
@@ -54,13 +55,14 @@ def read_round(
 
 
 def test_the_life_of_a_mailbox_is_read_as_it_was(provider: GraphMailbox, mailbox: Mailbox) -> None:
-    ids = [mailbox.deliver(a_mail(minutes=minute)) for minute in range(13)]
+    numbers = [mailbox.deliver(a_mail(minutes=minute)) for minute in range(13)]
+    ids = [OutlookForm(mailbox).message_id(number) for number in numbers]
     inbox, archive = ref(mailbox, "inbox"), ref(mailbox, "archive")
     listed = provider.list_ids(inbox)
 
     changes, cursor = read_round(provider, inbox)
-    mailbox.update(ids[0], isRead=True)
-    mailbox.move(ids[1], "archive")
+    mailbox.mark_read(numbers[0])
+    mailbox.move(numbers[1], "archive")
     later, end = read_round(provider, inbox, cursor)
 
     assert {each.message.remote_id for each in changes if isinstance(each, Upsert)} == {*ids}
@@ -80,12 +82,13 @@ def test_folders_of_all_levels_come_with_their_roles_and_counts(
     provider: GraphMailbox, mailbox: Mailbox
 ) -> None:
     mailbox.deliver(a_mail())
-    outer = mailbox.folders.create("Outer")
-    inner = mailbox.folders.create("Inner", parent=outer.id, hidden=True)
+    form = OutlookForm(mailbox)
+    outer = mailbox.create_folder("Outer")
+    inner = mailbox.create_folder("Inner", parent=outer, hidden=True)
 
     listing = provider.list_folders((), TreeReadingDepth.THOROUGH)
 
     found = {each.remote_id: each for each in listing.folders}
-    inbox, nested = found[ref(mailbox, "inbox").remote_id], found[RemoteId(inner.id)]
+    inbox, nested = found[ref(mailbox, "inbox").remote_id], found[RemoteId(form.folder_id(inner))]
     assert (inbox.role, inbox.total, inbox.unread) == (Role.INBOX, 1, 1)
-    assert (nested.parent_remote_id, nested.hidden) == (outer.id, True)
+    assert (nested.parent_remote_id, nested.hidden) == (form.folder_id(outer), True)

@@ -119,11 +119,3 @@ def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
 
         assert subscriber.receives(2)
     assert {each["subscriptionId"] for each in subscriber.items} == {created["id"]}
-
-
-def test_a_file_of_an_earlier_day_is_still_read(tmp_path: Path) -> None:
-    with Simulators(tmp_path) as before:
-        before.service.database.write("ALTER TABLE subscription DROP COLUMN creator_id")
-
-    with Simulators(tmp_path) as after:
-        assert after.service.database.rows("SELECT creator_id FROM subscription") == []

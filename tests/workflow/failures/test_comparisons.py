@@ -23,7 +23,7 @@ A_WEEK_H = 7 * 24
 
 
 def inbox(world: World) -> str:
-    return world.remote.folders.find("inbox").id
+    return world.folder_id("inbox")
 
 
 def swallow(world: World) -> None:
@@ -42,8 +42,8 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 ) -> None:
     [(_, idle)] = checks_of(synced, 1)
     synced.remote.database.write(
-        "UPDATE folder SET total = total + ?, unread = unread + ? WHERE id = ?",
-        *(messages, unread, inbox(synced)),
+        "UPDATE folder SET total = total + ?, unread = unread + ? WHERE role = 'inbox'",
+        *(messages, unread),
     )
 
     synced.check_to_the_end()
@@ -52,14 +52,14 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
     assert synced.one(FOLDER) == [messages, messages, unread, True]
     new = synced.remote.deliver(a_mail("new"))
     assert synced.check().outcome is Outcome.SYNCED
-    assert new in synced.stored()
+    assert synced.stores(new)
 
 
 def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(synced: World) -> None:
     swallow(synced)
     synced.remote.delete_permanently(synced.newest())
     new = synced.remote.deliver(a_mail("new"))
-    synced.remote.update(new, isRead=True)
+    synced.remote.mark_read(new)
     synced.remote.deliver(a_mail("newer"))
 
     synced.check_to_the_end()
@@ -75,11 +75,11 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
     swallow(synced)
     for message in synced.remote.messages("inbox")[:3]:
         if change == "flag":
-            synced.remote.update(message.immutable_id, flag={"flagStatus": "flagged"})
+            synced.remote.star(message.number)
         else:
-            synced.remote.delete_permanently(message.immutable_id)
+            synced.remote.delete_permanently(message.number)
             new = synced.remote.deliver(a_mail("new"))
-            synced.remote.update(new, isRead=message.is_read)
+            synced.remote.mark_read(new, is_read=message.is_read)
     assert synced.sync() == "completed"
     assert synced.one(ACCOUNT)[2] is not None
 
@@ -95,13 +95,12 @@ def test_an_entry_that_is_not_whole_is_fetched_and_wipes_nothing(synced: World, 
     changed = synced.newest()
     if about == "a new message":
         changed = synced.remote.deliver(a_mail("new"))
-    synced.remote.update(changed, isRead=True, categories=["Red"])
+    synced.remote.change(changed, is_read=True, categories=("Red",))
     synced.inject_fault("/messages/delta", page="partial", times=None)
 
     assert synced.mirrors()
-    assert synced.one(
-        f"SELECT categories, removed_at FROM mailsync.emails WHERE message_id = '{changed}'"
-    ) == [["Red"], None]
+    row = f"FROM mailsync.emails WHERE message_id = '{synced.id_of(changed)}'"
+    assert synced.one(f"SELECT categories, removed_at {row}") == [["Red"], None]
 
 
 def test_a_repair_that_fails_is_no_success_and_the_run_the_status_and_the_account_say_so(

@@ -2,6 +2,7 @@
 
 import json
 
+from localdev.simulators.graph.outlook import OutlookMailbox
 from mailsync.store.backlog_store import BacklogStore
 from tests.workflow.failures.world import World
 
@@ -15,8 +16,8 @@ LISTING = r"/messages\?.*\$count=true"
 
 
 def test_what_is_listed_and_gone_by_id_is_shown_until_it_can_be_read(synced: World) -> None:
-    phantom = synced.newest()
-    synced.lose(phantom)
+    phantom = synced.id_of(synced.newest())
+    synced.lose(synced.newest())
     synced.inject_fault(f"/me/messages/{phantom}", status=404, code="ErrorItemNotFound", times=None)
 
     assert synced.sync() == "completed"
@@ -38,18 +39,16 @@ def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
             "isRead": each.is_read,
             "lastModifiedDateTime": each.properties["lastModifiedDateTime"],
         }
-        for each in world.remote.messages(folder)
+        for each in OutlookMailbox(world.remote).messages(folder)
         if each.immutable_id not in without
     ]
     return json.dumps({"@odata.count": len(entries), "value": entries})
 
 
 def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> None:
-    kept = synced.newest()
+    kept = synced.id_of(synced.newest())
     listing = listing_of(synced, "inbox", without=frozenset({kept}))
-    synced.inject_fault(
-        f"{synced.remote.folders.find('inbox').id}{LISTING}", status=200, body=listing
-    )
+    synced.inject_fault(f"{synced.folder_id('inbox')}{LISTING}", status=200, body=listing)
     synced.remote.database.write("UPDATE folder SET total = total - 1 WHERE role = 'inbox'")
 
     assert synced.sync() == "completed"
@@ -61,10 +60,11 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> 
 
 def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(synced: World) -> None:
     """It may lack others as well: here one that is missing from the rows."""
-    lost, kept, *_ = (each.immutable_id for each in synced.remote.messages("inbox"))
+    lost, kept, *_ = (each.number for each in synced.remote.messages("inbox"))
     synced.lose(lost)
-    listing = listing_of(synced, "inbox", without=frozenset({lost, kept}))
-    path = f"{synced.remote.folders.find('inbox').id}{LISTING}"
+    without = frozenset({synced.id_of(lost), synced.id_of(kept)})
+    listing = listing_of(synced, "inbox", without=without)
+    path = f"{synced.folder_id('inbox')}{LISTING}"
     synced.inject_fault(path, status=200, body=listing, times=None)
 
     assert synced.sync() == "VerificationFailed"

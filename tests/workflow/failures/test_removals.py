@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from localdev.simulators.graph.well_known import NAMES
 from mailsync.model import RunId, RunRef, SyncType
 from mailsync.store.control_store import AccountOfCaller, ControlStore
 from mailsync.store.folder_store import FolderStore
@@ -29,7 +30,8 @@ def numbers(world: World) -> dict[str, int]:
 
 
 def names_of(world: World, *names: str) -> list[str]:
-    return [each.id for each in world.remote.folders.all() if each.display_name in names]
+    folders = (each for each in world.remote.folders.all() if each.name in names)
+    return [world.folder_id(folder.number) for folder in folders]
 
 
 def requests_of(world: World) -> list[str]:
@@ -66,13 +68,14 @@ def test_a_list_of_folders_that_is_incomplete_hides_nothing_and_verifies_nothing
 
 def test_a_folder_that_seems_gone_comes_back_as_it_was(synced: World) -> None:
     before = numbers(synced)
-    folders = names_of(synced, "Archive", "Projects")
+    folders, inbox = names_of(synced, "Archive", "Projects"), synced.folder_id("inbox")
     synced.inject_fault(LISTS, page="less", about=folders, times=None)
     for each in folders:
         synced.inject_fault(f"/mailFolders/{each}", **GONE)
     for _ in range(2):
         synced.sync()
-        assert {each["folder"] for each in synced.stored().values()} == {*names_of(synced, "Inbox")}
+        shown = synced.stored().values()
+        assert {folder for each in shown for folder in each["folders"]} == {inbox}
         assert numbers(synced) == before
 
     synced.clear_faults()
@@ -99,12 +102,12 @@ def test_a_folder_that_seems_gone_keeps_its_choice(synced: World) -> None:
     assert synced.one(SELECTED) == [False]
 
 
-@pytest.mark.parametrize("role", ["inbox", "deleteditems"])
+@pytest.mark.parametrize("role", ["inbox", "trash"])
 def test_a_folder_that_every_mailbox_has_is_never_gone(synced: World, role: str) -> None:
     before = synced.stored()
-    folder = synced.remote.folders.find(role).id
+    folder = synced.folder_id(role)
     synced.inject_fault(LISTS, page="less", about=[folder], times=None)
-    synced.inject_fault(f"/mailFolders/({folder}|{role})", **GONE)
+    synced.inject_fault(f"/mailFolders/({folder}|{NAMES[role]})", **GONE)
 
     for _ in range(3):
         assert synced.sync() == "ProviderUnavailable"
@@ -114,8 +117,7 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(synced: World, role: str)
 
 def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(synced: World) -> None:
     before = numbers(synced)
-    [projects] = names_of(synced, "Projects")
-    synced.remote.purge_folder(projects)
+    synced.remote.purge_folder(synced.remote.folder_at(("Archive", "Projects")))
 
     assert synced.mirrors()
     assert numbers(synced) == before
@@ -135,10 +137,10 @@ def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(synce
 def test_a_message_that_seems_gone_comes_back_under_its_number(synced: World) -> None:
     """Its old folder says that it left, its new one says nothing, and by its id it is not there."""
     before = numbers(synced)
-    moved = synced.newest()
-    synced.remote.move(moved, "archive")
+    synced.remote.move(synced.newest(), "archive")
+    moved = synced.id_of(synced.newest("archive"))
     synced.inject_fault(f"/me/messages/{moved}", **GONE)
-    archive = synced.remote.folders.find("archive").id
+    archive = synced.folder_id("archive")
     synced.inject_fault(f"{archive}.*/messages/delta", page="no changes", times=1)
     synced.inject_fault(rf"{archive}.*/messages\?", page="less", about=[moved], times=None)
     synced.sync()
@@ -150,12 +152,12 @@ def test_a_message_that_seems_gone_comes_back_under_its_number(synced: World) ->
     assert numbers(synced) == before
 
 
-def delete_two_thirds(world: World) -> list[str]:
-    """Return the ids of the messages."""
+def delete_two_thirds(world: World) -> list[int]:
+    """Return the numbers of the messages."""
     folders = (world.remote.messages(name) for name in ("inbox", "archive"))
-    deleted = [message.immutable_id for folder in folders for message in folder]
-    for message_id in deleted:
-        world.remote.delete_permanently(message_id)
+    deleted = [message.number for folder in folders for message in folder]
+    for message in deleted:
+        world.remote.delete_permanently(message)
     return deleted
 
 
@@ -195,7 +197,9 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     assert numbers(synced) == before
     synced.let_time_pass(2.1)
     assert synced.mirrors()
-    assert numbers(synced) == {each: before[each] for each in before.keys() - set(gone)}
+    assert numbers(synced) == {
+        each: before[each] for each in before.keys() - {*map(synced.id_of, gone)}
+    }
 
 
 def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
